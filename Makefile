@@ -1,0 +1,32 @@
+# Every target makes what it needs: a virtual environment from constraints.txt, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check ui clean
+.DEFAULT_GOAL := demo
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[test]"
+	touch $(STAMP)
+
+demo: $(STAMP)  ## from problem files to verdicts, one table at the end
+	$(BIN)/qhybrid demo
+
+test: check  ## every check and every test
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## formatting, lint, types, import rules
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: $(STAMP)  ## Dagster on http://127.0.0.1:3000, state under data/
+	$(BIN)/dagster dev
+
+clean:  ## remove the environment; never the data
+	rm -rf $(VENV)

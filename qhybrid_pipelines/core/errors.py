@@ -1,0 +1,148 @@
+"""The errors of this package: a small tree that callers can act on, and the exit code of each branch.
+
+    QHybridError
+    ├── InvalidInput          2   a file, a field or an argument is wrong; nothing was run
+    ├── JobFailed             3   a job ended without a usable result
+    │   └── CorruptResult         what came back contradicts what was asked for
+    ├── MissingUpstream       3   a table that a stage needs was never written
+    ├── Refused               4   policy, budget or a limit said no, before anything was paid
+    ├── IllegalTransition     1   the life of a job took a step that its table does not know
+    └── ProviderError         3   a provider refused, failed, or could not be reached
+        ├── Rejected              never retry: the same request will be refused again
+        ├── Throttled             retry later: nothing was accepted
+        └── Ambiguous             look the token up before any further step
+
+Every message says what is wrong, where, and what to do; attributes carry the parts so that nobody parses messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class QHybridError(Exception):
+    """Root of the tree; ``exit_code`` is what the command line returns."""
+
+    exit_code: ClassVar[int] = 1
+
+    def details(self) -> dict[str, Any]:
+        """Return what a machine wants to know about this error, ready for JSON."""
+        return {"error": type(self).__name__, "message": str(self)}
+
+
+class InvalidInput(QHybridError):
+    """Something that a person wrote is wrong: names the file, line or field, and the remedy.
+
+    Args:
+        problem: what is wrong, one sentence without the place.
+        remedy: what to do about it, one sentence.
+        file: the file's name as the person knows it.
+        line: 1-based line in that file.
+        field: dotted path of the field in a specification.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        remedy: str,
+        file: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.problem, self.remedy = problem, remedy
+        self.file, self.line, self.field = file, line, field
+        place = ", ".join(
+            part
+            for part in (
+                file,
+                f"line {line}" if line is not None else None,
+                f"field '{field}'" if field else None,
+            )
+            if part
+        )
+        super().__init__(f"{place + ': ' if place else ''}{problem.rstrip('.')}. {remedy}")
+
+    def details(self) -> dict[str, Any]:
+        """Return the parts of the message."""
+        return {
+            "error": type(self).__name__,
+            "problem": self.problem,
+            "remedy": self.remedy,
+            "file": self.file,
+            "line": self.line,
+            "field": self.field,
+        }
+
+    def at(self, *, file: str | None = None, line: int | None = None, field: str | None = None) -> InvalidInput:
+        """Return the same error with the missing parts of its place filled in."""
+        return InvalidInput(
+            self.problem,
+            remedy=self.remedy,
+            file=self.file or file,
+            line=self.line if self.line is not None else line,
+            field=self.field or field,
+        )
+
+
+class Refused(QHybridError):
+    """Policy, budget or a hard limit said no; nothing was submitted and nothing was paid."""
+
+    exit_code = 4
+
+
+class JobFailed(QHybridError):
+    """A job ended without a usable result, or did not end in time."""
+
+    exit_code = 3
+
+
+class CorruptResult(JobFailed):
+    """A result contradicts its request: wrong shots, width, circuit or job. It is kept, and not used."""
+
+
+class MissingUpstream(QHybridError):
+    """A stage's input was never written. Retrying will not help; the named asset has to be materialised."""
+
+    exit_code = 3
+
+    def __init__(self, asset: str, key: str) -> None:
+        self.asset, self.key = asset, key
+        super().__init__(
+            f"asset '{asset}' has no table for partition '{key}'. Materialise '{asset}' for that partition first."
+        )
+
+
+class IllegalTransition(QHybridError):
+    """A job's life took a step that the transition table does not contain."""
+
+
+class ProviderError(QHybridError):
+    """A provider refused, failed, or could not be reached."""
+
+    exit_code = 3
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, provider: str, phase: str) -> None:
+        self.provider, self.phase = provider, phase
+        super().__init__(f"{provider}: {phase} failed: {message}")
+
+
+class Rejected(ProviderError):
+    """The provider refused the request itself; the same request will be refused again."""
+
+
+class Throttled(ProviderError):
+    """The provider asks to come back later; it accepted nothing."""
+
+    retryable = True
+
+
+class Ambiguous(ProviderError):
+    """The request may or may not have been accepted: look its token up, never guess."""
+
+
+class UnknownProviderStatus(ProviderError):
+    """A vendor's word that the adapter's table does not contain; a silent default would hide the job for ever."""

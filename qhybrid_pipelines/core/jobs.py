@@ -1,0 +1,219 @@
+"""What goes to a provider and what comes back: templates, batches, references, snapshots, raw results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+
+from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.ising import F64, IsingModel
+
+
+class JobState(StrEnum):
+    """Where a job is in its life; `control.lifecycle` holds the table of steps between them."""
+
+    PLANNED = "PLANNED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    APPROVED = "APPROVED"
+    SUBMITTING = "SUBMITTING"
+    SUBMITTED = "SUBMITTED"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FETCHED = "FETCHED"
+    VERIFIED = "VERIFIED"
+    REJECTED = "REJECTED"
+    SUBMIT_UNKNOWN = "SUBMIT_UNKNOWN"
+    FAILED = "FAILED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    REROUTED = "REROUTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A parameterised circuit without numbers: every angle is an input, so one text serves many instances.
+
+    Attributes:
+        text: OpenQASM 3 with scalar ``input float[64]`` parameters, one classical register ``c`` that measures
+            qubit ``i`` into bit ``i``.
+        parameters: input names in the order of the columns of a binding.
+        n_qubits: width.
+    """
+
+    text: str
+    parameters: tuple[str, ...]
+    n_qubits: int
+
+    @property
+    def template_id(self) -> str:
+        """SHA-256 of the text."""
+        return sha256_hex(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaoaStructure:
+    """What a QAOA template means, for engines that exploit it; says the same as template and bindings.
+
+    Layer ``l`` applies ``exp(-i gamma_l (E - c))`` with ``E`` the Ising energy of ``model`` in its own units, then the
+    mixer with angle ``beta_l``: ``x`` is ``exp(-i beta X)`` on every qubit, ``xy`` is
+    ``exp(-i beta (XX + YY) / 2)`` on the pairs of a ring (even pairs, odd pairs, closing pair), which keeps the
+    number of ones.
+
+    Attributes:
+        model: cost to be minimised.
+        mixer: ``x`` starts from the uniform superposition, ``xy`` from the Dicke state of ``cardinality`` ones.
+        cardinality: number of ones for ``xy``, else None.
+        angles: shape ``(points, 2 p)``, gammas first, then betas, in radians.
+    """
+
+    model: IsingModel
+    mixer: Literal["x", "xy"]
+    cardinality: int | None
+    angles: F64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitBatch:
+    """Template x bindings x shots x seeds for one backend.
+
+    Attributes:
+        bindings: shape ``(points, len(template.parameters))``, radians, every number the circuit needs.
+        shots: per point and repetition.
+        seeds: shape ``(points, repetitions)``, one sampling seed each; simulators must use them.
+        structure: set for QAOA templates.
+    """
+
+    experiment: str
+    backend: str
+    template: Template
+    bindings: F64
+    shots: int
+    seeds: U64
+    structure: QaoaStructure | None = None
+
+    @property
+    def points(self) -> int:
+        """Number of parameter points."""
+        return int(self.bindings.shape[0])
+
+    @property
+    def repetitions(self) -> int:
+        """Number of independent runs of every point."""
+        return int(self.seeds.shape[1])
+
+    @property
+    def payload_sha256(self) -> str:
+        """Hash of all that decides the result: template, bindings, shots, seeds, backend. Not the experiment's name."""
+        head = canonical_json(
+            {"template": self.template.template_id, "backend": self.backend, "shots": self.shots}
+        ).encode()
+        bindings = np.ascontiguousarray(self.bindings, dtype="<f8").tobytes()
+        return sha256_hex(head + bindings + np.ascontiguousarray(self.seeds, dtype="<u8").tobytes())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRef:
+    """What a provider calls a job."""
+
+    provider: str
+    backend: str
+    provider_job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One look at a job: our state, the vendor's own word, and the vendor's timestamps where there are any."""
+
+    ref: JobRef
+    state: JobState
+    raw_status: str
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    cost_usd: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawResult:
+    """A vendor's answer, byte for byte."""
+
+    ref: JobRef
+    content: bytes
+    content_type: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content."""
+        return sha256_hex(self.content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A template made ready for one backend; ``native`` is what the provider wants, opaque to everybody else."""
+
+    template_id: str
+    compiled_sha256: str
+    depth: int
+    two_qubit_gates: int
+    compile_seconds: float
+    native: Any = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a backend can do, read from the provider and not guessed.
+
+    Attributes:
+        dedupe: ``token`` (the provider refuses or merges a token it has seen), ``tag_lookup`` (jobs can be searched by
+            token, visible after ``listing_lag_seconds``) or ``none``.
+        engines: for simulators, the engines behind this backend in order of preference.
+    """
+
+    backend: str
+    max_qubits: int
+    max_shots: int
+    max_circuits_per_job: int
+    native_gates: tuple[str, ...]
+    parametric: bool
+    simulator: bool
+    noisy: bool
+    dedupe: Literal["token", "tag_lookup", "none"]
+    listing_lag_seconds: float
+    states: tuple[JobState, ...]
+    engines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A dated description of a device's quality."""
+
+    calibration_id: str
+    measured_at: datetime
+    fetched_at: datetime
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a batch will cost: a range, with what it assumes and where the prices come from."""
+
+    low_usd: float
+    high_usd: float
+    assumptions: str
+    source: str
+
+
+class CancelOutcome(StrEnum):
+    """What a request to cancel came to."""
+
+    CANCELLED = "cancelled"
+    REQUESTED = "requested"
+    TOO_LATE = "too_late"

@@ -1,0 +1,52 @@
+"""The kernel: what reduction leaves to be solved, and the way back to the instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from qhybrid_pipelines.core.bits import U8, U64, unpack
+from qhybrid_pipelines.core.ising import IsingModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A reduced Ising model, and for every variable of the instance where its value comes from.
+
+    Attributes:
+        model: energy to minimise over the ``k`` kernel variables; equals the penalised energy of the instance at
+            the expanded assignment, offset included. ``k`` may be 0: reduction solved the instance.
+        root: shape ``(n,)``; the kernel variable that an instance variable copies, -1 where it is a constant.
+        value: shape ``(n,)``; the constant where ``root`` is -1, else 1 when the copy is negated.
+        cardinality: how many kernel variables must be 1, for families with that constraint; otherwise None.
+        exact: True when every step kept at least one optimum, so that solving the kernel solves the instance.
+    """
+
+    model: IsingModel
+    root: npt.NDArray[np.int32]
+    value: U8
+    cardinality: int | None
+    exact: bool
+
+    @property
+    def size(self) -> int:
+        """Number of kernel variables (qubits)."""
+        return self.model.size
+
+    def expand(self, bits: U64) -> U8:
+        """Return the ``(m, n)`` instance assignments of ``m`` packed kernel outcomes."""
+        kernel = unpack(bits, self.size)
+        rows = np.broadcast_to(self.value, (len(bits), len(self.value))).copy()
+        copied = np.flatnonzero(self.root >= 0)
+        rows[:, copied] ^= kernel[:, self.root[copied]]
+        return rows
+
+    def restrict(self, assignment: U8) -> int:
+        """Return the packed kernel outcome that an instance assignment ``(n,)`` holds (its constants are ignored)."""
+        word = 0
+        for variable, root in enumerate(self.root.tolist()):
+            if root >= 0 and assignment[variable] ^ self.value[variable]:
+                word |= 1 << root
+        return word

@@ -1,0 +1,173 @@
+"""An experiment as a user writes it: a strict, frozen specification.
+
+Every field beside ``name`` and ``problem`` has a default. Reading YAML or JSON text is `core.reading`; the key under
+which an experiment is stored is `core.experiment`. Which families, formats and solvers exist is not known here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Scalar = bool | int | float | str
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
+BACKEND_PATTERN = r"^[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
+#: A state vector of 20 qubits is 16 MiB; above that a sweep on the simulator is no longer interactive.
+HARD_MAX_QUBITS = 20
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused, values are frozen, text is not silently turned into numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class GeneratorSource(BaseModel):
+    """An instance made by the family's own seeded generator; further fields are that generator's parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Scalar]
+
+    generator: str = Field(description="Name of one of the family's generators, for example random_regular.")
+
+
+class FileSource(Strict):
+    """A problem file that was taken in: its content is kept under its hash, wherever the original went."""
+
+    file: str = Field(description="The file's name when it was taken in, without folders.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file's bytes.")
+
+
+class ProblemSpec(Strict):
+    """Where the instance comes from."""
+
+    family: str = Field(description="maxcut | independent_set | portfolio | market_split | qubo")
+    source: str | FileSource | GeneratorSource = Field(
+        description="networkx:NAME, a path (relative to this file), or {generator: NAME, ...}.",
+        union_mode="left_to_right",
+    )
+    format: str | None = Field(
+        default=None, description="Only where a file's format cannot be told from its name, for example rudy."
+    )
+    options: dict[str, Scalar] = Field(
+        default_factory=dict, description="The family's own settings, for example {cardinality: 6}."
+    )
+
+
+class ReduceSpec(Strict):
+    """What is done classically before anything quantum."""
+
+    max_qubits: int = Field(
+        default=16, ge=2, le=HARD_MAX_QUBITS, description="Largest kernel; the simulator's hard cap is 20."
+    )
+    incumbent: Literal["greedy", "annealing"] = Field(
+        default="greedy", description="Where a window starts from when the kernel is too large: greedy | annealing."
+    )
+
+
+class AnsatzSpec(Strict):
+    """The parameterised circuit."""
+
+    kind: Literal["qaoa", "hardware_efficient"] = Field(default="qaoa", description="qaoa | hardware_efficient")
+    layers: int = Field(default=2, ge=1, le=32, description="Depth p of the ansatz.")
+    mixer: Literal["auto", "x", "xy"] = Field(
+        default="auto", description="auto | x | xy; auto stays in the feasible subspace where a cardinality allows it."
+    )
+
+
+class SweepSpec(Strict):
+    """The parameter points that are tried."""
+
+    strategy: Literal["fixed_angles", "ramp", "grid", "random", "refine"] = Field(
+        default="fixed_angles", description="fixed_angles | ramp | grid | random | refine"
+    )
+    points: int = Field(default=16, ge=1, le=65536, description="Number of parameter points.")
+    center: tuple[float, ...] | None = Field(
+        default=None, description="For refine: the angles to search around, gammas first, then betas (radians)."
+    )
+    spread: float = Field(
+        default=0.3, gt=0, le=4, description="For refine: relative half-width of the box around the centre."
+    )
+
+    @field_validator("center", mode="before")
+    @classmethod
+    def _list_is_a_tuple(cls, value: Any) -> Any:
+        return tuple(float(v) for v in value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _centre_belongs_to_refine(self) -> SweepSpec:
+        if self.center is not None and self.strategy != "refine":
+            raise ValueError("center is only used by strategy 'refine'")
+        return self
+
+
+class RoundsSpec(Strict):
+    """How often a decision may continue with adjusted parameters."""
+
+    max: int = Field(default=2, ge=1, le=20, description="Rounds in all, the first included.")
+
+
+class BudgetSpec(Strict):
+    """What the experiment may spend."""
+
+    usd: float = Field(default=0.0, ge=0, description="US dollars over all backends of this experiment.")
+
+
+class Lineage(Strict):
+    """Written by the pipeline, not by people: which round this is and where it starts from."""
+
+    round: int = Field(default=1, ge=1, le=20)
+    parent: str | None = Field(default=None, description="Key of the experiment that was continued.")
+    root: str | None = Field(default=None, description="Key of the first round.")
+    incumbent: str | None = Field(
+        default=None, pattern=r"^[01]*$", description="Best known assignment, first variable first."
+    )
+
+
+class ExperimentSpec(Strict):
+    """An immutable experiment: problem, reduction, ansatz, sweep, execution, baselines, rounds, budget."""
+
+    name: str = Field(pattern=NAME_PATTERN, description="Readable name; becomes the first part of the key.")
+    tier: Literal["interactive", "batch", "scheduled"] = Field(
+        default="batch", description="interactive | batch | scheduled"
+    )
+    problem: ProblemSpec
+    reduce: ReduceSpec = Field(default_factory=ReduceSpec)
+    ansatz: AnsatzSpec = Field(default_factory=AnsatzSpec)
+    sweep: SweepSpec = Field(default_factory=SweepSpec)
+    shots: int = Field(default=1024, ge=1, le=1_000_000, description="Shots per point and repetition.")
+    seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Root of every random choice.")
+    repetitions: int = Field(
+        default=10, ge=1, le=1000, description="Independent runs, paired over all solvers; statistics need 10."
+    )
+    backends: tuple[Annotated[str, Field(pattern=BACKEND_PATTERN)], ...] = Field(
+        default=("local:auto",), min_length=1, description="provider:backend, each gets its own verdict."
+    )
+    baselines: Literal["default"] | tuple[str, ...] = Field(
+        default="default", description="default, or a list that is added to the always-on baselines."
+    )
+    rounds: RoundsSpec = Field(default_factory=RoundsSpec)
+    budget: BudgetSpec = Field(default_factory=BudgetSpec)
+    lineage: Lineage = Field(default_factory=Lineage, description="Written by the pipeline.")
+
+    @field_validator("backends", "baselines", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("backends")
+    @classmethod
+    def _backends_are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each backend may be named once")
+        return value
+
+    @model_validator(mode="after")
+    def _centre_fits_the_ansatz(self) -> ExperimentSpec:
+        center = self.sweep.center
+        if center is not None and self.ansatz.kind == "qaoa" and len(center) != 2 * self.ansatz.layers:
+            raise ValueError(f"sweep.center needs {2 * self.ansatz.layers} angles for {self.ansatz.layers} layers")
+        return self

@@ -1,0 +1,81 @@
+"""The provider port: what every adapter offers, and the promises it makes.
+
+Every method is synchronous and restart-safe, makes one look or one request, never waits for a job and never retries
+on its own. Adapters live in `execution/providers/`, one file per vendor; only `control` calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.jobs import (
+    Calibration,
+    CancelOutcome,
+    Capabilities,
+    CircuitBatch,
+    Compiled,
+    Estimate,
+    JobRef,
+    RawResult,
+    Snapshot,
+    Template,
+)
+
+#: What `Provider.decode` returns: sorted by (point, repetition, bits), one row per distinct outcome.
+COUNTS_SCHEMA = pa.schema(
+    [
+        pa.field("point", pa.int32(), nullable=False),
+        pa.field("repetition", pa.int32(), nullable=False),
+        pa.field("bits", pa.uint64(), nullable=False),
+        pa.field("high_bits", pa.binary(), nullable=True),
+        pa.field("count", pa.int64(), nullable=False),
+    ]
+)
+
+
+class Provider(Protocol):
+    """One vendor, or this machine."""
+
+    @property
+    def name(self) -> str:
+        """First part of its backends' names, ``name:backend``."""
+
+    def backends(self) -> tuple[str, ...]:
+        """Return the full names of the backends it offers."""
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return the newest calibration, or None for a backend without one."""
+
+    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+        """Compile a template for a backend; parameters stay free."""
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return the cost range of a batch, before anything is sent."""
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Hand a batch over. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
+
+    def find(self, backend: str, token: str) -> JobRef | None:
+        """Return the job that carries ``token``, or None."""
+
+    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+        """Take one look at many jobs. Raises `UnknownProviderStatus` for a word that is in no table."""
+
+    def fetch(self, ref: JobRef) -> RawResult:
+        """Return the result's bytes as received."""
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`. Pure, so that kept payloads can be decoded again.
+
+        Raises:
+            CorruptResult: shots, width, points or job do not match the batch.
+        """
+
+    def cancel(self, ref: JobRef) -> CancelOutcome:
+        """Ask the provider to cancel a job."""
