@@ -57,3 +57,25 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
 def empty(table: Table) -> pa.Table:
     """Return the table without rows."""
     return table.schema.empty_table()
+
+
+def from_columns(table: Table, columns: Mapping[str, Any]) -> pa.Table:
+    """Return columns (arrays or sequences of one length; a scalar is repeated) as a sorted Arrow table.
+
+    Raises:
+        SchemaMismatch: a column is missing or unknown, or a value does not fit its type.
+    """
+    names = [column.name for column in table.columns]
+    if set(columns) != set(names):
+        raise SchemaMismatch(f"table {table.name}: columns {sorted(set(columns) ^ set(names))} are missing or unknown")
+    length = next((len(v) for v in columns.values() if not isinstance(v, str) and hasattr(v, "__len__")), 1)
+    arrays = []
+    for column in table.columns:
+        value = columns[column.name]
+        if isinstance(value, str) or not hasattr(value, "__len__"):
+            value = [value] * length
+        try:
+            arrays.append(pa.array(value, type=column.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise SchemaMismatch(f"table {table.name}, column {column.name}: {error}") from error
+    return conform(table, pa.Table.from_arrays(arrays, schema=table.schema))
