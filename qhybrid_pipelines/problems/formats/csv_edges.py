@@ -1,0 +1,87 @@
+"""CSV lists of weighted pairs with a header: ``i,j,weight`` for a graph, ``i,j,value`` for a matrix.
+
+Nodes are named by free text; a name with a comma stands in double quotes. Separator is the comma, decimals have a
+point: a semicolon file with decimal commas is refused with a hint, never guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES, Row
+from qhybrid_pipelines.problems.formats.pairs import Duplicates, Record, collect
+from qhybrid_pipelines.problems.graphs import WeightedGraph, graph_of
+
+MAX_NAME = 200
+
+
+def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> WeightedGraph:
+    """Return the graph of a file with the header ``i,j,weight``, or ``i,j`` where every weight is 1.
+
+    Nodes are in the order of their first appearance; a CSV list cannot say that a node has no edge.
+
+    Raises:
+        InvalidInput: names the line and the remedy.
+    """
+    names, records = read_records(text, file=file, headers=(("i", "j", "weight"), ("i", "j")))
+    return graph_of(names, collect(records, duplicates=duplicates))
+
+
+def read_records(text: str, *, file: str, headers: tuple[tuple[str, ...], ...]) -> tuple[list[str], list[Record]]:
+    """Return the names in order of first appearance, and the records by index, repeats and diagonal still in.
+
+    Args:
+        text: the file's text.
+        file: its name, for messages.
+        headers: the headers that are accepted; the third column is a number, 1 where the header has two columns.
+
+    Raises:
+        InvalidInput: names the line and the remedy.
+    """
+    rows = _rows(text, file)
+    if not rows or tuple(field.lower() for field in rows[0].fields) not in headers:
+        first = ",".join(rows[0].fields)[:60] if rows else ""
+        raise InvalidInput(
+            f"the header is {first!r}",
+            remedy=f"Start the file with {' or '.join(repr(','.join(h)) for h in headers)}, separated by commas"
+            + (" (this one looks separated by semicolons)." if ";" in first else "."),
+            file=file,
+            line=rows[0].line if rows else None,
+        )
+    header, *lines = rows
+    width = len(header.fields)
+    index: dict[str, int] = {}
+    records: list[Record] = []
+    for row in lines:
+        if len(row.fields) != width:
+            raise row.wrong(
+                f"the line has {len(row.fields)} fields, the header has {width}",
+                "Write decimals with a point, not a comma, and put names with a comma into double quotes."
+                if len(row.fields) > width
+                else "Complete the line; the file may be half-written.",
+            )
+        for name in row.fields[:2]:
+            if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+                raise row.wrong(f"{name[:40]!r} is no name", f"Use 1 to {MAX_NAME} printable characters.")
+        i, j = (index.setdefault(name, len(index)) for name in row.fields[:2])
+        if len(index) > MAX_VARIABLES:
+            raise row.wrong(f"the file names more than {MAX_VARIABLES} nodes", "Reduce the problem first.")
+        records.append((row, i, j, row.number(2, "the weight") if width == 3 else 1.0))
+    return list(index), records
+
+
+def _rows(text: str, file: str) -> list[Row]:
+    """Return the rows of a CSV text without blank lines and ``#`` comments; fields stripped of surrounding space."""
+    reader = csv.reader(text.split("\n"), strict=True, skipinitialspace=True)
+    rows = []
+    try:
+        for fields in reader:
+            stripped = tuple(field.strip() for field in fields)
+            if any(stripped) and not stripped[0].startswith("#"):
+                rows.append(Row(file, reader.line_num, stripped))
+    except csv.Error as error:
+        raise InvalidInput(
+            f"this is not CSV: {error}", remedy="Check the quotes at this line.", file=file, line=reader.line_num
+        ) from None
+    return rows
