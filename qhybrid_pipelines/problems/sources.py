@@ -1,0 +1,216 @@
+"""From `problem:` in a specification to an instance, whichever of the three kinds of source it names.
+
+A file is taken in once (`take_in`): from then on its content counts, under its hash, and not the path it had.
+Keeping that content is the caller's; nothing here writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.specification import FileSource, GeneratorSource, ProblemSpec
+from qhybrid_pipelines.problems.family import Family
+from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, text_of, too_large
+from qhybrid_pipelines.problems.graphs import networkx_graph
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.registry import all_families, family_named
+
+#: Gives the content of a file that was taken in.
+ReadBytes = Callable[[FileSource], bytes]
+
+NETWORKX = "networkx:"
+
+
+def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
+    """Return the instance that a specification names.
+
+    Args:
+        problem: where the instance comes from; a file must have been taken in before.
+        read_bytes: gives the content of such a file.
+
+    Raises:
+        InvalidInput: names file and line, or the field below ``problem``.
+    """
+    family = family_named(problem.family)
+    options = _validated(family.options, problem.options, "problem.options")
+    source = problem.source
+    if isinstance(source, FileSource):
+        instance = _from_file(family, problem, source, options, read_bytes)
+    elif problem.format is not None:
+        raise InvalidInput("a format belongs to a file", remedy="Remove it.", field="problem.format")
+    elif isinstance(source, GeneratorSource):
+        _check_generator_options(problem.options)
+        instance = _from_generator(family, source)
+    elif source.startswith(NETWORKX):
+        name = source.removeprefix(NETWORKX)
+        instance = dataclasses.replace(family.from_graph(networkx_graph(name), name, options), name=name, source=source)
+    else:
+        raise InvalidInput(
+            f"the file {source!r} was not taken in",
+            remedy="Submit the experiment by `qhybrid run` or the inbox, which keep a copy of the file.",
+            field="problem.source",
+        )
+    stated: float | None = getattr(options, "best_known", None)
+    return instance if stated is None else dataclasses.replace(instance, best_known=stated)
+
+
+def take_in(
+    problem: ProblemSpec, folder: Path, read_bytes: ReadBytes | None = None
+) -> tuple[ProblemSpec, bytes | None]:
+    """Return the problem with a path replaced by the file's name and hash, and the content to keep.
+
+    The format is filled in where the file's ending leaves no doubt. Whatever the source is, the instance is loaded
+    once, so that nothing wrong gets in.
+
+    Args:
+        problem: as the user wrote it.
+        folder: where a relative path starts.
+        read_bytes: gives the content of files taken in earlier; without it such a problem is not checked again.
+
+    Returns:
+        The problem, and the bytes of the file; None where the source was no path.
+
+    Raises:
+        InvalidInput: the file is not there, is no regular file, is too large, or holds no valid instance.
+    """
+    source = problem.source
+    if not isinstance(source, str) or source.startswith(NETWORKX):
+        if read_bytes is not None or not isinstance(source, FileSource):
+            load_instance(problem, read_bytes or _no_files)
+        return problem, None
+    family = family_named(problem.family)
+    name, data = _read(source, folder)
+    taken = problem.model_copy(
+        update={
+            "source": FileSource(file=name, sha256=sha256_hex(data)),
+            "format": problem.format or family.endings.get(Path(name).suffix.lower()),
+        }
+    )
+    load_instance(taken, lambda _: data)
+    return taken, data
+
+
+def guess(file_name: str) -> tuple[str, str] | None:
+    """Return (family, format) where the ending of a file belongs to one family only, otherwise None."""
+    ending = Path(file_name).suffix.lower()
+    found = [(family.name, family.endings[ending]) for family in all_families().values() if ending in family.endings]
+    return found[0] if len(found) == 1 else None
+
+
+def _from_file(
+    family: Family, problem: ProblemSpec, source: FileSource, options: BaseModel, read_bytes: ReadBytes
+) -> Instance:
+    _check_name(source.file)
+    known = ", ".join(sorted(family.parsers))
+    if problem.format is None:
+        raise InvalidInput(
+            f"the name {source.file!r} does not tell the format of the file",
+            remedy=f"Declare one of: {known}. Formats are never guessed, a wrong guess changes the optimum.",
+            field="problem.format",
+        )
+    if problem.format not in family.parsers:
+        raise InvalidInput(
+            f"the family {family.name!r} does not read the format {problem.format!r}",
+            remedy=f"Use one of: {known}.",
+            field="problem.format",
+        )
+    data = read_bytes(source)
+    if sha256_hex(data) != source.sha256:
+        raise InvalidInput(
+            "the content is not what was taken in",
+            remedy="The kept copy was changed; submit the experiment again with the file.",
+            file=source.file,
+        )
+    try:
+        instance = family.parsers[problem.format](text_of(data, file=source.file), options, source.file)
+    except InvalidInput as error:
+        raise error.at(file=source.file) from None
+    return dataclasses.replace(instance, name=Path(source.file).stem, source=f"file:{source.file}")
+
+
+def _from_generator(family: Family, source: GeneratorSource) -> Instance:
+    if source.generator not in family.generators:
+        known = ", ".join(family.generators)
+        raise InvalidInput(
+            f"the family {family.name!r} has no generator {source.generator!r}",
+            remedy=f"Use one of: {known}." if known else "Give a file or a graph.",
+            field="problem.source.generator",
+        )
+    parameters, generate = family.generators[source.generator]
+    instance = generate(_validated(parameters, source.model_extra or {}, "problem.source"))
+    return dataclasses.replace(instance, source=f"generator:{source.generator}")
+
+
+def _check_generator_options(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name != "best_known":
+            raise InvalidInput(
+                "a generator takes its parameters beside its name, and this option would have no effect",
+                remedy="Move it into problem.source, if the generator knows it, or remove it.",
+                field=f"problem.options.{name}",
+            )
+
+
+def _validated(model: type[BaseModel], values: Mapping[str, Any], field: str) -> BaseModel:
+    """Return the strict model of ``values``, or raise its first finding at the field it belongs to."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join([field, *map(str, first["loc"][:1])])
+        known = ", ".join(model.model_fields) or "nothing"
+        if first["type"] == "extra_forbidden":
+            raise InvalidInput("unknown field", remedy=f"Known here: {known}.", field=path) from None
+        if first["type"] == "missing":
+            raise InvalidInput("this field is missing", remedy=f"Add it. Known here: {known}.", field=path) from None
+        given = first["input"]
+        shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+        raise InvalidInput(
+            first["msg"].removeprefix("Value error, ") + shown, remedy="Correct the value.", field=path
+        ) from None
+
+
+def _read(path_text: str, folder: Path) -> tuple[str, bytes]:
+    """Return name and content of a problem file; its size is looked at before it is read."""
+    try:
+        path = folder / path_text
+        _check_name(path.name)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidInput(
+                f"{path_text!r} is not a regular file", remedy="Name the problem file itself.", field="problem.source"
+            )
+        if status.st_size > MAX_BYTES:
+            raise too_large(status.st_size, file=path.name).at(field="problem.source")
+        return path.name, path.read_bytes()
+    except FileNotFoundError:
+        raise InvalidInput(
+            f"there is no file {path_text!r}",
+            remedy="Give a path relative to the specification, networkx:NAME, or {generator: NAME, ...}.",
+            field="problem.source",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"the file {path_text!r} cannot be read: {getattr(error, 'strerror', None) or error}",
+            remedy="Check the path and the permissions.",
+            field="problem.source",
+        ) from None
+
+
+def _check_name(name: str) -> None:
+    if not name or name in (".", "..") or not name.isprintable() or "/" in name or "\\" in name:
+        raise InvalidInput(
+            f"{name!r} is no file name", remedy="Use a name without path or control characters.", field="problem.source"
+        )
+
+
+def _no_files(source: FileSource) -> bytes:
+    raise AssertionError(source)
