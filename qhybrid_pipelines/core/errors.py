@@ -5,6 +5,7 @@
     ├── JobFailed             3   a job ended without a usable result
     │   └── CorruptResult         what came back contradicts what was asked for
     ├── MissingUpstream       3   a table that a stage needs was never written
+    ├── Damaged               3   a stored file is not what was written
     ├── Refused               4   policy, budget or a limit said no, before anything was paid
     ├── IllegalTransition     1   the life of a job took a step that its table does not know
     └── ProviderError         3   a provider refused, failed, or could not be reached
@@ -113,6 +114,22 @@ class MissingUpstream(QHybridError):
         super().__init__(
             f"asset '{asset}' has no table for partition '{key}'. Materialise '{asset}' for that partition first."
         )
+
+
+class Damaged(QHybridError):
+    """A stored file is not what was written: unreadable, or other bytes than its name promises.
+
+    Args:
+        file: the file's place.
+        problem: what is wrong with it.
+        remedy: how to get a good one.
+    """
+
+    exit_code = 3
+
+    def __init__(self, file: str, problem: str, *, remedy: str) -> None:
+        self.file, self.problem, self.remedy = file, problem, remedy
+        super().__init__(f"{file}: {problem.rstrip('.')}. {remedy}")
 
 
 class IllegalTransition(QHybridError):

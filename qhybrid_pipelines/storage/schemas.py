@@ -11,10 +11,21 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
+
+#: Grows when a file of an older release needs more than a null in a new column to be read.
+SCHEMA_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column of a table."""
+    """One column of a table.
+
+    Attributes:
+        words: the only texts it may hold; empty where any text will do.
+        minimum: smallest value it may hold.
+    """
 
     name: str
     type: pa.DataType
@@ -22,6 +33,8 @@ class Column:
     unit: str | None = None
     nullable: bool = False
     measured: bool = False
+    words: tuple[str, ...] = ()
+    minimum: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +78,27 @@ def _c(
     *,
     nullable: bool = False,
     measured: bool = False,
+    words: tuple[str, ...] = (),
+    minimum: int | None = None,
 ) -> Column:
-    return Column(name=name, type=type_, meaning=meaning, unit=unit, nullable=nullable, measured=measured)
+    return Column(
+        name=name,
+        type=type_,
+        meaning=meaning,
+        unit=unit,
+        nullable=nullable,
+        measured=measured,
+        words=words,
+        minimum=minimum,
+    )
 
 
 EXPERIMENT = _c("experiment", TEXT, "Key of the experiment: slug and eight digits of its content hash")
 BACKEND = _c("backend", TEXT, "Backend as provider:backend")
 INSTANCE = _c("instance", TEXT, "Name of the problem instance")
-POINT = _c("point", I32, "Index of the parameter point, from 0")
-REPETITION = _c("repetition", I32, "Independent run, from 0; paired over all solvers")
+POINT = _c("point", I32, "Index of the parameter point, from 0", minimum=0)
+REPETITION = _c("repetition", I32, "Independent run, from 0; paired over all solvers", minimum=0)
+TIER = _c("tier", TEXT, "How urgent it is", words=("interactive", "batch", "scheduled"))
 JOB_ID = _c("job_id", TEXT, "Our id of the job, the same for the same payload")
 
 EXPERIMENTS = Table(
@@ -85,14 +110,14 @@ EXPERIMENTS = Table(
     columns=(
         EXPERIMENT,
         _c("name", TEXT, "Name the author gave"),
-        _c("tier", TEXT, "interactive, batch or scheduled"),
+        TIER,
         _c("family", TEXT, "Problem family"),
         _c("source", TEXT, "networkx:NAME, file:NAME or generator:NAME"),
         _c("ansatz", TEXT, "Kind of circuit: qaoa or hardware_efficient"),
         _c("layers", I32, "Depth p of the ansatz"),
         _c("sweep", TEXT, "Strategy of the parameter sweep"),
         _c("points", I32, "Parameter points asked for"),
-        _c("shots", I32, "Shots per point and repetition", "shots"),
+        _c("shots", I32, "Shots per point and repetition", "shots", minimum=1),
         _c("repetitions", I32, "Independent runs"),
         _c("seed", I64, "Root of every random choice"),
         _c("backends", pa.list_(TEXT), "Backends asked for"),
@@ -117,7 +142,7 @@ INSTANCES = Table(
         _c("family", TEXT, "Problem family"),
         _c("n_variables", I32, "Binary decision variables", "variables"),
         _c("n_terms", I64, "Non-zero quadratic terms or constraint coefficients"),
-        _c("sense", TEXT, "max or min, of the objective in the family's own units"),
+        _c("sense", TEXT, "Better is more or less, of the objective in the family's own units", words=("max", "min")),
         _c("unit", TEXT, "Unit of the objective"),
         _c("best_known", F64, "Best known objective, where the source states one", nullable=True),
         _c("source", TEXT, "networkx:NAME, file:NAME or generator:NAME"),
@@ -161,7 +186,7 @@ KERNELS = Table(
     columns=(
         EXPERIMENT,
         INSTANCE,
-        _c("n_qubits", I32, "Kernel variables; 0 where reduction solved the instance", "qubits"),
+        _c("n_qubits", I32, "Kernel variables; 0 where reduction solved the instance", "qubits", minimum=0),
         _c("exact", BOOL, "Solving the kernel solves the instance: no step was heuristic"),
         _c("solved_by_reduction", BOOL, "Nothing was left to be sent to a QPU, and the answer is proved"),
         _c("cardinality", I32, "Kernel variables that must be 1", nullable=True),
@@ -217,7 +242,7 @@ CIRCUIT_BATCHES = Table(
         _c("two_qubit_gates", I32, "Two-qubit gates of the template before compilation", "gates"),
         _c("points", I32, "Parameter points"),
         _c("repetitions", I32, "Independent runs"),
-        _c("shots", I32, "Shots per point and repetition", "shots"),
+        _c("shots", I32, "Shots per point and repetition", "shots", minimum=1),
         _c("bindings", pa.list_(pa.list_(F64)), "One row of parameter values per point", "rad"),
         _c("seeds", pa.list_(pa.list_(U64)), "One sampling seed per point and repetition"),
         _c("structure", TEXT, "QAOA structure as canonical JSON, for engines that exploit it", nullable=True),
@@ -239,7 +264,7 @@ SUBMISSIONS = Table(
         _c("provider_job_id", TEXT, "The provider's id of the job", nullable=True, measured=True),
         _c("payload_sha256", TEXT, "Hash of all that decides the result", nullable=True),
         _c("shots_total", I64, "Shots over all points and repetitions", "shots"),
-        _c("cost_quoted_usd", F64, "Highest quoted cost", "USD"),
+        _c("cost_quoted_usd", F64, "Highest quoted cost", "USD", minimum=0),
     ),
 )
 
@@ -248,7 +273,7 @@ COUNTS = Table(
     asset="qpu_result_sets",
     meaning="Measurement counts in long form, one row per distinct outcome of a point and repetition",
     key=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
-    order=("experiment", "backend", "point", "repetition", "bits"),
+    order=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -257,7 +282,7 @@ COUNTS = Table(
         REPETITION,
         _c("bits", U64, "Outcome as a packed integer, bit 0 = kernel variable 0 = least significant"),
         _c("high_bits", BYTES, "Bits above 63, little-endian; null for widths up to 64", nullable=True),
-        _c("count", I64, "How often it was measured", "shots"),
+        _c("count", I64, "How often it was measured", "shots", minimum=1),
     ),
 )
 
@@ -298,7 +323,7 @@ SOLUTIONS = Table(
         INSTANCE,
         _c("source", TEXT, "quantum, quantum+repair or quantum+local_search: what was done after measuring"),
         REPETITION,
-        _c("rank", I32, "1 is the best of this run and source"),
+        _c("rank", I32, "1 is the best of this run and source", minimum=1),
         _c("point", I32, "Point at which it was measured"),
         _c("bits", U64, "Kernel outcome as measured"),
         _c("count", I64, "How often that outcome was measured in this run", "shots"),
@@ -344,14 +369,10 @@ COMPARISONS = Table(
         BACKEND,
         INSTANCE,
         _c("family", TEXT, "Problem family"),
-        _c("sense", TEXT, "max or min"),
+        _c("sense", TEXT, "Better is more or less", words=("max", "min")),
         _c("n_variables", I32, "Variables of the instance", "variables"),
         _c("n_qubits", I32, "Variables of the kernel", "qubits"),
-        _c(
-            "verdict",
-            TEXT,
-            "quantum_better, tie, classical_better, inconclusive, solved_by_reduction, kernel_ceiling_reached",
-        ),
+        _c("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
         _c("reason", TEXT, "The verdict in one sentence"),
         _c("best_quantum", F64, "Best feasible objective over all runs, after the same post-processing", nullable=True),
         _c("best_quantum_raw", F64, "Best feasible objective as measured", nullable=True),
@@ -418,7 +439,7 @@ DECISIONS = Table(
         EXPERIMENT,
         BACKEND,
         INSTANCE,
-        _c("decision", TEXT, "accept, continue or fall_back"),
+        _c("decision", TEXT, "What happens next", words=tuple(DecisionKind)),
         _c("reason", TEXT, "Why, in one sentence"),
         _c("round", I32, "Round that was decided on"),
         _c("next_experiment", TEXT, "Key of the next round, when continued", nullable=True),
@@ -497,7 +518,7 @@ CAPABILITIES = Table(
         _c("max_circuits_per_job", I32, "Most bound circuits in one job"),
         _c("native_gates", pa.list_(TEXT), "Gates that need no decomposition"),
         _c("parametric", BOOL, "Takes a template and bindings; otherwise every circuit is sent in full"),
-        _c("dedupe", TEXT, "How a repeated submission is recognised: token, tag_lookup or none"),
+        _c("dedupe", TEXT, "How a repeated submission is recognised", words=("token", "tag_lookup", "none")),
         _c("listing_lag_seconds", F64, "How late an accepted job may appear in the provider's list", "s"),
         _c("states", pa.list_(TEXT), "States of our life cycle that it reports"),
         _c("engines", pa.list_(TEXT), "Engines behind it, in order of preference"),
@@ -519,14 +540,14 @@ JOBS = Table(
         _c("provider", TEXT, "Provider"),
         _c("provider_job_id", TEXT, "The provider's id", nullable=True, measured=True),
         _c("token", TEXT, "Idempotency key of the last attempt"),
-        _c("state", TEXT, "State in our life cycle"),
+        _c("state", TEXT, "State in our life cycle", words=tuple(JobState)),
         _c("attempt", I32, "Attempts to submit, from 1"),
-        _c("tier", TEXT, "interactive, batch or scheduled"),
+        TIER,
         _c("engine", TEXT, "Engine or device that ran it", nullable=True),
         _c("payload_sha256", TEXT, "Hash of all that decides the result"),
         _c("circuits", I64, "Bound circuits: points x repetitions"),
         _c("shots", I64, "Shots over all points and repetitions", "shots"),
-        _c("cost_quoted_usd", F64, "Highest quoted cost", "USD"),
+        _c("cost_quoted_usd", F64, "Highest quoted cost", "USD", minimum=0),
         _c("cost_usd", F64, "Cost that the provider reported", "USD", nullable=True),
         _c("result_sha256", TEXT, "SHA-256 of the raw result as received", nullable=True, measured=True),
         _c("created_at", TIME, "When the intent was written", measured=True),
@@ -543,13 +564,13 @@ JOB_EVENTS = Table(
     order=("job_id", "sequence"),
     columns=(
         JOB_ID,
-        _c("sequence", I64, "Order of the events of one job, from 1"),
+        _c("sequence", I64, "Order of the events of one job, from 1", minimum=1),
         _c("event", TEXT, "JobPlanned, JobSubmitted, JobQueued, JobStarted, JobCompleted, JobFetched, JobFailed, ..."),
         _c("from_state", TEXT, "State before", nullable=True),
         _c("to_state", TEXT, "State after"),
         _c("at", TIME, "The provider's timestamp where there is one, otherwise when we saw it", measured=True),
         _c("observed_at", TIME, "When we saw it", measured=True),
-        _c("clock", TEXT, "vendor or observed: whose clock `at` is"),
+        _c("clock", TEXT, "Whose clock `at` is", words=("vendor", "observed")),
         _c("raw_status", TEXT, "The provider's own word", nullable=True),
         _c("detail", TEXT, "Further facts as JSON", nullable=True, measured=True),
     ),
@@ -605,7 +626,7 @@ COSTS = Table(
         JOB_ID,
         EXPERIMENT,
         BACKEND,
-        _c("quoted_usd", F64, "Highest quoted cost, before submission", "USD"),
+        _c("quoted_usd", F64, "Highest quoted cost, before submission", "USD", minimum=0),
         _c("reported_usd", F64, "Cost that the provider reported", "USD", nullable=True),
         _c("reconciled_usd", F64, "Cost after reconciliation", "USD", nullable=True),
         _c("budget_usd", F64, "What the experiment may spend", "USD"),

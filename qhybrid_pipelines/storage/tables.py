@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from qhybrid_pipelines.storage.schemas import Table
+from qhybrid_pipelines.storage.schemas import Column, Table
 
 
 class SchemaMismatch(ValueError):
@@ -36,7 +37,8 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
     """Return ``data`` with the columns, types and row order of ``table``.
 
     Raises:
-        SchemaMismatch: columns or types differ, a column that must not be null holds nulls, or the key repeats.
+        SchemaMismatch: columns or types differ, a column holds a null or a value that it must not hold, or the key
+            repeats.
     """
     if data.column_names != [column.name for column in table.columns]:
         missing = sorted({c.name for c in table.columns} ^ set(data.column_names))
@@ -48,10 +50,77 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
     for column in table.columns:
         if not column.nullable and data.column(column.name).null_count:
             raise SchemaMismatch(f"table {table.name}: column {column.name} holds nulls")
-    data = data.sort_by([(name, "ascending") for name in table.order]).combine_chunks()
-    if data.num_rows and data.group_by(list(table.key)).aggregate([]).num_rows != data.num_rows:
+        _check_values(table, column, data.column(column.name))
+    data = data.combine_chunks()
+    if not _is_sorted(data, table.order):
+        data = data.sort_by([(name, "ascending") for name in table.order]).combine_chunks()
+    if _repeats(table, data):
         raise SchemaMismatch(f"table {table.name}: rows repeat the key {table.key}")
     return data
+
+
+def _check_values(table: Table, column: Column, values: pa.ChunkedArray) -> None:
+    if column.words:
+        unknown = sorted(set(pc.unique(values).to_pylist()) - {*column.words, None})
+        if unknown:
+            raise SchemaMismatch(f"table {table.name}: column {column.name} holds {unknown}, none of {column.words}")
+    if column.minimum is not None:
+        smallest = pc.min(values).as_py()
+        if smallest is not None and smallest < column.minimum:
+            raise SchemaMismatch(f"table {table.name}: column {column.name} holds {smallest}, below {column.minimum}")
+
+
+def _is_sorted(data: pa.Table, names: Sequence[str]) -> bool:
+    """Tell whether rows are in ascending order already, in one pass; sorting millions of sorted rows is dear.
+
+    A column that mixes values with nulls counts as unsorted.
+    """
+    if data.num_rows < 2:
+        return True
+    tied: Any = True
+    for name in names:
+        column = data.column(name)
+        if column.null_count == data.num_rows:
+            continue
+        if column.null_count:
+            return False
+        before, after = column.slice(0, data.num_rows - 1), column.slice(1)
+        if pc.any(pc.and_(tied, pc.greater(before, after))).as_py():
+            return False
+        tied = pc.and_(tied, pc.equal(before, after))
+    return True
+
+
+def _repeats(table: Table, data: pa.Table) -> bool:
+    """Tell whether two rows of a sorted table have the same key."""
+    if data.num_rows < 2:
+        return False
+    if not set(table.key) <= set(table.order):
+        return bool(data.group_by(list(table.key)).aggregate([]).num_rows != data.num_rows)
+    same: Any = True
+    for name in table.key:
+        column = data.column(name)
+        before, after = column.slice(0, data.num_rows - 1), column.slice(1)
+        equal = pc.equal(before, after).fill_null(False)
+        same = pc.and_(same, pc.or_(equal, pc.and_(pc.is_null(before), pc.is_null(after))))
+    return bool(pc.any(same).as_py())
+
+
+def lift(table: Table, data: pa.Table) -> pa.Table:
+    """Return rows that another release wrote in the columns of ``table``: new columns are null, unknown ones dropped.
+
+    Raises:
+        SchemaMismatch: a column that must not be null is missing, or a type cannot be cast.
+    """
+    missing = [c for c in table.columns if c.name not in data.column_names]
+    for column in missing:
+        if not column.nullable:
+            raise SchemaMismatch(f"table {table.name}: column {column.name} is missing")
+        data = data.append_column(column.name, pa.nulls(data.num_rows, column.type))
+    try:
+        return data.select([c.name for c in table.columns]).cast(table.schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise SchemaMismatch(f"table {table.name}: {error}") from error
 
 
 def empty(table: Table) -> pa.Table:

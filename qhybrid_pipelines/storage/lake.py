@@ -1,0 +1,184 @@
+"""The lake: one whole Parquet file per asset and partition, private to the pipeline.
+
+    lake/<asset>/data.parquet                                       unpartitioned
+    lake/<asset>/experiment=<key>/data.parquet                      per experiment
+    lake/<asset>/backend=<key>/experiment=<key>/data.parquet        per execution
+
+Every file is opened once and read to its end through that one handle, so a reader never pairs parts of two versions.
+Analysts do not read these files: a view over files that are replaced underneath is torn (`storage.warehouse`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import Damaged, InvalidInput, MissingUpstream
+from qhybrid_pipelines.storage.atomic import write_bytes
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.schemas import BY_ASSET, SCHEMA_VERSION, Table
+from qhybrid_pipelines.storage.tables import SchemaMismatch, conform, lift
+
+FILE_NAME = "data.parquet"
+LAYOUTS = (FILE_NAME, f"experiment=*/{FILE_NAME}", f"backend=*/experiment=*/{FILE_NAME}")
+VERSION_FIELD = b"qhybrid.schema_version"
+
+#: Longest escaped key, in bytes; file systems end at 255 for a folder's whole name.
+MAX_ESCAPED_BYTES = 200
+
+BATCH_ROWS = 1 << 17
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionKey:
+    """Which part of an asset: nothing, an experiment, or an experiment on a backend."""
+
+    experiment: str | None = None
+    backend: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend is not None and self.experiment is None:
+            raise ValueError("a partition by backend alone does not exist")
+
+    def __str__(self) -> str:
+        return "|".join(part for part in (self.backend, self.experiment) if part is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What was written, for an asset's metadata."""
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """The lake of one home. Assets are named by their key or by their table's description."""
+
+    home: Home
+
+    def path(self, asset: str | Table, key: PartitionKey) -> Path:
+        """Return where a partition's file stands; no key can lead out of the asset's folder.
+
+        Raises:
+            InvalidInput: the key is too long for a folder's name.
+        """
+        folder = self.home.lake / _described(asset).asset
+        if key.backend is not None:
+            folder /= f"backend={escape(key.backend)}"
+        if key.experiment is not None:
+            folder /= f"experiment={escape(key.experiment)}"
+        return folder / FILE_NAME
+
+    def write(self, table: Table, key: PartitionKey, data: pa.Table) -> Written:
+        """Write one partition whole, sorted and checked against its description. The same rows give the same bytes.
+
+        Raises:
+            SchemaMismatch: the data does not match the description, or holds rows of another partition.
+            InvalidInput: the key is too long for a folder's name.
+        """
+        path = self.path(table, key)
+        data = conform(table, data)
+        for column, value in (("experiment", key.experiment), ("backend", key.backend)):
+            if value is not None and not pc.all(pc.equal(data.column(column), value), min_count=0).as_py():
+                raise SchemaMismatch(f"table {table.name}: rows of another {column} than {value}")
+        content = _to_parquet(table, data)
+        write_bytes(path, content, tmp=self.home.tmp)
+        return Written(path=path, rows=data.num_rows, bytes=len(content), sha256=sha256_hex(content))
+
+    def read(self, asset: str | Table, key: PartitionKey) -> pa.Table:
+        """Return one partition, in the columns of its description; those that an older release did not write are null.
+
+        Raises:
+            MissingUpstream: it was never written.
+            Damaged: the file cannot be read.
+        """
+        return pa.Table.from_batches(self.batches(asset, key), schema=_described(asset).schema)
+
+    def batches(self, asset: str | Table, key: PartitionKey) -> Iterator[pa.RecordBatch]:
+        """Yield one partition piece by piece, from one opening of its file. Raises as :meth:`read`."""
+        table, path = _described(asset), self.path(asset, key)
+        try:
+            with path.open("rb") as handle:
+                file = pq.ParquetFile(handle)
+                version = int((file.schema_arrow.metadata or {}).get(VERSION_FIELD, b"0"))
+                if version > SCHEMA_VERSION:
+                    raise Damaged(
+                        str(path),
+                        f"it was written by a newer release (tables of version {version}, this one reads {SCHEMA_VERSION})",
+                        remedy="Update qhybrid-pipelines.",
+                    )
+                for batch in file.iter_batches(batch_size=BATCH_ROWS):
+                    yield from lift(table, pa.Table.from_batches([batch])).to_batches()
+        except FileNotFoundError:
+            raise MissingUpstream(table.asset, str(key)) from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise Damaged(
+                str(path),
+                f"it cannot be read: {str(error).splitlines()[0]}",
+                remedy=f"Materialise '{table.asset}' for '{key}' again.",
+            ) from error
+
+    def exists(self, asset: str | Table, key: PartitionKey) -> bool:
+        """Tell whether a partition was written."""
+        return self.path(asset, key).is_file()
+
+    def keys(self, asset: str | Table) -> tuple[PartitionKey, ...]:
+        """Return the partitions that were written, sorted by backend and experiment."""
+        root = self.home.lake / _described(asset).asset
+        found = [_key_of(file.parent.relative_to(root)) for layout in LAYOUTS for file in root.glob(layout)]
+        return tuple(sorted(found, key=lambda k: (k.backend or "", k.experiment or "")))
+
+
+def escape(value: str) -> str:
+    """Return a key as part of a folder's name: letters, digits, ``_`` and ``-``; every other byte as ``%XX``.
+
+    Different keys have different names, and none holds a separator, a dot or a drive.
+
+    Raises:
+        InvalidInput: the result is too long for a folder's name.
+    """
+    text = quote(value, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
+    if len(text) > MAX_ESCAPED_BYTES:
+        raise InvalidInput(
+            f"the partition key {value[:40]!r}... is too long",
+            remedy=f"A key may have {MAX_ESCAPED_BYTES} bytes, where anything but letters, digits, _ and - counts three.",
+        )
+    return text
+
+
+def _key_of(folder: Path) -> PartitionKey:
+    parts = dict(part.split("=", 1) for part in folder.parts)
+    return PartitionKey(**{name: unquote(value, errors="surrogatepass") for name, value in parts.items()})
+
+
+def _described(asset: str | Table) -> Table:
+    return asset if isinstance(asset, Table) else BY_ASSET[asset]
+
+
+def _to_parquet(table: Table, data: pa.Table) -> bytes:
+    """Return a table as the bytes of a Parquet file; no clock and no name of this machine enters them."""
+    # Packed outcomes are sorted within a point, so their differences are small: 2.2 against 3.0 bytes a row, measured.
+    increasing = [column.name for column in table.columns if column.name == "bits" and "bits" in table.order]
+    data = data.replace_schema_metadata({VERSION_FIELD: str(SCHEMA_VERSION), b"qhybrid.table": table.name})
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        data,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name in data.column_names if name not in increasing],
+        column_encoding=dict.fromkeys(increasing, "DELTA_BINARY_PACKED"),
+        write_statistics=True,
+    )
+    return bytes(sink.getvalue())

@@ -1,0 +1,114 @@
+"""Every place under the home folder, named once.
+
+All state of an installation lives under one folder, the home. Nothing here creates or reads a file; who writes does
+so through `storage.atomic`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The home folder. ``path`` is made absolute, so that a later change of the working directory moves nothing."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
+
+    @property
+    def lake(self) -> Path:
+        """Private Parquet store of the pipeline: one file per asset and partition."""
+        return self.path / "lake"
+
+    @property
+    def ledger(self) -> Path:
+        """The job ledger, SQLite."""
+        return self.path / "ledger.db"
+
+    @property
+    def warehouse(self) -> Path:
+        """The snapshot that analysts open, DuckDB."""
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage."""
+        return self.path / "dagster"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's database and artefacts."""
+        return self.path / "mlflow"
+
+    @property
+    def inbox(self) -> Path:
+        """Where people drop specifications."""
+        return self.path / "inbox"
+
+    @property
+    def quarantine(self) -> Path:
+        """Where wrong files from the inbox go, each beside its ``.error.json``."""
+        return self.path / "quarantine"
+
+    @property
+    def specifications(self) -> Path:
+        """Registered experiments, one canonical JSON file each."""
+        return self.path / "specifications"
+
+    @property
+    def blobs(self) -> Path:
+        """Problem files that were taken in, by their SHA-256."""
+        return self.path / "blobs"
+
+    @property
+    def raw(self) -> Path:
+        """Vendors' answers as received, by their SHA-256."""
+        return self.path / "raw"
+
+    @property
+    def local_jobs(self) -> Path:
+        """Jobs of the local simulator."""
+        return self.path / "local_jobs"
+
+    @property
+    def spool(self) -> Path:
+        """Tracking records that wait for their store."""
+        return self.path / "spool"
+
+    @property
+    def tmp(self) -> Path:
+        """Unfinished files, on the same file system as everything else so that a rename is atomic."""
+        return self.path / "tmp"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files."""
+        return self.path / "locks"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders."""
+        return (
+            self.lake,
+            self.dagster,
+            self.mlflow,
+            self.inbox,
+            self.quarantine,
+            self.specifications,
+            self.blobs,
+            self.raw,
+            self.local_jobs,
+            self.spool,
+            self.tmp,
+            self.locks,
+        )
+
+    def make(self) -> Home:
+        """Create the folders that are missing, and return the home itself."""
+        for folder in self.folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        return self

@@ -1,0 +1,131 @@
+"""The register of experiments: immutable specifications by key, and the problem files that they name by hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.experiment import check_key, experiment_key
+from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.storage.atomic import make_folder, write_bytes
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.raw import RawStore
+
+
+@dataclass(frozen=True, slots=True)
+class Specifications:
+    """Registered experiments of a home."""
+
+    home: Home
+
+    def register(self, spec: ExperimentSpec, blob: bytes | None = None) -> str:
+        """Keep a specification, and the bytes of its problem file if it has one; return its key.
+
+        Registering again changes nothing. The file is kept before the specification, so that a key that can be
+        loaded always has its file.
+
+        Raises:
+            InvalidInput: the file is missing or is not the one the specification names, or another specification
+                already has this key (their hashes begin alike).
+        """
+        key, text = experiment_key(spec), canonical_json(spec.model_dump(mode="json"))
+        self._keep_blob(spec, blob)
+        path = self.home.specifications / f"{key}.json"
+        make_folder(self.home.locks)
+        with FileLock(self.home.locks / "specifications.lock"):
+            if not path.exists():
+                write_bytes(path, text.encode(), tmp=self.home.tmp)
+            elif path.read_text(encoding="utf-8") != text:
+                raise InvalidInput(
+                    f"the key {key} already belongs to a different specification, or its file was changed",
+                    remedy=f"Change `name` a little, which gives another key; the registered one is {path}.",
+                    field="name",
+                )
+        return key
+
+    def load(self, key: str) -> ExperimentSpec:
+        """Return the specification registered under ``key``.
+
+        Raises:
+            InvalidInput: ``key`` has not the form of a key, or is not registered.
+            Damaged: the file was changed after it was registered.
+        """
+        path = self.home.specifications / f"{check_key(key)}.json"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise InvalidInput(
+                f"experiment {key} is not registered in {self.home.path}",
+                remedy="Run `qhybrid run SPEC` or drop the specification into the inbox; `--home` selects another home.",
+            ) from None
+        # The key holds the hash of this very text, whatever fields later releases add to the model.
+        if sha256_hex(text)[:8] != key[-8:]:
+            raise Damaged(
+                str(path), "it was changed after it was registered", remedy="Register the specification again."
+            )
+        try:
+            return ExperimentSpec.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise Damaged(
+                str(path),
+                f"this release cannot read it: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+                remedy="Use the release that registered it, or write the specification anew.",
+            ) from None
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys of all registered experiments, sorted."""
+        return tuple(sorted(path.stem for path in self.home.specifications.glob("*.json")))
+
+    def __contains__(self, key: str) -> bool:
+        return (self.home.specifications / f"{check_key(key)}.json").is_file()
+
+    def registered_at(self, key: str) -> datetime:
+        """Return when an experiment was registered first, UTC. Raises as :meth:`load` for an unknown key."""
+        self.load(key)
+        return datetime.fromtimestamp((self.home.specifications / f"{key}.json").stat().st_mtime, tz=UTC)
+
+    def read_blob(self, source: FileSource) -> bytes:
+        """Return the problem file that a specification names.
+
+        Raises:
+            Damaged: it is gone, or its bytes are not those that were taken in.
+        """
+        return self._blobs.get(source.sha256)
+
+    @property
+    def _blobs(self) -> RawStore:
+        return RawStore(self.home.blobs, self.home.tmp)
+
+    def _keep_blob(self, spec: ExperimentSpec, blob: bytes | None) -> None:
+        source = spec.problem.source
+        if not isinstance(source, FileSource):
+            if blob is not None:
+                raise InvalidInput(
+                    "a problem file was given, but the specification names none",
+                    remedy="Name the file in problem.source, or leave it away.",
+                    field="problem.source",
+                )
+            return
+        if blob is None:
+            if source.sha256 not in self._blobs:
+                raise InvalidInput(
+                    f"the problem file with SHA-256 {source.sha256} was never taken in",
+                    remedy="Give the path of the file as problem.source.",
+                    file=source.file,
+                    field="problem.source",
+                )
+        elif sha256_hex(blob) != source.sha256:
+            raise InvalidInput(
+                "the file's bytes do not have the SHA-256 that the specification names",
+                remedy="Give the path of the file as problem.source, without a hash.",
+                file=source.file,
+                field="problem.source.sha256",
+            )
+        else:
+            self._blobs.put(blob)
