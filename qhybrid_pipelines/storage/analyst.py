@@ -1,0 +1,99 @@
+"""How analysts open the warehouse: read-only, cut off from files and network, and with errors a person can act on."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.storage import ddl
+from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: The order matters: what forbids further changes comes last.
+_HARDENING = (
+    "SET python_enable_replacements = false",  # SQL sees tables, never variables of the calling program
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+
+
+def connect(home: Home) -> duckdb.DuckDBPyConnection:
+    """Open the newest snapshot. The connection keeps it, whatever is published meanwhile; open again to see more.
+
+    Raises:
+        InvalidInput: nothing was published yet, or the file is no snapshot of this pipeline.
+    """
+    import duckdb
+
+    if not home.warehouse.is_file():
+        raise InvalidInput(
+            f"there is no warehouse yet in {home.path}",
+            remedy="Run an experiment, for example `qhybrid demo`; `--home` selects another home.",
+        )
+    # Within one process DuckDB shares a database between all who open its path, so that a second reader would get
+    # the first one's old snapshot. Attached to an instance of its own, every reader gets the file that is there now.
+    connection = duckdb.connect(":memory:", config={"temp_directory": str(_spill_folder())})
+    try:
+        connection.execute(f"ATTACH {ddl.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
+    except duckdb.Error as error:
+        connection.close()
+        raise InvalidInput(
+            f"the warehouse cannot be opened: {_one_line(error)}",
+            remedy="Materialise the asset 'warehouse' again; the data itself is in the lake.",
+            file=str(home.warehouse),
+        ) from None
+    for statement in ("USE warehouse", *_HARDENING):
+        connection.execute(statement)
+    return connection
+
+
+def query(home: Home, sql: str) -> pa.Table:
+    """Return the result of a query on the newest snapshot; of several statements, of the last one.
+
+    Raises:
+        InvalidInput: nothing was published yet, the SQL is wrong, or it tries to write or to leave the warehouse.
+    """
+    import duckdb
+
+    with connect(home) as connection:
+        try:
+            result = connection.sql(sql)
+            answer = None if result is None else result.to_arrow_table()
+        except duckdb.Error as error:
+            raise InvalidInput(_one_line(error), remedy=_remedy(error), field="sql") from None
+    if answer is None:
+        raise InvalidInput(
+            "the statement has no result", remedy='Ask with SELECT, for example "SELECT * FROM verdicts".', field="sql"
+        )
+    return answer
+
+
+def _spill_folder() -> Path:
+    """Return a folder for queries larger than memory; DuckDB makes it when it needs it, and removes it."""
+    return Path(tempfile.gettempdir()) / f"qhybrid-analyst-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _one_line(error: duckdb.Error) -> str:
+    """Return DuckDB's message without the excerpt of the query that follows an empty line."""
+    return " ".join(str(error).split("\n\n")[0].split()).rstrip("!?.")
+
+
+def _remedy(error: duckdb.Error) -> str:
+    import duckdb
+
+    if isinstance(error, duckdb.PermissionException) or re.search("read-only mode|been locked", str(error)):
+        return "The warehouse can only be read, and nothing but the warehouse; files and settings are out of reach."
+    if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+        return "`SHOW TABLES` and `DESCRIBE verdicts` list what there is; docs/data-dictionary.md explains it."
+    return "Correct the SQL; docs/questions.md has worked examples."

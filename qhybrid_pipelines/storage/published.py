@@ -1,0 +1,232 @@
+"""What the warehouse offers: the lake's and the ledger's tables, and beside them derived columns, tables and views.
+
+Everything derived is SQL over the snapshot itself, so that it can never disagree with the tables it comes from.
+Building a snapshot from this is `storage.warehouse`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.schemas import BOOL, EXPERIMENT, F64, I32, INSTANCE, TEXT, TIME, Column, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A view: its name, what it means, what its columns mean, and its query."""
+
+    name: str
+    meaning: str
+    columns: MappingProxyType[str, str]
+    sql: str
+
+
+#: Bits above 63 are little-endian bytes; as hexadecimal pairs in reverse order they precede the low word.
+_BITSTRING = """right(
+    CASE WHEN high_bits IS NULL THEN ''
+         ELSE unhex(array_to_string(list_reverse(regexp_extract_all(hex(high_bits), '..')), ''))::BIT::VARCHAR END
+    || bits::BIT::VARCHAR, n_qubits)"""
+
+#: SQL of columns that are computed when they are read and take no space, by table and column.
+GENERATED = MappingProxyType({"counts": MappingProxyType({"bitstring": _BITSTRING})})
+
+COUNTS = replace(
+    schemas.COUNTS,
+    columns=(
+        *schemas.COUNTS.columns,
+        Column(
+            name="n_qubits",
+            type=I32,
+            meaning="Width of the circuit; null where its batch is not in the lake",
+            unit="qubits",
+            nullable=True,
+        ),
+        Column(
+            name="bitstring",
+            type=TEXT,
+            meaning="Outcome as text, bit 0 (kernel variable 0) rightmost; as many characters as qubits",
+            nullable=True,
+        ),
+    ),
+)
+
+#: Tables that are filled from the lake and the ledger, in the order of the data's way.
+FILLED: tuple[Table, ...] = tuple(COUNTS if t is schemas.COUNTS else t for t in schemas.TABLES)
+
+REDUCTION_STEPS = Table(
+    name="reduction_steps",
+    asset="kernels",
+    meaning="The reduction ladder of every kernel, one row per step",
+    key=("experiment", "instance", "step"),
+    order=("experiment", "instance", "step"),
+    columns=(
+        EXPERIMENT,
+        INSTANCE,
+        Column(name="step", type=I32, meaning="Order of the steps"),
+        Column(name="rung", type=TEXT, meaning="What was done"),
+        Column(name="exact", type=BOOL, meaning="The step keeps at least one optimum"),
+        Column(name="variables_fixed", type=I32, meaning="Variables that the step removed", unit="variables"),
+        Column(name="variables_left", type=I32, meaning="Variables left after it", unit="variables"),
+        Column(name="note", type=TEXT, meaning="In words"),
+        Column(name="seconds", type=F64, meaning="Time of the step", unit="s", nullable=True, measured=True),
+    ),
+)
+
+SNAPSHOT = Table(
+    name="snapshot",
+    asset="warehouse",
+    meaning="One row: how old this snapshot is and what wrote it",
+    key=("published_at",),
+    order=("published_at",),
+    columns=(
+        Column(name="published_at", type=TIME, meaning="When it was built", measured=True),
+        Column(name="schema_version", type=I32, meaning="Version of the tables' descriptions"),
+        Column(name="release", type=TEXT, meaning="Version of qhybrid-pipelines"),
+    ),
+)
+
+#: Every table of the warehouse.
+TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, SNAPSHOT)
+
+#: Unnesting two lists of one row side by side pairs them by position.
+FILL_REDUCTION_STEPS = """
+INSERT INTO reduction_steps
+SELECT experiment, instance, rung.step, rung.rung, rung.exact, rung.variables_fixed, rung.variables_left, rung.note, seconds
+FROM (SELECT experiment, instance, unnest(rungs) AS rung, unnest(rung_seconds) AS seconds FROM kernels)
+ORDER BY experiment, instance, rung.step
+"""
+
+VERDICTS = View(
+    name="verdicts",
+    meaning="One row per experiment and backend: who won, by how much, what was decided, what it cost",
+    columns=MappingProxyType(
+        {
+            "experiment": "Key of the experiment",
+            "backend": "Backend as provider:backend",
+            "instance": "Name of the problem instance",
+            "name": "Name the author gave",
+            "tier": "How urgent it is",
+            "family": "Problem family",
+            "root": "First round of this line of experiments",
+            "round": "Which round this is, from 1",
+            "sense": "max or min",
+            "unit": "Unit of the objective",
+            "n_variables": "Variables of the instance [variables]",
+            "n_qubits": "Variables of the kernel [qubits]",
+            "verdict": "Who won, in one word",
+            "reason": "The verdict in one sentence",
+            "best_quantum": "Best feasible objective over all quantum runs",
+            "best_classical": "Best feasible objective over all baselines",
+            "best_solver": "The best baseline",
+            "reference": "What ratios refer to: optimum, else best known, else best seen",
+            "ratio": "Best quantum against reference, 1 is best",
+            "mean_ratio": "Mean over runs of that ratio",
+            "gain": "Mean paired gain of quantum over the best baseline, positive is better",
+            "gain_low": "Lower 95 % bound of the gain",
+            "gain_high": "Upper 95 % bound of the gain",
+            "decision": "accept, continue or fall_back; null while undecided",
+            "next_experiment": "Key of the next round, when continued",
+            "final_source": "Where the standing answer comes from",
+            "final_objective": "Objective of the standing answer",
+            "cost_usd": "Cost of the jobs, reconciled, else reported, else quoted [USD]",
+            "quantum_seconds": "Time to the counts, all runs [s]",
+            "classical_seconds": "Mean time of the best baseline per run [s]",
+        }
+    ),
+    sql="""
+SELECT c.experiment, c.backend, c.instance, e.name, e.tier, c.family, e.root, e.round, c.sense, i.unit,
+       c.n_variables, c.n_qubits, c.verdict, c.reason, c.best_quantum, c.best_classical, c.best_solver,
+       c.reference, c.ratio, c.mean_ratio, c.gain, c.gain_low, c.gain_high,
+       d.decision, d.next_experiment, d.final_source, d.final_objective,
+       coalesce(p.usd, 0) AS cost_usd, c.quantum_seconds, c.classical_seconds
+FROM comparisons c
+JOIN experiments e USING (experiment)
+JOIN instances i USING (experiment, instance)
+LEFT JOIN decisions d USING (experiment, backend, instance)
+LEFT JOIN (
+    SELECT experiment, backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
+    FROM costs GROUP BY ALL
+) p USING (experiment, backend)
+""",
+)
+
+OPERATIONS_LOG = View(
+    name="operations_log",
+    meaning="One row per job: what ran where, when, with which versions, seeds and shots, and how long it took",
+    columns=MappingProxyType(
+        {
+            "job_id": "Our id of the job",
+            "experiment": "Key of the experiment",
+            "provider": "Provider",
+            "backend": "Backend as provider:backend",
+            "provider_job_id": "The provider's id",
+            "state": "State in our life cycle",
+            "attempt": "Attempts to submit",
+            "circuit_version": "SHA-256 of the circuit template",
+            "payload_sha256": "Hash of all that decides the result",
+            "sdk_versions": "Versions of the packages that decide results, as JSON",
+            "engine": "Engine or device that ran it",
+            "engine_version": "Its version",
+            "calibration_id": "Calibration of the device; null for ideal simulators",
+            "created_at": "When the intent was written",
+            "updated_at": "Last change",
+            "shots": "Shots over all points and repetitions [shots]",
+            "seed": "Root of every random choice",
+            "queue_seconds": "Provider's queue [s]",
+            "execute_seconds": "On the device or simulator [s]",
+            "cost_usd": "Cost, reconciled, else reported, else quoted [USD]",
+            "result_sha256": "SHA-256 of the raw result as received",
+            "outcomes": "Rows of counts that came back; 0 without a result",
+            "error": "What went wrong, when something did",
+        }
+    ),
+    sql="""
+SELECT j.job_id, j.experiment, j.provider, j.backend, j.provider_job_id, j.state, j.attempt,
+       p.template_id AS circuit_version, j.payload_sha256, p.packages AS sdk_versions,
+       coalesce(j.engine, p.engine) AS engine, p.engine_version, p.calibration_id, j.created_at, j.updated_at, j.shots,
+       e.seed, l.queue_seconds, l.execute_seconds,
+       coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
+       j.result_sha256, coalesce(n.outcomes, 0) AS outcomes, j.error
+FROM jobs j
+LEFT JOIN experiments e USING (experiment)
+LEFT JOIN provenance p ON p.job_id = j.job_id AND p.experiment = j.experiment AND p.backend = j.backend
+LEFT JOIN latency l ON l.job_id = j.job_id
+LEFT JOIN costs c ON c.job_id = j.job_id
+LEFT JOIN (SELECT experiment, backend, count(*) AS outcomes FROM counts GROUP BY ALL) n
+       ON n.experiment = j.experiment AND n.backend = j.backend
+""",
+)
+
+LATENCY_BY_BACKEND = View(
+    name="latency_by_backend",
+    meaning="Where the time of the jobs goes, per backend and component",
+    columns=MappingProxyType(
+        {
+            "backend": "Backend as provider:backend",
+            "component": "network, orchestration, compile, queue, execute or fetch",
+            "jobs": "Jobs for which the component is known",
+            "p50_seconds": "Median [s]",
+            "p95_seconds": "95 % of the jobs take at most this [s]",
+            "total_seconds": "Sum over the jobs [s]",
+            "share": "Part of the backend's whole time",
+        }
+    ),
+    sql="""
+WITH parts AS (
+    UNPIVOT (
+        SELECT j.backend, l.network_seconds AS network, l.orchestration_seconds AS orchestration,
+               l.compile_seconds AS compile, l.queue_seconds AS queue, l.execute_seconds AS execute,
+               l.fetch_seconds AS "fetch"
+        FROM latency l JOIN jobs j USING (job_id)
+    ) ON network, orchestration, compile, queue, execute, "fetch" INTO NAME component VALUE seconds
+)
+SELECT backend, component, count(*) AS jobs, quantile_cont(seconds, 0.5) AS p50_seconds,
+       quantile_cont(seconds, 0.95) AS p95_seconds, sum(seconds) AS total_seconds,
+       sum(seconds) / nullif(sum(sum(seconds)) OVER (PARTITION BY backend), 0) AS share
+FROM parts GROUP BY backend, component
+""",
+)
+
+VIEWS: tuple[View, ...] = (VERDICTS, OPERATIONS_LOG, LATENCY_BY_BACKEND)

@@ -1,0 +1,91 @@
+import pytest
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.storage import analyst, warehouse
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests import samples
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("analyst"))
+    warehouse.publish(home, samples.write(home))
+    return home
+
+
+def test_a_query_gives_a_table(home):
+    answer = analyst.query(home, "SELECT family, count(*) AS n FROM verdicts GROUP BY ALL")
+    assert answer.to_pylist() == [{"family": "maxcut", "n": 4}]
+
+
+def test_before_anything_was_published(tmp_path):
+    with pytest.raises(InvalidInput, match=r"no warehouse yet.*qhybrid demo"):
+        analyst.query(Home(tmp_path), "SELECT 1")
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    home = Home(tmp_path)
+    home.warehouse.write_bytes(b"not a database" * 1000)
+    with pytest.raises(InvalidInput, match=r"cannot be opened.*Materialise the asset 'warehouse'"):
+        analyst.query(home, "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELEC 1", 'syntax error at or near "SELEC"'),
+        ("SELECT nothing FROM counts", "DESCRIBE verdicts"),
+        ("FROM countz", 'Did you mean "counts"'),
+        ("SELECT 'a'::INTEGER", "Could not convert"),
+        ("", "no result"),
+        ("-- only a comment", "no result"),
+    ],
+)
+def test_wrong_sql_gets_one_line_and_a_remedy(home, sql, message):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        analyst.query(home, sql)
+    assert "\n" not in str(caught.value)
+    assert "LINE" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE mine (a INTEGER)",
+        "DELETE FROM counts",
+        "UPDATE counts SET count = 2",
+        "DROP TABLE counts",
+        "ATTACH 'other.duckdb' AS other",
+        "SET threads = 1",
+        "SET enable_external_access = true",
+        "RESET lock_configuration",
+        "COPY counts TO 'counts.csv'",
+        "EXPORT DATABASE 'all'",
+        "FROM read_csv('/etc/hostname')",
+        "FROM '/etc/hostname'",
+        "FROM glob('/*')",
+        "INSTALL httpfs",
+        "LOAD sqlite",
+    ],
+)
+def test_nothing_is_written_and_nothing_else_is_read(home, tmp_path, monkeypatch, sql):
+    monkeypatch.chdir(tmp_path)
+    before = home.warehouse.read_bytes()
+    with pytest.raises(InvalidInput):
+        analyst.query(home, sql)
+    assert home.warehouse.read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_variables_of_the_program_are_not_tables(home):
+    secrets = samples.write(home)
+    assert secrets
+    with pytest.raises(InvalidInput, match="secrets does not exist"):
+        analyst.query(home, "FROM secrets")
+
+
+def test_rows_that_match_nothing_keep_their_columns(home):
+    answer = analyst.query(home, "SELECT bits, bitstring FROM counts WHERE false")
+    assert answer.num_rows == 0
+    assert answer.column_names == ["bits", "bitstring"]

@@ -1,0 +1,226 @@
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.storage import analyst, atomic, published, schemas, warehouse
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns
+from qhybrid_pipelines_tests import samples
+
+DIE_WHILE_PUBLISHING = """
+import os, signal, sys
+from pathlib import Path
+from qhybrid_pipelines.storage import warehouse
+from qhybrid_pipelines.storage.layout import Home
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(warehouse, sys.argv[2], die)
+warehouse.publish(Home(Path(sys.argv[1])), {})
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A home with samples in lake and warehouse; tests only read it."""
+    home = Home(tmp_path_factory.mktemp("filled"))
+    return home, warehouse.publish(home, samples.write(home))
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+def rows(home, sql):
+    return analyst.query(home, sql).to_pylist()
+
+
+def test_every_table_holds_what_lake_and_ledger_hold(filled):
+    home, result = filled
+    for table in schemas.LAKE_TABLES:
+        lake = Lake(home)
+        expected = [row for key in lake.keys(table) for row in lake.read(table, key).to_pylist()]
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        assert rows(home, f"SELECT {names} FROM {table.name}") == expected, table.name
+        assert result.tables[table.name] == len(expected) > 0
+    for table in schemas.LEDGER_TABLES:
+        assert result.tables[table.name] == rows(home, f"SELECT count(*) AS n FROM {table.name}")[0]["n"] > 0
+    assert result.rows == sum(result.tables.values())
+    assert result.bytes == home.warehouse.stat().st_size
+
+
+@pytest.mark.parametrize("relation", [*published.TABLES, *published.VIEWS], ids=lambda r: r.name)
+def test_tables_views_and_columns_say_what_they_mean(filled, relation):
+    home, _ = filled
+    kind = "view" if isinstance(relation, published.View) else "table"
+    said = rows(home, f"SELECT comment FROM duckdb_{kind}s() WHERE {kind}_name = '{relation.name}'")
+    assert said == [{"comment": relation.meaning}]
+    columns = rows(
+        home,
+        f"SELECT column_name, comment FROM duckdb_columns() WHERE table_name = '{relation.name}' ORDER BY column_index",
+    )
+    described = relation.columns if kind == "view" else [column.name for column in relation.columns]
+    assert [row["column_name"] for row in columns] == list(described)
+    assert all(row["comment"] for row in columns)
+
+
+def test_a_home_without_anything_gives_typed_empty_tables(home):
+    result = warehouse.publish(home, {})
+    assert result.tables == {table.name: int(table.name == "snapshot") for table in published.TABLES}
+    for table in published.TABLES:
+        assert analyst.query(home, f'FROM "{table.name}"').schema.names == [column.name for column in table.columns]
+    for view in published.VIEWS:
+        assert analyst.query(home, f"FROM {view.name}").num_rows == 0
+
+
+def test_only_the_snapshot_is_left_and_nobody_may_write_it(home):
+    warehouse.publish(home, {})
+    assert home.warehouse.stat().st_mode & 0o777 == 0o444
+    assert list(home.tmp.iterdir()) == []
+    assert sorted(p.name for p in home.path.iterdir()) == ["locks", "tmp", "warehouse.duckdb"]
+
+
+@pytest.mark.parametrize("width", [0, 1, 4, 63, 64, 65, 72, 130])
+def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
+    generator = np.random.default_rng(width)
+    outcomes = sorted({int.from_bytes(generator.bytes(17), "little") % 2**width for _ in range(50)})
+    key = PartitionKey(experiment="e", backend="b:x")
+    head = {"experiment": "e", "backend": "b:x"}
+    counts = from_columns(
+        schemas.COUNTS,
+        {
+            **head,
+            "job_id": "j",
+            "point": list(range(len(outcomes))),
+            "repetition": 0,
+            "bits": [outcome % 2**64 for outcome in outcomes],
+            "high_bits": [
+                (outcome >> 64).to_bytes((width - 57) // 8, "little") if width > 64 else None for outcome in outcomes
+            ],
+            "count": 1,
+        },
+    )
+    _, batch = next(samples.execution_tables(samples.FIRST, "b:x"))
+    batch = from_columns(schemas.CIRCUIT_BATCHES, {n: [v] for n, v in {**batch[0], **head, "n_qubits": width}.items()})
+    Lake(home).write(schemas.CIRCUIT_BATCHES, key, batch)
+    Lake(home).write(schemas.COUNTS, key, counts)
+    warehouse.publish(home, {})
+    texts = [row["bitstring"] for row in rows(home, "SELECT bitstring FROM counts ORDER BY point")]
+    assert texts == [format(outcome, f"0{width}b") if width else "" for outcome in outcomes]
+
+
+def test_counts_without_their_batch_have_no_bitstring(home):
+    key = PartitionKey(experiment=samples.FIRST.key, backend="local:auto")
+    table = dict(samples.execution_tables(samples.FIRST, "local:auto"))[schemas.COUNTS]
+    Lake(home).write(schemas.COUNTS, key, from_columns(schemas.COUNTS, {n: [r[n] for r in table] for n in table[0]}))
+    warehouse.publish(home, {})
+    assert rows(home, "SELECT DISTINCT n_qubits, bitstring FROM counts") == [{"n_qubits": None, "bitstring": None}]
+
+
+def test_counts_stand_sorted_by_backend_experiment_and_point(filled):
+    stored = rows(filled[0], "SELECT backend, experiment, point, repetition, bits FROM counts")
+    order = [tuple(row.values()) for row in stored]
+    assert order == sorted(order)
+
+
+def test_one_verdict_per_execution_with_what_it_cost(filled):
+    stored = rows(filled[0], "SELECT * FROM verdicts ORDER BY experiment, backend")
+    assert len(stored) == sum(len(sample.spec.backends) for sample in samples.SAMPLES)
+    first = next(row for row in stored if row["experiment"] == samples.FIRST.key)
+    assert (first["verdict"], first["decision"], first["cost_usd"]) == ("classical_better", "continue", 0.4)
+    assert first["next_experiment"] == samples.SECOND.key
+
+
+def test_the_operations_log_says_what_ran(filled):
+    stored = rows(filled[0], "SELECT * FROM operations_log")
+    assert len(stored) == len({row["job_id"] for row in stored}) == 4
+    assert all(None not in {v for k, v in row.items() if k not in ("calibration_id", "error")} for row in stored)
+
+
+def test_shares_of_the_latency_add_up(filled):
+    stored = rows(filled[0], "SELECT backend, sum(share) AS whole, count(*) AS n FROM latency_by_backend GROUP BY ALL")
+    assert [(row["whole"], row["n"]) for row in stored] == [(pytest.approx(1), 6)] * 2
+
+
+def test_each_step_of_the_ladder_has_its_own_time(filled):
+    stored = rows(filled[0], "SELECT DISTINCT step, rung, seconds FROM reduction_steps ORDER BY step")
+    assert [tuple(row.values()) for row in stored] == [(0, "components", 0.25), (1, "roof duality", 0.5)]
+
+
+def test_a_reader_keeps_the_snapshot_it_opened(home):
+    warehouse.publish(home, {})
+    with analyst.connect(home) as held:
+        warehouse.publish(home, samples.write(home))
+        assert held.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+        assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 4}]
+        assert held.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+
+
+def test_a_log_left_by_somebody_who_wrote_does_not_reach_the_next_snapshot(home):
+    warehouse.publish(home, {})
+    home.warehouse.chmod(0o644)
+    write = (
+        f"import duckdb, os; c = duckdb.connect({str(home.warehouse)!r}); c.execute('DROP VIEW verdicts'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", write], check=True)
+    assert home.warehouse.with_name("warehouse.duckdb.wal").exists()
+    warehouse.publish(home, {})
+    assert not home.warehouse.with_name("warehouse.duckdb.wal").exists()
+    assert analyst.query(home, "FROM verdicts").num_rows == 0
+
+
+@pytest.mark.parametrize("moment", ["_count", "promote"])
+def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
+    warehouse.publish(home, samples.write(home))
+    before = home.warehouse.read_bytes()
+    died = subprocess.run([sys.executable, "-c", DIE_WHILE_PUBLISHING, str(home.path), moment], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert home.warehouse.read_bytes() == before
+    assert len(atomic.sweep(home)) == 1
+    assert list(home.tmp.iterdir()) == []
+    warehouse.publish(home, {})  # the dead process' lock is gone
+    assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 0}]
+
+
+def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
+    ledger = samples.write(home)
+    warehouse.publish(home, ledger)
+    lake = Lake(home)
+    path = lake.path(schemas.COUNTS, lake.keys(schemas.COUNTS)[0])
+    path.write_bytes(path.read_bytes()[:100])
+    before = home.warehouse.read_bytes()
+    with pytest.raises(Damaged, match=r"data\.parquet.*Materialise 'qpu_result_sets'"):
+        warehouse.publish(home, ledger)
+    assert home.warehouse.read_bytes() == before
+    assert list(home.tmp.iterdir()) == []
+
+
+def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatch):
+    samples.write(home)
+    listed = warehouse._partitions(Lake(home))
+    monkeypatch.setattr(warehouse, "_partitions", lambda _lake: listed)
+    lake = Lake(home)
+    lake.path(schemas.COUNTS, listed["counts"][0]).unlink()
+    assert warehouse.publish(home, {}).tables["counts"] == sum(
+        lake.read(schemas.COUNTS, key).num_rows for key in listed["counts"][1:]
+    )
+
+
+def test_the_ends_of_the_pipeline_are_listed_first(home):
+    names = list(warehouse._partitions(Lake(home)))
+    assert names.index("decisions") < names.index("comparisons") < names.index("counts") < names.index("experiments")
+
+
+def test_ledger_rows_are_checked(home):
+    ledger = samples.write(home)
+    with pytest.raises(ValueError, match="no ledger tables"):
+        warehouse.publish(home, {"invoices": []})
+    ledger["jobs"][0]["state"] = "LOST"
+    with pytest.raises(SchemaMismatch, match="LOST"):
+        warehouse.publish(home, ledger)
+    assert not home.warehouse.exists()
