@@ -1,0 +1,219 @@
+"""Weighted independent sets: exact reductions, greedy rules and CP-SAT, on plain arrays.
+
+Throughout, ``weights`` has shape ``(n,)`` and is positive, ``edges`` has shape ``(m, 2)`` with ``i < j`` and no repeats.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.seeds import generator, small_seed
+from qhybrid_pipelines.problems.family import FamilyReduction, SolverAnswer, Substitution
+from qhybrid_pipelines.problems.solvers.rows import by_blocks, weighted_sums
+
+Edges = npt.NDArray[np.int32]
+
+#: What is still undecided: vertex -> undecided neighbours.
+Remaining = dict[int, set[int]]
+
+#: CP-SAT's own unit of work, close to a second; the same on every machine, unlike the clock.
+MAX_DETERMINISTIC_TIME = 5.0
+
+#: Weights that are no integers are multiplied by a power of two, so that their sum is about this, then rounded.
+INTEGER_TOTAL = 2.0**40
+
+#: An LP value counts as 0, 1/2 or 1 within this; HiGHS' own feasibility tolerance is 1e-7.
+HALF_INTEGRAL = 1e-6
+
+
+def neighbours(size: int, edges: Edges) -> list[npt.NDArray[np.int64]]:
+    """Return the neighbours of every vertex, each sorted."""
+    both = np.concatenate([edges, edges[:, ::-1]]).astype(np.int64)
+    both = both[np.lexsort((both[:, 1], both[:, 0]))]
+    starts = np.searchsorted(both[:, 0], np.arange(1, size))
+    return np.split(both[:, 1], starts) if size else []
+
+
+def reductions(weights: F64, edges: Edges) -> list[FamilyReduction]:
+    """Return the exact reductions, cheapest rule first, until none of them finds anything.
+
+    All three rules keep at least one optimum, so they may be applied one after the other:
+
+    * ``heavy_vertex``: take a vertex that weighs at least as much as all its neighbours together. Degree 0, and degree
+      1 with the lighter neighbour, are the common cases.
+    * ``domination``: leave ``v`` out when a neighbour ``u`` weighs at least as much and has no neighbour that ``v``
+      has not: in any set, ``u`` can stand in for ``v``.
+    * ``linear_programme``: a variable that is 0 or 1 in a half-integral optimum of the edge relaxation keeps that
+      value in some optimal set (G. Nemhauser, L. Trotter, Mathematical Programming 8, 232 (1975)).
+
+    Source of the first two: S. Lamm et al., ALENEX 2019, section 3 (arXiv:1810.10834).
+    """
+    remaining: Remaining = {v: set(near.tolist()) for v, near in enumerate(neighbours(len(weights), edges))}
+    found: list[FamilyReduction] = []
+    rules = {"heavy_vertex": _heavy, "domination": _dominated, "linear_programme": _linear_programme}
+    while remaining:
+        for rung, rule in rules.items():
+            fixed = rule(remaining, weights)
+            if fixed:
+                steps = tuple(Substitution(variable=v, constant=x) for v, x in fixed)
+                taken = sum(x for _, x in fixed)
+                note = f"{taken} taken, {len(fixed) - taken} left out"
+                found.append(FamilyReduction(rung=rung, exact=True, substitutions=steps, note=note))
+                break
+        else:
+            break
+    return found
+
+
+def _leave_out(remaining: Remaining, vertex: int) -> None:
+    for near in remaining.pop(vertex):
+        remaining[near].discard(vertex)
+
+
+def _take(remaining: Remaining, vertex: int) -> list[tuple[int, int]]:
+    """Decide for ``vertex`` and thereby against its neighbours; return what that fixes."""
+    near = sorted(remaining[vertex])
+    for v in [vertex, *near]:
+        _leave_out(remaining, v)
+    return [(vertex, 1), *((v, 0) for v in near)]
+
+
+def _heavy(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
+    fixed: list[tuple[int, int]] = []
+    before = -1
+    while before < len(fixed):
+        before = len(fixed)
+        for v in sorted(remaining):
+            if v in remaining and weights[v] >= math.fsum(weights[u] for u in remaining[v]):
+                fixed += _take(remaining, v)
+    return fixed
+
+
+def _dominated(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
+    fixed: list[tuple[int, int]] = []
+    for v in sorted(remaining):
+        near = remaining[v]
+        if any(weights[u] >= weights[v] and remaining[u] - {v} <= near for u in near):
+            _leave_out(remaining, v)
+            fixed.append((v, 0))
+    return fixed
+
+
+def _linear_programme(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array
+
+    vertices = sorted(remaining)
+    column = {v: k for k, v in enumerate(vertices)}
+    pairs = np.array([(column[v], column[u]) for v in vertices for u in remaining[v] if v < u], dtype=np.int64)
+    rows = np.repeat(np.arange(len(pairs)), 2)
+    ones = np.ones(len(rows))
+    matrix: Any = csr_array((ones, (rows, pairs.ravel())), shape=(len(pairs), len(vertices)))
+    gain = weights[vertices] / weights[vertices].max()
+    # The dual simplex ends in a vertex of the polytope, and those are half-integral.
+    answer = linprog(-gain, A_ub=matrix, b_ub=np.ones(len(pairs)), bounds=(0, 1), method="highs-ds")
+    if answer.x is None or np.abs(answer.x - np.round(2 * answer.x) / 2).max() > HALF_INTEGRAL:
+        return []
+    fixed: list[tuple[int, int]] = []
+    for v in (vertices[k] for k in np.flatnonzero(answer.x > 1 - HALF_INTEGRAL)):
+        fixed += _take(remaining, v)  # the zeros of an optimum are the neighbours of its ones
+    return fixed
+
+
+def conflicts(edges: Edges, rows: U8) -> npt.NDArray[np.int64]:
+    """Return the number of edges with both ends chosen, per row of ``(m, n)``."""
+
+    def count(block: U8) -> npt.NDArray[np.int64]:
+        number: npt.NDArray[np.int64] = (block[:, edges[:, 0]] & block[:, edges[:, 1]]).sum(axis=1, dtype=np.int64)
+        return number
+
+    return by_blocks(count, rows, bytes_per_row=3 * len(edges))
+
+
+def made_independent(weights: F64, edges: Edges, rows: U8) -> U8:
+    """Return ``rows`` ``(m, n)`` with the conflicts resolved; rows without conflict stay as they are.
+
+    Vertices are visited by ``weight / (degree + 1)``, the lower number first: one leaves where a chosen neighbour is
+    left. Then, in the opposite order, repaired rows take every vertex that has become free. One pass over the
+    vertices each, all rows at once; ties go by the vertex number.
+    """
+    near = neighbours(len(weights), edges)
+    order = np.argsort(weights / (1 + np.array([len(v) for v in near])), kind="stable")
+    broken = conflicts(edges, rows) > 0
+    columns = np.ascontiguousarray(rows[broken].T)
+    for v in order:
+        columns[v] &= ~columns[near[v]].any(axis=0)
+    for v in order[::-1]:
+        columns[v] |= ~columns[near[v]].any(axis=0)
+    repaired = rows.copy()
+    repaired[broken] = columns.T
+    return repaired
+
+
+def greedy_set(weights: F64, edges: Edges, seed: int) -> U8:
+    """Return a maximal set ``(n,)``: always the vertex with most ``weight / (degree + 1)`` of what is left.
+
+    Ties go by a seeded order. Source: S. Sakai et al., Discrete Applied Mathematics 126, 313 (2003), rule GWMIN.
+    """
+    size = len(weights)
+    near = neighbours(size, edges)
+    order = generator(seed, "independent_set", "greedy").permutation(size)
+    degree = np.array([len(v) for v in near])
+    score = weights / (degree + 1)
+    chosen = np.zeros(size, dtype=np.uint8)
+    while np.isfinite(score).any():
+        v = order[np.argmax(score[order])]
+        chosen[v] = 1
+        for gone in (v, *near[v]):
+            if np.isfinite(score[gone]):
+                score[gone] = -np.inf
+                degree[near[gone]] -= 1
+        left = np.isfinite(score)
+        score[left] = weights[left] / (degree[left] + 1)
+    return chosen
+
+
+def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverAnswer:
+    """Return the best set that CP-SAT finds, started from the greedy one, and its proved upper bound.
+
+    One worker, a fixed seed and a deterministic limit of work, so that the same call gives the same answer. CP-SAT
+    counts in integers: other weights are scaled and rounded, which moves the total by less than 1e-12 times ``n``.
+    """
+    from ortools.sat.python import cp_model
+
+    size = len(weights)
+    integral = bool((weights == np.floor(weights)).all()) and float(weights.sum()) < INTEGER_TOTAL
+    scale = 1.0 if integral else 2.0 ** math.floor(math.log2(INTEGER_TOTAL / float(weights.sum())))
+    gains = np.round(weights * scale).astype(np.int64).tolist()
+    start = greedy_set(weights, edges, seed)
+
+    model = cp_model.CpModel()
+    chosen = [model.new_bool_var(f"x{v}") for v in range(size)]
+    for i, j in edges.tolist():
+        model.add_at_most_one(chosen[i], chosen[j])
+    model.maximize(cp_model.LinearExpr.weighted_sum(chosen, gains))
+    for variable, value in zip(chosen, start.tolist(), strict=True):
+        model.add_hint(variable, value)
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = small_seed(seed, "independent_set", "cp_sat")
+    solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
+    status = solver.solve(model)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return SolverAnswer(assignment=start, optimal=False, bound=None, evaluations=solver.num_branches)
+    assignment = np.array([solver.value(v) for v in chosen], dtype=np.uint8)
+    optimal = status == cp_model.OPTIMAL
+    rounding = 0.0 if integral else size / 2
+    bound = (
+        float(weighted_sums(weights, assignment[None])[0])
+        if optimal
+        else (solver.best_objective_bound + rounding) / scale
+    )
+    return SolverAnswer(assignment=assignment, optimal=optimal, bound=bound, evaluations=solver.num_branches)
