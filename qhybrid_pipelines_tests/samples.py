@@ -31,7 +31,7 @@ POINTS, REPETITIONS, SHOTS = 2, 2, 100
 
 #: Outcomes of 100 shots: good angles, and nearly noise.
 GOOD = {0b0101: 45, 0b1010: 35, 0b0011: 20}
-POOR = {0b0000: 20, 0b0011: 35, 0b0101: 15, 0b0110: 30}
+POOR = {0b0000: 20, 0b0011: 35, 0b0111: 15, 0b0110: 30}
 
 
 @dataclass(frozen=True)

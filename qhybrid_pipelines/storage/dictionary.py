@@ -1,0 +1,64 @@
+"""The data dictionary: a page about every table and view of the warehouse, made from their descriptions.
+
+python -m qhybrid_pipelines.storage.dictionary        writes docs/data-dictionary.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from qhybrid_pipelines.storage import ddl, published
+from qhybrid_pipelines.storage.published import View
+from qhybrid_pipelines.storage.schemas import Table
+
+PAGE = Path("docs/data-dictionary.md")
+
+_INTRODUCTION = """# Data dictionary
+
+What stands in `warehouse.duckdb`, in the order of the data's way. This page is made from the same descriptions as the
+tables themselves (`qhybrid_pipelines/storage/schemas.py`, `published.py`); the comments in the database say the same:
+`SELECT table_name, column_name, comment FROM duckdb_columns()`.
+
+*Measured* columns hold times, facts about a machine or ids of a run, and may differ when an experiment is run again;
+every other column of an ideal simulator's results is the same bit for bit. Bit 0 of an outcome is the least significant
+bit of `bits` and stands rightmost in `bitstring`; an `assignment` is written in the instance's own variable order, first
+variable first. Worked examples: [questions.md](questions.md)."""
+
+
+def page() -> str:
+    """Return the whole page as Markdown."""
+    relations: tuple[View | Table, ...] = (*published.VIEWS, *published.TABLES)
+    overview = "\n".join(f"- [{r.name}](#{r.name}): {r.meaning}." for r in relations)
+    sections = [_view(r) if isinstance(r, View) else _table(r) for r in relations]
+    return "\n\n".join([_INTRODUCTION, overview, *sections]) + "\n"
+
+
+def _table(table: Table) -> str:
+    key = ", ".join(f"`{name}`" for name in table.key)
+    lines = [f"## {table.name}", "", f"{table.meaning}. Unique by {key}.", ""]
+    lines += ["| column | type | unit | null | measured | meaning |", "|---|---|---|---|---|---|"]
+    return "\n".join([*lines, *_columns(table)])
+
+
+def _columns(table: Table) -> Iterator[str]:
+    for column in table.columns:
+        meaning = column.meaning + (": " + ", ".join(f"`{word}`" for word in column.words) if column.words else "")
+        cells = (
+            f"`{column.name}`",
+            ddl.type_name(column.type).replace('"', ""),
+            column.unit or "",
+            "yes" if column.nullable else "",
+            "yes" if column.measured else "",
+            meaning.replace("|", "\\|"),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _view(view: View) -> str:
+    lines = [f"## {view.name}", "", f"View. {view.meaning}.", "", "| column | meaning |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{name}` | {meaning} |" for name, meaning in view.columns.items())])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

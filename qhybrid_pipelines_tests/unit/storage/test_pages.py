@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from qhybrid_pipelines.storage import dictionary, published, questions
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("path", "made", "module"),
+    [
+        (dictionary.PAGE, dictionary.page, "dictionary"),
+        (questions.PAGE, questions.page, "questions"),
+        (questions.NOTEBOOK, questions.notebook, "questions"),
+    ],
+    ids=str,
+)
+def test_committed_pages_are_what_the_descriptions_give(path, made, module):
+    assert (ROOT / path).read_text(encoding="utf-8") == made(), f"run: python -m qhybrid_pipelines.storage.{module}"
+
+
+def test_the_dictionary_explains_every_column():
+    page = dictionary.page()
+    for relation in (*published.TABLES, *published.VIEWS):
+        assert f"\n## {relation.name}\n" in page
+        columns = relation.columns if isinstance(relation, published.View) else [c.name for c in relation.columns]
+        section = page.split(f"\n## {relation.name}\n")[1].split("\n## ")[0]
+        assert all(f"\n| `{column}` |" in section for column in columns), relation.name
+
+
+def test_the_notebook_is_valid_and_holds_no_outputs():
+    notebook = nbformat.reads(questions.notebook(), as_version=4)
+    nbformat.validate(notebook)
+    assert all(not cell.get("outputs") for cell in notebook.cells)
+    assert [cell.source.count("SELECT") > 0 for cell in notebook.cells if cell.cell_type == "code"].count(True) == 11
+
+
+def test_there_are_ten_questions():
+    assert len({q.title for q in questions.QUESTIONS}) == 10
