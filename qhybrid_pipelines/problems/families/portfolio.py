@@ -246,7 +246,7 @@ class Portfolio:
         return int(instance.payload["cardinality"])
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:
-        """Return what bounds prove about every optimum, then the assets around the cut of the relaxation.
+        """Return what bounds prove about every optimum, then a window of assets around the incumbent.
 
         The first needs an incumbent, which the family's own swap search gives; the second is a heuristic and only
         there where the first leaves more than ``max_qubits`` assets.
@@ -257,7 +257,7 @@ class Portfolio:
         found = [_reduction("reduced_cost", ones, zeros, exact=True)]
         free = np.setdiff1d(np.arange(problem.size), np.concatenate([ones, zeros]))
         if len(free) > max_qubits:
-            taken, left_out = most_promising(problem.after(ones, free), max_qubits)
+            taken, left_out = most_promising(problem.after(ones, free), incumbent[free], max_qubits)
             found.append(_reduction("box_relaxation", free[taken], free[left_out], exact=False))
         return [reduction for reduction in found if reduction.substitutions]
 

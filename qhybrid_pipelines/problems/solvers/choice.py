@@ -151,14 +151,15 @@ def fix_by_bound(problem: Choice, incumbent: float) -> tuple[I64, I64]:
     return ones, np.concatenate([zeros, free])
 
 
-def most_promising(problem: Choice, size: int) -> tuple[I64, I64]:
-    """Return ``(ones, zeros)`` that leave ``size`` candidates free: those around the cut of the relaxed weights.
+def most_promising(problem: Choice, incumbent: U8, size: int) -> tuple[I64, I64]:
+    """Return ``(ones, zeros)`` that leave ``size`` candidates free: a heuristic, which keeps ``incumbent`` within reach.
 
-    A heuristic: with the candidates in descending order of their relaxed weight, the free ones are a window that
-    starts at the top, or where ``chosen`` is more than half of ``size``, so far below it that the cut is central.
+    With the incumbent's candidates first and then the others, both in descending order of their relaxed weight, the
+    free ones are a window from the top; where ``chosen`` is more than half of ``size``, it starts so far below the top
+    that the incumbent's last candidate is in its middle.
     """
     relaxation = relax(problem)
-    order = np.lexsort((relaxation.gradient, -np.round(relaxation.point, 9)))
+    order = np.lexsort((relaxation.gradient, -np.round(relaxation.point, 9), incumbent == 0))
     start = min(max(0, problem.chosen - size // 2), problem.size - size)
     return order[:start], order[start + size :]
 

@@ -232,6 +232,9 @@ def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed(shared_d
     fixed = [s for r in FAMILY.reductions(hard, 16) for s in r.substitutions]
     assert len(fixed) == 85 - 16
     assert 0 <= 31 - sum(s.constant for s in fixed) <= 16
+    # What the swap search found stays within reach of the kernel.
+    incumbent, _ = solvers.search(choice_of(hard), seed=0)
+    assert all(incumbent[s.variable] == s.constant for s in fixed)
 
 
 def test_what_cannot_be_proved_comes_with_a_bound(shared_data):
