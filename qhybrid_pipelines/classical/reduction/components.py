@@ -1,0 +1,45 @@
+"""Parts of a model that share no coupling can be solved one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, minimum
+from qhybrid_pipelines.classical.reduction.substitution import I32
+from qhybrid_pipelines.core.ising import IsingModel
+
+
+def components(model: IsingModel) -> list[I32]:
+    """Return the connected components as ascending variables, the largest first, equal ones by their first variable."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(model.pairs)), (model.pairs[:, 0], model.pairs[:, 1])), shape=(model.size,) * 2)
+    count, label = connected_components(graph, directed=False) if model.size else (0, np.zeros(0, dtype=np.int32))
+    members = np.argsort(label, kind="stable").astype(np.int32)
+    parts = np.split(members, np.flatnonzero(np.diff(label[members])) + 1) if count else []
+    return sorted(parts, key=lambda part: (-len(part), int(part[0])))
+
+
+def restrict(model: IsingModel, variables: I32) -> IsingModel:
+    """Return the model of some ascending variables: their fields and the couplings among them, without offset."""
+    place = np.full(model.size, -1, dtype=np.int32)
+    place[variables] = np.arange(len(variables))
+    pairs = place[model.pairs]
+    inside = (pairs >= 0).all(axis=1)
+    return IsingModel(
+        linear=model.linear[variables], pairs=pairs[inside], couplings=model.couplings[inside], offset=0.0
+    )
+
+
+def solve_small_components(model: IsingModel) -> dict[int, int]:
+    """Return the exact values of all components but the largest, as far as they are small enough to be enumerated.
+
+    The values belong to one optimum of the whole model, because components do not interact.
+    """
+    fixed: dict[int, int] = {}
+    for part in components(model)[1:]:
+        if len(part) <= MAX_VARIABLES:
+            word, _ = minimum(restrict(model, part))
+            fixed |= {int(variable): word >> place & 1 for place, variable in enumerate(part)}
+    return fixed

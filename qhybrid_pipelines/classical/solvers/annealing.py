@@ -1,0 +1,46 @@
+"""Simulated annealing over an Ising model, by D-Wave's samplers: bounded by sweeps, deterministic for a seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qhybrid_pipelines.classical.bqm import is_flat, to_bqm
+from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.ising import IsingModel
+
+#: A read of a large instance may visit this many couplings and fields in all; about a second on one thread.
+_VISITS = 2_000_000_000
+
+
+def schedule(model: IsingModel) -> tuple[int, int]:
+    """Return ``(reads, sweeps)`` for a model of this size.
+
+    20 x 500 reaches every published optimum of the small QUBO files; 800 variables want an order more sweeps
+    (measured on the G-set: 10 x 5000 reaches 11624 on G1 and 562 to 564 on G11).
+    """
+    if model.size <= 100:
+        return 20, 500
+    reads = 10
+    affordable = _VISITS // (reads * (model.size + 2 * len(model.couplings)))
+    return reads, int(np.clip(affordable, 100, 5000))
+
+
+def anneal(model: IsingModel, *, reads: int, sweeps: int, seed: int) -> U8:
+    """Return the last assignment of each read, shape ``(reads, n)``.
+
+    Args:
+        model: energy to be lowered.
+        reads: independent runs.
+        sweeps: passes over all variables per run; the inverse temperature grows geometrically between bounds that
+            the sampler derives from the model.
+        seed: any non-negative integer; its lower 31 bits are used.
+    """
+    if is_flat(model):
+        return np.zeros((reads, model.size), dtype=np.uint8)
+    from dwave.samplers import SimulatedAnnealingSampler
+
+    sampler: Any = SimulatedAnnealingSampler()  # type: ignore[no-untyped-call]
+    found = sampler.sample(to_bqm(model), num_reads=reads, num_sweeps=sweeps, seed=seed & 0x7FFF_FFFF)
+    return np.asarray(found.record.sample < 0, dtype=np.uint8)

@@ -1,0 +1,38 @@
+"""Uniform random outcomes: what any sampler has to beat."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from qhybrid_pipelines.classical.exhaustive import outcomes
+from qhybrid_pipelines.core.bits import U8, U64
+
+
+def random_counts(
+    rng: np.random.Generator, width: int, samples: int, cardinality: int | None = None
+) -> tuple[U64, npt.NDArray[np.int64]]:
+    """Return the distinct outcomes among ``samples`` uniform random ones, ascending, and how often each occurred.
+
+    Drawn as one multinomial over all outcomes, so that any number of samples costs the same.
+
+    Args:
+        rng: source of the draw.
+        width: bits of an outcome, at most 20.
+        samples: how many are drawn.
+        cardinality: draw among outcomes with that many ones only: a sampler that never leaves the feasible subspace
+            has to be compared with one that does not leave it either.
+    """
+    words = outcomes(width, cardinality)
+    counts = rng.multinomial(samples, np.full(len(words), 1.0 / len(words)))
+    seen = counts > 0
+    return words[seen], counts[seen]
+
+
+def random_rows(rng: np.random.Generator, width: int, samples: int, cardinality: int | None = None) -> U8:
+    """Return ``samples`` uniform random assignments of any width, shape ``(samples, width)``."""
+    if cardinality is None:
+        return rng.integers(0, 2, size=(samples, width), dtype=np.uint8)
+    row = np.zeros((samples, width), dtype=np.uint8)
+    row[:, :cardinality] = 1
+    return rng.permuted(row, axis=1)
