@@ -1,0 +1,242 @@
+"""MLflow, kept at arm's length: one run per execution, best effort, and never in the way of a paid job.
+
+Whatever goes wrong with the store (not reachable, locked, corrupt, read-only), the record waits in the home's spool and
+`Tracker.sync` replays it. By default the store is SQLite under the home; the variable QHYBRID_MLFLOW_URI names another.
+A person looks at it with the command that `Tracker.ui_command` gives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from filelock import FileLock
+
+from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch, write_bytes
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.tracking_record import TrackingRecord
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+URI_VARIABLE = "QHYBRID_MLFLOW_URI"
+KEY_TAG = "qhybrid.key"
+
+#: How long a record waits for others that are being recorded before it is spooled.
+LOCK_SECONDS = 60.0
+
+#: How long a record waits for another program that holds the store's file.
+BUSY_SECONDS = 5.0
+
+#: Most entries of one MLflow request.
+MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 1000
+
+_Entry = TypeVar("_Entry")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """Where a record went: to a run, or to the spool."""
+
+    run_id: str | None
+    url: str | None
+    spooled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """What a replay of the spool came to: keys that were recorded, and how many records still wait."""
+
+    recorded: tuple[str, ...]
+    waiting: int
+
+
+class Tracker:
+    """The reproducibility records of one home.
+
+    Args:
+        home: where the store and the spool are.
+        uri: another MLflow store; the variable QHYBRID_MLFLOW_URI when omitted, else SQLite under ``home``.
+    """
+
+    def __init__(self, home: Home, uri: str | None = None) -> None:
+        self._home = home
+        self._database = home.mlflow / "mlflow.db"
+        self._foreign_uri = uri or os.environ.get(URI_VARIABLE)
+
+    @property
+    def uri(self) -> str:
+        """The store, as MLflow names it."""
+        return self._foreign_uri or f"sqlite:///{self._database}"
+
+    @property
+    def ui_command(self) -> str:
+        """What a person runs to look at the store; the links of `Tracked` then work."""
+        return f"mlflow ui --backend-store-uri {self.uri}"
+
+    def record(self, record: TrackingRecord) -> Tracked:
+        """Record an execution, once: a repetition finds its run by the key and brings it up to date. Never raises."""
+        try:
+            with self._access():
+                run = self._store(record)
+            (self._home.spool / record.file_name).unlink(missing_ok=True)
+        except Exception as error:  # noqa: BLE001  a tracking failure of any kind must not fail a paid job
+            _log.warning("MLflow is not available (%s); %s waits in the spool", _first_line(error), record.key)
+            return self._spool(record)
+        return Tracked(run_id=run.info.run_id, url=self._url(run), spooled=False)
+
+    def sync(self) -> Synced:
+        """Record what waits in the spool. Never raises; stops at the first record that the store does not take."""
+        waiting = sorted(self._home.spool.glob("*.json"))
+        recorded: list[str] = []
+        for path in waiting:
+            try:
+                text = path.read_text(encoding="utf-8")
+                record = TrackingRecord.from_json(text)
+            except (OSError, ValueError) as error:
+                _log.warning("%s is passed over: %s", path, _first_line(error))
+                continue
+            try:
+                with self._access():
+                    self._store(record)
+                if path.read_text(encoding="utf-8") == text:  # else a newer record of the same key has come meanwhile
+                    path.unlink()
+            except Exception as error:  # noqa: BLE001  see `record`
+                _log.warning("MLflow is not available (%s); the spool is kept", _first_line(error))
+                break
+            recorded.append(record.key)
+        return Synced(recorded=tuple(recorded), waiting=len(list(self._home.spool.glob("*.json"))))
+
+    def _spool(self, record: TrackingRecord) -> Tracked:
+        try:
+            path = self._home.spool / record.file_name
+            write_bytes(path, record.to_json().encode(), tmp=self._home.tmp)
+        except Exception as error:  # noqa: BLE001  with no disk to write to, the run's own tables say what happened
+            _log.error("the tracking record %s is lost: %s", record.key, _first_line(error))
+            return Tracked(run_id=None, url=None, spooled=False)
+        return Tracked(run_id=None, url=None, spooled=True)
+
+    @contextmanager
+    def _access(self) -> Iterator[None]:
+        """Hold the store: one record at a time per home, which also makes the search for a key and the creation one step."""
+        make_folder(self._home.locks)
+        with FileLock(self._home.locks / "mlflow.lock", timeout=LOCK_SECONDS):
+            if self._foreign_uri is None:
+                self._prepare_database()
+            yield
+
+    def _prepare_database(self) -> None:
+        """Make the SQLite store if there is none, and fail early if it cannot be written.
+
+        MLflow's first use runs its migrations for seconds; two processes at once, or a crash on the way, leave a store
+        that is broken for good. So they run on a file beside, which is renamed when it is complete.
+        """
+        if not self._database.exists():
+            _import_mlflow()
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            with scratch(self._home.tmp) as folder, _quiet():
+                built = folder / self._database.name
+                store = SqlAlchemyStore(f"sqlite:///{built}", self._artifacts("Default"))  # type: ignore[no-untyped-call]  # no types upstream
+                store.engine.dispose()
+                promote(built, self._database)
+        with closing(sqlite3.connect(self._database, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+
+    def _store(self, record: TrackingRecord) -> Run:
+        """Bring the run of a record up to date, whatever of it is there already."""
+        _import_mlflow()
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param, RunTag
+
+        with _quiet():
+            client = MlflowClient(tracking_uri=self.uri)
+            run = self._find_or_create(client, record)
+            run_id, known = run.info.run_id, run.data
+            params = {name: str(value) for name, value in record.params.items() if value is not None}
+            tags = dict(record.tags)
+            # MLflow's parameters can be written once; what differs now must not get lost.
+            tags |= {f"now.{name}": text for name, text in params.items() if known.params.get(name, text) != text}
+            if record.dagster_run_id:
+                tags["dagster/run_id"] = record.dagster_run_id
+            now = int(time.time() * 1000)
+            missing = [Param(name, text) for name, text in params.items() if name not in known.params]
+            changed = _changed(record.metrics, known.metrics)
+            for some_params in _chunks(missing, MAX_PARAMS):
+                client.log_batch(run_id, params=some_params)
+            for some_tags in _chunks([RunTag(name, text) for name, text in tags.items()], MAX_TAGS):
+                client.log_batch(run_id, tags=some_tags)
+            for some_metrics in _chunks([Metric(name, value, now, 0) for name, value in changed.items()], MAX_METRICS):
+                client.log_batch(run_id, metrics=some_metrics)
+            with scratch(self._home.tmp) as folder:
+                record.write_files(folder)
+                client.log_artifacts(run_id, str(folder))
+            client.set_terminated(run_id)
+        return run
+
+    def _find_or_create(self, client: MlflowClient, record: TrackingRecord) -> Run:
+        name = f"qhybrid/{record.family}"
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            location = None if self._foreign_uri else self._artifacts(record.family)
+            experiment_id = client.create_experiment(name, artifact_location=location)
+        else:
+            experiment_id = experiment.experiment_id
+        found = client.search_runs([experiment_id], f'tags.`{KEY_TAG}` = "{record.key}"', max_results=1)
+        if found:
+            return found[0]
+        tags = {KEY_TAG: record.key}
+        if record.parent_run_id:
+            tags["mlflow.parentRunId"] = record.parent_run_id
+        return client.create_run(experiment_id, run_name=record.name, tags=tags)
+
+    def _artifacts(self, family: str) -> str:
+        return (self._home.mlflow / "artifacts" / family).as_uri()
+
+    def _url(self, run: Run) -> str:
+        """Return the run's page: on the server, or on the one that `ui_command` starts."""
+        server = self.uri if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
+
+def _import_mlflow() -> None:
+    """Import MLflow with its telemetry off and without minutes of retries; it takes seconds, so nobody else may."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    import mlflow  # noqa: F401
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's own log lines, tracebacks included, from people who did not ask for them; errors still raise."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _changed(metrics: Mapping[str, float | None], known: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics whose value is not yet the recorded one; MLflow keeps every value that it is sent."""
+    return {name: float(value) for name, value in metrics.items() if value is not None and known.get(name) != value}
+
+
+def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
