@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import dimod
-import networkx as nx
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
@@ -15,6 +13,10 @@ from pydantic import BaseModel
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.problems.instance import Instance, Sense
+
+if TYPE_CHECKING:
+    import dimod
+    import networkx as nx
 
 #: Reads a file's text: (text, options, file name) -> instance. Raises InvalidInput with the line.
 Parser = Callable[[str, BaseModel, str], Instance]

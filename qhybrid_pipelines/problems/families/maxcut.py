@@ -1,0 +1,280 @@
+"""MaxCut: divide the nodes of a graph into two sides so that the edges between them weigh as much as possible.
+
+The benchmark of the field; clustering into two groups, splitting load and the ground state of a spin glass have this
+form. Weights may be negative. There are no constraints: every assignment is a cut.
+
+Source of the formulation: F. Barahona, M. Grötschel, M. Jünger, G. Reinelt, Operations Research 36, 493 (1988).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field
+
+from qhybrid_pipelines.classical.local_search import one_flip_descent
+from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.specification import Strict
+from qhybrid_pipelines.problems import random_graphs
+from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer
+from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list, rudy
+from qhybrid_pipelines.problems.formats.pairs import Duplicates
+from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
+from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.quadratic import pair_sums
+from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
+from qhybrid_pipelines.problems.solvers.ising import mapping_of, minimise_mapped
+from qhybrid_pipelines.problems.solvers.spins import greedy_placement, spins_of
+
+if TYPE_CHECKING:
+    import dimod
+    import networkx as nx
+
+Parameters = TypeVar("Parameters", bound=BaseModel)
+_Generator = tuple[type[BaseModel], Callable[[BaseModel], Instance]]
+
+
+class Options(Strict):
+    """What a specification may say about a MaxCut instance."""
+
+    best_known: float | None = Field(default=None, description="Best known cut, where a source states one.")
+    index_base: Literal[0, 1] | None = Field(
+        default=None, description="For format edge_list: 0 or 1, the number that the file counts nodes from."
+    )
+    duplicates: Duplicates = Field(
+        default="refuse", description="An edge that a file names twice: refuse | once (if equal) | sum."
+    )
+
+
+def instance_of(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
+    """Return the instance on a graph; edges of weight 0 are left out, node weights have no meaning here.
+
+    Raises:
+        InvalidInput: no edge is left, or the weights are so large that their sum is not finite.
+    """
+    present = graph.weights != 0
+    weights = graph.weights[present]
+    if not len(weights):
+        what = "all edges have weight 0" if len(graph.edges) else "the graph has no edges"
+        raise InvalidInput(what, remedy="Every cut would be worth 0; give a graph with edges.", field="problem.source")
+    with np.errstate(over="ignore"):
+        total = np.abs(weights).sum()
+    if not np.isfinite(total):
+        raise InvalidInput("the sum of the weights overflows", remedy="Scale the weights.", field="problem.source")
+    return Instance(
+        name=name,
+        family="maxcut",
+        variables=graph.nodes,
+        payload={"edges": graph.edges[present].tolist(), "weights": weights.tolist()},
+        best_known=best_known,
+        source=source,
+    )
+
+
+def _from_rudy(text: str, options: BaseModel, file: str) -> Instance:
+    return _from_file(rudy.read(text, file=file, duplicates=_declared(options).duplicates), options, file)
+
+
+def _from_dimacs_edge(text: str, options: BaseModel, file: str) -> Instance:
+    return _from_file(dimacs_edge.read(text, file=file, duplicates=_declared(options).duplicates), options, file)
+
+
+def _from_csv_edges(text: str, options: BaseModel, file: str) -> Instance:
+    return _from_file(csv_edges.read(text, file=file, duplicates=_declared(options).duplicates), options, file)
+
+
+def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
+    declared = _declared(options)
+    if declared.index_base is None:
+        raise InvalidInput(
+            "an edge list does not say whether it counts from 0 or from 1",
+            remedy="Declare options.index_base: 0 or 1.",
+            file=file,
+            field="problem.options.index_base",
+        )
+    graph = edge_list.read(text, file=file, index_base=declared.index_base, duplicates=declared.duplicates)
+    return instance_of(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
+
+
+def _from_file(graph: WeightedGraph, options: BaseModel, file: str) -> Instance:
+    """Return the instance of a format that fixes its index base itself."""
+    declared = _declared(options)
+    _refuse_index_base(declared)
+    return instance_of(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
+
+
+def _refuse_index_base(options: Options) -> None:
+    if options.index_base is not None:
+        raise InvalidInput(
+            "an index base is declared for format edge_list only",
+            remedy="Remove it, or declare format: edge_list.",
+            field="problem.options.index_base",
+        )
+
+
+def _declared(options: BaseModel) -> Options:
+    assert isinstance(options, Options)
+    return options
+
+
+def _generated(
+    name: str, label: str, kind: type[Parameters], graph: Callable[[Parameters], WeightedGraph]
+) -> _Generator:
+    """Return the entry of one generator: its parameters, and the function that makes an instance of them."""
+
+    def make(parameters: BaseModel) -> Instance:
+        assert isinstance(parameters, kind)
+        full_name = f"{name}-{label.format(**parameters.model_dump())}"
+        return instance_of(graph(parameters), name=full_name, source=f"generator:{name}", best_known=None)
+
+    return kind, make
+
+
+def _graph(instance: Instance) -> tuple[npt.NDArray[np.int32], F64]:
+    """Return edges ``(m, 2)`` and weights ``(m,)`` of an instance."""
+    return (
+        np.array(instance.payload["edges"], dtype=np.int32).reshape(-1, 2),
+        np.array(instance.payload["weights"], dtype=np.float64),
+    )
+
+
+class MaxCut:
+    """The family; see the module."""
+
+    name = "maxcut"
+    title = "Maximum cut"
+    sense: Sense = "max"
+    unit = "cut weight"
+    options: type[BaseModel] = Options
+    parsers: Mapping[str, Parser] = MappingProxyType(
+        {
+            "rudy": _from_rudy,
+            "edge_list": _from_edge_list,
+            "dimacs_edge": _from_dimacs_edge,
+            "csv_edges": _from_csv_edges,
+        }
+    )
+    endings: Mapping[str, str] = MappingProxyType({".mc": "rudy", ".rud": "rudy"})
+    generators: Mapping[str, _Generator] = MappingProxyType(
+        {
+            "random_regular": _generated(
+                "random_regular",
+                "n{nodes}-d{degree}-s{seed}",
+                random_graphs.RandomRegular,
+                random_graphs.random_regular,
+            ),
+            "erdos_renyi": _generated(
+                "erdos_renyi",
+                "n{nodes}-p{probability:g}-w{weighted:d}-s{seed}",
+                random_graphs.ErdosRenyi,
+                random_graphs.erdos_renyi,
+            ),
+            "torus": _generated("torus", "{rows}x{columns}-s{seed}", random_graphs.Torus, random_graphs.torus),
+        }
+    )
+    solver_name = "semidefinite_tabu_cp_sat"
+
+    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:
+        """Return the instance on a graph; the edge attribute ``weight`` counts, 1 where it is missing."""
+        declared = _declared(options)
+        _refuse_index_base(declared)
+        return instance_of(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=declared.best_known)
+
+    def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
+        """Return: minimise ``sum w_ij (2 x_i x_j - x_i - x_j)``, which is minus the cut, without constraints."""
+        import dimod
+
+        edges, weights = _graph(instance)
+        linear = -np.bincount(edges.ravel(), weights=np.repeat(weights, 2), minlength=instance.size)
+        objective = dimod.BinaryQuadraticModel.from_numpy_vectors(
+            linear, (edges[:, 0], edges[:, 1], 2 * weights), 0.0, dimod.BINARY, variable_order=instance.variables
+        )
+        model = dimod.ConstrainedQuadraticModel()  # type: ignore[no-untyped-call]
+        model.set_objective(objective)
+        return model
+
+    def penalised(self, instance: Instance) -> Penalised:
+        """Return ``-sum w_ij (1 - s_i s_j) / 2``; there is nothing to penalise.
+
+        The model keeps its symmetry under flipping all spins: fixing one spin would save a qubit but put fields into
+        a cost operator that has none, and angles tabulated for regular graphs would no longer apply.
+        """
+        edges, weights = _graph(instance)
+        model = IsingModel(
+            linear=np.zeros(instance.size), pairs=edges, couplings=weights / 2, offset=float(-weights.sum() / 2)
+        )
+        return Penalised(model=model, penalty_weight=0.0, sign=-1)
+
+    def objective(self, instance: Instance, assignments: U8) -> F64:
+        """Return the weight of the edges between the two sides, for each row."""
+        edges, weights = _graph(instance)
+        return np.asarray((weights.sum() - pair_sums(spins_of(assignments), edges, weights)) / 2, dtype=np.float64)
+
+    def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002
+        """Return True for each row: every assignment is a cut."""
+        return np.ones(len(assignments), dtype=np.bool_)
+
+    def violation(self, instance: Instance, assignment: U8) -> str:  # noqa: ARG002
+        """Return the empty text: nothing can be violated."""
+        return ""
+
+    def repair(self, instance: Instance, assignments: U8) -> U8:  # noqa: ARG002
+        """Return the rows: there is nothing to repair."""
+        return assignments
+
+    def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002
+        """Return None: any number of nodes may be on either side."""
+        return None
+
+    def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - it is exact
+        """Return the exact reduction by dominating edges: leaves, degree 2, and what outweighs its neighbours."""
+        found = dominating_edges(instance.size, *_graph(instance))
+        if not found:
+            return []
+        note = f"{len(found)} nodes follow an edge that outweighs all others at the node"
+        return [FamilyReduction(rung="dominating_edges", exact=True, substitutions=found, note=note)]
+
+    def greedy(self, instance: Instance, seed: int) -> U8:
+        """Return the cut of placing node after node where it gains most, then moving single nodes while that helps."""
+        model = self.penalised(instance).model
+        placed: U8 = one_flip_descent(model, greedy_placement(model, seed)[None])[0]
+        return placed
+
+    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+        """Reduce by dominating edges, then enumerate, or relax (Goemans-Williamson), search and prove."""
+        variables = mapping_of(instance.size, dominating_edges(instance.size, *_graph(instance)))
+        found = minimise_mapped(self.penalised(instance).model, variables, seed)
+        return SolverAnswer(
+            assignment=found.assignment,
+            optimal=found.optimal,
+            bound=-found.lower_bound,
+            evaluations=found.evaluations,
+        )
+
+    def features(self, instance: Instance) -> dict[str, float]:
+        """Return sizes, degrees and the spread of the weights."""
+        edges, weights = _graph(instance)
+        degrees = np.bincount(edges.ravel(), minlength=instance.size)
+        size, sizes = instance.size, np.abs(weights)
+        return {
+            "nodes": float(size),
+            "edges": float(len(edges)),
+            "density": 2 * len(edges) / (size * (size - 1)),
+            "degree_mean": float(degrees.mean()),
+            "degree_min": float(degrees.min()),
+            "degree_max": float(degrees.max()),
+            "weight_sum": float(weights.sum()),
+            "weight_rms": float(np.sqrt((weights**2).mean())),
+            "weight_range": float(sizes.max() / sizes.min()),
+            "negative_share": float((weights < 0).mean()),
+        }
+
+
+FAMILY: Family = MaxCut()

@@ -1,0 +1,269 @@
+"""QUBO: minimise a quadratic function of variables that are 0 or 1, as the user brings it, without constraints.
+
+The objective is ``x'Qx`` (plus a constant) exactly as the file says. Always to be minimised: a function that is to be
+maximised is negated by who writes it, so that no sign is ever changed in silence.
+
+Source: G. Kochenberger et al., Journal of Combinatorial Optimization 28, 58 (2014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field
+
+from qhybrid_pipelines.classical.local_search import one_flip_descent
+from qhybrid_pipelines.classical.reduction.roof_duality import persistent_values
+from qhybrid_pipelines.classical.reduction.substitution import VariableMap
+from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.core.specification import Strict
+from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer
+from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp
+from qhybrid_pipelines.problems.formats.pairs import Duplicates
+from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.quadratic import QuadraticForm, form_of, pair_sums
+from qhybrid_pipelines.problems.solvers.ising import minimise_mapped
+from qhybrid_pipelines.problems.solvers.rows import weighted_sums
+from qhybrid_pipelines.problems.solvers.spins import greedy_placement
+
+if TYPE_CHECKING:
+    import dimod
+    import networkx as nx
+
+#: Above this the maximum flow of roof duality takes longer than the search it would help.
+_ROOF_DUALITY_PAIRS = 20_000
+
+
+class Options(Strict):
+    """What a specification may say about a QUBO."""
+
+    best_known: float | None = Field(default=None, description="Best known energy, where a source states one.")
+    offdiag_doubled: bool | None = Field(
+        default=None,
+        description="Whether an entry beside the diagonal stands for both halves of a symmetric matrix and counts "
+        "twice. Format biqmac_sparse: true unless stated; csv_matrix: must be stated.",
+    )
+    duplicates: Duplicates = Field(
+        default="refuse", description="An entry that a file holds twice: refuse | once (if equal) | sum."
+    )
+
+
+class RandomMatrix(Strict):
+    """Parameters of `random`: a matrix with integer entries from -100 to 100, as Beasley's instances."""
+
+    variables: int = Field(ge=1, le=2_000, description="Number of variables.")
+    density: float = Field(gt=0, le=1, description="Probability that an entry beside the diagonal is there.")
+    seed: int = Field(default=7, ge=0, description="Seed of the random choices.")
+
+
+def instance_of(form: QuadraticForm, *, name: str, source: str, best_known: float | None) -> Instance:
+    """Return the instance of a quadratic form.
+
+    Raises:
+        InvalidInput: all coefficients are 0, or so large that their sum is not finite.
+    """
+    if not (np.any(form.linear) or len(form.pairs)):
+        raise InvalidInput(
+            "all coefficients are 0", remedy="Every assignment would be optimal; give a matrix.", field="problem.source"
+        )
+    with np.errstate(over="ignore"):
+        total = np.abs(form.linear).sum() + np.abs(form.quadratic).sum() + abs(form.offset)
+    if not np.isfinite(total):
+        raise InvalidInput("the sum of the coefficients overflows", remedy="Scale them.", field="problem.source")
+    return Instance(
+        name=name,
+        family="qubo",
+        variables=form.names,
+        payload={
+            "linear": (form.linear + 0.0).tolist(),  # -0.0 becomes 0.0: one value, one hash
+            "pairs": form.pairs.tolist(),
+            "quadratic": form.quadratic.tolist(),
+            "offset": form.offset + 0.0,
+        },
+        best_known=best_known,
+        source=source,
+    )
+
+
+def _from_biqmac_sparse(text: str, options: BaseModel, file: str) -> Instance:
+    declared = _declared(options)
+    doubled = declared.offdiag_doubled is not False
+    form = biqmac_sparse.read(text, file=file, offdiag_doubled=doubled, duplicates=declared.duplicates)
+    return _from_file(form, declared, file)
+
+
+def _from_csv_matrix(text: str, options: BaseModel, file: str) -> Instance:
+    declared = _declared(options)
+    if declared.offdiag_doubled is None:
+        raise InvalidInput(
+            "a list of entries does not say whether those beside the diagonal count once or twice",
+            remedy="Declare options.offdiag_doubled: true for one triangle of a symmetric matrix, otherwise false.",
+            file=file,
+            field="problem.options.offdiag_doubled",
+        )
+    form = csv_matrix.read(text, file=file, offdiag_doubled=declared.offdiag_doubled, duplicates=declared.duplicates)
+    return _from_file(form, declared, file)
+
+
+def _from_lp(text: str, options: BaseModel, file: str) -> Instance:
+    declared = _declared(options)
+    if declared.offdiag_doubled is not None:
+        raise InvalidInput(
+            "an LP file says itself how often a product counts",
+            remedy="Remove the option.",
+            field="problem.options.offdiag_doubled",
+        )
+    return _from_file(lp.read(text, file=file), declared, file)
+
+
+def _from_file(form: QuadraticForm, options: Options, file: str) -> Instance:
+    return instance_of(form, name=PurePath(file).stem, source=f"file:{file}", best_known=options.best_known)
+
+
+def _random(parameters: BaseModel) -> Instance:
+    assert isinstance(parameters, RandomMatrix)
+    size = parameters.variables
+    random = generator(parameters.seed, "qubo", "random")
+    i, j = np.triu_indices(size)
+    there = (random.random(len(i)) < parameters.density) | (i == j)
+    # Without 0, so that the density is the one asked for.
+    values = random.integers(1, 101, size=len(i)) * random.choice([-1, 1], size=len(i))
+    entries = zip(i[there].tolist(), j[there].tolist(), values[there].astype(np.float64).tolist(), strict=True)
+    form = form_of(map(str, range(size)), entries, offdiagonal_factor=2.0)
+    name = f"random-n{size}-p{parameters.density:g}-s{parameters.seed}"
+    return instance_of(form, name=name, source="generator:random", best_known=None)
+
+
+def _declared(options: BaseModel) -> Options:
+    assert isinstance(options, Options)
+    return options
+
+
+def _form(instance: Instance) -> QuadraticForm:
+    return QuadraticForm(
+        names=instance.variables,
+        linear=np.array(instance.payload["linear"], dtype=np.float64),
+        pairs=np.array(instance.payload["pairs"], dtype=np.int32).reshape(-1, 2),
+        quadratic=np.array(instance.payload["quadratic"], dtype=np.float64),
+        offset=float(instance.payload["offset"]),
+    )
+
+
+class Qubo:
+    """The family; see the module."""
+
+    name = "qubo"
+    title = "Quadratic unconstrained binary optimisation"
+    sense: Sense = "min"
+    unit = "energy"
+    options: type[BaseModel] = Options
+    parsers: Mapping[str, Parser] = MappingProxyType(
+        {"biqmac_sparse": _from_biqmac_sparse, "csv_matrix": _from_csv_matrix, "lp": _from_lp}
+    )
+    endings: Mapping[str, str] = MappingProxyType({".sparse": "biqmac_sparse"})
+    generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
+        {"random": (RandomMatrix, _random)}
+    )
+    solver_name = "roof_duality_semidefinite_tabu_cp_sat"
+
+    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002
+        """Refuse: a graph alone is no objective."""
+        raise InvalidInput(
+            f"the graph {name!r} is no QUBO",
+            remedy="Use family maxcut or independent_set for graphs, or give a matrix as a file.",
+            field="problem.source",
+        )
+
+    def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
+        """Return: minimise the form, without constraints."""
+        import dimod
+
+        form = _form(instance)
+        vectors = (form.pairs[:, 0], form.pairs[:, 1], form.quadratic)
+        objective = dimod.BinaryQuadraticModel.from_numpy_vectors(
+            form.linear, vectors, form.offset, dimod.BINARY, variable_order=form.names
+        )
+        model = dimod.ConstrainedQuadraticModel()  # type: ignore[no-untyped-call]
+        model.set_objective(objective)
+        return model
+
+    def penalised(self, instance: Instance) -> Penalised:
+        """Return the form itself: there is nothing to penalise."""
+        form = _form(instance)
+        model = IsingModel.from_qubo(form.linear, form.pairs, form.quadratic, form.offset)
+        return Penalised(model=model, penalty_weight=0.0, sign=1)
+
+    def objective(self, instance: Instance, assignments: U8) -> F64:
+        """Return the form's value for each row."""
+        form = _form(instance)
+        products = pair_sums(assignments, form.pairs, form.quadratic)
+        return form.offset + weighted_sums(form.linear, assignments) + products
+
+    def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002
+        """Return True for each row: there are no constraints."""
+        return np.ones(len(assignments), dtype=np.bool_)
+
+    def violation(self, instance: Instance, assignment: U8) -> str:  # noqa: ARG002
+        """Return the empty text: nothing can be violated."""
+        return ""
+
+    def repair(self, instance: Instance, assignments: U8) -> U8:  # noqa: ARG002
+        """Return the rows: there is nothing to repair."""
+        return assignments
+
+    def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002
+        """Return None: any number of variables may be 1."""
+        return None
+
+    def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002
+        """Return nothing: what can be done without knowing more (roof duality) is done for every family."""
+        return []
+
+    def greedy(self, instance: Instance, seed: int) -> U8:
+        """Return the assignment of setting variable after variable where it matters most, then flipping single ones."""
+        model = self.penalised(instance).model
+        placed: U8 = one_flip_descent(model, greedy_placement(model, seed)[None])[0]
+        return placed
+
+    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+        """Fix what roof duality proves, then enumerate, or relax, search and prove."""
+        model = self.penalised(instance).model
+        fixed = persistent_values(model) if len(model.pairs) <= _ROOF_DUALITY_PAIRS else {}
+        found = minimise_mapped(model, VariableMap.fixing(model.size, fixed), seed)
+        return SolverAnswer(
+            assignment=found.assignment,
+            optimal=found.optimal,
+            bound=found.lower_bound,
+            evaluations=found.evaluations,
+        )
+
+    def features(self, instance: Instance) -> dict[str, float]:
+        """Return sizes, degrees and the spread of the coefficients."""
+        form = _form(instance)
+        size, m = instance.size, len(form.pairs)
+        degrees = np.bincount(form.pairs.ravel(), minlength=size)
+        coefficients = np.concatenate([form.linear[form.linear != 0], form.quadratic])
+        sizes = np.abs(coefficients)
+        return {
+            "variables": float(size),
+            "products": float(m),
+            "density": 2 * m / (size * (size - 1)) if size > 1 else 0.0,
+            "degree_mean": float(degrees.mean()),
+            "degree_min": float(degrees.min()),
+            "degree_max": float(degrees.max()),
+            "linear_rms": float(np.sqrt((form.linear**2).mean())),
+            "quadratic_rms": float(np.sqrt((form.quadratic**2).mean())) if m else 0.0,
+            "weight_range": float(sizes.max() / sizes.min()),
+            "negative_share": float((coefficients < 0).mean()),
+        }
+
+
+FAMILY: Family = Qubo()

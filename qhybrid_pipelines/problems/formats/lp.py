@@ -1,0 +1,227 @@
+r"""LP files with a quadratic objective over binary variables and nothing else, read through dimod.
+
+dimod's reader is lenient where that is dangerous: it turns the name of an unknown section into a variable, drops what
+stands in others, and returns an empty model for a text without any section. So the file is first cut into sections and
+its tokens are checked, with lines; dimod then reads a clean text of exactly these tokens.
+
+Accepted: ``Minimize`` with linear terms, a constant and ``[ ... ] / 2``, then ``Binary`` with every variable, ``End``;
+``Subject To``, ``Bounds`` and ``General`` only where they are empty. Comments start with a backslash.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES
+from qhybrid_pipelines.problems.quadratic import QuadraticForm, form_of
+
+#: Section -> the words that open it, at the start of a line, in any case.
+_SECTIONS = {
+    "minimize": r"minimi[sz]e|minimum|min",
+    "maximize": r"maximi[sz]e|maximum|max",
+    "constraints": r"subject\s+to|such\s+that|s\.t\.|st",
+    "bounds": r"bounds?",
+    "binary": r"binar(?:y|ies)|bin",
+    "general": r"generals?|gen|integers?|int",
+    "other": r"semi-?continuous|semis?|sc|sos[12]?|lazy\s+constraints|user\s+cuts|general\s+constraints|pwlobj",
+    "end": r"end",
+}
+_OPENING = re.compile(
+    rf"\s*(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _SECTIONS.items())})(?=\s|$)", re.IGNORECASE
+)
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+    |(?P<name>[A-Za-z_][A-Za-z0-9_.!"\#$%&(),;?@'{}~]*)
+    |(?P<sign>[+-])|(?P<other>[*^/\[\]:]))""",
+    re.VERBOSE | re.ASCII,
+)
+
+#: Words that other readers take for numbers, and the forms that look like exponents.
+_NO_NAME = re.compile(r"(?:nan|inf|infinity|[eE][0-9]*)$", re.IGNORECASE)
+
+#: Kinds of tokens that cannot follow each other: (before, after).
+_NEVER_TOGETHER = {
+    ("number", "number"),
+    ("name", "number"),
+    ("name", "name"),
+    ("sign", "sign"),
+    ("sign", "end"),
+}
+
+_BRACKETS = "Write terms such as 3 x - y, and quadratic ones as [ 4 x * y + 2 x ^ 2 ] / 2."
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    line: int
+
+
+class _File:
+    """The name of the file, for messages."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def wrong(self, problem: str, remedy: str, line: int | None) -> InvalidInput:
+        return InvalidInput(problem, remedy=remedy, file=self.name, line=line)
+
+
+def read(text: str, *, file: str) -> QuadraticForm:
+    """Return the objective; variables are in the order of their first appearance.
+
+    Raises:
+        InvalidInput: names the line and the remedy. A maximum, constraints, bounds, integer or continuous variables
+            and unknown sections are refused.
+    """
+    source = _File(file)
+    sections = _sections(text, source)
+    objective = list(_tokens(sections.pop("minimize"), source))
+    binary = list(_tokens(sections.pop("binary", []), source))
+    for name, lines in sections.items():
+        for number, line in lines:
+            if line.strip():
+                raise _not_empty(name, number, source)
+    if len(objective) > 1 and objective[1].text == ":":
+        objective = objective[2:]
+    _check_grammar(objective, source)
+    return _through_dimod(objective, _variables(objective, binary, source), source)
+
+
+def _sections(text: str, source: _File) -> dict[str, list[tuple[int, str]]]:
+    """Return the numbered lines of each section, without comments and opening words."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    current: str | None = None
+    for number, whole in enumerate(text.split("\n"), start=1):
+        line = whole.split("\\", 1)[0]
+        opening = _OPENING.match(line)
+        if opening and current != "end":
+            current = str(opening.lastgroup)
+            if current in found:
+                raise source.wrong(f"a second section {opening[0].strip()!r}", "Join it with the first.", number)
+            if current == "maximize":
+                raise source.wrong(
+                    "the objective is to be maximised",
+                    "Multiply it by -1 and write Minimize: energies are always minimised, and no sign is changed here.",
+                    number,
+                )
+            if current == "other":
+                raise source.wrong(
+                    f"the section {opening[0].strip()!r} is not accepted",
+                    "Only an objective over binary variables is.",
+                    number,
+                )
+            found[current] = []
+            line = line[opening.end() :]
+        if current is None and line.strip() and not line.lstrip().startswith("#"):
+            raise source.wrong(
+                f"{line.strip()[:40]!r} stands before any section", "Start the file with Minimize.", number
+            )
+        if current is not None:
+            found[current].append((number, line))
+    if "minimize" not in found:
+        raise source.wrong("the file has no objective", "Start it with Minimize.", None)
+    if "end" not in found:
+        raise source.wrong("the file does not stop with End", "Complete it; it may be half-written.", number)
+    return found
+
+
+def _not_empty(section: str, line: int, source: _File) -> InvalidInput:
+    problem, remedy = {
+        "constraints": ("a QUBO has no constraints", "Put them into the objective as a penalty."),
+        "bounds": ("bounds on binary variables are not accepted", "Put the fixed values into the objective."),
+        "general": ("integer variables are not accepted", "Write them as sums of binary variables."),
+        "end": ("something follows End", "Remove it."),
+    }[section]
+    return source.wrong(problem, remedy, line)
+
+
+def _tokens(lines: list[tuple[int, str]], source: _File) -> Iterator[_Token]:
+    for number, line in lines:
+        place = 0
+        while line[place:].strip():
+            match = _TOKEN.match(line, place)
+            if match is None:
+                rest = line[place:].split()[0]
+                comma = rest.startswith(",")
+                raise source.wrong(
+                    f"{rest[:40]!r} does not belong here",
+                    "Write a decimal point instead of the comma." if comma else "Write terms such as + 2.5 x3.",
+                    number,
+                )
+            place = match.end()
+            token = _Token(str(match.lastgroup), match[match.lastgroup or 0], number)
+            if token.kind == "number" and not math.isfinite(float(token.text)):
+                raise source.wrong(f"{token.text!r} is not finite", "Scale the objective.", number)
+            if token.kind == "name" and _NO_NAME.match(token.text):
+                raise source.wrong(
+                    f"{token.text!r} is neither a number nor a name", "Write a plain number, or rename it.", number
+                )
+            yield token
+
+
+def _check_grammar(objective: list[_Token], source: _File) -> None:
+    """Check that every two neighbouring tokens make sense together, and that brackets match."""
+    inside = False
+    start, end = _Token("start", "", 0), _Token("end", "the end", objective[-1].line if objective else 0)
+    for before, token in pairwise([start, *objective, end]):
+        if token.text in ("[", "]"):
+            if inside == (token.text == "["):
+                raise source.wrong("brackets do not match", _BRACKETS, token.line)
+            inside = token.text == "["
+        if token.text == ":" or (token.text in ("*", "^") and (not inside or before.kind != "name")):
+            raise source.wrong(f"{token.text!r} is out of place", _BRACKETS, token.line)
+        if (before.kind, token.kind) in _NEVER_TOGETHER or (before.kind == "sign" and token.text == "]"):
+            raise source.wrong(
+                f"{before.text!r} is followed by {token.text!r}",
+                "Put one sign between terms; if this is the name of a section, it is not accepted.",
+                token.line,
+            )
+    if inside:
+        raise source.wrong("a bracket is not closed", _BRACKETS, end.line)
+
+
+def _variables(objective: list[_Token], binary: list[_Token], source: _File) -> list[str]:
+    """Return the variables in order of first appearance; each must be declared binary."""
+    for token in binary:
+        if token.kind != "name":
+            raise source.wrong(f"{token.text!r} is no variable", "List names only.", token.line)
+    declared = {token.text for token in binary}
+    for token in objective:
+        if token.kind == "name" and token.text not in declared:
+            raise source.wrong(
+                f"the variable {token.text!r} is continuous",
+                "List it under Binary; other kinds are not accepted.",
+                token.line,
+            )
+    names = list(dict.fromkeys(token.text for token in [*objective, *binary] if token.kind == "name"))
+    if not 1 <= len(names) <= MAX_VARIABLES:
+        raise source.wrong(f"the file has {len(names)} variables", f"It must have 1 to {MAX_VARIABLES}.", None)
+    return names
+
+
+def _through_dimod(objective: list[_Token], names: list[str], source: _File) -> QuadraticForm:
+    import dimod
+
+    clean = f"Minimize\n obj: {' '.join(t.text for t in objective)}\nBinary\n {' '.join(names)}\nEnd\n"
+    try:
+        model = dimod.lp.loads(clean)
+    except ValueError:
+        raise source.wrong(
+            "the objective is not understood",
+            _BRACKETS,
+            objective[0].line if objective else None,
+        ) from None
+    index = {name: i for i, name in enumerate(names)}
+    found = model.objective
+    entries = [(index[v], index[v], float(bias)) for v, bias in found.linear.items()]
+    entries += [
+        (min(index[u], index[v]), max(index[u], index[v]), float(bias)) for (u, v), bias in found.quadratic.items()
+    ]
+    return form_of(names, entries, offdiagonal_factor=1.0, offset=float(found.offset))

@@ -1,0 +1,106 @@
+"""One classical solver for unconstrained families: enumerate, relax, search, prove; each step only where it can pay."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from qhybrid_pipelines.classical import exhaustive
+from qhybrid_pipelines.classical.reduction.substitution import VariableMap, substitute
+from qhybrid_pipelines.classical.resolution import energy_resolution
+from qhybrid_pipelines.core.bits import U8, unpack
+from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.seeds import derive_seed
+from qhybrid_pipelines.problems.family import Substitution
+from qhybrid_pipelines.problems.solvers import cp_sat, semidefinite
+from qhybrid_pipelines.problems.solvers.granularity import sharpened
+from qhybrid_pipelines.problems.solvers.spins import energies, greedy_placement, tabu_search
+
+#: Tabu steps: about a second in all, whatever the size.
+_STEPS_PER_VARIABLE, _MIN_STEPS, _MAX_UPDATES = 100, 10_000, 64_000_000
+
+#: Hyperplanes through the relaxation's vectors, and how many of the best ones the search starts from.
+_HYPERPLANES, _STARTS = 64, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minimum:
+    """What was found.
+
+    Attributes:
+        assignment: shape ``(n,)``.
+        optimal: no energy is lower; proved.
+        lower_bound: proved bound on the energy.
+        evaluations: energies of an enumeration, or steps of the search.
+    """
+
+    assignment: U8
+    optimal: bool
+    lower_bound: float
+    evaluations: int
+
+
+def minimise(model: IsingModel, seed: int) -> Minimum:
+    """Return a low energy of a model and what is proved about it.
+
+    Up to 20 variables by enumeration. Above that: hyperplane rounding of the semidefinite relaxation (greedy placement
+    where that is too large), tabu search from there, and CP-SAT where the model is sparse.
+    """
+    if model.size <= exhaustive.MAX_VARIABLES:
+        word, energy = exhaustive.minimum(model)
+        assignment = unpack(np.array([word], dtype=np.uint64), model.size)[0]
+        return Minimum(assignment=assignment, optimal=True, lower_bound=energy, evaluations=1 << model.size)
+    bound, starts = _relax(model, seed)
+    steps = min(max(_STEPS_PER_VARIABLE * model.size, _MIN_STEPS), _MAX_UPDATES // model.size) // len(starts)
+    found = [tabu_search(model, start, derive_seed(seed, k), steps=steps) for k, start in enumerate(starts)]
+    best = found[int(energies(model, np.stack(found)).argmin())]
+    energy = float(energies(model, best[None])[0])
+    if energy > bound + energy_resolution(model):
+        proof = cp_sat.prove(model, best, seed)
+        if proof is not None:
+            best = proof.assignment
+            energy = float(energies(model, best[None])[0])
+            bound = energy if proof.optimal else max(proof.lower_bound, bound)
+    optimal = energy <= bound + energy_resolution(model)
+    return Minimum(
+        assignment=best, optimal=optimal, lower_bound=energy if optimal else bound, evaluations=steps * len(starts)
+    )
+
+
+def _relax(model: IsingModel, seed: int) -> tuple[float, U8]:
+    """Return a bound, sharpened to the next possible energy, and starts ``(k, n)``."""
+    if model.size > semidefinite.MAX_SPINS:
+        no_term_frustrated = model.offset - np.abs(model.linear).sum() - np.abs(model.couplings).sum()
+        return float(no_term_frustrated), greedy_placement(model, seed)[None]
+    found = semidefinite.vectors(model, seed)
+    bound = semidefinite.lower_bound(model, found)
+    rows = semidefinite.roundings(model, found, seed, count=_HYPERPLANES)
+    best = np.argsort(energies(model, rows), kind="stable")[:_STARTS]
+    return sharpened(model, bound), rows[best]
+
+
+def minimise_mapped(model: IsingModel, variables: VariableMap, seed: int) -> Minimum:
+    """Return what :func:`minimise` finds on the remaining variables of an exact reduction, mapped back."""
+    found = minimise(substitute(model, variables), seed)
+    return dataclasses.replace(found, assignment=_expand(variables, found.assignment))
+
+
+def mapping_of(size: int, substitutions: tuple[Substitution, ...]) -> VariableMap:
+    """Return where each of ``size`` variables gets its value from after substitutions that were made in order."""
+    source = np.arange(size, dtype=np.int32)
+    value = np.zeros(size, dtype=np.uint8)
+    # Backwards: what a variable copies may itself have been substituted later.
+    for step in reversed(substitutions):
+        source[step.variable] = -1 if step.copy_of is None else source[step.copy_of]
+        value[step.variable] = step.constant if step.copy_of is None else step.constant ^ value[step.copy_of]
+    return VariableMap.from_sources(source, value)
+
+
+def _expand(variables: VariableMap, kept: U8) -> U8:
+    """Return the assignment ``(n,)`` that the values of the remaining variables stand for."""
+    assignment = variables.value.copy()
+    copied = variables.root >= 0
+    assignment[copied] ^= kept[variables.root[copied]]
+    return assignment
