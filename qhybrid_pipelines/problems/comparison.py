@@ -1,0 +1,248 @@
+"""The verdict of an experiment on a backend against its baselines, with the figures it rests on.
+
+Same instance, objective, feasibility check and post-processing for all. The quantum side of a run is its best answer
+after repair and local search; it is held, run by run, against the baseline with the best mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qhybrid_pipelines.classical.statistics import paired_bootstrap, trials_to_target, wilson_interval
+from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.problems.baselines import RANDOM
+from qhybrid_pipelines.problems.columns import Columns, columns_of
+from qhybrid_pipelines.problems.evaluation import Worth, is_better, orientation, tolerance
+from qhybrid_pipelines.problems.family import Family
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.point_scores import best_point
+from qhybrid_pipelines.problems.runs import Solver, best_solver, paired_gains, quantum_runs, solvers_of
+from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH
+from qhybrid_pipelines.problems.verdict import MARGIN_SHARE, Evidence, verdict
+
+Table = Mapping[str, Sequence[Any]]
+
+
+def compare(
+    family: Family,
+    instance: Instance,
+    kernel_row: Mapping[str, Any],
+    *,
+    point_scores: Columns,
+    solutions: Columns,
+    baselines: Columns,
+    quantum_seconds: float | None = None,
+    execute_seconds: float | None = None,
+) -> dict[str, Any]:
+    """Return the row of the table `comparisons`, without experiment and backend.
+
+    Args:
+        family: of the instance.
+        instance: the original one.
+        kernel_row: row of `kernels`.
+        point_scores: rows of `point_scores`; none where nothing was measured.
+        solutions: rows of `solutions`.
+        baselines: rows of `baselines`.
+        quantum_seconds: time to the counts, all runs.
+        execute_seconds: of that, time on the device or simulator.
+    """
+    scores, found, classical = columns_of(point_scores), columns_of(solutions), columns_of(baselines)
+    sense = orientation(family)
+    repetitions = sorted(set(scores["repetition"]))
+    quantum = quantum_runs(found, QUANTUM_LOCAL_SEARCH, repetitions)
+    best_quantum = _best(quantum, sense)
+    best_raw = _best(quantum_runs(found, QUANTUM, repetitions), sense)
+    solvers = solvers_of(classical, repetitions)
+    to_beat = best_solver(solvers, sense)
+    best_classical = _best(np.concatenate([np.empty(0), *(solver.objective for solver in solvers)]), sense)
+
+    incumbent = _worth(family, instance, kernel_row["incumbent"])
+    ceiling = _worth(family, instance, kernel_row["kernel_optimum_assignment"])
+    optimum = _proved_optimum(classical, kernel_row)
+    seen = [best_quantum, best_classical, *(value for value, feasible in (incumbent, ceiling) if feasible)]
+    reference = optimum if optimum is not None else _best(_finite([instance.best_known, *seen]), sense)
+    margin = max(MARGIN_SHARE * abs(reference or 0.0), tolerance(reference or 0.0))
+
+    gains = None if to_beat is None else paired_gains(quantum, to_beat.objective, sense)
+    interval = None if gains is None else paired_bootstrap(gains)
+    word, reason = verdict(
+        Evidence(
+            solved_by_reduction=kernel_row["solved_by_reduction"],
+            optimum=optimum,
+            n_qubits=kernel_row["n_qubits"],
+            incumbent=incumbent[0],
+            ceiling_below=_is_ceiling(family, kernel_row, ceiling, incumbent, best_quantum),
+            kernel_optimum=kernel_row["kernel_optimum"],
+            runs=len(repetitions),
+            quantum_feasible=int(np.isfinite(quantum).sum()),
+            solver=None if to_beat is None else to_beat.name,
+            gains=gains,
+            interval=interval,
+            margin=margin,
+            baseline_is_optimum=_reaches_in_every_run(to_beat, optimum, sense),
+        )
+    )
+    target = _target(scores, sense, reference)
+    success = int(np.sum(_reached(quantum, reference, sense)))
+    success_low, success_high = wilson_interval(success, len(repetitions))
+    ratios = [_ratio(value, reference, sense) for value in quantum[np.isfinite(quantum)].tolist()]
+    return {
+        "instance": instance.name,
+        "family": family.name,
+        "sense": family.sense,
+        "n_variables": instance.size,
+        "n_qubits": kernel_row["n_qubits"],
+        "verdict": str(word),
+        "reason": reason,
+        "best_quantum": best_quantum,
+        "best_quantum_raw": best_raw,
+        "best_classical": best_classical,
+        "best_solver": None if to_beat is None else to_beat.name,
+        "optimum": optimum,
+        "best_known": instance.best_known,
+        "reference": reference,
+        "ratio": _ratio(best_quantum, reference, sense),
+        "mean_ratio": _mean(ratios),
+        **_sample_ratios(scores, classical, reference, sense),
+        "gain": None if gains is None else float(gains.mean()),
+        "gain_low": None if interval is None else interval[0],
+        "gain_high": None if interval is None else interval[1],
+        "margin": margin,
+        "runs": len(repetitions),
+        "success_runs": success,
+        "success_low": success_low,
+        "success_high": success_high,
+        "shots_to_target_99": target.shots_needed,
+        "target_reached": target.reached,
+        "p_feasible": _weighted(scores["p_feasible"], scores["shots"]),
+        "noise_like": _is_noise(scores),
+        "kernel_optimum_reached": _found_kernel_optimum(scores, best_quantum, kernel_row, sense),
+        "incumbent_objective": kernel_row["incumbent_objective"],
+        "kernel_optimum": kernel_row["kernel_optimum"],
+        "quantum_seconds": quantum_seconds,
+        "seconds_to_target_99": target.seconds_needed(execute_seconds),
+        "classical_seconds": None if to_beat is None else to_beat.seconds,
+    }
+
+
+def _best(values: F64, sense: int) -> float | None:
+    """Return the best finite value, None without any."""
+    finite = values[np.isfinite(values)]
+    return float(sense * np.max(sense * finite)) if len(finite) else None
+
+
+def _finite(values: Sequence[float | None]) -> F64:
+    return np.array([value for value in values if value is not None], dtype=np.float64)
+
+
+def _worth(family: Family, instance: Instance, text: str) -> Worth:
+    row = assignment_array(text)[None, :]
+    return float(family.objective(instance, row)[0]), bool(family.feasible(instance, row)[0])
+
+
+def _proved_optimum(baselines: Table, kernel_row: Mapping[str, Any]) -> float | None:
+    """Return the objective of an answer that is proved optimal, by a baseline or by reduction."""
+    rows = zip(baselines["objective"], baselines["feasible"], baselines["optimal"], strict=True)
+    proved: list[float] = [objective for objective, feasible, optimal in rows if feasible and optimal]
+    if kernel_row["solved_by_reduction"]:
+        proved.append(kernel_row["kernel_optimum"])
+    return proved[0] if proved else None
+
+
+def _reached(values: F64, reference: float | None, sense: int) -> Any:
+    """Return which values are as good as the reference; NaN is not."""
+    if reference is None:
+        return np.zeros(len(values), dtype=np.bool_)
+    return sense * (values - reference) >= -tolerance(reference)
+
+
+def _reaches_in_every_run(solver: Solver | None, optimum: float | None, sense: int) -> bool:
+    return solver is not None and optimum is not None and bool(np.all(_reached(solver.objective, optimum, sense)))
+
+
+def _is_ceiling(
+    family: Family, kernel_row: Mapping[str, Any], ceiling: Worth, incumbent: Worth, best_quantum: float | None
+) -> bool:
+    """Return whether the kernel, being only a part of the instance, had nothing to offer above the incumbent."""
+    if kernel_row["exact"] or is_better(family, ceiling, incumbent):
+        return False
+    return best_quantum is None or not is_better(family, (best_quantum, True), incumbent)
+
+
+def _ratio(value: float | None, reference: float | None, sense: int) -> float | None:
+    """Return the approximation ratio, 1 is the reference and less is worse; None where it has no meaning."""
+    if value is None or not reference or value * reference < 0:
+        return None
+    if sense * reference > 0:
+        return value / reference
+    return reference / value if value else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present else None
+
+
+def _weighted(values: Sequence[float], weights: Sequence[float]) -> float | None:
+    return float(np.average(values, weights=weights)) if len(values) else None
+
+
+def _sample_ratios(scores: Table, baselines: Table, reference: float | None, sense: int) -> dict[str, float | None]:
+    """Return what raw shots of the best point are worth on average, as a ratio and corrected for random samples.
+
+    A random cut alone is worth 0.8 of the best one on some graphs; the corrected ratio is 0 for random samples and
+    1 for the reference.
+    """
+    point = best_point(scores)
+    rows = zip(scores["point"], scores["mean_objective"], strict=True)
+    quantum = _mean([mean for at, mean in rows if at == point])
+    drawn = zip(baselines["solver"], baselines["mean_objective"], strict=True)
+    random = _mean([mean for solver, mean in drawn if solver == RANDOM])
+    corrected = None
+    if quantum is not None and random is not None and reference is not None:
+        room = reference - random
+        corrected = (quantum - random) / room if abs(room) > tolerance(reference, random) else None
+    return {"random_corrected_ratio": corrected, "sample_ratio": _ratio(quantum, reference, sense)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """How many raw shots of the whole sweep reach the reference once with 99 %; a lower bound if none did."""
+
+    reached: bool
+    shots: int
+    shots_needed: float | None
+
+    def seconds_needed(self, execute_seconds: float | None) -> float | None:
+        if self.shots_needed is None or execute_seconds is None:
+            return None
+        return self.shots_needed * execute_seconds / self.shots
+
+
+def _target(scores: Table, sense: int, reference: float | None) -> _Target:
+    shots = int(np.sum(scores["shots"]))
+    if not shots:
+        return _Target(reached=False, shots=0, shots_needed=None)
+    reached = bool(_reached(_finite(scores["best_objective"]), reference, sense).any())
+    # The reference is at least as good as the kernel's optimum, so a shot that reaches it is at the lowest energy.
+    share = _weighted(scores["p_kernel_optimum"], scores["shots"]) if reached else 0.0
+    return _Target(reached=reached, shots=shots, shots_needed=trials_to_target(share or 0.0, shots))
+
+
+def _is_noise(scores: Table) -> bool:
+    """Return whether no point beat random samples; a point does if it passes the gate in more than half of its runs."""
+    if not len(scores["point"]):
+        return False
+    _, place = np.unique(scores["point"], return_inverse=True)
+    noisy = np.bincount(place, weights=scores["noise_like"]) / np.bincount(place)
+    return bool((noisy >= 0.5).all())
+
+
+def _found_kernel_optimum(scores: Table, best_quantum: float | None, kernel_row: Mapping[str, Any], sense: int) -> bool:
+    measured = any(share > 0 for share in scores["p_kernel_optimum"])
+    return measured or bool(_reached(_finite([best_quantum]), kernel_row["kernel_optimum"], sense).any())

@@ -1,0 +1,124 @@
+"""What happens after a verdict: accept the quantum answer, go on with a next round, or fall back to a classical one.
+
+The answer that stands is always the best that any source knows; `accept` says that the quantum answer is that one, or
+as good. A verdict alone does not accept: an answer within the margin of a better one is still the worse answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
+from qhybrid_pipelines.problems.columns import Columns, columns_of, rows_of
+from qhybrid_pipelines.problems.evaluation import is_better
+from qhybrid_pipelines.problems.family import Family
+from qhybrid_pipelines.problems.final_answer import Answer, final_answer, known_before, quantum_answer
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.next_round import NextRound, plan_next_round
+from qhybrid_pipelines.problems.point_scores import best_point
+
+
+def decide(
+    family: Family,
+    instance: Instance,
+    spec: ExperimentSpec,
+    *,
+    experiment: str,
+    backend: str,
+    kernel_row: Mapping[str, Any],
+    comparison_row: Mapping[str, Any],
+    sweep_points: Columns,
+    point_scores: Columns,
+    solutions: Columns,
+    baselines: Columns,
+) -> dict[str, Any]:
+    """Return the row of the table `decisions`, without experiment and backend.
+
+    Args:
+        family: of the instance.
+        instance: the original one.
+        spec: of this round.
+        experiment: its key.
+        backend: the backend decided on.
+        kernel_row: row of `kernels`.
+        comparison_row: row of `comparisons`.
+        sweep_points: rows of `sweep_points`.
+        point_scores: rows of `point_scores`; none where nothing was measured.
+        solutions: rows of `solutions`.
+        baselines: rows of `baselines`.
+    """
+    measured = quantum_answer(family, rows_of(solutions))
+    before = known_before(family, instance, kernel_row)
+    final = final_answer(family, measured, before, rows_of(baselines))
+    following: NextRound | None = None
+    reason = _reason_to_accept(final, comparison_row)
+    if reason is None and measured is not None:
+        improved = is_better(family, measured.worth, before.worth)
+        following = plan_next_round(
+            spec,
+            experiment=experiment,
+            backend=backend,
+            incumbent=(measured if improved else before).assignment,
+            improved=improved,
+            kernel_row=kernel_row,
+            comparison_row=comparison_row,
+            best_angles=_best_angles(sweep_points, point_scores),
+        )
+    decision, reason = _decision(reason, following, measured, final, comparison_row)
+    return {
+        "instance": instance.name,
+        "decision": str(decision),
+        "reason": reason,
+        "round": spec.lineage.round,
+        "next_experiment": following.key if following else None,
+        "next_specification": following.specification if following else None,
+        "adjusted": following.adjusted if following else None,
+        "final_source": final.source,
+        "final_objective": final.worth[0],
+        "final_feasible": final.worth[1],
+        "final_assignment": final.assignment,
+    }
+
+
+def _reason_to_accept(final: Answer, comparison_row: Mapping[str, Any]) -> str | None:
+    """Return why the answer is accepted whatever rounds are left, None if it is not."""
+    verdict, value = comparison_row["verdict"], f"{final.worth[0]:.6g}"
+    if verdict == Verdict.SOLVED_BY_REDUCTION:
+        return f"Reduction proved the optimum {value}."
+    if not (final.is_quantum and final.worth[1]):
+        return None
+    if comparison_row["optimum"] is not None:
+        # Nothing is better than a proved optimum, and the final answer is at least as good as what reached it.
+        return f"The quantum answer {value} is the proved optimum."
+    if verdict in (Verdict.QUANTUM_BETTER, Verdict.TIE):
+        return f"No answer is better than the quantum answer {value}, and the verdict is {verdict}."
+    return None
+
+
+def _decision(
+    accepted: str | None,
+    following: NextRound | None,
+    measured: Answer | None,
+    final: Answer,
+    comparison_row: Mapping[str, Any],
+) -> tuple[DecisionKind, str]:
+    value = f"{final.worth[0]:.6g}"
+    if accepted is not None:
+        return DecisionKind.ACCEPT, accepted
+    if following is not None:
+        return DecisionKind.CONTINUE, f"Verdict {comparison_row['verdict']}, and a further round may still gain."
+    if final.is_quantum and final.worth[1]:
+        return DecisionKind.ACCEPT, f"No answer is better than the quantum answer {value}, and no round is left to try."
+    if measured is None:
+        return DecisionKind.FALL_BACK, f"Nothing was measured; the answer of {final.source}, {value}, stands."
+    return DecisionKind.FALL_BACK, (
+        f"The quantum answer {measured.worth[0]:.6g} is not as good as {value} of {final.source}, which stands."
+    )
+
+
+def _best_angles(sweep_points: Columns, point_scores: Columns) -> list[float] | None:
+    best = best_point(columns_of(point_scores))
+    angles = {row["point"]: list(row["angles"]) for row in rows_of(sweep_points)}
+    return None if best is None else angles[best]

@@ -1,0 +1,95 @@
+"""Measurement counts as arrays, in the form in which scoring sums over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.errors import CorruptResult
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Rows of counts, sorted by point, repetition and outcome.
+
+    Attributes:
+        point: shape ``(m,)``.
+        repetition: shape ``(m,)``.
+        count: how often the outcome was measured there, in shots.
+        outcome: index into ``words``.
+        words: the distinct outcomes over all rows, packed, ascending.
+    """
+
+    point: I64
+    repetition: I64
+    count: I64
+    outcome: I64
+    words: U64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """The distinct outcomes of each run, all its points together, sorted by repetition and outcome.
+
+    Attributes:
+        repetition: shape ``(r,)``.
+        outcome: index into the distinct words.
+        count: how often the outcome was measured in that run, in shots.
+        point: where it was measured most often; the first of several such points.
+    """
+
+    repetition: I64
+    outcome: I64
+    count: I64
+    point: I64
+
+
+def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measured:
+    """Return the arrays ``point, repetition, bits, count`` of counts, which may stand in any order, sorted.
+
+    Raises:
+        CorruptResult: an outcome has a bit set that the kernel of ``width`` variables does not have.
+    """
+    point, repetition, count = (counts[name].astype(np.int64) for name in ("point", "repetition", "count"))
+    words, outcome = np.unique(counts["bits"].astype(np.uint64), return_inverse=True)
+    if len(words) and int(words[-1]) >> width:
+        highest = int(words[-1]).bit_length() - 1
+        raise CorruptResult(f"bit {highest} is set in a measured outcome of {width} qubits")
+    order = np.lexsort((outcome, repetition, point))
+    return Measured(
+        point=point[order], repetition=repetition[order], count=count[order], outcome=outcome[order], words=words
+    )
+
+
+def runs_of(measured: Measured) -> Runs:
+    """Return the outcomes of each run over all its points."""
+    order = np.lexsort((measured.point, -measured.count, measured.outcome, measured.repetition))
+    repetition, outcome = measured.repetition[order], measured.outcome[order]
+    group, starts = groups_of(repetition, outcome)
+    return Runs(
+        repetition=repetition[starts],
+        outcome=outcome[starts],
+        count=sums(group, len(starts), measured.count[order]).astype(np.int64),
+        point=measured.point[order][starts],
+    )
+
+
+def groups_of(*keys: I64) -> tuple[I64, I64]:
+    """Return the group of each row, and the first row of each group; rows must be sorted by the keys."""
+    begins = np.zeros(len(keys[0]), dtype=np.bool_)
+    begins[:1] = True
+    for key in keys:
+        begins[1:] |= key[1:] != key[:-1]
+    return np.cumsum(begins) - 1, np.flatnonzero(begins)
+
+
+def sums(group: I64, groups: int, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the sum of ``values`` in each group, shape ``(groups,)``; exact for counts below ``2**53``."""
+    return np.asarray(np.bincount(group, weights=values, minlength=groups), dtype=np.float64)

@@ -1,0 +1,92 @@
+"""The specification of a next round: another window, or the same kernel with the sweep drawn in around the best point.
+
+The window follows from the seed and the incumbent. A round that looks elsewhere gets a new seed; one that looks closer
+keeps seed and incumbent, and with them the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.experiment import experiment_key
+from qhybrid_pipelines.core.seeds import small_seed
+from qhybrid_pipelines.core.specification import ExperimentSpec, Lineage, SweepSpec
+from qhybrid_pipelines.core.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextRound:
+    """A next round: its specification, and what it changes in one sentence."""
+
+    spec: ExperimentSpec
+    adjusted: str
+
+    @property
+    def key(self) -> str:
+        """Key of the next experiment."""
+        return experiment_key(self.spec)
+
+    @property
+    def specification(self) -> str:
+        """The specification as canonical JSON."""
+        return canonical_json(self.spec.model_dump(mode="json"))
+
+
+def plan_next_round(
+    spec: ExperimentSpec,
+    *,
+    experiment: str,
+    backend: str,
+    incumbent: str,
+    improved: bool,
+    kernel_row: Mapping[str, Any],
+    comparison_row: Mapping[str, Any],
+    best_angles: Sequence[float] | None,
+) -> NextRound | None:
+    """Return the next round, or None where none is left or no adjustment promises anything.
+
+    Args:
+        spec: of the round that was decided on.
+        experiment: its key.
+        backend: the backend it ran on; rounds of different backends go their own ways.
+        incumbent: best assignment that this line of rounds knows, first variable first. Baselines do not count: a
+            quantum answer that only repeats theirs would be no answer.
+        improved: the measured answers are better than the incumbent of this round.
+        kernel_row: row of `kernels`.
+        comparison_row: row of `comparisons`.
+        best_angles: angles of the best point of the sweep, in radians.
+    """
+    if spec.lineage.round >= spec.rounds.max:
+        return None
+    lineage = Lineage(
+        round=spec.lineage.round + 1,
+        parent=experiment,
+        root=spec.lineage.root or experiment,
+        incumbent=incumbent,
+    )
+    windowed = any(rung["rung"] == "window" for rung in kernel_row["rungs"])
+    at_ceiling = comparison_row["verdict"] == Verdict.KERNEL_CEILING_REACHED
+    if windowed and (improved or at_ceiling):
+        changed = {"lineage": lineage, "backends": (backend,), "seed": small_seed(spec.seed, "round", lineage.round)}
+        if spec.sweep.strategy == "refine":
+            # The centre belongs to the kernel that is left behind.
+            changed["sweep"] = SweepSpec(points=spec.sweep.points)
+        start = "the improved assignment" if improved else "the same assignment"
+        return NextRound(spec=_checked(spec, changed), adjusted=f"Another window around {start}, with a new seed.")
+    if not comparison_row["kernel_optimum_reached"] and best_angles:
+        spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
+        sweep = SweepSpec(
+            strategy="refine", points=spec.sweep.points, center=tuple(map(float, best_angles)), spread=spread
+        )
+        changed = {"lineage": lineage, "backends": (backend,), "sweep": sweep}
+        adjusted = f"The same kernel, {sweep.points} points within {spread:g} of the best angles."
+        return NextRound(spec=_checked(spec, changed), adjusted=adjusted)
+    return None
+
+
+def _checked(spec: ExperimentSpec, changed: dict[str, Any]) -> ExperimentSpec:
+    """Return the specification with some fields changed, validated like one that a person wrote."""
+    return ExperimentSpec.model_validate_json(canonical_json(spec.model_copy(update=changed).model_dump(mode="json")))

@@ -1,0 +1,120 @@
+"""What solvers reached run by run, and which baseline is the one to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.problems import baselines as names
+from qhybrid_pipelines.problems.evaluation import tolerance
+
+#: Which of two equally good baselines is named: the one that usually takes less time. The family's own solver stands
+#: before enumeration.
+_BY_SPEED = (
+    names.GREEDY,
+    names.RANDOM,
+    names.RANDOM_LOCAL_SEARCH,
+    names.ANNEALING,
+    names.TABU,
+    names.MULTISTART,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solver:
+    """One solver over all runs.
+
+    Attributes:
+        name: as in the table `baselines`.
+        objective: shape ``(runs,)``; NaN where the run found nothing feasible. A solver that answers the same every
+            time ran once and stands for every run.
+        optimal: every run's answer is proved to be an optimum.
+        seconds: mean wall time of a run.
+    """
+
+    name: str
+    objective: F64
+    optimal: bool
+    seconds: float
+
+
+def quantum_runs(solutions: Mapping[str, Sequence[Any]], source: str, repetitions: Sequence[int]) -> F64:
+    """Return the objective of the best solution of each run, NaN where it is not feasible."""
+    best = {
+        repetition: objective
+        for kind, repetition, rank, objective, feasible in _rows(
+            solutions, "source", "repetition", "rank", "objective", "feasible"
+        )
+        if kind == source and rank == 1 and feasible
+    }
+    return np.array([best.get(repetition, np.nan) for repetition in repetitions], dtype=np.float64)
+
+
+def solvers_of(baselines: Mapping[str, Sequence[Any]], repetitions: Sequence[int]) -> list[Solver]:
+    """Return the baselines over the quantum side's runs, or over their own where there are none."""
+    grouped: dict[str, dict[int, tuple[float, bool, float]]] = {}
+    for name, repetition, objective, feasible, optimal, seconds in _rows(
+        baselines, "solver", "repetition", "objective", "feasible", "optimal", "seconds"
+    ):
+        grouped.setdefault(name, {})[repetition] = (objective if feasible else np.nan, optimal, seconds)
+    found = []
+    for name in sorted(grouped, key=_speed):
+        of_runs = grouped[name]
+        objective = [of_runs[run][0] for run in of_runs]
+        if len(of_runs) == 1:
+            objective *= max(1, len(repetitions))
+        elif repetitions:
+            objective = [of_runs[run][0] if run in of_runs else np.nan for run in repetitions]
+        found.append(
+            Solver(
+                name=name,
+                objective=np.array(objective, dtype=np.float64),
+                optimal=all(optimal for _, optimal, _ in of_runs.values()),
+                seconds=float(np.mean([seconds for _, _, seconds in of_runs.values()])),
+            )
+        )
+    return found
+
+
+def best_solver(solvers: Sequence[Solver], sense: int) -> Solver | None:
+    """Return the solver to beat: feasible in most runs, then best on average, then fastest; None if none is feasible.
+
+    Args:
+        solvers: in the order of speed.
+        sense: +1 where a larger objective is better, -1 where a smaller one is.
+    """
+    feasible = [int(np.isfinite(solver.objective).sum()) for solver in solvers]
+    if not max(feasible, default=0):
+        return None
+    steady = [solver for solver, runs in zip(solvers, feasible, strict=True) if runs == max(feasible)]
+    means = [sense * float(np.nanmean(solver.objective)) for solver in steady]
+    top = max(means)
+    return next(solver for solver, mean in zip(steady, means, strict=True) if mean >= top - tolerance(top))
+
+
+def paired_gains(quantum: F64, classical: F64, sense: int) -> F64 | None:
+    """Return the gain of quantum over classical in each run, positive is better; None if one side is never feasible.
+
+    A run without a feasible answer counts as the worst feasible value of either side: less than it deserves, so that
+    a claim against that side holds all the more.
+    """
+    if not (np.isfinite(quantum).any() and np.isfinite(classical).any()):
+        return None
+    quantum, classical = sense * quantum, sense * classical
+    worst = float(min(np.nanmin(quantum), np.nanmin(classical)))
+    gains = np.where(np.isfinite(quantum), quantum, worst) - np.where(np.isfinite(classical), classical, worst)
+    return np.asarray(gains, dtype=np.float64)
+
+
+def _speed(name: str) -> tuple[int, str]:
+    if name == names.EXHAUSTIVE:
+        return len(_BY_SPEED) + 1, name
+    return (_BY_SPEED.index(name) if name in _BY_SPEED else len(_BY_SPEED)), name
+
+
+def _rows(columns: Mapping[str, Sequence[Any]], *wanted: str) -> Iterable[tuple[Any, ...]]:
+    return zip(*(columns[name] for name in wanted), strict=True)

@@ -1,0 +1,64 @@
+"""Measurement counts scored against the real objective of the instance: per point, and the best of every run.
+
+Every distinct outcome is expanded, repaired and improved once, however often it was measured and in however many
+runs; what belongs to a run or a point is then summed over its rows of the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.problems.evaluation import Problem, evaluate_outcomes
+from qhybrid_pipelines.problems.family import Family
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.measured import read_counts
+from qhybrid_pipelines.problems.point_scores import point_scores
+from qhybrid_pipelines.problems.solutions import best_solutions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Columns of equal length of the tables `point_scores` and `solutions`, without experiment and backend."""
+
+    point_scores: dict[str, Any]
+    solutions: dict[str, Any]
+
+
+def score_counts(
+    family: Family,
+    instance: Instance,
+    kernel: Kernel,
+    counts: Mapping[str, npt.NDArray[Any]],
+    *,
+    incumbent: U8,
+    shots: int,
+) -> Scored:
+    """Return the scores of measured outcomes.
+
+    Args:
+        family: of the instance.
+        instance: the original one.
+        kernel: what was sent; at most 20 variables.
+        counts: arrays ``point, repetition, bits, count`` of equal length, one entry per distinct outcome of a point
+            and repetition, in any order; may be empty.
+        incumbent: shape ``(n,)``, the assignment known before.
+        shots: that every point and repetition was asked for.
+
+    Raises:
+        CorruptResult: an outcome is wider than the kernel, or counts do not add up to the shots.
+    """
+    problem = Problem.of(family, instance)
+    measured = read_counts(counts, width=kernel.size)
+    raw = evaluate_outcomes(problem, kernel, measured.words)
+    points = point_scores(kernel, measured, raw, shots=shots)
+    solutions = best_solutions(problem, kernel, measured, raw, incumbent=incumbent)
+    return Scored(
+        point_scores={"instance": [instance.name] * len(points["point"]), **points},
+        solutions={"instance": [instance.name] * len(solutions["rank"]), **solutions},
+    )

@@ -1,0 +1,109 @@
+"""The best assignments of every run: as measured, after repair, and after the local search that random samples get too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qhybrid_pipelines.core.bits import U8, assignment_text
+from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.problems.evaluation import (
+    Evaluation,
+    Problem,
+    distinct_rows,
+    evaluate,
+    evaluate_distinct,
+    is_better,
+    reevaluate,
+)
+from qhybrid_pipelines.problems.measured import I64, Measured, Runs, groups_of, runs_of
+from qhybrid_pipelines.problems.post_processing import improve, repair
+
+QUANTUM = "quantum"
+QUANTUM_REPAIR = "quantum+repair"
+QUANTUM_LOCAL_SEARCH = "quantum+local_search"
+
+#: Distinct assignments kept per run and source.
+RANKS = 3
+
+
+def best_solutions(
+    problem: Problem, kernel: Kernel, measured: Measured, raw: Evaluation, *, incumbent: U8
+) -> dict[str, Any]:
+    """Return the columns of the table `solutions` from ``source`` on.
+
+    Args:
+        problem: the original instance.
+        kernel: what was sent.
+        measured: what came back.
+        raw: what its distinct outcomes are worth as measured.
+        incumbent: shape ``(n,)``, the assignment known before.
+    """
+    rows = kernel.expand(measured.words)
+    repaired = repair(problem, rows)
+    improved = improve(problem, repaired, np.flatnonzero(kernel.root >= 0))
+    runs = runs_of(measured)
+    source: list[str] = []
+    chosen, rank, kept = [], [], []
+    for name, assignments, worth in (
+        (QUANTUM, rows, raw),
+        (QUANTUM_REPAIR, repaired, reevaluate(problem, raw, old=rows, new=repaired)),
+        (QUANTUM_LOCAL_SEARCH, improved, evaluate_distinct(problem, improved)),
+    ):
+        top, place = _best_of_runs(runs, assignments, worth)
+        source += [name] * len(top)
+        chosen.append(top)
+        rank.append(place)
+        kept.append(assignments[runs.outcome[top]])
+    top = np.concatenate(chosen)
+    return {
+        "source": source,
+        "repetition": runs.repetition[top],
+        "rank": np.concatenate(rank),
+        "point": runs.point[top],
+        "bits": measured.words[runs.outcome[top]],
+        "count": runs.count[top],
+        **_judged(problem, np.concatenate(kept), incumbent),
+    }
+
+
+def _best_of_runs(runs: Runs, assignments: U8, worth: Evaluation) -> tuple[I64, I64]:
+    """Return rows of ``runs`` with the best distinct assignments of each run, and their ranks from 1.
+
+    Args:
+        runs: outcomes of each run.
+        assignments: what each distinct outcome leads to, shape ``(number of distinct outcomes, n)``.
+        worth: what those assignments are worth.
+
+    Of several outcomes that lead to the same assignment the most frequent one stands for it.
+    """
+    _, identity = distinct_rows(assignments)
+    assignment = identity[runs.outcome]
+    order = np.lexsort((runs.outcome, -runs.count, assignment, runs.repetition))
+    _, starts = groups_of(runs.repetition[order], assignment[order])
+    distinct = order[starts]
+    ranked = distinct[worth.rows(runs.outcome[distinct]).ranking(runs.outcome[distinct])]
+    ranked = ranked[np.argsort(runs.repetition[ranked], kind="stable")]
+    group, starts = groups_of(runs.repetition[ranked])
+    rank = np.arange(len(ranked)) - starts[group] + 1
+    return ranked[rank <= RANKS], rank[rank <= RANKS]
+
+
+def _judged(problem: Problem, assignments: U8, incumbent: U8) -> dict[str, Any]:
+    """Return the columns that are recomputed from the assignments themselves on the original instance."""
+    family, instance = problem.family, problem.instance
+    known = evaluate(problem, incumbent[None, :])
+    before = (float(known.objective[0]), bool(known.feasible[0]))
+    found = evaluate(problem, assignments)
+    worths = list(zip(found.objective.tolist(), found.feasible.tolist(), strict=True))
+    return {
+        "objective": found.objective,
+        "feasible": found.feasible,
+        "violation": [
+            "" if feasible else family.violation(instance, row)
+            for row, feasible in zip(assignments, found.feasible.tolist(), strict=True)
+        ],
+        "assignment": [assignment_text(row) for row in assignments],
+        "improves_incumbent": [worth[1] and is_better(family, worth, before) for worth in worths],
+    }

@@ -1,0 +1,124 @@
+"""The rules of the verdict.
+
+In this order: nothing was left to be sent; nothing was measured; the kernel's exact optimum is no better than what was
+known before, so nothing could be won; then the paired gains over the best baseline. ``quantum_better`` needs the lower
+95 % bound above the margin, ``classical_better`` the upper one below minus the margin, ``tie`` both bounds within it,
+each over at least 10 runs. Against a proved optimum no statistics are needed where all runs agree: what reaches it
+cannot be beaten, and what misses it every time has missed it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.verdicts import Verdict
+
+#: A mean gain counts from this share of the reference.
+MARGIN_SHARE = 0.001
+MIN_RUNS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on.
+
+    Attributes:
+        solved_by_reduction: nothing was left to be sent to a QPU.
+        optimum: proved optimum, or None.
+        n_qubits: width of the kernel.
+        incumbent: objective known before anything quantum.
+        ceiling_below: the kernel's exact optimum is no better than the incumbent, and no quantum answer is.
+        kernel_optimum: that optimum.
+        runs: quantum runs.
+        quantum_feasible: quantum runs with a feasible answer.
+        solver: the best baseline, or None if none found anything feasible.
+        gains: paired gains over it, shape ``(runs,)``; None if one side never found anything feasible.
+        interval: 95 % bounds of the mean gain, None without gains.
+        margin: gain that counts as better.
+        baseline_is_optimum: the best baseline reached the proved optimum in every run.
+    """
+
+    solved_by_reduction: bool
+    optimum: float | None
+    n_qubits: int
+    incumbent: float
+    ceiling_below: bool
+    kernel_optimum: float
+    runs: int
+    quantum_feasible: int
+    solver: str | None
+    gains: F64 | None
+    interval: tuple[float, float] | None
+    margin: float
+    baseline_is_optimum: bool
+
+
+def verdict(evidence: Evidence) -> tuple[Verdict, str]:
+    """Return the verdict and its reason in one sentence."""
+    if evidence.solved_by_reduction:
+        value = evidence.kernel_optimum
+        return (
+            Verdict.SOLVED_BY_REDUCTION,
+            f"Reduction alone proved the optimum {_n(value)}; nothing was sent to a QPU.",
+        )
+    if not evidence.runs:
+        return Verdict.INCONCLUSIVE, "There are no measured counts to compare."
+    if evidence.ceiling_below:
+        return Verdict.KERNEL_CEILING_REACHED, (
+            f"The exact optimum of the {evidence.n_qubits}-qubit kernel is worth {_n(evidence.kernel_optimum)}, no better "
+            f"than the {_n(evidence.incumbent)} known before: nothing could be won here."
+        )
+    if evidence.gains is None or evidence.interval is None:
+        return _without_gains(evidence)
+    return _by_gains(evidence, evidence.gains, evidence.interval)
+
+
+def _without_gains(evidence: Evidence) -> tuple[Verdict, str]:
+    """Judge where at least one side never found anything feasible."""
+    if evidence.solver is not None:
+        reason = f"None of {evidence.runs} quantum runs found a feasible assignment; {evidence.solver} did."
+        return Verdict.CLASSICAL_BETTER, reason
+    if not evidence.quantum_feasible:
+        return Verdict.INCONCLUSIVE, "Neither the quantum runs nor any baseline found a feasible assignment."
+    found = f"{evidence.quantum_feasible} of {evidence.runs} quantum runs found a feasible assignment, no baseline did"
+    if evidence.quantum_feasible == evidence.runs >= MIN_RUNS:
+        return Verdict.QUANTUM_BETTER, f"{found}."
+    return Verdict.INCONCLUSIVE, f"{found}; a claim needs at least {MIN_RUNS} runs, all feasible."
+
+
+def _by_gains(evidence: Evidence, gains: F64, interval: tuple[float, float]) -> tuple[Verdict, str]:
+    if evidence.baseline_is_optimum and evidence.optimum is not None:
+        runs, solver, optimum = evidence.runs, evidence.solver, _n(evidence.optimum)
+        if bool((gains >= -evidence.margin).all()):
+            reason = f"All {runs} quantum runs came within {_n(evidence.margin)} of the proved optimum {optimum}"
+            return Verdict.TIE, f"{reason}, and so did {solver}."
+        if bool((gains < -evidence.margin).all()):
+            missed = f"by {_n(-float(gains.mean()))} on average"
+            reason = f"All {runs} quantum runs missed the proved optimum {optimum}, {missed}; {solver} reached it."
+            return Verdict.CLASSICAL_BETTER, reason
+    return _by_interval(evidence, float(gains.mean()), *interval)
+
+
+def _by_interval(evidence: Evidence, gain: float, low: float, high: float) -> tuple[Verdict, str]:
+    margin, runs, solver = evidence.margin, evidence.runs, evidence.solver
+    interval = f"95 % interval {_n(low)} to {_n(high)}"
+    basis = f"mean gain {_n(gain)} over {solver}, {interval}, margin {_n(margin)}, {runs} runs"
+    if runs < MIN_RUNS:
+        word, claim = Verdict.INCONCLUSIVE, f"Too few runs for a claim, at least {MIN_RUNS} are needed"
+    elif low > margin:
+        word, claim = Verdict.QUANTUM_BETTER, "The quantum side is better"
+    elif high < -margin:
+        word, claim = Verdict.CLASSICAL_BETTER, f"{solver} is better"
+    elif low >= -margin and high <= margin:
+        word, claim = Verdict.TIE, "Both sides agree within the margin"
+    else:
+        word, claim = Verdict.INCONCLUSIVE, "The runs do not decide"
+    return word, f"{claim}: {basis}."
+
+
+def _n(value: float) -> str:
+    """Return a figure as people write it; rounding noise around zero is zero."""
+    return f"{0.0 if np.isclose(value, 0.0, atol=1e-12) else value:.6g}"

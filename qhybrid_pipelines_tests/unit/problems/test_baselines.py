@@ -1,0 +1,110 @@
+"""Baselines: honest rows, the same every time, and optima where they can be proved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from tiny_family import TinyFamily, cut_instance, families, tiny_instance, tiny_instances, tiny_spec
+
+from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems import baselines
+from qhybrid_pipelines.problems.baselines import BASELINE_NAMES, check_baselines, run_baselines
+from qhybrid_pipelines.problems.reduction import reduce_instance
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import from_rows
+
+
+def rows_for(family, instance, **fields):
+    spec = tiny_spec(**fields)
+    kernel = reduce_instance(family, instance, spec).kernel
+    return run_baselines(family, instance, kernel, spec)
+
+
+@settings(deadline=None, max_examples=25)
+@given(family=families, instance=tiny_instances(max_size=6))
+def test_every_row_is_recomputable_and_no_baseline_beats_the_proved_optimum(family, instance):
+    rows = rows_for(family, instance)
+    sense = 1 if family.sense == "max" else -1
+    optimum = next(row["objective"] for row in rows if row["solver"] == "brute_force")
+    for row in rows:
+        assignment = assignment_array(row["assignment"])[None, :]
+        assert row["objective"] == family.objective(instance, assignment)[0]
+        assert row["feasible"]
+        assert family.feasible(instance, assignment)[0]
+        assert sense * (row["objective"] - optimum) <= 1e-9
+        if row["optimal"]:
+            assert row["objective"] == pytest.approx(optimum)
+    exhaustive = [row for row in rows if row["solver"] == "exhaustive"]
+    assert len(exhaustive) == 1
+    assert exhaustive[0]["optimal"]
+
+
+def test_the_rows_fit_the_table_and_each_solver_has_its_runs():
+    edges = {(i, j): 1 + (i * j) % 3 for i in range(6) for j in range(i + 1, 6)}
+    rows = rows_for(TinyFamily("max"), cut_instance(6, edges), baselines=["multistart_local_search"])
+    table = from_rows(schemas.BASELINES, [{"experiment": "tiny-00000000", **row} for row in rows])
+    runs = dict.fromkeys([row["solver"] for row in rows], 0)
+    for row in table.to_pylist():
+        runs[row["solver"]] += 1
+    once = {"brute_force": 1, "exhaustive": 1}
+    assert runs == {name: 3 for name in BASELINE_NAMES if name != "exhaustive"} | once
+
+
+def test_the_same_specification_gives_the_same_rows():
+    edges = {(i, j): 1 + (i * j) % 3 for i in range(9) for j in range(i + 1, 9)}
+    first, second = (rows_for(TinyFamily("max"), cut_instance(9, edges), reduce={"max_qubits": 5}) for _ in range(2))
+    for row in (*first, *second):
+        del row["seconds"]
+    assert first == second
+
+
+def test_random_samples_are_as_many_as_the_shots_and_both_random_baselines_share_them():
+    edges = {(i, j): 1 for i in range(5) for j in range(i + 1, 5)}
+    rows = rows_for(TinyFamily("max"), cut_instance(5, edges), shots=100, sweep={"points": 7})
+    plain, searched = ([row for row in rows if row["solver"] == name] for name in ("random", "random+local_search"))
+    assert {row["evaluations"] for row in (*plain, *searched)} == {700}
+    assert [row["seed"] for row in plain] == [row["seed"] for row in searched]
+    # 10 edges, each cut with probability one half.
+    assert np.mean([row["mean_objective"] for row in plain]) == pytest.approx(5.0, abs=0.2)
+    assert all(s["mean_objective"] > p["mean_objective"] for p, s in zip(plain, searched, strict=True))
+
+
+def test_random_samples_respect_a_fixed_number_of_ones():
+    rows = rows_for(TinyFamily("min"), tiny_instance([1, 2, 3, 4, 5, 6], cardinality=3), shots=500)
+    means = [row["mean_objective"] for row in rows if row["solver"] == "random"]
+    # Every asset is in half of the choices: the mean of three of six is half of the sum.
+    assert np.mean(means) == pytest.approx(10.5, abs=0.3)
+
+
+def test_where_reduction_solved_the_instance_random_samples_are_drawn_over_all_of_it():
+    instance = tiny_instance([1, -2, 3, -4, 5, -6])
+    rows = rows_for(TinyFamily(), instance, shots=200)
+    means = [row["mean_objective"] for row in rows if row["solver"] == "random"]
+    assert np.mean(means) == pytest.approx(-1.5, abs=0.5)
+    assert {row["objective"] for row in rows if row["solver"] != "greedy"} == {-12.0}
+
+
+def test_a_window_has_no_exact_value():
+    edges = {(i, j): 1 + (i * j) % 3 for i in range(9) for j in range(i + 1, 9)}
+    rows = rows_for(TinyFamily("max"), cut_instance(9, edges), reduce={"max_qubits": 4})
+    assert "exhaustive" not in {row["solver"] for row in rows}
+
+
+def test_enumeration_in_blocks(monkeypatch):
+    edges = {(i, j): 1 + (i * j) % 4 for i in range(7) for j in range(i + 1, 7)}
+    instance = cut_instance(7, edges)
+    whole = [row for row in rows_for(TinyFamily("max"), instance) if row["solver"] == "exhaustive"]
+    monkeypatch.setattr(baselines, "_EXHAUSTIVE_BLOCK", 16)
+    parts = [row for row in rows_for(TinyFamily("max"), instance) if row["solver"] == "exhaustive"]
+    assert whole[0]["assignment"] == parts[0]["assignment"]
+
+
+def test_unknown_names_are_refused_with_those_that_exist():
+    with pytest.raises(InvalidInput) as error:
+        check_baselines(tiny_spec(baselines=["gurobi"]))
+    assert error.value.field == "baselines"
+    assert all(name in str(error.value) for name in BASELINE_NAMES)
+    check_baselines(tiny_spec())
+    check_baselines(tiny_spec(baselines=["tabu", "multistart_local_search"]))

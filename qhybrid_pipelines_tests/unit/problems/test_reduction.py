@@ -1,0 +1,181 @@
+"""The ladder: nothing is lost on exact rungs, and the kernel's energies are those of the instance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_family import TinyFamily, all_rows, cut_instance, families, tiny_instance, tiny_instances, tiny_spec
+
+from qhybrid_pipelines.core.bits import assignment_array, assignment_text
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.reduction import kernel_from_row, reduce_instance
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import from_rows
+
+
+def optimum(family, instance):
+    rows = all_rows(instance.size)
+    values = family.objective(instance, rows)[family.feasible(instance, rows)]
+    return values.max() if family.sense == "max" else values.min()
+
+
+def words(size):
+    return np.arange(2**size, dtype=np.uint64)
+
+
+@settings(deadline=None, max_examples=80)
+@given(family=families, instance=tiny_instances())
+def test_an_exact_ladder_keeps_an_optimum(family, instance):
+    reduction = reduce_instance(family, instance, tiny_spec())
+    assert reduction.kernel.exact
+    assert reduction.kernel_optimum == pytest.approx(optimum(family, instance))
+    assert family.feasible(instance, reduction.kernel_optimum_assignment[None, :])[0]
+    assert reduction.solved_by_reduction == (reduction.kernel.size == 0)
+
+
+@settings(deadline=None, max_examples=80)
+@given(family=families, instance=tiny_instances(min_size=4), qubits=st.integers(2, 7), seed=st.integers(0, 99))
+def test_kernel_energies_are_those_of_the_expanded_assignments(family, instance, qubits, seed):
+    reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": qubits}, seed=seed))
+    kernel = reduction.kernel
+    assert kernel.size <= qubits
+    bits = words(kernel.size)
+    expanded = kernel.expand(bits)
+    assert np.allclose(kernel.model.energies(bits), family.penalised(instance).model.energies_of(expanded))
+    if kernel.cardinality is not None:
+        inside = np.bitwise_count(bits) == kernel.cardinality
+        assert np.array_equal(inside, expanded.sum(axis=1) == instance.payload["cardinality"])
+
+
+@settings(deadline=None, max_examples=60)
+@given(family=families, instance=tiny_instances(min_size=5), seed=st.integers(0, 99))
+def test_a_window_is_never_worse_than_its_incumbent_and_never_claims_to_be_exact(family, instance, seed):
+    reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 3}, seed=seed))
+    sense = 1 if family.sense == "max" else -1
+    frozen = any(rung["rung"] == "window" for rung in reduction.rungs)
+    assert reduction.kernel.exact is not frozen
+    if frozen and not any(rung["variables_fixed"] for rung in reduction.rungs if rung["rung"] != "window"):
+        assert sense * (reduction.kernel_optimum - reduction.incumbent_objective) >= -1e-9
+
+
+def test_a_window_with_a_fixed_number_of_ones_has_something_to_exchange():
+    family = TinyFamily("min")
+    instance = tiny_instance(range(12), cardinality=3, start=[0] * 9 + [1] * 3)
+    reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 6}))
+    assert reduction.kernel.size == 6
+    assert 0 < reduction.kernel.cardinality < 6
+    assert {rung["rung"] for rung in reduction.rungs}.isdisjoint({"components", "roof_duality"})
+
+
+@pytest.mark.parametrize("cardinality", [0, 4])
+def test_no_choice_is_no_kernel(cardinality):
+    reduction = reduce_instance(TinyFamily(), tiny_instance([1, 2, 3, 4], cardinality=cardinality), tiny_spec())
+    assert reduction.solved_by_reduction
+    assert reduction.kernel_optimum == (0 if cardinality == 0 else 10)
+    assert reduction.incumbent_source == "reduction"
+
+
+def test_a_family_rung_with_copies_shrinks_the_kernel():
+    """A path hangs on a triangle: its nodes follow their neighbours, and the triangle is left."""
+    edges = {(0, 1): 1, (1, 2): 1, (0, 2): 1, (2, 3): 2, (3, 4): 1}
+    steps = [{"variable": 4, "constant": 1, "copy_of": 3}, {"variable": 3, "constant": 1, "copy_of": 2}]
+    instance = cut_instance(5, edges, reductions=[("leaves", True, steps)])
+    kernel = reduce_instance(TinyFamily("max"), instance, tiny_spec()).kernel
+    assert kernel.root.tolist() == [0, 1, 2, 2, 2]
+    assert kernel.value.tolist() == [0, 0, 0, 1, 0]
+    assert kernel.exact
+
+
+def test_a_heuristic_rung_is_taken_only_where_it_is_needed_and_never_leaves_nothing():
+    frustrated = {(0, 1): 3, (1, 2): 3, (0, 2): 3, (2, 3): 3, (0, 3): 3, (1, 3): 3}
+    guess = [("guess", False, [{"variable": 0, "constant": 1}])]
+    instance = tiny_instance([-4, -4, -4, -4], frustrated, reductions=guess)
+    assert reduce_instance(TinyFamily(), instance, tiny_spec()).kernel.exact
+    narrow = reduce_instance(TinyFamily(), instance, tiny_spec(reduce={"max_qubits": 3}))
+    assert narrow.kernel.value[0] == 1
+    assert not narrow.kernel.exact
+    everything = [("guess", False, [{"variable": v, "constant": 1} for v in range(4)])]
+    instance = tiny_instance([-4, -4, -4, -4], frustrated, reductions=everything)
+    kernel = reduce_instance(TinyFamily(), instance, tiny_spec(reduce={"max_qubits": 3})).kernel
+    assert kernel.size == 3
+
+
+def test_the_ladder_is_logged_rung_by_rung():
+    instance = tiny_instance([1, -2, 0, 3], {(0, 1): 1})
+    reduction = reduce_instance(TinyFamily(), instance, tiny_spec())
+    assert [rung["step"] for rung in reduction.rungs] == list(range(1, len(reduction.rungs) + 1))
+    assert [rung["rung"] for rung in reduction.rungs][:3] == ["validate", "components", "roof_duality"]
+    left = 4
+    for rung in reduction.rungs:
+        left -= rung["variables_fixed"]
+        assert rung["variables_left"] == left
+    assert reduction.solved_by_reduction
+    assert len(reduction.rung_seconds) == len(reduction.rungs)
+
+
+def test_the_row_fits_the_table_and_gives_the_kernel_back():
+    edges = {(i, j): (i + 2 * j) % 5 + 1 for i in range(6) for j in range(i + 1, 6)}
+    instance = cut_instance(6, edges, start=[1, 0, 0, 1, 1, 0])
+    reduction = reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"max_qubits": 3}))
+    table = from_rows(schemas.KERNELS, [{"experiment": "tiny-00000000", **reduction.to_row()}])
+    kernel = kernel_from_row(table.to_pylist()[0])
+    bits = words(reduction.kernel.size)
+    assert np.array_equal(kernel.expand(bits), reduction.kernel.expand(bits))
+    assert np.array_equal(kernel.model.energies(bits), reduction.kernel.model.energies(bits))
+    assert (kernel.cardinality, kernel.exact) == (reduction.kernel.cardinality, reduction.kernel.exact)
+
+
+def test_the_same_specification_gives_the_same_reduction():
+    edges = {(i, j): (i + 2 * j) % 5 + 1 for i in range(10) for j in range(i + 1, 10)}
+    instance = cut_instance(10, edges)
+    spec = tiny_spec(reduce={"max_qubits": 4, "incumbent": "annealing"})
+    rows = [reduce_instance(TinyFamily("max"), instance, spec).to_row() for _ in range(2)]
+    for row in rows:
+        del row["rung_seconds"], row["reduce_seconds"]
+    assert rows[0] == rows[1]
+
+
+class TestIncumbent:
+    # Two of four: no single swap leads from the first pair, worth 0, to the last pair, worth -2.
+    instance = tiny_instance(
+        [0] * 4,
+        {(2, 3): -2} | {(i, j): 5 for i in (0, 1) for j in (2, 3)},
+        cardinality=2,
+        start=[1, 1, 0, 0],
+    )
+
+    def incumbent(self, **fields):
+        reduction = reduce_instance(TinyFamily(), self.instance, tiny_spec(**fields))
+        return reduction.incumbent_source, reduction.incumbent_objective, assignment_text(reduction.incumbent)
+
+    def test_greedy_and_annealing(self):
+        assert self.incumbent() == ("greedy", 0.0, "1100")
+        assert self.incumbent(reduce={"incumbent": "annealing"}) == ("annealing", pytest.approx(-2.0), "0011")
+
+    def test_the_parent_round_counts_unless_it_is_worse(self):
+        better = {"round": 2, "incumbent": "0011"}
+        assert self.incumbent(lineage=better) == ("parent round", pytest.approx(-2.0), "0011")
+        assert self.incumbent(lineage={"round": 2, "incumbent": "1010"})[0] == "greedy"
+
+    def test_an_incumbent_of_the_wrong_length_is_refused(self):
+        with pytest.raises(InvalidInput, match="3 digits for 4 variables") as error:
+            self.incumbent(lineage={"incumbent": "101"})
+        assert error.value.field == "lineage.incumbent"
+
+
+def test_another_seed_gives_another_window():
+    edges = {(i, i + step): 1 for i in range(20) for step in (1, 2) if i + step < 20}
+    instance = cut_instance(20, edges, start=[1, 0] * 10)
+    kept = set()
+    for seed in range(6):
+        reduction = reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"max_qubits": 6}, seed=seed))
+        kept.add(tuple(np.flatnonzero(reduction.kernel.root >= 0)))
+        assert len(assignment_array(reduction.to_row()["incumbent"])) == 20
+    assert len(kept) > 2
+
+
+def test_coefficients_that_are_no_numbers_are_refused():
+    with pytest.raises(InvalidInput, match="no finite numbers"):
+        reduce_instance(TinyFamily(), tiny_instance([1.0, float("inf")]), tiny_spec())
