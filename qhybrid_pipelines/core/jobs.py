@@ -79,6 +79,15 @@ class QaoaStructure:
     angles: F64
 
 
+def ring_pairs(n: int) -> list[tuple[int, int]]:
+    """Return the pairs of the ``xy`` mixer's ring over ``n`` qubits in the order in which they act.
+
+    Even pairs (0, 1), (2, 3), ..., then odd pairs (1, 2), (3, 4), ..., then the closing pair (n - 1, 0) for ``n > 2``.
+    """
+    chain = [(i, i + 1) for start in (0, 1) for i in range(start, n - 1, 2)]
+    return [*chain, (n - 1, 0)] if n > 2 else chain
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBatch:
     """Template x bindings x shots x seeds for one backend.

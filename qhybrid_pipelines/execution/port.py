@@ -7,7 +7,7 @@ on its own. Adapters live in `execution/providers/`, one file per vendor; only `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -34,6 +34,10 @@ COUNTS_SCHEMA = pa.schema(
         pa.field("count", pa.int64(), nullable=False),
     ]
 )
+
+#: Where `Provider.decode` may put what a result says about its making (engine, versions, seconds, timestamps): JSON under
+#: this key of the table's schema metadata. Never part of the counts.
+DETAILS_KEY = b"details"
 
 
 class Provider(Protocol):
@@ -75,6 +79,13 @@ class Provider(Protocol):
 
         Raises:
             CorruptResult: shots, width, points or job do not match the batch.
+        """
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        """Return what a result says about its making, ready for JSON. Pure, like `decode`.
+
+        Known words are ``engine``, ``engine_version``, ``compile_seconds`` and ``execute_seconds``; an adapter that
+        gives ``execute_seconds`` has compiled within its run, otherwise before it handed the batch over.
         """
 
     def cancel(self, ref: JobRef) -> CancelOutcome:

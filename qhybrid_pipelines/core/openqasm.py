@@ -1,0 +1,81 @@
+"""Reading the text of a template into a circuit. Writing it is `quantum.qasm`; running it is `execution`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qhybrid_pipelines.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+    from qiskit.circuit import Gate
+
+REMEDY = "Use OpenQASM 3 with `input float[64]` parameters, the standard gates and one `bit` register."
+
+#: Angles at which two gate definitions are compared; irrational, so that no identity holds by accident.
+PROBE_ANGLES = (0.7390851332151607, 1.3247179572447460, 0.5671432904097838, 1.2020569031595942)
+
+
+def read_circuit(text: str) -> QuantumCircuit:
+    """Return the circuit of an OpenQASM 3 text, with standard gates as their own classes.
+
+    The importer keeps gates that the text itself defines (``rzz``, ``rxx``, ``ryy`` are not part of
+    ``stdgates.inc``) as opaque boxes, and a compiler then misses a device's native gate. A box is replaced when it has
+    the name of a standard gate and also its matrix; a gate that merely borrows the name keeps its own body.
+
+    Raises:
+        InvalidInput: the text cannot be read. Names the line where the reader knows it.
+    """
+    if not text.lstrip().startswith("OPENQASM 3"):
+        raise InvalidInput("the circuit's text does not start with OPENQASM 3", remedy=REMEDY, field="template")
+    from openqasm3.parser import QASM3ParsingError
+    from qiskit.qasm3 import QASM3ImporterError, loads
+
+    try:
+        circuit = loads(text)
+    except (QASM3ParsingError, QASM3ImporterError) as error:
+        raise InvalidInput(
+            f"the circuit's text cannot be read: {' '.join(str(error).split())}", remedy=REMEDY, field="template"
+        ) from None
+    return _with_standard_gates(circuit)
+
+
+def _with_standard_gates(circuit: QuantumCircuit) -> QuantumCircuit:
+    from qiskit.circuit import Gate
+    from qiskit.circuit.library import get_standard_gate_name_mapping
+
+    standard = get_standard_gate_name_mapping()
+    same: dict[str, bool] = {}
+    relabelled = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        gate = instruction.operation
+        if type(gate) is Gate and gate.name in standard:
+            if gate.name not in same:
+                same[gate.name] = _same_matrix(gate, type(standard[gate.name]))
+            if same[gate.name]:
+                instruction = instruction.replace(operation=type(standard[gate.name])(*gate.params))  # noqa: PLW2901
+        relabelled.append(instruction)
+    return relabelled
+
+
+def _same_matrix(opaque: Gate, standard: type[Gate]) -> bool:
+    """Tell whether a gate defined in a text does what the standard gate of its name does, up to a global phase.
+
+    One comparison at irrational angles decides: both sides are analytic in their angles.
+    """
+    from qiskit.circuit import Parameter
+    from qiskit.quantum_info import Operator
+
+    if opaque.definition is None or any(not isinstance(value, Parameter | float) for value in opaque.params):
+        return False
+    free = sorted({value.name: value for value in opaque.params if isinstance(value, Parameter)}.items())
+    if len(free) > len(PROBE_ANGLES):
+        return False
+    probe = {parameter: angle for (_, parameter), angle in zip(free, PROBE_ANGLES, strict=False)}
+    try:
+        reference = standard(*[probe.get(value, value) for value in opaque.params])
+    except TypeError:  # another number of angles than the standard gate has
+        return False
+    body = opaque.definition
+    body = body.assign_parameters({parameter: probe[parameter] for parameter in body.parameters})
+    return body.num_qubits == reference.num_qubits and bool(Operator(body).equiv(Operator(reference), atol=1e-12))

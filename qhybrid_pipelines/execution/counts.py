@@ -1,0 +1,78 @@
+"""Counts in the form of `port.COUNTS_SCHEMA`: made from sorted shots, and checked against the batch they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from qhybrid_pipelines.core.bits import U64, WORD
+from qhybrid_pipelines.core.errors import CorruptResult
+from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
+
+
+def counts_of_shots(shots: U64, *, point: int) -> pa.RecordBatch:
+    """Return the counts of one point.
+
+    Args:
+        shots: shape ``(repetitions, shots)``, packed outcomes, each row ascending.
+        point: index that the counts are labelled with.
+    """
+    repetitions, per_repetition = shots.shape
+    flat = shots.ravel()
+    begins = np.ones(len(flat), dtype=bool)
+    begins[1:] = flat[1:] != flat[:-1]
+    begins[::per_repetition] = True
+    starts = np.flatnonzero(begins)
+    return pa.record_batch(
+        [
+            pa.array(np.full(len(starts), point, dtype=np.int32)),
+            pa.array((starts // per_repetition).astype(np.int32)),
+            pa.array(flat[starts]),
+            pa.nulls(len(starts), pa.binary()),
+            pa.array(np.diff(starts, append=repetitions * per_repetition)),
+        ],
+        schema=COUNTS_SCHEMA,
+    )
+
+
+def counts_table(points: Iterable[pa.RecordBatch]) -> pa.Table:
+    """Return the counts of many points, given in order, as one table."""
+    return pa.Table.from_batches(points, schema=COUNTS_SCHEMA).combine_chunks()
+
+
+def verify_counts(counts: pa.Table, batch: CircuitBatch) -> None:
+    """Check that counts can be the answer to a batch.
+
+    Raises:
+        CorruptResult: columns, points, repetitions, width, order or number of shots are not those of the batch.
+    """
+    if not counts.schema.equals(COUNTS_SCHEMA):
+        raise CorruptResult(f"the result's columns are {counts.schema.names}, not counts")
+    if any(counts.column(name).null_count for name in ("point", "repetition", "bits", "count")):
+        raise CorruptResult("the result holds nulls")
+    width = batch.template.n_qubits
+    if width > WORD and counts.column("high_bits").null_count:
+        raise CorruptResult(f"outcomes of {width} qubits lack their bits above {WORD - 1}")
+    point, repetition, bits, count = (
+        counts.column(name).to_numpy() for name in ("point", "repetition", "bits", "count")
+    )
+    if len(bits) and width < WORD and int(bits.max()) >> width:
+        raise CorruptResult(f"an outcome is wider than the circuit's {width} qubits")
+    run = point.astype(np.int64) * batch.repetitions + repetition
+    if np.any((point < 0) | (point >= batch.points) | (repetition < 0) | (repetition >= batch.repetitions)):
+        raise CorruptResult("the result has points or repetitions that were not asked for")
+    if width <= WORD and np.any((np.diff(run) < 0) | ((np.diff(run) == 0) & (bits[1:] <= bits[:-1]))):
+        raise CorruptResult("the result's rows are not in the order of point, repetition and outcome, or repeat one")
+    if np.any(count < 1):
+        raise CorruptResult("the result holds outcomes with a count below 1")
+    shots = np.bincount(run, weights=count, minlength=batch.points * batch.repetitions)
+    wrong = np.flatnonzero(shots != batch.shots)
+    if len(wrong):
+        p, r = divmod(int(wrong[0]), batch.repetitions)
+        raise CorruptResult(
+            f"point {p}, repetition {r} has {int(shots[wrong[0]])} shots, asked for were {batch.shots}"
+            f" ({len(wrong)} of {len(shots)} differ)"
+        )

@@ -1,0 +1,92 @@
+"""What an engine is: one way of simulating a batch on this machine; and which one a batch gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.jobs import CircuitBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRun:
+    """Counts in `COUNTS_SCHEMA` and how long the two parts of the work took."""
+
+    counts: pa.Table
+    compile_seconds: float
+    execute_seconds: float
+
+
+class Engine(Protocol):
+    """One way of simulating; stateless, so that an instance may be shared."""
+
+    @property
+    def name(self) -> str:
+        """Short name, also the second part of its backend's name."""
+
+    @property
+    def max_qubits(self) -> int:
+        """Widest circuit it takes."""
+
+    def version(self) -> str:
+        """Return the version of the code that simulates."""
+
+    def unsupported(self, batch: CircuitBatch) -> str | None:
+        """Return why the engine cannot run a batch, or None if it can."""
+
+    def run(self, batch: CircuitBatch) -> EngineRun:
+        """Simulate a batch."""
+
+
+def choose_engine(engines: Sequence[Engine], batch: CircuitBatch, *, provider: str) -> Engine:
+    """Return the first engine that can run a batch.
+
+    Raises:
+        Rejected: the batch is malformed, or no engine can run it; says why for each.
+    """
+    refuse_malformed(batch, provider=provider)
+    reasons = []
+    for engine in engines:
+        reason = too_wide(engine, batch) or engine.unsupported(batch)
+        if reason is None:
+            return engine
+        reasons.append(f"{engine.name}: {reason}")
+    raise Rejected("; ".join(reasons), provider=provider, phase="submit")
+
+
+def too_wide(engine: Engine, batch: CircuitBatch) -> str | None:
+    """Return why a batch has too many qubits for an engine, or None."""
+    width = batch.template.n_qubits
+    return f"{width} qubits are more than {engine.max_qubits}" if width > engine.max_qubits else None
+
+
+def refuse_malformed(batch: CircuitBatch, *, provider: str) -> None:
+    """Refuse a batch that no backend could run.
+
+    NaN and infinities are caught here because simulators and compilers answer them with unrelated errors, or not at all.
+
+    Raises:
+        Rejected: shapes do not belong together, a number is not finite, or there are no points or shots.
+    """
+
+    def refuse(problem: str) -> None:
+        raise Rejected(problem, provider=provider, phase="submit")
+
+    inputs = len(batch.template.parameters)
+    if batch.bindings.ndim != 2 or batch.bindings.shape[1] != inputs:
+        refuse(f"bindings have shape {batch.bindings.shape}, the template has {inputs} inputs")
+    if batch.seeds.ndim != 2 or len(batch.seeds) != batch.points or 0 in batch.seeds.shape or batch.shots < 1:
+        refuse(f"{batch.points} points, seeds of shape {batch.seeds.shape} and {batch.shots} shots are nothing to run")
+    if not np.isfinite(batch.bindings).all():
+        refuse("bindings hold NaN or infinities")
+    structure = batch.structure
+    if structure is not None:
+        if structure.model.size != batch.template.n_qubits or len(structure.angles) != batch.points:
+            refuse("the QAOA structure has another width or other points than the template")
+        if not np.isfinite(structure.angles).all():
+            refuse("angles hold NaN or infinities")

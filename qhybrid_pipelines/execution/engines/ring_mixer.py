@@ -1,0 +1,59 @@
+"""QAOA with the ring mixer, on the outcomes with ``K`` ones alone: the mixer never leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.jobs import ring_pairs
+
+Index = npt.NDArray[np.intp]
+
+
+def outcomes_with(ones: int, n: int) -> U64:
+    """Return the packed outcomes of ``n`` bits with ``ones`` ones, ascending."""
+    words = np.arange(1 << n, dtype=np.uint64)
+    return np.asarray(words[np.bitwise_count(words) == ones], dtype=np.uint64)
+
+
+@lru_cache(maxsize=4)
+def _partners(ones: int, n: int) -> list[tuple[Index, Index]]:
+    """Return, for every pair of the ring, the positions of the outcomes 01 and of their partners 10."""
+    words = outcomes_with(ones, n)
+    tables = []
+    for i, j in ring_pairs(n):
+        bit_i, bit_j = np.uint64(1 << i), np.uint64(1 << j)
+        here = np.flatnonzero((words & bit_i != 0) & (words & bit_j == 0))
+        tables.append((here, np.searchsorted(words, words[here] ^ (bit_i | bit_j))))
+    return tables
+
+
+def probabilities(energies: F64, angles: F64, *, ones: int, n: int) -> Iterator[F64]:
+    """Yield the probabilities of :func:`outcomes_with` for every point, in order.
+
+    ``exp(-i beta (XX + YY) / 2)`` leaves 00 and 11 alone and turns 01 into 10 by the angle beta. Points are evolved one
+    by one: all arrays have the shape of the subspace, so a point's result does not depend on its neighbours.
+
+    Args:
+        energies: shape ``(C(n, ones),)``, of :func:`outcomes_with`.
+        angles: shape ``(points, 2 p)``, gammas first, then betas, in radians.
+        ones: how many of the ``n`` bits are 1.
+        n: number of qubits.
+    """
+    partners = _partners(ones, n)
+    layers = angles.shape[1] // 2
+    for point in angles:
+        state = np.full(len(energies), 1 / np.sqrt(len(energies)), dtype=np.complex128)
+        for gamma, beta in zip(point[:layers], point[layers:], strict=True):
+            state *= np.exp(-1j * gamma * energies)
+            stay, turn = np.cos(beta), -1j * np.sin(beta)
+            for here, there in partners:
+                a, b = state[here], state[there]
+                state[here] = stay * a + turn * b
+                state[there] = stay * b + turn * a
+        yield np.square(state.real) + np.square(state.imag)

@@ -1,0 +1,203 @@
+"""The provider `local`: simulators on this machine.
+
+A job is done when `submit` returns: the result lies in a file under a name made from the token, written once. So
+`find` is a look at the disk, nothing is lost by a kill, and a token can never have two results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.errors import CorruptResult, Rejected
+from qhybrid_pipelines.core.jobs import (
+    Calibration,
+    CancelOutcome,
+    Capabilities,
+    CircuitBatch,
+    Compiled,
+    Estimate,
+    JobRef,
+    JobState,
+    RawResult,
+    Snapshot,
+    Template,
+)
+from qhybrid_pipelines.execution.counts import verify_counts
+from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
+from qhybrid_pipelines.execution.engines.aer_exact import AerExact
+from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
+from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
+from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
+from qhybrid_pipelines.execution.port import DETAILS_KEY, Provider
+from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
+from qhybrid_pipelines.execution.store import ResultStore
+
+NAME = "local"
+#: In order of preference: exact and fast first, general last.
+ENGINES: tuple[Engine, ...] = (DiagonalQaoa(), AerExact(), AerSampler())
+
+
+def build(home: Path) -> Provider:
+    """Return the provider whose results live under a home folder."""
+    return LocalProvider(home / "providers" / NAME)
+
+
+class LocalProvider:
+    """Simulators behind the same port as a vendor; ``local:auto`` picks the engine, the other backends force one."""
+
+    name = NAME
+
+    def __init__(self, folder: Path) -> None:
+        self._store = ResultStore(folder)
+        self._store.sweep_temporary()
+        self._engines: dict[str, tuple[Engine, ...]] = {f"{NAME}:auto": ENGINES} | {
+            f"{NAME}:{engine.name}": (engine,) for engine in ENGINES
+        }
+
+    def backends(self) -> tuple[str, ...]:
+        """Return the full names of the backends it offers."""
+        return tuple(self._engines)
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
+        engines = self._behind(backend, phase="capabilities")
+        return Capabilities(
+            backend=backend,
+            max_qubits=max(engine.max_qubits for engine in engines),
+            max_shots=1_000_000,
+            max_circuits_per_job=1_000_000,
+            native_gates=NATIVE_GATES,
+            parametric=True,
+            simulator=True,
+            noisy=False,
+            dedupe="token",
+            listing_lag_seconds=0.0,
+            states=(JobState.COMPLETED, JobState.FAILED),
+            engines=tuple(engine.name for engine in engines),
+        )
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return None: an ideal simulator has nothing to calibrate. Raises `Rejected` for a backend it does not have."""
+        self._behind(backend, phase="calibration")
+        return None
+
+    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+        """Compile a template for Aer; parameters stay free. Raises `Rejected` for a faulty text or unknown backend."""
+        self._behind(backend, phase="prepare")
+        return compile_template(template, level=level, seed=seed, provider=NAME)
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return a price of nothing."""
+        self._behind(batch.backend, phase="estimate")
+        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
+
+        Raises:
+            Rejected: the batch is malformed, no engine of the backend can run it, or the token belongs to another batch.
+        """
+        ref = self._ref(batch.backend, token)
+        content = self._store.read(ref.provider_job_id)
+        if content is None:
+            submitted = datetime.now(UTC)
+            engine = choose_engine(self._behind(batch.backend, phase="submit"), batch, provider=NAME)
+            started = datetime.now(UTC)
+            run = engine.run(batch)
+            head = {
+                "job": ref.provider_job_id,
+                "backend": batch.backend,
+                "payload_sha256": batch.payload_sha256,
+                "n_qubits": batch.template.n_qubits,
+                "engine": engine.name,
+                "engine_version": engine.version(),
+                "compile_seconds": run.compile_seconds,
+                "execute_seconds": run.execute_seconds,
+                "submitted_at": submitted.isoformat(),
+                "started_at": started.isoformat(),
+                "completed_at": datetime.now(UTC).isoformat(),
+            }
+            content = self._store.keep(ref.provider_job_id, encode(run.counts, head))
+        kept = read_head(content)
+        if (kept["payload_sha256"], kept["backend"]) != (batch.payload_sha256, batch.backend):
+            raise Rejected("this token belongs to another batch", provider=NAME, phase="submit")
+        return ref
+
+    def find(self, backend: str, token: str) -> JobRef | None:
+        """Return the job that carries ``token``, or None."""
+        ref = self._ref(backend, token)
+        content = self._store.read(ref.provider_job_id)
+        return ref if content is not None and read_head(content)["backend"] == backend else None
+
+    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+        """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
+        return [self._snapshot(ref) for ref in refs]
+
+    def fetch(self, ref: JobRef) -> RawResult:
+        """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
+        return RawResult(ref=ref, content=self._content(ref, phase="fetch"), content_type=CONTENT_TYPE)
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`, and the result's head as `DETAILS_KEY` of its metadata.
+
+        Raises:
+            CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
+        """
+        head = read_head(raw.content)
+        for word, found, expected in (
+            ("job", head.get("job"), raw.ref.provider_job_id),
+            ("backend", head.get("backend"), batch.backend),
+            ("payload", head.get("payload_sha256"), batch.payload_sha256),
+            ("width", head.get("n_qubits"), batch.template.n_qubits),
+        ):
+            if found != expected:
+                raise CorruptResult(f"the result's {word} is {found}, expected {expected}")
+        counts = read_counts(raw.content)
+        verify_counts(counts, batch)
+        return counts.replace_schema_metadata({DETAILS_KEY: canonical_json(head)})
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""
+        return read_head(raw.content)
+
+    def cancel(self, ref: JobRef) -> CancelOutcome:
+        """Return that it is too late: a job is done when it is submitted."""
+        self._content(ref, phase="cancel")
+        return CancelOutcome.TOO_LATE
+
+    def _behind(self, backend: str, *, phase: str) -> tuple[Engine, ...]:
+        try:
+            return self._engines[backend]
+        except KeyError:
+            known = ", ".join(self._engines)
+            raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase) from None
+
+    def _ref(self, backend: str, token: str) -> JobRef:
+        return JobRef(provider=NAME, backend=backend, provider_job_id=f"local-{sha256_hex(token)[:32]}")
+
+    def _content(self, ref: JobRef, *, phase: str) -> bytes:
+        content = self._store.read(ref.provider_job_id)
+        if content is None:
+            raise Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
+        return content
+
+    def _snapshot(self, ref: JobRef) -> Snapshot:
+        try:
+            head = read_head(self._content(ref, phase="poll"))
+        except CorruptResult as error:
+            return Snapshot(ref=ref, state=JobState.FAILED, raw_status="unreadable", message=str(error))
+        return Snapshot(
+            ref=ref,
+            state=JobState.COMPLETED,
+            raw_status="completed",
+            submitted_at=datetime.fromisoformat(head["submitted_at"]),
+            started_at=datetime.fromisoformat(head["started_at"]),
+            completed_at=datetime.fromisoformat(head["completed_at"]),
+            cost_usd=0.0,
+        )

@@ -1,0 +1,144 @@
+"""Circuit batches: template, bindings, shots and seeds of one experiment on one backend, and their table row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
+from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.seeds import derive_seed
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.quantum.hardware_efficient import hardware_efficient_ansatz
+from qhybrid_pipelines.quantum.mixers import choose_mixer
+from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBatch:
+    """A batch with what people want to know about its circuit.
+
+    Attributes:
+        mixer: ``x`` or ``xy``; empty for other ansaetze.
+        depth: layers of gates of the template before compilation, measurements not counted.
+        two_qubit_gates: before compilation.
+    """
+
+    batch: CircuitBatch
+    ansatz: str
+    mixer: str
+    depth: int
+    two_qubit_gates: int
+
+
+def build_batch(kernel: Kernel, angles: F64, spec: ExperimentSpec, *, experiment: str, backend: str) -> PlannedBatch:
+    """Return the batch that runs ``angles``, of shape ``(points, angles of the ansatz)`` and in radians, on a kernel.
+
+    Seeds depend on the experiment's seed, the point and the repetition, not on the backend.
+
+    Raises:
+        InvalidInput: the angles are not finite or too few or many for the ansatz, or the mixer does not fit the kernel.
+        ValueError: the kernel has no variables; there is nothing to run.
+    """
+    if kernel.size == 0:
+        raise ValueError("the kernel has no variables; there is no circuit to build")
+    layers = spec.ansatz.layers
+    structure = None
+    if spec.ansatz.kind == "qaoa":
+        mixer = choose_mixer(kernel, spec)
+        ones = kernel.cardinality if mixer == "xy" else None
+        ansatz = qaoa_ansatz(kernel.model, layers, mixer=mixer, cardinality=ones)
+        structure = QaoaStructure(model=kernel.model, mixer=mixer, cardinality=ones, angles=angles)
+    else:
+        ansatz = hardware_efficient_ansatz(kernel.size, layers)
+    if angles.ndim != 2 or angles.shape[1] != len(ansatz.matrix) or not np.isfinite(angles).all():
+        raise InvalidInput(
+            f"the angles have shape {angles.shape} or are not finite; the ansatz needs {len(ansatz.matrix)} per point",
+            remedy="Plan the sweep for this kernel and ansatz again.",
+            field="sweep",
+        )
+    seeds = [[derive_seed(spec.seed, "shots", p, r) for r in range(spec.repetitions)] for p in range(len(angles))]
+    batch = CircuitBatch(
+        experiment=experiment,
+        backend=backend,
+        template=ansatz.template,
+        bindings=ansatz.bindings(angles),
+        shots=spec.shots,
+        seeds=np.array(seeds, dtype=np.uint64).reshape(len(angles), spec.repetitions),
+        structure=structure,
+    )
+    return PlannedBatch(
+        batch=batch,
+        ansatz=spec.ansatz.kind,
+        mixer=structure.mixer if structure else "",
+        depth=ansatz.depth,
+        two_qubit_gates=ansatz.two_qubit_gates,
+    )
+
+
+def batch_to_row(planned: PlannedBatch) -> dict[str, Any]:
+    """Return the row of the table `circuit_batches`; :func:`batch_from_row` gives exactly the same batch back."""
+    batch = planned.batch
+    return {
+        "experiment": batch.experiment,
+        "backend": batch.backend,
+        "template_id": batch.template.template_id,
+        "template": batch.template.text,
+        "parameters": list(batch.template.parameters),
+        "ansatz": planned.ansatz,
+        "mixer": planned.mixer,
+        "n_qubits": batch.template.n_qubits,
+        "depth": planned.depth,
+        "two_qubit_gates": planned.two_qubit_gates,
+        "points": batch.points,
+        "repetitions": batch.repetitions,
+        "shots": batch.shots,
+        "bindings": batch.bindings.tolist(),
+        "seeds": batch.seeds.tolist(),
+        "structure": _structure_text(batch.structure) if batch.structure else None,
+        "payload_sha256": batch.payload_sha256,
+    }
+
+
+def batch_from_row(row: Mapping[str, Any]) -> CircuitBatch:
+    """Return the batch of a row of the table `circuit_batches`."""
+    template = Template(text=row["template"], parameters=tuple(row["parameters"]), n_qubits=row["n_qubits"])
+    points = row["points"]
+    return CircuitBatch(
+        experiment=row["experiment"],
+        backend=row["backend"],
+        template=template,
+        bindings=np.array(row["bindings"], dtype=np.float64).reshape(points, len(template.parameters)),
+        shots=row["shots"],
+        seeds=np.array(row["seeds"], dtype=np.uint64).reshape(points, row["repetitions"]),
+        structure=_structure_of(row["structure"], points) if row["structure"] else None,
+    )
+
+
+def _structure_text(structure: QaoaStructure) -> str:
+    return canonical_json(
+        {
+            "model": structure.model.to_dict(),
+            "mixer": structure.mixer,
+            "cardinality": structure.cardinality,
+            "angles": structure.angles.tolist(),
+        }
+    )
+
+
+def _structure_of(text: str, points: int) -> QaoaStructure:
+    record = json.loads(text)
+    angles = np.array(record["angles"], dtype=np.float64)
+    return QaoaStructure(
+        model=IsingModel.from_dict(record["model"]),
+        mixer=record["mixer"],
+        cardinality=record["cardinality"],
+        angles=angles.reshape(points, angles.size // points if points else 0),
+    )

@@ -1,0 +1,27 @@
+"""Which mixer a kernel gets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.specification import ExperimentSpec
+
+
+def choose_mixer(kernel: Kernel, spec: ExperimentSpec) -> Literal["x", "xy"]:
+    """Return the mixer of an experiment; ``auto`` keeps the number of ones where the kernel demands one.
+
+    Raises:
+        InvalidInput: ``xy`` was asked for, and the kernel has no cardinality.
+    """
+    ones = kernel.cardinality
+    if spec.ansatz.mixer == "auto":
+        return "xy" if ones is not None and 0 < ones < kernel.size else "x"
+    if spec.ansatz.mixer == "xy" and ones is None:
+        raise InvalidInput(
+            "the xy mixer keeps the number of ones, and this problem does not fix one",
+            remedy="Use mixer: x, or auto.",
+            field="ansatz.mixer",
+        )
+    return spec.ansatz.mixer

@@ -1,0 +1,105 @@
+r"""The QAOA template of an Ising model, in the convention of `core.jobs.QaoaStructure`.
+
+Layer ``l`` is :math:`\exp(-i\gamma_l (E - c))`, written as one RZZ per coupling and one RZ per field, then the mixer.
+With ``RZZ(t) = exp(-i t ZZ / 2)`` a coupling needs ``t = 2 gamma J``. The model is minimised, and the start state is
+the mixer's highest level, so good angles have opposite signs: here gammas are positive and betas negative.
+
+Sources: E. Farhi, J. Goldstone, S. Gutmann, arXiv:1411.4028; the ring mixer: S. Hadfield et al., arXiv:1709.03489,
+section 4.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.jobs import ring_pairs
+from qhybrid_pipelines.quantum.ansatz import Ansatz, assemble
+from qhybrid_pipelines.quantum.dicke import DickePreparation
+from qhybrid_pipelines.quantum.qasm import empty_circuit
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+    from qiskit.circuit import Parameter
+
+
+def qaoa_ansatz(
+    model: IsingModel, layers: int, *, mixer: Literal["x", "xy"] = "x", cardinality: int | None = None
+) -> Ansatz:
+    """Return the QAOA ansatz of a model; its angles are ``layers`` gammas, then ``layers`` betas, in radians.
+
+    Equal coefficients share one input per layer, so unweighted MaxCut has one cost input a layer. The text depends only
+    on which couplings and fields there are and which of them are equal: the numbers are in the map to the bindings.
+
+    Args:
+        model: the cost.
+        layers: depth ``p``.
+        mixer: ``x`` starts from the uniform superposition; ``xy`` from the Dicke state of ``cardinality`` ones.
+        cardinality: needed by ``xy`` only.
+
+    Raises:
+        ValueError: ``xy`` without a cardinality between 0 and the number of variables.
+    """
+    n = model.size
+    circuit = empty_circuit(n)
+    inputs: dict[str, tuple[int | None, float]] = {}
+    if mixer == "x":
+        circuit.h(range(n))
+    else:
+        if cardinality is None or not 0 <= cardinality <= n:
+            raise ValueError(f"the xy mixer keeps the number of ones, and {cardinality} of {n} is none")
+        preparation = DickePreparation(circuit)
+        preparation.append(cardinality)
+        inputs |= {name: (None, radians) for name, radians in preparation.inputs.items()}
+    pairs, values, groups = _terms(model)
+    for layer in range(layers):
+        costs = _named_inputs(f"cost_{layer}", len(values))
+        inputs |= {p.name: (layer, 2 * float(value)) for p, value in zip(costs, values, strict=True)}
+        for (i, j), group in zip(pairs, groups.tolist(), strict=True):
+            if i == j:
+                circuit.rz(costs[group], i)
+            else:
+                circuit.rzz(costs[group], i, j)
+        inputs |= _append_mixer(circuit, mixer, layer=layer, angle=layers + layer)
+    return assemble(circuit, inputs, 2 * layers)
+
+
+def _terms(model: IsingModel) -> tuple[list[tuple[int, int]], F64, npt.NDArray[np.intp]]:
+    """Return the terms of the cost (``(i, i)`` for a field), the distinct coefficients, and which one each term has.
+
+    Coefficients are numbered in the order of their first term, so that the template does not know their values.
+    """
+    coupled, fields = np.flatnonzero(model.couplings), np.flatnonzero(model.linear)
+    pairs = np.concatenate([model.pairs[coupled], np.stack([fields, fields], axis=1)])
+    values = np.concatenate([model.couplings[coupled], model.linear[fields]])
+    distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return [(int(i), int(j)) for i, j in pairs], distinct[order], rank[inverse]
+
+
+def _append_mixer(
+    circuit: QuantumCircuit, mixer: Literal["x", "xy"], *, layer: int, angle: int
+) -> dict[str, tuple[int | None, float]]:
+    from qiskit.circuit import Parameter
+
+    n = circuit.num_qubits
+    beta = Parameter(f"mixer_{layer}")
+    if mixer == "x":
+        circuit.rx(beta, range(n))
+        return {beta.name: (angle, 2.0)}
+    for i, j in ring_pairs(n):
+        # XX and YY commute: together they are exp(-i beta (XX + YY) / 2).
+        circuit.rxx(beta, i, j)
+        circuit.ryy(beta, i, j)
+    return {beta.name: (angle, 1.0)}
+
+
+def _named_inputs(stem: str, count: int) -> list[Parameter]:
+    from qiskit.circuit import Parameter
+
+    return [Parameter(f"{stem}_{index}") for index in range(count)]

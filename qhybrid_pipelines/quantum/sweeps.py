@@ -1,0 +1,189 @@
+"""Parameter sweeps: which angles are tried.
+
+Point 0 is always the undisturbed best guess: the centre that was asked for, else the table, else the ramp. The further
+points are its neighbours in the manner of the strategy. A point depends on the kernel, the specification and its own
+index; `SweepPlan.angle_source` says where each one comes from, and why when it is not what was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.quantum.fixed_angles import table_angles
+from qhybrid_pipelines.quantum.hardware_efficient import angles_of
+from qhybrid_pipelines.quantum.mixers import choose_mixer
+from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
+
+#: Neighbours of the table's angles scale all gammas and all betas by a factor from 1 -+ this.
+NEIGHBOURHOOD = 0.15
+#: Total time of a ramp relative to the reference, shortest and longest.
+RAMP_TIMES = (1 / 3, 2.0)
+#: Largest slopes of the lattice, radians; at one layer the middle of the ramp then reaches 1.5 and pi / 4.
+LATTICE = (3.0, np.pi / 2)
+#: Box of random angles: gammas from 0 to this (times the cost's scale), betas from minus a quarter turn to 0; radians.
+RANDOM_BOX = (2.0, np.pi / 2)
+#: Spread of a start near zero for circuits that nothing is known about, radians.
+NEAR_ZERO = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPlan:
+    """The points of a sweep.
+
+    Attributes:
+        angles: shape ``(points, angles of the ansatz)``, radians; for QAOA gammas first, then betas.
+        angle_source: per point.
+        layers: gammas in a row of ``angles``; 0 for an ansatz without gammas and betas.
+    """
+
+    strategy: str
+    angles: F64
+    angle_source: tuple[str, ...]
+    layers: int
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the columns of the table `sweep_points` but the experiment, one row per point."""
+        return [
+            {
+                "point": point,
+                "strategy": self.strategy,
+                "angle_source": source,
+                "gammas": row[: self.layers],
+                "betas": row[self.layers :] if self.layers else [],
+                "angles": row,
+            }
+            for point, (source, row) in enumerate(zip(self.angle_source, self.angles.tolist(), strict=True))
+        ]
+
+
+def plan_sweep(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
+    """Return the parameter points of an experiment; none for a kernel without variables.
+
+    Raises:
+        InvalidInput: the mixer does not fit the kernel, or the centre has the wrong number of angles or is not finite.
+    """
+    if kernel.size == 0:
+        return SweepPlan(strategy=spec.sweep.strategy, angles=np.empty((0, 0)), angle_source=(), layers=0)
+    plan = _plan_qaoa(kernel, spec) if spec.ansatz.kind == "qaoa" else _plan_free(kernel, spec)
+    if not np.isfinite(plan.angles).all():
+        raise InvalidInput(
+            "the sweep has angles that are not finite", remedy="Give finite angles in radians.", field="sweep.center"
+        )
+    return plan
+
+
+def _plan_qaoa(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
+    layers, sweep, more = spec.ansatz.layers, spec.sweep, spec.sweep.points - 1
+    mixer = choose_mixer(kernel, spec)
+    scale = cost_scale(kernel.model, constant_ones=mixer == "xy")
+    best, source = _best_guess(kernel, spec, mixer, scale)
+    match sweep.strategy:
+        case "ramp":
+            best, source = ramp(layers, scale=scale), "ramp"
+            points, label = best * _ramp_times(more)[:, None], "ramp"
+        case "fixed_angles":
+            points, label = _by_kind(best, 1 + NEIGHBOURHOOD * (2 * _spread_evenly(more, 2) - 1)), f"near {source}"
+        case "grid":
+            points, label = _lattice(layers, more, scale), "grid"
+        case "random":
+            box = np.repeat([RANDOM_BOX[0] * scale, -RANDOM_BOX[1]], layers)
+            points, label = box * generator(spec.seed, "sweep", "random").random((more, 2 * layers)), "random"
+        case "refine":
+            points, label = _box(best, np.repeat([scale, 1.0], layers), spec), f"near {source}"
+    return _plan(spec, best, source, points, label, layers=layers)
+
+
+def _plan_free(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
+    """Plan for an ansatz whose angles have no meaning: only random points and boxes are possible."""
+    sweep, more = spec.sweep, spec.sweep.points - 1
+    count = angles_of(kernel.size, spec.ansatz.layers)
+    rng = generator(spec.seed, "sweep", "free")
+    if sweep.center is not None:
+        if len(sweep.center) != count:
+            raise InvalidInput(
+                f"sweep.center has {len(sweep.center)} angles, the ansatz {count} on {kernel.size} qubits",
+                remedy="Give every angle of the ansatz, or leave the centre out.",
+                field="sweep.center",
+            )
+        best, source = np.array(sweep.center), _centre_name(spec)
+    else:
+        best, source = NEAR_ZERO * rng.standard_normal(count), "random near zero"
+    if sweep.strategy == "refine":
+        return _plan(spec, best, source, _box(best, np.full(count, NEAR_ZERO), spec), f"near {source}", layers=0)
+    if sweep.strategy == "random":
+        return _plan(spec, best, source, rng.uniform(-np.pi, np.pi, (more, count)), "random", layers=0)
+    source = f"random near zero: {sweep.strategy} has no meaning for a hardware-efficient circuit"
+    return _plan(spec, best, source, NEAR_ZERO * rng.standard_normal((more, count)), source, layers=0)
+
+
+def _plan(spec: ExperimentSpec, best: F64, source: str, points: F64, label: str, *, layers: int) -> SweepPlan:
+    return SweepPlan(
+        strategy=spec.sweep.strategy,
+        angles=np.concatenate([best[None], points]),
+        angle_source=(source, *[label] * len(points)),
+        layers=layers,
+    )
+
+
+def _best_guess(kernel: Kernel, spec: ExperimentSpec, mixer: Literal["x", "xy"], scale: float) -> tuple[F64, str]:
+    layers = spec.ansatz.layers
+    if spec.sweep.center is not None:
+        return np.array(spec.sweep.center), _centre_name(spec)
+    if mixer == "xy":
+        return ramp(layers, scale=scale), "ramp: the table is for the x mixer"
+    angles, reason = table_angles(kernel.model, layers)
+    if angles is None:
+        return ramp(layers, scale=scale), f"ramp: {reason}"
+    return angles, f"table: {reason}"
+
+
+def _centre_name(spec: ExperimentSpec) -> str:
+    return "parent round" if spec.lineage.parent else "centre"
+
+
+def _spread_evenly(points: int, dimensions: int) -> F64:
+    """Return the first points of a low-discrepancy sequence in the unit cube, shape ``(points, dimensions)``.
+
+    The Kronecker sequence of the powers of the generalised golden ratio ``g``, the root of ``g^(d+1) = g + 1``
+    (M. Roberts, The unreasonable effectiveness of quasirandom sequences, 2018).
+    """
+    ratio = 2.0
+    for _ in range(64):
+        ratio = (1 + ratio) ** (1 / (dimensions + 1))
+    steps = ratio ** -np.arange(1.0, dimensions + 1)
+    return np.asarray((0.5 + np.arange(1, points + 1)[:, None] * steps) % 1.0, dtype=np.float64)
+
+
+def _by_kind(angles: F64, factors: F64) -> F64:
+    """Scale all gammas by the first column of ``factors`` and all betas by the second."""
+    return angles * np.repeat(factors, len(angles) // 2, axis=1)
+
+
+def _ramp_times(points: int) -> F64:
+    """Return total times on a geometric grid, without the grid's time nearest to the reference, which is point 0."""
+    times = np.geomspace(*RAMP_TIMES, points + 1)
+    return np.delete(times, np.abs(np.log(times)).argmin())
+
+
+def _lattice(layers: int, points: int, scale: float) -> F64:
+    """Return ramps over a lattice of gamma slopes (slow) and beta slopes (fast); at one layer of the angles themselves."""
+    rows = max(1, round(np.sqrt(points)))
+    columns = -(-points // rows)
+    cells = np.stack(np.divmod(np.arange(points), columns), axis=1) + 0.5
+    slopes = cells / (rows, columns) * LATTICE
+    return _by_kind(ramp(layers, gamma_slope=1.0, beta_slope=1.0, scale=scale), slopes)
+
+
+def _box(center: F64, natural: F64, spec: ExperimentSpec) -> F64:
+    """Return seeded points of the box around ``center``; where an angle is 0, ``natural`` says how wide the box is."""
+    width = spec.sweep.spread * np.where(center == 0, natural, np.abs(center))
+    draws = generator(spec.seed, "sweep", "refine").uniform(-1, 1, (spec.sweep.points - 1, len(center)))
+    return np.asarray(center + width * draws, dtype=np.float64)

@@ -1,0 +1,76 @@
+"""Every provider passes the contract suite, on every backend it offers here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from qhybrid_pipelines.execution.conformance import CHECKS, Subject
+from qhybrid_pipelines.execution.providers.local import LocalProvider
+from qhybrid_pipelines.execution.results import encode, read_counts, read_head
+
+ENGINES = ("auto", "diagonal-qaoa", "aer-exact", "aer-sampler")
+
+
+def changed(column: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[bytes], bytes]:
+    """A forgery with valid digests: one column of the counts is changed."""
+
+    def mutate(content: bytes) -> bytes:
+        counts, head = read_counts(content), read_head(content)
+        index = counts.schema.get_field_index(column)
+        field = counts.schema.field(index)
+        values = pa.array(change(counts.column(index).to_numpy().copy()), field.type)
+        return encode(counts.set_column(index, field, values), head)
+
+    return mutate
+
+
+def headed(**facts) -> Callable[[bytes], bytes]:
+    return lambda content: encode(read_counts(content), {**read_head(content), **facts})
+
+
+def flipped_byte(content: bytes) -> bytes:
+    # In the values, behind the head: Arrow itself does not notice, the digest does.
+    counts = read_counts(content).column("count").to_numpy()[:1].tobytes()
+    place = content.rindex(counts)
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def first(values: np.ndarray, value) -> np.ndarray:
+    values[0] = value
+    return values
+
+
+MUTATIONS = {
+    "one count short": changed("count", lambda v: first(v, v[0] - 1)),
+    "one count too many": changed("count", lambda v: first(v, v[0] + 1)),
+    "an outcome wider than the circuit": changed("bits", lambda v: v | np.uint64(1 << 40)),
+    "an unknown point": changed("point", lambda v: v + 1),
+    "a negative repetition": changed("repetition", lambda v: v - 1),
+    "another job": headed(job="local-0"),
+    "another backend": headed(backend="local:other"),
+    "another payload": headed(payload_sha256="0" * 64),
+    "another width": headed(n_qubits=3),
+    "one flipped bit": flipped_byte,
+    "no Arrow stream": lambda _: b"{}",
+}
+
+
+@pytest.fixture
+def subject(request, tmp_path) -> Subject:
+    engine = request.param
+    return Subject(
+        connect=lambda: LocalProvider(tmp_path / "local"),
+        backend=f"local:{engine}",
+        shapes={"auto": ("single", "batch", "qaoa"), "diagonal-qaoa": ("qaoa",)}.get(engine, ("single", "batch")),
+        mutations=MUTATIONS,
+    )
+
+
+@pytest.mark.parametrize("subject", ENGINES, indirect=True)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_local(check, subject):
+    check(subject)
