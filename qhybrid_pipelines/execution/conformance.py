@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, JobState, RawResult
 from qhybrid_pipelines.execution.canaries import Shape, canary_batch
@@ -172,10 +173,15 @@ def check_bit_order(subject: Subject) -> None:
 
 
 def check_same_batch_same_counts(subject: Subject) -> None:
-    """On a simulator two jobs with one batch have equal counts; decoding a kept payload again gives the same table."""
+    """On a simulator two jobs with one batch have equal counts; a kept payload says the same whenever it is read.
+
+    That holds for counts and details alike; details are ready for JSON.
+    """
     provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
     raw = collect(subject, provider, provider.submit(batch, "token-same-1"))
     counts = provider.decode(raw, batch)
+    assert provider.details(raw) == subject.connect().details(raw)
+    canonical_json(provider.details(raw))
     assert subject.connect().decode(raw, batch).equals(counts, check_metadata=True)
     if provider.capabilities(subject.backend).simulator:
         assert _run(subject, provider, batch, "token-same-2").equals(counts)

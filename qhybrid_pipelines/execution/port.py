@@ -35,10 +35,6 @@ COUNTS_SCHEMA = pa.schema(
     ]
 )
 
-#: Where `Provider.decode` may put what a result says about its making (engine, versions, seconds, timestamps): JSON under
-#: this key of the table's schema metadata. Never part of the counts.
-DETAILS_KEY = b"details"
-
 
 class Provider(Protocol):
     """One vendor, or this machine."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import (
     Calibration,
@@ -34,7 +34,7 @@ from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
-from qhybrid_pipelines.execution.port import DETAILS_KEY, Provider
+from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
 from qhybrid_pipelines.execution.store import ResultStore
 
@@ -144,7 +144,7 @@ class LocalProvider:
         return RawResult(ref=ref, content=self._content(ref, phase="fetch"), content_type=CONTENT_TYPE)
 
     def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
-        """Return counts in `COUNTS_SCHEMA`, and the result's head as `DETAILS_KEY` of its metadata.
+        """Return counts in `COUNTS_SCHEMA`.
 
         Raises:
             CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
@@ -160,7 +160,7 @@ class LocalProvider:
                 raise CorruptResult(f"the result's {word} is {found}, expected {expected}")
         counts = read_counts(raw.content)
         verify_counts(counts, batch)
-        return counts.replace_schema_metadata({DETAILS_KEY: canonical_json(head)})
+        return counts
 
     def details(self, raw: RawResult) -> dict[str, Any]:
         """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""

@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from quantum_cases import circuit_probabilities, ising, kernel_of, read_maxcut, spec_of

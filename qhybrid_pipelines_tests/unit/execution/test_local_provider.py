@@ -12,7 +12,6 @@ import pytest
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import JobRef, JobState
 from qhybrid_pipelines.execution.canaries import canary_batch
-from qhybrid_pipelines.execution.port import DETAILS_KEY
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.execution.results import read_counts
@@ -33,7 +32,6 @@ def test_the_engine_is_chosen_and_recorded(tmp_path):
         assert details["compile_seconds"] >= 0
         assert details["execute_seconds"] > 0
         assert details["submitted_at"] <= details["started_at"] <= details["completed_at"]
-        assert DETAILS_KEY in provider.decode(raw, batch).schema.metadata
 
 
 def test_a_named_engine_is_never_replaced_by_another(tmp_path):
