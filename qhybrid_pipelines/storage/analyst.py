@@ -50,7 +50,9 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise InvalidInput(
             f"the warehouse cannot be opened: {_one_line(error)}",
-            remedy="Materialise the asset 'warehouse' again; the data itself is in the lake.",
+            remedy="Close the program that opened it for writing, and open it read-only there."
+            if "Could not set lock" in str(error)
+            else "Materialise the asset 'warehouse' again; the data itself is in the lake.",
             file=str(home.warehouse),
         ) from None
     for statement in ("USE warehouse", *_HARDENING):

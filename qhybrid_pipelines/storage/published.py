@@ -178,7 +178,7 @@ OPERATIONS_LOG = View(
             "execute_seconds": "On the device or simulator [s]",
             "cost_usd": "Cost, reconciled, else reported, else quoted [USD]",
             "result_sha256": "SHA-256 of the raw result as received",
-            "outcomes": "Rows of counts that came back; 0 without a result",
+            "outcomes": "Distinct outcomes over all points and repetitions; 0 until the result is scored",
             "error": "What went wrong, when something did",
         }
     ),
@@ -194,7 +194,7 @@ LEFT JOIN experiments e USING (experiment)
 LEFT JOIN provenance p ON p.job_id = j.job_id AND p.experiment = j.experiment AND p.backend = j.backend
 LEFT JOIN latency l ON l.job_id = j.job_id
 LEFT JOIN costs c ON c.job_id = j.job_id
-LEFT JOIN (SELECT experiment, backend, count(*) AS outcomes FROM counts GROUP BY ALL) n
+LEFT JOIN (SELECT experiment, backend, sum("distinct")::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
        ON n.experiment = j.experiment AND n.backend = j.backend
 """,
 )

@@ -68,7 +68,7 @@ ORDER BY family, executions DESC, verdict
     Question(
         title="What did it cost?",
         sql="""
-SELECT c.experiment, c.backend, count(*) AS jobs, sum(j.shots) AS shots,
+SELECT c.experiment, c.backend, count(*) AS jobs, sum(j.shots)::BIGINT AS shots,
        sum(c.quoted_usd) AS quoted_usd, sum(c.reported_usd) AS reported_usd, sum(c.reconciled_usd) AS reconciled_usd,
        max(c.budget_usd) AS budget_usd,
        1000 * sum(coalesce(c.reconciled_usd, c.reported_usd)) / sum(j.shots) AS usd_per_1000_shots,
@@ -179,7 +179,8 @@ ORDER BY v.root, v.backend, v.round, v.experiment
     Question(
         title="How do I reproduce a solution?",
         sql="""
-SELECT s.experiment, s.backend, s.source, s.objective, s.feasible, s.assignment, n.bitstring, s.repetition, s.point,
+SELECT s.experiment, s.backend, s.source, s.objective, s.feasible, s.assignment,
+       right(s.bits::BIT::VARCHAR, b.n_qubits) AS bitstring, s.repetition, s.point,
        b.parameters, b.bindings[s.point + 1] AS binding, b.seeds[s.point + 1][s.repetition + 1] AS seed, b.shots,
        b.template_id, b.payload_sha256, p.engine, p.engine_version, p.git_revision, e.specification
 FROM solutions s
@@ -187,7 +188,6 @@ JOIN instances i USING (experiment, instance)
 JOIN experiments e USING (experiment)
 JOIN provenance p USING (experiment, backend)
 LEFT JOIN circuit_batches b USING (experiment, backend)
-LEFT JOIN counts n USING (experiment, backend, point, repetition, bits)
 QUALIFY row_number() OVER (
     PARTITION BY s.experiment, s.backend
     ORDER BY s.feasible DESC, CASE i.sense WHEN 'max' THEN -s.objective ELSE s.objective END, s.source, s.repetition, s.rank

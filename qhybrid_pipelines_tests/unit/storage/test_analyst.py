@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -28,6 +31,28 @@ def test_a_file_that_is_no_database(tmp_path):
     home.warehouse.write_bytes(b"not a database" * 1000)
     with pytest.raises(InvalidInput, match=r"cannot be opened.*Materialise the asset 'warehouse'"):
         analyst.query(home, "SELECT 1")
+
+
+HOLD_FOR_WRITING = """
+import duckdb, sys
+with duckdb.connect(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_snapshot_that_somebody_opened_for_writing(tmp_path):
+    home = Home(tmp_path)
+    warehouse.publish(home, {})
+    home.warehouse.chmod(0o644)
+    command = [sys.executable, "-c", HOLD_FOR_WRITING, str(home.warehouse)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(InvalidInput, match="Close the program that opened it for writing"):
+            analyst.query(home, "SELECT 1")
+        warehouse.publish(home, {})
+        assert analyst.query(home, "FROM snapshot").num_rows == 1
+        other.communicate("done\n")
 
 
 @pytest.mark.parametrize(
