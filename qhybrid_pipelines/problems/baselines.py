@@ -189,7 +189,7 @@ class _Bench:
     def tabu(self, seed: int) -> _Answer:
         found = repair(self.problem, tabu.tabu_search(self.problem.penalised.model, seed=seed))
         rows = improve(self.problem, found)
-        visits = (1 + tabu.RESTARTS) * tabu.UPDATES_PER_VARIABLE
+        visits = tabu.visits(self.problem.penalised.model)
         return self._best(rows, evaluate(self.problem, rows), evaluations=visits)
 
     def multistart(self, seed: int) -> _Answer:

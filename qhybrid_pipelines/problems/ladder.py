@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap, substitute
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems.family import Substitution
+
+Note: TypeAlias = str | Callable[[], str]
 
 
 @dataclass(kw_only=True)
@@ -32,10 +34,11 @@ class Ladder:
     rungs: list[dict[str, Any]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
-    def climb(self, rung: str, step: Callable[[], VariableMap | None], *, note: str, exact: bool = True) -> bool:
+    def climb(self, rung: str, step: Callable[[], VariableMap | None], *, note: Note, exact: bool = True) -> bool:
         """Take a rung: run ``step``, apply the map it returns over the variables that are left, and log it.
 
-        Returns whether a variable was settled. A rung that settles nothing does not make the ladder heuristic.
+        Returns whether a variable was settled. A rung that settles nothing does not make the ladder heuristic. The
+        note may be a function of no arguments, for what is only known after the step.
         """
         started = time.perf_counter()
         before = self.model.size
@@ -51,13 +54,15 @@ class Ladder:
                 "exact": exact,
                 "variables_fixed": before - self.model.size,
                 "variables_left": self.model.size,
-                "note": note,
+                "note": note if isinstance(note, str) else note(),
             }
         )
         self.seconds.append(time.perf_counter() - started)
         return self.model.size < before
 
-    def fix(self, rung: str, find: Callable[[IsingModel], Mapping[int, int]], *, note: str, exact: bool = True) -> bool:
+    def fix(
+        self, rung: str, find: Callable[[IsingModel], Mapping[int, int]], *, note: Note, exact: bool = True
+    ) -> bool:
         """Take a rung that finds constants for variables of the current model."""
         return self.climb(rung, lambda: VariableMap.fixing(self.model.size, find(self.model)), note=note, exact=exact)
 

@@ -169,9 +169,8 @@ def _climb_generic_rungs(ladder: Ladder) -> None:
     settled = True
     while settled and ladder.model.size:
         parts = len(components(ladder.model))
-        settled = ladder.fix(
-            "components", solve_small_components, note=f"{parts} found; all but the largest solved by enumeration"
-        )
+        note = "connected" if parts == 1 else f"{parts} found; all but the largest solved by enumeration"
+        settled = ladder.fix("components", solve_small_components, note=note)
         settled |= ladder.fix("roof_duality", persistent_values, note="values that some optimum has")
 
 
@@ -190,7 +189,7 @@ def _climb_to_the_incumbent(problem: Problem, spec: ExperimentSpec, ladder: Ladd
     ladder.climb(
         "incumbent",
         lambda: found.append(find_incumbent(problem, spec)),
-        note=f"{spec.reduce.incumbent}, improved by local search, or what the parent round left",
+        note=lambda: f"{found[0].source}, objective {found[0].worth[0]:.6g}",
     )
     incumbent, size = found[0], spec.reduce.max_qubits
     if ladder.model.size > size:

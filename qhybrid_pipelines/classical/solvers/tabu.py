@@ -14,9 +14,20 @@ from qhybrid_pipelines.classical.bqm import is_flat, to_bqm
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
 
-#: Updates considered per variable in one search: 10 000 visits of the whole neighbourhood.
-UPDATES_PER_VARIABLE = 10_000
-RESTARTS = 10
+#: A search looks at every variable for a flip this many times; fewer times where all searches together would look at
+#: more than `_UPDATES` variables, which takes about half a second on one thread.
+_VISITS = 10_000
+_UPDATES = 100_000_000
+_SEARCHES = 11
+
+
+def visits(model: IsingModel) -> int:
+    """Return how often all searches together look at the whole neighbourhood."""
+    return _SEARCHES * _per_search(model)
+
+
+def _per_search(model: IsingModel) -> int:
+    return max(100, min(_VISITS, _UPDATES // (_SEARCHES * max(1, model.size))))
 
 
 def tabu_search(model: IsingModel, *, seed: int) -> U8:
@@ -30,14 +41,15 @@ def tabu_search(model: IsingModel, *, seed: int) -> U8:
         return np.zeros((1, model.size), dtype=np.uint8)
     from dwave.samplers import TabuSampler
 
+    per_search = _per_search(model)
     sampler: Any = TabuSampler()  # type: ignore[no-untyped-call]
     found = sampler.sample(
         to_bqm(model),
         num_reads=1,
         timeout=None,
-        num_restarts=RESTARTS,
-        coefficient_z_first=UPDATES_PER_VARIABLE,
-        coefficient_z_restart=UPDATES_PER_VARIABLE,
+        num_restarts=_SEARCHES - 1,
+        coefficient_z_first=per_search,
+        coefficient_z_restart=per_search,
         lower_bound_z=1,
         seed=seed & 0x7FFF_FFFF,
     )

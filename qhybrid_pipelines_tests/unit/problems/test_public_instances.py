@@ -1,0 +1,141 @@
+"""The whole classical side on public instances with known optima, and its laws over every family's generators."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from tiny_family import all_rows
+
+from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.specification import ExperimentSpec, GeneratorSource, ProblemSpec
+from qhybrid_pipelines.problems.baselines import run_baselines
+from qhybrid_pipelines.problems.reduction import reduce_instance
+from qhybrid_pipelines.problems.registry import all_families, family_named
+from qhybrid_pipelines.problems.sources import load_instance, take_in
+
+#: family of the file of best-known values -> our family, format and options
+READ_AS = {
+    "maxcut": {"qedc_edgelist0": ("maxcut", "edge_list", {"index_base": 0}), "rudy": ("maxcut", "rudy", {})},
+    "qubo": {"biqmac_sparse": ("qubo", None, {})},
+    "mis": {"dimacs_edge": ("independent_set", None, {})},
+    "marketsplit": {"qoblib_ms": ("market_split", None, {})},
+}
+OPTIMAL = (
+    *("mc_012_003_000", "mc_016_003_000", "mc_016_013_000", "mc_020_003_000"),
+    *("gka1b", "gka1a", "bqp50-1", "bqp50-2", "bqp50-3"),
+    *("farm", "karate", "ibm32", "chesapeake", "johnson8-2-4", "hamming6-4"),
+    *("ms_03_050_002", "ms_03_100_001"),
+)
+SOLVED_BY_REDUCTION = ("gka1a", "bqp50-1", "bqp50-2", "bqp50-3")
+
+GENERATED = (
+    ("independent_set", {"generator": "random_graph", "nodes": 10, "probability": 0.5, "weighted": True}),
+    ("independent_set", {"generator": "dispatch", "vehicles": 3, "jobs": 3}),
+    ("market_split", {"generator": "random", "constraints": 2, "variables": 9}),
+    ("maxcut", {"generator": "erdos_renyi", "nodes": 10, "probability": 0.4, "weighted": True}),
+    ("maxcut", {"generator": "torus", "rows": 3, "columns": 3}),
+    ("portfolio", {"generator": "factor_model", "assets": 10, "cardinality": 4}),
+    ("qubo", {"generator": "random", "variables": 10, "density": 0.6}),
+)
+
+
+def spec_of(problem, **fields):
+    defaults = {"name": "public", "shots": 256, "sweep": {"points": 8}, "repetitions": 2}
+    return ExperimentSpec.model_validate({**defaults, **fields, "problem": problem})
+
+
+def public(shared_data, name):
+    """Return the row of best-known values, the family and the instance."""
+    with (shared_data / "best_known.csv").open(newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["instance"] == name)
+    family, form, options = READ_AS[row["family"]][row["format"]]
+    written = ProblemSpec(family=family, source=row["file"], format=form, options=options)
+    problem, content = take_in(written, shared_data)
+    instance = load_instance(problem, lambda _: content)
+    return row, family_named(family), instance, problem
+
+
+def generated(family, source, seed):
+    problem = ProblemSpec(family=family, source=GeneratorSource(**source, seed=seed))
+    return family_named(family), load_instance(problem, lambda _: b""), problem
+
+
+def test_every_family_is_generated_here():
+    assert {family for family, _ in GENERATED} == set(all_families())
+
+
+@pytest.mark.parametrize("name", OPTIMAL)
+def test_the_best_baseline_reaches_the_published_optimum(shared_data, name):
+    row, family, instance, problem = public(shared_data, name)
+    assert row["status"] == "optimal"
+    spec = spec_of(problem)
+    reduction = reduce_instance(family, instance, spec)
+    rows = run_baselines(family, instance, reduction.kernel, spec)
+    feasible = [baseline["objective"] for baseline in rows if baseline["feasible"]]
+    best = max(feasible) if family.sense == "max" else min(feasible)
+    assert best == pytest.approx(float(row["best_known"]))
+    for baseline in rows:
+        assignment = assignment_array(baseline["assignment"])[None, :]
+        assert baseline["objective"] == family.objective(instance, assignment)[0]
+        assert not baseline["optimal"] or baseline["objective"] == pytest.approx(float(row["best_known"]))
+    if reduction.kernel.exact:
+        assert reduction.kernel_optimum == pytest.approx(float(row["best_known"]))
+    if name in SOLVED_BY_REDUCTION:
+        assert reduction.solved_by_reduction
+        assert reduction.incumbent_objective == pytest.approx(float(row["best_known"]))
+
+
+@pytest.mark.parametrize("name", ["gka6a", "bqp100-1", "mc_040_003_000"])
+def test_annealing_and_tabu_reach_published_values(shared_data, name):
+    row, family, instance, problem = public(shared_data, name)
+    spec = spec_of(problem, repetitions=1)
+    rows = run_baselines(family, instance, reduce_instance(family, instance, spec).kernel, spec)
+    reached = {baseline["solver"]: baseline["objective"] for baseline in rows}
+    assert reached["simulated_annealing"] == reached["tabu"] == float(row["best_known"])
+
+
+def test_a_cubic_graph_keeps_all_its_qubits(shared_data):
+    """Without fields the energy is the same after a global flip: no value can be proved, and none must be guessed."""
+    _, family, instance, problem = public(shared_data, "mc_016_003_000")
+    reduction = reduce_instance(family, instance, spec_of(problem))
+    assert reduction.kernel.size == 16
+    assert reduction.kernel.exact
+    assert (reduction.kernel_optimum, reduction.kernel_minimum_energy) == (21.0, -21.0)
+
+
+@pytest.mark.parametrize("name", ["G1", "G11"])
+def test_a_large_graph_is_cut_down_to_a_window(shared_data, name):
+    _, family, instance, problem = public(shared_data, name)
+    reduction = reduce_instance(family, instance, spec_of(problem))
+    fixed = {rung["rung"]: rung["variables_fixed"] for rung in reduction.rungs}
+    assert (fixed["roof_duality"], fixed["components"], fixed["window"]) == (0, 0, 784)
+    assert not reduction.kernel.exact
+    assert reduction.kernel_optimum >= reduction.incumbent_objective
+    bits = np.array([0, 1, 2**15, 2**16 - 1], dtype=np.uint64)
+    expanded = reduction.kernel.expand(bits)
+    assert np.allclose(reduction.kernel.model.energies(bits), -family.objective(instance, expanded))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("family", "source"), GENERATED)
+def test_exact_kernels_hold_an_optimum_and_every_kernel_keeps_its_energies(family, source, seed):
+    family, instance, problem = generated(family, source, seed)
+    rows = all_rows(instance.size)
+    values = family.objective(instance, rows)[family.feasible(instance, rows)]
+    optimum = values.max() if family.sense == "max" else values.min()
+    model = family.penalised(instance).model
+    for qubits in (16, 4):
+        reduction = reduce_instance(family, instance, spec_of(problem, reduce={"max_qubits": qubits}))
+        kernel = reduction.kernel
+        bits = np.arange(2**kernel.size, dtype=np.uint64)
+        energies = model.energies_of(kernel.expand(bits))
+        scale = np.abs(energies).max() + np.abs(model.couplings).sum()
+        assert np.abs(kernel.model.energies(bits) - energies).max() <= 1e-12 * scale
+        assert kernel.size <= qubits
+        if kernel.exact:
+            assert reduction.kernel_optimum == pytest.approx(optimum)
+        else:
+            sense = 1 if family.sense == "max" else -1
+            assert sense * (optimum - reduction.kernel_optimum) >= -1e-9
