@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from qhybrid_pipelines.classical.local_search import one_flip_descent
+from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
@@ -28,9 +29,10 @@ from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.ladder import follow
 from qhybrid_pipelines.problems.quadratic import pair_sums
 from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
-from qhybrid_pipelines.problems.solvers.ising import mapping_of, minimise_mapped
+from qhybrid_pipelines.problems.solvers.ising import minimise_mapped
 from qhybrid_pipelines.problems.solvers.spins import greedy_placement, spins_of
 
 if TYPE_CHECKING:
@@ -249,13 +251,14 @@ class MaxCut:
 
     def solve(self, instance: Instance, seed: int) -> SolverAnswer:
         """Reduce by dominating edges, then enumerate, or relax (Goemans-Williamson), search and prove."""
-        variables = mapping_of(instance.size, dominating_edges(instance.size, *_graph(instance)))
-        found = minimise_mapped(self.penalised(instance).model, variables, seed)
+        found = dominating_edges(instance.size, *_graph(instance))
+        variables = follow(VariableMap.identity(instance.size), found)
+        answer = minimise_mapped(self.penalised(instance).model, variables, seed)
         return SolverAnswer(
-            assignment=found.assignment,
-            optimal=found.optimal,
-            bound=-found.lower_bound,
-            evaluations=found.evaluations,
+            assignment=answer.assignment,
+            optimal=answer.optimal,
+            bound=-answer.lower_bound,
+            evaluations=answer.evaluations,
         )
 
     def features(self, instance: Instance) -> dict[str, float]:

@@ -13,7 +13,6 @@ from qhybrid_pipelines.classical.resolution import energy_resolution
 from qhybrid_pipelines.core.bits import U8, unpack
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed
-from qhybrid_pipelines.problems.family import Substitution
 from qhybrid_pipelines.problems.solvers import cp_sat, semidefinite
 from qhybrid_pipelines.problems.solvers.granularity import sharpened
 from qhybrid_pipelines.problems.solvers.spins import energies, greedy_placement, tabu_search
@@ -85,17 +84,6 @@ def minimise_mapped(model: IsingModel, variables: VariableMap, seed: int) -> Min
     """Return what :func:`minimise` finds on the remaining variables of an exact reduction, mapped back."""
     found = minimise(substitute(model, variables), seed)
     return dataclasses.replace(found, assignment=_expand(variables, found.assignment))
-
-
-def mapping_of(size: int, substitutions: tuple[Substitution, ...]) -> VariableMap:
-    """Return where each of ``size`` variables gets its value from after substitutions that were made in order."""
-    source = np.arange(size, dtype=np.int32)
-    value = np.zeros(size, dtype=np.uint8)
-    # Backwards: what a variable copies may itself have been substituted later.
-    for step in reversed(substitutions):
-        source[step.variable] = -1 if step.copy_of is None else source[step.copy_of]
-        value[step.variable] = step.constant if step.copy_of is None else step.constant ^ value[step.copy_of]
-    return VariableMap.from_sources(source, value)
 
 
 def _expand(variables: VariableMap, kept: U8) -> U8:

@@ -1,0 +1,168 @@
+"""MaxCut against published optima, networkx and hand-counted cuts."""
+
+from __future__ import annotations
+
+import csv
+import time
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, instance_of
+from qhybrid_pipelines.problems.formats.lines import text_of
+from qhybrid_pipelines.problems.graphs import graph_of, networkx_graph
+
+
+def bundled(name):
+    return FAMILY.from_graph(networkx_graph(name), name, Options())
+
+
+def published(shared_data, name):
+    path = shared_data / "maxcut" / f"{name}.txt"
+    text = text_of(path.read_bytes(), file=path.name)
+    if name.startswith("G"):
+        return FAMILY.parsers["rudy"](text, Options(), path.name)
+    return FAMILY.parsers["edge_list"](text, Options(index_base=0), path.name)
+
+
+def best_known(shared_data):
+    with (shared_data / "best_known.csv").open(encoding="utf-8", newline="") as file:
+        return {row["instance"]: row for row in csv.DictReader(file) if row["family"] == "maxcut"}
+
+
+def cut(instance, row):
+    """In plain Python."""
+    payload = instance.payload
+    return sum(w for (i, j), w in zip(payload["edges"], payload["weights"], strict=True) if row[i] != row[j])
+
+
+def test_the_solver_proves_every_published_optimum_and_its_answer_recounts(shared_data):
+    for name, row in best_known(shared_data).items():
+        if name.startswith("G"):
+            continue
+        instance = published(shared_data, name)
+        answer = FAMILY.solve(instance, 7)
+        assert (answer.optimal, answer.bound) == (True, float(row["best_known"])), name
+        assert cut(instance, answer.assignment) == float(row["best_known"])
+        solution = (shared_data / "maxcut" / f"{name}.sol").read_text(encoding="utf-8").split()
+        assert cut(instance, list(map(int, solution[1:]))) == float(solution[0])
+
+
+def test_g11_is_solved_and_proved(shared_data):
+    """A toroidal grid: the cycle constraints are nearly all there is to know about it."""
+    instance = published(shared_data, "G11")
+    answer = FAMILY.solve(instance, 7)
+    assert (answer.optimal, answer.bound) == (True, 564.0)
+    assert cut(instance, answer.assignment) == 564
+
+
+def test_g1_loads_quickly_is_solved_closely_and_scored_in_bulk(shared_data):
+    started = time.process_time()
+    instance = published(shared_data, "G1")
+    assert time.process_time() - started < 1.0
+    answer = FAMILY.solve(instance, 7)
+    assert cut(instance, answer.assignment) >= 11600  # best known 11624, a random cut has about 9600
+    assert 11624 <= answer.bound <= 12100  # the relaxation's optimum is 12083
+    assert not answer.optimal
+    rows = np.random.default_rng(1).integers(0, 2, (1024, 800), dtype=np.uint8)
+    FAMILY.objective(instance, rows[:1])
+    started = time.process_time()
+    values = FAMILY.objective(instance, rows)
+    assert time.process_time() - started < 1.0
+    assert values[17] == cut(instance, rows[17])
+
+
+@pytest.mark.parametrize(
+    ("name", "optimum"), [("florentine_families", 17), ("petersen", 12), ("davis_southern_women", 89)]
+)
+def test_known_cuts_of_bundled_graphs(name, optimum):
+    """Davis' graph is bipartite: every edge is cut."""
+    answer = FAMILY.solve(bundled(name), 1)
+    assert (answer.optimal, answer.bound) == (True, optimum)
+
+
+def test_reduction_solves_what_hangs_on_a_weighted_core():
+    karate = bundled("karate_club")
+    (reduction,) = FAMILY.reductions(karate, 16)
+    assert reduction.exact
+    assert len(reduction.substitutions) == 15
+    assert FAMILY.reductions(bundled("petersen"), 4) == []
+
+
+def test_cut_agrees_with_networkx():
+    graph = networkx_graph("les_miserables")
+    instance = FAMILY.from_graph(graph, "les_miserables", Options())
+    rows = np.random.default_rng(2).integers(0, 2, (20, instance.size), dtype=np.uint8)
+    for row, value in zip(rows, FAMILY.objective(instance, rows), strict=True):
+        side = [node for node in graph if row[instance.variables.index(str(node))]]
+        assert value == nx.cut_size(graph, side, weight="weight")
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_greedy_cuts_at_least_half_of_positive_edges(data):
+    size = data.draw(st.integers(2, 8))
+    every = [(i, j) for i in range(size) for j in range(i + 1, size)]
+    pairs = data.draw(st.lists(st.sampled_from(every), unique=True, min_size=1))
+    weights = [data.draw(st.integers(1, 9)) for _ in pairs]
+    graph = graph_of(map(str, range(size)), [(i, j, float(w)) for (i, j), w in zip(pairs, weights, strict=True)])
+    instance = instance_of(graph, name="t", source="generator:t", best_known=None)
+    assert cut(instance, FAMILY.greedy(instance, data.draw(st.integers(0, 3)))) * 2 >= sum(weights)
+
+
+def test_the_symmetry_of_flipping_all_spins_is_kept():
+    instance = bundled("petersen")
+    model = FAMILY.penalised(instance).model
+    assert not model.linear.any()
+    rows = unpack(np.arange(64, dtype=np.uint64), 10)
+    np.testing.assert_array_equal(model.energies_of(rows), model.energies_of(1 - rows))
+
+
+@pytest.mark.parametrize(
+    ("edges", "words"),
+    [([], "no edges"), ([(0, 1, 0.0)], "weight 0"), ([(0, 1, 1e308), (1, 2, -1e308), (0, 2, 1e308)], "overflows")],
+)
+def test_graphs_without_a_cut_are_refused(edges, words):
+    with pytest.raises(InvalidInput, match=words):
+        instance_of(graph_of("abc", edges), name="t", source="file:t", best_known=None)
+
+
+def test_edges_of_weight_0_are_no_content():
+    with_zero = instance_of(graph_of("abc", [(0, 1, 2.0), (1, 2, 0.0)]), name="a", source="file:a", best_known=None)
+    without = instance_of(graph_of("abc", [(0, 1, 2.0)]), name="b", source="file:b", best_known=None)
+    assert with_zero.sha256 == without.sha256
+
+
+def test_options_that_do_not_apply_are_refused():
+    with pytest.raises(InvalidInput) as caught:
+        FAMILY.parsers["edge_list"]("2\n0 1\n", Options(), "f.txt")
+    assert caught.value.field == "problem.options.index_base"
+    for read in (
+        lambda: FAMILY.parsers["rudy"]("2 1\n1 2 1\n", Options(index_base=0), "f.txt"),
+        lambda: FAMILY.from_graph(nx.path_graph(3), "path", Options(index_base=1)),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            read()
+        assert caught.value.field == "problem.options.index_base"
+
+
+def test_generators_make_what_they_say():
+    def make(name, **parameters):
+        model, function = FAMILY.generators[name]
+        return function(model(**parameters))
+
+    regular = make("random_regular", nodes=16, degree=3, seed=7)
+    assert regular.name == "random_regular-n16-d3-s7"
+    assert set(np.bincount(np.ravel(regular.payload["edges"]))) == {3}
+    torus = make("torus", rows=4, columns=5, seed=1)
+    assert torus.size == 20
+    assert set(np.bincount(np.ravel(torus.payload["edges"]))) == {4}
+    assert set(torus.payload["weights"]) == {-1.0, 1.0}
+    weighted = make("erdos_renyi", nodes=40, probability=0.5, seed=1, weighted=True)
+    assert set(weighted.payload["weights"]) == set(map(float, range(1, 11)))
+    assert 300 < len(weighted.payload["edges"]) < 480
