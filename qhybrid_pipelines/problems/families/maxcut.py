@@ -181,7 +181,7 @@ class MaxCut:
             "torus": _generated("torus", "{rows}x{columns}-s{seed}", random_graphs.Torus, random_graphs.torus),
         }
     )
-    solver_name = "semidefinite_tabu_cp_sat"
+    solver_name = "semidefinite+tabu+cp_sat"
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:
         """Return the instance on a graph; the edge attribute ``weight`` counts, 1 where it is missing."""

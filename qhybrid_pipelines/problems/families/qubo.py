@@ -172,7 +172,7 @@ class Qubo:
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"random": (RandomMatrix, _random)}
     )
-    solver_name = "roof_duality_semidefinite_tabu_cp_sat"
+    solver_name = "semidefinite+tabu+cp_sat"
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002
         """Refuse: a graph alone is no objective."""
