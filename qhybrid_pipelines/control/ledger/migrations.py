@@ -1,0 +1,179 @@
+"""How the ledger's tables come into a database, version by version.
+
+A migration that was released is never edited: a later change is a further one. The statements are plain SQL that
+SQLite and Postgres both read; what differs (triggers) is listed per dialect. A test compares the outcome with
+`control.ledger.tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy.sql.functions import max as sql_max
+
+from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.core.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One step of the schema; ``dialects`` holds the statements that only one database understands."""
+
+    version: int
+    summary: str
+    statements: tuple[str, ...]
+    dialects: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        version=1,
+        summary="jobs, attempts, chained events, budgets, results",
+        statements=(
+            """
+            CREATE TABLE job (
+                job_id TEXT PRIMARY KEY,
+                experiment TEXT NOT NULL,
+                backend TEXT NOT NULL,
+                provider TEXT NOT NULL,
+                payload_sha256 TEXT NOT NULL,
+                occurrence INTEGER NOT NULL CHECK (occurrence >= 1),
+                tier TEXT NOT NULL,
+                circuits BIGINT NOT NULL,
+                shots BIGINT NOT NULL,
+                state TEXT NOT NULL,
+                version BIGINT NOT NULL,
+                attempt INTEGER NOT NULL CHECK (attempt >= 1),
+                engine TEXT,
+                cost_quoted_microusd BIGINT NOT NULL CHECK (cost_quoted_microusd >= 0),
+                price_source TEXT NOT NULL,
+                cost_microusd BIGINT,
+                cost_settled_microusd BIGINT,
+                result_sha256 TEXT,
+                error TEXT,
+                requested_at_us BIGINT,
+                created_at_us BIGINT NOT NULL,
+                updated_at_us BIGINT NOT NULL,
+                UNIQUE (experiment, backend, payload_sha256, occurrence)
+            )
+            """,
+            "CREATE INDEX job_by_state ON job (state)",
+            """
+            CREATE TABLE attempt (
+                job_id TEXT NOT NULL REFERENCES job (job_id),
+                number INTEGER NOT NULL,
+                token TEXT NOT NULL UNIQUE,
+                provider TEXT NOT NULL,
+                provider_job_id TEXT,
+                outcome TEXT NOT NULL,
+                started_at_us BIGINT NOT NULL,
+                PRIMARY KEY (job_id, number),
+                UNIQUE (provider, provider_job_id)
+            )
+            """,
+            """
+            CREATE TABLE event (
+                position BIGINT PRIMARY KEY,
+                job_id TEXT NOT NULL REFERENCES job (job_id),
+                sequence BIGINT NOT NULL,
+                event TEXT NOT NULL,
+                from_state TEXT,
+                to_state TEXT NOT NULL,
+                at_us BIGINT NOT NULL,
+                observed_at_us BIGINT NOT NULL,
+                clock TEXT NOT NULL CHECK (clock IN ('vendor', 'observed')),
+                raw_status TEXT,
+                detail TEXT,
+                previous_hash TEXT NOT NULL,
+                hash TEXT NOT NULL,
+                UNIQUE (job_id, sequence)
+            )
+            """,
+            """
+            CREATE TABLE chain_head (
+                id INTEGER PRIMARY KEY CHECK (id = 1),
+                position BIGINT NOT NULL,
+                hash TEXT NOT NULL
+            )
+            """,
+            """
+            INSERT INTO chain_head (id, position, hash)
+            VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000')
+            """,
+            """
+            CREATE TABLE budget (
+                experiment TEXT PRIMARY KEY,
+                limit_microusd BIGINT NOT NULL CHECK (limit_microusd >= 0),
+                reserved_microusd BIGINT NOT NULL CHECK (reserved_microusd >= 0),
+                settled_microusd BIGINT NOT NULL CHECK (settled_microusd >= 0)
+            )
+            """,
+            """
+            CREATE TABLE result_ref (
+                job_id TEXT PRIMARY KEY REFERENCES job (job_id),
+                sha256 TEXT NOT NULL,
+                size_bytes BIGINT NOT NULL,
+                content_type TEXT NOT NULL,
+                stored_at_us BIGINT NOT NULL
+            )
+            """,
+        ),
+        dialects={
+            "sqlite": (
+                """
+                CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
+                BEGIN SELECT RAISE(ABORT, 'events are append-only: no UPDATE'); END
+                """,
+                """
+                CREATE TRIGGER event_is_never_removed BEFORE DELETE ON event
+                BEGIN SELECT RAISE(ABORT, 'events are append-only: no DELETE'); END
+                """,
+                # INSERT OR REPLACE removes rows without asking the trigger on DELETE.
+                """
+                CREATE TRIGGER event_is_never_replaced BEFORE INSERT ON event
+                WHEN EXISTS (SELECT 1 FROM event WHERE position = NEW.position)
+                BEGIN SELECT RAISE(ABORT, 'events are append-only: no REPLACE'); END
+                """,
+            )
+        },
+    ),
+)
+
+_VERSIONS = """
+    CREATE TABLE schema_version (
+        version INTEGER PRIMARY KEY,
+        summary TEXT NOT NULL,
+        applied_at_us BIGINT NOT NULL
+    )
+"""
+
+
+def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring a database to the newest version, inside the caller's transaction, and return that version.
+
+    Raises:
+        InvalidInput: a newer release of this package has written the ledger.
+    """
+    if not inspect(connection).has_table("schema_version"):
+        connection.exec_driver_sql(_VERSIONS)
+    current = connection.scalar(select(sql_max(tables.schema_version.c.version))) or 0
+    newest = migrations[-1].version
+    if current > newest:
+        raise InvalidInput(
+            f"the ledger has schema version {current}, and this release knows versions up to {newest}",
+            remedy="Install the release that wrote it, or a newer one.",
+        )
+    for migration in migrations:
+        if migration.version <= current:
+            continue
+        for statement in (*migration.statements, *migration.dialects.get(connection.dialect.name, ())):
+            connection.exec_driver_sql(statement)
+        connection.execute(
+            insert(tables.schema_version).values(
+                version=migration.version, summary=migration.summary, applied_at=datetime.now(UTC)
+            )
+        )
+    return newest

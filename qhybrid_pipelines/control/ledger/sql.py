@@ -1,0 +1,168 @@
+"""The ledger in a SQL database, through SQLAlchemy Core: short transactions, chained events, a version on every job.
+
+What is written and read within a transaction stands in `control.ledger.writing` and `control.ledger.reading`; what is
+special to one database (its mode, its locks) in a module of its own, such as `control.ledger.sqlite`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from qhybrid_pipelines.control.budget import Account
+from qhybrid_pipelines.control.ledger import chain, reading, tables
+from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
+from qhybrid_pipelines.control.ledger.locks import exclusive
+from qhybrid_pipelines.control.ledger.port import (
+    AttemptRecord,
+    EventRecord,
+    JobRecord,
+    Move,
+    Plan,
+    StaleJob,
+    StoredResult,
+)
+from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY, lock_file, open_database
+from qhybrid_pipelines.control.ledger.writing import write_move, write_plan
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import JobState
+
+#: Moves in one transaction of `SqlLedger.advance_all`: a few tenths of a second, so that no writer waits long.
+MOVES_PER_TRANSACTION = 200
+
+
+class SqlLedger:
+    """The ledger behind the port `control.ledger.port.Ledger`, which says what each method does.
+
+    One object may be used by many threads, and by a forked child beside its parent.
+
+    Args:
+        engine: on a database that has the newest schema.
+        locks: file that carries the locks of this ledger.
+    """
+
+    def __init__(self, engine: Engine, *, locks: Path) -> None:
+        self._engine, self._locks = engine, locks
+        self._process = os.getpid()
+
+    @classmethod
+    def at(cls, path: Path) -> SqlLedger:
+        """Return the ledger in a SQLite file, created if it is not there.
+
+        Raises:
+            InvalidInput: the file cannot be opened, or a newer release has written it.
+        """
+        return cls(open_database(path), locks=lock_file(path))
+
+    def close(self) -> None:
+        """Close the connections; a ledger that is used again opens new ones."""
+        self._engine.dispose()
+
+    def plan(self, plan: Plan) -> JobRecord:
+        """Write a job down and reserve its quote, in one transaction."""
+        with self._transaction() as connection:
+            known = reading.jobs_where(connection, tables.job.c.job_id == plan.job_id)
+            return known[0] if known else write_plan(connection, plan)
+
+    def advance(self, move: Move) -> JobRecord:
+        """Write the steps of one job."""
+        with self._transaction() as connection:
+            return write_move(connection, move)
+
+    def advance_all(self, moves: Sequence[Move]) -> list[JobRecord]:
+        """Write the steps of many jobs, skipping stale moves."""
+        records = []
+        for start in range(0, len(moves), MOVES_PER_TRANSACTION):
+            with self._transaction() as connection:
+                for move in moves[start : start + MOVES_PER_TRANSACTION]:
+                    try:
+                        records.append(write_move(connection, move))
+                    except StaleJob:
+                        records += reading.jobs_where(connection, tables.job.c.job_id == move.job.job_id)
+        return records
+
+    def job(self, job_id: str) -> JobRecord:
+        """Return one job."""
+        with self._snapshot() as connection:
+            found = reading.jobs_where(connection, tables.job.c.job_id == job_id)
+        if not found:
+            raise InvalidInput(f"the ledger has no job '{job_id}'", remedy="`qhybrid jobs list` shows those it has.")
+        return found[0]
+
+    def latest(self, experiment: str, backend: str, payload_sha256: str) -> JobRecord | None:
+        """Return the last job of a payload, or None."""
+        job = tables.job.c
+        with self._snapshot() as connection:
+            found = reading.jobs_where(
+                connection,
+                job.experiment == experiment,
+                job.backend == backend,
+                job.payload_sha256 == payload_sha256,
+            )
+        return found[-1] if found else None
+
+    def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
+        """Return jobs, all or those of one experiment or of some states."""
+        conditions = []
+        if experiment is not None:
+            conditions.append(tables.job.c.experiment == experiment)
+        if states is not None:
+            conditions.append(tables.job.c.state.in_(sorted(states)))
+        with self._snapshot() as connection:
+            return reading.jobs_where(connection, *conditions)
+
+    def events(self, job_id: str | None = None) -> list[EventRecord]:
+        """Return the events of the ledger or of one job."""
+        conditions = [] if job_id is None else [tables.event.c.job_id == job_id]
+        with self._snapshot() as connection:
+            return reading.events_where(connection, *conditions)
+
+    def attempts(self, job_id: str) -> list[AttemptRecord]:
+        """Return the attempts to submit a job."""
+        with self._snapshot() as connection:
+            return reading.attempts_of(connection, job_id)
+
+    def stored_result(self, job_id: str) -> StoredResult | None:
+        """Return where the raw result of a job is kept, or None."""
+        with self._snapshot() as connection:
+            return reading.result_of(connection, job_id)
+
+    def account(self, experiment: str) -> Account | None:
+        """Return what an experiment may spend and has spent, or None."""
+        with self._snapshot() as connection:
+            return reading.account_of(connection, experiment)
+
+    def head(self) -> ChainHead:
+        """Return the last link of the chain of events."""
+        with self._snapshot() as connection:
+            return reading.chain_head(connection)
+
+    def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
+        """Recompute the chain of events."""
+        with self._snapshot() as connection:
+            return chain.verify(reading.event_rows(connection), reading.chain_head(connection), anchor)
+
+    def holding(self, job_id: str, *, patience_seconds: float) -> AbstractContextManager[None]:
+        """Keep every other process and thread from handing this job over."""
+        return exclusive(self._locks, job_id, patience_seconds=patience_seconds)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._own_engine().begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with self._own_engine().connect().execution_options(**{READS_ONLY: True}) as connection, connection.begin():
+            yield connection
+
+    def _own_engine(self) -> Engine:
+        """Return the engine; a forked child leaves its parent's connections alone and opens its own."""
+        if os.getpid() != self._process:
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+        return self._engine

@@ -1,0 +1,231 @@
+"""Writing into the ledger: what one move changes, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from sqlalchemy import Connection, insert, update
+from sqlalchemy.exc import IntegrityError
+
+from qhybrid_pipelines.control.budget import Account, as_kept, charge_usd, reserve, settle
+from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
+from qhybrid_pipelines.control.ledger.port import (
+    JobRecord,
+    Move,
+    Outcome,
+    Plan,
+    ProviderJobTaken,
+    StaleJob,
+)
+from qhybrid_pipelines.control.ledger.reading import account_of, chain_head
+from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import Refused
+from qhybrid_pipelines.core.jobs import JobState
+
+#: What an event says about the attempt to submit that is under way.
+OUTCOMES = {
+    Event.SUBMIT: Outcome.OPEN,
+    Event.ACKNOWLEDGE: Outcome.ACCEPTED,
+    Event.ADOPT: Outcome.ACCEPTED,
+    Event.DEFER: Outcome.DEFERRED,
+    Event.REJECT: Outcome.REJECTED,
+    Event.DOUBT: Outcome.UNKNOWN,
+    Event.DISPROVE: Outcome.NOT_ACCEPTED,
+}
+
+_IN_ATTEMPT = frozenset({"token", "provider_job_id", "outcome"})
+
+
+def write_plan(connection: Connection, plan: Plan) -> JobRecord:
+    """Reserve the quote, write the job with its first attempt, and let it take its first steps.
+
+    Raises:
+        Refused: the budget does not hold the quote.
+    """
+    _reserve(connection, plan)
+    planned = {field.name for field in fields(Plan)} & {field.name for field in fields(JobRecord)}
+    job = JobRecord(
+        **({name: getattr(plan, name) for name in planned} | {"cost_quoted_usd": as_kept(plan.cost_quoted_usd)}),
+        state=JobState.PLANNED,
+        version=0,
+        attempt=1,
+        provider_job_id=None,
+        outcome=Outcome.OPEN,
+        engine=None,
+        cost_usd=None,
+        cost_settled_usd=None,
+        result_sha256=None,
+        error=None,
+        created_at=plan.planned_at,
+        updated_at=plan.planned_at,
+    )
+    connection.execute(insert(tables.job).values(_columns_of(job)))
+    _open_attempt(connection, job)
+    return write_move(connection, Move(job=job, steps=plan.steps, observed_at=plan.planned_at))
+
+
+def write_move(connection: Connection, move: Move) -> JobRecord:
+    """Write the steps of a job and return the job after them.
+
+    Raises:
+        StaleJob: the job has changed since it was read.
+        IllegalTransition: the life cycle has no such step.
+        ProviderJobTaken: the provider's id belongs to another job.
+    """
+    before = move.job
+    job = _after(move)
+    changed = connection.execute(
+        update(tables.job)
+        .where(tables.job.c.job_id == before.job_id, tables.job.c.version == before.version)
+        .values(_columns_of(job))
+    )
+    if changed.rowcount != 1:
+        raise StaleJob(f"job {before.job_id} has changed since it was read as {before.state}")
+    if job.attempt != before.attempt:
+        _open_attempt(connection, job)
+    elif (job.outcome, job.provider_job_id) != (before.outcome, before.provider_job_id):
+        _update_attempt(connection, job)
+    if move.result is not None:
+        connection.execute(
+            insert(tables.result_ref).values(
+                job_id=job.job_id,
+                sha256=move.result.sha256,
+                size_bytes=move.result.size_bytes,
+                content_type=move.result.content_type,
+                stored_at=move.observed_at,
+            )
+        )
+    if job.cost_settled_usd is not None:
+        _settle(connection, job)
+    _append_events(connection, move)
+    return job
+
+
+def _after(move: Move) -> JobRecord:
+    """Return the job as it will be, by the table of the life cycle."""
+    job = move.job
+    state: JobState | None = job.state if job.version else None
+    outcome, known = job.outcome, {}
+    for step in move.steps:
+        state = advance(state, step.event)
+        outcome = OUTCOMES.get(step.event, outcome)
+    if state is None:
+        raise ValueError("a move has at least one step")
+    for name in ("provider_job_id", "engine", "error"):
+        if getattr(move, name) is not None:
+            known[name] = getattr(move, name)
+    if move.cost_usd is not None:
+        known["cost_usd"] = as_kept(move.cost_usd)
+    if move.result is not None:
+        known["result_sha256"] = move.result.sha256
+    if move.new_token is not None:
+        known |= {"attempt": job.attempt + 1, "token": move.new_token}
+    after = replace(
+        job, state=state, outcome=outcome, version=job.version + len(move.steps), updated_at=move.observed_at, **known
+    )
+    if state not in TERMINAL:
+        return after
+    charged = charge_usd(
+        quote_usd=after.cost_quoted_usd,
+        reported_usd=after.cost_usd,
+        accepted=after.provider_job_id is not None,
+    )
+    return replace(after, cost_settled_usd=charged)
+
+
+def _columns_of(job: JobRecord) -> dict[str, Any]:
+    return {field.name: getattr(job, field.name) for field in fields(job) if field.name not in _IN_ATTEMPT}
+
+
+def _open_attempt(connection: Connection, job: JobRecord) -> None:
+    connection.execute(
+        insert(tables.attempt).values(
+            job_id=job.job_id,
+            number=job.attempt,
+            token=job.token,
+            provider=job.provider,
+            outcome=job.outcome,
+            started_at=job.updated_at,
+        )
+    )
+
+
+def _update_attempt(connection: Connection, job: JobRecord) -> None:
+    try:
+        connection.execute(
+            update(tables.attempt)
+            .where(tables.attempt.c.job_id == job.job_id, tables.attempt.c.number == job.attempt)
+            .values(outcome=job.outcome, provider_job_id=job.provider_job_id)
+        )
+    except IntegrityError as error:
+        raise ProviderJobTaken(
+            f"provider '{job.provider}' answered job {job.job_id} with id '{job.provider_job_id}', which belongs to "
+            "another job. Ask the provider which of them it holds; nothing was written."
+        ) from error
+
+
+def _append_events(connection: Connection, move: Move) -> None:
+    """Append one row for each step to the chain."""
+    head = chain_head(connection)
+    state = move.job.state if move.job.version else None
+    rows = []
+    for sequence, step in enumerate(move.steps, start=move.job.version + 1):
+        after = advance(state, step.event)
+        row: dict[str, Any] = {
+            "position": head.position + 1,
+            "job_id": move.job.job_id,
+            "sequence": sequence,
+            "event": PUBLIC_NAMES[step.event],
+            "from_state": None if state is None else str(state),
+            "to_state": str(after),
+            "at_us": tables.to_micros(step.at),
+            "observed_at_us": tables.to_micros(move.observed_at),
+            "clock": step.clock,
+            "raw_status": step.raw_status,
+            "detail": None if step.detail is None else canonical_json(step.detail),
+            "previous_hash": head.hash,
+        }
+        row["hash"] = seal(row)
+        rows.append(row)
+        head, state = ChainHead(position=row["position"], hash=row["hash"]), after
+    connection.execute(insert(tables.event), rows)
+    connection.execute(update(tables.chain_head).values(position=head.position, hash=head.hash))
+
+
+def _reserve(connection: Connection, plan: Plan) -> None:
+    known = account_of(connection, plan.experiment)
+    limit_usd = as_kept(plan.budget_usd)
+    account = known or Account(experiment=plan.experiment, limit_usd=limit_usd)
+    if account.limit_usd != limit_usd:
+        raise Refused(
+            f"experiment '{plan.experiment}' was given a budget of ${account.limit_usd:.2f}, and now one of "
+            f"${plan.budget_usd:.2f}. A budget belongs to its experiment: change budget.usd in the specification, "
+            "which makes it another experiment."
+        )
+    reserved = reserve(account, plan.cost_quoted_usd, backend=plan.backend)
+    if known is None:
+        connection.execute(insert(tables.budget).values(_account_columns(reserved)))
+    else:
+        _update_account(connection, reserved)
+
+
+def _settle(connection: Connection, job: JobRecord) -> None:
+    account = account_of(connection, job.experiment)
+    if account is None or job.cost_settled_usd is None:
+        raise ValueError(f"job {job.job_id} has nothing to settle")
+    _update_account(connection, settle(account, quote_usd=job.cost_quoted_usd, charged_usd=job.cost_settled_usd))
+
+
+def _account_columns(account: Account) -> dict[str, Any]:
+    return {field.name: getattr(account, field.name) for field in fields(account)}
+
+
+def _update_account(connection: Connection, account: Account) -> None:
+    connection.execute(
+        update(tables.budget)
+        .where(tables.budget.c.experiment == account.experiment)
+        .values(reserved_usd=account.reserved_usd, settled_usd=account.settled_usd)
+    )

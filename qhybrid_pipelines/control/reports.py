@@ -1,0 +1,188 @@
+"""What the ledger tells analysts: rows of the tables `jobs`, `job_events`, `latency` and `costs`.
+
+Pure but for reading the ledger. Everything comes from the events and their timestamps; nothing is measured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from qhybrid_pipelines.control.budget import Account
+from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
+from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, Event
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.storage import schemas
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Where the time of a job went, in seconds; None where nobody knows (yet).
+
+    Attributes:
+        network_seconds: request seen until the intent was written.
+        orchestration_seconds: intent written until handed to the provider, without compilation.
+        compile_seconds: compilation, as the provider's adapter reports it.
+        queue_seconds: provider's queue.
+        execute_seconds: on the device or simulator.
+        fetch_seconds: completion until the result was stored.
+    """
+
+    network_seconds: float | None = None
+    orchestration_seconds: float | None = None
+    compile_seconds: float | None = None
+    queue_seconds: float | None = None
+    execute_seconds: float | None = None
+    fetch_seconds: float | None = None
+
+    @property
+    def application_seconds(self) -> float | None:
+        """Our share: network, orchestration, compilation, fetch."""
+        return _sum(self.network_seconds, self.orchestration_seconds, self.compile_seconds, self.fetch_seconds)
+
+    @property
+    def provider_seconds(self) -> float | None:
+        """The provider's share: queue and execution."""
+        return _sum(self.queue_seconds, self.execute_seconds)
+
+    @property
+    def total_seconds(self) -> float | None:
+        """Both shares."""
+        return _sum(self.application_seconds, self.provider_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetails:
+    """What became known about the run of a job when its result was verified."""
+
+    engine: str | None
+    engine_version: str | None
+    compile_seconds: float | None
+    result_sha256: str | None
+
+
+def latency_of(ledger: Ledger, job_id: str) -> Latency:
+    """Return where the time of one job went."""
+    return latency(ledger.job(job_id), ledger.events(job_id))
+
+
+def job_details(ledger: Ledger, job_id: str) -> JobDetails:
+    """Return what is known about the run of one job."""
+    verified = _verified(ledger.events(job_id))
+    return JobDetails(
+        engine=verified.get("engine"),
+        engine_version=verified.get("engine_version"),
+        compile_seconds=verified.get("compile_seconds"),
+        result_sha256=ledger.job(job_id).result_sha256,
+    )
+
+
+def ledger_tables(ledger: Ledger) -> dict[str, list[Row]]:
+    """Return the rows of every table that the ledger exports, by the table's name."""
+    jobs, events = ledger.jobs(), ledger.events()
+    by_job = {
+        job_id: list(group) for job_id, group in groupby(sorted(events, key=attrgetter("job_id")), attrgetter("job_id"))
+    }
+    accounts = {name: ledger.account(name) for name in {job.experiment for job in jobs}}
+    return {
+        schemas.JOBS.name: [job_row(job) for job in jobs],
+        schemas.JOB_EVENTS.name: [event_row(event) for event in events],
+        schemas.LATENCY.name: [latency_row(job, by_job[job.job_id]) for job in jobs],
+        schemas.COSTS.name: [cost_row(job, accounts[job.experiment]) for job in jobs],
+    }
+
+
+def job_row(job: JobRecord) -> Row:
+    """Return a row of `jobs`."""
+    return {column.name: getattr(job, column.name) for column in schemas.JOBS.columns} | {"state": str(job.state)}
+
+
+def event_row(event: EventRecord) -> Row:
+    """Return a row of `job_events`."""
+    return {
+        "job_id": event.job_id,
+        "sequence": event.sequence,
+        "event": event.event,
+        "from_state": None if event.from_state is None else str(event.from_state),
+        "to_state": str(event.to_state),
+        "at": event.at,
+        "observed_at": event.observed_at,
+        "clock": event.clock,
+        "raw_status": event.raw_status,
+        "detail": None if event.detail is None else canonical_json(event.detail),
+    }
+
+
+def latency_row(job: JobRecord, events: Sequence[EventRecord]) -> Row:
+    """Return a row of `latency`."""
+    parts = latency(job, events)
+    return {
+        "job_id": job.job_id,
+        **asdict(parts),
+        "application_seconds": parts.application_seconds,
+        "provider_seconds": parts.provider_seconds,
+    }
+
+
+def cost_row(job: JobRecord, account: Account | None) -> Row:
+    """Return a row of `costs`; reconciled is what the budget was charged when the job ended."""
+    return {
+        "job_id": job.job_id,
+        "experiment": job.experiment,
+        "backend": job.backend,
+        "quoted_usd": job.cost_quoted_usd,
+        "reported_usd": job.cost_usd,
+        "reconciled_usd": job.cost_settled_usd,
+        "budget_usd": account.limit_usd if account else 0.0,
+        "price_source": job.price_source,
+    }
+
+
+def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
+    """Return where the time of a job went, from its events.
+
+    A difference that two clocks make negative counts as 0; a time that was only inferred counts as unknown.
+    """
+    known = {event.event: event for event in events if not (event.detail or {}).get("inferred")}
+    details = _verified(events)
+    at = {
+        event: known[PUBLIC_NAMES[event]].at if PUBLIC_NAMES[event] in known else None
+        for event in (Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
+    }
+    queued = known.get(PUBLIC_NAMES[Event.QUEUE])
+    # The provider's own time of acceptance is earlier, and so closer to the truth, than our receipt of its answer.
+    handed_over = at[Event.QUEUE] if queued is not None and queued.clock == "vendor" else at[Event.ACKNOWLEDGE]
+    orchestration, compiled = _between(job.created_at, handed_over), details.get("compile_seconds")
+    execute = details.get("execute_seconds")
+    if execute is None:
+        # Compiled before the hand-over, and executed between the provider's timestamps.
+        execute = _between(at[Event.START], at[Event.COMPLETE])
+        orchestration = None if orchestration is None else max(0.0, orchestration - (compiled or 0.0))
+    return Latency(
+        network_seconds=_between(job.requested_at, job.created_at),
+        orchestration_seconds=orchestration,
+        compile_seconds=compiled,
+        queue_seconds=_between(at[Event.QUEUE], at[Event.START]),
+        execute_seconds=execute,
+        fetch_seconds=_between(at[Event.COMPLETE], at[Event.FETCH]),
+    )
+
+
+def _verified(events: Sequence[EventRecord]) -> Row:
+    """Return what the provider said about the run, empty until the result was verified."""
+    return next((dict(e.detail or {}) for e in events if e.event == PUBLIC_NAMES[Event.VERIFY]), {})
+
+
+def _between(begin: datetime | None, end: datetime | None) -> float | None:
+    return None if begin is None or end is None else max(0.0, (end - begin).total_seconds())
+
+
+def _sum(*parts: float | None) -> float | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None

@@ -1,0 +1,66 @@
+"""A home with a ledger, a real provider on disk, and a stage for processes that die."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from durable_vendor import DurableVendor
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.storage.raw import RawStore
+
+Stage = Callable[..., list[int]]
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> DurableVendor:
+    return DurableVendor(tmp_path / "vendor")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqlLedger]:
+    made = SqlLedger.at(tmp_path / "ledger.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def naps() -> list[float]:
+    """Seconds that the dispatcher waited, instead of waiting."""
+    return []
+
+
+@pytest.fixture
+def dispatcher(tmp_path: Path, ledger: SqlLedger, vendor: DurableVendor, naps: list[float]) -> Dispatcher:
+    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=naps.append)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """Run a command of ``crash_stage.py`` in one or more forked processes and return how each ended."""
+    folder = Path(__file__).parent
+    with subprocess.Popen(
+        [sys.executable, str(folder / "crash_stage.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def run(action: str, home: Path, **more: Any) -> list[int]:
+            print(json.dumps({"action": action, "home": str(home), **more}), file=process.stdin, flush=True)
+            answer: list[int] = json.loads(process.stdout.readline())
+            return answer
+
+        yield run
+        process.stdin.close()

@@ -1,0 +1,90 @@
+"""A stage for processes that die: reads commands from its standard input, forks a real process for each, reports its end.
+
+Forking from a process that has everything imported makes a killed run cost milliseconds. Run as a script.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import uuid
+from pathlib import Path
+from typing import Any
+
+from durable_vendor import DurableVendor, make_batch
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.errors import Ambiguous, Throttled
+from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
+from qhybrid_pipelines.storage.raw import RawStore
+
+TRY_AGAIN = 75
+
+
+def vendor_of(command: dict[str, Any]) -> DurableVendor:
+    return DurableVendor(Path(command["home"]) / "vendor", **command.get("vendor", {}))
+
+
+def life(command: dict[str, Any]) -> None:
+    """The whole life of one job, as a pipeline runs it."""
+    home, vendor = Path(command["home"]), vendor_of(command)
+    dispatcher = Dispatcher(SqlLedger.at(home / "ledger.db"), {"vendor": vendor}, RawStore(home / "raw"))
+    batch = make_batch()
+    job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
+    [job] = dispatcher.poll([job])
+    if job.provider_job_id is not None:
+        dispatcher.collect(job.job_id, batch)
+
+
+def naive(command: dict[str, Any]) -> None:
+    """The negative control: submit, then note the id."""
+    noted = Path(command["home"]) / "noted"
+    if not noted.exists():
+        ref = vendor_of(command).submit(make_batch(), token=uuid.uuid4().hex)
+        failpoint("naive.accepted")
+        noted.write_text(ref.provider_job_id)
+
+
+def perform(command: dict[str, Any]) -> int:
+    os.environ[VARIABLE] = command.get("failpoint", "")
+    try:
+        {"life": life, "naive": naive}[command["action"]](command)
+    except (Ambiguous, Throttled):
+        return TRY_AGAIN
+    except Exception:  # noqa: BLE001 - a child must report, whatever happened
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        life({"home": home})  # what a process imports late and compiles once, its forks need not do again
+    for line in sys.stdin:
+        command = json.loads(line)
+        children = []
+        for _ in range(command.get("copies", 1)):
+            child = os.fork()
+            if child == 0:
+                os._exit(perform(command))
+            children.append(child)
+        if "kill_after_seconds" in command:
+            kill_later(children[0], command["kill_after_seconds"])
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        sys.stdout.write(json.dumps(ends) + "\n")
+        sys.stdout.flush()
+
+
+def kill_later(child: int, seconds: float) -> None:
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

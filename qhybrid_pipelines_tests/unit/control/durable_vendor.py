@@ -1,0 +1,242 @@
+"""A small real provider that keeps its own book on disk: the judge of what was accepted, and paid, how often.
+
+It survives its callers: acceptance is a line in ``book.jsonl`` that is flushed before anybody hears of it. Faults are
+a queue in a file, so that they meet whichever process comes next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, Rejected, Throttled
+from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.jobs import (
+    CancelOutcome,
+    Capabilities,
+    CircuitBatch,
+    Compiled,
+    Estimate,
+    JobRef,
+    JobState,
+    RawResult,
+    Snapshot,
+    Template,
+)
+from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
+
+BACKEND = "vendor:device"
+QUEUED, RUNNING = timedelta(seconds=2), timedelta(seconds=3)
+
+
+def make_batch(
+    *,
+    experiment: str = "maxcut-small-00000000",
+    backend: str = BACKEND,
+    points: int = 2,
+    shots: int = 100,
+    seed: int = 1,
+) -> CircuitBatch:
+    """A batch of three qubits and two repetitions."""
+    template = Template(text="OPENQASM 3.0; input float[64] gamma_0;", parameters=("gamma_0",), n_qubits=3)
+    return CircuitBatch(
+        experiment=experiment,
+        backend=backend,
+        template=template,
+        bindings=np.linspace(0, 1, points).reshape(points, 1),
+        shots=shots,
+        seeds=np.arange(2 * points, dtype=np.uint64).reshape(points, 2) + np.uint64(seed),
+    )
+
+
+class DurableVendor:
+    """Keeps the promises of the provider port, in a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str = "vendor",
+        dedupe: Any = "token",
+        listing_lag_seconds: float = 0.0,
+        price_usd: float = 0.0,
+        max_qubits: int = 20,
+        calls_seconds: float = 0.0,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name, self.backend = name, f"{name}:device"
+        self.folder, self.dedupe, self.lag = folder, dedupe, listing_lag_seconds
+        self.price_usd, self.max_qubits, self.calls_seconds = price_usd, max_qubits, calls_seconds
+
+    # -- the book, for the judge -----------------------------------------------------------------------------------
+
+    def book(self) -> list[dict[str, Any]]:
+        """Every job that was ever accepted."""
+        path = self.folder / "book.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def calls(self, kind: str) -> int:
+        """How often a method was called."""
+        path = self.folder / f"calls_{kind}"
+        return len(path.read_text()) if path.exists() else 0
+
+    def plan_faults(self, *faults: str) -> None:
+        """Faults of the next submissions, in this order; ``none`` lets one through."""
+        (self.folder / "faults.json").write_text(json.dumps(faults))
+
+    def show(self, provider_job_id: str, state: JobState, *, raw: str | None = None, **facts: Any) -> None:
+        """What the next polls see of a job."""
+        record = {"state": state, "raw": raw or state.lower(), **facts}
+        (self.folder / f"{provider_job_id}.json").write_text(json.dumps(record, default=datetime.isoformat))
+
+    # -- the port --------------------------------------------------------------------------------------------------
+
+    def backends(self) -> tuple[str, ...]:
+        return (self.backend,)
+
+    def capabilities(self, backend: str) -> Capabilities:
+        if backend != self.backend:
+            raise Rejected(f"no backend {backend}", provider=self.name, phase="capabilities")
+        return Capabilities(
+            backend=backend,
+            max_qubits=self.max_qubits,
+            max_shots=1000,
+            max_circuits_per_job=100,
+            native_gates=("rx", "rzz"),
+            parametric=True,
+            simulator=True,
+            noisy=False,
+            dedupe=self.dedupe,
+            listing_lag_seconds=self.lag,
+            states=(JobState.QUEUED, JobState.RUNNING, JobState.COMPLETED),
+        )
+
+    def calibration(self, backend: str) -> None:
+        return None
+
+    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+        raise NotImplementedError
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        return Estimate(
+            low_usd=0.0, high_usd=self.price_usd, assumptions="flat price", source="price list of 2026-01-01"
+        )
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        self._count("submit")
+        time.sleep(self.calls_seconds)
+        failpoint("vendor.received")
+        with self._locked():
+            fault = self._next_fault()
+            if fault == "throttled":
+                raise Throttled("slow down", provider=self.name, phase="submit")
+            if fault == "rejected":
+                raise Rejected("shots must be even", provider=self.name, phase="submit")
+            if fault == "ambiguous_before":
+                raise Ambiguous("connection reset", provider=self.name, phase="submit")
+            known = [line for line in self.book() if line["token"] == token] if self.dedupe == "token" else []
+            job_id = known[0]["id"] if known else self._accept(token, batch)
+            if fault == "ambiguous_after":
+                raise Ambiguous("connection reset", provider=self.name, phase="submit")
+        failpoint("vendor.accepted")
+        return JobRef(provider=self.name, backend=batch.backend, provider_job_id=job_id)
+
+    def find(self, backend: str, token: str) -> JobRef | None:
+        assert self.dedupe != "none", "there is nothing to look tokens up by"
+        self._count("find")
+        for line in self.book():
+            if line["token"] == token and line["accepted_at"] <= time.time() - self.lag:
+                return JobRef(provider=self.name, backend=backend, provider_job_id=line["id"])
+        return None
+
+    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+        self._count("poll")
+        return [self._snapshot(ref) for ref in refs]
+
+    def fetch(self, ref: JobRef) -> RawResult:
+        self._count("fetch")
+        content = self.folder / f"{ref.provider_job_id}.result"
+        return RawResult(ref=ref, content=content.read_bytes(), content_type="application/json")
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        body = json.loads(raw.content)
+        if body["payload"] != batch.payload_sha256 or body["id"] != raw.ref.provider_job_id:
+            raise CorruptResult("this is the result of another job")
+        counts = pa.Table.from_pylist(body["counts"], schema=COUNTS_SCHEMA)
+        if sum(row["count"] for row in body["counts"]) != batch.shots * batch.points * batch.repetitions:
+            raise CorruptResult("shots are missing")
+        return counts
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        return {"engine": "vendor-one", "engine_version": "1.0", "compile_seconds": 0.25}
+
+    def cancel(self, ref: JobRef) -> CancelOutcome:
+        self._count("cancel")
+        path = self.folder / f"{ref.provider_job_id}.cancel"
+        return CancelOutcome(path.read_text()) if path.exists() else CancelOutcome.TOO_LATE
+
+    # -- within ----------------------------------------------------------------------------------------------------
+
+    def _accept(self, token: str, batch: CircuitBatch) -> str:
+        job_id = f"v-{len(self.book()) + 1}"
+        counts = [
+            {"point": point, "repetition": repetition, "bits": int(seed) % 8, "high_bits": None, "count": batch.shots}
+            for point, row in enumerate(batch.seeds)
+            for repetition, seed in enumerate(row)
+        ]
+        result = {"id": job_id, "payload": batch.payload_sha256, "counts": counts}
+        (self.folder / f"{job_id}.result").write_text(json.dumps(result))
+        with (self.folder / "book.jsonl").open("a") as book:
+            book.write(json.dumps({"id": job_id, "token": token, "accepted_at": time.time()}) + "\n")
+            book.flush()
+            os.fsync(book.fileno())
+        return job_id
+
+    def _snapshot(self, ref: JobRef) -> Snapshot:
+        shown = self.folder / f"{ref.provider_job_id}.json"
+        if not shown.exists():  # a local simulator has finished before anybody can ask
+            [line] = [line for line in self.book() if line["id"] == ref.provider_job_id]
+            begin = datetime.fromtimestamp(line["accepted_at"], UTC)
+            return Snapshot(
+                ref=ref,
+                state=JobState.COMPLETED,
+                raw_status="done",
+                submitted_at=begin,
+                started_at=begin + QUEUED,
+                completed_at=begin + QUEUED + RUNNING,
+                cost_usd=self.price_usd,
+            )
+        facts = json.loads(shown.read_text())
+        times = {name: datetime.fromisoformat(text) for name, text in facts.items() if name.endswith("_at")}
+        others = {name: facts.get(name) for name in ("cost_usd", "message")}
+        return Snapshot(ref=ref, state=JobState(facts["state"]), raw_status=facts["raw"], **times, **others)
+
+    def _next_fault(self) -> str:
+        path = self.folder / "faults.json"
+        waiting = json.loads(path.read_text()) if path.exists() else []
+        if not waiting:
+            return "none"
+        rest = path.with_suffix(".rest")
+        rest.write_text(json.dumps(waiting[1:]))
+        rest.replace(path)  # the process that the fault is for may be killed right here
+        return waiting[0]
+
+    def _count(self, kind: str) -> None:
+        with (self.folder / f"calls_{kind}").open("a") as file:
+            file.write(".")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,161 @@
+"""SIGKILL at every named place and at random ones: the provider's own book holds each job exactly once.
+
+Each run is a real process, forked by the stage. The judge reads what the provider accepted, never only our ledger.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from crash_stage import TRY_AGAIN, vendor_of
+
+import qhybrid_pipelines.control
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.storage.raw import RawStore
+
+KILLED = -signal.SIGKILL
+
+#: In the order in which an undisturbed life passes them.
+ON_THE_WAY = (
+    "submit.before_intent",
+    "submit.intended",
+    "submit.before_call",
+    "vendor.received",
+    "vendor.accepted",
+    "submit.accepted",
+    "submit.acknowledged",
+    "poll.seen",
+    "poll.recorded",
+    "collect.before_fetch",
+    "collect.fetched",
+    "collect.stored",
+    "collect.recorded",
+    "collect.decoded",
+    "collect.verified",
+)
+IN_RECOVERY = ("recover.before_look_up", "recover.looked_up")
+FAULTS = ("none", "throttled", "ambiguous_before", "ambiguous_after")
+KINDS = {
+    "token": {"dedupe": "token"},
+    "tag_lookup": {"dedupe": "tag_lookup", "listing_lag_seconds": 0.02},
+    "none": {"dedupe": "none"},
+}
+
+
+def run_to_the_end(stage, home: Path, vendor: dict, **first) -> None:
+    """Run the same command again and again until it is through, as a schedule would."""
+    if first:
+        stage("life", home, vendor=vendor, **first)
+    for _ in range(5):
+        [code] = stage("life", home, vendor=vendor)
+        if code != TRY_AGAIN:
+            break
+    assert code == 0
+
+
+def judge(home: Path, vendor: dict) -> None:
+    """One job accepted, its result verified, nothing reserved, the chain whole; or, in doubt for ever, nothing sent twice."""
+    accepted = vendor_of({"home": str(home), "vendor": vendor}).book()
+    ledger = SqlLedger.at(home / "ledger.db")
+    try:
+        [job] = ledger.jobs()
+        assert ledger.verify_chain().whole
+        assert len(ledger.attempts(job.job_id)) == 1
+        if job.state is JobState.SUBMIT_UNKNOWN:
+            assert vendor["dedupe"] == "none"
+            assert len(accepted) <= 1
+            return
+        assert job.state is JobState.VERIFIED
+        assert [(line["token"], line["id"]) for line in accepted] == [(job.token, job.provider_job_id)]
+        names = [event.event for event in ledger.events(job.job_id)]
+        assert names.count("JobSubmitted") == names.count("JobFetched") == names.count("JobVerified") == 1
+        assert ledger.account(job.experiment).reserved_usd == 0.0
+        assert RawStore(home / "raw").get(job.result_sha256)
+    finally:
+        ledger.close()
+
+
+def test_the_list_of_places_is_complete() -> None:
+    folder = Path(qhybrid_pipelines.control.__file__).parent
+    named = {
+        name for file in folder.glob("**/*.py") for name in re.findall(r'failpoint\("([^"]+)"\)', file.read_text())
+    }
+    ours = {name for name in (*ON_THE_WAY, *IN_RECOVERY) if not name.startswith("vendor.")}
+    assert {name for name in named if name.startswith(("submit.", "recover.", "poll.", "collect."))} == ours
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", ON_THE_WAY)
+def test_killed_once_then_run_again(stage, tmp_path: Path, kind: str, place: str) -> None:
+    vendor = KINDS[kind]
+    assert stage("life", tmp_path, vendor=vendor, failpoint=place) == [KILLED]
+    run_to_the_end(stage, tmp_path, vendor)
+    judge(tmp_path, vendor)
+
+
+@pytest.mark.parametrize("kind", ["token", "tag_lookup"])
+@pytest.mark.parametrize("place", IN_RECOVERY)
+def test_killed_again_while_it_recovers(stage, tmp_path: Path, kind: str, place: str) -> None:
+    for number, first in enumerate(["submit.intended", "vendor.received", "vendor.accepted", "submit.accepted"]):
+        home, vendor = tmp_path / str(number), KINDS[kind]
+        assert stage("life", home, vendor=vendor, failpoint=first) == [KILLED]
+        assert stage("life", home, vendor=vendor, failpoint=place) == [KILLED]
+        run_to_the_end(stage, home, vendor)
+        judge(home, vendor)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", FAULTS[1:])
+def test_faults_of_the_network_and_a_kill_at_every_place(stage, tmp_path: Path, kind: str, fault: str) -> None:
+    """Every fault with every place of the submission, also those that only recovery passes."""
+    for number, place in enumerate((*ON_THE_WAY[:7], *IN_RECOVERY)):
+        home, vendor = tmp_path / str(number), KINDS[kind]
+        vendor_of({"home": str(home), "vendor": vendor}).plan_faults(fault)
+        run_to_the_end(stage, home, vendor, failpoint=place)
+        judge(home, vendor)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_at_random_moments(stage, tmp_path: Path, kind: str) -> None:
+    """Some kills fall before the first commit, some after the end; seeds make a failure repeatable in kind."""
+    kills = 0
+    for seed in range(8):
+        chance, home, vendor = random.Random(seed), tmp_path / str(seed), KINDS[kind] | {"calls_seconds": 0.01}
+        vendor_of({"home": str(home), "vendor": vendor}).plan_faults(*chance.choices(FAULTS, k=3))
+        for _ in range(4):
+            [code] = stage("life", home, vendor=vendor, kill_after_seconds=chance.uniform(0.0, 0.08))
+            kills += code == KILLED
+        run_to_the_end(stage, home, vendor)
+        judge(home, vendor)
+    assert kills >= 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_processes_that_race_on_one_job_submit_it_once(stage, tmp_path: Path, kind: str) -> None:
+    """Also for providers that merge no tokens: one process hands over, the others wait and find it done."""
+    vendor = KINDS[kind] | {"calls_seconds": 0.05}
+    assert stage("life", tmp_path, vendor=vendor, copies=6) == [0] * 6
+    assert vendor_of({"home": str(tmp_path), "vendor": vendor}).calls("submit") == 1
+    judge(tmp_path, vendor)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_survivors_of_a_race_continue_for_the_one_that_was_killed(stage, tmp_path: Path, kind: str) -> None:
+    vendor = KINDS[kind] | {"calls_seconds": 0.1}
+    ends = stage("life", tmp_path, vendor=vendor, copies=3, kill_after_seconds=0.06)
+    assert sorted(ends) in ([KILLED, 0, 0], [0, 0, 0])
+    run_to_the_end(stage, tmp_path, vendor)
+    judge(tmp_path, vendor)
+
+
+def test_the_naive_protocol_pays_twice_in_the_same_harness(stage, tmp_path: Path) -> None:
+    """The negative control; that of the quarantine stands in test_dispatcher."""
+    vendor = KINDS["none"]
+    assert stage("naive", tmp_path, vendor=vendor, failpoint="naive.accepted") == [KILLED]
+    assert stage("naive", tmp_path, vendor=vendor) == [0]
+    assert len(vendor_of({"home": str(tmp_path), "vendor": vendor}).book()) == 2

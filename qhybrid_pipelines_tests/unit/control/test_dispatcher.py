@@ -1,0 +1,501 @@
+"""The dispatcher against a real provider with a book of its own: faults, doubts, looks, results, cancellation."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from durable_vendor import BACKEND, DurableVendor, make_batch
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.port import JobRecord, Outcome
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.submission import job_id_of, token_of
+from qhybrid_pipelines.core.errors import (
+    Ambiguous,
+    CorruptResult,
+    IllegalTransition,
+    InvalidInput,
+    JobFailed,
+    ProviderError,
+    Refused,
+    Rejected,
+    Throttled,
+    UnknownProviderStatus,
+)
+from qhybrid_pipelines.core.jobs import JobRef, JobState, RawResult
+from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
+from qhybrid_pipelines.storage.raw import RawStore
+
+NOW = datetime.now(UTC)
+
+
+def submit(dispatcher: Dispatcher, **facts) -> JobRecord:
+    return dispatcher.submit(make_batch(), **({"tier": "batch", "budget_usd": 0.0} | facts))
+
+
+def with_vendor(dispatcher: Dispatcher, tmp_path: Path, naps: list[float], **facts) -> tuple[Dispatcher, DurableVendor]:
+    """The same home with a provider of another kind."""
+    vendor = DurableVendor(tmp_path / "other_vendor", **facts)
+    store = RawStore(tmp_path / "raw")
+    return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, sleep=naps.append), vendor
+
+
+def event_names(ledger: SqlLedger, job: JobRecord) -> list[str]:
+    return [event.event for event in ledger.events(job.job_id)]
+
+
+class TestSubmit:
+    def test_the_intent_is_in_the_ledger_before_the_provider_hears_of_it(self, dispatcher, ledger, vendor) -> None:
+        seen: list[JobRecord] = []
+        original = vendor.submit
+
+        def spy(batch, token):
+            seen.append(ledger.latest(batch.experiment, batch.backend, batch.payload_sha256))
+            assert seen[0].token == token
+            return original(batch, token)
+
+        vendor.submit = spy
+        job = submit(dispatcher, requested_at=NOW)
+        assert seen[0].state is JobState.SUBMITTING
+        assert job.state is JobState.SUBMITTED
+        assert [line["token"] for line in vendor.book()] == [job.token]
+        assert event_names(ledger, job) == ["JobPlanned", "JobApproved", "JobSubmitting", "JobSubmitted"]
+
+    def test_the_record_says_what_was_asked_for(self, dispatcher) -> None:
+        job, batch = submit(dispatcher, requested_at=NOW), make_batch()
+        assert (job.experiment, job.backend, job.provider, job.tier) == (batch.experiment, BACKEND, "vendor", "batch")
+        assert (job.circuits, job.shots, job.payload_sha256) == (4, 400, batch.payload_sha256)
+        assert (job.cost_quoted_usd, job.price_source) == (0.0, "price list of 2026-01-01")
+        assert job.requested_at == NOW
+
+    def test_ids_and_tokens_follow_from_the_content_alone(self) -> None:
+        batch = make_batch()
+        assert job_id_of(batch) == job_id_of(make_batch())
+        others = [make_batch(seed=2), make_batch(experiment="other-00000000"), make_batch(shots=101)]
+        ids = {job_id_of(other) for other in [batch, *others]} | {job_id_of(batch, 2)}
+        assert len(ids) == 5
+        assert all(len(job_id) == 17 and job_id[0] == "j" for job_id in ids)
+        assert len({token_of(job_id, attempt) for job_id in ids for attempt in (1, 2)}) == 10
+
+    def test_what_was_submitted_is_never_submitted_again(self, dispatcher, vendor) -> None:
+        first = submit(dispatcher)
+        assert submit(dispatcher) == first
+        dispatcher.collect(first.job_id, make_batch())
+        assert submit(dispatcher).state is JobState.VERIFIED
+        assert len(vendor.book()) == vendor.calls("submit") == 1
+
+    def test_a_provider_that_rejects_ends_the_job_and_keeps_its_reason(self, dispatcher, ledger, vendor) -> None:
+        vendor.plan_faults("rejected")
+        job = submit(dispatcher)
+        assert job.state is JobState.REJECTED
+        assert "shots must be even" in job.error
+        assert ledger.events(job.job_id)[-1].detail == {"phase": "submit", "class": "Rejected", "retryable": False}
+        assert submit(dispatcher) == job
+        assert vendor.calls("submit") == 1
+
+    def test_a_job_without_a_result_runs_again_when_asked_as_a_new_job(self, dispatcher, vendor) -> None:
+        vendor.plan_faults("rejected")
+        first = submit(dispatcher)
+        second = submit(dispatcher, repeat=True)
+        assert (first.state, second.state) == (JobState.REJECTED, JobState.SUBMITTED)
+        assert (first.occurrence, second.occurrence) == (1, 2)
+        assert submit(dispatcher) == submit(dispatcher, repeat=True) == second
+        assert len(vendor.book()) == 1
+
+    def test_who_was_overtaken_by_a_later_repetition_leaves_it_alone(self, dispatcher, vendor, monkeypatch) -> None:
+        vendor.plan_faults("rejected", "rejected", "ambiguous_before", "ambiguous_before")
+        submit(dispatcher)
+        hold = dispatcher._submission.holding
+
+        def overtaken(job_id):
+            monkeypatch.undo()
+            assert submit(dispatcher, repeat=True).state is JobState.REJECTED
+            with pytest.raises(Ambiguous):
+                submit(dispatcher, repeat=True)
+            return hold(job_id)
+
+        monkeypatch.setattr(dispatcher._submission, "holding", overtaken)
+        job = submit(dispatcher, repeat=True)
+        assert (job.occurrence, job.state) == (3, JobState.SUBMITTING)
+        assert vendor.calls("submit") == 4
+
+    def test_a_throttled_job_waits_with_its_token_and_is_sent_later(self, dispatcher, ledger, vendor) -> None:
+        vendor.plan_faults("throttled")
+        with pytest.raises(Throttled):
+            submit(dispatcher)
+        [waiting] = ledger.jobs()
+        assert (waiting.state, waiting.outcome) == (JobState.APPROVED, Outcome.DEFERRED)
+        assert "slow down" in ledger.events(waiting.job_id)[-1].detail["message"]
+        job = submit(dispatcher)
+        assert (job.state, job.token, job.attempt, job.error) == (JobState.SUBMITTED, waiting.token, 1, None)
+        assert len(vendor.book()) == 1
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("facts", "words"),
+        [({"max_qubits": 2}, "at most 2"), ({"price_usd": 1.5}, "Raise budget.usd to \\$1.50")],
+    )
+    def test_a_refused_batch_leaves_no_trace_anywhere(self, dispatcher, tmp_path, naps, facts, words) -> None:
+        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, **facts)
+        with pytest.raises(Refused, match=words):
+            submit(dispatcher)
+        assert dispatcher.ledger.jobs() == []
+        assert vendor.calls("submit") == 0
+
+    def test_the_quote_is_reserved_and_then_settled(self, dispatcher, tmp_path, naps) -> None:
+        dispatcher, _ = with_vendor(dispatcher, tmp_path, naps, price_usd=1.5)
+        job = submit(dispatcher, budget_usd=2.0)
+        assert dispatcher.ledger.account(job.experiment).reserved_usd == 1.5
+        done = dispatcher.collect(job.job_id, make_batch()).job
+        account = dispatcher.ledger.account(job.experiment)
+        assert (account.reserved_usd, account.settled_usd) == (0.0, 1.5)
+        assert (done.cost_quoted_usd, done.cost_usd, done.cost_settled_usd) == (1.5, 1.5, 1.5)
+
+    def test_an_unknown_backend_or_provider_is_wrong_input(self, ledger, tmp_path, vendor) -> None:
+        nowhere = Dispatcher(ledger, {"other": vendor}, RawStore(tmp_path / "raw"))
+        with pytest.raises(InvalidInput, match=r"no provider 'vendor'.*a backend of other"):
+            submit(nowhere)
+        vendor.capabilities = lambda backend: DurableVendor.capabilities(vendor, "vendor:typo")
+        with pytest.raises(InvalidInput, match=f"no backend '{BACKEND}'.*Choose one of {BACKEND}"):
+            submit(Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw")))
+        assert ledger.jobs() == []
+
+
+class TestDoubt:
+    """The answer to a submission is lost; the three kinds of providers differ in what may be done."""
+
+    @pytest.mark.parametrize("fault", ["ambiguous_before", "ambiguous_after"])
+    def test_a_provider_that_merges_tokens_is_asked_again(self, dispatcher, ledger, vendor, naps, fault) -> None:
+        vendor.plan_faults(fault)
+        job = submit(dispatcher)
+        assert job.state is JobState.SUBMITTED
+        assert len(vendor.book()) == 1
+        assert vendor.calls("submit") == (2 if fault == "ambiguous_before" else 1)
+        assert naps == []
+        assert ledger.events(job.job_id)[-1].detail == ({"adopted": True} if fault == "ambiguous_after" else None)
+
+    @pytest.mark.parametrize("fault", ["ambiguous_before", "ambiguous_after"])
+    def test_a_provider_with_a_list_is_looked_at_after_its_lag(self, dispatcher, tmp_path, fault) -> None:
+        vendor = DurableVendor(tmp_path / "lister", dedupe="tag_lookup", listing_lag_seconds=0.05)
+        vendor.plan_faults(fault)
+        dispatcher = Dispatcher(dispatcher.ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=time.sleep)
+        assert submit(dispatcher).state is JobState.SUBMITTED
+        assert len(vendor.book()) == 1
+
+    def test_the_quarantine_is_longer_than_the_lag(self, dispatcher, tmp_path, naps) -> None:
+        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="tag_lookup", listing_lag_seconds=20.0)
+        vendor.plan_faults("ambiguous_before")
+        submit(dispatcher)
+        assert naps == [30.0]
+
+    def test_without_the_quarantine_the_same_provider_is_paid_twice(self, dispatcher, tmp_path, naps) -> None:
+        """The negative control: here nobody waits, although 50 ms have to pass until a job is listed."""
+        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="tag_lookup", listing_lag_seconds=0.05)
+        vendor.plan_faults("ambiguous_after")
+        submit(dispatcher)
+        assert len(vendor.book()) == 2
+
+    @pytest.mark.parametrize("fault", ["ambiguous_before", "ambiguous_after"])
+    def test_a_provider_that_can_do_neither_leaves_it_to_a_person(self, dispatcher, tmp_path, naps, fault) -> None:
+        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none", price_usd=1.0)
+        vendor.plan_faults(fault)
+        job = submit(dispatcher, budget_usd=1.0)
+        assert job.state is JobState.SUBMIT_UNKNOWN
+        assert submit(dispatcher, budget_usd=1.0) == job == dispatcher.cancel(job.job_id)
+        assert vendor.calls("submit") == 1
+        assert vendor.calls("cancel") == 0
+        assert dispatcher.ledger.account(job.experiment).reserved_usd == 1.0
+
+    def test_a_person_who_found_the_job_has_it_adopted(self, dispatcher, tmp_path, naps) -> None:
+        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none")
+        vendor.plan_faults("ambiguous_after")
+        job = dispatcher.resolve(submit(dispatcher).job_id, vendor.book()[0]["id"])
+        assert job.state is JobState.SUBMITTED
+        assert dispatcher.collect(job.job_id, make_batch()).counts.num_rows == 4
+        with pytest.raises(IllegalTransition):
+            dispatcher.resolve(job.job_id, None)
+
+    def test_a_person_who_found_none_allows_a_further_attempt(self, dispatcher, tmp_path, naps) -> None:
+        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none")
+        vendor.plan_faults("ambiguous_before")
+        first = submit(dispatcher)
+        assert dispatcher.resolve(first.job_id, None).state is JobState.APPROVED
+        job = submit(dispatcher)
+        assert (job.state, job.attempt) == (JobState.SUBMITTED, 2)
+        assert job.token != first.token
+        assert [a.outcome for a in dispatcher.ledger.attempts(job.job_id)] == [Outcome.NOT_ACCEPTED, Outcome.ACCEPTED]
+        assert len(vendor.book()) == 1
+
+    def test_in_doubt_twice_the_next_call_continues(self, dispatcher, ledger, vendor) -> None:
+        vendor.plan_faults("ambiguous_before", "ambiguous_after")
+        with pytest.raises(Ambiguous):
+            submit(dispatcher)
+        assert ledger.jobs()[0].state is JobState.SUBMITTING
+        assert submit(dispatcher).state is JobState.SUBMITTED
+        assert len(vendor.book()) == 1
+
+    def test_an_error_that_no_adapter_foresaw_is_treated_like_a_crash(self, dispatcher, ledger, vendor) -> None:
+        original, vendor.submit = vendor.submit, lambda *_: (_ for _ in ()).throw(ConnectionError("raw socket error"))
+        with pytest.raises(ConnectionError):
+            submit(dispatcher)
+        assert ledger.jobs()[0].state is JobState.SUBMITTING
+        vendor.submit = original
+        assert submit(dispatcher).state is JobState.SUBMITTED
+
+
+class TestPoll:
+    def test_one_request_for_all_jobs_and_answers_in_the_order_asked(self, dispatcher, vendor) -> None:
+        jobs = [dispatcher.submit(make_batch(seed=s), tier="batch", budget_usd=0.0) for s in (1, 2, 3)]
+        vendor.show(jobs[0].provider_job_id, JobState.QUEUED)
+        vendor.show(jobs[1].provider_job_id, JobState.RUNNING)
+        after = dispatcher.poll([jobs[2], jobs[0], jobs[1]])
+        assert [job.state for job in after] == [JobState.COMPLETED, JobState.QUEUED, JobState.RUNNING]
+        assert [job.job_id for job in after] == [jobs[2].job_id, jobs[0].job_id, jobs[1].job_id]
+        assert vendor.calls("poll") == 1
+
+    def test_the_vendors_times_words_and_price_are_kept(self, dispatcher, ledger, vendor) -> None:
+        job = submit(dispatcher)
+        at = [NOW + timedelta(seconds=s) for s in (1, 5, 9)]
+        vendor.show(
+            job.provider_job_id,
+            JobState.COMPLETED,
+            raw="Succeeded",
+            submitted_at=at[0],
+            started_at=at[1],
+            completed_at=at[2],
+            cost_usd=0.125,
+        )
+        [job] = dispatcher.poll([job])
+        events = ledger.events(job.job_id)[4:]
+        assert [(e.event, e.at, e.clock, e.raw_status) for e in events] == [
+            ("JobQueued", at[0], "vendor", "Succeeded"),
+            ("JobStarted", at[1], "vendor", "Succeeded"),
+            ("JobCompleted", at[2], "vendor", "Succeeded"),
+        ]
+        assert job.cost_usd == 0.125
+
+    def test_a_job_never_goes_back_and_nothing_new_writes_nothing(self, dispatcher, ledger, vendor) -> None:
+        job = submit(dispatcher)
+        vendor.show(job.provider_job_id, JobState.RUNNING)
+        [job] = dispatcher.poll([job])
+        before = ledger.head()
+        vendor.show(job.provider_job_id, JobState.QUEUED)
+        assert dispatcher.poll([job]) == [job]
+        vendor.show(job.provider_job_id, JobState.RUNNING)
+        assert dispatcher.poll([job]) == [job]
+        assert ledger.head() == before
+
+    def test_a_failure_at_the_provider_is_final_and_says_why(self, dispatcher, ledger, vendor) -> None:
+        job = submit(dispatcher)
+        vendor.show(job.provider_job_id, JobState.FAILED, message="calibration lost")
+        [job] = dispatcher.poll([job])
+        assert (job.state, job.error) == (JobState.FAILED, "calibration lost")
+        assert ledger.events(job.job_id)[-1].detail == {"phase": "execute", "message": "calibration lost"}
+        with pytest.raises(JobFailed, match="is FAILED and has no result: calibration lost"):
+            dispatcher.collect(job.job_id, make_batch())
+
+    def test_a_look_with_an_old_record_does_no_harm(self, dispatcher, ledger) -> None:
+        old = submit(dispatcher)
+        collected = dispatcher.collect(old.job_id, make_batch()).job
+        assert dispatcher.poll([old]) == [collected]
+        assert dispatcher.poll([]) == []
+
+    def test_an_outage_of_one_provider_does_not_hide_another(self, ledger, tmp_path, vendor) -> None:
+        other = DurableVendor(tmp_path / "other", name="other")
+        both = Dispatcher(ledger, {"vendor": vendor, "other": other}, RawStore(tmp_path / "raw"))
+        jobs = [submit(both), both.submit(make_batch(backend="other:device"), tier="batch", budget_usd=0.0)]
+
+        def down(refs):
+            raise ProviderError("connection refused", provider="vendor", phase="poll")
+
+        vendor.poll = down
+        with pytest.raises(ProviderError, match="refused"):
+            both.poll(jobs)
+        assert [ledger.job(job.job_id).state for job in jobs] == [JobState.SUBMITTED, JobState.COMPLETED]
+
+    def test_a_provider_that_is_not_configured_any_more_does_not_hide_another(self, ledger, tmp_path, vendor) -> None:
+        other = DurableVendor(tmp_path / "other", name="other")
+        both = Dispatcher(ledger, {"vendor": vendor, "other": other}, RawStore(tmp_path / "raw"))
+        jobs = [submit(both), both.submit(make_batch(backend="other:device"), tier="batch", budget_usd=0.0)]
+        with pytest.raises(InvalidInput, match="no provider 'vendor'"):
+            Dispatcher(ledger, {"other": other}, RawStore(tmp_path / "raw")).poll(jobs)
+        assert [ledger.job(job.job_id).state for job in jobs] == [JobState.SUBMITTED, JobState.COMPLETED]
+
+    def test_an_unknown_state_is_loud_and_changes_nothing(self, dispatcher, ledger, vendor) -> None:
+        job = submit(dispatcher)
+        vendor.show(job.provider_job_id, JobState.VERIFIED, raw="paused for lunch")
+        with pytest.raises(UnknownProviderStatus, match="paused for lunch"):
+            dispatcher.poll([job])
+        assert ledger.job(job.job_id) == job
+
+
+class TestCollect:
+    def test_a_result_is_fetched_once_kept_as_received_and_verified(self, dispatcher, ledger, vendor, tmp_path) -> None:
+        job = submit(dispatcher)
+        first = dispatcher.collect(job.job_id, make_batch())
+        again = dispatcher.collect(job.job_id, make_batch())
+        assert first.job == again.job
+        assert first.counts.equals(again.counts)
+        assert first.counts.schema == COUNTS_SCHEMA
+        assert first.details == again.details == vendor.details(None)
+        assert vendor.calls("fetch") == vendor.calls("poll") == 1
+        assert (first.job.state, first.job.engine) == (JobState.VERIFIED, "vendor-one")
+        kept = RawStore(tmp_path / "raw").get(first.job.result_sha256)
+        assert kept == (vendor.folder / f"{job.provider_job_id}.result").read_bytes()
+        assert ledger.stored_result(job.job_id).size_bytes == len(kept)
+
+    def test_a_job_that_runs_has_no_result_yet(self, dispatcher, vendor) -> None:
+        job = submit(dispatcher)
+        vendor.show(job.provider_job_id, JobState.RUNNING)
+        with pytest.raises(JobFailed, match="is RUNNING and has no result"):
+            dispatcher.collect(job.job_id, make_batch())
+        assert vendor.calls("fetch") == 0
+
+    @pytest.mark.parametrize("change", ["payload", "id", "counts"])
+    def test_a_result_that_contradicts_the_batch_is_refused_and_kept(
+        self, dispatcher, ledger, vendor, tmp_path, change
+    ) -> None:
+        job = submit(dispatcher)
+        path = vendor.folder / f"{job.provider_job_id}.result"
+        body = json.loads(path.read_text())
+        body[change] = body["counts"][1:] if change == "counts" else "another"
+        path.write_text(json.dumps(body))
+        with pytest.raises(CorruptResult):
+            dispatcher.collect(job.job_id, make_batch())
+        failed = ledger.job(job.job_id)
+        assert failed.state is JobState.FAILED
+        assert ledger.events(job.job_id)[-1].detail == {"phase": "verify", "class": "CorruptResult", "retryable": False}
+        assert RawStore(tmp_path / "raw").get(failed.result_sha256) == path.read_bytes()
+        with pytest.raises(JobFailed, match="is FAILED"):
+            dispatcher.collect(job.job_id, make_batch())
+        assert vendor.calls("fetch") == 1
+
+    def test_the_result_of_another_job_is_refused_and_kept(self, dispatcher, ledger, vendor) -> None:
+        job, original = submit(dispatcher), vendor.fetch
+        other = JobRef(provider="vendor", backend=BACKEND, provider_job_id="v-9")
+        vendor.fetch = lambda ref: RawResult(ref=other, content=original(ref).content, content_type="text/plain")
+        with pytest.raises(CorruptResult, match="v-1, got that of v-9"):
+            dispatcher.collect(job.job_id, make_batch())
+        failed = ledger.job(job.job_id)
+        assert failed.state is JobState.FAILED
+        assert failed.result_sha256 == ledger.stored_result(job.job_id).sha256
+
+    def test_a_result_that_the_provider_will_not_give_ends_the_job(self, dispatcher, ledger, vendor) -> None:
+        def gone(ref):
+            raise Rejected("410 gone", provider="vendor", phase="fetch")
+
+        job, vendor.fetch = submit(dispatcher), gone
+        with pytest.raises(JobFailed, match="410 gone"):
+            dispatcher.collect(job.job_id, make_batch())
+        assert ledger.events(job.job_id)[-1].detail["phase"] == "fetch"
+
+    def test_a_fetch_that_fails_for_now_is_tried_again_later(self, dispatcher, ledger, vendor) -> None:
+        def slow(ref):
+            raise Throttled("come back", provider="vendor", phase="fetch")
+
+        job, original, vendor.fetch = submit(dispatcher), vendor.fetch, slow
+        with pytest.raises(Throttled):
+            dispatcher.collect(job.job_id, make_batch())
+        assert ledger.job(job.job_id).state is JobState.COMPLETED
+        vendor.fetch = original
+        assert dispatcher.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
+
+    def test_a_job_is_collected_with_its_own_batch_only(self, dispatcher) -> None:
+        job = submit(dispatcher)
+        with pytest.raises(InvalidInput, match="another batch"):
+            dispatcher.collect(job.job_id, make_batch(seed=2))
+
+    def test_a_collector_that_was_overtaken_takes_the_others_result(self, dispatcher, ledger, vendor) -> None:
+        job, original = submit(dispatcher), vendor.fetch
+
+        def overtaken(ref):
+            vendor.fetch = original
+            dispatcher.collect(job.job_id, make_batch())
+            return original(ref)
+
+        vendor.fetch = overtaken
+        assert dispatcher.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
+        assert event_names(ledger, job).count("JobFetched") == event_names(ledger, job).count("JobVerified") == 1
+
+
+class TestCancel:
+    @pytest.mark.parametrize(
+        ("answer", "state"),
+        [("cancelled", JobState.CANCELLED), ("requested", JobState.CANCELLING), ("too_late", JobState.SUBMITTED)],
+    )
+    def test_the_providers_answer_decides(self, dispatcher, vendor, answer, state) -> None:
+        job = submit(dispatcher)
+        (vendor.folder / f"{job.provider_job_id}.cancel").write_text(answer)
+        assert dispatcher.cancel(job.job_id).state is state
+
+    @pytest.mark.parametrize(
+        ("seen", "state"),
+        [
+            (JobState.RUNNING, JobState.CANCELLING),
+            (JobState.CANCELLED, JobState.CANCELLED),
+            (JobState.COMPLETED, JobState.COMPLETED),
+        ],
+    )
+    def test_a_request_may_lose_the_race_and_then_the_result_counts(self, dispatcher, vendor, seen, state) -> None:
+        job = submit(dispatcher)
+        (vendor.folder / f"{job.provider_job_id}.cancel").write_text("requested")
+        job = dispatcher.cancel(job.job_id)
+        assert dispatcher.cancel(job.job_id) == job
+        vendor.show(job.provider_job_id, seen)
+        [job] = dispatcher.poll([job])
+        assert job.state is state
+        if state is JobState.COMPLETED:
+            assert dispatcher.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
+
+    def test_a_finished_job_stays_as_it_is(self, dispatcher, vendor) -> None:
+        done = dispatcher.collect(submit(dispatcher).job_id, make_batch()).job
+        assert dispatcher.cancel(done.job_id) == done
+        assert vendor.calls("cancel") == 0
+
+    def test_a_job_that_waits_to_be_sent_is_cancelled_here(self, dispatcher, vendor) -> None:
+        vendor.plan_faults("throttled")
+        with pytest.raises(Throttled):
+            submit(dispatcher)
+        [job] = dispatcher.ledger.jobs()
+        assert dispatcher.cancel(job.job_id).state is JobState.CANCELLED
+        assert submit(dispatcher).state is JobState.CANCELLED
+        assert vendor.book() == []
+
+    @pytest.mark.parametrize(("accepted", "state"), [(True, JobState.SUBMITTED), (False, JobState.CANCELLED)])
+    def test_a_job_in_doubt_is_looked_up_before_it_is_cancelled(
+        self, dispatcher, ledger, vendor, accepted, state
+    ) -> None:
+        vendor.plan_faults("ambiguous_before", "ambiguous_after" if accepted else "ambiguous_before")
+        with pytest.raises(Ambiguous):
+            submit(dispatcher)
+        [job] = ledger.jobs()
+        assert dispatcher.cancel(job.job_id).state is state
+        assert vendor.calls("cancel") == len(vendor.book()) == int(accepted)
+        assert vendor.calls("submit") == 2
+
+    def test_a_doubt_that_nobody_can_clear_up_is_not_cancelled_but_kept_for_a_person(
+        self, dispatcher, ledger, tmp_path, naps
+    ) -> None:
+        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none")
+        vendor.submit = lambda *_: (_ for _ in ()).throw(ConnectionError("raw socket error"))
+        with pytest.raises(ConnectionError):
+            submit(dispatcher)
+        [job] = ledger.jobs()
+        assert dispatcher.cancel(job.job_id).state is JobState.SUBMIT_UNKNOWN
+        assert vendor.calls("cancel") == 0
+
+
+def test_the_whole_life_of_a_free_job_costs_little(dispatcher) -> None:
+    """About 10 ms on an idle machine; the bound leaves room for a busy one."""
+    seconds = []
+    for seed in range(7):
+        begin = time.perf_counter()
+        job = dispatcher.submit(make_batch(seed=seed), tier="batch", budget_usd=0.0)
+        dispatcher.collect(job.job_id, make_batch(seed=seed))
+        seconds.append(time.perf_counter() - begin)
+    assert sorted(seconds)[3] < 0.2

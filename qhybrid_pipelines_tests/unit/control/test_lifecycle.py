@@ -1,0 +1,101 @@
+"""The whole table of the life cycle, read as a graph."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from qhybrid_pipelines.control.lifecycle import (
+    OPEN,
+    PUBLIC_NAMES,
+    TERMINAL,
+    TRANSITIONS,
+    WITHOUT_RESULT,
+    Event,
+    advance,
+    mermaid,
+)
+from qhybrid_pipelines.core.errors import IllegalTransition
+from qhybrid_pipelines.core.jobs import JobState
+
+S = JobState
+
+
+def reachable(start: JobState | None) -> set[JobState | None]:
+    seen, waiting = {start}, [start]
+    while waiting:
+        here = waiting.pop()
+        following = {after for (before, _), after in TRANSITIONS.items() if before is here} - seen
+        seen |= following
+        waiting += following
+    return seen
+
+
+def test_the_terminal_states_are_these_and_have_no_exit() -> None:
+    assert {S.VERIFIED, S.REJECTED, S.FAILED, S.CANCELLED, S.EXPIRED, S.REROUTED} == TERMINAL
+    for state, event in itertools.product(TERMINAL, Event):
+        with pytest.raises(IllegalTransition, match=f"{state} cannot {event}"):
+            advance(state, event)
+
+
+def test_every_state_can_be_reached_and_from_every_state_an_end() -> None:
+    assert reachable(None) == {None, *JobState}
+    for state in JobState:
+        assert reachable(state) & TERMINAL, state
+
+
+def test_every_event_is_used_and_has_a_public_name() -> None:
+    assert {event for _, event in TRANSITIONS} == set(Event) == set(PUBLIC_NAMES)
+    assert all(name.startswith("Job") for name in PUBLIC_NAMES.values())
+    assert {"JobSubmitted", "JobQueued", "JobStarted", "JobCompleted", "JobFailed"} <= set(PUBLIC_NAMES.values())
+
+
+def test_the_table_is_total_every_other_step_is_illegal() -> None:
+    for state, event in itertools.product((None, *JobState), Event):
+        if (state, event) in TRANSITIONS:
+            assert advance(state, event) is TRANSITIONS[state, event]
+        else:
+            with pytest.raises(IllegalTransition):
+                advance(state, event)
+
+
+def test_a_provider_is_called_only_after_an_intent_and_a_result_only_counts_when_it_was_stored() -> None:
+    into = {state: {before for (before, _), after in TRANSITIONS.items() if after is state} for state in JobState}
+    assert into[S.SUBMITTING] == {S.APPROVED}
+    assert into[S.SUBMITTED] == {S.SUBMITTING, S.SUBMIT_UNKNOWN}
+    assert into[S.VERIFIED] == {S.FETCHED}
+    assert into[S.FETCHED] == {S.COMPLETED}
+
+
+def test_a_job_that_a_provider_may_hold_moves_or_expires_only_by_way_of_cancelling() -> None:
+    may_hold = {S.SUBMITTING, S.SUBMIT_UNKNOWN, S.SUBMITTED, S.QUEUED, S.RUNNING}
+    for (before, _), after in TRANSITIONS.items():
+        if after in (S.REROUTED, S.EXPIRED):
+            assert before not in may_hold
+
+
+def test_a_job_is_sent_again_only_when_it_is_known_not_to_have_been_accepted() -> None:
+    back = {(before, event) for (before, event), after in TRANSITIONS.items() if after is S.APPROVED}
+    assert back == {
+        (S.PLANNED, Event.APPROVE),
+        (S.AWAITING_APPROVAL, Event.APPROVE),
+        (S.SUBMITTING, Event.DEFER),
+        (S.SUBMITTING, Event.DISPROVE),
+        (S.SUBMIT_UNKNOWN, Event.DISPROVE),
+    }
+
+
+def test_open_jobs_can_still_change_at_the_provider() -> None:
+    assert not OPEN & TERMINAL
+    assert S.SUBMIT_UNKNOWN not in OPEN
+    assert TERMINAL - {S.VERIFIED} == WITHOUT_RESULT
+
+
+def test_the_diagram_shows_every_step_once() -> None:
+    lines = mermaid().splitlines()
+    assert lines[0] == "stateDiagram-v2"
+    assert "    [*] --> PLANNED: plan" in lines
+    assert "    SUBMITTING --> SUBMITTED: acknowledge" in lines
+    assert "    VERIFIED --> [*]" in lines
+    assert len(lines) == len(set(lines)) == 1 + len(TRANSITIONS) + len(TERMINAL)

@@ -1,0 +1,161 @@
+"""What analysts see of the ledger: rows that fit the schemas, and seconds that add up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from durable_vendor import DurableVendor, make_batch
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.reports import job_details, latency_of, ledger_tables
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.tables import from_rows
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def noon_and(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+class Clock:
+    """Ours; moved by the test."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def dispatcher(ledger: SqlLedger, vendor: DurableVendor, tmp_path, clock: Clock) -> Dispatcher:
+    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=clock)
+
+
+def live(dispatcher: Dispatcher, vendor: DurableVendor, clock: Clock, **seen) -> JobRecord:
+    """Asked 2 s before noon, written at noon, acknowledged after 1 s, looked at after 60 s."""
+    submit = vendor.submit
+
+    def slow(batch, token):
+        clock.now = noon_and(1)
+        return submit(batch, token)
+
+    vendor.submit = slow
+    job = dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0, requested_at=noon_and(-2))
+    vendor.show(job.provider_job_id, JobState.COMPLETED, cost_usd=0.5, **seen)
+    clock.now = noon_and(60)
+    [job] = dispatcher.poll([job])
+    clock.now = noon_and(63)
+    return dispatcher.collect(job.job_id, make_batch()).job
+
+
+def test_the_components_come_from_the_timestamps_and_add_up(dispatcher, ledger, vendor, clock) -> None:
+    times = {"submitted_at": noon_and(0.75), "started_at": noon_and(20.75), "completed_at": noon_and(50.75)}
+    latency = latency_of(ledger, live(dispatcher, vendor, clock, **times).job_id)
+    assert latency.network_seconds == 2.0
+    assert latency.compile_seconds == 0.25
+    assert latency.orchestration_seconds == 0.5  # 0.75 s until the provider had it, 0.25 s of them compilation
+    assert latency.queue_seconds == 20.0
+    assert latency.execute_seconds == 30.0
+    assert latency.fetch_seconds == 12.25
+    assert latency.application_seconds == 15.0
+    assert latency.provider_seconds == 50.0
+    assert latency.total_seconds == 65.0
+
+
+def test_an_adapter_that_compiles_within_its_run_says_how_long_it_executed(dispatcher, ledger, vendor, clock) -> None:
+    vendor.details = lambda raw: {"compile_seconds": 4.0, "execute_seconds": 25.0}
+    times = {"submitted_at": noon_and(0.75), "started_at": noon_and(20.75), "completed_at": noon_and(50.75)}
+    latency = latency_of(ledger, live(dispatcher, vendor, clock, **times).job_id)
+    assert (latency.orchestration_seconds, latency.compile_seconds, latency.execute_seconds) == (0.75, 4.0, 25.0)
+
+
+def test_a_provider_without_timestamps_leaves_queue_and_execution_unknown(dispatcher, ledger, vendor, clock) -> None:
+    """Queue and start were never seen: the time of our look would be a lie."""
+    latency = latency_of(ledger, live(dispatcher, vendor, clock).job_id)
+    assert latency.queue_seconds is None
+    assert latency.execute_seconds is None
+    assert latency.provider_seconds is None
+    assert latency.orchestration_seconds == 0.75
+    assert latency.fetch_seconds == 3.0
+
+
+def test_clocks_that_disagree_make_no_negative_seconds(dispatcher, ledger, vendor, clock) -> None:
+    times = {"submitted_at": noon_and(-500), "started_at": noon_and(-499), "completed_at": noon_and(900)}
+    latency = latency_of(ledger, live(dispatcher, vendor, clock, **times).job_id)
+    assert (latency.orchestration_seconds, latency.queue_seconds, latency.fetch_seconds) == (0.0, 1.0, 0.0)
+
+
+def test_a_job_that_was_only_planned_has_hardly_any_latency(dispatcher, ledger, vendor) -> None:
+    vendor.plan_faults("rejected")
+    job = dispatcher.submit(make_batch(), tier="batch", budget_usd=0.0)
+    latency = latency_of(ledger, job.job_id)
+    assert latency.total_seconds is None
+    assert job_details(ledger, job.job_id).engine is None
+
+
+def test_details_come_from_the_verified_result(dispatcher, ledger, vendor, clock) -> None:
+    job = live(dispatcher, vendor, clock)
+    details = job_details(ledger, job.job_id)
+    assert (details.engine, details.engine_version, details.compile_seconds) == ("vendor-one", "1.0", 0.25)
+    assert details.result_sha256 == job.result_sha256
+
+
+def test_every_table_of_the_ledger_fits_its_schema(dispatcher, ledger, vendor, clock) -> None:
+    done = live(dispatcher, vendor, clock)
+    vendor.plan_faults("rejected")
+    refused = dispatcher.submit(make_batch(seed=2), tier="interactive", budget_usd=5.0)
+    rows = ledger_tables(ledger)
+    made = {table.name: from_rows(table, rows[table.name]) for table in schemas.LEDGER_TABLES}
+    assert set(rows) == set(made)
+
+    jobs = {row["job_id"]: row for row in made["jobs"].to_pylist()}
+    assert jobs[done.job_id]["state"] == "VERIFIED"
+    assert (jobs[done.job_id]["circuits"], jobs[done.job_id]["shots"], jobs[done.job_id]["cost_usd"]) == (4, 400, 0.5)
+    assert (jobs[refused.job_id]["state"], jobs[refused.job_id]["provider_job_id"]) == ("REJECTED", None)
+    assert "shots must be even" in jobs[refused.job_id]["error"]
+
+    events = [row for row in made["job_events"].to_pylist() if row["job_id"] == done.job_id]
+    assert [row["sequence"] for row in events] == list(range(1, 10))
+    assert [row["event"] for row in events] == [
+        "JobPlanned",
+        "JobApproved",
+        "JobSubmitting",
+        "JobSubmitted",
+        "JobQueued",
+        "JobStarted",
+        "JobCompleted",
+        "JobFetched",
+        "JobVerified",
+    ]
+    assert [row["from_state"] for row in events[1:]] == [row["to_state"] for row in events[:-1]]
+
+    costs = {row["job_id"]: row for row in made["costs"].to_pylist()}[done.job_id]
+    assert (costs["quoted_usd"], costs["reported_usd"], costs["reconciled_usd"], costs["budget_usd"]) == (
+        0.0,
+        0.5,
+        0.5,
+        5.0,
+    )
+    latency = {row["job_id"]: row for row in made["latency"].to_pylist()}[done.job_id]
+    assert latency["application_seconds"] == sum(
+        latency[f"{part}_seconds"] for part in ("network", "orchestration", "compile", "fetch")
+    )
+
+
+def test_an_empty_ledger_gives_empty_tables(ledger) -> None:
+    rows = ledger_tables(ledger)
+    assert rows == {table.name: [] for table in schemas.LEDGER_TABLES}
+    assert all(isinstance(from_rows(table, rows[table.name]), pa.Table) for table in schemas.LEDGER_TABLES)
