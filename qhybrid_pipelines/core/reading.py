@@ -23,6 +23,11 @@ def read_specification(text: str, *, file: str) -> ExperimentSpec:
             Names the file, the line and the field.
     """
     data, lines = read_mapping(text, file=file)
+    return validated(data, file=file, lines=lines)
+
+
+def validated(data: dict[str, Any], *, file: str, lines: dict[tuple[str, ...], int]) -> ExperimentSpec:
+    """Return the specification that ``data`` holds; ``lines`` tells where each field stands, as far as known."""
     try:
         return ExperimentSpec.model_validate(data)
     except ValidationError as error:

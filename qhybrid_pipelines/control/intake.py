@@ -1,0 +1,147 @@
+"""The one door for experiments: whatever is wrong is refused here, before anything runs or is paid.
+
+The command line, the inbox sensor and the next round of a continued experiment all come through `Intake`. Watching
+the inbox folder is `control.inbox`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.experiment import experiment_key
+from qhybrid_pipelines.core.reading import MAX_BYTES, read_mapping, read_specification, validated
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.problems import baselines, registry, sources
+from qhybrid_pipelines.storage.specifications import Specifications
+
+SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An experiment that was taken in; ``new`` is False when the same one was known already."""
+
+    key: str
+    specification: ExperimentSpec
+    new: bool
+
+
+class Intake:
+    """Validates experiments and registers them under their content-addressed key.
+
+    Args:
+        specifications: the registry.
+        backends: names of the backends that exist.
+    """
+
+    def __init__(self, specifications: Specifications, backends: Collection[str]) -> None:
+        self._specifications = specifications
+        self._backends = tuple(backends)
+
+    def accept_file(self, path: Path) -> Accepted:
+        """Take in a specification (YAML, JSON) or a problem file, with its sidecar ``<file name>.yaml`` if there is one.
+
+        Raises:
+            InvalidInput: names the file, line or field, and the remedy. Nothing was registered.
+        """
+        if not path.is_file():
+            raise InvalidInput("there is no such file", remedy="Check the path.", file=str(path))
+        if path.suffix.lower() in SPECIFICATION_ENDINGS:
+            return self.accept_text(read_text(path), file=path.name, folder=path.parent)
+        return self._accept_problem_file(path)
+
+    def accept_text(self, text: str, *, file: str, folder: Path) -> Accepted:
+        """Take in the text of a specification; a relative problem path is looked up in ``folder``."""
+        return self.accept(read_specification(text, file=file), file=file, folder=folder)
+
+    def accept(self, spec: ExperimentSpec, *, file: str | None = None, folder: Path) -> Accepted:
+        """Take in a specification."""
+        try:
+            self._check(spec)
+            problem, content = sources.take_in(spec.problem, folder, self._specifications.read_blob)
+        except InvalidInput as error:
+            raise error.at(file=file) from None
+        spec = spec.model_copy(update={"problem": problem})
+        key = experiment_key(spec)
+        new = key not in self._specifications
+        self._specifications.register(spec, content)
+        return Accepted(key=key, specification=spec, new=new)
+
+    def _accept_problem_file(self, path: Path) -> Accepted:
+        data = self._from_sidecar(path)
+        problem = data.setdefault("problem", {})
+        guess = sources.guess(path.name)
+        if "family" not in problem:
+            if guess is None:
+                raise InvalidInput(
+                    f"the ending {path.suffix or '(none)'!r} does not tell which problem this is",
+                    remedy=f"Put a file {path.name}.yaml beside it that says problem: {{family: ..., format: ...}}.",
+                    file=path.name,
+                )
+            problem["family"] = guess[0]
+        problem["source"] = path.name
+        data.setdefault("name", _name_from(f"{problem['family']}-{path.stem}"))
+        spec = validated(data, file=f"{path.name}.yaml", lines={})
+        return self.accept(spec, file=None, folder=path.parent)
+
+    @staticmethod
+    def _from_sidecar(path: Path) -> dict[str, Any]:
+        sidecar = path.with_name(path.name + ".yaml")
+        if not sidecar.is_file():
+            return {}
+        data, lines = read_mapping(read_text(sidecar), file=sidecar.name)
+        problem = data.get("problem", {})
+        if not isinstance(problem, dict):
+            raise InvalidInput(
+                "this must hold fields",
+                remedy="Write `problem:` and indent its fields below.",
+                file=sidecar.name,
+                line=lines.get(("problem",)),
+                field="problem",
+            )
+        return data
+
+    def _check(self, spec: ExperimentSpec) -> None:
+        family = registry.family_named(spec.problem.family)
+        baselines.check_baselines(spec)
+        for backend in spec.backends:
+            if backend not in self._backends:
+                raise InvalidInput(
+                    f"there is no backend {backend!r}",
+                    remedy=f"Use some of: {', '.join(self._backends)}.",
+                    field="backends",
+                )
+        if spec.ansatz.mixer == "xy" and "cardinality" not in family.options.model_fields:
+            raise InvalidInput(
+                f"mixer 'xy' keeps the number of ones, and the family {family.name!r} has no cardinality to keep",
+                remedy="Use mixer: auto.",
+                field="ansatz.mixer",
+            )
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a small UTF-8 file.
+
+    Raises:
+        InvalidInput: too large for a specification, or not text.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidInput(
+            f"the file has more than {MAX_BYTES // 1024} kB",
+            remedy="A specification is a page of text; name a large instance as problem.source.",
+            file=path.name,
+        )
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise InvalidInput("this is not UTF-8 text", remedy="Save it as UTF-8.", file=path.name, line=line) from None
+
+
+def _name_from(stem: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
+    return kept.strip("._-")[:64] or "problem"

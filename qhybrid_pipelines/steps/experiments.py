@@ -1,0 +1,57 @@
+"""Step 1: the registered specification of each experiment, as a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.experiment import check_key
+from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
+from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines.storage.tables import from_rows
+
+
+def experiments(keys: Iterable[str], specifications: Specifications) -> pa.Table:
+    """Return the table `experiments` for some keys.
+
+    Raises:
+        InvalidInput: a key has the wrong form, or no experiment is registered under it.
+    """
+    return from_rows(schemas.EXPERIMENTS, [_row(key, specifications.load(check_key(key))) for key in keys])
+
+
+def _row(key: str, spec: ExperimentSpec) -> Row:
+    return {
+        "experiment": key,
+        "name": spec.name,
+        "tier": spec.tier,
+        "family": spec.problem.family,
+        "source": source_text(spec.problem.source),
+        "ansatz": spec.ansatz.kind,
+        "layers": spec.ansatz.layers,
+        "sweep": spec.sweep.strategy,
+        "points": spec.sweep.points,
+        "shots": spec.shots,
+        "repetitions": spec.repetitions,
+        "seed": spec.seed,
+        "backends": list(spec.backends),
+        "budget_usd": spec.budget.usd,
+        "round": spec.lineage.round,
+        "rounds_max": spec.rounds.max,
+        "parent": spec.lineage.parent,
+        "root": spec.lineage.root or key,
+        "specification": canonical_json(spec.model_dump(mode="json")),
+    }
+
+
+def source_text(source: str | FileSource | GeneratorSource) -> str:
+    """Return where an instance comes from in one word: networkx:NAME, file:NAME or generator:NAME."""
+    if isinstance(source, FileSource):
+        return f"file:{source.file}"
+    if isinstance(source, GeneratorSource):
+        return f"generator:{source.generator}"
+    return source

@@ -1,0 +1,43 @@
+"""Step 9: counts scored against the real objective of the instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.reduction import kernel_from_row
+from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.problems.scoring import score_counts
+from qhybrid_pipelines.steps.rows import Execution, columns_of, only_row, rows_of, specification_of
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import empty, from_columns
+
+
+def scores(
+    executions: Iterable[Execution], experiments: pa.Table, instances: pa.Table, kernels: pa.Table, counts: pa.Table
+) -> tuple[pa.Table, pa.Table]:
+    """Return the tables `point_scores` and `solutions`; both without rows where nothing was run."""
+    points, solutions = [empty(schemas.POINT_SCORES)], [empty(schemas.SOLUTIONS)]
+    for backend, key in executions:
+        measured = rows_of(counts, key, backend).select(["point", "repetition", "bits", "count"])
+        if not measured.num_rows:
+            continue
+        instance = Instance.from_row(only_row(instances, key))
+        kernel_row = only_row(kernels, key)
+        spec = specification_of(experiments, key)
+        scored = score_counts(
+            family_named(instance.family),
+            instance,
+            kernel_from_row(kernel_row),
+            columns_of(measured),
+            incumbent=assignment_array(kernel_row["incumbent"]),
+            shots=spec.shots,
+            seed=spec.seed,
+        )
+        labels = {"experiment": key, "backend": backend}
+        points.append(from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores}))
+        solutions.append(from_columns(schemas.SOLUTIONS, {**labels, **scored.solutions}))
+    return pa.concat_tables(points), pa.concat_tables(solutions)

@@ -1,0 +1,45 @@
+"""Everything a step may reach: the lake, the registry of experiments, the dispatcher, the tracker, of one home folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from qhybrid_pipelines.control.gateway import Gateway
+from qhybrid_pipelines.control.intake import Intake
+from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines.storage.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One home folder, opened piece by piece as the pieces are asked for."""
+
+    home: Home
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The pipeline's private tables."""
+        return Lake(self.home)
+
+    @cached_property
+    def specifications(self) -> Specifications:
+        """The registered experiments."""
+        return Specifications(self.home)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The one door to the providers, and the ledger behind it."""
+        return Gateway(self.home)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """The one door for new experiments."""
+        return Intake(self.specifications, self.gateway.backends)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """The reproducibility record."""
+        return Tracker(self.home)
