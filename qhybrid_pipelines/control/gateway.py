@@ -7,7 +7,7 @@ from functools import cached_property
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.execution.port import Provider
-from qhybrid_pipelines.execution.registry import build_providers
+from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.raw import RawStore
 
@@ -26,7 +26,7 @@ class Gateway:
     @property
     def backends(self) -> tuple[str, ...]:
         """Full names of all backends."""
-        return tuple(backend for provider in self.providers.values() for backend in provider.backends())
+        return backend_names(self.providers)
 
     @cached_property
     def ledger(self) -> SqlLedger:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 #: Assets of each leg in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "kernels", "parameter_sweeps", "baselines")
@@ -27,13 +27,6 @@ EXECUTE = (
 )
 
 
-class TableStore(Protocol):
-    """As much of the lake as this look needs."""
-
-    def exists(self, asset: str, *, experiment: str | None = None, backend: str | None = None) -> bool:
-        """Return whether the asset's table is there."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Leg:
     """One run that is due: ``prepare`` for an experiment, or ``execute`` for an experiment on a backend."""
@@ -47,16 +40,16 @@ class Leg:
         return "prepare" if self.backend is None else "execute"
 
 
-def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: TableStore) -> list[Leg]:
+def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: Lake) -> list[Leg]:
     """Return the runs that are due now; an experiment is executed only once it is prepared."""
     legs: list[Leg] = []
     for key, spec in experiments:
-        if not all(lake.exists(asset, experiment=key) for asset in PREPARE):
+        if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in PREPARE):
             legs.append(Leg(experiment=key))
             continue
         legs += [
             Leg(experiment=key, backend=backend)
             for backend in spec.backends
-            if not all(lake.exists(asset, experiment=key, backend=backend) for asset in EXECUTE)
+            if not all(lake.exists(asset, PartitionKey(experiment=key, backend=backend)) for asset in EXECUTE)
         ]
     return legs

@@ -183,6 +183,8 @@ class Capabilities:
     Attributes:
         dedupe: ``token`` (the provider refuses or merges a token it has seen), ``tag_lookup`` (jobs can be searched by
             token, visible after ``listing_lag_seconds``) or ``none``.
+        queue: how its queue behaves, a few words.
+        security: how callers are authenticated, a few words.
         engines: for simulators, the engines behind this backend in order of preference.
     """
 
@@ -197,6 +199,8 @@ class Capabilities:
     dedupe: Literal["token", "tag_lookup", "none"]
     listing_lag_seconds: float
     states: tuple[JobState, ...]
+    queue: str
+    security: str
     engines: tuple[str, ...] = ()
 
 

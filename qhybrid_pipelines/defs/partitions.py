@@ -5,8 +5,10 @@ Instances, points, repetitions, shots and circuits are rows, never partitions.
 
 import dagster as dg
 
+PARTITIONS_NAME = "experiments"
+
 #: One partition per content-addressed experiment; added by the inbox sensor, the command line and next rounds.
-EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
+EXPERIMENTS = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 
 
 def executions(backends: tuple[str, ...]) -> dg.MultiPartitionsDefinition:
@@ -14,6 +16,12 @@ def executions(backends: tuple[str, ...]) -> dg.MultiPartitionsDefinition:
     return dg.MultiPartitionsDefinition(
         {"backend": dg.StaticPartitionsDefinition(list(backends)), "experiment": EXPERIMENTS}
     )
+
+
+def executions_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[tuple[str, str]]:
+    """Return the (backend, experiment) pairs of a run, sorted."""
+    keys = [key.keys_by_dimension for key in context.partition_keys if isinstance(key, dg.MultiPartitionKey)]
+    return sorted((key["backend"], key["experiment"]) for key in keys)
 
 
 def execution_key(backend: str, experiment: str) -> dg.MultiPartitionKey:

@@ -9,7 +9,7 @@ from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
 
-class WorkspaceResource(dg.ConfigurableResource):
+class WorkspaceResource(dg.ConfigurableResource[None]):
     """Where all state lives. Opening is lazy: loading the code location touches no file."""
 
     home: str

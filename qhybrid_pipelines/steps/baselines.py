@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.problems.baselines import run_baselines
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import kernel_from_row
@@ -19,13 +18,7 @@ def baselines(experiments: pa.Table, instances: pa.Table, kernels: pa.Table) -> 
     rows: list[Row] = []
     for key, spec in experiments_in(experiments):
         instance = Instance.from_row(only_row(instances, key))
-        kernel_row = only_row(kernels, key)
-        runs = run_baselines(
-            family_named(instance.family),
-            instance,
-            kernel_from_row(kernel_row),
-            assignment_array(kernel_row["incumbent"]),
-            spec,
-        )
+        kernel = kernel_from_row(only_row(kernels, key))
+        runs = run_baselines(family_named(instance.family), instance, kernel, spec)
         rows += labelled(runs, experiment=key)
     return from_rows(schemas.BASELINES, rows)

@@ -35,7 +35,6 @@ def scores(
             columns_of(measured),
             incumbent=assignment_array(kernel_row["incumbent"]),
             shots=spec.shots,
-            seed=spec.seed,
         )
         labels = {"experiment": key, "backend": backend}
         points.append(from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores}))

@@ -19,11 +19,16 @@ def submissions(
     """Return the table `submissions`: the job in the ledger behind each batch.
 
     Args:
+        batches: table `circuit_batches`.
+        experiments: table `experiments`.
+        dispatcher: the only caller of a provider.
         requested_at: when somebody asked for this run; the first part of its latency.
 
+    A batch that its provider rejects has its row too; collecting that job says why it failed.
+
     Raises:
-        Refused: policy, budget or a limit said no.
-        ProviderError: the provider refused or could not be reached; what was acknowledged before stays acknowledged.
+        Refused: policy, budget or a limit said no; nothing was written for that batch.
+        ProviderError: the provider could not be reached; what was acknowledged before stays acknowledged.
     """
     rows: list[Row] = []
     for row in batches.to_pylist():

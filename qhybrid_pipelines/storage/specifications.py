@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -81,6 +82,9 @@ class Specifications:
     def keys(self) -> tuple[str, ...]:
         """Return the keys of all registered experiments, sorted."""
         return tuple(sorted(path.stem for path in self.home.specifications.glob("*.json")))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
 
     def __contains__(self, key: str) -> bool:
         return (self.home.specifications / f"{check_key(key)}.json").is_file()

@@ -7,6 +7,7 @@ file (lock errors) and views over live Parquet (torn reads) both fail.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,10 +65,13 @@ def publish(home: Home, ledger_rows: LedgerRows) -> Published:
     started = time.perf_counter()
     make_folder(home.locks)
     with FileLock(home.locks / "warehouse.lock"), scratch(home.tmp) as folder:
+        begun = time.time()
         built = folder / home.warehouse.name
         rows = _build(built, Lake(home), ledger_rows)
         size = built.stat().st_size
         built.chmod(0o444)
+        # A file that another process wrote while this snapshot was built is newer than the snapshot says it is.
+        os.utime(built, (begun, begun))
         # A log that somebody left who opened the last snapshot for writing does not belong to this one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         promote(built, home.warehouse)

@@ -79,6 +79,8 @@ class LocalProvider:
             dedupe="token",
             listing_lag_seconds=0.0,
             states=(JobState.COMPLETED, JobState.FAILED),
+            queue="none: a job is done when it is acknowledged",
+            security="none needed: it runs in the caller's process",
             engines=tuple(engine.name for engine in engines),
         )
 

@@ -1,0 +1,45 @@
+"""The code location: a table of contents of the pipeline, in the order in which the data flows."""
+
+from typing import Any
+
+import dagster as dg
+
+from qhybrid_pipelines.control.gateway import Gateway
+from qhybrid_pipelines.defs import automation, checks, jobs
+from qhybrid_pipelines.defs.io import ParquetIOManager
+from qhybrid_pipelines.defs.partitions import executions
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.stages import execute, interpret, operate, prepare
+from qhybrid_pipelines.settings import Settings
+from qhybrid_pipelines.storage.layout import Home
+
+
+def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
+    """Return the whole code location for one home folder.
+
+    Args:
+        settings: where state lives.
+        resources: replacements for the resources of the same name.
+    """
+    on_backends = executions(Gateway(Home(settings.home)).backends)
+    legs = jobs.build(on_backends)
+    sensors, schedules = automation.build(legs)
+    workspace = WorkspaceResource(home=str(settings.home))
+    return dg.Definitions(
+        assets=[
+            *prepare.ASSETS,
+            *execute.build(on_backends),
+            *interpret.build(on_backends),
+            *operate.ASSETS,
+        ],
+        asset_checks=checks.build(on_backends),
+        jobs=list(legs.values()),
+        sensors=sensors,
+        schedules=schedules,
+        resources={"workspace": workspace, "lake": ParquetIOManager(workspace=workspace), **resources},
+        # One process per run: a spawned process per step would import everything again, seconds each.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(Settings.from_environment())

@@ -1,0 +1,113 @@
+"""Asset checks: what must hold of the tables that were just written. The schema is checked by the lake at every write."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.steps import audits
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
+
+
+def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """Return the checks over the given executions."""
+
+    @dg.asset_check(
+        asset="qpu_result_sets",
+        blocking=True,
+        partitions_def=executions,
+        additional_ins={"circuit_batches": dg.AssetIn("circuit_batches")},
+    )
+    def counts_sum_to_shots(
+        context: dg.AssetCheckExecutionContext, circuit_batches: pa.Table, qpu_result_sets: pa.Table
+    ) -> dg.AssetCheckResult:
+        """Every point and repetition has exactly the shots that were asked for."""
+        return _result(audits.counts_sum_to_shots(executions_of(context), circuit_batches, qpu_result_sets))
+
+    @dg.asset_check(
+        asset="scored_solutions",
+        blocking=True,
+        partitions_def=executions,
+        additional_ins={"problem_instances": dg.AssetIn("problem_instances")},
+    )
+    def objectives_recompute(problem_instances: pa.Table, scored_solutions: pa.Table) -> dg.AssetCheckResult:
+        """Objective and feasibility of every solution follow from its assignment, term by term, on the canonical model."""
+        return _result(audits.objectives_recompute(problem_instances, scored_solutions))
+
+    @dg.asset_check(asset="baselines", partitions_def=EXPERIMENTS)
+    def always_on_baselines_present(context: dg.AssetCheckExecutionContext, baselines: pa.Table) -> dg.AssetCheckResult:
+        """No comparison without its controls: random, random with the same local search, annealing, tabu, the family's own."""
+        return _result(audits.baselines_present(context.partition_keys, baselines))
+
+    @dg.asset_check(
+        asset="qpu_submissions",
+        partitions_def=executions,
+        additional_ins={"experiments": dg.AssetIn("experiments")},
+    )
+    def budget_kept(experiments: pa.Table, qpu_submissions: pa.Table) -> dg.AssetCheckResult:
+        """Quoted cost stays within the budget of the experiment."""
+        return _result(audits.budget_kept(experiments, qpu_submissions))
+
+    @dg.asset_check(asset="backend_capabilities")
+    def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        """A canary circuit with one known qubit set comes back with that bit set, on every backend."""
+        return _result(audits.bit_order(workspace.open().gateway))
+
+    @dg.asset_check(asset="warehouse")
+    def ledger_unbroken(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        """The hash chain of the ledger's events is whole."""
+        return _result(audits.ledger_unbroken(workspace.open().gateway.ledger))
+
+    return [
+        counts_sum_to_shots,
+        objectives_recompute,
+        always_on_baselines_present,
+        budget_kept,
+        bit_order,
+        ledger_unbroken,
+        *(_schema_check(table, executions) for table in schemas.LAKE_TABLES),
+    ]
+
+
+def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition) -> dg.AssetChecksDefinition:
+    partitions: dg.PartitionsDefinition[Any] | None = None
+    if "backend" in table.key and table.key != ("backend",):
+        partitions = executions
+    elif "experiment" in table.key:
+        partitions = EXPERIMENTS
+
+    @dg.asset_check(asset=table.asset, name="schema", partitions_def=partitions)
+    def schema(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        """Columns, types, nullability, order and key are those of the table's description."""
+        lake = workspace.open().lake
+        keys = (
+            [PartitionKey()]
+            if partitions is None
+            else [PartitionKey(experiment=e, backend=b) for b, e in executions_of(context)]
+            if partitions is executions
+            else [PartitionKey(experiment=key) for key in context.partition_keys]
+        )
+        findings = []
+        for key in keys:
+            try:
+                conform(table, lake.read(table, key))
+            except SchemaMismatch as error:
+                findings.append(str(error))
+        return _result(findings)
+
+    return schema
+
+
+def _result(findings: Iterable[str]) -> dg.AssetCheckResult:
+    found = list(findings)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(found[:5]) or None,
+        metadata={"findings": len(found)},
+    )

@@ -1,0 +1,32 @@
+"""The jobs: one per leg, because one Dagster job cannot span two partition definitions."""
+
+from typing import Any
+
+import dagster as dg
+
+from qhybrid_pipelines.control.progress import EXECUTE, PREPARE
+from qhybrid_pipelines.defs.partitions import EXPERIMENTS
+
+
+def build(executions: dg.MultiPartitionsDefinition) -> dict[str, Any]:
+    """Return the jobs over the given executions, by name."""
+    jobs = [
+        dg.define_asset_job(
+            "prepare",
+            dg.AssetSelection.assets(*PREPARE),
+            partitions_def=EXPERIMENTS,
+            description="From a registered experiment to its kernel, sweep and classical baselines.",
+        ),
+        dg.define_asset_job(
+            "execute",
+            dg.AssetSelection.assets(*EXECUTE),
+            partitions_def=executions,
+            description="From circuits to verdict and decision, on one backend.",
+        ),
+        dg.define_asset_job(
+            "publish",
+            dg.AssetSelection.assets("backend_capabilities", "warehouse"),
+            description="A new snapshot for analysts.",
+        ),
+    ]
+    return {job.name: job for job in jobs}

@@ -1,0 +1,67 @@
+"""EXECUTE, one partition per backend and experiment: circuits > submissions > results."""
+
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs.partitions import executions_of
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.steps import batches, results
+from qhybrid_pipelines.steps import submissions as submissions_step
+
+
+def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the assets of this leg over the given executions."""
+    stage: dict[str, Any] = {
+        "partitions_def": executions,
+        "group_name": "execute",
+        "kinds": {"parquet"},
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+        "io_manager_key": "lake",
+    }
+
+    @dg.asset(**stage)
+    def circuit_batches(
+        context: dg.AssetExecutionContext, experiments: pa.Table, kernels: pa.Table, parameter_sweeps: pa.Table
+    ) -> pa.Table:
+        """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
+        table = batches.circuit_batches(executions_of(context), experiments, kernels, parameter_sweeps)
+        context.add_output_metadata(shown.batches(table))
+        return table
+
+    @dg.asset(**stage, pool="submissions")
+    def qpu_submissions(
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        experiments: pa.Table,
+        circuit_batches: pa.Table,
+    ) -> pa.Table:
+        """The job in the ledger behind each batch: submitted once, whatever happens to this process."""
+        table = submissions_step.submissions(
+            circuit_batches, experiments, workspace.open().gateway.dispatcher, requested_at=_requested_at(context)
+        )
+        context.add_output_metadata(shown.submissions(table))
+        return table
+
+    @dg.asset(**stage)
+    def qpu_result_sets(
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        circuit_batches: pa.Table,
+        qpu_submissions: pa.Table,
+    ) -> pa.Table:
+        """Measurement counts as packed integers, verified against the shots that were asked for."""
+        table = results.result_sets(circuit_batches, qpu_submissions, workspace.open().gateway.dispatcher)
+        context.add_output_metadata(shown.results(table))
+        return table
+
+    return [circuit_batches, qpu_submissions, qpu_result_sets]
+
+
+def _requested_at(context: dg.AssetExecutionContext) -> datetime | None:
+    """Return when this run was asked for, which is before it waited in Dagster's queue."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return record.create_timestamp if record else None

@@ -1,0 +1,154 @@
+"""INTERPRET, one partition per backend and experiment: scores > comparisons > decisions, and the records of them."""
+
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs.partitions import executions_of
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.steps import comparisons, scores
+from qhybrid_pipelines.steps import decisions as decisions_step
+from qhybrid_pipelines.steps import provenance as provenance_step
+from qhybrid_pipelines.steps import tracking as tracking_step
+
+
+def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the assets of this leg over the given executions."""
+    common: dict[str, Any] = {
+        "partitions_def": executions,
+        "group_name": "interpret",
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+    }
+    stage: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
+
+    @dg.multi_asset(
+        outs={
+            "point_scores": dg.AssetOut(
+                io_manager_key="lake", kinds={"parquet"}, description="Summary per point and run."
+            ),
+            "scored_solutions": dg.AssetOut(
+                io_manager_key="lake",
+                kinds={"parquet"},
+                description="The best assignments, scored on the original instance.",
+            ),
+        },
+        **common,
+    )
+    def scored(
+        context: dg.AssetExecutionContext,
+        experiments: pa.Table,
+        problem_instances: pa.Table,
+        kernels: pa.Table,
+        qpu_result_sets: pa.Table,
+    ) -> tuple[pa.Table, pa.Table]:
+        """Score every outcome on the original instance: as measured, repaired, and after local search."""
+        points, solutions = scores.scores(
+            executions_of(context), experiments, problem_instances, kernels, qpu_result_sets
+        )
+        context.add_output_metadata(shown.point_scores(points), output_name="point_scores")
+        context.add_output_metadata(shown.solutions(solutions), output_name="scored_solutions")
+        return points, solutions
+
+    @dg.asset(**stage)
+    def baseline_comparisons(
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        problem_instances: pa.Table,
+        kernels: pa.Table,
+        qpu_submissions: pa.Table,
+        point_scores: pa.Table,
+        scored_solutions: pa.Table,
+        baselines: pa.Table,
+    ) -> pa.Table:
+        """The verdict: quantum against the best classical baseline, paired over runs. That classical wins is a result."""
+        table = comparisons.comparisons(
+            executions_of(context),
+            instances=problem_instances,
+            kernels=kernels,
+            submissions=qpu_submissions,
+            point_scores=point_scores,
+            solutions=scored_solutions,
+            baselines=baselines,
+            dispatcher=workspace.open().gateway.dispatcher,
+        )
+        context.add_output_metadata(shown.comparisons(table, scored_solutions, baselines))
+        return table
+
+    @dg.asset(**stage)
+    def decisions(
+        context: dg.AssetExecutionContext,
+        experiments: pa.Table,
+        problem_instances: pa.Table,
+        kernels: pa.Table,
+        parameter_sweeps: pa.Table,
+        point_scores: pa.Table,
+        scored_solutions: pa.Table,
+        baselines: pa.Table,
+        baseline_comparisons: pa.Table,
+    ) -> pa.Table:
+        """Accept, continue with a next round, or fall back to the classical answer."""
+        table = decisions_step.decisions(
+            executions_of(context),
+            experiments=experiments,
+            instances=problem_instances,
+            kernels=kernels,
+            sweep_points=parameter_sweeps,
+            point_scores=point_scores,
+            solutions=scored_solutions,
+            baselines=baselines,
+            comparisons=baseline_comparisons,
+        )
+        context.add_output_metadata(shown.decisions(table))
+        return table
+
+    @dg.asset(**stage, deps=["qpu_result_sets"])
+    def provenance(
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        experiments: pa.Table,
+        problem_instances: pa.Table,
+        circuit_batches: pa.Table,
+        qpu_submissions: pa.Table,
+    ) -> pa.Table:
+        """Code, packages, machine, circuit, payload, result and times: why a number may have changed."""
+        table = provenance_step.provenance(
+            executions_of(context),
+            experiments=experiments,
+            instances=problem_instances,
+            batches=circuit_batches,
+            submissions=qpu_submissions,
+            dispatcher=workspace.open().gateway.dispatcher,
+        )
+        context.add_output_metadata(shown.provenance(table))
+        return table
+
+    @dg.asset(**{**stage, "kinds": {"parquet", "mlflow"}})
+    def tracking_runs(
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        experiments: pa.Table,
+        circuit_batches: pa.Table,
+        qpu_result_sets: pa.Table,
+        point_scores: pa.Table,
+        baseline_comparisons: pa.Table,
+        provenance: pa.Table,
+    ) -> pa.Table:
+        """The reproducibility record in MLflow; in the spool while MLflow is away."""
+        tracker = workspace.open().tracker
+        table = tracking_step.tracking_runs(
+            executions_of(context),
+            experiments=experiments,
+            batches=circuit_batches,
+            counts=qpu_result_sets,
+            point_scores=point_scores,
+            comparisons=baseline_comparisons,
+            provenance=provenance,
+            tracker=tracker,
+            dagster_run_id=context.run.run_id,
+        )
+        context.add_output_metadata(shown.tracking(table, tracker))
+        return table
+
+    return [scored, baseline_comparisons, decisions, provenance, tracking_runs]

@@ -1,0 +1,32 @@
+"""OPERATE, without partitions: the fleet of backends, and the snapshot that analysts open."""
+
+import dagster as dg
+import pyarrow as pa
+
+from qhybrid_pipelines.control.progress import EXECUTE, PREPARE
+from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.steps import capabilities
+from qhybrid_pipelines.steps import warehouse as warehouse_step
+
+
+@dg.asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
+def backend_capabilities(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
+    """What each backend can do, read from its provider."""
+    table = capabilities.backend_capabilities(workspace.open().gateway)
+    context.add_output_metadata(shown.capabilities(table))
+    return table
+
+
+@dg.asset(
+    group_name="operate",
+    kinds={"duckdb"},
+    deps=[*PREPARE, *EXECUTE, "backend_capabilities"],
+    pool="warehouse",
+)
+def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> None:
+    """The DuckDB snapshot of everything, built beside the last one and put in its place in one step."""
+    context.add_output_metadata(shown.published(warehouse_step.publish(workspace.open())))
+
+
+ASSETS = (backend_capabilities, warehouse)

@@ -1,0 +1,78 @@
+"""PREPARE, one partition per experiment: experiments > instances > features, kernels > sweeps, and the baselines."""
+
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs.partitions import EXPERIMENTS
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.steps import baselines as baselines_step
+from qhybrid_pipelines.steps import experiments as experiments_step
+from qhybrid_pipelines.steps import instances as instances_step
+from qhybrid_pipelines.steps import kernels as kernels_step
+from qhybrid_pipelines.steps import sweeps as sweeps_step
+
+stage: dict[str, Any] = {
+    "partitions_def": EXPERIMENTS,
+    "group_name": "prepare",
+    "kinds": {"parquet"},
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+    "io_manager_key": "lake",
+}
+
+
+@dg.asset(**stage)
+def experiments(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
+    """The registered specification of an experiment: what was asked, and where it came from."""
+    table = experiments_step.experiments(context.partition_keys, workspace.open().specifications)
+    context.add_output_metadata(shown.experiments(table))
+    return table
+
+
+@dg.asset(**stage)
+def problem_instances(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table
+) -> pa.Table:
+    """The problem instance: parsed, validated, content-hashed."""
+    table = instances_step.problem_instances(experiments, workspace.open().specifications)
+    context.add_output_metadata(shown.instances(table))
+    return table
+
+
+@dg.asset(**stage)
+def features(context: dg.AssetExecutionContext, problem_instances: pa.Table) -> pa.Table:
+    """Deterministic numbers that describe an instance."""
+    table = instances_step.features(problem_instances)
+    context.add_output_metadata(shown.features(table))
+    return table
+
+
+@dg.asset(**stage)
+def kernels(context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
+    """What classical reduction leaves to be solved, rung by rung, and the best it could be worth."""
+    table = kernels_step.kernels(experiments, problem_instances)
+    context.add_output_metadata(shown.kernels(table))
+    return table
+
+
+@dg.asset(**stage)
+def parameter_sweeps(context: dg.AssetExecutionContext, experiments: pa.Table, kernels: pa.Table) -> pa.Table:
+    """The angles that will be tried, one row per point."""
+    table = sweeps_step.parameter_sweeps(experiments, kernels)
+    context.add_output_metadata(shown.sweeps(table))
+    return table
+
+
+@dg.asset(**stage)
+def baselines(
+    context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table, kernels: pa.Table
+) -> pa.Table:
+    """What classical solvers make of the same instance, with the same objective and the same post-processing."""
+    table = baselines_step.baselines(experiments, problem_instances, kernels)
+    context.add_output_metadata(shown.baselines(table))
+    return table
+
+
+ASSETS = (experiments, problem_instances, features, kernels, parameter_sweeps, baselines)

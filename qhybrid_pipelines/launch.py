@@ -1,0 +1,165 @@
+"""Running the legs of an experiment in this process, through the same jobs that Dagster's daemon runs.
+
+The command line uses this; sensors request the same jobs. Runs are recorded in the home's own Dagster instance, so
+that the UI shows them.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+
+from qhybrid_pipelines.control.progress import Leg, due_legs
+from qhybrid_pipelines.core.errors import JobFailed
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.defs.automation import tags_of
+from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
+from qhybrid_pipelines.definitions import build_definitions
+from qhybrid_pipelines.settings import Settings
+from qhybrid_pipelines.steps.rounds import register_next_rounds
+from qhybrid_pipelines.steps.warehouse import is_stale
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import atomic
+from qhybrid_pipelines.storage.layout import Home
+
+#: Told what happens: the leg, and the asset that was just written (None when the leg starts).
+Observer = Callable[[Leg, str | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A leg that did not end well, and why."""
+
+    leg: Leg
+    error: Exception
+
+
+class Launcher:
+    """Runs what is due in one home folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.workspace = Workspace(Home(settings.home))
+        self._definitions = build_definitions(settings)
+        _quiet_dagster()
+        self.workspace.home.make()
+        atomic.sweep(self.workspace.home)
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """Dagster's record of runs under the home folder, the same that ``dagster dev`` opens."""
+        return dg.DagsterInstance.from_ref(instance_ref(self.workspace.home.dagster))
+
+    def run(self, keys: Iterable[str], observe: Observer) -> tuple[list[str], list[Failure]]:
+        """Run the given experiments and the rounds that follow from them, until nothing is due; then publish.
+
+        One failing leg never keeps the others from going on.
+
+        Returns:
+            All keys, next rounds included, in the order they came up; and the legs that failed.
+        """
+        known = list(dict.fromkeys(keys))
+        failures: list[Failure] = []
+        while legs := [
+            leg
+            for leg in due_legs(self._specifications(known), self.workspace.lake)
+            if leg not in {f.leg for f in failures}
+        ]:
+            for leg in legs:
+                try:
+                    self.run_leg(leg, observe)
+                except Exception as error:  # noqa: BLE001  the loop must outlive one bad experiment; the failure is reported
+                    failures.append(Failure(leg=leg, error=error))
+            known += [
+                key for key in register_next_rounds(self.workspace, self._specifications(known)) if key not in known
+            ]
+            known += [key for key in self._continued(known) if key not in known]
+        if is_stale(self.workspace):
+            self.publish()
+        return known, failures
+
+    def run_leg(self, leg: Leg, observe: Observer) -> None:
+        """Run one leg in this process.
+
+        Raises:
+            QHybridError: what the leg's own code raised.
+            JobFailed: it failed otherwise.
+        """
+        self.instance.add_dynamic_partitions(PARTITIONS_NAME, [leg.experiment])
+        partition = leg.experiment if leg.backend is None else execution_key(leg.backend, leg.experiment)
+        observe(leg, None)
+        self._execute(leg.job, partition, tags_of(leg), lambda asset: observe(leg, asset))
+
+    def publish(self) -> None:
+        """Build a new snapshot for analysts."""
+        self._execute("publish", None, {}, lambda _: None)
+
+    def _execute(self, job: str, partition: str | None, tags: dict[str, str], written: Callable[[str], None]) -> None:
+        run_id = dg.DagsterRun(job_name=job).run_id
+
+        def on_event(entry: dg.EventLogEntry) -> None:
+            event = entry.dagster_event
+            if event is not None and event.is_step_materialization and event.asset_key is not None:
+                written(event.asset_key.path[-1])
+
+        self.instance.add_event_listener(run_id, on_event)
+        result = self._definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            tags=tags,
+            run_id=run_id,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        if not result.success:
+            raise _cause(result)
+
+    def _specifications(self, keys: Iterable[str]) -> list[tuple[str, ExperimentSpec]]:
+        return [(key, self.workspace.specifications.load(key)) for key in keys]
+
+    def _continued(self, keys: Iterable[str]) -> list[str]:
+        """Return the rounds that follow from ``keys`` and were registered earlier, for example before a crash."""
+        wanted = set(keys)
+        return [
+            key
+            for key in self.workspace.specifications
+            if self.workspace.specifications.load(key).lineage.parent in wanted
+        ]
+
+
+def instance_ref(folder: Path) -> InstanceRef:
+    """Return the reference of the Dagster instance in a folder, as `dagster.yaml` describes it for ``data/dagster``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return InstanceRef.from_dir(
+        str(folder),
+        overrides={
+            "storage": {"sqlite": {"base_dir": str(folder / "storage")}},
+            "local_artifact_storage": {
+                "module": "dagster._core.storage.root",
+                "class": "LocalArtifactStorage",
+                "config": {"base_dir": str(folder)},
+            },
+            "telemetry": {"enabled": False},
+        },
+    )
+
+
+def _cause(result: dg.ExecuteInProcessResult) -> Exception:
+    """Return our own error behind a failed run where there is one, else the failure's first sentence."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                return JobFailed(f"{event.step_key}: {error.message.strip()}")
+    return JobFailed("the run failed; its events are in Dagster")
+
+
+def _quiet_dagster() -> None:
+    """Keep Dagster's own log lines off the terminal; they are in its event log."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)

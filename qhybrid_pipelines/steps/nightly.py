@@ -1,0 +1,30 @@
+"""The nightly benchmark: small fixed questions, asked anew every night under the night's date."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
+from qhybrid_pipelines.steps.workspace import Workspace
+
+GRAPHS = ("petersen", "heawood", "moebius_kantor")
+
+
+def specifications(night: date) -> list[ExperimentSpec]:
+    """Return the questions of one night: MaxCut on cubic graphs of 10 to 16 nodes with tabulated angles."""
+    return [
+        ExperimentSpec(
+            name=f"nightly {graph} {night.isoformat()}",
+            tier="scheduled",
+            problem=ProblemSpec(family="maxcut", source=f"networkx:{graph}"),
+            ansatz=AnsatzSpec(layers=2),
+            sweep=SweepSpec(strategy="fixed_angles", points=4),
+        )
+        for graph in GRAPHS
+    ]
+
+
+def register(workspace: Workspace, night: date) -> list[str]:
+    """Register the questions of one night and return their keys."""
+    return [workspace.intake.accept(spec, folder=Path()).key for spec in specifications(night)]

@@ -1,0 +1,117 @@
+"""Step 13: the reproducibility record of each execution, in MLflow or in the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from qhybrid_pipelines.core.bits import bitstring
+from qhybrid_pipelines.quantum.qasm import draw
+from qhybrid_pipelines.steps.rows import Execution, Row, only_row, rows_of, specification_of
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines.storage.tracking import Tracker
+from qhybrid_pipelines.storage.tracking_record import TrackingRecord
+
+METRICS = (
+    "best_quantum",
+    "best_quantum_raw",
+    "best_classical",
+    "reference",
+    "ratio",
+    "mean_ratio",
+    "sample_ratio",
+    "random_corrected_ratio",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "p_feasible",
+    "quantum_seconds",
+    "classical_seconds",
+)
+
+
+def tracking_runs(
+    executions: Iterable[Execution],
+    *,
+    experiments: pa.Table,
+    batches: pa.Table,
+    point_scores: pa.Table,
+    counts: pa.Table,
+    comparisons: pa.Table,
+    provenance: pa.Table,
+    tracker: Tracker,
+    dagster_run_id: str,
+) -> pa.Table:
+    """Return the table `tracking_runs`. An unavailable store never fails this step: the record waits in the spool."""
+    rows = []
+    for backend, key in executions:
+        comparison = only_row(comparisons, key, backend)
+        batch = next(iter(rows_of(batches, key, backend).to_pylist()), None)
+        spec = specification_of(experiments, key).model_dump(mode="json")
+        origin = only_row(provenance, key, backend)
+        record = TrackingRecord(
+            key=f"{key}|{backend}",
+            family=comparison["family"],
+            name=f"{key} on {backend}",
+            params=_params(spec, backend, comparison, origin),
+            metrics={name: comparison[name] for name in METRICS},
+            tags={"verdict": comparison["verdict"], "backend": backend, "experiment": key},
+            specification=spec,
+            circuit=batch["template"] if batch else None,
+            drawing=draw(batch["template"]) if batch else None,
+            counts=_best_counts(
+                rows_of(point_scores, key, backend), rows_of(counts, key, backend), comparison["n_qubits"]
+            ),
+            verdict=comparison,
+            provenance=origin,
+            dagster_run_id=dagster_run_id,
+        )
+        tracked = tracker.record(record)
+        rows.append(
+            {
+                "experiment": key,
+                "backend": backend,
+                "tracking_key": record.key,
+                "mlflow_experiment": f"qhybrid/{record.family}",
+                "mlflow_run_id": tracked.run_id,
+                "spooled": tracked.spooled,
+                "dagster_run_id": dagster_run_id,
+            }
+        )
+    return from_rows(schemas.TRACKING_RUNS, rows)
+
+
+def _params(spec: dict[str, Any], backend: str, comparison: Row, origin: Row) -> dict[str, str | float | None]:
+    return {
+        "backend": backend,
+        "instance": comparison["instance"],
+        "instance_sha256": origin["instance_sha256"],
+        "n_variables": comparison["n_variables"],
+        "n_qubits": comparison["n_qubits"],
+        "ansatz": spec["ansatz"]["kind"],
+        "layers": spec["ansatz"]["layers"],
+        "sweep": spec["sweep"]["strategy"],
+        "points": spec["sweep"]["points"],
+        "shots": spec["shots"],
+        "repetitions": spec["repetitions"],
+        "seed": spec["seed"],
+        "engine": origin["engine"],
+        "template_id": origin["template_id"],
+        "payload_sha256": origin["payload_sha256"],
+    }
+
+
+def _best_counts(point_scores: pa.Table, counts: pa.Table, n_qubits: int) -> tuple[tuple[str, int], ...]:
+    """Return the counts of the point with the lowest mean energy, summed over runs."""
+    if not point_scores.num_rows:
+        return ()
+    points = point_scores.column("point").to_numpy()
+    means = np.bincount(points, weights=point_scores.column("mean_energy").to_numpy()) / np.bincount(points)
+    chosen = counts.column("point").to_numpy() == int(np.nanargmin(means))
+    outcomes, inverse = np.unique(counts.column("bits").to_numpy()[chosen], return_inverse=True)
+    totals = np.bincount(inverse, weights=counts.column("count").to_numpy()[chosen]).astype(np.int64)
+    return tuple((bitstring(b, n_qubits), int(c)) for b, c in zip(outcomes, totals, strict=True))
