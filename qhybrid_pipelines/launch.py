@@ -132,19 +132,15 @@ class Launcher:
 
 
 def instance_ref(folder: Path) -> InstanceRef:
-    """Return the reference of the Dagster instance in a folder, as `dagster.yaml` describes it for ``data/dagster``."""
+    """Return the reference of the Dagster instance in a folder, laid out as `dagster.yaml` says it for ``data/dagster``.
+
+    Runs of the command line hold no slots of pools: a killed process would keep its slot, and the next one would wait
+    for it for ever. What must not happen twice at once is locked below Dagster anyway.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     return InstanceRef.from_dir(
         str(folder),
-        overrides={
-            "storage": {"sqlite": {"base_dir": str(folder / "storage")}},
-            "local_artifact_storage": {
-                "module": "dagster._core.storage.root",
-                "class": "LocalArtifactStorage",
-                "config": {"base_dir": str(folder)},
-            },
-            "telemetry": {"enabled": False},
-        },
+        overrides={"telemetry": {"enabled": False}, "concurrency": {"pools": {"granularity": "run"}}},
     )
 
 
