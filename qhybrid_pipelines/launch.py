@@ -14,11 +14,11 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from qhybrid_pipelines.control.progress import Leg, due_legs
-from qhybrid_pipelines.core.errors import JobFailed
+from qhybrid_pipelines.core import errors
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import tags_of
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
-from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.rounds import register_next_rounds
 from qhybrid_pipelines.steps.warehouse import is_stale
@@ -32,10 +32,19 @@ Observer = Callable[[Leg, str | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A leg that did not end well, and why."""
+    """A leg that did not end well, why, and the exit code of that reason."""
 
     leg: Leg
-    error: Exception
+    message: str
+    exit_code: int
+
+
+class LegFailed(Exception):
+    """A run ended in failure; ``exit_code`` is that of the error behind it."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
 
 
 class Launcher:
@@ -72,8 +81,8 @@ class Launcher:
             for leg in legs:
                 try:
                     self.run_leg(leg, observe)
-                except Exception as error:  # noqa: BLE001  the loop must outlive one bad experiment; the failure is reported
-                    failures.append(Failure(leg=leg, error=error))
+                except LegFailed as error:
+                    failures.append(Failure(leg=leg, message=str(error), exit_code=error.exit_code))
             known += [
                 key for key in register_next_rounds(self.workspace, self._specifications(known)) if key not in known
             ]
@@ -144,16 +153,17 @@ def instance_ref(folder: Path) -> InstanceRef:
     )
 
 
-def _cause(result: dg.ExecuteInProcessResult) -> Exception:
-    """Return our own error behind a failed run where there is one, else the failure's first sentence."""
+def _cause(result: dg.ExecuteInProcessResult) -> LegFailed:
+    """Return the first sentence and the exit code of the error behind a failed run."""
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:
                 error = error.cause
             if error is not None:
-                return JobFailed(f"{event.step_key}: {error.message.strip()}")
-    return JobFailed("the run failed; its events are in Dagster")
+                kind = getattr(errors, error.cls_name or "", errors.JobFailed)
+                return LegFailed(error.message.strip().partition(": ")[2] or error.message.strip(), kind.exit_code)
+    return LegFailed("the run failed; its events are in Dagster", errors.JobFailed.exit_code)
 
 
 def _quiet_dagster() -> None:

@@ -9,8 +9,12 @@ import yaml
 from pydantic import ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification import BACKEND_PATTERN, NAME_PATTERN, ExperimentSpec
 
+_PATTERNS = {
+    NAME_PATTERN: "Use 1 to 64 letters, digits, spaces, dots, dashes and underscores, a letter or digit first.",
+    BACKEND_PATTERN: "Write provider:backend, for example local:auto.",
+}
 MAX_BYTES = 256 * 1024
 SCHEMA_HINT = "`qhybrid schema` prints every field with its default."
 
@@ -107,10 +111,12 @@ def _explain(error: ValidationError, *, file: str, lines: dict[tuple[str, ...], 
     remedies = {
         "extra_forbidden": "Remove it or correct its spelling.",
         "missing": "Add it.",
+        "string_pattern_mismatch": _PATTERNS.get(str(first.get("ctx", {}).get("pattern")), "Correct the value."),
     }
     problem = {
         "extra_forbidden": "unknown field",
         "missing": "this field is missing",
+        "string_pattern_mismatch": "this text has the wrong form",
     }.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first.get("input")
     if first["type"] not in ("extra_forbidden", "missing") and isinstance(given, str | int | float | bool):

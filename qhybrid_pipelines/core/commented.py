@@ -1,0 +1,49 @@
+"""The commented default specification, made from the model's own descriptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from qhybrid_pipelines.core.specification import ExperimentSpec
+
+#: What stands where a field has no default.
+EXAMPLE = {"name": "maxcut-karate", "family": "maxcut", "source": "networkx:karate_club"}
+COMMENT_COLUMN = 36
+
+
+def commented_default() -> str:
+    """Return a complete specification as YAML, every field with its default and a comment; it can be run as it is."""
+    return "\n".join(_lines(ExperimentSpec, indent="")) + "\n"
+
+
+def _lines(model: type[BaseModel], indent: str) -> list[str]:
+    lines: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        comment = f"# {field.description}" if field.description else ""
+        if name == "lineage":
+            continue
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            lines += [
+                f"{indent}{name}:".ljust(COMMENT_COLUMN if comment else 0) + comment,
+                *_lines(inner, indent + "  "),
+            ]
+            continue
+        default = EXAMPLE.get(name) if field.is_required() else field.get_default(call_default_factory=True)
+        assert default is not PydanticUndefined
+        lines.append(
+            f"{indent}{name}: {_flow(default)}".ljust(COMMENT_COLUMN) + f" {comment}"
+            if comment
+            else f"{indent}{name}: {_flow(default)}"
+        )
+    return [line.rstrip() for line in lines]
+
+
+def _flow(value: Any) -> str:
+    """Return a value as one line of YAML."""
+    plain = list(value) if isinstance(value, tuple) else value
+    return yaml.safe_dump(plain, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("\n...").strip()

@@ -1,0 +1,63 @@
+"""One line per execution: who won, how large it was, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow.compute as pc
+
+from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+
+FROM_COMPARISON = (
+    "instance",
+    "family",
+    "n_variables",
+    "n_qubits",
+    "best_quantum",
+    "best_classical",
+    "best_solver",
+    "reference",
+    "ratio",
+    "verdict",
+    "reason",
+)
+
+
+def verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
+    """Return the verdicts of some experiments, those without one left out.
+
+    ``seconds`` is reduction, all baselines, and the job from intent to stored result.
+    """
+    lake = workspace.lake
+    rows = []
+    for key in keys:
+        spec = workspace.specifications.load(key)
+        for backend in spec.backends:
+            execution = PartitionKey(experiment=key, backend=backend)
+            if not lake.exists(schemas.DECISIONS, execution):
+                continue
+            comparison = lake.read(schemas.COMPARISONS, execution).to_pylist()[0]
+            decision = lake.read(schemas.DECISIONS, execution).to_pylist()[0]
+            prepared = PartitionKey(experiment=key)
+            seconds = (
+                (pc.sum(lake.read(schemas.KERNELS, prepared).column("reduce_seconds")).as_py() or 0.0)
+                + (pc.sum(lake.read(schemas.BASELINES, prepared).column("seconds")).as_py() or 0.0)
+                + (comparison["quantum_seconds"] or 0.0)
+            )
+            rows.append(
+                {
+                    "experiment": key,
+                    "backend": backend,
+                    "round": spec.lineage.round,
+                    **{name: comparison[name] for name in FROM_COMPARISON},
+                    "decision": decision["decision"],
+                    "next_experiment": decision["next_experiment"],
+                    "final_objective": decision["final_objective"],
+                    "final_source": decision["final_source"],
+                    "seconds": seconds,
+                }
+            )
+    return rows

@@ -1,0 +1,148 @@
+"""How the command line speaks: tables and progress for people, JSON for machines, one sentence for what went wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from qhybrid_pipelines.control.progress import EXECUTE, PREPARE, Leg
+from qhybrid_pipelines.core.errors import QHybridError
+
+VERDICT_STYLES = {
+    "quantum_better": "bold green",
+    "tie": "cyan",
+    "classical_better": "yellow",
+    "solved_by_reduction": "blue",
+    "kernel_ceiling_reached": "magenta",
+    "inconclusive": "dim",
+}
+
+
+def print_json(value: Any) -> None:
+    """Print a value for machines; times and decimals become text and numbers."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
+
+
+def print_error(error: QHybridError, *, as_json: bool) -> None:
+    """Say what went wrong: a sentence on the error stream, or an object on the output for machines."""
+    if as_json:
+        print_json(error.details())
+    else:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}")
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str | None = None
+) -> None:
+    """Print rows; long cells are folded, numbers stand right."""
+    console = Console(highlight=False)
+    if not rows:
+        console.print("(no rows)")
+        return
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    names = list(columns or rows[0])
+    for name in names:
+        numeric = all(isinstance(row[name], int | float) or row[name] is None for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_escaped(shown(row[name])) for name in names))
+    # Piped output has no width: wide enough that nothing is folded.
+    (console if console.is_terminal else Console(width=400, highlight=False)).print(table)
+
+
+def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line per execution: instance, size, kernel, best quantum, best classical, ratio, verdict, seconds."""
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    columns = (
+        ("instance", "left"),
+        ("backend", "left"),
+        ("round", "right"),
+        ("size", "right"),
+        ("kernel", "right"),
+        ("best quantum", "right"),
+        ("best classical", "right"),
+        ("by", "left"),
+        ("ratio", "right"),
+        ("verdict", "left"),
+        ("seconds", "right"),
+    )
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=name != "by")  # type: ignore[arg-type]
+    for row in rows:
+        style = VERDICT_STYLES.get(row["verdict"], "")
+        table.add_row(
+            _escaped(f"{row['family']}/{row['instance']}"),
+            row["backend"],
+            str(row["round"]),
+            str(row["n_variables"]),
+            str(row["n_qubits"]),
+            shown(row["best_quantum"]),
+            shown(row["best_classical"]),
+            row["best_solver"] or "",
+            "" if row["ratio"] is None else f"{row['ratio']:.4f}",
+            f"[{style}]{row['verdict']}[/]" if style else row["verdict"],
+            f"{row['seconds']:.1f}",
+        )
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
+
+
+def shown(value: Any) -> str:
+    """Return a cell as text: six digits for decimals, nothing for null."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Any]:
+    """Yield an observer for the launcher that shows each leg with the asset it is at."""
+    if quiet:
+        yield lambda _leg, _asset: None
+        return
+    console = Console(stderr=True)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("[dim]{task.fields[asset]}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    tasks: dict[Leg, Any] = {}
+    with bar:
+
+        def observe(leg: Leg, asset: str | None) -> None:
+            if asset is None:
+                label = f"{leg.experiment} {'on ' + leg.backend if leg.backend else '(prepare)'}"
+                tasks[leg] = bar.add_task(label, total=len(EXECUTE if leg.backend else PREPARE), asset="")
+                if not console.is_terminal:
+                    console.print(f"{label} ...", highlight=False)
+            else:
+                bar.update(tasks[leg], advance=1, asset=asset)
+
+        yield observe
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    number = getattr(value, "__float__", None)
+    return float(value) if number else str(value)
