@@ -35,9 +35,10 @@ sweep: {strategy: ramp, points: 8}
 """,
     """
 name: market split
-problem: {family: market_split, source: {generator: random, constraints: 3, variables: 16, seed: 11}}
-ansatz: {layers: 3}
-sweep: {strategy: ramp, points: 8}
+problem: {family: market_split, source: {generator: random, constraints: 3, variables: 20, seed: 11}}
+reduce: {max_qubits: 20}
+sweep: {strategy: ramp, points: 4}
+rounds: {max: 1}
 """,
     """
 name: sparse qubo

@@ -14,13 +14,11 @@ def build(executions: dg.MultiPartitionsDefinition) -> dict[str, Any]:
         dg.define_asset_job(
             "prepare",
             dg.AssetSelection.assets(*PREPARE),
-            partitions_def=EXPERIMENTS,
             description="From a registered experiment to its kernel, sweep and classical baselines.",
         ),
         dg.define_asset_job(
             "execute",
             dg.AssetSelection.assets(*EXECUTE),
-            partitions_def=executions,
             description="From circuits to verdict and decision, on one backend.",
         ),
         dg.define_asset_job(
