@@ -22,7 +22,7 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
         resources: replacements for the resources of the same name.
     """
     on_backends = executions(Gateway(Home(settings.home)).backends)
-    legs = jobs.build(on_backends)
+    legs = jobs.build()
     sensors, schedules = automation.build(legs)
     workspace = WorkspaceResource(home=str(settings.home))
     return dg.Definitions(

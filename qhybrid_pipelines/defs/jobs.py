@@ -5,11 +5,10 @@ from typing import Any
 import dagster as dg
 
 from qhybrid_pipelines.control.progress import EXECUTE, PREPARE
-from qhybrid_pipelines.defs.partitions import EXPERIMENTS
 
 
-def build(executions: dg.MultiPartitionsDefinition) -> dict[str, Any]:
-    """Return the jobs over the given executions, by name."""
+def build() -> dict[str, Any]:
+    """Return the jobs by name; each has the partitions of its assets."""
     jobs = [
         dg.define_asset_job(
             "prepare",
