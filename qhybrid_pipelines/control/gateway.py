@@ -21,7 +21,7 @@ class Gateway:
     @cached_property
     def providers(self) -> dict[str, Provider]:
         """The providers by name."""
-        return build_providers(self._home.path)
+        return build_providers(self._home.providers)
 
     @property
     def backends(self) -> tuple[str, ...]:

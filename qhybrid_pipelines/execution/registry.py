@@ -1,4 +1,4 @@
-"""The providers, by presence: every module in `execution/providers/` that exports ``build(home) -> Provider``."""
+"""The providers, by presence: every module in `execution/providers/` that exports ``build(folder) -> Provider``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from qhybrid_pipelines.execution import providers as adapters
 from qhybrid_pipelines.execution.port import Provider
 
 
-def build_providers(home: Path) -> dict[str, Provider]:
-    """Return every provider by name; each keeps what it must remember under ``home``."""
+def build_providers(folder: Path) -> dict[str, Provider]:
+    """Return every provider by name; each keeps what it must remember in a folder of its own under ``folder``."""
     names = sorted(module.name for module in pkgutil.iter_modules(adapters.__path__))
-    built = [importlib.import_module(f"{adapters.__name__}.{name}").build(home) for name in names]
+    built = [importlib.import_module(f"{adapters.__name__}.{name}").build(folder / name) for name in names]
     return {provider.name: provider for provider in built}
 
 

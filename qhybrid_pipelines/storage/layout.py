@@ -70,9 +70,9 @@ class Home:
         return self.path / "raw"
 
     @property
-    def local_jobs(self) -> Path:
-        """Jobs of the local simulator."""
-        return self.path / "local_jobs"
+    def providers(self) -> Path:
+        """What providers keep on this machine, one folder each; for the simulators, their results."""
+        return self.path / "providers"
 
     @property
     def spool(self) -> Path:
@@ -101,7 +101,7 @@ class Home:
             self.specifications,
             self.blobs,
             self.raw,
-            self.local_jobs,
+            self.providers,
             self.spool,
             self.tmp,
             self.locks,

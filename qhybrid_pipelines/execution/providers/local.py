@@ -43,9 +43,9 @@ NAME = "local"
 ENGINES: tuple[Engine, ...] = (DiagonalQaoa(), AerExact(), AerSampler())
 
 
-def build(home: Path) -> Provider:
-    """Return the provider whose results live under a home folder."""
-    return LocalProvider(home / "providers" / NAME)
+def build(folder: Path) -> Provider:
+    """Return the provider whose results live in ``folder``."""
+    return LocalProvider(folder)
 
 
 class LocalProvider:
