@@ -1,6 +1,7 @@
 """What an operator sees beside each asset: numbers and text first, small tables, pictures last. Pictures are `defs.plots`."""
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from qhybrid_pipelines.storage.warehouse import Published
 
 Metadata = dict[str, Any]
 MAX_ROWS = 30
+#: Characters that fit beside the names at the usual width of a window.
+WRAP_AT = 56
+PARTITION_COLUMNS = ("experiment", "backend")
 #: A wider drawing cannot be read in a browser.
 MAX_DRAWN_QUBITS = 20
 
@@ -24,20 +28,14 @@ def experiments(table: pa.Table) -> Metadata:
     """Show the specification as its author would write it."""
     first = json.loads(table.column("specification")[0].as_py()) if table.num_rows else {}
     return {
-        "experiments": table.num_rows,
-        "overview": _table(table, ["experiment", "family", "source", "sweep", "layers", "shots", "round"]),
+        **_facts(table, ["family", "source", "sweep", "points", "layers", "shots", "repetitions", "round"]),
         "specification": _fenced(yaml.safe_dump(first, sort_keys=False), "yaml"),
     }
 
 
 def instances(table: pa.Table) -> Metadata:
     """Show size, sense and best known value."""
-    return {
-        "overview": _table(
-            table, ["experiment", "instance", "family", "n_variables", "n_terms", "sense", "unit", "best_known"]
-        ),
-        "n_variables": _sum(table, "n_variables"),
-    }
+    return _facts(table, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
 
 
 def features(table: pa.Table) -> Metadata:
@@ -46,21 +44,22 @@ def features(table: pa.Table) -> Metadata:
 
 
 def kernels(table: pa.Table) -> Metadata:
-    """Show the reduction ladder and the ceiling of the kernel."""
+    """Show how large the kernel is, what it can be worth at best, and the ladder that led to it."""
     rungs = [
-        {"experiment": row["experiment"], **rung, "seconds": round(seconds, 4)}
+        {
+            "experiment": row["experiment"],
+            "rung": rung["rung"],
+            "exact": rung["exact"],
+            "fixed": rung["variables_fixed"],
+            "left": rung["variables_left"],
+            "seconds": round(seconds, 4),
+            "note": rung["note"],
+        }
         for row in table.select(["experiment", "rungs", "rung_seconds"]).to_pylist()
         for rung, seconds in zip(row["rungs"], row["rung_seconds"], strict=True)
     ]
-    return {
-        "overview": _table(
-            table,
-            ["experiment", "n_qubits", "exact", "solved_by_reduction", "incumbent_objective", "kernel_optimum"],
-        ),
-        "ladder": _records(rungs),
-        "n_qubits": _sum(table, "n_qubits"),
-        "reduce_seconds": _sum(table, "reduce_seconds"),
-    }
+    columns = ["n_qubits", "exact", "solved_by_reduction", "incumbent_objective", "kernel_optimum", "reduce_seconds"]
+    return {**_facts(table, columns), "ladder": _records(rungs)}
 
 
 def sweeps(table: pa.Table) -> Metadata:
@@ -74,22 +73,20 @@ def sweeps(table: pa.Table) -> Metadata:
 
 
 def baselines(table: pa.Table) -> Metadata:
-    """Show the best and the mean of every solver."""
+    """Show the range, the mean and the seconds of every solver."""
     grouped = table.group_by(["experiment", "solver"]).aggregate(
         [("objective", "min"), ("objective", "mean"), ("objective", "max"), ("optimal", "max"), ("seconds", "mean")]
     )
-    return {"runs": table.num_rows, "solvers": _table(grouped.sort_by("experiment"), grouped.column_names, limit=60)}
+    shorter = {name: name.removeprefix("objective_") for name in grouped.column_names}
+    shorter |= {"optimal_max": "proved", "seconds_mean": "seconds"}
+    grouped = grouped.sort_by([("experiment", "ascending"), ("solver", "ascending")]).rename_columns(shorter)
+    return {"runs": table.num_rows, "solvers": _table(grouped, grouped.column_names, limit=2 * MAX_ROWS)}
 
 
 def batches(table: pa.Table) -> Metadata:
     """Show size and drawing of the circuit."""
-    shown: Metadata = {
-        "overview": _table(
-            table,
-            ["experiment", "backend", "n_qubits", "depth", "two_qubit_gates", "points", "repetitions", "shots"],
-        ),
-        "circuits": sum(r["points"] * r["repetitions"] for r in table.select(["points", "repetitions"]).to_pylist()),
-    }
+    shown = _facts(table, ["n_qubits", "depth", "two_qubit_gates", "points", "repetitions", "shots"])
+    shown["circuits"] = sum(r["points"] * r["repetitions"] for r in table.select(["points", "repetitions"]).to_pylist())
     if table.num_rows and table.column("n_qubits")[0].as_py() <= MAX_DRAWN_QUBITS:
         template = table.column("template")[0].as_py()
         shown["circuit"] = _fenced(_head(draw(template), 60), "text")
@@ -100,9 +97,10 @@ def batches(table: pa.Table) -> Metadata:
 def submissions(table: pa.Table) -> Metadata:
     """Show jobs, shots and the quoted cost."""
     return {
-        "jobs": _table(table, ["experiment", "backend", "job_id", "provider_job_id", "shots_total", "cost_quoted_usd"]),
-        "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
+        "jobs": table.num_rows,
         "shots": _sum(table, "shots_total"),
+        "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
+        "references": _table(table, ["experiment", "backend", "job_id", "provider_job_id"]),
     }
 
 
@@ -126,7 +124,7 @@ def point_scores(table: pa.Table) -> Metadata:
 
 
 def solutions(table: pa.Table) -> Metadata:
-    """Show the best solutions of every source."""
+    """Show the best solution of every source in the first run."""
     best = table.filter(pc.and_(pc.equal(table.column("rank"), 1), pc.equal(table.column("repetition"), 0)))
     return {
         "solutions": table.num_rows,
@@ -138,26 +136,23 @@ def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
     """Show the verdict, why, and where every solver stands."""
     shown: Metadata = {
         "verdict": ", ".join(table.column("verdict").to_pylist()),
-        "reason": dg.MetadataValue.md("\n\n".join(table.column("reason").to_pylist())),
-        "overview": _table(
+        "reason": _paragraphs(table.column("reason")),
+        **_facts(
             table,
             [
-                "experiment",
-                "backend",
-                "n_variables",
-                "n_qubits",
                 "best_quantum",
                 "best_classical",
                 "best_solver",
                 "ratio",
-                "verdict",
+                "random_corrected_ratio",
+                "gain_low",
+                "gain_high",
+                "p_feasible",
+                "n_variables",
+                "n_qubits",
             ],
         ),
     }
-    for name in ("ratio", "random_corrected_ratio", "gain_low", "gain_high", "p_feasible"):
-        value = table.column(name)[0].as_py() if table.num_rows == 1 else None
-        if value is not None:
-            shown[name] = float(value)
     if table.num_rows == 1 and solved.num_rows:
         shown["picture"] = plots.solvers(table.to_pylist()[0], solved, runs)
     return shown
@@ -167,26 +162,20 @@ def decisions(table: pa.Table) -> Metadata:
     """Show what was decided, and the answer that stands."""
     return {
         "decision": ", ".join(table.column("decision").to_pylist()),
-        "reason": dg.MetadataValue.md("\n\n".join(table.column("reason").to_pylist())),
-        "answers": _table(
-            table, ["experiment", "backend", "final_objective", "final_source", "next_experiment", "final_assignment"]
-        ),
+        "reason": _paragraphs(table.column("reason")),
+        **_facts(table, ["final_objective", "final_source", "next_experiment", "final_assignment"]),
     }
 
 
 def provenance(table: pa.Table) -> Metadata:
     """Show the record."""
-    return {
-        "record": _table(
-            table, ["experiment", "backend", "engine", "engine_version", "git_revision", "python", "execute_seconds"]
-        )
-    }
+    return _facts(table, ["engine", "engine_version", "git_revision", "python", "execute_seconds"])
 
 
 def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
     """Show where the MLflow runs are."""
     return {
-        "runs": _table(table, ["experiment", "backend", "mlflow_experiment", "mlflow_run_id", "spooled"]),
+        **_facts(table, ["mlflow_experiment", "mlflow_run_id", "spooled"]),
         "open_mlflow": _fenced(tracker.ui_command, "text"),
     }
 
@@ -211,14 +200,23 @@ def _sum(table: pa.Table, column: str) -> Any:
     return pc.sum(table.column(column)).as_py() or 0
 
 
+def _facts(table: pa.Table, columns: Sequence[str]) -> Metadata:
+    """Return the columns of a single row one by one, which fits any page; of several rows one table, ``overview``."""
+    if table.num_rows != 1:
+        return {"overview": _table(table, [*(n for n in PARTITION_COLUMNS if n in table.column_names), *columns])}
+    row = table.select(list(columns)).to_pylist()[0]
+    return {name: _cell(value) for name, value in row.items() if value is not None}
+
+
 def _table(table: pa.Table, columns: Sequence[str], limit: int = MAX_ROWS) -> Any:
-    return _records(table.select(list(columns)).slice(0, limit).to_pylist(), columns)
+    return _records(table.select(list(columns)).slice(0, limit).to_pylist())
 
 
-def _records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> Any:
-    names = list(columns or (rows[0] if rows else []))
+def _records(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return a table; a partition column that says the same in every row is left out, the page's title says it."""
     if not rows:
         return dg.MetadataValue.text("no rows")
+    names = [n for n in rows[0] if n not in PARTITION_COLUMNS or len({row[n] for row in rows}) > 1]
     return dg.MetadataValue.table(
         records=[dg.TableRecord({name: _cell(row[name]) for name in names}) for row in rows[: 2 * MAX_ROWS]],
         schema=dg.TableSchema(columns=[dg.TableColumn(name, type="string") for name in names]),
@@ -231,6 +229,11 @@ def _cell(value: Any) -> str | int | float | bool:
     if value is None:
         return ""
     return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _paragraphs(column: pa.ChunkedArray) -> Any:
+    """Return sentences with hard line breaks: a long path further down widens the page's column and would cut them off."""
+    return dg.MetadataValue.md("\n\n".join("  \n".join(textwrap.wrap(text, WRAP_AT)) for text in column.to_pylist()))
 
 
 def _fenced(text: str, language: str) -> Any:
