@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
         (questions.PAGE, questions.page, "questions"),
         (questions.NOTEBOOK, questions.notebook, "questions"),
     ],
-    ids=str,
+    ids=["dictionary", "questions", "notebook"],
 )
 def test_committed_pages_are_what_the_descriptions_give(path, made, module):
     assert (ROOT / path).read_text(encoding="utf-8") == made(), f"run: python -m qhybrid_pipelines.storage.{module}"
