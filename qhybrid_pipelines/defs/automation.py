@@ -2,10 +2,11 @@
 
 All of them ask `control.progress` what is due, and request the same jobs that the command line runs. The lake decides
 what is done; Dagster only schedules and shows. A leg that failed is not requested again by the sensor; the reconcile
-schedule tries again, up to `MAX_ATTEMPTS` failed runs, and then leaves it to a person.
+schedule tries again, up to `MAX_ATTEMPTS` runs, and then leaves it to a person. It keeps nothing else waiting.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -20,6 +21,7 @@ from qhybrid_pipelines.steps.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 
 MAX_ATTEMPTS = 3
+PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 EXPERIMENT_TAG = "qhybrid/experiment"
 BACKEND_TAG = "qhybrid/backend"
 
@@ -30,6 +32,7 @@ RUNNING = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+IN_VAIN = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
@@ -48,9 +51,11 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     found = scan(house.home.inbox, house.home.quarantine, house.intake)
     for refused in found.quarantined:
         context.log.warning("quarantined %s: %s", refused.name, refused.reason)
+    summary = f"{len(found.accepted)} files taken in, {len(found.quarantined)} quarantined, {found.waiting} still being written"
     if not found.accepted:
-        return dg.SkipReason(f"{len(found.quarantined)} files quarantined, {found.waiting} still being written")
-    return dg.SensorResult(dynamic_partitions_requests=[EXPERIMENTS.build_add_request([a.key for a in found.accepted])])
+        return dg.SkipReason(summary)
+    new = EXPERIMENTS.build_add_request([accepted.key for accepted in found.accepted])
+    return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=[new])
 
 
 def _onward(jobs: list[Any]) -> dg.SensorDefinition:
@@ -59,14 +64,17 @@ def _onward(jobs: list[Any]) -> dg.SensorDefinition:
         """Move every registered experiment one leg further, until its verdict stands in the warehouse."""
         house = workspace.open()
         legs = _due(house)
-        requests = [request_of(leg) for leg in legs if not _runs(context.instance, leg, RUNNING)]
-        if not legs and is_stale(house) and not _publishing(context.instance):
+        running = [leg for leg in legs if _runs(context.instance, leg, RUNNING)]
+        new = [leg for leg in legs if leg not in running and not _runs(context.instance, leg, IN_VAIN)]
+        requests = [request_of(leg) for leg in new]
+        if not running and not new and is_stale(house) and not _publishing(context.instance):
             requests.append(dg.RunRequest(job_name="publish"))
         if not requests:
-            return dg.SkipReason(f"{len(legs)} legs are running or need a person" if legs else "everything is decided")
+            waiting = f"{len(running)} legs are running, {len(legs) - len(running)} failed"
+            return dg.SkipReason(waiting if legs else "everything is decided")
         return dg.SensorResult(
             run_requests=requests,
-            dynamic_partitions_requests=[EXPERIMENTS.build_add_request(sorted({leg.experiment for leg in legs}))],
+            dynamic_partitions_requests=[EXPERIMENTS.build_add_request(sorted({leg.experiment for leg in new}))],
         )
 
     return onward
@@ -90,8 +98,10 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
             for leg in _due(house)
             if leg.job == job.name
             and not _runs(context.instance, leg, RUNNING)
-            and _runs(context.instance, leg, [dg.DagsterRunStatus.FAILURE]) < MAX_ATTEMPTS
+            and _runs(context.instance, leg, IN_VAIN) < MAX_ATTEMPTS
         ]
+        # An experiment may have been registered by a process that died before it told Dagster.
+        context.instance.add_dynamic_partitions(PARTITIONS_NAME, sorted({leg.experiment for leg in due}))
         moment = context.scheduled_execution_time.isoformat()
         return [request_of(leg, retry=moment) for leg in due] or dg.SkipReason("nothing was left undone")
 
@@ -142,4 +152,9 @@ def _runs(instance: dg.DagsterInstance, leg: Leg, statuses: Iterable[dg.DagsterR
 
 
 def _publishing(instance: dg.DagsterInstance) -> bool:
-    return instance.get_runs_count(dg.RunsFilter(job_name="publish", statuses=RUNNING)) > 0
+    """Tell whether a snapshot is on its way, or failed so recently that trying again would only fill the history."""
+    recently = datetime.now(UTC) - PAUSE_AFTER_FAILURE
+    failed = dg.RunsFilter(job_name="publish", statuses=IN_VAIN, created_after=recently)
+    return instance.get_runs_count(dg.RunsFilter(job_name="publish", statuses=RUNNING)) > 0 or (
+        instance.get_runs_count(failed) > 0
+    )

@@ -1,0 +1,179 @@
+"""What runs by itself: sensors and schedules are evaluated as the daemon does, and what they request is really run."""
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from qhybrid_pipelines.control.progress import Leg
+from qhybrid_pipelines.definitions import build_definitions
+from qhybrid_pipelines.defs.automation import MAX_ATTEMPTS, PAUSE_AFTER_FAILURE, tags_of
+from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.launch import instance_ref
+from qhybrid_pipelines.settings import Settings
+from qhybrid_pipelines.storage import analyst
+from qhybrid_pipelines_tests import homes
+
+pytestmark = homes.RUNS_IN_PROCESS
+
+BACKEND = "local:auto"
+SMALL = "shots: 64\nrepetitions: 2\nsweep: {points: 2}\nrounds: {max: 1}\n"
+PETERSEN = f"name: petersen\nproblem: {{family: maxcut, source: 'networkx:petersen'}}\n{SMALL}"
+TRIANGLE = f"name: triangle\nproblem: {{family: maxcut, source: triangle.csv, format: csv_edges}}\n{SMALL}"
+NIGHT = datetime(2026, 3, 1, 2, tzinfo=UTC)
+
+
+@dataclass
+class House:
+    """A code location with its instance; `tick` and `run` are what Dagster's daemon does with them."""
+
+    home: Path
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions = field(init=False)
+
+    def __post_init__(self):
+        self.definitions = build_definitions(Settings(home=self.home))
+        self.resources = {"workspace": WorkspaceResource(home=str(self.home))}
+        self.workspace = self.resources["workspace"].open()
+
+    def drop(self, name, text, *, seconds_ago=60.0):
+        self.workspace.home.make()
+        path = self.workspace.home.inbox / name
+        path.write_text(text)
+        moment = time.time() - seconds_ago
+        os.utime(path, (moment, moment))
+
+    def accept(self, text):
+        return self.workspace.intake.accept_text(text, file="test.yaml", folder=self.home).key
+
+    def tick(self, name, at=NIGHT):
+        """Evaluate a sensor or schedule, add the partitions it asks for, and return its run requests or its reason."""
+        repository = self.definitions.get_repository_def()
+        common = {"instance": self.instance, "resources": self.resources, "repository_def": repository}
+        if repository.has_sensor_def(name):
+            with dg.build_sensor_context(instance_ref=self.instance.get_ref(), **common) as context:
+                data = repository.get_sensor_def(name).evaluate_tick(context)
+            for request in data.dynamic_partitions_requests or ():
+                self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        else:
+            with dg.build_schedule_context(scheduled_execution_time=at, **common) as context:
+                data = repository.get_schedule_def(name).evaluate_tick(context)
+        return list(data.run_requests or ()) or data.skip_message
+
+    def run(self, request):
+        return self.definitions.resolve_job_def(request.job_name).execute_in_process(
+            instance=self.instance, partition_key=request.partition_key, tags=request.tags, raise_on_error=False
+        )
+
+    def pretend(self, job, status, tags=None, moment=None):
+        """Put a run into the history."""
+        run = dg.DagsterRun(job_name=job, run_id=dg.DagsterRun(job_name=job).run_id, status=status, tags=tags or {})
+        self.instance.run_storage.add_historical_run(run, moment or datetime.now(UTC))
+
+
+@pytest.fixture
+def house(tmp_path):
+    with dg.DagsterInstance.from_ref(instance_ref(tmp_path / "dagster")) as instance:
+        yield House(home=tmp_path, instance=instance)
+
+
+def legs_in(requests):
+    return sorted((request.job_name, request.partition_key) for request in requests)
+
+
+def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(house):
+    house.drop("petersen.yaml", PETERSEN)
+    house.drop("wrong.yaml", PETERSEN.replace("maxcut", "maxcat"))
+    house.drop("growing.yaml", PETERSEN.replace("petersen", "growing"), seconds_ago=0.0)
+    assert house.tick("inbox") == "1 files taken in, 1 quarantined, 1 still being written"
+    (key,) = house.instance.get_dynamic_partitions(PARTITIONS_NAME)
+    assert key in house.workspace.specifications
+    reason = json.loads((house.home / "quarantine" / "wrong.yaml.error.json").read_text())
+    assert reason["field"] == "problem.family"
+    assert "maxcut" in reason["remedy"]
+    assert (house.home / "inbox" / "growing.yaml").is_file()
+    assert house.tick("inbox") == "0 files taken in, 0 quarantined, 1 still being written"
+
+
+@pytest.mark.slow
+def test_onward_leads_a_new_experiment_to_its_verdict(house):
+    key = house.accept(PETERSEN)
+    asked = []
+    while not isinstance(requests := house.tick("onward"), str):
+        asked.append(legs_in(requests))
+        assert all(house.run(request).success for request in requests)
+    assert requests == "everything is decided"
+    assert asked == [[("prepare", key)], [("execute", f"{BACKEND}|{key}")], [("publish", None)]]
+    (row,) = analyst.query(house.workspace.home, "SELECT experiment, verdict FROM verdicts").to_pylist()
+    assert row["experiment"] == key
+    tags = {run.job_name: run.tags for run in house.instance.get_runs()}
+    assert tags["execute"].items() >= {"qhybrid/experiment": key, "qhybrid/backend": BACKEND}.items()
+
+
+@pytest.mark.parametrize("status", ["STARTING", "STARTED"])
+def test_a_leg_that_runs_is_not_requested_by_anyone(house, status):
+    key = house.accept(PETERSEN)
+    house.pretend("prepare", dg.DagsterRunStatus[status], tags_of(Leg(experiment=key)))
+    assert house.tick("onward") == "1 legs are running, 0 failed"
+    assert house.tick("reconcile_prepare") == "nothing was left undone"
+
+
+def test_a_failing_leg_is_tried_a_few_times_and_keeps_nobody_waiting(house):
+    house.workspace.home.make()
+    (house.home / "triangle.csv").write_text("i,j,weight\n1,2,1\n2,3,1\n1,3,1\n")
+    bad = house.accept(TRIANGLE)
+    for blob in house.workspace.home.blobs.rglob("*"):
+        if blob.is_file():
+            blob.unlink()
+    (first,) = house.tick("onward")
+    assert not house.run(first).success
+    # The sensor leaves the failed leg alone, and still publishes what the others came to.
+    (publish,) = house.tick("onward")
+    assert publish.job_name == "publish"
+    assert house.run(publish).success
+    assert house.tick("onward") == "0 legs are running, 1 failed"
+    good = house.accept(PETERSEN)
+    assert legs_in(house.tick("onward")) == [("prepare", good)]
+
+    attempts = 1
+    while attempts < 10:
+        due = house.tick("reconcile_prepare", at=NIGHT + attempts * timedelta(minutes=30))
+        mine = [request for request in due if request.partition_key == bad]
+        if not mine:
+            break
+        assert not house.run(*mine).success
+        attempts += 1
+    assert attempts == MAX_ATTEMPTS
+
+
+def test_reconcile_asks_once_per_moment(house):
+    key = house.accept(PETERSEN)
+    runs = [house.tick("reconcile_prepare", at=NIGHT + k * timedelta(minutes=30))[0] for k in (0, 0, 1)]
+    assert {run.partition_key for run in runs} == {key}
+    assert runs[0].run_key == runs[1].run_key != runs[2].run_key
+    assert house.tick("reconcile_execute") == "nothing was left undone"
+
+
+def test_a_failed_publication_is_not_tried_again_at_every_look(house):
+    assert [request.job_name for request in house.tick("onward")] == ["publish"]
+    house.pretend("publish", dg.DagsterRunStatus.FAILURE, moment=datetime.now(UTC) - PAUSE_AFTER_FAILURE * 1.1)
+    assert [request.job_name for request in house.tick("onward")] == ["publish"]
+    house.pretend("publish", dg.DagsterRunStatus.FAILURE)
+    assert house.tick("onward") == "everything is decided"
+
+
+def test_nightly_benchmark_asks_new_questions_every_night(house):
+    first, again = (house.tick("nightly_benchmark") for _ in range(2))
+    later = house.tick("nightly_benchmark", at=NIGHT + timedelta(days=1))
+    keys, later_keys = ({request.partition_key for request in requests} for requests in (first, later))
+    assert len(keys) == 3
+    assert not keys & later_keys
+    assert [request.run_key for request in first] == [request.run_key for request in again]
+    assert set(house.instance.get_dynamic_partitions(PARTITIONS_NAME)) == keys | later_keys
+    assert all("2026-03-01" in house.workspace.specifications.load(key).name for key in keys)
