@@ -26,7 +26,7 @@ check: $(STAMP)  ## formatting, lint, types, import rules
 	$(BIN)/lint-imports
 
 ui: $(STAMP)  ## Dagster on http://127.0.0.1:3000, state under data/
-	$(BIN)/dagster dev
+	DAGSTER_HOME=$(CURDIR) $(BIN)/dagster dev
 
 clean:  ## remove the environment; never the data
 	rm -rf $(VENV)
