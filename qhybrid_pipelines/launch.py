@@ -12,12 +12,14 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from filelock import FileLock
 
 from qhybrid_pipelines.control.progress import Leg, due_legs
 from qhybrid_pipelines.core import errors
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import tags_of
+from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.rounds import register_next_rounds
@@ -61,6 +63,7 @@ class Launcher:
     @cached_property
     def instance(self) -> dg.DagsterInstance:
         """Dagster's record of runs under the home folder, the same that ``dagster dev`` opens."""
+        make_dagster_storage(self.workspace.home)
         return dg.DagsterInstance.from_ref(instance_ref(self.workspace.home.dagster))
 
     def run(self, keys: Iterable[str], observe: Observer) -> tuple[list[str], list[Failure]]:
@@ -71,7 +74,8 @@ class Launcher:
         Returns:
             All keys, next rounds included, in the order they came up; and the legs that failed.
         """
-        known = list(dict.fromkeys(keys))
+        end_orphans(self.instance)
+        known = self._with_rounds(dict.fromkeys(keys))
         failures: list[Failure] = []
         while legs := [
             leg
@@ -83,10 +87,7 @@ class Launcher:
                     self.run_leg(leg, observe)
                 except LegFailed as error:
                     failures.append(Failure(leg=leg, message=str(error), exit_code=error.exit_code))
-            known += [
-                key for key in register_next_rounds(self.workspace, self._specifications(known)) if key not in known
-            ]
-            known += [key for key in self._continued(known) if key not in known]
+            known = self._with_rounds(known)
         if is_stale(self.workspace):
             self.publish()
         return known, failures
@@ -119,7 +120,7 @@ class Launcher:
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
-            tags=tags,
+            tags=tags | process_tags(),
             run_id=run_id,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -130,14 +131,18 @@ class Launcher:
     def _specifications(self, keys: Iterable[str]) -> list[tuple[str, ExperimentSpec]]:
         return [(key, self.workspace.specifications.load(key)) for key in keys]
 
-    def _continued(self, keys: Iterable[str]) -> list[str]:
-        """Return the rounds that follow from ``keys`` and were registered earlier, for example before a crash."""
-        wanted = set(keys)
-        return [
-            key
-            for key in self.workspace.specifications
-            if self.workspace.specifications.load(key).lineage.parent in wanted
-        ]
+    def _with_rounds(self, keys: Iterable[str]) -> list[str]:
+        """Return ``keys`` and the rounds that follow from them, whether registered now or before a crash."""
+        known = list(keys)
+        while True:
+            register_next_rounds(self.workspace, self._specifications(known))
+            specifications = self.workspace.specifications
+            following = [
+                key for key in specifications if key not in known and specifications.load(key).lineage.parent in known
+            ]
+            if not following:
+                return known
+            known += following
 
 
 def instance_ref(folder: Path) -> InstanceRef:
@@ -151,6 +156,22 @@ def instance_ref(folder: Path) -> InstanceRef:
         str(folder),
         overrides={"telemetry": {"enabled": False}, "concurrency": {"pools": {"granularity": "run"}}},
     )
+
+
+def make_dagster_storage(home: Home) -> None:
+    """Create Dagster's databases whole: beside their place, then renamed into it.
+
+    Dagster creates their tables one by one and takes a file that exists for a finished one, so that a process killed
+    in between would leave a home that can never be opened again.
+    """
+    with FileLock(home.locks / "dagster.lock"):
+        missing = [name for name in ("history", "schedules") if not (home.dagster / name).exists()]
+        if not missing:
+            return
+        with atomic.scratch(home.tmp) as built:
+            dg.DagsterInstance.from_ref(instance_ref(built)).dispose()
+            for name in missing:
+                atomic.promote(built / name, home.dagster / name)
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> LegFailed:

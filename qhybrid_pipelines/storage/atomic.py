@@ -19,7 +19,8 @@ from pathlib import Path
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.storage.layout import Home
 
-_OWNED = re.compile(r"^(?P<pid>\d+)\.(?P<start>\d+)\.(?P<machine>[0-9a-f]{12})-")
+_PROCESS = r"(?P<pid>\d+)\.(?P<start>\d+)\.(?P<machine>[0-9a-f]{12})"
+_OWNED = re.compile(f"^{_PROCESS}-")
 
 #: An owner on another machine, or before the last boot, cannot be asked; a file that nobody touched for a day is left over.
 FOREIGN_AGE_SECONDS = 86_400.0
@@ -89,9 +90,22 @@ def sweep(home: Home) -> tuple[str, ...]:
     return tuple(removed)
 
 
-def _own_name(suffix: str) -> str:
+def process_name() -> str:
+    """Return what tells this process from all others: process id, start time, machine."""
     pid = os.getpid()
-    return f"{pid}.{_start_time(pid) or 0}.{_machine()}-{secrets.token_hex(8)}-{suffix}"
+    return f"{pid}.{_start_time(pid) or 0}.{_machine()}"
+
+
+def is_gone(process: str) -> bool:
+    """Tell whether the process of this name has ended for certain; one on another machine cannot be asked."""
+    owner = re.fullmatch(_PROCESS, process)
+    return (
+        owner is not None and owner["machine"] == _machine() and _start_time(int(owner["pid"])) != int(owner["start"])
+    )
+
+
+def _own_name(suffix: str) -> str:
+    return f"{process_name()}-{secrets.token_hex(8)}-{suffix}"
 
 
 def _is_left_over(entry: Path, owner: re.Match[str]) -> bool:
