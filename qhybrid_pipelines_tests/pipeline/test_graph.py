@@ -11,8 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
 from qhybrid_pipelines.definitions import build_definitions
+from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas
 

@@ -1,0 +1,141 @@
+"""Homes in which real experiments ran, and what a reader of their tables may rely on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.reports import ledger_tables
+from qhybrid_pipelines.launch import Launcher
+from qhybrid_pipelines.settings import Settings
+from qhybrid_pipelines.storage import analyst, published
+from qhybrid_pipelines.storage.layout import Home
+
+Spec = dict[str, Any]
+
+#: For modules that run the pipeline in their own process: what Dagster and MLflow do inside is not ours to repair.
+RUNS_IN_PROCESS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def launcher_of(home: Path) -> Launcher:
+    return Launcher(Settings(home=home))
+
+
+def accept(launcher: Launcher, specs: Iterable[Spec], folder: Path = Path()) -> list[str]:
+    """Take in specifications as a user's file would be; return their keys."""
+    intake = launcher.workspace.intake
+    return [intake.accept_text(yaml.safe_dump(spec), file=f"{spec['name']}.yaml", folder=folder).key for spec in specs]
+
+
+def run(launcher: Launcher, keys: Iterable[str]) -> list[str]:
+    """Run to the end of all rounds and return all keys; a failed leg fails the test."""
+    known, failures = launcher.run(keys, lambda leg, asset: None)
+    assert [(failure.leg, failure.message) for failure in failures] == []
+    return known
+
+
+def command(*arguments: str | Path, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start the installed command in a real process, in a process group of its own."""
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name("qhybrid")), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def rows(home: Path, sql: str) -> list[dict[str, Any]]:
+    return analyst.query(Home(home), sql).to_pylist()
+
+
+def jobs_in(home: Path) -> list[dict[str, Any]]:
+    """Return the jobs of experiments as the ledger holds them now, canaries left out."""
+    ledger = SqlLedger.at(Home(home).ledger)
+    return [job for job in ledger_tables(ledger)["jobs"] if not job["experiment"].startswith("canary")]
+
+
+def unmeasured(home: Path, names: Sequence[str] | None = None) -> dict[str, pa.Table]:
+    """Return the warehouse's tables without the columns that may differ between two runs, whole and in order."""
+    tables = {}
+    for table in published.TABLES:
+        columns = [column.name for column in table.columns if not column.measured]
+        if columns and (names is None or table.name in names):
+            quoted = ", ".join(f'"{name}"' for name in columns)
+            order = ", ".join(f'"{name}"' for name in table.order if name in columns) or "1"
+            tables[table.name] = analyst.query(Home(home), f'SELECT {quoted} FROM "{table.name}" ORDER BY {order}')
+    return tables
+
+
+def _cut(payload: Any, x: list[int]) -> tuple[float, bool]:
+    pairs = zip(payload["edges"], payload["weights"], strict=True)
+    return sum(weight for (i, j), weight in pairs if x[i] != x[j]), True
+
+
+def _weight(payload: Any, x: list[int]) -> tuple[float, bool]:
+    independent = not any(x[i] and x[j] for i, j in payload["edges"])
+    return sum(w for w, chosen in zip(payload["weights"], x, strict=True) if chosen), independent
+
+
+def _loss(payload: Any, x: list[int]) -> tuple[float, bool]:
+    """Risk aversion x variance - mean of the portfolio that holds ``1 / K`` of every chosen asset."""
+    held = payload["cardinality"]
+    covariances = iter(payload["covariance_upper"])
+    variance = 0.0
+    for i in range(len(x)):
+        for j in range(i, len(x)):
+            covariance = next(covariances)
+            variance += covariance * x[i] * x[j] * (1 if i == j else 2)
+    mean = sum(m for m, chosen in zip(payload["means"], x, strict=True) if chosen)
+    return payload["risk_aversion"] * variance / held**2 - mean / held, sum(x) == held
+
+
+def _residual(payload: Any, x: list[int]) -> tuple[float, bool]:
+    split = [sum(a for a, chosen in zip(row, x, strict=True) if chosen) for row in payload["coefficients"]]
+    return sum((s - b) ** 2 for s, b in zip(split, payload["targets"], strict=True)), True
+
+
+def _energy(payload: Any, x: list[int]) -> tuple[float, bool]:
+    linear = sum(c for c, chosen in zip(payload["linear"], x, strict=True) if chosen)
+    pairs = zip(payload["pairs"], payload["quadratic"], strict=True)
+    return payload["offset"] + linear + sum(c for (i, j), c in pairs if x[i] and x[j]), True
+
+
+#: Objective and feasibility of one assignment, in plain Python from what the family's problem is.
+DEFINITIONS: dict[str, Callable[[Any, list[int]], tuple[float, bool]]] = {
+    "maxcut": _cut,
+    "independent_set": _weight,
+    "portfolio": _loss,
+    "market_split": _residual,
+    "qubo": _energy,
+}
+
+
+def recomputed(home: Path, table: str) -> tuple[int, list[str]]:
+    """Recompute every row of ``solutions`` or ``baselines`` from its text of 0 and 1.
+
+    Returns:
+        How many rows there were, and one sentence for each that disagrees.
+    """
+    instances = {
+        row["experiment"]: (DEFINITIONS[row["family"]], json.loads(row["payload"]))
+        for row in rows(home, "SELECT experiment, family, payload FROM instances")
+    }
+    found = rows(home, f"SELECT experiment, assignment, objective, feasible FROM {table} WHERE objective IS NOT NULL")
+    wrong = []
+    for row in found:
+        definition, payload = instances[row["experiment"]]
+        objective, feasible = definition(payload, [int(c) for c in row["assignment"]])
+        if abs(objective - row["objective"]) > 1e-9 * max(1.0, abs(objective)) or feasible != row["feasible"]:
+            wrong.append(f"{row}: recomputed {objective}, {feasible}")
+    return len(found), wrong

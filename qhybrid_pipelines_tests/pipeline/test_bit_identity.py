@@ -1,0 +1,80 @@
+"""The same experiments, in one run over many partitions and in many runs, give the same bytes."""
+
+import hashlib
+
+import pytest
+
+from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.schemas import CAPABILITIES, LAKE_TABLES
+from qhybrid_pipelines_tests import homes
+
+pytestmark = homes.RUNS_IN_PROCESS
+
+BACKEND = "local:auto"
+SMALL = {"shots": 64, "repetitions": 2, "sweep": {"points": 2}, "rounds": {"max": 1}}
+SPECS = [
+    {**SMALL, "name": "cut", "problem": {"family": "maxcut", "source": "networkx:petersen"}},
+    {
+        **SMALL,
+        "name": "assets",
+        "problem": {
+            "family": "portfolio",
+            "source": {"generator": "factor_model", "assets": 8, "cardinality": 3, "seed": 2},
+        },
+    },
+    {
+        **SMALL,
+        "name": "matrix",
+        "reduce": {"max_qubits": 6},
+        "problem": {"family": "qubo", "source": {"generator": "random", "variables": 24, "density": 0.8, "seed": 1}},
+    },
+]
+TABLES = [table for table in LAKE_TABLES if table is not CAPABILITIES]
+
+
+@pytest.fixture(scope="module")
+def two_homes(tmp_path_factory):
+    """Return the lakes of a home where each leg was one run, and of one where every partition had its own."""
+    together, apart = (tmp_path_factory.mktemp(name) / "home" for name in ("together", "apart"))
+    launcher = homes.launcher_of(together)
+    keys = homes.accept(launcher, SPECS)
+    launcher.instance.add_dynamic_partitions("experiments", keys)
+    for job, first, last in (
+        ("prepare", keys[0], keys[-1]),
+        ("execute", f"{BACKEND}|{keys[0]}", f"{BACKEND}|{keys[-1]}"),
+    ):
+        # What the UI does for a backfill of assets with BackfillPolicy.single_run().
+        result = launcher._definitions.resolve_job_def(job).execute_in_process(
+            instance=launcher.instance,
+            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+        )
+        assert result.success
+    assert launcher.instance.get_runs_count() == 2
+    other = homes.launcher_of(apart)
+    homes.run(other, reversed(homes.accept(other, reversed(SPECS))))
+    assert other.instance.get_runs_count() == 2 * len(SPECS) + 1
+    return Lake(Home(together)), Lake(Home(apart))
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_one_run_and_many_runs_write_the_same(two_homes, table):
+    together, apart = two_homes
+    keys = together.keys(table)
+    assert len(keys) == len(SPECS)
+    assert keys == apart.keys(table)
+    same = [column.name for column in table.columns if not column.measured]
+    for key in keys:
+        left, right = (lake.read(table, key).select(same) for lake in two_homes)
+        assert left.num_rows > 0
+        assert left.equals(right)
+        if len(same) == len(table.columns):
+            digests = {hashlib.sha256(lake.path(table, key).read_bytes()).hexdigest() for lake in two_homes}
+            assert len(digests) == 1
+
+
+def test_counts_scores_and_solutions_are_compared_as_files():
+    """The tables that must be identical byte for byte hold nothing that is measured."""
+    measured = {table.name: [c.name for c in table.columns if c.measured] for table in TABLES}
+    assert measured["counts"] == measured["solutions"] == measured["point_scores"] == measured["decisions"] == []
+    assert measured["baselines"] == ["seconds"]
