@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.settings import Settings
+from qhybrid_pipelines.settings import Settings, usable_home
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.launch import Launcher
@@ -238,7 +238,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     from qhybrid_pipelines.terminal import print_error, print_json, print_verdicts, progress
 
     with progress(quiet=as_json) as observe:
-        ran, failures = launcher.run(keys, observe)
+        ran, failures = launcher.run(keys, observe) if keys else ([], [])
     rows = verdicts(launcher.workspace, ran)
     if as_json:
         print_json(
@@ -278,26 +278,11 @@ def _workspace(home: str | None) -> Workspace:
     from qhybrid_pipelines.steps.workspace import Workspace
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
-    return Workspace(HomeFolder(_usable(home)))
+    return Workspace(HomeFolder(usable_home(home)))
 
 
 def _launcher(home: str | None) -> Launcher:
-    folder = _usable(home)
+    folder = usable_home(home)
     from qhybrid_pipelines.launch import Launcher
 
     return Launcher(Settings(home=folder))
-
-
-def _usable(home: str | None) -> Path:
-    folder = Settings.from_environment(home).home
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInput(
-            f"{folder} is not a folder", remedy="Name a folder, or one that can be made.", field="--home"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(
-            f"{folder} cannot be made: {error.strerror}", remedy="Name a folder that you may write to.", field="--home"
-        ) from None
-    return folder

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.storage.layout import Home
 
 HOME_VARIABLE = "QHYBRID_HOME"
 DEFAULT_HOME = "data"
@@ -24,3 +28,28 @@ class Settings:
     def from_environment(cls, home: str | Path | None = None) -> Settings:
         """Return the settings for ``home``, else for the variable QHYBRID_HOME, else for ``./data``."""
         return cls(home=Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
+
+
+def usable_home(home: str | None) -> Path:
+    """Return the home folder of the command line, with its folders made.
+
+    Raises:
+        InvalidInput: it is a file, or cannot be made or written to.
+    """
+    folder = Settings.from_environment(home).home
+    typed = home or folder
+    try:
+        Home(folder).make()
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidInput(
+            f"{typed} is, or lies below, a file", remedy="Name a folder, or one that can be made.", field="--home"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"{typed} cannot be used as the home folder: {getattr(error, 'strerror', None) or error}",
+            remedy="Name a folder that you may write to.",
+            field="--home",
+        ) from None
+    return folder

@@ -6,18 +6,29 @@ with a ``.error.json``. A file is settled when it has not changed for `SETTLE_SE
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.intake import SPECIFICATION_ENDINGS, Accepted, Intake
+from qhybrid_pipelines.control.intake import SPECIFICATION_ENDINGS, Accepted, Intake, read_text
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
+from qhybrid_pipelines.core.reading import read_mapping
 
 SETTLE_SECONDS = 3.0
+
+#: Folder in the inbox for what was taken in.
+ACCEPTED = "accepted"
+#: Ending of the file that says why another one was refused.
+REASON = ".error.json"
+#: Longest name of a file on the file systems in use.
+MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,32 +60,40 @@ def scan(inbox: Path, quarantine: Path, intake: Intake, *, now: float | None = N
     """
     inbox.mkdir(parents=True, exist_ok=True)
     moment = time.time() if now is None else now
-    # lexists: a dangling link is a file that somebody dropped here, and is refused below.
-    present = [p for p in sorted(inbox.iterdir()) if not p.name.startswith(".") and (p.is_symlink() or not p.is_dir())]
-    settled = {p for p in present if moment - p.lstat().st_mtime >= SETTLE_SECONDS}
+    present = {path: changed for path in sorted(inbox.iterdir()) if (changed := _dropped(path)) is not None}
+    # A file of the future is as settled as one of the past: clocks differ, archives keep the times of other machines.
+    settled = {path for path, changed in present.items() if abs(moment - changed) >= SETTLE_SECONDS}
     accepted: list[Accepted] = []
     refusals: list[tuple[list[Path], Exception]] = []
     taken: dict[Path, str] = {}
-    for files in _submissions(present, settled):
+    for files in _submissions(list(present), settled):
         try:
             for file in files:
                 _plain(file)
             experiment = intake.accept_file(files[0])
-        except InvalidInput as error:
-            refusals.append((files, error))
         except Exception as error:  # noqa: BLE001  one unreadable file must not stop the sensor; the reason is kept beside it
             refusals.append((files, error))
         else:
             accepted.append(experiment)
             taken.update(dict.fromkeys(files, experiment.key))
-    for file, key in taken.items():
-        folder = inbox / "accepted" / key
-        folder.mkdir(parents=True, exist_ok=True)
-        file.replace(folder / file.name)
     # A problem file that a good specification used as well is taken in, whatever a wrong one said about it.
     reasons = {file: error for files, error in refusals for file in files if file not in taken}
-    quarantined = tuple(_quarantine(file, quarantine, error) for file, error in reasons.items())
-    return Scan(accepted=tuple(accepted), quarantined=quarantined, waiting=len(present) - len(settled))
+    quarantined = tuple(
+        _quarantine(file, quarantine, error) for file, error in reasons.items() if os.path.lexists(file)
+    )
+    kept = [_keep(file, inbox / ACCEPTED / key) for file, key in taken.items()]
+    waiting = len(present) - len(settled) + kept.count(False)
+    return Scan(accepted=tuple(accepted), quarantined=quarantined, waiting=waiting)
+
+
+def _dropped(path: Path) -> float | None:
+    """Return when a file of the inbox changed last; None for hidden ones, folders, and what is gone already."""
+    try:
+        # lstat: a dangling link is a file that somebody dropped here, and is refused below.
+        status = path.lstat()
+    except OSError:
+        return None
+    return None if path.name.startswith(".") or stat.S_ISDIR(status.st_mode) else status.st_mtime
 
 
 def _submissions(present: list[Path], settled: set[Path]) -> Iterator[list[Path]]:
@@ -100,12 +119,22 @@ def _submissions(present: list[Path], settled: set[Path]) -> Iterator[list[Path]
 
 
 def _names_mentioned(specification: Path, names: Iterable[str]) -> list[str]:
-    """Return the files of the inbox that a specification names, also when it is wrong elsewhere."""
+    """Return the file of the inbox that a specification names as its source, also when it is wrong elsewhere.
+
+    Where the text cannot be read as fields, every file whose name stands in it belongs to it: taken in by itself, such
+    a file would become an experiment that nobody asked for.
+    """
+    others = [name for name in names if name != specification.name]
     try:
-        text = specification.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        _plain(specification)
+        text = read_text(specification)
+    except InvalidInput:
         return []
-    return [name for name in names if name != specification.name and name in text]
+    try:
+        source = Path(read_mapping(text, file=specification.name)[0]["problem"]["source"])
+    except (InvalidInput, KeyError, TypeError):
+        return [name for name in others if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text)]
+    return [name for name in others if source == Path(name)]
 
 
 def _plain(path: Path) -> None:
@@ -115,24 +144,48 @@ def _plain(path: Path) -> None:
         )
 
 
+def _keep(path: Path, folder: Path) -> bool:
+    """Move a file that was taken in; False leaves it for the next look, which takes it in again to no effect."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.replace(_free(folder, path.name))
+    except OSError:
+        return False
+    return True
+
+
 def _quarantine(path: Path, folder: Path, error: Exception) -> Quarantined:
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / path.name
-    number = 1
-    while os.path.lexists(target):
-        number += 1
-        target = folder / f"{path.stem}.{number}{path.suffix}"
+    target = _free(folder, path.name)
     details: dict[str, Any] = (
         error.details()
         if isinstance(error, QHybridError)
         else {
             "error": type(error).__name__,
-            "message": str(error),
+            "problem": str(error),
             "remedy": "Report this: the file was not understood.",
         }
     )
-    record = {"file": path.name, "message": str(error), **details}
+    record = {"quarantined": path.name, "message": str(error), **details}
     # The reason is written before the file moves: a crash in between leaves the file in the inbox, to be refused again.
-    target.with_name(target.name + ".error.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    target.with_name(target.name + REASON).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     path.replace(target)
     return Quarantined(name=path.name, path=target, reason=str(error))
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Return a place in a folder for a file and for the reason beside it; what lies there already is never replaced.
+
+    Very long names lose their end, so that the number and the ending of the reason still fit.
+    """
+    stem, suffix = Path(name).stem, Path(name).suffix
+    room = MAX_NAME_BYTES - len(os.fsencode(f"{suffix}.9999{REASON}"))
+    if room < 1:
+        suffix, room = "", MAX_NAME_BYTES - len(f".9999{REASON}")
+    stem = os.fsdecode(os.fsencode(stem)[:room])
+    numbered = (f"{stem}{suffix}" if n == 1 else f"{stem}.{n}{suffix}" for n in itertools.count(1))
+    return next(
+        folder / free
+        for free in numbered
+        if not os.path.lexists(folder / free) and not os.path.lexists(folder / f"{free}{REASON}")
+    )

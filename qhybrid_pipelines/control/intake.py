@@ -13,7 +13,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment import experiment_key
-from qhybrid_pipelines.core.reading import MAX_BYTES, read_mapping, read_specification, validated
+from qhybrid_pipelines.core.reading import MAX_BYTES, Lines, line_of, read_mapping, read_specification, validated
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems import baselines, registry, sources
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -48,23 +48,27 @@ class Intake:
         Raises:
             InvalidInput: names the file, line or field, and the remedy. Nothing was registered.
         """
-        if not path.is_file():
-            raise InvalidInput("there is no such file", remedy="Check the path.", file=str(path))
+        _check_file(path)
         if path.suffix.lower() in SPECIFICATION_ENDINGS:
             return self.accept_text(read_text(path), file=path.name, folder=path.parent)
         return self._accept_problem_file(path)
 
     def accept_text(self, text: str, *, file: str, folder: Path) -> Accepted:
         """Take in the text of a specification; a relative problem path is looked up in ``folder``."""
-        return self.accept(read_specification(text, file=file), file=file, folder=folder)
+        spec, lines = read_specification(text, file=file)
+        return self.accept(spec, file=file, folder=folder, lines=lines)
 
-    def accept(self, spec: ExperimentSpec, *, file: str | None = None, folder: Path) -> Accepted:
-        """Take in a specification."""
+    def accept(
+        self, spec: ExperimentSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
+    ) -> Accepted:
+        """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
         try:
             self._check(spec)
+            self._specifications.check_blob(spec.problem.source)
             problem, content = sources.take_in(spec.problem, folder, self._specifications.read_blob)
         except InvalidInput as error:
-            raise error.at(file=file) from None
+            # What names a file is about the problem file, and has its line there.
+            raise error if error.file else error.at(file=file, line=line_of(error.field, lines or {})) from None
         spec = spec.model_copy(update={"problem": problem})
         key = experiment_key(spec)
         new = key not in self._specifications
@@ -72,27 +76,36 @@ class Intake:
         return Accepted(key=key, specification=spec, new=new)
 
     def _accept_problem_file(self, path: Path) -> Accepted:
-        data = self._from_sidecar(path)
+        data, lines, said_in = self._from_sidecar(path)
         problem = data.setdefault("problem", {})
         guess = sources.guess(path.name)
         if "family" not in problem:
             if guess is None:
+                ending = f"the ending {path.suffix!r}" if path.suffix else "a name without an ending"
                 raise InvalidInput(
-                    f"the ending {path.suffix or '(none)'!r} does not tell which problem this is",
+                    f"{ending} does not tell which problem this is",
                     remedy=f"Put a file {path.name}.yaml beside it that says problem: {{family: ..., format: ...}}.",
                     file=path.name,
                 )
             problem["family"] = guess[0]
-        problem["source"] = path.name
+        if problem.setdefault("source", path.name) != path.name:
+            raise InvalidInput(
+                f"the problem of a sidecar is the file beside it, {path.name}",
+                remedy="Remove the source, or give this specification a name of its own.",
+                file=said_in,
+                line=lines.get(("problem", "source")),
+                field="problem.source",
+            )
         data.setdefault("name", _name_from(f"{problem['family']}-{path.stem}"))
-        spec = validated(data, file=f"{path.name}.yaml", lines={})
-        return self.accept(spec, file=None, folder=path.parent)
+        spec = validated(data, file=said_in, lines=lines)
+        return self.accept(spec, file=said_in, folder=path.parent, lines=lines)
 
     @staticmethod
-    def _from_sidecar(path: Path) -> dict[str, Any]:
+    def _from_sidecar(path: Path) -> tuple[dict[str, Any], Lines, str]:
+        """Return what is said beside a problem file, in which lines, and the file that says it: itself without one."""
         sidecar = path.with_name(path.name + ".yaml")
-        if not sidecar.is_file():
-            return {}
+        if not _is_file(sidecar):
+            return {}, {}, path.name
         data, lines = read_mapping(read_text(sidecar), file=sidecar.name)
         problem = data.get("problem", {})
         if not isinstance(problem, dict):
@@ -103,7 +116,7 @@ class Intake:
                 line=lines.get(("problem",)),
                 field="problem",
             )
-        return data
+        return data, lines, sidecar.name
 
     def _check(self, spec: ExperimentSpec) -> None:
         family = registry.family_named(spec.problem.family)
@@ -127,19 +140,45 @@ def read_text(path: Path) -> str:
     """Return the text of a small UTF-8 file.
 
     Raises:
-        InvalidInput: too large for a specification, or not text.
+        InvalidInput: too large for a specification, not text, or not to be read.
     """
-    if path.stat().st_size > MAX_BYTES:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(
+            f"the file cannot be read: {error.strerror}", remedy="Check its permissions.", file=path.name
+        ) from None
+    if len(data) > MAX_BYTES:
         raise InvalidInput(
             f"the file has more than {MAX_BYTES // 1024} kB",
             remedy="A specification is a page of text; name a large instance as problem.source.",
             file=path.name,
         )
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = data[: error.start].count(b"\n") + 1
         raise InvalidInput("this is not UTF-8 text", remedy="Save it as UTF-8.", file=path.name, line=line) from None
+
+
+def _check_file(path: Path) -> None:
+    if _is_file(path):
+        return
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        raise InvalidInput("there is no such file", remedy="Check the path.", file=str(path)) from None
+    what = "this is a folder" if path.is_dir() else "this is no regular file, or a link to nowhere"
+    raise InvalidInput(what, remedy="Name a specification or a problem file.", file=str(path))
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is a regular file; a name longer than any file's is none, and not an error."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _name_from(stem: str) -> str:

@@ -27,7 +27,7 @@ def check_key(key: str) -> str:
     Raises:
         InvalidInput: it has not, for example because it holds path characters.
     """
-    if not KEY_PATTERN.match(key):
+    if not KEY_PATTERN.fullmatch(key):
         raise InvalidInput(
             f"{key!r} is not an experiment key",
             remedy="A key looks like maxcut-karate-6f2a91c0; `qhybrid experiments` lists those that exist.",

@@ -9,36 +9,56 @@ import yaml
 from pydantic import ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import BACKEND_PATTERN, NAME_PATTERN, ExperimentSpec
+from qhybrid_pipelines.core.findings import first_finding
+from qhybrid_pipelines.core.specification import ExperimentSpec
 
-_PATTERNS = {
-    NAME_PATTERN: "Use 1 to 64 letters, digits, spaces, dots, dashes and underscores, a letter or digit first.",
-    BACKEND_PATTERN: "Write provider:backend, for example local:auto.",
-}
+#: The 1-based line of every field of a text, by the names down to it.
+Lines = dict[tuple[str, ...], int]
+
 MAX_BYTES = 256 * 1024
 SCHEMA_HINT = "`qhybrid schema` prints every field with its default."
 
+#: What to do where YAML's own words need a translation.
+_REMEDIES = {
+    "but found another document": "Put one experiment into one file.",
+    "found character '\\t' that cannot start any token": "Indent with spaces, not with tabs.",
+    "found unhashable key": "The name of a field is plain text.",
+}
 
-def read_specification(text: str, *, file: str) -> ExperimentSpec:
-    """Return the validated specification in ``text`` (YAML, of which JSON is a part).
+
+def read_specification(text: str, *, file: str) -> tuple[ExperimentSpec, Lines]:
+    """Return the validated specification in ``text`` (YAML, of which JSON is a part), and where its fields stand.
 
     Raises:
         InvalidInput: the text is no YAML, holds aliases or repeated keys, or a field is unknown, missing or wrong.
             Names the file, the line and the field.
     """
     data, lines = read_mapping(text, file=file)
-    return validated(data, file=file, lines=lines)
+    return validated(data, file=file, lines=lines), lines
 
 
-def validated(data: dict[str, Any], *, file: str, lines: dict[tuple[str, ...], int]) -> ExperimentSpec:
+def validated(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec:
     """Return the specification that ``data`` holds; ``lines`` tells where each field stands, as far as known."""
     try:
         return ExperimentSpec.model_validate(data)
     except ValidationError as error:
-        raise _explain(error, file=file, lines=lines) from None
+        found = first_finding(error, data, ExperimentSpec)
+        raise InvalidInput(
+            found.problem,
+            remedy=f"{found.remedy} {SCHEMA_HINT}",
+            file=file,
+            line=line_of(".".join(found.path), lines),
+            field=".".join(found.path) or None,
+        ) from None
 
 
-def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+def line_of(field: str | None, lines: Lines) -> int | None:
+    """Return the line of a dotted field, else of the nearest field above it that has one."""
+    path = tuple(field.split(".")) if field else ()
+    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
+
+
+def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], Lines]:
     """Return the mapping in ``text`` and the 1-based line of every key, by its path.
 
     Raises:
@@ -50,6 +70,32 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], dict[tuple[st
             remedy="A specification is a page of text; put the instance into a file and name that file as problem.source.",
             file=file,
         )
+    node, data = _parsed(text, file=file)
+    if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
+        raise InvalidInput(
+            "the file holds no fields",
+            remedy=f"Write `name:`, and `problem:` with its fields indented below. {SCHEMA_HINT}",
+            file=file,
+        )
+    lines: Lines = {}
+    for path, line in _keys(node, ()):
+        if path in lines:
+            raise InvalidInput(
+                "the same field is given twice",
+                remedy=f"Remove one; the first stands in line {lines[path]}.",
+                file=file,
+                line=line,
+                field=".".join(path),
+            )
+        lines[path] = line
+    return data, lines
+
+
+def _parsed(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
+    """Return a text as YAML's tree of nodes, which knows the lines, and as plain data."""
+    kind = "JSON" if file.lower().endswith(".json") else "YAML"
+    if kind == "JSON":
+        text = text.replace("\t", " ")  # YAML indents without tabs; inside the texts of JSON there are none
     try:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
             if isinstance(token, yaml.AliasToken):
@@ -64,33 +110,26 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], dict[tuple[st
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise InvalidInput(
-            f"this is not YAML: {error.problem or 'unreadable'}",
-            remedy="Check the indentation and the quotes at this line.",
+            f"this is not {kind}: {error.problem or 'unreadable'}",
+            remedy=_REMEDIES.get(error.problem or "", "Check the indentation, brackets and quotes at this line."),
             file=file,
             line=mark.line + 1 if mark else None,
         ) from None
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.reader.ReaderError as error:
         raise InvalidInput(
-            f"this is not YAML: {' '.join(str(error).split())}",
-            remedy="Save the file as UTF-8 text with plain values.",
+            f"the character with the code {error.character} has no place in text",
+            remedy="Save the file as plain UTF-8 text.",
+            file=file,
+            line=text[: error.position].count("\n") + 1,
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        raise InvalidInput(
+            f"this is not {kind}: {'it is nested too deeply' if deep else ' '.join(str(error).split())}",
+            remedy="Write plain numbers and texts, and put what looks like a date into quotes.",
             file=file,
         ) from None
-    if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
-        raise InvalidInput(
-            "the file holds no experiment", remedy=f"Start with `name:` and `problem:`. {SCHEMA_HINT}", file=file
-        )
-    lines: dict[tuple[str, ...], int] = {}
-    for path, line in _keys(node, ()):
-        if path in lines:
-            raise InvalidInput(
-                "the same field is given twice",
-                remedy=f"Remove one; the first stands in line {lines[path]}.",
-                file=file,
-                line=line,
-                field=".".join(path),
-            )
-        lines[path] = line
-    return data, lines
+    return node, data
 
 
 def _keys(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -99,35 +138,3 @@ def _keys(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             here = (*path, str(key.value))
             yield here, key.start_mark.line + 1
             yield from _keys(value, here)
-
-
-def _explain(error: ValidationError, *, file: str, lines: dict[tuple[str, ...], int]) -> InvalidInput:
-    """Turn pydantic's first finding into one sentence with a place; further findings are counted."""
-    findings = error.errors()
-    first = findings[0]
-    # Branches of a union appear in the location as names of models; people know only the fields.
-    path = tuple(str(p) for p in first["loc"] if isinstance(p, int) or str(p).islower())
-    path = tuple(p for p in path if p not in ("str", "function-before", "tuple[str, ...]"))
-    remedies = {
-        "extra_forbidden": "Remove it or correct its spelling.",
-        "missing": "Add it.",
-        "string_pattern_mismatch": _PATTERNS.get(str(first.get("ctx", {}).get("pattern")), "Correct the value."),
-    }
-    problem = {
-        "extra_forbidden": "unknown field",
-        "missing": "this field is missing",
-        "string_pattern_mismatch": "this text has the wrong form",
-    }.get(first["type"], first["msg"].removeprefix("Value error, "))
-    given = first.get("input")
-    if first["type"] not in ("extra_forbidden", "missing") and isinstance(given, str | int | float | bool):
-        problem += f" (given: {given!r})"
-    if len(findings) > 1:
-        problem += f" (and {len(findings) - 1} more)"
-    line = next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
-    return InvalidInput(
-        problem,
-        remedy=f"{remedies.get(first['type'], 'Correct the value.')} {SCHEMA_HINT}",
-        file=file,
-        line=line,
-        field=".".join(path) or None,
-    )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 Scalar = bool | int | float | str
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
 BACKEND_PATTERN = r"^[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9_.-]*$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 #: A state vector of 20 qubits is 16 MiB; above that a sweep on the simulator is no longer interactive.
 HARD_MAX_QUBITS = 20
@@ -38,17 +40,34 @@ class FileSource(Strict):
     """A problem file that was taken in: its content is kept under its hash, wherever the original went."""
 
     file: str = Field(description="The file's name when it was taken in, without folders.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file's bytes.")
+    sha256: str = Field(pattern=SHA256_PATTERN, description="SHA-256 of the file's bytes.")
+
+
+def _kind_of_source(value: Any) -> str | None:
+    """Return which of the three kinds of source a value means to be, so that only that one complains about it."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, FileSource) or (isinstance(value, dict) and value.keys() & {"file", "sha256"}):
+        return "FileSource"
+    if isinstance(value, GeneratorSource) or (isinstance(value, dict) and "generator" in value):
+        return "GeneratorSource"
+    return None
 
 
 class ProblemSpec(Strict):
     """Where the instance comes from."""
 
     family: str = Field(description="maxcut | independent_set | portfolio | market_split | qubo")
-    source: str | FileSource | GeneratorSource = Field(
-        description="networkx:NAME, a path (relative to this file), or {generator: NAME, ...}.",
-        union_mode="left_to_right",
-    )
+    source: Annotated[
+        Annotated[str, Tag("text")]
+        | Annotated[FileSource, Tag("FileSource")]
+        | Annotated[GeneratorSource, Tag("GeneratorSource")],
+        Discriminator(
+            _kind_of_source,
+            custom_error_type="no_source",
+            custom_error_message="this must be networkx:NAME, a path, or {{generator: NAME, ...}}",
+        ),
+    ] = Field(description="networkx:NAME, a path (relative to this file), or {generator: NAME, ...}.")
     format: str | None = Field(
         default=None, description="Only where a file's format cannot be told from its name, for example rudy."
     )
@@ -95,7 +114,7 @@ class SweepSpec(Strict):
     @field_validator("center", mode="before")
     @classmethod
     def _list_is_a_tuple(cls, value: Any) -> Any:
-        return tuple(float(v) for v in value) if isinstance(value, list) else value
+        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _centre_belongs_to_refine(self) -> SweepSpec:
@@ -158,6 +177,13 @@ class ExperimentSpec(Strict):
     def _lists_are_tuples(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
+    @field_validator("baselines", mode="before")
+    @classmethod
+    def _baselines_are_default_or_a_list(cls, value: Any) -> Any:
+        if value != "default" and not isinstance(value, list | tuple):
+            raise ValueError("this must be default, or a list such as [multistart_local_search]")
+        return value
+
     @field_validator("backends")
     @classmethod
     def _backends_are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -169,5 +195,14 @@ class ExperimentSpec(Strict):
     def _centre_fits_the_ansatz(self) -> ExperimentSpec:
         center = self.sweep.center
         if center is not None and self.ansatz.kind == "qaoa" and len(center) != 2 * self.ansatz.layers:
-            raise ValueError(f"sweep.center needs {2 * self.ansatz.layers} angles for {self.ansatz.layers} layers")
+            raise PydanticCustomError(
+                "center_length",
+                "QAOA with {layers} layers needs {angles} angles, gammas first, and {given} are given",
+                {
+                    "layers": self.ansatz.layers,
+                    "angles": 2 * self.ansatz.layers,
+                    "given": len(center),
+                    "field": "sweep.center",
+                },
+            )
         return self

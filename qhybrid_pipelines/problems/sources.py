@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.findings import first_finding
 from qhybrid_pipelines.core.specification import FileSource, GeneratorSource, ProblemSpec
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, text_of, too_large
@@ -164,18 +165,8 @@ def _validated(model: type[BaseModel], values: Mapping[str, Any], field: str) ->
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join([field, *map(str, first["loc"][:1])])
-        known = ", ".join(model.model_fields) or "nothing"
-        if first["type"] == "extra_forbidden":
-            raise InvalidInput("unknown field", remedy=f"Known here: {known}.", field=path) from None
-        if first["type"] == "missing":
-            raise InvalidInput("this field is missing", remedy=f"Add it. Known here: {known}.", field=path) from None
-        given = first["input"]
-        shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-        raise InvalidInput(
-            first["msg"].removeprefix("Value error, ") + shown, remedy="Correct the value.", field=path
-        ) from None
+        found = first_finding(error, values, model)
+        raise InvalidInput(found.problem, remedy=found.remedy, field=".".join([field, *found.path])) from None
 
 
 def _read(path_text: str, folder: Path) -> tuple[str, bytes]:

@@ -102,6 +102,19 @@ class Specifications:
         """
         return self._blobs.get(source.sha256)
 
+    def check_blob(self, source: object) -> None:
+        """Check that a problem file which a specification names by its hash is there; other sources need none.
+
+        Raises:
+            InvalidInput: it was never taken in.
+        """
+        if isinstance(source, FileSource) and source.sha256 not in self._blobs:
+            raise InvalidInput(
+                f"the problem file {source.file!r} with SHA-256 {source.sha256} was never taken in",
+                remedy="Give the path of the file as problem.source.",
+                field="problem.source",
+            )
+
     @property
     def _blobs(self) -> RawStore:
         return RawStore(self.home.blobs, self.home.tmp)
@@ -117,13 +130,7 @@ class Specifications:
                 )
             return
         if blob is None:
-            if source.sha256 not in self._blobs:
-                raise InvalidInput(
-                    f"the problem file with SHA-256 {source.sha256} was never taken in",
-                    remedy="Give the path of the file as problem.source.",
-                    file=source.file,
-                    field="problem.source",
-                )
+            self.check_blob(source)
         elif sha256_hex(blob) != source.sha256:
             raise InvalidInput(
                 "the file's bytes do not have the SHA-256 that the specification names",

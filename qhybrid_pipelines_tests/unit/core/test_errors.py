@@ -1,0 +1,52 @@
+"""Errors say what, where and what to do, as a sentence and in parts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qhybrid_pipelines.core import errors
+from qhybrid_pipelines.core.errors import InvalidInput
+
+
+def test_a_message_has_place_problem_and_remedy():
+    error = InvalidInput("it is wrong.", remedy="Do better.", file="a.mc", line=3, field="problem.source")
+    assert str(error) == "a.mc, line 3, field 'problem.source': it is wrong. Do better."
+    assert error.details() == {
+        "error": "InvalidInput",
+        "problem": "it is wrong.",
+        "remedy": "Do better.",
+        "file": "a.mc",
+        "line": 3,
+        "field": "problem.source",
+    }
+
+
+def test_a_place_that_is_known_is_not_replaced():
+    known = InvalidInput("p", remedy="R.", file="a.mc", line=3)
+    assert str(known.at(file="b.yaml", line=9, field="name")) == "a.mc, line 3, field 'name': p. R."
+    assert str(InvalidInput("p", remedy="R.")) == "p. R."
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidInput("p", remedy="r"), 2),
+        (errors.Refused("no"), 4),
+        (errors.JobFailed("no"), 3),
+        (errors.CorruptResult("no"), 3),
+        (errors.MissingUpstream("kernels", "x-00000000"), 3),
+        (errors.Damaged("a.parquet", "cut off", remedy="Write it again."), 3),
+        (errors.IllegalTransition("no"), 1),
+        (errors.Throttled("later", provider="local", phase="submit"), 3),
+    ],
+)
+def test_every_error_has_its_exit_code_and_goes_into_json(error, code):
+    assert error.exit_code == code
+    assert json.loads(json.dumps(error.details()))["error"] == type(error).__name__
+
+
+def test_only_what_may_help_is_retried():
+    retryable = {kind.__name__ for kind in errors.ProviderError.__subclasses__() if kind.retryable}
+    assert retryable == {"Throttled"}
