@@ -73,6 +73,9 @@ class Launcher:
 
         Returns:
             All keys, next rounds included, in the order they came up; and the legs that failed.
+
+        Raises:
+            JobFailed: the legs are done, but the warehouse could not be published; names the file and the remedy.
         """
         end_orphans(self.instance)
         known = self._with_rounds(dict.fromkeys(keys))
@@ -89,7 +92,10 @@ class Launcher:
                     failures.append(Failure(leg=leg, message=str(error), exit_code=error.exit_code))
             known = self._with_rounds(known)
         if is_stale(self.workspace):
-            self.publish()
+            try:
+                self.publish()
+            except LegFailed as error:
+                raise errors.JobFailed(f"the warehouse was not published: {error}") from None
         return known, failures
 
     def run_leg(self, leg: Leg, observe: Observer) -> None:

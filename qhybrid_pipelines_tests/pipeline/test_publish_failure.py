@@ -1,0 +1,19 @@
+"""A damaged table keeps the last snapshot in place, and is named in one sentence."""
+
+import pytest
+
+from qhybrid_pipelines.core.errors import JobFailed
+from qhybrid_pipelines.launch import Launcher
+from qhybrid_pipelines.settings import Settings
+
+pytestmark = pytest.mark.filterwarnings("ignore::Warning")  # Dagster's own: beta parameters, unclosed databases
+
+
+def test_a_damaged_table_is_named(tmp_path):
+    launcher = Launcher(Settings(home=tmp_path))
+    damaged = tmp_path / "lake" / "kernels" / "experiment=first-64c58df5" / "data.parquet"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"junk")
+    with pytest.raises(JobFailed, match=r"not published: .*data\.parquet.* cannot be read.*Materialise 'kernels'"):
+        launcher.run([], lambda leg, asset: None)
+    assert not launcher.workspace.home.warehouse.exists()
