@@ -1,0 +1,79 @@
+"""Runs that a killed command line left behind, and Dagster's storage that it may not leave half made."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from qhybrid_pipelines.defs.orphans import PROCESS_TAG, end_orphans, process_tags
+from qhybrid_pipelines.launch import instance_ref, make_dagster_storage
+from qhybrid_pipelines.storage.atomic import is_gone, process_name
+from qhybrid_pipelines.storage.layout import Home
+
+NAME = "from qhybrid_pipelines.storage.atomic import process_name; print(process_name(), flush=True)"
+DIE_WHILE_MAKING = """
+import os, signal, sys
+from pathlib import Path
+from dagster._core.storage.event_log.sqlite import sqlite_event_log as inside
+inside.stamp_alembic_rev = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+from qhybrid_pipelines.launch import make_dagster_storage
+from qhybrid_pipelines.storage.layout import Home
+make_dagster_storage(Home(Path(sys.argv[1])).make())
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path).make()
+
+
+@pytest.fixture
+def instance(home):
+    make_dagster_storage(home)
+    with dg.DagsterInstance.from_ref(instance_ref(home.dagster)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def dead():
+    return subprocess.run([sys.executable, "-c", NAME], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def add_run(instance, status, tags):
+    run = dg.DagsterRun(job_name="execute", status=status, tags=tags)
+    instance.add_run(run)
+    return run.run_id
+
+
+def test_a_process_knows_itself_and_the_dead(dead):
+    assert not is_gone(process_name())
+    assert is_gone(dead)
+    assert not is_gone("")
+    assert not is_gone("1.1.000000000000")  # on another machine: nobody here can know
+
+
+def test_only_runs_of_dead_processes_are_ended(instance, dead):
+    started = dg.DagsterRunStatus.STARTED
+    orphan = add_run(instance, started, {PROCESS_TAG: dead})
+    own, foreign = add_run(instance, started, process_tags()), add_run(instance, started, {})
+    done = add_run(instance, dg.DagsterRunStatus.SUCCESS, {PROCESS_TAG: dead})
+    assert end_orphans(instance) == 1
+    assert end_orphans(instance) == 0
+    status = {run_id: instance.get_run_by_id(run_id).status for run_id in (orphan, own, foreign, done)}
+    assert status == {
+        orphan: dg.DagsterRunStatus.FAILURE,
+        own: started,
+        foreign: started,
+        done: dg.DagsterRunStatus.SUCCESS,
+    }
+
+
+def test_a_kill_while_storage_is_made_leaves_nothing_that_looks_finished(home):
+    killed = subprocess.run([sys.executable, "-c", DIE_WHILE_MAKING, str(home.path)], check=False)
+    assert killed.returncode == -9
+    assert list(home.dagster.iterdir()) == []
+    make_dagster_storage(home)
+    with dg.DagsterInstance.from_ref(instance_ref(home.dagster)) as opened:
+        opened.add_dynamic_partitions("experiments", ["one"])
+        assert opened.get_dynamic_partitions("experiments") == ["one"]
