@@ -154,7 +154,7 @@ def sync(home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"recorded": done.recorded, "waiting": done.waiting})
     else:
-        typer.echo(f"{done.recorded} records handed to MLflow, {done.waiting} still waiting")
+        typer.echo(f"{len(done.recorded)} records handed to MLflow, {done.waiting} still waiting")
 
 
 @app.command()

@@ -1,0 +1,87 @@
+"""What the pages under docs/ show is true: examples are taken in, diagrams and defaults are the current ones, links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qhybrid_pipelines.control.gateway import Gateway
+from qhybrid_pipelines.control.intake import Intake
+from qhybrid_pipelines.control.lifecycle import mermaid
+from qhybrid_pipelines.core.commented import commented_default
+from qhybrid_pipelines.core.specification import RoundsSpec
+from qhybrid_pipelines.problems.graphs import BUNDLED
+from qhybrid_pipelines.problems.registry import all_families
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+TEXTS = {
+    page.name if page.parent == ROOT / "docs" else str(page.relative_to(ROOT)): page.read_text("utf-8")
+    for page in PAGES
+}
+EXPERIMENTS = TEXTS["experiments.md"]
+
+SPECIFICATIONS = [
+    pytest.param(block, id=re.match(r"name: *([^#\n]*)", block)[1].strip())
+    for text in TEXTS.values()
+    for block in re.findall(r"```ya?ml\n(name:.*?)```", text, re.DOTALL)
+]
+#: Files shown on the page: the name stands in a line of its own above the block.
+FILES = dict(re.findall(r"^`([\w.-]+)`:\n\n```text\n(.*?)```", EXPERIMENTS, re.DOTALL | re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with every file that the page shows."""
+    folder = tmp_path_factory.mktemp("shown")
+    for name, content in FILES.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def intake(tmp_path):
+    home = Home(tmp_path).make()
+    return Intake(Specifications(home), Gateway(home).backends)
+
+
+@pytest.mark.parametrize("text", SPECIFICATIONS)
+def test_a_specification_on_a_page_is_taken_in(text, intake, folder):
+    assert intake.accept_text(text, file="page", folder=folder).new
+
+
+def test_every_file_on_the_page_is_used_and_every_format_is_shown(intake, folder):
+    for name in FILES:
+        if name.endswith(".yaml") or re.search(rf"source: {re.escape(name)}\b", EXPERIMENTS):
+            continue
+        accepted = intake.accept_file(folder / name)
+        assert (accepted.specification.shots, accepted.specification.rounds) == (256, RoundsSpec())
+    for family in all_families().values():
+        section = EXPERIMENTS.split(f"\n### {family.name}: ")[1].split("\n### ")[0].split("\n## ")[0]
+        for word in (*family.parsers, *family.endings, *family.generators):
+            assert f"`{word}`" in section, (family.name, word)
+
+
+def test_the_page_names_every_graph_and_shows_the_current_defaults():
+    assert f"NetworkX ships: {', '.join(BUNDLED)} |" in EXPERIMENTS
+    assert f"```yaml\n{commented_default()}```" in EXPERIMENTS
+
+
+def test_the_life_of_a_job_is_drawn_from_the_table():
+    assert f"```mermaid\n{mermaid()}```" in TEXTS["architecture.md"], "paste the output of control.lifecycle.mermaid()"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_every_place_under_the_home_folder_is_explained():
+    named = [path.name for path in Home(Path("home")).folders]
+    assert [
+        name for name in (*named, "ledger.db", "warehouse.duckdb") if f"`{name}" not in TEXTS["data/README.md"]
+    ] == []
