@@ -1,0 +1,134 @@
+"""Published optima, through the whole pipeline: file, intake, reduction, sweep, baselines, warehouse.
+
+Two processes share the work in one home, so this is also a home under two writers.
+"""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from qhybrid_pipelines_tests import homes
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+
+#: Family and format in the file of best-known values -> what a specification says.
+DECLARED = {
+    ("maxcut", "qedc_edgelist0"): {"family": "maxcut", "format": "edge_list", "options": {"index_base": 0}},
+    ("qubo", "biqmac_sparse"): {"family": "qubo", "format": "biqmac_sparse"},
+    ("mis", "dimacs_edge"): {"family": "independent_set"},
+    ("marketsplit", "qoblib_ms"): {"family": "market_split", "format": "qoblib_market_split"},
+}
+SOLVED_BY_REDUCTION = {"gka1a", "bqp50-1", "bqp50-2", "bqp50-3"}
+#: layers -> published ratio of the mean cut of QAOA's samples at the fixed angles of 3-regular graphs
+FIXED_ANGLES = {1: 0.783, 4: 0.925}
+CUBIC_GRAPH = "mc_016_003_000"
+TOLERANCE = 0.005
+SMALL = {"sweep": {"points": 2}, "repetitions": 10, "shots": 256, "rounds": {"max": 1}}
+
+WORK = """
+import sys
+from pathlib import Path
+from qhybrid_pipelines_tests import homes
+home, *files = map(Path, sys.argv[1:])
+launcher = homes.launcher_of(home)
+homes.run(launcher, [launcher.workspace.intake.accept_file(file).key for file in files])
+"""
+
+
+def optimal_rows(shared_data):
+    with (shared_data / "best_known.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row for row in rows if row["status"] == "optimal" and (row["family"], row["format"]) in DECLARED]
+
+
+def specifications(shared_data):
+    """Return the specifications of all rows, and of the fixed angles with one point and many shots."""
+    for row in optimal_rows(shared_data):
+        problem = {**DECLARED[row["family"], row["format"]], "source": str(shared_data / row["file"])}
+        yield {**SMALL, "name": row["instance"], "problem": problem}
+        if row["instance"] == CUBIC_GRAPH:
+            for layers in FIXED_ANGLES:
+                yield {
+                    "name": f"angles-p{layers}",
+                    "problem": problem,
+                    "ansatz": {"layers": layers},
+                    "sweep": {"strategy": "fixed_angles", "points": 1},
+                    "shots": 8192,
+                    "rounds": {"max": 1},
+                }
+
+
+@pytest.fixture(scope="module")
+def home(shared_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("public")
+    files = []
+    for spec in specifications(shared_data):
+        files.append(folder / f"{spec['name']}.yaml")
+        files[-1].write_text(yaml.safe_dump(spec))
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORK, str(folder / "home"), *map(str, files[half::2])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for half in (0, 1)
+    ]
+    for worker in workers:
+        said, _ = worker.communicate(timeout=280)
+        assert worker.returncode == 0, said
+    return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def verdicts(home):
+    found = homes.rows(home, "SELECT * FROM comparisons JOIN experiments USING (experiment)")
+    return {row["name"]: row for row in found}
+
+
+def test_the_best_baseline_reaches_every_published_optimum(shared_data, verdicts):
+    published = {row["instance"]: float(row["best_known"]) for row in optimal_rows(shared_data)}
+    assert len(published) >= 17
+    for name, value in published.items():
+        row = verdicts[name]
+        print(
+            f"{name:16s} n={row['n_variables']:3d} kernel={row['n_qubits']:2d} published={value:8g} "
+            f"classical={row['best_classical']:8g} ({row['best_solver']}) quantum={row['best_quantum']} {row['verdict']}"
+        )
+    assert {name: verdicts[name]["best_classical"] for name in published} == pytest.approx(published)
+
+
+def test_nothing_beats_a_published_optimum(shared_data, verdicts):
+    for row in optimal_rows(shared_data):
+        sign = 1 if verdicts[row["instance"]]["sense"] == "max" else -1
+        quantum = verdicts[row["instance"]]["best_quantum"]
+        assert quantum is None or sign * (quantum - float(row["best_known"])) <= 1e-9
+
+
+def test_roof_duality_solves_what_it_is_known_to_solve(verdicts):
+    for name in SOLVED_BY_REDUCTION:
+        assert (verdicts[name]["verdict"], verdicts[name]["n_qubits"]) == ("solved_by_reduction", 0)
+
+
+@pytest.mark.parametrize("table", ["solutions", "baselines"])
+def test_every_objective_follows_from_its_assignment(home, table):
+    rows, wrong = homes.recomputed(home, table)
+    assert rows > 300
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("layers", "ratio"), FIXED_ANGLES.items())
+def test_fixed_angles_give_the_published_ratio_on_a_cubic_graph(home, verdicts, layers, ratio):
+    row = verdicts[f"angles-p{layers}"]
+    [measured] = homes.rows(
+        home,
+        f"""SELECT avg(mean_energy) AS energy, stddev_samp(mean_energy) / sqrt(count(*)) AS error, sum(shots) AS shots
+            FROM point_scores WHERE experiment = '{row["experiment"]}' AND point = 0""",
+    )
+    cut, error = -measured["energy"] / row["optimum"], measured["error"] / row["optimum"]
+    print(f"{CUBIC_GRAPH} p={layers}: ratio {cut:.4f} +- {error:.4f} over {measured['shots']} shots, published {ratio}")
+    assert 5 * error < TOLERANCE
+    assert cut == pytest.approx(ratio, abs=TOLERANCE)
