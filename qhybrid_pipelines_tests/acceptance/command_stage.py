@@ -1,0 +1,81 @@
+"""A stage on which `qhybrid` runs and dies: one real process per command, forked from one that has everything imported.
+
+Starting Python and importing Dagster, Qiskit and MLflow costs seconds, in which nothing of ours can be lost; a fork
+spends its whole life in the command. Run as a script: reads one JSON object per line, answers with one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from qhybrid_pipelines.cli import main as qhybrid
+from qhybrid_pipelines.core.failpoints import VARIABLE
+
+#: What a run imports late.
+LATE = (
+    *("duckdb", "mlflow", "mlflow.tracking", "qiskit", "qiskit.qasm3", "qiskit_aer", "qiskit_qasm3_import"),
+    *("ortools.sat.python.cp_model", "scipy.optimize", "networkx", "dimod", "dwave.samplers", "dwave.preprocessing"),
+    *("matplotlib.pyplot", "qhybrid_pipelines.launch", "qhybrid_pipelines.steps.summary", "qhybrid_pipelines.terminal"),
+)
+
+
+def perform(command: dict[str, Any]) -> None:
+    """Be the command, in the child."""
+    log = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.environ |= {VARIABLE: command.get("failpoint", ""), "TMPDIR": command["tmp"]}
+    sys.argv = ["qhybrid", *command["arguments"]]
+    try:
+        qhybrid()
+    except SystemExit as end:
+        os._exit(int(end.code or 0))
+    except BaseException:  # noqa: BLE001 - a child must report, whatever happened
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def wait_for_legs(runs: Path, legs: int) -> None:
+    """Wait until so many runs have ended well, by Dagster's own book."""
+    deadline = time.monotonic() + 120
+    while legs and time.monotonic() < deadline:
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(f"file:{runs}?mode=ro", uri=True)) as book,
+        ):
+            if book.execute("SELECT count(*) FROM runs WHERE status = 'SUCCESS'").fetchone()[0] >= legs:
+                return
+        time.sleep(0.02)
+
+
+def main() -> None:
+    for module in LATE:
+        importlib.import_module(module)
+    for line in sys.stdin:
+        command = json.loads(line)
+        started = time.time()
+        child = os.fork()
+        if child == 0:
+            perform(command)
+        if "kill_after_seconds" in command:
+            wait_for_legs(Path(command["runs"]), command["kill_after_legs"])
+            time.sleep(command["kill_after_seconds"])
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        end = {"code": os.waitstatus_to_exitcode(status), "started": started, "seconds": time.time() - started}
+        print(json.dumps(end), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""`qhybrid run` killed at random moments, then run again: the same tables, no job twice, nothing left behind.
+
+Each home gets one kill at a random moment of each of its legs, and every life goes on with what the one before it
+left. The seed and every moment are printed.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.failpoints import VARIABLE
+from qhybrid_pipelines.execution.results import read_head
+from qhybrid_pipelines.launch import instance_ref
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests import homes
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
+
+STAGE = Path(__file__).with_name("command_stage.py")
+SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
+HOMES = 4
+LEGS = 5  # prepare and execute of two rounds, publish
+KILLED = -9
+SUCCEEDED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
+#: One of each kind of moment: before and after the intent, the call, the acknowledgement; while collecting.
+FAILPOINTS = (
+    *("submit.before_intent", "submit.intended", "submit.before_call", "submit.accepted", "submit.acknowledged"),
+    *("collect.before_fetch", "collect.stored", "collect.recorded", "collect.verified"),
+)
+#: Two rounds: the window of 4 qubits is moved once.
+SPEC = {
+    "name": "killed",
+    "problem": {"family": "qubo", "source": {"generator": "random", "variables": 24, "density": 0.8, "seed": 1}},
+    "reduce": {"max_qubits": 4},
+    "ansatz": {"layers": 1},
+    "sweep": {"points": 2},
+    "shots": 64,
+    "repetitions": 2,
+    "rounds": {"max": 2},
+}
+
+
+class Stage:
+    """The process that forks commands; one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.specification = folder / "killed.yaml"
+        self.specification.write_text(yaml.safe_dump(SPEC))
+        self._process = subprocess.Popen(
+            [sys.executable, str(STAGE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, home: Path, **command):
+        """Run the command on a home, with a folder of its own for temporary files; return how it ended."""
+        tmp = home.with_name(f"{home.name}.tmp")
+        tmp.mkdir(exist_ok=True)
+        arguments = ["run", str(self.specification), "--home", str(home), "--json"]
+        log = home.with_name(f"{home.name}.log")
+        self._process.stdin.write(
+            json.dumps({"arguments": arguments, "log": str(log), "tmp": str(tmp), **command}) + "\n"
+        )
+        self._process.stdin.flush()
+        end = json.loads(self._process.stdout.readline())
+        assert end["code"] in (0, KILLED), log.read_text()
+        return end
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory):
+    opened = [Stage(tmp_path_factory.mktemp(name)) for name in ("left", "right")]
+    yield opened
+    for stage in opened:
+        stage.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stages):
+    """Return an undisturbed home, how long its run took, and when each of its legs had ended, in seconds."""
+    home = stages[0].folder / "undisturbed"
+    end = stages[0].run(home)
+    return home, end["seconds"], leg_ends(home, end["started"])
+
+
+def instance_of(home: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_ref(instance_ref(Home(home).dagster))
+
+
+def assert_as_undisturbed(home: Path, reference: Path) -> None:
+    left, right = homes.unmeasured(home), homes.unmeasured(reference)
+    assert left.keys() == right.keys()
+    for name, table in right.items():
+        assert left[name].equals(table), name
+    assert_paid_once(home)
+    assert_nothing_left_behind(home)
+
+
+def assert_paid_once(home: Path) -> None:
+    """One job per execution in the ledger, one per job in the provider's own book, and the chain of events whole."""
+    jobs = homes.jobs_in(home)
+    executions = homes.rows(home, "SELECT experiment, backend FROM circuit_batches")
+    assert sorted((job["experiment"], job["backend"]) for job in jobs) == sorted(
+        (row["experiment"], row["backend"]) for row in executions
+    )
+    assert {(job["state"], job["attempt"]) for job in jobs} == {("VERIFIED", 1)}
+    book = [read_head(path.read_bytes()) for path in (home / "providers" / "local").iterdir()]
+    canaries = homes.rows(home, "SELECT provider_job_id FROM jobs WHERE experiment LIKE 'canary%'")
+    known = [*(job["provider_job_id"] for job in jobs), *(row["provider_job_id"] for row in canaries)]
+    assert sorted(head["job"] for head in book) == sorted(filter(None, known))
+    assert SqlLedger.at(Home(home).ledger).verify_chain().whole
+
+
+def assert_nothing_left_behind(home: Path) -> None:
+    assert list(Home(home).tmp.iterdir()) == []
+    assert [path for path in home.rglob("*") if path.name.endswith((".tmp", ".partial"))] == []
+    assert sorted(path.name for path in home.with_name(f"{home.name}.tmp").rglob("*")) == []
+    assert [run.run_id for run in instance_of(home).get_runs() if not run.is_finished] == []  # none seems to go on
+
+
+def leg_ends(home: Path, started: float) -> list[float]:
+    """Return when each leg of a whole run had ended, in seconds after its start."""
+    return sorted(record.end_time - started for record in instance_of(home).get_run_records())
+
+
+def interrupted(home: Path) -> str:
+    """Return what a killed process was doing, as Dagster last heard of it."""
+    runs = [run for run in instance_of(home).get_runs(limit=1) if not run.is_finished]
+    if not runs:
+        return "between legs"
+    steps = instance_of(home).get_run_step_stats(runs[0].run_id)
+    began = [step for step in steps if step.start_time and not step.end_time]
+    return f"{runs[0].job_name}: {began[0].step_key if began else 'between steps'}"
+
+
+def killed_over_and_over(stage: Stage, number: int, undisturbed) -> list[str]:
+    """Kill one home's run once in each of its legs, then let it end; return what each kill met."""
+    reference, _, ends = undisturbed
+    home = stage.folder / f"killed-{number}"
+    choose = random.Random(f"{SEED}/{number}")
+    met = []
+    for leg, (begin, until) in enumerate(zip([0.0, *ends], ends, strict=False)):
+        seconds = choose.random() * (until - begin)
+        end = stage.run(
+            home, kill_after_legs=leg, kill_after_seconds=seconds, runs=str(Home(home).dagster / "history" / "runs.db")
+        )
+        met.append(f"leg {leg} + {seconds:5.2f} s  {interrupted(home) if end['code'] == KILLED else 'had ended'}")
+    assert stage.run(home)["code"] == 0
+    assert_as_undisturbed(home, reference)
+    return met
+
+
+def test_killed_at_twenty_random_moments(stages, undisturbed):
+    with ThreadPoolExecutor(len(stages)) as workers:
+        futures = [
+            workers.submit(lambda stage, n: [killed_over_and_over(stage, k, undisturbed) for k in n], stage, numbers)
+            for stage, numbers in zip(stages, (range(0, HOMES, 2), range(1, HOMES, 2)), strict=True)
+        ]
+        met = [line for future in futures for home in future.result() for line in home]
+    print(f"seed {SEED}, undisturbed run {undisturbed[1]:.1f} s", *met, sep="\n")
+    assert len(met) == HOMES * LEGS
+    landed = [line for line in met if not line.endswith("had ended")]
+    assert len(landed) >= 0.9 * len(met)
+    assert {"prepare", "execute", "publish"} <= {line.rpartition(" s  ")[2].partition(":")[0] for line in landed}
+
+
+def test_killed_at_named_points_of_submission_and_collection(stages, undisturbed):
+    home = stages[0].folder / "failpoints"
+    for name in FAILPOINTS:
+        assert stages[0].run(home, failpoint=name)["code"] == KILLED, name
+    assert stages[0].run(home)["code"] == 0
+    assert_as_undisturbed(home, undisturbed[0])
+
+
+def test_the_installed_command_goes_on_after_a_kill(stages, undisturbed):
+    """The same with nothing forked: the command as it stands in the shell, killed once inside and run again."""
+    home, tmp = stages[0].folder / "command", stages[0].folder / "command.tmp"
+    tmp.mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp)}
+    arguments = ["run", stages[0].specification, "--home", home]
+    killed = homes.command(*arguments, environment={**environment, VARIABLE: "submit.accepted"})
+    killed.communicate(timeout=120)
+    assert killed.returncode == KILLED
+    ended = homes.command(*arguments, environment=environment)
+    said, _ = ended.communicate(timeout=120)
+    assert ended.returncode == 0, said
+    assert_as_undisturbed(home, undisturbed[0])
