@@ -156,7 +156,7 @@ def _keep(path: Path, folder: Path) -> bool:
 
 def _quarantine(path: Path, folder: Path, error: Exception) -> Quarantined:
     folder.mkdir(parents=True, exist_ok=True)
-    target = _free(folder, path.name)
+    target = _free(folder, path.name, beside=REASON)
     details: dict[str, Any] = (
         error.details()
         if isinstance(error, QHybridError)
@@ -173,19 +173,20 @@ def _quarantine(path: Path, folder: Path, error: Exception) -> Quarantined:
     return Quarantined(name=path.name, path=target, reason=str(error))
 
 
-def _free(folder: Path, name: str) -> Path:
-    """Return a place in a folder for a file and for the reason beside it; what lies there already is never replaced.
+def _free(folder: Path, name: str, *, beside: str = "") -> Path:
+    """Return a place in a folder for a file, and for one with the ending ``beside``; what is there is never replaced.
 
-    Very long names lose their end, so that the number and the ending of the reason still fit.
+    A name that with a number or that ending would be longer than any file's loses its end.
     """
     stem, suffix = Path(name).stem, Path(name).suffix
-    room = MAX_NAME_BYTES - len(os.fsencode(f"{suffix}.9999{REASON}"))
+    room = MAX_NAME_BYTES - len(os.fsencode(f".9999{suffix}{beside}"))
     if room < 1:
-        suffix, room = "", MAX_NAME_BYTES - len(f".9999{REASON}")
-    stem = os.fsdecode(os.fsencode(stem)[:room])
-    numbered = (f"{stem}{suffix}" if n == 1 else f"{stem}.{n}{suffix}" for n in itertools.count(1))
+        suffix, room = "", MAX_NAME_BYTES - len(f".9999{beside}")
+    cut = os.fsdecode(os.fsencode(stem)[:room])
+    whole = [name] if len(os.fsencode(name + beside)) <= MAX_NAME_BYTES else []
+    numbered = (f"{cut}.{number}{suffix}" for number in itertools.count(2))
     return next(
         folder / free
-        for free in numbered
-        if not os.path.lexists(folder / free) and not os.path.lexists(folder / f"{free}{REASON}")
+        for free in itertools.chain(whole, numbered)
+        if not os.path.lexists(folder / free) and not (beside and os.path.lexists(folder / f"{free}{beside}"))
     )

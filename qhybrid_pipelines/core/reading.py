@@ -16,6 +16,15 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 Lines = dict[tuple[str, ...], int]
 
 MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+
+_OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 SCHEMA_HINT = "`qhybrid schema` prints every field with its default."
 
 #: What to do where YAML's own words need a translation.
@@ -96,8 +105,17 @@ def _parsed(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
     kind = "JSON" if file.lower().endswith(".json") else "YAML"
     if kind == "JSON":
         text = text.replace("\t", " ")  # YAML indents without tabs; inside the texts of JSON there are none
+    depth = 0
     try:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            if depth > MAX_DEPTH:  # YAML's reader takes time with the square of the depth
+                raise InvalidInput(
+                    "it is nested too deeply",
+                    remedy="Write plain values; no field is deeper than a few levels.",
+                    file=file,
+                    line=token.start_mark.line + 1,
+                )
             if isinstance(token, yaml.AliasToken):
                 raise InvalidInput(
                     "YAML aliases are not accepted",
@@ -122,10 +140,9 @@ def _parsed(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
             file=file,
             line=text[: error.position].count("\n") + 1,
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        deep = isinstance(error, RecursionError)
+    except (yaml.YAMLError, ValueError) as error:
         raise InvalidInput(
-            f"this is not {kind}: {'it is nested too deeply' if deep else ' '.join(str(error).split())}",
+            f"this is not {kind}: {' '.join(str(error).split())}",
             remedy="Write plain numbers and texts, and put what looks like a date into quotes.",
             file=file,
         ) from None
