@@ -178,7 +178,7 @@ OPERATIONS_LOG = View(
             "execute_seconds": "On the device or simulator [s]",
             "cost_usd": "Cost, reconciled, else reported, else quoted [USD]",
             "result_sha256": "SHA-256 of the raw result as received",
-            "outcomes": "Distinct outcomes over all points and repetitions; 0 until the result is scored",
+            "outcomes": "Distinct outcomes over all points and repetitions; null until the result is scored",
             "error": "What went wrong, when something did",
         }
     ),
@@ -188,7 +188,7 @@ SELECT j.job_id, j.experiment, j.provider, j.backend, j.provider_job_id, j.state
        coalesce(j.engine, p.engine) AS engine, p.engine_version, p.calibration_id, j.created_at, j.updated_at, j.shots,
        e.seed, l.queue_seconds, l.execute_seconds,
        coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
-       j.result_sha256, coalesce(n.outcomes, 0) AS outcomes, j.error
+       j.result_sha256, n.outcomes, j.error
 FROM jobs j
 LEFT JOIN experiments e USING (experiment)
 LEFT JOIN provenance p ON p.job_id = j.job_id AND p.experiment = j.experiment AND p.backend = j.backend

@@ -30,11 +30,16 @@ QUESTIONS: tuple[Question, ...] = (
 WITH facts AS (
     UNPIVOT (
         SELECT experiment, backend, instance_sha256, recorded_at, coalesce(COLUMNS(* EXCLUDE (
-                   experiment, backend, instance_sha256, recorded_at, job_id, queue_seconds, execute_seconds
+                   experiment, backend, instance_sha256, recorded_at, job_id, queue_seconds, execute_seconds,
+                   packages, packages_sha256
                ))::VARCHAR, 'none')
         FROM provenance
         JOIN (SELECT experiment, ansatz, layers, sweep, points, repetitions, round FROM experiments) USING (experiment)
     ) ON * EXCLUDE (experiment, backend, instance_sha256, recorded_at) INTO NAME fact VALUE value
+    UNION ALL
+    SELECT experiment, backend, instance_sha256, recorded_at, 'package ' || package,
+           json_extract_string(packages, '$."' || package || '"')
+    FROM (SELECT *, unnest(json_keys(packages)) AS package FROM provenance)
 ),
 pairs AS (
     SELECT *, lag(experiment) OVER earlier AS before, lag(value) OVER earlier AS value_before
@@ -51,7 +56,8 @@ ORDER BY new.instance, p.backend, p.experiment, p.fact
 """,
         reading="Every execution is laid beside the one before it on the same instance and backend; a row is one fact "
         "that differs. A new `calibration_id` with the same `template_id` points to the hardware, a new `layers` or "
-        "`sweep` to the algorithm, a new `engine_version` or `packages` to the software.",
+        "`sweep` to the algorithm, a new `engine_version` or `package …` to the software. The same `payload_sha256` with "
+        "another `result_sha256` was asked for twice and answered differently.",
     ),
     Question(
         title="Who won, per family?",
@@ -77,10 +83,10 @@ FROM costs c
 JOIN jobs j USING (job_id)
 LEFT JOIN verdicts v ON v.experiment = c.experiment AND v.backend = c.backend
 GROUP BY c.experiment, c.backend
-ORDER BY quoted_usd DESC, c.experiment, c.backend
+ORDER BY quoted_usd DESC, any_value(v.verdict) IS NULL, c.experiment, c.backend
 """,
         reading="Quoted is what was reserved before submission, reported what the provider said, reconciled what the bill said. "
-        "A payload that two experiments share is one job, paid by the first.",
+        "Without a verdict are experiments that are still on their way, and `canary-…`, the checks of each backend's bit order.",
     ),
     Question(
         title="Where did the time go?",
@@ -89,21 +95,23 @@ SELECT backend, component, jobs, p50_seconds, p95_seconds, total_seconds, round(
 FROM latency_by_backend
 ORDER BY backend, total_seconds DESC, component
 """,
-        reading="`queue` and `execute` are the provider's time, everything else is ours. Per job: table `latency`.",
+        reading="`queue` and `execute` are the provider's time, everything else is ours; `network` is what passed from the request to "
+        "the plan of the job, the start of the run included. Per job: table `latency`.",
     ),
     Question(
         title="Which parameter points are best?",
         sql="""
 SELECT experiment, backend, point, sum(mean_energy * shots) / sum(shots) AS energy,
        min(min_energy) AS lowest, avg(p_kernel_optimum) AS p_optimum, avg(p_feasible) AS p_allowed,
-       any_value(gammas) AS gammas, any_value(betas) AS betas
+       any_value(angle_source) AS angle_source, any_value(gammas) AS gammas, any_value(betas) AS betas
 FROM point_scores
 JOIN sweep_points USING (experiment, point)
 GROUP BY experiment, backend, point
 QUALIFY row_number() OVER (PARTITION BY experiment, backend ORDER BY energy, point) <= 3
 ORDER BY experiment, backend, energy, point
 """,
-        reading="The three lowest mean energies of each execution, over all repetitions. Angles are in radians.",
+        reading="The three lowest mean energies of each execution, over all repetitions. Angles are in radians; an ansatz "
+        "without gammas and betas has its angles in `sweep_points.angles`.",
     ),
     Question(
         title="Is it noise?",
@@ -162,7 +170,7 @@ ORDER BY finding
     Question(
         title="Did anything drift between rounds?",
         sql="""
-SELECT v.root, v.backend, v.round, v.experiment, v.best_quantum, v.mean_ratio,
+SELECT v.root, v.backend, v.round, v.experiment, v.verdict, v.best_quantum, v.mean_ratio,
        v.mean_ratio - lag(v.mean_ratio) OVER earlier AS change,
        p.calibration_id IS DISTINCT FROM lag(p.calibration_id) OVER earlier AND v.round > 1 AS new_calibration,
        p.packages_sha256 IS DISTINCT FROM lag(p.packages_sha256) OVER earlier AND v.round > 1 AS new_packages,
@@ -171,9 +179,10 @@ FROM verdicts v
 JOIN provenance p USING (experiment, backend)
 LEFT JOIN decisions d USING (experiment, backend, instance)
 WINDOW earlier AS (PARTITION BY v.root, v.backend ORDER BY v.round, v.experiment)
+QUALIFY count(*) OVER (PARTITION BY v.root, v.backend) > 1
 ORDER BY v.root, v.backend, v.round, v.experiment
 """,
-        reading="`adjusted` is what the round was meant to change. A change with a new calibration or new packages cannot be put "
+        reading="Every line of more than one round. `adjusted` is what the round was meant to change. A change with a new calibration or new packages cannot be put "
         "down to the parameters alone.",
     ),
     Question(

@@ -41,7 +41,7 @@ def test_runs_on_an_empty_warehouse_too(empty_home, question):
 
 def test_a_changed_number_has_its_facts_named(ask):
     facts = {row["fact"]: row for row in ask("Why did a number change?") if row["after"] == SECOND}
-    assert {"engine_version", "packages", "round"} <= facts.keys()
+    assert {"engine_version", "package qiskit-aer", "round"} <= facts.keys()
     assert not {"python", "layers", "template_id"} & facts.keys()
     version = facts["engine_version"]
     assert (version["before"], version["value_before"], version["value_after"]) == (FIRST, "0.17.2", "0.17.3")
