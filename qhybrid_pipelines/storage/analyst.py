@@ -94,7 +94,7 @@ def _one_line(error: duckdb.Error) -> str:
 def _remedy(error: duckdb.Error) -> str:
     import duckdb
 
-    if isinstance(error, duckdb.PermissionException) or re.search("read-only mode|been locked", str(error)):
+    if isinstance(error, duckdb.PermissionException) or re.search("read-only mode|been locked|base table", str(error)):
         return "The warehouse can only be read, and nothing but the warehouse; files and settings are out of reach."
     if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
         return "`SHOW TABLES` and `DESCRIBE verdicts` list what there is; docs/data-dictionary.md explains it."
