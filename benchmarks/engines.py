@@ -3,7 +3,7 @@
 MaxCut on a random cubic graph, two layers, 1024 shots a point. All ways run in one process, one after the other in
 every round. Which is fastest is no surprise; how much a point costs on each way is what a planner needs to know.
 
-    python benchmarks/engines.py             # 8, 12 and 16 qubits; about two minutes on two cores
+    python benchmarks/engines.py             # 8, 12 and 16 qubits; under a minute on two cores
     python benchmarks/engines.py --qubits 8
 """
 

@@ -3,7 +3,8 @@
 First every step of an experiment, as a plain function on tables and as an asset of the pipeline; another graph every
 round, the same on both ways. Then the `prepare` leg of several experiments: one run for all partitions against one run each.
 
-    python benchmarks/overhead.py       # about a minute on two cores
+    python benchmarks/overhead.py                             # minutes, on two busy cores
+    python benchmarks/overhead.py --rounds 3 --partitions 6
 """
 
 from __future__ import annotations
@@ -209,8 +210,8 @@ def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--partitions", type=int, default=8)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--partitions", type=int, default=3)
     options = arguments.parse_args()
     about = machine("dagster", "pyarrow", "mlflow", "numpy")
     show(f"One experiment, 16 qubits, 8 points, 10 runs; {options.rounds} rounds", per_step(options.rounds), about)
