@@ -94,7 +94,7 @@ SPECIFICATIONS = (
         field="sweep.center.0",
     ),
     specification("nested too deeply", "name: " + "[" * 100_000, "nested too deeply", line=1),
-    specification("number of many digits", "seed: " + "9" * 9000, "digits"),
+    specification("number of many digits", "seed: " + "9" * 9000, "thousands of digits"),
     specification("date as a name", "name: 2024-01-01\n" + KARATE, "text", "quotes", line=1, field="name"),
     specification("no name", KARATE, "this field is missing", field="name"),
     specification(
@@ -132,21 +132,19 @@ SPECIFICATIONS = (
     specification("unknown tier", named(KARATE + "tier: fast\n"), "one of: interactive, batch", line=3, field="tier"),
     specification("NaN", named(KARATE + "budget: {usd: .nan}\n"), "finite", line=3, field="budget.usd"),
     specification(
-        "negative budget", named(KARATE + "budget: {usd: -1}\n"), "at least 0", "-1", line=3, field="budget.usd"
+        "negative budget", named(KARATE + "budget: {usd: -1}\n"), "at least 0 (given: -1)", line=3, field="budget.usd"
     ),
     specification(
         "source is a number",
         named("problem: {family: maxcut, source: 7}\n"),
-        "networkx:NAME",
-        "{generator: NAME, ...}",
+        "networkx:NAME, a path, or {generator: NAME, ...}",
         line=2,
         field="problem.source",
     ),
     specification(
         "source without generator",
         named("problem:\n  family: maxcut\n  source: {nodes: 10}\n"),
-        "networkx:NAME",
-        "{generator: NAME, ...}",
+        "networkx:NAME, a path, or {generator: NAME, ...}",
         line=4,
         field="problem.source",
     ),
@@ -236,8 +234,7 @@ SPECIFICATIONS = (
     specification(
         "backend without provider",
         named(KARATE + "backends: [auto]\n"),
-        "provider:backend",
-        "'auto'",
+        "the wrong form (given: 'auto'). Write provider:backend",
         line=3,
         field="backends.0",
     ),

@@ -33,10 +33,10 @@ _SENTENCES = {
     ),
     "finite_number": ("this must be a finite number", "Write a plain number."),
     "string_type": ("this must be text", "Put it into quotes."),
-    "greater_than": ("this must be above {gt}", "Correct the value."),
-    "greater_than_equal": ("this must be at least {ge}", "Correct the value."),
-    "less_than": ("this must be below {lt}", "Correct the value."),
-    "less_than_equal": ("this must be at most {le}", "Correct the value."),
+    "greater_than": ("this must be above {gt:g}", "Correct the value."),
+    "greater_than_equal": ("this must be at least {ge:g}", "Correct the value."),
+    "less_than": ("this must be below {lt:g}", "Correct the value."),
+    "less_than_equal": ("this must be at most {le:.12g}", "Correct the value."),
     "too_short": ("this must hold at least {min_length} entry", "Add one, or leave the field away."),
     "string_pattern_mismatch": ("this text has the wrong form", "Correct the value."),
     "missing": ("this field is missing", "Add it."),
@@ -77,7 +77,8 @@ def first_finding(error: ValidationError, data: Mapping[str, Any], model: type[B
         problem, remedy = "this must be one plain value", "Write a number, a text, true or false."
     else:
         problem, remedy = _explained(findings[0], here, model)
-    others = len(set(paths)) - 1
+    # A list whose entry is wrong is found too short as well: what lies above the field is not another one.
+    others = len({path for path in paths if path != here[: len(path)]})
     return Finding(
         problem=problem
         + (f" (and {others} more {'field is' if others == 1 else 'fields are'} wrong)" if others else ""),

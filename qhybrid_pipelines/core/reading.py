@@ -142,7 +142,8 @@ def _parsed(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
         ) from None
     except (yaml.YAMLError, ValueError) as error:
         raise InvalidInput(
-            f"this is not {kind}: {' '.join(str(error).split())}",
+            f"this is not {kind}: "
+            + ("a number has thousands of digits" if "digits" in str(error) else " ".join(str(error).split())),
             remedy="Write plain numbers and texts, and put what looks like a date into quotes.",
             file=file,
         ) from None

@@ -65,7 +65,7 @@ class ProblemSpec(Strict):
         Discriminator(
             _kind_of_source,
             custom_error_type="no_source",
-            custom_error_message="this must be networkx:NAME, a path, or {{generator: NAME, ...}}",
+            custom_error_message="this must be networkx:NAME, a path, or {generator: NAME, ...}",
         ),
     ] = Field(description="networkx:NAME, a path (relative to this file), or {generator: NAME, ...}.")
     format: str | None = Field(
