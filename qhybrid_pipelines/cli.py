@@ -244,9 +244,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         print_json(
             {
                 "verdicts": rows,
-                "failures": [
-                    {"experiment": f.leg.experiment, "backend": f.leg.backend, "message": f.message} for f in failures
-                ],
+                "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
                 "refused": [error.details() for error in refused],
             }
         )
@@ -254,9 +252,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         if rows:
             print_verdicts(rows)
         for failure in failures:
-            typer.echo(
-                f"failed: {failure.leg.experiment} on {failure.leg.backend or 'prepare'}: {failure.message}", err=True
-            )
+            typer.echo(f"failed: {failure.what}: {failure.message}", err=True)
         for error in refused:
             print_error(error, as_json=False)
     codes = [InvalidInput.exit_code for _ in refused] + [failure.exit_code for failure in failures]

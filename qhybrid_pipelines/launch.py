@@ -34,11 +34,18 @@ Observer = Callable[[Leg, str | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A leg that did not end well, why, and the exit code of that reason."""
+    """A leg that did not end well (None: the publication), why, and the exit code of that reason."""
 
-    leg: Leg
+    leg: Leg | None
     message: str
     exit_code: int
+
+    @property
+    def what(self) -> str:
+        """What failed: an experiment's preparation, its execution on a backend, or the publication."""
+        if self.leg is None:
+            return "publish"
+        return f"{self.leg.experiment} {'on ' + self.leg.backend if self.leg.backend else '(prepare)'}"
 
 
 class LegFailed(Exception):
@@ -72,10 +79,7 @@ class Launcher:
         One failing leg never keeps the others from going on.
 
         Returns:
-            All keys, next rounds included, in the order they came up; and the legs that failed.
-
-        Raises:
-            JobFailed: the legs are done, but the warehouse could not be published; names the file and the remedy.
+            All keys, next rounds included, in the order they came up; and what failed.
         """
         end_orphans(self.instance)
         known = self._with_rounds(dict.fromkeys(keys))
@@ -95,15 +99,15 @@ class Launcher:
             try:
                 self.publish()
             except LegFailed as error:
-                raise errors.JobFailed(f"the warehouse was not published: {error}") from None
+                message = f"the warehouse keeps its last snapshot: {error}"
+                failures.append(Failure(leg=None, message=message, exit_code=error.exit_code))
         return known, failures
 
     def run_leg(self, leg: Leg, observe: Observer) -> None:
         """Run one leg in this process.
 
         Raises:
-            QHybridError: what the leg's own code raised.
-            JobFailed: it failed otherwise.
+            LegFailed: it ended in failure; its events are in Dagster's log.
         """
         self.instance.add_dynamic_partitions(PARTITIONS_NAME, [leg.experiment])
         partition = leg.experiment if leg.backend is None else execution_key(leg.backend, leg.experiment)
