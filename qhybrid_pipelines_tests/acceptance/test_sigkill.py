@@ -28,7 +28,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
 STAGE = Path(__file__).with_name("command_stage.py")
 SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
 HOMES = 4
-LEGS = 5  # prepare and execute of two rounds, publish
+KILLS = 20  # in homes of five legs: prepare and execute of two rounds, publish
+TOO_LATE = "had ended"
 KILLED = -9
 SUCCEEDED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
 #: One of each kind of moment: before and after the intent, the call, the acknowledgement; while collecting.
@@ -157,7 +158,7 @@ def killed_over_and_over(stage: Stage, number: int, undisturbed) -> list[str]:
         end = stage.run(
             home, kill_after_legs=leg, kill_after_seconds=seconds, runs=str(Home(home).dagster / "history" / "runs.db")
         )
-        met.append(f"leg {leg} + {seconds:5.2f} s  {interrupted(home) if end['code'] == KILLED else 'had ended'}")
+        met.append(f"leg {leg} + {seconds:5.2f} s  {interrupted(home) if end['code'] == KILLED else TOO_LATE}")
     assert stage.run(home)["code"] == 0
     assert_as_undisturbed(home, reference)
     return met
@@ -170,11 +171,18 @@ def test_killed_at_twenty_random_moments(stages, undisturbed):
             for stage, numbers in zip(stages, (range(0, HOMES, 2), range(1, HOMES, 2)), strict=True)
         ]
         met = [line for future in futures for home in future.result() for line in home]
+    # A process may end before its kill lands; further homes make up for that.
+    for number in range(HOMES, 2 * HOMES):
+        if landed_of(met) >= KILLS:
+            break
+        met += killed_over_and_over(stages[0], number, undisturbed)
     print(f"seed {SEED}, undisturbed run {undisturbed[1]:.1f} s", *met, sep="\n")
-    assert len(met) == HOMES * LEGS
-    landed = [line for line in met if not line.endswith("had ended")]
-    assert len(landed) >= 0.9 * len(met)
-    assert {"prepare", "execute", "publish"} <= {line.rpartition(" s  ")[2].partition(":")[0] for line in landed}
+    assert landed_of(met) >= KILLS
+    assert {"prepare", "execute", "publish"} <= {line.rpartition(" s  ")[2].partition(":")[0] for line in met}
+
+
+def landed_of(met: list[str]) -> int:
+    return sum(not line.endswith(TOO_LATE) for line in met)
 
 
 def test_killed_at_named_points_of_submission_and_collection(stages, undisturbed):
