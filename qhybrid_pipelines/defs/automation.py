@@ -13,25 +13,20 @@ import dagster as dg
 
 from qhybrid_pipelines.control.inbox import scan
 from qhybrid_pipelines.control.progress import Leg, due_legs
+from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import nightly
 from qhybrid_pipelines.steps.rounds import register_next_rounds
 from qhybrid_pipelines.steps.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import atomic
 
 MAX_ATTEMPTS = 3
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 EXPERIMENT_TAG = "qhybrid/experiment"
 BACKEND_TAG = "qhybrid/backend"
 
-RUNNING = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 IN_VAIN = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
@@ -63,8 +58,9 @@ def _onward(jobs: list[Any]) -> dg.SensorDefinition:
     def onward(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
         """Move every registered experiment one leg further, until its verdict stands in the warehouse."""
         house = workspace.open()
+        end_orphans(context.instance)
         legs = _due(house)
-        running = [leg for leg in legs if _runs(context.instance, leg, RUNNING)]
+        running = [leg for leg in legs if _runs(context.instance, leg, NOT_ENDED)]
         new = [leg for leg in legs if leg not in running and not _runs(context.instance, leg, IN_VAIN)]
         requests = [request_of(leg) for leg in new]
         if not running and not new and is_stale(house) and not _publishing(context.instance):
@@ -90,14 +86,15 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
     def reconcile(
         context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
     ) -> Sequence[dg.RunRequest] | dg.SkipReason:
-        """Request again what a lost event or a failed run left undone, and hand spooled records to MLflow."""
+        """Request again what a lost event or a failed run left undone; hand spooled records over, sweep what the dead left."""
         house = workspace.open()
         house.tracker.sync()
+        atomic.sweep(house.home)
         due = [
             leg
             for leg in _due(house)
             if leg.job == job.name
-            and not _runs(context.instance, leg, RUNNING)
+            and not _runs(context.instance, leg, NOT_ENDED)
             and _runs(context.instance, leg, IN_VAIN) < MAX_ATTEMPTS
         ]
         # An experiment may have been registered by a process that died before it told Dagster.
@@ -155,6 +152,6 @@ def _publishing(instance: dg.DagsterInstance) -> bool:
     """Tell whether a snapshot is on its way, or failed so recently that trying again would only fill the history."""
     recently = datetime.now(UTC) - PAUSE_AFTER_FAILURE
     failed = dg.RunsFilter(job_name="publish", statuses=IN_VAIN, created_after=recently)
-    return instance.get_runs_count(dg.RunsFilter(job_name="publish", statuses=RUNNING)) > 0 or (
+    return instance.get_runs_count(dg.RunsFilter(job_name="publish", statuses=NOT_ENDED)) > 0 or (
         instance.get_runs_count(failed) > 0
     )
