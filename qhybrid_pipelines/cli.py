@@ -173,12 +173,15 @@ def jobs_list(
     home: Home = None,
     as_json: AsJson = False,
     experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
+    canaries: Annotated[bool, typer.Option("--canaries", help="Also those that prove the bit order.")] = False,
 ) -> None:
     """List the jobs of the ledger."""
+    from qhybrid_pipelines.control.canaries import CANARY_EXPERIMENT
     from qhybrid_pipelines.control.reports import job_row
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    rows = [job_row(job) for job in _workspace(home).gateway.ledger.jobs(experiment=experiment)]
+    jobs = _existing(home).gateway.ledger.jobs(experiment=experiment)
+    rows = [job_row(job) for job in jobs if canaries or experiment or job.experiment != CANARY_EXPERIMENT]
     columns = ["job_id", "experiment", "backend", "state", "engine", "circuits", "shots", "cost_quoted_usd", "error"]
     print_json(rows) if as_json else print_table(rows, columns)
 
@@ -189,7 +192,7 @@ def jobs_show(job_id: str, home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.control.reports import event_row, job_row, latency_row
     from qhybrid_pipelines.terminal import print_json, print_table, shown
 
-    ledger = _workspace(home).gateway.ledger
+    ledger = _existing(home).gateway.ledger
     job = ledger.job(job_id)
     if job is None:
         raise InvalidInput(
@@ -213,7 +216,7 @@ def jobs_cancel(job_id: str, home: Home = None, as_json: AsJson = False) -> None
     from qhybrid_pipelines.control.reports import job_row
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = _workspace(home)
+    workspace = _existing(home)
     if workspace.gateway.ledger.job(job_id) is None:
         raise InvalidInput(
             f"there is no job {job_id!r} in the ledger", remedy="`qhybrid jobs list` shows the jobs that exist."
@@ -275,6 +278,18 @@ def _workspace(home: str | None) -> Workspace:
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
     return Workspace(HomeFolder(usable_home(home)))
+
+
+def _existing(home: str | None) -> Workspace:
+    """Return the workspace of a home that has a ledger: an empty list must not stand for a mistyped folder."""
+    workspace = _workspace(home)
+    if not workspace.home.ledger.is_file():
+        raise InvalidInput(
+            f"there is no ledger in {workspace.home.path}",
+            remedy="Check --home; the ledger is made by the first `qhybrid run`.",
+            field="--home",
+        )
+    return workspace
 
 
 def _launcher(home: str | None) -> Launcher:

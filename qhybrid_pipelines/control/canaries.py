@@ -9,6 +9,7 @@ from qhybrid_pipelines.control.gateway import Gateway
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.execution.canaries import Shape, canary_batch
 
+CANARY_EXPERIMENT = "canary-00000000"
 WIDTH = 9
 QUBIT = 2
 

@@ -81,6 +81,7 @@ def compare(
             runs=len(repetitions),
             quantum_feasible=int(np.isfinite(quantum).sum()),
             solver=None if to_beat is None else to_beat.name,
+            best_classical=best_classical,
             gains=gains,
             interval=interval,
             margin=margin,

@@ -91,6 +91,8 @@ def _reason_to_accept(final: Answer, comparison_row: Mapping[str, Any]) -> str |
         return None
     if comparison_row["optimum"] is not None:
         # Nothing is better than a proved optimum, and the final answer is at least as good as what reached it.
+        if verdict == Verdict.KERNEL_CEILING_REACHED:
+            return f"The incumbent already was the proved optimum {value}; the quantum answer is no worse."
         return f"The quantum answer {value} is the proved optimum."
     if verdict in (Verdict.QUANTUM_BETTER, Verdict.TIE):
         return f"No answer is better than the quantum answer {value}, and the verdict is {verdict}."
@@ -108,7 +110,11 @@ def _decision(
     if accepted is not None:
         return DecisionKind.ACCEPT, accepted
     if following is not None:
-        return DecisionKind.CONTINUE, f"Verdict {comparison_row['verdict']}, and a further round may still gain."
+        known = "" if comparison_row["optimum"] is None else f"; the proved optimum is {comparison_row['optimum']:.6g}"
+        return (
+            DecisionKind.CONTINUE,
+            f"Verdict {comparison_row['verdict']}{known}; a round with other parameters is left.",
+        )
     if final.is_quantum and final.worth[1]:
         return DecisionKind.ACCEPT, f"No answer is better than the quantum answer {value}, and no round is left to try."
     if measured is None:

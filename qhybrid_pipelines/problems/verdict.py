@@ -3,7 +3,7 @@
 In this order: nothing was left to be sent; nothing was measured; the kernel's exact optimum is no better than what was
 known before, so nothing could be won; then the paired gains over the best baseline. ``quantum_better`` needs the lower
 95 % bound above the margin, ``classical_better`` the upper one below minus the margin, ``tie`` both bounds within it,
-each over at least 10 runs. Against a proved optimum no statistics are needed where all runs agree: what reaches it
+each over at least 10 runs. Against a proved optimum no interval is needed where all of them agree: what reaches it
 cannot be beaten, and what misses it every time has missed it.
 """
 
@@ -35,6 +35,7 @@ class Evidence:
         runs: quantum runs.
         quantum_feasible: quantum runs with a feasible answer.
         solver: the best baseline, or None if none found anything feasible.
+        best_classical: best feasible objective over all baselines, or None.
         gains: paired gains over it, shape ``(runs,)``; None if one side never found anything feasible.
         interval: 95 % bounds of the mean gain, None without gains.
         margin: gain that counts as better.
@@ -50,6 +51,7 @@ class Evidence:
     runs: int
     quantum_feasible: int
     solver: str | None
+    best_classical: float | None
     gains: F64 | None
     interval: tuple[float, float] | None
     margin: float
@@ -69,11 +71,19 @@ def verdict(evidence: Evidence) -> tuple[Verdict, str]:
     if evidence.ceiling_below:
         return Verdict.KERNEL_CEILING_REACHED, (
             f"The exact optimum of the {evidence.n_qubits}-qubit kernel is worth {_n(evidence.kernel_optimum)}, no better "
-            f"than the {_n(evidence.incumbent)} known before: nothing could be won here."
+            f"than the {_n(evidence.incumbent)} of the incumbent: nothing could be won in this kernel."
+            f"{_best_classical(evidence)}"
         )
     if evidence.gains is None or evidence.interval is None:
         return _without_gains(evidence)
     return _by_gains(evidence, evidence.gains, evidence.interval)
+
+
+def _best_classical(evidence: Evidence) -> str:
+    """Return what the best baseline reached, so that a ceiling hides no classical win."""
+    if evidence.solver is None or evidence.best_classical is None:
+        return ""
+    return f" The best classical answer is {_n(evidence.best_classical)}, by {evidence.solver}."
 
 
 def _without_gains(evidence: Evidence) -> tuple[Verdict, str]:
@@ -90,7 +100,7 @@ def _without_gains(evidence: Evidence) -> tuple[Verdict, str]:
 
 
 def _by_gains(evidence: Evidence, gains: F64, interval: tuple[float, float]) -> tuple[Verdict, str]:
-    if evidence.baseline_is_optimum and evidence.optimum is not None:
+    if evidence.baseline_is_optimum and evidence.optimum is not None and evidence.runs >= MIN_RUNS:
         runs, solver, optimum = evidence.runs, evidence.solver, _n(evidence.optimum)
         if bool((gains >= -evidence.margin).all()):
             reason = f"All {runs} quantum runs came within {_n(evidence.margin)} of the proved optimum {optimum}"

@@ -218,8 +218,9 @@ class TestMisuse:
             (("run", "."), "this is a folder"),
             (("run", "x" * 5000), "there is no such file"),
             (("estimate", "gone.yaml"), "there is no such file"),
-            (("jobs", "show", "nope"), "'nope'"),
-            (("jobs", "cancel", "nope"), "'nope'"),
+            (("jobs", "list"), "there is no ledger in"),
+            (("jobs", "show", "nope"), "there is no ledger in"),
+            (("jobs", "cancel", "nope"), "there is no ledger in"),
             (("sql", "SELECT 1"), "there is no warehouse yet"),
         ],
     )
@@ -258,6 +259,10 @@ class TestMisuse:
             assert "Traceback" not in err
         assert not target.exists()
         assert (home / "warehouse.duckdb").read_bytes() == before
+        for action in ("show", "cancel"):
+            code, out, err = qhybrid("jobs", action, "nope", at=home)
+            assert (code, out) == (2, "")
+            assert "there is no job 'nope'" in err
 
     @pytest.mark.parametrize("below", ["", "sub"])
     def test_a_home_that_is_a_file(self, below, tmp_path, qhybrid):

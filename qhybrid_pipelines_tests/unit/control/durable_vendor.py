@@ -118,6 +118,8 @@ class DurableVendor:
             noisy=False,
             dedupe=self.dedupe,
             listing_lag_seconds=self.lag,
+            queue="first come, first served",
+            security="none",
             states=(JobState.QUEUED, JobState.RUNNING, JobState.COMPLETED),
         )
 

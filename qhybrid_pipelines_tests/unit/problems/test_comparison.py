@@ -63,11 +63,14 @@ class TestVerdicts:
         assert row["verdict"] == "quantum_better"
         assert row["gain_low"] == row["gain_high"] == 1.0
 
-    @pytest.mark.parametrize(("runs", "reached", "word"), [(3, 8, "tie"), (3, 7, "classical_better")])
-    def test_against_a_proved_optimum_few_runs_that_agree_are_enough(self, runs, reached, word):
+    @pytest.mark.parametrize(
+        ("runs", "reached", "word"),
+        [(10, 8, "tie"), (10, 7, "classical_better"), (9, 8, "inconclusive"), (1, 7, "inconclusive")],
+    )
+    def test_against_a_proved_optimum_ten_runs_that_agree_are_enough(self, runs, reached, word):
         row = verdict_of([reached] * runs, proved=8)
         assert row["verdict"] == word
-        assert "proved optimum 8" in row["reason"]
+        assert ("at least 10" if word == "inconclusive" else "proved optimum 8") in row["reason"]
 
     def test_against_a_proved_optimum_runs_that_disagree_need_statistics(self):
         assert verdict_of([8, 7, 8], proved=8)["verdict"] == "inconclusive"
