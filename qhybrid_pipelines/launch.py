@@ -159,12 +159,20 @@ def instance_ref(folder: Path) -> InstanceRef:
     """Return the reference of the Dagster instance in a folder, laid out as `dagster.yaml` says it for ``data/dagster``.
 
     Runs of the command line hold no slots of pools: a killed process would keep its slot, and the next one would wait
-    for it for ever. What must not happen twice at once is locked below Dagster anyway.
+    for it for ever. What must not happen twice at once is locked below Dagster anyway. Nor is their output captured, which
+    stands on the terminal: Dagster starts two watching processes per step for that.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return InstanceRef.from_dir(
         str(folder),
-        overrides={"telemetry": {"enabled": False}, "concurrency": {"pools": {"granularity": "run"}}},
+        overrides={
+            "telemetry": {"enabled": False},
+            "concurrency": {"pools": {"granularity": "run"}},
+            "compute_logs": {
+                "module": "dagster._core.storage.noop_compute_log_manager",
+                "class": "NoOpComputeLogManager",
+            },
+        },
     )
 
 

@@ -262,7 +262,7 @@ class TestMisuse:
         for action in ("show", "cancel"):
             code, out, err = qhybrid("jobs", action, "nope", at=home)
             assert (code, out) == (2, "")
-            assert "there is no job 'nope'" in err
+            assert "the ledger has no job 'nope'" in err
 
     @pytest.mark.parametrize("below", ["", "sub"])
     def test_a_home_that_is_a_file(self, below, tmp_path, qhybrid):
