@@ -181,11 +181,19 @@ class Capabilities:
     """What a backend can do, read from the provider and not guessed.
 
     Attributes:
+        mode: what stands behind the name: ``hardware``, ``simulator`` (of a vendor or on this machine),
+            ``local-testing`` (a vendor's client with a simulated device), ``emulator`` (a stand-in for a vendor's cloud).
+        immediate: a job is done when it is acknowledged; otherwise it is submitted, left, and collected later.
+        min_shots: fewest shots per circuit.
+        max_executions_per_job: most circuits x shots in one job; None where only circuits are limited.
         dedupe: ``token`` (the provider refuses or merges a token it has seen), ``tag_lookup`` (jobs can be searched by
             token, visible after ``listing_lag_seconds``) or ``none``.
         queue: how its queue behaves, a few words.
         security: how callers are authenticated, a few words.
-        engines: for simulators, the engines behind this backend in order of preference.
+        sdks: ways to reach it, a few words.
+        observability: what it tells about a job's life, a few words.
+        integration: what it takes to use it, a few words.
+        engines: for simulators, the engines behind this backend in order of preference; they compile within their run.
     """
 
     backend: str
@@ -201,7 +209,23 @@ class Capabilities:
     states: tuple[JobState, ...]
     queue: str
     security: str
+    mode: Literal["hardware", "simulator", "local-testing", "emulator"] = "simulator"
+    immediate: bool = False
+    min_shots: int = 1
+    max_executions_per_job: int | None = None
+    sdks: str = ""
+    observability: str = ""
+    integration: str = ""
     engines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendStatus:
+    """Whether a backend takes jobs now, and how long its queue is; None where the provider does not say."""
+
+    online: bool
+    queued_jobs: int | None = None
+    queue_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
     Calibration,
     CancelOutcome,
     Capabilities,
@@ -51,6 +52,9 @@ class Provider(Protocol):
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return the newest calibration, or None for a backend without one."""
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return whether the backend takes jobs now, and how long its queue is: one look."""
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile a template for a backend; parameters stay free."""

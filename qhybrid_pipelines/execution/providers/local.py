@@ -16,6 +16,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
     Calibration,
     CancelOutcome,
     Capabilities,
@@ -81,6 +82,11 @@ class LocalProvider:
             states=(JobState.COMPLETED, JobState.FAILED),
             queue="none: a job is done when it is acknowledged",
             security="none needed: it runs in the caller's process",
+            mode="simulator",
+            immediate=True,
+            sdks="this package: NumPy and Qiskit Aer",
+            observability="timestamps of every step, engine and its version, exact times of compilation and execution",
+            integration="none",
             engines=tuple(engine.name for engine in engines),
         )
 
@@ -88,6 +94,11 @@ class LocalProvider:
         """Return None: an ideal simulator has nothing to calibrate. Raises `Rejected` for a backend it does not have."""
         self._behind(backend, phase="calibration")
         return None
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return that it is here and has no queue. Raises `Rejected` for a backend it does not have."""
+        self._behind(backend, phase="status")
+        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile a template for Aer; parameters stay free. Raises `Rejected` for a faulty text or unknown backend."""

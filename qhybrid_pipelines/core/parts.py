@@ -1,0 +1,65 @@
+"""Splitting a batch into jobs that a backend takes, and where each part belongs in the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from qhybrid_pipelines.core.errors import Refused
+from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A rectangle of a batch's points and repetitions, as a batch of its own.
+
+    Attributes:
+        batch: what one job runs; its points and repetitions count from 0.
+        first_point: index in the whole of its first point.
+        first_repetition: index in the whole of its first repetition.
+    """
+
+    batch: CircuitBatch
+    first_point: int
+    first_repetition: int
+
+
+def part_of(batch: CircuitBatch, *, first_point: int, points: int, first_repetition: int, repetitions: int) -> Part:
+    """Return the rectangle of that place and size; the whole batch where it covers everything."""
+    if (points, repetitions) == (batch.points, batch.repetitions):
+        return Part(batch=batch, first_point=0, first_repetition=0)
+    rows = slice(first_point, first_point + points)
+    structure = batch.structure and replace(batch.structure, angles=batch.structure.angles[rows])
+    seeds = batch.seeds[rows, first_repetition : first_repetition + repetitions]
+    small = replace(batch, bindings=batch.bindings[rows], seeds=seeds, structure=structure)
+    return Part(batch=small, first_point=first_point, first_repetition=first_repetition)
+
+
+def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[Part, ...]:
+    """Return the parts of a batch that each fit into one job, in order of point, then repetition.
+
+    Whole points stay together as long as one point's repetitions fit.
+
+    Raises:
+        Refused: not even one circuit fits.
+    """
+    most = capabilities.max_circuits_per_job
+    if capabilities.max_executions_per_job is not None:
+        most = min(most, capabilities.max_executions_per_job // batch.shots)
+    if most < 1:
+        raise Refused(
+            f"experiment '{batch.experiment}' needs {batch.shots} shots per circuit, and one job on '{batch.backend}' "
+            f"takes at most {capabilities.max_executions_per_job} over all its circuits. Lower shots and raise repetitions."
+        )
+    repetitions = min(batch.repetitions, most)
+    points = most // repetitions if repetitions == batch.repetitions else 1
+    return tuple(
+        part_of(
+            batch,
+            first_point=point,
+            points=min(points, batch.points - point),
+            first_repetition=repetition,
+            repetitions=min(repetitions, batch.repetitions - repetition),
+        )
+        for point in range(0, batch.points, points)
+        for repetition in range(0, batch.repetitions, repetitions)
+    )
