@@ -21,6 +21,7 @@ from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
 from qhybrid_pipelines.control.ledger.locks import LockBusy
 from qhybrid_pipelines.control.ledger.migrations import MIGRATIONS, Migration, migrate
 from qhybrid_pipelines.control.ledger.port import (
+    JobClash,
     JobRecord,
     Ledger,
     Move,
@@ -167,7 +168,7 @@ class TestChanges:
 
     def test_two_jobs_cannot_share_a_token(self, ledger: SqlLedger) -> None:
         ledger.plan(plan("a"))
-        with pytest.raises(IntegrityError):
+        with pytest.raises(JobClash):
             ledger.plan(plan("b", token="token-a"))
         assert len(ledger.jobs()) == 1
 
@@ -402,17 +403,17 @@ class TestSqlite:
     def test_a_later_migration_keeps_what_is_there_and_is_applied_once(self, ledger: SqlLedger) -> None:
         ledger.plan(plan())
         later = Migration(
-            version=2,
+            version=3,
             summary="a new column",
             statements=("ALTER TABLE job ADD COLUMN colour TEXT",),
             dialects={"postgresql": ("not for here",)},
         )
         for _ in range(2):
             with ledger._engine.begin() as connection:
-                assert migrate(connection, (*MIGRATIONS, later)) == 2
+                assert migrate(connection, (*MIGRATIONS, later)) == 3
         with ledger._engine.connect() as connection:
             versions = connection.exec_driver_sql("SELECT version FROM schema_version ORDER BY version").scalars()
-            assert list(versions) == [1, 2]
+            assert list(versions) == [1, 2, 3]
             assert connection.exec_driver_sql("SELECT job_id, colour FROM job").all() == [("j-a", None)]
 
     def test_a_ledger_of_a_newer_release_is_not_touched(self, tmp_path: Path) -> None:

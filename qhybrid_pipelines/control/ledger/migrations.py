@@ -7,25 +7,43 @@ SQLite and Postgres both read; what differs (triggers) is listed per dialect. A 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, bindparam, insert, inspect, select, update
 from sqlalchemy.sql.functions import max as sql_max
 
 from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.control.ledger.records import correlation_id_of
 from qhybrid_pipelines.core.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One step of the schema; ``dialects`` holds the statements that only one database understands."""
+    """One step of the schema.
+
+    Attributes:
+        dialects: further statements, which only one database understands.
+        fill: computes, after the statements, what SQL cannot.
+    """
 
     version: int
     summary: str
     statements: tuple[str, ...]
     dialects: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fill: Callable[[Connection], None] | None = None
+
+
+def _fill_correlation_ids(connection: Connection) -> None:
+    """Give the jobs of version 1 the id that they would be given today."""
+    job = tables.job.c
+    rows = connection.execute(select(job.job_id, job.experiment, job.requested_backend)).all()
+    if rows:
+        connection.execute(
+            update(tables.job).where(job.job_id == bindparam("known")).values(correlation_id=bindparam("correlation")),
+            [{"known": row[0], "correlation": correlation_id_of(row[1], row[2])} for row in rows],
+        )
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -140,6 +158,71 @@ MIGRATIONS: tuple[Migration, ...] = (
             )
         },
     ),
+    Migration(
+        version=2,
+        summary="who asks and by which policy, approval, rerouting, deadlines; breakers; calibrations",
+        statements=(
+            "ALTER TABLE job ADD COLUMN requested_backend TEXT NOT NULL DEFAULT ''",
+            "UPDATE job SET requested_backend = backend",
+            "ALTER TABLE job ADD COLUMN principal TEXT NOT NULL DEFAULT 'unknown'",
+            "ALTER TABLE job ADD COLUMN environment TEXT NOT NULL DEFAULT 'dev'",
+            "ALTER TABLE job ADD COLUMN data_class TEXT NOT NULL DEFAULT 'internal'",
+            "ALTER TABLE job ADD COLUMN correlation_id TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE job ADD COLUMN deadline_at_us BIGINT",
+            "ALTER TABLE job ADD COLUMN policy_sha256 TEXT",
+            "ALTER TABLE job ADD COLUMN approved_by TEXT",
+            "ALTER TABLE job ADD COLUMN rerouted_to TEXT",
+            """
+            CREATE TABLE breaker (
+                backend TEXT PRIMARY KEY,
+                state TEXT NOT NULL CHECK (state IN ('closed', 'open', 'half_open')),
+                failures INTEGER NOT NULL CHECK (failures >= 0),
+                opened_at_us BIGINT,
+                retry_at_us BIGINT,
+                reason TEXT,
+                version BIGINT NOT NULL
+            )
+            """,
+            """
+            CREATE TABLE calibration (
+                backend TEXT NOT NULL,
+                calibration_id TEXT NOT NULL,
+                measured_at_us BIGINT NOT NULL,
+                fetched_at_us BIGINT NOT NULL,
+                payload TEXT NOT NULL,
+                PRIMARY KEY (backend, calibration_id)
+            )
+            """,
+        ),
+        fill=_fill_correlation_ids,
+        dialects={
+            "postgresql": (
+                """
+                CREATE FUNCTION events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    RAISE integrity_constraint_violation
+                        USING MESSAGE = 'events are append-only: no ' || TG_OP;
+                END $$
+                """,
+                """
+                CREATE TRIGGER event_is_never_changed BEFORE UPDATE OR DELETE ON event
+                FOR EACH ROW EXECUTE FUNCTION events_are_append_only()
+                """,
+                """
+                CREATE TRIGGER event_is_never_emptied BEFORE TRUNCATE ON event
+                FOR EACH STATEMENT EXECUTE FUNCTION events_are_append_only()
+                """,
+                # Ids sort by their characters, as SQLite and Python do it, and not by the language of the server.
+                'ALTER TABLE job ALTER COLUMN job_id TYPE TEXT COLLATE "C"',
+                'ALTER TABLE breaker ALTER COLUMN backend TYPE TEXT COLLATE "C"',
+                """
+                ALTER TABLE calibration
+                    ALTER COLUMN backend TYPE TEXT COLLATE "C", ALTER COLUMN calibration_id TYPE TEXT COLLATE "C"
+                """,
+            )
+        },
+    ),
 )
 
 _VERSIONS = """
@@ -171,6 +254,8 @@ def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS
             continue
         for statement in (*migration.statements, *migration.dialects.get(connection.dialect.name, ())):
             connection.exec_driver_sql(statement)
+        if migration.fill is not None:
+            migration.fill(connection)
         connection.execute(
             insert(tables.schema_version).values(
                 version=migration.version, summary=migration.summary, applied_at=datetime.now(UTC)

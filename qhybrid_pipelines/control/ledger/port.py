@@ -1,207 +1,66 @@
-"""The ledger port: the durable record of every job, and the small values that go in and out of it.
+"""The ledger port: the durable record of every job. Its values are `control.ledger.records`, and importable from here.
 
-The ledger is the truth about jobs; Dagster schedules and shows. `control.ledger.sql` keeps it in a database. Nothing
-here talks to a provider, and no method waits for one: a transaction is open for milliseconds.
+The ledger is the truth about jobs; Dagster schedules and shows. `control.ledger.sql` keeps it in a database,
+`control.ledger.memory` in memory. Nothing here talks to a provider, and no method waits for one: a transaction is open
+for milliseconds.
+
+There are no leases. A lease in a table has to outlive the slowest provider call, needs a clock that all machines agree
+on, and keeps a restart waiting for a holder who is dead; one that runs out too early lets two processes pay. The
+locks of `Ledger.holding` belong to their holder's process (a kernel lock beside SQLite, the lock of a session on Postgres),
+so they last exactly as long as it lives, and nobody has to guess a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
-from qhybrid_pipelines.control.lifecycle import Event
-from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.jobs import JobRef, JobState
+from qhybrid_pipelines.control.ledger.records import (
+    AttemptRecord,
+    Breaker,
+    BreakerState,
+    Clock,
+    EventRecord,
+    JobClash,
+    JobRecord,
+    KeptCalibration,
+    LedgerUnreachable,
+    Move,
+    Outcome,
+    Plan,
+    ProviderJobTaken,
+    StaleBreaker,
+    StaleJob,
+    Step,
+    StoredResult,
+    correlation_id_of,
+)
+from qhybrid_pipelines.core.jobs import Calibration, JobState
 
-#: Whose clock a timestamp comes from: the provider's, or ours when we saw the thing.
-Clock = Literal["vendor", "observed"]
-
-
-class StaleJob(QHybridError):
-    """The job was changed by somebody else after it was read; nothing was written. Read it again."""
-
-
-class ProviderJobTaken(QHybridError):
-    """A provider answered with a job id that belongs to another job of the ledger; nothing was written."""
-
-    exit_code = 3
-
-
-class Outcome(StrEnum):
-    """What became of an attempt to submit."""
-
-    OPEN = "open"  # the provider may be being called right now
-    DEFERRED = "deferred"  # not accepted, to be tried again with the same token
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-    NOT_ACCEPTED = "not_accepted"  # looked up: the provider does not have it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRecord:
-    """A job as it stands in the ledger.
-
-    Attributes:
-        occurrence: 1 for the first job of a payload; a job that is run again counts on.
-        version: number of its events; a change is refused when it was made on an older version.
-        attempt: number of the last attempt to submit, from 1; ``token``, ``provider_job_id`` and ``outcome`` are its.
-        circuits: bound circuits, points x repetitions.
-        shots: over all circuits.
-        cost_quoted_usd: highest quoted cost.
-        cost_usd: what the provider reported.
-        cost_settled_usd: what the budget was charged when the job ended.
-        result_sha256: of the raw result as received.
-    """
-
-    job_id: str
-    experiment: str
-    backend: str
-    provider: str
-    payload_sha256: str
-    occurrence: int
-    tier: str
-    circuits: int
-    shots: int
-    state: JobState
-    version: int
-    attempt: int
-    token: str
-    provider_job_id: str | None
-    outcome: Outcome
-    engine: str | None
-    cost_quoted_usd: float
-    price_source: str
-    cost_usd: float | None
-    cost_settled_usd: float | None
-    result_sha256: str | None
-    error: str | None
-    requested_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def ref(self) -> JobRef:
-        """What the provider calls this job.
-
-        Raises:
-            ValueError: no provider has acknowledged it.
-        """
-        if self.provider_job_id is None:
-            raise ValueError(f"job {self.job_id} was not acknowledged by a provider")
-        return JobRef(provider=self.provider, backend=self.backend, provider_job_id=self.provider_job_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRecord:
-    """One event of one job. ``position`` counts over the whole ledger, ``sequence`` over the job, both from 1."""
-
-    position: int
-    job_id: str
-    sequence: int
-    event: str
-    from_state: JobState | None
-    to_state: JobState
-    at: datetime
-    observed_at: datetime
-    clock: Clock
-    raw_status: str | None
-    detail: Mapping[str, Any] | None
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRecord:
-    """One attempt to submit: the token that the provider was given, and what became of it."""
-
-    job_id: str
-    number: int
-    token: str
-    provider: str
-    provider_job_id: str | None
-    outcome: Outcome
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredResult:
-    """Where the raw result of a job is kept: its hash in the raw store, and what it was received as."""
-
-    sha256: str
-    size_bytes: int
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of a job's life, about to be written.
-
-    Attributes:
-        at: when it happened, by ``clock``.
-        detail: further facts, ready for JSON.
-    """
-
-    event: Event
-    at: datetime
-    clock: Clock = "observed"
-    raw_status: str | None = None
-    detail: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A job that is to be written down: who asks for what, its token, its quote, and its first steps."""
-
-    job_id: str
-    experiment: str
-    backend: str
-    provider: str
-    payload_sha256: str
-    occurrence: int
-    tier: str
-    circuits: int
-    shots: int
-    token: str
-    cost_quoted_usd: float
-    price_source: str
-    budget_usd: float
-    requested_at: datetime | None
-    planned_at: datetime
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """Steps that a job takes, and the facts that become known with them; None leaves a fact as it is.
-
-    Attributes:
-        job: the job as it was read; the move is refused when it has changed since.
-        observed_at: now.
-        new_token: opens a further attempt with this token.
-    """
-
-    job: JobRecord
-    steps: tuple[Step, ...]
-    observed_at: datetime
-    new_token: str | None = None
-    provider_job_id: str | None = None
-    cost_usd: float | None = None
-    engine: str | None = None
-    error: str | None = None
-    result: StoredResult | None = None
-
-    @classmethod
-    def of(
-        cls, job: JobRecord, event: Event, now: datetime, *, detail: Mapping[str, Any] | None = None, **facts: Any
-    ) -> Move:
-        """Return the move of one step that happens now, with the facts that become known with it."""
-        return cls(job=job, steps=(Step(event=event, at=now, detail=detail),), observed_at=now, **facts)
+__all__ = [
+    "AttemptRecord",
+    "Breaker",
+    "BreakerState",
+    "Clock",
+    "EventRecord",
+    "JobClash",
+    "JobRecord",
+    "KeptCalibration",
+    "Ledger",
+    "LedgerUnreachable",
+    "Move",
+    "Outcome",
+    "Plan",
+    "ProviderJobTaken",
+    "StaleBreaker",
+    "StaleJob",
+    "Step",
+    "StoredResult",
+    "correlation_id_of",
+]
 
 
 class Ledger(Protocol):
@@ -212,6 +71,15 @@ class Ledger(Protocol):
 
         Raises:
             Refused: the quote does not fit the experiment's budget; nothing was written.
+            JobClash: another job has its token, or its place among the jobs of the payload; nothing was written.
+        """
+
+    def plan_all(self, plans: Sequence[Plan]) -> list[JobRecord]:
+        """Write many jobs down in one transaction, all or none; jobs that are there already are returned.
+
+        Raises:
+            Refused: the quotes together do not fit a budget; nothing was written.
+            JobClash: as for `plan`; nothing was written.
         """
 
     def advance(self, move: Move) -> JobRecord:
@@ -257,6 +125,25 @@ class Ledger(Protocol):
         Raises:
             LockBusy: somebody else holds it for longer than ``patience_seconds``.
         """
+
+    def breaker(self, backend: str) -> Breaker | None:
+        """Return the breaker of a backend, or None if it was never saved."""
+
+    def breakers(self) -> list[Breaker]:
+        """Return all breakers, by backend."""
+
+    def save_breaker(self, breaker: Breaker) -> Breaker:
+        """Write a breaker that was read, or is new, and return it with its next version.
+
+        Raises:
+            StaleBreaker: it has changed since it was read; nothing was written.
+        """
+
+    def add_calibration(self, backend: str, calibration: Calibration) -> bool:
+        """Keep a calibration; False if the one of this id is known already, which stays as it was."""
+
+    def calibrations(self, backend: str | None = None) -> list[KeptCalibration]:
+        """Return the calibrations that were kept, of one backend or of all: by time of measurement, newest last."""
 
     def head(self) -> ChainHead:
         """Return the last link of the chain of events, to be kept outside the ledger."""

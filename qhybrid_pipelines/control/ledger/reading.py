@@ -11,8 +11,15 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.chain import ChainHead
-from qhybrid_pipelines.control.ledger.port import AttemptRecord, EventRecord, JobRecord, StoredResult
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.control.ledger.records import (
+    AttemptRecord,
+    Breaker,
+    EventRecord,
+    JobRecord,
+    KeptCalibration,
+    StoredResult,
+)
+from qhybrid_pipelines.core.jobs import Calibration, JobState
 
 _LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
 _JOB = select(
@@ -71,6 +78,32 @@ def result_of(connection: Connection, job_id: str) -> StoredResult | None:
         .one_or_none()
     )
     return None if row is None else StoredResult(**row)
+
+
+def breakers_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[Breaker]:
+    """Return the breakers that fulfil all conditions, by backend."""
+    columns = (column.label(column.key) for column in tables.breaker.c)
+    rows = connection.execute(select(*columns).where(*conditions).order_by(tables.breaker.c.backend))
+    return [Breaker(**row) for row in rows.mappings()]
+
+
+def calibrations_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[KeptCalibration]:
+    """Return the calibrations that fulfil all conditions, by time of measurement, newest last."""
+    kept = tables.calibration.c
+    order = (kept.measured_at, kept.fetched_at, kept.backend, kept.calibration_id)
+    columns = (column.label(column.key) for column in kept)
+    return [
+        KeptCalibration(
+            backend=row["backend"],
+            calibration=Calibration(
+                calibration_id=row["calibration_id"],
+                measured_at=row["measured_at"],
+                fetched_at=row["fetched_at"],
+                payload=json.loads(row["payload"]),
+            ),
+        )
+        for row in connection.execute(select(*columns).where(*conditions).order_by(*order)).mappings()
+    ]
 
 
 def chain_head(connection: Connection) -> ChainHead:

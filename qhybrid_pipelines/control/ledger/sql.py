@@ -17,19 +17,21 @@ from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger import chain, reading, tables
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.locks import exclusive
-from qhybrid_pipelines.control.ledger.port import (
+from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
+    Breaker,
     EventRecord,
     JobRecord,
+    KeptCalibration,
     Move,
     Plan,
     StaleJob,
     StoredResult,
 )
 from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY, lock_file, open_database
-from qhybrid_pipelines.control.ledger.writing import write_move, write_plan
+from qhybrid_pipelines.control.ledger.writing import write_breaker, write_calibration, write_move, write_plan
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.jobs import Calibration, JobState
 
 #: Moves in one transaction of `SqlLedger.advance_all`: a few tenths of a second, so that no writer waits long.
 MOVES_PER_TRANSACTION = 200
@@ -64,9 +66,13 @@ class SqlLedger:
 
     def plan(self, plan: Plan) -> JobRecord:
         """Write a job down and reserve its quote, in one transaction."""
+        [job] = self.plan_all([plan])
+        return job
+
+    def plan_all(self, plans: Sequence[Plan]) -> list[JobRecord]:
+        """Write many jobs down and reserve their quotes, in one transaction."""
         with self._transaction() as connection:
-            known = reading.jobs_where(connection, tables.job.c.job_id == plan.job_id)
-            return known[0] if known else write_plan(connection, plan)
+            return [_known(connection, plan) or write_plan(connection, plan) for plan in plans]
 
     def advance(self, move: Move) -> JobRecord:
         """Write the steps of one job."""
@@ -136,6 +142,33 @@ class SqlLedger:
         with self._snapshot() as connection:
             return reading.account_of(connection, experiment)
 
+    def breaker(self, backend: str) -> Breaker | None:
+        """Return the breaker of a backend, or None."""
+        with self._snapshot() as connection:
+            found = reading.breakers_where(connection, tables.breaker.c.backend == backend)
+        return found[0] if found else None
+
+    def breakers(self) -> list[Breaker]:
+        """Return all breakers."""
+        with self._snapshot() as connection:
+            return reading.breakers_where(connection)
+
+    def save_breaker(self, breaker: Breaker) -> Breaker:
+        """Write a breaker and return it with its next version."""
+        with self._transaction() as connection:
+            return write_breaker(connection, breaker)
+
+    def add_calibration(self, backend: str, calibration: Calibration) -> bool:
+        """Keep a calibration, if it is not known."""
+        with self._transaction() as connection:
+            return write_calibration(connection, backend, calibration)
+
+    def calibrations(self, backend: str | None = None) -> list[KeptCalibration]:
+        """Return the calibrations of one backend or of all."""
+        conditions = [] if backend is None else [tables.calibration.c.backend == backend]
+        with self._snapshot() as connection:
+            return reading.calibrations_where(connection, *conditions)
+
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
         with self._snapshot() as connection:
@@ -166,3 +199,9 @@ class SqlLedger:
             self._engine.dispose(close=False)
             self._process = os.getpid()
         return self._engine
+
+
+def _known(connection: Connection, plan: Plan) -> JobRecord | None:
+    """Return the job of a plan, if it was written down before."""
+    found = reading.jobs_where(connection, tables.job.c.job_id == plan.job_id)
+    return found[0] if found else None

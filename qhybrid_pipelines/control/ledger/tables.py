@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Dialect, Integer, MetaData, Table, Te
 from sqlalchemy.types import TypeDecorator
 
 from qhybrid_pipelines.control.budget import from_micro_usd, to_micro_usd
-from qhybrid_pipelines.control.ledger.port import Outcome
+from qhybrid_pipelines.control.ledger.records import Outcome
 from qhybrid_pipelines.core.jobs import JobState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,6 +108,16 @@ job = Table(
     Column("requested_at_us", Instant, key="requested_at"),
     Column("created_at_us", Instant, key="created_at"),
     Column("updated_at_us", Instant, key="updated_at"),
+    Column("requested_backend", Text),
+    Column("principal", Text),
+    Column("environment", Text),
+    Column("data_class", Text),
+    Column("correlation_id", Text),
+    Column("priority", Integer),
+    Column("deadline_at_us", Instant, key="deadline_at"),
+    Column("policy_sha256", Text),
+    Column("approved_by", Text),
+    Column("rerouted_to", Text),
 )
 
 attempt = Table(
@@ -166,6 +176,28 @@ result_ref = Table(
     Column("size_bytes", BigInteger),
     Column("content_type", Text),
     Column("stored_at_us", Instant, key="stored_at"),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("backend", Text, primary_key=True),
+    Column("state", Text),
+    Column("failures", Integer),
+    Column("opened_at_us", Instant, key="opened_at"),
+    Column("retry_at_us", Instant, key="retry_at"),
+    Column("reason", Text),
+    Column("version", BigInteger),
+)
+
+calibration = Table(
+    "calibration",
+    metadata,
+    Column("backend", Text, primary_key=True),
+    Column("calibration_id", Text, primary_key=True),
+    Column("measured_at_us", Instant, key="measured_at"),
+    Column("fetched_at_us", Instant, key="fetched_at"),
+    Column("payload", Text),
 )
 
 schema_version = Table(

@@ -5,25 +5,28 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.budget import Account, as_kept, charge_usd, reserve, settle
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
-from qhybrid_pipelines.control.ledger.port import (
+from qhybrid_pipelines.control.ledger.reading import account_of, chain_head
+from qhybrid_pipelines.control.ledger.records import (
+    Breaker,
+    JobClash,
     JobRecord,
     Move,
     Outcome,
     Plan,
     ProviderJobTaken,
+    StaleBreaker,
     StaleJob,
 )
-from qhybrid_pipelines.control.ledger.reading import account_of, chain_head
 from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.jobs import Calibration, JobState
 
 #: What an event says about the attempt to submit that is under way.
 OUTCOMES = {
@@ -44,11 +47,17 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
 
     Raises:
         Refused: the budget does not hold the quote.
+        JobClash: another job has the token, or the same place among the jobs of the payload.
     """
     _reserve(connection, plan)
     planned = {field.name for field in fields(Plan)} & {field.name for field in fields(JobRecord)}
+    derived = {
+        "cost_quoted_usd": as_kept(plan.cost_quoted_usd),
+        "requested_backend": plan.asked_backend,
+        "correlation_id": plan.correlation,
+    }
     job = JobRecord(
-        **({name: getattr(plan, name) for name in planned} | {"cost_quoted_usd": as_kept(plan.cost_quoted_usd)}),
+        **({name: getattr(plan, name) for name in planned} | derived),
         state=JobState.PLANNED,
         version=0,
         attempt=1,
@@ -61,8 +70,15 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
         error=None,
         created_at=plan.planned_at,
         updated_at=plan.planned_at,
+        approved_by=None,
+        rerouted_to=None,
     )
-    connection.execute(insert(tables.job).values(_columns_of(job)))
+    try:
+        connection.execute(insert(tables.job).values(_columns_of(job)))
+    except IntegrityError as error:
+        raise JobClash(
+            f"job {job.job_id} would be number {job.occurrence} of its payload, which another job is; nothing was written"
+        ) from error
     _open_attempt(connection, job)
     return write_move(connection, Move(job=job, steps=plan.steps, observed_at=plan.planned_at))
 
@@ -104,6 +120,45 @@ def write_move(connection: Connection, move: Move) -> JobRecord:
     return job
 
 
+def write_breaker(connection: Connection, breaker: Breaker) -> Breaker:
+    """Write a breaker and return it with its next version.
+
+    Raises:
+        StaleBreaker: it has changed since it was read.
+    """
+    saved = replace(breaker, version=breaker.version + 1)
+    columns = {field.name: getattr(saved, field.name) for field in fields(saved)}
+    table = tables.breaker
+    if breaker.version:
+        same = (table.c.backend == breaker.backend) & (table.c.version == breaker.version)
+        written = connection.execute(update(table).where(same).values(columns)).rowcount == 1
+    else:
+        written = connection.scalar(select(table.c.version).where(table.c.backend == breaker.backend)) is None
+        if written:
+            connection.execute(insert(table).values(columns))
+    if not written:
+        raise StaleBreaker(f"the breaker of '{breaker.backend}' has changed since version {breaker.version} was read")
+    return saved
+
+
+def write_calibration(connection: Connection, backend: str, calibration: Calibration) -> bool:
+    """Write a calibration unless the one of this id is known."""
+    table = tables.calibration
+    same = (table.c.backend == backend) & (table.c.calibration_id == calibration.calibration_id)
+    if connection.scalar(select(table.c.calibration_id).where(same)) is not None:
+        return False
+    connection.execute(
+        insert(table).values(
+            backend=backend,
+            calibration_id=calibration.calibration_id,
+            measured_at=calibration.measured_at,
+            fetched_at=calibration.fetched_at,
+            payload=canonical_json(calibration.payload),
+        )
+    )
+    return True
+
+
 def _after(move: Move) -> JobRecord:
     """Return the job as it will be, by the table of the life cycle."""
     job = move.job
@@ -114,7 +169,7 @@ def _after(move: Move) -> JobRecord:
         outcome = OUTCOMES.get(step.event, outcome)
     if state is None:
         raise ValueError("a move has at least one step")
-    for name in ("provider_job_id", "engine", "error"):
+    for name in ("provider_job_id", "engine", "error", "approved_by", "rerouted_to", "priority", "deadline_at"):
         if getattr(move, name) is not None:
             known[name] = getattr(move, name)
     if move.cost_usd is not None:
@@ -141,16 +196,19 @@ def _columns_of(job: JobRecord) -> dict[str, Any]:
 
 
 def _open_attempt(connection: Connection, job: JobRecord) -> None:
-    connection.execute(
-        insert(tables.attempt).values(
-            job_id=job.job_id,
-            number=job.attempt,
-            token=job.token,
-            provider=job.provider,
-            outcome=job.outcome,
-            started_at=job.updated_at,
+    try:
+        connection.execute(
+            insert(tables.attempt).values(
+                job_id=job.job_id,
+                number=job.attempt,
+                token=job.token,
+                provider=job.provider,
+                outcome=job.outcome,
+                started_at=job.updated_at,
+            )
         )
-    )
+    except IntegrityError as error:
+        raise JobClash(f"the token of job {job.job_id} belongs to another attempt; nothing was written") from error
 
 
 def _update_attempt(connection: Connection, job: JobRecord) -> None:

@@ -1,0 +1,299 @@
+"""The small values that go in and out of a ledger, and what it may refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from qhybrid_pipelines.control.lifecycle import Event
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.jobs import Calibration, JobRef, JobState
+
+#: Whose clock a timestamp comes from: the provider's, or ours when we saw the thing.
+Clock = Literal["vendor", "observed"]
+
+
+class StaleJob(QHybridError):
+    """The job was changed by somebody else after it was read; nothing was written. Read it again."""
+
+
+class ProviderJobTaken(QHybridError):
+    """A provider answered with a job id that belongs to another job of the ledger; nothing was written."""
+
+    exit_code = 3
+
+
+class StaleBreaker(QHybridError):
+    """The breaker was changed by somebody else after it was read; nothing was written. Read it again."""
+
+
+class JobClash(QHybridError):
+    """Another job has this token, or this place among the jobs of a payload; nothing was written."""
+
+    exit_code = 3
+
+
+class LedgerUnreachable(QHybridError):
+    """The ledger's database does not answer. What was being written is there whole or not at all: read it again."""
+
+    exit_code = 3
+
+
+class Outcome(StrEnum):
+    """What became of an attempt to submit."""
+
+    OPEN = "open"  # the provider may be being called right now
+    DEFERRED = "deferred"  # not accepted, to be tried again with the same token
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    NOT_ACCEPTED = "not_accepted"  # looked up: the provider does not have it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job as it stands in the ledger.
+
+    Attributes:
+        occurrence: 1 for the first job of a payload; a job that is run again counts on.
+        version: number of its events; a change is refused when it was made on an older version.
+        attempt: number of the last attempt to submit, from 1; ``token``, ``provider_job_id`` and ``outcome`` are its.
+        circuits: bound circuits, points x repetitions.
+        shots: over all circuits.
+        cost_quoted_usd: highest quoted cost.
+        cost_usd: what the provider reported.
+        cost_settled_usd: what the budget was charged when the job ended.
+        result_sha256: of the raw result as received.
+        requested_backend: where the work was asked for; ``backend`` is where this job runs.
+        principal: who asks, as the policy names people and services.
+        environment: dev, test or prod.
+        data_class: how sensitive the data behind the circuits is, in the policy's words.
+        correlation_id: what all jobs and log lines of one piece of work share, see `correlation_id_of`.
+        priority: 0 is normal, higher goes first.
+        deadline_at: when the result is no longer of use.
+        policy_sha256: of the policy that admitted the job.
+        approved_by: the person who agreed, where one had to.
+        rerouted_to: the job that took this one's work over.
+    """
+
+    job_id: str
+    experiment: str
+    backend: str
+    provider: str
+    payload_sha256: str
+    occurrence: int
+    tier: str
+    circuits: int
+    shots: int
+    state: JobState
+    version: int
+    attempt: int
+    token: str
+    provider_job_id: str | None
+    outcome: Outcome
+    engine: str | None
+    cost_quoted_usd: float
+    price_source: str
+    cost_usd: float | None
+    cost_settled_usd: float | None
+    result_sha256: str | None
+    error: str | None
+    requested_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    requested_backend: str
+    principal: str
+    environment: str
+    data_class: str
+    correlation_id: str
+    priority: int
+    deadline_at: datetime | None
+    policy_sha256: str | None
+    approved_by: str | None
+    rerouted_to: str | None
+
+    @property
+    def ref(self) -> JobRef:
+        """What the provider calls this job.
+
+        Raises:
+            ValueError: no provider has acknowledged it.
+        """
+        if self.provider_job_id is None:
+            raise ValueError(f"job {self.job_id} was not acknowledged by a provider")
+        return JobRef(provider=self.provider, backend=self.backend, provider_job_id=self.provider_job_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """One event of one job. ``position`` counts over the whole ledger, ``sequence`` over the job, both from 1."""
+
+    position: int
+    job_id: str
+    sequence: int
+    event: str
+    from_state: JobState | None
+    to_state: JobState
+    at: datetime
+    observed_at: datetime
+    clock: Clock
+    raw_status: str | None
+    detail: Mapping[str, Any] | None
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One attempt to submit: the token that the provider was given, and what became of it."""
+
+    job_id: str
+    number: int
+    token: str
+    provider: str
+    provider_job_id: str | None
+    outcome: Outcome
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """Where the raw result of a job is kept: its hash in the raw store, and what it was received as."""
+
+    sha256: str
+    size_bytes: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a job's life, about to be written.
+
+    Attributes:
+        at: when it happened, by ``clock``.
+        detail: further facts, ready for JSON.
+    """
+
+    event: Event
+    at: datetime
+    clock: Clock = "observed"
+    raw_status: str | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A job that is to be written down: who asks for what, its token, its quote, and its first steps.
+
+    Attributes:
+        requested_backend: where the work was asked for, if that is not ``backend``.
+        correlation_id: None follows from experiment and requested backend.
+    """
+
+    job_id: str
+    experiment: str
+    backend: str
+    provider: str
+    payload_sha256: str
+    occurrence: int
+    tier: str
+    circuits: int
+    shots: int
+    token: str
+    cost_quoted_usd: float
+    price_source: str
+    budget_usd: float
+    requested_at: datetime | None
+    planned_at: datetime
+    steps: tuple[Step, ...]
+    requested_backend: str | None = None
+    principal: str = "unknown"
+    environment: str = "dev"
+    data_class: str = "internal"
+    correlation_id: str | None = None
+    priority: int = 0
+    deadline_at: datetime | None = None
+    policy_sha256: str | None = None
+
+    @property
+    def asked_backend(self) -> str:
+        """Where the work was asked for."""
+        return self.requested_backend or self.backend
+
+    @property
+    def correlation(self) -> str:
+        """What all jobs and log lines of this piece of work share."""
+        return self.correlation_id or correlation_id_of(self.experiment, self.asked_backend)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Steps that a job takes, and the facts that become known with them; None leaves a fact as it is.
+
+    Attributes:
+        job: the job as it was read; the move is refused when it has changed since.
+        observed_at: now.
+        new_token: opens a further attempt with this token.
+    """
+
+    job: JobRecord
+    steps: tuple[Step, ...]
+    observed_at: datetime
+    new_token: str | None = None
+    provider_job_id: str | None = None
+    cost_usd: float | None = None
+    engine: str | None = None
+    error: str | None = None
+    result: StoredResult | None = None
+    approved_by: str | None = None
+    rerouted_to: str | None = None
+    priority: int | None = None
+    deadline_at: datetime | None = None
+
+    @classmethod
+    def of(
+        cls, job: JobRecord, event: Event, now: datetime, *, detail: Mapping[str, Any] | None = None, **facts: Any
+    ) -> Move:
+        """Return the move of one step that happens now, with the facts that become known with it."""
+        return cls(job=job, steps=(Step(event=event, at=now, detail=detail),), observed_at=now, **facts)
+
+
+#: What a breaker lets through: everything, nothing, or one attempt to see whether the backend is back.
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Whether jobs may go to a backend; kept here because every process has to know what the others saw.
+
+    Attributes:
+        failures: in a row.
+        opened_at: when it opened last.
+        retry_at: when an open breaker lets one attempt through.
+        reason: why it opened.
+        version: number of changes; 0 for a breaker that was never saved.
+    """
+
+    backend: str
+    state: BreakerState = "closed"
+    failures: int = 0
+    opened_at: datetime | None = None
+    retry_at: datetime | None = None
+    reason: str | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCalibration:
+    """A calibration of a backend."""
+
+    backend: str
+    calibration: Calibration
+
+
+def correlation_id_of(experiment: str, requested_backend: str) -> str:
+    """Return the correlation id of all work of an experiment for a backend: ``c`` and 16 hexadecimal digits."""
+    return "c" + sha256_hex(f"{experiment}|{requested_backend}")[:16]
