@@ -11,6 +11,7 @@
     └── ProviderError         3   a provider refused, failed, or could not be reached
         ├── Rejected              never retry: the same request will be refused again
         ├── Throttled             retry later: nothing was accepted
+        ├── Unavailable           ask again: a look or a download failed, nothing was changed
         └── Ambiguous             look the token up before any further step
 
 Every message says what is wrong, where, and what to do; attributes carry the parts so that nobody parses messages.
@@ -137,13 +138,21 @@ class IllegalTransition(QHybridError):
 
 
 class ProviderError(QHybridError):
-    """A provider refused, failed, or could not be reached."""
+    """A provider refused, failed, or could not be reached.
+
+    Args:
+        message: what happened and what to do about it.
+        provider: its name.
+        phase: the method of the port that failed.
+        seen: the snapshots (`core.jobs.Snapshot`) that a look at many jobs brought all the same, so that one odd job or
+            one lost page does not hide the others.
+    """
 
     exit_code = 3
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, provider: str, phase: str) -> None:
-        self.provider, self.phase = provider, phase
+    def __init__(self, message: str, *, provider: str, phase: str, seen: tuple[Any, ...] = ()) -> None:
+        self.provider, self.phase, self.seen = provider, phase, seen
         super().__init__(f"{provider}: {phase} failed: {message}")
 
 
@@ -152,7 +161,33 @@ class Rejected(ProviderError):
 
 
 class Throttled(ProviderError):
-    """The provider asks to come back later; it accepted nothing."""
+    """The provider asks to come back later; it accepted nothing.
+
+    Args:
+        message: what happened and what to do about it.
+        provider: its name.
+        phase: the method of the port that failed.
+        retry_after_seconds: when it wants to be asked again, if it says so.
+        seen: as for `ProviderError`.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        phase: str,
+        retry_after_seconds: float | None = None,
+        seen: tuple[Any, ...] = (),
+    ) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message, provider=provider, phase=phase, seen=seen)
+
+
+class Unavailable(ProviderError):
+    """A look, a search or a download failed, or its answer was unusable; nothing was changed, so asking again is safe."""
 
     retryable = True
 
