@@ -8,6 +8,9 @@ from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
+#: Fields that came after the first release: at their default they do not count, so that the keys of before stay.
+_LATER = (("data_class", "internal"),)
+
 KEY_PATTERN = re.compile(r"^[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{8}$")
 
 
@@ -18,7 +21,8 @@ def experiment_key(spec: ExperimentSpec) -> str:
     by its content (`FileSource.sha256`), not by where it lay.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:48].strip("-") or "experiment"
-    return f"{slug}-{content_hash(spec.model_dump(mode='json'))[:8]}"
+    content = {name: value for name, value in spec.model_dump(mode="json").items() if (name, value) not in _LATER}
+    return f"{slug}-{content_hash(content)[:8]}"
 
 
 def check_key(key: str) -> str:

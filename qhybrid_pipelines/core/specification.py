@@ -13,6 +13,9 @@ from pydantic_core import PydanticCustomError
 
 Scalar = bool | int | float | str
 
+#: How sensitive the data behind an experiment is; the policy decides where each may go.
+DataClass = Literal["public", "internal", "confidential"]
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
 BACKEND_PATTERN = r"^[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9_.-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -170,6 +173,7 @@ class ExperimentSpec(Strict):
     )
     rounds: RoundsSpec = Field(default_factory=RoundsSpec)
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
+    data_class: DataClass = Field(default="internal", description="public | internal | confidential")
     lineage: Lineage = Field(default_factory=Lineage, description="Written by the pipeline.")
 
     @field_validator("backends", "baselines", mode="before")
