@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Protocol
 
 from qhybrid_pipelines.core.errors import IllegalTransition
 from qhybrid_pipelines.core.jobs import JobState
@@ -100,6 +101,23 @@ WITHOUT_RESULT = TERMINAL - {JobState.VERIFIED}
 
 #: States in which a provider holds the job, so that a look at it can tell something new.
 OPEN = frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING})
+
+#: States in which nobody waits for a provider or a person any more: the result can be had, or there will be none.
+SETTLED = WITHOUT_RESULT | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}
+
+
+class HasState(Protocol):
+    """A job, as far as its state goes."""
+
+    @property
+    def state(self) -> JobState:
+        """Where it is in its life."""
+
+
+def is_settled(job: HasState) -> bool:
+    """Tell whether there is nothing more to wait for."""
+    return job.state in SETTLED
+
 
 #: What the events are called in tables, logs and notifications.
 PUBLIC_NAMES: Mapping[Event, str] = MappingProxyType(
