@@ -6,6 +6,7 @@ from functools import cached_property
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.storage.layout import Home
@@ -17,6 +18,7 @@ class Gateway:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._immediate: dict[str, bool] = {}
 
     @cached_property
     def providers(self) -> dict[str, Provider]:
@@ -28,6 +30,16 @@ class Gateway:
         """Full names of all backends."""
         return backend_names(self.providers)
 
+    def is_immediate(self, backend: str) -> bool:
+        """Tell whether a job on that backend is done when it is acknowledged; false where nobody can say.
+
+        A provider whose capabilities need a request says so itself, in a method of the same name.
+        """
+        provider = self.providers.get(backend.partition(":")[0])
+        if backend not in self._immediate:
+            self._immediate[backend] = provider is not None and _is_immediate(provider, backend)
+        return self._immediate[backend]
+
     @cached_property
     def ledger(self) -> SqlLedger:
         """The durable record of every job."""
@@ -37,3 +49,11 @@ class Gateway:
     def dispatcher(self) -> Dispatcher:
         """The only caller of a provider."""
         return Dispatcher(self.ledger, self.providers, RawStore(self._home.raw))
+
+
+def _is_immediate(provider: Provider, backend: str) -> bool:
+    says = getattr(provider, "is_immediate", None)
+    try:
+        return bool(says(backend)) if says else provider.capabilities(backend).immediate
+    except ProviderError:
+        return False
