@@ -37,7 +37,7 @@ def exclusive(path: Path, name: str, *, patience_seconds: float) -> Iterator[Non
     Raises:
         LockBusy: somebody else holds it for longer than ``patience_seconds``.
     """
-    file, byte = str(path), _byte(name)
+    file, byte = str(path), lock_number(name)
     deadline = time.monotonic() + patience_seconds
     pause = 0.001
     while not _try(file, byte):
@@ -54,8 +54,8 @@ def exclusive(path: Path, name: str, *, patience_seconds: float) -> Iterator[Non
         _release(file, byte)
 
 
-def _byte(name: str) -> int:
-    """Return the offset that stands for a name, below 2**62; two names meet by accident as good as never."""
+def lock_number(name: str) -> int:
+    """Return the number that stands for a name, below 2**62; two names meet by accident as good as never."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2
 
 

@@ -8,18 +8,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
-from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.chain import ChainHead
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
-    Breaker,
     EventRecord,
     JobRecord,
-    KeptCalibration,
     StoredResult,
 )
-from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.core.jobs import JobState
 
 _LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
 _JOB = select(
@@ -55,20 +52,6 @@ def attempts_of(connection: Connection, job_id: str) -> list[AttemptRecord]:
     return [AttemptRecord(**row) for row in rows.mappings()]
 
 
-def account_of(connection: Connection, experiment: str) -> Account | None:
-    """Return what an experiment may spend and has spent, or None."""
-    row = (
-        connection.execute(
-            select(*(column.label(column.key) for column in tables.budget.c)).where(
-                tables.budget.c.experiment == experiment
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
-    return None if row is None else Account(**row)
-
-
 def result_of(connection: Connection, job_id: str) -> StoredResult | None:
     """Return where the raw result of a job is kept, or None."""
     stored = tables.result_ref.c
@@ -78,32 +61,6 @@ def result_of(connection: Connection, job_id: str) -> StoredResult | None:
         .one_or_none()
     )
     return None if row is None else StoredResult(**row)
-
-
-def breakers_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[Breaker]:
-    """Return the breakers that fulfil all conditions, by backend."""
-    columns = (column.label(column.key) for column in tables.breaker.c)
-    rows = connection.execute(select(*columns).where(*conditions).order_by(tables.breaker.c.backend))
-    return [Breaker(**row) for row in rows.mappings()]
-
-
-def calibrations_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[KeptCalibration]:
-    """Return the calibrations that fulfil all conditions, by time of measurement, newest last."""
-    kept = tables.calibration.c
-    order = (kept.measured_at, kept.fetched_at, kept.backend, kept.calibration_id)
-    columns = (column.label(column.key) for column in kept)
-    return [
-        KeptCalibration(
-            backend=row["backend"],
-            calibration=Calibration(
-                calibration_id=row["calibration_id"],
-                measured_at=row["measured_at"],
-                fetched_at=row["fetched_at"],
-                payload=json.loads(row["payload"]),
-            ),
-        )
-        for row in connection.execute(select(*columns).where(*conditions).order_by(*order)).mappings()
-    ]
 
 
 def chain_head(connection: Connection) -> ChainHead:

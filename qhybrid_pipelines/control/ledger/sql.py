@@ -9,32 +9,43 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.control.budget import Account
-from qhybrid_pipelines.control.ledger import chain, reading, tables
+from qhybrid_pipelines.control.ledger import advisory, backends, chain, locks, postgres, reading, sqlite, tables
+from qhybrid_pipelines.control.ledger.accounts import account_of
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
-from qhybrid_pipelines.control.ledger.locks import exclusive
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
     EventRecord,
     JobRecord,
     KeptCalibration,
+    LedgerUnreachable,
     Move,
     Plan,
     StaleJob,
     StoredResult,
 )
-from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY, lock_file, open_database
-from qhybrid_pipelines.control.ledger.writing import write_breaker, write_calibration, write_move, write_plan
+from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY
+from qhybrid_pipelines.control.ledger.writing import write_move, write_plan
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
 
 #: Moves in one transaction of `SqlLedger.advance_all`: a few tenths of a second, so that no writer waits long.
 MOVES_PER_TRANSACTION = 200
+
+
+class Exclusive(Protocol):
+    """Locks by name, which are given back when their holder dies."""
+
+    def __call__(self, name: str, *, patience_seconds: float) -> AbstractContextManager[None]:
+        """Hold the lock ``name`` for the length of a ``with`` block, or raise `LockBusy`."""
 
 
 class SqlLedger:
@@ -43,12 +54,13 @@ class SqlLedger:
     One object may be used by many threads, and by a forked child beside its parent.
 
     Args:
-        engine: on a database that has the newest schema.
-        locks: file that carries the locks of this ledger.
+        engine: on a database that has the newest schema. Its transactions write alone, one after the other; those with
+            the execution option `READS_ONLY` see one snapshot.
+        exclusive: the locks of this ledger.
     """
 
-    def __init__(self, engine: Engine, *, locks: Path) -> None:
-        self._engine, self._locks = engine, locks
+    def __init__(self, engine: Engine, *, exclusive: Exclusive) -> None:
+        self._engine, self._exclusive = engine, exclusive
         self._process = os.getpid()
 
     @classmethod
@@ -58,7 +70,18 @@ class SqlLedger:
         Raises:
             InvalidInput: the file cannot be opened, or a newer release has written it.
         """
-        return cls(open_database(path), locks=lock_file(path))
+        engine = sqlite.open_database(path)
+        return cls(engine, exclusive=partial(locks.exclusive, sqlite.lock_file(path)))
+
+    @classmethod
+    def on_server(cls, url: str) -> SqlLedger:
+        """Return the ledger in a Postgres database, whose tables are created if they are not there.
+
+        Raises:
+            InvalidInput: the database cannot be opened, or a newer release has written it.
+        """
+        engine = postgres.open_database(url)
+        return cls(engine, exclusive=partial(advisory.exclusive, postgres.lock_sessions(engine)))
 
     def close(self) -> None:
         """Close the connections; a ledger that is used again opens new ones."""
@@ -140,34 +163,34 @@ class SqlLedger:
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None."""
         with self._snapshot() as connection:
-            return reading.account_of(connection, experiment)
+            return account_of(connection, experiment)
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""
         with self._snapshot() as connection:
-            found = reading.breakers_where(connection, tables.breaker.c.backend == backend)
+            found = backends.breakers_where(connection, tables.breaker.c.backend == backend)
         return found[0] if found else None
 
     def breakers(self) -> list[Breaker]:
         """Return all breakers."""
         with self._snapshot() as connection:
-            return reading.breakers_where(connection)
+            return backends.breakers_where(connection)
 
     def save_breaker(self, breaker: Breaker) -> Breaker:
         """Write a breaker and return it with its next version."""
         with self._transaction() as connection:
-            return write_breaker(connection, breaker)
+            return backends.write_breaker(connection, breaker)
 
     def add_calibration(self, backend: str, calibration: Calibration) -> bool:
         """Keep a calibration, if it is not known."""
         with self._transaction() as connection:
-            return write_calibration(connection, backend, calibration)
+            return backends.write_calibration(connection, backend, calibration)
 
     def calibrations(self, backend: str | None = None) -> list[KeptCalibration]:
         """Return the calibrations of one backend or of all."""
         conditions = [] if backend is None else [tables.calibration.c.backend == backend]
         with self._snapshot() as connection:
-            return reading.calibrations_where(connection, *conditions)
+            return backends.calibrations_where(connection, *conditions)
 
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
@@ -181,16 +204,20 @@ class SqlLedger:
 
     def holding(self, job_id: str, *, patience_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from handing this job over."""
-        return exclusive(self._locks, job_id, patience_seconds=patience_seconds)
+        return self._exclusive(job_id, patience_seconds=patience_seconds)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with self._own_engine().begin() as connection:
+        with _answering(), self._own_engine().begin() as connection:
             yield connection
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
-        with self._own_engine().connect().execution_options(**{READS_ONLY: True}) as connection, connection.begin():
+        with (
+            _answering(),
+            self._own_engine().connect().execution_options(**{READS_ONLY: True}) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def _own_engine(self) -> Engine:
@@ -199,6 +226,20 @@ class SqlLedger:
             self._engine.dispose(close=False)
             self._process = os.getpid()
         return self._engine
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Say in our words that a server went away in the middle of a transaction."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise LedgerUnreachable(
+            "the ledger's server went away in the middle of a transaction, which was written whole or not at all. "
+            "Run the same command again: it reads what is there and goes on from it."
+        ) from error
 
 
 def _known(connection: Connection, plan: Plan) -> JobRecord | None:

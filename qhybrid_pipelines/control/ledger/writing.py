@@ -5,28 +5,26 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from qhybrid_pipelines.control.budget import Account, as_kept, charge_usd, reserve, settle
+from qhybrid_pipelines.control.budget import as_kept, charge_usd
 from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.control.ledger.accounts import reserve_quote, settle_job
 from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
-from qhybrid_pipelines.control.ledger.reading import account_of, chain_head
+from qhybrid_pipelines.control.ledger.reading import chain_head
 from qhybrid_pipelines.control.ledger.records import (
-    Breaker,
     JobClash,
     JobRecord,
     Move,
     Outcome,
     Plan,
     ProviderJobTaken,
-    StaleBreaker,
     StaleJob,
 )
 from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.core.jobs import JobState
 
 #: What an event says about the attempt to submit that is under way.
 OUTCOMES = {
@@ -49,7 +47,7 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
         Refused: the budget does not hold the quote.
         JobClash: another job has the token, or the same place among the jobs of the payload.
     """
-    _reserve(connection, plan)
+    reserve_quote(connection, plan)
     planned = {field.name for field in fields(Plan)} & {field.name for field in fields(JobRecord)}
     derived = {
         "cost_quoted_usd": as_kept(plan.cost_quoted_usd),
@@ -115,48 +113,9 @@ def write_move(connection: Connection, move: Move) -> JobRecord:
             )
         )
     if job.cost_settled_usd is not None:
-        _settle(connection, job)
+        settle_job(connection, job)
     _append_events(connection, move)
     return job
-
-
-def write_breaker(connection: Connection, breaker: Breaker) -> Breaker:
-    """Write a breaker and return it with its next version.
-
-    Raises:
-        StaleBreaker: it has changed since it was read.
-    """
-    saved = replace(breaker, version=breaker.version + 1)
-    columns = {field.name: getattr(saved, field.name) for field in fields(saved)}
-    table = tables.breaker
-    if breaker.version:
-        same = (table.c.backend == breaker.backend) & (table.c.version == breaker.version)
-        written = connection.execute(update(table).where(same).values(columns)).rowcount == 1
-    else:
-        written = connection.scalar(select(table.c.version).where(table.c.backend == breaker.backend)) is None
-        if written:
-            connection.execute(insert(table).values(columns))
-    if not written:
-        raise StaleBreaker(f"the breaker of '{breaker.backend}' has changed since version {breaker.version} was read")
-    return saved
-
-
-def write_calibration(connection: Connection, backend: str, calibration: Calibration) -> bool:
-    """Write a calibration unless the one of this id is known."""
-    table = tables.calibration
-    same = (table.c.backend == backend) & (table.c.calibration_id == calibration.calibration_id)
-    if connection.scalar(select(table.c.calibration_id).where(same)) is not None:
-        return False
-    connection.execute(
-        insert(table).values(
-            backend=backend,
-            calibration_id=calibration.calibration_id,
-            measured_at=calibration.measured_at,
-            fetched_at=calibration.fetched_at,
-            payload=canonical_json(calibration.payload),
-        )
-    )
-    return True
 
 
 def _after(move: Move) -> JobRecord:
@@ -251,39 +210,3 @@ def _append_events(connection: Connection, move: Move) -> None:
         head, state = ChainHead(position=row["position"], hash=row["hash"]), after
     connection.execute(insert(tables.event), rows)
     connection.execute(update(tables.chain_head).values(position=head.position, hash=head.hash))
-
-
-def _reserve(connection: Connection, plan: Plan) -> None:
-    known = account_of(connection, plan.experiment)
-    limit_usd = as_kept(plan.budget_usd)
-    account = known or Account(experiment=plan.experiment, limit_usd=limit_usd)
-    if account.limit_usd != limit_usd:
-        raise Refused(
-            f"experiment '{plan.experiment}' was given a budget of ${account.limit_usd:.2f}, and now one of "
-            f"${plan.budget_usd:.2f}. A budget belongs to its experiment: change budget.usd in the specification, "
-            "which makes it another experiment."
-        )
-    reserved = reserve(account, plan.cost_quoted_usd, backend=plan.backend)
-    if known is None:
-        connection.execute(insert(tables.budget).values(_account_columns(reserved)))
-    else:
-        _update_account(connection, reserved)
-
-
-def _settle(connection: Connection, job: JobRecord) -> None:
-    account = account_of(connection, job.experiment)
-    if account is None or job.cost_settled_usd is None:
-        raise ValueError(f"job {job.job_id} has nothing to settle")
-    _update_account(connection, settle(account, quote_usd=job.cost_quoted_usd, charged_usd=job.cost_settled_usd))
-
-
-def _account_columns(account: Account) -> dict[str, Any]:
-    return {field.name: getattr(account, field.name) for field in fields(account)}
-
-
-def _update_account(connection: Connection, account: Account) -> None:
-    connection.execute(
-        update(tables.budget)
-        .where(tables.budget.c.experiment == account.experiment)
-        .values(reserved_usd=account.reserved_usd, settled_usd=account.settled_usd)
-    )
