@@ -6,6 +6,7 @@ from functools import cached_property
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.observability.logs import logged
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
@@ -43,7 +44,7 @@ class Gateway:
     @cached_property
     def ledger(self) -> SqlLedger:
         """The durable record of every job."""
-        return SqlLedger.at(self._home.ledger)
+        return logged(SqlLedger.at(self._home.ledger))
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

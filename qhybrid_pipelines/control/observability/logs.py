@@ -7,15 +7,17 @@ never reaches a log, whatever a later release puts into an event's detail.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.lifecycle import WITHOUT_RESULT
 from qhybrid_pipelines.control.observability.redaction import redacted
-from qhybrid_pipelines.control.observability.watched import StepTaken
+from qhybrid_pipelines.control.observability.watched import StepTaken, WatchedLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 
@@ -56,6 +58,15 @@ _FOREIGN = ("raw_status", "error", "provider_job_id")
 MAX_TEXT = 500
 
 _TROUBLE = WITHOUT_RESULT - {JobState.CANCELLED, JobState.REROUTED} | {JobState.SUBMIT_UNKNOWN}
+
+
+L = TypeVar("L", bound=Ledger)
+
+
+def logged(ledger: L, environment: Mapping[str, str] | None = None) -> L:
+    """Return the ledger, wrapped so that its steps are logged if the environment asks for that."""
+    log = logger_from_environment(os.environ if environment is None else environment)
+    return ledger if log is None else cast("L", WatchedLedger(ledger, log))
 
 
 def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequence[StepTaken]], None] | None:

@@ -12,6 +12,7 @@ import structlog
 from durable_vendor import DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.gateway import Gateway
 from qhybrid_pipelines.control.ledger.port import Move, StaleJob
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.lifecycle import Event
@@ -20,6 +21,7 @@ from qhybrid_pipelines.control.observability.redaction import redacted
 from qhybrid_pipelines.control.observability.watched import WatchedLedger
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.raw import RawStore
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -141,3 +143,12 @@ def test_nobody_elses_logging_is_configured(stream, dispatcher):
     before = structlog.get_config(), logging.getLogger().handlers[:]
     dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0)
     assert (structlog.get_config(), logging.getLogger().handlers[:]) == before
+
+
+def test_a_homes_ledger_is_logged_when_asked_for(tmp_path, monkeypatch):
+    home = Home(tmp_path).make()
+    assert not isinstance(Gateway(home).ledger, WatchedLedger)
+    monkeypatch.setenv("QHYBRID_LOG", "json")
+    watched = Gateway(home).ledger
+    assert isinstance(watched, WatchedLedger)
+    assert watched.verify_chain().whole
