@@ -1,8 +1,4 @@
-"""The provider `local`: simulators on this machine.
-
-A job is done when `submit` returns: the result lies in a file under a name made from the token, written once. So
-`find` is a look at the disk, nothing is lost by a kill, and a token can never have two results.
-"""
+"""The provider `local`: simulators on this machine. A job is done when `submit` returns, see `execution.kept_jobs`."""
 
 from __future__ import annotations
 
@@ -13,8 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import CorruptResult, Rejected
+from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
     Calibration,
@@ -29,15 +24,14 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
-from qhybrid_pipelines.execution.counts import verify_counts
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
+from qhybrid_pipelines.execution.kept_jobs import KeptJobs, Simulated, decode_kept
 from qhybrid_pipelines.execution.port import Provider
-from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
-from qhybrid_pipelines.execution.store import ResultStore
+from qhybrid_pipelines.execution.results import read_head
 
 NAME = "local"
 #: In order of preference: exact and fast first, general last.
@@ -55,8 +49,7 @@ class LocalProvider:
     name = NAME
 
     def __init__(self, folder: Path) -> None:
-        self._store = ResultStore(folder)
-        self._store.sweep_temporary()
+        self._jobs = KeptJobs(NAME, folder)
         self._engines: dict[str, tuple[Engine, ...]] = {f"{NAME}:auto": ENGINES} | {
             f"{NAME}:{engine.name}": (engine,) for engine in ENGINES
         }
@@ -116,45 +109,19 @@ class LocalProvider:
         Raises:
             Rejected: the batch is malformed, no engine of the backend can run it, or the token belongs to another batch.
         """
-        ref = self._ref(batch.backend, token)
-        content = self._store.read(ref.provider_job_id)
-        if content is None:
-            submitted = datetime.now(UTC)
-            engine = choose_engine(self._behind(batch.backend, phase="submit"), batch, provider=NAME)
-            started = datetime.now(UTC)
-            run = engine.run(batch)
-            head = {
-                "job": ref.provider_job_id,
-                "backend": batch.backend,
-                "payload_sha256": batch.payload_sha256,
-                "n_qubits": batch.template.n_qubits,
-                "engine": engine.name,
-                "engine_version": engine.version(),
-                "compile_seconds": run.compile_seconds,
-                "execute_seconds": run.execute_seconds,
-                "submitted_at": submitted.isoformat(),
-                "started_at": started.isoformat(),
-                "completed_at": datetime.now(UTC).isoformat(),
-            }
-            content = self._store.keep(ref.provider_job_id, encode(run.counts, head))
-        kept = read_head(content)
-        if (kept["payload_sha256"], kept["backend"]) != (batch.payload_sha256, batch.backend):
-            raise Rejected("this token belongs to another batch", provider=NAME, phase="submit")
-        return ref
+        return self._jobs.submit(batch, token, lambda: self._simulated(batch))
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries ``token``, or None."""
-        ref = self._ref(backend, token)
-        content = self._store.read(ref.provider_job_id)
-        return ref if content is not None and read_head(content)["backend"] == backend else None
+        return self._jobs.find(backend, token)
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
         """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
-        return [self._snapshot(ref) for ref in refs]
+        return self._jobs.poll(refs)
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
-        return RawResult(ref=ref, content=self._content(ref, phase="fetch"), content_type=CONTENT_TYPE)
+        return self._jobs.fetch(ref)
 
     def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`.
@@ -162,18 +129,7 @@ class LocalProvider:
         Raises:
             CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
         """
-        head = read_head(raw.content)
-        for word, found, expected in (
-            ("job", head.get("job"), raw.ref.provider_job_id),
-            ("backend", head.get("backend"), batch.backend),
-            ("payload", head.get("payload_sha256"), batch.payload_sha256),
-            ("width", head.get("n_qubits"), batch.template.n_qubits),
-        ):
-            if found != expected:
-                raise CorruptResult(f"the result's {word} is {found}, expected {expected}")
-        counts = read_counts(raw.content)
-        verify_counts(counts, batch)
-        return counts
+        return decode_kept(raw, batch)
 
     def details(self, raw: RawResult) -> dict[str, Any]:
         """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""
@@ -181,8 +137,19 @@ class LocalProvider:
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
-        self._content(ref, phase="cancel")
-        return CancelOutcome.TOO_LATE
+        return self._jobs.cancel(ref)
+
+    def _simulated(self, batch: CircuitBatch) -> Simulated:
+        engine = choose_engine(self._behind(batch.backend, phase="submit"), batch, provider=NAME)
+        started_at = datetime.now(UTC)
+        run = engine.run(batch)
+        facts = {
+            "engine": engine.name,
+            "engine_version": engine.version(),
+            "compile_seconds": run.compile_seconds,
+            "execute_seconds": run.execute_seconds,
+        }
+        return Simulated(counts=run.counts, started_at=started_at, facts=facts)
 
     def _behind(self, backend: str, *, phase: str) -> tuple[Engine, ...]:
         try:
@@ -190,27 +157,3 @@ class LocalProvider:
         except KeyError:
             known = ", ".join(self._engines)
             raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase) from None
-
-    def _ref(self, backend: str, token: str) -> JobRef:
-        return JobRef(provider=NAME, backend=backend, provider_job_id=f"local-{sha256_hex(token)[:32]}")
-
-    def _content(self, ref: JobRef, *, phase: str) -> bytes:
-        content = self._store.read(ref.provider_job_id)
-        if content is None:
-            raise Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
-        return content
-
-    def _snapshot(self, ref: JobRef) -> Snapshot:
-        try:
-            head = read_head(self._content(ref, phase="poll"))
-        except CorruptResult as error:
-            return Snapshot(ref=ref, state=JobState.FAILED, raw_status="unreadable", message=str(error))
-        return Snapshot(
-            ref=ref,
-            state=JobState.COMPLETED,
-            raw_status="completed",
-            submitted_at=datetime.fromisoformat(head["submitted_at"]),
-            started_at=datetime.fromisoformat(head["started_at"]),
-            completed_at=datetime.fromisoformat(head["completed_at"]),
-            cost_usd=0.0,
-        )

@@ -1,0 +1,138 @@
+"""Jobs that are done when they are acknowledged: simulations in the caller's process, with their results on disk.
+
+The result lies in a file under a name made from the token, written once. So looking for a token is a look at the disk,
+nothing is lost by a kill, and a token can never have two results. All timestamps are this machine's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import CorruptResult, Rejected
+from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, JobState, RawResult, Snapshot
+from qhybrid_pipelines.execution.counts import verify_counts
+from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
+from qhybrid_pipelines.execution.store import ResultStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """What a simulation gave.
+
+    Attributes:
+        counts: in `COUNTS_SCHEMA`.
+        started_at: when it began, after it was found that it can be run.
+        facts: what there is to say about it, ready for JSON; see `Provider.details`.
+    """
+
+    counts: pa.Table
+    started_at: datetime
+    facts: dict[str, Any]
+
+
+class KeptJobs:
+    """The jobs of one provider, by token; safe for several processes and for being killed at any moment."""
+
+    def __init__(self, provider: str, folder: Path) -> None:
+        self._provider = provider
+        self._store = ResultStore(folder)
+        self._store.sweep_temporary()
+
+    def submit(self, batch: CircuitBatch, token: str, simulate: Callable[[], Simulated]) -> JobRef:
+        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
+
+        Raises:
+            Rejected: the token belongs to another batch; or what ``simulate`` raises.
+        """
+        ref = self._ref(batch.backend, token)
+        content = self._store.read(ref.provider_job_id)
+        if content is None:
+            submitted_at = datetime.now(UTC)
+            simulated = simulate()
+            head = {
+                **simulated.facts,
+                "job": ref.provider_job_id,
+                "backend": batch.backend,
+                "payload_sha256": batch.payload_sha256,
+                "n_qubits": batch.template.n_qubits,
+                "submitted_at": submitted_at.isoformat(),
+                "started_at": simulated.started_at.isoformat(),
+                "completed_at": datetime.now(UTC).isoformat(),
+            }
+            content = self._store.keep(ref.provider_job_id, encode(simulated.counts, head))
+        kept = read_head(content)
+        if (kept["payload_sha256"], kept["backend"]) != (batch.payload_sha256, batch.backend):
+            raise Rejected("this token belongs to another batch", provider=self._provider, phase="submit")
+        return ref
+
+    def find(self, backend: str, token: str) -> JobRef | None:
+        """Return the job that carries ``token``, or None."""
+        ref = self._ref(backend, token)
+        content = self._store.read(ref.provider_job_id)
+        return ref if content is not None and read_head(content)["backend"] == backend else None
+
+    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+        """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
+        return [self._snapshot(ref) for ref in refs]
+
+    def fetch(self, ref: JobRef) -> RawResult:
+        """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
+        return RawResult(ref=ref, content=self._content(ref, phase="fetch"), content_type=CONTENT_TYPE)
+
+    def cancel(self, ref: JobRef) -> CancelOutcome:
+        """Return that it is too late: a job is done when it is submitted."""
+        self._content(ref, phase="cancel")
+        return CancelOutcome.TOO_LATE
+
+    def _ref(self, backend: str, token: str) -> JobRef:
+        return JobRef(
+            provider=self._provider, backend=backend, provider_job_id=f"{self._provider}-{sha256_hex(token)[:32]}"
+        )
+
+    def _content(self, ref: JobRef, *, phase: str) -> bytes:
+        content = self._store.read(ref.provider_job_id)
+        if content is None:
+            raise Rejected(f"no job {ref.provider_job_id}", provider=self._provider, phase=phase)
+        return content
+
+    def _snapshot(self, ref: JobRef) -> Snapshot:
+        try:
+            head = read_head(self._content(ref, phase="poll"))
+        except CorruptResult as error:
+            return Snapshot(ref=ref, state=JobState.FAILED, raw_status="unreadable", message=str(error))
+        return Snapshot(
+            ref=ref,
+            state=JobState.COMPLETED,
+            raw_status="completed",
+            submitted_at=datetime.fromisoformat(head["submitted_at"]),
+            started_at=datetime.fromisoformat(head["started_at"]),
+            completed_at=datetime.fromisoformat(head["completed_at"]),
+            cost_usd=0.0,
+        )
+
+
+def decode_kept(raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    """Return the counts of a kept job in `COUNTS_SCHEMA`. Pure.
+
+    Raises:
+        CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
+    """
+    head = read_head(raw.content)
+    for word, found, expected in (
+        ("job", head.get("job"), raw.ref.provider_job_id),
+        ("backend", head.get("backend"), batch.backend),
+        ("payload", head.get("payload_sha256"), batch.payload_sha256),
+        ("width", head.get("n_qubits"), batch.template.n_qubits),
+    ):
+        if found != expected:
+            raise CorruptResult(f"the result's {word} is {found}, expected {expected}")
+    counts = read_counts(raw.content)
+    verify_counts(counts, batch)
+    return counts
