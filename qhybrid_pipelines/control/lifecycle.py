@@ -38,6 +38,8 @@ class Event(StrEnum):
     CANCEL = "cancel"
     EXPIRE = "expire"  # the deadline passed
     REROUTE = "reroute"  # another backend gets the work
+    REPRIORITISE = "reprioritise"  # a person changed its place among those that wait here
+    ARRIVE_LATE = "arrive_late"  # a result came after the job had ended; it is kept, and changes nothing
 
 
 _S, _E = JobState, Event
@@ -56,10 +58,14 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.AWAITING_APPROVAL, _E.REJECT): _S.REJECTED,
         (_S.AWAITING_APPROVAL, _E.CANCEL): _S.CANCELLED,
         (_S.AWAITING_APPROVAL, _E.EXPIRE): _S.EXPIRED,
+        (_S.AWAITING_APPROVAL, _E.REROUTE): _S.REROUTED,
+        (_S.AWAITING_APPROVAL, _E.REPRIORITISE): _S.AWAITING_APPROVAL,
         (_S.APPROVED, _E.SUBMIT): _S.SUBMITTING,
+        (_S.APPROVED, _E.ASK_APPROVAL): _S.AWAITING_APPROVAL,  # the price has risen since
         (_S.APPROVED, _E.CANCEL): _S.CANCELLED,
         (_S.APPROVED, _E.EXPIRE): _S.EXPIRED,
         (_S.APPROVED, _E.REROUTE): _S.REROUTED,
+        (_S.APPROVED, _E.REPRIORITISE): _S.APPROVED,
         (_S.SUBMITTING, _E.ACKNOWLEDGE): _S.SUBMITTED,
         (_S.SUBMITTING, _E.ADOPT): _S.SUBMITTED,
         (_S.SUBMITTING, _E.DEFER): _S.APPROVED,
@@ -90,11 +96,13 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.COMPLETED, _E.FAIL): _S.FAILED,
         (_S.FETCHED, _E.VERIFY): _S.VERIFIED,
         (_S.FETCHED, _E.FAIL): _S.FAILED,
+        (_S.EXPIRED, _E.ARRIVE_LATE): _S.EXPIRED,
+        (_S.CANCELLED, _E.ARRIVE_LATE): _S.CANCELLED,
     }
 )
 
 #: States without an exit.
-TERMINAL = frozenset(JobState) - {state for state, _ in TRANSITIONS if state is not None}
+TERMINAL = frozenset(JobState) - {state for (state, _), after in TRANSITIONS.items() if state not in (None, after)}
 
 #: Ends of a life that left no usable result; only these may be run again, as a new job.
 WITHOUT_RESULT = TERMINAL - {JobState.VERIFIED}
@@ -143,6 +151,8 @@ PUBLIC_NAMES: Mapping[Event, str] = MappingProxyType(
         Event.CANCEL: "JobCancelled",
         Event.EXPIRE: "JobExpired",
         Event.REROUTE: "JobRerouted",
+        Event.REPRIORITISE: "JobReprioritised",
+        Event.ARRIVE_LATE: "JobResultArrivedLate",
     }
 )
 

@@ -49,6 +49,19 @@ def reserve_quote(connection: Connection, plan: Plan) -> None:
         _update_account(connection, reserved)
 
 
+def change_quote(connection: Connection, job: JobRecord, quote_usd: float) -> None:
+    """Reserve another quote in the place of a job's own.
+
+    Raises:
+        Refused: the budget does not hold it.
+    """
+    account = account_of(connection, job.experiment)
+    if account is None:
+        raise ValueError(f"job {job.job_id} has no budget")
+    released = settle(account, quote_usd=job.cost_quoted_usd, charged_usd=0.0)
+    _update_account(connection, reserve(released, quote_usd, backend=job.backend))
+
+
 def settle_job(connection: Connection, job: JobRecord) -> None:
     """Release the quote of a job that has ended, and charge what it cost."""
     account = account_of(connection, job.experiment)

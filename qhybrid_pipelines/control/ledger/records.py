@@ -237,6 +237,7 @@ class Move:
         job: the job as it was read; the move is refused when it has changed since.
         observed_at: now.
         new_token: opens a further attempt with this token.
+        cost_quoted_usd: a new quote, reserved in the place of the one before.
     """
 
     job: JobRecord
@@ -244,6 +245,7 @@ class Move:
     observed_at: datetime
     new_token: str | None = None
     provider_job_id: str | None = None
+    cost_quoted_usd: float | None = None
     cost_usd: float | None = None
     engine: str | None = None
     error: str | None = None

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.budget import as_kept, charge_usd
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.accounts import reserve_quote, settle_job
+from qhybrid_pipelines.control.ledger.accounts import change_quote, reserve_quote, settle_job
 from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
 from qhybrid_pipelines.control.ledger.reading import chain_head
 from qhybrid_pipelines.control.ledger.records import (
@@ -88,6 +88,7 @@ def write_move(connection: Connection, move: Move) -> JobRecord:
         StaleJob: the job has changed since it was read.
         IllegalTransition: the life cycle has no such step.
         ProviderJobTaken: the provider's id belongs to another job.
+        Refused: the move brings a new quote, and the budget does not hold it.
     """
     before = move.job
     job = _after(move)
@@ -112,7 +113,9 @@ def write_move(connection: Connection, move: Move) -> JobRecord:
                 stored_at=move.observed_at,
             )
         )
-    if job.cost_settled_usd is not None:
+    if job.cost_quoted_usd != before.cost_quoted_usd:
+        change_quote(connection, before, job.cost_quoted_usd)
+    if job.cost_settled_usd is not None and before.cost_settled_usd is None:
         settle_job(connection, job)
     _append_events(connection, move)
     return job
@@ -131,8 +134,9 @@ def _after(move: Move) -> JobRecord:
     for name in ("provider_job_id", "engine", "error", "approved_by", "rerouted_to", "priority", "deadline_at"):
         if getattr(move, name) is not None:
             known[name] = getattr(move, name)
-    if move.cost_usd is not None:
-        known["cost_usd"] = as_kept(move.cost_usd)
+    for name in ("cost_usd", "cost_quoted_usd"):
+        if getattr(move, name) is not None:
+            known[name] = as_kept(getattr(move, name))
     if move.result is not None:
         known["result_sha256"] = move.result.sha256
     if move.new_token is not None:
@@ -140,7 +144,7 @@ def _after(move: Move) -> JobRecord:
     after = replace(
         job, state=state, outcome=outcome, version=job.version + len(move.steps), updated_at=move.observed_at, **known
     )
-    if state not in TERMINAL:
+    if state not in TERMINAL or job.cost_settled_usd is not None:
         return after
     charged = charge_usd(
         quote_usd=after.cost_quoted_usd,

@@ -34,7 +34,8 @@ def reachable(start: JobState | None) -> set[JobState | None]:
 
 def test_the_terminal_states_are_these_and_have_no_exit() -> None:
     assert {S.VERIFIED, S.REJECTED, S.FAILED, S.CANCELLED, S.EXPIRED, S.REROUTED} == TERMINAL
-    for state, event in itertools.product(TERMINAL, Event):
+    keeps_a_late_result = {(S.EXPIRED, Event.ARRIVE_LATE), (S.CANCELLED, Event.ARRIVE_LATE)}
+    for state, event in set(itertools.product(TERMINAL, Event)) - keeps_a_late_result:
         with pytest.raises(IllegalTransition, match=f"{state} cannot {event}"):
             advance(state, event)
 
@@ -80,10 +81,15 @@ def test_a_job_is_sent_again_only_when_it_is_known_not_to_have_been_accepted() -
     assert back == {
         (S.PLANNED, Event.APPROVE),
         (S.AWAITING_APPROVAL, Event.APPROVE),
+        (S.APPROVED, Event.REPRIORITISE),
         (S.SUBMITTING, Event.DEFER),
         (S.SUBMITTING, Event.DISPROVE),
         (S.SUBMIT_UNKNOWN, Event.DISPROVE),
     }
+
+
+def test_a_late_result_changes_no_state() -> None:
+    assert all(after is before for (before, event), after in TRANSITIONS.items() if event is Event.ARRIVE_LATE)
 
 
 def test_open_jobs_can_still_change_at_the_provider() -> None:
