@@ -1,0 +1,63 @@
+"""From a template to a circuit in a device's own gates on its own qubits, and from there to the few qubits it touches."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from qhybrid_pipelines.core.openqasm import read_circuit
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+    from qiskit.transpiler import Target
+
+
+@lru_cache(maxsize=1)
+def compiler_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what a compiled circuit looks like."""
+    return {name: version(name) for name in ("qiskit", "qiskit-ibm-runtime")}
+
+
+def compile_for(text: str, target: Target, *, level: int, seed: int) -> QuantumCircuit:
+    """Return the circuit of a template's text on a device, as wide as the device; inputs stay free.
+
+    The circuit's name is taken away: it would travel to the vendor.
+    """
+    from qiskit.transpiler import generate_preset_pass_manager
+
+    manager = generate_preset_pass_manager(level, target=target, seed_transpiler=seed)
+    compiled = manager.run(read_circuit(text))
+    compiled.name = "circuit"
+    return compiled
+
+
+def used_qubits(circuit: QuantumCircuit) -> tuple[int, ...]:
+    """Return the indices of the device's qubits that a compiled circuit touches, ascending."""
+    return tuple(
+        sorted(
+            {
+                circuit.find_bit(qubit).index
+                for instruction in circuit.data
+                if instruction.name != "barrier"
+                for qubit in instruction.qubits
+            }
+        )
+    )
+
+
+def narrowed(circuit: QuantumCircuit, used: tuple[int, ...]) -> QuantumCircuit:
+    """Return a compiled circuit on its used qubits alone, in ascending order; its classical bits stay as they are."""
+    from qiskit import QuantumCircuit, QuantumRegister
+
+    place = {circuit.qubits[index]: position for position, index in enumerate(used)}
+    narrow = QuantumCircuit(
+        QuantumRegister(len(used), "q"), *circuit.cregs, name=circuit.name, global_phase=circuit.global_phase
+    )
+    for instruction in circuit.data:
+        qubits = [place[qubit] for qubit in instruction.qubits if qubit in place]
+        if instruction.name != "barrier":
+            narrow.append(instruction.operation, qubits, instruction.clbits, copy=False)
+        elif qubits:
+            narrow.barrier(*qubits)
+    return narrow

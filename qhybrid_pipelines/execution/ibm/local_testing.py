@@ -1,0 +1,194 @@
+"""Fake devices in the local testing mode of IBM's client: the vendor's sampler, a real device's noise, no queue.
+
+Compiling and decoding are those of the vendor's stack; timestamps, prices and the absence of a queue are not: a job runs in
+the caller's process and is done when it is acknowledged, see `execution.kept_jobs`.
+
+Repetitions of a point are drawn in one run and cut into equal slices: shots are independent, and a noisy simulation
+costs the same for one repetition as for ten. One seed made of all the batch's seeds decides every shot, so counts are
+reproducible for the same batch, but not for the same points split over other batches.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
+    Calibration,
+    Capabilities,
+    CircuitBatch,
+    Compiled,
+    Estimate,
+    JobRef,
+    JobState,
+    Template,
+)
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, made_of
+from qhybrid_pipelines.execution.engines.aer import faulty_text
+from qhybrid_pipelines.execution.engines.engine import refuse_malformed
+from qhybrid_pipelines.execution.ibm.bit_arrays import counts_of_bytes
+from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions, narrowed, used_qubits
+from qhybrid_pipelines.execution.ibm.fakes import FAKES, Device, fake_device
+from qhybrid_pipelines.execution.ibm.noise import noise_on
+from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
+from qhybrid_pipelines.execution.kept_jobs import KeptJobs, Simulated
+from qhybrid_pipelines.execution.sampling import shot_seed
+
+NAME = "ibm"
+
+
+class LocalTesting:
+    """The backends ``ibm:fake_*``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.jobs = KeptJobs(NAME, folder / "results")
+        self.cache = CompileCache(folder / "compiled")
+
+    def backends(self) -> tuple[str, ...]:
+        """Return the full names of the backends; loads nothing."""
+        return tuple(f"{NAME}:{name}" for name in FAKES)
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return the limits that the device's configuration states, the width narrowed to what can be simulated."""
+        device = _device(backend, phase="capabilities")
+        return Capabilities(
+            backend=backend,
+            max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
+            max_shots=device.max_shots,
+            max_circuits_per_job=device.max_circuits,
+            native_gates=device.gates,
+            parametric=True,
+            simulator=True,
+            noisy=True,
+            dedupe="token",
+            listing_lag_seconds=0.0,
+            states=(JobState.COMPLETED, JobState.FAILED),
+            queue="none: it runs in the caller's process, and its timestamps are this machine's",
+            security="none needed: nothing leaves this machine",
+            mode="local-testing",
+            immediate=True,
+            sdks="qiskit-ibm-runtime (SamplerV2 in local testing mode) on Qiskit Aer",
+            observability="calibration with a date for every figure; circuit depth and gates; times of this machine only",
+            integration="none: the vendor's client brings the devices along",
+        )
+
+    def calibration(self, backend: str) -> Calibration:
+        """Return the calibration that the snapshot carries, dated as the vendor dated it."""
+        return replace(_device(backend, phase="calibration").calibration, fetched_at=datetime.now(UTC))
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return that it is here and has no queue."""
+        _known(backend, phase="status")
+        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+
+    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+        """Return a template compiled for the device, from the cache where it was compiled before."""
+        device = _device(backend, phase="prepare")
+        limit = min(device.n_qubits, MAX_SIMULATED_QUBITS)
+        if template.n_qubits > limit:
+            problem = f"{template.n_qubits} qubits are more than {limit}, the most that {backend} takes"
+            raise Rejected(problem, provider=NAME, phase="prepare")
+        return self.cache.compiled(
+            template,
+            backend=backend,
+            target_digest=device.target_digest,
+            level=level,
+            seed=seed,
+            versions=compiler_versions(),
+            make=lambda: made_of(_compile(template, device, level=level, seed=seed)),
+        )
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return a price of nothing."""
+        _known(batch.backend, phase="estimate")
+        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
+
+        Raises:
+            Rejected: the batch is malformed, too wide or has too many shots, or the token belongs to another batch.
+        """
+        return self.jobs.submit(batch, token, lambda: self._simulated(batch))
+
+    def _simulated(self, batch: CircuitBatch) -> Simulated:
+        device = _device(batch.backend, phase="submit")
+        refuse_malformed(batch, provider=NAME)
+        if batch.shots > device.max_shots or batch.seeds.size > device.max_circuits:
+            problem = (
+                f"{batch.seeds.size} circuits of {batch.shots} shots are more than the {device.max_circuits} circuits of "
+                f"{device.max_shots} shots that {batch.backend} takes in one job"
+            )
+            raise Rejected(problem, provider=NAME, phase="submit")
+        begin = time.perf_counter()
+        compiled = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED)
+        compile_seconds = time.perf_counter() - begin
+        used = used_qubits(compiled.native)
+        if len(used) > MAX_SIMULATED_QUBITS:
+            problem = (
+                f"placing {batch.template.n_qubits} qubits on {batch.backend} takes {len(used)}, "
+                f"and noise is simulated for {MAX_SIMULATED_QUBITS}"
+            )
+            raise Rejected(problem, provider=NAME, phase="submit")
+        circuit = narrowed(compiled.native, used)
+        columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
+        started_at, begin = datetime.now(UTC), time.perf_counter()
+        shots = batch.shots * batch.repetitions
+        method = method_for(len(used), shots)
+        drawn = sample(
+            circuit,
+            batch.bindings[:, columns],
+            shots=shots,
+            seed=shot_seed(batch.seeds.ravel()),
+            noise=_noise(batch.backend, used),
+            method=method,
+        )
+        counts = counts_of_bytes(
+            drawn.reshape(batch.points, batch.repetitions, batch.shots, -1), batch.template.n_qubits
+        )
+        facts = {
+            "engine": f"{batch.backend.removeprefix(f'{NAME}:')}, local testing",
+            "engine_version": f"qiskit-ibm-runtime {version('qiskit-ibm-runtime')}, qiskit-aer {version('qiskit-aer')}",
+            "compile_seconds": compile_seconds,
+            "execute_seconds": time.perf_counter() - begin,
+            "calibration_id": device.calibration.calibration_id,
+            "calibration_measured_at": device.calibration.measured_at.isoformat(),
+            "compiled_sha256": compiled.compiled_sha256,
+            "depth": compiled.depth,
+            "two_qubit_gates": compiled.two_qubit_gates,
+            "physical_qubits": list(used),
+            "method": method,
+        }
+        return Simulated(counts=counts, started_at=started_at, facts=facts)
+
+
+def _compile(template: Template, device: Device, *, level: int, seed: int) -> Any:
+    faulty = faulty_text(template)
+    if faulty:
+        raise Rejected(faulty, provider=NAME, phase="prepare")
+    return compile_for(template.text, device.target, level=level, seed=seed)
+
+
+@lru_cache(maxsize=64)
+def _noise(backend: str, used: tuple[int, ...]) -> Any:
+    """Return the noise of some qubits of a fake device; it has one calibration, which never changes in a process."""
+    return noise_on(_device(backend, phase="submit").target, used)
+
+
+def _known(backend: str, *, phase: str) -> str:
+    name = backend.removeprefix(f"{NAME}:")
+    if name not in FAKES:
+        known = ", ".join(f"{NAME}:{known}" for known in FAKES)
+        raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase)
+    return name
+
+
+def _device(backend: str, *, phase: str) -> Device:
+    return fake_device(_known(backend, phase=phase))

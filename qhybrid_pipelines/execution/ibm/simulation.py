@@ -1,0 +1,61 @@
+"""The vendor's sampler in its local testing mode, on a simulator that carries a device's noise."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.ising import F64
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+#: Widest density matrix: 256 MiB for each of the circuits that run at once.
+MAX_DENSITY_QUBITS = 12
+#: Widest circuit that is simulated at all, after placement on the device: shot by shot, a tenth of a second for each.
+MAX_SIMULATED_QUBITS = 16
+
+Method = Literal["density_matrix", "statevector"]
+
+
+def method_for(width: int, shots: int) -> Method:
+    """Return how a noisy circuit is simulated.
+
+    A density matrix has the cost of ``4**width`` once, and shots are free; state vectors cost ``2**width`` per shot.
+    They break even at about ``2**width`` shots. The rule does not ask for the machine's memory or cores, because the
+    two methods draw different shots from one seed.
+    """
+    return "density_matrix" if width <= MAX_DENSITY_QUBITS and shots >= 2**width else "statevector"
+
+
+def sample(circuit: QuantumCircuit, values: F64, *, shots: int, seed: int, noise: Any, method: Method) -> U8:
+    """Return the shots of one circuit at many bindings, shape ``(points, shots, bytes)``, outcomes big-endian.
+
+    The same arguments give the same shots on any number of cores: a circuit is never spread over threads.
+
+    Args:
+        circuit: narrowed to the qubits that ``noise`` is about; one classical register ``c``.
+        values: shape ``(points, inputs)``, in the circuit's own order of inputs.
+        shots: per point.
+        seed: of the whole run, 31 bits; the simulator derives one per point from it.
+        noise: Aer's noise model.
+        method: of simulation.
+    """
+    from qiskit_aer import AerSimulator
+    from qiskit_ibm_runtime import SamplerV2
+
+    simulator = AerSimulator(
+        noise_model=noise,
+        method=method,
+        # Without fusion a shot costs several times more; by default it begins at 14 qubits.
+        fusion_threshold=1,
+        max_parallel_experiments=os.cpu_count() or 1,
+        max_parallel_shots=1,
+        statevector_parallel_threshold=2 * MAX_SIMULATED_QUBITS + 1,
+    )
+    options = {"default_shots": shots, "simulator": {"seed_simulator": seed}}
+    [answer] = SamplerV2(mode=simulator, options=options).run([(circuit, values)]).result()
+    return np.asarray(answer.data.c.array)
