@@ -1,0 +1,238 @@
+"""The cloud itself, without HTTP: accepting jobs, telling how they stand, cancelling, results, prices.
+
+The course of a job is fixed when it is accepted: when it starts, when it ends and what fate it has. How it stands is
+then a function of the time, so that nothing has to run in the background and nothing is lost by a kill. Only results
+cost work, and only when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from qhybrid_pipelines.emulator.clock import Clock
+from qhybrid_pipelines.emulator.drift import History
+from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
+from qhybrid_pipelines.emulator.orders import MULTI, Circuit, Order, read_order
+from qhybrid_pipelines.emulator.sampling import Shots, draw
+from qhybrid_pipelines.emulator.store import Job, Store
+
+State = Literal["submitted", "ready", "started", "completed", "failed", "canceled"]
+COMPILE_SECONDS = 1.0
+"""Virtual seconds a job spends as ``submitted`` before it joins a queue as ``ready``."""
+
+
+class NotFound(Exception):
+    """No such thing, or none that a client may see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """All that is needed to compute the result of a job, away from the store."""
+
+    key: str
+    circuits: Sequence[Circuit]
+    shots: int
+    fidelity: Fidelity | None
+
+
+class Cloud:
+    """One provider's cloud.
+
+    Args:
+        store: what is remembered.
+        clock: tells virtual time.
+        seed: of everything that is drawn.
+        every_seconds: virtual seconds between two characterizations.
+        wall: gives Unix time in seconds.
+    """
+
+    def __init__(
+        self, *, store: Store, clock: Clock, seed: int, every_seconds: float, wall: Callable[[], float] = time.time
+    ) -> None:
+        self.store, self.clock, self.seed, self.wall = store, clock, seed, wall
+        began_at = float(store.read("began_at"))
+        self.histories = {
+            name: History(machine, seed=seed, began_at=began_at, every_seconds=every_seconds)
+            for name, machine in MACHINES.items()
+            if machine.usual is not None
+        }
+        self.order = lru_cache(maxsize=512)(lambda body_seq: read_order(store.body(body_seq)))
+
+    # taking orders
+
+    def accept(self, order: Order, *, body_seq: int, body: bytes) -> Job:
+        """Write a job into the book; from here on it exists and will be charged."""
+        now, seq = self.clock.now(), self.store.next_seq()
+        machine = MACHINES[order.backend]
+        identifier = _job_id(self.seed, seq)
+        starts_at = now + COMPILE_SECONDS + self.wait_seconds(machine, identifier)
+        if machine.serial:
+            starts_at = max(starts_at, self.store.last_end(machine.name))
+        busy = machine.execution_seconds(
+            circuits=len(order.circuits),
+            one_qubit_gates=order.one_qubit_gates,
+            two_qubit_gates=order.two_qubit_gates,
+            shots=order.shots,
+        )
+        struck = self.store.strike(stage="job", route="POST /jobs", backend=order.backend, seed=self.seed)
+        job = Job(
+            seq=seq,
+            id=identifier,
+            body_seq=body_seq,
+            body_sha256=hashlib.sha256(body).hexdigest(),
+            backend=order.backend,
+            type=order.type,
+            name=order.name,
+            metadata=None if order.metadata is None else json.dumps(order.metadata),
+            shots=order.shots,
+            circuits=len(order.circuits),
+            qubits=order.qubits,
+            one_qubit_gates=order.one_qubit_gates,
+            two_qubit_gates=order.two_qubit_gates,
+            noise=None if order.noise is None else json.dumps(order.noise),
+            settings=json.dumps(order.settings),
+            dry_run=int(order.dry_run),
+            estimated_usd=machine.price_usd(
+                one_qubit_gates=order.one_qubit_gates, two_qubit_gates=order.two_qubit_gates, shots=order.shots
+            ),
+            accepted_at=now,
+            accepted_real=self.wall(),
+            starts_at=starts_at,
+            ends_at=starts_at + busy,
+            fate=json.dumps({"fault": struck.fault, "params": dict(struck.params)}) if struck else None,
+        )
+        self.store.add(job)
+        return job
+
+    # how things stand
+
+    def state(self, job: Job) -> State:
+        """Return how a job stands now."""
+        now = self.clock.now()
+        if job.canceled_at is not None:
+            return "canceled"
+        ends = "failed" if job.fate_name == "failed" else "completed"
+        course: tuple[tuple[float, State], ...] = (
+            (job.ends_at, ends),
+            (job.starts_at, "started"),
+            (job.accepted_at + COMPILE_SECONDS, "ready"),
+        )
+        state = next((state for since, state in course if now >= since), "submitted")
+        if job.fate_name == "stuck":
+            # it comes as far as the rule says and stays there
+            furthest = job.fate_rule["params"]["state"]
+            return min(state, furthest, key=_ORDER.index)
+        return state
+
+    def find(self, identifier: str) -> tuple[Job, int | None]:
+        """Return the job with this id and, for a child, the number of its circuit.
+
+        A child's id is its parent's with the number of the circuit, from 1, in the last group.
+
+        Raises:
+            NotFound: never accepted, deleted, or lost by a fault.
+        """
+        stem, _, tail = identifier.rpartition("-")
+        try:
+            number = int(tail, 16)
+        except ValueError:
+            raise NotFound(identifier) from None
+        job = self.store.job(f"{stem}-{0:012x}")
+        children = job.circuits if job is not None and job.type == MULTI else 0
+        if job is None or job.deleted or job.fate_name == "lost" or number > children:
+            raise NotFound(identifier)
+        return job, number - 1 if number else None
+
+    def charged_usd(self, job: Job) -> float:
+        """Return what was charged for a job: its price once it ran, else nothing."""
+        return 0.0 if job.dry_run or self.state(job) != "completed" else job.estimated_usd
+
+    def listed(
+        self, *, after: str | None, limit: int, ids: Sequence[str], state: str | None, backends: Sequence[str]
+    ) -> tuple[list[Job], str | None]:
+        """Return one page of jobs, newest first, and the id with which the next page begins."""
+        lag = self.store.standing_seconds("listing_lag")
+        before = 2**62 if after is None else self.find(after)[0].seq + 1
+        page: list[Job] = []
+        while len(page) <= limit:
+            batch = self.store.newest(
+                before_seq=before,
+                limit=limit + 1,
+                accepted_before_real=self.wall() - lag,
+                backends=backends,
+                ids=ids,
+            )
+            page += [job for job in batch if job.fate_name != "lost" and (state is None or self.state(job) == state)]
+            if len(batch) <= limit:
+                break
+            before = batch[-1].seq
+        return page[:limit], page[limit].id if len(page) > limit else None
+
+    def cancel(self, job: Job) -> State:
+        """Cancel a job unless it has ended, and return how it stands then."""
+        state = self.state(job)
+        if state in ("completed", "failed", "canceled"):
+            return state
+        self.store.change(job.id, canceled_at=self.clock.now())
+        return "canceled"
+
+    # waiting and prices
+
+    def wait_seconds(self, machine: Machine, key: str) -> float:
+        """Return how long other customers keep a machine from turning to a job, virtual seconds."""
+        luck = random.Random(f"wait/{self.seed}/{key}").lognormvariate(0.0, 0.5)  # noqa: S311 - a queue, no secret
+        return machine.usual_wait_seconds * luck + float(self.changes(machine.name).get("extra_wait_seconds", 0.0))
+
+    def queue_seconds(self, machine: Machine) -> float:
+        """Return how long a job accepted now would wait, virtual seconds, on an average day."""
+        own = max(0.0, self.store.last_end(machine.name) - self.clock.now()) if machine.serial else 0.0
+        others = machine.usual_wait_seconds + float(self.changes(machine.name).get("extra_wait_seconds", 0.0))
+        return max(own, COMPILE_SECONDS + others)
+
+    def changes(self, backend: str) -> Mapping[str, Any]:
+        """Return what an administrator changed about a backend."""
+        return self.store.backend_changes(backend)
+
+    # results
+
+    def work(self, job: Job) -> Work:
+        """Return what a result is computed from: the order and the machine's fidelities when it started."""
+        machine = MACHINES[job.backend]
+        history = self.histories.get(job.backend)
+        if machine.usual is None and job.noise is not None:
+            model = json.loads(job.noise)["model"]
+            history = None if model == "ideal" else self.histories[NOISE_MODELS[model]]
+        order = self.order(job.body_seq)
+        return Work(
+            key=f"{self.seed}/{job.id}",
+            circuits=order.circuits,
+            shots=job.shots,
+            fidelity=None if history is None else history.at(job.starts_at).fidelity,
+        )
+
+
+def result(work: Work) -> list[Shots]:
+    """Compute the shots of every circuit of a job; a pure function, safe in any thread."""
+    return draw(work.circuits, shots=work.shots, fidelity=work.fidelity, seed=work.key)
+
+
+def child_ids(job: Job) -> list[str]:
+    """Return the ids of a multi-circuit job's children, in the order of its circuits."""
+    stem = job.id.rpartition("-")[0]
+    return [f"{stem}-{number:012x}" for number in range(1, job.circuits + 1)]
+
+
+def _job_id(seed: int, seq: int) -> str:
+    """Return the UUID of the job with a number; its last group is free for children."""
+    text = hashlib.sha256(f"job/{seed}/{seq}".encode()).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-a{text[17:20]}-{0:012x}"
+
+
+_ORDER: tuple[str, ...] = ("submitted", "ready", "started", "completed", "failed")

@@ -1,0 +1,66 @@
+"""``qhybrid emulator``: starting the emulated QPU cloud.
+
+Heavy imports wait until it really starts, so that the command line of which this is a part stays quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qhybrid_pipelines.core.errors import InvalidInput
+
+app = typer.Typer(
+    help="A QPU cloud on this machine's loopback address, with IonQ's published v0.4 interface.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def group() -> None:
+    """Keep `start` a command of its own, although it is the only one."""
+
+
+@app.command()
+def start(
+    folder: Annotated[Path, typer.Option(help="Where its state is kept; made when absent.")],
+    port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8765,
+    host: Annotated[str, typer.Option(help="Loopback only.")] = "127.0.0.1",
+    key: Annotated[str, typer.Option(help="The API key that it accepts.", envvar="QHYBRID_EMULATOR_KEY")] = "emulator",
+    speed: Annotated[float, typer.Option(help="Virtual seconds per real second.")] = 60.0,
+    seed: Annotated[int | None, typer.Option(help="Of everything drawn; fixed when the folder is new.")] = None,
+    drift_hours: Annotated[float | None, typer.Option(help="Virtual hours between two characterizations.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="A fault plan, JSON; replaces the one in force.")] = None,
+) -> None:
+    """Serve until interrupted; prints `ready URL` when it listens.
+
+    Written from the public description of the interface; not certified by the vendor.
+    """
+    try:
+        if host not in ("127.0.0.1", "localhost"):
+            raise InvalidInput(
+                f"{host!r} is not this machine's loopback address",
+                remedy="Leave it out: everything here is open to whoever reaches it.",
+                field="host",
+            )
+        _positive(speed, "speed")
+        if drift_hours is not None:
+            _positive(drift_hours, "drift_hours")
+        from qhybrid_pipelines.emulator.server import Start, serve
+
+        serve(Start(folder=folder, port=port, key=key, speed=speed, seed=seed, drift_hours=drift_hours, faults=faults))
+    except InvalidInput as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(InvalidInput.exit_code) from None
+
+
+def _positive(value: float, name: str) -> None:
+    """Refuse a figure that is not above zero.
+
+    Raises:
+        InvalidInput: naming it.
+    """
+    if not 0 < value < float("inf"):
+        raise InvalidInput(f"{value} is not a number above 0", remedy="Give a positive one.", field=name)

@@ -1,0 +1,262 @@
+"""The door between the network and the cloud: counts requests, keeps what clients send, and plays the fault plan.
+
+It is the outermost ASGI layer, because a fault may hide an answer that was already given. Connections are closed
+through their transports, which ASGI does not show; `TrackedProtocol` remembers them by the client's address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from asyncio import Transport
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from qhybrid_pipelines.emulator.cloud import Cloud
+from qhybrid_pipelines.emulator.faults import Rule
+
+PREFIX = "/v0.4"
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"/jobs", "/jobs"),
+        (r"/jobs/estimate", "/jobs/estimate"),
+        (r"/jobs/status/cancel", "/jobs/status/cancel"),
+        (r"/jobs/[^/]+", "/jobs/{id}"),
+        (r"/jobs/[^/]+/cost", "/jobs/{id}/cost"),
+        (r"/jobs/[^/]+/status/cancel", "/jobs/{id}/status/cancel"),
+        (r"/jobs/[^/]+/(variants/[^/]+/)?results/.+", "/jobs/{id}/results"),
+        (r"/backends", "/backends"),
+        (r"/backends/[^/]+", "/backends/{backend}"),
+        (r"/backends/[^/]+/characterizations", "/backends/{backend}/characterizations"),
+        (r"/backends/[^/]+/characterizations/[^/]+", "/backends/{backend}/characterizations/{id}"),
+        (r"/whoami", "/whoami"),
+    )
+)
+
+_MAINTENANCE = b"<!DOCTYPE html><html><body><h1>Scheduled maintenance</h1><p>We will be back soon.</p></body></html>"
+
+
+class TrackedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with its open connections known by the client's address."""
+
+    transports: ClassVar[dict[tuple[str, int], Transport]] = {}
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Remember the connection."""
+        self.transports[transport.get_extra_info("peername")[:2]] = transport
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.transports.pop(self.transport.get_extra_info("peername")[:2], None)
+        super().connection_lost(exc)
+
+
+def route_of(method: str, path: str) -> str:
+    """Return the name of a route for the fault plan and the counts, for example ``GET /jobs/{id}``."""
+    inner = path.removeprefix(PREFIX)
+    name = next((name for pattern, name in _PATTERNS if pattern.fullmatch(inner)), "(unknown)")
+    return f"{method} {name}"
+
+
+class Door:
+    """ASGI application around the cloud's own.
+
+    Args:
+        inner: answers requests.
+        cloud: whose fault plan is played.
+
+    Attributes:
+        requests: requests by route since this process began.
+    """
+
+    def __init__(self, inner: ASGIApp, cloud: Cloud) -> None:
+        self._inner, self._cloud = inner, cloud
+        self.requests: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, well or as the plan has it."""
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self._inner(scope, receive, send)
+            return
+        body = await _whole_body(receive)
+        route = route_of(scope["method"], scope["path"])
+        self.requests[route] += 1
+        store = self._cloud.store
+        if body:
+            scope["emulator.body"] = store.keep_body(
+                at_real=self._cloud.wall(), route=route, query=scope["query_string"].decode("latin-1"), body=body
+            )
+        rule = None
+        if store.rules:
+            rule = store.strike(
+                stage="request", route=route, backend=_backend_of(route, scope, body), seed=self._cloud.seed
+            )
+        if rule is None:
+            await self._inner(scope, _replay(body, receive), send)
+        else:
+            await self._play(rule, scope, body, receive, send)
+
+    async def _play(self, rule: Rule, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """Answer one request with a fault."""
+        params = rule.params
+
+        async def answered() -> Answer:
+            answer = Answer()
+            await self._inner(scope, _replay(body, receive), answer.keep)
+            return answer
+
+        match rule.fault:
+            case "before_accept" if not params["drop"]:
+                await _error(params["status"], "The service is not available.").send(send)
+            case "after_accept" if not params["drop"]:
+                await answered()
+                await _error(params["status"], "The answer took too long.").send(send)
+            case "before_accept" | "after_accept":
+                if rule.fault == "after_accept":
+                    await answered()
+                TrackedProtocol.transports[tuple(scope["client"])].close()
+                await _disconnected(receive)
+            case "slow" if params["accept"] == "last":
+                await asyncio.sleep(params["seconds"])
+                await (await answered()).send(send)
+            case "slow":
+                answer = await answered()
+                await asyncio.sleep(params["seconds"])
+                await answer.send(send)
+            case "reset":
+                answer = await answered()
+                await answer.send_half(send)
+                _reset(TrackedProtocol.transports[tuple(scope["client"])])
+                await _disconnected(receive)
+            case "truncated_json":
+                answer = await answered()
+                await answer.with_body(answer.body[: len(answer.body) // 2]).send(send)
+            case "html_200":
+                if params["accept"]:
+                    await answered()
+                await Answer(status=200, headers=[(b"content-type", b"text/html")], body=_MAINTENANCE).send(send)
+            case "throttle":
+                refusal = _error(429, "Too many requests.")
+                refusal.headers.append((b"retry-after", str(params["retry_after"]).encode()))
+                await refusal.send(send)
+
+
+class Answer:
+    """A whole HTTP answer, kept instead of sent."""
+
+    def __init__(
+        self, *, status: int = 500, headers: list[tuple[bytes, bytes]] | None = None, body: bytes = b""
+    ) -> None:
+        self.status, self.headers, self.body = status, headers or [], body
+
+    async def keep(self, message: Message) -> None:
+        """Take the place of ASGI's ``send``."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message["headers"])
+        else:
+            self.body += message.get("body", b"")
+
+    def with_body(self, body: bytes) -> Answer:
+        """Return the same answer with another body."""
+        return Answer(status=self.status, headers=self.headers, body=body)
+
+    async def send(self, send: Send) -> None:
+        """Send it, with the length that its body has."""
+        await self._head(send)
+        await send({"type": "http.response.body", "body": self.body})
+
+    async def send_half(self, send: Send) -> None:
+        """Send the head and half of the body."""
+        await self._head(send)
+        await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
+
+    async def _head(self, send: Send) -> None:
+        """Send status and headers."""
+        headers = [(name, value) for name, value in self.headers if name.lower() != b"content-length"]
+        headers.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+
+
+def error_body(status: int, message: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return an error in the shape that the interface publishes."""
+    body: dict[str, Any] = {"statusCode": status, "error": _NAMES.get(status, "Error"), "message": message}
+    if keys:
+        body["validation"] = {"source": "payload", "keys": list(keys)}
+    return body
+
+
+_NAMES: Mapping[int, str] = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+def _error(status: int, message: str) -> Answer:
+    """Return an error answer."""
+    content = json.dumps(error_body(status, message)).encode()
+    return Answer(status=status, headers=[(b"content-type", b"application/json")], body=content)
+
+
+def _backend_of(route: str, scope: Scope, body: bytes) -> str | None:
+    """Return which backend a request is about, where it says so."""
+    if route == "POST /jobs":
+        try:
+            found = json.loads(body)
+        except ValueError:
+            return None
+        return found.get("backend") if isinstance(found, dict) else None
+    if "{backend}" in route:
+        return str(scope["path"].removeprefix(PREFIX).split("/")[2])
+    pairs = (pair.partition("=") for pair in scope["query_string"].decode("latin-1").split("&"))
+    return next((value for name, _, value in pairs if name == "backend"), None)
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    """Receive a request's body."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a ``receive`` that begins with a body received before."""
+    pending = [body]
+
+    async def replayed() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the connection is gone, so that the server does not try to answer on it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _reset(transport: Transport) -> None:
+    """End a connection with a TCP reset instead of a farewell."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -1,0 +1,215 @@
+"""The fault plan: a list of rules, each saying on which request of which route what goes wrong, and how often.
+
+A rule is a JSON object:
+
+    route        for example "POST /jobs"; see ROUTES; "*" is every route
+    backend      only requests about this backend (POST /jobs, GET /jobs/estimate, GET /backends/...)
+    nth          fires from the nth matching request on, counted from 1; or
+    probability  fires on each matching request with this probability, drawn from the emulator's seed; or
+                 neither: fires on every matching request
+    times        how often it fires at most; 1 with nth, else without end
+    fault        see FAULTS
+    params       what the fault needs, with defaults
+
+Rules and their counts survive a restart. Of several rules that could fire on one request the first does; all of them
+have seen the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from qhybrid_pipelines.core.errors import InvalidInput
+
+ROUTES = frozenset(
+    {
+        "*",
+        "POST /jobs",
+        "GET /jobs",
+        "DELETE /jobs",
+        "GET /jobs/{id}",
+        "DELETE /jobs/{id}",
+        "GET /jobs/{id}/cost",
+        "GET /jobs/{id}/results",
+        "GET /jobs/estimate",
+        "PUT /jobs/{id}/status/cancel",
+        "PUT /jobs/status/cancel",
+        "GET /backends",
+        "GET /backends/{backend}",
+        "GET /backends/{backend}/characterizations",
+        "GET /backends/{backend}/characterizations/{id}",
+        "GET /whoami",
+    }
+)
+"""Names of the routes; all results of a job, its variants' too, are one route."""
+
+Stage = Literal["request", "job", "standing"]
+
+FAULTS: Mapping[str, tuple[Stage, Mapping[str, Any]]] = MappingProxyType(
+    {
+        # something happens to one request or its answer
+        "before_accept": ("request", {"status": 503, "drop": False}),
+        "after_accept": ("request", {"status": 504, "drop": False}),
+        "slow": ("request", {"seconds": 1.0, "accept": "first"}),
+        "reset": ("request", {}),
+        "truncated_json": ("request", {}),
+        "html_200": ("request", {"accept": False}),
+        "throttle": ("request", {"n": None, "retry_after": 1}),
+        # an accepted job has a fate
+        "stuck": ("job", {"state": "ready"}),
+        "lost": ("job", {}),
+        "failed": ("job", {"code": "QuantumComputerError", "message": "The machine failed during this job."}),
+        "result_missing": ("job", {"n": 3}),
+        # holds as long as the rule is in the plan
+        "listing_lag": ("standing", {"seconds": 5.0}),
+        "clock_skew": ("standing", {"seconds": 60.0}),
+    }
+)
+"""Every fault: when it strikes, and its parameters with their defaults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule of a plan; see the module's text."""
+
+    route: str
+    fault: str
+    backend: str | None = None
+    nth: int | None = None
+    probability: float | None = None
+    times: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stage(self) -> Stage:
+        """When the fault strikes."""
+        return FAULTS[self.fault][0]
+
+    def fires(self, *, seen: int, fired: int, chance: float) -> bool:
+        """Whether it strikes the request that is number ``seen``, having struck ``fired`` times before."""
+        if self.times is not None and fired >= self.times:
+            return False
+        if self.nth is not None:
+            return seen >= self.nth
+        return self.probability is None or chance < self.probability
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the rule as it would be written in a plan."""
+        return {
+            "route": self.route,
+            "backend": self.backend,
+            "nth": self.nth,
+            "probability": self.probability,
+            "times": self.times,
+            "fault": self.fault,
+            "params": dict(self.params),
+        }
+
+
+def read_plan(text: str, *, file: str | None = None) -> list[Rule]:
+    """Read a fault plan.
+
+    Raises:
+        InvalidInput: naming the rule and the field.
+    """
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"the fault plan is not JSON ({error})", remedy="Write a JSON list of rules.", file=file
+        ) from None
+    if not isinstance(given, list):
+        raise InvalidInput("the fault plan is not a list", remedy="Write a JSON list of rules.", file=file)
+    return [_rule(entry, f"[{index}]", file) for index, entry in enumerate(given)]
+
+
+def chance(seed: int, rule: int, seen: int) -> float:
+    """Return a number in [0, 1) that depends on nothing but the seed, the rule's place and the request's number."""
+    digest = hashlib.sha256(f"fault/{seed}/{rule}/{seen}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def _rule(entry: Any, place: str, file: str | None) -> Rule:
+    """Read one rule."""
+
+    def wrong(problem: str, remedy: str, name: str | None = None) -> InvalidInput:
+        return InvalidInput(problem, remedy=remedy, file=file, field=f"{place}.{name}" if name else place)
+
+    if not isinstance(entry, dict):
+        raise wrong("a rule is not an object", 'Write {"route": ..., "fault": ...}.')
+    unknown = sorted(set(entry) - set(Rule.__dataclass_fields__))
+    if unknown:
+        raise wrong("unknown field", f"Known are {', '.join(Rule.__dataclass_fields__)}.", unknown[0])
+    fault = entry.get("fault")
+    if fault not in FAULTS:
+        raise wrong(f"{fault!r} is no fault", f"Known are {', '.join(FAULTS)}.", "fault")
+    stage, defaults = FAULTS[fault]
+    route = entry.get("route", "POST /jobs" if stage == "job" else "*" if stage == "standing" else None)
+    if route not in ROUTES:
+        raise wrong(f"{route!r} is no route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
+    if stage == "job" and route != "POST /jobs":
+        raise wrong(f"{fault} is the fate of a job", 'Its route is "POST /jobs".', "route")
+    if stage == "standing" and any(entry.get(name) is not None for name in ("nth", "probability", "times")):
+        raise wrong(f"{fault} holds as long as it is in the plan", "Leave out nth, probability and times.")
+    nth, probability = entry.get("nth"), entry.get("probability")
+    if nth is not None and not (_is_whole(nth) and nth >= 1):
+        raise wrong(f"{nth!r} is not a whole number from 1", "Count requests from 1.", "nth")
+    if probability is not None and not (_is_number(probability) and 0 <= probability <= 1):
+        raise wrong(f"{probability!r} is not between 0 and 1", "Give a probability.", "probability")
+    if nth is not None and probability is not None:
+        raise wrong("nth and probability are both given", "Keep one of them.", "probability")
+    times = entry.get("times", 1 if nth is not None else None)
+    if times is not None and not (_is_whole(times) and times >= 1):
+        raise wrong(f"{times!r} is not a whole number from 1", "Say how often it fires at most.", "times")
+    backend = entry.get("backend")
+    if backend is not None and not isinstance(backend, str):
+        raise wrong(f"{backend!r} is not a name", 'Name a backend, for example "qpu.aria-1".', "backend")
+    params = _params(entry.get("params") or {}, defaults, wrong)
+    if fault == "throttle" and params["n"] is not None:
+        times = params["n"]
+    return Rule(route=route, fault=fault, backend=backend, nth=nth, probability=probability, times=times, params=params)
+
+
+def _params(given: Any, defaults: Mapping[str, Any], wrong: Any) -> dict[str, Any]:
+    """Read the parameters of a fault over their defaults; each keeps the kind of its default."""
+    if not isinstance(given, dict):
+        raise wrong("params is not an object", "Write parameters by name.", "params")
+    unknown = sorted(set(given) - set(defaults))
+    if unknown:
+        known = ", ".join(defaults) or "none"
+        raise wrong("unknown parameter", f"Known are: {known}.", f"params.{unknown[0]}")
+    for name, value in given.items():
+        default = defaults[name]
+        fits = {
+            bool: isinstance(value, bool),
+            int: _is_whole(value) and value >= 0,
+            float: _is_number(value),
+            str: isinstance(value, str),
+        }.get(type(default), _is_whole(value))
+        if not fits:
+            raise wrong(f"{value!r} does not fit", f"The default is {default!r}.", f"params.{name}")
+    return {**defaults, **given}
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a JSON value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a JSON value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def matching(rules: Sequence[Rule], *, stage: Stage, route: str, backend: str | None) -> list[int]:
+    """Return the places of the rules that concern a request."""
+    return [
+        place
+        for place, rule in enumerate(rules)
+        if rule.stage == stage and rule.route in ("*", route) and rule.backend in (None, backend)
+    ]

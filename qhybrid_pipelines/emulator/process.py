@@ -1,0 +1,144 @@
+"""Starting the emulator as a process of its own, for tests, benchmarks and the demo.
+
+Only the standard library is used, so that importing this costs nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_STOP_SECONDS = 10.0
+
+
+class EmulatorFailed(RuntimeError):
+    """The process ended instead of listening; the message is what it said."""
+
+
+class Emulator:
+    """A running emulator.
+
+    Attributes:
+        folder: its state.
+        key: the API key that it accepts.
+        url: of the interface, for example ``http://127.0.0.1:8765/v0.4``; the same after a restart.
+    """
+
+    def __init__(self, folder: Path, *, key: str, port: int, options: list[str]) -> None:
+        self.folder, self.key = folder, key
+        self._options = options
+        self._process, self.url = self._started(port)
+
+    @property
+    def admin_url(self) -> str:
+        """Address below which the administrator's pages are."""
+        return self.url.rpartition("/")[0] + "/_admin"
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        """Port it listens on."""
+        return int(self.url.split(":")[2].partition("/")[0])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that lead a client here."""
+        return {"IONQ_API_URL": self.url, "IONQ_API_KEY": self.key}
+
+    def stop(self) -> None:
+        """End it politely; no harm when it has ended before."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would for the process."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start it again on the same folder and port; a running one is killed before."""
+        self.kill()
+        self._process, self.url = self._started(self.port)
+
+    def _end(self, how: signal.Signals) -> None:
+        """Send a signal and wait for the end."""
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # a client may keep a slow answer open
+            self._process.kill()
+            self._process.wait()
+
+    def _started(self, port: int) -> tuple[subprocess.Popen[str], str]:
+        """Start the process and wait until it listens."""
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
+                [
+                    *(sys.executable, "-m", "qhybrid_pipelines.emulator", "start"),
+                    *("--folder", str(self.folder), "--port", str(port), "--key", self.key, *self._options),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
+            assert process.stdout is not None
+            with process.stdout as out:
+                line = out.readline()
+            if not line.startswith("ready "):
+                process.wait()
+                said.seek(0)
+                raise EmulatorFailed(said.read().strip() or "the emulator ended without a word")
+        return process, line.split()[1]
+
+
+def start_emulator(
+    folder: Path,
+    *,
+    key: str = "emulator-key",
+    speed: float = 60.0,
+    seed: int | None = None,
+    faults: Path | None = None,
+    drift_hours: float | None = None,
+    port: int = 0,
+) -> Emulator:
+    """Start an emulator and return when it listens.
+
+    Args:
+        folder: its state; made when absent.
+        key: the API key that it accepts.
+        speed: virtual seconds per real second.
+        seed: of everything drawn; None keeps the folder's.
+        faults: file with a fault plan; None keeps the folder's.
+        drift_hours: virtual hours between two characterizations; None keeps the folder's.
+        port: 0 takes any free one.
+
+    Raises:
+        EmulatorFailed: it could not start.
+    """
+    options = ["--speed", str(speed)]
+    for name, value in (("--seed", seed), ("--faults", faults), ("--drift-hours", drift_hours)):
+        if value is not None:
+            options += [name, str(value)]
+    return Emulator(folder, key=key, port=port, options=options)
+
+
+@contextmanager
+def running_emulator(
+    folder: Path, *, key: str = "emulator-key", speed: float = 60.0, seed: int | None = None, faults: Path | None = None
+) -> Iterator[Emulator]:
+    """Start an emulator and stop it at the end; see `start_emulator`."""
+    emulator = start_emulator(folder, key=key, speed=speed, seed=seed, faults=faults)
+    try:
+        yield emulator
+    finally:
+        emulator.stop()

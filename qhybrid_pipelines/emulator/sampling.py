@@ -1,0 +1,91 @@
+"""Shots: what a machine would have read, drawn once per job and the same after every restart.
+
+The noise is deliberately cheap. With the probability that no gate failed, ``(1 - e1)**n1 * (1 - e2)**n2``, a shot is
+drawn from the ideal distribution; otherwise its touched qubits are all random. Then each measured bit flips with the
+probability ``1 - spam``. So errors have the right size and depend on depth and on the day's characterization, but they
+know no place: no crosstalk, no bad qubit, no coherent error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhybrid_pipelines.emulator.gates import probabilities, qubits_of
+from qhybrid_pipelines.emulator.machines import Fidelity
+from qhybrid_pipelines.emulator.orders import Circuit
+
+Shots = NDArray[np.int64]
+
+
+def draw(circuits: Sequence[Circuit], *, shots: int, fidelity: Fidelity | None, seed: str) -> list[Shots]:
+    """Run all circuits of a job.
+
+    Circuits that are equal, gate by gate, are simulated once; what was drawn for all of them is then cut in pieces.
+
+    Args:
+        circuits: in the order of the job.
+        shots: per circuit.
+        fidelity: the day's medians; None runs without noise.
+        seed: any text; the same text gives the same shots.
+
+    Returns:
+        Per circuit the states read, in the order of the shots, qubit 0 the least significant bit.
+    """
+    alike: dict[str, list[int]] = {}
+    for index, circuit in enumerate(circuits):
+        alike.setdefault(_digest(circuit), []).append(index)
+    drawn: list[Shots] = [np.zeros(0, dtype=np.int64)] * len(circuits)
+    for digest, members in alike.items():
+        key = hashlib.sha256(f"{seed}/{digest}".encode()).digest()
+        generator = np.random.default_rng(int.from_bytes(key[:16]))
+        together = _run(circuits[members[0]], shots * len(members), fidelity, generator)
+        for position, index in enumerate(members):
+            drawn[index] = together[position * shots : (position + 1) * shots]
+    return drawn
+
+
+def histogram(states: Shots) -> dict[str, int]:
+    """Count the states read, keyed by their decimal number as the interface writes it."""
+    values, counts = np.unique(states, return_counts=True)
+    return {str(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def frequencies(states: Shots) -> dict[str, float]:
+    """Relative frequencies ``k / shots``: rounding ``p * shots`` gives back the integers that were read."""
+    return {state: count / len(states) for state, count in histogram(states).items()}
+
+
+def _digest(circuit: Circuit) -> str:
+    """Hash of what a circuit does."""
+    content = json.dumps([circuit.qubits, circuit.gateset, circuit.gates], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _run(circuit: Circuit, shots: int, fidelity: Fidelity | None, generator: np.random.Generator) -> Shots:
+    """Draw the shots of one circuit."""
+    touched, ideal = probabilities(circuit.gates, circuit.gateset)
+    # a uniform number falls into one interval of the cumulated probabilities: one shot
+    local = np.searchsorted(np.cumsum(ideal)[:-1], generator.random(shots), side="right").astype(np.int64)
+    if fidelity is not None:
+        failed = generator.random(shots) >= _no_gate_failed(circuit.gates, fidelity)
+        local[failed] = generator.integers(0, len(ideal), size=int(failed.sum()))
+    states = np.zeros(shots, dtype=np.int64)
+    for position, qubit in enumerate(touched):
+        states |= ((local >> position) & 1) << qubit
+    if fidelity is not None:
+        for qubit in range(circuit.qubits):
+            states ^= (generator.random(shots) >= fidelity.spam).astype(np.int64) << qubit
+    return states
+
+
+def _no_gate_failed(gates: Sequence[Mapping[str, Any]], fidelity: Fidelity) -> float:
+    """Probability that every gate of a circuit worked."""
+    sizes = [sum(len(side) for side in qubits_of(gate)) for gate in gates]
+    ones = sum(size == 1 for size in sizes)
+    return float(fidelity.one_qubit**ones * fidelity.two_qubit ** (len(sizes) - ones))

@@ -1,0 +1,198 @@
+"""Putting the emulator together and serving it on the loopback address."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from filelock import FileLock, Timeout
+from starlette.exceptions import HTTPException
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.emulator.admin import admin_routes
+from qhybrid_pipelines.emulator.clock import Clock, Stretch
+from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
+from qhybrid_pipelines.emulator.door import PREFIX, Door, TrackedProtocol, error_body
+from qhybrid_pipelines.emulator.faults import read_plan
+from qhybrid_pipelines.emulator.keys import Keys
+from qhybrid_pipelines.emulator.orders import BadRequest
+from qhybrid_pipelines.emulator.routes import keyed_routes, public_routes
+from qhybrid_pipelines.emulator.store import Store
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """How to start an emulator.
+
+    Attributes:
+        folder: where its state is; made when absent.
+        port: 0 takes any free one.
+        key: the API key in force.
+        speed: virtual seconds per real second.
+        seed: of everything drawn; None keeps the folder's, or 0 in a new one.
+        drift_hours: virtual hours between two characterizations; None keeps the folder's, or 12 in a new one.
+        faults: file with a fault plan that replaces the folder's; None keeps it.
+    """
+
+    folder: Path
+    port: int
+    key: str
+    speed: float
+    seed: int | None
+    drift_hours: float | None
+    faults: Path | None
+
+
+def serve(start: Start) -> None:
+    """Serve until the process is asked to end; prints one line ``ready URL`` when it listens.
+
+    Raises:
+        InvalidInput: the port is taken, the folder cannot be used, the fault plan is malformed.
+    """
+    listener = _listening(start.port)
+    lock = _locked(start.folder)
+    try:
+        cloud = open_cloud(start)
+        asyncio.run(_serve(application(cloud, Keys(start.key)), listener))
+        cloud.store.close()
+    finally:
+        lock.release()
+        listener.close()
+
+
+def open_cloud(start: Start) -> Cloud:
+    """Open the folder's state, or begin it, and put the settings of this start into force."""
+    rules = None
+    if start.faults is not None:
+        try:
+            text = start.faults.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(
+                f"the fault plan cannot be read ({error})", remedy="Name a readable file.", field="faults"
+            ) from None
+        rules = read_plan(text, file=str(start.faults))
+    store = Store(start.folder / "emulator.sqlite")
+    seed = _settled(store, "seed", start.seed, 0)
+    hours = _settled(store, "drift_hours", start.drift_hours, 12.0)
+    now = time.time()
+    kept = store.read("clock") or [now, now, start.speed]
+    clock = Clock(Stretch(virtual_seconds=kept[0], real_seconds=kept[1], speed=kept[2]))
+    # jobs of the book are never in the future, even when the wall clock was set back between two starts
+    behind = max((job.accepted_at for job in store.book()[-1:]), default=0.0) - clock.now()
+    if behind > 0:
+        clock.advance(behind)
+    clock.stretch = clock.restarted(start.speed)
+    store.remember("clock", [clock.stretch.virtual_seconds, clock.stretch.real_seconds, clock.stretch.speed])
+    if store.read("began_at") is None:
+        store.remember("began_at", clock.now())
+    if rules is not None:
+        store.replace_rules(rules)
+    return Cloud(store=store, clock=clock, seed=int(seed), every_seconds=float(hours) * 3600.0)
+
+
+def application(cloud: Cloud, keys: Keys) -> Door:
+    """Return the whole ASGI application."""
+    api = FastAPI(title="QPU cloud emulator", openapi_url=None, docs_url=None, redoc_url=None)
+    door = Door(api, cloud)
+
+    async def authorized(request: Request) -> None:
+        status = keys.refusal(request.headers.get("authorization"))
+        if status is not None:
+            raise HTTPException(status, "The API key was revoked." if status == 403 else "A valid API key is needed.")
+
+    api.include_router(public_routes(cloud), prefix=PREFIX)
+    api.include_router(keyed_routes(cloud, keys.whoami), prefix=PREFIX, dependencies=[Depends(authorized)])
+    api.include_router(admin_routes(cloud, keys, lambda: door.requests), prefix="/_admin")
+
+    @api.exception_handler(BadRequest)
+    async def bad(_: Request, error: BadRequest) -> JSONResponse:
+        return JSONResponse(error_body(400, str(error), error.keys), status_code=400)
+
+    @api.exception_handler(NotFound)
+    async def missing(_: Request, error: NotFound) -> JSONResponse:
+        return JSONResponse(error_body(404, f"There is no {error}, or not yet."), status_code=404)
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        keys_at_fault = tuple(str(one["loc"][-1]) for one in error.errors())
+        return JSONResponse(
+            error_body(400, f"Bad value for {', '.join(keys_at_fault)}.", keys_at_fault), status_code=400
+        )
+
+    @api.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse(error_body(error.status_code, str(error.detail)), status_code=error.status_code)
+
+    return door
+
+
+async def _serve(door: Door, listener: socket.socket) -> None:
+    """Run the server and say when it listens."""
+    config = uvicorn.Config(door, http=TrackedProtocol, log_level="error", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    if server.started:
+        print(f"ready http://{HOST}:{listener.getsockname()[1]}{PREFIX}", flush=True)  # noqa: T201 - the one line
+    await serving
+
+
+def _listening(port: int) -> socket.socket:
+    """Return a socket that listens on the loopback address."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise InvalidInput(
+            f"port {port} cannot be used ({error})", remedy="Choose another one, or 0 for any free one.", field="port"
+        ) from None
+    listener.listen(2048)
+    return listener
+
+
+def _locked(folder: Path) -> FileLock:
+    """Make the folder and take it for this process; a kill gives it free."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "emulator.lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InvalidInput(
+            f"{folder} is used by another emulator", remedy="Stop that one, or name another folder.", field="folder"
+        ) from None
+    except OSError as error:
+        raise InvalidInput(
+            f"{folder} cannot be used ({error})", remedy="Name a folder that can be written.", field="folder"
+        ) from None
+    return lock
+
+
+def _settled(store: Store, name: str, given: float | None, default: float) -> float:
+    """Return a figure that is fixed when a folder is new.
+
+    Raises:
+        InvalidInput: another one is asked for later.
+    """
+    kept = store.read(name)
+    if kept is None:
+        store.remember(name, default if given is None else given)
+        return default if given is None else given
+    if given is not None and given != kept:
+        raise InvalidInput(
+            f"the folder was begun with {kept}, not {given}",
+            remedy="Leave it out, or name a new folder.",
+            field=name,
+        )
+    return float(kept)
