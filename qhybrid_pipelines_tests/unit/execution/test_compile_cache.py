@@ -1,0 +1,140 @@
+"""Compiled circuits are compiled once, whoever asks, and a damaged file is never used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from qhybrid_pipelines.core.jobs import Template
+from qhybrid_pipelines.execution import compile_cache
+from qhybrid_pipelines.execution.compile_cache import CacheUse, CompileCache, Made, made_of
+
+TEMPLATE = Template(text="OPENQASM 3.0;", parameters=("angle",), n_qubits=2)
+
+
+def circuit() -> QuantumCircuit:
+    made = QuantumCircuit(2, 2)
+    made.rx(Parameter("angle"), 0)
+    made.cx(0, 1)
+    made.measure([0, 1], [0, 1])
+    return made
+
+
+def ask(cache, *, template=TEMPLATE, make=lambda: made_of(circuit()), **changes):
+    question = {"backend": "x:y", "target_digest": "t", "level": 1, "seed": 7, "versions": {"qiskit": "2"}}
+    return cache.compiled(template, **(question | changes), make=make)
+
+
+def refuse():
+    raise AssertionError("compiled again")
+
+
+def test_memory_then_disk_then_compiler(tmp_path):
+    cache = CompileCache(tmp_path)
+    first = ask(cache)
+    assert (first.depth, first.two_qubit_gates) == (2, 1)
+    assert ask(cache, make=refuse) is first
+    assert cache.use == CacheUse(memory_hits=1, misses=1)
+    fresh = CompileCache(tmp_path)
+    again = ask(fresh, make=refuse)
+    assert again == first  # also the seconds that compiling took; parameters are compared by their identity in QPY
+    assert again.native == first.native
+    assert fresh.use == CacheUse(disk_hits=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backend": "x:z"},
+        {"target_digest": "after the next calibration"},
+        {"level": 2},
+        {"seed": 8},
+        {"versions": {"qiskit": "3"}},
+        {"template": Template(text="OPENQASM 3.1;", parameters=("angle",), n_qubits=2)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_everything_that_decides_a_compilation_is_part_of_its_name(tmp_path, change):
+    cache = CompileCache(tmp_path)
+    ask(cache)
+    ask(cache, **change)
+    assert cache.use.misses == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, 100, -1])
+def test_a_cut_off_file_is_compiled_again_and_repaired(tmp_path, size):
+    ask(CompileCache(tmp_path))
+    [file] = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:size])
+    cache = CompileCache(tmp_path)
+    ask(cache)
+    assert cache.use == CacheUse(misses=1, damaged=1)
+    assert ask(CompileCache(tmp_path), make=refuse).depth == 2
+
+
+def test_every_flipped_byte_is_noticed(tmp_path):
+    ask(CompileCache(tmp_path))
+    [file] = tmp_path.iterdir()
+    good = file.read_bytes()
+    for place in range(0, len(good), 97):
+        file.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        cache = CompileCache(tmp_path)
+        ask(cache)
+        assert cache.use.damaged == 1, place
+
+
+def test_a_file_under_another_ones_name_is_not_used(tmp_path):
+    ask(CompileCache(tmp_path))
+    [one] = tmp_path.iterdir()
+    ask(CompileCache(tmp_path), level=2)
+    [two] = set(tmp_path.iterdir()) - {one}
+    two.write_bytes(one.read_bytes())
+    cache = CompileCache(tmp_path)
+    ask(cache, level=2)
+    assert cache.use == CacheUse(misses=1, damaged=1)
+
+
+def test_bytes_of_an_adapters_own_form_are_kept_as_they_are(tmp_path):
+    made = Made(native=b"\x00\nany\nbytes", compiled_sha256="a" * 64, depth=3, two_qubit_gates=4)
+    ask(CompileCache(tmp_path), make=lambda: made)
+    assert ask(CompileCache(tmp_path), make=refuse).native == made.native
+
+
+def test_memory_is_bounded_and_the_oldest_goes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(compile_cache, "MEMORY_ENTRIES", 2)
+    cache = CompileCache(tmp_path)
+    for level in (0, 1, 0, 2, 0, 1):
+        ask(cache, level=level)
+    assert cache.use == CacheUse(memory_hits=2, disk_hits=1, misses=3)
+
+
+def test_threads_compile_once(tmp_path):
+    cache = CompileCache(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(found) for found in pool.map(lambda _: ask(cache), range(40))}) == 1
+    assert cache.use == CacheUse(memory_hits=39, misses=1)
+
+
+PREPARE = """
+import pathlib, sys
+from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.providers.ibm import IbmProvider
+provider = IbmProvider(pathlib.Path(sys.argv[1]))
+batch, _ = canary_batch("batch", width=4, qubit=1, backend="ibm:fake_manila")
+found = provider.prepare(batch.template, "ibm:fake_manila", level=3, seed=7)
+print(found.compiled_sha256, provider.local.cache.use.disk_hits)
+"""
+
+
+def test_another_process_finds_what_was_compiled(tmp_path):
+    def run():
+        return subprocess.check_output([sys.executable, "-c", PREPARE, str(tmp_path)], text=True).split()
+
+    first, second = run(), run()
+    assert first[0] == second[0]
+    assert (first[1], second[1]) == ("0", "1")
