@@ -72,9 +72,12 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
     found = timed("problem_instances", lambda: instances.problem_instances(asked, workspace.specifications))
     timed("features", lambda: instances.features(found))
     reduced = timed("kernels", lambda: kernels.kernels(asked, found))
-    points = timed("parameter_sweeps", lambda: sweeps.parameter_sweeps(asked, reduced))
+    points = timed("parameter_sweeps", lambda: sweeps.parameter_sweeps(asked, reduced, workspace.specifications))
     classical = timed("baselines", lambda: baselines.baselines(asked, found, reduced))
-    sent = timed("circuit_batches", lambda: batches.circuit_batches(executions, asked, reduced, points))
+    sent = timed(
+        "circuit_batches",
+        lambda: batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
+    )
     jobs = timed("qpu_submissions", lambda: submissions.submissions(sent, asked, dispatcher))
     counts = timed("qpu_result_sets", lambda: results.result_sets(sent, jobs, dispatcher))
     summary, solutions = timed("scored", lambda: scores.scores(executions, asked, found, reduced, counts))

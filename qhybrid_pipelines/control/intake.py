@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.control import circuits
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment import experiment_key
 from qhybrid_pipelines.core.reading import MAX_BYTES, Lines, line_of, read_mapping, read_specification, validated
@@ -65,14 +66,16 @@ class Intake:
         try:
             self._check(spec)
             self._specifications.check_blob(spec.problem.source)
+            self._specifications.check_blob(spec.problem.circuit, field="problem.circuit")
             problem, content = sources.take_in(spec.problem, folder, self._specifications.read_blob)
+            problem, circuit = circuits.take_in(problem, spec, folder, self._specifications.read_blob)
         except InvalidInput as error:
-            # What names a file is about the problem file, and has its line there.
+            # What names a file is about the problem file or the circuit, and has its line there.
             raise error if error.file else error.at(file=file, line=line_of(error.field, lines or {})) from None
         spec = spec.model_copy(update={"problem": problem})
         key = experiment_key(spec)
         new = key not in self._specifications
-        self._specifications.register(spec, content)
+        self._specifications.register(spec, content, circuit)
         return Accepted(key=key, specification=spec, new=new)
 
     def _accept_problem_file(self, path: Path) -> Accepted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qhybrid_pipelines.core.canonical import content_hash
+from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
@@ -21,8 +21,14 @@ def experiment_key(spec: ExperimentSpec) -> str:
     by its content (`FileSource.sha256`), not by where it lay.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:48].strip("-") or "experiment"
-    content = {name: value for name, value in spec.model_dump(mode="json").items() if (name, value) not in _LATER}
-    return f"{slug}-{content_hash(content)[:8]}"
+    return f"{slug}-{sha256_hex(experiment_text(spec))[:8]}"
+
+
+def experiment_text(spec: ExperimentSpec) -> str:
+    """Return the canonical JSON of a specification, whose hash stands in its key."""
+    return canonical_json(
+        {name: value for name, value in spec.model_dump(mode="json").items() if (name, value) not in _LATER}
+    )
 
 
 def check_key(key: str) -> str:

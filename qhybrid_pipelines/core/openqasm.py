@@ -35,9 +35,18 @@ def read_circuit(text: str) -> QuantumCircuit:
         circuit = loads(text)
     except (QASM3ParsingError, QASM3ImporterError) as error:
         raise InvalidInput(
-            f"the circuit's text cannot be read: {' '.join(str(error).split())}", remedy=REMEDY, field="template"
+            f"the circuit's text cannot be read: {_said(error)}", remedy=REMEDY, field="template"
         ) from None
     return _with_standard_gates(circuit)
+
+
+def _said(error: Exception) -> str:
+    """Return a reader's message; where it has none, the place at which it gave up."""
+    inner = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else error.__cause__
+    token = getattr(inner, "offendingToken", None)
+    if not str(error) and token is not None:
+        return f"L{token.line}:C{token.column}: {token.text!r} has no place there"
+    return " ".join(str(error).split())
 
 
 def _with_standard_gates(circuit: QuantumCircuit) -> QuantumCircuit:

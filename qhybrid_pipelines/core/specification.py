@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 Scalar = bool | int | float | str
@@ -46,6 +56,11 @@ class FileSource(Strict):
     sha256: str = Field(pattern=SHA256_PATTERN, description="SHA-256 of the file's bytes.")
 
 
+def _kind_of_file(value: Any) -> str | None:
+    """Return which of the two ways to name a file a value means to be."""
+    return "FileSource" if isinstance(value, FileSource | dict) else "text" if isinstance(value, str) else None
+
+
 def _kind_of_source(value: Any) -> str | None:
     """Return which of the three kinds of source a value means to be, so that only that one complains about it."""
     if isinstance(value, str):
@@ -77,6 +92,21 @@ class ProblemSpec(Strict):
     options: dict[str, Scalar] = Field(
         default_factory=dict, description="The family's own settings, for example {cardinality: 6}."
     )
+    circuit: (
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
+            Discriminator(
+                _kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Path of an OpenQASM 2 or 3 file that is used in place of the ansatz.")
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an absent circuit away, so that experiments without one keep the keys they had before it existed."""
+        fields: dict[str, Any] = serialise(self)
+        return fields if self.circuit is not None else {k: v for k, v in fields.items() if k != "circuit"}
 
 
 class ReduceSpec(Strict):
@@ -198,6 +228,14 @@ class ExperimentSpec(Strict):
     @model_validator(mode="after")
     def _centre_fits_the_ansatz(self) -> ExperimentSpec:
         center = self.sweep.center
+        if self.problem.circuit is not None:
+            if self.ansatz != AnsatzSpec():
+                raise PydanticCustomError(
+                    "ansatz_and_circuit",
+                    "the circuit of problem.circuit takes the place of the ansatz; name one of the two",
+                    {"field": "ansatz"},
+                )
+            return self
         if center is not None and self.ansatz.kind == "qaoa" and len(center) != 2 * self.ansatz.layers:
             raise PydanticCustomError(
                 "center_length",

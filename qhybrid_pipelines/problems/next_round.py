@@ -69,7 +69,8 @@ def plan_next_round(
     )
     windowed = any(rung["rung"] == "window" for rung in kernel_row["rungs"])
     at_ceiling = comparison_row["verdict"] == Verdict.KERNEL_CEILING_REACHED
-    if windowed and (improved or at_ceiling):
+    # A circuit from a file was written for its kernel, and would mean nothing on another one.
+    if windowed and (improved or at_ceiling) and spec.problem.circuit is None:
         changed = {"lineage": lineage, "backends": (backend,), "seed": small_seed(spec.seed, "round", lineage.round)}
         if spec.sweep.strategy == "refine":
             # The centre belongs to the kernel that is left behind.

@@ -88,7 +88,7 @@ def take_in(
             load_instance(problem, read_bytes or _no_files)
         return problem, None
     family = family_named(problem.family)
-    name, data = _read(source, folder)
+    name, data = read_file(source, folder)
     taken = problem.model_copy(
         update={
             "source": FileSource(file=name, sha256=sha256_hex(data)),
@@ -169,37 +169,40 @@ def _validated(model: type[BaseModel], values: Mapping[str, Any], field: str) ->
         raise InvalidInput(found.problem, remedy=found.remedy, field=".".join([field, *found.path])) from None
 
 
-def _read(path_text: str, folder: Path) -> tuple[str, bytes]:
-    """Return name and content of a problem file; its size is looked at before it is read."""
+def read_file(path_text: str, folder: Path, *, field: str = "problem.source") -> tuple[str, bytes]:
+    """Return name and content of a file that a specification names; its size is looked at before it is read.
+
+    Raises:
+        InvalidInput: it is not there, is no regular file, is too large, or cannot be read; at ``field``.
+    """
     try:
         path = folder / path_text
-        _check_name(path.name)
+        _check_name(path.name, field)
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidInput(
-                f"{path_text!r} is not a regular file", remedy="Name the problem file itself.", field="problem.source"
-            )
+            raise InvalidInput(f"{path_text!r} is not a regular file", remedy="Name the file itself.", field=field)
         if status.st_size > MAX_BYTES:
-            raise too_large(status.st_size, file=path.name).at(field="problem.source")
+            raise too_large(status.st_size, file=path.name).at(field=field)
         return path.name, path.read_bytes()
     except FileNotFoundError:
         raise InvalidInput(
             f"there is no file {path_text!r}",
-            remedy="Give a path relative to the specification, networkx:NAME, or {generator: NAME, ...}.",
-            field="problem.source",
+            remedy="Give a path relative to the specification"
+            + (", networkx:NAME, or {generator: NAME, ...}." if field == "problem.source" else "."),
+            field=field,
         ) from None
     except (OSError, ValueError) as error:
         raise InvalidInput(
             f"the file {path_text!r} cannot be read: {getattr(error, 'strerror', None) or error}",
             remedy="Check the path and the permissions.",
-            field="problem.source",
+            field=field,
         ) from None
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, field: str = "problem.source") -> None:
     if not name or name in (".", "..") or not name.isprintable() or "/" in name or "\\" in name:
         raise InvalidInput(
-            f"{name!r} is no file name", remedy="Use a name without path or control characters.", field="problem.source"
+            f"{name!r} is no file name", remedy="Use a name without path or control characters.", field=field
         )
 
 

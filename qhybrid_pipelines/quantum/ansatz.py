@@ -35,12 +35,15 @@ class Ansatz:
     def bindings(self, angles: F64) -> F64:
         """Return the ``(points, inputs)`` bindings of ``(points, angles)`` angles, in radians.
 
-        Every input hangs on one angle at most, so each entry is one product and one sum: the result is the same for any
-        number of points at once, which a matrix product does not promise.
+        An input hangs on few angles, mostly on one, so each entry is a short sum in a fixed order: the result is the
+        same for any number of points at once, which a matrix product does not promise.
         """
-        source = np.abs(self.matrix).argmax(axis=0)
-        factor = self.matrix[source, np.arange(self.matrix.shape[1])]
-        return np.asarray(self.offset + angles[:, source] * factor, dtype=np.float64)
+        columns = np.arange(self.matrix.shape[1])
+        terms = int((self.matrix != 0).sum(axis=0).max(initial=0))
+        values = np.broadcast_to(self.offset, (len(angles), len(columns)))
+        for source in np.argsort(self.matrix == 0, axis=0, kind="stable")[:terms]:
+            values = values + angles[:, source] * self.matrix[source, columns]
+        return np.array(values, dtype=np.float64)
 
 
 def assemble(circuit: QuantumCircuit, inputs: dict[str, tuple[int | None, float]], n_angles: int) -> Ansatz:

@@ -16,6 +16,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
 from qhybrid_pipelines.core.kernel import Kernel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.quantum.foreign.intake import ForeignCircuit, check_width
 from qhybrid_pipelines.quantum.hardware_efficient import hardware_efficient_ansatz
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
@@ -38,20 +39,33 @@ class PlannedBatch:
     two_qubit_gates: int
 
 
-def build_batch(kernel: Kernel, angles: F64, spec: ExperimentSpec, *, experiment: str, backend: str) -> PlannedBatch:
+def build_batch(
+    kernel: Kernel,
+    angles: F64,
+    spec: ExperimentSpec,
+    *,
+    experiment: str,
+    backend: str,
+    circuit: ForeignCircuit | None = None,
+) -> PlannedBatch:
     """Return the batch that runs ``angles``, of shape ``(points, angles of the ansatz)`` and in radians, on a kernel.
 
-    Seeds depend on the experiment's seed, the point and the repetition, not on the backend.
+    Seeds depend on the experiment's seed, the point and the repetition, not on the backend. A ``circuit`` from a file
+    takes the place of the ansatz.
 
     Raises:
-        InvalidInput: the angles are not finite or too few or many for the ansatz, or the mixer does not fit the kernel.
+        InvalidInput: the angles are not finite or too few or many for the ansatz, or mixer or circuit do not fit the
+            kernel.
         ValueError: the kernel has no variables; there is nothing to run.
     """
     if kernel.size == 0:
         raise ValueError("the kernel has no variables; there is no circuit to build")
     layers = spec.ansatz.layers
     structure = None
-    if spec.ansatz.kind == "qaoa":
+    if circuit is not None:
+        check_width(circuit, kernel)
+        ansatz = circuit.ansatz
+    elif spec.ansatz.kind == "qaoa":
         mixer = choose_mixer(kernel, spec)
         ones = kernel.cardinality if mixer == "xy" else None
         ansatz = qaoa_ansatz(kernel.model, layers, mixer=mixer, cardinality=ones)
@@ -76,7 +90,7 @@ def build_batch(kernel: Kernel, angles: F64, spec: ExperimentSpec, *, experiment
     )
     return PlannedBatch(
         batch=batch,
-        ansatz=spec.ansatz.kind,
+        ansatz=spec.ansatz.kind if circuit is None else "file",
         mixer=structure.mixer if structure else "",
         depth=ansatz.depth,
         two_qubit_gates=ansatz.two_qubit_gates,

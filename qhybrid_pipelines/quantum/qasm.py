@@ -65,9 +65,10 @@ def make_template(circuit: QuantumCircuit) -> Template:
 
 
 def size_of(circuit: QuantumCircuit) -> tuple[int, int]:
-    """Return ``(depth, two_qubit_gates)`` of a circuit, measurements not counted."""
-    depth = circuit.depth(lambda instruction: instruction.operation.name != "measure")
-    return depth, sum(instruction.operation.num_qubits == 2 for instruction in circuit.data)
+    """Return ``(depth, two_qubit_gates)`` of a circuit, measurements and barriers not counted."""
+    gates = [step for step in circuit.data if step.operation.name not in ("measure", "barrier")]
+    depth = circuit.depth(lambda step: step.operation.name not in ("measure", "barrier"))
+    return depth, sum(step.operation.num_qubits == 2 for step in gates)
 
 
 def draw(template_text: str, *, columns: int = 120) -> str:

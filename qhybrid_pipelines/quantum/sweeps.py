@@ -18,6 +18,7 @@ from qhybrid_pipelines.core.kernel import Kernel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
+from qhybrid_pipelines.quantum.foreign.intake import ForeignCircuit, check_width
 from qhybrid_pipelines.quantum.hardware_efficient import angles_of
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
@@ -64,15 +65,27 @@ class SweepPlan:
         ]
 
 
-def plan_sweep(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
+def plan_sweep(kernel: Kernel, spec: ExperimentSpec, circuit: ForeignCircuit | None = None) -> SweepPlan:
     """Return the parameter points of an experiment; none for a kernel without variables.
 
+    Args:
+        kernel: what is to be solved.
+        spec: names ansatz and strategy.
+        circuit: from a file, in place of the ansatz; its inputs are the angles.
+
     Raises:
-        InvalidInput: the mixer does not fit the kernel, or the centre has the wrong number of angles or is not finite.
+        InvalidInput: the mixer or the circuit does not fit the kernel, or the centre has the wrong number of angles or
+            is not finite.
     """
     if kernel.size == 0:
         return SweepPlan(strategy=spec.sweep.strategy, angles=np.empty((0, 0)), angle_source=(), layers=0)
-    plan = _plan_qaoa(kernel, spec) if spec.ansatz.kind == "qaoa" else _plan_free(kernel, spec)
+    if circuit is not None:
+        check_width(circuit, kernel)
+        plan = _plan_foreign(len(circuit.inputs), spec)
+    elif spec.ansatz.kind == "qaoa":
+        plan = _plan_qaoa(kernel, spec)
+    else:
+        plan = _plan_free(angles_of(kernel.size, spec.ansatz.layers), spec, "a hardware-efficient circuit")
     if not np.isfinite(plan.angles).all():
         raise InvalidInput(
             "the sweep has angles that are not finite", remedy="Give finite angles in radians.", field="sweep.center"
@@ -101,18 +114,38 @@ def _plan_qaoa(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
     return _plan(spec, best, source, points, label, layers=layers)
 
 
-def _plan_free(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
-    """Plan for an ansatz whose angles have no meaning: only random points and boxes are possible."""
+def check_sweep(spec: ExperimentSpec, count: int) -> None:
+    """Check that a centre has as many angles as the circuit.
+
+    Raises:
+        InvalidInput: it has not.
+    """
+    center = spec.sweep.center
+    if center is not None and len(center) != count:
+        raise InvalidInput(
+            f"sweep.center has {len(center)} angles, the circuit {count}",
+            remedy="Give every angle of the circuit, or leave the centre out.",
+            field="sweep.center",
+        )
+
+
+def _plan_foreign(count: int, spec: ExperimentSpec) -> SweepPlan:
+    """Plan for a circuit from a file; without inputs it is one point."""
+    if count == 0:
+        check_sweep(spec, count)
+        nothing = np.empty((1, 0))
+        return SweepPlan(
+            strategy=spec.sweep.strategy, angles=nothing, angle_source=("the circuit has no inputs",), layers=0
+        )
+    return _plan_free(count, spec, "a circuit from a file")
+
+
+def _plan_free(count: int, spec: ExperimentSpec, what: str) -> SweepPlan:
+    """Plan for a circuit whose ``count`` angles have no known meaning: grids, random points and boxes are possible."""
     sweep, more = spec.sweep, spec.sweep.points - 1
-    count = angles_of(kernel.size, spec.ansatz.layers)
     rng = generator(spec.seed, "sweep", "free")
+    check_sweep(spec, count)
     if sweep.center is not None:
-        if len(sweep.center) != count:
-            raise InvalidInput(
-                f"sweep.center has {len(sweep.center)} angles, the ansatz {count} on {kernel.size} qubits",
-                remedy="Give every angle of the ansatz, or leave the centre out.",
-                field="sweep.center",
-            )
         best, source = np.array(sweep.center), _centre_name(spec)
     else:
         best, source = NEAR_ZERO * rng.standard_normal(count), "random near zero"
@@ -120,7 +153,9 @@ def _plan_free(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
         return _plan(spec, best, source, _box(best, np.full(count, NEAR_ZERO), spec), f"near {source}", layers=0)
     if sweep.strategy == "random":
         return _plan(spec, best, source, rng.uniform(-np.pi, np.pi, (more, count)), "random", layers=0)
-    source = f"random near zero: {sweep.strategy} has no meaning for a hardware-efficient circuit"
+    if sweep.strategy == "grid":
+        return _plan(spec, best, source, np.pi * (2 * _spread_evenly(more, count) - 1), "grid", layers=0)
+    source = f"random near zero: {sweep.strategy} has no meaning for {what}"
     return _plan(spec, best, source, NEAR_ZERO * rng.standard_normal((more, count)), source, layers=0)
 
 

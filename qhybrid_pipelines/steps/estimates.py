@@ -26,8 +26,9 @@ def estimates(workspace: Workspace, specification: Path) -> list[Row]:
     key, spec = accepted.key, accepted.specification
     asked = experiments([key], workspace.specifications)
     reduced = kernels(asked, problem_instances(asked, workspace.specifications))
-    points = parameter_sweeps(asked, reduced)
-    batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points)
+    points = parameter_sweeps(asked, reduced, workspace.specifications)
+    executions = [(backend, key) for backend in spec.backends]
+    batches = circuit_batches(executions, asked, reduced, points, workspace.specifications)
     qubits = only_row(reduced, key)["n_qubits"]
     return [_row(workspace, key, backend, batches, qubits) for backend in spec.backends]
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from filelock import FileLock
 from pydantic import ValidationError
 
-from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
-from qhybrid_pipelines.core.experiment import check_key, experiment_key
+from qhybrid_pipelines.core.experiment import check_key, experiment_key, experiment_text
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.storage.atomic import make_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
@@ -24,18 +24,19 @@ class Specifications:
 
     home: Home
 
-    def register(self, spec: ExperimentSpec, blob: bytes | None = None) -> str:
-        """Keep a specification, and the bytes of its problem file if it has one; return its key.
+    def register(self, spec: ExperimentSpec, blob: bytes | None = None, circuit: bytes | None = None) -> str:
+        """Keep a specification, and the bytes of its problem file and circuit if it has them; return its key.
 
-        Registering again changes nothing. The file is kept before the specification, so that a key that can be
-        loaded always has its file.
+        Registering again changes nothing. The files are kept before the specification, so that a key that can be
+        loaded always has its files.
 
         Raises:
             InvalidInput: the file is missing or is not the one the specification names, or another specification
                 already has this key (their hashes begin alike).
         """
-        key, text = experiment_key(spec), canonical_json(spec.model_dump(mode="json"))
-        self._keep_blob(spec, blob)
+        key, text = experiment_key(spec), experiment_text(spec)
+        self._keep_blob(spec.problem.source, blob, field="problem.source")
+        self._keep_blob(spec.problem.circuit, circuit, field="problem.circuit")
         path = self.home.specifications / f"{key}.json"
         make_folder(self.home.locks)
         with FileLock(self.home.locks / "specifications.lock"):
@@ -95,48 +96,47 @@ class Specifications:
         return datetime.fromtimestamp((self.home.specifications / f"{key}.json").stat().st_mtime, tz=UTC)
 
     def read_blob(self, source: FileSource) -> bytes:
-        """Return the problem file that a specification names.
+        """Return the problem file or circuit that a specification names.
 
         Raises:
             Damaged: it is gone, or its bytes are not those that were taken in.
         """
         return self._blobs.get(source.sha256)
 
-    def check_blob(self, source: object) -> None:
-        """Check that a problem file which a specification names by its hash is there; other sources need none.
+    def check_blob(self, source: object, *, field: str = "problem.source") -> None:
+        """Check that a file which a specification names by its hash is there; other sources need none.
 
         Raises:
             InvalidInput: it was never taken in.
         """
         if isinstance(source, FileSource) and source.sha256 not in self._blobs:
             raise InvalidInput(
-                f"the problem file {source.file!r} with SHA-256 {source.sha256} was never taken in",
-                remedy="Give the path of the file as problem.source.",
-                field="problem.source",
+                f"the file {source.file!r} with SHA-256 {source.sha256} was never taken in",
+                remedy=f"Give the path of the file as {field}.",
+                field=field,
             )
 
     @property
     def _blobs(self) -> RawStore:
         return RawStore(self.home.blobs, self.home.tmp)
 
-    def _keep_blob(self, spec: ExperimentSpec, blob: bytes | None) -> None:
-        source = spec.problem.source
+    def _keep_blob(self, source: object, blob: bytes | None, *, field: str) -> None:
         if not isinstance(source, FileSource):
             if blob is not None:
                 raise InvalidInput(
-                    "a problem file was given, but the specification names none",
-                    remedy="Name the file in problem.source, or leave it away.",
-                    field="problem.source",
+                    "a file was given, but the specification names none",
+                    remedy=f"Name the file in {field}, or leave it away.",
+                    field=field,
                 )
             return
         if blob is None:
-            self.check_blob(source)
+            self.check_blob(source, field=field)
         elif sha256_hex(blob) != source.sha256:
             raise InvalidInput(
                 "the file's bytes do not have the SHA-256 that the specification names",
-                remedy="Give the path of the file as problem.source, without a hash.",
+                remedy=f"Give the path of the file as {field}, without a hash.",
                 file=source.file,
-                field="problem.source.sha256",
+                field=f"{field}.sha256",
             )
         else:
             self._blobs.put(blob)

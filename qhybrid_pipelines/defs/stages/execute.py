@@ -25,10 +25,16 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
 
     @dg.asset(**stage)
     def circuit_batches(
-        context: dg.AssetExecutionContext, experiments: pa.Table, kernels: pa.Table, parameter_sweeps: pa.Table
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        experiments: pa.Table,
+        kernels: pa.Table,
+        parameter_sweeps: pa.Table,
     ) -> pa.Table:
         """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
-        table = batches.circuit_batches(executions_of(context), experiments, kernels, parameter_sweeps)
+        table = batches.circuit_batches(
+            executions_of(context), experiments, kernels, parameter_sweeps, workspace.open().specifications
+        )
         context.add_output_metadata(shown.batches(table))
         return table
 

@@ -58,9 +58,11 @@ def kernels(context: dg.AssetExecutionContext, experiments: pa.Table, problem_in
 
 
 @dg.asset(**stage)
-def parameter_sweeps(context: dg.AssetExecutionContext, experiments: pa.Table, kernels: pa.Table) -> pa.Table:
+def parameter_sweeps(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, kernels: pa.Table
+) -> pa.Table:
     """The angles that will be tried, one row per point."""
-    table = sweeps_step.parameter_sweeps(experiments, kernels)
+    table = sweeps_step.parameter_sweeps(experiments, kernels, workspace.open().specifications)
     context.add_output_metadata(shown.sweeps(table))
     return table
 

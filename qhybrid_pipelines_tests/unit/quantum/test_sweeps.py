@@ -108,7 +108,7 @@ def test_free_ansatz(strategy):
     assert plan.angles.shape == (5, angles_of(4, 2))
     assert plan.layers == 0
     assert len(np.unique(plan.angles, axis=0)) == 5
-    if strategy in ("fixed_angles", "ramp", "grid"):
+    if strategy in ("fixed_angles", "ramp"):
         assert all(
             source.startswith(f"random near zero: {strategy} has no meaning") for source in plan.angle_source[1:]
         )

@@ -1,0 +1,158 @@
+"""The words of an OpenQASM text, each with its line: enough to judge a file before any parser sees it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from qhybrid_pipelines.core.errors import InvalidInput
+
+#: Deepest nesting of brackets. A recursive parser ends its whole process at some tens of thousands.
+MAX_DEPTH = 256
+#: Several times as many as the largest circuit that is accepted has.
+MAX_TOKENS = 250_000
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\f\v]+)
+      | (?P<newline>\n)
+      | (?P<comment>//[^\n]*)
+      | (?P<block>/\*)
+      | (?P<number>(?:[0-9][0-9_]*)?\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?|[0-9][0-9_]*\.?(?:[eE][+-]?[0-9]+)?)
+      | (?P<word>[^\W\d]\w*)
+      | (?P<text>"[^"\n]*"|'[^'\n]*')
+      | (?P<symbol>->|\*\*|[-+*/^=@:;,(){}\[\]])""",
+    re.VERBOSE,
+)
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+
+
+class Token(NamedTuple):
+    """A word, number, quoted text or symbol; ``kind`` is the name of the group above, ``line`` is 1-based."""
+
+    kind: str
+    text: str
+    line: int
+
+
+def tokens_of(text: str) -> list[Token]:
+    """Return the tokens of a text without white space and comments, in time linear in its length.
+
+    Raises:
+        InvalidInput: a character that OpenQASM's circuits have no use for, or brackets that do not match or are nested
+            too deeply. Names the line.
+    """
+    found: list[Token] = []
+    opened: list[Token] = []
+    line, position = 1, 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise _strange(text[position], line)
+        kind, position = str(match.lastgroup), match.end()
+        if kind == "newline":
+            line += 1
+        elif kind == "block":
+            end = text.find("*/", position)
+            if end < 0:
+                raise InvalidInput("a comment is never closed", remedy="Close it with */.", line=line)
+            line += text.count("\n", position, end)
+            position = end + 2
+        elif kind not in ("space", "comment"):
+            token = Token(kind, match.group(), line)
+            found.append(token)
+            if len(found) > MAX_TOKENS:
+                raise InvalidInput(
+                    f"the text has more than {MAX_TOKENS} words and symbols", remedy="Use fewer gates.", line=line
+                )
+            if kind == "symbol":
+                _nest(token, opened)
+    if opened:
+        raise InvalidInput(f"{opened[-1].text!r} is never closed", remedy="Add what closes it.", line=opened[-1].line)
+    return found
+
+
+def respelled(tokens: list[Token]) -> str:
+    """Return a text of the same tokens in the same lines, comments left out.
+
+    Parsers get this text and not the file's own: what they see is then exactly what was judged.
+    """
+    pieces, line = [], 1
+    for token in tokens:
+        pieces.append("\n" * (token.line - line) + token.text)
+        line = token.line
+    return " ".join(pieces) + "\n"
+
+
+class Cursor:
+    """Takes tokens one by one off the front of a text."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.left = tokens[::-1]
+
+    def peek(self) -> str:
+        """Return the next token's text without taking it; empty at the end."""
+        return self.left[-1].text if self.left else ""
+
+    def take(self) -> Token:
+        """Return the next token."""
+        if not self.left:
+            raise InvalidInput("the text ends in the middle of a statement", remedy="Complete it.")
+        return self.left.pop()
+
+    def expect(self, *texts: str) -> Token:
+        """Return the next token, which must be one of these."""
+        token = self.take()
+        if token.text not in texts:
+            raise unexpected(token, expected=" or ".join(repr(text) for text in texts))
+        return token
+
+    def name(self) -> Token:
+        """Return the next token, which must be a word."""
+        token = self.take()
+        if token.kind != "word":
+            raise unexpected(token, expected="a name")
+        return token
+
+    def integer(self) -> int:
+        """Return the whole number that comes next; one of more than 18 digits as 10^18."""
+        sign = -1 if self.peek() == "-" and self.take() else 1
+        token = self.take()
+        digits = token.text.replace("_", "")
+        if token.kind != "number" or not digits.isdecimal():
+            raise unexpected(token, expected="a whole number")
+        return sign * (int(digits) if len(digits) <= 18 else 10**18)
+
+
+def unexpected(token: Token, *, expected: str) -> InvalidInput:
+    """Return the error for a token where something else must stand."""
+    return InvalidInput(
+        f"{token.text[:40]!r} stands where {expected} must stand",
+        remedy="Write gates, `barrier`, `input float` and measurements at the end.",
+        line=token.line,
+    )
+
+
+def _strange(character: str, line: int) -> InvalidInput:
+    if character == "$":
+        return InvalidInput(
+            "the circuit is written for the qubits of one device ($0, $1, ...)",
+            remedy="Write it for a register, as it was before it was compiled.",
+            line=line,
+        )
+    return InvalidInput(
+        f"the character {character!r} has no place here",
+        remedy="Write gates, registers, inputs and measurements in plain OpenQASM 2 or 3.",
+        line=line,
+    )
+
+
+def _nest(token: Token, opened: list[Token]) -> None:
+    """Keep the list of brackets that are open."""
+    if token.text in "([{":
+        opened.append(token)
+        if len(opened) > MAX_DEPTH:
+            raise InvalidInput(
+                f"brackets are nested more than {MAX_DEPTH} deep", remedy="Write the expression out.", line=token.line
+            )
+    elif token.text in _CLOSES and (not opened or opened.pop().text != _CLOSES[token.text]):
+        raise InvalidInput(f"{token.text!r} closes nothing", remedy="Remove it, or add its partner.", line=token.line)
