@@ -1,0 +1,158 @@
+"""The provider `ionq`: the vendor's cloud, or an emulator of it, at the address in IONQ_API_URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
+from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
+    Calibration,
+    CancelOutcome,
+    Capabilities,
+    CircuitBatch,
+    Compiled,
+    Estimate,
+    JobRef,
+    JobState,
+    RawResult,
+    Snapshot,
+    Template,
+)
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
+from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, jobs, prices
+from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_of
+from qhybrid_pipelines.execution.ionq.client import IonQClient, NotThere
+from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
+from qhybrid_pipelines.execution.ionq.witness import Witness
+from qhybrid_pipelines.execution.port import Provider
+
+LAG_VARIABLE = "IONQ_LISTING_LAG_SECONDS"
+LAG_SECONDS = 10.0
+
+
+def build(folder: Path) -> Provider:
+    """Return the provider; what it compiles and remembers lives in ``folder``."""
+    return IonQProvider(folder)
+
+
+class IonQProvider:
+    """IonQ's backends behind the port. A batch is one job of many circuits, one per point and repetition."""
+
+    name = NAME
+
+    def __init__(self, folder: Path, client: IonQClient | None = None) -> None:
+        self._client = client or IonQClient()
+        self._backends = Backends(self._client)
+        self._cache = CompileCache(folder / "compiled")
+        self._witness = Witness(folder / "accepted")
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made so far."""
+        return self._client.requests
+
+    def backends(self) -> tuple[str, ...]:
+        """Return the full names of the backends it offers, without asking."""
+        return BACKENDS
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return limits and abilities as the service states them; remembered for some minutes."""
+        return self._backends.capabilities(backend, listing_lag_seconds=_listing_lag_seconds())
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return the newest characterization of a machine, None for the simulator."""
+        return self._backends.calibration(backend)
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return whether a backend takes jobs now, and how long they wait."""
+        return self._backends.status(backend)
+
+    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+        """Compile a template to the vendor's gates; inputs stay free."""
+        device_of(backend, phase="prepare")
+        return gates.compile_template(self._cache, template, backend, level=level, seed=seed)
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return the cost range of a batch by the service's own estimate."""
+        return prices.estimate(self._client, batch, gates.gate_counts(self._circuit(batch)))
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
+        check_batch(batch, self.capabilities(batch.backend))
+        circuits = gates.bind(self._circuit(batch), batch.template.parameters, batch.bindings)
+        job_id = self._client.submit(job_body(batch, circuits, token))
+        self._witness.remember(self._client.url, batch.backend, job_id)
+        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=job_id)
+
+    def find(self, backend: str, token: str) -> JobRef | None:
+        """Return the job that carries a token, or None where the listing can be believed."""
+        device_of(backend, phase="find")
+        return jobs.find(self._client, backend, token, self._witness)
+
+    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+        """Take one look at many jobs, a page per request. A job that the service has forgotten has failed."""
+        return jobs.look(self._client, refs)
+
+    def fetch(self, ref: JobRef) -> RawResult:
+        """Return the service's answers about a finished job as they came.
+
+        Raises:
+            Rejected: the service does not know the job.
+            Unavailable: the result is not there yet, or no usable answer came; asking again may help.
+        """
+        try:
+            job_bytes, job = jobs.look_at(self._client, ref, phase="fetch")
+        except NotThere:
+            raise jobs.unknown_job(ref, phase="fetch") from None
+        if jobs.state_of(job, ref, phase="fetch") is not JobState.COMPLETED:
+            raise Unavailable(f"job {ref.provider_job_id} is {job['status']}", provider=NAME, phase="fetch")
+        pages = jobs.children(self._client, ref, len(job.get("child_job_ids") or ()))
+        results, _ = self._client.get("jobs", ref.provider_job_id, "results", "probabilities", phase="fetch")
+        content = decoding.envelope(job_bytes, [page for page, _ in pages], results)
+        return RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
+        return decoding.decode(raw, batch)
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        """Return engine, and calibration and device time where the service states them."""
+        return decoding.details(raw)
+
+    def cancel(self, ref: JobRef) -> CancelOutcome:
+        """Ask for a job to be cancelled, then look what came of it: a request can come too late and still be answered.
+
+        Raises:
+            Rejected: the service does not know the job.
+            ProviderError: no usable answer; asking again is safe.
+        """
+        try:
+            self._client.cancel(ref.provider_job_id)
+            _, job = jobs.look_at(self._client, ref, phase="cancel")
+        except NotThere:
+            raise jobs.unknown_job(ref, phase="cancel") from None
+        state = jobs.state_of(job, ref, phase="cancel")
+        if state is JobState.CANCELLED:
+            return CancelOutcome.CANCELLED
+        return CancelOutcome.TOO_LATE if state in jobs.ENDED else CancelOutcome.REQUESTED
+
+    def _circuit(self, batch: CircuitBatch) -> Any:
+        return self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
+
+
+def _listing_lag_seconds() -> float:
+    """Return how late the service's list of jobs may be; what it really is, nobody publishes."""
+    text = os.environ.get(LAG_VARIABLE)
+    try:
+        seconds = LAG_SECONDS if text is None else float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InvalidInput(f"{LAG_VARIABLE} is {text!r}", remedy="Give a number of seconds, for example 10.")
+    return seconds
