@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from qhybrid_pipelines.execution.conformance import CHECKS, Subject
+from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.results import encode, read_counts, read_head
 
@@ -74,3 +75,17 @@ def subject(request, tmp_path) -> Subject:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 def test_local(check, subject):
     check(subject)
+
+
+@pytest.mark.parametrize(("device", "width"), [("fake_manila", 5), ("fake_torino", 8)])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_ibm_local_testing(check, device, width, tmp_path):
+    check(
+        Subject(
+            connect=lambda: IbmProvider(tmp_path / "ibm"),
+            backend=f"ibm:{device}",
+            width=width,
+            mutations=MUTATIONS,
+            certain=False,
+        )
+    )
