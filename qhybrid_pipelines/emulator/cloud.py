@@ -14,16 +14,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
+from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.clock import Clock
 from qhybrid_pipelines.emulator.drift import History
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
-from qhybrid_pipelines.emulator.orders import MULTI, Circuit, Order, read_order
+from qhybrid_pipelines.emulator.orders import MULTI, Order, read_order
 from qhybrid_pipelines.emulator.sampling import Shots, draw
 from qhybrid_pipelines.emulator.store import Job, Store
 
-State = Literal["submitted", "ready", "started", "completed", "failed", "canceled"]
+STATES = ("submitted", "ready", "started", "completed", "failed", "canceled")
+"""Every status of the interface, in the order of a job's life."""
+
 COMPILE_SECONDS = 1.0
 """Virtual seconds a job spends as ``submitted`` before it joins a queue as ``ready``."""
 
@@ -113,13 +116,13 @@ class Cloud:
 
     # how things stand
 
-    def state(self, job: Job) -> State:
+    def state(self, job: Job) -> str:
         """Return how a job stands now."""
         now = self.clock.now()
         if job.canceled_at is not None:
             return "canceled"
         ends = "failed" if job.fate_name == "failed" else "completed"
-        course: tuple[tuple[float, State], ...] = (
+        course: tuple[tuple[float, str], ...] = (
             (job.ends_at, ends),
             (job.starts_at, "started"),
             (job.accepted_at + COMPILE_SECONDS, "ready"),
@@ -127,8 +130,8 @@ class Cloud:
         state = next((state for since, state in course if now >= since), "submitted")
         if job.fate_name == "stuck":
             # it comes as far as the rule says and stays there
-            furthest = job.fate_rule["params"]["state"]
-            return min(state, furthest, key=_ORDER.index)
+            furthest = str(job.fate_rule["params"]["state"])
+            return min(state, furthest, key=STATES.index)
         return state
 
     def find(self, identifier: str) -> tuple[Job, int | None]:
@@ -159,7 +162,10 @@ class Cloud:
     ) -> tuple[list[Job], str | None]:
         """Return one page of jobs, newest first, and the id with which the next page begins."""
         lag = self.store.standing_seconds("listing_lag")
-        before = 2**62 if after is None else self.find(after)[0].seq + 1
+        first = None if after is None else self.store.job(after)
+        if after is not None and first is None:
+            raise BadRequest(f"{after!r} does not begin a page.", "next")
+        before = 2**62 if first is None else first.seq + 1
         page: list[Job] = []
         while len(page) <= limit:
             batch = self.store.newest(
@@ -175,7 +181,7 @@ class Cloud:
             before = batch[-1].seq
         return page[:limit], page[limit].id if len(page) > limit else None
 
-    def cancel(self, job: Job) -> State:
+    def cancel(self, job: Job) -> str:
         """Cancel a job unless it has ended, and return how it stands then."""
         state = self.state(job)
         if state in ("completed", "failed", "canceled"):
@@ -233,6 +239,3 @@ def _job_id(seed: int, seq: int) -> str:
     """Return the UUID of the job with a number; its last group is free for children."""
     text = hashlib.sha256(f"job/{seed}/{seq}".encode()).hexdigest()
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-a{text[17:20]}-{0:012x}"
-
-
-_ORDER: tuple[str, ...] = ("submitted", "ready", "started", "completed", "failed")

@@ -25,6 +25,7 @@ def group() -> None:
 
 @app.command()
 def start(
+    *,
     folder: Annotated[Path, typer.Option(help="Where its state is kept; made when absent.")],
     port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8765,
     host: Annotated[str, typer.Option(help="Loopback only.")] = "127.0.0.1",
@@ -39,12 +40,7 @@ def start(
     Written from the public description of the interface; not certified by the vendor.
     """
     try:
-        if host not in ("127.0.0.1", "localhost"):
-            raise InvalidInput(
-                f"{host!r} is not this machine's loopback address",
-                remedy="Leave it out: everything here is open to whoever reaches it.",
-                field="host",
-            )
+        _loopback(host)
         _positive(speed, "speed")
         if drift_hours is not None:
             _positive(drift_hours, "drift_hours")
@@ -64,3 +60,17 @@ def _positive(value: float, name: str) -> None:
     """
     if not 0 < value < float("inf"):
         raise InvalidInput(f"{value} is not a number above 0", remedy="Give a positive one.", field=name)
+
+
+def _loopback(host: str) -> None:
+    """Refuse every address but this machine's own.
+
+    Raises:
+        InvalidInput: it is another.
+    """
+    if host not in ("127.0.0.1", "localhost"):
+        raise InvalidInput(
+            f"{host!r} is not this machine's loopback address",
+            remedy="Leave it out: the administrator's pages are open to whoever reaches them.",
+            field="host",
+        )

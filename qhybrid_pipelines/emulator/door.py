@@ -13,14 +13,13 @@ import socket
 import struct
 from asyncio import Transport
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qhybrid_pipelines.emulator.cloud import Cloud
-from qhybrid_pipelines.emulator.faults import Rule
 
 PREFIX = "/v0.4"
 
@@ -104,51 +103,95 @@ class Door:
         if rule is None:
             await self._inner(scope, _replay(body, receive), send)
         else:
-            await self._play(rule, scope, body, receive, send)
+            await _FAULTS[rule.fault](Call(self._inner, scope, body, receive, send), rule.params)
 
-    async def _play(self, rule: Rule, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        """Answer one request with a fault."""
-        params = rule.params
 
-        async def answered() -> Answer:
-            answer = Answer()
-            await self._inner(scope, _replay(body, receive), answer.keep)
-            return answer
+class Call:
+    """One request that a fault strikes."""
 
-        match rule.fault:
-            case "before_accept" if not params["drop"]:
-                await _error(params["status"], "The service is not available.").send(send)
-            case "after_accept" if not params["drop"]:
-                await answered()
-                await _error(params["status"], "The answer took too long.").send(send)
-            case "before_accept" | "after_accept":
-                if rule.fault == "after_accept":
-                    await answered()
-                TrackedProtocol.transports[tuple(scope["client"])].close()
-                await _disconnected(receive)
-            case "slow" if params["accept"] == "last":
-                await asyncio.sleep(params["seconds"])
-                await (await answered()).send(send)
-            case "slow":
-                answer = await answered()
-                await asyncio.sleep(params["seconds"])
-                await answer.send(send)
-            case "reset":
-                answer = await answered()
-                await answer.send_half(send)
-                _reset(TrackedProtocol.transports[tuple(scope["client"])])
-                await _disconnected(receive)
-            case "truncated_json":
-                answer = await answered()
-                await answer.with_body(answer.body[: len(answer.body) // 2]).send(send)
-            case "html_200":
-                if params["accept"]:
-                    await answered()
-                await Answer(status=200, headers=[(b"content-type", b"text/html")], body=_MAINTENANCE).send(send)
-            case "throttle":
-                refusal = _error(429, "Too many requests.")
-                refusal.headers.append((b"retry-after", str(params["retry_after"]).encode()))
-                await refusal.send(send)
+    def __init__(self, inner: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        self._inner, self._scope, self._body = inner, scope, body
+        self._receive, self.send = receive, send
+
+    async def answered(self) -> Answer:
+        """Let the cloud do its work and keep the answer."""
+        answer = Answer()
+        await self._inner(self._scope, _replay(self._body, self._receive), answer.keep)
+        return answer
+
+    async def close(self, *, reset: bool) -> None:
+        """End the connection without a word, or with a TCP reset instead of a farewell."""
+        transport = TrackedProtocol.transports.get(tuple(self._scope["client"]))
+        if transport is None:  # the client was faster
+            return
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            transport.abort()
+        else:
+            transport.close()
+        # the server would try to answer on a connection that it does not know to be gone
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _before_accept(call: Call, params: Mapping[str, Any]) -> None:
+    if params["drop"]:
+        await call.close(reset=False)
+    else:
+        await _error(params["status"], "The service is not available.").send(call.send)
+
+
+async def _after_accept(call: Call, params: Mapping[str, Any]) -> None:
+    await call.answered()
+    if params["drop"]:
+        await call.close(reset=False)
+    else:
+        await _error(params["status"], "The answer took too long.").send(call.send)
+
+
+async def _slow(call: Call, params: Mapping[str, Any]) -> None:
+    if params["accept"] == "first":
+        answer = await call.answered()
+        await asyncio.sleep(params["seconds"])
+    else:
+        await asyncio.sleep(params["seconds"])
+        answer = await call.answered()
+    await answer.send(call.send)
+
+
+async def _cut_off(call: Call, _: Mapping[str, Any]) -> None:
+    await (await call.answered()).send_half(call.send)
+    await call.close(reset=True)
+
+
+async def _truncated(call: Call, _: Mapping[str, Any]) -> None:
+    answer = await call.answered()
+    answer.body = answer.body[: len(answer.body) // 2]
+    await answer.send(call.send)
+
+
+async def _html(call: Call, params: Mapping[str, Any]) -> None:
+    if params["accept"]:
+        await call.answered()
+    await Answer(status=200, headers=[(b"content-type", b"text/html")], body=_MAINTENANCE).send(call.send)
+
+
+async def _throttled(call: Call, params: Mapping[str, Any]) -> None:
+    refusal = _error(429, "Too many requests.")
+    refusal.headers.append((b"retry-after", str(params["retry_after"]).encode()))
+    await refusal.send(call.send)
+
+
+_FAULTS: Mapping[str, Callable[[Call, Mapping[str, Any]], Awaitable[None]]] = {
+    "before_accept": _before_accept,
+    "after_accept": _after_accept,
+    "slow": _slow,
+    "reset": _cut_off,
+    "truncated_json": _truncated,
+    "html_200": _html,
+    "throttle": _throttled,
+}
 
 
 class Answer:
@@ -165,10 +208,6 @@ class Answer:
             self.status, self.headers = message["status"], list(message["headers"])
         else:
             self.body += message.get("body", b"")
-
-    def with_body(self, body: bytes) -> Answer:
-        """Return the same answer with another body."""
-        return Answer(status=self.status, headers=self.headers, body=body)
 
     async def send(self, send: Send) -> None:
         """Send it, with the length that its body has."""
@@ -248,15 +287,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return replayed
-
-
-async def _disconnected(receive: Receive) -> None:
-    """Wait until the connection is gone, so that the server does not try to answer on it."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _reset(transport: Transport) -> None:
-    """End a connection with a TCP reset instead of a farewell."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

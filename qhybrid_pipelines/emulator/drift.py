@@ -8,6 +8,7 @@ same seed gives the same history after every restart.
 from __future__ import annotations
 
 import hashlib
+import math
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,10 @@ class History:
     def number_at(self, moment: float) -> int:
         """Return the number of the characterization in force at a virtual moment."""
         return max(0, int((moment - self._began_at) // self._every_seconds))
+
+    def last_before(self, moment: float) -> int:
+        """Return the number of the last characterization measured before a virtual moment; -1 when there is none."""
+        return max(-1, math.ceil((moment - self._began_at) / self._every_seconds) - 1)
 
     def at(self, moment: float) -> Characterization:
         """Return the characterization in force at a virtual moment."""

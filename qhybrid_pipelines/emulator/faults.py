@@ -125,7 +125,7 @@ def read_plan(text: str, *, file: str | None = None) -> list[Rule]:
         ) from None
     if not isinstance(given, list):
         raise InvalidInput("the fault plan is not a list", remedy="Write a JSON list of rules.", file=file)
-    return [_rule(entry, f"[{index}]", file) for index, entry in enumerate(given)]
+    return [_Reader(entry, f"[{index}]", file).rule() for index, entry in enumerate(given)]
 
 
 def chance(seed: int, rule: int, seen: int) -> float:
@@ -134,66 +134,109 @@ def chance(seed: int, rule: int, seen: int) -> float:
     return int.from_bytes(digest[:8]) / 2**64
 
 
-def _rule(entry: Any, place: str, file: str | None) -> Rule:
-    """Read one rule."""
+class _Reader:
+    """Reads one rule of a plan and knows how to complain about it."""
 
-    def wrong(problem: str, remedy: str, name: str | None = None) -> InvalidInput:
-        return InvalidInput(problem, remedy=remedy, file=file, field=f"{place}.{name}" if name else place)
+    def __init__(self, entry: Any, place: str, file: str | None) -> None:
+        self._entry, self._place, self._file = entry, place, file
 
-    if not isinstance(entry, dict):
-        raise wrong("a rule is not an object", 'Write {"route": ..., "fault": ...}.')
-    unknown = sorted(set(entry) - set(Rule.__dataclass_fields__))
-    if unknown:
-        raise wrong("unknown field", f"Known are {', '.join(Rule.__dataclass_fields__)}.", unknown[0])
-    fault = entry.get("fault")
-    if fault not in FAULTS:
-        raise wrong(f"{fault!r} is no fault", f"Known are {', '.join(FAULTS)}.", "fault")
-    stage, defaults = FAULTS[fault]
-    route = entry.get("route", "POST /jobs" if stage == "job" else "*" if stage == "standing" else None)
-    if route not in ROUTES:
-        raise wrong(f"{route!r} is no route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
-    if stage == "job" and route != "POST /jobs":
-        raise wrong(f"{fault} is the fate of a job", 'Its route is "POST /jobs".', "route")
-    if stage == "standing" and any(entry.get(name) is not None for name in ("nth", "probability", "times")):
-        raise wrong(f"{fault} holds as long as it is in the plan", "Leave out nth, probability and times.")
-    nth, probability = entry.get("nth"), entry.get("probability")
-    if nth is not None and not (_is_whole(nth) and nth >= 1):
-        raise wrong(f"{nth!r} is not a whole number from 1", "Count requests from 1.", "nth")
-    if probability is not None and not (_is_number(probability) and 0 <= probability <= 1):
-        raise wrong(f"{probability!r} is not between 0 and 1", "Give a probability.", "probability")
-    if nth is not None and probability is not None:
-        raise wrong("nth and probability are both given", "Keep one of them.", "probability")
-    times = entry.get("times", 1 if nth is not None else None)
-    if times is not None and not (_is_whole(times) and times >= 1):
-        raise wrong(f"{times!r} is not a whole number from 1", "Say how often it fires at most.", "times")
-    backend = entry.get("backend")
-    if backend is not None and not isinstance(backend, str):
-        raise wrong(f"{backend!r} is not a name", 'Name a backend, for example "qpu.aria-1".', "backend")
-    params = _params(entry.get("params") or {}, defaults, wrong)
-    if fault == "throttle" and params["n"] is not None:
-        times = params["n"]
-    return Rule(route=route, fault=fault, backend=backend, nth=nth, probability=probability, times=times, params=params)
+    def wrong(self, problem: str, remedy: str, name: str | None = None) -> InvalidInput:
+        """Return the error about one field of the rule, or about the whole."""
+        place = f"{self._place}.{name}" if name else self._place
+        return InvalidInput(problem, remedy=remedy, file=self._file, field=place)
+
+    def rule(self) -> Rule:
+        """Read the rule.
+
+        Raises:
+            InvalidInput: naming the field.
+        """
+        entry = self._entry
+        if not isinstance(entry, dict):
+            raise self.wrong("a rule is not an object", 'Write {"route": ..., "fault": ...}.')
+        unknown = sorted(set(entry) - set(Rule.__dataclass_fields__))
+        if unknown:
+            raise self.wrong("unknown field", f"Known are {', '.join(Rule.__dataclass_fields__)}.", unknown[0])
+        fault = entry.get("fault")
+        if not isinstance(fault, str) or fault not in FAULTS:
+            raise self.wrong(f"{fault!r} is no fault", f"Known are {', '.join(FAULTS)}.", "fault")
+        backend = entry.get("backend")
+        if backend is not None and not isinstance(backend, str):
+            raise self.wrong(f"{backend!r} is not a name", 'Name a backend, for example "qpu.aria-1".', "backend")
+        params = self._params(fault)
+        times = self._count("times", 1 if entry.get("nth") is not None else None)
+        return Rule(
+            route=self._route(fault),
+            fault=fault,
+            backend=backend,
+            nth=self._count("nth", None),
+            probability=self._probability(),
+            times=params["n"] if fault == "throttle" and params["n"] is not None else times,
+            params=params,
+        )
+
+    def _route(self, fault: str) -> str:
+        """Read the route, which some faults leave no choice of."""
+        stage = FAULTS[fault][0]
+        route = self._entry.get("route", _USUAL_ROUTES.get(stage))
+        if not isinstance(route, str) or route not in ROUTES:
+            raise self.wrong(f"{route!r} is no route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
+        if stage == "job" and route != "POST /jobs":
+            raise self.wrong(f"{fault} is the fate of a job", 'Its route is "POST /jobs".', "route")
+        given = [name for name in ("nth", "probability", "times") if self._entry.get(name) is not None]
+        if stage == "standing" and given:
+            raise self.wrong(f"{fault} holds as long as it is in the plan", "Leave this out.", given[0])
+        return route
+
+    def _count(self, name: str, default: int | None) -> int | None:
+        """Read a whole number from 1."""
+        value = self._entry.get(name)
+        if value is None:
+            return default
+        if not _is_whole(value) or value < 1:
+            raise self.wrong(f"{value!r} is not a whole number from 1", "Count from 1.", name)
+        return int(value)
+
+    def _probability(self) -> float | None:
+        """Read the probability."""
+        value = self._entry.get("probability")
+        if value is None:
+            return None
+        if not _is_number(value) or not 0 <= value <= 1:
+            raise self.wrong(f"{value!r} is not between 0 and 1", "Give a probability.", "probability")
+        if self._entry.get("nth") is not None:
+            raise self.wrong("nth and probability are both given", "Keep one of them.", "probability")
+        return float(value)
+
+    def _params(self, fault: str) -> dict[str, Any]:
+        """Read the parameters of a fault over their defaults; each keeps the kind of its default."""
+        given, defaults = self._entry.get("params") or {}, FAULTS[fault][1]
+        if not isinstance(given, dict):
+            raise self.wrong("params is not an object", "Write parameters by name.", "params")
+        for name, value in given.items():
+            if name not in defaults:
+                raise self.wrong("unknown parameter", f"Known are: {', '.join(defaults) or 'none'}.", f"params.{name}")
+            allowed = _CHOICES.get((fault, name))
+            if allowed is not None and value not in allowed:
+                raise self.wrong(f"{value!r} is not a choice", f"Known are {', '.join(allowed)}.", f"params.{name}")
+            if not _like(value, defaults[name]):
+                raise self.wrong(f"{value!r} does not fit", f"The default is {defaults[name]!r}.", f"params.{name}")
+        return {**defaults, **given}
 
 
-def _params(given: Any, defaults: Mapping[str, Any], wrong: Any) -> dict[str, Any]:
-    """Read the parameters of a fault over their defaults; each keeps the kind of its default."""
-    if not isinstance(given, dict):
-        raise wrong("params is not an object", "Write parameters by name.", "params")
-    unknown = sorted(set(given) - set(defaults))
-    if unknown:
-        known = ", ".join(defaults) or "none"
-        raise wrong("unknown parameter", f"Known are: {known}.", f"params.{unknown[0]}")
-    for name, value in given.items():
-        default = defaults[name]
-        fits = {
-            bool: isinstance(value, bool),
-            int: _is_whole(value) and value >= 0,
-            float: _is_number(value),
-            str: isinstance(value, str),
-        }.get(type(default), _is_whole(value))
-        if not fits:
-            raise wrong(f"{value!r} does not fit", f"The default is {default!r}.", f"params.{name}")
-    return {**defaults, **given}
+_USUAL_ROUTES: Mapping[str, str] = MappingProxyType({"job": "POST /jobs", "standing": "*"})
+_CHOICES: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
+    {("slow", "accept"): ("first", "last"), ("stuck", "state"): ("submitted", "ready", "started")}
+)
+
+
+def _like(value: Any, default: Any) -> bool:
+    """Whether a parameter is of the kind of its default; a default of None stands for a count."""
+    if isinstance(default, bool | str):
+        return isinstance(value, type(default))
+    if isinstance(default, float):
+        return _is_number(value)
+    return _is_whole(value) and value >= 0
 
 
 def _is_whole(value: Any) -> bool:

@@ -26,6 +26,7 @@ _PAULI: Mapping[str, Matrix] = MappingProxyType(
         "Z": np.diag([1, -1]).astype(complex),
     }
 )
+_HADAMARD = np.array([[1, 1], [1, -1]], dtype=complex) / np.sqrt(2)
 _SQRT_X = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
 
 
@@ -47,18 +48,20 @@ def _angle(gate: Mapping[str, Any], key: str = "rotation", default: float = 0.0)
 
 def _twice(pauli: str) -> Matrix:
     """The Pauli on two qubits."""
-    return np.kron(_PAULI[pauli], _PAULI[pauli])
+    return np.asarray(np.kron(_PAULI[pauli], _PAULI[pauli]), dtype=complex)
 
 
 def _gpi(phase: float) -> Matrix:
     """Half a turn about an axis of the equator at ``phase`` turns."""
-    return np.array([[0, np.exp(-2j * np.pi * phase)], [np.exp(2j * np.pi * phase), 0]])
+    return np.array([[0, np.exp(-2j * np.pi * phase)], [np.exp(2j * np.pi * phase), 0]], dtype=complex)
 
 
 def _ms(gate: Mapping[str, Any]) -> Matrix:
     """Partial Mølmer-Sørensen gate: ``exp(-i pi angle GPI(phase 0) GPI(phase 1))``; first target is the lower bit."""
     first, second = (float(phase) for phase in gate.get("phases", (0.0, 0.0)))
-    return _rotation(np.kron(_gpi(second), _gpi(first)), 2 * np.pi * _angle(gate, "angle", 0.25))
+    return _rotation(
+        np.asarray(np.kron(_gpi(second), _gpi(first)), dtype=complex), 2 * np.pi * _angle(gate, "angle", 0.25)
+    )
 
 
 _QIS: Mapping[str, Callable[[Mapping[str, Any]], Matrix]] = MappingProxyType(
@@ -68,7 +71,7 @@ _QIS: Mapping[str, Callable[[Mapping[str, Any]], Matrix]] = MappingProxyType(
         "cnot": lambda _: _PAULI["X"],
         "y": lambda _: _PAULI["Y"],
         "z": lambda gate: _phase(_angle(gate)) if "rotation" in gate else _PAULI["Z"],
-        "h": lambda _: np.array([[1, 1], [1, -1]], dtype=complex) / np.sqrt(2),
+        "h": lambda _: _HADAMARD,
         "s": lambda _: _phase(np.pi / 2),
         "si": lambda _: _phase(-np.pi / 2),
         "t": lambda _: _phase(np.pi / 4),

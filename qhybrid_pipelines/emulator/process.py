@@ -5,6 +5,7 @@ Only the standard library is used, so that importing this costs nothing.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -84,8 +85,10 @@ class Emulator:
             process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
                 [
                     *(sys.executable, "-m", "qhybrid_pipelines.emulator", "start"),
-                    *("--folder", str(self.folder), "--port", str(port), "--key", self.key, *self._options),
+                    *("--folder", str(self.folder), "--port", str(port), *self._options),
                 ],
+                # not on the command line, which every user of this machine can read
+                env={**os.environ, "QHYBRID_EMULATOR_KEY": self.key},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,

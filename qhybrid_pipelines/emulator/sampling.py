@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qhybrid_pipelines.emulator.circuits import Circuit
 from qhybrid_pipelines.emulator.gates import probabilities, qubits_of
 from qhybrid_pipelines.emulator.machines import Fidelity
-from qhybrid_pipelines.emulator.orders import Circuit
 
 Shots = NDArray[np.int64]
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from filelock import FileLock, Timeout
 from starlette.exceptions import HTTPException
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.emulator.admin import admin_routes
+from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import Clock, Stretch
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.door import PREFIX, Door, TrackedProtocol, error_body
 from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.keys import Keys
-from qhybrid_pipelines.emulator.orders import BadRequest
-from qhybrid_pipelines.emulator.routes import keyed_routes, public_routes
+from qhybrid_pipelines.emulator.pages.admin import AdminPages
+from qhybrid_pipelines.emulator.pages.jobs import JobPages
+from qhybrid_pipelines.emulator.pages.machines import MachinePages
+from qhybrid_pipelines.emulator.pages.results import ResultPages
 from qhybrid_pipelines.emulator.store import Store
 
 HOST = "127.0.0.1"
@@ -62,7 +64,16 @@ def serve(start: Start) -> None:
     lock = _locked(start.folder)
     try:
         cloud = open_cloud(start)
-        asyncio.run(_serve(application(cloud, Keys(start.key)), listener))
+        config = uvicorn.Config(
+            application(cloud, Keys(start.key)),
+            http=TrackedProtocol,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+        with suppress(KeyboardInterrupt):
+            _Server(config).run(sockets=[listener])
         cloud.store.close()
     finally:
         lock.release()
@@ -109,9 +120,23 @@ def application(cloud: Cloud, keys: Keys) -> Door:
         if status is not None:
             raise HTTPException(status, "The API key was revoked." if status == 403 else "A valid API key is needed.")
 
-    api.include_router(public_routes(cloud), prefix=PREFIX)
-    api.include_router(keyed_routes(cloud, keys.whoami), prefix=PREFIX, dependencies=[Depends(authorized)])
-    api.include_router(admin_routes(cloud, keys, lambda: door.requests), prefix="/_admin")
+    async def whoami() -> JSONResponse:
+        return JSONResponse(keys.whoami())
+
+    machines = MachinePages(cloud)
+    keyed = APIRouter(prefix=PREFIX, dependencies=[Depends(authorized)])
+    keyed.get("/whoami")(whoami)
+    for router in (machines.keyed(), JobPages(cloud).router(), ResultPages(cloud).router()):
+        keyed.include_router(router)
+    api.include_router(machines.public(), prefix=PREFIX)
+    api.include_router(keyed)
+    api.include_router(AdminPages(cloud, keys, lambda: door.requests).router(), prefix="/_admin")
+    _explain_errors(api)
+    return door
+
+
+def _explain_errors(api: FastAPI) -> None:
+    """Give every error the shape that the interface publishes."""
 
     @api.exception_handler(BadRequest)
     async def bad(_: Request, error: BadRequest) -> JSONResponse:
@@ -132,19 +157,15 @@ def application(cloud: Cloud, keys: Keys) -> Door:
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse(error_body(error.status_code, str(error.detail)), status_code=error.status_code)
 
-    return door
 
+class _Server(uvicorn.Server):
+    """uvicorn's server, saying when it listens."""
 
-async def _serve(door: Door, listener: socket.socket) -> None:
-    """Run the server and say when it listens."""
-    config = uvicorn.Config(door, http=TrackedProtocol, log_level="error", access_log=False, lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.005)
-    if server.started:
-        print(f"ready http://{HOST}:{listener.getsockname()[1]}{PREFIX}", flush=True)  # noqa: T201 - the one line
-    await serving
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        port = sockets[0].getsockname()[1] if sockets else 0
+        print(f"ready http://{HOST}:{port}{PREFIX}", flush=True)  # noqa: T201 - the one line that is promised
 
 
 def _listening(port: int) -> socket.socket:

@@ -1,0 +1,186 @@
+"""Pages about jobs: submitting, looking, listing, cancelling, deleting, prices."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+
+from qhybrid_pipelines.emulator.circuits import BadRequest
+from qhybrid_pipelines.emulator.clock import stamp
+from qhybrid_pipelines.emulator.cloud import STATES, Cloud, child_ids
+from qhybrid_pipelines.emulator.machines import PAGE_LIMIT
+from qhybrid_pipelines.emulator.orders import MULTI, SINGLE, read_order
+from qhybrid_pipelines.emulator.pages.machines import machine
+from qhybrid_pipelines.emulator.views import job_view
+
+_ENDED = ("completed", "failed", "canceled")
+
+
+class JobPages:
+    """The jobs of one cloud."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def router(self) -> APIRouter:
+        """Return the routes; fixed paths come before those with an id in their place."""
+        router = APIRouter()
+        router.post("/jobs")(self.create)
+        router.get("/jobs")(self.jobs)
+        router.delete("/jobs")(self.delete_many)
+        router.get("/jobs/estimate")(self.estimate)
+        router.put("/jobs/status/cancel")(self.cancel_many)
+        router.get("/jobs/{identifier}")(self.job)
+        router.delete("/jobs/{identifier}")(self.delete)
+        router.put("/jobs/{identifier}/status/cancel")(self.cancel)
+        router.get("/jobs/{identifier}/cost")(self.cost)
+        return router
+
+    async def create(self, request: Request) -> JSONResponse:
+        """Accept a job."""
+        body = await request.body()
+        order = read_order(body)
+        if self._cloud.changes(order.backend).get("status") == "retired":
+            raise BadRequest(f"{order.backend} is retired.", "backend")
+        job = self._cloud.accept(order, body_seq=request.scope["emulator.body"], body=body)
+        return JSONResponse({"id": job.id, "status": self._cloud.state(job), "session_id": None}, status_code=201)
+
+    async def jobs(
+        self,
+        *,
+        ids: Annotated[list[str] | None, Query()] = None,
+        parent_job_id: str | None = None,
+        status: str | None = None,
+        target: str | None = None,
+        session_id: str | None = None,
+        limit: int = PAGE_LIMIT,
+        next: str | None = None,  # noqa: A002 - the interface calls it so
+    ) -> JSONResponse:
+        """List jobs, newest first, children only under their parent."""
+        if not 1 <= limit <= PAGE_LIMIT:
+            raise BadRequest(f"limit is {limit}; it is 1 to {PAGE_LIMIT}.", "limit")
+        if status is not None and status not in STATES:
+            raise BadRequest(f"{status!r} is no status.", "status")
+        if session_id is not None:
+            return JSONResponse({"jobs": [], "next": None})
+        if parent_job_id is not None:
+            return JSONResponse(self._children(parent_job_id, limit=limit, after=next))
+        page, following = self._cloud.listed(
+            after=next,
+            limit=limit,
+            ids=[part for entry in ids or () for part in entry.split(",") if part],
+            state=status,
+            backends=[part for part in (target or "").split(",") if part],
+        )
+        return JSONResponse({"jobs": [job_view(self._cloud, one, listed=True) for one in page], "next": following})
+
+    async def job(self, identifier: str) -> JSONResponse:
+        """Show one job or child."""
+        found, child = self._cloud.find(identifier)
+        return JSONResponse(job_view(self._cloud, found, child=child))
+
+    async def cancel(self, identifier: str) -> JSONResponse:
+        """Cancel a job; one that has ended stays as it is, and its true status is the answer."""
+        found, _ = self._cloud.find(identifier)
+        return JSONResponse({"id": identifier, "status": self._cloud.cancel(found)})
+
+    async def cancel_many(self, request: Request) -> JSONResponse:
+        """Cancel all jobs of a list, or none when one of them is unknown."""
+        ids = await _ids(request)
+        for found in [self._cloud.find(identifier)[0] for identifier in ids]:
+            self._cloud.cancel(found)
+        return JSONResponse({"ids": ids, "status": "canceled"})
+
+    async def delete(self, identifier: str) -> JSONResponse:
+        """Hide a job from clients; the book keeps it."""
+        found, _ = self._cloud.find(identifier)
+        self._cloud.store.change(found.id, deleted=1)
+        return JSONResponse({"id": identifier, "status": "deleted"})
+
+    async def delete_many(self, request: Request) -> JSONResponse:
+        """Hide all jobs of a list, or none when one of them is unknown."""
+        ids = await _ids(request)
+        for found in [self._cloud.find(identifier)[0] for identifier in ids]:
+            self._cloud.store.change(found.id, deleted=1)
+        return JSONResponse({"ids": ids, "status": "deleted"})
+
+    async def cost(self, identifier: str) -> JSONResponse:
+        """Show what a job will cost, and what it cost once it has ended; children are billed with their parent."""
+        found, child = self._cloud.find(identifier)
+        share = 1.0 if child is None else 0.0
+        view: dict[str, Any] = {
+            "dry_run": bool(found.dry_run),
+            "estimated_cost": {"value": found.estimated_usd * share, "unit": "usd"},
+        }
+        if self._cloud.state(found) in _ENDED:
+            view["cost"] = {"value": self._cloud.charged_usd(found) * share, "unit": "usd"}
+        return JSONResponse(view)
+
+    async def estimate(
+        self,
+        request: Request,
+        *,
+        backend: str,
+        type: str = SINGLE,  # noqa: A002 - the interface calls it so
+        qubits: int = 25,
+        shots: int = 1000,
+        one_qubit_gates: Annotated[int, Query(alias="1q_gates")] = 0,
+        two_qubit_gates: Annotated[int, Query(alias="2q_gates")] = 0,
+        error_mitigation: bool = False,
+    ) -> JSONResponse:
+        """Show what a job of some size would cost and how long it would take."""
+        asked = machine(backend)
+        size = {"one_qubit_gates": one_qubit_gates, "two_qubit_gates": two_qubit_gates, "shots": shots}
+        session = request.query_params.get("session")
+        return JSONResponse(
+            {
+                "input_values": {
+                    "backend": backend,
+                    "type": type,
+                    "qubits": qubits,
+                    "shots": shots,
+                    "1q_gates": one_qubit_gates,
+                    "2q_gates": two_qubit_gates,
+                    "error_mitigation": error_mitigation,
+                    **({} if session is None else {"session": session == "true"}),
+                },
+                "estimated_at": stamp(self._cloud.clock.now() + self._cloud.store.standing_seconds("clock_skew")),
+                "cost_unit": "usd",
+                "rate_information": {
+                    "job_cost_minimum": asked.minimum_usd,
+                    "cost_1q_gate": asked.one_qubit_gate_usd,
+                    "cost_2q_gate": asked.two_qubit_gate_usd,
+                    "organization": "emulator",
+                },
+                "estimated_cost": asked.price_usd(**size),
+                "estimated_execution_time": asked.execution_seconds(circuits=1, **size),
+                "current_predicted_queue_time": self._cloud.queue_seconds(asked),
+            }
+        )
+
+    def _children(self, parent: str, *, limit: int, after: str | None) -> dict[str, Any]:
+        """Return one page of the children of a multi-circuit job, in the order of its circuits."""
+        found, _ = self._cloud.find(parent)
+        names = child_ids(found) if found.type == MULTI else []
+        if after is not None and after not in names:
+            raise BadRequest(f"{after!r} does not begin a page.", "next")
+        first = names.index(after) if after is not None else 0
+        page = range(first, min(first + limit, len(names)))
+        return {
+            "jobs": [job_view(self._cloud, found, child=number, listed=True) for number in page],
+            "next": names[page.stop] if page.stop < len(names) else None,
+        }
+
+
+async def _ids(request: Request) -> list[str]:
+    """Read the body of a request about many jobs."""
+    try:
+        ids = json.loads(await request.body())["ids"]
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest("The body has no list of ids.", "ids") from None
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise BadRequest("ids is not a list of texts.", "ids")
+    return ids

@@ -1,0 +1,96 @@
+"""Pages with results: as probabilities, as a histogram, and shot by shot; of a job, a child or a debiasing variant.
+
+Probabilities are relative frequencies ``k / shots`` on every backend, so that whoever rounds ``p * shots`` gets the
+integers back. The real ideal simulator gives exact probabilities instead and leaves the drawing to its client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from qhybrid_pipelines.emulator.cloud import Cloud, NotFound, child_ids, result
+from qhybrid_pipelines.emulator.orders import MULTI, wants_debiasing
+from qhybrid_pipelines.emulator.sampling import Shots, frequencies, histogram
+from qhybrid_pipelines.emulator.store import Job
+from qhybrid_pipelines.emulator.views import variant_number, variant_slice
+
+_KEPT_SHOTS = 10_000_000
+
+
+class ResultPages:
+    """The results of one cloud, simulated when first asked for and kept while memory lasts."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._kept: OrderedDict[str, list[Shots]] = OrderedDict()
+        self._kept_shots = 0
+        self._one_at_a_time = asyncio.Lock()
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter()
+        router.get("/jobs/{identifier}/results/probabilities/aggregated")(self.aggregated)
+        router.get("/jobs/{identifier}/results/{form}")(self.results)
+        router.get("/jobs/{identifier}/variants/{variant}/results/{form}")(self.variant)
+        return router
+
+    async def aggregated(self, identifier: str) -> JSONResponse:
+        """Show the probabilities of all circuits, under the older path for multi-circuit jobs."""
+        return await self.results(identifier, "probabilities")
+
+    async def results(self, identifier: str, form: str) -> JSONResponse:
+        """Show the result of a circuit, or by child id those of all circuits of a multi-circuit job, in their order."""
+        found, child = self._cloud.find(identifier)
+        shots = await self._shots(found)
+        if child is None and found.type == MULTI:
+            return JSONResponse(
+                {one: _formed(form, states) for one, states in zip(child_ids(found), shots, strict=True)}
+            )
+        return JSONResponse(_formed(form, shots[child or 0]))
+
+    async def variant(self, identifier: str, variant: str, form: str) -> JSONResponse:
+        """Show the part of a result that was taken on one debiasing variant."""
+        found, child = self._cloud.find(identifier)
+        number = variant_number(identifier, variant)
+        if number is None or not wants_debiasing(json.loads(found.settings)) or (found.type == MULTI and child is None):
+            raise NotFound(variant)
+        shots = await self._shots(found)
+        return JSONResponse(_formed(form, shots[child or 0][variant_slice(found.shots, number)]))
+
+    async def _shots(self, job: Job) -> list[Shots]:
+        """Return the shots of a finished job.
+
+        Raises:
+            NotFound: it has not finished, has no result, or its result is held back by a fault.
+        """
+        if self._cloud.state(job) != "completed" or job.dry_run:
+            raise NotFound(f"result of {job.id}")
+        if job.fate_name == "result_missing" and job.result_looks < job.fate_rule["params"]["n"]:
+            self._cloud.store.change(job.id, result_looks=job.result_looks + 1)
+            raise NotFound(f"result of {job.id}")
+        async with self._one_at_a_time:
+            if job.id not in self._kept:
+                self._kept[job.id] = await asyncio.to_thread(result, self._cloud.work(job))
+                self._kept_shots += job.shots * job.circuits
+        shots = self._kept[job.id]
+        while self._kept_shots > _KEPT_SHOTS and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_shots -= sum(len(states) for states in oldest)
+        return shots
+
+
+def _formed(form: str, states: Shots) -> Any:
+    """Return shots in one of the published forms; shot by shot, a state's number is a text."""
+    if form == "probabilities":
+        return frequencies(states)
+    if form == "histogram":
+        return histogram(states)
+    if form == "shots":
+        return [str(state) for state in states.tolist()]
+    raise NotFound(form)
