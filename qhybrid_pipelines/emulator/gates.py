@@ -26,8 +26,8 @@ _PAULI: Mapping[str, Matrix] = MappingProxyType(
         "Z": np.diag([1, -1]).astype(complex),
     }
 )
-_HADAMARD = np.array([[1, 1], [1, -1]], dtype=complex) / np.sqrt(2)
-_SQRT_X = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
+_HADAMARD: Matrix = np.array([[1, 1], [1, -1]], dtype=complex) / np.sqrt(2)
+_SQRT_X: Matrix = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]], dtype=complex) * 0.5
 
 
 def _phase(angle: float) -> Matrix:
