@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from qhybrid_pipelines.control.ledger.records import Breaker
+from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy import BreakerRules
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 

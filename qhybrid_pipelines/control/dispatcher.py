@@ -1,58 +1,36 @@
 """The one door to the providers: submit, poll, collect, cancel, each step written to the ledger.
 
-Everything here may be killed at any moment and called again. How a batch is submitted exactly once is
-`control.submission`; what one look at a provider means is `control.observation`.
+Everything here may be killed at any moment and called again. What happens behind the door: `control.admission` (whether,
+where, for how much), `control.handover` (plans and reservations), `control.submission` (each job once), `control.looking`
+and `control.rounds` (what became of them), `control.collection` (results), `control.withdrawal` (taking a job back).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Unpack
 
-import pyarrow as pa
-
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, StaleJob, Step, StoredResult
-from qhybrid_pipelines.control.lifecycle import OPEN, Event
-from qhybrid_pipelines.control.observation import steps_seen
-from qhybrid_pipelines.control.submission import Request, Submission, failure
-from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, ProviderError, QHybridError, Rejected
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobState, RawResult, Snapshot
+from qhybrid_pipelines.control import approval
+from qhybrid_pipelines.control.admission import Admission, Request, Terms
+from qhybrid_pipelines.control.collection import Collected, Collection, RawStore
+from qhybrid_pipelines.control.deadlines import is_overdue
+from qhybrid_pipelines.control.handover import Handover, Outlook
+from qhybrid_pipelines.control.health import Health
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move
+from qhybrid_pipelines.control.lifecycle import OPEN, Event, advance
+from qhybrid_pipelines.control.looking import Looking, of_providers
+from qhybrid_pipelines.control.policy import Policy, read_policy
+from qhybrid_pipelines.control.rounds import Polled, Rounds
+from qhybrid_pipelines.control.site import Site
+from qhybrid_pipelines.control.submission import Submission, next_job_id
+from qhybrid_pipelines.control.withdrawal import NOT_ACKNOWLEDGED, Withdrawal
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, ProviderError, QHybridError
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
+from qhybrid_pipelines.core.parts import Part, split
 from qhybrid_pipelines.execution.port import Provider
-
-#: States of a job that no provider has heard of, or that may not have been heard of.
-_NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
-
-
-#: What the ledger notes about a result that contradicts its request.
-_CORRUPT = {"phase": "verify", "class": "CorruptResult", "retryable": False}
-
-
-class RawStore(Protocol):
-    """As much of `storage.raw.RawStore` as is needed: bytes kept under their SHA-256."""
-
-    def put(self, content: bytes) -> str:
-        """Keep ``content`` durably and return its SHA-256."""
-
-    def get(self, digest: str) -> bytes:
-        """Return the content of that SHA-256, checked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
-    """A verified result.
-
-    Attributes:
-        counts: in `execution.port.COUNTS_SCHEMA`.
-        details: what the provider says about the run, for example ``engine``, ``engine_version``, ``compile_seconds``.
-    """
-
-    job: JobRecord
-    counts: pa.Table
-    details: Mapping[str, Any]
 
 
 class Dispatcher:
@@ -62,8 +40,10 @@ class Dispatcher:
         ledger: where every step is written.
         providers: by name, the first part of their backends' names.
         raw_store: where results are kept as they were received.
+        site: environment and principal; the default is what the environment variables say.
+        policy: what is allowed; the default is the built-in one.
         clock: now, in UTC.
-        sleep: waits for some seconds; used for quarantines only.
+        sleep: waits for some seconds: quarantines, and providers that ask for a moment.
         patience_seconds: how long another process may take to hand over the same job.
     """
 
@@ -73,46 +53,106 @@ class Dispatcher:
         providers: Mapping[str, Provider],
         raw_store: RawStore,
         *,
+        site: Site | None = None,
+        policy: Policy | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         patience_seconds: float = 900.0,
     ) -> None:
-        self.ledger = ledger
-        self._providers, self._raw_store, self._clock = providers, raw_store, clock
+        self.ledger, self.site = ledger, site or Site.from_environment()
+        self.policy = policy or read_policy(None)
+        self._providers, self._clock = providers, clock
+        health = Health(ledger, self.policy.routing.breaker, clock=clock)
         self._submission = Submission(ledger, clock=clock, sleep=sleep, patience_seconds=patience_seconds)
+        self._admission = Admission(
+            ledger, self._provider, site=self.site, policy=self.policy, health=health, clock=clock
+        )
+        self._handover = Handover(
+            ledger,
+            self._provider,
+            admission=self._admission,
+            submission=self._submission,
+            health=health,
+            site=self.site,
+            policy=self.policy,
+            clock=clock,
+            sleep=sleep,
+        )
+        self._looking = Looking(ledger, self._provider, health=health, clock=clock)
+        self._collection = Collection(ledger, self._provider, raw_store, clock=clock)
+        self._withdrawal = Withdrawal(ledger, self._provider, submission=self._submission, clock=clock)
+        self._rounds = Rounds(ledger, self._looking, self._collection, tiers=self.policy.tiers, clock=clock)
 
-    def submit(
-        self,
-        batch: CircuitBatch,
-        *,
-        tier: str,
-        budget_usd: float,
-        requested_at: datetime | None = None,
-        repeat: bool = False,
-    ) -> JobRecord:
-        """Hand a batch to its provider, once: a batch that has a job already gets that job back.
+    # -- handing over ----------------------------------------------------------------------------------------------
 
-        Args:
-            batch: what to run; experiment, backend and payload decide which job it is.
-            tier: interactive, batch or scheduled.
-            budget_usd: what the experiment may spend over all its backends.
-            requested_at: when somebody asked for it; the first part of the job's latency.
-            repeat: if the last job of this batch ended without a result, run it again as a new job.
-
-        Returns:
-            The job, acknowledged by the provider; or REJECTED by it; or SUBMIT_UNKNOWN, where nobody can say whether the
-            provider accepted it and a person has to `resolve` it.
+    def split(self, batch: CircuitBatch) -> tuple[Part, ...]:
+        """Return the parts of a batch that each fit into one job of its backend.
 
         Raises:
-            Refused: a limit or the budget said no; nothing was written or sent.
-            Throttled: the provider accepted nothing; the job is APPROVED, and calling again continues it.
+            Refused: not even one circuit fits.
+            InvalidInput: there is no such provider or backend.
+        """
+        return split(batch, self._admission.capabilities(batch.backend))
+
+    def submit(self, batch: CircuitBatch, **terms: Unpack[Terms]) -> JobRecord:
+        """Hand one batch over; `submit_all` says the rest."""
+        [job] = self._handover.run([batch], self._request(terms))
+        return job
+
+    def submit_all(self, parts: Sequence[Part], **terms: Unpack[Terms]) -> list[JobRecord]:
+        """Hand parts to their provider, each once: one that has a job already gets that job back.
+
+        Limits, prices, policy and health are asked first; then all jobs are written down with their reservations in one
+        transaction; then they are handed over one by one. One that fails does not keep the others from being tried.
+
+        Args:
+            parts: what to run; experiment, requested backend and payload decide which job each is.
+            terms: ``tier``, ``budget_usd`` and the rest of `control.admission.Request`.
+
+        Returns:
+            The jobs in the order of the parts: acknowledged by a provider (the requested one, or one that the policy
+            lets stand in for it); or AWAITING_APPROVAL by a person, and handed over by the next call after that; or
+            REJECTED; or SUBMIT_UNKNOWN, where nobody can say whether the provider accepted it and a person has to
+            `resolve` it.
+
+        Raises:
+            Refused: a limit, the policy or the budget said no; nothing was written or sent.
+            Throttled: a provider takes nothing for now; its jobs are APPROVED, and calling again continues them.
             Ambiguous: in doubt, even after looking; the job is SUBMITTING, and calling again continues it.
-            ProviderError: the provider could not be reached; calling again continues.
+            ProviderError: a provider could not be reached; calling again continues.
             LockBusy: another process is handing the same job over and takes too long.
             InvalidInput: there is no such provider or backend.
         """
-        request = Request(batch=batch, tier=tier, budget_usd=budget_usd, requested_at=requested_at, repeat=repeat)
-        return self._submission.run(request, self._provider(batch.backend))
+        return self._handover.run([part.batch for part in parts], self._request(terms))
+
+    def preview(
+        self,
+        parts: Sequence[Part],
+        *,
+        tier: str,
+        budget_usd: float,
+        data_class: DataClass = "internal",
+        principal: str | None = None,
+    ) -> list[Outlook]:
+        """Say what `submit_all` would do with each part; no job is written down, and nothing is sent.
+
+        Raises:
+            Refused: a limit or the policy says no; says why.
+            ProviderError: a provider could not be asked.
+        """
+        request = self._request(tier, budget_usd, None, False, data_class, 0, principal)
+        return self._handover.preview([part.batch for part in parts], request)
+
+    def latest(self, batch: CircuitBatch) -> JobRecord | None:
+        """Return the last job of a batch as it was requested, wherever that ran; None if it has none."""
+        return self._handover.latest(batch)
+
+    def resume(self) -> list[JobRecord]:
+        """Return jobs that only go on when their batch is submitted again: approved, cut off, or taken elsewhere."""
+        cut_off = self.ledger.jobs(states=[JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING])
+        known = {job.job_id for job in self.ledger.jobs()}
+        moved = [job for job in self.ledger.jobs(states=[JobState.REROUTED]) if job.rerouted_to not in known]
+        return [*cut_off, *moved]
 
     def resolve(self, job_id: str, provider_job_id: str | None) -> JobRecord:
         """Record what a person found out about a job in SUBMIT_UNKNOWN.
@@ -128,63 +168,39 @@ class Dispatcher:
         """
         job = self.ledger.job(job_id)
         event = Event.DISPROVE if provider_job_id is None else Event.ADOPT
-        detail = {"resolved_by": "person"}
+        detail = {"resolved_by": self.site.principal}
         return self.ledger.advance(Move.of(job, event, self._clock(), detail=detail, provider_job_id=provider_job_id))
 
-    def poll(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
-        """Take one look at many jobs, one request per provider, and return them as they stand, in the same order.
+    # -- what persons decide ---------------------------------------------------------------------------------------
 
-        A job never goes back; jobs that no provider holds are returned untouched. A provider that cannot be reached
-        does not hide what the others report.
+    def approve(self, job_id: str, *, by: str) -> JobRecord:
+        """Agree to a job: to its payload, on its backend, at its price. The next `submit` of its batch hands it over.
 
         Raises:
-            ProviderError: a provider could not be reached, or said something unknown; everything else was recorded.
-            InvalidInput: a provider is not configured here; everything else was recorded.
+            Refused: its deadline has passed, or in prod its own requester agrees.
+            IllegalTransition: it does not wait for approval.
         """
-        by_provider: dict[str, list[JobRecord]] = {}
-        for job in jobs:
-            if job.state in OPEN:
-                by_provider.setdefault(job.provider, []).append(job)
-        now_stands: dict[str, JobRecord] = {}
-        failures: list[QHybridError] = []
-        for group in by_provider.values():
-            try:
-                moves = self._look(self._provider(group[0].backend), group)
-            except (ProviderError, InvalidInput) as error:
-                failures.append(error)
-                continue
-            failpoint("poll.seen")
-            now_stands |= {job.job_id: job for job in self.ledger.advance_all(moves)}
-            failpoint("poll.recorded")
-        if failures:
-            raise failures[0]
-        return [now_stands.get(job.job_id, job) for job in jobs]
+        return self.ledger.advance(approval.approved(self.ledger.job(job_id), by=by, now=self._clock()))
 
-    def collect(self, job_id: str, batch: CircuitBatch) -> Collected:
-        """Return the verified result of a job; fetched once, kept as received, decoded from what was kept.
+    def decline(self, job_id: str, *, by: str, reason: str) -> JobRecord:
+        """Say no to a job that waits for approval.
 
         Raises:
-            JobFailed: the job is not finished, or ended without a usable result.
-            CorruptResult: the result contradicts the batch; the job has failed, the raw result is kept.
-            ProviderError: the provider could not be reached; calling again continues.
-            InvalidInput: there is no such job, or it was made for another batch.
+            IllegalTransition: it does not wait for approval.
         """
         job = self.ledger.job(job_id)
-        if job.payload_sha256 != batch.payload_sha256:
-            raise InvalidInput(
-                f"job {job_id} was made for another batch",
-                remedy="Collect it with the batch that it was submitted with.",
-            )
-        if job.state in OPEN:
-            [job] = self.poll([job])
-        if job.state is JobState.COMPLETED:
-            job = self._fetch(job)
-        if job.state not in (JobState.FETCHED, JobState.VERIFIED):
-            raise JobFailed(
-                f"job {job_id} of experiment '{job.experiment}' on '{job.backend}' is {job.state} and has no result"
-                + (f": {job.error}" if job.error else "")
-            )
-        return self._verify(job, batch)
+        advance(job.state, Event.APPROVE)  # PLANNED may be rejected as well, but not by a person
+        return self.ledger.advance(approval.declined(job, by=by, reason=reason, now=self._clock()))
+
+    def reprioritise(self, job_id: str, priority: int) -> JobRecord:
+        """Change the place of a job among those that were not sent yet; 0 is normal, higher goes first.
+
+        Raises:
+            IllegalTransition: its provider has it already, and queues by rules of its own.
+        """
+        job = self.ledger.job(job_id)
+        detail = {"from": job.priority, "to": priority}
+        return self.ledger.advance(Move.of(job, Event.REPRIORITISE, self._clock(), priority=priority, detail=detail))
 
     def cancel(self, job_id: str) -> JobRecord:
         """Ask for a job to be cancelled and return it as it stands.
@@ -195,22 +211,155 @@ class Dispatcher:
         Raises:
             ProviderError: the provider could not be reached.
         """
+        return self._withdrawal.withdraw(self.ledger.job(job_id), Event.CANCEL)
+
+    def reroute(self, job_id: str, batch: CircuitBatch, *, reason: str = "", principal: str | None = None) -> JobRecord:
+        """Take a job's work to another backend and return the job that stands for it now.
+
+        A job that its provider may hold is cancelled there first. Where that takes time, the job comes back as
+        CANCELLING, and the next `submit` of its batch goes on; where it came too late, its result counts.
+
+        Args:
+            job_id: our id of the job.
+            batch: its work, for the other backend.
+            reason: why; kept with the job.
+            principal: who asks; the default is the site's.
+
+        Raises:
+            Refused: a limit or the policy does not let it go there; nothing was changed.
+            InvalidInput: it is there already, or the batch is another one.
+            IllegalTransition: the job has ended, or nobody knows whether its provider has it.
+            ProviderError: a provider could not be reached.
+        """
+        job = self.current(job_id)
+        requested = replace(batch, backend=job.requested_backend)
+        if batch.backend == job.backend or requested.payload_sha256 != job.payload_sha256:
+            raise InvalidInput(
+                f"job {job.job_id} is on '{job.backend}' already"
+                if batch.backend == job.backend
+                else f"job {job.job_id} was made for another batch",
+                remedy="Name another backend, and the job's own batch.",
+            )
+        if job.state not in NOT_ACKNOWLEDGED | OPEN:
+            advance(job.state, Event.REROUTE)
+        account = self.ledger.account(job.experiment)
+        request = Request(
+            tier=job.tier,
+            budget_usd=account.limit_usd if account else 0.0,
+            principal=principal or self.site.principal,
+            requested_at=job.requested_at,
+            data_class=job.data_class,  # type: ignore[arg-type]  # the ledger holds what was admitted
+            priority=job.priority,
+        )
+        self._admission.admit([requested], request, [batch.backend])
+        detail = {"backend": batch.backend, "reason": reason}
+        left = self._withdrawal.withdraw(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
+        return self._handover.run([requested], request)[0] if left.state is JobState.REROUTED else left
+
+    def expire_due(self) -> list[JobRecord]:
+        """End the jobs whose deadline has passed and return those that changed.
+
+        A provider's jobs are looked at first, so that a result that came meanwhile counts, then cancelled. One that its
+        provider does not confirm within the tier's time of grace ends EXPIRED all the same; if its result comes
+        later, `poll_due` keeps it. What went wrong with a provider is for `poll_due` to report.
+        """
+        overdue = [
+            job
+            for job in self.ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
+            if is_overdue(job.deadline_at, self._clock())
+        ]
+        seen: dict[str, JobRecord] = {}
+        for group in of_providers(overdue).values():
+            seen |= self._looking.look(group).jobs
+        changed = []
+        for before in overdue:
+            job = seen.get(before.job_id, before)
+            if job.state in NOT_ACKNOWLEDGED | OPEN:
+                try:
+                    job = self._withdrawal.expire(job, self.policy.tiers.of(job.tier))
+                except (ProviderError, InvalidInput):
+                    job = self.ledger.job(job.job_id)
+            if job != before:
+                changed.append(job)
+        return changed
+
+    # -- what became of them ---------------------------------------------------------------------------------------
+
+    def current(self, job_id: str) -> JobRecord:
+        """Return the job that stands for ``job_id`` now: itself, or the one that took its work over.
+
+        Raises:
+            InvalidInput: there is no such job.
+        """
         job = self.ledger.job(job_id)
-        if job.state in _NOT_ACKNOWLEDGED:
-            with self._submission.holding(job_id):
-                job = self.ledger.job(job_id)
-                if job.state is JobState.SUBMITTING:
-                    job = self._submission.clear_up(job, self._provider(job.backend))
-                if job.state in _NOT_ACKNOWLEDGED:
-                    return self._take(job, Event.CANCEL)
-        if job.state not in OPEN:
-            return job
-        outcome = self._provider(job.backend).cancel(job.ref)
-        if outcome is CancelOutcome.CANCELLED:
-            return self._take(job, Event.CANCEL)
-        if outcome is CancelOutcome.REQUESTED and job.state is not JobState.CANCELLING:
-            return self._take(job, Event.ASK_CANCEL)
+        while job.rerouted_to is not None:
+            try:
+                job = self.ledger.job(job.rerouted_to)
+            except InvalidInput:  # not written down yet; the next submit of the batch does that
+                break
         return job
+
+    def poll(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
+        """Take one look at many jobs, one request per provider, and return them as they stand, in the same order.
+
+        A job never goes back; jobs that no provider holds are returned untouched. A provider that cannot be reached
+        does not hide what the others report, nor does one odd job.
+
+        Raises:
+            ProviderError: a provider could not be reached, or said something unknown; everything else was recorded.
+            InvalidInput: a provider is not configured here; everything else was recorded.
+        """
+        now_stands: dict[str, JobRecord] = {}
+        problems: list[QHybridError] = []
+        for group in of_providers(jobs).values():
+            looked = self._looking.look(group)
+            now_stands |= looked.jobs
+            problems += looked.problems
+        if problems:
+            raise problems[0]
+        return [now_stands.get(job.job_id, job) for job in jobs]
+
+    def poll_due(self, *, limit_seconds: float | None = None, cursor: Mapping[str, str] | None = None) -> Polled:
+        """Look at the open jobs that are due, each tier at its own pace, and say what came of it; raises nothing of theirs.
+
+        Args:
+            limit_seconds: no further request is made after this time.
+            cursor: `Polled.cursor` of the round before; without it everything open is due.
+        """
+        return self._rounds.run(cursor or {}, limit_seconds=limit_seconds)
+
+    def collect(self, job_id: str, batch: CircuitBatch) -> Collected:
+        """Return the verified result of a job; fetched once, kept as received, decoded from what was kept.
+
+        Args:
+            job_id: our id of the job, or of one whose work it took over.
+            batch: what was asked for, for whichever backend.
+
+        Raises:
+            JobFailed: the job is not finished, or ended without a usable result.
+            CorruptResult: the result contradicts the batch; the job has failed, the raw result is kept.
+            ProviderError: the provider could not be reached; calling again continues.
+            InvalidInput: there is no such job, or it was made for another batch.
+        """
+        job = self.current(job_id)
+        if replace(batch, backend=job.requested_backend).payload_sha256 != job.payload_sha256:
+            raise InvalidInput(
+                f"job {job_id} was made for another batch",
+                remedy="Collect it with the batch that it was submitted with.",
+            )
+        if job.state in OPEN:
+            [job] = self.poll([job])
+        if job.state is JobState.COMPLETED:
+            job = self._collection.fetch(job)
+        if job.state not in (JobState.FETCHED, JobState.VERIFIED):
+            raise JobFailed(
+                f"job {job.job_id} of experiment '{job.experiment}' on '{job.backend}' is {job.state} and has no result"
+                + (f": {job.error}" if job.error else "")
+            )
+        return self._collection.verify(job, replace(batch, backend=job.backend))
+
+    def _request(self, terms: Terms) -> Request:
+        return Request(**({"principal": self.site.principal} | terms))
 
     def _provider(self, backend: str) -> Provider:
         name = backend.partition(":")[0]
@@ -221,73 +370,3 @@ class Dispatcher:
                 field="backends",
             )
         return self._providers[name]
-
-    def _look(self, provider: Provider, jobs: Sequence[JobRecord]) -> list[Move]:
-        """Return the moves that one look at a provider's jobs asks for."""
-        snapshots = {shot.ref.provider_job_id: shot for shot in provider.poll([job.ref for job in jobs])}
-        now = self._clock()
-        moves = []
-        for job in jobs:
-            snapshot = snapshots.get(job.ref.provider_job_id)
-            if snapshot is not None and (steps := steps_seen(job.state, snapshot, now=now)):
-                moves.append(_move(job, steps, snapshot, now))
-        return moves
-
-    def _fetch(self, job: JobRecord) -> JobRecord:
-        """Bring the raw result home: on our disk before the ledger says so, and before anybody tries to read it."""
-        try:
-            failpoint("collect.before_fetch")
-            raw = self._provider(job.backend).fetch(job.ref)
-        except Rejected as error:
-            return self._take(job, Event.FAIL, error=str(error), detail=failure(error))
-        failpoint("collect.fetched")
-        digest = self._raw_store.put(raw.content)
-        failpoint("collect.stored")
-        result = StoredResult(sha256=digest, size_bytes=len(raw.content), content_type=raw.content_type)
-        if raw.ref != job.ref:
-            problem = f"asked for the result of job {job.ref.provider_job_id}, got that of {raw.ref.provider_job_id}"
-            now = self._clock()
-            steps = (Step(event=Event.FETCH, at=now), Step(event=Event.FAIL, at=now, detail=_CORRUPT))
-            self.ledger.advance(Move(job=job, steps=steps, observed_at=now, error=problem, result=result))
-            raise CorruptResult(problem)
-        job = self._take(job, Event.FETCH, result=result)
-        failpoint("collect.recorded")
-        return job
-
-    def _verify(self, job: JobRecord, batch: CircuitBatch) -> Collected:
-        """Decode what was kept; the first success is written down, a contradiction ends the job."""
-        stored = self.ledger.stored_result(job.job_id)
-        if stored is None:
-            raise JobFailed(f"job {job.job_id} is {job.state}, but the ledger does not know where its result is kept")
-        content = self._raw_store.get(stored.sha256)
-        raw = RawResult(ref=job.ref, content=content, content_type=stored.content_type)
-        provider = self._provider(job.backend)
-        try:
-            counts, details = provider.decode(raw, batch), provider.details(raw)
-        except CorruptResult as error:
-            if job.state is JobState.FETCHED:
-                self._take(job, Event.FAIL, error=str(error), detail=_CORRUPT)
-            raise
-        failpoint("collect.decoded")
-        if job.state is JobState.FETCHED:
-            job = self._take(job, Event.VERIFY, engine=details.get("engine"), detail=details)
-            failpoint("collect.verified")
-        return Collected(job=job, counts=counts, details=details)
-
-    def _take(self, job: JobRecord, event: Event, **facts: Any) -> JobRecord:
-        """Take one step and return the job; where somebody else was quicker, return what they made of it."""
-        try:
-            return self.ledger.advance(Move.of(job, event, self._clock(), **facts))
-        except StaleJob:
-            return self.ledger.job(job.job_id)
-
-
-def _move(job: JobRecord, steps: tuple[Step, ...], snapshot: Snapshot, now: datetime) -> Move:
-    failed = steps[-1].event is Event.FAIL
-    return Move(
-        job=job,
-        steps=steps,
-        observed_at=now,
-        cost_usd=snapshot.cost_usd,
-        error=(snapshot.message or f"the provider reports {snapshot.raw_status}") if failed else None,
-    )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.opening import open_ledger
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.observability.logs import logged
+from qhybrid_pipelines.control.policy import Policy, read_policy
+from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
@@ -42,14 +45,24 @@ class Gateway:
         return self._immediate[backend]
 
     @cached_property
+    def site(self) -> Site:
+        """Environment, principal, ledger and policy; in prod only if all of it is safe."""
+        return Site.from_environment(self._home.path)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What is allowed here."""
+        return read_policy(self.site.policy_file)
+
+    @cached_property
     def ledger(self) -> SqlLedger:
         """The durable record of every job."""
-        return logged(SqlLedger.at(self._home.ledger))
+        return logged(open_ledger(self._home, self.site.ledger_url))
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """The only caller of a provider."""
-        return Dispatcher(self.ledger, self.providers, RawStore(self._home.raw))
+        return Dispatcher(self.ledger, self.providers, RawStore(self._home.raw), site=self.site, policy=self.policy)
 
 
 def _is_immediate(provider: Provider, backend: str) -> bool:

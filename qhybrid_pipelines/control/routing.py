@@ -1,7 +1,7 @@
 """Where work goes: a pure choice among the requested backend and those that the policy lets stand in for it.
 
-Three kinds of answers: a backend that takes the work now; the requested backend with a time before which nothing is sent
-(everybody is out for the moment, and an outage must not lose a request); or a refusal with the reasons of all.
+Three kinds of answers: a backend that takes the work now; a backend for later (everybody is out for the moment, and an
+outage must not lose a request); or a refusal with the reasons of all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qhybrid_pipelines.control.breaker import is_waiting
-from qhybrid_pipelines.control.ledger.records import Breaker
+from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy import CalibrationRules, Routing
 from qhybrid_pipelines.control.tiers import Tier
 from qhybrid_pipelines.core.errors import Refused
@@ -44,12 +44,12 @@ class Route:
 
     Attributes:
         reason: why not the requested backend, or what was accepted about it; empty if there is nothing to say.
-        not_before: nothing is sent before this time; None sends at once.
+        offline: the backend takes no jobs now, so nothing is sent yet. (One whose breaker is open is held back there.)
     """
 
     backend: str
     reason: str = ""
-    not_before: datetime | None = None
+    offline: bool = False
 
 
 def choose(candidates: Sequence[Candidate], *, routing: Routing, tier: Tier, now: datetime) -> Route:
@@ -59,14 +59,14 @@ def choose(candidates: Sequence[Candidate], *, routing: Routing, tier: Tier, now
         Refused: no candidate can ever take it, or the requested one is stale and the policy refuses that.
     """
     requested = candidates[0]
-    against = {candidate.backend: _against(candidate, routing, tier, now) for candidate in candidates}
+    against = {c.backend: objection(c, routing=routing, tier=tier, now=now) for c in candidates}
     stale = staleness(requested.calibration, routing.calibration, now)
     if stale and routing.calibration.stale == "refuse" and requested.unfit is None:
         raise Refused(
             f"'{requested.backend}': {stale}, and the policy refuses that. Wait for a new one, or name another backend."
         )
     if requested.unfit is None and _asks_for_a_moment(requested, routing, tier, now):
-        return Route(backend=requested.backend, reason=f"{against[requested.backend]}", not_before=_retry_at(requested))
+        return Route(backend=requested.backend, reason=f"'{requested.backend}' {against[requested.backend]}")
     for candidate in candidates:
         if against[candidate.backend] is None:
             if candidate is requested:
@@ -78,6 +78,23 @@ def choose(candidates: Sequence[Candidate], *, routing: Routing, tier: Tier, now
     if len(candidates) == 1 and requested.unfit is not None:
         raise Refused(requested.unfit)
     raise Refused("no backend takes this work: " + "; ".join(f"'{name}' {why}" for name, why in against.items()) + ".")
+
+
+def objection(candidate: Candidate, *, routing: Routing, tier: Tier, now: datetime) -> str | None:
+    """Return the first thing that speaks against a candidate, or None."""
+    if candidate.unfit is not None:
+        return f"cannot take it: {candidate.unfit}"
+    if candidate.unreachable is not None:
+        return f"does not answer: {candidate.unreachable}"
+    breaker = candidate.breaker
+    if breaker is not None and is_waiting(breaker, now):
+        return f"is left alone until {breaker.retry_at:%Y-%m-%d %H:%M:%S} UTC after {breaker.reason}"
+    if candidate.status is not None and not candidate.status.online:
+        return "is offline"
+    stale = staleness(candidate.calibration, routing.calibration, now)
+    if stale and routing.calibration.stale != "accept":
+        return f"is stale: {stale}"
+    return saturation(candidate.status, routing, tier)
 
 
 def staleness(calibration: Calibration | None, rules: CalibrationRules, now: datetime) -> str | None:
@@ -107,23 +124,6 @@ def saturation(status: BackendStatus | None, routing: Routing, tier: Tier) -> st
     return None
 
 
-def _against(candidate: Candidate, routing: Routing, tier: Tier, now: datetime) -> str | None:
-    """Return the first thing that speaks against a candidate, or None."""
-    if candidate.unfit is not None:
-        return f"cannot take it: {candidate.unfit}"
-    if candidate.unreachable is not None:
-        return f"does not answer: {candidate.unreachable}"
-    breaker = candidate.breaker
-    if breaker is not None and is_waiting(breaker, now):
-        return f"is left alone until {breaker.retry_at:%Y-%m-%d %H:%M:%S} UTC after {breaker.reason}"
-    if candidate.status is not None and not candidate.status.online:
-        return "is offline"
-    stale = staleness(candidate.calibration, routing.calibration, now)
-    if stale and routing.calibration.stale != "accept":
-        return f"is stale: {stale}"
-    return saturation(candidate.status, routing, tier)
-
-
 def _could_take_it(candidate: Candidate, routing: Routing, now: datetime) -> bool:
     """Return whether only time speaks against a candidate; paid shots on a stale one are never for want of better."""
     stale = staleness(candidate.calibration, routing.calibration, now) is not None
@@ -138,9 +138,8 @@ def _for_want_of_better(able: Sequence[Candidate], against: Mapping[str, str | N
             reason = f"'{candidate.backend}' {against[candidate.backend]}, and there is nothing better"
             return Route(backend=candidate.backend, reason=reason)
     first = able[0]
-    return Route(
-        backend=first.backend, reason=f"'{first.backend}' {against[first.backend]}", not_before=_retry_at(first) or now
-    )
+    offline = first.status is not None and not first.status.online
+    return Route(backend=first.backend, reason=f"'{first.backend}' {against[first.backend]}", offline=offline)
 
 
 def _asks_for_a_moment(candidate: Candidate, routing: Routing, tier: Tier, now: datetime) -> bool:
@@ -150,7 +149,3 @@ def _asks_for_a_moment(candidate: Candidate, routing: Routing, tier: Tier, now: 
         return False
     seconds = (breaker.retry_at - now).total_seconds()
     return breaker.failures < routing.breaker.failures and seconds <= tier.retry.wait_seconds
-
-
-def _retry_at(candidate: Candidate) -> datetime | None:
-    return None if candidate.breaker is None else candidate.breaker.retry_at

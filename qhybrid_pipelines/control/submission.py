@@ -14,17 +14,16 @@ neither leaves the job in SUBMIT_UNKNOWN, for a person.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Outcome, Plan, Step
-from qhybrid_pipelines.control.lifecycle import WITHOUT_RESULT, Event
-from qhybrid_pipelines.control.limits import check_limits
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Outcome
+from qhybrid_pipelines.control.lifecycle import Event
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled
+from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
 from qhybrid_pipelines.execution.port import Provider
@@ -34,9 +33,11 @@ QUARANTINE_FACTOR = 1.5
 
 
 def job_id_of(batch: CircuitBatch, occurrence: int = 1) -> str:
-    """Return the id of a batch's job: ``j`` and 16 hex digits; the same experiment, backend and payload, the same id."""
-    text = f"{batch.experiment}|{batch.backend}|{batch.payload_sha256}"
-    return "j" + sha256_hex(text if occurrence == 1 else f"{text}|{occurrence}")[:16]
+    """Return the id of a batch's job: ``j`` and 16 hex digits; the same experiment, backend and payload, the same id.
+
+    What counts is the backend that was asked for, wherever the work runs: asking again finds it, and pays nothing.
+    """
+    return _job_id(batch.experiment, batch.backend, batch.payload_sha256, occurrence)
 
 
 def token_of(job_id: str, attempt: int) -> str:
@@ -49,20 +50,20 @@ def failure(error: ProviderError) -> dict[str, Any]:
     return {"phase": error.phase, "class": type(error).__name__, "retryable": error.retryable}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What somebody asks for.
+def job_ids_of(batch: CircuitBatch) -> Iterator[str]:
+    """Yield the ids of a batch's first, second, third job, without end."""
+    payload = batch.payload_sha256
+    return (_job_id(batch.experiment, batch.backend, payload, occurrence) for occurrence in itertools.count(1))
 
-    Attributes:
-        requested_at: when, as seen by whoever asked; None if nobody noted it.
-        repeat: run the batch again, as a new job, if its last job ended without a result.
-    """
 
-    batch: CircuitBatch
-    tier: str
-    budget_usd: float
-    requested_at: datetime | None
-    repeat: bool
+def next_job_id(job: JobRecord) -> str:
+    """Return the id of the job that takes over the work of ``job``: the next one of the same request."""
+    return _job_id(job.experiment, job.requested_backend, job.payload_sha256, job.occurrence + 1)
+
+
+def _job_id(experiment: str, requested_backend: str, payload_sha256: str, occurrence: int) -> str:
+    text = f"{experiment}|{requested_backend}|{payload_sha256}"
+    return "j" + sha256_hex(text if occurrence == 1 else f"{text}|{occurrence}")[:16]
 
 
 class Submission:
@@ -84,28 +85,36 @@ class Submission:
     ) -> None:
         self._ledger, self._clock, self._sleep, self._patience = ledger, clock, sleep, patience_seconds
 
-    def run(self, request: Request, provider: Provider) -> JobRecord:
-        """Return the job of a request, submitted if it was not before; `Dispatcher.submit` says the rest."""
-        batch = request.batch
-        known = self._ledger.latest(batch.experiment, batch.backend, batch.payload_sha256)
-        occurrence = known.occurrence if known else 1
-        if known is not None and request.repeat and known.state in WITHOUT_RESULT:
-            known, occurrence = None, occurrence + 1
-        if known is not None and known.state not in (JobState.APPROVED, JobState.SUBMITTING):
-            return known
-        with self.holding(job_id_of(batch, occurrence)):
-            # Whoever held it before may have finished; so read again.
-            known = self._ledger.latest(batch.experiment, batch.backend, batch.payload_sha256)
-            if known is None or known.occurrence < occurrence:
-                job = self._intend(request, occurrence, provider)
-                return self._hand_over(job, batch, provider)
-            if known.occurrence > occurrence:  # run again meanwhile, which is another job and another lock
-                return known
-            if known.state is JobState.APPROVED:
-                return self._hand_over(self._intend_again(known), batch, provider)
-            if known.state is JobState.SUBMITTING:
-                return self._recover(known, batch, provider)
-            return known
+    def run(
+        self,
+        job: JobRecord,
+        batch: CircuitBatch,
+        provider: Provider,
+        *,
+        before: Callable[[JobRecord], JobRecord],
+        detail: Mapping[str, Any],
+    ) -> JobRecord:
+        """Hand a planned job over, or continue where an earlier call was cut off; `Dispatcher.submit` says the rest.
+
+        Args:
+            job: as it was read; a job in another state than APPROVED and SUBMITTING is returned as it stands.
+            batch: for the job's own backend.
+            provider: of that backend.
+            before: looks at an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
+            detail: what the ledger notes with the intent.
+        """
+        if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
+            return job
+        with self.holding(job.job_id):
+            job = self._ledger.job(job.job_id)  # whoever held it before may have finished
+            if job.state is JobState.APPROVED:
+                job = before(job)
+                if job.state is not JobState.APPROVED:
+                    return job
+                return self._hand_over(self._intend(job, detail), batch, provider)
+            if job.state is JobState.SUBMITTING:
+                return self._recover(job, batch, provider)
+            return job
 
     def clear_up(self, job: JobRecord, provider: Provider) -> JobRecord:
         """Find out what became of a submission that was never acknowledged, without sending anything.
@@ -122,48 +131,13 @@ class Submission:
         """Keep everybody else from handing this job over."""
         return self._ledger.holding(job_id, patience_seconds=self._patience)
 
-    def _intend(self, request: Request, occurrence: int, provider: Provider) -> JobRecord:
-        """Check limits, ask for the price, and commit the intent with its token and reservation."""
-        batch = request.batch
-        try:
-            capabilities = provider.capabilities(batch.backend)
-        except Rejected as error:
-            raise InvalidInput(
-                f"there is no backend '{batch.backend}'",
-                remedy=f"Choose one of {', '.join(provider.backends())}.",
-                field="backends",
-            ) from error
-        check_limits(batch, capabilities)
-        estimate = provider.estimate(batch)
-        job_id, now = job_id_of(batch, occurrence), self._clock()
-        circuits = batch.points * batch.repetitions
-        plan = Plan(
-            job_id=job_id,
-            experiment=batch.experiment,
-            backend=batch.backend,
-            provider=provider.name,
-            payload_sha256=batch.payload_sha256,
-            occurrence=occurrence,
-            tier=request.tier,
-            circuits=circuits,
-            shots=circuits * batch.shots,
-            token=token_of(job_id, 1),
-            cost_quoted_usd=estimate.high_usd,
-            price_source=estimate.source,
-            budget_usd=request.budget_usd,
-            requested_at=request.requested_at,
-            planned_at=now,
-            steps=tuple(Step(event=event, at=now) for event in (Event.PLAN, Event.APPROVE, Event.SUBMIT)),
-        )
-        failpoint("submit.before_intent")
-        job = self._ledger.plan(plan)
-        failpoint("submit.intended")
-        return job
-
-    def _intend_again(self, job: JobRecord) -> JobRecord:
-        """Commit the intent of a job that was deferred (same token) or proved not to be there (new attempt)."""
+    def _intend(self, job: JobRecord, detail: Mapping[str, Any]) -> JobRecord:
+        """Commit the intent of a job that is new or was deferred (same token) or proved not to be there (new attempt)."""
         disproved = job.outcome is Outcome.NOT_ACCEPTED
-        return self._record(job, Event.SUBMIT, new_token=token_of(job.job_id, job.attempt + 1) if disproved else None)
+        token = token_of(job.job_id, job.attempt + 1) if disproved else None
+        intended = self._record(job, Event.SUBMIT, new_token=token, detail=detail or None)
+        failpoint("submit.intended")
+        return intended
 
     def _hand_over(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         try:
@@ -193,7 +167,8 @@ class Submission:
         except Rejected as error:
             return self._record(job, Event.REJECT, error=str(error), detail=failure(error))
         except Throttled as error:
-            self._record(job, Event.DEFER, detail=failure(error) | {"message": str(error)})
+            after = {"message": str(error), "retry_after_seconds": error.retry_after_seconds}
+            self._record(job, Event.DEFER, detail=failure(error) | after)
             raise
         failpoint("submit.accepted")
         return self._acknowledge(job, ref, Event.ACKNOWLEDGE)

@@ -22,6 +22,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
     CancelOutcome,
     Capabilities,
     CircuitBatch,
@@ -126,8 +127,19 @@ class DurableVendor:
     def calibration(self, backend: str) -> None:
         return None
 
+    def status(self, backend: str) -> BackendStatus:
+        self._count("status")
+        path = self.folder / "status.json"
+        return BackendStatus(**json.loads(path.read_text())) if path.exists() else BackendStatus(online=True)
+
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
-        raise NotImplementedError
+        return Compiled(
+            template_id=template.template_id,
+            compiled_sha256=template.template_id[::-1],
+            depth=7,
+            two_qubit_gates=3,
+            compile_seconds=0.25,
+        )
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         return Estimate(

@@ -23,6 +23,7 @@ KILLED = -signal.SIGKILL
 #: In the order in which an undisturbed life passes them.
 ON_THE_WAY = (
     "submit.before_intent",
+    "submit.planned",
     "submit.intended",
     "submit.before_call",
     "vendor.received",
@@ -113,7 +114,7 @@ def test_killed_again_while_it_recovers(stage, tmp_path: Path, kind: str, place:
 @pytest.mark.parametrize("fault", FAULTS[1:])
 def test_faults_of_the_network_and_a_kill_at_every_place(stage, tmp_path: Path, kind: str, fault: str) -> None:
     """Every fault with every place of the submission, also those that only recovery passes."""
-    for number, place in enumerate((*ON_THE_WAY[:7], *IN_RECOVERY)):
+    for number, place in enumerate((*ON_THE_WAY[:8], *IN_RECOVERY)):
         home, vendor = tmp_path / str(number), KINDS[kind]
         vendor_of({"home": str(home), "vendor": vendor}).plan_faults(fault)
         run_to_the_end(stage, home, vendor, failpoint=place)

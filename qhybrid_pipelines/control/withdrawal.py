@@ -1,0 +1,119 @@
+"""Taking a job back: because somebody asked, because its deadline came, or because its work goes elsewhere.
+
+A job that no provider has heard of just ends. One that a provider may hold ends only by way of a request to cancel,
+which may lose the race against its completion; then its result counts. So nothing is paid twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, StaleJob, Step
+from qhybrid_pipelines.control.lifecycle import OPEN, Event
+from qhybrid_pipelines.control.submission import Submission
+from qhybrid_pipelines.control.tiers import Tier
+from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.core.jobs import CancelOutcome, JobState
+from qhybrid_pipelines.execution.port import Provider
+
+#: States of a job that no provider has heard of, or that may not have been heard of.
+NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
+
+
+class Withdrawal:
+    """Ends jobs before they are done.
+
+    Args:
+        ledger: where that is written.
+        provider_of: the provider of a backend's name.
+        submission: clears up what became of a job that may have been sent.
+        clock: now, in UTC.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        provider_of: Callable[[str], Provider],
+        *,
+        submission: Submission,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger, self._provider_of, self._submission, self._clock = ledger, provider_of, submission, clock
+
+    def withdraw(
+        self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None = None, rerouted_to: str | None = None
+    ) -> JobRecord:
+        """Take a job back and return it as it stands: ended, CANCELLING, or going on because it was too late.
+
+        Args:
+            job: as it was read.
+            end: CANCEL, EXPIRE or REROUTE.
+            detail: what the ledger notes.
+            rerouted_to: for REROUTE, the job that takes the work over.
+
+        Raises:
+            ProviderError: the provider could not be reached.
+        """
+        facts: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
+        if job.state in NOT_ACKNOWLEDGED:
+            with self._submission.holding(job.job_id):
+                job = self._ledger.job(job.job_id)
+                if job.state is JobState.SUBMITTING:
+                    job = self._submission.clear_up(job, self._provider_of(job.backend))
+                if job.state in NOT_ACKNOWLEDGED:
+                    return self._take(job, end, **facts)
+        if job.state not in OPEN:
+            return job
+        outcome = self._provider_of(job.backend).cancel(job.ref)
+        if outcome is CancelOutcome.CANCELLED:
+            return self._confirmed(job, end, **facts)
+        if outcome is CancelOutcome.REQUESTED or end is Event.EXPIRE:
+            return self._asked(job, end, detail)
+        return job
+
+    def expire(self, job: JobRecord, tier: Tier) -> JobRecord:
+        """End a job whose deadline has passed; one that its provider never confirms to be cancelled ends all the same.
+
+        Raises:
+            ProviderError: the provider could not be reached, and its time of grace is not over yet.
+        """
+        now, grace = self._clock(), timedelta(seconds=tier.cancel_grace_seconds)
+        if job.state is JobState.CANCELLING:
+            if now - job.updated_at < grace:
+                return job
+            return self._take(job, Event.EXPIRE, detail={"confirmed": False})
+        try:
+            return self.withdraw(job, Event.EXPIRE)
+        except ProviderError:
+            if job.state not in OPEN or job.deadline_at is None or now - job.deadline_at < grace:
+                raise
+            self._asked(job, Event.EXPIRE, {"answered": False})
+            raise
+
+    def _confirmed(
+        self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None, rerouted_to: str | None
+    ) -> JobRecord:
+        """Write the end of a job that its provider has cancelled; expiry and rerouting lead over CANCELLING."""
+        if end is Event.CANCEL or job.state is JobState.CANCELLING:
+            return self._take(job, end, detail=detail, rerouted_to=rerouted_to)
+        now = self._clock()
+        steps = (Step(event=Event.ASK_CANCEL, at=now, detail={"purpose": end}), Step(event=end, at=now, detail=detail))
+        return self._write(Move(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to))
+
+    def _asked(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+        """Write that the provider was asked, and for which purpose."""
+        if job.state is JobState.CANCELLING:
+            return job
+        return self._take(job, Event.ASK_CANCEL, detail={"purpose": end} | dict(detail or {}))
+
+    def _take(self, job: JobRecord, event: Event, **facts: Any) -> JobRecord:
+        return self._write(Move.of(job, event, self._clock(), **facts))
+
+    def _write(self, move: Move) -> JobRecord:
+        """Write a move; where somebody else was quicker, return what they made of the job."""
+        try:
+            return self._ledger.advance(move)
+        except StaleJob:
+            return self._ledger.job(move.job.job_id)
