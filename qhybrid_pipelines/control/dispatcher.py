@@ -125,23 +125,14 @@ class Dispatcher:
         """
         return self._handover.run([part.batch for part in parts], self._request(terms))
 
-    def preview(
-        self,
-        parts: Sequence[Part],
-        *,
-        tier: str,
-        budget_usd: float,
-        data_class: DataClass = "internal",
-        principal: str | None = None,
-    ) -> list[Outlook]:
+    def preview(self, parts: Sequence[Part], **terms: Unpack[Terms]) -> list[Outlook]:
         """Say what `submit_all` would do with each part; no job is written down, and nothing is sent.
 
         Raises:
             Refused: a limit or the policy says no; says why.
             ProviderError: a provider could not be asked.
         """
-        request = self._request(tier, budget_usd, None, False, data_class, 0, principal)
-        return self._handover.preview([part.batch for part in parts], request)
+        return self._handover.preview([part.batch for part in parts], self._request(terms))
 
     def latest(self, batch: CircuitBatch) -> JobRecord | None:
         """Return the last job of a batch as it was requested, wherever that ran; None if it has none."""
