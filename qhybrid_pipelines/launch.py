@@ -5,8 +5,10 @@ that the UI shows them.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -14,14 +16,18 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
-from qhybrid_pipelines.control.progress import Leg, due_legs
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.lifecycle import OPEN
+from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
 from qhybrid_pipelines.core import errors
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.automation import tags_of
+from qhybrid_pipelines.defs.automation import materialization_of
+from qhybrid_pipelines.defs.history import OUTAGE_TAG, pause_after, tags_of
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.settings import Settings
+from qhybrid_pipelines.steps.completions import completions, look
 from qhybrid_pipelines.steps.rounds import register_next_rounds
 from qhybrid_pipelines.steps.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -48,11 +54,16 @@ class Failure:
         return f"{self.leg.experiment} {'on ' + self.leg.backend if self.leg.backend else '(prepare)'}"
 
 
-class LegFailed(Exception):
-    """A run ended in failure; ``exit_code`` is that of the error behind it."""
+#: Seconds between two rounds of looks at open jobs; each job's own rhythm is its tier's.
+SHORTEST_ROUND, LONGEST_ROUND = 0.5, 5.0
+LOOK_SECONDS = 30.0
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        self.exit_code = exit_code
+
+class LegFailed(Exception):
+    """A run ended in failure; ``exit_code`` is that of the error behind it, ``outage`` says that it will pass."""
+
+    def __init__(self, message: str, exit_code: int, *, outage: bool = False) -> None:
+        self.exit_code, self.outage = exit_code, outage
         super().__init__(message)
 
 
@@ -73,35 +84,38 @@ class Launcher:
         make_dagster_storage(self.workspace.home)
         return dg.DagsterInstance.from_ref(instance_ref(self.workspace.home.dagster))
 
-    def run(self, keys: Iterable[str], observe: Observer) -> tuple[list[str], list[Failure]]:
+    def run(self, keys: Iterable[str], observe: Observer, *, wait: bool = False) -> tuple[list[str], list[Failure]]:
         """Run the given experiments and the rounds that follow from them, until nothing is due; then publish.
 
-        One failing leg never keeps the others from going on.
+        One failing leg never keeps the others from going on. Jobs that a provider queues are left with it: a later call
+        collects them, and so do the sensors; :meth:`waiting` names them.
+
+        Args:
+            keys: the experiments.
+            observe: told what happens.
+            wait: look at open jobs, ever more rarely, until all is decided. Every job ends by its tier's deadline at the
+                latest. What waits for a person is not waited for.
 
         Returns:
             All keys, next rounds included, in the order they came up; and what failed.
         """
         end_orphans(self.instance)
-        known = self._with_rounds(dict.fromkeys(keys))
-        failures: list[Failure] = []
-        while legs := [
-            leg
-            for leg in due_legs(self._specifications(known), self.workspace.lake)
-            if leg not in {f.leg for f in failures}
-        ]:
-            for leg in legs:
-                try:
-                    self.run_leg(leg, observe)
-                except LegFailed as error:
-                    failures.append(Failure(leg=leg, message=str(error), exit_code=error.exit_code))
-            known = self._with_rounds(known)
+        errands = _Errands(self, list(keys), observe)
+        errands.run_due()
+        while wait and errands.look():
+            errands.run_due()
+        failures = errands.failures
         if is_stale(self.workspace):
             try:
                 self.publish()
             except LegFailed as error:
                 message = f"the warehouse keeps its last snapshot: {error}"
                 failures.append(Failure(leg=None, message=message, exit_code=error.exit_code))
-        return known, failures
+        return errands.known, failures
+
+    def waiting(self, keys: Iterable[str]) -> list[JobRecord]:
+        """Return the jobs of some experiments that a provider has, or that wait for a person."""
+        return waiting_jobs(self.workspace.gateway.ledger, set(keys))
 
     def run_leg(self, leg: Leg, observe: Observer) -> None:
         """Run one leg in this process.
@@ -136,12 +150,20 @@ class Launcher:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         if not result.success:
-            raise _cause(result)
+            raise self._cause(result)
+
+    def _cause(self, result: dg.ExecuteInProcessResult) -> LegFailed:
+        run = self.instance.get_run_by_id(result.run_id)
+        return _cause(result, outage=run is not None and OUTAGE_TAG in run.tags)
 
     def _specifications(self, keys: Iterable[str]) -> list[tuple[str, ExperimentSpec]]:
         return [(key, self.workspace.specifications.load(key)) for key in keys]
 
-    def _with_rounds(self, keys: Iterable[str]) -> list[str]:
+    def due(self, keys: Iterable[str]) -> list[Leg]:
+        """Return the legs of some experiments that are due now."""
+        return due_legs(self._specifications(keys), self.workspace.lake, self.workspace.gateway)
+
+    def with_rounds(self, keys: Iterable[str]) -> list[str]:
         """Return ``keys`` and the rounds that follow from them, whether registered now or before a crash."""
         known = list(keys)
         while True:
@@ -192,7 +214,73 @@ def make_dagster_storage(home: Home) -> None:
                 atomic.promote(built / name, home.dagster / name)
 
 
-def _cause(result: dg.ExecuteInProcessResult) -> LegFailed:
+class _Errands:
+    """What one call of :meth:`Launcher.run` has done so far, and what is left of it."""
+
+    def __init__(self, launcher: Launcher, keys: Iterable[str], observe: Observer) -> None:
+        self._launcher, self._observe = launcher, observe
+        self.known = launcher.with_rounds(dict.fromkeys(keys))
+        self._failures: dict[Leg, Failure] = {}
+        self._runs: dict[Leg, int] = {}
+        self._rests_until: dict[Leg, datetime] = {}
+        self._reported: set[str] = set()
+        self._cursor: Mapping[str, str] = {}
+        self._round = SHORTEST_ROUND
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What failed and was not made good since."""
+        return list(self._failures.values())
+
+    def run_due(self) -> None:
+        """Run legs until none is due that was not tried just now."""
+        while legs := [leg for leg in self._due() if self._may_run(leg)]:
+            for leg in legs:
+                self._run(leg)
+            self.known = self._launcher.with_rounds(self.known)
+
+    def look(self) -> bool:
+        """Wait a moment and take a look at the open jobs; return False if there is nothing left to wait for."""
+        launcher, resting = self._launcher, [leg for leg in self._due() if leg in self._rests_until]
+        if not resting and not any(job.state in OPEN for job in launcher.waiting(self.known)):
+            return False
+        time.sleep(self._round)
+        looked = look(launcher.workspace, limit_seconds=LOOK_SECONDS, cursor=self._cursor)
+        self._cursor = looked.polled.cursor
+        new = [
+            completion
+            for completion in completions(launcher.workspace)
+            if completion.leg.experiment in self.known and completion.name not in self._reported
+        ]
+        for completion in new:
+            launcher.instance.report_runless_asset_event(materialization_of(completion))
+            self._reported.add(completion.name)
+        self._round = SHORTEST_ROUND if new or looked.changed else min(1.5 * self._round, LONGEST_ROUND)
+        return True
+
+    def _due(self) -> list[Leg]:
+        return self._launcher.due(self.known)
+
+    def _may_run(self, leg: Leg) -> bool:
+        if leg not in self._runs:
+            return True
+        return leg in self._rests_until and datetime.now(UTC) >= self._rests_until[leg]
+
+    def _run(self, leg: Leg) -> None:
+        """Run a leg; one that an outage ended, or that its provider did not take yet, may run again after a rest."""
+        self._runs[leg] = self._runs.get(leg, 0) + 1
+        self._rests_until.pop(leg, None)
+        try:
+            self._launcher.run_leg(leg, self._observe)
+            self._failures.pop(leg, None)
+        except LegFailed as error:
+            self._failures[leg] = Failure(leg=leg, message=str(error), exit_code=error.exit_code)
+            if not error.outage:
+                return
+        self._rests_until[leg] = datetime.now(UTC) + pause_after(self._runs[leg])
+
+
+def _cause(result: dg.ExecuteInProcessResult, *, outage: bool) -> LegFailed:
     """Return the first sentence and the exit code of the error behind a failed run."""
     for event in result.all_events:
         if event.is_step_failure:
@@ -201,7 +289,8 @@ def _cause(result: dg.ExecuteInProcessResult) -> LegFailed:
                 error = error.cause
             if error is not None:
                 kind = getattr(errors, error.cls_name or "", errors.JobFailed)
-                return LegFailed(error.message.strip().partition(": ")[2] or error.message.strip(), kind.exit_code)
+                message = error.message.strip().partition(": ")[2] or error.message.strip()
+                return LegFailed(message, kind.exit_code, outage=outage)
     return LegFailed("the run failed; its events are in Dagster", errors.JobFailed.exit_code)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qhybrid_pipelines.control.progress import EXECUTE, PREPARE, Leg
+from qhybrid_pipelines.control.progress import Leg
 from qhybrid_pipelines.core.errors import QHybridError
 
 VERDICT_STYLES = {
@@ -125,8 +125,8 @@ def progress(*, quiet: bool) -> Iterator[Any]:
 
         def observe(leg: Leg, asset: str | None) -> None:
             if asset is None:
-                label = f"{leg.experiment} {'on ' + leg.backend if leg.backend else '(prepare)'}"
-                tasks[leg] = bar.add_task(label, total=len(EXECUTE if leg.backend else PREPARE), asset="")
+                label = f"{leg.experiment} {'on ' + leg.backend + ' ' if leg.backend else ''}({leg.job})"
+                tasks[leg] = bar.add_task(label, total=len(leg.assets), asset="")
                 if not console.is_terminal:
                     console.print(f"{label} ...", highlight=False)
             else:

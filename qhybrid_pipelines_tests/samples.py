@@ -90,6 +90,7 @@ def write(home: Home, samples: tuple[Sample, ...] = SAMPLES) -> Rows:
             for name, row in ledger_rows(sample, backend):
                 ledger[name].append(row)
     lake.write(schemas.CAPABILITIES, PartitionKey(), from_rows(schemas.CAPABILITIES, [*capabilities()]))
+    lake.write(schemas.CALIBRATIONS, PartitionKey(), from_rows(schemas.CALIBRATIONS, [*calibrations()]))
     return dict(ledger)
 
 
@@ -261,6 +262,11 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         [
             {
                 **head,
+                "part": 0,
+                "first_point": 0,
+                "first_repetition": 0,
+                "points": POINTS,
+                "repetitions": REPETITIONS,
                 "job_id": job_id,
                 "token": f"token-{job_id}",
                 "provider_job_id": f"vendor-{job_id}",
@@ -408,11 +414,16 @@ def provenance(sample: Sample, head: Row, *, job_id: str, payload: str, template
     return {
         **head,
         "job_id": job_id,
+        "jobs": 1,
         "provider": head["backend"].split(":")[0],
+        "ran_on": head["backend"],
         "engine": "fake_sherbrooke" if device else "aer-exact",
         "engine_version": engine_version,
         "template_id": template_id,
         "payload_sha256": payload,
+        "compiled_sha256": sha256_hex("compiled") if device else None,
+        "compiled_depth": 21 if device else None,
+        "compiled_two_qubit_gates": 12 if device else None,
         "result_sha256": sha256_hex(f"result of {job_id}"),
         "instance_sha256": sha256_hex("square"),
         "calibration_id": "calibration-1" if device else None,
@@ -438,12 +449,19 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
         "jobs",
         {
             **head,
+            "requested_backend": backend,
             "provider": backend.split(":", maxsplit=1)[0],
             "provider_job_id": f"vendor-{job_id}",
             "token": f"token-{job_id}",
             "state": "VERIFIED",
             "attempt": 1,
             "tier": sample.spec.tier,
+            "priority": 0,
+            "principal": "ada",
+            "approved_by": None,
+            "environment": "dev",
+            "data_class": "internal",
+            "correlation_id": f"c{job_id}",
             "engine": "aer-exact",
             "payload_sha256": sha256_hex(job_id),
             "circuits": POINTS * REPETITIONS,
@@ -453,6 +471,8 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
             "result_sha256": sha256_hex(f"result of {job_id}"),
             "created_at": NOON,
             "updated_at": NOON + timedelta(seconds=5),
+            "deadline_at": NOON + timedelta(days=1),
+            "rerouted_to": None,
             "error": None,
         },
     )
@@ -510,20 +530,51 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
 
 def capabilities() -> Iterator[Row]:
     for backend in ("ibm:fake_sherbrooke", "local:auto"):
+        device = not backend.startswith("local:")
         yield {
             "backend": backend,
             "provider": backend.split(":")[0],
+            "reachable": True,
+            "problem": None,
+            "mode": "local-testing" if device else "simulator",
             "simulator": True,
-            "noisy": not backend.startswith("local:"),
+            "noisy": device,
+            "immediate": True,
             "max_qubits": 20,
+            "min_shots": 1,
             "max_shots": 1_000_000,
             "max_circuits_per_job": 10_000,
+            "max_executions_per_job": None,
             "native_gates": ["rx", "rzz"],
             "parametric": True,
             "dedupe": "token",
             "listing_lag_seconds": 0.0,
             "states": ["COMPLETED", "SUBMITTED"],
             "engines": ["aer-exact"],
+            "sdks": "NumPy",
             "queue": "none",
+            "observability": "timestamps",
             "security": "none",
+            "integration": "none",
+            "online": True,
+            "queued_jobs": 0,
+            "queue_seconds": 0.0,
+        }
+
+
+def calibrations() -> Iterator[Row]:
+    """Two of one device; the newer one, in force at noon, is a quarter worse at reading."""
+    for number, (hours, readout) in enumerate(((26, 0.02), (2, 0.025))):
+        yield {
+            "backend": "ibm:fake_sherbrooke",
+            "calibration_id": f"calibration-{number}",
+            "measured_at": NOON - timedelta(hours=hours),
+            "fetched_at": NOON,
+            "qubits": 127,
+            "t1_us": 250.0,
+            "t2_us": 180.0,
+            "one_qubit_error": 0.0002,
+            "two_qubit_error": 0.008,
+            "readout_error": readout,
+            "payload": "{}",
         }

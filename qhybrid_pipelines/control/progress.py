@@ -1,22 +1,31 @@
-"""What is still to be done for which experiment: a pure look at what the lake holds.
+"""What is still to be done for which experiment: a pure look at what the lake holds and where its jobs stand.
 
-The command line, the automation sensor and the reconcile schedule all ask this one question, so that they do the same
-thing. Keys are content-addressed: a table that is there is right, and nothing runs twice.
+The command line, the automation sensors and the reconcile schedules all ask this one question, so that they do the
+same thing. Keys are content-addressed: a table that is there is right, and nothing runs twice. While a provider has
+the work nothing is due, and nothing waits for it either: the poll sensor looks at open jobs, and once all jobs of an
+execution are settled its last leg is due.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
 
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.control.lifecycle import OPEN, is_settled
+from qhybrid_pipelines.control.standing import Standing
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 #: Assets of each leg in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "kernels", "parameter_sweeps", "baselines")
-EXECUTE = (
-    "circuit_batches",
-    "qpu_submissions",
+SUBMIT = ("circuit_batches", "qpu_submissions")
+COLLECT = (
     "qpu_result_sets",
     "point_scores",
     "scored_solutions",
@@ -25,31 +34,104 @@ EXECUTE = (
     "provenance",
     "tracking_runs",
 )
+EXECUTE = (*SUBMIT, *COLLECT)
+LEGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"prepare": PREPARE, "execute": EXECUTE, "submit": SUBMIT, "collect": COLLECT}
+)
+
+#: States that end only by handing the batch over (again), which is the submit leg's work. A job that stands for a part
+#: and is REROUTED was taken from its backend, and not written down for the other one yet.
+TO_HAND_OVER = frozenset({JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING, JobState.REROUTED})
+#: States that end only by what a person says.
+FOR_A_PERSON = frozenset({JobState.AWAITING_APPROVAL, JobState.SUBMIT_UNKNOWN})
+
+
+class Fleet(Protocol):
+    """As much of the gateway as is needed here."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The durable record of every job."""
+
+    def is_immediate(self, backend: str) -> bool:
+        """Tell, without a request, whether a job on that backend is done when it is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Leg:
-    """One run that is due: ``prepare`` for an experiment, or ``execute`` for an experiment on a backend."""
+    """One run that is due.
+
+    Attributes:
+        job: ``prepare`` an experiment; ``execute`` it on a backend that answers at once; else ``submit`` it there, and
+            ``collect`` what came back.
+        occasion: the jobs that a leg is about, as a short hash; empty before there are any. A leg that failed is another
+            leg once its jobs are others, or a person has approved them.
+    """
 
     experiment: str
     backend: str | None = None
+    job: str = "prepare"
+    occasion: str = ""
 
     @property
-    def job(self) -> str:
-        """Name of the Dagster job that does it."""
-        return "prepare" if self.backend is None else "execute"
+    def assets(self) -> tuple[str, ...]:
+        """The assets that it writes."""
+        return LEGS[self.job]
 
 
-def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: Lake) -> list[Leg]:
+def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: Lake, fleet: Fleet) -> list[Leg]:
     """Return the runs that are due now; an experiment is executed only once it is prepared."""
     legs: list[Leg] = []
     for key, spec in experiments:
         if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in PREPARE):
             legs.append(Leg(experiment=key))
             continue
-        legs += [
-            Leg(experiment=key, backend=backend)
-            for backend in spec.backends
-            if not all(lake.exists(asset, PartitionKey(experiment=key, backend=backend)) for asset in EXECUTE)
-        ]
+        undecided = [b for b in spec.backends if not _written(lake, EXECUTE, PartitionKey(experiment=key, backend=b))]
+        if undecided:
+            standing = Standing.of(fleet.ledger, key)
+            found = [
+                _due(PartitionKey(experiment=key, backend=backend), lake, fleet, standing) for backend in undecided
+            ]
+            legs += [leg for leg in found if leg is not None]
     return legs
+
+
+def jobs_of(lake: Lake, ledger: Ledger, experiment: str, backend: str) -> list[JobRecord]:
+    """Return the jobs that stand for an execution now, in order of their parts; none before it was submitted."""
+    partition = PartitionKey(experiment=experiment, backend=backend)
+    if not lake.exists(schemas.SUBMISSIONS, partition):
+        return []
+    return Standing.of(ledger, experiment).jobs(_submitted(lake, partition))
+
+
+def waiting_jobs(ledger: Ledger, experiments: Collection[str] | None = None) -> list[JobRecord]:
+    """Return the jobs that a provider has, or that wait for a person; all of them or those of some experiments."""
+    jobs = ledger.jobs(states=OPEN | FOR_A_PERSON)
+    return [job for job in jobs if experiments is None or job.experiment in experiments]
+
+
+def _due(partition: PartitionKey, lake: Lake, fleet: Fleet, standing: Standing) -> Leg | None:
+    key, backend = partition.experiment or "", partition.backend or ""
+    at_once = fleet.is_immediate(backend)
+    first, last = ("execute", "execute") if at_once else ("submit", "collect")
+    if not _written(lake, SUBMIT, partition):
+        return Leg(experiment=key, backend=backend, job=first)
+    jobs = standing.jobs(_submitted(lake, partition))
+    if any(job.state in TO_HAND_OVER for job in jobs):
+        return Leg(experiment=key, backend=backend, job=first, occasion=_occasion(jobs))
+    if any(not is_settled(job) and (job.state in FOR_A_PERSON or not fleet.is_immediate(job.backend)) for job in jobs):
+        return None
+    return Leg(experiment=key, backend=backend, job=last, occasion=_occasion(jobs))
+
+
+def _written(lake: Lake, assets: Iterable[str], partition: PartitionKey) -> bool:
+    return all(lake.exists(asset, partition) for asset in assets)
+
+
+def _submitted(lake: Lake, partition: PartitionKey) -> Sequence[str]:
+    ids: list[str] = lake.read(schemas.SUBMISSIONS, partition).column("job_id").to_pylist()
+    return ids
+
+
+def _occasion(jobs: Sequence[JobRecord]) -> str:
+    return sha256_hex("|".join(f"{job.job_id} {job.approved_by or ''}" for job in jobs))[:8] if jobs else ""

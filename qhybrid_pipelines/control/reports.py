@@ -26,9 +26,10 @@ class Latency:
     """Where the time of a job went, in seconds; None where nobody knows (yet).
 
     Attributes:
-        network_seconds: request seen until the intent was written.
-        orchestration_seconds: intent written until handed to the provider, without compilation.
-        compile_seconds: compilation, as the provider's adapter reports it.
+        network_seconds: request seen until the intent was written, without compilation.
+        orchestration_seconds: intent written until handed to the provider, without compilation; the wait for a person's
+            approval is in it.
+        compile_seconds: compilation, before the intent or within the run, as the provider's adapter reports it.
         queue_seconds: provider's queue.
         execute_seconds: on the device or simulator.
         fetch_seconds: completion until the result was stored.
@@ -58,12 +59,32 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSpent:
+    """What several jobs of one execution took together, in seconds; None where nobody knows (yet).
+
+    Attributes:
+        elapsed_seconds: first request until the last result was stored.
+        queue_seconds: in the provider's queue, the longest; jobs wait side by side.
+        execute_seconds: on devices or simulators, all together.
+    """
+
+    elapsed_seconds: float | None = None
+    queue_seconds: float | None = None
+    execute_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetails:
-    """What became known about the run of a job when its result was verified."""
+    """What is known about the making of a result: from the plan of its job, and from the result itself."""
 
     engine: str | None
     engine_version: str | None
     compile_seconds: float | None
+    compiled_sha256: str | None
+    compiled_depth: int | None
+    compiled_two_qubit_gates: int | None
+    calibration_id: str | None
+    calibrated_at: datetime | None
     result_sha256: str | None
 
 
@@ -73,13 +94,35 @@ def latency_of(ledger: Ledger, job_id: str) -> Latency:
 
 
 def job_details(ledger: Ledger, job_id: str) -> JobDetails:
-    """Return what is known about the run of one job."""
-    verified = _verified(ledger.events(job_id))
+    """Return what is known about the run of one job; what its result says counts more than what was planned."""
+    events = ledger.events(job_id)
+    # What the last hand-over and the result say is newer than the plan.
+    known = _detail(events, Event.PLAN) | _detail(events[::-1], Event.SUBMIT) | _detail(events, Event.VERIFY)
+    calibrated = known.get("calibration_measured_at")
     return JobDetails(
-        engine=verified.get("engine"),
-        engine_version=verified.get("engine_version"),
-        compile_seconds=verified.get("compile_seconds"),
+        engine=known.get("engine"),
+        engine_version=known.get("engine_version"),
+        compile_seconds=known.get("compile_seconds"),
+        compiled_sha256=known.get("compiled_sha256"),
+        compiled_depth=known.get("depth"),
+        compiled_two_qubit_gates=known.get("two_qubit_gates"),
+        calibration_id=known.get("calibration_id"),
+        calibrated_at=datetime.fromisoformat(calibrated) if calibrated else None,
         result_sha256=ledger.job(job_id).result_sha256,
+    )
+
+
+def time_spent(ledger: Ledger, jobs: Sequence[JobRecord]) -> TimeSpent:
+    """Return what the jobs of one execution took together."""
+    lives = [(job, ledger.events(job.job_id)) for job in jobs]
+    stored = [event.at for _, events in lives for event in events if event.event == PUBLIC_NAMES[Event.FETCH]]
+    asked = [job.requested_at or job.created_at for job in jobs]
+    parts = [latency(job, events) for job, events in lives]
+    queued = [part.queue_seconds for part in parts if part.queue_seconds is not None]
+    return TimeSpent(
+        elapsed_seconds=_between(min(asked), max(stored)) if stored else None,
+        queue_seconds=max(queued, default=None),
+        execute_seconds=_sum(*(part.execute_seconds for part in parts)),
     )
 
 
@@ -150,7 +193,6 @@ def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
     A difference that two clocks make negative counts as 0; a time that was only inferred counts as unknown.
     """
     known = {event.event: event for event in events if not (event.detail or {}).get("inferred")}
-    details = _verified(events)
     at = {
         event: known[PUBLIC_NAMES[event]].at if PUBLIC_NAMES[event] in known else None
         for event in (Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
@@ -158,14 +200,18 @@ def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
     queued = known.get(PUBLIC_NAMES[Event.QUEUE])
     # The provider's own time of acceptance is earlier, and so closer to the truth, than our receipt of its answer.
     handed_over = at[Event.QUEUE] if queued is not None and queued.clock == "vendor" else at[Event.ACKNOWLEDGE]
-    orchestration, compiled = _between(job.created_at, handed_over), details.get("compile_seconds")
-    execute = details.get("execute_seconds")
-    if execute is None:
-        # Compiled before the hand-over, and executed between the provider's timestamps.
+    planned, verified = _detail(events, Event.PLAN), _detail(events, Event.VERIFY)
+    before, within = planned.get("compile_seconds"), verified.get("compile_seconds")
+    execute = verified.get("execute_seconds")
+    orchestration = _between(job.created_at, handed_over)
+    if execute is not None:  # what compiles within its run adds to what was compiled before the intent
+        compiled = _sum(before, within)
+    else:  # executed between the provider's timestamps, and compiled once: before the intent, or else after it
         execute = _between(at[Event.START], at[Event.COMPLETE])
-        orchestration = None if orchestration is None else max(0.0, orchestration - (compiled or 0.0))
+        compiled = within if before is None else before
+        orchestration = _less(orchestration, within) if before is None else orchestration
     return Latency(
-        network_seconds=_between(job.requested_at, job.created_at),
+        network_seconds=_less(_between(job.requested_at, job.created_at), before),
         orchestration_seconds=orchestration,
         compile_seconds=compiled,
         queue_seconds=_between(at[Event.QUEUE], at[Event.START]),
@@ -174,9 +220,13 @@ def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
     )
 
 
-def _verified(events: Sequence[EventRecord]) -> Row:
-    """Return what the provider said about the run, empty until the result was verified."""
-    return next((dict(e.detail or {}) for e in events if e.event == PUBLIC_NAMES[Event.VERIFY]), {})
+def _detail(events: Sequence[EventRecord], event: Event) -> Row:
+    """Return the facts that were written down with an event, empty where it has not happened."""
+    return next((dict(e.detail or {}) for e in events if e.event == PUBLIC_NAMES[event]), {})
+
+
+def _less(seconds: float | None, part: float | None) -> float | None:
+    return None if seconds is None else max(0.0, seconds - (part or 0.0))
 
 
 def _between(begin: datetime | None, end: datetime | None) -> float | None:

@@ -1,40 +1,44 @@
-"""What runs by itself: the inbox, the way from a new experiment to its verdict, the nightly benchmark, reconciliation.
+"""What runs by itself: the inbox, the way from a new experiment to its verdict, looks at open jobs, reconciliation.
 
-All of them ask `control.progress` what is due, and request the same jobs that the command line runs. The lake decides
-what is done; Dagster only schedules and shows. A leg that failed is not requested again by the sensor; the reconcile
-schedule tries again, up to `MAX_ATTEMPTS` runs, and then leaves it to a person. It keeps nothing else waiting.
+All of them ask `control.progress` what is due, and request the same jobs that the command line runs. The lake and the
+ledger decide what is done; Dagster only schedules and shows. When a leg that failed is requested again is
+`defs.history`; it keeps nothing else waiting.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from qhybrid_pipelines.control.inbox import scan
-from qhybrid_pipelines.control.progress import Leg, due_legs
+from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
+from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs.history import IN_VAIN, MAX_ATTEMPTS, history_of, tags_of
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import nightly
+from qhybrid_pipelines.steps.completions import Completion, completions, look
 from qhybrid_pipelines.steps.rounds import register_next_rounds
 from qhybrid_pipelines.steps.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic
 
-MAX_ATTEMPTS = 3
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
-EXPERIMENT_TAG = "qhybrid/experiment"
-BACKEND_TAG = "qhybrid/backend"
-
-IN_VAIN = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+#: Jobs change all the time; analysts see that this much later at most.
+PAUSE_BETWEEN_LEDGERS = timedelta(minutes=5)
+#: A tick of a sensor is ended by Dagster after 60 s.
+POLL_SECONDS = 30.0
+COMPLETIONS = "qpu_completions"
 
 
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
     """Return the sensors and schedules over the jobs, by name."""
-    return [inbox, _onward(list(jobs.values()))], [
-        _reconcile(jobs["prepare"]),
-        _reconcile(jobs["execute"]),
+    return [inbox, qpu_poll, _onward(list(jobs.values()))], [
+        *(_reconcile(jobs[name]) for name in ("prepare", "execute", "submit", "collect")),
+        dg.ScheduleDefinition(name="calibration_snapshots", cron_schedule="0 * * * *", job=jobs["calibrate"]),
         _nightly_benchmark(jobs["prepare"]),
     ]
 
@@ -53,21 +57,62 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=[new])
 
 
+@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
+    """Look at the open jobs in bulk, end those that are late, and report the executions that are complete.
+
+    The cursor says when jobs were looked at last, from which follows which looks are due, and what was reported already.
+    Losing it costs one look and repeats reports, no more.
+    """
+    house, before = workspace.open(), json.loads(context.cursor or "{}")
+    looked = look(house, limit_seconds=POLL_SECONDS, cursor=before.get("looks", {}))
+    for problem in looked.problems:
+        context.log.warning(problem)
+    for job in looked.polled.notable:
+        context.log.info("job %s of %s on %s is %s", job.job_id, job.experiment, job.backend, job.state)
+    complete = completions(house)
+    new = [completion for completion in complete if completion.name not in before.get("reported", ())]
+    return dg.SensorResult(
+        skip_reason=f"{looked.summary}; {len(new)} executions newly complete",
+        asset_events=[materialization_of(completion) for completion in new],
+        cursor=json.dumps(
+            {"looks": dict(looked.polled.cursor), "reported": [completion.name for completion in complete]}
+        ),
+    )
+
+
+def materialization_of(completion: Completion) -> dg.AssetMaterialization:
+    """Return the event that tells Dagster that all jobs of an execution are settled."""
+    leg = completion.leg
+    return dg.AssetMaterialization(
+        asset_key=COMPLETIONS,
+        partition=execution_key(leg.backend or "", leg.experiment),
+        metadata=shown.completion(completion),
+        tags=tags_of(leg),
+    )
+
+
 def _onward(jobs: list[Any]) -> dg.SensorDefinition:
     @dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING, jobs=jobs)
     def onward(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
         """Move every registered experiment one leg further, until its verdict stands in the warehouse."""
-        house = workspace.open()
+        house, now = workspace.open(), datetime.now(UTC)
         end_orphans(context.instance)
-        legs = _due(house)
-        running = [leg for leg in legs if _runs(context.instance, leg, NOT_ENDED)]
-        new = [leg for leg in legs if leg not in running and not _runs(context.instance, leg, IN_VAIN)]
-        requests = [request_of(leg) for leg in new]
-        if not running and not new and is_stale(house) and not _publishing(context.instance):
+        histories = {leg: history_of(context.instance, leg) for leg in _due(house)}
+        running = sum(history.running for history in histories.values())
+        failed = sum(not history.running and history.in_vain > 0 for history in histories.values())
+        new = {
+            leg: history
+            for leg, history in histories.items()
+            if not history.running and not history.in_vain and not history.is_resting(now)
+        }
+        requests = [request_of(leg, retry=str(history.ended or "")) for leg, history in new.items()]
+        if not running and not new and is_stale(house, PAUSE_BETWEEN_LEDGERS) and not _publishing(context.instance):
             requests.append(dg.RunRequest(job_name="publish"))
         if not requests:
-            waiting = f"{len(running)} legs are running, {len(legs) - len(running)} failed"
-            return dg.SkipReason(waiting if legs else "everything is decided")
+            resting = len(histories) - running - failed
+            states = f"{running} legs are running, {failed} failed" + (f", {resting} are resting" if resting else "")
+            return dg.SkipReason(states if histories else _waiting(house))
         return dg.SensorResult(
             run_requests=requests,
             dynamic_partitions_requests=[EXPERIMENTS.build_add_request(sorted({leg.experiment for leg in new}))],
@@ -90,13 +135,8 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         house = workspace.open()
         house.tracker.sync()
         atomic.sweep(house.home)
-        due = [
-            leg
-            for leg in _due(house)
-            if leg.job == job.name
-            and not _runs(context.instance, leg, NOT_ENDED)
-            and _runs(context.instance, leg, IN_VAIN) < MAX_ATTEMPTS
-        ]
+        mine = {leg: history_of(context.instance, leg) for leg in _due(house) if leg.job == job.name}
+        due = [leg for leg, history in mine.items() if not history.running and history.in_vain < MAX_ATTEMPTS]
         # An experiment may have been registered by a process that died before it told Dagster.
         context.instance.add_dynamic_partitions(PARTITIONS_NAME, sorted({leg.experiment for leg in due}))
         moment = context.scheduled_execution_time.isoformat()
@@ -132,26 +172,23 @@ def request_of(leg: Leg, *, retry: str = "") -> dg.RunRequest:
     )
 
 
-def tags_of(leg: Leg) -> dict[str, str]:
-    """Return the tags that tie a run to its experiment and backend."""
-    return {EXPERIMENT_TAG: leg.experiment} | ({BACKEND_TAG: leg.backend} if leg.backend else {})
-
-
 def _due(house: Workspace) -> list[Leg]:
     """Return what is due, next rounds included."""
     known = [(key, house.specifications.load(key)) for key in house.specifications]
     new = register_next_rounds(house, known)
-    return due_legs([*known, *((key, house.specifications.load(key)) for key in new)], house.lake)
+    return due_legs([*known, *((key, house.specifications.load(key)) for key in new)], house.lake, house.gateway)
 
 
-def _runs(instance: dg.DagsterInstance, leg: Leg, statuses: Iterable[dg.DagsterRunStatus]) -> int:
-    return instance.get_runs_count(dg.RunsFilter(job_name=leg.job, tags=tags_of(leg), statuses=list(statuses)))
+def _waiting(house: Workspace) -> str:
+    """Say why nothing is due."""
+    jobs = waiting_jobs(house.gateway.ledger)
+    return f"{len(jobs)} jobs are with their providers or wait for a person" if jobs else "everything is decided"
 
 
 def _publishing(instance: dg.DagsterInstance) -> bool:
     """Tell whether a snapshot is on its way, or failed so recently that trying again would only fill the history."""
     recently = datetime.now(UTC) - PAUSE_AFTER_FAILURE
-    failed = dg.RunsFilter(job_name="publish", statuses=IN_VAIN, created_after=recently)
+    failed = dg.RunsFilter(job_name="publish", statuses=list(IN_VAIN), created_after=recently)
     return instance.get_runs_count(dg.RunsFilter(job_name="publish", statuses=NOT_ENDED)) > 0 or (
         instance.get_runs_count(failed) > 0
     )

@@ -21,13 +21,24 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
         asset="qpu_result_sets",
         blocking=True,
         partitions_def=executions,
-        additional_ins={"circuit_batches": dg.AssetIn("circuit_batches")},
+        additional_ins={
+            "circuit_batches": dg.AssetIn("circuit_batches"),
+            "qpu_submissions": dg.AssetIn("qpu_submissions"),
+        },
     )
     def counts_sum_to_shots(
-        context: dg.AssetCheckExecutionContext, circuit_batches: pa.Table, qpu_result_sets: pa.Table
+        context: dg.AssetCheckExecutionContext,
+        workspace: WorkspaceResource,
+        circuit_batches: pa.Table,
+        qpu_submissions: pa.Table,
+        qpu_result_sets: pa.Table,
     ) -> dg.AssetCheckResult:
-        """Every point and repetition has exactly the shots that were asked for."""
-        return _result(audits.counts_sum_to_shots(executions_of(context), circuit_batches, qpu_result_sets))
+        """Every point and repetition has exactly the shots that were asked for; none where a deadline passed."""
+        dispatcher = workspace.open().gateway.dispatcher
+        findings = audits.counts_sum_to_shots(
+            executions_of(context), circuit_batches, qpu_submissions, qpu_result_sets, dispatcher
+        )
+        return _result(findings)
 
     @dg.asset_check(
         asset="scored_solutions",
@@ -58,6 +69,11 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
         """A canary circuit with one known qubit set comes back with that bit set, on every backend."""
         return _result(audits.bit_order(workspace.open().gateway))
 
+    @dg.asset_check(asset="backend_calibrations")
+    def calibrations_fresh(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        """The newest calibration of every device is younger than the policy's limit; those of fake devices never change."""
+        return _result(audits.calibrations_fresh(workspace.open().gateway), dg.AssetCheckSeverity.WARN)
+
     @dg.asset_check(asset="warehouse")
     def ledger_unbroken(workspace: WorkspaceResource) -> dg.AssetCheckResult:
         """The hash chain of the ledger's events is whole."""
@@ -69,6 +85,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
         always_on_baselines_present,
         budget_kept,
         bit_order,
+        calibrations_fresh,
         ledger_unbroken,
         *(_schema_check(table, executions) for table in schemas.LAKE_TABLES),
     ]
@@ -76,10 +93,8 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
 
 def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition) -> dg.AssetChecksDefinition:
     partitions: dg.PartitionsDefinition[Any] | None = None
-    if "backend" in table.key and table.key != ("backend",):
-        partitions = executions
-    elif "experiment" in table.key:
-        partitions = EXPERIMENTS
+    if "experiment" in table.key:
+        partitions = executions if "backend" in table.key else EXPERIMENTS
 
     @dg.asset_check(asset=table.asset, name="schema", partitions_def=partitions)
     def schema(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
@@ -103,11 +118,13 @@ def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition
     return schema
 
 
-def _result(findings: Iterable[str]) -> dg.AssetCheckResult:
+def _result(
+    findings: Iterable[str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+) -> dg.AssetCheckResult:
     found = list(findings)
     return dg.AssetCheckResult(
         passed=not found,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=severity,
         description="; ".join(found[:5]) or None,
         metadata={"findings": len(found)},
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.progress import EXECUTE, PREPARE
+from qhybrid_pipelines.control.progress import COLLECT, EXECUTE, PREPARE, SUBMIT
 
 
 def build() -> dict[str, Any]:
@@ -18,11 +18,26 @@ def build() -> dict[str, Any]:
         dg.define_asset_job(
             "execute",
             dg.AssetSelection.assets(*EXECUTE),
-            description="From circuits to verdict and decision, on one backend.",
+            description="From circuits to verdict and decision, on a backend that answers at once.",
+        ),
+        dg.define_asset_job(
+            "submit",
+            dg.AssetSelection.assets(*SUBMIT),
+            description="From circuits to jobs that a provider has acknowledged; nothing waits for their results.",
+        ),
+        dg.define_asset_job(
+            "collect",
+            dg.AssetSelection.assets(*COLLECT),
+            description="From settled jobs to verdict and decision.",
+        ),
+        dg.define_asset_job(
+            "calibrate",
+            dg.AssetSelection.assets("backend_calibrations"),
+            description="A look at the calibration of every device.",
         ),
         dg.define_asset_job(
             "publish",
-            dg.AssetSelection.assets("backend_capabilities", "warehouse"),
+            dg.AssetSelection.assets("backend_capabilities", "backend_calibrations", "warehouse"),
             description="A new snapshot for analysts.",
         ),
     ]

@@ -1,7 +1,8 @@
-"""Runs of the command line whose process was killed: nobody else would ever say that they have ended.
+"""Runs whose process was killed: somebody has to say that they have ended.
 
-Dagster watches the runs that its daemon launches. A run that the command line executes has no launcher; killed, it
-would seem to go on for ever, and the sensors would wait for it.
+Dagster watches the runs that its daemon launches, as long as it lives itself; killed together with its workers it gives
+them up an hour later. A run that the command line executes has no launcher, and would seem to go on for ever. So every
+run carries the name of the process that executes it, and the sensors wait for none whose process is gone.
 """
 
 import dagster as dg
@@ -30,5 +31,5 @@ def end_orphans(instance: dg.DagsterInstance) -> int:
         run for run in instance.get_runs(dg.RunsFilter(statuses=NOT_ENDED)) if is_gone(run.tags.get(PROCESS_TAG, ""))
     ]
     for run in orphans:
-        instance.report_run_failed(run, "The process that executed this run is gone; the same command goes on.")
+        instance.report_run_failed(run, "The process that executed this run is gone; the next run of this leg goes on.")
     return len(orphans)

@@ -52,6 +52,30 @@ def solvers(comparison: Mapping[str, Any], solutions: pa.Table, baselines: pa.Ta
     return _embedded(figure)
 
 
+def drift(calibrations: pa.Table) -> Any:
+    """Return the errors of two-qubit gates and of reading over time, one line per device, as Markdown with a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), dpi=80, layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True)
+    for axes, column, label in zip(
+        panels, ("two_qubit_error", "readout_error"), ("two-qubit gates", "preparing and reading"), strict=True
+    ):
+        lines: dict[str, list[tuple[Any, float]]] = {}
+        for row in calibrations.select(["backend", "measured_at", column]).to_pylist():
+            if row[column]:
+                lines.setdefault(row["backend"], []).append((row["measured_at"], row[column]))
+        for backend, seen in lines.items():
+            axes.plot(*zip(*seen, strict=True), "o-", ms=3, lw=1, label=backend)
+        axes.set_title(f"median error, {label}", fontsize=9)
+        axes.tick_params(axis="x", rotation=30, labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+        if lines:
+            axes.set_yscale("log")
+            axes.legend(fontsize=7, frameon=False)
+    return _embedded(figure)
+
+
 def _embedded(figure: Any) -> Any:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")

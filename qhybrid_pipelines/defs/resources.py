@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from qhybrid_pipelines.defs.orphans import PROCESS_TAG, process_tags
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
@@ -13,6 +14,11 @@ class WorkspaceResource(dg.ConfigurableResource[None]):
     """Where all state lives. Opening is lazy: loading the code location touches no file."""
 
     home: str
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Write on the run which process executes it, so that everybody sees when that process is gone."""
+        if context.run is not None and context.instance is not None and PROCESS_TAG not in context.run.tags:
+            context.instance.add_run_tags(context.run.run_id, process_tags())
 
     def open(self) -> Workspace:
         """Return the workspace, the same object for the same home within a process."""

@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,8 @@ import yaml
 
 from qhybrid_pipelines.defs import plots
 from qhybrid_pipelines.quantum.qasm import draw
+from qhybrid_pipelines.steps.calibrations import FIGURES
+from qhybrid_pipelines.steps.completions import Completion
 from qhybrid_pipelines.storage.tracking import Tracker
 from qhybrid_pipelines.storage.warehouse import Published
 
@@ -100,8 +103,22 @@ def submissions(table: pa.Table) -> Metadata:
         "jobs": table.num_rows,
         "shots": _sum(table, "shots_total"),
         "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
-        "references": _table(table, ["experiment", "backend", "job_id", "provider_job_id"]),
+        "references": _table(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
     }
+
+
+def completion(completed: Completion) -> Metadata:
+    """Show how the jobs of an execution ended, what they cost and how long they took."""
+    spent = completed.spent
+    shown = {
+        "jobs": len(completed.jobs),
+        "states": ", ".join(f"{count} {state}" for state, count in completed.states.items()) or "nothing to run",
+        "cost_usd": completed.cost_usd,
+        "queue_seconds": spent.queue_seconds,
+        "execute_seconds": spent.execute_seconds,
+        "ran_on": ", ".join(dict.fromkeys(job.backend for job in completed.jobs)),
+    }
+    return {name: value for name, value in shown.items() if value not in (None, "")}
 
 
 def results(table: pa.Table) -> Metadata:
@@ -181,8 +198,33 @@ def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
 
 
 def capabilities(table: pa.Table) -> Metadata:
-    """Show the matrix."""
-    return {"matrix": _table(table, table.column_names)}
+    """Show the matrix in three parts that fit a page: what each backend is, its limits, and how one lives with it."""
+    reachable = table.filter(table.column("reachable"))
+    away = table.filter(pc.invert(table.column("reachable")))
+    shown: Metadata = {
+        "backends": table.num_rows,
+        "what_it_is": _table(
+            reachable, ["backend", "mode", "noisy", "immediate", "online", "queued_jobs", "queue_seconds", "queue"]
+        ),
+        "limits": _table(
+            reachable,
+            ["backend", "max_qubits", "min_shots", "max_shots", "max_circuits_per_job", "max_executions_per_job"],
+        ),
+        "living_with_it": _table(reachable, ["backend", "dedupe", "sdks", "observability", "security", "integration"]),
+    }
+    return shown | ({"unreachable": _table(away, ["backend", "problem"])} if away.num_rows else {})
+
+
+def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
+    """Show the newest medians of every device, what changed since the one before, and the drift over all that is kept."""
+    newest = table.sort_by([("backend", "ascending"), ("measured_at", "descending")])
+    seen: dict[str, Mapping[str, Any]] = {}
+    for row in newest.select(["backend", "calibration_id", "measured_at", *FIGURES]).to_pylist():
+        seen.setdefault(row["backend"], {**row, "calibration_id": row["calibration_id"][:12]})
+    shown: Metadata = {"calibrations": table.num_rows, "newest": _records(list(seen.values()))}
+    if problems:
+        shown["not_reached"] = _paragraphs(pa.chunked_array([pa.array(problems, pa.string())]))
+    return shown | ({"drift": plots.drift(table)} if table.num_rows else {})
 
 
 def published(snapshot: Published) -> Metadata:
@@ -228,6 +270,8 @@ def _cell(value: Any) -> str | int | float | bool:
         return ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 

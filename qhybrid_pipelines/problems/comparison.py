@@ -38,6 +38,7 @@ def compare(
     baselines: Columns,
     quantum_seconds: float | None = None,
     execute_seconds: float | None = None,
+    without_counts: str | None = None,
 ) -> dict[str, Any]:
     """Return the row of the table `comparisons`, without experiment and backend.
 
@@ -50,6 +51,7 @@ def compare(
         baselines: rows of `baselines`.
         quantum_seconds: time to the counts, all runs.
         execute_seconds: of that, time on the device or simulator.
+        without_counts: why nothing was measured, as a sentence, where somebody knows.
     """
     scores, found, classical = columns_of(point_scores), columns_of(solutions), columns_of(baselines)
     sense = orientation(family)
@@ -79,6 +81,7 @@ def compare(
             ceiling_below=_is_ceiling(family, kernel_row, ceiling, incumbent, best_quantum),
             kernel_optimum=kernel_row["kernel_optimum"],
             runs=len(repetitions),
+            without_counts=without_counts,
             quantum_feasible=int(np.isfinite(quantum).sum()),
             solver=None if to_beat is None else to_beat.name,
             best_classical=best_classical,

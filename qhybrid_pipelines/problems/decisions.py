@@ -118,7 +118,8 @@ def _decision(
     if final.is_quantum and final.worth[1]:
         return DecisionKind.ACCEPT, f"No answer is better than the quantum answer {value}, and no round is left to try."
     if measured is None:
-        return DecisionKind.FALL_BACK, f"Nothing was measured; the answer of {final.source}, {value}, stands."
+        stands = f"Nothing was measured; the answer of {final.source}, {value}, stands."
+        return DecisionKind.FALL_BACK, f"{stands} {comparison_row['reason']}"
     return DecisionKind.FALL_BACK, (
         f"The quantum answer {measured.worth[0]:.6g} is not as good as {value} of {final.source}, which stands."
     )

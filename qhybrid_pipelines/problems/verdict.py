@@ -40,6 +40,7 @@ class Evidence:
         interval: 95 % bounds of the mean gain, None without gains.
         margin: gain that counts as better.
         baseline_is_optimum: the best baseline reached the proved optimum in every run.
+        without_counts: why nothing was measured, as a sentence, where somebody knows.
     """
 
     solved_by_reduction: bool
@@ -56,6 +57,7 @@ class Evidence:
     interval: tuple[float, float] | None
     margin: float
     baseline_is_optimum: bool
+    without_counts: str | None = None
 
 
 def verdict(evidence: Evidence) -> tuple[Verdict, str]:
@@ -67,7 +69,7 @@ def verdict(evidence: Evidence) -> tuple[Verdict, str]:
             f"Reduction alone proved the optimum {_n(value)}; nothing was sent to a QPU.",
         )
     if not evidence.runs:
-        return Verdict.INCONCLUSIVE, "There are no measured counts to compare."
+        return Verdict.INCONCLUSIVE, evidence.without_counts or "There are no measured counts to compare."
     if evidence.ceiling_below:
         return Verdict.KERNEL_CEILING_REACHED, (
             f"The exact optimum of the {evidence.n_qubits}-qubit kernel is worth {_n(evidence.kernel_optimum)}, no better "

@@ -8,23 +8,37 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.control.calibrations import stale_calibrations
 from qhybrid_pipelines.control.canaries import wrong_bit_orders
+from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.gateway import Gateway
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.problems.baselines import ALWAYS_ON, EXHAUSTIVE
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.steps.results import jobs_behind, why_without_counts
 from qhybrid_pipelines.steps.rows import Execution, rows_of, specification_of
 
 RELATIVE_TOLERANCE = 1e-9
 
 
-def counts_sum_to_shots(executions: Sequence[Execution], batches: pa.Table, counts: pa.Table) -> list[str]:
-    """Every point and repetition of every batch holds exactly its shots."""
+def counts_sum_to_shots(
+    executions: Sequence[Execution],
+    batches: pa.Table,
+    submissions: pa.Table,
+    counts: pa.Table,
+    dispatcher: Dispatcher,
+) -> list[str]:
+    """Every point and repetition of every batch holds exactly its shots; where a deadline passed, there are no counts."""
     findings = []
     for backend, key in executions:
         measured = rows_of(counts, key, backend)
+        late = why_without_counts(jobs_behind(rows_of(submissions, key, backend).to_pylist(), dispatcher))
+        if late is not None:
+            if measured.num_rows:
+                findings.append(f"{key} on {backend}: counts of a part of the batch only. {late}")
+            continue
         for batch in rows_of(batches, key, backend).select(["points", "repetitions", "shots"]).to_pylist():
             sums = measured.group_by(["point", "repetition"]).aggregate([("count", "sum")])
             if sums.num_rows != batch["points"] * batch["repetitions"]:
@@ -85,6 +99,11 @@ def budget_kept(experiments: pa.Table, submissions: pa.Table) -> list[str]:
 def bit_order(gateway: Gateway) -> list[str]:
     """A canary on every backend comes back with its bit where it was set."""
     return wrong_bit_orders(gateway)
+
+
+def calibrations_fresh(gateway: Gateway) -> list[str]:
+    """The newest calibration of every device is younger than the policy's limit."""
+    return stale_calibrations(gateway)
 
 
 def ledger_unbroken(ledger: Ledger) -> list[str]:

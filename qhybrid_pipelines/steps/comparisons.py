@@ -7,10 +7,11 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.reports import latency_of
+from qhybrid_pipelines.control.reports import time_spent
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.steps.results import jobs_behind, why_without_counts
 from qhybrid_pipelines.steps.rows import Execution, only_row, rows_of
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
@@ -31,8 +32,8 @@ def comparisons(
     rows = []
     for backend, key in executions:
         instance = Instance.from_row(only_row(instances, key))
-        jobs = rows_of(submissions, key, backend).to_pylist()
-        latency = latency_of(dispatcher.ledger, jobs[0]["job_id"]) if jobs else None
+        jobs = jobs_behind(rows_of(submissions, key, backend).to_pylist(), dispatcher)
+        spent = time_spent(dispatcher.ledger, jobs)
         verdict = compare(
             family_named(instance.family),
             instance,
@@ -40,8 +41,9 @@ def comparisons(
             point_scores=rows_of(point_scores, key, backend),
             solutions=rows_of(solutions, key, backend),
             baselines=rows_of(baselines, key),
-            quantum_seconds=latency.total_seconds if latency else None,
-            execute_seconds=latency.execute_seconds if latency else None,
+            quantum_seconds=spent.elapsed_seconds,
+            execute_seconds=spent.execute_seconds,
+            without_counts=why_without_counts(jobs),
         )
         rows.append({"experiment": key, "backend": backend, **verdict})
     return from_rows(schemas.COMPARISONS, rows)

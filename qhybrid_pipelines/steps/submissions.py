@@ -1,4 +1,4 @@
-"""Step 7: hand each batch to its provider, once."""
+"""Step 7: hand each batch to its provider, once, in as many jobs as its limits ask for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qhybrid_pipelines.storage.tables import from_rows
 def submissions(
     batches: pa.Table, experiments: pa.Table, dispatcher: Dispatcher, *, requested_at: datetime | None = None
 ) -> pa.Table:
-    """Return the table `submissions`: the job in the ledger behind each batch.
+    """Return the table `submissions`: the jobs in the ledger behind each batch, one row per part.
 
     Args:
         batches: table `circuit_batches`.
@@ -24,7 +24,7 @@ def submissions(
         dispatcher: the only caller of a provider.
         requested_at: when somebody asked for this run; the first part of its latency.
 
-    A batch that its provider rejects has its row too; collecting that job says why it failed.
+    A job that its provider rejects, or that waits for a person's approval, has its row too.
 
     Raises:
         Refused: policy, budget or a limit said no; nothing was written for that batch.
@@ -34,17 +34,26 @@ def submissions(
     for row in batches.to_pylist():
         batch = batch_from_row(row)
         spec = specification_of(experiments, batch.experiment)
-        job = dispatcher.submit(batch, tier=spec.tier, budget_usd=spec.budget.usd, requested_at=requested_at)
-        rows.append(
+        parts = dispatcher.split(batch)
+        jobs = dispatcher.submit_all(
+            parts, tier=spec.tier, budget_usd=spec.budget.usd, requested_at=requested_at, data_class=spec.data_class
+        )
+        rows += [
             {
                 "experiment": batch.experiment,
                 "backend": batch.backend,
+                "part": number,
+                "first_point": part.first_point,
+                "first_repetition": part.first_repetition,
+                "points": part.batch.points,
+                "repetitions": part.batch.repetitions,
                 "job_id": job.job_id,
                 "token": job.token,
                 "provider_job_id": job.provider_job_id,
-                "payload_sha256": batch.payload_sha256,
-                "shots_total": batch.points * batch.repetitions * batch.shots,
+                "payload_sha256": part.batch.payload_sha256,
+                "shots_total": part.batch.points * part.batch.repetitions * part.batch.shots,
                 "cost_quoted_usd": job.cost_quoted_usd,
             }
-        )
+            for number, (part, job) in enumerate(zip(parts, jobs, strict=True))
+        ]
     return from_rows(schemas.SUBMISSIONS, rows)

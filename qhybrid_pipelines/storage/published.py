@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.schemas import BOOL, EXPERIMENT, F64, I32, INSTANCE, TEXT, TIME, Column, Table
+from qhybrid_pipelines.storage.schemas import BOOL, EXPERIMENT, F64, I32, I64, INSTANCE, TEXT, TIME, Column, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,7 @@ SNAPSHOT = Table(
         Column(name="published_at", type=TIME, meaning="When it was built", measured=True),
         Column(name="schema_version", type=I32, meaning="Version of the tables' descriptions"),
         Column(name="release", type=TEXT, meaning="Version of qhybrid-pipelines"),
+        Column(name="ledger_position", type=I64, meaning="Events of the ledger that it shows at least", measured=True),
     ),
 )
 
@@ -146,8 +147,8 @@ JOIN experiments e USING (experiment)
 JOIN instances i USING (experiment, instance)
 LEFT JOIN decisions d USING (experiment, backend, instance)
 LEFT JOIN (
-    SELECT experiment, backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
-    FROM costs GROUP BY ALL
+    SELECT j.experiment, j.requested_backend AS backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
+    FROM costs JOIN jobs j USING (job_id) GROUP BY ALL
 ) p USING (experiment, backend)
 """,
 )
@@ -160,7 +161,9 @@ OPERATIONS_LOG = View(
             "job_id": "Our id of the job",
             "experiment": "Key of the experiment",
             "provider": "Provider",
-            "backend": "Backend as provider:backend",
+            "backend": "Backend that it runs on, as provider:backend",
+            "requested_backend": "Backend that was asked for",
+            "principal": "Who asked for it",
             "provider_job_id": "The provider's id",
             "state": "State in our life cycle",
             "attempt": "Attempts to submit",
@@ -178,12 +181,13 @@ OPERATIONS_LOG = View(
             "execute_seconds": "On the device or simulator [s]",
             "cost_usd": "Cost, reconciled, else reported, else quoted [USD]",
             "result_sha256": "SHA-256 of the raw result as received",
-            "outcomes": "Distinct outcomes over all points and repetitions; null until the result is scored",
+            "outcomes": "Distinct outcomes of the whole execution; null until its results are scored",
             "error": "What went wrong, when something did",
         }
     ),
     sql="""
-SELECT j.job_id, j.experiment, j.provider, j.backend, j.provider_job_id, j.state, j.attempt,
+SELECT j.job_id, j.experiment, j.provider, j.backend, j.requested_backend, j.principal, j.provider_job_id,
+       j.state, j.attempt,
        p.template_id AS circuit_version, j.payload_sha256, p.packages AS sdk_versions,
        coalesce(j.engine, p.engine) AS engine, p.engine_version, p.calibration_id, j.created_at, j.updated_at, j.shots,
        e.seed, l.queue_seconds, l.execute_seconds,
@@ -191,11 +195,11 @@ SELECT j.job_id, j.experiment, j.provider, j.backend, j.provider_job_id, j.state
        j.result_sha256, n.outcomes, j.error
 FROM jobs j
 LEFT JOIN experiments e USING (experiment)
-LEFT JOIN provenance p ON p.job_id = j.job_id AND p.experiment = j.experiment AND p.backend = j.backend
+LEFT JOIN provenance p ON p.experiment = j.experiment AND p.backend = j.requested_backend
 LEFT JOIN latency l ON l.job_id = j.job_id
 LEFT JOIN costs c ON c.job_id = j.job_id
 LEFT JOIN (SELECT experiment, backend, sum("distinct")::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
-       ON n.experiment = j.experiment AND n.backend = j.backend
+       ON n.experiment = j.experiment AND n.backend = j.requested_backend
 """,
 )
 
@@ -206,6 +210,7 @@ LATENCY_BY_BACKEND = View(
         {
             "backend": "Backend as provider:backend",
             "component": "network, orchestration, compile, queue, execute or fetch",
+            "side": "application for our share, provider for queue and execute",
             "jobs": "Jobs for which the component is known",
             "p50_seconds": "Median [s]",
             "p95_seconds": "95 % of the jobs take at most this [s]",
@@ -222,11 +227,51 @@ WITH parts AS (
         FROM latency l JOIN jobs j USING (job_id)
     ) ON network, orchestration, compile, queue, execute, "fetch" INTO NAME component VALUE seconds
 )
-SELECT backend, component, count(*) AS jobs, quantile_cont(seconds, 0.5) AS p50_seconds,
+SELECT backend, component, CASE WHEN component IN ('queue', 'execute') THEN 'provider' ELSE 'application' END AS side,
+       count(*) AS jobs, quantile_cont(seconds, 0.5) AS p50_seconds,
        quantile_cont(seconds, 0.95) AS p95_seconds, sum(seconds) AS total_seconds,
        sum(seconds) / nullif(sum(sum(seconds)) OVER (PARTITION BY backend), 0) AS share
 FROM parts GROUP BY backend, component
 """,
 )
 
-VIEWS: tuple[View, ...] = (VERDICTS, OPERATIONS_LOG, LATENCY_BY_BACKEND)
+COST_BY_BACKEND = View(
+    name="cost_by_backend",
+    meaning="What the jobs of experiments cost per backend, and what a result that decides something cost; without canaries",
+    columns=MappingProxyType(
+        {
+            "backend": "Backend that the jobs ran on, as provider:backend",
+            "jobs": "Jobs, also those without a result",
+            "verified_jobs": "Jobs with a verified result",
+            "shots": "Shots over all jobs [shots]",
+            "quoted_usd": "Highest quotes, before submission [USD]",
+            "reported_usd": "What the provider reported [USD]",
+            "reconciled_usd": "What budgets were charged when the jobs ended [USD]",
+            "usd": "Reconciled, else reported, else quoted [USD]",
+            "useful_results": "Executions on the backend with a verdict other than inconclusive",
+            "usd_per_useful_result": "Cost of all jobs, wasted ones included, per such execution [USD]",
+            "usd_per_1000_shots": "Cost per 1000 shots of verified jobs [USD]",
+        }
+    ),
+    sql="""
+WITH spent AS (
+    SELECT j.*, c.quoted_usd, c.reported_usd, c.reconciled_usd,
+           coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd) AS usd
+    FROM jobs j JOIN costs c USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
+),
+useful AS (
+    SELECT s.backend, count(DISTINCT (s.experiment, s.requested_backend)) AS n
+    FROM spent s
+    JOIN comparisons v ON v.experiment = s.experiment AND v.backend = s.requested_backend
+    WHERE s.state = 'VERIFIED' AND v.verdict <> 'inconclusive' GROUP BY s.backend
+)
+SELECT backend, count(*) AS jobs, count(*) FILTER (state = 'VERIFIED') AS verified_jobs, sum(shots)::BIGINT AS shots,
+       sum(quoted_usd) AS quoted_usd, sum(reported_usd) AS reported_usd, sum(reconciled_usd) AS reconciled_usd,
+       sum(usd) AS usd, coalesce(any_value(n), 0) AS useful_results,
+       sum(usd) / nullif(any_value(n), 0) AS usd_per_useful_result,
+       1000 * sum(usd) FILTER (state = 'VERIFIED') / nullif(sum(shots) FILTER (state = 'VERIFIED'), 0) AS usd_per_1000_shots
+FROM spent LEFT JOIN useful USING (backend) GROUP BY backend
+""",
+)
+
+VIEWS: tuple[View, ...] = (VERDICTS, OPERATIONS_LOG, LATENCY_BY_BACKEND, COST_BY_BACKEND)

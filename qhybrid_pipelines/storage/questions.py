@@ -1,4 +1,4 @@
-"""Ten questions that analysts ask, as SQL: the one source of docs/questions.md and notebooks/analyst_questions.ipynb.
+"""Questions that analysts ask, as SQL: the one source of docs/questions.md and notebooks/analyst_questions.ipynb.
 
 python -m qhybrid_pipelines.storage.questions         writes both
 """
@@ -207,9 +207,65 @@ ORDER BY s.experiment, s.backend
         "same specification has the same key, payload and, on a simulator, the same counts. A single run is the template "
         "(`circuit_batches.template`) with `binding`, `shots` and `seed`.",
     ),
+    Question(
+        title="Why did this job wait?",
+        sql="""
+WITH stretches AS (
+    SELECT e.job_id, e.sequence, e.to_state AS state, e.event AS since_event, e.at AS since, e.raw_status,
+           coalesce(lead(e.at) OVER one_job,
+                    CASE WHEN e.to_state IN ('COMPLETED', 'VERIFIED', 'FAILED', 'REJECTED', 'CANCELLED', 'EXPIRED', 'REROUTED')
+                         THEN e.at ELSE n.published_at END) AS until,
+           coalesce(json_extract_string(e.detail, '$.reason'), json_extract_string(e.detail, '$.message'),
+                    json_extract_string(e.detail, '$.route')) AS because
+    FROM job_events e CROSS JOIN snapshot n
+    WINDOW one_job AS (PARTITION BY e.job_id ORDER BY e.sequence)
+)
+SELECT j.experiment, j.requested_backend, j.backend, j.job_id, j.tier, j.priority, s.state, s.since_event, s.since,
+       greatest(0, epoch(s.until) - epoch(s.since)) AS seconds, s.raw_status, s.because, j.deadline_at
+FROM stretches s
+JOIN jobs j USING (job_id)
+WHERE NOT starts_with(j.experiment, 'canary-')
+QUALIFY row_number() OVER (PARTITION BY s.job_id ORDER BY seconds DESC, s.sequence) <= 3
+ORDER BY j.experiment, j.job_id, seconds DESC, s.sequence
+""",
+        reading="The three longest stretches in the life of each job, and in which state they were spent: `AWAITING_APPROVAL` is a "
+        "person, `APPROVED` our own waiting for the provider, `QUEUED` the provider's queue, `COMPLETED` our fetching. A job that "
+        "is still under way counts to the moment of the snapshot.",
+    ),
+    Question(
+        title="Which calibration was it?",
+        sql="""
+SELECT p.experiment, p.backend, p.ran_on, v.verdict, v.mean_ratio, p.calibration_id, c.measured_at,
+       round((epoch(j.created_at) - epoch(c.measured_at)) / 3600, 2) AS age_hours,
+       c.two_qubit_error, c.two_qubit_error / c.before_two_qubit_error - 1 AS two_qubit_change,
+       c.readout_error, c.readout_error / c.before_readout_error - 1 AS readout_change, c.t1_us, c.t2_us
+FROM provenance p
+JOIN jobs j ON j.job_id = p.job_id
+LEFT JOIN (
+    SELECT *, lag(two_qubit_error) OVER earlier AS before_two_qubit_error, lag(readout_error) OVER earlier AS before_readout_error
+    FROM calibrations WINDOW earlier AS (PARTITION BY backend ORDER BY measured_at, calibration_id)
+) c ON c.backend = j.backend AND c.calibration_id = p.calibration_id
+LEFT JOIN verdicts v ON v.experiment = p.experiment AND v.backend = p.backend
+WHERE p.calibration_id IS NOT NULL
+ORDER BY p.experiment, p.backend
+""",
+        reading="The calibration that was in force when the job was handed over, how old it was when the job was planned, and by how "
+        "much its medians differ from the calibration before it (0.1 is ten percent worse). Ideal simulators have none.",
+    ),
+    Question(
+        title="What does a useful result cost?",
+        sql="""
+SELECT backend, jobs, verified_jobs, shots, quoted_usd, reported_usd, reconciled_usd, usd, useful_results,
+       usd_per_useful_result, usd_per_1000_shots
+FROM cost_by_backend
+ORDER BY usd DESC, backend
+""",
+        reading="A result is useful when its execution has a verdict other than `inconclusive`. Jobs that were rejected, expired or "
+        "rerouted count with what they cost. A quote far above `reconciled_usd` reserves budget that nobody uses.",
+    ),
 )
 
-_INTRODUCTION = """# Ten questions to the warehouse
+_INTRODUCTION = """# Questions to the warehouse
 
 Each query runs as it stands: `qhybrid sql "..."`, `query(Home("data"), "...")` from `qhybrid_pipelines.storage.analyst`, or
 any DuckDB client that opens `data/warehouse.duckdb` read-only. A connection keeps the snapshot that it opened; open again to
@@ -244,7 +300,7 @@ def page() -> str:
 def notebook() -> str:
     """Return the questions as a notebook without outputs, in the format of nbformat 4.5."""
     cells = [
-        _cell("markdown", "# Ten questions to the warehouse\n\nThe same as in docs/questions.md, ready to be changed."),
+        _cell("markdown", "# Questions to the warehouse\n\nThe same as in docs/questions.md, ready to be changed."),
         _cell("code", _SETUP),
     ]
     for number, q in enumerate(QUESTIONS, start=1):

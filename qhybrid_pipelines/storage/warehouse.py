@@ -45,7 +45,7 @@ class Published:
     seconds: float
 
 
-def publish(home: Home, ledger_rows: LedgerRows) -> Published:
+def publish(home: Home, ledger_rows: LedgerRows, *, ledger_position: int = 0) -> Published:
     """Build a snapshot of the whole lake and the given ledger rows, and put it where analysts look for it.
 
     One publication at a time; a second one waits. A crash at any moment leaves the last snapshot in place.
@@ -53,6 +53,7 @@ def publish(home: Home, ledger_rows: LedgerRows) -> Published:
     Args:
         home: where lake and warehouse are.
         ledger_rows: rows of the tables `schemas.LEDGER_TABLES` by table name; a missing name is an empty table.
+        ledger_position: events of the ledger that the rows show at least.
 
     Raises:
         SchemaMismatch: ledger rows do not match their descriptions.
@@ -67,7 +68,7 @@ def publish(home: Home, ledger_rows: LedgerRows) -> Published:
     with FileLock(home.locks / "warehouse.lock"), scratch(home.tmp) as folder:
         begun = time.time()
         built = folder / home.warehouse.name
-        rows = _build(built, Lake(home), ledger_rows)
+        rows = _build(built, Lake(home), ledger_rows, ledger_position)
         size = built.stat().st_size
         built.chmod(0o444)
         # A file that another process wrote while this snapshot was built is newer than the snapshot says it is.
@@ -84,7 +85,7 @@ def publish(home: Home, ledger_rows: LedgerRows) -> Published:
     )
 
 
-def _build(path: Path, lake: Lake, ledger_rows: LedgerRows) -> dict[str, int]:
+def _build(path: Path, lake: Lake, ledger_rows: LedgerRows, ledger_position: int) -> dict[str, int]:
     """Make a database file and return the rows of every table."""
     import duckdb
 
@@ -100,7 +101,7 @@ def _build(path: Path, lake: Lake, ledger_rows: LedgerRows) -> dict[str, int]:
                 _insert(connection, table, _batches(lake, table, partitions[table.name]))
         _insert(connection, published.COUNTS, _counts(lake, partitions[schemas.COUNTS.name], _widths(connection)))
         connection.execute(published.FILL_REDUCTION_STEPS)
-        _insert(connection, published.SNAPSHOT, _snapshot().to_batches())
+        _insert(connection, published.SNAPSHOT, _snapshot(ledger_position).to_batches())
         for view in published.VIEWS:
             connection.execute(f"CREATE VIEW {ddl.name(view.name)} AS {view.sql}")
         for statement in _comments():
@@ -170,11 +171,12 @@ def _insert(connection: Any, table: Table, batches: Iterable[pa.RecordBatch]) ->
     connection.unregister("incoming")
 
 
-def _snapshot() -> pa.Table:
+def _snapshot(ledger_position: int) -> pa.Table:
     row = {
         "published_at": datetime.now(UTC),
         "schema_version": schemas.SCHEMA_VERSION,
         "release": version("qhybrid-pipelines"),
+        "ledger_position": ledger_position,
     }
     return from_rows(published.SNAPSHOT, [row])
 

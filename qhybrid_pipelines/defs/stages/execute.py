@@ -1,4 +1,4 @@
-"""EXECUTE, one partition per backend and experiment: circuits > submissions > results."""
+"""EXECUTE, one partition per backend and experiment: circuits > submissions > completions > results."""
 
 from datetime import datetime
 from typing import Any
@@ -7,13 +7,14 @@ import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs.history import outages_noted
 from qhybrid_pipelines.defs.partitions import executions_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import batches, results
 from qhybrid_pipelines.steps import submissions as submissions_step
 
 
-def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
+def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Return the assets of this leg over the given executions."""
     stage: dict[str, Any] = {
         "partitions_def": executions,
@@ -45,14 +46,24 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         experiments: pa.Table,
         circuit_batches: pa.Table,
     ) -> pa.Table:
-        """The job in the ledger behind each batch: submitted once, whatever happens to this process."""
-        table = submissions_step.submissions(
-            circuit_batches, experiments, workspace.open().gateway.dispatcher, requested_at=_requested_at(context)
-        )
+        """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
+        with outages_noted(context):
+            table = submissions_step.submissions(
+                circuit_batches, experiments, workspace.open().gateway.dispatcher, requested_at=_requested_at(context)
+            )
         context.add_output_metadata(shown.submissions(table))
         return table
 
-    @dg.asset(**stage)
+    qpu_completions = dg.AssetSpec(
+        "qpu_completions",
+        description="All jobs of an execution are settled: seen by the poll sensor, which nothing waits in a worker for.",
+        deps=["qpu_submissions"],
+        partitions_def=executions,
+        group_name="execute",
+        kinds={"event"},
+    )
+
+    @dg.asset(**stage, deps=["qpu_completions"])
     def qpu_result_sets(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -60,11 +71,12 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         qpu_submissions: pa.Table,
     ) -> pa.Table:
         """Measurement counts as packed integers, verified against the shots that were asked for."""
-        table = results.result_sets(circuit_batches, qpu_submissions, workspace.open().gateway.dispatcher)
+        with outages_noted(context):
+            table = results.result_sets(circuit_batches, qpu_submissions, workspace.open().gateway.dispatcher)
         context.add_output_metadata(shown.results(table))
         return table
 
-    return [circuit_batches, qpu_submissions, qpu_result_sets]
+    return [circuit_batches, qpu_submissions, qpu_completions, qpu_result_sets]
 
 
 def _requested_at(context: dg.AssetExecutionContext) -> datetime | None:

@@ -6,7 +6,7 @@ import pyarrow as pa
 from qhybrid_pipelines.control.progress import EXECUTE, PREPARE
 from qhybrid_pipelines.defs import shown
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps import capabilities
+from qhybrid_pipelines.steps import calibrations, capabilities
 from qhybrid_pipelines.steps import warehouse as warehouse_step
 
 
@@ -18,10 +18,18 @@ def backend_capabilities(context: dg.AssetExecutionContext, workspace: Workspace
     return table
 
 
+@dg.asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
+def backend_calibrations(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
+    """Every calibration that was seen of a device, and how its medians drift."""
+    table, problems = calibrations.backend_calibrations(workspace.open().gateway)
+    context.add_output_metadata(shown.calibrations(table, problems))
+    return table
+
+
 @dg.asset(
     group_name="operate",
     kinds={"duckdb"},
-    deps=[*PREPARE, *EXECUTE, "backend_capabilities"],
+    deps=[*PREPARE, *EXECUTE, "backend_capabilities", "backend_calibrations"],
     pool="warehouse",
 )
 def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> None:
@@ -29,4 +37,4 @@ def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -
     context.add_output_metadata(shown.published(warehouse_step.publish(workspace.open())))
 
 
-ASSETS = (backend_capabilities, warehouse)
+ASSETS = (backend_capabilities, backend_calibrations, warehouse)

@@ -130,3 +130,27 @@ def test_a_solution_comes_with_all_that_made_it(ask):
         assert row["assignment"] == row["bitstring"][::-1]
         assert None not in row.values()
     assert {row["objective"] for row in answer} == {2.0, 4.0}
+
+
+def test_waiting(ask):
+    stretches = [row for row in ask("Why did this job wait?") if row["experiment"] == FIRST]
+    assert {row["job_id"] for row in stretches} == {samples.job_of(samples.FIRST, "local:auto")}
+    assert len(stretches) == 3
+    seconds = [row["seconds"] for row in stretches]
+    assert seconds == sorted(seconds, reverse=True)
+    # FETCHED is not an end: the job counts as under way until the snapshot.
+    assert stretches[0]["state"] == "FETCHED"
+
+
+def test_calibration(ask):
+    (row,) = ask("Which calibration was it?")
+    assert (row["experiment"], row["calibration_id"], row["age_hours"]) == (NOISY, "calibration-1", 2.0)
+    assert (row["two_qubit_change"], row["readout_change"]) == (0.0, pytest.approx(0.25))
+
+
+def test_cost_of_a_useful_result(ask):
+    answer = {row["backend"]: row for row in ask("What does a useful result cost?")}
+    local = answer["local:auto"]
+    assert (local["jobs"], local["verified_jobs"], local["useful_results"]) == (3, 3, 3)
+    assert (local["usd"], local["usd_per_useful_result"]) == (pytest.approx(1.2), pytest.approx(0.4))
+    assert local["usd_per_1000_shots"] == pytest.approx(1.0)
