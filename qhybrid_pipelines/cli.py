@@ -1,21 +1,26 @@
-"""The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``jobs``, ``estimate``, ``sql``, ``sync``, ``doctor``.
+"""The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sql``, ``sync``, ``doctor``, ``metrics``.
 
-Exit code 0 done, 2 wrong input, 3 a job failed or timed out, 4 refused by policy or budget. Nothing heavy is imported
-before a command needs it.
+``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
+failed or timed out, 4 refused by policy or budget. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.settings import Settings, usable_home
+from qhybrid_pipelines.commands import jobs
+from qhybrid_pipelines.commands.common import AsJson, Home, existing_in, launcher_in, workspace_in
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, QHybridError
+from qhybrid_pipelines.emulator import command as emulator
 
 if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.port import JobRecord
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.steps.workspace import Workspace
 
@@ -26,16 +31,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-jobs_app = typer.Typer(help="Jobs in the ledger: list, show, cancel.", no_args_is_help=True)
-app.add_typer(jobs_app, name="jobs")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(emulator.app, name="emulator")
 
-Home = Annotated[
-    str | None,
+Wait = Annotated[
+    bool,
     typer.Option(
-        "--home", metavar="DIR", help="Folder of all state; else QHYBRID_HOME, else ./data.", show_default=False
+        "--wait/--no-wait", help="Stay until every verdict stands; else leave once the jobs are with their providers."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 @app.command()
@@ -45,12 +49,10 @@ def run(
     ],
     home: Home = None,
     as_json: AsJson = False,
-    wait: Annotated[  # noqa: ARG001  jobs on this machine are done when they are acknowledged
-        bool, typer.Option("--wait", help="Return only when every verdict stands; on this machine that is always so.")
-    ] = False,
+    wait: Wait = False,
 ) -> None:
     """Take experiments in and run them to their verdicts. What ran before does not run again."""
-    launcher = _launcher(home)
+    launcher = launcher_in(home)
     refused: list[InvalidInput] = []
     keys: list[str] = []
     for path in specifications:
@@ -58,8 +60,7 @@ def run(
             keys.append(launcher.workspace.intake.accept_file(path).key)
         except InvalidInput as error:
             refused.append(error)
-    code = _run(launcher, keys, as_json=as_json, refused=refused)
-    raise typer.Exit(code)
+    raise typer.Exit(_run(launcher, keys, as_json=as_json, refused=refused, wait=wait))
 
 
 @app.command()
@@ -67,9 +68,9 @@ def demo(home: Home = None, as_json: AsJson = False) -> None:
     """Run one experiment or more of every family, print one table, and say what to open next."""
     from qhybrid_pipelines.demo import DEMO
 
-    launcher = _launcher(home)
+    launcher = launcher_in(home)
     keys = [launcher.workspace.intake.accept_text(text, file="demo", folder=Path()).key for text in DEMO]
-    code = _run(launcher, keys, as_json=as_json, refused=[])
+    code = _run(launcher, keys, as_json=as_json, refused=[], wait=True)
     if not as_json:
         typer.echo(_what_next(launcher.workspace))
     raise typer.Exit(code)
@@ -90,42 +91,47 @@ def schema(as_json: AsJson = False) -> None:
 @app.command()
 def experiments(home: Home = None, as_json: AsJson = False) -> None:
     """List the registered experiments with their verdicts."""
-    from qhybrid_pipelines.steps.summary import verdicts
+    from qhybrid_pipelines.steps.summary import registered
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    workspace = _workspace(home)
-    decided = {(row["experiment"], row["backend"]): row for row in verdicts(workspace, workspace.specifications)}
-    rows = []
-    for key in workspace.specifications:
-        spec = workspace.specifications.load(key)
-        for backend in spec.backends:
-            row = decided.get((key, backend), {})
-            rows.append(
-                {
-                    "experiment": key,
-                    "backend": backend,
-                    "family": spec.problem.family,
-                    "round": spec.lineage.round,
-                    "verdict": row.get("verdict", "not decided"),
-                    "decision": row.get("decision"),
-                }
-            )
+    rows = registered(workspace_in(home))
     print_json(rows) if as_json else print_table(rows)
 
 
 @app.command()
 def estimate(
-    specification: Annotated[Path, typer.Argument(metavar="SPEC", help="A specification or a problem file.")],
+    specifications: Annotated[
+        list[Path] | None, typer.Argument(metavar="SPEC...", help="Specifications, or problem files.")
+    ] = None,
+    due: Annotated[
+        bool, typer.Option("--due", help="Instead: all registered experiments that are not decided on every backend.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what an experiment would take and cost on each of its backends; nothing is submitted."""
-    from qhybrid_pipelines.steps.estimates import estimates
-    from qhybrid_pipelines.terminal import print_json, print_table
+    """Say what experiments would cost, and what policy and budgets say to that. Nothing is registered or sent.
 
-    workspace = _workspace(home)
-    rows = estimates(workspace, specification)
-    print_json(rows) if as_json else print_table(rows)
+    Jobs that are in the ledger already cost nothing more. Exit code 4 when something would be refused.
+    """
+    from qhybrid_pipelines.steps.estimates import estimates, estimates_of_due
+    from qhybrid_pipelines.terminal import print_error, print_json, print_table
+
+    if due == bool(specifications):
+        raise InvalidInput("nothing to estimate", remedy="Name specifications, or give --due.", field="SPEC")
+    workspace = workspace_in(home)
+    preview = estimates(workspace, specifications) if specifications else estimates_of_due(workspace)
+    if as_json:
+        problems = [problem.details() for problem in preview.problems]
+        print_json({"rows": preview.rows, "total": preview.totals, "problems": problems})
+    else:
+        print_table(preview.rows)
+        typer.echo(
+            "total: {jobs} jobs, {jobs_paid} of them there already; {shots:,} shots; "
+            "${low_usd:,.2f} to ${high_usd:,.2f} still to be paid".format_map(preview.totals)
+        )
+        for problem in preview.problems:
+            print_error(problem, as_json=False)
+    raise typer.Exit(preview.exit_code)
 
 
 @app.command()
@@ -140,89 +146,58 @@ def sql(
     from qhybrid_pipelines.storage.analyst import query as ask
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    table = ask(_workspace(home).home, query)
+    table = ask(workspace_in(home).home, query)
     rows = table.to_pylist()
     print_json(rows) if as_json else print_table(rows, table.column_names)
 
 
 @app.command()
 def sync(home: Home = None, as_json: AsJson = False) -> None:
-    """Hand the records that wait in the spool to MLflow."""
+    """Hand the records that wait in the spool to MLflow, and spans of ended jobs to the collector if there is one."""
+    from qhybrid_pipelines.steps.telemetry import send_spans
     from qhybrid_pipelines.terminal import print_json
 
-    done = _workspace(home).tracker.sync()
+    workspace = workspace_in(home)
+    done, sent = workspace.tracker.sync(), send_spans(workspace)
     if as_json:
-        print_json({"recorded": done.recorded, "waiting": done.waiting})
-    else:
-        typer.echo(f"{len(done.recorded)} records handed to MLflow, {done.waiting} still waiting")
+        spans = None if sent is None else {"jobs": sent.jobs, "spans": sent.spans, "complete": sent.complete}
+        print_json({"recorded": done.recorded, "waiting": done.waiting, "spans": spans})
+        return
+    typer.echo(f"{len(done.recorded)} records handed to MLflow, {done.waiting} still waiting")
+    if sent is not None:
+        failed = "the collector did not take the spans; they are sent the next time"
+        typer.echo(f"{sent.spans} spans of {sent.jobs} jobs sent" if sent.complete else failed)
 
 
 @app.command()
-def doctor(home: Home = None, as_json: AsJson = False) -> None:
+def doctor(
+    home: Home = None,
+    as_json: AsJson = False,
+    online: Annotated[bool, typer.Option("--online", help="Also take one look at every provider.")] = False,
+) -> None:
     """Look at this installation and its home folder; exit code 3 when something needs a person."""
     from qhybrid_pipelines.steps.health import findings
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    rows = findings(_workspace(home))
+    rows = findings(workspace_in(home), online=online)
     print_json(rows) if as_json else print_table(rows)
-    raise typer.Exit(0 if all(row["ok"] for row in rows) else 3)
+    raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
 
 
-@jobs_app.command("list")
-def jobs_list(
-    home: Home = None,
-    as_json: AsJson = False,
-    experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
-    canaries: Annotated[bool, typer.Option("--canaries", help="Also those that prove the bit order.")] = False,
-) -> None:
-    """List the jobs of the ledger."""
-    from qhybrid_pipelines.control.canaries import CANARY_EXPERIMENT
-    from qhybrid_pipelines.control.reports import job_row
-    from qhybrid_pipelines.terminal import print_json, print_table
-
-    jobs = _existing(home).gateway.ledger.jobs(experiment=experiment)
-    rows = [job_row(job) for job in jobs if canaries or experiment or job.experiment != CANARY_EXPERIMENT]
-    columns = ["job_id", "experiment", "backend", "state", "engine", "circuits", "shots", "cost_quoted_usd", "error"]
-    print_json(rows) if as_json else print_table(rows, columns)
-
-
-@jobs_app.command("show")
-def jobs_show(job_id: str, home: Home = None, as_json: AsJson = False) -> None:
-    """Show the life of one job: what it is, what happened when, where the time went."""
-    from qhybrid_pipelines.control.reports import event_row, job_row, latency_row
-    from qhybrid_pipelines.terminal import print_json, print_table, shown
-
-    ledger = _existing(home).gateway.ledger
-    job = ledger.job(job_id)
-    if job is None:
-        raise InvalidInput(
-            f"there is no job {job_id!r} in the ledger", remedy="`qhybrid jobs list` shows the jobs that exist."
-        )
-    events = ledger.events(job_id)
-    facts, life, times = job_row(job), [event_row(event) for event in events], latency_row(job, events)
-    if as_json:
-        print_json({"job": facts, "events": life, "latency": times})
-        return
-    print_table([{"field": name, "value": shown(value)} for name, value in facts.items() if value is not None])
-    typer.echo()
-    print_table(life, ["sequence", "event", "from_state", "to_state", "at", "clock", "raw_status"])
-    typer.echo()
-    print_table([{"component": name, "seconds": value} for name, value in times.items() if name != "job_id"])
-
-
-@jobs_app.command("cancel")
-def jobs_cancel(job_id: str, home: Home = None, as_json: AsJson = False) -> None:
-    """Ask for a job to be cancelled."""
-    from qhybrid_pipelines.control.reports import job_row
+@app.command()
+def metrics(home: Home = None, as_json: AsJson = False) -> None:
+    """Print figures of the ledger in Prometheus' text format (with --json: as a list)."""
+    from qhybrid_pipelines.steps.telemetry import figures
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = _existing(home)
-    if workspace.gateway.ledger.job(job_id) is None:
-        raise InvalidInput(
-            f"there is no job {job_id!r} in the ledger", remedy="`qhybrid jobs list` shows the jobs that exist."
-        )
-    job = workspace.gateway.dispatcher.cancel(job_id)
-    print_json(job_row(job)) if as_json else typer.echo(f"{job.job_id} is {job.state.value}")
+    text = figures(existing_in(home))
+    if not as_json:
+        typer.echo(text, nl=False)
+        return
+    from prometheus_client.parser import text_string_to_metric_families
+
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    print_json([{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in samples])
 
 
 def main() -> None:
@@ -236,17 +211,20 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
 
 
-def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput]) -> int:
+def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
     from qhybrid_pipelines.steps.summary import verdicts
+    from qhybrid_pipelines.steps.telemetry import send_spans
     from qhybrid_pipelines.terminal import print_error, print_json, print_verdicts, progress
 
     with progress(quiet=as_json) as observe:
-        ran, failures = launcher.run(keys, observe) if keys else ([], [])
-    rows = verdicts(launcher.workspace, ran)
+        ran, failures = launcher.run(keys, observe, wait=wait) if keys else ([], [])
+    send_spans(launcher.workspace)
+    rows, waiting = verdicts(launcher.workspace, ran), launcher.waiting(ran)
     if as_json:
         print_json(
             {
                 "verdicts": rows,
+                "waiting": [{"job_id": job.job_id, "backend": job.backend, "state": job.state} for job in waiting],
                 "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
                 "refused": [error.details() for error in refused],
             }
@@ -254,12 +232,33 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     else:
         if rows:
             print_verdicts(rows)
+        if waiting:
+            typer.echo(_say_waiting(waiting), err=True)
         for failure in failures:
             typer.echo(f"failed: {failure.what}: {failure.message}", err=True)
         for error in refused:
             print_error(error, as_json=False)
     codes = [InvalidInput.exit_code for _ in refused] + [failure.exit_code for failure in failures]
     return max(codes, default=0) if not refused else InvalidInput.exit_code
+
+
+def _say_waiting(jobs: Sequence[JobRecord]) -> str:
+    """Return what becomes of jobs that were left with their providers, or that wait for a person."""
+    from qhybrid_pipelines.control.advice import next_step
+    from qhybrid_pipelines.control.lifecycle import OPEN
+
+    lines = [
+        f"waiting: {job.job_id} is {job.state} on {job.backend}. Next: {next_step(job, datetime.now(UTC))}"
+        for job in jobs
+        if job.state not in OPEN
+    ]
+    left = len(jobs) - len(lines)
+    if left:
+        lines.append(
+            f"waiting: {left} {'job is' if left == 1 else 'jobs are'} with the provider. The sensors of `make ui` collect "
+            "what comes back, and so does this command, now with --wait or later without."
+        )
+    return "\n".join(lines)
 
 
 def _what_next(workspace: Workspace) -> str:
@@ -271,29 +270,3 @@ What to open next:
   make ui            the same experiments as assets, with ladders, circuits and pictures
   {workspace.tracker.ui_command}
 """
-
-
-def _workspace(home: str | None) -> Workspace:
-    from qhybrid_pipelines.steps.workspace import Workspace
-    from qhybrid_pipelines.storage.layout import Home as HomeFolder
-
-    return Workspace(HomeFolder(usable_home(home)))
-
-
-def _existing(home: str | None) -> Workspace:
-    """Return the workspace of a home that has a ledger: an empty list must not stand for a mistyped folder."""
-    workspace = _workspace(home)
-    if not workspace.home.ledger.is_file():
-        raise InvalidInput(
-            f"there is no ledger in {workspace.home.path}",
-            remedy="Check --home; the ledger is made by the first `qhybrid run`.",
-            field="--home",
-        )
-    return workspace
-
-
-def _launcher(home: str | None) -> Launcher:
-    folder = usable_home(home)
-    from qhybrid_pipelines.launch import Launcher
-
-    return Launcher(Settings(home=folder))

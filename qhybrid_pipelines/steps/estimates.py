@@ -1,11 +1,20 @@
-"""What an experiment would take and cost, before anything is submitted."""
+"""What experiments would take and cost on each of their backends, and what policy and budget say, before anything is sent.
+
+Nothing is registered and nothing is written: an experiment that is only asked about is not run by a sensor.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
+from qhybrid_pipelines.control.intake import Intake
+from qhybrid_pipelines.core.errors import QHybridError, Refused
+from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.batches import circuit_batches
 from qhybrid_pipelines.steps.experiments import experiments
@@ -14,49 +23,148 @@ from qhybrid_pipelines.steps.kernels import kernels
 from qhybrid_pipelines.steps.rows import Row, only_row
 from qhybrid_pipelines.steps.sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import atomic, schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
 
 
-def estimates(workspace: Workspace, specification: Path) -> list[Row]:
-    """Take an experiment in, reduce and plan it, and return one row per backend with size and price.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What several experiments would cost together.
+
+    Attributes:
+        rows: one per experiment and backend.
+        problems: why some of them would not go now.
+    """
+
+    rows: list[Row]
+    problems: list[QHybridError]
+
+    @property
+    def totals(self) -> Row:
+        """Sums over all rows; money is what is still to be paid."""
+        names = ("jobs", "jobs_paid", "circuits", "shots", "low_usd", "high_usd")
+        return {name: sum(row[name] for row in self.rows) for name in names}
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the code of the worst problem."""
+        return max((problem.exit_code for problem in self.problems), default=0)
+
+
+def estimates(workspace: Workspace, specifications: Sequence[Path]) -> Preview:
+    """Reduce and plan the experiments of some files, and say what they would cost.
 
     Raises:
-        InvalidInput: the experiment is wrong.
+        InvalidInput: an experiment is wrong.
     """
-    accepted = workspace.intake.accept_file(specification)
-    key, spec = accepted.key, accepted.specification
-    asked = experiments([key], workspace.specifications)
-    reduced = kernels(asked, problem_instances(asked, workspace.specifications))
-    points = parameter_sweeps(asked, reduced, workspace.specifications)
-    executions = [(backend, key) for backend in spec.backends]
-    batches = circuit_batches(executions, asked, reduced, points, workspace.specifications)
-    qubits = only_row(reduced, key)["n_qubits"]
-    return [_row(workspace, key, backend, batches, qubits) for backend in spec.backends]
+    with atomic.scratch(workspace.home.tmp) as folder:
+        aside = Specifications(Home(folder))
+        intake = Intake(aside, workspace.gateway.backends)
+        keys = dict.fromkeys(intake.accept_file(path).key for path in specifications)
+        return _preview(workspace, keys, aside)
 
 
-def _row(workspace: Workspace, key: str, backend: str, batches: pa.Table, qubits: int) -> Row:
-    found = [row for row in batches.to_pylist() if row["backend"] == backend]
-    if not found:
-        return {
+def estimates_of_due(workspace: Workspace) -> Preview:
+    """Say what the registered experiments that are not decided everywhere would cost: what a backfill would pay."""
+    registered, lake = workspace.specifications, workspace.lake
+    undecided = [
+        key
+        for key in registered
+        for backend in registered.load(key).backends
+        if not lake.exists(schemas.DECISIONS, PartitionKey(experiment=key, backend=backend))
+    ]
+    return _preview(workspace, dict.fromkeys(undecided), registered)
+
+
+def _preview(workspace: Workspace, keys: Iterable[str], registered: Specifications) -> Preview:
+    found = [
+        (row, problem) for key in keys for row, problem in _rows_of(workspace, key, registered.load(key), registered)
+    ]
+    return Preview(rows=[row for row, _ in found], problems=[problem for _, problem in found if problem])
+
+
+def _rows_of(
+    workspace: Workspace, key: str, spec: ExperimentSpec, registered: Specifications
+) -> Iterator[tuple[Row, QHybridError | None]]:
+    """Yield one row per backend and why it would not go, with what the rows before it leave of the budget."""
+    asked = experiments([key], registered)
+    reduced = kernels(asked, problem_instances(asked, registered))
+    points = parameter_sweeps(asked, reduced, registered)
+    batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
+    account = workspace.gateway.ledger.account(key)
+    left = spec.budget.usd if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
+    for backend in spec.backends:
+        row: Row = {
             "experiment": key,
             "backend": backend,
-            "qubits": qubits,
+            "qubits": only_row(reduced, key)["n_qubits"],
+            "jobs": 0,
+            "jobs_paid": 0,
             "circuits": 0,
             "shots": 0,
             "low_usd": 0.0,
             "high_usd": 0.0,
+            "budget_left_usd": left,
+            "policy": "",
             "assumptions": "reduction solves it, nothing is sent",
         }
-    batch = batch_from_row(found[0])
-    provider = workspace.gateway.providers[backend.partition(":")[0]]
-    price = provider.estimate(batch)
-    circuits = batch.points * batch.repetitions
-    return {
-        "experiment": key,
-        "backend": backend,
-        "qubits": qubits,
-        "circuits": circuits,
-        "shots": circuits * batch.shots,
-        "low_usd": price.low_usd,
-        "high_usd": price.high_usd,
-        "assumptions": price.assumptions,
-    }
+        problem = None
+        if (batch := _batch_of(batches, backend)) is not None:
+            circuits = batch.points * batch.repetitions
+            row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
+            try:
+                _look(workspace, batch, spec, row)
+                _check_budget(row)
+            except QHybridError as error:
+                problem = error
+                row["policy"] = row["policy"] or "refused"
+            left -= row["high_usd"]
+        yield row, problem
+
+
+def _batch_of(batches: pa.Table, backend: str) -> CircuitBatch | None:
+    found = [row for row in batches.to_pylist() if row["backend"] == backend]
+    return batch_from_row(found[0]) if found else None
+
+
+def _look(workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec, row: Row) -> None:
+    """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
+
+    Raises:
+        Refused: a limit or the policy says no.
+        ProviderError: the provider could not be asked.
+    """
+    dispatcher = workspace.gateway.dispatcher
+    parts = dispatcher.split(batch)
+    new = [part for part in parts if dispatcher.latest(part.batch) is None]
+    row |= {"jobs": len(parts), "jobs_paid": len(parts) - len(new)}
+    if not new:
+        row |= {"policy": "already there", "assumptions": "every job is in the ledger already"}
+        return
+    provider = workspace.gateway.providers[batch.backend.partition(":")[0]]
+    _set_price(row, [provider.estimate(part.batch) for part in new])
+    outlooks = dispatcher.preview(new, tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
+    admitted = [outlook.admitted for outlook in outlooks if outlook.admitted is not None]
+    if not admitted:
+        return
+    _set_price(row, admitted[0].quotes)
+    route, decision = admitted[0].route, admitted[0].decision
+    elsewhere = f" on {route.backend}, because {route.reason}" if route.backend != batch.backend else ""
+    row["policy"] = f"{decision.verdict}{elsewhere}: {decision.reason}"
+
+
+def _set_price(row: Row, quotes: Sequence[Estimate]) -> None:
+    row["low_usd"] = sum(quote.low_usd for quote in quotes)
+    row["high_usd"] = sum(quote.high_usd for quote in quotes)
+    row["assumptions"] = quotes[0].assumptions
+
+
+def _check_budget(row: Row) -> None:
+    if row["high_usd"] > row["budget_left_usd"] + 1e-9:
+        raise Refused(
+            f"experiment '{row['experiment']}' has ${row['budget_left_usd']:.2f} of its budget left, and "
+            f"'{row['backend']}' may cost up to ${row['high_usd']:.2f}. Raise budget.usd, or lower shots, repetitions or "
+            "sweep.points."
+        )

@@ -61,3 +61,24 @@ def verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
                 }
             )
     return rows
+
+
+def registered(workspace: Workspace) -> list[Row]:
+    """Return one line per registered experiment and backend, with the verdict where there is one."""
+    decided = {(row["experiment"], row["backend"]): row for row in verdicts(workspace, workspace.specifications)}
+    rows = []
+    for key in workspace.specifications:
+        spec = workspace.specifications.load(key)
+        for backend in spec.backends:
+            row = decided.get((key, backend), {})
+            rows.append(
+                {
+                    "experiment": key,
+                    "backend": backend,
+                    "family": spec.problem.family,
+                    "round": spec.lineage.round,
+                    "verdict": row.get("verdict", "not decided"),
+                    "decision": row.get("decision"),
+                }
+            )
+    return rows

@@ -80,6 +80,11 @@ class Home:
         return self.path / "spool"
 
     @property
+    def spans(self) -> Path:
+        """Up to which event of the ledger spans were sent to a collector; there only where one is."""
+        return self.path / "spans.position"
+
+    @property
     def tmp(self) -> Path:
         """Unfinished files, on the same file system as everything else so that a rename is atomic."""
         return self.path / "tmp"

@@ -1,0 +1,106 @@
+"""What commands share: their common options, the home they work in, and the job that an id names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
+from qhybrid_pipelines.settings import Settings, usable_home
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.launch import Launcher
+    from qhybrid_pipelines.steps.workspace import Workspace
+
+Home = Annotated[
+    str | None,
+    typer.Option(
+        "--home", metavar="DIR", help="Folder of all state; else QHYBRID_HOME, else ./data.", show_default=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Our id of the job, as `qhybrid jobs list` shows it.")]
+
+
+def workspace_in(home: str | None) -> Workspace:
+    """Return the workspace of a home; its folders are made."""
+    from qhybrid_pipelines.steps.workspace import Workspace
+    from qhybrid_pipelines.storage.layout import Home as HomeFolder
+
+    return Workspace(HomeFolder(usable_home(home)))
+
+
+def existing_in(home: str | None) -> Workspace:
+    """Return the workspace of a home that has a ledger: an empty list must not stand for a mistyped folder.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    workspace = workspace_in(home)
+    if workspace.gateway.site.ledger_url is None and not workspace.home.ledger.is_file():
+        raise InvalidInput(
+            f"there is no ledger in {workspace.home.path}",
+            remedy="Check --home; the ledger is made by the first `qhybrid run`.",
+            field="--home",
+        )
+    return workspace
+
+
+def launcher_in(home: str | None) -> Launcher:
+    """Return what runs experiments in a home."""
+    folder = usable_home(home)
+    from qhybrid_pipelines.launch import Launcher
+
+    return Launcher(Settings(home=folder))
+
+
+def job_in(workspace: Workspace, job_id: str) -> JobRecord:
+    """Return the job of an id.
+
+    Raises:
+        InvalidInput: there is none; names the ids that come close.
+    """
+    ledger = workspace.gateway.ledger
+    try:
+        return ledger.job(job_id)
+    except InvalidInput:
+        close = close_matches(job_id, [job.job_id for job in ledger.jobs()])
+        remedy = f"Did you mean {' or '.join(close)}?" if close else "`qhybrid jobs list` shows those it has."
+        raise InvalidInput(f"the ledger has no job '{job_id[:40]}'", remedy=remedy) from None
+
+
+def close_matches(word: str, words: list[str]) -> list[str]:
+    """Return up to three words that begin like ``word`` or differ little from it."""
+    from difflib import get_close_matches
+
+    if len(word) > 80:
+        return []
+    begin_alike = [other for other in words if len(word) >= 4 and other.startswith(word)]
+    return (begin_alike or get_close_matches(word, words, cutoff=0.7))[:3]
+
+
+@contextmanager
+def possible_for(job: JobRecord, what: str) -> Iterator[None]:
+    """Turn a step that the life of a job does not know into a sentence about the job.
+
+    Raises:
+        InvalidInput: the job's state does not allow it, or the job changed in this very moment.
+    """
+    from qhybrid_pipelines.control.ledger.port import StaleJob
+
+    try:
+        yield
+    except IllegalTransition:
+        raise InvalidInput(
+            f"job {job.job_id} is {job.state} and cannot be {what}",
+            remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
+        ) from None
+    except StaleJob:
+        raise InvalidInput(
+            f"job {job.job_id} changed in this very moment, and was not {what}",
+            remedy=f"Look at it with `qhybrid jobs show {job.job_id}`, and try again.",
+        ) from None

@@ -1,0 +1,133 @@
+"""A job's life on one screen of 80 columns and 40 lines: who, what, when, how long, how much, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from textwrap import wrap
+
+from qhybrid_pipelines.control.advice import next_step
+from qhybrid_pipelines.control.budget import Account
+from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
+from qhybrid_pipelines.control.reports import Latency, latency
+
+WIDTH, LABEL = 80, 12
+#: More events than this leave no room for the rest; the first ones and the last ones are shown.
+MAX_EVENTS = 11
+FIRST_EVENTS = 4
+BAR = 34
+COMPONENTS = ("network", "orchestration", "compile", "queue", "execute", "fetch")
+OF_PROVIDER = ("queue", "execute")
+
+
+def job_page(job: JobRecord, events: Sequence[EventRecord], account: Account | None, *, now: datetime) -> str:
+    """Return the page of a job as text."""
+    return "\n".join(
+        [
+            f"{job.job_id}  {job.state}  on {job.backend}",
+            *_facts(job, account),
+            "",
+            *_timeline(events),
+            "",
+            *_waterfall(latency(job, events)),
+            *_trouble(job),
+            *_labelled("next", next_step(job, now)),
+        ]
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds in the unit that fits: 12 ms, 3.4 s, 5 min 06 s, 2 h 05 min, 3 d 04 h; nothing for None."""
+    if seconds is None:
+        return ""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, size, smaller, smaller_size in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller_size:02d} {smaller}"
+    return f"{whole} s"
+
+
+def dollars(usd: float | None) -> str:
+    """Return an amount of money, or a dash where nobody knows."""
+    return "-" if usd is None else f"${usd:,.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.6f}"
+
+
+def _facts(job: JobRecord, account: Account | None) -> list[str]:
+    work = f"{job.circuits:,} circuits, {job.shots:,} shots, attempt {job.attempt}"
+    left = None if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
+    money = (
+        f"quoted {dollars(job.cost_quoted_usd)}, reported {dollars(job.cost_usd)}, "
+        f"charged {dollars(job.cost_settled_usd)}; budget {dollars(account and account.limit_usd)}, left {dollars(left)}"
+    )
+    facts: list[tuple[str, str | None]] = [
+        ("experiment", job.experiment),
+        ("asked for", job.requested_backend if job.requested_backend != job.backend else None),
+        ("asked by", f"{job.principal} in {job.environment}, data {job.data_class}; trace {job.correlation_id}"),
+        ("tier", f"{job.tier}, priority {job.priority}, {_deadline(job)}"),
+        ("work", work + (f", engine {job.engine}" if job.engine else "")),
+        ("provider id", job.provider_job_id),
+        ("token", job.token),
+        ("money", money),
+        ("price", job.price_source),
+        ("approved by", job.approved_by),
+        ("went to", job.rerouted_to),
+    ]
+    return [line for label, value in facts if value for line in _labelled(label, value, most_lines=2)]
+
+
+def _deadline(job: JobRecord) -> str:
+    return f"until {job.deadline_at:%Y-%m-%d %H:%M} UTC" if job.deadline_at else "no deadline"
+
+
+def _timeline(events: Sequence[EventRecord]) -> list[str]:
+    """Return one line for each event: when, by whose clock, what, and how long after the one before."""
+    lines = [f"{'when (UTC)':<19}{'clock':<9}{'event':<23}{'state':<18}{'after':>11}"]
+    left_out = max(0, len(events) - MAX_EVENTS)
+    before: datetime | None = None
+    for index, event in enumerate(events):
+        since = None if before is None else max(0.0, (event.at - before).total_seconds())
+        before = event.at
+        if FIRST_EVENTS <= index < FIRST_EVENTS + left_out:
+            if index == FIRST_EVENTS:
+                lines.append(f"... {left_out} more events, all of them with --json ...")
+            continue
+        when = f"{event.at:%m-%d %H:%M:%S}.{event.at.microsecond // 1000:03d}"
+        lines.append(f"{when:<19}{event.clock:<9}{event.event:<23}{event.to_state:<18}{duration(since):>11}".rstrip())
+    return lines
+
+
+def _waterfall(parts: Latency) -> list[str]:
+    """Return one bar for each component, each beginning where the one before it ended, and the two shares."""
+    total = parts.total_seconds
+    if not total:
+        return [f"{'time':<{LABEL}}not known yet"]
+    lines, begin = [], 0.0
+    for component in COMPONENTS:
+        seconds = getattr(parts, f"{component}_seconds")
+        first, last = round(BAR * begin / total), round(BAR * (begin + (seconds or 0.0)) / total)
+        mark = "▒" if component in OF_PROVIDER else "█"
+        bar = " " * min(first, BAR - 1) + mark * max(last - first, 1) if seconds else ""
+        lines.append(f"{component:<15}{duration(seconds) or 'unknown':>12}  {bar}")
+        begin += seconds or 0.0
+    shares = [
+        f"{name} {duration(seconds)} ({(seconds or 0.0) / total:.0%})"
+        for name, seconds in (("█ application", parts.application_seconds), ("▒ provider", parts.provider_seconds))
+        if seconds is not None
+    ]
+    return [*lines, f"in all {duration(total)}: {', '.join(shares)}"]
+
+
+def _trouble(job: JobRecord) -> list[str]:
+    return ["", *_labelled("error", job.error)] if job.error else [""]
+
+
+def _labelled(label: str, text: str, *, most_lines: int = 3) -> list[str]:
+    """Return a label and a text beside it, folded into the page's width; what has no room is cut."""
+    folded = wrap(" ".join(text.split()), WIDTH - LABEL - 1, break_on_hyphens=False) or [""]
+    if len(folded) > most_lines:
+        folded = [*folded[: most_lines - 1], folded[most_lines - 1][: WIDTH - LABEL - 5] + " ..."]
+    return [f"{label if i == 0 else '':<{LABEL}} {line}" for i, line in enumerate(folded)]

@@ -1,0 +1,250 @@
+"""``qhybrid jobs``: what jobs there are, the life of one, and everything that a person may do about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qhybrid_pipelines.commands.common import AsJson, Home, JobId, close_matches, existing_in, job_in, possible_for
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.core.jobs import JobState
+    from qhybrid_pipelines.steps.workspace import Workspace
+
+app = typer.Typer(help="Jobs in the ledger: look at them, and do something about one.", no_args_is_help=True)
+
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who decides; else QHYBRID_PRINCIPAL, else the user of this system."),
+]
+LIST_COLUMNS = (
+    "job_id",
+    "experiment",
+    "backend",
+    "state",
+    "tier",
+    "priority",
+    "age",
+    "circuits",
+    "shots",
+    "cost_quoted_usd",
+    "cost_usd",
+    "error",
+)
+
+
+@app.command("list")
+def list_jobs(
+    home: Home = None,
+    as_json: AsJson = False,
+    experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state; may be given again.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Only jobs on this backend, or of this provider.")] = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only jobs that have not ended.")] = False,
+    canaries: Annotated[bool, typer.Option("--canaries", help="Also those that prove the bit order.")] = False,
+) -> None:
+    """List the jobs of the ledger."""
+    from qhybrid_pipelines.commands.job_page import duration
+    from qhybrid_pipelines.control.canaries import CANARY_EXPERIMENT
+    from qhybrid_pipelines.control.lifecycle import TERMINAL
+    from qhybrid_pipelines.control.reports import job_row
+    from qhybrid_pipelines.terminal import print_json, print_table
+
+    states = [_state(name) for name in state] if state else None
+    jobs = [
+        job
+        for job in existing_in(home).gateway.ledger.jobs(experiment=experiment, states=states)
+        if (canaries or experiment or job.experiment != CANARY_EXPERIMENT)
+        and (backend is None or backend in (job.backend, job.provider))
+        and not (only_open and job.state in TERMINAL)
+    ]
+    if as_json:
+        print_json([job_row(job) for job in jobs])
+        return
+    now = datetime.now(UTC)
+    ages = [duration((now - job.created_at).total_seconds()) for job in jobs]
+    rows = [
+        {"age": age, **{name: getattr(job, name) for name in LIST_COLUMNS if name != "age"}}
+        for job, age in zip(jobs, ages, strict=True)
+    ]
+    print_table(rows, LIST_COLUMNS)
+
+
+@app.command()
+def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
+    """Show the life of one job on one screen: who, what, when, how long, how much, and what to do next."""
+    from qhybrid_pipelines.commands.job_page import job_page
+    from qhybrid_pipelines.control.advice import next_step
+    from qhybrid_pipelines.control.reports import cost_row, event_row, job_row, latency_row
+    from qhybrid_pipelines.terminal import print_json
+
+    workspace = existing_in(home)
+    ledger, job, now = workspace.gateway.ledger, job_in(workspace, job_id), datetime.now(UTC)
+    events, account = ledger.events(job.job_id), ledger.account(job.experiment)
+    if not as_json:
+        typer.echo(job_page(job, events, account, now=now))
+        return
+    print_json(
+        {
+            "job": job_row(job),
+            "events": [event_row(event) for event in events],
+            "latency": latency_row(job, events),
+            "cost": cost_row(job, account),
+            "next": next_step(job, now),
+        }
+    )
+
+
+@app.command()
+def cancel(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
+    """Ask for a job to be cancelled; the provider may be too late, and then its result counts."""
+    workspace = existing_in(home)
+    job = job_in(workspace, job_id)
+    with possible_for(job, "cancelled"):
+        _say(workspace.gateway.dispatcher.cancel(job.job_id), as_json=as_json)
+
+
+@app.command()
+def approve(job_id: JobId, by: By = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Agree to a job that waits for approval; it is handed over by the next run of its experiment."""
+    workspace = existing_in(home)
+    job = job_in(workspace, job_id)
+    with possible_for(job, "approved"):
+        _say(workspace.gateway.dispatcher.approve(job.job_id, by=_person(workspace, by)), as_json=as_json)
+
+
+@app.command()
+def decline(
+    job_id: JobId,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")],
+    by: By = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say no to a job that waits for approval."""
+    workspace = existing_in(home)
+    job = job_in(workspace, job_id)
+    if not reason.strip():
+        raise InvalidInput("a refusal needs a reason", remedy="Say it with --reason TEXT.", field="--reason")
+    with possible_for(job, "declined"):
+        _say(
+            workspace.gateway.dispatcher.decline(job.job_id, by=_person(workspace, by), reason=reason), as_json=as_json
+        )
+
+
+@app.command()
+def resolve(
+    job_id: JobId,
+    provider_job_id: Annotated[
+        str | None, typer.Option("--provider-job-id", metavar="ID", help="The provider has it, under this id.")
+    ] = None,
+    not_there: Annotated[
+        bool, typer.Option("--not-there", help="The provider does not have it; the next run tries once more.")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of a job in SUBMIT_UNKNOWN, after looking for its token at the provider."""
+    if not_there == bool(provider_job_id):
+        raise InvalidInput(
+            "it is there or it is not", remedy="Give either --provider-job-id ID or --not-there.", field="--not-there"
+        )
+    workspace = existing_in(home)
+    job = job_in(workspace, job_id)
+    with possible_for(job, "resolved"):
+        _say(workspace.gateway.dispatcher.resolve(job.job_id, provider_job_id), as_json=as_json)
+
+
+@app.command()
+def reroute(
+    job_id: JobId,
+    backend: Annotated[str, typer.Argument(metavar="BACKEND", help="Where the work shall go, as provider:backend.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a job's work to another backend; never while its provider might still run it."""
+    from qhybrid_pipelines.steps.reroutes import reroute as reroute_job
+
+    workspace = existing_in(home)
+    job = job_in(workspace, job_id)
+    if backend not in workspace.gateway.backends:
+        close = close_matches(backend, list(workspace.gateway.backends)) or list(workspace.gateway.backends)
+        raise InvalidInput(f"there is no backend '{backend}'", remedy=f"Use {' or '.join(close)}.", field="BACKEND")
+    with possible_for(job, "rerouted"):
+        _say(reroute_job(workspace, job, backend), as_json=as_json)
+
+
+@app.command()
+def retry(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
+    """Run the work of a job that ended without a result again, as a new job, which is paid again."""
+    from qhybrid_pipelines.steps.reroutes import retry as retry_job
+
+    workspace = existing_in(home)
+    job = job_in(workspace, job_id)
+    with possible_for(job, "run again"):
+        _say(retry_job(workspace, job), as_json=as_json)
+
+
+@app.command()
+def reprioritise(
+    job_id: JobId,
+    priority: Annotated[int, typer.Argument(metavar="N", help="0 is normal, higher goes first.", min=-1000, max=1000)],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change which of the jobs that were not handed over yet goes first."""
+    workspace = existing_in(home)
+    job = job_in(workspace, job_id)
+    with possible_for(job, "given another priority"):
+        _say(workspace.gateway.dispatcher.reprioritise(job.job_id, priority), as_json=as_json)
+
+
+@app.command()
+def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
+    """Decode the kept result again and compare it with the stored counts; no provider is asked. Exit code 3: it differs."""
+    from qhybrid_pipelines.steps.replays import replay as replay_job
+    from qhybrid_pipelines.terminal import print_json, print_table
+
+    workspace = existing_in(home)
+    found = replay_job(workspace, job_in(workspace, job_id))
+    if as_json:
+        print_json(found.details())
+    else:
+        typer.echo(found.sentence)
+        if found.points and not found.equal:
+            print_table(found.points)
+    if not found.equal:
+        raise typer.Exit(JobFailed.exit_code)
+
+
+def _say(job: JobRecord, *, as_json: bool) -> None:
+    """Print a job as it stands after something was done about it."""
+    from qhybrid_pipelines.control.advice import next_step
+    from qhybrid_pipelines.control.reports import job_row
+    from qhybrid_pipelines.terminal import print_json
+
+    if as_json:
+        print_json(job_row(job))
+    else:
+        typer.echo(f"{job.job_id} is {job.state} on {job.backend}. Next: {next_step(job, datetime.now(UTC))}")
+
+
+def _state(name: str) -> JobState:
+    from qhybrid_pipelines.core.jobs import JobState
+
+    try:
+        return JobState(name.upper())
+    except ValueError:
+        close = close_matches(name.upper(), list(JobState)) or list(JobState)
+        raise InvalidInput(f"there is no state '{name}'", remedy=f"Use {', '.join(close)}.", field="--state") from None
+
+
+def _person(workspace: Workspace, name: str | None) -> str:
+    """Return who decides."""
+    if name is not None and not name.strip():
+        raise InvalidInput("a decision needs a name", remedy="Say who decides: --by NAME.", field="--by")
+    return name or workspace.gateway.site.principal
