@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.execution.conformance import CHECKS, Subject
+from qhybrid_pipelines.execution.providers import chaos, replay
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
+from qhybrid_pipelines.execution.recordings import record
 from qhybrid_pipelines.execution.results import encode, read_counts, read_head
 
 ENGINES = ("auto", "diagonal-qaoa", "aer-exact", "aer-sampler")
@@ -89,3 +94,37 @@ def test_ibm_local_testing(check, device, width, tmp_path):
             certain=False,
         )
     )
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_chaos(check, tmp_path):
+    def connect():
+        (tmp_path / "chaos").mkdir(exist_ok=True)
+        (tmp_path / "chaos" / "plan.json").write_text('{"seed": 1, "faults": []}')
+        return chaos.wrap(tmp_path / "chaos", {"local": LocalProvider(tmp_path / "local")})
+
+    check(Subject(connect=connect, backend="chaos:local.auto", shapes=("single", "batch", "qaoa"), mutations=MUTATIONS))
+
+
+class Recording(replay.ReplayProvider):
+    """Records on the local simulator what was not recorded yet, so that the suite finds whatever it asks for."""
+
+    def submit(self, batch, token):
+        with contextlib.suppress(Rejected):
+            local, at_home = self._providers["local"], replace(batch, backend="local:auto")
+            ref = local.submit(at_home, f"recorded {token} {batch.payload_sha256}")
+            record(self._recordings, at_home, local.fetch(ref))
+        return super().submit(batch, token)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_replay(check, tmp_path):
+    local = LocalProvider(tmp_path / "local")
+    subject = Subject(
+        connect=lambda: Recording(tmp_path / "replay", {"local": local}),
+        backend="replay:local.auto",
+        mutations={"a changed recording": lambda content: content.replace(b'"sha256":"', b'"sha256":"0')},
+    )
+    first = replace(subject.batch(qubit=3), backend="local:auto")
+    record(tmp_path / "replay" / "recordings", first, local.fetch(local.submit(first, "first")))
+    check(subject)

@@ -76,8 +76,39 @@ class Blind(LocalProvider):
 
 class Inventive(LocalProvider):
     def fetch(self, ref: JobRef):
-        known = next(self._store.folder.glob("*.arrow"))
+        known = next(self._jobs._store.folder.glob("*.arrow"))
         return replace(super().fetch(replace(ref, provider_job_id=known.stem)), ref=ref)
+
+
+class Chatty(LocalProvider):
+    """Asks for every job on its own."""
+
+    requests = 0
+
+    def poll(self, refs):
+        type(self).requests += 2 * len(refs)
+        return super().poll(refs)
+
+
+class Deaf(LocalProvider):
+    """Takes any word for progress."""
+
+    def poll(self, refs):
+        return [replace(s, state=JobState.RUNNING, raw_status="transmogrified") for s in super().poll(refs)]
+
+
+class Rewinding(LocalProvider):
+    """Runs every part as if it began at the first point."""
+
+    first = None
+
+    def submit(self, batch, token):
+        type(self).first = self.first if self.first is not None else batch
+        points = self.first.bindings[: batch.points]
+        return super().submit(replace(batch, bindings=points), token)
+
+    def decode(self, raw, batch):
+        return read_counts(raw.content)
 
 
 class Careless(LocalProvider):
@@ -97,13 +128,21 @@ class Careless(LocalProvider):
         (Flickering, "check_finished_job_is_stable"),
         (Blind, "check_finished_job_is_stable"),
         (Revoking, "check_cancelling_a_finished_job_is_too_late"),
-        (Inventive, "check_unknown_job_is_rejected"),
+        (Revoking, "check_cancel_races"),
+        (Chatty, "check_one_look_per_poll"),
+        (Deaf, "check_unknown_status_is_loud"),
+        (Rewinding, "check_parts_make_the_whole"),
+        (Inventive, "check_unknown_job_is_not_waited_for"),
         (Careless, "check_malformed_batches_are_rejected"),
     ],
 )
 def test_a_broken_promise_is_noticed(liar, check, tmp_path):
-    subject = Subject(connect=lambda: liar(tmp_path / "local"), backend="local:aer-exact")
-    honest = replace(subject, connect=lambda: LocalProvider(tmp_path / "honest"))
+    subject = Subject(
+        connect=lambda: liar(tmp_path / "local"),
+        backend="local:aer-exact",
+        speaking=(lambda word: liar(tmp_path / "local")) if liar is Deaf else None,
+    )
+    honest = replace(subject, connect=lambda: LocalProvider(tmp_path / "honest"), speaking=None)
     getattr(conformance, check)(honest)
     if liar is Inventive:
         LocalProvider(tmp_path / "local").submit(subject.batch(), "some token")

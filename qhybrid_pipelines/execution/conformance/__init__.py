@@ -1,0 +1,56 @@
+"""The contract suite: what every provider must do, as plain functions that a test runs over all adapters.
+
+An adapter is described by a `Subject`; each check takes one and raises `AssertionError` with what was expected. Vendors'
+quirks have ordinary tests beside their adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qhybrid_pipelines.execution.conformance.answers import (
+    check_bit_order,
+    check_capabilities,
+    check_counts_answer_the_batch,
+    check_estimate,
+    check_malformed_batches_are_rejected,
+    check_prepare,
+    check_same_batch_same_counts,
+    check_wrong_results_are_refused,
+)
+from qhybrid_pipelines.execution.conformance.lives import (
+    check_cancel_races,
+    check_cancelling_a_finished_job_is_too_late,
+    check_find,
+    check_finished_job_is_stable,
+    check_one_look_per_poll,
+    check_parts_make_the_whole,
+    check_token_of_another_batch_is_rejected,
+    check_token_twice_gives_one_job,
+    check_unknown_job_is_not_waited_for,
+    check_unknown_status_is_loud,
+)
+from qhybrid_pipelines.execution.conformance.subject import MAX_LOOKS, Subject, collect
+
+__all__ = ["CHECKS", "MAX_LOOKS", "Subject", "collect"]
+
+CHECKS: tuple[Callable[[Subject], None], ...] = (
+    check_capabilities,
+    check_estimate,
+    check_prepare,
+    check_token_twice_gives_one_job,
+    check_token_of_another_batch_is_rejected,
+    check_find,
+    check_one_look_per_poll,
+    check_unknown_status_is_loud,
+    check_finished_job_is_stable,
+    check_unknown_job_is_not_waited_for,
+    check_counts_answer_the_batch,
+    check_bit_order,
+    check_same_batch_same_counts,
+    check_wrong_results_are_refused,
+    check_malformed_batches_are_rejected,
+    check_cancelling_a_finished_job_is_too_late,
+    check_cancel_races,
+    check_parts_make_the_whole,
+)

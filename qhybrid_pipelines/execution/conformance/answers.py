@@ -1,0 +1,122 @@
+"""Checks of what a provider says and returns: abilities, prices, compiled circuits, counts and their bit order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.compute as pc
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import CorruptResult, Rejected
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.execution.conformance.subject import Subject, collect, refused, run
+from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
+
+
+def check_capabilities(subject: Subject) -> None:
+    """The backend is listed under its provider's name and says what it can do; others are rejected."""
+    provider = subject.connect()
+    assert subject.backend in provider.backends()
+    assert all(backend.startswith(f"{provider.name}:") for backend in provider.backends())
+    capabilities = provider.capabilities(subject.backend)
+    assert capabilities.backend == subject.backend
+    assert min(capabilities.max_qubits, capabilities.max_shots, capabilities.max_circuits_per_job) >= 1
+    assert JobState.COMPLETED in capabilities.states
+    assert provider.status(subject.backend).online
+    for name, stated in subject.limits.items():
+        assert getattr(capabilities, name) == stated, f"{name} is {getattr(capabilities, name)}, stated is {stated}"
+    calibration = provider.calibration(subject.backend)
+    if calibration is not None and capabilities.mode != "emulator":  # an emulated clock runs ahead of ours
+        assert calibration.measured_at <= calibration.fetched_at
+    refused(Rejected, provider.capabilities, f"{provider.name}:no-such-backend")
+
+
+def check_estimate(subject: Subject) -> None:
+    """A price is a range with its assumptions and source, known before submission."""
+    estimate = subject.connect().estimate(subject.batch())
+    assert 0 <= estimate.low_usd <= estimate.high_usd < np.inf
+    assert estimate.assumptions
+    assert estimate.source
+
+
+def check_prepare(subject: Subject) -> None:
+    """Compiling names what was compiled, and the same request gives the same circuit."""
+    provider, template = subject.connect(), subject.batch().template
+    compiled = [provider.prepare(template, subject.backend, level=1, seed=7) for _ in range(2)]
+    assert compiled[0].template_id == template.template_id
+    assert compiled[0].compiled_sha256 == compiled[1].compiled_sha256
+    assert compiled[0].depth >= 1
+    assert compiled[0].compile_seconds >= 0
+
+
+def check_counts_answer_the_batch(subject: Subject) -> None:
+    """Counts are in the agreed columns and order, and sum to the shots of every point and repetition."""
+    provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
+    counts = run(subject, provider, batch, "token-counts")
+    assert counts.schema.equals(COUNTS_SCHEMA)
+    order = [("point", "ascending"), ("repetition", "ascending"), ("bits", "ascending")]
+    assert counts.equals(counts.sort_by(order))
+    sums = counts.group_by(["point", "repetition"]).aggregate([("count", "sum")])
+    assert sums.num_rows == batch.points * batch.repetitions
+    assert set(sums.column("count_sum").to_pylist()) == {batch.shots}
+
+
+def check_bit_order(subject: Subject) -> None:
+    """One known qubit is 1 and stands at its own bit, on the single and on the batch path, at real width."""
+    provider = subject.connect()
+    for shape in subject.shapes:
+        for qubit in sorted({0, 1, subject.width - 1}):
+            batch, outcomes = subject.canary(shape, qubit=qubit)
+            counts = run(subject, provider, batch, f"token-canary-{shape}-{qubit}")
+            for point, expected in enumerate(outcomes):
+                rows = counts.filter(pc.equal(counts.column("point"), point)).to_pylist()
+                seen = {row["bits"] for row in rows}
+                top = max(rows, key=lambda row: row["count"])["bits"]
+                assert top == expected, f"{shape}: qubit {qubit} was read as {top:#x}, not {expected:#x}"
+                assert seen == {expected} or not subject.certain, f"{shape}: outcomes {sorted(seen)} beside {expected}"
+
+
+def check_same_batch_same_counts(subject: Subject) -> None:
+    """On a simulator two jobs with one batch have equal counts; a kept payload says the same whenever it is read.
+
+    That holds for counts and details alike; details are ready for JSON.
+    """
+    provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
+    raw = collect(subject, provider, provider.submit(batch, "token-same-1"))
+    counts = provider.decode(raw, batch)
+    assert provider.details(raw) == subject.connect().details(raw)
+    canonical_json(provider.details(raw))
+    assert subject.connect().decode(raw, batch).equals(counts, check_metadata=True)
+    if provider.capabilities(subject.backend).simulator:
+        assert run(subject, provider, batch, "token-same-2").equals(counts)
+
+
+def check_wrong_results_are_refused(subject: Subject) -> None:
+    """A result of another batch, a cut-off one and every damaged one are refused."""
+    provider, batch = subject.connect(), subject.batch()
+    raw = collect(subject, provider, provider.submit(batch, "token-wrong"))
+    provider.decode(raw, batch)
+    other = subject.batch(qubit=2)
+    swapped = collect(subject, provider, provider.submit(other, "token-wrong-other"))
+    refused(CorruptResult, provider.decode, replace(swapped, ref=raw.ref), batch)
+    refused(CorruptResult, provider.decode, raw, other)
+    refused(CorruptResult, provider.decode, raw, replace(batch, shots=batch.shots + 1))
+    size = len(raw.content)
+    for kept in (0, size // 2, size - size // 10):
+        refused(CorruptResult, provider.decode, replace(raw, content=raw.content[:kept]), batch)
+    for what, mutate in subject.mutations.items():
+        refused(CorruptResult, provider.decode, replace(raw, content=mutate(raw.content)), batch, what=what)
+
+
+def check_malformed_batches_are_rejected(subject: Subject) -> None:
+    """NaN, infinities and bindings of another shape are refused at submission and leave no job."""
+    provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
+    nan, wide = batch.bindings.copy(), np.zeros((batch.points, len(batch.template.parameters) + 1))
+    nan[-1:, -1:] = np.nan
+    malformed = [replace(batch, bindings=wide), replace(batch, shots=0)]
+    if nan.size:
+        malformed += [replace(batch, bindings=nan), replace(batch, bindings=np.where(np.isnan(nan), np.inf, nan))]
+    for index, bad in enumerate(malformed):
+        refused(Rejected, provider.submit, bad, f"token-malformed-{index}")
+        assert provider.find(subject.backend, f"token-malformed-{index}") is None

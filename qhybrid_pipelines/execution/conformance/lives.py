@@ -1,0 +1,166 @@
+"""Checks of a job's life: tokens, searching, looking, cancelling, and batches in parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
+from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
+from qhybrid_pipelines.core.parts import split
+from qhybrid_pipelines.execution.conformance.subject import ON_THE_WAY, Subject, await_end, collect, refused, run
+from qhybrid_pipelines.execution.counts import verify_counts
+
+
+def check_token_twice_gives_one_job(subject: Subject) -> None:
+    """The same token gives the same job, also to a fresh process; another token gives another job.
+
+    Where the provider merges equal tokens, by submitting again; where jobs can only be searched for, by looking the token
+    up as soon as the job has to be listed, and by finding nothing under a token that was never sent.
+    """
+    batch = subject.batch()
+    first = subject.connect().submit(batch, "token-once")
+    if subject.connect().capabilities(subject.backend).dedupe == "token":
+        assert subject.connect().submit(batch, "token-once") == first
+    else:
+        subject.settle()
+        assert subject.connect().find(subject.backend, "token-once") == first
+        assert subject.connect().find(subject.backend, "token-once-more") is None
+    assert subject.connect().submit(batch, "token-other").provider_job_id != first.provider_job_id
+
+
+def check_token_of_another_batch_is_rejected(subject: Subject) -> None:
+    """Where the provider merges equal tokens, one that was used for a payload is not accepted for another."""
+    provider = subject.connect()
+    if provider.capabilities(subject.backend).dedupe == "token":
+        provider.submit(subject.batch(), "token-payload")
+        refused(Rejected, provider.submit, subject.batch(shots=63), "token-payload")
+
+
+def check_find(subject: Subject) -> None:
+    """A job is found by its token from a fresh process; an unknown token gives None."""
+    provider = subject.connect()
+    assert provider.find(subject.backend, "token-find") is None
+    ref = provider.submit(subject.batch(), "token-find")
+    subject.settle()
+    assert subject.connect().find(subject.backend, "token-find") == ref
+    assert subject.connect().find(subject.backend, "token-unknown") is None
+
+
+def check_one_look_per_poll(subject: Subject) -> None:
+    """A poll takes one look at all jobs and answers in their order, whatever their states.
+
+    Where requests are counted, it makes one, and at most one more for each job that has ended (its cost).
+    """
+    provider = subject.connect()
+    refs = [provider.submit(subject.batch(), f"token-look-{index}") for index in range(3)]
+    subject.settle()
+    before = getattr(provider, "requests", None)
+    looks = provider.poll(refs)
+    assert [look.ref for look in looks] == refs
+    if before is not None:
+        ended = sum(look.state not in ON_THE_WAY for look in looks)
+        made = provider.requests - before  # type: ignore[attr-defined]
+        assert made <= 1 + ended, f"{made} requests for one look at {len(refs)} jobs, {ended} of them ended"
+
+
+def check_unknown_status_is_loud(subject: Subject) -> None:
+    """A word that is in no table raises and names itself; it is not taken for any state."""
+    if subject.speaking is None:
+        return
+    ref = subject.connect().submit(subject.batch(), "token-word")
+    subject.settle()
+    try:
+        seen = subject.speaking("transmogrified").poll([ref])
+    except UnknownProviderStatus as error:
+        seen, message = list(error.seen), str(error)
+    else:
+        message = ""
+    assert not seen, f"an unknown status was read as {seen}"
+    assert "transmogrified" in message
+
+
+def check_finished_job_is_stable(subject: Subject) -> None:
+    """Polling a finished job changes nothing, its times are in order, and its result is the same bytes each time."""
+    provider = subject.connect()
+    ref = provider.submit(subject.batch(), "token-stable")
+    raw = collect(subject, provider, ref)
+    looks = [subject.connect().poll([ref, ref]) for _ in range(2)]
+    assert looks[0] == looks[1]
+    assert looks[0][0] == looks[0][1]
+    times = [t for t in (looks[0][0].submitted_at, looks[0][0].started_at, looks[0][0].completed_at) if t]
+    assert times == sorted(times)
+    assert all(t.tzinfo is not None for t in times)
+    assert subject.connect().fetch(ref).content == raw.content
+    assert subject.connect().poll([]) == []
+
+
+def check_unknown_job_is_not_waited_for(subject: Subject) -> None:
+    """A reference that the provider does not know is rejected, or reported as failed; it has no result."""
+    provider = subject.connect()
+    ref = JobRef(provider=provider.name, backend=subject.backend, provider_job_id="no-such-job")
+    try:
+        [look] = provider.poll([ref])
+    except Rejected:
+        pass
+    else:
+        assert look.state is JobState.FAILED, look
+    refused(Rejected, provider.fetch, ref)
+
+
+def check_cancelling_a_finished_job_is_too_late(subject: Subject) -> None:
+    """A finished job cannot be cancelled, and keeps its result."""
+    provider = subject.connect()
+    ref = provider.submit(subject.batch(), "token-cancel")
+    raw = collect(subject, provider, ref)
+    assert provider.cancel(ref) is CancelOutcome.TOO_LATE
+    assert provider.fetch(ref).content == raw.content
+
+
+def check_cancel_races(subject: Subject) -> None:
+    """However a cancellation and a completion race, the job ends; as cancelled without a result, or with a right one."""
+    provider, batch = subject.connect(), subject.batch()
+    for attempt in range(4):
+        ref = provider.submit(batch, f"token-race-{attempt}")
+        for _ in range(attempt):
+            provider.poll([ref])
+        outcome = provider.cancel(ref)
+        end = await_end(subject, provider, ref)
+        if end.state is JobState.CANCELLED:
+            assert outcome is not CancelOutcome.TOO_LATE
+            refused(ProviderError, provider.fetch, ref, what="the result of a cancelled job")
+        else:
+            assert outcome is not CancelOutcome.CANCELLED
+            assert end.state is JobState.COMPLETED, end
+            provider.decode(provider.fetch(ref), batch)
+
+
+def check_parts_make_the_whole(subject: Subject) -> None:
+    """A batch that is too large for one job runs in parts, and these put together are its answer."""
+    provider = subject.connect()
+    batch, outcomes = subject.canary(subject.shapes[-1], qubit=1)
+    most = max(1, batch.points * batch.repetitions - 2)
+    parts = split(batch, replace(provider.capabilities(subject.backend), max_circuits_per_job=most))
+    assert len(parts) > 1
+    assert sum(part.batch.points * part.batch.repetitions for part in parts) == batch.points * batch.repetitions
+    pieces = [
+        _placed(run(subject, provider, part.batch, f"token-part-{index}"), part.first_point, part.first_repetition)
+        for index, part in enumerate(parts)
+    ]
+    order = [("point", "ascending"), ("repetition", "ascending"), ("bits", "ascending")]
+    whole = pa.concat_tables(pieces).combine_chunks().sort_by(order)
+    verify_counts(whole, batch)
+    for point, expected in enumerate(outcomes):
+        rows = whole.filter(pc.equal(whole.column("point"), point)).to_pylist()
+        assert max(rows, key=lambda row: row["count"])["bits"] == expected
+
+
+def _placed(counts: pa.Table, first_point: int, first_repetition: int) -> pa.Table:
+    """Return the counts of a part with the points and repetitions of the whole."""
+    for name, first in (("point", first_point), ("repetition", first_repetition)):
+        index = counts.schema.get_field_index(name)
+        moved = pc.add(counts.column(index), pa.scalar(first, pa.int32()))
+        counts = counts.set_column(index, counts.schema.field(index), moved)
+    return counts

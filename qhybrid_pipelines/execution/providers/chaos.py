@@ -1,0 +1,195 @@
+"""The provider `chaos`: any other provider behind the faults of a plan, to practise what the control plane must survive.
+
+Its backends are ``chaos:<provider>.<backend>``, offered only where a file ``plan.json`` lies in its folder. What reaches
+the other provider is real: jobs are accepted, run and paid there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
+    Calibration,
+    CancelOutcome,
+    Capabilities,
+    CircuitBatch,
+    Compiled,
+    Estimate,
+    JobRef,
+    JobState,
+    RawResult,
+    Snapshot,
+    Template,
+)
+from qhybrid_pipelines.execution.chaos_plan import Fault, Method, Plan, is_hit, read_plan
+from qhybrid_pipelines.execution.port import Provider
+
+NAME = "chaos"
+
+
+def wrap(folder: Path, providers: Mapping[str, Provider]) -> Provider | None:
+    """Return the provider if there is a plan in its folder. Raises `InvalidInput` for one that is no plan."""
+    file = folder / "plan.json"
+    return ChaosProvider(read_plan(file), providers) if file.is_file() else None
+
+
+class ChaosProvider:
+    """Passes everything on to another provider, under its own names, unless the plan says otherwise."""
+
+    name = NAME
+
+    def __init__(
+        self, plan: Plan, providers: Mapping[str, Provider], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._plan, self._sleep = plan, sleep
+        self._inner = {
+            f"{NAME}:{backend.replace(':', '.', 1)}": (provider, backend)
+            for provider in providers.values()
+            for backend in provider.backends()
+        }
+        self._hits: Counter[tuple[int, str]] = Counter()
+
+    def backends(self) -> tuple[str, ...]:
+        """Return the names under which the other providers' backends stand here."""
+        return tuple(self._inner)
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return what the backend behind can do."""
+        provider, inner = self._behind(backend, "capabilities")
+        return replace(provider.capabilities(inner), backend=backend)
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return the calibration of the backend behind."""
+        provider, inner = self._behind(backend, "calibration")
+        return provider.calibration(inner)
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return the status of the backend behind."""
+        provider, inner = self._behind(backend, "status")
+        return provider.status(inner)
+
+    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+        """Compile for the backend behind."""
+        provider, inner = self._behind(backend, "prepare")
+        return provider.prepare(template, inner, level=level, seed=seed)
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return the price at the backend behind, or fail as planned."""
+        provider, inner = self._behind(batch.backend, "estimate")
+        self._strike("estimate", batch.payload_sha256)
+        return provider.estimate(replace(batch, backend=inner))
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Hand over to the backend behind, or fail before or after it has accepted, as planned."""
+        provider, inner = self._behind(batch.backend, "submit")
+        words = self._strike("submit", token)
+        if "before" in words:
+            raise Ambiguous("planned: the connection broke", provider=NAME, phase="submit")
+        ref = provider.submit(replace(batch, backend=inner), token)
+        if "after" in words:
+            raise Ambiguous("planned: the connection broke", provider=NAME, phase="submit")
+        return _ours(ref, batch.backend)
+
+    def find(self, backend: str, token: str) -> JobRef | None:
+        """Look up at the backend behind, or fail as planned."""
+        provider, inner = self._behind(backend, "find")
+        self._strike("find", token)
+        ref = provider.find(inner, token)
+        return None if ref is None else _ours(ref, backend)
+
+    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+        """Look at jobs behind, one look per provider, or fail or lose some as planned."""
+        found: dict[JobRef, Snapshot] = {}
+        asked: dict[str, list[JobRef]] = {}
+        for ref in refs:
+            provider, _ = self._behind(ref.backend, "poll")
+            if "lost" in self._strike("poll", ref.provider_job_id):
+                message = "planned: the provider does not know this job any more"
+                found[ref] = Snapshot(ref=ref, state=JobState.FAILED, raw_status="lost", message=message)
+            else:
+                asked.setdefault(provider.name, []).append(ref)
+        for group in asked.values():
+            provider, _ = self._behind(group[0].backend, "poll")
+            try:
+                seen = provider.poll([self._theirs(ref) for ref in group])
+            except ProviderError as error:
+                names = {self._theirs(ref): ref for ref in group}
+                error.seen = (
+                    *found.values(),
+                    *(replace(shot, ref=names[shot.ref]) for shot in error.seen),
+                )
+                raise
+            found |= {ref: replace(shot, ref=ref) for ref, shot in zip(group, seen, strict=True)}
+        return [found[ref] for ref in refs]
+
+    def fetch(self, ref: JobRef) -> RawResult:
+        """Fetch from the backend behind; fail or change a byte as planned."""
+        provider, _ = self._behind(ref.backend, "fetch")
+        words = self._strike("fetch", ref.provider_job_id)
+        raw = replace(provider.fetch(self._theirs(ref)), ref=ref)
+        if "corrupt" in words:
+            middle = len(raw.content) // 2
+            changed = bytes([raw.content[middle] ^ 1])
+            raw = replace(raw, content=raw.content[:middle] + changed + raw.content[middle + 1 :])
+        return raw
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Decode as the backend behind does."""
+        provider, inner = self._behind(batch.backend, "decode")
+        return provider.decode(replace(raw, ref=self._theirs(raw.ref)), replace(batch, backend=inner))
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        """Return what the backend behind says about the run."""
+        provider, _ = self._behind(raw.ref.backend, "details")
+        return provider.details(replace(raw, ref=self._theirs(raw.ref)))
+
+    def cancel(self, ref: JobRef) -> CancelOutcome:
+        """Cancel at the backend behind, or fail as planned."""
+        provider, _ = self._behind(ref.backend, "cancel")
+        self._strike("cancel", ref.provider_job_id)
+        return provider.cancel(self._theirs(ref))
+
+    def _behind(self, backend: str, phase: str) -> tuple[Provider, str]:
+        try:
+            return self._inner[backend]
+        except KeyError:
+            known = ", ".join(self._inner)
+            raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase) from None
+
+    def _theirs(self, ref: JobRef) -> JobRef:
+        provider, inner = self._behind(ref.backend, "poll")
+        return replace(ref, provider=provider.name, backend=inner)
+
+    def _strike(self, method: Method, subject: str) -> set[str]:
+        """Count a call, wait or raise as planned, and return the words that the caller has to act on."""
+        words: set[str] = set()
+        for place, rule in enumerate(self._plan.faults):
+            if rule.on != method or not is_hit(self._plan.seed, place, subject, rule.share):
+                continue
+            if rule.times is not None and self._hits[place, subject] >= rule.times:
+                continue
+            self._hits[place, subject] += 1
+            self._act(rule, method)
+            words.add(rule.fault)
+        return words
+
+    def _act(self, rule: Fault, method: Method) -> None:
+        if rule.fault == "slow":
+            self._sleep(rule.seconds)
+        elif rule.fault == "throttle":
+            raise Throttled("planned: too many requests", provider=NAME, phase=method, retry_after_seconds=rule.seconds)
+        elif rule.fault == "unavailable":
+            raise Unavailable("planned: no answer", provider=NAME, phase=method)
+
+
+def _ours(ref: JobRef, backend: str) -> JobRef:
+    return replace(ref, provider=NAME, backend=backend)
