@@ -14,9 +14,14 @@ from qhybrid_pipelines.execution.figures import figures_of
 
 
 def keep_calibrations(gateway: Gateway) -> list[str]:
-    """Keep the newest calibration of every backend; return one sentence for each provider that could not be asked."""
+    """Keep the newest calibration of every backend; return one sentence for each provider that did not answer.
+
+    A provider that nobody has set up is left alone.
+    """
     problems = []
     for provider in gateway.providers.values():
+        if gateway.needs(provider.name) is not None:
+            continue
         try:
             for backend in provider.backends():
                 calibration = provider.calibration(backend)

@@ -44,6 +44,14 @@ class Gateway:
             self._immediate[backend] = provider is not None and _is_immediate(provider, backend)
         return self._immediate[backend]
 
+    def needs(self, provider: str) -> str | None:
+        """Return what has to be set before a provider can be used; None where it is ready, or does not say.
+
+        Only jobs may ask a provider that nobody has set up; snapshots of the fleet leave it alone.
+        """
+        says = getattr(self.providers[provider], "needs", None)
+        return says() if says else None
+
     @cached_property
     def site(self) -> Site:
         """Environment, principal, ledger and policy; in prod only if all of it is safe."""

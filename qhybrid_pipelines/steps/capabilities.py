@@ -15,19 +15,24 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 def backend_capabilities(gateway: Gateway) -> pa.Table:
     """Return the table `capabilities`: one row per backend of every provider, also of one that does not answer."""
-    rows = [_row(provider, backend) for provider in gateway.providers.values() for backend in provider.backends()]
+    rows = [
+        _row(provider, backend, gateway.needs(provider.name))
+        for provider in gateway.providers.values()
+        for backend in provider.backends()
+    ]
     return from_rows(schemas.CAPABILITIES, rows)
 
 
-def _row(provider: Provider, backend: str) -> Row:
+def _row(provider: Provider, backend: str, problem: str | None) -> Row:
+    """Return the row of a backend; one with a problem is not asked."""
     unknown: Row = {column.name: None for column in schemas.CAPABILITIES.columns}
     said: Row = {}
-    problem = None
-    try:
-        said = _abilities(provider.capabilities(backend))
-        said |= _status(provider.status(backend))
-    except ProviderError as error:
-        problem = str(error)
+    if problem is None:
+        try:
+            said = _abilities(provider.capabilities(backend))
+            said |= _status(provider.status(backend))
+        except ProviderError as error:
+            problem = str(error)
     return {
         **unknown,
         **said,

@@ -27,7 +27,7 @@ from qhybrid_pipelines.core.jobs import (
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, jobs, prices
 from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_of
-from qhybrid_pipelines.execution.ionq.client import IonQClient, NotThere
+from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient, NotThere
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
 from qhybrid_pipelines.execution.ionq.witness import Witness
 from qhybrid_pipelines.execution.port import Provider
@@ -60,6 +60,16 @@ class IonQProvider:
     def backends(self) -> tuple[str, ...]:
         """Return the full names of the backends it offers, without asking."""
         return BACKENDS
+
+    def is_immediate(self, backend: str) -> bool:
+        """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for an unknown backend."""
+        device_of(backend, phase="capabilities")
+        return False
+
+    def needs(self) -> str | None:
+        """Return what has to be set before anybody is asked; None where somebody wants to use it."""
+        ready = CREDENTIALS.present() or os.environ.get(URL_VARIABLE)
+        return None if ready else f"nobody has set it up. {CREDENTIALS.remedy}"
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits and abilities as the service states them; remembered for some minutes."""
