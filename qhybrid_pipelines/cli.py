@@ -213,12 +213,12 @@ def main() -> None:
 
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
     from qhybrid_pipelines.steps.summary import verdicts
-    from qhybrid_pipelines.steps.telemetry import send_spans
+    from qhybrid_pipelines.steps.telemetry import send_spans_aside
     from qhybrid_pipelines.terminal import print_error, print_json, print_verdicts, progress
 
     with progress(quiet=as_json) as observe:
         ran, failures = launcher.run(keys, observe, wait=wait) if keys else ([], [])
-    send_spans(launcher.workspace)
+    send_spans_aside(launcher.workspace)
     rows, waiting = verdicts(launcher.workspace, ran), launcher.waiting(ran)
     if as_json:
         print_json(

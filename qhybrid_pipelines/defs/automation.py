@@ -22,6 +22,7 @@ from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import nightly
 from qhybrid_pipelines.steps.completions import Completion, completions, look
 from qhybrid_pipelines.steps.rounds import register_next_rounds
+from qhybrid_pipelines.steps.telemetry import send_spans_aside
 from qhybrid_pipelines.steps.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic
@@ -134,6 +135,7 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         """Request again what a lost event or a failed run left undone; hand spooled records over, sweep what the dead left."""
         house = workspace.open()
         house.tracker.sync()
+        send_spans_aside(house)
         atomic.sweep(house.home)
         mine = {leg: history_of(context.instance, leg) for leg in _due(house) if leg.job == job.name}
         due = [leg for leg, history in mine.items() if not history.running and history.in_vain < MAX_ATTEMPTS]
