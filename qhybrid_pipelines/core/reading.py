@@ -156,3 +156,8 @@ def _keys(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             here = (*path, str(key.value))
             yield here, key.start_mark.line + 1
             yield from _keys(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            here = (*path, str(number))
+            yield here, item.start_mark.line + 1
+            yield from _keys(item, here)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.quantum.foreign.precheck import MAX_GATES, Checked
+from qhybrid_pipelines.quantum.foreign.limits import MAX_GATES
+from qhybrid_pipelines.quantum.foreign.precheck import Checked
 from qhybrid_pipelines.quantum.qasm import empty_circuit, size_of, write_circuit
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Step = tuple["Operation", tuple[int, ...]]
 #: An angle: its constant part, and (index of an input, factor) for each input it hangs on.
 Affine = tuple[float, tuple[tuple[int, float], ...]]
 
+#: Gates that OpenQASM 3 knows. The text defines all others, once for each name, so their angles must be inputs.
+KNOWN = frozenset(("rx", "ry", "rz", "p", "u", "u1", "u2", "u3", "cp", "crx", "cry", "crz", "cu"))
 #: Largest multiple of a quarter of pi that stays in the text.
 MAX_QUARTERS = 16
 
@@ -89,6 +92,8 @@ def _written_out(circuit: QuantumCircuit) -> tuple[list[Step], dict[int, int]]:
                 raise _refused("a bit that is measured belongs to no register")
             register, index = places[0]
             registers.add((register.name, register.size))
+            if len(registers) > 1:
+                raise _refused("it is measured into more than one register")
             if index in bits.values():
                 raise _refused("a bit is measured twice")
             bits[qubits[0]] = index
@@ -98,8 +103,6 @@ def _written_out(circuit: QuantumCircuit) -> tuple[list[Step], dict[int, int]]:
             if len(steps) > MAX_GATES:
                 raise _refused(f"written out, the circuit has more than {MAX_GATES} gates")
     n = circuit.num_qubits
-    if len(registers) > 1:
-        raise _refused("it is measured into more than one register")
     if registers and (len(bits) != n or next(iter(registers))[1] != n):
         raise _refused(f"{len(bits)} of {n} qubits are measured, into a register of {next(iter(registers))[1]} bits")
     return steps, bits or {qubit: qubit for qubit in range(n)}
@@ -137,13 +140,13 @@ def _assembled(steps: list[Step], bits: dict[int, int], inputs: Mapping[str, int
     from qiskit.circuit.library import Barrier, get_standard_gate_name_mapping
 
     standard = get_standard_gate_name_mapping()
-    angles = [[_affine(value, inputs) for value in operation.params] for operation, _ in steps]
-    distinct = dict.fromkeys(angle for row in angles for angle in row if not _stays(angle))
+    angles = [[_angle(value, operation.name, inputs) for value in operation.params] for operation, _ in steps]
+    distinct = dict.fromkeys(angle for row in angles for angle in row if isinstance(angle, tuple))
     digits = len(str(len(distinct)))
     names = {angle: Parameter(f"t_{index:0{digits}d}") for index, angle in enumerate(distinct)}
     circuit = empty_circuit(len(bits))
     for (operation, qubits), row in zip(steps, angles, strict=True):
-        values = [names.get(angle, angle[0]) for angle in row]
+        values = [names[angle] if isinstance(angle, tuple) else angle for angle in row]
         gate = Barrier(len(qubits)) if operation.name == "barrier" else standard[operation.name].base_class(*values)
         circuit.append(gate, [bits[qubit] for qubit in qubits])
     depth, two_qubit_gates = size_of(circuit)
@@ -159,6 +162,14 @@ def _assembled(steps: list[Step], bits: dict[int, int], inputs: Mapping[str, int
         depth=depth,
         two_qubit_gates=two_qubit_gates,
     )
+
+
+def _angle(value: Any, gate: str, inputs: Mapping[str, int]) -> Affine | float:
+    """Return what an angle of a gate hangs on, or its value where that stays in the text."""
+    constant, slopes = _affine(value, inputs)
+    quarters = round(constant / (math.pi / 4))
+    plain = abs(quarters) <= MAX_QUARTERS and math.isclose(constant, quarters * math.pi / 4, rel_tol=4e-16)
+    return constant if plain and not slopes and gate in KNOWN else (constant, slopes)
 
 
 def _affine(value: Any, inputs: Mapping[str, int]) -> Affine:
@@ -181,15 +192,6 @@ def _finite(value: Any) -> float:
     if isinstance(value, complex) or not math.isfinite(value):
         raise _refused("an angle is not a finite number")
     return float(value)
-
-
-def _stays(angle: Affine) -> bool:
-    """Tell whether an angle is a multiple of a quarter of pi that stays in the text."""
-    constant, slopes = angle
-    quarters = round(constant / (math.pi / 4))
-    return (
-        not slopes and abs(quarters) <= MAX_QUARTERS and math.isclose(constant, quarters * math.pi / 4, rel_tol=4e-16)
-    )
 
 
 def _refused(problem: str) -> InvalidInput:

@@ -17,7 +17,7 @@ from pathlib import Path
 #: Address space; reading the largest circuit that passes the first check takes 0.4 GB.
 MAX_MEMORY_BYTES = 2 << 30
 #: Reading the largest circuit takes about ten seconds.
-MAX_CPU_SECONDS = 40
+MAX_CPU_SECONDS = 60
 #: Frames of Python that the deepest brackets of the first check need.
 RECURSION_LIMIT = 20_000
 

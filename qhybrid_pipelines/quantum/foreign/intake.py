@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,12 +19,15 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Template
 from qhybrid_pipelines.core.kernel import Kernel
 from qhybrid_pipelines.quantum.ansatz import Ansatz
-from qhybrid_pipelines.quantum.foreign.precheck import MAX_BYTES, MAX_GATES, check
+from qhybrid_pipelines.quantum.foreign.limits import MAX_BYTES, MAX_GATES
+from qhybrid_pipelines.quantum.foreign.precheck import check
 
-CHILD = "qhybrid_pipelines.quantum.foreign.child"
+CHILD = ("-m", "qhybrid_pipelines.quantum.foreign.child")
 #: Several times the processor time that the child may take, for machines that are busy with other things.
-MAX_SECONDS = 200.0
+MAX_SECONDS = 300.0
 MAX_ANSWER_BYTES = 16_000_000
+#: Gates and inputs of a canonical text: gates that OpenQASM 3 does not know are defined in it, and count as their bodies.
+MAX_CANONICAL = 100 * MAX_GATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ def read_foreign(data: bytes, *, file: str) -> ForeignCircuit:
         checked = check(_text(data))
         answer = parsed_in_child(checked.text)
         # The canonical text will be read in this process; what the child says about it is not taken on trust.
-        judged = check(answer["text"], max_inputs=MAX_GATES)
+        judged = check(answer["text"], max_gates=MAX_CANONICAL, max_inputs=MAX_CANONICAL)
     except InvalidInput as error:
         raise error.at(file=file) from None
     if judged.n_qubits != checked.n_qubits or judged.inputs != tuple(answer["parameters"]):
@@ -93,49 +97,46 @@ def read_foreign(data: bytes, *, file: str) -> ForeignCircuit:
     )
 
 
-def parsed_in_child(text: str, *, module: str = CHILD, seconds: float = MAX_SECONDS) -> dict[str, Any]:
+def parsed_in_child(text: str, *, code: Sequence[str] = CHILD, seconds: float = MAX_SECONDS) -> dict[str, Any]:
     """Return the answer of the child process about a text.
 
-    It starts in an empty folder, without this process's environment, and is ended when it takes too long.
+    Its code is our own; tests give it other code to see what happens. It starts in an empty folder, without this process's environment, and is ended when it takes too long.
 
     Raises:
         InvalidInput: it refused the text, died, took too long, or its answer is too long or no answer.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="circuit-") as empty,
-        subprocess.Popen(  # noqa: S603  our own module
-            [sys.executable, "-I", "-B", "-m", module],
-            stdin=subprocess.PIPE,
+    with tempfile.TemporaryDirectory(prefix="circuit-") as empty, tempfile.TemporaryFile() as question:
+        # A file and not a pipe, so that neither process ever waits for the other to read.
+        question.write(text.encode())
+        question.seek(0)
+        with subprocess.Popen(  # noqa: S603  our own code
+            [sys.executable, "-I", "-B", *code],
+            stdin=question,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=empty,
             env=_environment(),
             start_new_session=True,
-        ) as process,
-    ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Event()
-        timer = threading.Timer(seconds, lambda: (late.set(), process.kill()))
-        timer.start()
-        try:
-            # The child reads to the end before it writes, so neither waits for the other.
+        ) as process:
+            assert process.stdout is not None
+            late = threading.Event()
+            timer = threading.Timer(seconds, lambda: (late.set(), process.kill()))
+            timer.start()
             try:
-                process.stdin.write(text.encode())
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # it died; its exit code tells how
-            output = process.stdout.read(MAX_ANSWER_BYTES + 1)
-            if len(output) > MAX_ANSWER_BYTES:
-                process.kill()
-                raise _failed("its canonical form is too long")
-            code = process.wait()
-        finally:
-            timer.cancel()
+                output = process.stdout.read(MAX_ANSWER_BYTES + 1)
+                if len(output) > MAX_ANSWER_BYTES:
+                    process.kill()
+                exit_code = process.wait()
+            finally:
+                timer.cancel()
+    if len(output) > MAX_ANSWER_BYTES:
+        raise _failed("its canonical form is too long")
     if late.is_set():
         raise _failed(f"reading it takes more than {seconds:g} s")
-    if code:
-        raise _failed(f"the reader {f'was ended by signal {-code}' if code < 0 else f'failed with exit code {code}'}")
+    if exit_code < 0:
+        raise _failed(f"the reader was ended by signal {-exit_code}")
+    if exit_code:
+        raise _failed(f"the reader failed with exit code {exit_code}")
     return _answer(output)
 
 

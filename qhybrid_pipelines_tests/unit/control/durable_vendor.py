@@ -23,6 +23,7 @@ from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, Rejected, Th
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
+    Calibration,
     CancelOutcome,
     Capabilities,
     CircuitBatch,
@@ -73,11 +74,15 @@ class DurableVendor:
         price_usd: float = 0.0,
         max_qubits: int = 20,
         calls_seconds: float = 0.0,
+        mode: Any = "simulator",
+        immediate: bool = False,
+        retry_after_seconds: float | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.backend = name, f"{name}:device"
         self.folder, self.dedupe, self.lag = folder, dedupe, listing_lag_seconds
         self.price_usd, self.max_qubits, self.calls_seconds = price_usd, max_qubits, calls_seconds
+        self.mode, self.immediate, self.retry_after = mode, immediate, retry_after_seconds
 
     # -- the book, for the judge -----------------------------------------------------------------------------------
 
@@ -99,6 +104,14 @@ class DurableVendor:
         """What the next polls see of a job."""
         record = {"state": state, "raw": raw or state.lower(), **facts}
         (self.folder / f"{provider_job_id}.json").write_text(json.dumps(record, default=datetime.isoformat))
+
+    def show_status(self, **facts: Any) -> None:
+        """What the backend says of itself."""
+        (self.folder / "status.json").write_text(json.dumps({"online": True} | facts))
+
+    def calibrate(self, calibration_id: str, measured_at: datetime) -> None:
+        """A new calibration."""
+        (self.folder / "calibration.json").write_text(json.dumps([calibration_id, measured_at.isoformat()]))
 
     # -- the port --------------------------------------------------------------------------------------------------
 
@@ -122,10 +135,17 @@ class DurableVendor:
             queue="first come, first served",
             security="none",
             states=(JobState.QUEUED, JobState.RUNNING, JobState.COMPLETED),
+            mode=self.mode,
+            immediate=self.immediate,
         )
 
-    def calibration(self, backend: str) -> None:
-        return None
+    def calibration(self, backend: str) -> Calibration | None:
+        path = self.folder / "calibration.json"
+        if not path.exists():
+            return None
+        calibration_id, measured_at = json.loads(path.read_text())
+        at = datetime.fromisoformat(measured_at)
+        return Calibration(calibration_id=calibration_id, measured_at=at, fetched_at=at, payload={"t1_us": 100.0})
 
     def status(self, backend: str) -> BackendStatus:
         self._count("status")
@@ -153,7 +173,7 @@ class DurableVendor:
         with self._locked():
             fault = self._next_fault()
             if fault == "throttled":
-                raise Throttled("slow down", provider=self.name, phase="submit")
+                raise Throttled("slow down", provider=self.name, phase="submit", retry_after_seconds=self.retry_after)
             if fault == "rejected":
                 raise Rejected("shots must be even", provider=self.name, phase="submit")
             if fault == "ambiguous_before":

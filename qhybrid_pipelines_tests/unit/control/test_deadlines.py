@@ -1,0 +1,56 @@
+"""The series of looks: none is missed however the rounds fall, and they get rarer."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qhybrid_pipelines.control.deadlines import deadline_of, is_due, is_overdue, looks_until
+from qhybrid_pipelines.control.tiers import Tiers
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+TIERS = Tiers()
+names = st.sampled_from(["interactive", "batch", "scheduled"])
+
+
+@settings(deadline=None, max_examples=200)
+@given(names, st.lists(st.floats(0.01, 5000), min_size=1, max_size=40))
+def test_every_look_of_the_series_falls_into_exactly_one_round(name, gaps) -> None:
+    tier, at, due, looks = TIERS.of(name), NOW, 0, []
+    for gap in gaps:
+        before, at = at, at + timedelta(seconds=gap)
+        due += is_due(NOW, tier, last_round=before, now=at)
+        looks.append(looks_until((at - NOW).total_seconds(), tier))
+    assert looks == sorted(looks)
+    assert due == sum(b > a for a, b in zip([0, *looks], looks, strict=False))
+    assert (due > 0) == (looks[-1] > 0)
+
+
+@pytest.mark.parametrize("name", ["interactive", "batch", "scheduled"])
+def test_intervals_grow_from_the_least_to_the_most(name) -> None:
+    tier = TIERS.of(name)
+    step = tier.poll_min_seconds / 50
+    ages = [k * step for k in range(int(12 * tier.poll_max_seconds / step))]
+    counts = [looks_until(age, tier) for age in ages]
+    times = [ages[i] for i in range(1, len(ages)) if counts[i] > counts[i - 1]]
+    intervals = [b - a for a, b in zip([0.0, *times], times, strict=False)]
+    assert intervals[0] == pytest.approx(tier.poll_min_seconds, abs=2 * step)
+    assert intervals[-1] == pytest.approx(tier.poll_max_seconds, abs=2 * step)
+    assert all(b >= a - 2.1 * step for a, b in itertools.pairwise(intervals))
+    assert max(intervals) <= tier.poll_max_seconds + 2 * step
+
+
+def test_a_poller_that_remembers_nothing_looks() -> None:
+    assert is_due(NOW, TIERS.batch, last_round=None, now=NOW)
+
+
+def test_deadlines() -> None:
+    deadline = deadline_of(TIERS.interactive, NOW)
+    assert deadline == NOW + timedelta(seconds=900)
+    assert not is_overdue(deadline, NOW)
+    assert is_overdue(deadline, deadline)
+    assert not is_overdue(None, NOW)
