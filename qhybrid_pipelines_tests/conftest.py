@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from qhybrid_pipelines_tests import servers
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,6 +18,34 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("SKIPPED LOUDLY: ../shared/data is not there, published optima are not checked")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Address of a real Postgres server: one for each worker, or the one that is named."""
+    with servers.server_url() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_home(postgres_server: str) -> Iterator[str]:
+    """Address of a database that tests share, each in a schema of its own."""
+    with servers.database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_home: str) -> Iterator[str]:
+    """Address of an empty schema on a real Postgres server."""
+    with servers.schema(postgres_home) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_server: str) -> Iterator[str]:
+    """Address of an empty database on a real Postgres server."""
+    with servers.database(postgres_server) as url:
+        yield url
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

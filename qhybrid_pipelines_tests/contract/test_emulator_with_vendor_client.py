@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emulators import Client
+from qhybrid_pipelines_tests.emulators import Client
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import PauliEvolutionGate
 from qiskit.providers import JobStatus

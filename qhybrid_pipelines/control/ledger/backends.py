@@ -8,8 +8,9 @@ from dataclasses import fields, replace
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.records import Breaker, KeptCalibration, StaleBreaker
-from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.control.ledger.errors import StaleBreaker
+from qhybrid_pipelines.control.ledger.records import Breaker, KeptCalibration
+from qhybrid_pipelines.control.ledger.stored import kept_json
 from qhybrid_pipelines.core.jobs import Calibration
 
 
@@ -72,7 +73,7 @@ def write_calibration(connection: Connection, backend: str, calibration: Calibra
             calibration_id=calibration.calibration_id,
             measured_at=calibration.measured_at,
             fetched_at=calibration.fetched_at,
-            payload=canonical_json(calibration.payload),
+            payload=kept_json(calibration.payload),
         )
     )
     return True

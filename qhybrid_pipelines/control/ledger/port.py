@@ -18,22 +18,24 @@ from typing import Protocol
 
 from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
+from qhybrid_pipelines.control.ledger.errors import (
+    JobClash,
+    LedgerUnreachable,
+    ProviderJobTaken,
+    StaleBreaker,
+    StaleJob,
+)
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
     BreakerState,
     Clock,
     EventRecord,
-    JobClash,
     JobRecord,
     KeptCalibration,
-    LedgerUnreachable,
     Move,
     Outcome,
     Plan,
-    ProviderJobTaken,
-    StaleBreaker,
-    StaleJob,
     Step,
     StoredResult,
     correlation_id_of,

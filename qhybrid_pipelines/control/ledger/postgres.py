@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
+from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable
 from qhybrid_pipelines.control.ledger.locks import lock_number
 from qhybrid_pipelines.control.ledger.migrations import migrate
-from qhybrid_pipelines.control.ledger.records import LedgerUnreachable
 from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.storage.postgres import postgres_url
@@ -103,16 +103,15 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("SELECT 1 FROM chain_head FOR UPDATE")
 
 
-def _connect_patiently(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+def _connect_patiently(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
     """Return a connection of the driver, as soon as the server answers."""
-    import psycopg2
-
+    driver = dialect.loaded_dbapi
     deadline = time.monotonic() + PATIENCE_SECONDS
     pause = 0.05
     while True:
         try:
-            return psycopg2.connect(*arguments, **parameters)
-        except psycopg2.OperationalError as error:
+            return driver.connect(*arguments, **parameters)
+        except driver.OperationalError as error:
             if time.monotonic() >= deadline:
                 raise LedgerUnreachable(
                     f"the ledger's server has not answered for {PATIENCE_SECONDS:g} s: {_first_line(error)}. "

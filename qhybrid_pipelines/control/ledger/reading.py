@@ -16,6 +16,7 @@ from qhybrid_pipelines.control.ledger.records import (
     JobRecord,
     StoredResult,
 )
+from qhybrid_pipelines.control.ledger.stored import from_micros
 from qhybrid_pipelines.core.jobs import JobState
 
 _LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
@@ -77,8 +78,8 @@ def _event(row: Mapping[str, Any]) -> EventRecord:
         event=row["event"],
         from_state=None if row["from_state"] is None else JobState(row["from_state"]),
         to_state=JobState(row["to_state"]),
-        at=tables.from_micros(row["at_us"]),
-        observed_at=tables.from_micros(row["observed_at_us"]),
+        at=from_micros(row["at_us"]),
+        observed_at=from_micros(row["observed_at_us"]),
         clock=row["clock"],
         raw_status=row["raw_status"],
         detail=None if row["detail"] is None else json.loads(row["detail"]),

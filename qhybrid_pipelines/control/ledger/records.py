@@ -1,4 +1,4 @@
-"""The small values that go in and out of a ledger, and what it may refuse."""
+"""The small values that go in and out of a ledger."""
 
 from __future__ import annotations
 
@@ -10,37 +10,10 @@ from typing import Any, Literal
 
 from qhybrid_pipelines.control.lifecycle import Event
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import Calibration, JobRef, JobState
 
 #: Whose clock a timestamp comes from: the provider's, or ours when we saw the thing.
 Clock = Literal["vendor", "observed"]
-
-
-class StaleJob(QHybridError):
-    """The job was changed by somebody else after it was read; nothing was written. Read it again."""
-
-
-class ProviderJobTaken(QHybridError):
-    """A provider answered with a job id that belongs to another job of the ledger; nothing was written."""
-
-    exit_code = 3
-
-
-class StaleBreaker(QHybridError):
-    """The breaker was changed by somebody else after it was read; nothing was written. Read it again."""
-
-
-class JobClash(QHybridError):
-    """Another job has this token, or this place among the jobs of a payload; nothing was written."""
-
-    exit_code = 3
-
-
-class LedgerUnreachable(QHybridError):
-    """The ledger's database does not answer. What was being written is there whole or not at all: read it again."""
-
-    exit_code = 3
 
 
 class Outcome(StrEnum):

@@ -20,16 +20,15 @@ from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger import advisory, backends, chain, locks, postgres, reading, sqlite, tables
 from qhybrid_pipelines.control.ledger.accounts import account_of
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
+from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
     EventRecord,
     JobRecord,
     KeptCalibration,
-    LedgerUnreachable,
     Move,
     Plan,
-    StaleJob,
     StoredResult,
 )
 from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY

@@ -6,27 +6,15 @@ so in their names (``created_at_us``, ``cost_microusd``) and appear in Python as
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Dialect, Integer, MetaData, Table, Text
 from sqlalchemy.types import TypeDecorator
 
 from qhybrid_pipelines.control.budget import from_micro_usd, to_micro_usd
 from qhybrid_pipelines.control.ledger.records import Outcome
+from qhybrid_pipelines.control.ledger.stored import from_micros, to_micros
 from qhybrid_pipelines.core.jobs import JobState
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-
-
-def to_micros(at: datetime) -> int:
-    """Return an aware datetime as microseconds since 1970 UTC."""
-    return (at - EPOCH) // MICROSECOND
-
-
-def from_micros(at_us: int) -> datetime:
-    """Return microseconds since 1970 UTC as an aware datetime."""
-    return EPOCH + at_us * MICROSECOND
 
 
 class Instant(TypeDecorator[datetime]):

@@ -12,18 +12,11 @@ from qhybrid_pipelines.control.budget import as_kept, charge_usd
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.accounts import change_quote, reserve_quote, settle_job
 from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
+from qhybrid_pipelines.control.ledger.errors import JobClash, ProviderJobTaken, StaleJob
 from qhybrid_pipelines.control.ledger.reading import chain_head
-from qhybrid_pipelines.control.ledger.records import (
-    JobClash,
-    JobRecord,
-    Move,
-    Outcome,
-    Plan,
-    ProviderJobTaken,
-    StaleJob,
-)
+from qhybrid_pipelines.control.ledger.records import JobRecord, Move, Outcome, Plan
+from qhybrid_pipelines.control.ledger.stored import kept_json, kept_text, to_micros
 from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
-from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.jobs import JobState
 
 #: What an event says about the attempt to submit that is under way.
@@ -36,6 +29,9 @@ OUTCOMES = {
     Event.DOUBT: Outcome.UNKNOWN,
     Event.DISPROVE: Outcome.NOT_ACCEPTED,
 }
+
+#: Facts of a move that the job takes over as they are.
+_TAKEN_OVER = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")
 
 _IN_ATTEMPT = frozenset({"token", "provider_job_id", "outcome"})
 
@@ -125,24 +121,19 @@ def _after(move: Move) -> JobRecord:
     """Return the job as it will be, by the table of the life cycle."""
     job = move.job
     state: JobState | None = job.state if job.version else None
-    outcome, known = job.outcome, {}
+    outcome = job.outcome
     for step in move.steps:
         state = advance(state, step.event)
         outcome = OUTCOMES.get(step.event, outcome)
-    if state is None:
+    if state is None or not move.steps:
         raise ValueError("a move has at least one step")
-    for name in ("provider_job_id", "engine", "error", "approved_by", "rerouted_to", "priority", "deadline_at"):
-        if getattr(move, name) is not None:
-            known[name] = getattr(move, name)
-    for name in ("cost_usd", "cost_quoted_usd"):
-        if getattr(move, name) is not None:
-            known[name] = as_kept(getattr(move, name))
-    if move.result is not None:
-        known["result_sha256"] = move.result.sha256
-    if move.new_token is not None:
-        known |= {"attempt": job.attempt + 1, "token": move.new_token}
     after = replace(
-        job, state=state, outcome=outcome, version=job.version + len(move.steps), updated_at=move.observed_at, **known
+        job,
+        state=state,
+        outcome=outcome,
+        version=job.version + len(move.steps),
+        updated_at=move.observed_at,
+        **_facts(move),
     )
     if state not in TERMINAL or job.cost_settled_usd is not None:
         return after
@@ -152,6 +143,21 @@ def _after(move: Move) -> JobRecord:
         accepted=after.provider_job_id is not None,
     )
     return replace(after, cost_settled_usd=charged)
+
+
+def _facts(move: Move) -> dict[str, Any]:
+    """Return what becomes known about the job with its steps, as it is kept."""
+    given = {name: getattr(move, name) for name in _TAKEN_OVER}
+    given |= {name: getattr(move, name) for name in ("cost_usd", "cost_quoted_usd", "error")}
+    known = {name: fact for name, fact in given.items() if fact is not None}
+    known |= {name: as_kept(known[name]) for name in ("cost_usd", "cost_quoted_usd") if name in known}
+    if "error" in known:
+        known["error"] = kept_text(known["error"])
+    if move.result is not None:
+        known["result_sha256"] = move.result.sha256
+    if move.new_token is not None:
+        known |= {"attempt": move.job.attempt + 1, "token": move.new_token}
+    return known
 
 
 def _columns_of(job: JobRecord) -> dict[str, Any]:
@@ -202,11 +208,11 @@ def _append_events(connection: Connection, move: Move) -> None:
             "event": PUBLIC_NAMES[step.event],
             "from_state": None if state is None else str(state),
             "to_state": str(after),
-            "at_us": tables.to_micros(step.at),
-            "observed_at_us": tables.to_micros(move.observed_at),
+            "at_us": to_micros(step.at),
+            "observed_at_us": to_micros(move.observed_at),
             "clock": step.clock,
-            "raw_status": step.raw_status,
-            "detail": None if step.detail is None else canonical_json(step.detail),
+            "raw_status": None if step.raw_status is None else kept_text(step.raw_status),
+            "detail": kept_json(step.detail),
             "previous_hash": head.hash,
         }
         row["hash"] = seal(row)
