@@ -34,14 +34,14 @@ from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache,
 from qhybrid_pipelines.execution.engines.aer import faulty_text
 from qhybrid_pipelines.execution.engines.engine import refuse_malformed
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_of_bytes
+from qhybrid_pipelines.execution.ibm.client import NAME
 from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions, narrowed, used_qubits
-from qhybrid_pipelines.execution.ibm.fakes import FAKES, Device, fake_device
+from qhybrid_pipelines.execution.ibm.devices import Device
+from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device
 from qhybrid_pipelines.execution.ibm.noise import noise_on
 from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
 from qhybrid_pipelines.execution.kept_jobs import KeptJobs, Simulated
 from qhybrid_pipelines.execution.sampling import shot_seed
-
-NAME = "ibm"
 
 
 class LocalTesting:

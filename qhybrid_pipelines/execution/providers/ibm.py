@@ -1,4 +1,4 @@
-"""The provider `ibm`: the vendor's client in its local testing mode."""
+"""The provider `ibm`: fake devices in the vendor's local testing mode, and real ones where there is a key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
     Calibration,
@@ -21,7 +22,10 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
-from qhybrid_pipelines.execution.ibm.local_testing import NAME, LocalTesting
+from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
+from qhybrid_pipelines.execution.ibm.local_testing import LocalTesting
+from qhybrid_pipelines.execution.ibm.results import decode_result
+from qhybrid_pipelines.execution.ibm.service import Service
 from qhybrid_pipelines.execution.kept_jobs import decode_kept
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.results import read_head
@@ -33,61 +37,87 @@ def build(folder: Path) -> Provider:
 
 
 class IbmProvider:
-    """IBM's devices as its client simulates them."""
+    """IBM's devices: ``ibm:fake_*`` on this machine, any other name at the service."""
 
     name = NAME
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.local = LocalTesting(folder)
+        self.service = Service(folder, client)
 
     def backends(self) -> tuple[str, ...]:
-        """Return the full names of the backends it offers."""
-        return self.local.backends()
+        """Return the full names of the backends it offers, without asking the service."""
+        return self.local.backends() + self.service.backends()
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
-        return self.local.capabilities(backend)
+        return self._side(backend).capabilities(backend)
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return the newest calibration. Raises `Rejected` for a backend it does not have."""
-        return self.local.calibration(backend)
+        return self._side(backend).calibration(backend)
 
     def status(self, backend: str) -> BackendStatus:
         """Return whether the backend takes jobs now. Raises `Rejected` for a backend it does not have."""
-        return self.local.status(backend)
+        return self._side(backend).status(backend)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile a template; parameters stay free. Raises `Rejected` for a faulty text or one too wide."""
-        return self.local.prepare(template, backend, level=level, seed=seed)
+        return self._side(backend).prepare(template, backend, level=level, seed=seed)
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         """Return the cost range of a batch."""
-        return self.local.estimate(batch)
+        return self._side(batch.backend).estimate(batch)
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over. The same token gives the same job. Raises `Rejected`."""
-        return self.local.submit(batch, token)
+        """Hand a batch over. Raises `Rejected`, `Throttled` or `Ambiguous`.
+
+        On fake devices the same token gives the same job; for the service, look a token up before sending again.
+        """
+        return self._side(batch.backend).submit(batch, token)
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries ``token``, or None."""
-        return self.local.jobs.find(backend, token)
+        side = self._side(backend)
+        return side.find(backend, token) if isinstance(side, Service) else side.jobs.find(backend, token)
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
-        return self.local.jobs.poll(refs)
+        """Take one look at each of many jobs; the service is asked once or twice per job.
+
+        Raises:
+            ProviderError: a look failed; ``seen`` holds the snapshots of the jobs before it.
+        """
+        seen: list[Snapshot] = []
+        for ref in refs:
+            side = self._side(ref.backend)
+            try:
+                seen += [side.look(ref)] if isinstance(side, Service) else side.jobs.poll([ref])
+            except ProviderError as error:
+                error.seen = tuple(seen)
+                raise
+        return seen
 
     def fetch(self, ref: JobRef) -> RawResult:
-        """Return the result's bytes. Raises `Rejected` for a job that is not there."""
-        return self.local.jobs.fetch(ref)
+        """Return the result's bytes as received."""
+        side = self._side(ref.backend)
+        return side.fetch(ref) if isinstance(side, Service) else side.jobs.fetch(ref)
 
     def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
+        if isinstance(self._side(raw.ref.backend), Service):
+            return decode_result(raw.content, batch)
         return decode_kept(raw, batch)
 
     def details(self, raw: RawResult) -> dict[str, Any]:
-        """Return what a result says about its making. Raises `CorruptResult`."""
+        """Return what a result says about its making: the service's says no more than which device it was."""
+        if isinstance(self._side(raw.ref.backend), Service):
+            return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
         return read_head(raw.content)
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
-        """Return that it is too late: a job is done when it is submitted."""
-        return self.local.jobs.cancel(ref)
+        """Ask for a job to be cancelled; on fake devices it is always too late."""
+        side = self._side(ref.backend)
+        return side.cancel(ref) if isinstance(side, Service) else side.jobs.cancel(ref)
+
+    def _side(self, backend: str) -> LocalTesting | Service:
+        return self.local if backend.startswith(f"{NAME}:fake_") else self.service

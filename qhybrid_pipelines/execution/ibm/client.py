@@ -1,0 +1,250 @@
+"""Requests to IBM's runtime REST interface and what their failures mean.
+
+The vendor's own transport is not used: it repeats POST requests by itself and waits up to fifteen minutes for one. Its
+codecs for circuits, bindings and results are; see `service`.
+
+=====================  ======================================  ==========================================
+what happened          to a submission                         to a look, search or download
+=====================  ======================================  ==========================================
+no connection          `Throttled`: nothing was sent           `Unavailable`
+cut off, timed out     `Ambiguous`                             `Unavailable`
+429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
+401                    new access token once; then `Rejected`  new access token once; then `Unavailable`
+404                    `Rejected`                              `NotThere`
+3xx, 408, 5xx          `Ambiguous`                             `Unavailable`
+other 4xx              `Rejected`                              `ProviderError`
+no JSON, no id         `Ambiguous`                             `Unavailable`
+=====================  ======================================  ==========================================
+
+An API key is exchanged for an access token that lives for an hour. The key is read for every call; the token is
+kept in memory, and dropped as soon as the key is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
+from qhybrid_pipelines.execution.transport import Answer, Bounds, Broken, NotSent, check_url, is_loopback, send
+
+NAME = "ibm"
+URL_VARIABLE = "QISKIT_IBM_URL"
+IAM_VARIABLE = "QISKIT_IBM_IAM_URL"
+INSTANCE_VARIABLE = "QISKIT_IBM_INSTANCE"
+IAM_URL = "https://iam.cloud.ibm.com"
+CREDENTIALS = CredentialSource(variable="QISKIT_IBM_TOKEN", file_variable="QISKIT_IBM_TOKEN_FILE")
+#: Version of the interface that this code speaks; the same that the installed vendor's client asks for.
+API_VERSION = "2025-05-01"
+#: An access token is not used in its last minute.
+TOKEN_MARGIN_SECONDS = 60.0
+
+Params = list[tuple[str, str]]
+
+
+class NotThere(Unavailable):
+    """The service says that there is no such thing (404)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Access:
+    key: Secret
+    token: Secret
+    until: float
+
+
+class RuntimeClient:
+    """One request per call, and one more where a new access token is needed."""
+
+    def __init__(self, *, credentials: CredentialSource = CREDENTIALS, bounds: Bounds | None = None) -> None:
+        self._credentials, self._bounds = credentials, bounds or Bounds()
+        self._access: _Access | None = None
+        self._lock = Lock()
+
+    @property
+    def url(self) -> str:
+        """The service's base address: as set, else the region's that the instance's name states.
+
+        Raises:
+            InvalidInput: the address is not safe to send a key to, or there is no instance.
+        """
+        said = os.environ.get(URL_VARIABLE)
+        if not said:
+            # A CRN: crn:v1:bluemix:public:quantum-computing:<region>:a/<account>:<instance>::
+            region = self.instance.split(":")[5]
+            said = f"https://{'' if region == 'us-east' else f'{region}.'}quantum.cloud.ibm.com/api/v1"
+        return check_url(said, variable=URL_VARIABLE)
+
+    @property
+    def instance(self) -> str:
+        """The service instance's name (CRN). Raises `InvalidInput` where it is not set or is none."""
+        crn = os.environ.get(INSTANCE_VARIABLE, "").strip()
+        if not crn.startswith("crn:") or len(crn.split(":")) < 8 or not (crn.isascii() and crn.isprintable()):
+            raise InvalidInput(
+                f"{INSTANCE_VARIABLE} is not the CRN of a service instance",
+                remedy="Copy the instance's CRN, it begins with crn:, from the vendor's list of instances.",
+            )
+        return crn
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether the service is a stand-in on this machine."""
+        return is_loopback(self.url)
+
+    def submit(self, body: bytes) -> str:
+        """Send a job once and return the service's id of it.
+
+        Raises:
+            Rejected: refused, or there is no valid key.
+            Throttled: nothing was accepted.
+            Ambiguous: nobody knows.
+        """
+        try:
+            answer = self._authorised("POST", "/jobs", phase="submit", body=body)
+        except NotSent as error:
+            problem = f"the service could not be reached, so nothing was accepted: {redact(str(error))}"
+            raise Throttled(problem, provider=NAME, phase="submit") from None
+        except Broken as error:
+            raise _in_doubt(redact(str(error))) from None
+        _raise_if_throttled(answer, "submit")
+        if answer.status in (200, 201):
+            found = _parsed(answer.body)
+            job_id = found.get("id") if isinstance(found, dict) else None
+            if isinstance(job_id, str) and job_id:
+                return job_id
+            raise _in_doubt(f"the answer names no job: {_told(answer)}")
+        if 400 <= answer.status < 500 and answer.status != 408:
+            raise Rejected(_told(answer), provider=NAME, phase="submit")
+        raise _in_doubt(_told(answer))
+
+    def get(self, *path: str, phase: str, params: Params | None = None) -> tuple[bytes, Any]:
+        """Return an answer's bytes and what they say as JSON.
+
+        Raises:
+            NotThere: 404.
+            Throttled: asked to come back later.
+            Unavailable: no usable answer; asking again is safe and may help.
+            ProviderError: refused; asking again will not help.
+        """
+        answer = self._look("GET", path, phase, params)
+        parsed = _parsed(answer.body)
+        if parsed is None:
+            raise Unavailable(f"the answer is not JSON: {_told(answer)}", provider=NAME, phase=phase)
+        return answer.body, parsed
+
+    def cancel(self, job_id: str) -> bool:
+        """Ask for a job to be cancelled; return False where the service says that it is too late. Raises as `get`."""
+        return self._look("POST", ("jobs", job_id, "cancel"), "cancel", None, accept=(409,)).status != 409
+
+    def _look(
+        self, method: str, path: tuple[str, ...], phase: str, params: Params | None, accept: tuple[int, ...] = ()
+    ) -> Answer:
+        place = "/" + "/".join(quote(part, safe="") for part in path)
+        try:
+            answer = self._authorised(method, place, phase=phase, params=params)
+        except (NotSent, Broken) as error:
+            raise Unavailable(f"no answer: {redact(str(error))}", provider=NAME, phase=phase) from None
+        _raise_if_throttled(answer, phase)
+        if 200 <= answer.status < 300 or answer.status in accept:
+            return answer
+        if answer.status == 404:
+            raise NotThere(_told(answer), provider=NAME, phase=phase)
+        if 400 <= answer.status < 500 and answer.status not in (401, 408):
+            raise ProviderError(_told(answer), provider=NAME, phase=phase)
+        raise Unavailable(_told(answer), provider=NAME, phase=phase)
+
+    def _authorised(
+        self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
+    ) -> Answer:
+        for fresh in (False, True):
+            access = self._token(phase, fresh=fresh)
+            try:
+                url, instance = self.url + path, self.instance
+            except InvalidInput as error:
+                raise _without_key(str(error), phase) from None
+            headers = {"Service-CRN": instance, "IBM-API-Version": API_VERSION}
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            answer = send(
+                method,
+                url,
+                authorization=f"Bearer {access.reveal()}",
+                headers=headers,
+                params=params,
+                body=body,
+                bounds=self._bounds,
+            )
+            if answer.status != 401:  # refused before anything was done: the access token may have been revoked
+                break
+        return answer
+
+    def _token(self, phase: str, *, fresh: bool) -> Secret:
+        try:
+            key = self._credentials.read()
+            iam = check_url(os.environ.get(IAM_VARIABLE) or IAM_URL, variable=IAM_VARIABLE)
+        except InvalidInput as error:
+            raise _without_key(str(error), phase) from None
+        with self._lock:
+            known = self._access
+            if known and not fresh and known.key.same_as(key) and time.monotonic() < known.until:
+                return known.token
+            self._access = self._exchanged(key, iam, phase)
+            return self._access.token
+
+    def _exchanged(self, key: Secret, iam: str, phase: str) -> _Access:
+        form = urlencode({"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": key.reveal()})
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), bounds=self._bounds)
+        except (NotSent, Broken) as error:
+            # No job was sent yet, whatever became of this request.
+            kind = Throttled if phase == "submit" else Unavailable
+            raise kind(f"no access token: {redact(str(error))}", provider=NAME, phase=phase) from None
+        _raise_if_throttled(answer, phase)
+        found = _parsed(answer.body)
+        token = found.get("access_token") if isinstance(found, dict) else None
+        if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
+            lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
+            return _Access(key=key, token=Secret(token), until=time.monotonic() + lives)
+        if 400 <= answer.status < 500:
+            raise _without_key(f"the key is not accepted, {_told(answer)}. {self._credentials.remedy}", phase)
+        kind = Throttled if phase == "submit" else Unavailable
+        raise kind(f"no access token: {_told(answer)}", provider=NAME, phase=phase)
+
+
+def _without_key(problem: str, phase: str) -> ProviderError:
+    kind = Rejected if phase == "submit" else Unavailable
+    return kind(redact(problem), provider=NAME, phase=phase)
+
+
+def _in_doubt(reason: str) -> Ambiguous:
+    return Ambiguous(f"{reason}. The job may have been accepted: look its token up.", provider=NAME, phase="submit")
+
+
+def _raise_if_throttled(answer: Answer, phase: str) -> None:
+    if answer.status != 429:
+        return
+    try:
+        seconds = min(max(float(answer.headers.get("Retry-After", "")), 0.0), 86_400.0)
+    except ValueError:
+        seconds = None
+    raise Throttled("too many requests; nothing was done", provider=NAME, phase=phase, retry_after_seconds=seconds)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _told(answer: Answer) -> str:
+    """Return status and message of an answer, one line without secrets."""
+    text = " ".join(redact(answer.body[:300].decode("utf-8", "replace")).split())
+    return f"status {answer.status}" + (f", {text}" if text else "")

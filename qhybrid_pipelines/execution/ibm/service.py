@@ -1,0 +1,300 @@
+"""IBM's real devices through the runtime REST interface, with the vendor's codecs for circuits and devices.
+
+One job is one PUB: a compiled circuit, an array of bindings of shape (points, repetitions), and the shots. What leaves is
+that, the batch's hash as the circuit's metadata, and the token as the job's only tag.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qhybrid_pipelines.core.errors import Rejected, Unavailable, UnknownProviderStatus
+from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
+    Calibration,
+    CancelOutcome,
+    Capabilities,
+    CircuitBatch,
+    Compiled,
+    Estimate,
+    JobRef,
+    JobState,
+    RawResult,
+    Snapshot,
+    Template,
+)
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, made_of
+from qhybrid_pipelines.execution.engines.aer import faulty_text
+from qhybrid_pipelines.execution.engines.engine import refuse_malformed
+from qhybrid_pipelines.execution.ibm.calibrations import calibration_of
+from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, NotThere, RuntimeClient
+from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
+from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, described_device
+from qhybrid_pipelines.execution.ibm.prices import price_of_a_second
+from qhybrid_pipelines.execution.ibm.results import PAYLOAD
+
+BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
+#: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
+LISTING_LAG_SECONDS = 10.0
+#: A device's description is asked for again after this time.
+REMEMBERED_SECONDS = 300.0
+#: Cancelled by the service because it ran too long.
+RAN_TOO_LONG = 1305
+
+STATES = {
+    "queued": JobState.QUEUED,
+    "running": JobState.RUNNING,
+    "completed": JobState.COMPLETED,
+    "failed": JobState.FAILED,
+    "cancelled": JobState.CANCELLED,
+    "cancelled - ran too long": JobState.FAILED,
+}
+#: What reading a description raises that has another form than the vendor's code expects.
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Service:
+    """The backends that QISKIT_IBM_BACKENDS names, where there is a key."""
+
+    def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
+        self.client = client or RuntimeClient()
+        self.cache = CompileCache(folder / "compiled")
+        self._described: dict[str, tuple[float, Device]] = {}
+
+    @staticmethod
+    def backends() -> tuple[str, ...]:
+        """Return the full names of the backends, without asking; none without a key."""
+        if not CREDENTIALS.present():
+            return ()
+        names = (name.strip() for name in os.environ.get(BACKENDS_VARIABLE, "").split(","))
+        return tuple(f"{NAME}:{name}" for name in names if name)
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return limits as the device's configuration states them."""
+        device = self._device(backend, phase="capabilities")
+        return Capabilities(
+            backend=backend,
+            max_qubits=device.n_qubits,
+            max_shots=device.max_shots,
+            max_circuits_per_job=MAX_EXECUTIONS,
+            max_executions_per_job=MAX_EXECUTIONS,
+            native_gates=device.gates,
+            parametric=True,
+            simulator=False,
+            noisy=True,
+            dedupe="tag_lookup",
+            listing_lag_seconds=LISTING_LAG_SECONDS,
+            states=(JobState.QUEUED, JobState.RUNNING, *ENDED),
+            queue="shared by all users, fair share per instance; its length is published",
+            security="API key exchanged for an access token of an hour; bound to a service instance",
+            mode="emulator" if self.client.on_this_machine else "hardware",
+            sdks="REST, qiskit-ibm-runtime",
+            observability="vendor's times of creation, start and end; seconds of use; calibration with dates",
+            integration=f"{CREDENTIALS.variable}, QISKIT_IBM_INSTANCE and {BACKENDS_VARIABLE}",
+        )
+
+    def calibration(self, backend: str) -> Calibration:
+        """Return the device's calibration as it is now."""
+        name = self._name(backend, phase="calibration")
+        _, properties = self._get("backends", name, "properties", phase="calibration")
+        try:
+            return calibration_of({**properties, "backend_name": name}, fetched_at=datetime.now(UTC))
+        except UNREADABLE as error:
+            raise _unreadable(backend, error, phase="calibration") from None
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return whether the device takes jobs, and how many wait."""
+        _, said = self._get("backends", self._name(backend, phase="status"), "status", phase="status")
+        online = bool(said.get("state")) and said.get("status", "active") == "active"
+        queued = said.get("length_queue")
+        return BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
+
+    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+        """Return a template compiled for the device as it is calibrated now."""
+        device = self._device(backend, phase="prepare")
+        if template.n_qubits > device.n_qubits:
+            problem = f"{template.n_qubits} qubits are more than the {device.n_qubits} of {backend}"
+            raise Rejected(problem, provider=NAME, phase="prepare")
+        faulty = faulty_text(template)
+        if faulty:
+            raise Rejected(faulty, provider=NAME, phase="prepare")
+        return self.cache.compiled(
+            template,
+            backend=backend,
+            target_digest=device.target_digest,
+            level=level,
+            seed=seed,
+            versions=compiler_versions(),
+            make=lambda: made_of(compile_for(template.text, device.target, level=level, seed=seed)),
+        )
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return the price of the seconds that the device will be held.
+
+        From the executions (points x repetitions x shots) times the device's own time between shots, at least a second;
+        up to three times that and ten seconds more for loading. The vendor bills by the second and measures afterwards.
+        """
+        device = self._device(batch.backend, phase="estimate")
+        price = price_of_a_second()
+        seconds = batch.seeds.size * batch.shots * device.seconds_per_shot
+        low, high = max(1.0, seconds), 3 * seconds + 10
+        return Estimate(
+            low_usd=low * price["usd_per_second"],
+            high_usd=high * price["usd_per_second"],
+            assumptions=(
+                f"{low:.0f} to {high:.0f} seconds of use at {price['usd_per_second']} USD per second "
+                f"({price['confidence']}, {price['as_of']})"
+            ),
+            source=price["source"],
+        )
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
+        refuse_malformed(batch, provider=NAME)
+        device = self._device(batch.backend, phase="submit")
+        if batch.shots > device.max_shots or batch.seeds.size * batch.shots > MAX_EXECUTIONS:
+            problem = (
+                f"{batch.seeds.size} circuits of {batch.shots} shots are more than {batch.backend} takes in one job"
+            )
+            raise Rejected(problem, provider=NAME, phase="submit")
+        circuit = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
+        body = _job_body(batch, circuit, name=self._name(batch.backend, phase="submit"), token=token)
+        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.submit(body))
+
+    def find(self, backend: str, token: str) -> JobRef | None:
+        """Return the job that carries a token, the oldest if there are several, or None.
+
+        None is certain only for jobs older than the listing's lag. The tag is compared here too: a service that ignores
+        a filter it does not know would hand out a stranger's job.
+        """
+        name = self._name(backend, phase="find")
+        params = [("tags", token), ("backend", name), ("exclude_params", "true"), ("limit", "200"), ("sort", "ASC")]
+        _, said = self._get("jobs", phase="find", params=params)
+        jobs = said.get("jobs")
+        if not isinstance(jobs, list):
+            raise Unavailable("the list of jobs has another form than published", provider=NAME, phase="find")
+        for job in jobs:
+            if token in (job.get("tags") or ()) and job.get("backend") == name:
+                return JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
+        return None
+
+    def look(self, ref: JobRef) -> Snapshot:
+        """Take one look at a job, and at its times and use once it has ended."""
+        job = self._job(ref, phase="poll")
+        state, raw_status, reason = _state(job, ref)
+        metrics: dict[str, Any] = {}
+        if state in ENDED:
+            _, metrics = self._get("jobs", ref.provider_job_id, "metrics", phase="poll")
+        times = metrics.get("timestamps") or {}
+        used = (metrics.get("usage") or {}).get("quantum_seconds")
+        return Snapshot(
+            ref=ref,
+            state=state,
+            raw_status=raw_status,
+            submitted_at=_moment(times.get("created") or job.get("created")),
+            started_at=_moment(times.get("running")),
+            completed_at=_moment(times.get("finished")),
+            cost_usd=None if used is None else float(used) * price_of_a_second()["usd_per_second"],
+            message=reason,
+        )
+
+    def fetch(self, ref: JobRef) -> RawResult:
+        """Return a finished job's result as it was sent."""
+        state, raw_status, _ = _state(self._job(ref, phase="fetch"), ref)
+        if state is not JobState.COMPLETED:
+            raise Unavailable(f"job {ref.provider_job_id} is {raw_status}", provider=NAME, phase="fetch")
+        content, _ = self.client.get("jobs", ref.provider_job_id, "results", phase="fetch")
+        return RawResult(ref=ref, content=content, content_type="application/json")
+
+    def cancel(self, ref: JobRef) -> CancelOutcome:
+        """Ask for a job to be cancelled, then look what came of it."""
+        try:
+            in_time = self.client.cancel(ref.provider_job_id)
+        except NotThere:
+            raise _unknown(ref, phase="cancel") from None
+        state, _, _ = _state(self._job(ref, phase="cancel"), ref)
+        if state is JobState.CANCELLED:
+            return CancelOutcome.CANCELLED
+        return CancelOutcome.REQUESTED if in_time and state not in ENDED else CancelOutcome.TOO_LATE
+
+    def _job(self, ref: JobRef, *, phase: str) -> dict[str, Any]:
+        try:
+            _, job = self._get("jobs", ref.provider_job_id, phase=phase, params=[("exclude_params", "true")])
+        except NotThere:
+            raise _unknown(ref, phase=phase) from None
+        return job
+
+    def _get(self, *path: str, phase: str, params: list[tuple[str, str]] | None = None) -> tuple[bytes, dict[str, Any]]:
+        content, said = self.client.get(*path, phase=phase, params=params)
+        if not isinstance(said, dict):
+            raise Unavailable("the answer has another form than published", provider=NAME, phase=phase)
+        return content, said
+
+    def _name(self, backend: str, *, phase: str) -> str:
+        known = self.backends()
+        if backend not in known:
+            problem = f"no backend {backend!r}; {BACKENDS_VARIABLE} names {', '.join(known) or 'none'}"
+            raise Rejected(problem, provider=NAME, phase=phase)
+        return backend.removeprefix(f"{NAME}:")
+
+    def _device(self, backend: str, *, phase: str) -> Device:
+        name = self._name(backend, phase=phase)
+        described_at, known = self._described.get(name, (0.0, None))
+        if known and time.monotonic() - described_at < REMEMBERED_SECONDS:
+            return known
+        _, configuration = self._get("backends", name, "configuration", phase=phase)
+        _, properties = self._get("backends", name, "properties", phase=phase)
+        try:
+            device = described_device(name, configuration, properties)
+        except UNREADABLE as error:
+            raise _unreadable(backend, error, phase=phase) from None
+        self._described[name] = (time.monotonic(), device)
+        return device
+
+
+def _job_body(batch: CircuitBatch, circuit: Any, *, name: str, token: str) -> bytes:
+    from qiskit.primitives.containers.sampler_pub import SamplerPub
+    from qiskit_ibm_runtime.utils import RuntimeEncoder
+
+    circuit = circuit.copy()
+    circuit.metadata = {PAYLOAD: batch.payload_sha256}
+    columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
+    values = np.repeat(batch.bindings[:, None, columns], batch.repetitions, axis=1)
+    pub = SamplerPub.coerce((circuit, values, batch.shots))
+    params = {"pubs": [pub], "options": {}, "version": 2, "support_qiskit": True}
+    job = {"program_id": "sampler", "backend": name, "tags": [token], "params": params}
+    return json.dumps(job, cls=RuntimeEncoder).encode()
+
+
+def _state(job: dict[str, Any], ref: JobRef) -> tuple[JobState, str, str | None]:
+    """Return our state, the vendor's word and the vendor's reason."""
+    said = job.get("state") or {}
+    word = said.get("status") or job.get("status")
+    state = STATES.get(str(word).lower())
+    if state is None:
+        raise UnknownProviderStatus(
+            f"job {ref.provider_job_id} has status {word!r}, which no table contains", provider=NAME, phase="poll"
+        )
+    if state is JobState.CANCELLED and said.get("reason_code") == RAN_TOO_LONG:
+        state = JobState.FAILED
+    return state, str(word), said.get("reason") or None
+
+
+def _unknown(ref: JobRef, *, phase: str) -> Rejected:
+    return Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
+
+
+def _unreadable(backend: str, error: Exception, *, phase: str) -> Unavailable:
+    return Unavailable(f"the description of {backend} cannot be read: {error!r}", provider=NAME, phase=phase)
+
+
+def _moment(said: str | None) -> datetime | None:
+    return datetime.fromisoformat(said).astimezone(UTC) if said else None
