@@ -5,9 +5,9 @@ Pure but for reading the ledger. Everything comes from the events and their time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -19,6 +19,11 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.storage import schemas
 
 Row = dict[str, Any]
+
+#: Steps whose time is part of a latency. PUBLIC_NAMES gives an adopted job the name of an acknowledged one.
+_TIMED = (Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
+#: Providers state times in whole seconds.
+_COARSE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,16 +195,18 @@ def cost_row(job: JobRecord, account: Account | None) -> Row:
 def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
     """Return where the time of a job went, from its events.
 
-    A difference that two clocks make negative counts as 0; a time that was only inferred counts as unknown.
+    Where the provider's clock cannot agree with ours, because it says that the job was accepted before we sent it or after
+    we were told so, its times are moved until acceptance and acknowledgement coincide. A difference that is negative
+    all the same counts as 0; a time that was only inferred counts as unknown.
     """
-    known = {event.event: event for event in events if not (event.detail or {}).get("inferred")}
-    at = {
-        event: known[PUBLIC_NAMES[event]].at if PUBLIC_NAMES[event] in known else None
-        for event in (Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
-    }
-    queued = known.get(PUBLIC_NAMES[Event.QUEUE])
+    at = _moments(events)
     # The provider's own time of acceptance is earlier, and so closer to the truth, than our receipt of its answer.
-    handed_over = at[Event.QUEUE] if queued is not None and queued.clock == "vendor" else at[Event.ACKNOWLEDGE]
+    accepted = at.get(Event.QUEUE, (None, "observed"))
+    handed_over = accepted[0] if accepted[1] == "vendor" else at.get(Event.ACKNOWLEDGE, (None, ""))[0]
+
+    def when(event: Event) -> datetime | None:
+        return at[event][0] if event in at else None
+
     planned, verified = _detail(events, Event.PLAN), _detail(events, Event.VERIFY)
     before, within = planned.get("compile_seconds"), verified.get("compile_seconds")
     execute = verified.get("execute_seconds")
@@ -207,17 +214,34 @@ def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
     if execute is not None:  # what compiles within its run adds to what was compiled before the intent
         compiled = _sum(before, within)
     else:  # executed between the provider's timestamps, and compiled once: before the intent, or else after it
-        execute = _between(at[Event.START], at[Event.COMPLETE])
+        execute = _between(when(Event.START), when(Event.COMPLETE))
         compiled = within if before is None else before
         orchestration = _less(orchestration, within) if before is None else orchestration
     return Latency(
         network_seconds=_less(_between(job.requested_at, job.created_at), before),
         orchestration_seconds=orchestration,
         compile_seconds=compiled,
-        queue_seconds=_between(at[Event.QUEUE], at[Event.START]),
+        queue_seconds=_between(when(Event.QUEUE), when(Event.START)),
         execute_seconds=execute,
-        fetch_seconds=_between(at[Event.COMPLETE], at[Event.FETCH]),
+        fetch_seconds=_between(when(Event.COMPLETE), when(Event.FETCH)),
     )
+
+
+def _moments(events: Sequence[EventRecord]) -> dict[Event, tuple[datetime, str]]:
+    """Return when the steps of a job happened on our clock, and who said so; the last one where a step was repeated."""
+    names = {PUBLIC_NAMES[event]: event for event in _TIMED}
+    seen = [e for e in events if e.event in names and not (e.detail or {}).get("inferred")]
+    at: dict[Event, tuple[datetime, str]] = {names[e.event]: (e.at, e.clock) for e in seen}
+    offset = _offset(at)
+    return {event: (moment - offset if clock == "vendor" else moment, clock) for event, (moment, clock) in at.items()}
+
+
+def _offset(at: Mapping[Event, tuple[datetime, str]]) -> timedelta:
+    """Return by how much the provider's clock is ahead of ours, 0 while nothing contradicts that they agree."""
+    if not {Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE} <= at.keys() or at[Event.QUEUE][1] != "vendor":
+        return timedelta()
+    sent, accepted, told = (at[event][0] for event in (Event.SUBMIT, Event.QUEUE, Event.ACKNOWLEDGE))
+    return timedelta() if sent - _COARSE <= accepted <= told + _COARSE else accepted - told
 
 
 def _detail(events: Sequence[EventRecord], event: Event) -> Row:

@@ -89,7 +89,6 @@ def materialization_of(completion: Completion) -> dg.AssetMaterialization:
         asset_key=COMPLETIONS,
         partition=execution_key(leg.backend or "", leg.experiment),
         metadata=shown.completion(completion),
-        tags=tags_of(leg),
     )
 
 

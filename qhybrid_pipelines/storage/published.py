@@ -205,7 +205,7 @@ LEFT JOIN (SELECT experiment, backend, sum("distinct")::BIGINT AS outcomes FROM 
 
 LATENCY_BY_BACKEND = View(
     name="latency_by_backend",
-    meaning="Where the time of the jobs goes, per backend and component",
+    meaning="Where the time of the jobs of experiments goes, per backend and component; without canaries",
     columns=MappingProxyType(
         {
             "backend": "Backend as provider:backend",
@@ -224,7 +224,7 @@ WITH parts AS (
         SELECT j.backend, l.network_seconds AS network, l.orchestration_seconds AS orchestration,
                l.compile_seconds AS compile, l.queue_seconds AS queue, l.execute_seconds AS execute,
                l.fetch_seconds AS "fetch"
-        FROM latency l JOIN jobs j USING (job_id)
+        FROM latency l JOIN jobs j USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
     ) ON network, orchestration, compile, queue, execute, "fetch" INTO NAME component VALUE seconds
 )
 SELECT backend, component, CASE WHEN component IN ('queue', 'execute') THEN 'provider' ELSE 'application' END AS side,
