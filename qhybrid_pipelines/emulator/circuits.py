@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +62,8 @@ def _circuit(block: Mapping[str, Any], gateset: str, qubits: Any, place: str) ->
     touched: set[int] = set()
     for index, gate in enumerate(gates):
         where = f"{place}.circuit[{index}]"
-        if not isinstance(gate, dict) or gate.get("gate") not in known:
-            name = gate.get("gate") if isinstance(gate, dict) else gate
+        name = gate.get("gate") if isinstance(gate, dict) else gate
+        if not isinstance(gate, dict) or not isinstance(name, str) or name not in known:
             raise BadRequest(f"Gate {name!r} is not in the gate set {gateset!r}.", where)
         touched.update(_touched(gate, where))
     width = as_whole(qubits, f"{place}.qubits") if qubits is not None else max(touched, default=-1) + 1
@@ -83,6 +82,9 @@ def _circuit(block: Mapping[str, Any], gateset: str, qubits: Any, place: str) ->
 def _touched(gate: Mapping[str, Any], where: str) -> tuple[int, ...]:
     """Return the qubits of one gate, checked."""
     targets, controls = qubits_of(gate)
+    phases = gate.get("phases", [])
+    if not all(isinstance(entry, list) for entry in (targets, controls, phases)):
+        raise BadRequest(f"{where}: targets, controls and phases are lists.", where)
     qubits = (*targets, *controls)
     if any(not isinstance(qubit, int) or isinstance(qubit, bool) or qubit < 0 for qubit in qubits):
         raise BadRequest(f"{where} names a qubit that is not a whole number from 0.", where)
@@ -95,8 +97,10 @@ def _touched(gate: Mapping[str, Any], where: str) -> tuple[int, ...]:
     if name == "cnot" and not controls:
         raise BadRequest(f"{where}: cnot needs a control.", where)
     angles = [gate[key] for key in ("rotation", "phase", "angle", "time") if key in gate]
-    if not all(_is_number(angle) for angle in (*angles, *gate.get("phases", ()))):
-        raise BadRequest(f"{where} has an angle that is not a finite number.", where)
+    if not all(_is_number(angle) for angle in (*angles, *phases)):
+        raise BadRequest(f"{where} has an angle that is not a usable number.", where)
+    if name == "ms" and len(phases) != 2:
+        raise BadRequest(f"{where}: ms needs two phases.", where)
     if name == "pauliexp":
         _check_exponential(gate, len(targets), where)
     return qubits
@@ -116,8 +120,11 @@ def _check_exponential(gate: Mapping[str, Any], targets: int, where: str) -> Non
 
 
 def _is_number(given: Any) -> bool:
-    """Whether a JSON value is a finite number."""
-    return isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+    """Whether a JSON value is a number of ordinary size; an angle of more turns than this is a mistake."""
+    return isinstance(given, int | float) and not isinstance(given, bool) and abs(given) < _LARGEST_ANGLE
+
+
+_LARGEST_ANGLE = 1e9
 
 
 def gate_counts(circuits: Sequence[Circuit]) -> tuple[int, int]:

@@ -236,7 +236,7 @@ def _like(value: Any, default: Any) -> bool:
         return isinstance(value, type(default))
     if isinstance(default, float):
         return _is_number(value)
-    return _is_whole(value) and value >= 0
+    return (_is_whole(value) and value >= 0) or (value is None and default is None)
 
 
 def _is_whole(value: Any) -> bool:

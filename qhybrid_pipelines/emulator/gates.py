@@ -27,7 +27,7 @@ _PAULI: Mapping[str, Matrix] = MappingProxyType(
     }
 )
 _HADAMARD: Matrix = np.array([[1, 1], [1, -1]], dtype=complex) / np.sqrt(2)
-_SQRT_X: Matrix = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]], dtype=complex) * 0.5
+_SQRT_X: Matrix = np.array([[0.5 + 0.5j, 0.5 - 0.5j], [0.5 - 0.5j, 0.5 + 0.5j]], dtype=complex)
 
 
 def _phase(angle: float) -> Matrix:
@@ -58,7 +58,7 @@ def _gpi(phase: float) -> Matrix:
 
 def _ms(gate: Mapping[str, Any]) -> Matrix:
     """Partial Mølmer-Sørensen gate: ``exp(-i pi angle GPI(phase 0) GPI(phase 1))``; first target is the lower bit."""
-    first, second = (float(phase) for phase in gate.get("phases", (0.0, 0.0)))
+    first, second = (float(phase) for phase in gate["phases"])
     return _rotation(
         np.asarray(np.kron(_gpi(second), _gpi(first)), dtype=complex), 2 * np.pi * _angle(gate, "angle", 0.25)
     )

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qhybrid_pipelines_tests.emulators import Client
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import PauliEvolutionGate
 from qiskit.providers import JobStatus
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
+from qhybrid_pipelines_tests.emulators import Client
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the vendor's package warns while it is imported; nothing of ours is involved

@@ -1,0 +1,206 @@
+"""Every fault of a plan, seen from the client's side and judged by the emulator's own book."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+import requests
+
+from qhybrid_pipelines.emulator.process import Emulator, start_emulator
+from qhybrid_pipelines_tests.emulators import BELL, Client, job_body
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    running = start_emulator(tmp_path_factory.mktemp("cloud"), speed=1, seed=7)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(emulator: Emulator) -> Iterator[Client]:
+    own = Client(emulator)
+    own.faults()
+    yield own
+    own.faults()
+    own.close()
+
+
+def accepted_during(client: Client, rule: dict) -> tuple[int, requests.Response | Exception]:
+    """Submit one job under a rule; return how many the book gained, and what the client saw."""
+    before = len(client.book())
+    client.faults(rule)
+    try:
+        seen: requests.Response | Exception = client.post(job_body())
+    except requests.RequestException as error:
+        seen = error
+    return len(client.book()) - before, seen
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_before_accept_answers_an_error_and_takes_nothing(client: Client, status: int) -> None:
+    gained, seen = accepted_during(
+        client, {"route": "POST /jobs", "fault": "before_accept", "params": {"status": status}}
+    )
+    assert gained == 0
+    assert isinstance(seen, requests.Response)
+    assert seen.status_code == status
+    assert seen.json()["statusCode"] == status
+
+
+def test_after_accept_answers_an_error_and_has_taken_the_job(client: Client) -> None:
+    gained, seen = accepted_during(client, {"route": "POST /jobs", "fault": "after_accept"})
+    assert gained == 1
+    assert isinstance(seen, requests.Response)
+    assert seen.status_code == 504
+
+
+@pytest.mark.parametrize(("fault", "gained"), [("before_accept", 0), ("after_accept", 1)])
+def test_dropped_connections(client: Client, fault: str, gained: int) -> None:
+    rule = {"route": "POST /jobs", "fault": fault, "params": {"drop": True}}
+    found, seen = accepted_during(client, rule)
+    assert found == gained
+    assert isinstance(seen, requests.ConnectionError)
+
+
+def test_reset_breaks_the_answer_off_after_the_job_was_taken(client: Client) -> None:
+    gained, seen = accepted_during(client, {"route": "POST /jobs", "fault": "reset"})
+    assert gained == 1
+    assert isinstance(seen, requests.RequestException)
+
+
+def test_truncated_json_looks_like_a_whole_answer(client: Client) -> None:
+    gained, seen = accepted_during(client, {"route": "POST /jobs", "fault": "truncated_json"})
+    assert gained == 1
+    assert isinstance(seen, requests.Response)
+    assert seen.status_code == 201
+    with pytest.raises(requests.JSONDecodeError):
+        seen.json()
+
+
+@pytest.mark.parametrize(("accept", "gained"), [(False, 0), (True, 1)])
+def test_html_with_200(client: Client, accept: bool, gained: int) -> None:  # noqa: FBT001
+    rule = {"route": "POST /jobs", "fault": "html_200", "params": {"accept": accept}}
+    found, seen = accepted_during(client, rule)
+    assert found == gained
+    assert isinstance(seen, requests.Response)
+    assert seen.status_code == 200
+    assert seen.text.startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("accept", ["first", "last"])
+def test_slow_answers_outlast_a_timeout_and_the_job_is_taken_all_the_same(client: Client, accept: str) -> None:
+    before = len(client.book())
+    client.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 0.4, "accept": accept}, "times": 1})
+    with pytest.raises(requests.Timeout):
+        requests.post(
+            f"{client.emulator.url}/jobs",
+            json=job_body(),
+            headers={"Authorization": f"apiKey {client.emulator.key}"},
+            timeout=0.15,
+        )
+    assert len(client.book()) - before == (1 if accept == "first" else 0)
+    time.sleep(0.5)
+    assert len(client.book()) - before == 1
+
+
+def test_throttle_says_when_to_come_back_and_ends_after_n(client: Client) -> None:
+    client.faults({"route": "GET /backends", "fault": "throttle", "params": {"n": 2, "retry_after": 7}})
+    answers = [client.get("/backends") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [429, 429, 200]
+    assert answers[0].headers["Retry-After"] == "7"
+
+
+def test_stuck_jobs_never_end(client: Client) -> None:
+    client.faults({"fault": "stuck"})
+    job = client.submitted()
+    assert client.finished(job)["status"] == "ready"
+    assert client.get(f"/jobs/{job}/results/probabilities").status_code == 404
+
+
+def test_lost_jobs_are_unknown_to_clients_and_known_to_the_book(client: Client) -> None:
+    client.faults({"fault": "lost", "nth": 1})
+    lost, kept = client.submitted(), client.submitted()
+    assert client.get(f"/jobs/{lost}").status_code == 404
+    listed = [job["id"] for job in client.get("/jobs").json()["jobs"]]
+    assert kept in listed
+    assert lost not in listed
+    assert client.book()[-2]["id"] == lost
+    assert client.book()[-2]["fate"] == "lost"
+
+
+def test_failed_jobs_say_why_and_cost_nothing(client: Client) -> None:
+    client.faults({"fault": "failed", "params": {"code": "SystemCancel", "message": "Sorry."}})
+    job = client.submitted(backend="qpu.forte-1")
+    assert client.get(f"/jobs/{job}").json()["status"] == "submitted"
+    ended = client.finished(job)
+    assert ended["status"] == "failed"
+    assert ended["failure"] == {"code": "SystemCancel", "message": "Sorry."}
+    assert ended["results"] is None
+    assert client.get(f"/jobs/{job}/cost").json()["cost"]["value"] == 0.0
+    assert client.get(f"/jobs/{job}/results/probabilities").status_code == 404
+
+
+def test_results_may_be_missing_for_some_looks(client: Client) -> None:
+    client.faults({"fault": "result_missing", "params": {"n": 2}})
+    job = client.submitted()
+    assert client.finished(job)["status"] == "completed"
+    looks = [client.get(f"/jobs/{job}/results/probabilities").status_code for _ in range(4)]
+    assert looks == [404, 404, 200, 200]
+
+
+def test_listing_lag_hides_young_jobs_from_lists_only(client: Client) -> None:
+    client.faults({"fault": "listing_lag", "params": {"seconds": 0.5}})
+    job = client.submitted()
+    assert job not in [one["id"] for one in client.get("/jobs").json()["jobs"]]
+    assert client.get("/jobs", ids=job).json()["jobs"] == []
+    assert client.get(f"/jobs/{job}").status_code == 200
+    time.sleep(0.6)
+    assert job in [one["id"] for one in client.get("/jobs").json()["jobs"]]
+
+
+def test_clock_skew_moves_every_time_that_is_shown_and_no_course(client: Client) -> None:
+    job = client.submitted()
+    before = datetime.fromisoformat(client.get(f"/jobs/{job}").json()["submitted_at"])
+    client.faults({"fault": "clock_skew", "params": {"seconds": -3600}})
+    after = client.get(f"/jobs/{job}").json()
+    assert (before - datetime.fromisoformat(after["submitted_at"])).total_seconds() == pytest.approx(3600)
+    assert after["status"] in ("submitted", "ready")
+
+
+def test_rules_may_concern_one_backend_only(client: Client) -> None:
+    client.faults({"route": "*", "backend": "qpu.aria-1", "fault": "before_accept"})
+    assert client.post(job_body(backend="qpu.aria-1")).status_code == 503
+    assert client.post(job_body(backend="qpu.forte-1")).status_code == 201
+    assert client.get("/backends/qpu.aria-1").status_code == 503
+    assert client.get("/backends/qpu.forte-1").status_code == 200
+    assert client.get("/jobs/estimate", backend="qpu.aria-1").status_code == 503
+    assert client.get("/jobs").status_code == 200
+
+
+def test_the_nth_request_and_what_rules_have_seen(client: Client) -> None:
+    client.faults({"route": "GET /backends", "fault": "before_accept", "nth": 2, "times": 2})
+    assert [client.get("/backends").status_code for _ in range(5)] == [200, 503, 503, 200, 200]
+    (rule,) = client.admin("GET", "/faults")["rules"]
+    assert (rule["seen"], rule["fired"]) == (5, 2)
+
+
+def test_a_plan_that_is_refused_changes_nothing(client: Client) -> None:
+    client.faults({"route": "GET /backends", "fault": "before_accept"})
+    answer = requests.put(f"{client.emulator.admin_url}/faults", json=[{"fault": "explode"}], timeout=10)
+    assert answer.status_code == 400
+    assert "[0].fault" in answer.json()["message"]
+    assert client.get("/backends").status_code == 503
+
+
+def test_the_plan_and_its_counts_survive_a_kill(client: Client, emulator: Emulator) -> None:
+    client.faults({"route": "GET /backends", "fault": "before_accept", "nth": 2}, {"fault": "stuck", "nth": 2})
+    client.submitted(BELL)
+    assert client.get("/backends").status_code == 200
+    emulator.restart()
+    assert client.get("/backends").status_code == 503
+    assert client.get("/backends").status_code == 200
+    assert client.finished(client.submitted())["status"] == "ready"
