@@ -2,6 +2,9 @@
 
 One job is one PUB: a compiled circuit, an array of bindings of shape (points, repetitions), and the shots. What leaves is
 that, the batch's hash as the circuit's metadata, and the token as the job's only tag.
+
+Written from the published interface and tested against a stand-in that the vendor's own client accepts. No request of it
+has gone to the live service yet: the form of its answers, the lag of its list and the billing are as published.
 """
 
 from __future__ import annotations
