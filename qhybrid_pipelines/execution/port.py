@@ -69,7 +69,12 @@ class Provider(Protocol):
         """Return the job that carries ``token``, or None."""
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Take one look at many jobs. Raises `UnknownProviderStatus` for a word that is in no table."""
+        """Take one look at many jobs.
+
+        Raises:
+            UnknownProviderStatus: some job has a status that is in no table.
+            ProviderError: some job could not be looked at. The ``seen`` of both holds the snapshots of the others.
+        """
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return the result's bytes as received."""

@@ -98,16 +98,16 @@ def check_finished_job_is_stable(subject: Subject) -> None:
 
 
 def check_unknown_job_is_not_waited_for(subject: Subject) -> None:
-    """A reference that the provider does not know is rejected, or reported as failed; it has no result."""
+    """A reference that the provider does not know raises, or is reported as failed; it has no result."""
     provider = subject.connect()
     ref = JobRef(provider=provider.name, backend=subject.backend, provider_job_id="no-such-job")
     try:
         [look] = provider.poll([ref])
-    except Rejected:
+    except ProviderError:
         pass
     else:
         assert look.state is JobState.FAILED, look
-    refused(Rejected, provider.fetch, ref)
+    refused(ProviderError, provider.fetch, ref)
 
 
 def check_cancelling_a_finished_job_is_too_late(subject: Subject) -> None:

@@ -117,6 +117,12 @@ class IonQClient:
         """
         return self._look("GET", "/" + "/".join(quote(part, safe="") for part in path), phase, params, public=public)
 
+    def project(self, *, phase: str) -> str | None:
+        """Return the project of the key, None where the service does not say. Raises as :meth:`get` does."""
+        _, answer = self.get("whoami", phase=phase)
+        project = answer.get("project_id") if isinstance(answer, dict) else None
+        return project if isinstance(project, str) else None
+
     def cancel(self, job_id: str) -> None:
         """Ask for a job to be cancelled, which may be repeated. Raises as :meth:`get` does."""
         self._look("PUT", f"/jobs/{quote(job_id, safe='')}/status/cancel", "cancel", None)

@@ -37,7 +37,7 @@ PAGE_JOBS = 25
 MOST_PAGES = 400
 
 
-def look(client: IonQClient, refs: Sequence[JobRef]) -> list[Snapshot]:
+def look(client: IonQClient, refs: Sequence[JobRef], witness: Witness) -> list[Snapshot]:
     """Return a snapshot of each job: one request per 25 jobs, one more for each that has ended (its cost) or is not listed.
 
     Raises:
@@ -56,7 +56,7 @@ def look(client: IonQClient, refs: Sequence[JobRef]) -> list[Snapshot]:
             break  # a provider that is down or busy is not asked for the other pages as well
         for ref in chunk:
             try:
-                found[ref.provider_job_id] = _snapshot(client, ref, listed.get(ref.provider_job_id))
+                found[ref.provider_job_id] = _snapshot(client, ref, listed.get(ref.provider_job_id), witness)
             except ProviderError as error:
                 problems.append(error)
     if problems:
@@ -109,7 +109,8 @@ def find(client: IonQClient, backend: str, token: str, witness: Witness) -> JobR
     """Return the oldest listed job that carries a token, None when the listing works and has none.
 
     Raises:
-        Unavailable: the listing is empty although jobs are known, repeats itself, or does not end.
+        Unavailable: the key is of another project, or the listing is empty although jobs are known, repeats itself, or
+            does not end.
         ProviderError: no usable answer.
     """
     device = backend.partition(":")[2]
@@ -121,17 +122,40 @@ def find(client: IonQClient, backend: str, token: str, witness: Witness) -> JobR
         if carriers:
             first = min(carriers, key=lambda job: str(job.get("submitted_at")))
             return JobRef(provider=NAME, backend=backend, provider_job_id=first["id"])
+    sent_by = witness.project_of(client.url, token)
+    if (project := client.project(phase="find")) != sent_by and sent_by is not None:
+        raise _another_project(project, sent_by, phase="find")
     if empty:
         _prove_empty(client, backend, witness)
     return None
 
 
+def absent(client: IonQClient, ref: JobRef, witness: Witness, *, phase: str) -> Rejected:
+    """Return the error for a job that the provider does not know.
+
+    Raises:
+        Unavailable: nobody can say that the key is of the project that the job belongs to.
+    """
+    sent_by = witness.project_of(client.url, ref.provider_job_id)
+    if (project := client.project(phase=phase)) != sent_by or sent_by is None:
+        raise _another_project(project, sent_by, phase=phase)
+    return Rejected(f"the provider does not know job {ref.provider_job_id}", provider=NAME, phase=phase)
+
+
+def _another_project(project: str | None, sent_by: str | None, *, phase: str) -> Unavailable:
+    return Unavailable(
+        f"the provider does not show the job to project {project}; it was sent by project {sent_by or 'unknown'}. Use a "
+        "key of the project that sent it, or settle the job by hand.",
+        provider=NAME,
+        phase=phase,
+    )
+
+
 def _prove_empty(client: IonQClient, backend: str, witness: Witness) -> None:
     """Raise unless an empty listing can be believed: a job that was accepted here before should be in it."""
-    known = witness.known(client.url, backend)
+    known = witness.last_accepted(client.url, backend)
     if known is None:
-        client.get("whoami", phase="find")  # at least the key is good; the account may be new
-        return
+        return  # the account may be new
     try:
         client.get("jobs", known, phase="find")
     except NotThere:
@@ -192,12 +216,12 @@ def _pages(client: IonQClient, params: Params, *, phase: str, most: int) -> Iter
         )
 
 
-def _snapshot(client: IonQClient, ref: JobRef, job: Any) -> Snapshot:
+def _snapshot(client: IonQClient, ref: JobRef, job: Any, witness: Witness) -> Snapshot:
     if job is None or not isinstance(job.get("status"), str):
         try:
             _, job = look_at(client, ref, phase="poll")
         except NotThere:
-            message = "the provider does not know this job any more"
+            message = str(absent(client, ref, witness, phase="poll"))
             return Snapshot(ref=ref, state=JobState.FAILED, raw_status=LOST, message=message)
     state = state_of(job, ref, phase="poll")
     return Snapshot(
@@ -242,8 +266,3 @@ def _moment(text: Any) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def unknown_job(ref: JobRef, *, phase: str) -> Rejected:
-    """Return the error for a job that the provider does not know."""
-    return Rejected(f"the provider does not know job {ref.provider_job_id}", provider=NAME, phase=phase)

@@ -1,4 +1,9 @@
-"""One job per address and backend that is known to have been accepted: the test of a listing that comes back empty."""
+"""What is remembered of accepted jobs, so that "the provider has no such job" can be told from "this is another account".
+
+A key of another project sees none of our jobs. Read naively, that would fail every open job, and send jobs again that
+were accepted. So the project is noted for each token before it is sent and for each job when it is accepted. Losing a
+note loses no job: without it, absence is just not believed.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +16,39 @@ from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 
 
 class Witness:
-    """The last accepted job of each backend, in a file each; losing one loses no job."""
+    """Notes in one folder, a small file each, by the service's address."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def remember(self, url: str, backend: str, job_id: str) -> None:
-        """Note that the service at ``url`` has accepted a job."""
+    def accepted(self, url: str, backend: str, job_id: str) -> None:
+        """Note a job as the last one that the service has accepted for a backend."""
+        self._write(url, f"backend {backend}", job_id)
+
+    def last_accepted(self, url: str, backend: str) -> str | None:
+        """Return the job noted last for a backend, None if there is none."""
+        return self._read(url, f"backend {backend}")
+
+    def belongs(self, url: str, name: str, project: str) -> None:
+        """Note the project under which a token is sent, or a job was accepted."""
+        self._write(url, f"project of {name}", project)
+
+    def project_of(self, url: str, name: str) -> str | None:
+        """Return the project noted for a token or job, None if there is none."""
+        return self._read(url, f"project of {name}")
+
+    def _write(self, url: str, name: str, value: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f".{os.getpid()}.{uuid.uuid4().hex}.tmp"
-        temporary.write_text(canonical_json({"job": job_id}), encoding="utf-8")
-        temporary.replace(self._path(url, backend))
+        temporary.write_text(canonical_json({"value": value}), encoding="utf-8")
+        temporary.replace(self._path(url, name))
 
-    def known(self, url: str, backend: str) -> str | None:
-        """Return the job noted last, None if there is none."""
+    def _read(self, url: str, name: str) -> str | None:
         try:
-            job = json.loads(self._path(url, backend).read_text(encoding="utf-8"))["job"]
+            value = json.loads(self._path(url, name).read_text(encoding="utf-8"))["value"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return job if isinstance(job, str) else None
+        return value if isinstance(value, str) else None
 
-    def _path(self, url: str, backend: str) -> Path:
-        return self._folder / f"{sha256_hex(f'{url}|{backend}')[:32]}.json"
+    def _path(self, url: str, name: str) -> Path:
+        return self._folder / f"{sha256_hex(f'{url}|{name}')[:32]}.json"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Unavailable
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
     Calibration,
@@ -96,8 +96,14 @@ class IonQProvider:
         """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
         check_batch(batch, self.capabilities(batch.backend))
         circuits = gates.bind(self._circuit(batch), batch.template.parameters, batch.bindings)
-        job_id = self._client.submit(job_body(batch, circuits, token))
-        self._witness.remember(self._client.url, batch.backend, job_id)
+        body = job_body(batch, circuits, token)
+        url, project = self._client.url, self._project()
+        if project is not None:
+            self._witness.belongs(url, token, project)
+        job_id = self._client.submit(body)
+        self._witness.accepted(url, batch.backend, job_id)
+        if project is not None:
+            self._witness.belongs(url, job_id, project)
         return JobRef(provider=NAME, backend=batch.backend, provider_job_id=job_id)
 
     def find(self, backend: str, token: str) -> JobRef | None:
@@ -107,19 +113,19 @@ class IonQProvider:
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
         """Take one look at many jobs, a page per request. A job that the service has forgotten has failed."""
-        return jobs.look(self._client, refs)
+        return jobs.look(self._client, refs, self._witness)
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return the service's answers about a finished job as they came.
 
         Raises:
-            Rejected: the service does not know the job.
+            Rejected: the service does not know the job, and the key is of the project that sent it.
             Unavailable: the result is not there yet, or no usable answer came; asking again may help.
         """
         try:
             job_bytes, job = jobs.look_at(self._client, ref, phase="fetch")
         except NotThere:
-            raise jobs.unknown_job(ref, phase="fetch") from None
+            raise jobs.absent(self._client, ref, self._witness, phase="fetch") from None
         if jobs.state_of(job, ref, phase="fetch") is not JobState.COMPLETED:
             raise Unavailable(f"job {ref.provider_job_id} is {job['status']}", provider=NAME, phase="fetch")
         pages = jobs.children(self._client, ref, len(job.get("child_job_ids") or ()))
@@ -139,18 +145,25 @@ class IonQProvider:
         """Ask for a job to be cancelled, then look what came of it: a request can come too late and still be answered.
 
         Raises:
-            Rejected: the service does not know the job.
+            Rejected: the service does not know the job, and the key is of the project that sent it.
             ProviderError: no usable answer; asking again is safe.
         """
         try:
             self._client.cancel(ref.provider_job_id)
             _, job = jobs.look_at(self._client, ref, phase="cancel")
         except NotThere:
-            raise jobs.unknown_job(ref, phase="cancel") from None
+            raise jobs.absent(self._client, ref, self._witness, phase="cancel") from None
         state = jobs.state_of(job, ref, phase="cancel")
         if state is JobState.CANCELLED:
             return CancelOutcome.CANCELLED
         return CancelOutcome.TOO_LATE if state in jobs.ENDED else CancelOutcome.REQUESTED
+
+    def _project(self) -> str | None:
+        """Return the project of the key; not knowing it is no reason not to submit."""
+        try:
+            return self._client.project(phase="submit")
+        except ProviderError:
+            return None
 
     def _circuit(self, batch: CircuitBatch) -> Any:
         return self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
