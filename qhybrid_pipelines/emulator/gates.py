@@ -149,12 +149,18 @@ def _apply(state: State, matrix: Matrix, targets: Sequence[int], controls: Seque
         for bit, target in enumerate(targets):
             index[last - target] = (value >> bit) & 1
         parts.append(tuple(index))
+    if not np.any(matrix - np.diag(np.diagonal(matrix))):
+        for factor, part in zip(np.diagonal(matrix), parts, strict=True):
+            if factor != 1:
+                state[part] *= factor
+        return
     before = [state[part].copy() for part in parts]
     for row, part in zip(matrix, parts, strict=True):
-        used = np.flatnonzero(row)
-        if len(used) == 1 and parts[used[0]] == part and row[used[0]] == 1:
-            continue
-        state[part] = sum(row[column] * before[column] for column in used)
+        first, *rest = np.flatnonzero(row)
+        changed = row[first] * before[first]
+        for column in rest:
+            changed += row[column] * before[column]
+        state[part] = changed
 
 
 def _exponential(state: State, gate: Mapping[str, Any], targets: Sequence[int]) -> State:

@@ -14,8 +14,8 @@ from types import MappingProxyType
 PAGE_LIMIT = 25
 """Jobs per page of a listing, the published maximum of the parameter ``limit``."""
 
-WIDEST_SIMULATION_QUBITS = 24
-"""A circuit may touch this many qubits; the state vector of more does not fit a laptop."""
+WIDEST_SIMULATION_QUBITS = 22
+"""A circuit may touch this many qubits; more would outlast a client's patience."""
 
 DEBIASING_MINIMUM_SHOTS = 500
 """Published lower bound of shots for error mitigation by debiasing."""

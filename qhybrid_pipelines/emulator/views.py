@@ -11,7 +11,13 @@ from typing import Any
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, child_ids
 from qhybrid_pipelines.emulator.gates import qubits_of
-from qhybrid_pipelines.emulator.machines import DEBIASING_MINIMUM_SHOTS, MACHINES, PAGE_LIMIT, Machine
+from qhybrid_pipelines.emulator.machines import (
+    DEBIASING_MINIMUM_SHOTS,
+    MACHINES,
+    PAGE_LIMIT,
+    WIDEST_SIMULATION_QUBITS,
+    Machine,
+)
 from qhybrid_pipelines.emulator.orders import MULTI, SINGLE, wants_debiasing
 from qhybrid_pipelines.emulator.store import Job
 
@@ -104,6 +110,7 @@ def backend_view(cloud: Cloud, machine: Machine) -> dict[str, Any]:
             "max_circuits_per_job": machine.max_circuits,
             "jobs_per_page": PAGE_LIMIT,
             "debiasing_min_shots": DEBIASING_MINIMUM_SHOTS,
+            "max_touched_qubits": WIDEST_SIMULATION_QUBITS,
         },
     }
     if machine.name in cloud.histories:

@@ -75,7 +75,7 @@ def gates(*given: Any, qubits: int = 3) -> dict[str, Any]:
         (gates({"gate": "pauliexp", "targets": [0, 1], "terms": ["X"]}), "input.circuit[0]", "one letter per target"),
         (gates(qubits=30), "input.qubits", "has 29"),
         (gates(qubits=0), "input.qubits", "at least one qubit"),
-        (gates(*({"gate": "h", "target": q} for q in range(25)), qubits=25), "input", "at most 24"),
+        (gates(*({"gate": "h", "target": q} for q in range(25)), qubits=25), "input", "at most 22"),
     ],
 )
 def test_what_cannot_be_accepted_is_named(changes: dict[str, Any], key: str, said: str) -> None:
