@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
-from filelock import FileLock
 
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.lifecycle import OPEN
 from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
 from qhybrid_pipelines.core import errors
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import materialization_of
 from qhybrid_pipelines.defs.history import OUTAGE_TAG, pause_after, tags_of
@@ -175,43 +173,6 @@ class Launcher:
             if not following:
                 return known
             known += following
-
-
-def instance_ref(folder: Path) -> InstanceRef:
-    """Return the reference of the Dagster instance in a folder, laid out as `dagster.yaml` says it for ``data/dagster``.
-
-    Runs of the command line hold no slots of pools: a killed process would keep its slot, and the next one would wait
-    for it for ever. What must not happen twice at once is locked below Dagster anyway. Nor is their output captured, which
-    stands on the terminal: Dagster starts two watching processes per step for that.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    return InstanceRef.from_dir(
-        str(folder),
-        overrides={
-            "telemetry": {"enabled": False},
-            "concurrency": {"pools": {"granularity": "run"}},
-            "compute_logs": {
-                "module": "dagster._core.storage.noop_compute_log_manager",
-                "class": "NoOpComputeLogManager",
-            },
-        },
-    )
-
-
-def make_dagster_storage(home: Home) -> None:
-    """Create Dagster's databases whole: beside their place, then renamed into it.
-
-    Dagster creates their tables one by one and takes a file that exists for a finished one, so that a process killed
-    in between would leave a home that can never be opened again.
-    """
-    with FileLock(home.locks / "dagster.lock"):
-        missing = [name for name in ("history", "schedules") if not (home.dagster / name).exists()]
-        if not missing:
-            return
-        with atomic.scratch(home.tmp) as built:
-            dg.DagsterInstance.from_ref(instance_ref(built)).dispose()
-            for name in missing:
-                atomic.promote(built / name, home.dagster / name)
 
 
 class _Errands:

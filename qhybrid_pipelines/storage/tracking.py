@@ -1,7 +1,8 @@
 """MLflow, kept at arm's length: one run per execution, best effort, and never in the way of a paid job.
 
 Whatever goes wrong with the store (not reachable, locked, corrupt, read-only), the record waits in the home's spool and
-`Tracker.sync` replays it. By default the store is SQLite under the home; the variable QHYBRID_MLFLOW_URI names another.
+`Tracker.sync` replays it. By default the store is SQLite under the home; the variable QHYBRID_MLFLOW_URI names another:
+a Postgres database, an MLflow server, or whatever else MLflow understands.
 A person looks at it with the command that `Tracker.ui_command` gives.
 """
 
@@ -20,6 +21,7 @@ from filelock import FileLock
 
 from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch, write_bytes
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.postgres import postgres_url
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
 
 if TYPE_CHECKING:
@@ -71,16 +73,24 @@ class Tracker:
         self._home = home
         self._database = home.mlflow / "mlflow.db"
         self._foreign_uri = uri or os.environ.get(URI_VARIABLE)
+        self._on_postgres = (self._foreign_uri or "").startswith("postgres")
+        self._prepared = False
 
     @property
     def uri(self) -> str:
-        """The store, as MLflow names it."""
-        return self._foreign_uri or f"sqlite:///{self._database}"
+        """The store, as MLflow names it; it may hold a password."""
+        if self._foreign_uri is None:
+            return f"sqlite:///{self._database}"
+        if self._on_postgres:
+            return postgres_url(self._foreign_uri, variable=URI_VARIABLE).render_as_string(hide_password=False)
+        return self._foreign_uri
 
     @property
     def ui_command(self) -> str:
         """What a person runs to look at the store; the links of `Tracked` then work."""
-        return f"mlflow ui --backend-store-uri {self.uri}"
+        # The command is shown in places that many people see, and the address may hold a password.
+        store = f'"${URI_VARIABLE}"' if self._foreign_uri else self.uri
+        return f"mlflow ui --backend-store-uri {store}"
 
     def record(self, record: TrackingRecord) -> Tracked:
         """Record an execution, once: a repetition finds its run by the key and brings it up to date. Never raises."""
@@ -131,6 +141,9 @@ class Tracker:
         with FileLock(self._home.locks / "mlflow.lock", timeout=LOCK_SECONDS):
             if self._foreign_uri is None:
                 self._prepare_database()
+            elif self._on_postgres and not self._prepared:
+                self._prepare_server()
+                self._prepared = True
             yield
 
     def _prepare_database(self) -> None:
@@ -150,6 +163,21 @@ class Tracker:
                 promote(built, self._database)
         with closing(sqlite3.connect(self._database, timeout=BUSY_SECONDS)) as connection:
             connection.execute("BEGIN IMMEDIATE")
+
+    def _prepare_server(self) -> None:
+        """Make the tables on the server if there are none: once, whoever else on any machine wants to do the same."""
+        _import_mlflow()
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+        from sqlalchemy import NullPool, create_engine
+
+        engine = create_engine(self.uri, poolclass=NullPool)
+        try:
+            with engine.begin() as connection, _quiet():
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('qhybrid mlflow', 0))")
+                store = SqlAlchemyStore(self.uri, self._artifacts("Default"))  # type: ignore[no-untyped-call]  # as above
+                store.engine.dispose()
+        finally:
+            engine.dispose()
 
     def _store(self, record: TrackingRecord) -> Run:
         """Bring the run of a record up to date, whatever of it is there already."""
@@ -186,7 +214,8 @@ class Tracker:
         name = f"qhybrid/{record.family}"
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            location = None if self._foreign_uri else self._artifacts(record.family)
+            keeps_its_own = self._foreign_uri is not None and not self._on_postgres
+            location = None if keeps_its_own else self._artifacts(record.family)
             experiment_id = client.create_experiment(name, artifact_location=location)
         else:
             experiment_id = experiment.experiment_id
