@@ -65,13 +65,18 @@ def run(
 
 @app.command()
 def demo(home: Home = None, as_json: AsJson = False) -> None:
-    """Run one experiment or more of every family, print one table, and say what to open next."""
-    from qhybrid_pipelines.demo import DEMO
+    """Run every family once, and one experiment on five backends, an emulated cloud among them, started here.
+
+    Ends with the verdicts, where the time went, what it cost, and what to open next.
+    """
+    from qhybrid_pipelines.demo import DEMO, emulated_cloud
 
     launcher = launcher_in(home)
     keys = [launcher.workspace.intake.accept_text(text, file="demo", folder=Path()).key for text in DEMO]
-    code = _run(launcher, keys, as_json=as_json, refused=[], wait=True)
+    with emulated_cloud(launcher.workspace.home):
+        code = _run(launcher, keys, as_json=as_json, refused=[], wait=True)
     if not as_json:
+        _print_times_and_costs(launcher.workspace)
         typer.echo(_what_next(launcher.workspace))
     raise typer.Exit(code)
 
@@ -212,6 +217,7 @@ def main() -> None:
 
 
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
+    from qhybrid_pipelines.control.progress import FOR_A_PERSON
     from qhybrid_pipelines.steps.summary import verdicts
     from qhybrid_pipelines.steps.telemetry import send_spans_aside
     from qhybrid_pipelines.terminal import print_error, print_json, print_verdicts, progress
@@ -238,8 +244,10 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
             typer.echo(f"failed: {failure.what}: {failure.message}", err=True)
         for error in refused:
             print_error(error, as_json=False)
-    codes = [InvalidInput.exit_code for _ in refused] + [failure.exit_code for failure in failures]
-    return max(codes, default=0) if not refused else InvalidInput.exit_code
+    if refused:
+        return InvalidInput.exit_code
+    for_a_person = [JobFailed.exit_code for job in waiting if job.state in FOR_A_PERSON]
+    return max([*for_a_person, *(failure.exit_code for failure in failures)], default=0)
 
 
 def _say_waiting(jobs: Sequence[JobRecord]) -> str:
@@ -259,6 +267,17 @@ def _say_waiting(jobs: Sequence[JobRecord]) -> str:
             "what comes back, and so does this command, now with --wait or later without."
         )
     return "\n".join(lines)
+
+
+def _print_times_and_costs(workspace: Workspace) -> None:
+    """Print, per backend, where the time of a median job went and what its jobs cost."""
+    from qhybrid_pipelines.steps.fleet_summary import costs_by_backend, times_by_backend
+    from qhybrid_pipelines.terminal import print_table, print_waterfall
+
+    typer.echo("\nWhere the time of a job goes (medians; the emulated cloud runs on virtual time)")
+    print_waterfall(times_by_backend(workspace))
+    typer.echo("\nWhat the jobs cost (money of the emulated cloud is not real)")
+    print_table(costs_by_backend(workspace))
 
 
 def _what_next(workspace: Workspace) -> str:
