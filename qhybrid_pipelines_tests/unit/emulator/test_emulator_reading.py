@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,15 @@ def test_every_fault_can_be_written_with_its_defaults_and_reads_back(fault: str)
     (rule,) = read_plan(json.dumps([{"fault": fault, **route}]))
     assert dict(rule.params) == dict(FAULTS[fault][1])
     assert read_plan(json.dumps([rule.as_json()])) == [rule]
+
+
+def test_the_page_shows_a_plan_that_is_taken_and_every_fault_with_its_parameters() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text("utf-8")
+    plan = page.partition("```json\n")[2].partition("```")[0]
+    assert len(read_plan(plan)) == 3
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for fault, (_, defaults) in FAULTS.items():
+        assert all(f"`{name}`" in rows[fault] for name in defaults), fault
 
 
 def fired(rule: Rule, requests: int, seed: int = 0) -> list[int]:
