@@ -135,6 +135,8 @@ class IonQClient:
                 answer = self._send(method, path, None, params=params)
             else:
                 answer = self._authorised(method, path, phase=phase, params=params)
+        except InvalidInput as error:
+            raise ProviderError(str(error), provider=NAME, phase=phase) from None
         except (NotSent, Broken) as error:
             raise Unavailable(f"no answer from {self.url}: {redact(str(error))}", provider=NAME, phase=phase) from None
         _raise_if_throttled(answer, phase)
