@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from durable_vendor import DurableVendor
+from small_world import World
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
@@ -41,6 +42,11 @@ def naps() -> list[float]:
 @pytest.fixture
 def dispatcher(tmp_path: Path, ledger: SqlLedger, vendor: DurableVendor, naps: list[float]) -> Dispatcher:
     return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=naps.append)
+
+
+@pytest.fixture
+def world(tmp_path: Path, ledger: SqlLedger) -> World:
+    return World(tmp_path, ledger)
 
 
 @pytest.fixture(scope="session")

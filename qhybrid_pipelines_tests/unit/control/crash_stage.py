@@ -20,8 +20,9 @@ from durable_vendor import DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.errors import Ambiguous, Throttled
+from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
+from qhybrid_pipelines.core.parts import part_of
 from qhybrid_pipelines.storage.raw import RawStore
 
 TRY_AGAIN = 75
@@ -42,6 +43,32 @@ def life(command: dict[str, Any]) -> None:
         dispatcher.collect(job.job_id, batch)
 
 
+def many(command: dict[str, Any]) -> None:
+    """A batch that its provider takes in three parts, submitted together and collected."""
+    home, vendor = Path(command["home"]), vendor_of(command)
+    dispatcher = Dispatcher(SqlLedger.at(home / "ledger.db"), {"vendor": vendor}, RawStore(home / "raw"))
+    whole = make_batch(points=3)
+    parts = [part_of(whole, first_point=point, points=1, first_repetition=0, repetitions=2) for point in range(3)]
+    jobs = dispatcher.submit_all(parts, tier="batch", budget_usd=command.get("budget_usd", 0.0))
+    for job, part in zip(jobs, parts, strict=True):
+        if job.provider_job_id is not None:
+            dispatcher.collect(job.job_id, part.batch)
+
+
+def spender(command: dict[str, Any]) -> None:
+    """One of many that spend from one budget: own work, same experiment, until the budget says no."""
+    home, vendor = Path(command["home"]), vendor_of(command)
+    dispatcher = Dispatcher(SqlLedger.at(home / "ledger.db"), {"vendor": vendor}, RawStore(home / "raw"))
+    for number in range(command["tries"]):
+        batch = make_batch(seed=os.getpid() * 1000 + number * 10)
+        try:
+            job = dispatcher.submit(batch, tier="batch", budget_usd=command["budget_usd"])
+            if number % 2:
+                dispatcher.collect(job.job_id, batch)
+        except Refused:
+            continue
+
+
 def naive(command: dict[str, Any]) -> None:
     """The negative control: submit, then note the id."""
     noted = Path(command["home"]) / "noted"
@@ -54,7 +81,7 @@ def naive(command: dict[str, Any]) -> None:
 def perform(command: dict[str, Any]) -> int:
     os.environ[VARIABLE] = command.get("failpoint", "")
     try:
-        {"life": life, "naive": naive}[command["action"]](command)
+        {"life": life, "many": many, "spender": spender, "naive": naive}[command["action"]](command)
     except (Ambiguous, Throttled):
         return TRY_AGAIN
     except Exception:  # noqa: BLE001 - a child must report, whatever happened

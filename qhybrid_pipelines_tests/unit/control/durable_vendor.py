@@ -103,7 +103,9 @@ class DurableVendor:
     def show(self, provider_job_id: str, state: JobState, *, raw: str | None = None, **facts: Any) -> None:
         """What the next polls see of a job."""
         record = {"state": state, "raw": raw or state.lower(), **facts}
-        (self.folder / f"{provider_job_id}.json").write_text(json.dumps(record, default=datetime.isoformat))
+        unfinished = self.folder / f"{provider_job_id}.part"
+        unfinished.write_text(json.dumps(record, default=datetime.isoformat))
+        unfinished.replace(self.folder / f"{provider_job_id}.json")  # whoever looks meanwhile sees the one before
 
     def show_status(self, **facts: Any) -> None:
         """What the backend says of itself."""

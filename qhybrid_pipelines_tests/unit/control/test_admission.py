@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from durable_vendor import BACKEND, DurableVendor, make_batch
+from durable_vendor import BACKEND, make_batch
+from small_world import ALLOW, NOON, TERMS, parts
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.policy import Policy
-from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.core.errors import IllegalTransition, Refused, Throttled
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.core.parts import Part
-from qhybrid_pipelines.storage.raw import RawStore
 
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-ALLOW = {"name": "all", "then": "allow", "reason": "trust"}
 ASK = {"name": "paid", "above_cost_usd": 0.0, "then": "approve", "reason": "shots cost money"}
 
 
-class World:
-    """Two vendors, one ledger, a clock that the test moves (and that sleeping moves)."""
-
-    def __init__(self, tmp_path: Path, ledger: SqlLedger) -> None:
-        self.now, self.naps, self.ledger, self.path = NOON, [], ledger, tmp_path
-        self.one = DurableVendor(tmp_path / "one", name="vendor", mode="hardware")
-        self.two = DurableVendor(tmp_path / "two", name="other", mode="hardware")
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.now += timedelta(seconds=seconds)
-
-    def dispatcher(self, *rules: dict, environment: Any = "dev", principal: str = "ada", **sections) -> Dispatcher:
-        policy = Policy.model_validate({"rules": list(rules) or [ALLOW], **sections})
-        return Dispatcher(
-            self.ledger,
-            {"vendor": self.one, "other": self.two},
-            RawStore(self.path / "raw"),
-            site=Site(environment=environment, principal=principal),
-            policy=policy,
-            clock=lambda: self.now,
-            sleep=self.sleep,
-        )
-
-
-@pytest.fixture
-def world(tmp_path: Path, ledger: SqlLedger) -> World:
-    return World(tmp_path, ledger)
-
-
 FAILOVER = {"routing": {"failover": {BACKEND: ["other:device"]}}}
-TERMS = {"tier": "batch", "budget_usd": 100.0}
-
-
-def parts(*seeds: int) -> list[Part]:
-    return [Part(batch=make_batch(seed=10 * seed), first_point=0, first_repetition=seed) for seed in seeds]
 
 
 class TestPolicy:
@@ -110,7 +66,7 @@ class TestPolicy:
 
     def test_all_parts_are_planned_or_none(self, world) -> None:
         world.one.price_usd = 1.0
-        with pytest.raises(Refused, match="Raise budget.usd"):
+        with pytest.raises(Refused, match=r"Raise budget\.usd"):
             world.dispatcher().submit_all(parts(1, 2, 3), tier="batch", budget_usd=2.5)
         assert (world.ledger.jobs(), world.one.book()) == ([], [])
 
@@ -203,7 +159,7 @@ class TestApproval:
         with pytest.raises(Throttled):
             dispatcher.submit(make_batch(), tier="batch", budget_usd=3.0)
         world.one.price_usd = 4.0
-        with pytest.raises(Refused, match="Raise budget.usd"):
+        with pytest.raises(Refused, match=r"Raise budget\.usd"):
             dispatcher.submit(make_batch(), tier="batch", budget_usd=3.0)
         world.one.price_usd = 3.0
         job = dispatcher.submit(make_batch(), tier="batch", budget_usd=3.0)
@@ -312,7 +268,7 @@ class TestRouting:
 class TestCalibration:
     def test_a_stale_one_stops_paid_shots(self, world) -> None:
         world.one.calibrate("old", NOON - timedelta(days=3))
-        with pytest.raises(Refused, match="calibration old is 72.0 h old"):
+        with pytest.raises(Refused, match=r"calibration old is 72\.0 h old"):
             world.dispatcher().submit(make_batch(), **TERMS)
         assert world.one.book() == []
         assert world.dispatcher(**FAILOVER).submit(make_batch(), **TERMS).backend == "other:device"

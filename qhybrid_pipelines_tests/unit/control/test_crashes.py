@@ -154,6 +154,25 @@ def test_the_survivors_of_a_race_continue_for_the_one_that_was_killed(stage, tmp
     judge(tmp_path, vendor)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", ON_THE_WAY[:8])
+def test_a_batch_in_parts_survives_a_kill_at_every_place(stage, tmp_path: Path, kind: str, place: str) -> None:
+    """Planned together or not at all; each part accepted once, whichever the kill fell on."""
+    vendor = KINDS[kind]
+    assert stage("many", tmp_path, vendor=vendor, failpoint=place) == [KILLED]
+    assert stage("many", tmp_path, vendor=vendor) == [0]
+    book = vendor_of({"home": str(tmp_path), "vendor": vendor}).book()
+    ledger = SqlLedger.at(tmp_path / "ledger.db")
+    jobs = ledger.jobs()
+    unknown = [job for job in jobs if job.state is JobState.SUBMIT_UNKNOWN]
+    assert ledger.verify_chain().whole
+    ledger.close()
+    assert len(jobs) == 3
+    assert len(unknown) <= (kind == "none")
+    assert {job.state for job in jobs if job not in unknown} == {JobState.VERIFIED}
+    assert len({line["token"] for line in book}) == len(book) >= 3 - len(unknown)
+
+
 def test_the_naive_protocol_pays_twice_in_the_same_harness(stage, tmp_path: Path) -> None:
     """The negative control; that of the quarantine stands in test_dispatcher."""
     vendor = KINDS["none"]
