@@ -58,10 +58,11 @@ def dollars(usd: float | None) -> str:
 
 def _facts(job: JobRecord, account: Account | None) -> list[str]:
     work = f"{job.circuits:,} circuits, {job.shots:,} shots, attempt {job.attempt}"
+    limit = None if account is None else account.limit_usd
     left = None if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
     money = (
         f"quoted {dollars(job.cost_quoted_usd)}, reported {dollars(job.cost_usd)}, "
-        f"charged {dollars(job.cost_settled_usd)}; budget {dollars(account and account.limit_usd)}, left {dollars(left)}"
+        f"charged {dollars(job.cost_settled_usd)}; budget {dollars(limit)}, left {dollars(left)}"
     )
     facts: list[tuple[str, str | None]] = [
         ("experiment", job.experiment),

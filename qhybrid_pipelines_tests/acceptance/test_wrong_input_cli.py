@@ -168,7 +168,7 @@ class TestAccepted:
         path.write_bytes(text.encode())
         code, out, err = qhybrid("estimate", path, "--json")
         assert (code, err) == (0, "")
-        assert json.loads(out)[0]["qubits"] == 0
+        assert json.loads(out)["rows"][0]["qubits"] == 0
 
     @pytest.mark.parametrize("text", ["\ufeff" + GOOD, GOOD.replace("\n", "\r\n"), "%YAML 1.1\n---\n" + GOOD])
     def test_a_specification_may_be_written_in_many_ways(self, text, tmp_path, home, qhybrid):
@@ -177,7 +177,7 @@ class TestAccepted:
             (tmp_path / name).write_bytes(content.encode())
             code, out, _ = qhybrid("estimate", tmp_path / name, "--json")
             assert code == 0
-            keys.add(json.loads(out)[0]["experiment"])
+            keys.add(json.loads(out)["rows"][0]["experiment"])
         assert len(keys) == 1
 
     @pytest.mark.acceptance
@@ -203,6 +203,10 @@ class TestMisuse:
             (("run", "x.yaml", "--shots", "5"), "No such option"),
             (("jobs", "frobnicate"), "No such command"),
             (("sql",), "Missing argument"),
+            (("jobs", "approve"), "Missing argument"),
+            (("jobs", "decline", "JOB"), "Missing option"),
+            (("jobs", "reprioritise", "JOB", "high"), "Invalid value"),
+            (("metrics", "--since", "yesterday"), "No such option"),
         ],
     )
     def test_the_command_itself(self, arguments, words, home, qhybrid):
@@ -221,6 +225,16 @@ class TestMisuse:
             (("jobs", "list"), "there is no ledger in"),
             (("jobs", "show", "nope"), "there is no ledger in"),
             (("jobs", "cancel", "nope"), "there is no ledger in"),
+            (("jobs", "approve", "nope"), "there is no ledger in"),
+            (("jobs", "decline", "nope", "--reason", "no"), "there is no ledger in"),
+            (("jobs", "reroute", "nope", "local:auto"), "there is no ledger in"),
+            (("jobs", "replay", "nope"), "there is no ledger in"),
+            (("jobs", "retry", "nope"), "there is no ledger in"),
+            (("jobs", "resolve", "nope", "--not-there"), "there is no ledger in"),
+            (("jobs", "reprioritise", "nope", "1"), "there is no ledger in"),
+            (("metrics",), "there is no ledger in"),
+            (("estimate",), "Name specifications, or give --due"),
+            (("estimate", "gone.yaml", "--due"), "Name specifications, or give --due"),
             (("sql", "SELECT 1"), "there is no warehouse yet"),
         ],
     )
