@@ -43,6 +43,7 @@ class RacingVendor(DurableVendor):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._decides, self.ends = threading.Lock(), {}
+        self.asked, self.hesitates_seconds = threading.Event(), 0.0
 
     def complete(self, provider_job_id: str) -> None:
         with self._decides:
@@ -50,6 +51,8 @@ class RacingVendor(DurableVendor):
                 self.show(provider_job_id, S.COMPLETED)
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
+        self.asked.set()
+        time.sleep(self.hesitates_seconds)
         with self._decides:
             if self.ends.setdefault(ref.provider_job_id, "cancelled") == "completed":
                 return CancelOutcome.TOO_LATE
@@ -67,17 +70,26 @@ def test_cancel_against_completion_two_hundred_times(tmp_path: Path, ledger: Sql
         batch = make_batch(seed=100 * number)
         job = dispatcher.submit(batch, **TERMS)
         vendor.show(job.provider_job_id, S.RUNNING)
-        head_start = chance.uniform(-0.003, 0.006)
+        vendor.asked.clear()
+        vendor.hesitates_seconds = chance.uniform(0.0, 0.004)
 
-        def finish(job_id: str = job.provider_job_id, delay: float = max(head_start, 0.0)) -> None:
+        def finish(
+            *,
+            job_id: str = job.provider_job_id,
+            waits: bool = chance.random() < 0.8,
+            delay: float = chance.uniform(0.0, 0.004),
+        ) -> None:
+            """Most finish while the vendor is being asked to cancel, some at any moment before."""
+            if waits:
+                vendor.asked.wait()
             time.sleep(delay)
             vendor.complete(job_id)
 
         other = threading.Thread(target=finish)
         other.start()
-        time.sleep(max(-head_start, 0.0))
         [job] = dispatcher.poll([job])
         dispatcher.cancel(job.job_id)
+        vendor.asked.set()
         other.join()
         [job] = dispatcher.poll([ledger.job(job.job_id)])
         if vendor.ends[job.provider_job_id] == "completed":
