@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
-    from qiskit.circuit import Gate
+    from qiskit.circuit import Gate, Parameter
 
 REMEDY = "Use OpenQASM 3 with `input float[64]` parameters, the standard gates and one `bit` register."
 
@@ -54,37 +55,51 @@ def _with_standard_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     from qiskit.circuit.library import get_standard_gate_name_mapping
 
     standard = get_standard_gate_name_mapping()
-    same: dict[str, bool] = {}
+    same: dict[tuple[str, tuple[float, ...]], bool] = {}
     relabelled = circuit.copy_empty_like()
     for instruction in circuit.data:
         gate = instruction.operation
-        if type(gate) is Gate and gate.name in standard:
-            if gate.name not in same:
-                same[gate.name] = _same_matrix(gate, type(standard[gate.name]))
-            if same[gate.name]:
+        if type(gate) is Gate and gate.name in standard and (probe := _probe(gate)) is not None:
+            # Inputs are probed at the same angles in every gate, so one comparison decides for all of them; a number
+            # decides for itself only, because gates may agree at some angles.
+            case = (gate.name, tuple(_at(value, probe) for value in gate.params))
+            if case not in same:
+                same[case] = _same_matrix(gate, type(standard[gate.name]), case[1], probe)
+            if same[case]:
                 instruction = instruction.replace(operation=type(standard[gate.name])(*gate.params))  # noqa: PLW2901
         relabelled.append(instruction)
     return relabelled
 
 
-def _same_matrix(opaque: Gate, standard: type[Gate]) -> bool:
+def _probe(gate: Gate) -> dict[Parameter, float] | None:
+    """Return an angle for every input that a gate hangs on; None where there are too many."""
+    free = {free.name: free for value in gate.params for free in getattr(value, "parameters", ())}
+    if len(free) > len(PROBE_ANGLES):
+        return None
+    return {free[name]: angle for name, angle in zip(sorted(free), PROBE_ANGLES, strict=False)}
+
+
+def _at(value: Any, probe: dict[Parameter, float]) -> float:
+    """Return the value of a number, an input or a sum of inputs at the probe's angles."""
+    if not hasattr(value, "parameters"):
+        return float(value)
+    found = value.bind({free: probe[free] for free in value.parameters}).numeric()
+    return math.nan if isinstance(found, complex) else float(found)
+
+
+def _same_matrix(opaque: Gate, standard: type[Gate], angles: tuple[float, ...], probe: dict[Parameter, float]) -> bool:
     """Tell whether a gate defined in a text does what the standard gate of its name does, up to a global phase.
 
-    One comparison at irrational angles decides: both sides are analytic in their angles.
+    One comparison at irrational angles decides for all angles: both sides are analytic in them.
     """
-    from qiskit.circuit import Parameter
     from qiskit.quantum_info import Operator
 
-    if opaque.definition is None or any(not isinstance(value, Parameter | float) for value in opaque.params):
+    body = opaque.definition
+    if body is None or not all(math.isfinite(angle) for angle in angles):
         return False
-    free = sorted({value.name: value for value in opaque.params if isinstance(value, Parameter)}.items())
-    if len(free) > len(PROBE_ANGLES):
-        return False
-    probe = {parameter: angle for (_, parameter), angle in zip(free, PROBE_ANGLES, strict=False)}
     try:
-        reference = standard(*[probe.get(value, value) for value in opaque.params])
+        reference = standard(*angles)
     except TypeError:  # another number of angles than the standard gate has
         return False
-    body = opaque.definition
-    body = body.assign_parameters({parameter: probe[parameter] for parameter in body.parameters})
+    body = body.assign_parameters({free: probe[free] for free in body.parameters})
     return body.num_qubits == reference.num_qubits and bool(Operator(body).equiv(Operator(reference), atol=1e-12))

@@ -120,7 +120,12 @@ def parsed_in_child(text: str, *, code: Sequence[str] = CHILD, seconds: float = 
         ) as process:
             assert process.stdout is not None
             late = threading.Event()
-            timer = threading.Timer(seconds, lambda: (late.set(), process.kill()))
+
+            def give_up() -> None:
+                late.set()
+                process.kill()
+
+            timer = threading.Timer(seconds, give_up)
             timer.start()
             try:
                 output = process.stdout.read(MAX_ANSWER_BYTES + 1)

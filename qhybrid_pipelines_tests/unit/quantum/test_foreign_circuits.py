@@ -129,6 +129,18 @@ def test_a_borrowed_name_keeps_its_own_body():
     assert "\nh q[0];" in canonical(check(text)).text
 
 
+def test_a_borrowed_name_is_not_the_standard_gate_because_they_agree_at_one_angle():
+    text = f"{V3}gate rzz(a) x, y {{ }}\nqubit[2] q;\nrzz(0) q[0], q[1];\nrzz(0.5) q[0], q[1];\n"
+    steps = [step.operation for step in read_circuit(text).data]
+    assert steps[1].definition.count_ops() == {}
+    assert meaning(text, []).equiv(np.eye(4))
+
+
+def test_a_standard_gate_is_known_by_its_matrix_also_at_sums_of_inputs():
+    found = canonical(check(RING))
+    assert (found.two_qubit_gates, found.text.count("rzz(t_0)")) == (2, 2)
+
+
 def test_depth_and_two_qubit_gates_leave_barriers_out():
     found = canonical(check(f"{V2}qreg q[2];\nh q;\nbarrier q;\ncx q[0],q[1];\n"))
     assert (found.depth, found.two_qubit_gates) == (2, 1)
