@@ -168,7 +168,7 @@ class TestRestart:
 
     def test_a_transaction_that_was_cut_off_was_not_written_and_says_so(self, own, own_server) -> None:
         job = own.plan(plan("a"))
-        with pytest.raises(LedgerUnreachable, match="Run the same command again"), own._transaction() as connection:
+        with pytest.raises(LedgerUnreachable, match="same command"), own._transaction() as connection:  # noqa: PT012
             connection.exec_driver_sql("UPDATE job SET state = 'VERIFIED'")
             own_server.stop()
             connection.exec_driver_sql("UPDATE job SET version = 99")
@@ -220,12 +220,12 @@ class TestProcesses:
         assert report.events == 75
         ledger.close()
 
-    @pytest.mark.parametrize("forks", [False, True])
+    @pytest.mark.parametrize("forks", ["", "forks"])
     def test_the_lock_of_a_killed_holder_is_free_at_once(
-        self, ledger: SqlLedger, postgres_url: str, forks: bool
+        self, ledger: SqlLedger, postgres_url: str, forks: str
     ) -> None:
         """Also when a child that it forked is still alive, with a copy of everything the holder had open."""
-        command = [sys.executable, "-c", HOLDER, postgres_url, "forks" if forks else ""]
+        command = [sys.executable, "-c", HOLDER, postgres_url, forks]
         holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         child = 0
         try:
@@ -251,7 +251,7 @@ class TestProcesses:
             other.close()
 
     def test_a_stopped_writer_does_not_keep_the_others_for_ever(self, ledger: SqlLedger) -> None:
-        with pytest.raises(LedgerUnreachable), ledger._transaction() as connection:
+        with pytest.raises(LedgerUnreachable), ledger._transaction() as connection:  # noqa: PT012
             connection.exec_driver_sql("SET idle_in_transaction_session_timeout = '100ms'")
             time.sleep(0.3)
             assert ledger.plan(plan("a")).state is JobState.SUBMITTING

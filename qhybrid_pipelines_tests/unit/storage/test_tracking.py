@@ -257,3 +257,15 @@ def test_the_histogram_is_small_whatever_was_measured():
     assert len(picture) < 60_000
     assert picture == counts_png(list(reversed(counts)), title="many outcomes")
     assert counts_png(counts[:MAX_BARS], title="few") != picture
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://bob:planted-secret@127.0.0.1/m", "http://bob:planted-secret@127.0.0.1:5000"]
+)
+def test_the_command_for_people_does_not_tell_the_password(tmp_path, uri):
+    tracker = Tracker(Home(tmp_path), uri)
+    assert tracker.ui_command == 'mlflow ui --backend-store-uri "$QHYBRID_MLFLOW_URI"'
+
+
+def test_the_driver_of_a_postgres_store_is_named(tmp_path):
+    assert Tracker(Home(tmp_path), "postgresql://bob@h/m").uri == "postgresql+psycopg2://bob@h/m"
