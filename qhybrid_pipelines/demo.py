@@ -1,8 +1,31 @@
-"""The demonstration: every family once, on graphs that NetworkX ships and on instances made here."""
+"""The demonstration: every family once, and one experiment on simulators, a noisy fake device and an emulated cloud.
+
+The graphs are those that NetworkX ships, the other instances are made here.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qhybrid_pipelines.emulator.process import running_emulator
+from qhybrid_pipelines.storage.layout import Home
+
+#: Virtual seconds per second in the emulated cloud: its queue of minutes is seen, and nobody waits for minutes.
+CLOUD_SPEED = 120.0
+
 DEMO = (
+    """
+name: cube on five backends
+problem: {family: maxcut, source: "networkx:cubical"}
+sweep: {strategy: fixed_angles, points: 2}
+shots: 256
+backends: ["local:auto", "local:aer-sampler", "ibm:fake_torino", "ionq:simulator", "ionq:qpu.aria-1"]
+budget: {usd: 1000.0}
+rounds: {max: 1}
+""",
     """
 name: cubic graph with tabulated angles
 problem: {family: maxcut, source: "networkx:moebius_kantor"}
@@ -54,3 +77,22 @@ reduce: {max_qubits: 12}
 rounds: {max: 1}
 """,
 )
+
+
+@contextmanager
+def emulated_cloud(home: Home) -> Iterator[None]:
+    """Start the emulator for the length of a ``with`` block, and let the provider `ionq` reach it and nothing else.
+
+    A key of the real service that stands in the environment is not used: a demonstration never costs money.
+    """
+    with running_emulator(home.emulator, key=secrets.token_urlsafe(24), speed=CLOUD_SPEED) as emulator:
+        here = emulator.environment | {"IONQ_LISTING_LAG_SECONDS": "1", "IONQ_API_KEY_FILE": ""}
+        before = {name: os.environ.get(name) for name in here}
+        os.environ.update(here)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value

@@ -24,6 +24,10 @@ VERDICT_STYLES = {
     "inconclusive": "dim",
 }
 
+WATERFALL_WIDTH = 30
+#: What each component of a job's latency looks like: ours are solid, the provider's are shaded.
+COMPONENT_MARKS = {"network": "▖", "orchestration": "█", "compile": "▚", "queue": "░", "execute": "▒", "fetch": "▄"}
+
 
 def print_json(value: Any) -> None:
     """Print a value for machines; times and decimals become text and numbers."""
@@ -90,6 +94,32 @@ def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
             f"[{style}]{row['verdict']}[/]" if style else row["verdict"],
             f"{row['seconds']:.1f}",
         )
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
+
+
+def print_waterfall(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print one bar per backend: the components one after the other, each part as long as its share.
+
+    Args:
+        rows: ``backend``, ``component``, ``side`` and ``p50_seconds``, in the order in which they are shown.
+    """
+    by_backend: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_backend.setdefault(row["backend"], []).append(row)
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for name, justify in (("backend", "left"), ("seconds", "right"), ("", "left"), ("components", "left")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for backend, parts in by_backend.items():
+        total = sum(part["p50_seconds"] for part in parts)
+        bar = "".join(
+            COMPONENT_MARKS[part["component"]] * round(WATERFALL_WIDTH * part["p50_seconds"] / (total or 1.0))
+            for part in parts
+        )
+        said = ", ".join(
+            f"{COMPONENT_MARKS[part['component']]} {part['component']} {part['p50_seconds']:.3g}" for part in parts
+        )
+        table.add_row(backend, f"{total:.3g}", bar.ljust(WATERFALL_WIDTH), said)
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
 

@@ -75,6 +75,11 @@ class Home:
         return self.path / "providers"
 
     @property
+    def emulator(self) -> Path:
+        """State of the emulated cloud that the demonstration starts; a vendor's place, nothing of ours reads it."""
+        return self.path / "emulator"
+
+    @property
     def spool(self) -> Path:
         """Tracking records that wait for their store."""
         return self.path / "spool"
