@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 
 from qhybrid_pipelines.control.breaker import is_waiting
 from qhybrid_pipelines.control.health import Health
-from qhybrid_pipelines.control.ledger.port import Ledger
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.limits import check_limits
 from qhybrid_pipelines.control.policy import Ask, Decision, Policy, decide
 from qhybrid_pipelines.control.routing import Candidate, Route, choose, objection
@@ -49,6 +49,18 @@ class Request:
     repeat: bool = False
     data_class: DataClass = "internal"
     priority: int = 0
+
+
+def request_of(job: JobRecord, *, budget_usd: float, principal: str) -> Request:
+    """Return what a job was asked for with, for another job that takes its work over."""
+    return Request(
+        tier=job.tier,
+        budget_usd=budget_usd,
+        principal=principal,
+        requested_at=job.requested_at,
+        data_class=job.data_class,  # type: ignore[arg-type]  # the ledger holds what was admitted
+        priority=job.priority,
+    )
 
 
 class Terms(TypedDict):

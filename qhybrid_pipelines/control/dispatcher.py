@@ -14,20 +14,19 @@ from datetime import UTC, datetime
 from typing import Unpack
 
 from qhybrid_pipelines.control import approval
-from qhybrid_pipelines.control.admission import Admission, Request, Terms
+from qhybrid_pipelines.control.admission import Admission, Request, Terms, request_of
 from qhybrid_pipelines.control.collection import Collected, Collection, RawStore
-from qhybrid_pipelines.control.deadlines import is_overdue
 from qhybrid_pipelines.control.handover import Handover, Outlook
 from qhybrid_pipelines.control.health import Health
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move
 from qhybrid_pipelines.control.lifecycle import OPEN, Event, advance
-from qhybrid_pipelines.control.looking import Looking, of_providers
+from qhybrid_pipelines.control.looking import Looking
 from qhybrid_pipelines.control.policy import Policy, read_policy
 from qhybrid_pipelines.control.rounds import Polled, Rounds
 from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.control.submission import Submission, next_job_id
-from qhybrid_pipelines.control.withdrawal import NOT_ACKNOWLEDGED, Withdrawal
-from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, ProviderError, QHybridError
+from qhybrid_pipelines.control.withdrawal import Withdrawal, same_work
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.core.parts import Part, split
 from qhybrid_pipelines.execution.port import Provider
@@ -140,10 +139,7 @@ class Dispatcher:
 
     def resume(self) -> list[JobRecord]:
         """Return jobs that only go on when their batch is submitted again: approved, cut off, or taken elsewhere."""
-        cut_off = self.ledger.jobs(states=[JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING])
-        known = {job.job_id for job in self.ledger.jobs()}
-        moved = [job for job in self.ledger.jobs(states=[JobState.REROUTED]) if job.rerouted_to not in known]
-        return [*cut_off, *moved]
+        return self._handover.cut_off()
 
     def resolve(self, job_id: str, provider_job_id: str | None) -> JobRecord:
         """Record what a person found out about a job in SUBMIT_UNKNOWN.
@@ -223,24 +219,10 @@ class Dispatcher:
             ProviderError: a provider could not be reached.
         """
         job = self.current(job_id)
-        requested = replace(batch, backend=job.requested_backend)
-        if batch.backend == job.backend or requested.payload_sha256 != job.payload_sha256:
-            raise InvalidInput(
-                f"job {job.job_id} is on '{job.backend}' already"
-                if batch.backend == job.backend
-                else f"job {job.job_id} was made for another batch",
-                remedy="Name another backend, and the job's own batch.",
-            )
-        if job.state not in NOT_ACKNOWLEDGED | OPEN:
-            advance(job.state, Event.REROUTE)
+        requested = same_work(job, batch)
         account = self.ledger.account(job.experiment)
-        request = Request(
-            tier=job.tier,
-            budget_usd=account.limit_usd if account else 0.0,
-            principal=principal or self.site.principal,
-            requested_at=job.requested_at,
-            data_class=job.data_class,  # type: ignore[arg-type]  # the ledger holds what was admitted
-            priority=job.priority,
+        request = request_of(
+            job, budget_usd=account.limit_usd if account else 0.0, principal=principal or self.site.principal
         )
         self._admission.admit([requested], request, [batch.backend])
         detail = {"backend": batch.backend, "reason": reason}
@@ -254,25 +236,7 @@ class Dispatcher:
         provider does not confirm within the tier's time of grace ends EXPIRED all the same; if its result comes
         later, `poll_due` keeps it. What went wrong with a provider is for `poll_due` to report.
         """
-        overdue = [
-            job
-            for job in self.ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
-            if is_overdue(job.deadline_at, self._clock())
-        ]
-        seen: dict[str, JobRecord] = {}
-        for group in of_providers(overdue).values():
-            seen |= self._looking.look(group).jobs
-        changed = []
-        for before in overdue:
-            job = seen.get(before.job_id, before)
-            if job.state in NOT_ACKNOWLEDGED | OPEN:
-                try:
-                    job = self._withdrawal.expire(job, self.policy.tiers.of(job.tier))
-                except (ProviderError, InvalidInput):
-                    job = self.ledger.job(job.job_id)
-            if job != before:
-                changed.append(job)
-        return changed
+        return self._withdrawal.expire_all(self._looking, self.policy.tiers)
 
     # -- what became of them ---------------------------------------------------------------------------------------
 
@@ -282,13 +246,7 @@ class Dispatcher:
         Raises:
             InvalidInput: there is no such job.
         """
-        job = self.ledger.job(job_id)
-        while job.rerouted_to is not None:
-            try:
-                job = self.ledger.job(job.rerouted_to)
-            except InvalidInput:  # not written down yet; the next submit of the batch does that
-                break
-        return job
+        return self._handover.current(job_id)
 
     def poll(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
         """Take one look at many jobs, one request per provider, and return them as they stand, in the same order.
@@ -300,15 +258,7 @@ class Dispatcher:
             ProviderError: a provider could not be reached, or said something unknown; everything else was recorded.
             InvalidInput: a provider is not configured here; everything else was recorded.
         """
-        now_stands: dict[str, JobRecord] = {}
-        problems: list[QHybridError] = []
-        for group in of_providers(jobs).values():
-            looked = self._looking.look(group)
-            now_stands |= looked.jobs
-            problems += looked.problems
-        if problems:
-            raise problems[0]
-        return [now_stands.get(job.job_id, job) for job in jobs]
+        return self._looking.look_at_all(jobs)
 
     def poll_due(self, *, limit_seconds: float | None = None, cursor: Mapping[str, str] | None = None) -> Polled:
         """Look at the open jobs that are due, each tier at its own pace, and say what came of it; raises nothing of theirs.

@@ -104,6 +104,22 @@ class Handover:
                 break
         return found
 
+    def current(self, job_id: str) -> JobRecord:
+        """Return the job that stands for ``job_id`` now."""
+        job = self._ledger.job(job_id)
+        while job.rerouted_to is not None:
+            try:
+                job = self._ledger.job(job.rerouted_to)
+            except InvalidInput:  # not written down yet; the next submit of the batch does that
+                break
+        return job
+
+    def cut_off(self) -> list[JobRecord]:
+        """Return the jobs that only go on when their batch is submitted again."""
+        waiting = self._ledger.jobs(states=[JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING])
+        moved = self._ledger.jobs(states=[JobState.REROUTED])
+        return waiting + [job for job in moved if self.current(job.job_id).state is JobState.REROUTED]
+
     def _admit(self, items: Sequence[_Item], request: Request) -> None:
         """Ask limits, price, policy and health for all that is new or was not sent yet, in groups that ask the same."""
         groups: dict[tuple[tuple[str, ...], str], list[_Item]] = {}

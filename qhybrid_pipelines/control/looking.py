@@ -82,6 +82,18 @@ class Looking:
         failpoint("poll.recorded")
         return looked
 
+    def look_at_all(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
+        """Take one look at jobs of any providers and return them as they stand; raises the first problem at the end."""
+        now_stands: dict[str, JobRecord] = {}
+        problems: list[QHybridError] = []
+        for group in of_providers(jobs).values():
+            looked = self.look(group)
+            now_stands |= looked.jobs
+            problems += looked.problems
+        if problems:
+            raise problems[0]
+        return [now_stands.get(job.job_id, job) for job in jobs]
+
     def _ask(self, provider: Provider, jobs: Sequence[JobRecord], looked: Looked, moves: list[Move]) -> None:
         """Ask about jobs; where one of them spoils the look for all, find out which."""
         looked.requests += 1

@@ -7,19 +7,39 @@ which may lose the race against its completion; then its result counts. So nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from qhybrid_pipelines.control.deadlines import is_overdue
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, StaleJob, Step
-from qhybrid_pipelines.control.lifecycle import OPEN, Event
+from qhybrid_pipelines.control.lifecycle import OPEN, Event, advance
+from qhybrid_pipelines.control.looking import Looking, of_providers
 from qhybrid_pipelines.control.submission import Submission
-from qhybrid_pipelines.control.tiers import Tier
-from qhybrid_pipelines.core.errors import ProviderError
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobState
+from qhybrid_pipelines.control.tiers import Tier, Tiers
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobState
 from qhybrid_pipelines.execution.port import Provider
 
 #: States of a job that no provider has heard of, or that may not have been heard of.
 NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
+
+
+def same_work(job: JobRecord, batch: CircuitBatch) -> CircuitBatch:
+    """Return a batch as it was requested, if it is the work of ``job`` for another backend than the job's.
+
+    Raises:
+        InvalidInput: it is other work, or for the same backend.
+        IllegalTransition: the job has ended, or nobody knows whether its provider has it.
+    """
+    requested = replace(batch, backend=job.requested_backend)
+    if batch.backend == job.backend:
+        raise InvalidInput(f"job {job.job_id} is on '{job.backend}' already", remedy="Name another backend.")
+    if requested.payload_sha256 != job.payload_sha256:
+        raise InvalidInput(f"job {job.job_id} was made for another batch", remedy="Take the job's own batch.")
+    if job.state not in NOT_ACKNOWLEDGED | OPEN:
+        advance(job.state, Event.REROUTE)
+    return requested
 
 
 class Withdrawal:
@@ -91,6 +111,25 @@ class Withdrawal:
                 raise
             self._asked(job, Event.EXPIRE, {"answered": False})
             raise
+
+    def expire_all(self, looking: Looking, tiers: Tiers) -> list[JobRecord]:
+        """Look at all jobs whose deadline has passed, end those that are not done, and return those that changed."""
+        alive = self._ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
+        overdue = [job for job in alive if is_overdue(job.deadline_at, self._clock())]
+        seen: dict[str, JobRecord] = {}
+        for group in of_providers(overdue).values():
+            seen |= looking.look(group).jobs
+        changed = []
+        for before in overdue:
+            job = seen.get(before.job_id, before)
+            if job.state in NOT_ACKNOWLEDGED | OPEN:
+                try:
+                    job = self.expire(job, tiers.of(job.tier))
+                except (ProviderError, InvalidInput):  # the next round of looks meets and reports it
+                    job = self._ledger.job(job.job_id)
+            if job != before:
+                changed.append(job)
+        return changed
 
     def _confirmed(
         self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None, rerouted_to: str | None
