@@ -1,24 +1,18 @@
 """What runs by itself: sensors and schedules are evaluated as the daemon does, and what they request is really run."""
 
 import json
-import os
-import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from qhybrid_pipelines.control.progress import Leg
-from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.automation import MAX_ATTEMPTS, PAUSE_AFTER_FAILURE, tags_of
+from qhybrid_pipelines.defs.automation import PAUSE_AFTER_FAILURE
+from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, tags_of
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
-from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.launch import instance_ref
-from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.houses import NIGHT, legs_in, open_house
 
 pytestmark = homes.RUNS_IN_PROCESS
 
@@ -26,65 +20,12 @@ BACKEND = "local:auto"
 SMALL = "shots: 64\nrepetitions: 2\nsweep: {points: 2}\nrounds: {max: 1}\n"
 PETERSEN = f"name: petersen\nproblem: {{family: maxcut, source: 'networkx:petersen'}}\n{SMALL}"
 TRIANGLE = f"name: triangle\nproblem: {{family: maxcut, source: triangle.csv, format: csv_edges}}\n{SMALL}"
-NIGHT = datetime(2026, 3, 1, 2, tzinfo=UTC)
-
-
-@dataclass
-class House:
-    """A code location with its instance; `tick` and `run` are what Dagster's daemon does with them."""
-
-    home: Path
-    instance: dg.DagsterInstance
-    definitions: dg.Definitions = field(init=False)
-
-    def __post_init__(self):
-        self.definitions = build_definitions(Settings(home=self.home))
-        self.resources = {"workspace": WorkspaceResource(home=str(self.home))}
-        self.workspace = self.resources["workspace"].open()
-
-    def drop(self, name, text, *, seconds_ago=60.0):
-        self.workspace.home.make()
-        path = self.workspace.home.inbox / name
-        path.write_text(text)
-        moment = time.time() - seconds_ago
-        os.utime(path, (moment, moment))
-
-    def accept(self, text):
-        return self.workspace.intake.accept_text(text, file="test.yaml", folder=self.home).key
-
-    def tick(self, name, at=NIGHT):
-        """Evaluate a sensor or schedule, add the partitions it asks for, and return its run requests or its reason."""
-        repository = self.definitions.get_repository_def()
-        common = {"instance": self.instance, "resources": self.resources, "repository_def": repository}
-        if repository.has_sensor_def(name):
-            with dg.build_sensor_context(instance_ref=self.instance.get_ref(), **common) as context:
-                data = repository.get_sensor_def(name).evaluate_tick(context)
-            for request in data.dynamic_partitions_requests or ():
-                self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
-        else:
-            with dg.build_schedule_context(scheduled_execution_time=at, **common) as context:
-                data = repository.get_schedule_def(name).evaluate_tick(context)
-        return list(data.run_requests or ()) or data.skip_message
-
-    def run(self, request):
-        return self.definitions.resolve_job_def(request.job_name).execute_in_process(
-            instance=self.instance, partition_key=request.partition_key, tags=request.tags, raise_on_error=False
-        )
-
-    def pretend(self, job, status, tags=None, moment=None):
-        """Put a run into the history."""
-        run = dg.DagsterRun(job_name=job, run_id=dg.DagsterRun(job_name=job).run_id, status=status, tags=tags or {})
-        self.instance.run_storage.add_historical_run(run, moment or datetime.now(UTC))
 
 
 @pytest.fixture
 def house(tmp_path):
-    with dg.DagsterInstance.from_ref(instance_ref(tmp_path / "dagster")) as instance:
-        yield House(home=tmp_path, instance=instance)
-
-
-def legs_in(requests):
-    return sorted((request.job_name, request.partition_key) for request in requests)
+    with open_house(tmp_path) as opened:
+        yield opened
 
 
 def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(house):
