@@ -105,7 +105,7 @@ def cancel(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     workspace = existing_in(home)
     job = job_in(workspace, job_id)
     with possible_for(job, "cancelled"):
-        _say(workspace.gateway.dispatcher.cancel(job.job_id), as_json=as_json)
+        _say(workspace.gateway.dispatcher.cancel(job.job_id), before=job, as_json=as_json)
 
 
 @app.command()
@@ -175,7 +175,7 @@ def reroute(
         close = close_matches(backend, list(workspace.gateway.backends)) or list(workspace.gateway.backends)
         raise InvalidInput(f"there is no backend '{backend}'", remedy=f"Use {' or '.join(close)}.", field="BACKEND")
     with possible_for(job, "rerouted"):
-        _say(reroute_job(workspace, job, backend), as_json=as_json)
+        _say(reroute_job(workspace, job, backend), before=job, as_json=as_json)
 
 
 @app.command()
@@ -221,8 +221,8 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
         raise typer.Exit(JobFailed.exit_code)
 
 
-def _say(job: JobRecord, *, as_json: bool) -> None:
-    """Print a job as it stands after something was done about it."""
+def _say(job: JobRecord, *, as_json: bool, before: JobRecord | None = None) -> None:
+    """Print a job as it stands after something was done about it; ``before`` is given where that may come too late."""
     from qhybrid_pipelines.control.advice import next_step
     from qhybrid_pipelines.control.reports import job_row
     from qhybrid_pipelines.terminal import print_json
@@ -230,7 +230,10 @@ def _say(job: JobRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(job_row(job))
     else:
-        typer.echo(f"{job.job_id} is {job.state} on {job.backend}. Next: {next_step(job, datetime.now(UTC))}")
+        late = (
+            "It was too late for that. " if before and (before.job_id, before.state) == (job.job_id, job.state) else ""
+        )
+        typer.echo(f"{late}{job.job_id} is {job.state} on {job.backend}. Next: {next_step(job, datetime.now(UTC))}")
 
 
 def _state(name: str) -> JobState:

@@ -100,6 +100,12 @@ def test_what_was_never_sent_is_cancelled_without_asking_anybody(home, qhybrid):
     assert (code, json.loads(out)["state"]) == (0, "CANCELLED")
 
 
+def test_a_request_that_came_too_late_says_so(home, qhybrid):
+    code, out, _ = qhybrid("jobs", "cancel", DONE, home=home)
+    assert code == 0
+    assert out.startswith(f"It was too late for that. {DONE} is VERIFIED")
+
+
 def test_a_job_that_waits_changes_its_place(home, qhybrid):
     qhybrid("jobs", "resolve", DOUBT, "--not-there", home=home)
     code, out, _ = qhybrid("jobs", "reprioritise", DOUBT, "7", "--json", home=home)
