@@ -120,7 +120,9 @@ class Looking:
                     self._ask(provider, half, looked, moves)
             return
         looked.problems.append(error)
-        if isinstance(error, Rejected) and len(jobs) == 1 and provider.capabilities(jobs[0].backend).immediate:
+        if not isinstance(error, Rejected) or len(jobs) > 1 or jobs[0].state not in OPEN:
+            return
+        if provider.capabilities(jobs[0].backend).immediate:
             # What a simulator on this machine does not have any more is gone; a vendor's 404 may be a wrong account.
             now = self._clock()
             detail = {"phase": "poll", "class": "Rejected", "retryable": False}
