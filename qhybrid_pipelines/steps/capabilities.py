@@ -7,7 +7,6 @@ import pyarrow as pa
 from qhybrid_pipelines.control.gateway import Gateway
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
-from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
@@ -15,18 +14,15 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 def backend_capabilities(gateway: Gateway) -> pa.Table:
     """Return the table `capabilities`: one row per backend of every provider, also of one that does not answer."""
-    rows = [
-        _row(provider, backend, gateway.needs(provider.name))
-        for provider in gateway.providers.values()
-        for backend in provider.backends()
-    ]
-    return from_rows(schemas.CAPABILITIES, rows)
+    return from_rows(schemas.CAPABILITIES, [_row(gateway, backend) for backend in gateway.backends])
 
 
-def _row(provider: Provider, backend: str, problem: str | None) -> Row:
-    """Return the row of a backend; one with a problem is not asked."""
+def _row(gateway: Gateway, backend: str) -> Row:
+    """Return the row of a backend; one whose provider nobody has set up is not asked."""
+    provider = gateway.providers[backend.partition(":")[0]]
     unknown: Row = {column.name: None for column in schemas.CAPABILITIES.columns}
     said: Row = {}
+    problem = gateway.needs(provider.name)
     if problem is None:
         try:
             said = _abilities(provider.capabilities(backend))

@@ -1,0 +1,97 @@
+"""A batch that goes out in parts comes back as if it had been one job, row for row."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.memory import MemoryLedger
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.execution.providers.local import LocalProvider
+from qhybrid_pipelines.steps.batches import circuit_batches
+from qhybrid_pipelines.steps.experiments import experiments
+from qhybrid_pipelines.steps.instances import problem_instances
+from qhybrid_pipelines.steps.kernels import kernels
+from qhybrid_pipelines.steps.results import result_sets
+from qhybrid_pipelines.steps.submissions import submissions
+from qhybrid_pipelines.steps.sweeps import parameter_sweeps
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.raw import RawStore
+
+BACKEND = "local:auto"
+SPEC = """
+name: parts
+problem: {family: maxcut, source: "networkx:petersen"}
+sweep: {points: 3}
+shots: 50
+repetitions: 4
+"""
+
+
+class SmallJobs(LocalProvider):
+    """The local simulators behind a limit on the circuits of a job; counts the jobs it runs."""
+
+    def __init__(self, folder, most):
+        super().__init__(folder)
+        self.most, self.jobs = most, 0
+
+    def capabilities(self, backend):
+        return replace(super().capabilities(backend), max_circuits_per_job=self.most)
+
+    def submit(self, batch, token):
+        assert batch.points * batch.repetitions <= self.most
+        self.jobs += 1
+        return super().submit(batch, token)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    workspace = Workspace(Home(tmp_path_factory.mktemp("parts")).make())
+    key = workspace.intake.accept_text(SPEC, file="spec.yaml", folder=workspace.home.path).key
+    asked = experiments([key], workspace.specifications)
+    known = workspace.specifications
+    reduced = kernels(asked, problem_instances(asked, known))
+    points = parameter_sweeps(asked, reduced, known)
+    return asked, circuit_batches([(BACKEND, key)], asked, reduced, points, known)
+
+
+def ran(planned, folder, most):
+    provider = SmallJobs(folder / "local", most)
+    dispatcher = Dispatcher(MemoryLedger(), {"local": provider}, RawStore(folder / "raw"))
+    asked, batches = planned
+    handed_over = submissions(batches, asked, dispatcher)
+    return provider, dispatcher, handed_over, result_sets(batches, handed_over, dispatcher)
+
+
+@pytest.mark.parametrize(("most", "jobs"), [(1, 12), (3, 6), (4, 3), (8, 2), (12, 1)])
+def test_parts_are_put_back_at_their_places(planned, tmp_path, most, jobs):
+    _, _, _, whole = ran(planned, tmp_path / "whole", 10_000)
+    provider, _, handed_over, parts = ran(planned, tmp_path / "parts", most)
+    assert provider.jobs == handed_over.num_rows == jobs
+    assert len(set(parts.column("job_id").to_pylist())) == jobs
+    assert parts.drop_columns("job_id").equals(whole.drop_columns("job_id"))
+    covered = [
+        (point, repetition)
+        for row in handed_over.to_pylist()
+        for point in range(row["first_point"], row["first_point"] + row["points"])
+        for repetition in range(row["first_repetition"], row["first_repetition"] + row["repetitions"])
+    ]
+    assert sorted(covered) == [(point, repetition) for point in range(3) for repetition in range(4)]
+
+
+def test_asking_again_hands_nothing_over_again(planned, tmp_path):
+    provider, dispatcher, first, _ = ran(planned, tmp_path, 4)
+    assert submissions(planned[1], planned[0], dispatcher).equals(first)
+    assert provider.jobs == 3
+
+
+def test_a_job_that_the_ledger_does_not_know_is_named(planned, tmp_path):
+    _, dispatcher, handed_over, _ = ran(planned, tmp_path, 4)
+    foreign = pa.array(["j0000000000000000", *handed_over.column("job_id").to_pylist()[1:]])
+    wrong = handed_over.set_column(handed_over.column_names.index("job_id"), "job_id", foreign)
+    with pytest.raises(InvalidInput, match="j0000000000000000"):
+        result_sets(planned[1], wrong, dispatcher)
+    assert {job.state for job in dispatcher.ledger.jobs()} == {JobState.VERIFIED}
