@@ -202,6 +202,10 @@ class Cloud:
         others = machine.usual_wait_seconds + float(self.changes(machine.name).get("extra_wait_seconds", 0.0))
         return max(own, COMPILE_SECONDS + others)
 
+    def max_circuits(self, machine: Machine) -> int:
+        """Return how many circuits a machine takes in one job now; an administrator can lower it."""
+        return min(machine.max_circuits, self.changes(machine.name).get("max_circuits_per_job", machine.max_circuits))
+
     def changes(self, backend: str) -> Mapping[str, Any]:
         """Return what an administrator changed about a backend."""
         return self.store.backend_changes(backend)

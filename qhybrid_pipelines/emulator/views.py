@@ -107,7 +107,7 @@ def backend_view(cloud: Cloud, machine: Machine) -> dict[str, Any]:
         "limits": {
             "min_shots": 1,
             "max_shots": machine.max_shots,
-            "max_circuits_per_job": machine.max_circuits,
+            "max_circuits_per_job": cloud.max_circuits(machine),
             "jobs_per_page": PAGE_LIMIT,
             "debiasing_min_shots": DEBIASING_MINIMUM_SHOTS,
             "max_touched_qubits": WIDEST_SIMULATION_QUBITS,

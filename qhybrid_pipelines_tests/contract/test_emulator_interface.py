@@ -263,6 +263,14 @@ def test_backends_can_be_taken_down_and_made_to_wait(client: Client) -> None:
     client.admin("PUT", "/backends/qpu.aria-1", {"status": "available", "extra_wait_seconds": 0})
 
 
+def test_a_machine_can_be_made_to_take_smaller_jobs(client: Client) -> None:
+    view = client.admin("PUT", "/backends/qpu.forte-1", {"max_circuits_per_job": 2})
+    assert view["limits"]["max_circuits_per_job"] == 2
+    assert client.post(job_body(BELL, BELL, BELL, backend="qpu.forte-1")).status_code == 400
+    assert client.post(job_body(BELL, BELL, backend="qpu.forte-1")).status_code == 201
+    client.admin("PUT", "/backends/qpu.forte-1", {"max_circuits_per_job": 300})
+
+
 def test_cancelling_is_too_late_when_the_job_has_ended(client: Client) -> None:
     early, late = client.submitted(), client.submitted()
     assert client.call("PUT", f"/jobs/{early}/status/cancel").json() == {"id": early, "status": "canceled"}

@@ -24,7 +24,7 @@ from qhybrid_pipelines.emulator.machines import MACHINES
 from qhybrid_pipelines.emulator.views import backend_view, book_view
 
 _CHANGEABLE: Mapping[str, tuple[type, ...]] = MappingProxyType(
-    {"status": (str,), "degraded": (bool,), "extra_wait_seconds": (int, float)}
+    {"status": (str,), "degraded": (bool,), "extra_wait_seconds": (int, float), "max_circuits_per_job": (int,)}
 )
 
 
@@ -105,7 +105,7 @@ class AdminPages:
         return JSONResponse(_clock(self._cloud))
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
-        """Change a machine's status, whether it is degraded, or how long other customers make jobs wait."""
+        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, or its largest job."""
         if backend not in MACHINES:
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)

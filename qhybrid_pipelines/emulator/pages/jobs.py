@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import STATES, Cloud, child_ids
-from qhybrid_pipelines.emulator.machines import PAGE_LIMIT
+from qhybrid_pipelines.emulator.machines import MACHINES, PAGE_LIMIT
 from qhybrid_pipelines.emulator.orders import MULTI, SINGLE, read_order
 from qhybrid_pipelines.emulator.pages.machines import machine
 from qhybrid_pipelines.emulator.views import job_view
@@ -45,6 +45,10 @@ class JobPages:
         order = read_order(body)
         if self._cloud.changes(order.backend).get("status") == "retired":
             raise BadRequest(f"{order.backend} is retired.", "backend")
+        most = self._cloud.max_circuits(MACHINES[order.backend])
+        if len(order.circuits) > most:
+            problem = f"The job has {len(order.circuits)} circuits; {order.backend} takes {most} per job."
+            raise BadRequest(problem, "input.circuits")
         job = self._cloud.accept(order, body_seq=request.scope["emulator.body"], body=body)
         return JSONResponse({"id": job.id, "status": self._cloud.state(job), "session_id": None}, status_code=201)
 
