@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 from qhybrid_pipelines.control.reports import ledger_tables
+from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.analyst import query
@@ -36,5 +37,8 @@ def is_stale(workspace: Workspace, patience: timedelta = timedelta()) -> bool:
         return True
     if time.time_ns() < published + patience.total_seconds() * 1e9:
         return False
-    seen: int = query(workspace.home, "SELECT ledger_position FROM snapshot").column(0)[0].as_py()
+    try:
+        seen: int = query(workspace.home, "SELECT ledger_position FROM snapshot").column(0)[0].as_py()
+    except InvalidInput:  # an older release's snapshot does not say
+        return True
     return seen != workspace.gateway.ledger.head().position
