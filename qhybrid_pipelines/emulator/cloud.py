@@ -60,6 +60,7 @@ class Cloud:
         self, *, store: Store, clock: Clock, seed: int, every_seconds: float, wall: Callable[[], float] = time.time
     ) -> None:
         self.store, self.clock, self.seed, self.wall = store, clock, seed, wall
+        self.realm = str(store.read("realm"))
         began_at = float(store.read("began_at"))
         self.histories = {
             name: History(machine, seed=seed, began_at=began_at, every_seconds=every_seconds)
@@ -74,8 +75,8 @@ class Cloud:
         """Write a job into the book; from here on it exists and will be charged."""
         now, seq = self.clock.now(), self.store.next_seq()
         machine = MACHINES[order.backend]
-        identifier = _job_id(self.seed, seq)
-        starts_at = now + COMPILE_SECONDS + self.wait_seconds(machine, identifier)
+        identifier = _job_id(self.realm, seq)
+        starts_at = now + COMPILE_SECONDS + self.wait_seconds(machine, str(seq))
         if machine.serial:
             starts_at = max(starts_at, self.store.last_end(machine.name))
         busy = machine.execution_seconds(
@@ -220,8 +221,10 @@ class Cloud:
             model = json.loads(job.noise)["model"]
             history = None if model == "ideal" else self.histories[NOISE_MODELS[model]]
         order = self.order(job.body_seq)
+        # a customer's own seed decides alone, so that the same order gives the same shots
+        customers = json.loads(job.noise or "{}").get("seed") if machine.usual is None else None
         return Work(
-            key=f"{self.seed}/{job.id}",
+            key=f"{self.seed}/{job.seq}" if customers is None else f"customer/{customers}",
             circuits=order.circuits,
             shots=job.shots,
             fidelity=None if history is None else history.at(job.starts_at).fidelity,
@@ -239,7 +242,7 @@ def child_ids(job: Job) -> list[str]:
     return [f"{stem}-{number:012x}" for number in range(1, job.circuits + 1)]
 
 
-def _job_id(seed: int, seq: int) -> str:
+def _job_id(realm: str, seq: int) -> str:
     """Return the UUID of the job with a number; its last group is free for children."""
-    text = hashlib.sha256(f"job/{seed}/{seq}".encode()).hexdigest()
+    text = hashlib.sha256(f"job/{realm}/{seq}".encode()).hexdigest()
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-a{text[17:20]}-{0:012x}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
 from contextlib import suppress
@@ -105,6 +106,9 @@ def open_cloud(start: Start) -> Cloud:
     store.remember("clock", [clock.stretch.virtual_seconds, clock.stretch.real_seconds, clock.stretch.speed])
     if store.read("began_at") is None:
         store.remember("began_at", clock.now())
+    if store.read("realm") is None:
+        # Two clouds never give two jobs the same id, however alike their seeds are.
+        store.remember("realm", secrets.token_hex(16))
     if rules is not None:
         store.replace_rules(rules)
     return Cloud(store=store, clock=clock, seed=int(seed), every_seconds=float(hours) * 3600.0)
