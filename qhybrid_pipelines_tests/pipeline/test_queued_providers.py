@@ -8,10 +8,12 @@ import pytest
 
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.defs import history
+from qhybrid_pipelines.defs.orphans import PROCESS_TAG
 from qhybrid_pipelines.defs.partitions import execution_key
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.atomic import process_name
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines_tests import homes
 from qhybrid_pipelines_tests.emulators import Client
@@ -125,6 +127,8 @@ def test_submit_leaves_and_the_sensors_collect(house, cloud):
     assert onward(house) == (["collect", "publish"], "everything is decided")
 
     assert len(accepted(cloud, house)) == 1
+    # Every run says which process executes it, so that nobody waits for one whose process was killed.
+    assert {run.tags[PROCESS_TAG] for run in house.instance.get_runs()} == {process_name()}
     found = row(house, "SELECT verdict, cost_usd FROM verdicts")
     assert found["verdict"] != ""
     assert found["cost_usd"] == 0.0
