@@ -78,7 +78,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         "circuit_batches",
         lambda: batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
     )
-    jobs = timed("qpu_submissions", lambda: submissions.submissions(sent, asked, dispatcher))
+    jobs = timed("qpu_submissions", lambda: submissions.submissions(sent, asked, dispatcher, principal="benchmark"))
     counts = timed("qpu_result_sets", lambda: results.result_sets(sent, jobs, dispatcher))
     summary, solutions = timed("scored", lambda: scores.scores(executions, asked, found, reduced, counts))
     compared = timed(

@@ -24,6 +24,7 @@ from qhybrid_pipelines.defs.automation import materialization_of
 from qhybrid_pipelines.defs.history import OUTAGE_TAG, pause_after, tags_of
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
+from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.completions import completions, look
 from qhybrid_pipelines.steps.rounds import register_next_rounds
@@ -142,7 +143,7 @@ class Launcher:
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
-            tags=tags | process_tags(),
+            tags=tags | process_tags() | principal_tags(self.workspace.gateway.site),
             run_id=run_id,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

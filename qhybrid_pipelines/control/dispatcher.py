@@ -28,7 +28,7 @@ from qhybrid_pipelines.control.submission import Submission, next_job_id
 from qhybrid_pipelines.control.withdrawal import Withdrawal, same_work
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
-from qhybrid_pipelines.core.parts import Part, split
+from qhybrid_pipelines.core.parts import Part, split, split_into
 from qhybrid_pipelines.execution.port import Provider
 
 
@@ -87,11 +87,14 @@ class Dispatcher:
     def split(self, batch: CircuitBatch) -> tuple[Part, ...]:
         """Return the parts of a batch that each fit into one job of its backend.
 
+        A batch that has jobs already keeps the parts that it was split into, whatever the limits are today: other parts
+        would be other jobs, and their circuits would be paid again.
+
         Raises:
             Refused: not even one circuit fits.
             InvalidInput: there is no such provider or backend.
         """
-        return split(batch, self._admission.capabilities(batch.backend))
+        return self._split_before(batch) or split(batch, self._admission.capabilities(batch.backend))
 
     def submit(self, batch: CircuitBatch, **terms: Unpack[Terms]) -> JobRecord:
         """Hand one batch over; `submit_all` says the rest."""
@@ -298,6 +301,16 @@ class Dispatcher:
                 + (f": {job.error}" if job.error else "")
             )
         return self._collection.verify(job, replace(batch, backend=job.backend))
+
+    def _split_before(self, batch: CircuitBatch) -> tuple[Part, ...] | None:
+        """Return the parts of which the ledger has jobs, None if it has none."""
+        jobs = [job for job in self.ledger.jobs(experiment=batch.experiment) if job.requested_backend == batch.backend]
+        payloads = {job.payload_sha256 for job in jobs}
+        for most in sorted({job.circuits for job in jobs}, reverse=True):
+            parts = split_into(batch, most)
+            if any(part.batch.payload_sha256 in payloads for part in parts):
+                return parts
+        return None
 
     def _request(self, terms: Terms) -> Request:
         return Request(**({"principal": self.site.principal} | terms))

@@ -29,12 +29,14 @@ class Site:
 
     Attributes:
         principal: who asks, unless a call says otherwise.
+        named: the principal was named in QHYBRID_PRINCIPAL; else it is the user of this system.
         ledger_url: of a database server; None is the SQLite file of the home.
         policy_file: None is the built-in policy.
     """
 
     environment: Environment = "dev"
     principal: str = ANONYMOUS
+    named: bool = False
     ledger_url: str | None = None
     policy_file: Path | None = None
 
@@ -60,6 +62,7 @@ class Site:
         site = cls(
             environment=environment,  # type: ignore[arg-type]  # checked above
             principal=given.get(PRINCIPAL) or _os_user(),
+            named=bool(given.get(PRINCIPAL)),
             ledger_url=given.get(LEDGER_URL) or None,
             policy_file=_policy_file(given, home),
         )

@@ -50,6 +50,14 @@ def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[Part, ...]:
             f"experiment '{batch.experiment}' needs {batch.shots} shots per circuit, and one job on '{batch.backend}' "
             f"takes at most {capabilities.max_executions_per_job} over all its circuits. Lower shots and raise repetitions."
         )
+    return split_into(batch, most)
+
+
+def split_into(batch: CircuitBatch, most: int) -> tuple[Part, ...]:
+    """Return the parts of at most ``most`` circuits each, at least 1, in order of point, then repetition.
+
+    The size of the largest part says which split it was: ``split_into`` of that size gives the same parts.
+    """
     repetitions = min(batch.repetitions, most)
     points = most // repetitions if repetitions == batch.repetitions else 1
     return tuple(

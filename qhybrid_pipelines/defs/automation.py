@@ -14,10 +14,12 @@ import dagster as dg
 
 from qhybrid_pipelines.control.inbox import scan
 from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
+from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.defs import shown
 from qhybrid_pipelines.defs.history import IN_VAIN, MAX_ATTEMPTS, history_of, tags_of
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
+from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import nightly
 from qhybrid_pipelines.steps.completions import Completion, completions, look
@@ -106,7 +108,7 @@ def _onward(jobs: list[Any]) -> dg.SensorDefinition:
             for leg, history in histories.items()
             if not history.running and not history.in_vain and not history.is_resting(now)
         }
-        requests = [request_of(leg, retry=str(history.ended or "")) for leg, history in new.items()]
+        requests = [request_of(leg, house.gateway.site, retry=str(history.ended or "")) for leg, history in new.items()]
         if not running and not new and is_stale(house, PAUSE_BETWEEN_LEDGERS) and not _publishing(context.instance):
             requests.append(dg.RunRequest(job_name="publish"))
         if not requests:
@@ -141,7 +143,9 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         # An experiment may have been registered by a process that died before it told Dagster.
         context.instance.add_dynamic_partitions(PARTITIONS_NAME, sorted({leg.experiment for leg in due}))
         moment = context.scheduled_execution_time.isoformat()
-        return [request_of(leg, retry=moment) for leg in due] or dg.SkipReason("nothing was left undone")
+        return [request_of(leg, house.gateway.site, retry=moment) for leg in due] or dg.SkipReason(
+            "nothing was left undone"
+        )
 
     return reconcile
 
@@ -152,14 +156,15 @@ def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
     ) -> Sequence[dg.RunRequest]:
         """Ask the same small questions every night, so that a change of code, packages or machine is seen."""
-        keys = nightly.register(workspace.open(), context.scheduled_execution_time.date())
+        house = workspace.open()
+        keys = nightly.register(house, context.scheduled_execution_time.date())
         context.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
-        return [request_of(Leg(experiment=key)) for key in keys]
+        return [request_of(Leg(experiment=key), house.gateway.site) for key in keys]
 
     return nightly_benchmark
 
 
-def request_of(leg: Leg, *, retry: str = "") -> dg.RunRequest:
+def request_of(leg: Leg, site: Site, *, retry: str = "") -> dg.RunRequest:
     """Return the run that does a leg; asked for twice under one ``retry``, it runs once."""
     if leg.backend is None:
         partition: str = leg.experiment
@@ -169,7 +174,7 @@ def request_of(leg: Leg, *, retry: str = "") -> dg.RunRequest:
         run_key=f"{leg.job}|{leg.backend or ''}|{leg.experiment}|{retry}",
         job_name=leg.job,
         partition_key=partition,
-        tags=tags_of(leg),
+        tags=tags_of(leg) | principal_tags(site),
     )
 
 

@@ -14,7 +14,12 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def submissions(
-    batches: pa.Table, experiments: pa.Table, dispatcher: Dispatcher, *, requested_at: datetime | None = None
+    batches: pa.Table,
+    experiments: pa.Table,
+    dispatcher: Dispatcher,
+    *,
+    principal: str,
+    requested_at: datetime | None = None,
 ) -> pa.Table:
     """Return the table `submissions`: the jobs in the ledger behind each batch, one row per part.
 
@@ -22,6 +27,7 @@ def submissions(
         batches: table `circuit_batches`.
         experiments: table `experiments`.
         dispatcher: the only caller of a provider.
+        principal: who asked for this run.
         requested_at: when somebody asked for this run; the first part of its latency.
 
     A job that its provider rejects, or that waits for a person's approval, has its row too.
@@ -36,7 +42,12 @@ def submissions(
         spec = specification_of(experiments, batch.experiment)
         parts = dispatcher.split(batch)
         jobs = dispatcher.submit_all(
-            parts, tier=spec.tier, budget_usd=spec.budget.usd, requested_at=requested_at, data_class=spec.data_class
+            parts,
+            tier=spec.tier,
+            budget_usd=spec.budget.usd,
+            principal=principal,
+            requested_at=requested_at,
+            data_class=spec.data_class,
         )
         rows += [
             {

@@ -62,7 +62,7 @@ def ran(planned, folder, most):
     provider = SmallJobs(folder / "local", most)
     dispatcher = Dispatcher(MemoryLedger(), {"local": provider}, RawStore(folder / "raw"))
     asked, batches = planned
-    handed_over = submissions(batches, asked, dispatcher)
+    handed_over = submissions(batches, asked, dispatcher, principal="somebody")
     return provider, dispatcher, handed_over, result_sets(batches, handed_over, dispatcher)
 
 
@@ -84,7 +84,7 @@ def test_parts_are_put_back_at_their_places(planned, tmp_path, most, jobs):
 
 def test_asking_again_hands_nothing_over_again(planned, tmp_path):
     provider, dispatcher, first, _ = ran(planned, tmp_path, 4)
-    assert submissions(planned[1], planned[0], dispatcher).equals(first)
+    assert submissions(planned[1], planned[0], dispatcher, principal="somebody").equals(first)
     assert provider.jobs == 3
 
 
@@ -95,3 +95,12 @@ def test_a_job_that_the_ledger_does_not_know_is_named(planned, tmp_path):
     with pytest.raises(InvalidInput, match="j0000000000000000"):
         result_sets(planned[1], wrong, dispatcher)
     assert {job.state for job in dispatcher.ledger.jobs()} == {JobState.VERIFIED}
+
+
+def test_a_batch_keeps_its_parts_when_the_limits_change(planned, tmp_path):
+    """The process died after its jobs were sent and before their table was written; meanwhile the limits changed."""
+    provider, dispatcher, first, _ = ran(planned, tmp_path, 4)
+    for most in (12, 5, 4):
+        provider.most = most
+        assert submissions(planned[1], planned[0], dispatcher, principal="somebody").equals(first)
+    assert provider.jobs == 3

@@ -9,6 +9,7 @@ import pyarrow as pa
 from qhybrid_pipelines.defs import shown
 from qhybrid_pipelines.defs.history import outages_noted
 from qhybrid_pipelines.defs.partitions import executions_of
+from qhybrid_pipelines.defs.principals import principal_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import batches, results
 from qhybrid_pipelines.steps import submissions as submissions_step
@@ -48,8 +49,13 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
     ) -> pa.Table:
         """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
         with outages_noted(context):
+            gateway = workspace.open().gateway
             table = submissions_step.submissions(
-                circuit_batches, experiments, workspace.open().gateway.dispatcher, requested_at=_requested_at(context)
+                circuit_batches,
+                experiments,
+                gateway.dispatcher,
+                principal=principal_of(context.run.tags, gateway.site),
+                requested_at=_requested_at(context),
             )
         context.add_output_metadata(shown.submissions(table))
         return table
