@@ -168,7 +168,7 @@ class MemoryTables:
             self._open_attempt(job)
         else:
             self._note_outcome(job)
-        if move.cost_quoted_usd is not None:
+        if move.cost_quoted_usd is not None and as_kept(move.cost_quoted_usd) != job.cost_quoted_usd:
             job = self._change_quote(job, move.cost_quoted_usd)
         if job.state in TERMINAL and job.cost_settled_usd is None:
             job = self._settle(job)
