@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import time
 import traceback
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,22 @@ def wait_for_legs(runs: Path, legs: int) -> None:
         time.sleep(0.02)
 
 
+def wait_for_acceptance(book: str, jobs: int) -> None:
+    """Wait until a provider's own book has so many jobs."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(book, timeout=5) as page:
+            if len(json.load(page)["jobs"]) >= jobs:
+                return
+        time.sleep(0.005)
+
+
 def main() -> None:
+    """Serve commands.
+
+    A command may say when it is to be killed: ``failpoint``, or ``kill_after_legs`` and ``kill_after_seconds``, or
+    ``kill_after_jobs`` in the ``book`` of a provider.
+    """
     for module in LATE:
         importlib.import_module(module)
     for line in sys.stdin:
@@ -71,6 +87,9 @@ def main() -> None:
         if "kill_after_seconds" in command:
             wait_for_legs(Path(command["runs"]), command["kill_after_legs"])
             time.sleep(command["kill_after_seconds"])
+            os.kill(child, signal.SIGKILL)
+        if "kill_after_jobs" in command:
+            wait_for_acceptance(command["book"], command["kill_after_jobs"])
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         end = {"code": os.waitstatus_to_exitcode(status), "started": started, "seconds": time.time() - started}

@@ -4,11 +4,8 @@ Each home gets one kill at a random moment of each of its legs, and every life g
 left. The seed and every moment are printed.
 """
 
-import json
 import os
 import random
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,15 +19,14 @@ from qhybrid_pipelines.execution.results import read_head
 from qhybrid_pipelines.launch import instance_ref
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.stages import KILLED, CommandStage
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
 
-STAGE = Path(__file__).with_name("command_stage.py")
 SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
 HOMES = 4
 KILLS = 20  # in homes of five legs: prepare and execute of two rounds, publish
 TOO_LATE = "had ended"
-KILLED = -9
 SUCCEEDED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
 #: One of each kind of moment: before and after the intent, the call, the acknowledgement; while collecting.
 FAILPOINTS = (
@@ -50,35 +46,16 @@ SPEC = {
 }
 
 
-class Stage:
-    """The process that forks commands; one at a time."""
+class Stage(CommandStage):
+    """The process that forks commands; one at a time, all of the same specification."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.specification = folder / "killed.yaml"
         self.specification.write_text(yaml.safe_dump(SPEC))
-        self._process = subprocess.Popen(
-            [sys.executable, str(STAGE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
 
     def run(self, home: Path, **command):
-        """Run the command on a home, with a folder of its own for temporary files; return how it ended."""
-        tmp = home.with_name(f"{home.name}.tmp")
-        tmp.mkdir(exist_ok=True)
-        arguments = ["run", str(self.specification), "--home", str(home), "--json"]
-        log = home.with_name(f"{home.name}.log")
-        self._process.stdin.write(
-            json.dumps({"arguments": arguments, "log": str(log), "tmp": str(tmp), **command}) + "\n"
-        )
-        self._process.stdin.flush()
-        end = json.loads(self._process.stdout.readline())
-        assert end["code"] in (0, KILLED), log.read_text()
-        return end
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(timeout=30)
+        return super().run(home, self.specification, **command)
 
 
 @pytest.fixture(scope="module")
