@@ -195,10 +195,12 @@ class _Errands:
         return list(self._failures.values())
 
     def run_due(self) -> None:
-        """Run legs until none is due that was not tried just now."""
+        """Run legs until none is due that was not tried just now, with a glance at open jobs after each."""
         while legs := [leg for leg in self._due() if self._may_run(leg)]:
             for leg in legs:
                 self._run(leg)
+                if self._glance():
+                    break  # what came back is collected before anything else is begun
             self.known = self._launcher.with_rounds(self.known)
 
     def look(self) -> bool:
@@ -207,6 +209,14 @@ class _Errands:
         if not resting and not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
         time.sleep(self._round)
+        self._round = SHORTEST_ROUND if self._glance() else min(1.5 * self._round, LONGEST_ROUND)
+        return True
+
+    def _glance(self) -> bool:
+        """Look at the open jobs whose time has come, and return whether anything is new."""
+        launcher = self._launcher
+        if not any(job.state in OPEN for job in launcher.waiting(self.known)):
+            return False
         looked = look(launcher.workspace, limit_seconds=LOOK_SECONDS, cursor=self._cursor)
         self._cursor = looked.polled.cursor
         new = [
@@ -217,8 +227,7 @@ class _Errands:
         for completion in new:
             launcher.instance.report_runless_asset_event(materialization_of(completion))
             self._reported.add(completion.name)
-        self._round = SHORTEST_ROUND if new or looked.changed else min(1.5 * self._round, LONGEST_ROUND)
-        return True
+        return bool(new or looked.changed)
 
     def _due(self) -> list[Leg]:
         return self._launcher.due(self.known)
