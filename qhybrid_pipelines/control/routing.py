@@ -65,7 +65,7 @@ def choose(candidates: Sequence[Candidate], *, routing: Routing, tier: Tier, now
         raise Refused(
             f"'{requested.backend}': {stale}, and the policy refuses that. Wait for a new one, or name another backend."
         )
-    if requested.unfit is None and _asks_for_a_moment(requested, routing, tier, now):
+    if _could_take_it(requested, routing, now) and _asks_for_a_moment(requested, routing, tier, now):
         return Route(backend=requested.backend, reason=f"'{requested.backend}' {against[requested.backend]}")
     for candidate in candidates:
         if against[candidate.backend] is None:
