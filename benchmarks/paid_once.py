@@ -1,0 +1,143 @@
+"""Real submitting processes are killed at random moments (SIGKILL): is a job lost, is one paid twice?
+
+The judge is the provider's own book. Providers: the durable double of the tests, with each kind of dedupe, and the emulator
+over HTTP through the adapter of `ionq`; both with faults before and after acceptance and with a lagging listing.
+
+    python benchmarks/paid_once.py --kills 2000 --ledger sqlite
+    python benchmarks/paid_once.py --kills 500 --ledger postgres
+    python benchmarks/paid_once.py --kills 200 --protocol naive       # the same harness sees losses and double payment
+
+A Postgres server is started from the extra `test`, unless QHYBRID_TEST_POSTGRES_URL names one. The exit code is 0 if
+nothing was lost, paid twice, guessed, left unfinished or otherwise broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from measuring import machine, show
+
+from qhybrid_pipelines.control.ledger import advisory
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines_tests import servers
+from qhybrid_pipelines_tests.paid_once.judge import Tally
+from qhybrid_pipelines_tests.paid_once.killing import PLACES, Battle
+from qhybrid_pipelines_tests.paid_once.lives import LIVES
+from qhybrid_pipelines_tests.paid_once.worlds import Cloud, Double, World, emulator_in
+
+#: Provider and what it can do about a token that it has seen before.
+KINDS = {
+    "double, merges equal tokens": "token",
+    "double, lists tokens with lag": "tag_lookup",
+    "double, can tell nothing": "none",
+    "emulator over HTTP": "http",
+}
+REQUESTS_PER_WORLD = 40
+ALL_PLACES = (
+    *("process start", "nothing written", "APPROVED", "SUBMITTING, not accepted", "SUBMITTING, accepted"),
+    *(place for place in PLACES if place not in ("nothing written", "APPROVED")),
+    "request at its end",
+)
+
+
+def fought(kind: str, kills: int, options: argparse.Namespace, server: str | None) -> Tally:
+    """Fight in one new world after the other until enough kills have landed."""
+    total, number = Tally(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        while total.landed < kills:
+            chance = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
+            home = Path(folder) / str(number)
+            with new_ledger(home, server) as ledger, new_world(home, kind, chance, number) as world:
+                total.add(Battle(world, ledger, options.protocol, chance).fight())
+            number += 1
+    return total
+
+
+@contextmanager
+def new_ledger(home: Path, server: str | None) -> Iterator[SqlLedger]:
+    with ExitStack() as stack:
+        home.mkdir()
+        if server is None:
+            ledger = SqlLedger.at(home / "ledger.db")
+        else:
+            ledger = SqlLedger.on_server(stack.enter_context(servers.schema(server)))
+        stack.callback(ledger.close)
+        yield ledger
+
+
+@contextmanager
+def new_world(home: Path, kind: str, chance: random.Random, number: int) -> Iterator[World]:
+    if kind == "http":
+        with emulator_in(home / "emulator", seed=number) as emulator:
+            yield Cloud(home, emulator, chance, length=REQUESTS_PER_WORLD)
+    else:
+        yield Double(home, kind, chance, length=REQUESTS_PER_WORLD)
+
+
+def row_of(name: str, tally: Tally, seconds: float) -> dict[str, Any]:
+    return {
+        "provider": name,
+        "kills landed": tally.landed,
+        "jobs wanted": tally.wanted,
+        "accepted": tally.accepted,
+        "lost": tally.lost,
+        "paid twice": tally.paid_twice,
+        "guessed": tally.guessed,
+        "finished": tally.finished,
+        "held for a person": tally.in_doubt,
+        "otherwise broken": len(tally.broken),
+        "seconds": round(seconds),
+    }
+
+
+def is_clean(tally: Tally) -> bool:
+    unfinished = tally.wanted - tally.finished - tally.in_doubt
+    return not (tally.lost or tally.paid_twice or tally.guessed or tally.broken or unfinished)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--kills", type=int, default=400, help="that have to land, over all kinds of providers")
+    arguments.add_argument("--ledger", choices=("sqlite", "postgres"), default="sqlite")
+    arguments.add_argument("--protocol", choices=tuple(LIVES), default="ours")
+    arguments.add_argument("--kinds", nargs="+", choices=tuple(KINDS.values()), default=list(KINDS.values()))
+    arguments.add_argument("--seed", type=int, default=7)
+    options = arguments.parse_args()
+    names = [name for name, kind in KINDS.items() if kind in options.kinds]
+    rows, at, clean, total = [], Counter[str](), True, Tally()
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        server = None
+        if options.ledger == "postgres":
+            # Right after a server's start, locks of submissions under way are given out late, because a start ends sessions
+            # of living holders too. This server was there before any process, and is not started again.
+            advisory.SETTLING_SECONDS = 0.0
+            server = stack.enter_context(servers.database(stack.enter_context(servers.server_url())))
+        for name in names:
+            started = time.perf_counter()
+            tally = fought(KINDS[name], -(-options.kills // len(names)), options, server)
+            rows.append(row_of(name, tally, time.perf_counter() - started))
+            for words in tally.broken:
+                print(f"{name}: {words}", file=sys.stderr)
+            total.add(tally)
+            at, clean = at + tally.at, clean and is_clean(tally)
+    rows.append(row_of("**all**", total, time.perf_counter() - began))
+    about = machine("sqlalchemy") | {"ledger": options.ledger, "protocol": options.protocol, "seed": options.seed}
+    show(f"Protocol '{options.protocol}', ledger {options.ledger}, seed {options.seed}", rows, about)
+    if options.protocol == "ours":
+        places = [{"at its death": place, "kills": at[place]} for place in ALL_PLACES]
+        show("Where the kills landed", places, about)
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

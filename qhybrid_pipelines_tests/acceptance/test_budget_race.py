@@ -1,0 +1,88 @@
+"""Eight real processes that race on one budget through the dispatcher: they spend all of it, and not a cent more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines_tests.unit.control.durable_vendor import DurableVendor
+
+pytestmark = pytest.mark.acceptance
+
+PROCESSES, TRIES = 8, 6
+PRICE_USD, BUDGET_USD = 0.3, 3.9  # 13 of the 48 jobs that are wanted
+
+#: Everything is imported and every process waits at the gate before the race begins.
+SPENDER = """
+import sys
+from pathlib import Path
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.errors import Refused
+from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines_tests.unit.control.durable_vendor import DurableVendor, make_batch
+
+home, url, number, tries, price, budget = sys.argv[1:]
+home = Path(home)
+vendor = DurableVendor(home / "vendor", price_usd=float(price))
+ledger = SqlLedger.on_server(url) if url else SqlLedger.at(home / "ledger.db")
+dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(home / "raw"))
+print("ready", flush=True)
+sys.stdin.readline()
+refused = 0
+for attempt in range(int(tries)):
+    batch = make_batch(seed=1000 * int(number) + 10 * attempt)
+    try:
+        job = dispatcher.submit(batch, tier="batch", budget_usd=float(budget))
+        if attempt % 2:
+            dispatcher.collect(job.job_id, batch)  # some of it is settled during the race
+    except Refused:
+        refused += 1
+print(refused)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    return "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Path) -> None:
+    figures = [str(TRIES), str(PRICE_USD), str(BUDGET_USD)]
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", SPENDER, str(tmp_path), url, str(number), *figures],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        )
+        for number in range(PROCESSES)
+    ]
+    try:
+        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * PROCESSES
+        for racer in racers:
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        refused = sum(json.loads(racer.communicate(timeout=60)[0]) for racer in racers)
+    finally:
+        for racer in racers:
+            racer.kill()
+    accepted = len(DurableVendor(tmp_path / "vendor").book())
+    ledger = SqlLedger.on_server(url) if url else SqlLedger.at(tmp_path / "ledger.db")
+    try:
+        [experiment] = {job.experiment for job in ledger.jobs()}
+        account = ledger.account(experiment)
+        assert accepted == 13
+        assert accepted + refused == PROCESSES * TRIES
+        assert account.reserved_usd + account.settled_usd == pytest.approx(BUDGET_USD, abs=1e-9)
+        assert account.settled_usd > 0
+        assert ledger.verify_chain().whole
+    finally:
+        ledger.close()

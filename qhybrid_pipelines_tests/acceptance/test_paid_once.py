@@ -1,0 +1,71 @@
+"""No job lost, none paid twice, none guessed: real processes killed at random moments, judged by the provider's own book.
+
+The benchmark of the same name is run with fewer kills; its figures for thousands stand in docs/benchmarks.md. The exhaustive
+matrix of named places, faults and kinds of dedupe is unit/control/test_crashes.py. A failure is repeated by its seed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qhybrid_pipelines_tests.servers import SERVER_VARIABLE
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+
+COMMAND = Path(__file__).resolve().parents[2] / "benchmarks" / "paid_once.py"
+SEED = os.environ.get("QHYBRID_KILL_SEED", "20")
+
+
+def run(*arguments: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]], dict[str, int]]:
+    """Run the benchmark and return its exit code, its figures by provider, and how many kills landed where."""
+    ended = subprocess.run(
+        [sys.executable, str(COMMAND), "--seed", SEED, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=300,
+        check=False,
+    )
+    print(ended.stdout, ended.stderr)
+    figures, *places = [json.loads(line)["rows"] for line in ended.stdout.splitlines() if line.startswith("{")]
+    landed = {row["at its death"]: row["kills"] for rows in places for row in rows}
+    return ended.returncode, {row["provider"]: row for row in figures}, landed
+
+
+def assert_paid_once(code: int, figures: dict[str, dict[str, Any]], kills: int) -> None:
+    for provider, row in figures.items():
+        for wrong in ("lost", "paid twice", "guessed", "otherwise broken"):
+            assert row[wrong] == 0, (provider, wrong)
+        assert row["finished"] + row["held for a person"] == row["jobs wanted"], provider
+    assert {provider for provider, row in figures.items() if row["held for a person"]} <= {
+        "double, can tell nothing",
+        "**all**",
+    }
+    assert figures["**all**"]["kills landed"] >= kills
+    assert code == 0
+
+
+def test_killed_two_hundred_times_on_sqlite() -> None:
+    code, figures, landed = run("--kills", "200")
+    assert_paid_once(code, figures, 200)
+    assert min(kills for place, kills in landed.items() if place != "request at its end") > 0, "a moment was never met"
+
+
+def test_killed_sixty_times_on_postgres(postgres_server: str) -> None:
+    code, figures, _ = run("--kills", "60", "--ledger", "postgres", **{SERVER_VARIABLE: postgres_server})
+    assert_paid_once(code, figures, 60)
+
+
+def test_the_naive_protocol_loses_and_pays_twice_under_the_same_judge() -> None:
+    code, figures, _ = run("--kills", "60", "--protocol", "naive")
+    assert code == 1
+    for provider, row in figures.items():
+        assert row["paid twice"] > 0, provider
+        assert row["lost"] > 0, provider

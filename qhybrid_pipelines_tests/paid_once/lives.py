@@ -1,0 +1,77 @@
+"""What a submitting process does until it is killed: ours, and the naive protocol as the negative control."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qhybrid_pipelines.control.ledger.port import StaleJob
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.lifecycle import is_settled
+from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.parts import Part
+from qhybrid_pipelines_tests.paid_once.worlds import World, dispatcher_of
+
+DONE, TRY_AGAIN = 0, 75
+BUDGET_USD = 1000.0
+#: Looks at one job before a process leaves it to the next one.
+LOOKS = 400
+
+Life = Callable[[World, SqlLedger, Sequence[int], Callable[[int], None]], int]
+
+
+def ours(world: World, ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+    """Submit, watch and collect each request; one that a fault holds up is left for the next process."""
+    dispatcher, end = dispatcher_of(world, ledger), DONE
+    for number in todo:
+        began(number)
+        parts = world.requests[number]
+        try:
+            jobs = dispatcher.submit_all(parts, tier="batch", budget_usd=BUDGET_USD)
+            for part, job in zip(parts, jobs, strict=True):
+                for _ in range(LOOKS):
+                    if is_settled(job) or job.state is JobState.SUBMIT_UNKNOWN:
+                        break
+                    [job] = dispatcher.poll([job])  # noqa: PLW2901 - it stands otherwise now
+                    time.sleep(0.0 if is_settled(job) else 0.002)
+                if job.state is not JobState.SUBMIT_UNKNOWN:
+                    dispatcher.collect(job.job_id, part.batch)
+        except (ProviderError, StaleJob):
+            end = TRY_AGAIN
+    return end
+
+
+def naive(world: World, _ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+    """Submit, then note the id; what has no note is submitted."""
+    provider, end = world.provider(), DONE
+    for number in todo:
+        began(number)
+        for part in world.requests[number]:
+            try:
+                if not note_of(world, part).exists():
+                    _write(note_of(world, part), provider.submit(part.batch, uuid.uuid4().hex).provider_job_id)
+            except ProviderError:
+                end = TRY_AGAIN
+    return end
+
+
+def note_of(world: World, part: Part) -> Path:
+    """Return where the naive protocol notes an id."""
+    return world.home / "noted" / str(part.batch.shots)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+LIVES: dict[str, Life] = {"ours": ours, "naive": naive}
