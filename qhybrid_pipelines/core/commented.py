@@ -1,26 +1,34 @@
-"""The commented default specification, made from the model's own descriptions."""
+"""The commented default specifications, made from the models' own descriptions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 #: What stands where a field has no default.
 EXAMPLE = {"name": "maxcut-karate", "family": "maxcut", "source": "networkx:karate_club"}
+LEARNING_EXAMPLE = {"name": "breast-cancer", "source": "sklearn:breast_cancer"}
 COMMENT_COLUMN = 36
 
 
 def commented_default() -> str:
     """Return a complete specification as YAML, every field with its default and a comment; it can be run as it is."""
-    return "\n".join(_lines(ExperimentSpec, indent="")) + "\n"
+    return "\n".join(_lines(ExperimentSpec, EXAMPLE, indent="")) + "\n"
 
 
-def _lines(model: type[BaseModel], indent: str) -> list[str]:
+def commented_learning_default() -> str:
+    """Return the same for an experiment of kind ``qml``."""
+    return "\n".join(_lines(LearningSpec, LEARNING_EXAMPLE, indent="")) + "\n"
+
+
+def _lines(model: type[BaseModel], example: Mapping[str, str], indent: str) -> list[str]:
     lines: list[str] = []
     for name, field in model.model_fields.items():
         inner = field.annotation
@@ -30,10 +38,10 @@ def _lines(model: type[BaseModel], indent: str) -> list[str]:
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             lines += [
                 f"{indent}{name}:".ljust(COMMENT_COLUMN if comment else 0) + comment,
-                *_lines(inner, indent + "  "),
+                *_lines(inner, example, indent + "  "),
             ]
             continue
-        default = EXAMPLE.get(name) if field.is_required() else field.get_default(call_default_factory=True)
+        default = example.get(name) if field.is_required() else field.get_default(call_default_factory=True)
         assert default is not PydanticUndefined
         lines.append(
             f"{indent}{name}: {_flow(default)}".ljust(COMMENT_COLUMN) + f" {comment}"

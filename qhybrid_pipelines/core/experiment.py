@@ -6,6 +6,7 @@ import re
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 #: Fields that came after the first release: at their default they do not count, so that the keys of before stay.
@@ -14,7 +15,7 @@ _LATER = (("data_class", "internal"),)
 KEY_PATTERN = re.compile(r"^[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{8}$")
 
 
-def experiment_key(spec: ExperimentSpec) -> str:
+def experiment_key(spec: ExperimentSpec | LearningSpec) -> str:
     """Return the content-addressed key of a specification, for example ``maxcut-karate-6f2a91c0``.
 
     Two specifications with the same content have the same key, however they were written down; a problem file counts
@@ -24,7 +25,7 @@ def experiment_key(spec: ExperimentSpec) -> str:
     return f"{slug}-{sha256_hex(experiment_text(spec))[:8]}"
 
 
-def experiment_text(spec: ExperimentSpec) -> str:
+def experiment_text(spec: ExperimentSpec | LearningSpec) -> str:
     """Return the canonical JSON of a specification, whose hash stands in its key."""
     return canonical_json(
         {name: value for name, value in spec.model_dump(mode="json").items() if (name, value) not in _LATER}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.findings import first_finding
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
+
+Model = TypeVar("Model", bound=BaseModel)
 
 #: The 1-based line of every field of a text, by the names down to it.
 Lines = dict[tuple[str, ...], int]
@@ -46,12 +49,40 @@ def read_specification(text: str, *, file: str) -> tuple[ExperimentSpec, Lines]:
     return validated(data, file=file, lines=lines), lines
 
 
+def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningSpec, Lines]:
+    """Return the validated specification in ``text`` of whichever kind it says it is, and where its fields stand.
+
+    ``kind: qml`` is a learning experiment; ``kind: optimisation``, or no kind, is an optimisation.
+
+    Raises:
+        InvalidInput: as for `read_specification`, or there is no such kind.
+    """
+    data, lines = read_mapping(text, file=file)
+    kind = data.get("kind", "optimisation")
+    if kind == "qml":
+        return _checked(LearningSpec, data, file=file, lines=lines), lines
+    if kind != "optimisation":
+        raise InvalidInput(
+            f"there is no kind {kind!r}",
+            remedy=f"Write qml for learning, or leave the field away for an optimisation. {SCHEMA_HINT}",
+            file=file,
+            line=line_of("kind", lines),
+            field="kind",
+        )
+    # The kind of an optimisation is not part of its specification, so that all keys stay as they are.
+    return validated({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines), lines
+
+
 def validated(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec:
     """Return the specification that ``data`` holds; ``lines`` tells where each field stands, as far as known."""
+    return _checked(ExperimentSpec, data, file=file, lines=lines)
+
+
+def _checked(model: type[Model], data: dict[str, Any], *, file: str, lines: Lines) -> Model:
     try:
-        return ExperimentSpec.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        found = first_finding(error, data, ExperimentSpec)
+        found = first_finding(error, data, model)
         raise InvalidInput(
             found.problem,
             remedy=f"{found.remedy} {SCHEMA_HINT}",

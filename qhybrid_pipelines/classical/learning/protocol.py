@@ -1,0 +1,142 @@
+"""One fold of one learner as rows: what was trained, and what it scored on the test rows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from qhybrid_pipelines.classical.learning.dataset import Dataset, card
+from qhybrid_pipelines.classical.learning.folds import Split, check_folds
+from qhybrid_pipelines.classical.learning.learner import Learner
+from qhybrid_pipelines.classical.learning.reduction import check_features
+from qhybrid_pipelines.classical.learning.rows import DatasetRow, Purpose, RunRow, ScoreRow
+from qhybrid_pipelines.classical.learning.scoring import scores_of
+from qhybrid_pipelines.classical.learning.tuning import Tuned
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.learning_specification import LearningSpec, Metric
+
+
+def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
+    """Check everything about an experiment that can be wrong before something is trained.
+
+    Raises:
+        InvalidInput: too few rows for the folds, more features than qubits, or a learning curve beyond the rows.
+    """
+    check_folds(dataset, spec.folds.k)
+    check_features(dataset, spec.features.pca)
+    fewest = dataset.rows - -(-dataset.rows // spec.folds.k)
+    for number, size in enumerate(spec.evaluation.curve):
+        if not max(len(dataset.class_names), spec.features.pca or 1) <= size <= fewest:
+            raise InvalidInput(
+                f"a learning curve cannot be drawn at {size} rows: {fewest} are there to train on in a fold",
+                remedy=f"Use sizes up to {fewest}, not below the number of components and classes.",
+                field=f"evaluation.curve.{number}",
+            )
+    components, smallest = spec.features.pca, dataset.rows * 3 // 4 * (spec.folds.k - 1) // spec.folds.k
+    if components is not None and components > smallest:
+        raise InvalidInput(
+            f"about {smallest} training rows have no {components} principal components",
+            remedy="Use fewer components or more rows.",
+            field="features.pca",
+        )
+
+
+def dataset_row(experiment: str, dataset: Dataset) -> DatasetRow:
+    """Return the row of the data set's card."""
+    about = card(dataset)
+    return DatasetRow(
+        experiment=experiment,
+        dataset=about["name"],
+        digest=about["digest"],
+        rows=about["rows"],
+        columns=about["columns"],
+        n_classes=len(about["classes"]),
+        # Not canonical JSON, which sorts: the order of the classes is their index.
+        classes=json.dumps(about["classes"], ensure_ascii=False, separators=(",", ":")),
+        majority_share=about["majority_share"],
+        duplicate_rows=about["duplicate_rows"],
+        ranges=canonical_json(about["ranges"]),
+        source=about["source"],
+        licence=about["licence"],
+        notes=canonical_json(about["notes"]),
+        limits=canonical_json(about["limits"]),
+    )
+
+
+def run_row(
+    experiment: str,
+    learner: Learner,
+    split: Split,
+    tuned: Tuned,
+    *,
+    purpose: Purpose = "comparison",
+    template: str | None = None,
+    parameters: F64 | None = None,
+    iterations: int | None = None,
+) -> RunRow:
+    """Return the row of one training; ``template``, ``parameters`` and ``iterations`` belong to circuits."""
+    won = [trial.score for trial in tuned.trials if trial.settings == tuned.settings]
+    return RunRow(
+        experiment=experiment,
+        model=learner.name,
+        side=learner.side,
+        inputs=learner.inputs,
+        repeat=split.repeat,
+        fold=split.fold,
+        purpose=purpose,
+        train_rows=tuned.train_rows,
+        test_rows=len(split.test),
+        seed=tuned.seed,
+        settings=canonical_json(tuned.settings),
+        trials=max(1, len(tuned.trials)),
+        trial_scores=canonical_json([{"settings": trial.settings, "score": trial.score} for trial in tuned.trials]),
+        validation_score=won[0] if won else None,
+        converged=tuned.converged,
+        iterations=iterations,
+        reduction=canonical_json(tuned.reduction.to_dict()),
+        template=template,
+        parameters=None if parameters is None else canonical_json(np.asarray(parameters).ravel().tolist()),
+        fit_seconds=tuned.fit_seconds,
+        tuning_seconds=tuned.tuning_seconds,
+    )
+
+
+def fold_scores(dataset: Dataset, split: Split, tuned: Tuned) -> dict[Metric, float | None]:
+    """Return every metric of a fitted learner on the test rows of its fold, which nothing has seen before."""
+    features = tuned.reduction.transform(dataset.features[split.test])
+    return scores_of(tuned.estimator, features, dataset.labels[split.test], n_classes=len(dataset.class_names))
+
+
+def score_rows(
+    experiment: str,
+    learner: Learner,
+    split: Split,
+    tuned: Tuned,
+    values: dict[Metric, float | None],
+    *,
+    backend: str | None = None,
+    shots: int | None = None,
+    purpose: Purpose = "comparison",
+) -> list[ScoreRow]:
+    """Return one row per metric; ``backend`` and ``shots`` tell where the predictions of a circuit came from."""
+    return [
+        ScoreRow(
+            experiment=experiment,
+            model=learner.name,
+            side=learner.side,
+            inputs=learner.inputs,
+            backend=backend,
+            shots=shots,
+            repeat=split.repeat,
+            fold=split.fold,
+            purpose=purpose,
+            train_rows=tuned.train_rows,
+            test_rows=len(split.test),
+            metric=metric,
+            value=value,
+        )
+        for metric, value in values.items()
+    ]

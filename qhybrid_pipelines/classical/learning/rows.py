@@ -1,0 +1,144 @@
+"""The tables of a learning experiment, one class per row layout; every table starts with the experiment's key.
+
+Columns named ``…_seconds`` are measured and differ between two runs; all others are bit-identical on one machine.
+JSON columns hold canonical JSON text.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+Role = Literal["train", "validation", "test"]
+Side = Literal["quantum", "twin", "baseline", "control"]
+Purpose = Literal["comparison", "learning_curve"]
+
+
+class DatasetRow(TypedDict):
+    """``qml_datasets``: one row per experiment. Key: experiment."""
+
+    experiment: str
+    dataset: str  # sklearn:NAME or the file's name
+    digest: str  # SHA-256 over names, values and labels
+    rows: int
+    columns: int
+    n_classes: int
+    classes: str  # JSON: class name -> rows, in the order of the class indices
+    majority_share: float  # share of rows in the largest class
+    duplicate_rows: int  # rows whose features stand in an earlier row too
+    ranges: str  # JSON: per column its name, minimum, maximum, mean, deviation
+    source: str
+    licence: str
+    notes: str  # JSON: what was done on the way in
+    limits: str  # JSON: what the data cannot tell
+
+
+class FoldRow(TypedDict):
+    """``qml_features``: the fold indices. Key: experiment, repeat, fold, row."""
+
+    experiment: str
+    repeat: int  # from 0
+    fold: int  # from 0
+    row: int  # number of the row in the data set, from 0
+    role: str  # train | validation | test
+
+
+class RunRow(TypedDict):
+    """``qml_runs``: one trained model on one fold. Key: experiment, model, inputs, repeat, fold, purpose, train_rows."""
+
+    experiment: str
+    model: str  # variational | separable | kernel | logistic_regression | ... | majority_class | permuted_labels
+    side: str  # quantum | twin | baseline | control
+    inputs: str  # reduced | all
+    repeat: int
+    fold: int
+    purpose: str  # comparison | learning_curve
+    train_rows: int  # rows of the final fit
+    test_rows: int
+    seed: int  # of the final fit
+    settings: str  # JSON: the settings that won
+    trials: int  # settings tried
+    trial_scores: str  # JSON: per trial its settings and validation score; the score is null where training failed
+    validation_score: float | None  # of the settings that won; None without tuning
+    converged: bool  # the final fit ended by its own rule, not by its limit of steps
+    iterations: int | None  # steps of the final fit, where it counts them
+    reduction: str  # JSON: the fitted numbers of the feature chain
+    template: str | None  # id of the circuit; None for classical models
+    parameters: str | None  # JSON: trained parameters of a circuit; None for classical models
+    fit_seconds: float  # the final fit
+    tuning_seconds: float  # all trials
+
+
+class IterationRow(TypedDict):
+    """``qml_iterations``: one step of one training. Key: experiment, model, inputs, repeat, fold, iteration."""
+
+    experiment: str
+    model: str
+    inputs: str
+    repeat: int
+    fold: int
+    iteration: int  # from 0
+    epoch: int  # from 0
+    loss: float  # of this step's rows
+    gradient_norm: float  # Euclidean
+
+
+class ScoreRow(TypedDict):
+    """``qml_scores``: one metric of one model on one test fold. Key: all columns beside side, test_rows and value."""
+
+    experiment: str
+    model: str
+    side: str
+    inputs: str
+    backend: str | None  # provider:backend for circuits; None for classical models
+    shots: int | None  # per test row; None is the exact expectation, and classical models
+    repeat: int
+    fold: int
+    purpose: str
+    train_rows: int
+    test_rows: int
+    metric: str  # accuracy | balanced_accuracy | roc_auc | log_loss
+    value: float | None  # None where the model gives no such score
+
+
+class SummaryRow(TypedDict):
+    """``qml_summaries``: mean of one metric over the folds. Key: experiment, model, inputs, backend, shots, metric."""
+
+    experiment: str
+    model: str
+    side: str
+    inputs: str
+    backend: str | None
+    shots: int | None
+    metric: str
+    folds: int  # test folds in all repeats
+    mean: float
+    low: float | None  # corrected 95 % interval of the mean; None with fewer than 2 folds
+    high: float | None
+
+
+class VerdictRow(TypedDict):
+    """``qml_verdicts``: one model against the best baseline. Key: experiment, model, backend, shots, scope."""
+
+    experiment: str
+    model: str
+    side: str
+    backend: str | None
+    shots: int | None
+    metric: str
+    scope: str  # all: against every baseline; reduced: only against those on the same reduced features
+    baseline: str | None  # the best baseline by mean score
+    baseline_inputs: str | None
+    folds: int
+    model_mean: float | None
+    baseline_mean: float | None
+    gain: float | None  # mean paired gain in the metric's unit; positive is good for the model, also for log_loss
+    low: float | None  # corrected 95 % interval of the gain
+    high: float | None
+    margin: float
+    p_value: float | None  # one-sided, of a gain no larger than the margin
+    p_adjusted: float | None  # the same after Holm, over all models, backends and shots of one scope
+    twin_gain: float | None  # gain over the twin without entanglement on the same backend and shots
+    twin_low: float | None
+    twin_high: float | None
+    verdict: str  # quantum_better | tie | classical_better | inconclusive
+    reason: str  # one or two sentences

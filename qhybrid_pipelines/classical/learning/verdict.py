@@ -1,0 +1,90 @@
+"""The rules of a learning verdict, in the words of the optimisation side.
+
+Over at least 10 folds, ``quantum_better`` needs the lower 95 % bound of the paired gain over the best baseline above the
+margin, and that claim's p-value below 2.5 % after Holm's correction for all circuits that were compared;
+``classical_better`` the upper bound below minus the margin; ``tie`` both bounds within it; anything else is
+``inconclusive``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qhybrid_pipelines.classical.statistics import LEVEL
+from qhybrid_pipelines.core.verdicts import Verdict
+
+MIN_FOLDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """A paired gain over the folds: its mean, corrected 95 % interval, and p-value of being above the margin."""
+
+    mean: float
+    low: float
+    high: float
+    folds: int
+    p_value: float
+
+
+def judge(
+    gain: Gain | None,
+    *,
+    p_adjusted: float | None,
+    margin: float,
+    metric: str,
+    baseline: str | None,
+    over_twin: Gain | None,
+    is_twin: bool,
+) -> tuple[Verdict, str]:
+    """Return the verdict about one circuit and its reason in a sentence or two.
+
+    Args:
+        gain: over the best baseline; None where there is nothing to compare with.
+        p_adjusted: of the claim to be better, after Holm.
+        margin: mean gain that counts.
+        metric: in words of the table.
+        baseline: the best baseline, as it is called in a sentence.
+        over_twin: gain over the twin without entanglement, where there is one.
+        is_twin: the circuit is that twin itself.
+    """
+    if baseline is None:
+        return Verdict.INCONCLUSIVE, f"No baseline has a score in {metric} on every fold, so there is nothing to beat."
+    if gain is None:
+        return Verdict.INCONCLUSIVE, f"One fold has no spread; a claim needs at least {MIN_FOLDS}."
+    word, claim = _word(gain, p_adjusted, margin, baseline)
+    basis = (
+        f"mean gain in {metric} {_n(gain.mean)} over {baseline}, corrected 95 % interval {_n(gain.low)} to "
+        f"{_n(gain.high)}, margin {_n(margin)}, {gain.folds} folds"
+    )
+    return word, f"{claim}: {basis}.{_about_entanglement(word, over_twin, is_twin=is_twin)}"
+
+
+def _word(gain: Gain, p_adjusted: float | None, margin: float, baseline: str) -> tuple[Verdict, str]:
+    if gain.folds < MIN_FOLDS:
+        return Verdict.INCONCLUSIVE, f"Too few folds for a claim, at least {MIN_FOLDS} are needed"
+    if gain.low > margin:
+        if p_adjusted is not None and p_adjusted > (1 - LEVEL) / 2:
+            return Verdict.INCONCLUSIVE, "Better taken alone, but not after correcting for all circuits compared"
+        return Verdict.QUANTUM_BETTER, "The circuit is better"
+    if gain.high < -margin:
+        return Verdict.CLASSICAL_BETTER, f"{baseline} is better"
+    if gain.low >= -margin and gain.high <= margin:
+        return Verdict.TIE, "Both agree within the margin"
+    return Verdict.INCONCLUSIVE, "The folds do not decide"
+
+
+def _about_entanglement(word: Verdict, over_twin: Gain | None, *, is_twin: bool) -> str:
+    """Return what a reader has to know before calling a good score a quantum effect."""
+    if is_twin:
+        return (
+            " This circuit has no entanglement and is simulated qubit by qubit: what it reaches is no quantum effect."
+        )
+    if over_twin is None or word not in {Verdict.QUANTUM_BETTER, Verdict.TIE} or over_twin.low > 0:
+        return ""
+    return f" Its twin without entanglement is not clearly worse (gain {_n(over_twin.mean)} over it)."
+
+
+def _n(value: float) -> str:
+    """Return a figure as people write it; rounding noise around zero is zero."""
+    return f"{0.0 if abs(value) < 1e-12 else value:.4g}"

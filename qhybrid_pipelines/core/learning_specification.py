@@ -1,0 +1,214 @@
+"""A learning experiment as a user writes it: a strict, frozen specification of kind ``qml``.
+
+It stands beside `core.specification` and keeps its habits. Every field beside ``name`` and ``dataset`` has a default.
+What a data set holds is not known here; it is checked by `classical.learning` before anything is trained.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from qhybrid_pipelines.core.specification import (
+    BACKEND_PATTERN,
+    NAME_PATTERN,
+    BudgetSpec,
+    DataClass,
+    FileSource,
+    Strict,
+)
+
+ModelName = Literal["variational", "separable", "kernel"]
+BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "mlp"]
+Metric = Literal["accuracy", "balanced_accuracy", "roc_auc", "log_loss"]
+
+#: Prefix of the data sets that come with scikit-learn.
+BUNDLED = "sklearn:"
+
+#: One qubit a feature; a training step simulates every sample, so it gets narrower than a sweep may be.
+MAX_LEARNING_QUBITS = 16
+
+
+def _kind_of_source(value: Any) -> str | None:
+    """Return which way to name a data set a value means to be, so that only that one complains about it."""
+    return "FileSource" if isinstance(value, FileSource | dict) else "text" if isinstance(value, str) else None
+
+
+class DatasetSpec(Strict):
+    """Where the rows come from, which column is the label, and which rows and columns are used."""
+
+    source: Annotated[
+        Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
+        Discriminator(
+            _kind_of_source,
+            custom_error_type="no_source",
+            custom_error_message="this must be sklearn:NAME or the path of a CSV or Parquet file",
+        ),
+    ] = Field(description="sklearn:NAME, or the path of a .csv or .parquet file (relative to this file).")
+    target: str | None = Field(default=None, description="The column that holds the label; only for files.")
+    features: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="The feature columns; null takes all but the label."
+    )
+    classes: tuple[int | str, ...] | None = Field(
+        default=None, min_length=2, description="The labels that are kept, the first is class 0; null takes all."
+    )
+
+    @field_validator("features", "classes", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("features", "classes")
+    @classmethod
+    def _entries_are_distinct(cls, value: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
+        if value is not None and len({str(entry) for entry in value}) != len(value):
+            raise ValueError("each entry may be named once")
+        return value
+
+    @property
+    def bundled(self) -> str | None:
+        """Name of the bundled data set; None for a file."""
+        named = isinstance(self.source, str) and self.source.startswith(BUNDLED)
+        return str(self.source).removeprefix(BUNDLED) if named else None
+
+    @model_validator(mode="after")
+    def _files_name_their_label(self) -> DatasetSpec:
+        if self.bundled is None and self.target is None:
+            raise PydanticCustomError(
+                "no_target", "a file needs the name of the column that holds the label", {"field": "target"}
+            )
+        if self.bundled is not None and self.target is not None:
+            raise PydanticCustomError(
+                "needless_target", "the bundled data sets know their label; remove target", {"field": "target"}
+            )
+        if self.features is not None and self.target in self.features:
+            raise PydanticCustomError(
+                "target_is_feature", "the label cannot be one of the features", {"field": "features"}
+            )
+        return self
+
+
+class FeaturesSpec(Strict):
+    """What is done to the features, fitted on the training rows of each fold only."""
+
+    pca: int | None = Field(
+        default=4,
+        ge=1,
+        le=MAX_LEARNING_QUBITS,
+        description="Principal components after scaling, one qubit each; null sends every column to a qubit.",
+    )
+
+
+class TrainingSpec(Strict):
+    """The circuits that are trained and how; the settings that are not searched for."""
+
+    layers: int = Field(default=3, ge=1, le=16, description="Layers of the circuit, the data uploaded in each.")
+    epochs: int = Field(default=30, ge=1, le=10_000, description="Most passes over the training rows.")
+    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Step size of Adam, in radians.")
+    batch_size: int = Field(default=32, ge=1, le=4096, description="Rows per step.")
+
+
+class FoldsSpec(Strict):
+    """Repeated stratified k-fold, the same folds for every model."""
+
+    k: int = Field(default=5, ge=2, le=20, description="Folds; each row is tested once per repeat.")
+    repeats: int = Field(default=2, ge=1, le=50, description="Repeats; a claim needs 10 folds in all.")
+
+
+class TuningSpec(Strict):
+    """How many settings each model may try, quantum or classical."""
+
+    trials: int = Field(
+        default=4, ge=1, le=200, description="Settings tried per model and fold; the first is the default."
+    )
+
+
+class EvaluationSpec(Strict):
+    """What is measured on the test folds, where, and what counts as a difference."""
+
+    metric: Metric = Field(
+        default="accuracy", description="accuracy | balanced_accuracy | roc_auc | log_loss; the verdict is about it."
+    )
+    margin: float = Field(
+        default=0.01, ge=0, le=0.5, description="Mean gain that counts as better, in the metric's unit."
+    )
+    shots: tuple[Annotated[int, Field(ge=1, le=1_000_000)] | None, ...] = Field(
+        default=(None, 1024), min_length=1, description="Shots per test row; null is the exact expectation."
+    )
+    backends: tuple[Annotated[str, Field(pattern=BACKEND_PATTERN)], ...] = Field(
+        default=("local:auto",), min_length=1, description="provider:backend, each gets its own verdict."
+    )
+    curve: tuple[Annotated[int, Field(ge=4)], ...] = Field(
+        default=(), description="Numbers of training rows of the learning curve, for example [20, 50, 100]."
+    )
+
+    @field_validator("shots", "backends", "curve", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("shots", "backends", "curve")
+    @classmethod
+    def _entries_are_distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each entry may be named once")
+        return value
+
+
+class LearningSpec(Strict):
+    """An immutable learning experiment: data, features, models, folds, tuning, evaluation, baselines, budget."""
+
+    kind: Literal["qml"] = Field(default="qml", description="Tells a learning experiment from an optimisation.")
+    name: str = Field(pattern=NAME_PATTERN, description="Readable name; becomes the first part of the key.")
+    tier: Literal["interactive", "batch", "scheduled"] = Field(
+        default="batch", description="interactive | batch | scheduled"
+    )
+    dataset: DatasetSpec
+    features: FeaturesSpec = Field(default_factory=FeaturesSpec)
+    models: tuple[ModelName, ...] = Field(
+        default=get_args(ModelName),
+        min_length=1,
+        description="variational | separable | kernel; separable is the twin without entanglement, always beside it.",
+    )
+    training: TrainingSpec = Field(default_factory=TrainingSpec)
+    folds: FoldsSpec = Field(default_factory=FoldsSpec)
+    tuning: TuningSpec = Field(default_factory=TuningSpec)
+    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec)
+    baselines: Literal["default"] | tuple[BaselineName, ...] = Field(
+        default="default", description="default is all: logistic_regression, rbf_svm, gradient_boosting, mlp."
+    )
+    seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Root of every random choice.")
+    budget: BudgetSpec = Field(default_factory=BudgetSpec)
+    data_class: DataClass = Field(default="internal", description="public | internal | confidential")
+
+    @field_validator("models", "baselines", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("baselines", mode="before")
+    @classmethod
+    def _baselines_are_default_or_a_list(cls, value: Any) -> Any:
+        if value != "default" and not (isinstance(value, tuple) and value):
+            raise ValueError("this must be default, or a list such as [logistic_regression, rbf_svm]")
+        return value
+
+    @field_validator("models", "baselines")
+    @classmethod
+    def _entries_are_distinct(cls, value: Any) -> Any:
+        if isinstance(value, tuple) and len(set(value)) != len(value):
+            raise ValueError("each entry may be named once")
+        return value
+
+    @property
+    def model_names(self) -> tuple[ModelName, ...]:
+        """The models that run: the twin without entanglement always stands beside the variational classifier."""
+        wanted = {*self.models, "separable"} if "variational" in self.models else set(self.models)
+        return tuple(name for name in get_args(ModelName) if name in wanted)
+
+    @property
+    def baseline_names(self) -> tuple[BaselineName, ...]:
+        """The baselines that run, ``default`` written out."""
+        return get_args(BaselineName) if self.baselines == "default" else self.baselines
