@@ -100,7 +100,9 @@ class Collection:
         raw = self._provider_of(job.backend).fetch(job.ref)
         if raw.ref != job.ref:
             raise CorruptResult(f"asked for the late result of job {job.job_id}, got that of another")
-        return self._take(job, Event.ARRIVE_LATE, result=self._kept(raw))
+        result = self._kept(raw)
+        failpoint("collect.stored_late")
+        return self._take(job, Event.ARRIVE_LATE, result=result)
 
     def verify(self, job: JobRecord, batch: CircuitBatch) -> Collected:
         """Decode what was kept; the first success is written down, a contradiction ends the job.

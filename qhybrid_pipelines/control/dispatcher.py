@@ -27,6 +27,7 @@ from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.control.submission import Submission, next_job_id
 from qhybrid_pipelines.control.withdrawal import Withdrawal, same_work
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
+from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.core.parts import Part, split, split_into
 from qhybrid_pipelines.execution.port import Provider
@@ -230,6 +231,7 @@ class Dispatcher:
         self._admission.admit([requested], request, [batch.backend])
         detail = {"backend": batch.backend, "reason": reason}
         left = self._withdrawal.withdraw(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
+        failpoint("withdraw.left")
         return self._handover.run([requested], request)[0] if left.state is JobState.REROUTED else left
 
     def expire_due(self) -> list[JobRecord]:

@@ -18,6 +18,7 @@ from qhybrid_pipelines.control.looking import Looking, of_providers
 from qhybrid_pipelines.control.submission import Submission
 from qhybrid_pipelines.control.tiers import Tier, Tiers
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobState
 from qhybrid_pipelines.execution.port import Provider
 
@@ -86,7 +87,9 @@ class Withdrawal:
                     return self._take(job, end, **facts)
         if job.state not in OPEN:
             return job
+        failpoint("withdraw.before_cancel")
         outcome = self._provider_of(job.backend).cancel(job.ref)
+        failpoint("withdraw.answered")
         if outcome is CancelOutcome.CANCELLED:
             return self._confirmed(job, end, **facts)
         if outcome is CancelOutcome.REQUESTED or end is Event.EXPIRE:

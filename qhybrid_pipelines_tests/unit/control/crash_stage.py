@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
+from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.parts import part_of
 from qhybrid_pipelines.storage.raw import RawStore
 
@@ -55,6 +57,30 @@ def many(command: dict[str, Any]) -> None:
             dispatcher.collect(job.job_id, part.batch)
 
 
+def take_back(command: dict[str, Any]) -> None:
+    """Submit a job that its vendor lets run, and take it back as ``how`` says; what was done before is found again."""
+    home, one, how = Path(command["home"]), vendor_of(command), command.get("how")
+    vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
+    ledger, raw_store = SqlLedger.at(home / "ledger.db"), RawStore(home / "raw")
+    dispatcher = Dispatcher(ledger, vendors, raw_store)
+    batch = make_batch()
+    job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
+    if how is None:
+        one.show(job.provider_job_id, JobState.RUNNING)
+        (one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
+    elif how == "expire":
+        Dispatcher(ledger, vendors, raw_store, clock=lambda: job.deadline_at + timedelta(seconds=1)).expire_due()
+    elif how == "reroute":
+        if job.backend == one.backend:
+            job = dispatcher.reroute(job.job_id, make_batch(backend="other:device"))
+        dispatcher.collect(job.job_id, batch)
+    else:
+        dispatcher.cancel(job.job_id)
+        if how == "cancel, but it comes":
+            one.show(job.provider_job_id, JobState.COMPLETED)
+            dispatcher.poll_due()
+
+
 def spender(command: dict[str, Any]) -> None:
     """One of many that spend from one budget: own work, same experiment, until the budget says no."""
     home, vendor = Path(command["home"]), vendor_of(command)
@@ -81,7 +107,9 @@ def naive(command: dict[str, Any]) -> None:
 def perform(command: dict[str, Any]) -> int:
     os.environ[VARIABLE] = command.get("failpoint", "")
     try:
-        {"life": life, "many": many, "spender": spender, "naive": naive}[command["action"]](command)
+        {"life": life, "many": many, "take_back": take_back, "spender": spender, "naive": naive}[command["action"]](
+            command
+        )
     except (Ambiguous, Throttled):
         return TRY_AGAIN
     except Exception:  # noqa: BLE001 - a child must report, whatever happened

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from crash_stage import TRY_AGAIN, vendor_of
+from durable_vendor import DurableVendor
 
 import qhybrid_pipelines.control
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
@@ -40,7 +41,23 @@ ON_THE_WAY = (
     "collect.verified",
 )
 IN_RECOVERY = ("recover.before_look_up", "recover.looked_up")
+IN_WITHDRAWAL = ("withdraw.before_cancel", "withdraw.answered", "withdraw.left", "collect.stored_late")
 FAULTS = ("none", "throttled", "ambiguous_before", "ambiguous_after")
+#: What the vendor does to the first submissions, in this order.
+TROUBLES = (
+    "throttled",
+    "rejected",
+    "ambiguous_before",
+    "ambiguous_after",
+    "ambiguous_before ambiguous_after throttled",
+)
+#: Ways to take a job back, with their end, and the places that each of them passes.
+WAYS_BACK = {
+    "cancel": (JobState.CANCELLED, IN_WITHDRAWAL[:2]),
+    "cancel, but it comes": (JobState.CANCELLED, IN_WITHDRAWAL[-1:]),
+    "expire": (JobState.EXPIRED, IN_WITHDRAWAL[:2]),
+    "reroute": (JobState.REROUTED, (*IN_WITHDRAWAL[:3], *ON_THE_WAY[:8])),
+}
 KINDS = {
     "token": {"dedupe": "token"},
     "tag_lookup": {"dedupe": "tag_lookup", "listing_lag_seconds": 0.02},
@@ -67,6 +84,10 @@ def judge(home: Path, vendor: dict) -> None:
         [job] = ledger.jobs()
         assert ledger.verify_chain().whole
         assert len(ledger.attempts(job.job_id)) == 1
+        if job.state is JobState.REJECTED:
+            assert accepted == []
+            assert ledger.account(job.experiment).reserved_usd == 0.0
+            return
         if job.state is JobState.SUBMIT_UNKNOWN:
             assert vendor["dedupe"] == "none"
             assert len(accepted) <= 1
@@ -86,8 +107,7 @@ def test_the_list_of_places_is_complete() -> None:
     named = {
         name for file in folder.glob("**/*.py") for name in re.findall(r'failpoint\("([^"]+)"\)', file.read_text())
     }
-    ours = {name for name in (*ON_THE_WAY, *IN_RECOVERY) if not name.startswith("vendor.")}
-    assert {name for name in named if name.startswith(("submit.", "recover.", "poll.", "collect."))} == ours
+    assert named == {name for name in (*ON_THE_WAY, *IN_RECOVERY, *IN_WITHDRAWAL) if not name.startswith("vendor.")}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -111,12 +131,12 @@ def test_killed_again_while_it_recovers(stage, tmp_path: Path, kind: str, place:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fault", FAULTS[1:])
-def test_faults_of_the_network_and_a_kill_at_every_place(stage, tmp_path: Path, kind: str, fault: str) -> None:
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_faults_of_the_vendor_and_a_kill_at_every_place(stage, tmp_path: Path, kind: str, trouble: str) -> None:
     """Every fault with every place of the submission, also those that only recovery passes."""
     for number, place in enumerate((*ON_THE_WAY[:8], *IN_RECOVERY)):
         home, vendor = tmp_path / str(number), KINDS[kind]
-        vendor_of({"home": str(home), "vendor": vendor}).plan_faults(fault)
+        vendor_of({"home": str(home), "vendor": vendor}).plan_faults(*trouble.split())
         run_to_the_end(stage, home, vendor, failpoint=place)
         judge(home, vendor)
 
@@ -171,6 +191,30 @@ def test_a_batch_in_parts_survives_a_kill_at_every_place(stage, tmp_path: Path, 
     assert len(unknown) <= (kind == "none")
     assert {job.state for job in jobs if job not in unknown} == {JobState.VERIFIED}
     assert len({line["token"] for line in book}) == len(book) >= 3 - len(unknown)
+
+
+@pytest.mark.parametrize("how", WAYS_BACK)
+def test_killed_while_a_job_is_taken_back(stage, tmp_path: Path, how: str) -> None:
+    """Its vendor holds it once, whoever takes the work over gets it once, and nothing stays reserved."""
+    end, places = WAYS_BACK[how]
+    for number, place in enumerate(places):
+        home, vendor = tmp_path / str(number), KINDS["token"] | {"price_usd": 1.0}
+        settings = {"vendor": vendor, "budget_usd": 5.0}
+        assert stage("take_back", home, **settings) == [0]
+        assert stage("take_back", home, how=how, failpoint=place, **settings) == [KILLED], place
+        assert stage("take_back", home, how=how, **settings) == [0]
+        ledger = SqlLedger.at(home / "ledger.db")
+        first, *others = ledger.jobs()
+        assert first.state is end
+        assert [job.state for job in others] == [JobState.VERIFIED] * (how == "reroute")
+        assert len(DurableVendor(home / "vendor").book()) == 1
+        assert len(DurableVendor(home / "other", name="other").book()) == len(others)
+        assert (first.result_sha256 is not None) == (how == "cancel, but it comes")
+        told = [event.event for event in ledger.events(first.job_id)]
+        assert len(told) == len(set(told))
+        assert ledger.account(first.experiment).reserved_usd == 0.0
+        assert ledger.verify_chain().whole
+        ledger.close()
 
 
 def test_the_naive_protocol_pays_twice_in_the_same_harness(stage, tmp_path: Path) -> None:
