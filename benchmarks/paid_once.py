@@ -41,7 +41,6 @@ KINDS = {
     "double, can tell nothing": "none",
     "emulator over HTTP": "http",
 }
-REQUESTS_PER_WORLD = 40
 ALL_PLACES = (
     *("process start", "nothing written", "APPROVED", "SUBMITTING, not accepted", "SUBMITTING, accepted"),
     *(place for place in PLACES if place not in ("nothing written", "APPROVED")),
@@ -56,7 +55,7 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
         while total.landed < kills:
             chance = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
             home = Path(folder) / str(number)
-            with new_ledger(home, server) as ledger, new_world(home, kind, chance, number) as world:
+            with new_ledger(home, server) as ledger, new_world(home, kind, chance, number, options.requests) as world:
                 total.add(Battle(world, ledger, options.protocol, chance).fight())
             number += 1
     return total
@@ -75,12 +74,12 @@ def new_ledger(home: Path, server: str | None) -> Iterator[SqlLedger]:
 
 
 @contextmanager
-def new_world(home: Path, kind: str, chance: random.Random, number: int) -> Iterator[World]:
+def new_world(home: Path, kind: str, chance: random.Random, number: int, length: int) -> Iterator[World]:
     if kind == "http":
         with emulator_in(home / "emulator", seed=number) as emulator:
-            yield Cloud(home, emulator, chance, length=REQUESTS_PER_WORLD)
+            yield Cloud(home, emulator, chance, length=length)
     else:
-        yield Double(home, kind, chance, length=REQUESTS_PER_WORLD)
+        yield Double(home, kind, chance, length=length)
 
 
 def row_of(name: str, tally: Tally, seconds: float) -> dict[str, Any]:
@@ -110,6 +109,7 @@ def main() -> int:
     arguments.add_argument("--ledger", choices=("sqlite", "postgres"), default="sqlite")
     arguments.add_argument("--protocol", choices=tuple(LIVES), default="ours")
     arguments.add_argument("--kinds", nargs="+", choices=tuple(KINDS.values()), default=list(KINDS.values()))
+    arguments.add_argument("--requests", type=int, default=40, help="that one ledger and provider are made for")
     arguments.add_argument("--seed", type=int, default=7)
     options = arguments.parse_args()
     names = [name for name, kind in KINDS.items() if kind in options.kinds]

@@ -26,7 +26,7 @@ SEED = os.environ.get("QHYBRID_KILL_SEED", "20")
 def run(*arguments: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]], dict[str, int]]:
     """Run the benchmark and return its exit code, its figures by provider, and how many kills landed where."""
     ended = subprocess.run(
-        [sys.executable, str(COMMAND), "--seed", SEED, *arguments],
+        [sys.executable, str(COMMAND), "--seed", SEED, "--requests", "12", *arguments],
         capture_output=True,
         text=True,
         env=os.environ | environment,
