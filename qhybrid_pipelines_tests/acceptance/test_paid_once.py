@@ -59,7 +59,9 @@ def test_killed_two_hundred_times_on_sqlite() -> None:
 
 
 def test_killed_sixty_times_on_postgres(postgres_server: str) -> None:
-    code, figures, _ = run("--kills", "60", "--ledger", "postgres", **{SERVER_VARIABLE: postgres_server})
+    code, figures, _ = run(
+        "--kills", "60", "--ledger", "postgres", "--requests", "8", **{SERVER_VARIABLE: postgres_server}
+    )
     assert_paid_once(code, figures, 60)
 
 

@@ -71,7 +71,7 @@ class Battle:
                 break
             in_vain, left = (in_vain + 1 if len(todo) == left else 0), len(todo)
             # A life that is longer than the others, for example in recovery, must come to its end some time.
-            span = usual * 1.2 ** max(0, in_vain - 3)
+            span = usual * 1.2 ** max(0, in_vain - 1)
             self._round(todo, span)
         else:
             raise RuntimeError(f"requests {todo} have no end")

@@ -1,0 +1,85 @@
+"""Cancellation against completion over HTTP, two hundred times: our end is the vendor's end, and a result that came is kept.
+
+The emulator's book is the judge. The same race with a vendor that only takes requests is unit/control/test_races.py.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.lifecycle import is_settled
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.emulator.process import running_emulator
+from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.providers.ionq import IonQProvider
+from qhybrid_pipelines.storage.raw import RawStore
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+
+RACES = 100  # on each database
+SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
+SPEED = 60.0  # a job takes 2 to 4 virtual seconds
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path):
+    if request.param == "sqlite":
+        opened = SqlLedger.at(tmp_path / "ledger.db")
+    else:
+        opened = SqlLedger.on_server(request.getfixturevalue("postgres_url"))
+    yield opened
+    opened.close()
+
+
+def test_cancellation_against_completion(ledger: SqlLedger, tmp_path: Path, monkeypatch) -> None:
+    chance, ends = random.Random(SEED), Counter()
+    print(f"seed {SEED}")
+    with running_emulator(tmp_path / "cloud", speed=SPEED, seed=SEED) as emulator:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        dispatcher = Dispatcher(ledger, {"ionq": IonQProvider(tmp_path / "ionq")}, RawStore(tmp_path / "raw"))
+        like, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
+        for number in range(RACES):
+            batch = replace(like, seeds=like.seeds + np.uint64(1000 * number))
+            job = dispatcher.submit(batch, tier="batch", budget_usd=1.0)
+            patience = chance.uniform(0.01, 0.07)
+
+            def cancel(job_id: str = job.job_id, patience: float = patience) -> None:
+                time.sleep(patience)
+                dispatcher.cancel(job_id)
+
+            other = threading.Thread(target=cancel)
+            other.start()
+            until = time.monotonic() + 20
+            while not is_settled(job) and time.monotonic() < until:
+                [job] = dispatcher.poll([job])
+            other.join()
+            job = ledger.job(job.job_id)
+            ends[job.state] += 1
+            if job.state is JobState.COMPLETED:
+                assert dispatcher.collect(job.job_id, batch).job.state is JobState.VERIFIED
+            else:
+                assert job.state is JobState.CANCELLED
+        book = requests.get(f"{emulator.admin_url}/jobs", timeout=10).json()["jobs"]
+    ours = {job.provider_job_id: job for job in ledger.jobs()}
+    assert len(book) == len(ours) == RACES
+    for line in book:
+        job = ours[line["id"]]
+        assert (line["state"], job.result_sha256 is not None) == (
+            ("completed", True) if job.state is JobState.VERIFIED else ("canceled", False)
+        )
+    assert ledger.verify_chain().whole
+    assert ledger.account(like.experiment).reserved_usd == 0.0
+    assert min(ends[JobState.COMPLETED], ends[JobState.CANCELLED]) >= RACES // 10, f"a fixed winner: {ends}"
