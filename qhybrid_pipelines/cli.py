@@ -222,8 +222,15 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     from qhybrid_pipelines.steps.telemetry import send_spans_aside
     from qhybrid_pipelines.terminal import print_error, print_json, print_verdicts, progress
 
+    problems: list[str] = []
+
+    def hear(problem: str) -> None:
+        problems.append(problem)
+        if not as_json:
+            typer.echo(f"open jobs could not be looked at: {problem}", err=True)
+
     with progress(quiet=as_json) as observe:
-        ran, failures = launcher.run(keys, observe, wait=wait) if keys else ([], [])
+        ran, failures = launcher.run(keys, observe, wait=wait, hear=hear) if keys else ([], [])
     send_spans_aside(launcher.workspace)
     rows, waiting = verdicts(launcher.workspace, ran), launcher.waiting(ran)
     if as_json:
@@ -231,6 +238,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
             {
                 "verdicts": rows,
                 "waiting": [{"job_id": job.job_id, "backend": job.backend, "state": job.state} for job in waiting],
+                "looks": problems,
                 "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
                 "refused": [error.details() for error in refused],
             }

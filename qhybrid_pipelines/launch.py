@@ -36,6 +36,9 @@ from qhybrid_pipelines.storage.layout import Home
 #: Told what happens: the leg, and the asset that was just written (None when the leg starts).
 Observer = Callable[[Leg, str | None], None]
 
+#: Told, once each, in one sentence, why a look at open jobs did not succeed.
+Listener = Callable[[str], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
@@ -83,23 +86,27 @@ class Launcher:
         make_dagster_storage(self.workspace.home)
         return dg.DagsterInstance.from_ref(instance_ref(self.workspace.home.dagster))
 
-    def run(self, keys: Iterable[str], observe: Observer, *, wait: bool = False) -> tuple[list[str], list[Failure]]:
+    def run(
+        self, keys: Iterable[str], observe: Observer, *, wait: bool = False, hear: Listener = lambda _: None
+    ) -> tuple[list[str], list[Failure]]:
         """Run the given experiments and the rounds that follow from them, until nothing is due; then publish.
 
         One failing leg never keeps the others from going on. Jobs that a provider queues are left with it: a later call
-        collects them, and so do the sensors; :meth:`waiting` names them.
+        looks at them first and collects what came back, and so do the sensors; :meth:`waiting` names them.
 
         Args:
             keys: the experiments.
             observe: told what happens.
             wait: look at open jobs, ever more rarely, until all is decided. Every job ends by its tier's deadline at the
                 latest. What waits for a person is not waited for.
+            hear: told what went wrong with looks at open jobs; the next look tries again.
 
         Returns:
             All keys, next rounds included, in the order they came up; and what failed.
         """
         end_orphans(self.instance)
-        errands = _Errands(self, list(keys), observe)
+        errands = _Errands(self, list(keys), observe, hear)
+        errands.glance()
         errands.run_due()
         while wait and errands.look():
             errands.run_due()
@@ -179,13 +186,14 @@ class Launcher:
 class _Errands:
     """What one call of :meth:`Launcher.run` has done so far, and what is left of it."""
 
-    def __init__(self, launcher: Launcher, keys: Iterable[str], observe: Observer) -> None:
-        self._launcher, self._observe = launcher, observe
+    def __init__(self, launcher: Launcher, keys: Iterable[str], observe: Observer, hear: Listener) -> None:
+        self._launcher, self._observe, self._hear = launcher, observe, hear
         self.known = launcher.with_rounds(dict.fromkeys(keys))
         self._failures: dict[Leg, Failure] = {}
         self._runs: dict[Leg, int] = {}
         self._rests_until: dict[Leg, datetime] = {}
         self._reported: set[str] = set()
+        self._heard: set[str] = set()
         self._cursor: Mapping[str, str] = {}
         self._round = SHORTEST_ROUND
 
@@ -199,7 +207,7 @@ class _Errands:
         while legs := [leg for leg in self._due() if self._may_run(leg)]:
             for leg in legs:
                 self._run(leg)
-                if self._glance():
+                if self.glance():
                     break  # what came back is collected before anything else is begun
             self.known = self._launcher.with_rounds(self.known)
 
@@ -209,16 +217,20 @@ class _Errands:
         if not resting and not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
         time.sleep(self._round)
-        self._round = SHORTEST_ROUND if self._glance() else min(1.5 * self._round, LONGEST_ROUND)
+        self._round = SHORTEST_ROUND if self.glance() else min(1.5 * self._round, LONGEST_ROUND)
         return True
 
-    def _glance(self) -> bool:
+    def glance(self) -> bool:
         """Look at the open jobs whose time has come, and return whether anything is new."""
         launcher = self._launcher
         if not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
         looked = look(launcher.workspace, limit_seconds=LOOK_SECONDS, cursor=self._cursor)
         self._cursor = looked.polled.cursor
+        for problem in looked.problems:
+            if problem not in self._heard:
+                self._heard.add(problem)
+                self._hear(problem)
         new = [
             completion
             for completion in completions(launcher.workspace)

@@ -285,6 +285,24 @@ def test_the_command_line_names_what_is_open_and_waits_when_it_is_told_to(tmp_pa
     assert len(homes.rows(tmp_path, "SELECT verdict FROM verdicts")) == 1
 
 
+def test_the_command_line_collects_later_without_waiting_and_says_when_it_cannot_look(tmp_path, cloud, monkeypatch):
+    tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
+    launcher = homes.launcher_of(tmp_path)
+    keys = [launcher.workspace.intake.accept_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key]
+    launcher.run(keys, lambda leg, asset: None)
+    cloud.advance(10_000)
+    heard = []
+    with monkeypatch.context() as rotated:
+        rotated.setenv("IONQ_API_KEY", "of-yesterday")
+        assert launcher.run(keys, lambda leg, asset: None, hear=heard.append) == (keys, [])
+    assert len(heard) == 1
+    assert "401" in heard[0]
+    assert len(launcher.waiting(keys)) == 1
+    assert launcher.run(keys, lambda leg, asset: None, hear=heard.append) == (keys, [])
+    assert launcher.waiting(keys) == []
+    assert len(heard) == 1
+
+
 def test_a_provider_that_does_not_answer_is_a_row_with_the_reason(house, cloud, emulator, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9/v0.4")
     result = house.definitions.resolve_job_def("publish").execute_in_process(instance=house.instance)
