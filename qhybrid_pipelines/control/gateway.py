@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
@@ -51,6 +52,15 @@ class Gateway:
         """
         says = getattr(self.providers[provider], "needs", None)
         return says() if says else None
+
+    def key_checks(self) -> Mapping[str, Callable[[], object]]:
+        """Return, by provider, a look that only a valid key is allowed; it raises for any other.
+
+        Only providers that tell their backends' state to everybody have one, in a method `check_key`: a look at the
+        state of another's backend says as much.
+        """
+        checks = {name: getattr(provider, "check_key", None) for name, provider in self.providers.items()}
+        return {name: check for name, check in checks.items() if check is not None}
 
     @cached_property
     def site(self) -> Site:

@@ -214,15 +214,25 @@ def _telemetry() -> Finding:
 
 
 def _reached(workspace: Workspace) -> Iterator[Row]:
-    """Yield one look at every backend; one that nothing here uses may be out of reach."""
+    """Yield one look at every provider's key and every backend; one that nothing here uses may be out of reach."""
     used = {job.backend for job in workspace.gateway.ledger.jobs(states=list(OPEN))}
     for key in workspace.specifications:
         used |= set(workspace.specifications.load(key).backends)
+    for name, check in workspace.gateway.key_checks().items():
+        yield _forgiven(
+            _row(f"key of {name}", partial(_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)
+        )
     for backend in workspace.gateway.backends:
-        row = _row(f"look at {backend}", partial(_status, workspace, backend))
-        if not row["ok"] and backend not in used:
-            row |= {"ok": True, "seen": f"{row['seen']}; no experiment names it"}
-        yield row
+        yield _forgiven(_row(f"look at {backend}", partial(_status, workspace, backend)), is_used=backend in used)
+
+
+def _forgiven(row: Row, *, is_used: bool) -> Row:
+    return row if row["ok"] or is_used else row | {"ok": True, "seen": f"{row['seen']}; no experiment names it"}
+
+
+def _key(check: Callable[[], object]) -> Finding:
+    check()
+    return True, "accepted"
 
 
 def _status(workspace: Workspace, backend: str) -> Finding:

@@ -71,6 +71,14 @@ class IonQProvider:
         ready = CREDENTIALS.present() or os.environ.get(URL_VARIABLE)
         return None if ready else f"nobody has set it up. {CREDENTIALS.remedy}"
 
+    def check_key(self) -> None:
+        """Return if the service accepts the key: what it says of its backends, it says to everybody.
+
+        Raises:
+            ProviderError: it does not, there is none, or no answer came.
+        """
+        self._client.project(phase="status")
+
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits and abilities as the service states them; remembered for some minutes."""
         return self._backends.capabilities(backend, listing_lag_seconds=_listing_lag_seconds())

@@ -11,6 +11,7 @@ from filelock import FileLock
 from lives import COMPLETE, NOON, live, noon_and
 
 from qhybrid_pipelines.control.ledger.port import Breaker
+from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.health import FREE_BYTES, findings
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
@@ -112,3 +113,22 @@ def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
     rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
     assert not rows["look at ionq:simulator"]["ok"]
     assert "planted-secret" not in str(rows)
+
+
+def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, monkeypatch):
+    emulator = start_emulator(tmp_path / "cloud", key="of-today")
+    try:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        live(workspace.gateway.ledger, "j1", COMPLETE[:5])
+        rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
+        assert rows["key of ionq"] == {"look": "key of ionq", "ok": True, "seen": "accepted"}
+        for key, why in (("of-yesterday", "401"), ("", "there is no key")):
+            monkeypatch.setenv("IONQ_API_KEY", key)
+            rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
+            assert not rows["key of ionq"]["ok"]
+            assert why in rows["key of ionq"]["seen"]
+            assert "of-yesterday" not in str(rows)
+            assert rows["look at ionq:simulator"]["ok"], "everybody may ask for that"
+    finally:
+        emulator.stop()
