@@ -133,6 +133,11 @@ def estimate(
         typer.echo(
             "total: {jobs} jobs, {jobs_paid} of them there already; {shots:,} shots; "
             "${low_usd:,.2f} to ${high_usd:,.2f} still to be paid".format_map(preview.totals)
+            + (
+                "; {without_price} without a price".format_map(preview.totals)
+                if preview.totals["without_price"]
+                else ""
+            )
         )
         for problem in preview.problems:
             print_error(problem, as_json=False)

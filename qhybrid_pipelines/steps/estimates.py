@@ -43,9 +43,10 @@ class Preview:
 
     @property
     def totals(self) -> Row:
-        """Sums over all rows; money is what is still to be paid."""
+        """Sums over all rows; money is what is still to be paid, `without_price` the rows whose price nobody could tell."""
         names = ("jobs", "jobs_paid", "circuits", "shots", "low_usd", "high_usd")
-        return {name: sum(row[name] for row in self.rows) for name in names}
+        sums = {name: sum(row[name] or 0 for row in self.rows) for name in names}
+        return sums | {"without_price": sum(row["high_usd"] is None for row in self.rows)}
 
     @property
     def exit_code(self) -> int:
@@ -114,13 +115,14 @@ def _rows_of(
         if (batch := _batch_of(batches, backend)) is not None:
             circuits = batch.points * batch.repetitions
             row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
+            row |= {"low_usd": None, "high_usd": None}
             try:
                 _look(workspace, batch, spec, row)
                 _check_budget(row)
             except QHybridError as error:
                 problem = error
-                row["policy"] = row["policy"] or "refused"
-            left -= row["high_usd"]
+                row["policy"] = row["policy"] or ("refused" if isinstance(error, Refused) else "not known")
+            left -= row["high_usd"] or 0.0
         yield row, problem
 
 
@@ -142,6 +144,7 @@ def _look(workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec, row: 
     row |= {"jobs": len(parts), "jobs_paid": len(parts) - len(new)}
     if not new:
         row |= {"policy": "already there", "assumptions": "every job is in the ledger already"}
+        row |= {"low_usd": 0.0, "high_usd": 0.0}
         return
     provider = workspace.gateway.providers[batch.backend.partition(":")[0]]
     _set_price(row, [provider.estimate(part.batch) for part in new])

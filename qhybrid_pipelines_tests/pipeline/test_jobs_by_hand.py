@@ -130,3 +130,15 @@ def test_the_distance_of_two_tables_of_counts():
     other = table((0, 0, 0, None, 1), (0, 0, 1, None, 1), (1, 1, 7, None, 8))
     found = {row["point"]: row["total_variation"] for row in total_variation(one, other)}
     assert found == {0: pytest.approx(0.25), 1: 0.0, 2: 1.0}
+
+
+def test_a_price_that_nobody_could_tell_is_not_zero(tmp_path, qhybrid, monkeypatch):
+    monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9/v0.4")
+    monkeypatch.setenv("IONQ_API_KEY", "planted")
+    spec = tmp_path / "away.yaml"
+    spec.write_text(SPEC.replace("local:auto", "ionq:qpu.aria-1"))
+    code, told = qhybrid("estimate", spec)
+    [row] = told["rows"]
+    assert (code, row["low_usd"], row["high_usd"], row["policy"]) == (3, None, None, "not known")
+    assert told["total"]["without_price"] == 1
+    assert "no answer" in str(told["problems"])
