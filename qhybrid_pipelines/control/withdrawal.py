@@ -88,10 +88,11 @@ class Withdrawal:
         if job.state not in OPEN:
             return job
         failpoint("withdraw.before_cancel")
-        outcome = self._provider_of(job.backend).cancel(job.ref)
+        provider = self._provider_of(job.backend)
+        outcome = provider.cancel(job.ref)
         failpoint("withdraw.answered")
         if outcome is CancelOutcome.CANCELLED:
-            return self._confirmed(job, end, **facts)
+            return self._confirmed(job, end, cost_usd=_cost_usd(provider, job), **facts)
         if outcome is CancelOutcome.REQUESTED or end is Event.EXPIRE:
             return self._asked(job, end, detail)
         return job
@@ -135,14 +136,20 @@ class Withdrawal:
         return changed
 
     def _confirmed(
-        self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None, rerouted_to: str | None
+        self,
+        job: JobRecord,
+        end: Event,
+        *,
+        detail: Mapping[str, Any] | None,
+        rerouted_to: str | None,
+        cost_usd: float | None,
     ) -> JobRecord:
         """Write the end of a job that its provider has cancelled; expiry and rerouting lead over CANCELLING."""
         if end is Event.CANCEL or job.state is JobState.CANCELLING:
-            return self._take(job, end, detail=detail, rerouted_to=rerouted_to)
+            return self._take(job, end, detail=detail, rerouted_to=rerouted_to, cost_usd=cost_usd)
         now = self._clock()
         steps = (Step(event=Event.ASK_CANCEL, at=now, detail={"purpose": end}), Step(event=end, at=now, detail=detail))
-        return self._write(Move(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to))
+        return self._write(Move(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to, cost_usd=cost_usd))
 
     def _asked(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
         """Write that the provider was asked, and for which purpose."""
@@ -159,3 +166,12 @@ class Withdrawal:
             return self._ledger.advance(move)
         except StaleJob:
             return self._ledger.job(move.job.job_id)
+
+
+def _cost_usd(provider: Provider, job: JobRecord) -> float | None:
+    """Return what the provider charges for a job that it has cancelled, None where it does not say; then the quote stands."""
+    try:
+        snapshots = provider.poll([job.ref])
+    except ProviderError:
+        return None
+    return next((shot.cost_usd for shot in snapshots if shot.state is JobState.CANCELLED), None)

@@ -457,6 +457,20 @@ class TestCancel:
         assert dispatcher.cancel(done.job_id) == done
         assert vendor.calls("cancel") == 0
 
+    @pytest.mark.parametrize(("reported", "charged"), [(0.0, 0.0), (0.4, 0.4), (None, 1.5)])
+    def test_a_cancelled_job_costs_what_its_provider_says_and_else_its_quote(
+        self, dispatcher, vendor, ledger, reported, charged
+    ) -> None:
+        vendor.price_usd = 1.5
+        job = submit(dispatcher, budget_usd=2.0)
+        (vendor.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
+        vendor.show(job.provider_job_id, JobState.CANCELLED, cost_usd=reported)
+        cancelled = dispatcher.cancel(job.job_id)
+        assert (cancelled.state, cancelled.cost_usd) == (JobState.CANCELLED, reported)
+        assert cancelled.cost_settled_usd == charged
+        account = ledger.account(job.experiment)
+        assert (account.reserved_usd, account.settled_usd) == (0.0, charged)
+
     def test_a_job_that_waits_to_be_sent_is_cancelled_here(self, dispatcher, vendor) -> None:
         vendor.plan_faults("throttled")
         with pytest.raises(Throttled):
