@@ -80,6 +80,15 @@ def settle(account: Account, *, quote_usd: float, charged_usd: float) -> Account
     )
 
 
+def exchange(account: Account, *, released_usd: float, quote_usd: float, backend: str) -> Account:
+    """Return the account with one quote reserved in the place of another, whose job costs nothing.
+
+    Raises:
+        Refused: it does not fit what is left then.
+    """
+    return reserve(settle(account, quote_usd=released_usd, charged_usd=0.0), quote_usd, backend=backend)
+
+
 def charge_usd(*, quote_usd: float, reported_usd: float | None, accepted: bool) -> float:
     """Return what an ended job is charged: the reported cost, else the quote, or nothing if it was never accepted."""
     if reported_usd is not None:

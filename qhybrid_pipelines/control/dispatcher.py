@@ -20,6 +20,7 @@ from qhybrid_pipelines.control.handover import Handover, Outlook
 from qhybrid_pipelines.control.health import Health
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move
 from qhybrid_pipelines.control.lifecycle import OPEN, Event, advance
+from qhybrid_pipelines.control.limits import check_budget
 from qhybrid_pipelines.control.looking import Looking
 from qhybrid_pipelines.control.policy import Policy, read_policy
 from qhybrid_pipelines.control.rounds import Polled, Rounds
@@ -217,7 +218,7 @@ class Dispatcher:
             principal: who asks; the default is the site's.
 
         Raises:
-            Refused: a limit or the policy does not let it go there; nothing was changed.
+            Refused: a limit, the policy or the budget does not let it go there; nothing was changed.
             InvalidInput: it is there already, or the batch is another one.
             IllegalTransition: the job has ended, or nobody knows whether its provider has it.
             ProviderError: a provider could not be reached.
@@ -228,7 +229,8 @@ class Dispatcher:
         request = request_of(
             job, budget_usd=account.limit_usd if account else 0.0, principal=principal or self.site.principal
         )
-        self._admission.admit([requested], request, [batch.backend])
+        admitted = self._admission.admit([requested], request, [batch.backend])
+        check_budget(self.ledger, job, admitted.quotes[0].high_usd, backend=batch.backend)
         detail = {"backend": batch.backend, "reason": reason}
         left = self._withdrawal.withdraw(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
         failpoint("withdraw.left")

@@ -13,6 +13,7 @@ from qhybrid_pipelines.control.deadlines import deadline_of, is_overdue
 from qhybrid_pipelines.control.health import Health, LeftAlone
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Plan, StaleJob, Step
 from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, WITHOUT_RESULT, Event
+from qhybrid_pipelines.control.limits import check_budget
 from qhybrid_pipelines.control.policy import Policy
 from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.control.submission import Submission, failure, job_id_of, job_ids_of, next_job_id, token_of
@@ -158,6 +159,7 @@ class Handover:
             if admitted is None:
                 continue
             if job is not None and job.state is JobState.APPROVED and admitted.route.backend != job.backend:
+                check_budget(self._ledger, job, item.quote_usd, backend=admitted.route.backend)
                 item.job = job = self._move_away(job, admitted)
             if job is None or job.state in WITHOUT_RESULT:
                 new.append(item)

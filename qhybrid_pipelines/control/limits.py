@@ -1,7 +1,9 @@
-"""Whether a batch fits a backend at all: asked before anything is written down or paid."""
+"""Whether a batch fits a backend, and a budget: asked before anything is written down, paid, or taken back."""
 
 from __future__ import annotations
 
+from qhybrid_pipelines.control.budget import exchange
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
 
@@ -23,3 +25,14 @@ def check_limits(batch: CircuitBatch, capabilities: Capabilities) -> None:
                 f"experiment '{batch.experiment}' needs {wanted} {what}, and '{batch.backend}' takes at most {limit}. "
                 f"{remedy}, or name a larger backend."
             )
+
+
+def check_budget(ledger: Ledger, job: JobRecord, quote_usd: float, *, backend: str) -> None:
+    """Return if the budget holds a quote in the place of a job's own; taken from its backend, the work has to go somewhere.
+
+    Raises:
+        Refused: it does not.
+    """
+    account = ledger.account(job.experiment)
+    if account is not None:
+        exchange(account, released_usd=job.cost_quoted_usd, quote_usd=quote_usd, backend=backend)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from qhybrid_pipelines.control.budget import Account, as_kept, reserve, settle
+from qhybrid_pipelines.control.budget import Account, as_kept, exchange, reserve, settle
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.records import JobRecord, Plan
 from qhybrid_pipelines.core.errors import Refused
@@ -58,8 +58,8 @@ def change_quote(connection: Connection, job: JobRecord, quote_usd: float) -> No
     account = account_of(connection, job.experiment)
     if account is None:
         raise ValueError(f"job {job.job_id} has no budget")
-    released = settle(account, quote_usd=job.cost_quoted_usd, charged_usd=0.0)
-    _update_account(connection, reserve(released, quote_usd, backend=job.backend))
+    changed = exchange(account, released_usd=job.cost_quoted_usd, quote_usd=quote_usd, backend=job.backend)
+    _update_account(connection, changed)
 
 
 def settle_job(connection: Connection, job: JobRecord) -> None:

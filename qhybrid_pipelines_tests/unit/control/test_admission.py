@@ -217,6 +217,20 @@ class TestRouting:
         assert dispatcher.current(first.job_id) == job
         assert dispatcher.collect(first.job_id, make_batch()).job.job_id == job.job_id
 
+    def test_a_stand_in_that_the_budget_does_not_hold_takes_nothing_over(self, world) -> None:
+        world.one.price_usd, world.two.price_usd = 1.0, 1.5
+        world.one.plan_faults("throttled")
+        dispatcher, terms = world.dispatcher(**FAILOVER), TERMS | {"budget_usd": 1.4}
+        with pytest.raises(Throttled):
+            dispatcher.submit(make_batch(), **terms)
+        world.one.show_status(online=False)
+        with pytest.raises(Refused, match="budget of"):
+            dispatcher.submit(make_batch(), **terms)
+        [job] = world.ledger.jobs()
+        assert job.state is JobState.APPROVED
+        world.one.show_status(online=True)
+        assert dispatcher.submit(make_batch(), **terms).state is JobState.SUBMITTED
+
     def test_failures_in_a_row_open_the_breaker_for_every_process(self, world) -> None:
         rules = {"routing": {"breaker": {"failures": 2, "open_seconds": 100.0}}}
         world.one.plan_faults("throttled", "throttled")

@@ -16,6 +16,7 @@ from qhybrid_pipelines.core.errors import (
     IllegalTransition,
     InvalidInput,
     JobFailed,
+    Refused,
     Rejected,
     Throttled,
     Unavailable,
@@ -305,6 +306,18 @@ class TestReroute:
         [job] = queued(world, dispatcher, 1)
         assert dispatcher.reroute(job.job_id, **self.elsewhere()) == job
         assert world.two.book() == []
+
+    def test_what_the_budget_does_not_hold_there_stays_where_it_is(self, world) -> None:
+        world.one.price_usd, world.two.price_usd = 1.0, 1.5
+        dispatcher = world.dispatcher()
+        job = dispatcher.submit_all(parts(1), **TERMS | {"budget_usd": 1.4})[0]
+        say(world, job, "cancelled")
+        with pytest.raises(Refused, match="budget of"):
+            dispatcher.reroute(job.job_id, **self.elsewhere())
+        assert world.ledger.job(job.job_id) == job
+        assert world.one.calls("cancel") == 0
+        world.two.price_usd = 1.4
+        assert dispatcher.reroute(job.job_id, **self.elsewhere()).backend == "other:device"
 
     def test_only_the_same_work_moves_and_not_to_where_it_is(self, world) -> None:
         dispatcher = world.dispatcher()
