@@ -317,6 +317,7 @@ class TestReroute:
         assert world.ledger.job(job.job_id) == job
         assert world.one.calls("cancel") == 0
         world.two.price_usd = 1.4
+        world.one.show(job.provider_job_id, S.CANCELLED, cost_usd=0.0)
         assert dispatcher.reroute(job.job_id, **self.elsewhere()).backend == "other:device"
 
     def test_only_the_same_work_moves_and_not_to_where_it_is(self, world) -> None:
