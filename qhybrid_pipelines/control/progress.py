@@ -42,6 +42,8 @@ LEGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 #: States that end only by handing the batch over (again), which is the submit leg's work. A job that stands for a part
 #: and is REROUTED was taken from its backend, and not written down for the other one yet.
 TO_HAND_OVER = frozenset({JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING, JobState.REROUTED})
+#: States in which a result is there and was not brought home: paid for, and in no table.
+NOT_BROUGHT_HOME = frozenset({JobState.COMPLETED, JobState.FETCHED})
 #: States that end only by what a person says.
 FOR_A_PERSON = frozenset({JobState.AWAITING_APPROVAL, JobState.SUBMIT_UNKNOWN})
 
@@ -80,17 +82,26 @@ class Leg:
 
 
 def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: Lake, fleet: Fleet) -> list[Leg]:
-    """Return the runs that are due now; an experiment is executed only once it is prepared."""
+    """Return the runs that are due now; an experiment is executed only once it is prepared.
+
+    A job that was run again after its execution was decided without it is due like any other: its result is paid for.
+    """
     legs: list[Leg] = []
+    unfinished = fleet.ledger.jobs(states=TO_HAND_OVER | NOT_BROUGHT_HOME)
+    again = {(job.experiment, job.requested_backend) for job in unfinished}
     for key, spec in experiments:
         if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in PREPARE):
             legs.append(Leg(experiment=key))
             continue
-        undecided = [b for b in spec.backends if not _written(lake, EXECUTE, PartitionKey(experiment=key, backend=b))]
-        if undecided:
+        partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
+        decided = {partition for partition in partitions if _written(lake, EXECUTE, partition)}
+        unsettled = [each for each in partitions if each not in decided or (key, each.backend) in again]
+        if unsettled:
             standing = Standing.of(fleet.ledger, key)
             found = [
-                _due(PartitionKey(experiment=key, backend=backend), lake, fleet, standing) for backend in undecided
+                _due(partition, lake, fleet, standing)
+                for partition in unsettled
+                if partition not in decided or _goes_on(partition, lake, standing)
             ]
             legs += [leg for leg in found if leg is not None]
     return legs
@@ -122,6 +133,12 @@ def _due(partition: PartitionKey, lake: Lake, fleet: Fleet, standing: Standing) 
     if any(not is_settled(job) and (job.state in FOR_A_PERSON or not fleet.is_immediate(job.backend)) for job in jobs):
         return None
     return Leg(experiment=key, backend=backend, job=last, occasion=_occasion(jobs))
+
+
+def _goes_on(partition: PartitionKey, lake: Lake, standing: Standing) -> bool:
+    """Tell whether a decided execution has a job that stands for a part of it and did not come to its end yet."""
+    jobs = standing.jobs(_submitted(lake, partition))
+    return any(job.state in TO_HAND_OVER | NOT_BROUGHT_HOME for job in jobs)
 
 
 def _written(lake: Lake, assets: Iterable[str], partition: PartitionKey) -> bool:

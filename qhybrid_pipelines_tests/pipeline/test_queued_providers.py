@@ -12,9 +12,12 @@ from qhybrid_pipelines.defs.orphans import PROCESS_TAG
 from qhybrid_pipelines.defs.partitions import execution_key
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.steps.reroutes import retry
+from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.atomic import process_name
 from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
 from qhybrid_pipelines_tests.emulators import Client
 from qhybrid_pipelines_tests.houses import legs_in, open_house
@@ -212,6 +215,30 @@ def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(house, cloud):
         lake.read(schemas.PROVENANCE, partition).num_rows == lake.read(schemas.TRACKING_RUNS, partition).num_rows == 1
     )
     assert homes.rows(house.home, "SELECT useful_results FROM cost_by_backend") == [{"useful_results": 0}]
+
+
+def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_retry(house, cloud):
+    cloud.faults({**STUCK, "times": 1})
+    set_policy(house, deadline_seconds=0.5)
+    key = house.accept(spec_in(house.home))
+    onward(house)
+    for _ in range(50):
+        house.poll()
+        if jobs(house)[0].state is JobState.EXPIRED:
+            break
+    assert onward(house)[1] == "everything is decided"
+    set_policy(house)
+    workspace = Workspace(Home(house.home))
+    retry(workspace, jobs(house)[0])
+    cloud.advance(10_000)
+    house.poll()
+    ran, last = onward(house)
+    assert (ran[0], last) == ("collect", "everything is decided")
+    assert sorted(job.state for job in jobs(house)) == [JobState.EXPIRED, JobState.VERIFIED]
+    lake, partition = house.workspace.lake, PartitionKey(experiment=key, backend=QUEUED)
+    assert lake.read(schemas.COUNTS, partition).num_rows > 0
+    assert row(house, "SELECT decision FROM verdicts")["decision"] != ""
+    assert "deadline" not in row(house, "SELECT reason FROM verdicts")["reason"]
 
 
 def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(house, cloud):
