@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.admission import Terms
 from qhybrid_pipelines.control.gateway import Gateway
-from qhybrid_pipelines.core.errors import Refused
+from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import Capabilities, JobState
 from qhybrid_pipelines.core.parts import Part
 from qhybrid_pipelines.execution.canaries import Shape, canary_batch
@@ -56,12 +56,17 @@ def _wrong(gateway: Gateway, backend: str, shape: Shape) -> str | None:
         return _KEPT_BACK
     if outlook.admitted is not None and outlook.admitted.decision.verdict != "allow":
         return _KEPT_BACK
-    job = dispatcher.submit(batch, **terms)
-    if job.state in (JobState.AWAITING_APPROVAL, JobState.EXPIRED):
-        return _KEPT_BACK
-    if job.state is JobState.REJECTED:
-        return None
-    counts = dispatcher.collect(job.job_id, batch).counts
+    try:
+        job = dispatcher.submit(batch, **terms)
+        if job.state in (JobState.AWAITING_APPROVAL, JobState.EXPIRED):
+            return _KEPT_BACK
+        if job.state is JobState.REJECTED:
+            return None
+        counts = dispatcher.collect(job.job_id, batch).counts
+    except (
+        QHybridError
+    ) as error:  # a finding about one backend; the others, and the snapshot, have nothing to do with it
+        return f"{backend}: the {shape} canary has no result: {error}"
     if capabilities.noisy:
         counts = _most_frequent(counts)
     measured = counts.column("bits").to_numpy()
