@@ -205,7 +205,9 @@ class Cloud:
 
     def max_circuits(self, machine: Machine) -> int:
         """Return how many circuits a machine takes in one job now; an administrator can lower it."""
-        return min(machine.max_circuits, self.changes(machine.name).get("max_circuits_per_job", machine.max_circuits))
+        return min(
+            machine.max_circuits, int(self.changes(machine.name).get("max_circuits_per_job", machine.max_circuits))
+        )
 
     def changes(self, backend: str) -> Mapping[str, Any]:
         """Return what an administrator changed about a backend."""
