@@ -191,7 +191,7 @@ class LearningSpec(Strict):
     @field_validator("baselines", mode="before")
     @classmethod
     def _baselines_are_default_or_a_list(cls, value: Any) -> Any:
-        if value != "default" and not (isinstance(value, tuple) and value):
+        if value != "default" and not (isinstance(value, list | tuple) and value):
             raise ValueError("this must be default, or a list such as [logistic_regression, rbf_svm]")
         return value
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 
 from qhybrid_pipelines.classical.learning.dataset import Dataset, card
-from qhybrid_pipelines.classical.learning.folds import Split, check_folds
+from qhybrid_pipelines.classical.learning.folds import VALIDATION_SHARE, Split, check_folds
 from qhybrid_pipelines.classical.learning.learner import Learner
 from qhybrid_pipelines.classical.learning.reduction import check_features
 from qhybrid_pipelines.classical.learning.rows import DatasetRow, Purpose, RunRow, ScoreRow
@@ -35,10 +36,11 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
                 remedy=f"Use sizes up to {fewest}, not below the number of components and classes.",
                 field=f"evaluation.curve.{number}",
             )
-    components, smallest = spec.features.pca, dataset.rows * 3 // 4 * (spec.folds.k - 1) // spec.folds.k
+    components = spec.features.pca
+    smallest = fewest - math.ceil(VALIDATION_SHARE * fewest) - len(dataset.class_names)  # at most one row off per class
     if components is not None and components > smallest:
         raise InvalidInput(
-            f"about {smallest} training rows have no {components} principal components",
+            f"the {smallest} rows that are surely there to tune on have no {components} principal components",
             remedy="Use fewer components or more rows.",
             field="features.pca",
         )

@@ -87,7 +87,8 @@ def check_features(dataset: Dataset, k: int | None) -> None:
 def fit_standard(train: F64) -> Reduction:
     """Return the chain for models that see every column: mean 0 and standard deviation 1 on the training rows."""
     varies = train.max(axis=0) > train.min(axis=0)  # the deviation of a constant may be rounding noise, not zero
-    return Reduction(mean=train.mean(axis=0), scale=np.where(varies, train.std(axis=0), 1.0))
+    deviation = train.std(axis=0)  # and that of very small numbers may be zero
+    return Reduction(mean=train.mean(axis=0), scale=np.where(varies & (deviation > 0), deviation, 1.0))
 
 
 def fit_angles(train: F64, k: int | None) -> Reduction:

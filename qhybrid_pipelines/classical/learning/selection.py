@@ -19,7 +19,7 @@ from qhybrid_pipelines.core.ising import F64
 #: More classes than this are a quantity to be predicted, not classes.
 MAX_CLASSES = 20
 
-_WHOLE = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0*)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,9 @@ MAX_COLUMNS = 1_000
 #: What a compressed file may unpack to.
 MAX_UNPACKED_BYTES = 500_000_000
 
+#: Squares of larger values leave the range of float64.
+MAX_MAGNITUDE = 1e100
+
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 
 ENDINGS = (".csv", ".parquet")
@@ -117,10 +120,10 @@ def _csv_numbers(cells: Sequence[str], name: str, *, file: str, lines: Sequence[
     except ValueError:
         at = next(at for at, cell in enumerate(cells) if not _is_number(cell))
     else:
-        finite = np.isfinite(values)
-        if finite.all():
+        usable = np.abs(values) <= MAX_MAGNITUDE
+        if usable.all():
             return values
-        at = int(np.argmin(finite))
+        at = int(np.argmin(usable))
     raise _no_number(name, cells[at], file=file, line=lines[at])
 
 
@@ -179,9 +182,9 @@ def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
             field="dataset.features",
         )
     values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-    finite = np.isfinite(values)
-    if not finite.all():
-        row = int(np.argmin(finite))
+    usable = np.abs(values) <= MAX_MAGNITUDE
+    if not usable.all():
+        row = int(np.argmin(usable))
         if np.isnan(values[row]):
             raise _missing(name, file=file, row=row, target="")
         raise _no_number(name, str(values[row]), file=file, row=row)
@@ -213,6 +216,13 @@ def _wanted(header: Sequence[str], target: str, features: Sequence[str] | None, 
     repeated = next((name for at, name in enumerate(header) if name in header[:at]), None)
     if repeated is not None:
         raise InvalidInput(f"two columns are called {repeated!r}", remedy="Rename one.", file=file)
+    if features is None and "" in header:
+        raise InvalidInput(
+            f"column {list(header).index('') + 1} has no name",
+            remedy="Numbers of rows are no feature: remove the column, or list the others under dataset.features.",
+            file=file,
+            field="dataset.features",
+        )
     if target not in header:
         raise unknown_column(target, header, file=file, field="dataset.target")
     for name in features or ():
@@ -271,7 +281,7 @@ def _missing(name: str, *, file: str, target: str, line: int | None = None, row:
 
 def _no_number(name: str, cell: str, *, file: str, line: int | None = None, row: int | None = None) -> InvalidInput:
     return InvalidInput(
-        f"{cell!r} in column {name!r}{_in_row(row)} is no finite number",
+        f"{cell!r} in column {name!r}{_in_row(row)} is no finite number up to {MAX_MAGNITUDE:g}",
         remedy="Write plain numbers with a decimal point, or leave the column away: list the others under "
         "dataset.features.",
         file=file,

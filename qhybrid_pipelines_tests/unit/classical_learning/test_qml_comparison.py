@@ -1,0 +1,134 @@
+"""Verdicts of the learning side: paired, corrected, against the best baseline, in the words of the other side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qhybrid_pipelines.classical.learning.comparison import summaries, verdicts
+from qhybrid_pipelines.classical.learning.rows import ScoreRow, SummaryRow, VerdictRow
+
+NOISE = np.random.default_rng(0).normal(0, 0.004, 10)
+
+
+def rows(model, side, mean, *, inputs="reduced", folds=10, noise=NOISE, shots=None, metric="accuracy", **other):
+    values = mean + noise[:folds]
+    backend = "local:auto" if side in {"quantum", "twin"} else None
+    return [
+        ScoreRow(
+            experiment="e", model=model, side=side, inputs=inputs, backend=backend, shots=shots, repeat=n // 5, fold=n % 5,
+            purpose="comparison", train_rows=400, test_rows=100, metric=metric, value=float(value),
+        )
+        | other
+        for n, value in enumerate(values)
+    ]  # fmt: skip
+
+
+BASELINES = [
+    *rows("logistic_regression", "baseline", 0.90, noise=-NOISE),
+    *rows("mlp", "baseline", 0.93, inputs="all", noise=NOISE[::-1]),
+    *rows("majority_class", "control", 0.99),
+]
+
+
+def judged(quantum, scope="all", margin=0.01, metric="accuracy"):
+    found = verdicts("e", [*quantum, *BASELINES], metric=metric, margin=margin)
+    assert all(set(row) == set(VerdictRow.__annotations__) for row in found)
+    return {(row["model"], row["shots"]): row for row in found if row["scope"] == scope}
+
+
+def verdict_at(mean, scope="all", **options):
+    return judged(rows("kernel", "quantum", mean, **options), scope)["kernel", options.get("shots")]
+
+
+@pytest.mark.parametrize(
+    ("mean", "scope", "word"),
+    [
+        (0.97, "all", "quantum_better"),
+        (0.93, "all", "tie"),
+        (0.94, "all", "inconclusive"),
+        (0.90, "all", "classical_better"),
+        (0.93, "reduced", "quantum_better"),
+        (0.90, "reduced", "tie"),
+    ],
+)
+def test_the_verdict_is_against_the_best_baseline_of_its_scope_and_never_against_a_control(mean, scope, word):
+    row = verdict_at(mean, scope)
+    assert row["verdict"] == word
+    best = ("mlp", "all") if scope == "all" else ("logistic_regression", "reduced")
+    assert (row["baseline"], row["baseline_inputs"]) == best
+    assert row["low"] <= row["gain"] <= row["high"]
+    assert "10 folds" in row["reason"]
+    assert row["reason"].count("margin") >= 1
+
+
+def test_nothing_is_claimed_from_few_folds_or_without_a_baseline():
+    few = [row for row in [*rows("kernel", "quantum", 0.99), *BASELINES] if row["repeat"] == 0]
+    assert {row["verdict"] for row in verdicts("e", few, metric="accuracy", margin=0.01)} == {"inconclusive"}
+    one = [row for row in few if row["fold"] == 0]
+    assert "One fold" in verdicts("e", one, metric="accuracy", margin=0.01)[0]["reason"]
+    alone = verdicts("e", rows("kernel", "quantum", 0.99), metric="accuracy", margin=0.01)
+    assert all("nothing to beat" in row["reason"] for row in alone)
+
+
+def test_scores_on_some_folds_only_are_not_compared():
+    found = judged([*rows("kernel", "quantum", 0.99, folds=7), *rows("separable", "twin", 0.9)])
+    assert list(found) == [("separable", None)]
+
+
+def test_points_of_a_learning_curve_do_not_count():
+    curve = rows("kernel", "quantum", 0.10, purpose="learning_curve", train_rows=20)
+    assert judged([*curve, *rows("kernel", "quantum", 0.97)])["kernel", None]["model_mean"] > 0.96
+
+
+def test_shots_are_judged_one_by_one_with_the_twin_of_the_same_shots():
+    quantum = [
+        *rows("variational", "quantum", 0.97),
+        *rows("variational", "quantum", 0.88, shots=1024),
+        *rows("separable", "twin", 0.969),
+        *rows("separable", "twin", 0.80, shots=1024, noise=-NOISE),
+    ]
+    found = judged(quantum)
+    assert found["variational", None]["verdict"] == "quantum_better"
+    assert "twin without entanglement" not in judged(rows("kernel", "quantum", 0.97))["kernel", None]["reason"]
+    assert found["variational", 1024]["verdict"] == "classical_better"
+    assert found["variational", 1024]["twin_gain"] == pytest.approx(0.08, abs=0.01)
+    assert found["separable", None]["twin_gain"] is None
+    assert "no quantum effect" in found["separable", None]["reason"]
+
+
+def test_a_circuit_no_better_than_its_twin_is_said_to_be():
+    noisy = NOISE[::-1].copy()
+    found = judged([*rows("variational", "quantum", 0.97), *rows("separable", "twin", 0.972, noise=noisy)])
+    assert "not clearly worse" in found["variational", None]["reason"]
+
+
+def test_many_circuits_raise_the_bar():
+    spread = NOISE * 2.2
+    barely = rows("kernel", "quantum", 0.953, noise=spread)
+    assert judged(barely)["kernel", None]["verdict"] == "quantum_better"
+    others = [row for n in range(8) for row in rows("variational", "quantum", 0.90, shots=n + 1)]
+    row = judged([*barely, *others])["kernel", None]
+    assert row["p_adjusted"] > 0.025 > row["p_value"]
+    assert row["verdict"] == "inconclusive"
+    assert "correcting" in row["reason"]
+
+
+def test_less_is_better_for_log_loss():
+    losses = [
+        *rows("variational", "quantum", 0.10, metric="log_loss"),
+        *rows("mlp", "baseline", 0.30, metric="log_loss", noise=-NOISE),
+        *[row | {"value": None} for row in rows("rbf_svm", "baseline", 0.0, metric="log_loss")],
+    ]
+    row = verdicts("e", losses, metric="log_loss", margin=0.01)[0]
+    assert (row["verdict"], row["baseline"]) == ("quantum_better", "mlp")
+    assert (row["model_mean"], row["baseline_mean"]) == pytest.approx((0.10, 0.30), abs=0.01)
+    assert row["gain"] == pytest.approx(0.2, abs=0.01)
+
+
+def test_summaries_hold_every_contestant_with_an_interval_inside_the_metrics_range():
+    found = summaries("e", [*rows("kernel", "quantum", 0.999), *BASELINES], "accuracy")
+    assert [row["model"] for row in found] == ["kernel", "logistic_regression", "mlp", "majority_class"]
+    assert all(set(row) == set(SummaryRow.__annotations__) for row in found)
+    assert all(0 <= row["low"] <= row["high"] <= 1 for row in found)
+    assert found[0]["high"] == 1.0
