@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import U64, WORD
@@ -20,19 +21,39 @@ def counts_of_shots(shots: U64, *, point: int) -> pa.RecordBatch:
         shots: shape ``(repetitions, shots)``, packed outcomes, each row ascending.
         point: index that the counts are labelled with.
     """
-    repetitions, per_repetition = shots.shape
+    return counts_of_points(shots[None], first_point=point)
+
+
+def counts_of_points(shots: U64, *, first_point: int) -> pa.RecordBatch:
+    """Return the counts of neighbouring points.
+
+    Args:
+        shots: shape ``(points, repetitions, shots)``, packed outcomes, ascending along the last axis.
+        first_point: index of the first point, that its counts are labelled with.
+    """
+    _, repetitions, per_repetition = shots.shape
     flat = shots.ravel()
     begins = np.ones(len(flat), dtype=bool)
-    begins[1:] = flat[1:] != flat[:-1]
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
     begins[::per_repetition] = True
     starts = np.flatnonzero(begins)
+    run = starts // per_repetition
+    return counts_batch(
+        first_point + run // repetitions, run % repetitions, flat[starts], np.diff(starts, append=len(flat))
+    )
+
+
+def counts_batch(
+    point: npt.NDArray[np.intp], repetition: npt.NDArray[np.intp], bits: U64, count: npt.NDArray[np.int64]
+) -> pa.RecordBatch:
+    """Return rows in `COUNTS_SCHEMA`, for circuits of up to 64 qubits."""
     return pa.record_batch(
         [
-            pa.array(np.full(len(starts), point, dtype=np.int32)),
-            pa.array((starts // per_repetition).astype(np.int32)),
-            pa.array(flat[starts]),
-            pa.nulls(len(starts), pa.binary()),
-            pa.array(np.diff(starts, append=repetitions * per_repetition)),
+            pa.array(point.astype(np.int32)),
+            pa.array(repetition.astype(np.int32)),
+            pa.array(bits),
+            pa.nulls(len(bits), pa.binary()),
+            pa.array(count),
         ],
         schema=COUNTS_SCHEMA,
     )

@@ -8,16 +8,13 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.execution.counts import counts_of_shots
+from qhybrid_pipelines.execution.counts import counts_of_points
 
 
 def sample_point(
     probabilities: F64, seeds: U64, shots: int, *, point: int, outcomes: U64 | None = None
 ) -> pa.RecordBatch:
-    """Return the counts of one point in `COUNTS_SCHEMA`, sorted by (repetition, bits).
-
-    Each repetition draws ``shots`` uniforms from a PCG64 generator on its own seed and looks them up in the cumulated
-    probabilities: the multinomial distribution, and the same counts whichever points are sampled beside it.
+    """Return the counts of one point, see `sample_points`.
 
     Args:
         probabilities: shape ``(m,)``; need not be normalised to the last digit.
@@ -26,14 +23,43 @@ def sample_point(
         point: index that the counts are labelled with.
         outcomes: shape ``(m,)``, ascending: the packed outcome of each probability; 0, 1, 2, ... by default.
     """
-    cumulated = np.cumsum(probabilities)
-    uniforms = np.stack([np.random.Generator(np.random.PCG64(int(seed))).random(shots) for seed in seeds])
+    return sample_points(probabilities[None], seeds[None], shots, first_point=point, outcomes=outcomes)
+
+
+def sample_points(
+    probabilities: F64, seeds: U64, shots: int, *, first_point: int, outcomes: U64 | None = None
+) -> pa.RecordBatch:
+    """Return the counts of neighbouring points in `COUNTS_SCHEMA`, sorted by (point, repetition, bits).
+
+    Each repetition draws ``shots`` uniforms from a PCG64 generator on its own seed and looks them up in the cumulated
+    probabilities: the multinomial distribution, and the same counts whichever points are sampled beside it.
+
+    Args:
+        probabilities: shape ``(points, m)``; rows need not be normalised to the last digit.
+        seeds: shape ``(points, repetitions)``.
+        shots: per repetition.
+        first_point: index of the first point, that its counts are labelled with.
+        outcomes: shape ``(m,)``, ascending: the packed outcome of each probability; 0, 1, 2, ... by default.
+    """
+    cumulated = np.cumsum(probabilities, axis=1)
+    uniforms = sorted_uniforms(seeds, shots)
+    drawn = np.empty(uniforms.shape, dtype=np.intp)
+    for row, uniform, found in zip(cumulated, uniforms, drawn, strict=True):
+        found[:] = np.searchsorted(row, uniform * row[-1], side="right")
+        # A uniform next to 1 can round up to the total itself; it belongs to the last outcome that is possible at all.
+        if found[:, -1].max() == len(row):
+            np.minimum(found, np.searchsorted(row, row[-1], side="left"), out=found)
+    shots_drawn = drawn.astype(np.uint64) if outcomes is None else outcomes[drawn]
+    return counts_of_points(shots_drawn, first_point=first_point)
+
+
+def sorted_uniforms(seeds: U64, shots: int) -> F64:
+    """Return uniforms below 1, shape ``(*seeds.shape, shots)``, ascending for each seed."""
+    uniforms = np.empty((seeds.size, shots))
+    for seed, row in zip(seeds.ravel().tolist(), uniforms, strict=True):
+        np.random.Generator(np.random.PCG64(seed)).random(out=row)
     uniforms.sort(axis=1)
-    drawn = np.searchsorted(cumulated, uniforms * cumulated[-1], side="right")
-    # A uniform next to 1 can round up to the total itself; it belongs to the last outcome that is possible at all.
-    last = np.searchsorted(cumulated, cumulated[-1], side="left")
-    drawn = np.minimum(drawn, last).astype(np.uint64)
-    return counts_of_shots(drawn if outcomes is None else outcomes[drawn], point=point)
+    return uniforms.reshape(*seeds.shape, shots)
 
 
 def shot_seed(seeds: npt.NDArray[np.uint64]) -> int:
