@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -33,27 +32,41 @@ def _partners(ones: int, n: int) -> list[tuple[Index, Index]]:
     return tables
 
 
-def probabilities(energies: F64, angles: F64, *, ones: int, n: int) -> Iterator[F64]:
-    """Yield the probabilities of :func:`outcomes_with` for every point, in order.
+class RingMixer:
+    """Probabilities of :func:`outcomes_with`, point by point; an object for one thread, like the X mixer's.
 
-    ``exp(-i beta (XX + YY) / 2)`` leaves 00 and 11 alone and turns 01 into 10 by the angle beta. Points are evolved one
-    by one: all arrays have the shape of the subspace, so a point's result does not depend on its neighbours.
+    ``exp(-i beta (XX + YY) / 2)`` leaves 00 and 11 alone and turns 01 into 10 by the angle beta. All arrays have the
+    shape of the subspace, so a point's result does not depend on its neighbours.
+
+    Attributes:
+        points: most points of a call.
 
     Args:
         energies: shape ``(C(n, ones),)``, of :func:`outcomes_with`.
-        angles: shape ``(points, 2 p)``, gammas first, then betas, in radians.
         ones: how many of the ``n`` bits are 1.
         n: number of qubits.
     """
-    partners = _partners(ones, n)
-    layers = angles.shape[1] // 2
-    for point in angles:
-        state = np.full(len(energies), 1 / np.sqrt(len(energies)), dtype=np.complex128)
+
+    points = 1
+
+    def __init__(self, energies: F64, *, ones: int, n: int) -> None:
+        self._energies = energies
+        self._partners = _partners(ones, n)
+
+    def __call__(self, angles: F64) -> F64:
+        """Return the probabilities of one point, shape ``(1, C(n, ones))``.
+
+        Args:
+            angles: shape ``(1, 2 p)``, gammas first, then betas, in radians.
+        """
+        [point] = angles
+        layers = len(point) // 2
+        state = np.full(len(self._energies), 1 / np.sqrt(len(self._energies)), dtype=np.complex128)
         for gamma, beta in zip(point[:layers], point[layers:], strict=True):
-            state *= np.exp(-1j * gamma * energies)
+            state *= np.exp(-1j * gamma * self._energies)
             stay, turn = np.cos(beta), -1j * np.sin(beta)
-            for here, there in partners:
+            for here, there in self._partners:
                 a, b = state[here], state[there]
                 state[here] = stay * a + turn * b
                 state[there] = stay * b + turn * a
-        yield np.square(state.real) + np.square(state.imag)
+        return np.asarray(np.square(state.real) + np.square(state.imag), dtype=np.float64)[None]

@@ -16,7 +16,7 @@ from scipy.stats import chisquare
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import CircuitBatch, Template
 from qhybrid_pipelines.execution.canaries import canary_batch
-from qhybrid_pipelines.execution.engines import aer_exact, diagonal_qaoa, x_mixer
+from qhybrid_pipelines.execution.engines import aer_exact, diagonal_qaoa, phases
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, make_ready
 from qhybrid_pipelines.execution.engines.engine import choose_engine
 from qhybrid_pipelines.execution.providers.local import ENGINES
@@ -104,7 +104,7 @@ def test_blocks_are_filled_up_to_one_shape(monkeypatch):
     structure = batch_of(points=23).structure
     together = spread(structure)
     # 23 points of 32 amplitudes in blocks of 8: the last block is padded.
-    monkeypatch.setattr(x_mixer, "BLOCK_AMPLITUDES", 256)
+    monkeypatch.setattr(phases, "BLOCK_AMPLITUDES", 256)
     assert np.abs(spread(structure) - together).max() < 1e-14
     assert np.array_equal(spread(replace(structure, angles=structure.angles[8:16])), spread(structure)[8:16])
 

@@ -1,0 +1,100 @@
+r"""Phases of a QAOA layer, looked up by energy, and with them the quarter turns that make the X mixer real.
+
+With :math:`D = \mathrm{diag}((-i)^{|x|})`, where :math:`|x|` counts the ones of an outcome,
+
+.. math:: (e^{-i \beta X})^{\otimes n} = D R D, \qquad
+          R = \begin{pmatrix}\cos\beta & \sin\beta \\ \sin\beta & -\cos\beta\end{pmatrix}^{\otimes n}.
+
+So the mixer takes real arithmetic on real and imaginary parts, half of what complex matrices take, and D is a part of
+the phases beside it: once before the first mixer, twice (a sign) between mixers. After the last it moves no probability.
+
+Without fields an outcome and its complement have the same energy, and the circuit keeps their amplitudes equal. Then the
+outcomes with a last bit of 0 are enough, half of all. On the state between D and R the last qubit's turn joins
+complements of the other :math:`n - 1` bits,
+
+.. math:: r'_x = \cos\beta \, r_x - i^n \sin\beta \, (-1)^{|x|} \, r_{\bar x}.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from qhybrid_pipelines.core.ising import F64
+
+#: Amplitudes that are worked on together, while they are in the cache: 256 KiB. A narrower circuit has many points there,
+BLOCK_AMPLITUDES = 1 << 14
+#: but not more than this: a short sweep is padded up to a whole block.
+MOST_POINTS = 256
+
+C128 = npt.NDArray[np.complex128]
+
+#: A table is worth its while where this many outcomes share an energy (unweighted MaxCut has a few dozen levels).
+SHARED = 4
+#: Tables are filled up to a multiple of this, so that vectorised sines treat all points of a block alike.
+LANES = 8
+#: ``(-i)**q`` and ``(-1)**q`` of the number of ones modulo four.
+ONCE = np.array([1, -1j, -1, 1j])
+TWICE = np.array([1, -1, 1, -1], dtype=np.complex128)
+
+
+class Phases:
+    """The energies of one model, sorted into levels. Never changed, so that threads may share it.
+
+    Args:
+        energies: shape ``(2**n,)``, indexed by the packed outcome.
+        mirrored: complements have the same energy, and only half of the outcomes are to be kept.
+
+    Attributes:
+        outcomes: ``2**n``.
+        size: how many outcomes are kept: all, or the first half.
+        points: how many points fit a block.
+        energies: shape ``(size,)``.
+        quarters: shape ``(size,)``, the number of ones modulo four.
+        levels: the distinct energies, filled up; empty where too few outcomes share one.
+        index: shape ``(size,)``, four times the level of every outcome plus its quarters; empty like ``levels``.
+    """
+
+    def __init__(self, energies: F64, *, mirrored: bool = False) -> None:
+        self.outcomes = len(energies)
+        self.mirrored = mirrored
+        self.size = len(energies) // (1 + mirrored)
+        self.points = min(MOST_POINTS, max(1, BLOCK_AMPLITUDES // self.size))
+        self.energies = energies[: self.size].copy()
+        self.quarters = np.asarray(np.bitwise_count(np.arange(self.size)) & 3, dtype=np.uint8)
+        distinct, level_of = np.unique(self.energies, return_inverse=True)
+        shared = SHARED * len(distinct) <= self.size
+        self.levels = np.zeros(-(-len(distinct) // LANES) * LANES if shared else 0)
+        self.levels[: len(distinct)] = distinct if shared else 0
+        entries = 4 * level_of + self.quarters if shared else ()
+        self.index = np.asarray(entries, dtype=np.int32)
+
+    def table(self, gammas: F64, *, first: bool) -> C128:
+        """Return the phases of every level and quarter, shape ``(points, 4 levels)``; ``first`` of the layers or not."""
+        turned = np.multiply.outer(-gammas, self.levels)
+        phases = np.empty(turned.shape, dtype=np.complex128)
+        np.cos(turned, out=phases.real)
+        np.sin(turned, out=phases.imag)
+        return (phases[:, :, None] * self._quarter_turns(first=first)).reshape(len(gammas), -1)
+
+    def write(self, out: C128, begin: int, gammas: F64, table: C128, *, first: bool) -> None:
+        """Write the phases of the outcomes from ``begin`` on to ``out``, shape ``(points, outcomes)``.
+
+        The first layer's hold the amplitude of the uniform superposition too.
+        """
+        these = slice(begin, begin + out.shape[1])
+        if len(self.index):
+            np.take(table, self.index[these], axis=1, out=out, mode="clip")
+            return
+        turned = np.multiply.outer(-gammas, self.energies[these])
+        np.cos(turned, out=out.real)
+        np.sin(turned, out=out.imag)
+        np.multiply(out, self._quarter_turns(first=first)[self.quarters[these]], out=out)
+
+    @property
+    def mirror_turn(self) -> complex:
+        """``-i**n``, the factor between complements in the last qubit's turn."""
+        return complex(-ONCE[(self.outcomes.bit_length() - 1) % 4].conjugate())
+
+    def _quarter_turns(self, *, first: bool) -> C128:
+        return ONCE / np.sqrt(self.outcomes) if first else TWICE

@@ -1,0 +1,55 @@
+"""Work in parts on all cores, results in the order of the parts, never many of them at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Part = TypeVar("Part")
+Answer = TypeVar("Answer")
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_order(
+    make_worker: Callable[[], Callable[[Part], Answer]], parts: Iterable[Part], *, threads: int
+) -> Iterator[Answer]:
+    """Yield the answer to every part, in order.
+
+    Args:
+        make_worker: called once in each thread, so that a worker may keep buffers of its own.
+        parts: taken as they are needed, at most two per thread ahead of the answer that is awaited.
+        threads: how many; with one, the work is done by the caller.
+    """
+    if threads == 1:
+        yield from map(make_worker(), parts)
+        return
+    own = threading.local()
+
+    def work(part: Part) -> Answer:
+        if not hasattr(own, "worker"):
+            own.worker = make_worker()
+        answer: Answer = own.worker(part)
+        return answer
+
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Answer]] = deque()
+        try:
+            for part in parts:
+                waiting.append(pool.submit(work, part))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
