@@ -8,8 +8,9 @@ The protocol (every simpler one was seen to lose jobs or to pay twice when proce
 
 A process may die, and a connection may break, between any two of these. Then the token is looked up, after a quarantine
 longer than the provider's listing lag, and the job is adopted if it is there. It is sent again only where that
-cannot pay twice: the provider merges equal tokens, or it was looked up and is not there. A provider that can do
-neither leaves the job in SUBMIT_UNKNOWN, for a person.
+cannot pay twice: the provider merges equal tokens, or it was looked up and is not there, and so long has passed that
+a request which was still under way cannot be accepted any more. A provider that can do neither leaves the job in
+SUBMIT_UNKNOWN, for a person.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Outcome
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Outcome, Step
 from qhybrid_pipelines.control.lifecycle import Event
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
@@ -121,11 +122,17 @@ class Submission:
 
         Returns:
             The job as SUBMITTED, APPROVED (the provider does not have it) or SUBMIT_UNKNOWN (it cannot tell).
+
+        Raises:
+            Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
         if provider.capabilities(job.backend).dedupe == "none":
             return self._record(job, Event.DOUBT)
         ref = self._look_up(job, provider, quarantine=True)
-        return self._record(job, Event.DISPROVE) if ref is None else self._acknowledge(job, ref, Event.ADOPT)
+        if ref is not None:
+            return self._acknowledge(job, ref, Event.ADOPT)
+        self._check_that_it_is_over(job, provider)
+        return self._record(job, Event.DISPROVE)
 
     def holding(self, job_id: str) -> AbstractContextManager[None]:
         """Keep everybody else from handing this job over."""
@@ -149,7 +156,8 @@ class Submission:
         """Continue where an earlier call may have been accepted: adopt, or send once more where that cannot pay twice.
 
         Raises:
-            Ambiguous: in doubt again. The job stays SUBMITTING, and the next run continues here.
+            Ambiguous: in doubt again, or the request may still be accepted. The job stays SUBMITTING, and the next run
+                continues here.
         """
         dedupe = provider.capabilities(job.backend).dedupe
         if dedupe == "none":
@@ -158,7 +166,31 @@ class Submission:
         ref = self._look_up(job, provider, quarantine=dedupe == "tag_lookup")
         if ref is not None:
             return self._acknowledge(job, ref, Event.ADOPT)
+        if dedupe == "tag_lookup":
+            self._check_that_it_is_over(job, provider)
+            job = self._intend_again(job)
         return self._send(job, batch, provider)
+
+    def _check_that_it_is_over(self, job: JobRecord, provider: Provider) -> None:
+        """Return if what was sent, and is not listed, cannot be accepted any more; the job's last step is its sending.
+
+        Raises:
+            Ambiguous: it can.
+        """
+        over = job.updated_at + timedelta(seconds=provider.capabilities(job.backend).acceptance_seconds)
+        if self._clock() < over:
+            raise Ambiguous(
+                f"the answer to job {job.job_id} was lost, and its provider does not list it yet but may still accept it "
+                f"until {over:%Y-%m-%d %H:%M:%S} UTC. It is looked up again, and sent again only after that",
+                provider=provider.name,
+                phase="submit",
+            )
+
+    def _intend_again(self, job: JobRecord) -> JobRecord:
+        """Commit that the same token is sent once more: from now on this one may be accepted late."""
+        now = self._clock()
+        steps = (Step(event=Event.DISPROVE, at=now), Step(event=Event.SUBMIT, at=now))
+        return self._ledger.advance(Move(job=job, steps=steps, observed_at=now))
 
     def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         failpoint("submit.before_call")

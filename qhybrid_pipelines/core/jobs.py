@@ -188,6 +188,8 @@ class Capabilities:
         max_executions_per_job: most circuits x shots in one job; None where only circuits are limited.
         dedupe: ``token`` (the provider refuses or merges a token it has seen), ``tag_lookup`` (jobs can be searched by
             token, visible after ``listing_lag_seconds``) or ``none``.
+        acceptance_seconds: how long after its sender has given up, or died, a request may still be accepted. Only when
+            that is over does a token that is not found prove that nothing was accepted.
         queue: how its queue behaves, a few words.
         security: how callers are authenticated, a few words.
         sdks: ways to reach it, a few words.
@@ -211,6 +213,7 @@ class Capabilities:
     security: str
     mode: Literal["hardware", "simulator", "local-testing", "emulator"] = "simulator"
     immediate: bool = False
+    acceptance_seconds: float = 0.0
     min_shots: int = 1
     max_executions_per_job: int | None = None
     sdks: str = ""

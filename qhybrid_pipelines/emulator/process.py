@@ -52,8 +52,8 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that lead a client here."""
-        return {"IONQ_API_URL": self.url, "IONQ_API_KEY": self.key}
+        """The environment variables that lead a client here; a request is accepted at once, or by a fault that says when."""
+        return {"IONQ_API_URL": self.url, "IONQ_API_KEY": self.key, "IONQ_ACCEPTANCE_SECONDS": "0"}
 
     def stop(self) -> None:
         """End it politely; no harm when it has ended before."""

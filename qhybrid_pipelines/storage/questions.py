@@ -163,9 +163,16 @@ FROM (
     SELECT job_id, any_value(attempt) AS attempt, count(*) FILTER (event = 'JobSubmitted') AS n
     FROM jobs LEFT JOIN job_events USING (job_id) GROUP BY job_id
 )
+UNION ALL
+SELECT 'job sent again because its provider did not list it', count(*), count(*) FILTER (n > 0)
+FROM (
+    SELECT job_id, count(*) FILTER (event = 'JobSubmissionDisproved') AS n
+    FROM jobs LEFT JOIN job_events USING (job_id) GROUP BY job_id
+)
 ORDER BY finding
 """,
-        reading="Every `found` should be 0.",
+        reading="Every `found` should be 0, except that jobs may have been sent again. Those are the only ones that can have been paid twice "
+        "without our knowing, by a provider that merges no tokens and accepted the first request later than its adapter allows for: compare them with its invoice.",
     ),
     Question(
         title="Did anything drift between rounds?",

@@ -46,6 +46,7 @@ from qhybrid_pipelines.execution.ibm.results import PAYLOAD
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
 #: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
 LISTING_LAG_SECONDS = 10.0
+ACCEPTANCE_SECONDS = 600.0
 #: A device's description is asked for again after this time.
 REMEMBERED_SECONDS = 300.0
 #: Cancelled by the service because it ran too long.
@@ -95,6 +96,7 @@ class Service:
             noisy=True,
             dedupe="tag_lookup",
             listing_lag_seconds=LISTING_LAG_SECONDS,
+            acceptance_seconds=ACCEPTANCE_SECONDS,
             states=(JobState.QUEUED, JobState.RUNNING, *ENDED),
             queue="shared by all users, fair share per instance; its length is published",
             security="API key exchanged for an access token of an hour; bound to a service instance",

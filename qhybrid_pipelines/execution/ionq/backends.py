@@ -31,8 +31,8 @@ class Backends:
         self._client = client
         self._known: dict[tuple[str, str], tuple[float, Capabilities]] = {}
 
-    def capabilities(self, backend: str, *, listing_lag_seconds: float) -> Capabilities:
-        """Return limits and abilities. Raises `Rejected` for a backend that is not offered."""
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return limits and abilities as the service states them. Raises `Rejected` for a backend that is not offered."""
         device = device_of(backend, phase="capabilities")
         key = (self._client.url, backend)
         then, known = self._known.get(key, (0.0, None))
@@ -53,7 +53,7 @@ class Backends:
             simulator=simulator,
             noisy=not simulator,
             dedupe="tag_lookup",
-            listing_lag_seconds=listing_lag_seconds,
+            listing_lag_seconds=0.0,
             states=(
                 JobState.SUBMITTED,
                 JobState.QUEUED,

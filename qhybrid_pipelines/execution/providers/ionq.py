@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
 from qhybrid_pipelines.execution.ionq.witness import Witness
 from qhybrid_pipelines.execution.port import Provider
 
-LAG_VARIABLE = "IONQ_LISTING_LAG_SECONDS"
-LAG_SECONDS = 10.0
+LAG_VARIABLE, LAG_SECONDS = "IONQ_LISTING_LAG_SECONDS", 10.0
+ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "IONQ_ACCEPTANCE_SECONDS", 600.0
 
 
 def build(folder: Path) -> Provider:
@@ -81,7 +82,11 @@ class IonQProvider:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits and abilities as the service states them; remembered for some minutes."""
-        return self._backends.capabilities(backend, listing_lag_seconds=_listing_lag_seconds())
+        return replace(
+            self._backends.capabilities(backend),
+            listing_lag_seconds=_seconds(LAG_VARIABLE, LAG_SECONDS),
+            acceptance_seconds=_seconds(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
+        )
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return the newest characterization of a machine, None for the simulator."""
@@ -177,13 +182,13 @@ class IonQProvider:
         return self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
 
 
-def _listing_lag_seconds() -> float:
-    """Return how late the service's list of jobs may be; what it really is, nobody publishes."""
-    text = os.environ.get(LAG_VARIABLE)
+def _seconds(variable: str, usual: float) -> float:
+    """Return a time that the vendor does not publish, as the environment says."""
+    text = os.environ.get(variable)
     try:
-        seconds = LAG_SECONDS if text is None else float(text)
+        seconds = usual if text is None else float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise InvalidInput(f"{LAG_VARIABLE} is {text!r}", remedy="Give a number of seconds, for example 10.")
+        raise InvalidInput(f"{variable} is {text!r}", remedy=f"Give a number of seconds, for example {usual:g}.")
     return seconds

@@ -71,6 +71,7 @@ class DurableVendor:
         name: str = "vendor",
         dedupe: Any = "token",
         listing_lag_seconds: float = 0.0,
+        acceptance_seconds: float = 0.0,
         price_usd: float = 0.0,
         max_qubits: int = 20,
         calls_seconds: float = 0.0,
@@ -81,6 +82,7 @@ class DurableVendor:
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.backend = name, f"{name}:device"
         self.folder, self.dedupe, self.lag = folder, dedupe, listing_lag_seconds
+        self.acceptance_seconds = acceptance_seconds
         self.price_usd, self.max_qubits, self.calls_seconds = price_usd, max_qubits, calls_seconds
         self.mode, self.immediate, self.retry_after = mode, immediate, retry_after_seconds
 
@@ -99,6 +101,10 @@ class DurableVendor:
     def plan_faults(self, *faults: str) -> None:
         """Faults of the next submissions, in this order; ``none`` lets one through."""
         (self.folder / "faults.json").write_text(json.dumps(faults))
+
+    def accept_late(self, batch: CircuitBatch) -> None:
+        """The request of a submission with the fault ``late`` is accepted only now, long after its sender gave up."""
+        self._accept((self.folder / "on_its_way").read_text(), batch)
 
     def show(self, provider_job_id: str, state: JobState, *, raw: str | None = None, **facts: Any) -> None:
         """What the next polls see of a job."""
@@ -134,6 +140,7 @@ class DurableVendor:
             noisy=False,
             dedupe=self.dedupe,
             listing_lag_seconds=self.lag,
+            acceptance_seconds=self.acceptance_seconds,
             queue="first come, first served",
             security="none",
             states=(JobState.QUEUED, JobState.RUNNING, JobState.COMPLETED),
@@ -178,7 +185,9 @@ class DurableVendor:
                 raise Throttled("slow down", provider=self.name, phase="submit", retry_after_seconds=self.retry_after)
             if fault == "rejected":
                 raise Rejected("shots must be even", provider=self.name, phase="submit")
-            if fault == "ambiguous_before":
+            if fault == "late":
+                (self.folder / "on_its_way").write_text(token)
+            if fault in ("ambiguous_before", "late"):
                 raise Ambiguous("connection reset", provider=self.name, phase="submit")
             known = [line for line in self.book() if line["token"] == token] if self.dedupe == "token" else []
             job_id = known[0]["id"] if known else self._accept(token, batch)

@@ -248,6 +248,83 @@ class TestDoubt:
         assert submit(dispatcher).state is JobState.SUBMITTED
 
 
+class TestLateAcceptance:
+    """A request outlives its sender in the provider's queue of requests: not listed yet, and accepted all the same."""
+
+    ACCEPTANCE_SECONDS = 600.0
+
+    def late(self, dispatcher, tmp_path, *, hours=lambda: 0.0, **facts) -> tuple[Dispatcher, DurableVendor]:
+        """A dispatcher whose clock goes as ``hours`` says, and a provider that takes its first request late."""
+        vendor = DurableVendor(tmp_path / "late", dedupe="tag_lookup", **facts)
+        vendor.plan_faults("late")
+        store, clock = RawStore(tmp_path / "raw"), lambda: NOW + timedelta(hours=hours())
+        return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, sleep=lambda _: None, clock=clock), vendor
+
+    def test_it_is_not_sent_again_while_it_may_come(self, dispatcher, ledger, tmp_path) -> None:
+        dispatcher, vendor = self.late(dispatcher, tmp_path, acceptance_seconds=self.ACCEPTANCE_SECONDS)
+        for _ in range(3):
+            with pytest.raises(Ambiguous, match=r"may still accept it until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"):
+                submit(dispatcher)
+        vendor.accept_late(make_batch())
+        assert submit(dispatcher).state is JobState.SUBMITTED
+        assert len(vendor.book()) == vendor.calls("submit") == 1
+
+    def test_without_the_horizon_it_is_paid_twice(self, dispatcher, tmp_path) -> None:
+        """The negative control: what is not listed is sent again at once."""
+        dispatcher, vendor = self.late(dispatcher, tmp_path, acceptance_seconds=0.0)
+        assert submit(dispatcher).state is JobState.SUBMITTED
+        vendor.accept_late(make_batch())
+        assert len(vendor.book()) == 2
+
+    def test_when_it_cannot_come_any_more_it_is_sent_again_and_may_come_late_again(self, dispatcher, tmp_path) -> None:
+        times = [0.0]
+        dispatcher, vendor = self.late(
+            dispatcher, tmp_path, acceptance_seconds=self.ACCEPTANCE_SECONDS, hours=lambda: times[-1]
+        )
+        vendor.plan_faults("ambiguous_before", "late")
+        with pytest.raises(Ambiguous):
+            submit(dispatcher)
+        times.append(1.0)
+        with pytest.raises(Ambiguous):  # sent, and lost again
+            submit(dispatcher)
+        with pytest.raises(Ambiguous, match="may still accept it"):
+            submit(dispatcher)
+        assert vendor.calls("submit") == 2
+        vendor.accept_late(make_batch())
+        job = submit(dispatcher)
+        assert (job.state, job.attempt) == (JobState.SUBMITTED, 1)
+        assert len(vendor.book()) == 1
+        names = event_names(dispatcher.ledger, job)
+        assert names[2:] == ["JobSubmitting", "JobSubmissionDisproved", "JobSubmitting", "JobSubmitted"]
+
+    @pytest.mark.parametrize("way", ["cancel", "reroute", "expire"])
+    def test_it_is_not_taken_back_while_it_may_come(self, dispatcher, ledger, tmp_path, way) -> None:
+        times = [0.0]
+        dispatcher, vendor = self.late(
+            dispatcher, tmp_path, acceptance_seconds=self.ACCEPTANCE_SECONDS * 1e4, hours=lambda: times[-1]
+        )
+        with pytest.raises(Ambiguous):
+            submit(dispatcher)
+        [job] = ledger.jobs()
+        if way == "expire":
+            times.append(24.0 * 30)
+            assert dispatcher.expire_due() == []
+        elif way == "cancel":
+            with pytest.raises(Ambiguous):
+                dispatcher.cancel(job.job_id)
+        else:
+            other = DurableVendor(tmp_path / "second", name="second")
+            both = {"vendor": vendor, "second": other}
+            elsewhere = Dispatcher(ledger, both, RawStore(tmp_path / "raw"), sleep=lambda _: None, clock=lambda: NOW)
+            with pytest.raises(Ambiguous):
+                elsewhere.reroute(job.job_id, make_batch(backend="second:device"))
+            assert other.book() == []
+        assert ledger.job(job.job_id).state is JobState.SUBMITTING
+        vendor.accept_late(make_batch())
+        assert submit(dispatcher).provider_job_id == "v-1"
+        assert len(vendor.book()) == 1
+
+
 class TestPoll:
     def test_one_request_for_all_jobs_and_answers_in_the_order_asked(self, dispatcher, vendor) -> None:
         jobs = [dispatcher.submit(make_batch(seed=s), tier="batch", budget_usd=0.0) for s in (1, 2, 3)]
