@@ -1,0 +1,166 @@
+"""What the variational classifier and its twin have in common: everything but the CNOTs.
+
+The classes are scikit-learn estimators, so this module imports scikit-learn; only import it where models are fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.quantum.learning.checking import (
+    check_angles,
+    check_classes,
+    check_positive,
+    check_whole,
+    check_width,
+)
+from qhybrid_pipelines.quantum.learning.engines import EngineName, make_engine
+from qhybrid_pipelines.quantum.learning.readout import flat, probabilities
+from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
+from qhybrid_pipelines.quantum.learning.state import Step
+from qhybrid_pipelines.quantum.learning.training import Trainer, TrainingConfig
+
+
+class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A re-uploading circuit with a trained linear readout of all qubits.
+
+    Two classes share one score, the log-odds of the second; more classes have one score each, from one circuit, and the
+    softmax of the scores is their probability.
+
+    Attributes:
+        circuit_: the trained circuit with its readout.
+        classes_: labels in ascending order.
+        history_: one `Step` per iteration.
+        outcome_: why training ended, ``converged`` or ``iteration_limit``.
+    """
+
+    entangled: ClassVar[bool]
+
+    def __init__(
+        self,
+        *,
+        n_qubits: int | None = None,
+        layers: int = 3,
+        learning_rate: float = 0.05,
+        batch_size: int = 32,
+        max_iterations: int = 1500,
+        window: int = 200,
+        must_converge: bool = False,
+        seed: int = 0,
+        engine: EngineName = "adjoint",
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            n_qubits: one for each feature where it is None; spare qubits repeat features.
+            layers: how often the features are uploaded.
+            learning_rate: see `TrainingConfig`, as for all that follow.
+            batch_size: samples per iteration.
+            max_iterations: training ends there at the latest.
+            window: iterations over which the loss must be flat to end earlier.
+            must_converge: raise `NotConverged` where it was not flat at the end.
+            seed: of first parameters and batches.
+            engine: ``adjoint``, ``autograd`` or ``jax``.
+        """
+        self.n_qubits = n_qubits
+        self.layers = layers
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iterations = max_iterations
+        self.window = window
+        self.must_converge = must_converge
+        self.seed = seed
+        self.engine = engine
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803  # scikit-learn's name
+        y: Any,
+        *,
+        checkpoint: bytes | None = None,
+        on_iteration: Callable[[Step, Trainer], None] | None = None,
+    ) -> Self:
+        """Train.
+
+        Args:
+            X: shape ``(samples, n_features)``, radians in [-pi/2, pi/2].
+            y: labels.
+            checkpoint: ``trainer.state.to_bytes()`` of an earlier fit with the same data and settings, to go on from.
+            on_iteration: called after every iteration, to record it, or to keep the trainer's state.
+
+        Raises:
+            InvalidInput: data or settings cannot be used, the checkpoint is another training's, or training diverged.
+            Damaged: the checkpoint cannot be read.
+        """
+        trainer = self.trainer(X, y, checkpoint=checkpoint)
+        for step in trainer.iterations():
+            if on_iteration is not None:
+                on_iteration(step, trainer)
+        state = trainer.state
+        self.circuit_, self.history_, self.outcome_ = trainer.circuit, state.history, state.outcome
+        self.n_iter_ = state.iteration
+        return self
+
+    def trainer(self, X: Any, y: Any, *, checkpoint: bytes | None = None) -> Trainer:  # noqa: N803
+        """Return the training that `fit` would run, not begun yet. Sets ``classes_``."""
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False)
+        check_angles(X, getattr(self, "feature_names_in_", None))
+        check_classification_targets(y)
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        check_classes(self.classes_)
+        config = TrainingConfig(
+            learning_rate=check_positive("learning_rate", self.learning_rate),
+            batch_size=check_whole("batch_size", self.batch_size, at_least=1),
+            max_iterations=check_whole("max_iterations", self.max_iterations, at_least=1),
+            window=check_whole("window", self.window, at_least=2),
+            must_converge=self.must_converge,
+            seed=check_whole("seed", self.seed, at_least=0),
+            engine=self.engine,
+        )
+        return Trainer(self.shape(X.shape[1]), config, X, targets, n_classes=len(self.classes_), checkpoint=checkpoint)
+
+    def shape(self, n_features: int) -> CircuitShape:
+        """Return the circuit for so many features, without training anything.
+
+        Raises:
+            UnfitInput: there are more features than qubits, or too many qubits.
+        """
+        return CircuitShape(
+            n_features=n_features,
+            n_qubits=check_width(n_features, self.n_qubits),
+            layers=check_whole("layers", self.layers, at_least=1),
+            entangled=self.entangled,
+        )
+
+    def expectations(self, X: Any) -> F64:  # noqa: N803
+        """Return the exact <Z> of every qubit, shape ``(samples, n_qubits)``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False, reset=False)
+        check_angles(X, getattr(self, "feature_names_in_", None))
+        return make_engine(self.engine, self.circuit_.shape).expectations(X, self.circuit_.weights)
+
+    def decision_function(self, X: Any) -> F64:  # noqa: N803
+        """Return the log-odds of the second class, shape ``(samples,)``; for more classes a score each."""
+        expectations = self.expectations(X)
+        return flat(self.circuit_.scores(expectations))
+
+    def predict_proba(self, X: Any) -> F64:  # noqa: N803
+        """Return the probabilities, shape ``(samples, classes)``."""
+        expectations = self.expectations(X)
+        return probabilities(self.circuit_.scores(expectations))
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """Return the most probable label of every sample."""
+        return self.labels(self.decision_function(X))
+
+    def labels(self, scores: F64) -> Any:
+        """Return the labels of scores, shaped as `decision_function` gives them; they may come from counts."""
+        chosen = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[chosen]

@@ -1,0 +1,42 @@
+"""What a gradient engine offers, and which ones there are; all give the same numbers up to rounding."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.quantum.learning.adjoint import AdjointEngine
+from qhybrid_pipelines.quantum.learning.backprop import BackpropEngine, require_jax
+from qhybrid_pipelines.quantum.learning.readout import I64
+from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
+
+#: ``adjoint`` is NumPy, ``autograd`` and ``jax`` are PennyLane's backpropagation.
+EngineName = Literal["adjoint", "autograd", "jax"]
+
+
+class Engine(Protocol):
+    """Expectations, loss and gradient of one circuit shape."""
+
+    def expectations(self, features: F64, weights: F64) -> F64:
+        """Return <Z> of every qubit, shape ``(samples, n_qubits)``."""
+
+    def loss_and_gradient(self, parameters: F64, features: F64, targets: I64) -> tuple[float, F64]:
+        """Return the mean loss and its gradient, in the order of ``parameters``."""
+
+
+def make_engine(name: EngineName, shape: CircuitShape) -> Engine:
+    """Return the engine of this name for a circuit.
+
+    Raises:
+        InvalidInput: there is no such engine, or jax is not installed.
+    """
+    match name:
+        case "adjoint":
+            return AdjointEngine(shape)
+        case "autograd":
+            return BackpropEngine(shape, "autograd")
+        case "jax":
+            require_jax()
+            return BackpropEngine(shape, "jax")
+    raise InvalidInput(f"there is no engine {name!r}", remedy="Choose adjoint, autograd or jax.", field="engine")

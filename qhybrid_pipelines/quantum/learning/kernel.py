@@ -1,0 +1,91 @@
+"""The quantum kernel classifier: overlaps of embedded states, and a support vector machine on them.
+
+The classes are scikit-learn estimators, so this module imports scikit-learn; only import it where models are fitted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.svm import SVC
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.quantum.learning.checking import (
+    check_angles,
+    check_classes,
+    check_positive,
+    check_whole,
+    check_width,
+)
+from qhybrid_pipelines.quantum.learning.embedding import C128, embedded_states, fidelity_kernel
+
+
+class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A support vector machine on the fidelity kernel; more than two classes by scikit-learn's one against one.
+
+    Attributes:
+        classes_: labels in ascending order.
+        samples_: features it was fitted on, shape ``(samples, n_features)``.
+        labels_: their labels.
+        machine_: the fitted `SVC`.
+    """
+
+    def __init__(self, *, layers: int = 2, bandwidth: float = 1.0, C: float = 1.0) -> None:  # noqa: N803
+        """Keep the settings.
+
+        Args:
+            layers: repetitions of the feature map.
+            bandwidth: factor of every feature.
+            C: cost of a misplaced sample.
+        """
+        self.layers = layers
+        self.bandwidth = bandwidth
+        self.C = C
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Compute the kernel and solve the machine.
+
+        Args:
+            X: shape ``(samples, n_features)``, radians in [-pi/2, pi/2]; one qubit for each feature.
+            y: labels.
+
+        Raises:
+            InvalidInput: data or settings cannot be used.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False)
+        check_angles(X, getattr(self, "feature_names_in_", None))
+        check_width(X.shape[1], None)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        check_classes(self.classes_)
+        check_whole("layers", self.layers, at_least=1)
+        check_positive("bandwidth", self.bandwidth)
+        states = self._states(X)
+        self.machine_ = SVC(kernel="precomputed", C=check_positive("C", self.C))
+        self.machine_.fit(fidelity_kernel(states, states), y)
+        self.samples_, self.labels_ = X, y
+        return self
+
+    def kernel(self, X: Any) -> F64:  # noqa: N803
+        """Return the kernel of samples with those of the fit, shape ``(samples, fitted samples)``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False, reset=False)
+        check_angles(X, getattr(self, "feature_names_in_", None))
+        return fidelity_kernel(self._states(X), self._states(self.samples_))
+
+    def decision_function(self, X: Any) -> F64:  # noqa: N803
+        """Return the distance to the boundary, shape ``(samples,)``; for more classes a score each."""
+        kernel = self.kernel(X)
+        return np.asarray(self.machine_.decision_function(kernel), dtype=np.float64)
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """Return the label of every sample."""
+        kernel = self.kernel(X)
+        return self.machine_.predict(kernel)
+
+    def _states(self, features: F64) -> C128:
+        return embedded_states(features, layers=self.layers, bandwidth=self.bandwidth)

@@ -1,0 +1,180 @@
+"""The training loop: Adam on mini-batches, one iteration at a time, to be left and taken up again anywhere.
+
+The caller drives it: every `Step` is yielded before the next one begins, and `Trainer.state` may be kept after any of them.
+The same data, settings and seed give the same parameters bit by bit, in one go or in pieces.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import log
+
+import numpy as np
+
+from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.quantum.learning.engines import EngineName, make_engine
+from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, join, outputs_of
+from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
+from qhybrid_pipelines.quantum.learning.state import Outcome, Step, TrainingState
+from qhybrid_pipelines.quantum.learning.stopping import is_flat, not_converged, refuse_divergence
+
+#: Adam's decay rates and guard against division by zero (D. Kingma and J. Ba, arXiv:1412.6980, section 2).
+DECAY = (0.9, 0.999)
+GUARD = 1e-8
+#: Weights start uniform in a turn, readout and bias at 1 / n_qubits and 0: no qubit is preferred.
+HALF_TURN = np.pi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """How a circuit is trained.
+
+    Attributes:
+        learning_rate: Adam's step, radians for weights.
+        batch_size: samples per iteration; all of them where there are fewer.
+        max_iterations: training ends there at the latest.
+        window: iterations over which the loss must be flat, see `stopping`.
+        must_converge: whether it is an error to end before the loss is flat.
+        seed: decides the first parameters and the samples of every iteration.
+        engine: see `engines`.
+    """
+
+    learning_rate: float
+    batch_size: int
+    max_iterations: int
+    window: int
+    must_converge: bool
+    seed: int
+    engine: EngineName
+
+
+def fingerprint(shape: CircuitShape, config: TrainingConfig, features: F64, targets: I64) -> str:
+    """Return the SHA-256 of all that decides the parameters."""
+    head = canonical_json({"shape": asdict(shape), "config": asdict(config), "samples": list(features.shape)}).encode()
+    numbers = np.ascontiguousarray(features, dtype="<f8").tobytes()
+    return sha256_hex(head + numbers + np.ascontiguousarray(targets, dtype="<i8").tobytes())
+
+
+def first_parameters(shape: CircuitShape, outputs: int, seed: int) -> F64:
+    """Return the parameters before the first iteration, in the order of `TrainedCircuit.parameters`."""
+    rng = generator(seed, "learning", "first parameters")
+    weights = rng.uniform(-HALF_TURN, HALF_TURN, shape.n_weights)
+    return np.concatenate([weights, np.full(outputs * shape.n_qubits, 1 / shape.n_qubits), np.zeros(outputs)])
+
+
+def batch_rows(iteration: int, *, samples: int, batch_size: int, seed: int) -> I64:
+    """Return which samples an iteration takes, counted from 0.
+
+    The samples pass in one random order after the other, and batches are cut from that stream, so all are equally large and
+    every sample is seen once before any is seen again.
+    """
+    size = min(batch_size, samples)
+    first, last = iteration * size // samples, (iteration * size + size - 1) // samples
+    orders = [generator(seed, "learning", "order", turn).permutation(samples) for turn in range(first, last + 1)]
+    begin = iteration * size - first * samples
+    return np.concatenate(orders)[begin : begin + size]
+
+
+class Trainer:
+    """One training, from its first iteration or from a checkpoint."""
+
+    def __init__(
+        self,
+        shape: CircuitShape,
+        config: TrainingConfig,
+        features: F64,
+        targets: I64,
+        *,
+        n_classes: int,
+        checkpoint: bytes | None = None,
+    ) -> None:
+        """Prepare a training; nothing is computed yet.
+
+        Args:
+            shape: the circuit.
+            config: how it is trained.
+            features: shape ``(samples, n_features)``, radians.
+            targets: shape ``(samples,)``, class indices.
+            n_classes: number of classes.
+            checkpoint: bytes of a `TrainingState` to go on from.
+
+        Raises:
+            InvalidInput: the checkpoint belongs to another training, or the engine is not there.
+            Damaged: the checkpoint cannot be read.
+        """
+        self.shape, self.config = shape, config
+        self._features, self._targets = features, targets
+        self._guessing = log(n_classes)
+        self._engine = make_engine(config.engine, shape)
+        self.fingerprint = fingerprint(shape, config, features, targets)
+        self._outcome: Outcome = "running"
+        self._history: list[Step] = []
+        if checkpoint is None:
+            self._parameters = first_parameters(shape, outputs_of(n_classes), config.seed)
+            self._first, self._second = np.zeros_like(self._parameters), np.zeros_like(self._parameters)
+        else:
+            state = TrainingState.from_bytes(checkpoint, fingerprint=self.fingerprint)
+            self._parameters, self._first, self._second = state.parameters, state.first_moment, state.second_moment
+            self._history, self._outcome = list(state.history), state.outcome
+        self._losses = [step.loss for step in self._history]
+
+    @property
+    def state(self) -> TrainingState:
+        """Where the training stands; ``to_bytes()`` of it is a checkpoint."""
+        return TrainingState(
+            fingerprint=self.fingerprint,
+            parameters=self._parameters.copy(),
+            first_moment=self._first.copy(),
+            second_moment=self._second.copy(),
+            history=tuple(self._history),
+            outcome=self._outcome,
+        )
+
+    @property
+    def circuit(self) -> TrainedCircuit:
+        """The circuit with the parameters so far."""
+        return join(self._parameters, self.shape)
+
+    def iterations(self) -> Iterator[Step]:
+        """Train, and yield every iteration when it is done; ends when the state's outcome is no longer ``running``.
+
+        Raises:
+            Diverged: the loss runs away; see `stopping`.
+            NotConverged: the iterations are used up, and ``must_converge`` is set.
+        """
+        config = self.config
+        while self._outcome == "running":
+            started = time.perf_counter()
+            rows = batch_rows(
+                len(self._losses), samples=len(self._features), batch_size=config.batch_size, seed=config.seed
+            )
+            loss, gradient = self._engine.loss_and_gradient(self._parameters, self._features[rows], self._targets[rows])
+            self._losses.append(loss)
+            refuse_divergence(self._losses, gradient, learning_rate=config.learning_rate, guessing=self._guessing)
+            self._descend(gradient)
+            if is_flat(self._losses, config.window):
+                self._outcome = "converged"
+            elif len(self._losses) >= config.max_iterations:
+                self._outcome = "iteration_limit"
+            step = Step(
+                iteration=len(self._losses),
+                loss=loss,
+                gradient_norm=float(np.linalg.norm(gradient)),
+                seconds=time.perf_counter() - started,
+            )
+            self._history.append(step)
+            yield step
+        if self._outcome == "iteration_limit" and config.must_converge:
+            raise not_converged(self._losses, config.window, learning_rate=config.learning_rate)
+
+    def _descend(self, gradient: F64) -> None:
+        """Take Adam's step number ``len(self._losses)``; the state's arrays are replaced, never changed in place."""
+        number, (slow, slower) = len(self._losses), DECAY
+        self._first = slow * self._first + (1 - slow) * gradient
+        self._second = slower * self._second + (1 - slower) * gradient**2
+        mean, square = self._first / (1 - slow**number), self._second / (1 - slower**number)
+        self._parameters = self._parameters - self.config.learning_rate * mean / (np.sqrt(square) + GUARD)
