@@ -168,7 +168,8 @@ def test_a_client_that_is_less_patient_than_the_cloud_leaves_and_comes_back(stag
     assert cloud.struck() == [1]
     assert scenario.run() == 0
     cloud.admin("PUT", "/backends/simulator", {"extra_wait_seconds": 0.0})
-    assert [job["state"] for job in scenario.jobs()] == ["SUBMITTED"]
+    (waiting,) = scenario.jobs()
+    assert waiting["state"] in {"SUBMITTED", "QUEUED"}  # the vendor's queue has many jobs of others
     cloud.advance(2 * HOLD_SECONDS)
     assert scenario.run("--wait") == 0
     scenario.assert_paid_once_with_a_verdict()

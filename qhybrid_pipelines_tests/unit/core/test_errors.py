@@ -49,4 +49,4 @@ def test_every_error_has_its_exit_code_and_goes_into_json(error, code):
 
 def test_only_what_may_help_is_retried():
     retryable = {kind.__name__ for kind in errors.ProviderError.__subclasses__() if kind.retryable}
-    assert retryable == {"Throttled"}
+    assert retryable == {"Throttled", "Unavailable"}

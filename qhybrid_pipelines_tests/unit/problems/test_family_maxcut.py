@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 
 import networkx as nx
 import numpy as np
@@ -16,6 +15,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, instance_of
 from qhybrid_pipelines.problems.formats.lines import text_of
 from qhybrid_pipelines.problems.graphs import graph_of, networkx_graph
+from qhybrid_pipelines_tests.own_time import own_seconds_below
 
 
 def bundled(name):
@@ -62,18 +62,16 @@ def test_g11_is_solved_and_proved(shared_data):
 
 
 def test_g1_loads_quickly_is_solved_closely_and_scored_in_bulk(shared_data):
-    started = time.process_time()
-    instance = published(shared_data, "G1")
-    assert time.process_time() - started < 1.0
+    with own_seconds_below(1.0):
+        instance = published(shared_data, "G1")
     answer = FAMILY.solve(instance, 7)
     assert cut(instance, answer.assignment) >= 11600  # best known 11624, a random cut has about 9600
     assert 11624 <= answer.bound <= 12100  # the relaxation's optimum is 12083
     assert not answer.optimal
     rows = np.random.default_rng(1).integers(0, 2, (1024, 800), dtype=np.uint8)
     FAMILY.objective(instance, rows[:1])
-    started = time.process_time()
-    values = FAMILY.objective(instance, rows)
-    assert time.process_time() - started < 1.0
+    with own_seconds_below(1.0):
+        values = FAMILY.objective(instance, rows)
     assert values[17] == cut(instance, rows[17])
 
 
