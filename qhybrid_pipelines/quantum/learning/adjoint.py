@@ -33,10 +33,8 @@ _PAULI_Z = np.diag([1.0 + 0j, -1.0])
 class AdjointEngine:
     """Expectations, loss and gradient of one circuit shape."""
 
-    name = "adjoint"
-
     def __init__(self, shape: CircuitShape) -> None:
-        self.shape = shape
+        self.shape, self.name = shape, "adjoint"
         n = shape.n_qubits
         self._groups = [range(first, min(first + GROUP_QUBITS, n)) for first in range(0, n, GROUP_QUBITS)]
         middle = _gather([(target, control) for control, target in shape.ring()], n)

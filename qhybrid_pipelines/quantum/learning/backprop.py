@@ -21,15 +21,11 @@ from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape, apply_l
 
 
 class BackpropEngine:
-    """Expectations, loss and gradient of one circuit shape, as PennyLane computes them."""
+    """Loss and gradient of one circuit shape, as PennyLane computes them."""
 
     def __init__(self, shape: CircuitShape, interface: Literal["autograd", "jax"]) -> None:
-        self.shape, self.name = shape, interface
-
-    def expectations(self, features: F64, weights: F64) -> F64:
-        """Return <Z> of every qubit, shape ``(samples, n_qubits)``."""
-        with self._precision():
-            return np.stack([np.asarray(value) for value in self._circuit(features, weights)], axis=1)
+        self.shape = shape
+        self.name: str = interface
 
     def loss_and_gradient(self, parameters: F64, features: F64, targets: I64) -> tuple[float, F64]:
         """Return the mean loss and its gradient, in the order of ``parameters``."""

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import U64, unpack
+from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.seeds import derive_seed
@@ -115,6 +116,9 @@ def expectations_from_counts(counts: pa.Table, batch: CircuitBatch) -> F64:
     Args:
         counts: columns ``point, repetition, bits, count``, as providers decode them.
         batch: what was run.
+
+    Raises:
+        CorruptResult: a point of the batch has no counts.
     """
     point, repetition, bits, count = (
         counts.column(name).to_numpy() for name in ("point", "repetition", "bits", "count")
@@ -123,6 +127,8 @@ def expectations_from_counts(counts: pa.Table, batch: CircuitBatch) -> F64:
     ones = unpack(bits, batch.template.n_qubits)
     runs = batch.points * batch.repetitions
     totals = np.bincount(run, weights=count, minlength=runs)
+    if not totals.all():
+        raise CorruptResult(f"{int((totals == 0).sum())} of {runs} circuits have no counts")
     counted = [np.bincount(run, weights=count * column, minlength=runs) for column in ones.T]
     shares = np.stack(counted, axis=1) / totals[:, None]
     return (1 - 2 * shares).reshape(batch.points, batch.repetitions, batch.template.n_qubits)

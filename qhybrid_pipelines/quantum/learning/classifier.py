@@ -5,15 +5,19 @@ The classes are scikit-learn estimators, so this module imports scikit-learn; on
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.quantum.learning.adjoint import AdjointEngine
 from qhybrid_pipelines.quantum.learning.checking import (
     check_angles,
     check_classes,
@@ -21,10 +25,11 @@ from qhybrid_pipelines.quantum.learning.checking import (
     check_whole,
     check_width,
 )
-from qhybrid_pipelines.quantum.learning.engines import EngineName, make_engine
+from qhybrid_pipelines.quantum.learning.engines import Engine, EngineName, make_engine
 from qhybrid_pipelines.quantum.learning.readout import flat, probabilities
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 from qhybrid_pipelines.quantum.learning.state import Step
+from qhybrid_pipelines.quantum.learning.stopping import limit_reached
 from qhybrid_pipelines.quantum.learning.training import Trainer, TrainingConfig
 
 
@@ -65,9 +70,9 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             batch_size: samples per iteration.
             max_iterations: training ends there at the latest.
             window: iterations over which the loss must be flat to end earlier.
-            must_converge: raise `NotConverged` where it was not flat at the end.
+            must_converge: raise `NotConverged` where it was not flat at the end; else that is a `ConvergenceWarning`.
             seed: of first parameters and batches.
-            engine: ``adjoint``, ``autograd`` or ``jax``.
+            engine: ``adjoint``, ``autograd`` or ``jax``; only training uses it, predictions are always the adjoint engine's.
         """
         self.n_qubits = n_qubits
         self.layers = layers
@@ -85,30 +90,47 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         y: Any,
         *,
         checkpoint: bytes | None = None,
+        engine: Engine | None = None,
         on_iteration: Callable[[Step, Trainer], None] | None = None,
     ) -> Self:
         """Train.
+
+        One thread serves the small matrix products: it is faster, and the last bits do not depend on the number of cores.
 
         Args:
             X: shape ``(samples, n_features)``, radians in [-pi/2, pi/2].
             y: labels.
             checkpoint: ``trainer.state.to_bytes()`` of an earlier fit with the same data and settings, to go on from.
+            engine: in place of the one that the setting names, for example a `MeasuredEngine`.
             on_iteration: called after every iteration, to record it, or to keep the trainer's state.
 
         Raises:
-            InvalidInput: data or settings cannot be used, the checkpoint is another training's, or training diverged.
+            InvalidInput: data or settings cannot be used, or the checkpoint is another training's.
+            Diverged: the learning rate is too large.
+            NotConverged: the loss was not flat at the end, and ``must_converge`` is set.
             Damaged: the checkpoint cannot be read.
         """
-        trainer = self.trainer(X, y, checkpoint=checkpoint)
-        for step in trainer.iterations():
-            if on_iteration is not None:
-                on_iteration(step, trainer)
+        trainer = self.trainer(X, y, checkpoint=checkpoint, engine=engine)
+        with threadpool_limits(limits=1, user_api="blas"):
+            for step in trainer.iterations():
+                if on_iteration is not None:
+                    on_iteration(step, trainer)
         state = trainer.state
         self.circuit_, self.history_, self.outcome_ = trainer.circuit, state.history, state.outcome
         self.n_iter_ = state.iteration
+        if state.outcome == "iteration_limit":
+            losses = [step.loss for step in state.history]
+            warnings.warn(limit_reached(losses, self.window), ConvergenceWarning, stacklevel=2)
         return self
 
-    def trainer(self, X: Any, y: Any, *, checkpoint: bytes | None = None) -> Trainer:  # noqa: N803
+    def trainer(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        checkpoint: bytes | None = None,
+        engine: Engine | None = None,
+    ) -> Trainer:
         """Return the training that `fit` would run, not begun yet. Sets ``classes_``."""
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False)
         check_angles(X, getattr(self, "feature_names_in_", None))
@@ -122,9 +144,17 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             window=check_whole("window", self.window, at_least=2),
             must_converge=self.must_converge,
             seed=check_whole("seed", self.seed, at_least=0),
-            engine=self.engine,
         )
-        return Trainer(self.shape(X.shape[1]), config, X, targets, n_classes=len(self.classes_), checkpoint=checkpoint)
+        shape = self.shape(X.shape[1])
+        return Trainer(
+            shape,
+            config,
+            X,
+            targets,
+            n_classes=len(self.classes_),
+            engine=make_engine(self.engine, shape) if engine is None else engine,
+            checkpoint=checkpoint,
+        )
 
     def shape(self, n_features: int) -> CircuitShape:
         """Return the circuit for so many features, without training anything.
@@ -144,7 +174,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False, reset=False)
         check_angles(X, getattr(self, "feature_names_in_", None))
-        return make_engine(self.engine, self.circuit_.shape).expectations(X, self.circuit_.weights)
+        return AdjointEngine(self.circuit_.shape).expectations(X, self.circuit_.weights)
 
     def decision_function(self, X: Any) -> F64:  # noqa: N803
         """Return the log-odds of the second class, shape ``(samples,)``; for more classes a score each."""

@@ -1,4 +1,7 @@
-"""What a gradient engine offers, and which ones there are; all give the same numbers up to rounding."""
+"""What a gradient engine offers, and which ones compute exactly; those give the same numbers up to rounding.
+
+The one that measures on a backend is `measured`.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,13 @@ EngineName = Literal["adjoint", "autograd", "jax"]
 
 
 class Engine(Protocol):
-    """Expectations, loss and gradient of one circuit shape."""
+    """Loss and gradient of one circuit shape.
 
-    def expectations(self, features: F64, weights: F64) -> F64:
-        """Return <Z> of every qubit, shape ``(samples, n_qubits)``."""
+    Attributes:
+        name: tells engines apart whose numbers differ, if only in the last bits; a checkpoint is continued by its own.
+    """
+
+    name: str
 
     def loss_and_gradient(self, parameters: F64, features: F64, targets: I64) -> tuple[float, F64]:
         """Return the mean loss and its gradient, in the order of ``parameters``."""

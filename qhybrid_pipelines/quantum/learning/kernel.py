@@ -9,12 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.quantum.learning.checking import (
+    UnfitInput,
     check_angles,
     check_classes,
     check_positive,
@@ -22,6 +25,9 @@ from qhybrid_pipelines.quantum.learning.checking import (
     check_width,
 )
 from qhybrid_pipelines.quantum.learning.embedding import C128, embedded_states, fidelity_kernel
+
+#: Folds inside the fitted samples from which probabilities are calibrated; fewer where a class is smaller.
+CALIBRATION_FOLDS = 5
 
 
 class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -64,9 +70,8 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         check_classes(self.classes_)
         check_whole("layers", self.layers, at_least=1)
         check_positive("bandwidth", self.bandwidth)
-        states = self._states(X)
         self.machine_ = SVC(kernel="precomputed", C=check_positive("C", self.C))
-        self.machine_.fit(fidelity_kernel(states, states), y)
+        self.machine_.fit(self._overlaps(X, X), y)
         self.samples_, self.labels_ = X, y
         return self
 
@@ -75,7 +80,7 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False, reset=False)
         check_angles(X, getattr(self, "feature_names_in_", None))
-        return fidelity_kernel(self._states(X), self._states(self.samples_))
+        return self._overlaps(X, self.samples_)
 
     def decision_function(self, X: Any) -> F64:  # noqa: N803
         """Return the distance to the boundary, shape ``(samples,)``; for more classes a score each."""
@@ -86,6 +91,32 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         """Return the label of every sample."""
         kernel = self.kernel(X)
         return self.machine_.predict(kernel)
+
+    def predict_proba(self, X: Any) -> F64:  # noqa: N803
+        """Return the probabilities, shape ``(samples, classes)``.
+
+        A support vector machine has none of its own. They are calibrated here, on decisions about fitted samples that were
+        left out (J. Platt, 1999), so the largest is not always that of `predict`, and only whoever asks pays for it.
+
+        Raises:
+            UnfitInput: a class has a single sample.
+        """
+        kernel = self.kernel(X)
+        folds = min(CALIBRATION_FOLDS, int(np.unique(self.labels_, return_counts=True)[1].min()))
+        if folds < 2:
+            raise UnfitInput(
+                "a class with a single sample leaves nothing to calibrate probabilities on",
+                remedy="Give two samples of every class, or use predict.",
+                field="labels",
+            )
+        calibrated = CalibratedClassifierCV(SVC(kernel="precomputed", C=self.C), ensemble=False, cv=folds)
+        calibrated.fit(self._overlaps(self.samples_, self.samples_), self.labels_)
+        return np.asarray(calibrated.predict_proba(kernel), dtype=np.float64)
+
+    def _overlaps(self, features: F64, others: F64) -> F64:
+        """Return the kernel of two sets of samples, by one thread: the last bits do not depend on the number of cores."""
+        with threadpool_limits(limits=1, user_api="blas"):
+            return fidelity_kernel(self._states(features), self._states(others))
 
     def _states(self, features: F64) -> C128:
         return embedded_states(features, layers=self.layers, bandwidth=self.bandwidth)

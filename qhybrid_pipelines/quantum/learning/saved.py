@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import Damaged
 from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
 from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
 from qhybrid_pipelines.quantum.learning.readout import TrainedCircuit
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
+from qhybrid_pipelines.quantum.learning.sealed import seal, unseal
 from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
 from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
 
 #: Version of the format.
 FORMAT = 1
+AGAIN = "Save the model again."
 
 Model = ReuploadingClassifier | QuantumKernelClassifier
 _MODELS: dict[tuple[int, str], type[Model]] = {
@@ -35,7 +35,7 @@ def model_to_bytes(model: Model) -> bytes:
     record: dict[str, Any] = {
         "format": FORMAT,
         "model": type(model).__name__,
-        "settings": model.get_params(),
+        "settings": {name: _plain(value) for name, value in model.get_params().items()},
         "classes": model.classes_.tolist(),
         "feature_names": list(getattr(model, "feature_names_in_", [])),
     }
@@ -49,7 +49,7 @@ def model_to_bytes(model: Model) -> bytes:
         }
     else:
         record |= {"samples": model.samples_.tolist(), "labels": model.labels_.tolist()}
-    return canonical_json(record).encode()
+    return seal(record)
 
 
 def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
@@ -60,10 +60,10 @@ def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
         name: what people call the file.
 
     Raises:
-        Damaged: the bytes are not a model of this format.
+        Damaged: the bytes are not a whole model of this format.
     """
+    record = unseal(data, name=name, remedy=AGAIN)
     try:
-        record = json.loads(data)
         model = _MODELS[record["format"], record["model"]](**record["settings"])
         if isinstance(model, QuantumKernelClassifier):
             # The machine's solver is deterministic, so the same samples give the same machine.
@@ -75,7 +75,12 @@ def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
             model.n_features_in_ = shape.n_features
             model.classes_ = np.array(record["classes"])
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(name, f"not a saved model: {error}", remedy="Save the model again.") from None
+        raise Damaged(name, f"not a saved model: {error}", remedy=AGAIN) from None
     if record["feature_names"]:
         model.feature_names_in_ = np.array(record["feature_names"], dtype=object)
     return model
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as Python's own number, where a search has drawn it from an array."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -5,15 +5,14 @@ There is no random generator to save: the samples of an iteration follow from th
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from qhybrid_pipelines.core.canonical import canonical_json, content_hash
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.quantum.learning.sealed import seal, unseal
 
 #: Version of the checkpoint's format.
 FORMAT = 1
@@ -65,7 +64,7 @@ class TrainingState:
         return len(self.history)
 
     def to_bytes(self) -> bytes:
-        """Return the state as JSON; floats are written so that they read back bit by bit."""
+        """Return the state as a checkpoint."""
         content: dict[str, Any] = {
             "format": FORMAT,
             "fingerprint": self.fingerprint,
@@ -75,7 +74,7 @@ class TrainingState:
             "history": [list(asdict(step).values()) for step in self.history],
             "outcome": self.outcome,
         }
-        return canonical_json({"content": content, "sha256": content_hash(content)}).encode()
+        return seal(content)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, fingerprint: str, name: str = "checkpoint") -> TrainingState:
@@ -91,15 +90,10 @@ class TrainingState:
             InvalidInput: it belongs to another training, or to another version of the format.
         """
         again = "Remove the checkpoint; training then starts from its beginning."
-        try:
-            record = json.loads(data)
-            content = record["content"]
-            whole = record["sha256"] == content_hash(content)
-            version, owner = content["format"], content["fingerprint"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(name, f"not a checkpoint: {error}", remedy=again) from None
-        if not whole:
-            raise Damaged(name, "its content does not have the SHA-256 that it states", remedy=again)
+        content = unseal(data, name=name, remedy=again)
+        if not {"format", "fingerprint"} <= set(content):
+            raise Damaged(name, "it is not a checkpoint", remedy=again)
+        version, owner = content["format"], content["fingerprint"]
         if version != FORMAT:
             raise InvalidInput(f"the checkpoint has format {version}, this is format {FORMAT}", remedy=again, file=name)
         if owner != fingerprint:

@@ -65,10 +65,15 @@ def refuse_divergence(losses: Sequence[float], gradient: F64, *, learning_rate: 
     )
 
 
+def limit_reached(losses: Sequence[float], window: int) -> str:
+    """Return in words that a training used its iterations up before its loss was flat."""
+    return f"the loss was not flat over {window} iterations when all {len(losses)} were used up; it ended at {losses[-1]:.4g}"
+
+
 def not_converged(losses: Sequence[float], window: int, *, learning_rate: float) -> NotConverged:
-    """Return the error of a training that used its iterations up before its loss was flat."""
+    """Return the error of a training that had to converge and did not."""
     return NotConverged(
-        f"the loss was not flat over {window} iterations when all {len(losses)} were used up; it ended at {losses[-1]:.4g}",
+        limit_reached(losses, window),
         remedy=(
             f"Allow more iterations (max_iterations, at least {2 * window}), change the learning rate (now {learning_rate:g}),"
             " or accept the last state (must_converge: false)."

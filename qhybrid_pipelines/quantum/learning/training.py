@@ -16,7 +16,7 @@ import numpy as np
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.quantum.learning.engines import EngineName, make_engine
+from qhybrid_pipelines.quantum.learning.engines import Engine
 from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, join, outputs_of
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 from qhybrid_pipelines.quantum.learning.state import Outcome, Step, TrainingState
@@ -40,7 +40,6 @@ class TrainingConfig:
         window: iterations over which the loss must be flat, see `stopping`.
         must_converge: whether it is an error to end before the loss is flat.
         seed: decides the first parameters and the samples of every iteration.
-        engine: see `engines`.
     """
 
     learning_rate: float
@@ -49,12 +48,13 @@ class TrainingConfig:
     window: int
     must_converge: bool
     seed: int
-    engine: EngineName
 
 
-def fingerprint(shape: CircuitShape, config: TrainingConfig, features: F64, targets: I64) -> str:
+def fingerprint(shape: CircuitShape, config: TrainingConfig, engine: str, features: F64, targets: I64) -> str:
     """Return the SHA-256 of all that decides the parameters."""
-    head = canonical_json({"shape": asdict(shape), "config": asdict(config), "samples": list(features.shape)}).encode()
+    head = canonical_json(
+        {"shape": asdict(shape), "config": asdict(config), "engine": engine, "samples": list(features.shape)}
+    ).encode()
     numbers = np.ascontiguousarray(features, dtype="<f8").tobytes()
     return sha256_hex(head + numbers + np.ascontiguousarray(targets, dtype="<i8").tobytes())
 
@@ -90,6 +90,7 @@ class Trainer:
         targets: I64,
         *,
         n_classes: int,
+        engine: Engine,
         checkpoint: bytes | None = None,
     ) -> None:
         """Prepare a training; nothing is computed yet.
@@ -100,17 +101,18 @@ class Trainer:
             features: shape ``(samples, n_features)``, radians.
             targets: shape ``(samples,)``, class indices.
             n_classes: number of classes.
+            engine: computes or measures the gradients of this circuit.
             checkpoint: bytes of a `TrainingState` to go on from.
 
         Raises:
-            InvalidInput: the checkpoint belongs to another training, or the engine is not there.
+            InvalidInput: the checkpoint belongs to another training.
             Damaged: the checkpoint cannot be read.
         """
         self.shape, self.config = shape, config
         self._features, self._targets = features, targets
         self._guessing = log(n_classes)
-        self._engine = make_engine(config.engine, shape)
-        self.fingerprint = fingerprint(shape, config, features, targets)
+        self._engine = engine
+        self.fingerprint = fingerprint(shape, config, engine.name, features, targets)
         self._outcome: Outcome = "running"
         self._history: list[Step] = []
         if checkpoint is None:
