@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,6 +11,9 @@ import pyarrow as pa
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.execution.counts import counts_of_points
+
+#: Probabilities, or shots, that are worked on together.
+BLOCK_VALUES = 1 << 16
 
 
 def sample_point(
@@ -51,6 +56,29 @@ def sample_points(
             np.minimum(found, np.searchsorted(row, row[-1], side="left"), out=found)
     shots_drawn = drawn.astype(np.uint64) if outcomes is None else outcomes[drawn]
     return counts_of_points(shots_drawn, first_point=first_point)
+
+
+def sample_rows(rows: Iterable[F64], seeds: U64, shots: int) -> Iterator[pa.RecordBatch]:
+    """Yield the counts of all points, in blocks of as many as are worth it; see `sample_points`.
+
+    Args:
+        rows: probabilities of each point, shape ``(m,)``, taken as they are needed.
+        seeds: shape ``(points, repetitions)``.
+        shots: per repetition.
+    """
+    first, block = 0, []
+    for row in rows:
+        block.append(row)
+        if (len(block) + 1) * max(len(row), seeds.shape[1] * shots) > BLOCK_VALUES:
+            yield _sampled(block, seeds, shots, first)
+            first, block = first + len(block), []
+    if block:
+        yield _sampled(block, seeds, shots, first)
+
+
+def _sampled(block: list[F64], seeds: U64, shots: int, first: int) -> pa.RecordBatch:
+    rows = np.stack(block) if len(block) > 1 else block[0][None]
+    return sample_points(rows, seeds[first : first + len(block)], shots, first_point=first)
 
 
 def sorted_uniforms(seeds: U64, shots: int) -> F64:

@@ -18,7 +18,7 @@ from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.recordings import record
 from qhybrid_pipelines.execution.results import encode, read_counts, read_head
 
-ENGINES = ("auto", "diagonal-qaoa", "aer-exact", "aer-sampler")
+ENGINES = ("auto", "diagonal-qaoa", "lightning", "aer-exact", "aer-sampler")
 
 
 def changed(column: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[bytes], bytes]:

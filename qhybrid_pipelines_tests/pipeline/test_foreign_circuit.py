@@ -87,7 +87,7 @@ def test_it_runs_to_a_verdict_as_an_ansatz_of_its_own(home):
     assert named["file"] == "ring.qasm"
     assert (home / "blobs" / named["sha256"]).read_text() == CIRCUIT
     engines = rows(home, "SELECT engine FROM jobs WHERE experiment LIKE 'foreign%'")
-    assert engines == [{"engine": "aer-exact"}]
+    assert engines == [{"engine": "lightning"}]
 
 
 def test_its_counts_have_the_distribution_of_the_file(home):

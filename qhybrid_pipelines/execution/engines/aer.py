@@ -1,8 +1,9 @@
-"""What both Aer engines share: reading a template, making it ready for Aer, binding its inputs by name."""
+"""Reading a template, making it ready for a simulator, binding its inputs by name; and what both Aer engines share."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -101,20 +102,26 @@ class Ready:
         return bindings[:, list(self.columns)]
 
 
-def make_ready(template: Template, *, keep_measurements: bool) -> tuple[Ready, float]:
+def make_ready(
+    template: Template,
+    *,
+    keep_measurements: bool,
+    compiled: Callable[[QuantumCircuit], QuantumCircuit] = compile_circuit,
+) -> tuple[Ready, float]:
     """Return the compiled circuit of a template and the seconds it took.
 
     Args:
         template: its text was found faultless.
         keep_measurements: False takes the measurements away, for an engine that asks for probabilities.
+        compiled: returns a circuit in the simulator's own gates, with its inputs free.
     """
     begin = time.perf_counter()
     circuit = _read(template.text)
     if not keep_measurements:
         circuit = circuit.remove_final_measurements(inplace=False)
-    compiled = compile_circuit(circuit)
-    columns = tuple(template.parameters.index(parameter.name) for parameter in compiled.parameters)
-    return Ready(circuit=compiled, columns=columns), time.perf_counter() - begin
+    circuit = compiled(circuit)
+    columns = tuple(template.parameters.index(parameter.name) for parameter in circuit.parameters)
+    return Ready(circuit=circuit, columns=columns), time.perf_counter() - begin
 
 
 def compile_template(template: Template, *, level: int, seed: int, provider: str) -> Compiled:

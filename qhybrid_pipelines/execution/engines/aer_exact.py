@@ -19,7 +19,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.aer import Ready, aer_version, faulty_text, make_ready, measured_qubits
 from qhybrid_pipelines.execution.engines.engine import EngineRun
-from qhybrid_pipelines.execution.sampling import sample_point
+from qhybrid_pipelines.execution.sampling import sample_rows
 
 #: Probabilities that Aer returns at once: 32 MiB.
 BLOCK_PROBABILITIES = 1 << 22
@@ -46,10 +46,7 @@ class AerExact:
         """Simulate a batch."""
         ready, compile_seconds = make_ready(batch.template, keep_measurements=False)
         begin = time.perf_counter()
-        counts = counts_table(
-            sample_point(row, seeds, batch.shots, point=point)
-            for point, (row, seeds) in enumerate(zip(exact_probabilities(batch, ready), batch.seeds, strict=True))
-        )
+        counts = counts_table(sample_rows(exact_probabilities(batch, ready), batch.seeds, batch.shots))
         return EngineRun(counts=counts, compile_seconds=compile_seconds, execute_seconds=time.perf_counter() - begin)
 
 

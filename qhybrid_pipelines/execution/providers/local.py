@@ -29,13 +29,14 @@ from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
+from qhybrid_pipelines.execution.engines.lightning import Lightning
 from qhybrid_pipelines.execution.kept_jobs import KeptJobs, Simulated, decode_kept
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.results import read_head
 
 NAME = "local"
 #: In order of preference: exact and fast first, general last.
-ENGINES: tuple[Engine, ...] = (DiagonalQaoa(), AerExact(), AerSampler())
+ENGINES: tuple[Engine, ...] = (DiagonalQaoa(), Lightning(), AerExact(), AerSampler())
 
 
 def build(folder: Path) -> Provider:
@@ -77,7 +78,7 @@ class LocalProvider:
             security="none needed: it runs in the caller's process",
             mode="simulator",
             immediate=True,
-            sdks="this package: NumPy and Qiskit Aer",
+            sdks="this package: NumPy, PennyLane Lightning and Qiskit Aer",
             observability="timestamps of every step, engine and its version, exact times of compilation and execution",
             integration="none",
             engines=tuple(engine.name for engine in engines),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pyarrow.compute as pc
@@ -16,15 +17,32 @@ from scipy.stats import chisquare
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import CircuitBatch, Template
 from qhybrid_pipelines.execution.canaries import canary_batch
-from qhybrid_pipelines.execution.engines import aer_exact, diagonal_qaoa, phases
-from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, make_ready
+from qhybrid_pipelines.execution.engines import aer_exact, diagonal_qaoa, lightning, phases
+from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, Ready, make_ready
+from qhybrid_pipelines.execution.engines.aer_exact import AerExact
+from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
+from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.engine import choose_engine
+from qhybrid_pipelines.execution.engines.lightning import Lightning
 from qhybrid_pipelines.execution.providers.local import ENGINES
 from qhybrid_pipelines.quantum.circuits import build_batch
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 
 #: Chance that a right engine fails one goodness-of-fit test; the seeds are fixed, so it fails always or never.
 ERROR_RATE = 1e-4
+
+#: Every engine, the QAOA engine on both of its ways.
+EVERY = [
+    pytest.param(DiagonalQaoa(compiled=False), id="diagonal-qaoa, numpy"),
+    pytest.param(
+        DiagonalQaoa(compiled=True),
+        id="diagonal-qaoa, compiled",
+        marks=pytest.mark.skipif(
+            find_spec("numba") is None, reason="the compiled engine needs numba: install the extra `fast`"
+        ),
+    ),
+    *(pytest.param(engine, id=engine.name) for engine in (Lightning(), AerExact(), AerSampler())),
+]
 
 MODEL = ising([0.3, -1.1, 0.0, 0.6, 0.2], {(0, 1): 0.7, (1, 3): -0.4, (2, 4): 1.3, (0, 4): 0.7})
 
@@ -52,6 +70,11 @@ def by_aer(batch: CircuitBatch) -> np.ndarray:
     return np.array(list(aer_exact.exact_probabilities(batch, ready)))
 
 
+def by_lightning(batch: CircuitBatch) -> np.ndarray:
+    ready, _ = make_ready(batch.template, keep_measurements=False, compiled=lightning.compile_circuit)
+    return np.array(list(lightning.exact_probabilities(batch, ready)))
+
+
 def truth(batch: CircuitBatch) -> np.ndarray:
     return np.array([circuit_probabilities(batch.template, row) for row in batch.bindings])
 
@@ -62,6 +85,7 @@ def test_engines_give_the_state_vector_of_the_circuit(cardinality):
     expected = truth(batch)
     assert np.abs(spread(batch.structure) - expected).max() < 1e-12
     assert np.abs(by_aer(batch) - expected).max() < 1e-12
+    assert np.abs(by_lightning(batch) - expected).max() < 1e-12
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 9, 11])
@@ -83,12 +107,15 @@ def test_every_width_of_the_ring_mixer(n, ones):
 def test_hardware_efficient_circuits():
     batch = batch_of(kind="hardware_efficient")
     assert batch.structure is None
-    assert np.abs(by_aer(batch) - truth(batch)).max() < 1e-12
+    expected = truth(batch)
+    assert np.abs(by_aer(batch) - expected).max() < 1e-12
+    assert np.abs(by_lightning(batch) - expected).max() < 1e-12
 
 
 def test_sixteen_qubits_agree(shared_data):
     batch = batch_of(read_maxcut(shared_data / "maxcut" / "mc_016_003_000.txt"), points=2, layers=4)
     assert np.abs(spread(batch.structure) - by_aer(batch)).max() < 1e-12
+    assert np.abs(by_lightning(batch) - by_aer(batch)).max() < 1e-12
 
 
 @pytest.mark.parametrize("cardinality", [None, 2])
@@ -130,14 +157,15 @@ def test_probabilities_do_not_depend_on_threads():
     assert len(first.strip()) == 64
 
 
-def test_exact_engines_give_equal_counts():
-    for cardinality in (None, 2):
-        batch = batch_of(cardinality=cardinality, shots=2000)
-        first, second = (engine.run(batch).counts for engine in ENGINES[:2])
-        assert first.equals(second)
+@pytest.mark.parametrize("cardinality", [None, 2])
+def test_exact_engines_give_equal_counts(cardinality):
+    batch = batch_of(cardinality=cardinality, shots=2000)
+    first, *others = (engine.run(batch).counts for engine in ENGINES if engine.name != "aer-sampler")
+    assert len(others) == 2
+    assert all(counts.equals(first) for counts in others)
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("engine", EVERY)
 @pytest.mark.parametrize("cardinality", [None, 2])
 def test_counts_fit_the_probabilities(engine, cardinality):
     batch = batch_of(cardinality=cardinality, points=4, shots=20_000)
@@ -158,7 +186,7 @@ def test_counts_fit_the_probabilities(engine, cardinality):
 
 
 def test_the_sampler_repeats_itself_for_the_same_batch():
-    batch, sampler = batch_of(), ENGINES[2]
+    batch, sampler = batch_of(), AerSampler()
     assert sampler.run(batch).counts.equals(sampler.run(batch).counts)
     assert not sampler.run(replace(batch, seeds=batch.seeds + np.uint64(1))).counts.equals(sampler.run(batch).counts)
 
@@ -188,8 +216,8 @@ def chosen(batch: CircuitBatch) -> str:
 
 def test_engines_by_capability():
     assert chosen(batch_of()) == "diagonal-qaoa"
-    assert chosen(batch_of(kind="hardware_efficient")) == "aer-exact"
-    assert chosen(circuit("h q[0];", "cx q[0], q[1];", *MEASURE)) == "aer-exact"
+    assert chosen(batch_of(kind="hardware_efficient")) == "lightning"
+    assert chosen(circuit("h q[0];", "cx q[0], q[1];", *MEASURE)) == "lightning"
     assert chosen(circuit("h q[0];", MEASURE[0], "cx q[0], q[1];", MEASURE[1])) == "aer-sampler"
     assert chosen(circuit("reset q[0];", *MEASURE)) == "aer-sampler"
     assert chosen(circuit("h q[0];", MEASURE[0], "if (c[0]) {", "  x q[1];", "}", MEASURE[1])) == "aer-sampler"
@@ -205,7 +233,7 @@ def test_a_structure_whose_circuit_measures_early_is_not_taken_at_its_word():
 
 def test_mid_circuit_measurements_are_simulated():
     batch = circuit("x q[0];", MEASURE[0], "if (c[0]) {", "  x q[1];", "}", MEASURE[1])
-    assert ENGINES[2].run(batch).counts.to_pylist() == [
+    assert AerSampler().run(batch).counts.to_pylist() == [
         {"point": 0, "repetition": 0, "bits": 3, "high_bits": None, "count": 100}
     ]
 
@@ -225,7 +253,7 @@ def renamed(batch: CircuitBatch, *parameters: str) -> CircuitBatch:
     ("batch", "engines", "reason"),
     [
         (circuit("nonsense q[0];", *MEASURE), ENGINES, "cannot be read"),
-        (circuit("h q[0];", *MEASURE, n=3), ENGINES[:2], "one measurement of every bit"),
+        (circuit("h q[0];", *MEASURE, n=3), ENGINES[:3], "one measurement of every bit"),
         (renamed(circuit("rx(a) q[0];", *MEASURE, inputs=("a",)), "b"), ENGINES, "inputs are not those"),
         (replace(circuit(*MEASURE), template=Template(text="x", parameters=(), n_qubits=2)), ENGINES, "OPENQASM 3"),
         (replace(circuit(*MEASURE), template=replace(circuit(*MEASURE).template, n_qubits=3)), ENGINES, "not 3 each"),
@@ -266,6 +294,57 @@ def test_structures_that_mean_nothing_are_rejected():
     ):
         assert ENGINES[0].unsupported(replace(batch, structure=structure)) is not None
     assert ENGINES[0].unsupported(batch) is None
+
+
+# ---- lightning ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", lightning.GATES)
+def test_every_gate_of_lightning(name):
+    """Each gate on qubits in both orders, inside a circuit that makes its phases and its direction visible."""
+    from qiskit.circuit import QuantumCircuit
+    from qiskit.circuit.library import get_standard_gate_name_mapping
+    from qiskit.quantum_info import Statevector
+
+    gate = get_standard_gate_name_mapping()[name]
+    operation = type(gate)(*(0.7 + i for i in range(len(gate.params))))
+    for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0)):
+        qiskit = QuantumCircuit(3)
+        for _ in range(2):
+            for qubit in range(3):
+                qiskit.ry(0.3 + qubit, qubit)
+                qiskit.rz(0.9 - qubit, qubit)
+            qiskit.append(operation, order[: gate.num_qubits])
+        batch = circuit("h q[0];", *(f"c[{i}] = measure q[{i}];" for i in range(3)), n=3)
+        ready = Ready(circuit=qiskit, columns=())
+        [row] = lightning.exact_probabilities(batch, ready)
+        assert np.abs(row - Statevector(qiskit).probabilities()).max() < 1e-14
+
+
+@pytest.mark.parametrize(
+    "angle", ["a", "2*a - b/3", "a*b", "a/(b + 10)", "0.5"], ids=["input", "affine", "product", "quotient", "number"]
+)
+def test_lightning_evaluates_expressions(angle):
+    batch = circuit(f"rx({angle}) q[0];", "ry(b) q[1];", "cx q[0], q[1];", "u3(a, 1, b) q[1];", *MEASURE, inputs="ab")
+    batch = replace(
+        batch, bindings=np.random.default_rng(1).uniform(-3, 3, size=(300, 2)), seeds=np.ones((300, 1), dtype=np.uint64)
+    )
+    together = by_lightning(batch)
+    assert np.abs(together[::50] - truth(replace(batch, bindings=batch.bindings[::50]))).max() < 1e-13
+    alone = by_lightning(replace(batch, bindings=batch.bindings[270:], seeds=batch.seeds[270:]))
+    assert np.array_equal(alone, together[270:])
+
+
+@pytest.mark.parametrize("engine", [Lightning(), AerExact()], ids=lambda engine: engine.name)
+@pytest.mark.parametrize("kind", ["qaoa", "hardware_efficient"])
+def test_exact_engines_do_not_depend_on_how_points_are_split(engine, kind, monkeypatch):
+    batch = batch_of(kind=kind, points=23)
+    together = engine.run(batch).counts
+    monkeypatch.setattr("qhybrid_pipelines.execution.sampling.BLOCK_VALUES", 1000)
+    assert engine.run(batch).counts.equals(together)
+    late = replace(batch, bindings=batch.bindings[11:], seeds=batch.seeds[11:], structure=None)
+    mine = together.filter(pc.greater_equal(together.column("point"), 11))
+    assert engine.run(late).counts.drop_columns("point").equals(mine.drop_columns("point"))
 
 
 def test_native_gates_are_those_of_aer():

@@ -23,7 +23,7 @@ def qaoa(backend="local:auto", **changes):
 
 def test_the_engine_is_chosen_and_recorded(tmp_path):
     provider = LocalProvider(tmp_path)
-    for shape, engine in (("qaoa", "diagonal-qaoa"), ("batch", "aer-exact")):
+    for shape, engine in (("qaoa", "diagonal-qaoa"), ("batch", "lightning")):
         batch = canary_batch(shape, width=4, qubit=0, backend="local:auto")[0]
         raw = provider.fetch(provider.submit(batch, f"token-{shape}"))
         details = provider.details(raw)

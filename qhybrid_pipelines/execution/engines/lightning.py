@@ -1,0 +1,194 @@
+"""Any unitary circuit through PennyLane's lightning state vector, sampled with our own seeds.
+
+A sweep is broadcast below PennyLane's Python: one state in memory, one list of gates, and for every point the list with that
+point's angles. Building PennyLane operations for each point would cost more than simulating up to about 14 qubits.
+Gates hold Python's global lock, so that one process keeps one core busy, whatever the machine has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.execution.counts import counts_table
+from qhybrid_pipelines.execution.engines.aer import Ready, faulty_text, make_ready, measured_qubits
+from qhybrid_pipelines.execution.engines.engine import EngineRun
+from qhybrid_pipelines.execution.sampling import sample_rows
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+#: Raised with every change that can move a probability by one bit.
+VERSION = "1"
+
+#: Names of our gates in lightning, and whether the inverse is meant.
+GATES = {
+    "h": ("Hadamard", False),
+    "x": ("PauliX", False),
+    "y": ("PauliY", False),
+    "z": ("PauliZ", False),
+    "s": ("S", False),
+    "sdg": ("S", True),
+    "t": ("T", False),
+    "tdg": ("T", True),
+    "sx": ("SX", False),
+    "rx": ("RX", False),
+    "ry": ("RY", False),
+    "rz": ("RZ", False),
+    "p": ("PhaseShift", False),
+    "cx": ("CNOT", False),
+    "cy": ("CY", False),
+    "cz": ("CZ", False),
+    "cp": ("ControlledPhaseShift", False),
+    "crx": ("CRX", False),
+    "cry": ("CRY", False),
+    "crz": ("CRZ", False),
+    "swap": ("SWAP", False),
+    "rxx": ("IsingXX", False),
+    "ryy": ("IsingYY", False),
+    "rzz": ("IsingZZ", False),
+    "ccx": ("Toffoli", False),
+    "cswap": ("CSWAP", False),
+}
+
+#: Points whose angles are computed at once.
+BLOCK_POINTS = 256
+
+
+class Lightning:
+    """State vectors of PennyLane's lightning; terminal measurements only, no noise."""
+
+    name = "lightning"
+    max_qubits = 20
+
+    def version(self) -> str:
+        """Return the version of this engine and of lightning."""
+        return f"{VERSION}, pennylane-lightning {version('pennylane-lightning')}"
+
+    def unsupported(self, batch: CircuitBatch) -> str | None:
+        """Return why the engine cannot run a batch, or None if it can."""
+        faulty = faulty_text(batch.template)
+        if faulty is None and measured_qubits(batch.template.text) is None:
+            return "the circuit is not unitary up to one measurement of every bit at its end"
+        return faulty
+
+    def run(self, batch: CircuitBatch) -> EngineRun:
+        """Simulate a batch."""
+        ready, compile_seconds = make_ready(batch.template, keep_measurements=False, compiled=compile_circuit)
+        begin = time.perf_counter()
+        counts = counts_table(sample_rows(exact_probabilities(batch, ready), batch.seeds, batch.shots))
+        return EngineRun(counts=counts, compile_seconds=compile_seconds, execute_seconds=time.perf_counter() - begin)
+
+
+@lru_cache(maxsize=1)
+def _target() -> Any:
+    from qiskit.transpiler import Target
+
+    return Target.from_configuration(basis_gates=list(GATES))
+
+
+def compile_circuit(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit in lightning's own gates; inputs stay free."""
+    from qiskit.transpiler import generate_preset_pass_manager
+
+    return generate_preset_pass_manager(0, target=_target(), seed_transpiler=0).run(circuit)
+
+
+def exact_probabilities(batch: CircuitBatch, ready: Ready) -> Iterator[F64]:
+    """Yield the ``(2**n,)`` probabilities of every point, indexed by the packed outcome."""
+    from pennylane_lightning.lightning_qubit_ops import StateVectorC128
+
+    outcomes = 1 << batch.template.n_qubits
+    state = StateVectorC128(batch.template.n_qubits)
+    steps, angles = _program(ready.circuit, measured_qubits(batch.template.text) or ())
+    calls = [(getattr(state, step.gate), step.wires, step.inverse, step.angles) for step in steps]
+
+    def simulated(row: list[float]) -> F64:
+        state.resetStateVector()
+        for apply, wires, inverse, columns in calls:
+            apply(wires, inverse, [row[column] for column in columns])
+        amplitudes = np.empty(outcomes, dtype=np.complex128)
+        state.getState(amplitudes)
+        parts = amplitudes.view(np.float64)
+        np.square(parts, out=parts)
+        return np.asarray(parts[0::2] + parts[1::2], dtype=np.float64)
+
+    if not ready.circuit.parameters:  # all points are the same circuit
+        row = simulated(angles(np.empty((1, 0)))[0])
+        yield from (row for _ in range(batch.points))
+        return
+    for first in range(0, batch.points, BLOCK_POINTS):
+        yield from map(simulated, angles(ready.values(batch.bindings[first : first + BLOCK_POINTS])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One gate: its name in lightning, its wires, and which of the angles it takes."""
+
+    gate: str
+    inverse: bool
+    wires: list[int]
+    angles: tuple[int, ...]
+
+
+def _program(
+    circuit: QuantumCircuit, measured: tuple[int, ...]
+) -> tuple[list[Step], Callable[[F64], list[list[float]]]]:
+    """Return the steps of a circuit, and what gives the angles of each point.
+
+    Lightning's wire 0 is the most significant; bit ``b`` of the outcome is read from the wire of qubit ``measured[b]``.
+    """
+    wire_of = {qubit: circuit.num_qubits - 1 - bit for bit, qubit in enumerate(measured)}
+    columns: dict[Any, int] = {}
+    steps = []
+    for instruction in circuit.data:
+        if instruction.name == "barrier":
+            continue
+        gate, inverse = GATES[instruction.name]
+        steps.append(
+            Step(
+                gate=gate,
+                inverse=inverse,
+                wires=[wire_of[circuit.find_bit(qubit).index] for qubit in instruction.qubits],
+                angles=tuple(columns.setdefault(angle, len(columns)) for angle in instruction.params),
+            )
+        )
+    inputs = list(circuit.parameters)
+
+    def angles(values: F64) -> list[list[float]]:
+        """Return the angles of every point, given the ``(points, inputs)`` values of the inputs."""
+        every = np.empty((len(values), len(columns)))
+        for expression, column in columns.items():
+            every[:, column] = _evaluated(expression, inputs, values)
+        rows: list[list[float]] = every.tolist()
+        return rows
+
+    return steps, angles
+
+
+def _evaluated(expression: Any, inputs: list[Any], values: F64) -> Any:
+    """Return a number, or the value of an expression at every point.
+
+    Expressions are nearly always a multiple of one input, or a sum of such: these are computed for all points at once, and
+    element by element, so that an angle does not depend on the points beside it.
+    """
+    parameters = getattr(expression, "parameters", ())
+    if not parameters:
+        return float(expression)
+    used = [(parameter, values[:, inputs.index(parameter)]) for parameter in parameters]
+    slopes = [expression.gradient(parameter) for parameter, _ in used]
+    if any(getattr(slope, "parameters", ()) for slope in slopes):
+        rows = zip(*(column.tolist() for _, column in used), strict=True)
+        return [float(expression.bind(dict(zip(parameters, row, strict=True)))) for row in rows]
+    total = np.full(len(values), float(expression.bind(dict.fromkeys(parameters, 0.0))))
+    for slope, (_, column) in zip(slopes, used, strict=True):
+        total += float(slope) * column
+    return total
