@@ -56,7 +56,9 @@ def template_of(shape: CircuitShape) -> Template:
         per_method = len(gate.parameters) // len(methods)
         for place, method in enumerate(methods):
             angles = gate.parameters[place * per_method : (place + 1) * per_method]
-            getattr(circuit, method)(*angles, *gate.wires.tolist())
+            # A feature is cut out of its row with an ellipsis, which leaves an array without axes around the symbol.
+            symbols = [angle.item() if isinstance(angle, np.ndarray) else angle for angle in angles]
+            getattr(circuit, method)(*symbols, *gate.wires.tolist())
     return make_template(circuit)
 
 
