@@ -17,6 +17,7 @@ from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
 from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, Event
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.warehouse import LedgerMark, LedgerPart
 
 Row = dict[str, Any]
 
@@ -133,7 +134,30 @@ def time_spent(ledger: Ledger, jobs: Sequence[JobRecord]) -> TimeSpent:
 
 def ledger_tables(ledger: Ledger) -> dict[str, list[Row]]:
     """Return the rows of every table that the ledger exports, by the table's name."""
-    jobs, events = ledger.jobs(), ledger.events()
+    return _rows(ledger, ledger.jobs(), ledger.events())
+
+
+def ledger_part(ledger: Ledger, seen: LedgerMark | None) -> LedgerPart:
+    """Return what has changed in the ledger since a mark: all rows of every job with a later event.
+
+    A job never changes without an event. Everything is returned where there is no mark, where the ledger has no such
+    event, being another ledger or an older copy, or where more than half of the events are new.
+    """
+    # Read before the rows: what happens meanwhile is read once more the next time, never forgotten.
+    head = ledger.head()
+    mark = LedgerMark(position=head.position, hash=head.hash)
+    if seen is not None and seen.position > head.position / 2:
+        events = ledger.events(after=seen.position - 1)
+        if events and (events[0].position, events[0].hash) == (seen.position, seen.hash):
+            changed = tuple(dict.fromkeys(event.job_id for event in events[1:]))
+            lives = [event for job_id in changed for event in ledger.events(job_id)]
+            rows = _rows(ledger, [ledger.job(job_id) for job_id in changed], lives)
+            return LedgerPart(rows=rows, mark=mark, jobs=changed)
+    return LedgerPart(rows=ledger_tables(ledger), mark=mark)
+
+
+def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecord]) -> dict[str, list[Row]]:
+    """Return the rows of some jobs whose events are given."""
     by_job = {
         job_id: list(group) for job_id, group in groupby(sorted(events, key=attrgetter("job_id")), attrgetter("job_id"))
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.schemas import BOOL, EXPERIMENT, F64, I32, I64, INSTANCE, TEXT, TIME, Column, Table
+from qhybrid_pipelines.storage.schemas import BOOL, EXPERIMENT, F64, I32, I64, INSTANCE, TEXT, TIME, U64, Column, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +85,49 @@ SNAPSHOT = Table(
         Column(name="schema_version", type=I32, meaning="Version of the tables' descriptions"),
         Column(name="release", type=TEXT, meaning="Version of qhybrid-pipelines"),
         Column(name="ledger_position", type=I64, meaning="Events of the ledger that it shows at least", measured=True),
+        Column(
+            name="ledger_hash", type=TEXT, meaning="Hash of the last of these events; empty for none", measured=True
+        ),
+        Column(name="read_at", type=TIME, meaning="When the reading of the lake began", measured=True),
+        Column(name="layout_sha256", type=TEXT, meaning="Hash of the definitions of all tables and views"),
+    ),
+)
+
+LAKE_FILES = Table(
+    name="lake_files",
+    asset="warehouse",
+    meaning="One row per file of the lake that this snapshot shows: what the next one compares the lake with",
+    key=("asset", "experiment", "backend"),
+    order=("asset", "experiment", "backend"),
+    columns=(
+        Column(name="asset", type=TEXT, meaning="Asset that wrote the file"),
+        Column(name="experiment", type=TEXT, meaning="Experiment of its partition, where it has one", nullable=True),
+        Column(name="backend", type=TEXT, meaning="Backend of its partition, where it has one", nullable=True),
+        Column(name="bytes", type=I64, meaning="Size", unit="bytes", measured=True),
+        Column(name="inode", type=U64, meaning="The file system's number of the file", measured=True),
+        Column(
+            name="changed_ns",
+            type=I64,
+            meaning="When it was put there, since 1970; null where it was too new to be told from a successor",
+            unit="ns",
+            nullable=True,
+            measured=True,
+        ),
     ),
 )
 
 #: Every table of the warehouse.
-TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, SNAPSHOT)
+TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, SNAPSHOT, LAKE_FILES)
 
-#: Unnesting two lists of one row side by side pairs them by position.
+#: Rows of `reduction_steps` for the experiments of a relation `renewed`. Unnesting two lists of one row side by side
+#: pairs them by position.
 FILL_REDUCTION_STEPS = """
 INSERT INTO reduction_steps
 SELECT experiment, instance, rung.step, rung.rung, rung.exact, rung.variables_fixed, rung.variables_left, rung.note, seconds
-FROM (SELECT experiment, instance, unnest(rungs) AS rung, unnest(rung_seconds) AS seconds FROM kernels)
+FROM (
+    SELECT experiment, instance, unnest(rungs) AS rung, unnest(rung_seconds) AS seconds
+    FROM kernels SEMI JOIN renewed USING (experiment)
+)
 ORDER BY experiment, instance, rung.step
 """
 

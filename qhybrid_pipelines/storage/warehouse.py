@@ -3,15 +3,21 @@
 Nobody waits for anybody. A reader keeps the snapshot it opened, because the old file lives on until the last reader
 closes it; a new reader gets the new one; writers of the lake are not even asked. Measured, while a shared database
 file (lock errors) and views over live Parquet (torn reads) both fail.
+
+What is built is a copy of the last snapshot in which the rows of changed files and jobs are replaced, so that its cost
+grows with what changed. A snapshot that cannot be trusted to be ours, or is laid out otherwise, is built from nothing.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,15 +25,46 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock
 
-from qhybrid_pipelines.core.errors import MissingUpstream
+from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.storage import ddl, published, schemas
 from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch
-from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.filling import Change, LedgerRows, compare, fill, fill_ledger, insert
+from qhybrid_pipelines.storage.inventory import inventory
+from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEDGER_TABLES, Table
+from qhybrid_pipelines.storage.schemas import LEDGER_TABLES, Table
 from qhybrid_pipelines.storage.tables import from_rows
 
-LedgerRows = Mapping[str, Sequence[Mapping[str, Any]]]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: A file whose blocks are mostly free is built from nothing; below this size nobody minds.
+WORTH_COMPACTING_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerMark:
+    """How far into the ledger's chain of events somebody has read; the hash tells this ledger from another one."""
+
+    position: int = 0
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPart:
+    """Rows of the ledger by table name; a missing name is an empty table.
+
+    Attributes:
+        mark: events that the rows show at least.
+        jobs: the jobs of which these are all rows; None where they are all rows of all jobs.
+    """
+
+    rows: LedgerRows
+    mark: LedgerMark = field(default_factory=LedgerMark)
+    jobs: tuple[str, ...] | None = None
+
+
+#: Returns what the ledger holds since a mark; everything, where the mark is None or not one of this ledger.
+ReadLedger = Callable[[LedgerMark | None], LedgerPart]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,157 +73,175 @@ class Published:
 
     Attributes:
         tables: rows per table.
+        files: files of the lake that were read.
+        anew: built from nothing, not from the last snapshot.
     """
 
     path: Path
     tables: Mapping[str, int]
     rows: int
     bytes: int
+    files: int
+    anew: bool
     seconds: float
 
 
-def publish(home: Home, ledger_rows: LedgerRows, *, ledger_position: int = 0) -> Published:
-    """Build a snapshot of the whole lake and the given ledger rows, and put it where analysts look for it.
+def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) -> Published:
+    """Build a snapshot of the whole lake and the ledger, and put it where analysts look for it.
 
-    One publication at a time; a second one waits. A crash at any moment leaves the last snapshot in place.
+    One publication at a time; a second one waits. A crash at any moment leaves the last snapshot in place. What is
+    published is what a snapshot built from nothing would hold.
 
     Args:
         home: where lake and warehouse are.
-        ledger_rows: rows of the tables `schemas.LEDGER_TABLES` by table name; a missing name is an empty table.
-        ledger_position: events of the ledger that the rows show at least.
+        ledger: all rows of the tables `schemas.LEDGER_TABLES` by table name, or what reads those that have changed.
+        anew: build it from nothing, whatever the last snapshot is.
 
     Raises:
         SchemaMismatch: ledger rows do not match their descriptions.
         ValueError: there is no ledger table of some name.
-        Damaged: a file of the lake cannot be read; the last snapshot stays.
+        Damaged: a file of the lake that has changed cannot be read; the last snapshot stays.
     """
-    unknown = sorted(set(ledger_rows) - {table.name for table in LEDGER_TABLES})
-    if unknown:
-        raise ValueError(f"there are no ledger tables {unknown}")
+    import duckdb
+
     started = time.perf_counter()
+    read = ledger if callable(ledger) else lambda _: LedgerPart(rows=ledger)
     make_folder(home.locks)
     with FileLock(home.locks / "warehouse.lock"), scratch(home.tmp) as folder:
-        begun = time.time()
+        # The last snapshot says when it began to read; so does the time of its file, unless somebody wrote to it.
+        begun = time.time_ns() // 1000
         built = folder / home.warehouse.name
-        rows = _build(built, Lake(home), ledger_rows, ledger_position)
+        filled = None
+        if not anew and home.warehouse.is_file():
+            shutil.copyfile(home.warehouse, built)
+            with suppress(duckdb.Error):  # no snapshot of ours, or a damaged one
+                filled = _renew(built, home, read, begun, trusted=home.warehouse.stat().st_mtime_ns // 1000)
+        if anew := filled is None:
+            built.unlink(missing_ok=True)
+            built.with_name(f"{built.name}.wal").unlink(missing_ok=True)
+            filled = _build(built, home, read, begun)
         size = built.stat().st_size
         built.chmod(0o444)
-        # A file that another process wrote while this snapshot was built is newer than the snapshot says it is.
-        os.utime(built, (begun, begun))
+        os.utime(built, ns=(begun * 1000, begun * 1000))
         # A log that somebody left who opened the last snapshot for writing does not belong to this one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         promote(built, home.warehouse)
     return Published(
         path=home.warehouse,
-        tables=rows,
-        rows=sum(rows.values()),
+        tables=filled.tables,
+        rows=sum(filled.tables.values()),
         bytes=size,
+        files=filled.files,
+        anew=anew,
         seconds=time.perf_counter() - started,
     )
 
 
-def _build(path: Path, lake: Lake, ledger_rows: LedgerRows, ledger_position: int) -> dict[str, int]:
-    """Make a database file and return the rows of every table."""
+def lake_has_changed(home: Home) -> bool:
+    """Tell whether the lake differs from what the snapshot shows: new files, replaced ones, or some that are gone."""
     import duckdb
 
-    partitions = _partitions(lake)
+    with duckdb.connect(":memory:") as connection:
+        try:
+            connection.execute(f"ATTACH {ddl.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
+            return bool(compare(connection, inventory(home), recorded=f"warehouse.{published.LAKE_FILES.name}"))
+        except duckdb.Error:  # there is none, or one of an older release
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    tables: dict[str, int]
+    files: int
+
+
+def _build(path: Path, home: Home, read: ReadLedger, begun: int) -> _Filled:
+    """Make a database file from nothing."""
+    import duckdb
+
     with duckdb.connect(path) as connection:
         connection.begin()  # one flush to the disk at the end instead of one per statement
-        for table in published.TABLES:
-            connection.execute(ddl.create_table(table, published.GENERATED.get(table.name, {})))
-        for table in LEDGER_TABLES:
-            _insert(connection, table, from_rows(table, ledger_rows.get(table.name, ())).to_batches())
-        for table in LAKE_TABLES:
-            if table is not schemas.COUNTS:
-                _insert(connection, table, _batches(lake, table, partitions[table.name]))
-        _insert(connection, published.COUNTS, _counts(lake, partitions[schemas.COUNTS.name], _widths(connection)))
-        connection.execute(published.FILL_REDUCTION_STEPS)
-        _insert(connection, published.SNAPSHOT, _snapshot(ledger_position).to_batches())
-        for view in published.VIEWS:
-            connection.execute(f"CREATE VIEW {ddl.name(view.name)} AS {view.sql}")
-        for statement in _comments():
-            connection.execute(statement)
-        rows = {table.name: _count(connection, table) for table in published.TABLES}
-        connection.commit()
-        connection.execute("CHECKPOINT")
-    return rows
+        connection.execute(";\n".join(_layout()))
+        change = compare(connection, inventory(home), recorded=published.LAKE_FILES.name)
+        return _fill(connection, home, change, read(None), begun)
 
 
-def _partitions(lake: Lake) -> dict[str, tuple[PartitionKey, ...]]:
-    """List what there is, the ends of the pipeline first.
+def _renew(path: Path, home: Home, read: ReadLedger, begun: int, *, trusted: int) -> _Filled | None:
+    """Bring the copy of a snapshot up to date, or return None where that is no use.
 
-    While others write, every row listed then has its upstream rows listed too: a verdict is never without its
-    experiment.
+    Args:
+        path: the copy.
+        home: where the lake is.
+        read: reads the ledger.
+        begun: now, in microseconds since 1970.
+        trusted: what the copied snapshot must say that its beginning was, in microseconds since 1970.
     """
-    return {table.name: lake.keys(table) for table in reversed(LAKE_TABLES)}
-
-
-def _batches(lake: Lake, table: Table, keys: Iterable[PartitionKey]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of many partitions, one file after the other."""
-    for key in keys:
-        try:
-            yield from lake.batches(table, key)
-        except MissingUpstream:
-            continue  # somebody removed this partition after it was listed
-
-
-def _widths(connection: Any) -> dict[PartitionKey, int]:
-    """Return the width of every execution's circuit, in qubits."""
-    rows = connection.execute("SELECT experiment, backend, n_qubits FROM circuit_batches").fetchall()
-    return {PartitionKey(experiment=experiment, backend=backend): width for experiment, backend, width in rows}
-
-
-def _counts(lake: Lake, keys: Iterable[PartitionKey], widths: Mapping[PartitionKey, int]) -> Iterator[pa.RecordBatch]:
-    """Yield counts by backend, experiment and point, each batch with the width of its circuit."""
-    for key in keys:
-        width = pa.scalar(widths.get(key), pa.int32())
-        for batch in _batches(lake, schemas.COUNTS, (key,)):
-            yield batch.append_column("n_qubits", pa.repeat(width, batch.num_rows))
-
-
-def _insert(connection: Any, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
-    """Append record batches as they come; memory holds one at a time."""
     import duckdb
 
-    stored = [c for c in table.columns if c.name not in published.GENERATED.get(table.name, {})]
-    names = ", ".join(ddl.name(c.name) for c in stored)
-    schema = pa.schema([pa.field(c.name, c.type) for c in stored])
-    failures: list[Exception] = []
-
-    def incoming() -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in batches:
-                yield batch.cast(schema)
-        except Exception as error:
-            failures.append(error)
-            raise
-
-    connection.register("incoming", pa.RecordBatchReader.from_batches(schema, incoming()))
-    try:
-        connection.execute(f"INSERT INTO {ddl.name(table.name)} ({names}) SELECT {names} FROM incoming")  # noqa: S608  quoted names
-    except duckdb.Error:
-        if failures:  # DuckDB hides our own error in the text of its own
-            raise failures[0] from None
-        raise
-    connection.unregister("incoming")
+    with duckdb.connect(path) as connection:
+        said = "layout_sha256, release, epoch_us(read_at), ledger_position, ledger_hash"
+        *found, position, hash_ = connection.execute(f"SELECT {said} FROM snapshot").fetchall()[0]  # noqa: S608  our own names
+        if found != [_layout_sha256(), version("qhybrid-pipelines"), trusted]:
+            return None
+        change = compare(connection, inventory(home), recorded=published.LAKE_FILES.name)
+        if not change.is_regular:
+            return None
+        connection.begin()
+        filled = _fill(connection, home, change, read(LedgerMark(position=position, hash=hash_)), begun)
+        return None if _is_mostly_free(connection) else filled
 
 
-def _snapshot(ledger_position: int) -> pa.Table:
+def _fill(connection: Any, home: Home, change: Change, ledger: LedgerPart, begun: int) -> _Filled:
+    """Take over what the tables do not show yet, count, and end the transaction."""
+    unknown = sorted(set(ledger.rows) - {table.name for table in LEDGER_TABLES})
+    if unknown:
+        raise ValueError(f"there are no ledger tables {unknown}")
+    fill_ledger(connection, ledger.rows, ledger.jobs)
+    fill(connection, Lake(home), change)
+    connection.execute(f"DELETE FROM {published.SNAPSHOT.name}")  # noqa: S608  our own name
+    insert(connection, published.SNAPSHOT, _snapshot(ledger.mark, begun).to_batches())
+    tables = {table.name: _count(connection, table) for table in published.TABLES}
+    connection.commit()
+    connection.execute("CHECKPOINT")
+    return _Filled(tables=tables, files=change.written.num_rows)
+
+
+def _is_mostly_free(connection: Any) -> bool:
+    """Tell whether most of a large file are blocks that nothing uses."""
+    said = "SELECT block_size, used_blocks, free_blocks FROM pragma_database_size()"
+    ((block_bytes, used, free),) = connection.execute(said).fetchall()
+    return bool(free > used and free * block_bytes > WORTH_COMPACTING_BYTES)
+
+
+def _snapshot(mark: LedgerMark, begun: int) -> pa.Table:
     row = {
         "published_at": datetime.now(UTC),
         "schema_version": schemas.SCHEMA_VERSION,
         "release": version("qhybrid-pipelines"),
-        "ledger_position": ledger_position,
+        "ledger_position": mark.position,
+        "ledger_hash": mark.hash,
+        "read_at": _EPOCH + timedelta(microseconds=begun),
+        "layout_sha256": _layout_sha256(),
     }
     return from_rows(published.SNAPSHOT, [row])
 
 
-def _comments() -> Iterator[str]:
+def _layout() -> Iterator[str]:
+    """Yield the statements that make the tables and views, and say what they mean."""
+    for table in published.TABLES:
+        yield ddl.create_table(table, published.GENERATED.get(table.name, {}))
+    for view in published.VIEWS:
+        yield f"CREATE VIEW {ddl.name(view.name)} AS {view.sql}"
     for table in published.TABLES:
         yield from ddl.comments("TABLE", table.name, table.meaning, ddl.column_comments(table))
     for view in published.VIEWS:
         yield from ddl.comments("VIEW", view.name, view.meaning, view.columns)
 
 
+@cache
+def _layout_sha256() -> str:
+    return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), published.FILL_REDUCTION_STEPS, *_layout())))
+
+
 def _count(connection: Any, table: Table) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {ddl.name(table.name)}").fetchone()[0])  # noqa: S608  quoted name
+    return int(connection.execute(f"SELECT count(*) FROM {ddl.name(table.name)}").fetchall()[0][0])  # noqa: S608  quoted name

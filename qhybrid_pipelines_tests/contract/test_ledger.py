@@ -226,6 +226,9 @@ class TestEvents:
         assert [(e.job_id, e.sequence) for e in ledger.events()] == [(f"j-{n}", i) for n in "ab" for i in (1, 2, 3)]
         assert [e.position for e in ledger.events()] == [1, 2, 3, 4, 5, 6]
         assert ledger.head() == ChainHead(position=6, hash=ledger.events()[-1].hash)
+        assert ledger.events(after=4) == ledger.events()[4:]
+        assert ledger.events("j-b", after=4) == ledger.events("j-b")[1:]
+        assert ledger.events(after=6) == []
 
     @settings(deadline=None, max_examples=25)
     @given(data=st.data())

@@ -91,11 +91,11 @@ class MemoryLedger:
             if (experiment is None or job.experiment == experiment) and (states is None or job.state in states)
         ]
 
-    def events(self, job_id: str | None = None) -> list[EventRecord]:
-        """Return the events of the ledger or of one job."""
+    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+        """Return the events of the ledger or of one job after a position."""
         with self._tables.reading():
             rows = [row for row in self._tables.events.values() if job_id in (None, row["job_id"])]
-        return [_event(row) for row in rows]
+        return [_event(row) for row in rows if row["position"] > after]
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""

@@ -109,8 +109,8 @@ class Ledger(Protocol):
     def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
         """Return jobs in a fixed order, all or those of one experiment or of some states."""
 
-    def events(self, job_id: str | None = None) -> list[EventRecord]:
-        """Return the events of the ledger or of one job, in the order they were written."""
+    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+        """Return the events of the ledger or of one job after a position, in the order they were written."""
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job, by number."""

@@ -143,9 +143,11 @@ class SqlLedger:
         with self._snapshot() as connection:
             return reading.jobs_where(connection, *conditions)
 
-    def events(self, job_id: str | None = None) -> list[EventRecord]:
-        """Return the events of the ledger or of one job."""
+    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+        """Return the events of the ledger or of one job after a position."""
         conditions = [] if job_id is None else [tables.event.c.job_id == job_id]
+        if after:
+            conditions.append(tables.event.c.position > after)
         with self._snapshot() as connection:
             return reading.events_where(connection, *conditions)
 

@@ -11,11 +11,12 @@ from durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.reports import job_details, latency_of, ledger_tables
+from qhybrid_pipelines.control.reports import job_details, latency_of, ledger_part, ledger_tables
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.raw import RawStore
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines.storage.warehouse import LedgerMark
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -168,3 +169,32 @@ def test_an_empty_ledger_gives_empty_tables(ledger) -> None:
     rows = ledger_tables(ledger)
     assert rows == {table.name: [] for table in schemas.LEDGER_TABLES}
     assert all(isinstance(from_rows(table, rows[table.name]), pa.Table) for table in schemas.LEDGER_TABLES)
+
+
+def test_since_a_mark_all_rows_of_the_jobs_that_changed_are_given(dispatcher, ledger, vendor, clock) -> None:
+    first = live(dispatcher, vendor, clock)
+    before = ledger_part(ledger, None)
+    assert (before.jobs, before.rows) == (None, ledger_tables(ledger))
+    assert ledger_part(ledger, before.mark).jobs == ()
+    vendor.plan_faults("rejected")
+    second = dispatcher.submit(make_batch(seed=2), tier="interactive", budget_usd=5.0)
+    part = ledger_part(ledger, before.mark)
+    assert part.jobs == (second.job_id,)
+    assert part.mark.position == ledger.head().position
+    for name, rows in ledger_tables(ledger).items():
+        kept = [row for row in before.rows[name] if row["job_id"] == first.job_id]
+        assert sorted(map(str, [*kept, *part.rows[name]])) == sorted(map(str, rows))
+
+
+@pytest.mark.parametrize("forget", ["another ledger", "an older copy", "most is new", "nothing seen"])
+def test_where_a_mark_is_of_no_use_everything_is_given(dispatcher, ledger, vendor, clock, forget) -> None:
+    live(dispatcher, vendor, clock)
+    head = ledger.head()
+    mark = {
+        "another ledger": LedgerMark(position=head.position, hash="0" * 64),
+        "an older copy": LedgerMark(position=head.position + 1, hash=head.hash),
+        "most is new": LedgerMark(position=1, hash=ledger.events()[0].hash),
+        "nothing seen": LedgerMark(),
+    }[forget]
+    part = ledger_part(ledger, mark)
+    assert (part.jobs, part.rows) == (None, ledger_tables(ledger))

@@ -7,6 +7,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import Damaged
 from qhybrid_pipelines.storage import analyst, atomic, published, schemas, warehouse
+from qhybrid_pipelines.storage.inventory import inventory
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns
@@ -202,18 +203,23 @@ def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
 
 def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatch):
     samples.write(home)
-    listed = warehouse._partitions(Lake(home))
-    monkeypatch.setattr(warehouse, "_partitions", lambda _lake: listed)
-    lake = Lake(home)
-    lake.path(schemas.COUNTS, listed["counts"][0]).unlink()
-    assert warehouse.publish(home, {}).tables["counts"] == sum(
-        lake.read(schemas.COUNTS, key).num_rows for key in listed["counts"][1:]
-    )
+    lake, listed = Lake(home), inventory(home)
+    monkeypatch.setattr(warehouse, "inventory", lambda _home: listed)
+    first, *others = lake.keys(schemas.COUNTS)
+    lake.path(schemas.COUNTS, first).unlink()
+    left = sum(lake.read(schemas.COUNTS, key).num_rows for key in others)
+    assert warehouse.publish(home, {}).tables["counts"] == left
+    monkeypatch.undo()
+    assert warehouse.lake_has_changed(home)
+    assert warehouse.publish(home, {}).tables["counts"] == left
+    assert not warehouse.lake_has_changed(home)
 
 
 def test_the_ends_of_the_pipeline_are_listed_first(home):
-    names = list(warehouse._partitions(Lake(home)))
-    assert names.index("decisions") < names.index("comparisons") < names.index("counts") < names.index("experiments")
+    samples.write(home)
+    names = list(dict.fromkeys(inventory(home).column("asset").to_pylist()))
+    order = ("decisions", "baseline_comparisons", "qpu_result_sets", "experiments")
+    assert [name for name in names if name in order] == list(order)
 
 
 def test_ledger_rows_are_checked(home):
