@@ -35,18 +35,18 @@ NAIVE_POINTS = 2
 NAIVE = "PennyLane loop"
 
 
-def graph_of(n: int) -> nx.Graph:
-    return nx.random_regular_graph(3, n, seed=1)
+def graph_of(n: int, graph: int = 1) -> nx.Graph:
+    return nx.random_regular_graph(3, n, seed=graph)
 
 
-def angles_of(points: int) -> np.ndarray:
+def angles_of(points: int, layers: int) -> np.ndarray:
     """Return random angles ``(points, 2 p)``, gammas first."""
-    return np.random.default_rng(7).uniform(0.1, 0.8, size=(points, 2 * LAYERS))
+    return np.random.default_rng(7).uniform(0.1, 0.8, size=(points, 2 * layers))
 
 
-def batch_of(n: int) -> CircuitBatch:
+def batch_of(n: int, *, layers: int, points: int, graph: int = 1) -> CircuitBatch:
     """Return the sweep as the pipeline would send it; the energy is minus the cut."""
-    edges = np.array(sorted(tuple(sorted(edge)) for edge in graph_of(n).edges), dtype=np.int32)
+    edges = np.array(sorted(tuple(sorted(edge)) for edge in graph_of(n, graph).edges), dtype=np.int32)
     half = np.full(len(edges), 0.5)
     model = IsingModel(linear=np.zeros(n), pairs=edges, couplings=half, offset=-float(half.sum()))
     kernel = Kernel(
@@ -55,12 +55,12 @@ def batch_of(n: int) -> CircuitBatch:
     spec = ExperimentSpec(
         name="benchmark",
         problem=ProblemSpec(family="maxcut", source="networkx:karate_club"),
-        ansatz=AnsatzSpec(layers=LAYERS),
-        sweep=SweepSpec(strategy="random", points=POINTS[n]),
+        ansatz=AnsatzSpec(layers=layers),
+        sweep=SweepSpec(strategy="random", points=points),
         shots=SHOTS,
         repetitions=1,
     )
-    return build_batch(kernel, angles_of(POINTS[n]), spec, experiment="benchmark", backend="local:auto").batch
+    return build_batch(kernel, angles_of(points, layers), spec, experiment="benchmark", backend="local:auto").batch
 
 
 def naive(n: int) -> Callable[[], list[dict[str, int]]]:

@@ -209,7 +209,8 @@ class Dispatcher:
         """Take a job's work to another backend and return the job that stands for it now.
 
         A job that its provider may hold is cancelled there first. Where that takes time, the job comes back as
-        CANCELLING, and the next `submit` of its batch goes on; where it came too late, its result counts.
+        CANCELLING, and the next `submit` of its batch goes on; where it came too late, its result counts. A job that has
+        left its backend, and whose work no other job could take over, may be sent to a third backend or back.
 
         Args:
             job_id: our id of the job.

@@ -34,6 +34,7 @@ class Event(StrEnum):
     FETCH = "fetch"  # the raw result is stored
     VERIFY = "verify"  # the raw result was decoded and fits the request
     FAIL = "fail"
+    INTEND_CANCEL = "intend_cancel"  # the provider is asked to cancel next, and why is written down
     ASK_CANCEL = "ask_cancel"  # the provider was asked to cancel and has not answered yet
     CANCEL = "cancel"
     EXPIRE = "expire"  # the deadline passed
@@ -76,14 +77,17 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.SUBMIT_UNKNOWN, _E.DISPROVE): _S.APPROVED,
         (_S.SUBMITTED, _E.QUEUE): _S.QUEUED,
         (_S.SUBMITTED, _E.FAIL): _S.FAILED,
+        (_S.SUBMITTED, _E.INTEND_CANCEL): _S.SUBMITTED,
         (_S.SUBMITTED, _E.ASK_CANCEL): _S.CANCELLING,
         (_S.SUBMITTED, _E.CANCEL): _S.CANCELLED,
         (_S.QUEUED, _E.START): _S.RUNNING,
         (_S.QUEUED, _E.FAIL): _S.FAILED,
+        (_S.QUEUED, _E.INTEND_CANCEL): _S.QUEUED,
         (_S.QUEUED, _E.ASK_CANCEL): _S.CANCELLING,
         (_S.QUEUED, _E.CANCEL): _S.CANCELLED,
         (_S.RUNNING, _E.COMPLETE): _S.COMPLETED,
         (_S.RUNNING, _E.FAIL): _S.FAILED,
+        (_S.RUNNING, _E.INTEND_CANCEL): _S.RUNNING,
         (_S.RUNNING, _E.ASK_CANCEL): _S.CANCELLING,
         (_S.RUNNING, _E.CANCEL): _S.CANCELLED,
         # A request to cancel is only a request: the job may win the race, and then its result counts.
@@ -96,6 +100,7 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.COMPLETED, _E.FAIL): _S.FAILED,
         (_S.FETCHED, _E.VERIFY): _S.VERIFIED,
         (_S.FETCHED, _E.FAIL): _S.FAILED,
+        (_S.REROUTED, _E.REROUTE): _S.REROUTED,  # to another backend, as long as no job has taken the work over
         (_S.EXPIRED, _E.ARRIVE_LATE): _S.EXPIRED,
         (_S.CANCELLED, _E.ARRIVE_LATE): _S.CANCELLED,
     }
@@ -147,6 +152,7 @@ PUBLIC_NAMES: Mapping[Event, str] = MappingProxyType(
         Event.FETCH: "JobFetched",
         Event.VERIFY: "JobVerified",
         Event.FAIL: "JobFailed",
+        Event.INTEND_CANCEL: "JobCancelIntended",
         Event.ASK_CANCEL: "JobCancelRequested",
         Event.CANCEL: "JobCancelled",
         Event.EXPIRE: "JobExpired",

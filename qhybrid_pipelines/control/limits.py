@@ -35,4 +35,5 @@ def check_budget(ledger: Ledger, job: JobRecord, quote_usd: float, *, backend: s
     """
     account = ledger.account(job.experiment)
     if account is not None:
-        exchange(account, released_usd=job.cost_quoted_usd, quote_usd=quote_usd, backend=backend)
+        released_usd = job.cost_quoted_usd if job.cost_settled_usd is None else 0.0
+        exchange(account, released_usd=released_usd, quote_usd=quote_usd, backend=backend)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from qhybrid_pipelines.control.breaker import looks_of
 from qhybrid_pipelines.control.health import Health
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Step
-from qhybrid_pipelines.control.lifecycle import OPEN, PUBLIC_NAMES, Event
+from qhybrid_pipelines.control.lifecycle import OPEN, Event
 from qhybrid_pipelines.control.observation import steps_seen
+from qhybrid_pipelines.control.purposes import purpose_of
 from qhybrid_pipelines.control.submission import next_job_id
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.core.failpoints import failpoint
@@ -142,10 +143,13 @@ class Looking:
     def _move(self, job: JobRecord, steps: tuple[Step, ...], snapshot: Snapshot, now: datetime) -> Move:
         """Return the move; a job that was cancelled for a purpose ends as that purpose says."""
         last, rerouted_to = steps[-1], None
-        if job.state is JobState.CANCELLING and last.event is Event.CANCEL:
-            purpose, detail = self._purpose(job)
+        if last.event is Event.CANCEL:
+            purpose, detail = purpose_of(self._ledger, job)
             rerouted_to = next_job_id(job) if purpose is Event.REROUTE else None
-            last = Step(event=purpose, at=last.at, clock=last.clock, raw_status=last.raw_status, detail=detail or None)
+            if purpose is not Event.CANCEL and job.state is not JobState.CANCELLING:
+                # whoever asked died before the answer was written down
+                steps = (*steps[:-1], replace(last, event=Event.ASK_CANCEL, raw_status=None), last)
+            last = replace(last, event=purpose, detail=detail or None)
         failed = last.event is Event.FAIL
         return Move(
             job=job,
@@ -155,14 +159,6 @@ class Looking:
             rerouted_to=rerouted_to,
             error=(snapshot.message or f"the provider reports {snapshot.raw_status}") if failed else None,
         )
-
-    def _purpose(self, job: JobRecord) -> tuple[Event, dict[str, object]]:
-        """Return why a job is being cancelled, and what is known about that."""
-        for event in reversed(self._ledger.events(job.job_id)):
-            if event.event == PUBLIC_NAMES[Event.ASK_CANCEL]:
-                detail = dict(event.detail or {})
-                return Event(detail.pop("purpose", Event.CANCEL)), detail
-        return Event.CANCEL, {}
 
     def _note_health(self, name: str, looked: Looked) -> None:
         errors = [problem for problem in looked.problems if isinstance(problem, ProviderError)]

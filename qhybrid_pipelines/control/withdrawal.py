@@ -15,6 +15,7 @@ from qhybrid_pipelines.control.deadlines import is_overdue
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, StaleJob, Step
 from qhybrid_pipelines.control.lifecycle import OPEN, Event, advance
 from qhybrid_pipelines.control.looking import Looking, of_providers
+from qhybrid_pipelines.control.purposes import purpose_of
 from qhybrid_pipelines.control.submission import Submission
 from qhybrid_pipelines.control.tiers import Tier, Tiers
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
@@ -34,7 +35,7 @@ def same_work(job: JobRecord, batch: CircuitBatch) -> CircuitBatch:
         IllegalTransition: the job has ended, or nobody knows whether its provider has it.
     """
     requested = replace(batch, backend=job.requested_backend)
-    if batch.backend == job.backend:
+    if batch.backend == job.backend and job.state is not JobState.REROUTED:
         raise InvalidInput(f"job {job.job_id} is on '{job.backend}' already", remedy="Name another backend.")
     if requested.payload_sha256 != job.payload_sha256:
         raise InvalidInput(f"job {job.job_id} was made for another batch", remedy="Take the job's own batch.")
@@ -85,8 +86,14 @@ class Withdrawal:
                     job = self._submission.clear_up(job, self._provider_of(job.backend))
                 if job.state in NOT_ACKNOWLEDGED:
                     return self._take(job, end, **facts)
-        if job.state not in OPEN:
-            return job
+        if job.state is JobState.REROUTED and end is Event.REROUTE:
+            return self._take(job, end, **facts)
+        if job.state in OPEN:
+            job = self._intended(job, end, detail)
+        return self._ask(job, end, **facts) if job.state in OPEN else job
+
+    def _ask(self, job: JobRecord, end: Event, **facts: Any) -> JobRecord:
+        """Ask the provider to cancel a job that it holds, and write its answer."""
         failpoint("withdraw.before_cancel")
         provider = self._provider_of(job.backend)
         outcome = provider.cancel(job.ref)
@@ -94,7 +101,7 @@ class Withdrawal:
         if outcome is CancelOutcome.CANCELLED:
             return self._confirmed(job, end, cost_usd=_cost_usd(provider, job), **facts)
         if outcome is CancelOutcome.REQUESTED or end is Event.EXPIRE:
-            return self._asked(job, end, detail)
+            return self._asked(job, end, facts["detail"])
         return job
 
     def expire(self, job: JobRecord, tier: Tier) -> JobRecord:
@@ -150,6 +157,12 @@ class Withdrawal:
         now = self._clock()
         steps = (Step(event=Event.ASK_CANCEL, at=now, detail={"purpose": end}), Step(event=end, at=now, detail=detail))
         return self._write(Move(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to, cost_usd=cost_usd))
+
+    def _intended(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+        """Write for which purpose the provider is asked next, so that whoever sees its answer knows; once is enough."""
+        if job.state is JobState.CANCELLING or purpose_of(self._ledger, job)[0] is end:
+            return job
+        return self._take(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
 
     def _asked(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
         """Write that the provider was asked, and for which purpose."""

@@ -60,8 +60,13 @@ def made_of(circuit: QuantumCircuit) -> Made:
         native=circuit,
         compiled_sha256=sha256_hex(dumps(circuit)),
         depth=circuit.depth(lambda instruction: instruction.operation.name != "measure"),
-        two_qubit_gates=sum(instruction.operation.num_qubits == 2 for instruction in circuit.data),
+        two_qubit_gates=two_qubit_gates(circuit),
     )
+
+
+def two_qubit_gates(circuit: QuantumCircuit) -> int:
+    """Return how many gates of a circuit act on two qubits."""
+    return sum(instruction.operation.num_qubits == 2 and instruction.name != "barrier" for instruction in circuit.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

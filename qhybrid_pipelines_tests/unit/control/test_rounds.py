@@ -304,7 +304,8 @@ class TestReroute:
     def test_what_comes_too_late_stays_and_counts(self, world) -> None:
         dispatcher = world.dispatcher()
         [job] = queued(world, dispatcher, 1)
-        assert dispatcher.reroute(job.job_id, **self.elsewhere()) == job
+        stays = dispatcher.reroute(job.job_id, **self.elsewhere())
+        assert (stays.job_id, stays.state, stays.provider_job_id) == (job.job_id, job.state, job.provider_job_id)
         assert world.two.book() == []
 
     def test_what_the_budget_does_not_hold_there_stays_where_it_is(self, world) -> None:
@@ -319,6 +320,63 @@ class TestReroute:
         world.two.price_usd = 1.4
         world.one.show(job.provider_job_id, S.CANCELLED, cost_usd=0.0)
         assert dispatcher.reroute(job.job_id, **self.elsewhere()).backend == "other:device"
+
+    def test_what_the_budget_does_not_hold_after_all_may_go_to_a_third_place_or_back(self, world) -> None:
+        """The provider charges for what it cancelled, although the budget had counted on having that back."""
+        world.one.price_usd = world.two.price_usd = 1.0
+        terms = TERMS | {"budget_usd": 1.4}
+        dispatcher = world.dispatcher()
+        job = dispatcher.submit_all(parts(1), **terms)[0]
+        say(world, job, "cancelled")
+        world.one.show(job.provider_job_id, S.CANCELLED, cost_usd=1.0)
+        with pytest.raises(Refused, match="budget"):
+            dispatcher.reroute(job.job_id, **self.elsewhere())
+        for _ in range(2):
+            with pytest.raises(Refused, match="budget"):
+                dispatcher.submit_all(parts(1), **terms)
+        [left] = dispatcher.resume()
+        assert (left.job_id, left.state) == (job.job_id, S.REROUTED)
+        with pytest.raises(Refused, match="budget"):
+            dispatcher.reroute(job.job_id, make_batch(seed=10, backend=BACKEND))
+        world.one.price_usd = 0.4
+        moved = dispatcher.reroute(job.job_id, make_batch(seed=10, backend=BACKEND), reason="it became cheaper")
+        assert (moved.backend, moved.occurrence, moved.state) == (BACKEND, 2, S.SUBMITTED)
+        assert dispatcher.submit_all(parts(1), **terms) == [moved]
+        assert (len(world.one.book()), len(world.two.book())) == (2, 0)
+
+    @pytest.mark.parametrize("purpose", ["reroute", "expire", "cancel"])
+    def test_whoever_sees_the_answer_knows_what_was_asked_for(self, world, purpose) -> None:
+        """The process that asked died before it wrote the answer down."""
+        dispatcher = world.dispatcher()
+        [job] = queued(world, dispatcher, 1)
+
+        def die(ref):
+            world.one.show(ref.provider_job_id, S.CANCELLED)
+            raise SystemExit
+
+        ask = {
+            "reroute": lambda: dispatcher.reroute(job.job_id, **self.elsewhere()),
+            "expire": dispatcher.expire_due,
+            "cancel": lambda: dispatcher.cancel(job.job_id),
+        }
+        if purpose == "expire":
+            world.now = job.deadline_at + timedelta(seconds=1)
+        world.one.cancel = die
+        with pytest.raises(SystemExit):
+            ask[purpose]()
+        [ended] = world.dispatcher().poll_due().changed
+        assert ended.state is {"reroute": S.REROUTED, "expire": S.EXPIRED, "cancel": S.CANCELLED}[purpose]
+        assert (ended.rerouted_to is not None) == (purpose == "reroute")
+
+    def test_a_later_wish_counts(self, world) -> None:
+        dispatcher = world.dispatcher()
+        [job] = queued(world, dispatcher, 1)
+        say(world, job, "too_late")
+        dispatcher.reroute(job.job_id, **self.elsewhere())
+        dispatcher.cancel(job.job_id)
+        world.one.show(job.provider_job_id, S.CANCELLED)
+        [ended] = dispatcher.poll_due().changed
+        assert ended.state is S.CANCELLED
 
     def test_only_the_same_work_moves_and_not_to_where_it_is(self, world) -> None:
         dispatcher = world.dispatcher()

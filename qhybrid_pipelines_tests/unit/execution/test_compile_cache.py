@@ -138,3 +138,30 @@ def test_another_process_finds_what_was_compiled(tmp_path):
     first, second = run(), run()
     assert first[0] == second[0]
     assert (first[1], second[1]) == ("0", "1")
+
+
+def test_the_highest_level_keeps_the_best_of_its_searches():
+    from qhybrid_pipelines.execution.compile_cache import two_qubit_gates
+    from qhybrid_pipelines.execution.ibm import compilation
+    from qhybrid_pipelines.execution.ibm.fakes import fake_device
+
+    target = fake_device("fake_sherbrooke").target
+    ring = [f"cz q[{i}], q[{(i + 3) % 7}];" for i in range(7)]
+    text = "\n".join(
+        [
+            "OPENQASM 3.0;",
+            'include "stdgates.inc";',
+            "bit[7] c;",
+            "qubit[7] q;",
+            *ring,
+            "barrier q[0], q[1];",
+            *ring[::2],
+        ]
+    )
+    alone = []
+    for seed in range(7, 7 + compilation.TRIES):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compilation, "TRIES", 1)
+            alone.append(two_qubit_gates(compilation.compile_for(text, target, level=3, seed=seed)))
+    assert two_qubit_gates(compilation.compile_for(text, target, level=3, seed=7)) == min(alone)
+    assert "tries" in compilation.compiler_versions()
