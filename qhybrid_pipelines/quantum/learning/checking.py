@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -98,12 +98,13 @@ def check_whole(name: str, value: Any, *, at_least: int) -> int:
     return int(value)
 
 
-def check_positive(name: str, value: Any) -> float:
-    """Return a positive finite number.
+def check_positive(name: str, value: Any, *, at_most: float = inf) -> float:
+    """Return a positive finite number, not above a bound.
 
     Raises:
         UnfitInput: it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (isfinite(value) and value > 0):
-        raise UnfitInput(f"{name} is {value!r}", remedy="Give a positive number.", field=name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (isfinite(value) and 0 < value <= at_most):
+        limit = "" if at_most == inf else f", at most {at_most:.4g}"
+        raise UnfitInput(f"{name} is {value!r}", remedy=f"Give a positive number{limit}.", field=name)
     return float(value)

@@ -30,7 +30,7 @@ from qhybrid_pipelines.quantum.learning.readout import flat, probabilities
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 from qhybrid_pipelines.quantum.learning.state import Step
 from qhybrid_pipelines.quantum.learning.stopping import limit_reached
-from qhybrid_pipelines.quantum.learning.training import Trainer, TrainingConfig
+from qhybrid_pipelines.quantum.learning.training import HALF_TURN, Trainer, TrainingConfig
 
 
 class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -66,7 +66,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         Args:
             n_qubits: one for each feature where it is None; spare qubits repeat features.
             layers: how often the features are uploaded.
-            learning_rate: see `TrainingConfig`, as for all that follow.
+            learning_rate: step of Adam, radians; at most half a turn, beyond which a step says nothing about an angle.
             batch_size: samples per iteration.
             max_iterations: training ends there at the latest.
             window: iterations over which the loss must be flat to end earlier.
@@ -138,7 +138,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.classes_, targets = np.unique(y, return_inverse=True)
         check_classes(self.classes_)
         config = TrainingConfig(
-            learning_rate=check_positive("learning_rate", self.learning_rate),
+            learning_rate=check_positive("learning_rate", self.learning_rate, at_most=HALF_TURN),
             batch_size=check_whole("batch_size", self.batch_size, at_least=1),
             max_iterations=check_whole("max_iterations", self.max_iterations, at_least=1),
             window=check_whole("window", self.window, at_least=2),

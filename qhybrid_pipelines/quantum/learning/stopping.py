@@ -19,10 +19,12 @@ from qhybrid_pipelines.core.ising import F64
 #: or of guessing all classes alike, whichever is larger.
 GROWTH = 2.0
 GROWTH_WINDOW = 20
+#: A flat loss this much above guessing is no minimum: steps are too long to get down.
+EXCESS = 1.05
 
 
 class Diverged(InvalidInput):
-    """The loss is not finite or grows: the learning rate is too large."""
+    """The loss is not finite, grows, or is flat above that of guessing: the learning rate is too large."""
 
 
 class NotConverged(InvalidInput):
@@ -58,7 +60,23 @@ def refuse_divergence(losses: Sequence[float], gradient: F64, *, learning_rate: 
         )
     else:
         return
-    raise Diverged(
+    raise _diverged(losses, learning_rate, what)
+
+
+def refuse_worse_than_guessing(losses: Sequence[float], window: int, *, learning_rate: float, guessing: float) -> None:
+    """Check a loss that is flat; arguments are those of :func:`is_flat` and :func:`refuse_divergence`.
+
+    Raises:
+        Diverged: it is flat above ``EXCESS`` times the loss of guessing, which a readout of zeros would reach.
+    """
+    mean = np.mean(losses[-window:])
+    if mean > EXCESS * guessing:
+        what = f"the loss is flat at {mean:.3g}, guessing all classes alike has {guessing:.3g}"
+        raise _diverged(losses, learning_rate, what)
+
+
+def _diverged(losses: Sequence[float], learning_rate: float, what: str) -> Diverged:
+    return Diverged(
         f"training diverged at iteration {len(losses)} with learning rate {learning_rate:g}: {what}",
         remedy="Lower the learning rate, for example to a tenth.",
         field="training.learning_rate",

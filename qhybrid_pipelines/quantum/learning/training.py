@@ -20,7 +20,12 @@ from qhybrid_pipelines.quantum.learning.engines import Engine
 from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, join, outputs_of
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 from qhybrid_pipelines.quantum.learning.state import Outcome, Step, TrainingState
-from qhybrid_pipelines.quantum.learning.stopping import is_flat, not_converged, refuse_divergence
+from qhybrid_pipelines.quantum.learning.stopping import (
+    is_flat,
+    not_converged,
+    refuse_divergence,
+    refuse_worse_than_guessing,
+)
 
 #: Adam's decay rates and guard against division by zero (D. Kingma and J. Ba, arXiv:1412.6980, section 2).
 DECAY = (0.9, 0.999)
@@ -156,9 +161,11 @@ class Trainer:
             )
             loss, gradient = self._engine.loss_and_gradient(self._parameters, self._features[rows], self._targets[rows])
             self._losses.append(loss)
-            refuse_divergence(self._losses, gradient, learning_rate=config.learning_rate, guessing=self._guessing)
+            about = {"learning_rate": config.learning_rate, "guessing": self._guessing}
+            refuse_divergence(self._losses, gradient, **about)
             self._descend(gradient)
             if is_flat(self._losses, config.window):
+                refuse_worse_than_guessing(self._losses, config.window, **about)
                 self._outcome = "converged"
             elif len(self._losses) >= config.max_iterations:
                 self._outcome = "iteration_limit"
