@@ -1,38 +1,60 @@
-"""Points per second of a QAOA sweep: our engines against the PennyLane loop that its documentation shows.
+"""Points per second of a parameter sweep, 1024 shots a point: our engines against what their libraries' users write.
 
-MaxCut on a random cubic graph, two layers, 1024 shots a point. All ways run in one process, one after the other in
-every round. Which is fastest is no surprise; how much a point costs on each way is what a planner needs to know.
+Two tables. QAOA for MaxCut on a random cubic graph, against the loop of PennyLane's QAOA tutorial on its `qiskit.aer` device: one
+QNode call per point, measured on a few points, because its price does not depend on how many follow. And circuits that the
+engine for QAOA knows nothing about (the same circuits as gates alone, and the hardware-efficient ansatz), against a bare
+script on Aer's SamplerV2 that does everything right: compiled beforehand, one PUB for all points, all cores.
 
-    python benchmarks/engines.py             # 8, 12 and 16 qubits; under a minute on two cores
-    python benchmarks/engines.py --qubits 8
+All ways run in one process, one after the other in every round. Ours start from the template's text, as they do in
+the pipeline. What the compiled way shows needs the extra `fast`.
+
+    python benchmarks/engines.py                        # two minutes on two quiet cores
+    python benchmarks/engines.py --qubits 8 12 --rounds 3
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
+from typing import Literal, get_args
 
 import networkx as nx
 import numpy as np
 from measuring import interleaved, machine, show, span
+from qiskit.primitives import BitArray
 
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
+from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
+from qhybrid_pipelines.execution.engines.lightning import Lightning
+from qhybrid_pipelines.execution.providers.local import ENGINES
 from qhybrid_pipelines.quantum.circuits import build_batch
+from qhybrid_pipelines.quantum.sweeps import plan_sweep
+
+Kind = Literal["qaoa", "hardware_efficient"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SHOTS = 1024
-LAYERS = 2
 ROUNDS = 5
-#: Points per call: enough that the fixed cost of a call is shared as in a real sweep, few enough for a short benchmark.
-POINTS = {8: 256, 12: 128, 16: 32}
+#: Layers by qubits, for the loop's table and for the one of any circuit.
+QAOA_LAYERS = {8: 1, 12: 2, 16: 4, 20: 4}
+ANY_LAYERS = {8: 2, 12: 2, 16: 2, 20: 2}
+#: Points per call of a fast and of a slow way: enough that the fixed cost of a call is shared as in a real sweep.
+FAST_POINTS = {8: 1024, 12: 512, 16: 64, 20: 16}
+SLOW_POINTS = {8: 256, 12: 64, 16: 16, 20: 4}
 NAIVE_POINTS = 2
 NAIVE = "PennyLane loop"
+BARE = "bare SamplerV2 script"
 
 
 def graph_of(n: int, graph: int = 1) -> nx.Graph:
@@ -44,7 +66,7 @@ def angles_of(points: int, layers: int) -> np.ndarray:
     return np.random.default_rng(7).uniform(0.1, 0.8, size=(points, 2 * layers))
 
 
-def batch_of(n: int, *, layers: int, points: int, graph: int = 1) -> CircuitBatch:
+def batch_of(n: int, *, layers: int, points: int, graph: int = 1, kind: Kind = "qaoa") -> CircuitBatch:
     """Return the sweep as the pipeline would send it; the energy is minus the cut."""
     edges = np.array(sorted(tuple(sorted(edge)) for edge in graph_of(n, graph).edges), dtype=np.int32)
     half = np.full(len(edges), 0.5)
@@ -55,12 +77,26 @@ def batch_of(n: int, *, layers: int, points: int, graph: int = 1) -> CircuitBatc
     spec = ExperimentSpec(
         name="benchmark",
         problem=ProblemSpec(family="maxcut", source="networkx:karate_club"),
-        ansatz=AnsatzSpec(layers=layers),
+        ansatz=AnsatzSpec(kind=kind, layers=layers),
         sweep=SweepSpec(strategy="random", points=points),
         shots=SHOTS,
         repetitions=1,
     )
-    return build_batch(kernel, angles_of(points, layers), spec, experiment="benchmark", backend="local:auto").batch
+    angles = angles_of(points, layers) if kind == "qaoa" else plan_sweep(kernel, spec).angles
+    return build_batch(kernel, angles, spec, experiment="benchmark", backend="local:auto").batch
+
+
+def simulators() -> dict[str, Engine]:
+    """Return our engines by the name they have in the tables."""
+    ways: dict[str, Engine] = {"diagonal-qaoa, NumPy": DiagonalQaoa(compiled=False)}
+    if find_spec("numba"):
+        ways["diagonal-qaoa, compiled"] = DiagonalQaoa(compiled=True)
+    return ways | {engine.name: engine for engine in (Lightning(), AerExact(), AerSampler())}
+
+
+def first_points(batch: CircuitBatch, points: int) -> CircuitBatch:
+    structure = batch.structure and replace(batch.structure, angles=batch.structure.angles[:points])
+    return replace(batch, bindings=batch.bindings[:points], seeds=batch.seeds[:points], structure=structure)
 
 
 def naive(n: int) -> Callable[[], list[dict[str, int]]]:
@@ -68,6 +104,7 @@ def naive(n: int) -> Callable[[], list[dict[str, int]]]:
     import pennylane as qml
 
     cost, mixer = qml.qaoa.maxcut(graph_of(n))
+    layers = QAOA_LAYERS[n]
 
     @partial(qml.set_shots, shots=SHOTS)
     @qml.qnode(qml.device("qiskit.aer", wires=n))
@@ -79,60 +116,116 @@ def naive(n: int) -> Callable[[], list[dict[str, int]]]:
             qml.qaoa.mixer_layer(beta, mixer)
         return qml.counts()
 
-    points = angles_of(NAIVE_POINTS)
-    return lambda: [circuit(point[:LAYERS], point[LAYERS:]) for point in points]
+    points = angles_of(NAIVE_POINTS, layers)
+    return lambda: [circuit(point[:layers], point[layers:]) for point in points]
 
 
-def check_that_both_do_the_same(n: int, batch: CircuitBatch, loop: Callable[[], list[dict[str, int]]]) -> None:
+def bare(batch: CircuitBatch) -> Callable[[], BitArray]:
+    """Return a tuned script on Aer's sampler: target read once, compiled beforehand, one PUB, all cores."""
+    from qiskit.transpiler import generate_preset_pass_manager
+    from qiskit_aer import AerSimulator
+    from qiskit_aer.primitives import SamplerV2
+
+    manager = generate_preset_pass_manager(1, target=AerSimulator(method="statevector").target)
+    circuit = manager.run(read_circuit(batch.template.text))
+    values = batch.bindings[:, [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]]
+    options = {"backend_options": {"method": "statevector", "max_parallel_experiments": os.cpu_count()}}
+    sampler = SamplerV2(default_shots=SHOTS, seed=7, options=options)
+    return lambda: sampler.run([(circuit, values)]).result()[0].data.c
+
+
+def check_against_loop(n: int, batch: CircuitBatch, loop: Callable[[], list[dict[str, int]]]) -> None:
     """Compare the mean cut of the loop's points with ours, within five standard errors."""
     edges = list(graph_of(n).edges)
-    ours = DiagonalQaoa().run(batch).counts.to_pandas()
     for point, counts in enumerate(loop()):
         cut = {text: sum(text[i] != text[j] for i, j in edges) for text in counts}
         values, weights = np.array([cut[text] for text in counts]), np.array(list(counts.values()))
-        mean = np.average(values, weights=weights)
-        error = np.sqrt(2 * np.average((values - mean) ** 2, weights=weights) / SHOTS)
-        mine = ours[ours["point"] == point]
-        bits = mine["bits"].to_numpy()[:, None] >> np.arange(n, dtype=np.uint64) & np.uint64(1)
-        mine_cut = sum(bits[:, i] != bits[:, j] for i, j in edges)
-        assert abs(np.average(mine_cut, weights=mine["count"]) - mean) < 5 * error
+        check_mean(values, weights, point, batch, lambda bits: sum(bits[:, i] != bits[:, j] for i, j in edges))
 
 
-def measure(n: int) -> list[dict[str, object]]:
-    batch = batch_of(n)
-    tasks: dict[str, Callable[[], object]] = {
-        engine.name: partial(engine.run, batch) for engine in (DiagonalQaoa(), AerExact(), AerSampler())
-    }
-    loop = naive(n)
-    check_that_both_do_the_same(n, batch, loop)
-    tasks[NAIVE] = loop
-    timings = interleaved(tasks, rounds=ROUNDS)
-    points = dict.fromkeys(timings, POINTS[n]) | {NAIVE: NAIVE_POINTS}
+def check_against_bare(batch: CircuitBatch, script: Callable[[], BitArray]) -> None:
+    """Compare the script's mean number of neighbouring bits that differ with ours, within five standard errors."""
+    for point, samples in enumerate(script().array):
+        bits = np.unpackbits(samples, axis=-1)[:, ::-1][:, : batch.template.n_qubits]
+        values = (bits[:, 1:] != bits[:, :-1]).sum(axis=1)
+        check_mean(values, np.ones(len(values)), point, batch, lambda bits: (bits[:, 1:] != bits[:, :-1]).sum(axis=1))
+
+
+def check_mean(
+    values: np.ndarray,
+    weights: np.ndarray,
+    point: int,
+    batch: CircuitBatch,
+    measure: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    ours = choose_engine(ENGINES, batch, provider="local").run(first_points(batch, point + 1)).counts.to_pandas()
+    mine = ours[ours["point"] == point]
+    bits = mine["bits"].to_numpy()[:, None] >> np.arange(batch.template.n_qubits, dtype=np.uint64) & np.uint64(1)
+    mean = np.average(values, weights=weights)
+    error = np.sqrt(2 * np.average((values - mean) ** 2, weights=weights) / SHOTS)
+    assert abs(np.average(measure(bits), weights=mine["count"]) - mean) < 5 * error
+
+
+def table(
+    n: int, tasks: dict[str, Callable[[], object]], points: dict[str, int], against: str, rounds: int, **also: object
+) -> list[dict[str, object]]:
+    timings = interleaved(tasks, rounds=rounds)
     per_point = {name: np.array(timing.seconds) / points[name] for name, timing in timings.items()}
     rows = []
     for name, seconds in per_point.items():
         # Ratios are taken within a round, where both sides met the same load.
-        ratios = per_point[NAIVE] / seconds
+        ratios = per_point[against] / seconds
         rows.append(
             {
                 "qubits": n,
+                **also,
                 "way": name,
                 "points a call": points[name],
                 "points/s (median)": float(1 / np.median(seconds)),
                 "lowest to highest": span(1 / seconds),
-                "times the loop (median)": float(np.median(ratios)),
+                "times (median)": float(np.median(ratios)),
                 "lowest to highest ratio": span(ratios),
             }
         )
     return rows
 
 
+def against_loop(n: int, rounds: int) -> list[dict[str, object]]:
+    batch = batch_of(n, layers=QAOA_LAYERS[n], points=FAST_POINTS[n])
+    loop = naive(n)
+    check_against_loop(n, batch, loop)
+    points = {name: (FAST_POINTS if name.startswith("diagonal") else SLOW_POINTS)[n] for name in simulators()} | {
+        NAIVE: NAIVE_POINTS
+    }
+    tasks: dict[str, Callable[[], object]] = {
+        name: partial(engine.run, first_points(batch, points[name])) for name, engine in simulators().items()
+    }
+    return table(n, tasks | {NAIVE: loop}, points, NAIVE, rounds, layers=QAOA_LAYERS[n])
+
+
+def against_bare(n: int, kind: Kind, rounds: int) -> list[dict[str, object]]:
+    layers = ANY_LAYERS[n]
+    batch = replace(batch_of(n, layers=layers, points=SLOW_POINTS[n], kind=kind), structure=None)
+    script = bare(batch)
+    check_against_bare(first_points(batch, 2), bare(first_points(batch, 2)))
+    tasks: dict[str, Callable[[], object]] = {
+        name: partial(engine.run, batch) for name, engine in simulators().items() if not name.startswith("diagonal")
+    }
+    points = dict.fromkeys([*tasks, BARE], SLOW_POINTS[n])
+    return table(n, tasks | {BARE: script}, points, BARE, rounds, circuit=kind, layers=layers)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--qubits", type=int, nargs="*", default=sorted(POINTS), choices=sorted(POINTS))
-    rows = [row for n in arguments.parse_args().qubits for row in measure(n)]
-    about = machine("numpy", "qiskit", "qiskit-aer", "pennylane", "pennylane-qiskit")
-    show(f"QAOA, cubic graph, {LAYERS} layers, {SHOTS} shots a point, {ROUNDS} rounds", rows, about)
+    arguments.add_argument("--qubits", type=int, nargs="*", default=sorted(QAOA_LAYERS), choices=sorted(QAOA_LAYERS))
+    arguments.add_argument("--rounds", type=int, default=ROUNDS)
+    chosen = arguments.parse_args()
+    numba = ("numba",) if find_spec("numba") else ()
+    packages = ("numpy", *numba, "qiskit", "qiskit-aer", "pennylane", "pennylane-lightning", "pennylane-qiskit")
+    rows = [row for n in chosen.qubits for row in against_loop(n, chosen.rounds)]
+    show(f"QAOA, cubic graph, {SHOTS} shots a point, {chosen.rounds} rounds", rows, machine(*packages))
+    rows = [row for n in chosen.qubits for kind in KINDS for row in against_bare(n, kind, chosen.rounds)]
+    show(f"Any circuit, {SHOTS} shots a point, {chosen.rounds} rounds", rows, machine(*packages))
 
 
 if __name__ == "__main__":
