@@ -6,6 +6,7 @@ ledger decide what is done; Dagster only schedules and shows. When a leg that fa
 """
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,8 +16,9 @@ import dagster as dg
 from qhybrid_pipelines.control.inbox import scan
 from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
 from qhybrid_pipelines.control.site import Site
+from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs import shown
-from qhybrid_pipelines.defs.history import IN_VAIN, MAX_ATTEMPTS, history_of, tags_of
+from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, history_of, is_in_vain, tags_of
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
@@ -35,6 +37,24 @@ PAUSE_BETWEEN_LEDGERS = timedelta(minutes=5)
 #: A tick of a sensor is ended by Dagster after 60 s.
 POLL_SECONDS = 30.0
 COMPLETIONS = "qpu_completions"
+INTERVAL_VARIABLE = "QHYBRID_SENSOR_SECONDS"
+DEFAULT_INTERVAL_SECONDS = 10
+
+
+def interval_seconds() -> int:
+    """Return the least time between two ticks of a sensor; Dagster itself looks whether one is due every 5 s.
+
+    Raises:
+        InvalidInput: the environment says something that is no time.
+    """
+    text = os.environ.get(INTERVAL_VARIABLE) or str(DEFAULT_INTERVAL_SECONDS)
+    if not text.isdecimal() or int(text) < 1:
+        raise InvalidInput(
+            f"{text!r} is not a time between two ticks",
+            remedy=f"Give whole seconds, 1 or more; without it, {DEFAULT_INTERVAL_SECONDS}.",
+            field=INTERVAL_VARIABLE,
+        )
+    return int(text)
 
 
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
@@ -46,7 +66,7 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
     ]
 
 
-@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING)
 def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
     """Take in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them."""
     house = workspace.open()
@@ -60,7 +80,7 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=[new])
 
 
-@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING)
 def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """Look at the open jobs in bulk, end those that are late, and report the executions that are complete.
 
@@ -95,7 +115,7 @@ def materialization_of(completion: Completion) -> dg.AssetMaterialization:
 
 
 def _onward(jobs: list[Any]) -> dg.SensorDefinition:
-    @dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING, jobs=jobs)
+    @dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING, jobs=jobs)
     def onward(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
         """Move every registered experiment one leg further, until its verdict stands in the warehouse."""
         house, now = workspace.open(), datetime.now(UTC)
@@ -194,7 +214,5 @@ def _waiting(house: Workspace) -> str:
 def _publishing(instance: dg.DagsterInstance) -> bool:
     """Tell whether a snapshot is on its way, or failed so recently that trying again would only fill the history."""
     recently = datetime.now(UTC) - PAUSE_AFTER_FAILURE
-    failed = dg.RunsFilter(job_name="publish", statuses=list(IN_VAIN), created_after=recently)
-    return instance.get_runs_count(dg.RunsFilter(job_name="publish", statuses=NOT_ENDED)) > 0 or (
-        instance.get_runs_count(failed) > 0
-    )
+    last = instance.get_run_records(dg.RunsFilter(job_name="publish", created_after=recently), limit=1)
+    return any(record.dagster_run.status in NOT_ENDED or is_in_vain(record.dagster_run) for record in last)

@@ -2,8 +2,8 @@
 
 A leg that failed because a provider could not be reached, or asked to come back later, goes on by itself, for as long as
 the outage lasts, at intervals that double. So does one that succeeded and is due again, because its provider took
-nothing yet. Every other failure would repeat itself: the sensor leaves it alone, and the reconcile schedule tries it
-again a few times.
+nothing yet. A run whose worker was killed is replaced by Dagster, and what becomes of the new one is what counts. Every
+other failure would repeat itself: the sensor leaves it alone, and the reconcile schedule tries it again a few times.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.control.progress import Leg
@@ -58,8 +59,13 @@ def history_of(instance: dg.DagsterInstance, leg: Leg) -> History:
     everywhere.pop(OCCASION_TAG, None)
     records = instance.get_run_records(dg.RunsFilter(job_name=leg.job, tags=everywhere), limit=MOST_RUNS)
     ended = [record for record in records if record.dagster_run.status not in NOT_ENDED]
-    mine = [record for record in ended if record.dagster_run.tags.get(OCCASION_TAG, "") == leg.occasion]
-    to_continue = [record for record in mine if not _in_vain(record.dagster_run)]
+    mine = [
+        record
+        for record in ended
+        if record.dagster_run.tags.get(OCCASION_TAG, "") == leg.occasion
+        and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags
+    ]
+    to_continue = [record for record in mine if not is_in_vain(record.dagster_run)]
     return History(
         running=len(ended) < len(records),
         ended=len(ended),
@@ -98,8 +104,10 @@ def outages_noted(context: dg.AssetExecutionContext) -> Iterator[None]:
         raise
 
 
-def _in_vain(run: dg.DagsterRun) -> bool:
-    return run.status in IN_VAIN and OUTAGE_TAG not in run.tags
+def is_in_vain(run: dg.DagsterRun) -> bool:
+    """Tell whether a run failed, and would again; one that Dagster means to replace has only lost its worker."""
+    will_pass = OUTAGE_TAG in run.tags or run.tags.get(WILL_RETRY_TAG) == "true"
+    return run.status in IN_VAIN and not will_pass
 
 
 def _ended_at(record: dg.RunRecord) -> datetime:

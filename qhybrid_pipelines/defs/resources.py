@@ -17,8 +17,11 @@ class WorkspaceResource(dg.ConfigurableResource[None]):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Write on the run which process executes it, so that everybody sees when that process is gone."""
-        if context.run is not None and context.instance is not None and PROCESS_TAG not in context.run.tags:
-            context.instance.add_run_tags(context.run.run_id, process_tags())
+        if context.run is None or context.instance is None:
+            return
+        own = process_tags()
+        if context.run.tags.get(PROCESS_TAG) != own[PROCESS_TAG]:  # absent, or that of the run which this one replaces
+            context.instance.add_run_tags(context.run.run_id, own)
 
     def open(self) -> Workspace:
         """Return the workspace, the same object for the same home within a process."""

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
 from qhybrid_pipelines.control.progress import Leg
-from qhybrid_pipelines.defs.automation import PAUSE_AFTER_FAILURE
-from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, tags_of
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
+from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, history_of, tags_of
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
 from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines_tests import homes
@@ -26,6 +28,15 @@ TRIANGLE = f"name: triangle\nproblem: {{family: maxcut, source: triangle.csv, fo
 def house(tmp_path):
     with open_house(tmp_path) as opened:
         yield opened
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "1.5"])
+def test_a_pause_between_two_ticks_that_is_none_is_refused(monkeypatch, text):
+    monkeypatch.setenv(INTERVAL_VARIABLE, text)
+    with pytest.raises(InvalidInput, match=f"'{text}' is not a time"):
+        interval_seconds()
+    monkeypatch.setenv(INTERVAL_VARIABLE, "3")
+    assert interval_seconds() == 3
 
 
 def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(house):
@@ -107,6 +118,28 @@ def test_a_failed_publication_is_not_tried_again_at_every_look(house):
     assert [request.job_name for request in house.tick("onward")] == ["publish"]
     house.pretend("publish", dg.DagsterRunStatus.FAILURE)
     assert house.tick("onward") == "everything is decided"
+
+
+def test_a_snapshot_whose_worker_was_killed_has_not_failed_once_the_next_one_stands(house):
+    house.pretend("publish", dg.DagsterRunStatus.FAILURE, {AUTO_RETRY_RUN_ID_TAG: "the next one"})
+    house.pretend("publish", dg.DagsterRunStatus.SUCCESS)
+    assert [request.job_name for request in house.tick("onward")] == ["publish"]
+
+
+def test_of_a_leg_whose_worker_was_killed_only_the_run_that_replaces_it_counts(house):
+    """Dagster says at once that it will replace a run, and names the new one when there is one."""
+    leg = Leg(experiment="petersen")
+
+    def after_a_failure_with(tags):
+        house.pretend(leg.job, dg.DagsterRunStatus.FAILURE, tags_of(leg) | tags)
+        return history_of(house.instance, leg)
+
+    replaced = after_a_failure_with({WILL_RETRY_TAG: "true", AUTO_RETRY_RUN_ID_TAG: "the next one"})
+    assert (replaced.in_vain, replaced.ended, replaced.pauses_until) == (0, 1, None)
+    to_be_replaced = after_a_failure_with({WILL_RETRY_TAG: "true"})
+    assert to_be_replaced.in_vain == 0
+    assert to_be_replaced.is_resting(datetime.now(UTC))
+    assert after_a_failure_with({WILL_RETRY_TAG: "false"}).in_vain == 1
 
 
 def test_nightly_benchmark_asks_new_questions_every_night(house):

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG, end_orphans, process_tags
+from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.launch import instance_ref, make_dagster_storage
 from qhybrid_pipelines.storage.atomic import is_gone, process_name
 from qhybrid_pipelines.storage.layout import Home
@@ -17,6 +18,7 @@ import os, signal, sys
 from pathlib import Path
 from dagster._core.storage.event_log.sqlite import sqlite_event_log as inside
 inside.stamp_alembic_rev = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.launch import make_dagster_storage
 from qhybrid_pipelines.storage.layout import Home
 make_dagster_storage(Home(Path(sys.argv[1])).make())
@@ -40,8 +42,8 @@ def dead():
     return subprocess.run([sys.executable, "-c", NAME], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def add_run(instance, status, tags):
-    run = dg.DagsterRun(job_name="execute", status=status, tags=tags)
+def add_run(instance, status, tags, parent=None):
+    run = dg.DagsterRun(job_name="execute", status=status, tags=tags, parent_run_id=parent, root_run_id=parent)
     instance.add_run(run)
     return run.run_id
 
@@ -67,6 +69,34 @@ def test_only_runs_of_dead_processes_are_ended(instance, dead):
         foreign: started,
         done: dg.DagsterRunStatus.SUCCESS,
     }
+
+
+def test_a_run_that_replaces_an_orphan_is_none_before_it_has_a_process_of_its_own(instance, home, dead):
+    """Dagster copies the tags of the run that it starts again."""
+    first = add_run(instance, dg.DagsterRunStatus.FAILURE, {PROCESS_TAG: dead})
+    add_run(instance, dg.DagsterRunStatus.STARTING, {PROCESS_TAG: dead}, parent=first)
+    assert end_orphans(instance) == 0
+
+
+def test_an_orphan_leaves_no_place_in_a_pool_taken(instance, dead):
+    pools = instance.event_log_storage
+    pools.set_concurrency_slots("submissions", 1)
+    orphan = add_run(instance, dg.DagsterRunStatus.STARTED, {PROCESS_TAG: dead})
+    assert pools.claim_concurrency_slot("submissions", orphan, "qpu_submissions").is_claimed
+    end_orphans(instance)
+    assert pools.claim_concurrency_slot("submissions", "next run", "qpu_submissions").is_claimed
+
+
+def test_a_process_writes_its_name_over_that_of_a_dead_one(instance, home, dead):
+    @dg.op(required_resource_keys={"workspace"})
+    def nothing(): ...
+
+    @dg.job(resource_defs={"workspace": WorkspaceResource(home=str(home.path))})
+    def replacing():
+        nothing()
+
+    run = replacing.execute_in_process(instance=instance, tags={PROCESS_TAG: dead})
+    assert instance.get_run_by_id(run.run_id).tags[PROCESS_TAG] == process_name()
 
 
 def test_a_kill_while_storage_is_made_leaves_nothing_that_looks_finished(home):
