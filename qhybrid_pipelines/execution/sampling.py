@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import pyarrow as pa
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.execution.counts import counts_of_points
+
+Index = npt.NDArray[np.intp]
+LookUp = Callable[[F64, F64], Index]
 
 #: Probabilities, or shots, that are worked on together.
 BLOCK_VALUES = 1 << 16
@@ -31,8 +34,30 @@ def sample_point(
     return sample_points(probabilities[None], seeds[None], shots, first_point=point, outcomes=outcomes)
 
 
+def look_up(probabilities: F64, uniforms: F64) -> Index:
+    """Return which outcome each shot is, shape of ``uniforms``: the first whose cumulated probability is above it.
+
+    Args:
+        probabilities: shape ``(points, m)``; rows need not be normalised to the last digit.
+        uniforms: shape ``(points, repetitions, shots)``, below 1, ascending along the last axis.
+    """
+    found = np.empty(uniforms.shape, dtype=np.intp)
+    for row, uniform, place in zip(np.cumsum(probabilities, axis=1), uniforms, found, strict=True):
+        place[:] = np.searchsorted(row, uniform * row[-1], side="right")
+        # A uniform next to 1 can round up to the total itself; it belongs to the last outcome that is possible at all.
+        if place[:, -1].max() == len(row):
+            np.minimum(place, np.searchsorted(row, row[-1], side="left"), out=place)
+    return found
+
+
 def sample_points(
-    probabilities: F64, seeds: U64, shots: int, *, first_point: int, outcomes: U64 | None = None
+    probabilities: F64,
+    seeds: U64,
+    shots: int,
+    *,
+    first_point: int,
+    outcomes: U64 | None = None,
+    look_up: LookUp = look_up,
 ) -> pa.RecordBatch:
     """Return the counts of neighbouring points in `COUNTS_SCHEMA`, sorted by (point, repetition, bits).
 
@@ -45,15 +70,9 @@ def sample_points(
         shots: per repetition.
         first_point: index of the first point, that its counts are labelled with.
         outcomes: shape ``(m,)``, ascending: the packed outcome of each probability; 0, 1, 2, ... by default.
+        look_up: does what :func:`look_up` does.
     """
-    cumulated = np.cumsum(probabilities, axis=1)
-    uniforms = sorted_uniforms(seeds, shots)
-    drawn = np.empty(uniforms.shape, dtype=np.intp)
-    for row, uniform, found in zip(cumulated, uniforms, drawn, strict=True):
-        found[:] = np.searchsorted(row, uniform * row[-1], side="right")
-        # A uniform next to 1 can round up to the total itself; it belongs to the last outcome that is possible at all.
-        if found[:, -1].max() == len(row):
-            np.minimum(found, np.searchsorted(row, row[-1], side="left"), out=found)
+    drawn = look_up(probabilities, sorted_uniforms(seeds, shots))
     shots_drawn = drawn.astype(np.uint64) if outcomes is None else outcomes[drawn]
     return counts_of_points(shots_drawn, first_point=first_point)
 

@@ -22,7 +22,7 @@ from qhybrid_pipelines.execution.engines.phases import Phases
 from qhybrid_pipelines.execution.engines.ring_mixer import RingMixer, outcomes_with
 from qhybrid_pipelines.execution.engines.workers import cores, in_order
 from qhybrid_pipelines.execution.engines.x_mixer import XMixer
-from qhybrid_pipelines.execution.sampling import sample_points
+from qhybrid_pipelines.execution.sampling import LookUp, look_up, sample_points
 
 #: Raised with every change that can move a probability by one bit.
 VERSION = "2"
@@ -47,7 +47,7 @@ class DiagonalQaoa:
     """State vectors with the precomputed cost diagonal; the ring mixer in its subspace.
 
     With numba the X mixer is compiled: the same arithmetic in another order, so probabilities differ in their last digits
-    and the version says so. Within one version counts are the same bytes for any number of threads.
+    and the version says so; sampling is compiled too, without a difference. Within one version counts are the same bytes for any number of threads.
 
     Args:
         threads: how many to use; all cores by default.
@@ -91,6 +91,7 @@ class DiagonalQaoa:
             raise ValueError("diagonal-qaoa was given a batch without structure")
         begin = time.perf_counter()
         outcomes, make_mixer = mixers(structure, compiled=self.compiled)
+        finder = _compiled_look_up() if self.compiled else look_up
         prepared = time.perf_counter()
         block = make_mixer().points
         room = max(1, MEMORY // (BYTES_PER_OUTCOME << structure.model.size))
@@ -103,7 +104,9 @@ class DiagonalQaoa:
             def work(first: int) -> pa.RecordBatch:
                 these = slice(first, first + block)
                 rows = mixer(structure.angles[these])
-                return sample_points(rows, batch.seeds[these], batch.shots, first_point=first, outcomes=outcomes)
+                return sample_points(
+                    rows, batch.seeds[these], batch.shots, first_point=first, outcomes=outcomes, look_up=finder
+                )
 
             return work
 
@@ -130,6 +133,13 @@ def mixers(structure: QaoaStructure, *, compiled: bool) -> tuple[U64 | None, Cal
 
     CompiledXMixer(Phases(np.zeros(2)))(np.zeros((1, 2)))  # numba compiles at the first call, or reads its cache
     return None, lambda: CompiledXMixer(phases)
+
+
+def _compiled_look_up() -> LookUp:
+    from qhybrid_pipelines.execution.engines import shots_compiled
+
+    shots_compiled.look_up(np.ones((1, 1)), np.zeros((1, 1, 1)))  # as above
+    return shots_compiled.look_up
 
 
 def _can_compile() -> bool:

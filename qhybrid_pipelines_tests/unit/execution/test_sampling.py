@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
-from qhybrid_pipelines.execution.sampling import sample_point, shot_seed
+from qhybrid_pipelines.execution.sampling import look_up, sample_point, shot_seed, sorted_uniforms
 
 #: Chance that a right sampler fails one goodness-of-fit test; the seeds are fixed, so it fails always or never.
 ERROR_RATE = 1e-4
@@ -79,3 +80,30 @@ def test_totals_need_not_be_exactly_one():
     scaled = sample_point(np.full(8, 4.0), seeds, 500, point=0)
     assert plain.equals(scaled)
     assert columns(sample_point(np.array([0.0, 1e-30, 0.0]), seeds, 5, point=0))["bits"].tolist() == [1]
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    weights=st.lists(st.sampled_from([0.0, 1e-300, 1e-9, 0.1, 1.0, 3.0]), min_size=1, max_size=40).filter(
+        lambda p: sum(p) > 1e-200
+    ),
+    uniforms=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=30),
+)
+def test_compiled_shots_are_the_same_shots(weights, uniforms):
+    pytest.importorskip("numba", reason="compiled sampling needs numba: install the extra `fast`")
+    from qhybrid_pipelines.execution.engines import shots_compiled
+
+    rows = np.stack([weights, weights[::-1]])
+    rows = rows[rows.sum(axis=1) > 0]
+    drawn = np.sort(np.array(uniforms))[None, None].repeat(len(rows), axis=0)
+    assert np.array_equal(shots_compiled.look_up(rows, drawn), look_up(rows, drawn))
+
+
+@pytest.mark.parametrize(("outcomes", "shots"), [(1, 7), (50, 3000), (1 << 16, 200), (1 << 12, 4096)])
+def test_compiled_shots_of_many_points(outcomes, shots):
+    pytest.importorskip("numba", reason="compiled sampling needs numba: install the extra `fast`")
+    from qhybrid_pipelines.execution.engines import shots_compiled
+
+    rows = np.random.default_rng(1).exponential(size=(3, outcomes)) ** 4
+    uniforms = sorted_uniforms(np.arange(6, dtype=np.uint64).reshape(3, 2), shots)
+    assert np.array_equal(shots_compiled.look_up(rows, uniforms), look_up(rows, uniforms))

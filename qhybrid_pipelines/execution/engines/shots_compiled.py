@@ -1,0 +1,66 @@
+"""Looking shots up in probabilities, compiled by numba: the same outcomes as `sampling.look_up`, to the last shot.
+
+Importing this module needs numba, which the extra ``fast`` installs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from qhybrid_pipelines.core.ising import F64
+
+Index = npt.NDArray[np.intp]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _cumulate(probabilities: F64, cumulated: F64) -> int:
+    """Fill the cumulated sums, one after the other; return where the total is reached first."""
+    total, reached = 0.0, 0
+    for k in range(probabilities.shape[0]):
+        total += probabilities[k]
+        cumulated[k] = total
+    while cumulated[reached] < total:
+        reached += 1
+    return reached
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _first_above(cumulated: F64, wanted: float, begin: int, last: int) -> int:
+    """Return the first place from ``begin`` to ``last`` whose sum is above ``wanted``, or ``last``.
+
+    Steps double until they are past it: the next of many sorted shots is near.
+    """
+    step, low, high = 1, begin, begin
+    while high < last and cumulated[high] <= wanted:
+        low = high + 1
+        high = min(last, high + step)
+        step *= 2
+    while low < high:
+        middle = (low + high) // 2
+        if cumulated[middle] <= wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _look_up(probabilities: F64, uniforms: F64, found: Index, cumulated: F64) -> None:
+    points, repetitions, shots = uniforms.shape
+    for point in range(points):
+        last = _cumulate(probabilities[point], cumulated)
+        total = cumulated[last]
+        for repetition in range(repetitions):
+            place = 0
+            for shot in range(shots):
+                place = _first_above(cumulated, uniforms[point, repetition, shot] * total, place, last)
+                found[point, repetition, shot] = place
+
+
+def look_up(probabilities: F64, uniforms: F64) -> Index:
+    """As `sampling.look_up`."""
+    found = np.empty(uniforms.shape, dtype=np.intp)
+    _look_up(probabilities, uniforms, found, np.empty(probabilities.shape[1]))
+    return found
