@@ -17,7 +17,7 @@ from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.seeds import derive_seed
-from qhybrid_pipelines.quantum.learning.checking import UnfitInput, check_angles
+from qhybrid_pipelines.quantum.learning.checking import check_angles, check_columns
 from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, chain, flat
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 from qhybrid_pipelines.quantum.learning.templates import bindings_of, template_of
@@ -120,18 +120,28 @@ def expectations_from_counts(counts: pa.Table, batch: CircuitBatch) -> F64:
     Raises:
         CorruptResult: a point of the batch has no counts.
     """
+    run, bits, count, totals = shots_of_runs(counts, batch)
+    ones = unpack(bits, batch.template.n_qubits)
+    counted = [np.bincount(run, weights=count * column, minlength=len(totals)) for column in ones.T]
+    shares = np.stack(counted, axis=1) / totals[:, None]
+    return (1 - 2 * shares).reshape(batch.points, batch.repetitions, batch.template.n_qubits)
+
+
+def shots_of_runs(counts: pa.Table, batch: CircuitBatch) -> tuple[I64, U64, I64, F64]:
+    """Return of every row its run (point and repetition in one index), outcome and count, and the shots of every run.
+
+    Raises:
+        CorruptResult: a run of the batch has no counts.
+    """
     point, repetition, bits, count = (
         counts.column(name).to_numpy() for name in ("point", "repetition", "bits", "count")
     )
     run = point.astype(np.int64) * batch.repetitions + repetition
-    ones = unpack(bits, batch.template.n_qubits)
     runs = batch.points * batch.repetitions
     totals = np.bincount(run, weights=count, minlength=runs)
     if not totals.all():
         raise CorruptResult(f"{int((totals == 0).sum())} of {runs} circuits have no counts")
-    counted = [np.bincount(run, weights=count * column, minlength=runs) for column in ones.T]
-    shares = np.stack(counted, axis=1) / totals[:, None]
-    return (1 - 2 * shares).reshape(batch.points, batch.repetitions, batch.template.n_qubits)
+    return run, bits, count, totals.astype(np.float64)
 
 
 def scores_from_counts(counts: pa.Table, batch: CircuitBatch, circuit: TrainedCircuit) -> F64:
@@ -162,11 +172,6 @@ def gradient_from_expectations(expectations: F64, circuit: TrainedCircuit, targe
 
 
 def _checked(shape: CircuitShape, features: F64) -> F64:
-    if features.ndim != 2 or features.shape[1] != shape.n_features:
-        raise UnfitInput(
-            f"the features have shape {features.shape}, the circuit takes {shape.n_features} per sample",
-            remedy="Give the features of the fold that the model was trained on.",
-            field="features",
-        )
+    check_columns(features, shape.n_features)
     check_angles(features)
     return features

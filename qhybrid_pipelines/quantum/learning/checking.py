@@ -51,6 +51,20 @@ def check_angles(features: F64, names: Sequence[Any] | None = None) -> None:
             )
 
 
+def check_columns(features: F64, expected: int) -> None:
+    """Check that features are those that a fitted model takes.
+
+    Raises:
+        UnfitInput: they are no table, or have another number of columns.
+    """
+    if features.ndim != 2 or features.shape[1] != expected:
+        raise UnfitInput(
+            f"the features have shape {features.shape}, the circuit takes {expected} per sample",
+            remedy="Give the features of the fold that the model was trained on.",
+            field="features",
+        )
+
+
 def check_width(n_features: int, n_qubits: int | None) -> int:
     """Return how many qubits a circuit gets: as many as asked for, or one for each feature.
 

@@ -21,25 +21,35 @@ C128 = npt.NDArray[np.complex128]
 BLOCK_AMPLITUDES = 1 << 22
 
 
-def apply_embedding(features: Any, *, layers: int, bandwidth: float) -> None:
+def embedding_angles(features: F64, *, bandwidth: float) -> F64:
+    """Return the angles of the feature map, shape ``(samples, n + n (n - 1) / 2)``: each qubit's, then each pair's, radians.
+
+    Args:
+        features: shape ``(samples, n)``, radians.
+        bandwidth: factor of every feature.
+    """
+    scaled = bandwidth * features
+    one, other = np.triu_indices(features.shape[1], 1)
+    return np.concatenate([scaled, scaled[:, one] * scaled[:, other]], axis=1)
+
+
+def apply_embedding(angles: Any, *, n_qubits: int, layers: int) -> None:
     """Queue the feature map in PennyLane; wire ``q`` carries feature ``q``.
 
     Args:
-        features: shape ``(n_features,)`` or ``(samples, n_features)``, radians.
+        angles: of :func:`embedding_angles`, with or without the axis of the samples; may hold symbols instead of numbers.
+        n_qubits: width, one qubit for each feature.
         layers: repetitions.
-        bandwidth: factor of every feature.
     """
     import pennylane as qml
 
-    width = features.shape[-1]
-    angles = [bandwidth * features[..., qubit] for qubit in range(width)]
     for _ in range(layers):
-        for qubit in range(width):
+        for qubit in range(n_qubits):
             qml.Hadamard(wires=qubit)
-        for qubit, angle in enumerate(angles):
-            qml.RZ(angle, wires=qubit)
-        for one, other in combinations(range(width), 2):
-            qml.IsingZZ(angles[one] * angles[other], wires=(one, other))
+        for qubit in range(n_qubits):
+            qml.RZ(angles[..., qubit], wires=qubit)
+        for place, pair in enumerate(combinations(range(n_qubits), 2), start=n_qubits):
+            qml.IsingZZ(angles[..., place], wires=pair)
 
 
 def embedded_states(features: F64, *, layers: int, bandwidth: float) -> C128:
@@ -49,12 +59,12 @@ def embedded_states(features: F64, *, layers: int, bandwidth: float) -> C128:
     width = features.shape[1]
 
     @qml.qnode(qml.device("default.qubit", wires=width), interface=None, diff_method=None)  # type: ignore[untyped-decorator]
-    def circuit(block: F64) -> Any:
-        apply_embedding(block, layers=layers, bandwidth=bandwidth)
+    def circuit(angles: F64) -> Any:
+        apply_embedding(angles, n_qubits=width, layers=layers)
         return qml.state()
 
-    rows = max(1, BLOCK_AMPLITUDES >> width)
-    return np.concatenate([circuit(features[first : first + rows]) for first in range(0, len(features), rows)])
+    rows, angles = max(1, BLOCK_AMPLITUDES >> width), embedding_angles(features, bandwidth=bandwidth)
+    return np.concatenate([circuit(angles[first : first + rows]) for first in range(0, len(angles), rows)])
 
 
 def fidelity_kernel(states: C128, others: C128) -> F64:

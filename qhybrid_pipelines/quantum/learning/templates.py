@@ -7,7 +7,7 @@ states with wire 0 first, Qiskit and our packed outcomes with it last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,8 @@ _GATES: Mapping[str, tuple[str, ...]] = {
     "RZ": ("rz",),
     "Rot": ("rz", "ry", "rz"),
     "CNOT": ("cx",),
+    "Hadamard": ("h",),
+    "IsingZZ": ("rzz",),
 }
 
 
@@ -49,9 +51,13 @@ def template_of(shape: CircuitShape) -> Template:
     weights = np.empty(shape.weights_shape, dtype=object)
     for index in np.ndindex(*shape.weights_shape):
         weights[index] = Parameter(weight_name(*index))
-    tape = qml.tape.make_qscript(apply_layers)(features, weights, shape)
-    circuit = empty_circuit(shape.n_qubits)
-    for gate in tape.operations:
+    return recorded(qml.tape.make_qscript(apply_layers)(features, weights, shape).operations, shape.n_qubits)
+
+
+def recorded(gates: Sequence[Any], n_qubits: int) -> Template:
+    """Return the template of PennyLane's gates, every angle of which is a named input."""
+    circuit = empty_circuit(n_qubits)
+    for gate in gates:
         methods = _GATES[gate.name]
         per_method = len(gate.parameters) // len(methods)
         for place, method in enumerate(methods):

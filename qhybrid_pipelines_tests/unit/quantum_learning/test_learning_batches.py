@@ -26,6 +26,8 @@ from qhybrid_pipelines.quantum.learning.batches import (
     sampling_seeds,
     scores_from_counts,
 )
+from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
+from qhybrid_pipelines.quantum.learning.kernel_batches import kernel_from_counts, overlap_batch
 from qhybrid_pipelines.quantum.learning.measured import MeasuredEngine
 from qhybrid_pipelines.quantum.learning.readout import flat, join
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape, apply_layers
@@ -238,6 +240,52 @@ def test_a_training_on_a_backend_is_not_continued_elsewhere():
     for other in (measured("ionq:simulator"), None):
         with pytest.raises(InvalidInput, match="belongs to a training with"):
             model.trainer(features, labels, engine=other, checkpoint=trainer.state.to_bytes())
+
+
+def kernel_model(n_classes=2):
+    rng = np.random.default_rng(6)
+    labels = np.arange(18) % n_classes
+    features = rng.uniform(-0.5, 0.5, (18, 3)) + np.linspace(-0.9, 0.9, n_classes)[labels][:, None]
+    return QuantumKernelClassifier(layers=2, bandwidth=0.8).fit(features, labels), features + 0.05
+
+
+def overlaps_of(model, features, shots=2000):
+    points = len(features) * len(model.machine_.support_)
+    seeds = sampling_seeds(7, "overlaps", points=points)
+    return overlap_batch(model, features, experiment="test", backend="local:auto", shots=shots, seeds=seeds)
+
+
+def test_an_overlap_circuit_gives_the_kernel_on_the_batch_path_and_in_pennylane():
+    import pennylane as qml
+
+    model, features = kernel_model()
+    batch = overlaps_of(model, features)
+    expected = model.kernel(features)[:, model.machine_.support_].ravel()
+    ready, _ = make_ready(batch.template, keep_measurements=False)
+    np.testing.assert_allclose([row[0] for row in exact_probabilities(batch, ready)], expected, atol=1e-12)
+    queue = pennylane_circuit(batch.template)
+
+    @qml.qnode(qml.device("default.qubit", wires=3))
+    def circuit(bindings):
+        queue(bindings)
+        return qml.probs(wires=range(3))
+
+    for point in (0, 5, batch.points - 1):
+        assert circuit(batch.bindings[point])[0] == pytest.approx(expected[point], abs=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_machine_predicts_from_a_measured_kernel(n_classes):
+    model, features = kernel_model(n_classes)
+    batch = overlaps_of(model, features)
+    measured = kernel_from_counts(AerExact().run(batch).counts, batch, model)
+    exact = model.kernel(features)
+    support = model.machine_.support_
+    assert measured.shape == exact.shape
+    assert (abs(measured - exact)[:, support] < 5 * np.sqrt(exact * (1 - exact) / 2000)[:, support] + 1e-9).all()
+    assert (model.machine_.predict(measured) == model.predict(features)).mean() > 0.9
+    with pytest.raises(InvalidInput, match="the circuit takes 3"):
+        overlaps_of(model, features[:, :2])
 
 
 def test_the_size_of_an_epoch():

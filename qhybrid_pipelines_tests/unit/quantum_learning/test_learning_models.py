@@ -163,18 +163,16 @@ def test_a_column_is_called_by_its_name():
         VariationalClassifier().fit(frame, labels)
 
 
-def test_the_kernel_is_the_fidelity_of_pennylanes_states():
+def test_the_kernel_is_the_fidelity_of_pennylanes_own_embedding():
     import pennylane as qml
-
-    from qhybrid_pipelines.quantum.learning.embedding import apply_embedding
 
     features, labels = blobs(rows=3)
     fitted = QuantumKernelClassifier(layers=2, bandwidth=0.8).fit(features, labels)
 
     @qml.qnode(qml.device("default.qubit", wires=3))
     def overlap(one, other):
-        apply_embedding(one, layers=2, bandwidth=0.8)
-        qml.adjoint(apply_embedding)(other, layers=2, bandwidth=0.8)
+        qml.IQPEmbedding(0.8 * one, wires=range(3), n_repeats=2)
+        qml.adjoint(qml.IQPEmbedding)(0.8 * other, wires=range(3), n_repeats=2)
         return qml.probs(wires=range(3))
 
     kernel = fitted.kernel(features)
