@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U64, unpack
+from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.energy_tables import EnergyTables, diagonal
 
 F64 = npt.NDArray[np.float64]
 
@@ -66,33 +67,34 @@ class IsingModel:
 
     @cached_property
     def diagonal(self) -> F64:
-        """All ``2**n`` energies, indexed by the packed outcome. Needs ``8 * 2**n`` bytes: for ``n <= 24``.
-
-        Built by doubling: the energies with one more spin are those without it, plus or minus its local field.
-        """
-        n = self.size
-        matrix = np.zeros((n, n))
-        matrix[self.pairs[:, 0], self.pairs[:, 1]] = self.couplings
-        energies = np.array([self.offset])
-        # Local field of the variable k as a function of the k variables below it, itself built by doubling.
-        for k in range(n):
-            field = np.array([self.linear[k]])
-            for i in range(k):
-                field = np.concatenate([field + matrix[i, k], field - matrix[i, k]])
-            energies = np.concatenate([energies + field, energies - field])
+        """All ``2**n`` energies, indexed by the packed outcome. Needs ``8 * 2**n`` bytes: for ``n <= 24``."""
+        energies = diagonal(self.linear, self._matrix, self.offset)
         energies.flags.writeable = False
         return energies
+
+    @cached_property
+    def tables(self) -> EnergyTables:
+        """What energies of larger models are looked up in."""
+        return EnergyTables(self.linear, self._matrix, self.offset)
+
+    @property
+    def _matrix(self) -> F64:
+        matrix = np.zeros((self.size, self.size))
+        matrix[self.pairs[:, 0], self.pairs[:, 1]] = self.couplings
+        return matrix
 
     def energies(self, bits: U64) -> F64:
         """Return the energy of each packed outcome, shape ``(m,)``.
 
-        Looks the diagonal up for up to 20 variables; above that, sums over the couplings in blocks.
+        Looked up in the diagonal for up to 20 variables, above that in tables of parts of the model.
+
+        Args:
+            bits: shape ``(m,)``; for more than 64 variables ``(m, w)``, words with the lowest first
+                (`core.energy_tables.as_words`).
         """
         if self.size <= 20:
             return self.diagonal[bits.astype(np.int64)]
-        return np.concatenate(
-            [self.energies_of(unpack(block, self.size)) for block in np.array_split(bits, len(bits) // 65536 + 1)]
-        )
+        return self.tables.energies(bits[:, None] if bits.ndim == 1 else bits)
 
     def energies_of(self, assignments: npt.NDArray[np.uint8]) -> F64:
         """Return the energy of each row of an ``(m, n)`` matrix of 0 and 1; any width."""
