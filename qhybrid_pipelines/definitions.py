@@ -9,7 +9,7 @@ from qhybrid_pipelines.defs import automation, checks, jobs
 from qhybrid_pipelines.defs.io import ParquetIOManager
 from qhybrid_pipelines.defs.partitions import executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.defs.stages import execute, interpret, operate, prepare
+from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage.layout import Home
 
@@ -30,6 +30,7 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
             *prepare.ASSETS,
             *execute.build(on_backends),
             *interpret.build(on_backends),
+            *learn.build(on_backends),
             *operate.ASSETS,
         ],
         asset_checks=checks.build(on_backends),

@@ -17,6 +17,7 @@ from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.lifecycle import OPEN
 from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
 from qhybrid_pipelines.core import errors
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
@@ -162,8 +163,8 @@ class Launcher:
         run = self.instance.get_run_by_id(result.run_id)
         return _cause(result, outage=run is not None and OUTAGE_TAG in run.tags)
 
-    def _specifications(self, keys: Iterable[str]) -> list[tuple[str, ExperimentSpec]]:
-        return [(key, self.workspace.specifications.load(key)) for key in keys]
+    def _specifications(self, keys: Iterable[str]) -> list[tuple[str, ExperimentSpec | LearningSpec]]:
+        return [(key, self.workspace.specifications.load_any(key)) for key in keys]
 
     def due(self, keys: Iterable[str]) -> list[Leg]:
         """Return the legs of some experiments that are due now."""
@@ -175,8 +176,9 @@ class Launcher:
         while True:
             register_next_rounds(self.workspace, self._specifications(known))
             specifications = self.workspace.specifications
+            others = [(key, specifications.load_any(key)) for key in specifications if key not in known]
             following = [
-                key for key in specifications if key not in known and specifications.load(key).lineage.parent in known
+                key for key, spec in others if isinstance(spec, ExperimentSpec) and spec.lineage.parent in known
             ]
             if not following:
                 return known

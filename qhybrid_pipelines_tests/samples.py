@@ -21,6 +21,7 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import Table
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines_tests import learning_samples
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -91,6 +92,7 @@ def write(home: Home, samples: tuple[Sample, ...] = SAMPLES) -> Rows:
                 ledger[name].append(row)
     lake.write(schemas.CAPABILITIES, PartitionKey(), from_rows(schemas.CAPABILITIES, [*capabilities()]))
     lake.write(schemas.CALIBRATIONS, PartitionKey(), from_rows(schemas.CALIBRATIONS, [*calibrations()]))
+    learning_samples.write(home)
     return dict(ledger)
 
 

@@ -119,7 +119,7 @@ def _submissions(present: list[Path], settled: set[Path]) -> Iterator[list[Path]
 
 
 def _names_mentioned(specification: Path, names: Iterable[str]) -> list[str]:
-    """Return the files of the inbox that a specification names as source and circuit, also when it is wrong elsewhere.
+    """Return the files of the inbox that a specification names as problem, circuit or data, also when it is wrong elsewhere.
 
     Where the text cannot be read as fields, every file whose name stands in it belongs to it: taken in by itself, such
     a file would become an experiment that nobody asked for.
@@ -131,7 +131,8 @@ def _names_mentioned(specification: Path, names: Iterable[str]) -> list[str]:
     except InvalidInput:
         return []
     try:
-        problem = read_mapping(text, file=specification.name)[0]["problem"]
+        fields = read_mapping(text, file=specification.name)[0]
+        problem = fields["dataset" if fields.get("kind") == "qml" else "problem"]
         named = [Path(problem["source"]), *([Path(problem["circuit"])] if problem.get("circuit") else [])]
     except (InvalidInput, KeyError, TypeError, AttributeError):
         return [name for name in others if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text)]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control import circuits
+from qhybrid_pipelines.control import circuits, datasets
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment import experiment_key
-from qhybrid_pipelines.core.reading import MAX_BYTES, Lines, line_of, read_mapping, read_specification, validated
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.reading import MAX_BYTES, Lines, line_of, read_experiment, read_mapping, validated
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems import baselines, registry, sources
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -27,7 +28,7 @@ class Accepted:
     """An experiment that was taken in; ``new`` is False when the same one was known already."""
 
     key: str
-    specification: ExperimentSpec
+    specification: ExperimentSpec | LearningSpec
     new: bool
 
 
@@ -55,28 +56,41 @@ class Intake:
         return self._accept_problem_file(path)
 
     def accept_text(self, text: str, *, file: str, folder: Path) -> Accepted:
-        """Take in the text of a specification; a relative problem path is looked up in ``folder``."""
-        spec, lines = read_specification(text, file=file)
+        """Take in the text of a specification of any kind; a relative path in it is looked up in ``folder``."""
+        spec, lines = read_experiment(text, file=file)
         return self.accept(spec, file=file, folder=folder, lines=lines)
 
     def accept(
-        self, spec: ExperimentSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
+        self, spec: ExperimentSpec | LearningSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
     ) -> Accepted:
         """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
+        taken: ExperimentSpec | LearningSpec
         try:
-            self._check(spec)
-            self._specifications.check_blob(spec.problem.source)
-            self._specifications.check_blob(spec.problem.circuit, field="problem.circuit")
-            problem, content = sources.take_in(spec.problem, folder, self._specifications.read_blob)
-            problem, circuit = circuits.take_in(problem, spec, folder, self._specifications.read_blob)
+            if isinstance(spec, LearningSpec):
+                taken, content, circuit = *self._take_in_data(spec, folder), None
+            else:
+                taken, content, circuit = self._take_in_problem(spec, folder)
         except InvalidInput as error:
-            # What names a file is about the problem file or the circuit, and has its line there.
+            # What names a file is about that file, and has its line there.
             raise error if error.file else error.at(file=file, line=line_of(error.field, lines or {})) from None
-        spec = spec.model_copy(update={"problem": problem})
-        key = experiment_key(spec)
+        key = experiment_key(taken)
         new = key not in self._specifications
-        self._specifications.register(spec, content, circuit)
-        return Accepted(key=key, specification=spec, new=new)
+        self._specifications.register(taken, content, circuit)
+        return Accepted(key=key, specification=taken, new=new)
+
+    def _take_in_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, bytes | None, bytes | None]:
+        self._check(spec)
+        self._check_backends(spec.backends, field="backends")
+        self._specifications.check_blob(spec.problem.source)
+        self._specifications.check_blob(spec.problem.circuit, field="problem.circuit")
+        problem, content = sources.take_in(spec.problem, folder, self._specifications.read_blob)
+        problem, circuit = circuits.take_in(problem, spec, folder, self._specifications.read_blob)
+        return spec.model_copy(update={"problem": problem}), content, circuit
+
+    def _take_in_data(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
+        self._check_backends(spec.evaluation.backends, field="evaluation.backends")
+        self._specifications.check_blob(spec.dataset.source, field=datasets.FIELD)
+        return datasets.take_in(spec, folder, self._specifications.read_blob)
 
     def _accept_problem_file(self, path: Path) -> Accepted:
         data, lines, said_in = self._from_sidecar(path)
@@ -121,16 +135,18 @@ class Intake:
             )
         return data, lines, sidecar.name
 
-    def _check(self, spec: ExperimentSpec) -> None:
-        family = registry.family_named(spec.problem.family)
-        baselines.check_baselines(spec)
-        for backend in spec.backends:
+    def _check_backends(self, wanted: Collection[str], *, field: str) -> None:
+        for backend in wanted:
             if backend not in self._backends:
                 raise InvalidInput(
                     f"there is no backend {backend!r}",
                     remedy=f"Use some of: {', '.join(self._backends)}.",
-                    field="backends",
+                    field=field,
                 )
+
+    def _check(self, spec: ExperimentSpec) -> None:
+        family = registry.family_named(spec.problem.family)
+        baselines.check_baselines(spec)
         if spec.ansatz.mixer == "xy" and "cardinality" not in family.options.model_fields:
             raise InvalidInput(
                 f"mixer 'xy' keeps the number of ones, and the family {family.name!r} has no cardinality to keep",

@@ -18,6 +18,7 @@ from qhybrid_pipelines.control.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.control.standing import Standing
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -35,8 +36,23 @@ COLLECT = (
     "tracking_runs",
 )
 EXECUTE = (*SUBMIT, *COLLECT)
+#: The same for a learning experiment: models are trained, their circuits measured on each backend, and all is judged.
+TRAIN = ("experiments", "qml_datasets", "qml_features", "qml_training", "qml_iterations", "qml_predictions")
+INFER = ("qml_submissions",)
+MEASURE = ("qml_measurements", "qml_gradients")
+EVALUATE = ("qml_scores", "qml_summaries", "qml_evaluation", "qml_tracking")
+LEARN = (*TRAIN, *INFER, *MEASURE, *EVALUATE)
 LEGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"prepare": PREPARE, "execute": EXECUTE, "submit": SUBMIT, "collect": COLLECT}
+    {
+        "prepare": PREPARE,
+        "execute": EXECUTE,
+        "submit": SUBMIT,
+        "collect": COLLECT,
+        "train": TRAIN,
+        "infer": INFER,
+        "measure": MEASURE,
+        "evaluate": EVALUATE,
+    }
 )
 
 #: States that end only by handing the batch over (again), which is the submit leg's work. A job that stands for a part
@@ -65,7 +81,7 @@ class Leg:
 
     Attributes:
         job: ``prepare`` an experiment; ``execute`` it on a backend that answers at once; else ``submit`` it there, and
-            ``collect`` what came back.
+            ``collect`` what came back. For learning: ``train``, ``infer`` and ``measure`` per backend, ``evaluate``.
         occasion: the jobs that a leg is about, as a short hash; empty before there are any. A leg that failed is another
             leg once its jobs are others, or a person has approved them.
     """
@@ -81,8 +97,8 @@ class Leg:
         return LEGS[self.job]
 
 
-def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: Lake, fleet: Fleet) -> list[Leg]:
-    """Return the runs that are due now; an experiment is executed only once it is prepared.
+def due_legs(experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]], lake: Lake, fleet: Fleet) -> list[Leg]:
+    """Return the runs that are due now; an experiment is executed only once it is prepared, measured once trained.
 
     A job that was run again after its execution was decided without it is due like any other: its result is paid for.
     """
@@ -90,6 +106,9 @@ def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: Lake, flee
     unfinished = fleet.ledger.jobs(states=TO_HAND_OVER | NOT_BROUGHT_HOME)
     again = {(job.experiment, job.requested_backend) for job in unfinished}
     for key, spec in experiments:
+        if isinstance(spec, LearningSpec):
+            legs += _due_learning(key, spec, lake, fleet)
+            continue
         if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in PREPARE):
             legs.append(Leg(experiment=key))
             continue
@@ -105,6 +124,30 @@ def due_legs(experiments: Iterable[tuple[str, ExperimentSpec]], lake: Lake, flee
             ]
             legs += [leg for leg in found if leg is not None]
     return legs
+
+
+def _due_learning(key: str, spec: LearningSpec, lake: Lake, fleet: Fleet) -> list[Leg]:
+    """Return what is due of a learning experiment; it is judged when every backend's measurements are there."""
+    whole = PartitionKey(experiment=key)
+    if _written(lake, EVALUATE, whole):
+        return []
+    if not _written(lake, TRAIN, whole):
+        return [Leg(experiment=key, job="train")]
+    partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
+    unmeasured = [partition for partition in partitions if not _written(lake, MEASURE, partition)]
+    if not unmeasured:
+        return [Leg(experiment=key, job="evaluate")]
+    standing = Standing.of(fleet.ledger, key)
+    found = [_due_measurement(partition, lake, fleet, standing) for partition in unmeasured]
+    return [leg for leg in found if leg is not None]
+
+
+def _due_measurement(partition: PartitionKey, lake: Lake, fleet: Fleet, standing: Standing) -> Leg | None:
+    key, backend = partition.experiment or "", partition.backend or ""
+    if not _written(lake, INFER, partition):
+        return Leg(experiment=key, backend=backend, job="infer")
+    ids: list[str] = lake.read(schemas.QML_SUBMISSIONS, partition).column("job_id").to_pylist()
+    return _next(key, backend, fleet, standing.jobs(ids), ("infer", "measure"))
 
 
 def jobs_of(lake: Lake, ledger: Ledger, experiment: str, backend: str) -> list[JobRecord]:
@@ -127,7 +170,12 @@ def _due(partition: PartitionKey, lake: Lake, fleet: Fleet, standing: Standing) 
     first, last = ("execute", "execute") if at_once else ("submit", "collect")
     if not _written(lake, SUBMIT, partition):
         return Leg(experiment=key, backend=backend, job=first)
-    jobs = standing.jobs(_submitted(lake, partition))
+    return _next(key, backend, fleet, standing.jobs(_submitted(lake, partition)), (first, last))
+
+
+def _next(key: str, backend: str, fleet: Fleet, jobs: Sequence[JobRecord], legs: tuple[str, str]) -> Leg | None:
+    """Return which of two legs is due, handing over or bringing home; None while a provider or a person has the jobs."""
+    first, last = legs
     if any(job.state in TO_HAND_OVER for job in jobs):
         return Leg(experiment=key, backend=backend, job=first, occasion=_occasion(jobs))
     if any(not is_settled(job) and (job.state in FOR_A_PERSON or not fleet.is_immediate(job.backend)) for job in jobs):

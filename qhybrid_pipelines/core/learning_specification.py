@@ -108,6 +108,12 @@ class TrainingSpec(Strict):
     epochs: int = Field(default=30, ge=1, le=10_000, description="Most passes over the training rows.")
     learning_rate: float = Field(default=0.05, gt=0, le=1, description="Step size of Adam, in radians.")
     batch_size: int = Field(default=32, ge=1, le=4096, description="Rows per step.")
+    window: int = Field(
+        default=100, ge=2, le=10_000, description="Steps over which the loss must be flat for training to end earlier."
+    )
+    must_converge: bool = Field(
+        default=False, description="true: a training whose loss is not flat at its end is an error."
+    )
 
 
 class FoldsSpec(Strict):
@@ -139,6 +145,12 @@ class EvaluationSpec(Strict):
     )
     backends: tuple[Annotated[str, Field(pattern=BACKEND_PATTERN)], ...] = Field(
         default=("local:auto",), min_length=1, description="provider:backend, each gets its own verdict."
+    )
+    gradient_rows: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Training rows of the first fold whose loss gradient is measured too, by parameter shift.",
     )
     curve: tuple[Annotated[int, Field(ge=4)], ...] = Field(
         default=(), description="Numbers of training rows of the learning curve, for example [20, 50, 100]."
@@ -202,6 +214,16 @@ class LearningSpec(Strict):
             raise ValueError("each entry may be named once")
         return value
 
+    @model_validator(mode="after")
+    def _kernels_are_exact(self) -> LearningSpec:
+        if self.models == ("kernel",) and None not in self.evaluation.shots:
+            raise PydanticCustomError(
+                "kernel_needs_exact",
+                "the kernel model is evaluated exactly only, and null is not among the shots",
+                {"field": "evaluation.shots"},
+            )
+        return self
+
     @property
     def model_names(self) -> tuple[ModelName, ...]:
         """The models that run: the twin without entanglement always stands beside the variational classifier."""
@@ -212,3 +234,18 @@ class LearningSpec(Strict):
     def baseline_names(self) -> tuple[BaselineName, ...]:
         """The baselines that run, ``default`` written out."""
         return get_args(BaselineName) if self.baselines == "default" else self.baselines
+
+    @property
+    def measured_models(self) -> tuple[ModelName, ...]:
+        """The models whose circuits are measured; a kernel would need a circuit for every pair of rows."""
+        return tuple(name for name in self.model_names if name != "kernel") if self.measured_shots else ()
+
+    @property
+    def measured_shots(self) -> tuple[int, ...]:
+        """The numbers of shots, without the exact expectation."""
+        return tuple(shots for shots in self.evaluation.shots if shots is not None)
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that circuits are measured on; none where all is exact."""
+        return self.evaluation.backends if self.measured_models else ()

@@ -33,6 +33,7 @@ DECISIVE = (
     "qiskit",
     "qiskit-aer",
     "qiskit-qasm3-import",
+    "scikit-learn",
     "scipy",
 )
 

@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from qhybrid_pipelines.control.inbox import scan
-from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
+from qhybrid_pipelines.control.progress import LEGS, Leg, due_legs, waiting_jobs
 from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs import shown
@@ -60,7 +60,7 @@ def interval_seconds() -> int:
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
     """Return the sensors and schedules over the jobs, by name."""
     return [inbox, qpu_poll, _onward(list(jobs.values()))], [
-        *(_reconcile(jobs[name]) for name in ("prepare", "execute", "submit", "collect")),
+        *(_reconcile(jobs[name]) for name in LEGS),
         dg.ScheduleDefinition(name="calibration_snapshots", cron_schedule="0 * * * *", job=jobs["calibrate"]),
         _nightly_benchmark(jobs["prepare"]),
     ]
@@ -200,9 +200,9 @@ def request_of(leg: Leg, site: Site, *, retry: str = "") -> dg.RunRequest:
 
 def _due(house: Workspace) -> list[Leg]:
     """Return what is due, next rounds included."""
-    known = [(key, house.specifications.load(key)) for key in house.specifications]
+    known = [(key, house.specifications.load_any(key)) for key in house.specifications]
     new = register_next_rounds(house, known)
-    return due_legs([*known, *((key, house.specifications.load(key)) for key in new)], house.lake, house.gateway)
+    return due_legs([*known, *((key, house.specifications.load_any(key)) for key in new)], house.lake, house.gateway)
 
 
 def _waiting(house: Workspace) -> str:

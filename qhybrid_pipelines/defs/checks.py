@@ -94,7 +94,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
 def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition) -> dg.AssetChecksDefinition:
     partitions: dg.PartitionsDefinition[Any] | None = None
     if "experiment" in table.key:
-        partitions = executions if "backend" in table.key else EXPERIMENTS
+        partitions = executions if schemas.BACKEND in table.columns else EXPERIMENTS
 
     @dg.asset_check(asset=table.asset, name="schema", partitions_def=partitions)
     def schema(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:

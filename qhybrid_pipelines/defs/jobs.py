@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.progress import COLLECT, EXECUTE, PREPARE, SUBMIT
+from qhybrid_pipelines.control.progress import COLLECT, EVALUATE, EXECUTE, INFER, MEASURE, PREPARE, SUBMIT, TRAIN
 
 
 def build() -> dict[str, Any]:
@@ -29,6 +29,26 @@ def build() -> dict[str, Any]:
             "collect",
             dg.AssetSelection.assets(*COLLECT),
             description="From settled jobs to verdict and decision.",
+        ),
+        dg.define_asset_job(
+            "train",
+            dg.AssetSelection.assets(*TRAIN),
+            description="Learning: from a registered experiment to trained circuits, baselines and controls.",
+        ),
+        dg.define_asset_job(
+            "infer",
+            dg.AssetSelection.assets(*INFER),
+            description="Learning: trained circuits handed to a backend, every test row in one batch.",
+        ),
+        dg.define_asset_job(
+            "measure",
+            dg.AssetSelection.assets(*MEASURE),
+            description="Learning: from settled jobs to measured predictions.",
+        ),
+        dg.define_asset_job(
+            "evaluate",
+            dg.AssetSelection.assets(*EVALUATE),
+            description="Learning: scores, intervals and verdicts, and the records in MLflow.",
         ),
         dg.define_asset_job(
             "calibrate",

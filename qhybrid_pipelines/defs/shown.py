@@ -31,19 +31,19 @@ def experiments(table: pa.Table) -> Metadata:
     """Show the specification as its author would write it."""
     first = json.loads(table.column("specification")[0].as_py()) if table.num_rows else {}
     return {
-        **_facts(table, ["family", "source", "sweep", "points", "layers", "shots", "repetitions", "round"]),
-        "specification": _fenced(yaml.safe_dump(first, sort_keys=False), "yaml"),
+        **facts(table, ["family", "source", "sweep", "points", "layers", "shots", "repetitions", "round"]),
+        "specification": fenced(yaml.safe_dump(first, sort_keys=False), "yaml"),
     }
 
 
 def instances(table: pa.Table) -> Metadata:
     """Show size, sense and best known value."""
-    return _facts(table, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
+    return facts(table, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
 
 
 def features(table: pa.Table) -> Metadata:
     """Show the features themselves."""
-    return {"features": _table(table, ["experiment", "feature", "value"])}
+    return {"features": table_of(table, ["experiment", "feature", "value"])}
 
 
 def kernels(table: pa.Table) -> Metadata:
@@ -62,7 +62,7 @@ def kernels(table: pa.Table) -> Metadata:
         for rung, seconds in zip(row["rungs"], row["rung_seconds"], strict=True)
     ]
     columns = ["n_qubits", "exact", "solved_by_reduction", "incumbent_objective", "kernel_optimum", "reduce_seconds"]
-    return {**_facts(table, columns), "ladder": _records(rungs)}
+    return {**facts(table, columns), "ladder": _records(rungs)}
 
 
 def sweeps(table: pa.Table) -> Metadata:
@@ -71,7 +71,7 @@ def sweeps(table: pa.Table) -> Metadata:
     return {
         "points": table.num_rows,
         "angle_source": "; ".join(sources) or "nothing left to sweep",
-        "first_points": _table(table, ["experiment", "point", "gammas", "betas"], limit=8),
+        "first_points": table_of(table, ["experiment", "point", "gammas", "betas"], limit=8),
     }
 
 
@@ -83,17 +83,17 @@ def baselines(table: pa.Table) -> Metadata:
     shorter = {name: name.removeprefix("objective_") for name in grouped.column_names}
     shorter |= {"optimal_max": "proved", "seconds_mean": "seconds"}
     grouped = grouped.sort_by([("experiment", "ascending"), ("solver", "ascending")]).rename_columns(shorter)
-    return {"runs": table.num_rows, "solvers": _table(grouped, grouped.column_names, limit=2 * MAX_ROWS)}
+    return {"runs": table.num_rows, "solvers": table_of(grouped, grouped.column_names, limit=2 * MAX_ROWS)}
 
 
 def batches(table: pa.Table) -> Metadata:
     """Show size and drawing of the circuit."""
-    shown = _facts(table, ["n_qubits", "depth", "two_qubit_gates", "points", "repetitions", "shots"])
+    shown = facts(table, ["n_qubits", "depth", "two_qubit_gates", "points", "repetitions", "shots"])
     shown["circuits"] = sum(r["points"] * r["repetitions"] for r in table.select(["points", "repetitions"]).to_pylist())
     if table.num_rows and table.column("n_qubits")[0].as_py() <= MAX_DRAWN_QUBITS:
         template = table.column("template")[0].as_py()
-        shown["circuit"] = _fenced(_head(draw(template), 60), "text")
-        shown["openqasm"] = _fenced(_head(template, 60), "text")
+        shown["circuit"] = fenced(_head(draw(template), 60), "text")
+        shown["openqasm"] = fenced(_head(template, 60), "text")
     return shown
 
 
@@ -103,7 +103,7 @@ def submissions(table: pa.Table) -> Metadata:
         "jobs": table.num_rows,
         "shots": _sum(table, "shots_total"),
         "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
-        "references": _table(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
+        "references": table_of(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
     }
 
 
@@ -131,7 +131,7 @@ def point_scores(table: pa.Table) -> Metadata:
     best = table.sort_by([("mean_energy", "ascending")]).slice(0, 10)
     shown: Metadata = {
         "noise_like_points": int(pc.sum(table.column("noise_like")).as_py() or 0),
-        "best_points": _table(
+        "best_points": table_of(
             best, ["experiment", "point", "repetition", "mean_energy", "p_feasible", "p_kernel_optimum"]
         ),
     }
@@ -145,7 +145,7 @@ def solutions(table: pa.Table) -> Metadata:
     best = table.filter(pc.and_(pc.equal(table.column("rank"), 1), pc.equal(table.column("repetition"), 0)))
     return {
         "solutions": table.num_rows,
-        "first_run": _table(best, ["experiment", "source", "point", "objective", "feasible", "assignment"]),
+        "first_run": table_of(best, ["experiment", "source", "point", "objective", "feasible", "assignment"]),
     }
 
 
@@ -153,8 +153,8 @@ def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
     """Show the verdict, why, and where every solver stands."""
     shown: Metadata = {
         "verdict": ", ".join(table.column("verdict").to_pylist()),
-        "reason": _paragraphs(table.column("reason")),
-        **_facts(
+        "reason": paragraphs(table.column("reason")),
+        **facts(
             table,
             [
                 "best_quantum",
@@ -179,21 +179,21 @@ def decisions(table: pa.Table) -> Metadata:
     """Show what was decided, and the answer that stands."""
     return {
         "decision": ", ".join(table.column("decision").to_pylist()),
-        "reason": _paragraphs(table.column("reason")),
-        **_facts(table, ["final_objective", "final_source", "next_experiment", "final_assignment"]),
+        "reason": paragraphs(table.column("reason")),
+        **facts(table, ["final_objective", "final_source", "next_experiment", "final_assignment"]),
     }
 
 
 def provenance(table: pa.Table) -> Metadata:
     """Show the record."""
-    return _facts(table, ["engine", "engine_version", "git_revision", "python", "execute_seconds"])
+    return facts(table, ["engine", "engine_version", "git_revision", "python", "execute_seconds"])
 
 
 def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
     """Show where the MLflow runs are."""
     return {
-        **_facts(table, ["mlflow_experiment", "mlflow_run_id", "spooled"]),
-        "open_mlflow": _fenced(tracker.ui_command, "text"),
+        **facts(table, ["mlflow_experiment", "mlflow_run_id", "spooled"]),
+        "open_mlflow": fenced(tracker.ui_command, "text"),
     }
 
 
@@ -203,16 +203,18 @@ def capabilities(table: pa.Table) -> Metadata:
     away = table.filter(pc.invert(table.column("reachable")))
     shown: Metadata = {
         "backends": table.num_rows,
-        "what_it_is": _table(
+        "what_it_is": table_of(
             reachable, ["backend", "mode", "noisy", "immediate", "online", "queued_jobs", "queue_seconds", "queue"]
         ),
-        "limits": _table(
+        "limits": table_of(
             reachable,
             ["backend", "max_qubits", "min_shots", "max_shots", "max_circuits_per_job", "max_executions_per_job"],
         ),
-        "living_with_it": _table(reachable, ["backend", "dedupe", "sdks", "observability", "security", "integration"]),
+        "living_with_it": table_of(
+            reachable, ["backend", "dedupe", "sdks", "observability", "security", "integration"]
+        ),
     }
-    return shown | ({"unreachable": _table(away, ["backend", "problem"])} if away.num_rows else {})
+    return shown | ({"unreachable": table_of(away, ["backend", "problem"])} if away.num_rows else {})
 
 
 def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
@@ -223,7 +225,7 @@ def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
         seen.setdefault(row["backend"], {**row, "calibration_id": row["calibration_id"][:12]})
     shown: Metadata = {"calibrations": table.num_rows, "newest": _records(list(seen.values()))}
     if problems:
-        shown["not_reached"] = _paragraphs(pa.chunked_array([pa.array(problems, pa.string())]))
+        shown["not_reached"] = paragraphs(pa.chunked_array([pa.array(problems, pa.string())]))
     return shown | ({"drift": plots.drift(table)} if table.num_rows else {})
 
 
@@ -242,15 +244,16 @@ def _sum(table: pa.Table, column: str) -> Any:
     return pc.sum(table.column(column)).as_py() or 0
 
 
-def _facts(table: pa.Table, columns: Sequence[str]) -> Metadata:
+def facts(table: pa.Table, columns: Sequence[str]) -> Metadata:
     """Return the columns of a single row one by one, which fits any page; of several rows one table, ``overview``."""
     if table.num_rows != 1:
-        return {"overview": _table(table, [*(n for n in PARTITION_COLUMNS if n in table.column_names), *columns])}
+        return {"overview": table_of(table, [*(n for n in PARTITION_COLUMNS if n in table.column_names), *columns])}
     row = table.select(list(columns)).to_pylist()[0]
     return {name: _cell(value) for name, value in row.items() if value is not None}
 
 
-def _table(table: pa.Table, columns: Sequence[str], limit: int = MAX_ROWS) -> Any:
+def table_of(table: pa.Table, columns: Sequence[str], limit: int = MAX_ROWS) -> Any:
+    """Return some columns of the first rows as a table."""
     return _records(table.select(list(columns)).slice(0, limit).to_pylist())
 
 
@@ -275,12 +278,13 @@ def _cell(value: Any) -> str | int | float | bool:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _paragraphs(column: pa.ChunkedArray) -> Any:
+def paragraphs(column: pa.ChunkedArray) -> Any:
     """Return sentences with hard line breaks: a long path further down widens the page's column and would cut them off."""
     return dg.MetadataValue.md("\n\n".join("  \n".join(textwrap.wrap(text, WRAP_AT)) for text in column.to_pylist()))
 
 
-def _fenced(text: str, language: str) -> Any:
+def fenced(text: str, language: str) -> Any:
+    """Return text in a fixed-width block."""
     return dg.MetadataValue.md(f"```{language}\n{text.rstrip()}\n```")
 
 

@@ -86,7 +86,7 @@ def look(workspace: Workspace, *, limit_seconds: float, cursor: Mapping[str, str
 
 def completions(workspace: Workspace) -> list[Completion]:
     """Return the executions that are complete and were not collected yet."""
-    registered = [(key, workspace.specifications.load(key)) for key in workspace.specifications]
+    registered = [(key, workspace.specifications.load_any(key)) for key in workspace.specifications]
     ledger = workspace.gateway.ledger
     found = []
     for leg in due_legs(registered, workspace.lake, workspace.gateway):

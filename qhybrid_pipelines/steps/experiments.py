@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment import check_key
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -21,10 +22,12 @@ def experiments(keys: Iterable[str], specifications: Specifications) -> pa.Table
     Raises:
         InvalidInput: a key has the wrong form, or no experiment is registered under it.
     """
-    return from_rows(schemas.EXPERIMENTS, [_row(key, specifications.load(check_key(key))) for key in keys])
+    return from_rows(schemas.EXPERIMENTS, [_row(key, specifications.load_any(check_key(key))) for key in keys])
 
 
-def _row(key: str, spec: ExperimentSpec) -> Row:
+def _row(key: str, spec: ExperimentSpec | LearningSpec) -> Row:
+    if isinstance(spec, LearningSpec):
+        return _learning_row(key, spec)
     return {
         "experiment": key,
         "name": spec.name,
@@ -44,6 +47,30 @@ def _row(key: str, spec: ExperimentSpec) -> Row:
         "rounds_max": spec.rounds.max,
         "parent": spec.lineage.parent,
         "root": spec.lineage.root or key,
+        "specification": canonical_json(spec.model_dump(mode="json")),
+    }
+
+
+def _learning_row(key: str, spec: LearningSpec) -> Row:
+    return {
+        "experiment": key,
+        "name": spec.name,
+        "tier": spec.tier,
+        "family": LEARNING_FAMILY,
+        "source": source_text(spec.dataset.source),
+        "ansatz": ", ".join(spec.model_names),
+        "layers": spec.training.layers,
+        "sweep": "training",
+        "points": spec.tuning.trials,
+        "shots": max(spec.measured_shots, default=0),
+        "repetitions": spec.folds.k * spec.folds.repeats,
+        "seed": spec.seed,
+        "backends": list(spec.backends),
+        "budget_usd": spec.budget.usd,
+        "round": 1,
+        "rounds_max": 1,
+        "parent": None,
+        "root": key,
         "specification": canonical_json(spec.model_dump(mode="json")),
     }
 

@@ -217,7 +217,7 @@ def _reached(workspace: Workspace) -> Iterator[Row]:
     """Yield one look at every provider's key and every backend; one that nothing here uses may be out of reach."""
     used = {job.backend for job in workspace.gateway.ledger.jobs(states=list(OPEN))}
     for key in workspace.specifications:
-        used |= set(workspace.specifications.load(key).backends)
+        used |= set(workspace.specifications.load_any(key).backends)
     for name, check in workspace.gateway.key_checks().items():
         yield _forgiven(
             _row(f"key of {name}", partial(_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)

@@ -45,7 +45,7 @@ def retry(workspace: Workspace, job: JobRecord) -> JobRecord:
             f"job {job.job_id} is {job.state}; only what ended without a result is run again",
             remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
         )
-    spec = workspace.specifications.load(job.experiment)
+    spec = workspace.specifications.load_any(job.experiment)
     [again] = dispatcher.submit_all(
         [part],
         tier=spec.tier,

@@ -33,7 +33,7 @@ def result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher
     for row in batches.to_pylist():
         batch = batch_from_row(row)
         rows = rows_of(submissions, batch.experiment, batch.backend).to_pylist()
-        tables += _collected(batch, rows, dispatcher)
+        tables += collected(batch, rows, dispatcher)
     return conform(schemas.COUNTS, pa.concat_tables(tables))
 
 
@@ -58,8 +58,17 @@ def why_without_counts(jobs: Iterable[JobRecord]) -> str | None:
     return f"Job {late.job_id} on {late.backend} was not done by the deadline{deadline} of its tier '{late.tier}'."
 
 
-def _collected(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
-    """Return the counts of every part; none if one of them is not to be had any more."""
+def collected(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
+    """Return the counts of every part of a batch; none if one of them is not to be had any more.
+
+    Args:
+        batch: what was handed over.
+        rows: of its parts, as they were handed over.
+        dispatcher: collects.
+
+    Raises:
+        JobFailed: as `result_sets`.
+    """
     tables: list[pa.Table] = []
     failures: list[QHybridError] = []
     jobs = jobs_behind(rows, dispatcher)

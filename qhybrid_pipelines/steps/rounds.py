@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.schemas import DECISIONS
 
 
-def register_next_rounds(workspace: Workspace, experiments: Iterable[tuple[str, ExperimentSpec]]) -> list[str]:
+def register_next_rounds(
+    workspace: Workspace, experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]]
+) -> list[str]:
     """Register the next round of every decided execution that has one; return the keys that are new.
 
     The specification stands whole in the decision's row, so a crash before this step loses nothing, and a repetition
@@ -19,7 +22,7 @@ def register_next_rounds(workspace: Workspace, experiments: Iterable[tuple[str, 
     """
     new: list[str] = []
     for key, spec in experiments:
-        for backend in spec.backends:
+        for backend in spec.backends if isinstance(spec, ExperimentSpec) else ():
             partition = PartitionKey(experiment=key, backend=backend)
             if not workspace.lake.exists(DECISIONS.asset, partition):
                 continue

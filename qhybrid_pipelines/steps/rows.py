@@ -8,9 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 Row = dict[str, Any]
+#: What stands as the family of a learning experiment.
+LEARNING_FAMILY = "qml"
 #: (backend, experiment)
 Execution = tuple[str, str]
 
@@ -42,14 +46,47 @@ def columns_of(table: pa.Table) -> dict[str, Any]:
 
 
 def experiments_in(table: pa.Table) -> Iterator[tuple[str, ExperimentSpec]]:
-    """Yield key and specification of every row of the table `experiments`."""
-    for row in table.select(["experiment", "specification"]).to_pylist():
-        yield row["experiment"], ExperimentSpec.model_validate_json(row["specification"])
+    """Yield key and specification of every row of the table `experiments`.
+
+    Raises:
+        InvalidInput: one of them is a learning experiment.
+    """
+    for row in table.select(["experiment", "family", "specification"]).to_pylist():
+        yield row["experiment"], _optimisation(row)
+
+
+def learning_in(table: pa.Table) -> Iterator[tuple[str, LearningSpec]]:
+    """Yield key and specification of every row of the table `experiments`.
+
+    Raises:
+        InvalidInput: one of them is an optimisation.
+    """
+    for row in table.select(["experiment", "family", "specification"]).to_pylist():
+        if row["family"] != LEARNING_FAMILY:
+            raise InvalidInput(
+                f"experiment {row['experiment']} is an optimisation",
+                remedy="Only experiments with `kind: qml` have tables of the group `learn`.",
+            )
+        yield row["experiment"], LearningSpec.model_validate_json(row["specification"])
+
+
+def learning_of(experiments: pa.Table, key: str) -> LearningSpec:
+    """Return the specification of one learning experiment. Raises as `learning_in`."""
+    return next(learning_in(rows_of(experiments, key)))[1]
 
 
 def specification_of(experiments: pa.Table, key: str) -> ExperimentSpec:
-    """Return the specification of one experiment."""
-    return ExperimentSpec.model_validate_json(only_row(experiments, key)["specification"])
+    """Return the specification of one experiment. Raises as `experiments_in`."""
+    return _optimisation(only_row(experiments, key))
+
+
+def _optimisation(row: Row) -> ExperimentSpec:
+    if row["family"] == LEARNING_FAMILY:
+        raise InvalidInput(
+            f"experiment {row['experiment']} is a learning experiment (kind: qml)",
+            remedy="Its tables are those of the group `learn`; choose an optimisation here.",
+        )
+    return ExperimentSpec.model_validate_json(row["specification"])
 
 
 def labelled(rows: Iterable[Mapping[str, Any]], **labels: str) -> list[Row]:

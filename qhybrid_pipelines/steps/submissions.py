@@ -7,6 +7,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.rows import Row, specification_of
 from qhybrid_pipelines.storage import schemas
@@ -40,31 +43,43 @@ def submissions(
     for row in batches.to_pylist():
         batch = batch_from_row(row)
         spec = specification_of(experiments, batch.experiment)
-        parts = dispatcher.split(batch)
-        jobs = dispatcher.submit_all(
-            parts,
-            tier=spec.tier,
-            budget_usd=spec.budget.usd,
-            principal=principal,
-            requested_at=requested_at,
-            data_class=spec.data_class,
-        )
-        rows += [
-            {
-                "experiment": batch.experiment,
-                "backend": batch.backend,
-                "part": number,
-                "first_point": part.first_point,
-                "first_repetition": part.first_repetition,
-                "points": part.batch.points,
-                "repetitions": part.batch.repetitions,
-                "job_id": job.job_id,
-                "token": job.token,
-                "provider_job_id": job.provider_job_id,
-                "payload_sha256": part.batch.payload_sha256,
-                "shots_total": part.batch.points * part.batch.repetitions * part.batch.shots,
-                "cost_quoted_usd": job.cost_quoted_usd,
-            }
-            for number, (part, job) in enumerate(zip(parts, jobs, strict=True))
-        ]
+        rows += handed_over(batch, spec, dispatcher, principal=principal, requested_at=requested_at)
     return from_rows(schemas.SUBMISSIONS, rows)
+
+
+def handed_over(
+    batch: CircuitBatch,
+    spec: ExperimentSpec | LearningSpec,
+    dispatcher: Dispatcher,
+    *,
+    principal: str,
+    requested_at: datetime | None,
+) -> list[Row]:
+    """Hand one batch over and return a row for each of its parts. Arguments and errors are those of `submissions`."""
+    parts = dispatcher.split(batch)
+    jobs = dispatcher.submit_all(
+        parts,
+        tier=spec.tier,
+        budget_usd=spec.budget.usd,
+        principal=principal,
+        requested_at=requested_at,
+        data_class=spec.data_class,
+    )
+    return [
+        {
+            "experiment": batch.experiment,
+            "backend": batch.backend,
+            "part": number,
+            "first_point": part.first_point,
+            "first_repetition": part.first_repetition,
+            "points": part.batch.points,
+            "repetitions": part.batch.repetitions,
+            "job_id": job.job_id,
+            "token": job.token,
+            "provider_job_id": job.provider_job_id,
+            "payload_sha256": part.batch.payload_sha256,
+            "shots_total": part.batch.points * part.batch.repetitions * part.batch.shots,
+            "cost_quoted_usd": job.cost_quoted_usd,
+        }
+        for number, (part, job) in enumerate(zip(parts, jobs, strict=True))
+    ]

@@ -75,6 +75,11 @@ class Home:
         return self.path / "providers"
 
     @property
+    def checkpoints(self) -> Path:
+        """Where trainings that were not finished go on from, one folder per experiment."""
+        return self.path / "checkpoints"
+
+    @property
     def emulator(self) -> Path:
         """State of the emulated cloud that the demonstration starts; a vendor's place, nothing of ours reads it."""
         return self.path / "emulator"

@@ -111,14 +111,14 @@ EXPERIMENTS = Table(
         EXPERIMENT,
         _c("name", TEXT, "Name the author gave"),
         TIER,
-        _c("family", TEXT, "Problem family"),
-        _c("source", TEXT, "networkx:NAME, file:NAME or generator:NAME"),
-        _c("ansatz", TEXT, "Kind of circuit: qaoa, hardware_efficient or file"),
+        _c("family", TEXT, "Problem family; qml for a learning experiment"),
+        _c("source", TEXT, "networkx:NAME, file:NAME, generator:NAME or sklearn:NAME"),
+        _c("ansatz", TEXT, "Kind of circuit: qaoa, hardware_efficient or file; for learning the models"),
         _c("layers", I32, "Depth p of the ansatz; 0 for a circuit from a file"),
-        _c("sweep", TEXT, "Strategy of the parameter sweep"),
-        _c("points", I32, "Parameter points asked for"),
-        _c("shots", I32, "Shots per point and repetition", "shots", minimum=1),
-        _c("repetitions", I32, "Independent runs"),
+        _c("sweep", TEXT, "Strategy of the parameter sweep; training for a learning experiment"),
+        _c("points", I32, "Parameter points asked for; settings tried per model for learning"),
+        _c("shots", I32, "Shots per point and repetition; the most of several, 0 if all is exact", "shots", minimum=0),
+        _c("repetitions", I32, "Independent runs; test folds for learning"),
         _c("seed", I64, "Root of every random choice"),
         _c("backends", pa.list_(TEXT), "Backends asked for"),
         _c("budget_usd", F64, "What the experiment may spend", "USD"),
@@ -725,6 +725,319 @@ COSTS = Table(
     ),
 )
 
+_MODEL = _c("model", TEXT, "Name of the model: a circuit, a classical baseline or a control")
+_SIDE = _c("side", TEXT, "What kind of model it is", words=("quantum", "twin", "baseline", "control"))
+_INPUTS = _c("inputs", TEXT, "Features it was given", words=("reduced", "all"))
+_REPEAT = _c("repeat", I32, "Repeat of the cross-validation, from 0", minimum=0)
+_FOLD = _c("fold", I32, "Fold of the repeat, from 0", minimum=0)
+_PURPOSE = _c("purpose", TEXT, "What the training is for", words=("comparison", "learning_curve"))
+_TRAIN_ROWS = _c("train_rows", I32, "Rows of the final fit", "rows", minimum=1)
+_DATA_ROW = _c("row", I32, "Number of the row in the data set, from 0", minimum=0)
+_TRUTH = _c("truth", I32, "Its class index", minimum=0)
+_PREDICTED = _c("predicted", I32, "The class index that the model says", minimum=0)
+_DECISION = _c("decision", F64, "Score that grows with class 1; null for more than two classes", nullable=True)
+_MEASURED_ON = _c(
+    "backend", TEXT, "Backend of measured circuits; null for exact expectations and classical models", nullable=True
+)
+_SHOTS_PER_ROW = _c(
+    "shots", I32, "Shots per test row; null for exact expectations and classical models", "shots", nullable=True
+)
+_METRIC = _c("metric", TEXT, "What is measured", words=("accuracy", "balanced_accuracy", "roc_auc", "log_loss"))
+
+QML_DATASETS = Table(
+    name="qml_datasets",
+    asset="qml_datasets",
+    meaning="The data set of a learning experiment: its content hash and its card",
+    key=("experiment",),
+    order=("experiment",),
+    columns=(
+        EXPERIMENT,
+        _c("dataset", TEXT, "sklearn:NAME or the file's name"),
+        _c("digest", TEXT, "SHA-256 over names, values and labels, the same for CSV and Parquet"),
+        _c("rows", I32, "Rows that are used", "rows"),
+        _c("columns", I32, "Feature columns", "columns"),
+        _c("n_classes", I32, "Classes"),
+        _c("classes", TEXT, "JSON: class name and its rows, in the order of the class indices"),
+        _c("majority_share", F64, "Share of rows in the largest class"),
+        _c("duplicate_rows", I32, "Rows whose features stand in an earlier row too", "rows"),
+        _c("ranges", TEXT, "JSON: per column its name, minimum, maximum, mean and deviation"),
+        _c("source", TEXT, "Where the rows come from"),
+        _c("licence", TEXT, "Under which terms"),
+        _c("notes", TEXT, "JSON: what was done on the way in"),
+        _c("limits", TEXT, "JSON: what the data cannot tell"),
+    ),
+)
+
+QML_FOLDS = Table(
+    name="qml_folds",
+    asset="qml_features",
+    meaning="The fold indices, the same for every model: which row does what in which fold",
+    key=("experiment", "repeat", "fold", "row"),
+    order=("experiment", "repeat", "fold", "row"),
+    columns=(
+        EXPERIMENT,
+        _REPEAT,
+        _FOLD,
+        _DATA_ROW,
+        _c("role", TEXT, "What the row does in this fold", words=("train", "validation", "test")),
+    ),
+)
+
+_ONE_TRAINING = ("experiment", "model", "inputs", "repeat", "fold", "purpose", "train_rows")
+
+QML_RUNS = Table(
+    name="qml_runs",
+    asset="qml_training",
+    meaning="One row per trained model: its settings, how they were found, and the model itself",
+    key=_ONE_TRAINING,
+    order=_ONE_TRAINING,
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _REPEAT,
+        _FOLD,
+        _PURPOSE,
+        _TRAIN_ROWS,
+        _c("test_rows", I32, "Rows of the test fold", "rows"),
+        _c("seed", I64, "Seed of the final fit"),
+        _c("settings", TEXT, "JSON: the settings that won"),
+        _c("trials", I32, "Settings tried, the same number for every model that has any"),
+        _c("trial_scores", TEXT, "JSON: per trial its settings and validation score; null where training failed"),
+        _c("validation_score", F64, "Of the settings that won, larger is better; null without tuning", nullable=True),
+        _c("converged", BOOL, "The final fit ended by its own rule, not by its limit of steps"),
+        _c("iterations", I32, "Steps of the final fit, where it counts them", nullable=True),
+        _c("reduction", TEXT, "JSON: the feature chain, fitted on the training rows of this fold"),
+        _c("template", TEXT, "Id of the circuit's template; null for classical models and kernels", nullable=True),
+        _c("saved_model", TEXT, "JSON: the fitted model, to be loaded back; null for classical models", nullable=True),
+        _c("fit_seconds", F64, "Time of the final fit", "s", measured=True),
+        _c("tuning_seconds", F64, "Time of all trials", "s", measured=True),
+    ),
+)
+
+QML_ITERATIONS = Table(
+    name="qml_iterations",
+    asset="qml_iterations",
+    meaning="One row per step of every final training of a circuit",
+    key=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
+    order=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _INPUTS,
+        _REPEAT,
+        _FOLD,
+        _c("iteration", I32, "Step, from 1", minimum=1),
+        _c("epoch", I32, "Pass over the training rows, from 0", minimum=0),
+        _c("loss", F64, "Mean cross-entropy of the step's rows, before the step", "nats"),
+        _c("gradient_norm", F64, "Euclidean norm of its gradient"),
+        _c("seconds", F64, "Time of the step", "s", measured=True),
+    ),
+)
+
+QML_PREDICTIONS = Table(
+    name="qml_predictions",
+    asset="qml_predictions",
+    meaning="What every model says about every row of its test folds; circuits by their exact expectations",
+    key=(*_ONE_TRAINING, "row"),
+    order=(*_ONE_TRAINING, "row"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _REPEAT,
+        _FOLD,
+        _PURPOSE,
+        _TRAIN_ROWS,
+        _DATA_ROW,
+        _TRUTH,
+        _PREDICTED,
+        _c("probabilities", pa.list_(F64), "Per class; null where the model gives none", nullable=True),
+        _DECISION,
+    ),
+)
+
+QML_SUBMISSIONS = Table(
+    name="qml_submissions",
+    asset="qml_submissions",
+    meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per part of a batch",
+    key=("experiment", "backend", "model", "shots", "part"),
+    order=("experiment", "backend", "model", "shots", "part"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        _MODEL,
+        _c("shots", I32, "Shots per circuit", "shots", minimum=1),
+        *SUBMISSIONS.columns[2:],
+    ),
+)
+
+QML_MEASUREMENTS = Table(
+    name="qml_measurements",
+    asset="qml_measurements",
+    meaning="What trained circuits measured on a backend, one row per test row",
+    key=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
+    order=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        _MODEL,
+        _c("shots", I32, "Shots per test row", "shots", minimum=1),
+        _REPEAT,
+        _FOLD,
+        _DATA_ROW,
+        _TRUTH,
+        _PREDICTED,
+        _c("probabilities", pa.list_(F64), "Per class"),
+        _DECISION,
+        _c("expectations", pa.list_(F64), "Measured <Z> of every qubit"),
+    ),
+)
+
+QML_GRADIENTS = Table(
+    name="qml_gradients",
+    asset="qml_gradients",
+    meaning="The gradient of the loss on training rows of the first fold, by parameter shift on a backend, and exactly",
+    key=("experiment", "backend", "model", "shots", "parameter"),
+    order=("experiment", "backend", "model", "shots", "parameter"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        _MODEL,
+        _c("shots", I32, "Shots per circuit", "shots", minimum=1),
+        _c("parameter", I32, "Index of the parameter: weights, readout, bias", minimum=0),
+        _c("rows", I32, "Training rows that the loss is a mean over", "rows", minimum=1),
+        _c("measured", F64, "Slope that the backend measured"),
+        _c("exact", F64, "Slope computed exactly"),
+    ),
+)
+
+_ONE_SCORE = (
+    "experiment",
+    "side",
+    "model",
+    "inputs",
+    "backend",
+    "shots",
+    "purpose",
+    "train_rows",
+    "repeat",
+    "fold",
+    "metric",
+)
+
+QML_SCORES = Table(
+    name="qml_scores",
+    asset="qml_scores",
+    meaning="One metric of one model on one test fold, exact or measured",
+    key=_ONE_SCORE,
+    order=_ONE_SCORE,
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _MEASURED_ON,
+        _SHOTS_PER_ROW,
+        _REPEAT,
+        _FOLD,
+        _PURPOSE,
+        _TRAIN_ROWS,
+        _c("test_rows", I32, "Rows of the test fold", "rows"),
+        _METRIC,
+        _c("value", F64, "Its value; null where the model gives no such score", nullable=True),
+    ),
+)
+
+QML_SUMMARIES = Table(
+    name="qml_summaries",
+    asset="qml_summaries",
+    meaning="Mean of one metric over all test folds, with an interval that knows that folds share rows",
+    key=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
+    order=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _MEASURED_ON,
+        _SHOTS_PER_ROW,
+        _METRIC,
+        _c("folds", I32, "Test folds in all repeats"),
+        _c("mean", F64, "Mean over the folds"),
+        _c("low", F64, "Lower 95 % bound of the mean, corrected after Nadeau and Bengio", nullable=True),
+        _c("high", F64, "Upper 95 % bound", nullable=True),
+    ),
+)
+
+QML_VERDICTS = Table(
+    name="qml_verdicts",
+    asset="qml_evaluation",
+    meaning="One circuit against the best classical baseline on the same folds",
+    key=("experiment", "model", "backend", "shots", "scope"),
+    order=("experiment", "model", "backend", "shots", "scope"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _MEASURED_ON,
+        _SHOTS_PER_ROW,
+        _METRIC,
+        _c("scope", TEXT, "Against baselines on all features too, or on the same ones only", words=("all", "reduced")),
+        _c("baseline", TEXT, "The best baseline by mean score", nullable=True),
+        _c("baseline_inputs", TEXT, "Features that it was given", nullable=True),
+        _c("folds", I32, "Test folds in all repeats"),
+        _c("model_mean", F64, "Mean score of the circuit", nullable=True),
+        _c("baseline_mean", F64, "Mean score of the baseline", nullable=True),
+        _c("gain", F64, "Mean paired gain over the baseline, positive is good also for log_loss", nullable=True),
+        _c("low", F64, "Lower 95 % bound of the gain, corrected after Nadeau and Bengio", nullable=True),
+        _c("high", F64, "Upper 95 % bound of the gain", nullable=True),
+        _c("margin", F64, "Gain that counts as better"),
+        _c("p_value", F64, "One-sided, of a gain no larger than the margin", nullable=True),
+        _c("p_adjusted", F64, "The same after Holm, over all circuits, backends and shots of a scope", nullable=True),
+        _c("twin_gain", F64, "Gain over the twin without entanglement, measured alike", nullable=True),
+        _c("twin_low", F64, "Lower 95 % bound of that", nullable=True),
+        _c("twin_high", F64, "Upper 95 % bound of that", nullable=True),
+        _c("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
+        _c("reason", TEXT, "The verdict in a sentence or two"),
+    ),
+)
+
+QML_TRACKING = Table(
+    name="qml_tracking",
+    asset="qml_tracking",
+    meaning="Where the records of a learning experiment stand in MLflow: the experiment, and each model, fold and seed",
+    key=("experiment", "tracking_key"),
+    order=("experiment", "tracking_key"),
+    columns=(
+        EXPERIMENT,
+        _c("tracking_key", TEXT, "Deterministic look-up key, tag qhybrid.key of the run"),
+        _c("model", TEXT, "Name of the model; null for the experiment's own run", nullable=True),
+        _c("inputs", TEXT, "Features it was given", nullable=True),
+        _c("repeat", I32, "Repeat of the cross-validation", nullable=True),
+        _c("fold", I32, "Fold of the repeat", nullable=True),
+        *TRACKING_RUNS.columns[3:],
+    ),
+)
+
+#: Tables of learning experiments, in the order of the data's way.
+LEARNING_TABLES: tuple[Table, ...] = (
+    QML_DATASETS,
+    QML_FOLDS,
+    QML_RUNS,
+    QML_ITERATIONS,
+    QML_PREDICTIONS,
+    QML_SUBMISSIONS,
+    QML_MEASUREMENTS,
+    QML_GRADIENTS,
+    QML_SCORES,
+    QML_SUMMARIES,
+    QML_VERDICTS,
+    QML_TRACKING,
+)
+
 #: Tables that Dagster assets write into the lake.
 LAKE_TABLES: tuple[Table, ...] = (
     EXPERIMENTS,
@@ -744,6 +1057,7 @@ LAKE_TABLES: tuple[Table, ...] = (
     PROVENANCE,
     CAPABILITIES,
     CALIBRATIONS,
+    *LEARNING_TABLES,
 )
 
 #: Tables that the ledger exports when the warehouse is built.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.core.experiment import check_key, experiment_key, experiment_text
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.storage.atomic import make_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
@@ -24,8 +26,10 @@ class Specifications:
 
     home: Home
 
-    def register(self, spec: ExperimentSpec, blob: bytes | None = None, circuit: bytes | None = None) -> str:
-        """Keep a specification, and the bytes of its problem file and circuit if it has them; return its key.
+    def register(
+        self, spec: ExperimentSpec | LearningSpec, blob: bytes | None = None, circuit: bytes | None = None
+    ) -> str:
+        """Keep a specification, and the bytes of its problem or data file and circuit if it has them; return its key.
 
         Registering again changes nothing. The files are kept before the specification, so that a key that can be
         loaded always has its files.
@@ -35,8 +39,11 @@ class Specifications:
                 already has this key (their hashes begin alike).
         """
         key, text = experiment_key(spec), experiment_text(spec)
-        self._keep_blob(spec.problem.source, blob, field="problem.source")
-        self._keep_blob(spec.problem.circuit, circuit, field="problem.circuit")
+        if isinstance(spec, LearningSpec):
+            self._keep_blob(spec.dataset.source, blob, field="dataset.source")
+        else:
+            self._keep_blob(spec.problem.source, blob, field="problem.source")
+            self._keep_blob(spec.problem.circuit, circuit, field="problem.circuit")
         path = self.home.specifications / f"{key}.json"
         make_folder(self.home.locks)
         with FileLock(self.home.locks / "specifications.lock"):
@@ -51,7 +58,27 @@ class Specifications:
         return key
 
     def load(self, key: str) -> ExperimentSpec:
-        """Return the specification registered under ``key``.
+        """Return the optimisation registered under ``key``. Raises as :meth:`load_any`, and for a learning experiment."""
+        spec = self.load_any(key)
+        if isinstance(spec, LearningSpec):
+            raise InvalidInput(
+                f"experiment {key} is a learning experiment (kind: qml)",
+                remedy="Its tables are those of the group `learn`; name an optimisation here.",
+            )
+        return spec
+
+    def load_learning(self, key: str) -> LearningSpec:
+        """Return the learning experiment registered under ``key``. Raises as :meth:`load_any`, and for an optimisation."""
+        spec = self.load_any(key)
+        if not isinstance(spec, LearningSpec):
+            raise InvalidInput(
+                f"experiment {key} is an optimisation",
+                remedy="Only experiments with `kind: qml` have tables of the group `learn`.",
+            )
+        return spec
+
+    def load_any(self, key: str) -> ExperimentSpec | LearningSpec:
+        """Return the specification registered under ``key``, of whichever kind.
 
         Raises:
             InvalidInput: ``key`` has not the form of a key, or is not registered.
@@ -71,7 +98,8 @@ class Specifications:
                 str(path), "it was changed after it was registered", remedy="Register the specification again."
             )
         try:
-            return ExperimentSpec.model_validate_json(text)
+            learning = json.loads(text).get("kind") == "qml"
+            return (LearningSpec if learning else ExperimentSpec).model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             raise Damaged(
@@ -92,7 +120,7 @@ class Specifications:
 
     def registered_at(self, key: str) -> datetime:
         """Return when an experiment was registered first, UTC. Raises as :meth:`load` for an unknown key."""
-        self.load(key)
+        self.load_any(key)
         return datetime.fromtimestamp((self.home.specifications / f"{key}.json").stat().st_mtime, tz=UTC)
 
     def read_blob(self, source: FileSource) -> bytes:

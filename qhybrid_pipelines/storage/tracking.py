@@ -8,6 +8,7 @@ A person looks at it with the command that `Tracker.ui_command` gives.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -39,6 +40,8 @@ BUSY_SECONDS = 5.0
 
 #: Most entries of one MLflow request.
 MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 1000
+#: Characters that MLflow keeps of a data set's digest; the whole one stands in its source.
+MAX_DIGEST = 36
 
 _Entry = TypeVar("_Entry")
 _log = logging.getLogger(__name__)
@@ -204,6 +207,9 @@ class Tracker:
                 client.log_batch(run_id, tags=some_tags)
             for some_metrics in _chunks([Metric(name, value, now, 0) for name, value in changed.items()], MAX_METRICS):
                 client.log_batch(run_id, metrics=some_metrics)
+            _log_series(client, run_id, {n: s for n, s in record.series.items() if n not in known.metrics}, now)
+            if record.dataset and not (run.inputs and run.inputs.dataset_inputs):
+                _log_dataset(client, run_id, record.dataset)
             with scratch(self._home.tmp) as folder:
                 record.write_files(folder)
                 client.log_artifacts(run_id, str(folder))
@@ -223,8 +229,12 @@ class Tracker:
         if found:
             return found[0]
         tags = {KEY_TAG: record.key}
-        if record.parent_run_id:
-            tags["mlflow.parentRunId"] = record.parent_run_id
+        parent = record.parent_run_id
+        if parent is None and record.parent_key is not None:
+            above = client.search_runs([experiment_id], f'tags.`{KEY_TAG}` = "{record.parent_key}"', max_results=1)
+            parent = above[0].info.run_id if above else None
+        if parent is not None:
+            tags["mlflow.parentRunId"] = parent
         return client.create_run(experiment_id, run_name=record.name, tags=tags)
 
     def _artifacts(self, family: str) -> str:
@@ -260,6 +270,29 @@ def _quiet() -> Iterator[None]:
 def _changed(metrics: Mapping[str, float | None], known: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics whose value is not yet the recorded one; MLflow keeps every value that it is sent."""
     return {name: float(value) for name, value in metrics.items() if value is not None and known.get(name) != value}
+
+
+def _log_series(client: MlflowClient, run_id: str, series: Mapping[str, Sequence[tuple[int, float]]], now: int) -> None:
+    """Send all steps of all series together: one request for every thousand numbers, never one for each."""
+    from mlflow.entities import Metric
+
+    points = [Metric(name, value, now, step) for name, steps in series.items() for step, value in steps]
+    for some in _chunks(points, MAX_METRICS):
+        client.log_batch(run_id, metrics=some)
+
+
+def _log_dataset(client: MlflowClient, run_id: str, dataset: Mapping[str, str]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    entity = Dataset(
+        name=dataset["name"],
+        digest=dataset["digest"][:MAX_DIGEST],
+        source_type="qhybrid",
+        source=json.dumps({"source": dataset["source"], "sha256": dataset["digest"]}),
+        profile=dataset["profile"],
+    )
+    context = InputTag("mlflow.data.context", dataset["context"])
+    client.log_inputs(run_id, datasets=[DatasetInput(entity, tags=[context])])
 
 
 def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:

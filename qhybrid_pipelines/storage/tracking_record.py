@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ class TrackingRecord:
         provenance: row of the provenance.
         dagster_run_id: the Dagster run that wrote the record.
         parent_run_id: the MLflow run above this one.
+        parent_key: key of the record above this one, where its run is not known yet.
+        series: numbers that change from step to step: by name, pairs of step and value.
+        dataset: what was learnt from: ``name``, ``digest``, ``source``, ``profile`` and ``context``.
+        texts: further files by name.
+        pictures: PNG files by name, as base64.
     """
 
     key: str
@@ -49,6 +55,11 @@ class TrackingRecord:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     dagster_run_id: str | None = None
     parent_run_id: str | None = None
+    parent_key: str | None = None
+    series: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    dataset: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.key or '"' in self.key or "'" in self.key:
@@ -87,10 +98,13 @@ class TrackingRecord:
             "circuit.txt": self.drawing,
             "verdict.json": _pretty(self.verdict),
             "provenance.json": _pretty(self.provenance),
+            **self.texts,
         }
         for name, text in texts.items():
             if text is not None:
                 (folder / name).write_text(text, encoding="utf-8")
+        for name, picture in self.pictures.items():
+            (folder / name).write_bytes(base64.b64decode(picture))
         if self.counts:
             (folder / "counts.png").write_bytes(counts_png(self.counts, title=self.name))
 

@@ -1,9 +1,10 @@
-"""One fold of one learner as rows: what was trained, and what it scored on the test rows."""
+"""One fold of one learner as rows: what was trained, what it says about the test rows, and what that scores."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,13 +12,19 @@ from qhybrid_pipelines.classical.learning.dataset import Dataset, card
 from qhybrid_pipelines.classical.learning.folds import VALIDATION_SHARE, Split, check_folds
 from qhybrid_pipelines.classical.learning.learner import Learner
 from qhybrid_pipelines.classical.learning.reduction import check_features
-from qhybrid_pipelines.classical.learning.rows import DatasetRow, Purpose, RunRow, ScoreRow
-from qhybrid_pipelines.classical.learning.scoring import scores_of
+from qhybrid_pipelines.classical.learning.rows import (
+    DatasetRow,
+    MeasurementRow,
+    PredictionRow,
+    Purpose,
+    RunRow,
+    ScoreRow,
+)
+from qhybrid_pipelines.classical.learning.scoring import predictions_of, scores
 from qhybrid_pipelines.classical.learning.tuning import Tuned
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.learning_specification import LearningSpec, Metric
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 
 
 def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
@@ -76,10 +83,10 @@ def run_row(
     *,
     purpose: Purpose = "comparison",
     template: str | None = None,
-    parameters: F64 | None = None,
+    saved_model: str | None = None,
     iterations: int | None = None,
 ) -> RunRow:
-    """Return the row of one training; ``template``, ``parameters`` and ``iterations`` belong to circuits."""
+    """Return the row of one training; ``template``, ``saved_model`` and ``iterations`` belong to circuits."""
     won = [trial.score for trial in tuned.trials if trial.settings == tuned.settings]
     return RunRow(
         experiment=experiment,
@@ -100,43 +107,67 @@ def run_row(
         iterations=iterations,
         reduction=canonical_json(tuned.reduction.to_dict()),
         template=template,
-        parameters=None if parameters is None else canonical_json(np.asarray(parameters).ravel().tolist()),
+        saved_model=saved_model,
         fit_seconds=tuned.fit_seconds,
         tuning_seconds=tuned.tuning_seconds,
     )
 
 
-def fold_scores(dataset: Dataset, split: Split, tuned: Tuned) -> dict[Metric, float | None]:
-    """Return every metric of a fitted learner on the test rows of its fold, which nothing has seen before."""
-    features = tuned.reduction.transform(dataset.features[split.test])
-    return scores_of(tuned.estimator, features, dataset.labels[split.test], n_classes=len(dataset.class_names))
-
-
-def score_rows(
-    experiment: str,
-    learner: Learner,
-    split: Split,
-    tuned: Tuned,
-    values: dict[Metric, float | None],
-    *,
-    backend: str | None = None,
-    shots: int | None = None,
-    purpose: Purpose = "comparison",
-) -> list[ScoreRow]:
-    """Return one row per metric; ``backend`` and ``shots`` tell where the predictions of a circuit came from."""
+def prediction_rows(
+    experiment: str, learner: Learner, split: Split, tuned: Tuned, dataset: Dataset, *, purpose: Purpose = "comparison"
+) -> list[PredictionRow]:
+    """Return what a fitted learner says about the test rows of its fold, which nothing has seen before."""
+    said = predictions_of(tuned.estimator, tuned.reduction.transform(dataset.features[split.test]))
     return [
-        ScoreRow(
+        PredictionRow(
             experiment=experiment,
             model=learner.name,
             side=learner.side,
             inputs=learner.inputs,
-            backend=backend,
-            shots=shots,
             repeat=split.repeat,
             fold=split.fold,
             purpose=purpose,
             train_rows=tuned.train_rows,
-            test_rows=len(split.test),
+            row=int(row),
+            truth=int(dataset.labels[row]),
+            predicted=int(said.predicted[place]),
+            probabilities=None if said.probabilities is None else said.probabilities[place].tolist(),
+            decision=None if said.decision is None else float(said.decision[place]),
+        )
+        for place, row in enumerate(split.test)
+    ]
+
+
+def score_rows(
+    rows: Sequence[PredictionRow] | Sequence[MeasurementRow],
+    *,
+    backend: str | None = None,
+    shots: int | None = None,
+    side: str,
+    inputs: str,
+    train_rows: int,
+    n_classes: int,
+    purpose: str = "comparison",
+) -> list[ScoreRow]:
+    """Return one row per metric for the predictions of one model on one test fold, computed or measured."""
+    first = rows[0]
+    truth, predicted = (np.array([row[name] for row in rows], dtype=np.int64) for name in ("truth", "predicted"))
+    probabilities = None if first["probabilities"] is None else np.array([row["probabilities"] for row in rows])
+    decision = None if first["decision"] is None else np.array([row["decision"] for row in rows])
+    values = scores(truth, predicted, n_classes=n_classes, probabilities=probabilities, decision=decision)
+    return [
+        ScoreRow(
+            experiment=first["experiment"],
+            model=first["model"],
+            side=side,
+            inputs=inputs,
+            backend=backend,
+            shots=shots,
+            repeat=first["repeat"],
+            fold=first["fold"],
+            purpose=purpose,
+            train_rows=train_rows,
+            test_rows=len(rows),
             metric=metric,
             value=value,
         )

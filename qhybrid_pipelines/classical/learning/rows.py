@@ -62,8 +62,10 @@ class RunRow(TypedDict):
     converged: bool  # the final fit ended by its own rule, not by its limit of steps
     iterations: int | None  # steps of the final fit, where it counts them
     reduction: str  # JSON: the fitted numbers of the feature chain
-    template: str | None  # id of the circuit; None for classical models
-    parameters: str | None  # JSON: trained parameters of a circuit; None for classical models
+    template: str | None  # id of the circuit; None for classical models and kernels
+    saved_model: (
+        str | None
+    )  # JSON: the fitted model and its feature chain, to be loaded back; None for classical models
     fit_seconds: float  # the final fit
     tuning_seconds: float  # all trials
 
@@ -76,10 +78,46 @@ class IterationRow(TypedDict):
     inputs: str
     repeat: int
     fold: int
-    iteration: int  # from 0
+    iteration: int  # from 1
     epoch: int  # from 0
-    loss: float  # of this step's rows
+    loss: float  # of this step's rows, before the step, nats
     gradient_norm: float  # Euclidean
+    seconds: float
+
+
+class PredictionRow(TypedDict):
+    """``qml_predictions``: one test row of one model, computed exactly. Key: as ``qml_runs``, and the row."""
+
+    experiment: str
+    model: str
+    side: str
+    inputs: str
+    repeat: int
+    fold: int
+    purpose: str
+    train_rows: int
+    row: int  # number of the row in the data set, from 0
+    truth: int  # class index
+    predicted: int  # class index
+    probabilities: list[float] | None  # per class; None where the model gives none
+    decision: float | None  # grows with class 1; None where the model gives none, and for more classes
+
+
+class MeasurementRow(TypedDict):
+    """``qml_measurements``: one test row of one circuit on a backend. Key: all before ``truth``."""
+
+    experiment: str
+    backend: str
+    model: str
+    shots: int
+    repeat: int
+    fold: int
+    row: int
+    truth: int
+    predicted: int
+    probabilities: list[float]
+    decision: float | None
+    expectations: list[float]  # measured <Z> per qubit
 
 
 class ScoreRow(TypedDict):
@@ -89,8 +127,8 @@ class ScoreRow(TypedDict):
     model: str
     side: str
     inputs: str
-    backend: str | None  # provider:backend for circuits; None for classical models
-    shots: int | None  # per test row; None is the exact expectation, and classical models
+    backend: str | None  # provider:backend for measured circuits; None for exact expectations and classical models
+    shots: int | None  # per test row; None for exact expectations and classical models
     repeat: int
     fold: int
     purpose: str

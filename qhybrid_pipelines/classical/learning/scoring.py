@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -45,18 +46,31 @@ def scores(
     }
 
 
-def scores_of(estimator: Estimator, features: F64, truth: I64, *, n_classes: int) -> dict[Metric, float | None]:
-    """Return every metric of a fitted estimator on test rows."""
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a fitted estimator says about rows; probabilities and decision as in `scores`."""
+
+    predicted: I64
+    probabilities: F64 | None
+    decision: F64 | None
+
+
+def predictions_of(estimator: Estimator, features: F64) -> Predictions:
+    """Return all that a fitted estimator says about some rows."""
     offers = {name: getattr(estimator, name, None) for name in ("predict_proba", "decision_function")}
     proba, decide = offers["predict_proba"], offers["decision_function"]
     decision = np.asarray(decide(features)) if decide is not None else None
-    return scores(
-        truth,
-        np.asarray(estimator.predict(features)),
-        n_classes=n_classes,
+    return Predictions(
+        predicted=np.asarray(estimator.predict(features)),
         probabilities=np.asarray(proba(features)) if proba is not None else None,
         decision=decision if decision is not None and decision.ndim == 1 else None,
     )
+
+
+def scores_of(estimator: Estimator, features: F64, truth: I64, *, n_classes: int) -> dict[Metric, float | None]:
+    """Return every metric of a fitted estimator on test rows."""
+    said = predictions_of(estimator, features)
+    return scores(truth, said.predicted, n_classes=n_classes, probabilities=said.probabilities, decision=said.decision)
 
 
 def oriented(metric: Metric, value: float) -> float:

@@ -3,7 +3,7 @@
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.control.progress import EXECUTE, PREPARE
+from qhybrid_pipelines.control.progress import EXECUTE, LEARN, PREPARE
 from qhybrid_pipelines.defs import shown
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import calibrations, capabilities
@@ -29,7 +29,7 @@ def backend_calibrations(context: dg.AssetExecutionContext, workspace: Workspace
 @dg.asset(
     group_name="operate",
     kinds={"duckdb"},
-    deps=[*PREPARE, *EXECUTE, "backend_capabilities", "backend_calibrations"],
+    deps=[*PREPARE, *EXECUTE, *LEARN[1:], "backend_capabilities", "backend_calibrations"],
     pool="warehouse",
 )
 def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> None:

@@ -15,8 +15,8 @@ from qhybrid_pipelines.classical.learning.baselines import baseline_learners, co
 from qhybrid_pipelines.classical.learning.folds import make_splits
 from qhybrid_pipelines.classical.learning.learner import Learner, LogUniform, candidates
 from qhybrid_pipelines.classical.learning.loading import load_dataset
-from qhybrid_pipelines.classical.learning.protocol import dataset_row, fold_scores, run_row, score_rows
-from qhybrid_pipelines.classical.learning.rows import DatasetRow, RunRow, ScoreRow
+from qhybrid_pipelines.classical.learning.protocol import dataset_row, prediction_rows, run_row, score_rows
+from qhybrid_pipelines.classical.learning.rows import DatasetRow, PredictionRow, RunRow, ScoreRow
 from qhybrid_pipelines.classical.learning.scoring import METRICS, scores
 from qhybrid_pipelines.classical.learning.tuning import Tuner
 from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningSpec
@@ -40,8 +40,20 @@ def splits_of(dataset, k=5, repeats=2, seed=7):
 
 def mean_score(dataset, learner, metric="accuracy", trials=1, splits=None):
     tuner = Tuner(dataset, pca=4, trials=trials, seed=7)
-    found = [fold_scores(dataset, s, tuner.tune(learner, s))[metric] for s in splits or splits_of(dataset)]
-    return float(np.mean(found))
+    found = [scored(dataset, learner, s, tuner.tune(learner, s)) for s in splits or splits_of(dataset)]
+    return float(np.mean([row["value"] for rows in found for row in rows if row["metric"] == metric]))
+
+
+def scored(dataset, learner, split, tuned):
+    said = prediction_rows("e", learner, split, tuned, dataset)
+    assert all(set(row) == set(PredictionRow.__annotations__) for row in said)
+    return score_rows(
+        said,
+        side=learner.side,
+        inputs=learner.inputs,
+        train_rows=tuned.train_rows,
+        n_classes=len(dataset.class_names),
+    )
 
 
 def test_logistic_regression_reaches_what_was_measured_elsewhere(cancer):
@@ -146,9 +158,9 @@ def test_running_again_gives_the_same_rows(wine):
             run = run_row("e", learner, split, tuned)
             assert set(run) == set(RunRow.__annotations__)
             found.append({k: v for k, v in run.items() if not k.endswith("_seconds")})
-            scored = score_rows("e", learner, split, tuned, fold_scores(wine, split, tuned))
-            assert all(set(row) == set(ScoreRow.__annotations__) for row in scored)
-            found += scored
+            values = scored(wine, learner, split, tuned)
+            assert all(set(row) == set(ScoreRow.__annotations__) for row in values)
+            found += values
         return found
 
     assert rows() == rows()

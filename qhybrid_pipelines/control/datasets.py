@@ -1,0 +1,45 @@
+"""Taking in the data set of a learning experiment: read once, checked, from then on its content counts and not its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qhybrid_pipelines.classical.learning.loading import load_dataset
+from qhybrid_pipelines.classical.learning.protocol import check_experiment
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.problems.sources import read_file
+
+FIELD = "dataset.source"
+
+
+def take_in(
+    spec: LearningSpec, folder: Path, read_bytes: Callable[[FileSource], bytes]
+) -> tuple[LearningSpec, bytes | None]:
+    """Return the experiment with its data file's path replaced by name and hash, and the content to keep.
+
+    The rows are loaded and held against folds and features either way, so that nothing wrong gets in.
+
+    Args:
+        spec: as the user wrote it.
+        folder: where a relative path starts.
+        read_bytes: gives the content of files taken in earlier.
+
+    Returns:
+        The experiment, and the bytes of its file; None where the source was no path.
+
+    Raises:
+        InvalidInput: the file is not there, or its rows, labels or columns cannot be used as the experiment wants.
+    """
+    source, content = spec.dataset.source, None
+    if isinstance(source, FileSource):
+        check_experiment(spec, load_dataset(spec.dataset, read_bytes(source)))
+        return spec, None
+    if spec.dataset.bundled is None:
+        name, content = read_file(source, folder, field=FIELD)
+        taken = spec.dataset.model_copy(update={"source": FileSource(file=name, sha256=sha256_hex(content))})
+        spec = spec.model_copy(update={"dataset": taken})
+    check_experiment(spec, load_dataset(spec.dataset, content))
+    return spec, content

@@ -1,0 +1,203 @@
+"""LEARN: data sets > features > training, once per experiment; circuits measured per backend; then one evaluation."""
+
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from qhybrid_pipelines.defs import shown_learning as shown
+from qhybrid_pipelines.defs.history import outages_noted
+from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
+from qhybrid_pipelines.defs.principals import principal_of
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.steps.learning import data, evaluation, inference, measurements, tracking, training
+
+common: dict[str, Any] = {"group_name": "learn", "backfill_policy": dg.BackfillPolicy.single_run()}
+stage: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
+
+
+def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the assets of this leg, those that are measured over the given executions."""
+    return [
+        qml_datasets,
+        qml_features,
+        trained,
+        *_on_backends({"partitions_def": executions}),
+        evaluated,
+        qml_tracking,
+    ]
+
+
+@dg.asset(**stage, partitions_def=EXPERIMENTS)
+def qml_datasets(context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table) -> pa.Table:
+    """The data set: checked rows, content hash, and a card that says what it is and what it cannot tell."""
+    table = data.qml_datasets(experiments, workspace.open().specifications)
+    context.add_output_metadata(shown.datasets(table))
+    return table
+
+
+@dg.asset(**stage, partitions_def=EXPERIMENTS)
+def qml_features(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, qml_datasets: pa.Table
+) -> pa.Table:
+    """The fold indices that all models share. Scaling, PCA and angles are fitted inside each fold, in training."""
+    table = data.qml_folds(experiments, qml_datasets, workspace.open().specifications)
+    context.add_output_metadata(shown.folds(table))
+    return table
+
+
+def _out(description: str, **more: Any) -> dg.AssetOut:
+    return dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description=description, **more)
+
+
+@dg.multi_asset(
+    outs={
+        "qml_training": _out("One row per trained model: settings, how they were found, and the model."),
+        "qml_iterations": _out("Loss and gradient norm of every step of every final training."),
+        "qml_predictions": _out("What every model says about the rows of its test folds."),
+    },
+    **common,
+    partitions_def=EXPERIMENTS,
+)
+def trained(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    qml_datasets: pa.Table,
+    qml_features: pa.Table,
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Train circuits, baselines and controls on the same folds, each with the same number of settings to try."""
+    runs, iterations, predictions = training.train(
+        experiments, qml_datasets, qml_features, workspace.open(), context.log.info
+    )
+    context.add_output_metadata(shown.training(runs, iterations, predictions), output_name="qml_training")
+    return runs, iterations, predictions
+
+
+def _on_backends(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    @dg.asset(**stage, **on, pool="submissions")
+    def qml_submissions(
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        experiments: pa.Table,
+        qml_datasets: pa.Table,
+        qml_features: pa.Table,
+        qml_training: pa.Table,
+    ) -> pa.Table:
+        """The jobs that measure trained circuits: every test row of every fold in one batch per model."""
+        house = workspace.open()
+        with outages_noted(context):
+            table = inference.qml_submissions(
+                executions_of(context),
+                experiments=experiments,
+                datasets=qml_datasets,
+                folds=qml_features,
+                runs=qml_training,
+                specifications=house.specifications,
+                dispatcher=house.gateway.dispatcher,
+                principal=principal_of(context.run.tags, house.gateway.site),
+                requested_at=_requested_at(context),
+            )
+        context.add_output_metadata(shown.submissions(table))
+        return table
+
+    @dg.multi_asset(
+        outs={
+            "qml_measurements": _out("Predictions from measured expectations, one row per test row."),
+            "qml_gradients": _out("Gradients by parameter shift, beside the exact ones."),
+        },
+        **common,
+        **on,
+    )
+    def measured(
+        context: dg.AssetExecutionContext,
+        workspace: WorkspaceResource,
+        experiments: pa.Table,
+        qml_datasets: pa.Table,
+        qml_features: pa.Table,
+        qml_training: pa.Table,
+        qml_submissions: pa.Table,
+    ) -> tuple[pa.Table, pa.Table]:
+        """Collect what came back, verified against the shots that were asked for."""
+        house = workspace.open()
+        with outages_noted(context):
+            rows, gradients = measurements.qml_measurements(
+                executions_of(context),
+                experiments=experiments,
+                datasets=qml_datasets,
+                folds=qml_features,
+                runs=qml_training,
+                submissions=qml_submissions,
+                specifications=house.specifications,
+                dispatcher=house.gateway.dispatcher,
+            )
+        context.add_output_metadata(shown.measurements(rows), output_name="qml_measurements")
+        context.add_output_metadata(shown.gradients(gradients), output_name="qml_gradients")
+        return rows, gradients
+
+    return [qml_submissions, measured]
+
+
+@dg.multi_asset(
+    outs={
+        "qml_scores": _out("Every metric of every model on every test fold."),
+        "qml_summaries": _out("Means over the folds, with corrected intervals."),
+        "qml_evaluation": _out("The verdict about every circuit, in the words of the optimisation side."),
+    },
+    deps=["qml_measurements"],
+    **common,
+    partitions_def=EXPERIMENTS,
+)
+def evaluated(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    qml_datasets: pa.Table,
+    qml_iterations: pa.Table,
+    qml_predictions: pa.Table,
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Score all on the same test folds and hold each circuit against the best baseline."""
+    house = workspace.open()
+    scores, summaries, verdicts = evaluation.evaluate(experiments, qml_datasets, qml_predictions, house.lake)
+    context.add_output_metadata(shown.evaluation(summaries, verdicts, qml_iterations), output_name="qml_evaluation")
+    for key in context.partition_keys:
+        training.forget_checkpoints(house, key)
+    return scores, summaries, verdicts
+
+
+@dg.asset(**{**stage, "kinds": {"parquet", "mlflow"}}, partitions_def=EXPERIMENTS)
+def qml_tracking(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    qml_datasets: pa.Table,
+    qml_training: pa.Table,
+    qml_iterations: pa.Table,
+    qml_predictions: pa.Table,
+    qml_scores: pa.Table,
+    qml_summaries: pa.Table,
+    qml_evaluation: pa.Table,
+) -> pa.Table:
+    """The records in MLflow: the experiment, and below it each model, fold and seed; in the spool while MLflow is away."""
+    tracker = workspace.open().tracker
+    table = tracking.qml_tracking(
+        experiments,
+        datasets=qml_datasets,
+        runs=qml_training,
+        iterations=qml_iterations,
+        predictions=qml_predictions,
+        scores=qml_scores,
+        summaries=qml_summaries,
+        verdicts=qml_evaluation,
+        tracker=tracker,
+        dagster_run_id=context.run.run_id,
+    )
+    context.add_output_metadata(shown.tracking(table, tracker))
+    return table
+
+
+def _requested_at(context: dg.AssetExecutionContext) -> datetime | None:
+    """Return when this run was asked for, which is before it waited in Dagster's queue."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return record.create_timestamp if record else None

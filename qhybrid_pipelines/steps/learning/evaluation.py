@@ -1,0 +1,78 @@
+"""Scores, intervals and verdicts of a learning experiment, over everything that was trained and measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from qhybrid_pipelines.classical.learning.comparison import summaries, verdicts
+from qhybrid_pipelines.classical.learning.protocol import score_rows
+from qhybrid_pipelines.classical.learning.rows import ScoreRow
+from qhybrid_pipelines.classical.learning.scoring import METRICS
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.steps.rows import Row, learning_in, only_row, rows_of
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.tables import from_rows
+
+_TRAINING = ("model", "side", "inputs", "repeat", "fold", "purpose", "train_rows")
+
+
+def evaluate(
+    experiments: pa.Table, datasets: pa.Table, predictions: pa.Table, lake: Lake
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return the tables `qml_scores`, `qml_summaries` and `qml_verdicts`; measurements are read from the lake."""
+    scores: list[ScoreRow] = []
+    means: list[Any] = []
+    words: list[Any] = []
+    for key, spec in learning_in(experiments):
+        n_classes = only_row(datasets, key)["n_classes"]
+        found = _scores(spec, rows_of(predictions, key).to_pylist(), measurements_of(key, spec, lake), n_classes)
+        scores += found
+        means += chain.from_iterable(summaries(key, found, metric) for metric in METRICS)
+        words += verdicts(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)
+    return (
+        from_rows(schemas.QML_SCORES, scores),
+        from_rows(schemas.QML_SUMMARIES, means),
+        from_rows(schemas.QML_VERDICTS, words),
+    )
+
+
+def measurements_of(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
+    """Return what was measured for an experiment on all its backends.
+
+    Raises:
+        MissingUpstream: a backend's measurements were never written.
+    """
+    partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
+    return [row for part in partitions for row in lake.read(schemas.QML_MEASUREMENTS, part).to_pylist()]
+
+
+def _scores(spec: LearningSpec, predictions: Sequence[Any], measured: Sequence[Any], n_classes: int) -> list[ScoreRow]:
+    """Return every score; circuits by exact expectations only if the experiment asks for them."""
+    rows: list[ScoreRow] = []
+    trained: dict[tuple[str, int, int], Row] = {}
+    for place, group in _groups(predictions, _TRAINING).items():
+        about = dict(zip(_TRAINING, place, strict=True))
+        if about["purpose"] == "comparison":
+            trained.setdefault((about["model"], about["repeat"], about["fold"]), about)
+        if about["side"] in {"quantum", "twin"} and None not in spec.evaluation.shots:
+            continue
+        terms = {name: about[name] for name in ("side", "inputs", "train_rows", "purpose")}
+        rows += score_rows(group, n_classes=n_classes, **terms)
+    for (backend, shots, *which), group in _groups(measured, ("backend", "shots", "model", "repeat", "fold")).items():
+        about = trained[tuple(which)]
+        terms = {name: about[name] for name in ("side", "inputs", "train_rows")}
+        rows += score_rows(group, backend=backend, shots=shots, n_classes=n_classes, **terms)
+    return rows
+
+
+def _groups(rows: Sequence[Row], names: Sequence[str]) -> dict[tuple[Any, ...], list[Any]]:
+    groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in names)].append(row)
+    return groups

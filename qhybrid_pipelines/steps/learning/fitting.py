@@ -1,0 +1,97 @@
+"""Fitting one estimator: circuits from their last checkpoint and with their steps reported, all others as they are."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from qhybrid_pipelines.classical.learning.dataset import I64
+from qhybrid_pipelines.classical.learning.learner import Estimator
+from qhybrid_pipelines.classical.learning.tuning import FitPlace
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.steps.learning.learners import iteration_limit
+from qhybrid_pipelines.storage.atomic import write_bytes
+
+#: A training that takes longer than this leaves a checkpoint behind every so often; a shorter one when it ends.
+CHECKPOINT_SECONDS = 1.0
+
+#: Told what is going on, in a few words.
+Report = Callable[[str], None]
+
+
+class CheckpointedFit:
+    """Fits the estimators of one experiment; what a killed process had finished is not trained again.
+
+    Args:
+        spec: of the experiment.
+        folder: for checkpoints, the experiment's own.
+        tmp: for unfinished files.
+        report: told about every training of a circuit.
+    """
+
+    def __init__(self, spec: LearningSpec, folder: Path, tmp: Path, report: Report) -> None:
+        self._spec, self._folder, self._tmp, self._report = spec, folder, tmp, report
+
+    def __call__(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> None:
+        """Fit in place.
+
+        Raises:
+            InvalidInput: training diverged with the settings of the specification, did not converge though it had to,
+                or the checkpoint there belongs to another training.
+            Damaged: the checkpoint cannot be read.
+        """
+        from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
+        from qhybrid_pipelines.quantum.learning.stopping import Diverged
+
+        if not isinstance(estimator, ReuploadingClassifier):
+            estimator.fit(features, labels)
+            return
+        limit = iteration_limit(self._spec, rows=len(features), batch_size=estimator.batch_size)
+        estimator.set_params(max_iterations=limit)
+        try:
+            self._train(estimator, features, labels, place)
+        except Diverged as error:
+            if place.trial:  # settings that were drawn may lose; those that a person stated may not
+                raise
+            raise InvalidInput(error.problem, remedy=error.remedy, field=error.field) from None
+
+    def _train(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> None:
+        from sklearn.exceptions import ConvergenceWarning
+
+        from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
+        from qhybrid_pipelines.quantum.learning.state import Step
+        from qhybrid_pipelines.quantum.learning.training import Trainer
+
+        assert isinstance(estimator, ReuploadingClassifier)
+        path = self._path(place)
+        checkpoint = path.read_bytes() if path.is_file() else None
+        kept_at = time.monotonic()
+
+        def keep(step: Step, trainer: Trainer) -> None:
+            nonlocal kept_at
+            now = time.monotonic()
+            if now - kept_at < CHECKPOINT_SECONDS and trainer.state.outcome == "running":
+                return
+            write_bytes(path, trainer.state.to_bytes(), tmp=self._tmp)
+            kept_at = now
+            self._report(f"{_name(place)}: step {step.iteration} of {estimator.max_iterations}, loss {step.loss:.4f}")
+            failpoint("training.kept")
+
+        estimator.fit(features, labels, checkpoint=checkpoint, on_iteration=keep)
+        if estimator.outcome_ != "converged":
+            # scikit-learn's own models say so by this warning, and `classical.learning.tuning` listens for it.
+            warnings.warn("the loss was not flat at the limit of steps", ConvergenceWarning, stacklevel=2)
+
+    def _path(self, place: FitPlace) -> Path:
+        trial = "final" if place.trial is None else f"trial{place.trial}"
+        return self._folder / f"{place.learner.name}-{place.repeat}-{place.fold}-{trial}-{place.train_rows}.json"
+
+
+def _name(place: FitPlace) -> str:
+    what = "final fit" if place.trial is None else f"trial {place.trial + 1}"
+    return f"{place.learner.name}, repeat {place.repeat}, fold {place.fold}, {what}"

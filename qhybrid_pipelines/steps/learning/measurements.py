@@ -1,0 +1,127 @@
+"""What came back from a backend: predictions from measured expectations, and gradients beside the exact ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from qhybrid_pipelines.classical.learning.dataset import Dataset
+from qhybrid_pipelines.classical.learning.rows import MeasurementRow
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.inference import FoldModel, Inference, inferences
+from qhybrid_pipelines.steps.results import collected
+from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines.storage.tables import from_rows
+
+
+def qml_measurements(
+    executions: Iterable[Execution],
+    *,
+    experiments: pa.Table,
+    datasets: pa.Table,
+    folds: pa.Table,
+    runs: pa.Table,
+    submissions: pa.Table,
+    specifications: Specifications,
+    dispatcher: Dispatcher,
+) -> tuple[pa.Table, pa.Table]:
+    """Return the tables `qml_measurements` and `qml_gradients`.
+
+    A model whose jobs did not all end by their deadline has no rows, and so no verdict on this backend.
+
+    Raises:
+        JobFailed: a job is not finished, or ended without a usable result.
+    """
+    measured: list[MeasurementRow] = []
+    gradients: list[Row] = []
+    for backend, key in executions:
+        spec = learning_of(experiments, key)
+        dataset = checked_dataset(key, spec, datasets, specifications)
+        parts = rows_of(submissions, key, backend).to_pylist()
+        for planned in inferences(
+            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=rows_of(runs, key)
+        ):
+            batch = planned.batch
+            mine = [row for row in parts if (row["model"], row["shots"]) == (planned.model, batch.shots)]
+            tables = collected(batch, mine, dispatcher)
+            if tables:
+                expectations = _expectations(pa.concat_tables(tables), planned)
+                measured += _measured(planned, dataset, expectations[: planned.test_points])
+                gradients += _gradients(planned, dataset, expectations[planned.test_points :])
+    return from_rows(schemas.QML_MEASUREMENTS, measured), from_rows(schemas.QML_GRADIENTS, gradients)
+
+
+def _expectations(counts: pa.Table, planned: Inference) -> F64:
+    """Return the measured <Z>, shape ``(points, n_qubits)``."""
+    from qhybrid_pipelines.quantum.learning.batches import expectations_from_counts
+
+    return expectations_from_counts(counts, planned.batch)[:, 0]
+
+
+def _measured(planned: Inference, dataset: Dataset, expectations: F64) -> list[MeasurementRow]:
+    rows, start = [], 0
+    for fold in planned.folds:
+        end = start + len(fold.split.test)
+        rows += _fold_rows(planned, fold, dataset, expectations[start:end])
+        start = end
+    return rows
+
+
+def _fold_rows(planned: Inference, fold: FoldModel, dataset: Dataset, expectations: F64) -> list[MeasurementRow]:
+    from qhybrid_pipelines.quantum.learning.readout import flat, probabilities
+
+    scores = fold.estimator.circuit_.scores(expectations)
+    decision = flat(scores)
+    predicted = fold.estimator.labels(decision)
+    shares = probabilities(scores)
+    return [
+        MeasurementRow(
+            experiment=planned.batch.experiment,
+            backend=planned.batch.backend,
+            model=planned.model,
+            shots=planned.batch.shots,
+            repeat=fold.split.repeat,
+            fold=fold.split.fold,
+            row=int(row),
+            truth=int(dataset.labels[row]),
+            predicted=int(predicted[place]),
+            probabilities=shares[place].tolist(),
+            decision=float(decision[place]) if decision.ndim == 1 else None,
+            expectations=expectations[place].tolist(),
+        )
+        for place, row in enumerate(fold.split.test)
+    ]
+
+
+def _gradients(planned: Inference, dataset: Dataset, expectations: F64) -> list[Row]:
+    """Return one row per parameter: the slope that was measured, and the exact one."""
+    if not len(planned.gradient_rows):
+        return []
+    from qhybrid_pipelines.quantum.learning.batches import gradient_from_expectations
+    from qhybrid_pipelines.quantum.learning.engines import make_engine
+
+    first = planned.folds[0]
+    circuit, rows = first.estimator.circuit_, planned.gradient_rows
+    targets = np.searchsorted(first.estimator.classes_, dataset.labels[rows])
+    features = first.reduction.transform(dataset.features[rows])
+    _, measured = gradient_from_expectations(expectations, circuit, targets)
+    _, exact = make_engine("adjoint", circuit.shape).loss_and_gradient(circuit.parameters, features, targets)
+    return [
+        {
+            "experiment": planned.batch.experiment,
+            "backend": planned.batch.backend,
+            "model": planned.model,
+            "shots": planned.batch.shots,
+            "parameter": number,
+            "rows": len(rows),
+            "measured": float(slope),
+            "exact": float(exact[number]),
+        }
+        for number, slope in enumerate(measured)
+    ]

@@ -1,0 +1,235 @@
+"""The records of a learning experiment: one for the experiment, below it one for each model, fold and seed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.provenance import environment
+from qhybrid_pipelines.steps.learning.cards import dataset_card, model_card
+from qhybrid_pipelines.steps.learning.predictor import predictor_text
+from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row, learning_in, only_row, rows_of
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.learning_pictures import confusion_png, convergence_png
+from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines.storage.tracking import Tracker
+from qhybrid_pipelines.storage.tracking_record import TrackingRecord
+
+_Place = tuple[str, str, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Results:
+    """All tables of one experiment, as rows."""
+
+    key: str
+    spec: LearningSpec
+    card: Row
+    runs: list[Row]
+    iterations: dict[_Place, list[Row]]
+    predictions: list[Row]
+    scores: list[Row]
+    summaries: list[Row]
+    verdicts: list[Row]
+
+
+def qml_tracking(
+    experiments: pa.Table,
+    *,
+    datasets: pa.Table,
+    runs: pa.Table,
+    iterations: pa.Table,
+    predictions: pa.Table,
+    scores: pa.Table,
+    summaries: pa.Table,
+    verdicts: pa.Table,
+    tracker: Tracker,
+    dagster_run_id: str,
+) -> pa.Table:
+    """Return the table `qml_tracking`. An unavailable store never fails this step: the records wait in the spool."""
+    rows = []
+    for key, spec in learning_in(experiments):
+        by_place = defaultdict(list)
+        for row in rows_of(iterations, key).to_pylist():
+            by_place[_place(row)].append(row)
+        found = _Results(
+            key=key,
+            spec=spec,
+            card=only_row(datasets, key),
+            runs=[row for row in rows_of(runs, key).to_pylist() if row["purpose"] == "comparison"],
+            iterations=by_place,
+            predictions=[row for row in rows_of(predictions, key).to_pylist() if row["purpose"] == "comparison"],
+            scores=[row for row in rows_of(scores, key).to_pylist() if row["purpose"] == "comparison"],
+            summaries=rows_of(summaries, key).to_pylist(),
+            verdicts=rows_of(verdicts, key).to_pylist(),
+        )
+        for record, about in _records(found, dagster_run_id):
+            tracked = tracker.record(record)
+            rows.append(
+                {
+                    "experiment": key,
+                    "tracking_key": record.key,
+                    **{name: about.get(name) for name in ("model", "inputs", "repeat", "fold")},
+                    "mlflow_experiment": f"qhybrid/{record.family}",
+                    "mlflow_run_id": tracked.run_id,
+                    "spooled": tracked.spooled,
+                    "dagster_run_id": dagster_run_id,
+                }
+            )
+    return from_rows(schemas.QML_TRACKING, rows)
+
+
+def losses_by_model(iterations: Sequence[Row]) -> dict[str, list[list[float]]]:
+    """Return, by model, the losses of every fold's training in order of steps, from rows of `qml_iterations`."""
+    by_fold: dict[_Place, list[Row]] = defaultdict(list)
+    for row in iterations:
+        by_fold[_place(row)].append(row)
+    found: dict[str, list[list[float]]] = defaultdict(list)
+    for place, steps in sorted(by_fold.items(), reverse=True):
+        found[place[0]].append([step["loss"] for step in sorted(steps, key=lambda step: step["iteration"])])
+    return dict(found)
+
+
+def best_log_loss(summaries: Sequence[Row]) -> tuple[str, float] | None:
+    """Return the classical model with the lowest mean log-loss on the reduced features, and that; None without any."""
+    fit = [
+        row for row in summaries if (row["side"], row["inputs"], row["metric"]) == ("baseline", "reduced", "log_loss")
+    ]
+    best = min(fit, key=lambda row: float(row["mean"]), default=None)
+    return None if best is None else (best["model"], best["mean"])
+
+
+def confusion(predictions: Sequence[Row], n_classes: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Return how many rows of each class were taken for which one, over all test folds, shape ``(classes, classes)``."""
+    matrix = np.zeros((n_classes, n_classes), dtype=np.int64)
+    np.add.at(matrix, ([row["truth"] for row in predictions], [row["predicted"] for row in predictions]), 1)
+    return matrix
+
+
+def _records(found: _Results, dagster_run_id: str) -> Iterator[tuple[TrackingRecord, Row]]:
+    yield _parent(found, dagster_run_id), {}
+    for run in found.runs:
+        yield _child(found, run, dagster_run_id), run
+
+
+def _parent(found: _Results, dagster_run_id: str) -> TrackingRecord:
+    spec, card = found.spec, found.card
+    classes, circuits = list(json.loads(card["classes"])), spec.model_names
+    pictures = {
+        f"confusion_{model}.png": confusion_png(
+            confusion([row for row in found.predictions if row["model"] == model], len(classes)), classes, title=model
+        )
+        for model in circuits
+    }
+    losses = losses_by_model([row for steps in found.iterations.values() for row in steps])
+    if losses:
+        pictures["convergence.png"] = convergence_png(losses, best_log_loss(found.summaries))
+    return TrackingRecord(
+        key=found.key,
+        family=LEARNING_FAMILY,
+        name=found.key,
+        params={
+            "dataset": card["dataset"],
+            "dataset_sha256": card["digest"],
+            "rows": card["rows"],
+            "columns": card["columns"],
+            "pca": spec.features.pca,
+            "layers": spec.training.layers,
+            "epochs": spec.training.epochs,
+            "models": ", ".join(circuits),
+            "baselines": ", ".join(spec.baseline_names),
+            "folds": spec.folds.k,
+            "repeats": spec.folds.repeats,
+            "trials": spec.tuning.trials,
+            "metric": spec.evaluation.metric,
+            "seed": spec.seed,
+            "backends": ", ".join(spec.backends),
+        },
+        metrics={_metric_name(row): row["mean"] for row in found.summaries if row["metric"] == spec.evaluation.metric},
+        tags={"experiment": found.key, **{f"verdict.{_where(row)}": row["verdict"] for row in found.verdicts}},
+        specification=spec.model_dump(mode="json"),
+        provenance=environment().to_row(),
+        dataset=_dataset(card, "cross-validation"),
+        texts={
+            "dataset_card.md": dataset_card(card),
+            "verdicts.json": json.dumps(found.verdicts, indent=2, sort_keys=True) + "\n",
+            **{
+                f"model_card_{model}.md": model_card(model, spec, card, found.summaries, found.verdicts)
+                for model in circuits
+            },
+        },
+        pictures={name: base64.b64encode(picture).decode() for name, picture in pictures.items()},
+        dagster_run_id=dagster_run_id,
+    )
+
+
+def _child(found: _Results, run: Row, dagster_run_id: str) -> TrackingRecord:
+    steps = found.iterations.get(_place(run), [])
+    mine = [row for row in found.scores if _place(row) == _place(run)]
+    split = {"repeat": run["repeat"], "fold": run["fold"]}
+    tested = [row["row"] for row in found.predictions if _place(row) == _place(run)]
+    return TrackingRecord(
+        key=f"{found.key}|{'|'.join(map(str, _place(run)))}|{run['seed']}",
+        parent_key=found.key,
+        family=LEARNING_FAMILY,
+        name=f"{run['model']} {run['inputs']} {run['repeat']}.{run['fold']}",
+        params={
+            **{name: run[name] for name in ("model", "side", "inputs", "repeat", "fold", "seed", "trials", "template")},
+            "train_rows": run["train_rows"],
+            "test_rows": run["test_rows"],
+            "dataset_sha256": found.card["digest"],
+            **{f"setting.{name}": str(value) for name, value in json.loads(run["settings"]).items()},
+        },
+        metrics={
+            **{_metric_name(row, row["metric"]): row["value"] for row in mine},
+            "validation_score": run["validation_score"],
+            "fit_seconds": run["fit_seconds"],
+            "tuning_seconds": run["tuning_seconds"],
+            "converged": float(run["converged"]),
+        },
+        series={
+            name: [(step["iteration"], step[name]) for step in steps] for name in ("loss", "gradient_norm") if steps
+        },
+        tags={"experiment": found.key, "packages": environment().packages},
+        dataset=_dataset(found.card, "training"),
+        texts={
+            "split.json": canonical_json({**split, "test_rows": tested}) + "\n",
+            **({"model.json": predictor_text(run)} if run["saved_model"] else {}),
+        },
+        dagster_run_id=dagster_run_id,
+    )
+
+
+def _place(row: Row) -> _Place:
+    return row["model"], row["inputs"], row["repeat"], row["fold"]
+
+
+def _metric_name(row: Row, metric: str = "") -> str:
+    """Return a name that MLflow takes, for example ``accuracy`` or ``variational.reduced.local.auto.1024``."""
+    parts = [metric or f"{row['model']}.{row['inputs']}"]
+    if row["backend"]:
+        parts += [row["backend"].replace(":", "."), str(row["shots"])]
+    return ".".join(parts)
+
+
+def _where(row: Row) -> str:
+    return ".".join([row["model"], row["scope"], *([row["backend"], str(row["shots"])] if row["backend"] else [])])
+
+
+def _dataset(card: Row, context: str) -> dict[str, str]:
+    profile = {"rows": card["rows"], "columns": card["columns"], "classes": json.loads(card["classes"])}
+    return {
+        "name": card["dataset"],
+        "digest": card["digest"],
+        "source": card["source"],
+        "profile": canonical_json(profile),
+        "context": context,
+    }

@@ -1,0 +1,139 @@
+"""Training everything on every fold: circuits, baselines, controls, with one budget of settings for all."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from qhybrid_pipelines.classical.learning.dataset import Dataset
+from qhybrid_pipelines.classical.learning.folds import Split
+from qhybrid_pipelines.classical.learning.learner import Learner
+from qhybrid_pipelines.classical.learning.protocol import prediction_rows, run_row
+from qhybrid_pipelines.classical.learning.rows import IterationRow, PredictionRow, Purpose, RunRow
+from qhybrid_pipelines.classical.learning.tuning import Tuned, Tuner
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit, Report
+from qhybrid_pipelines.steps.learning.learners import learners
+from qhybrid_pipelines.steps.rows import learning_in
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import from_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Rows of the tables that training gives."""
+
+    runs: list[RunRow] = field(default_factory=list)
+    iterations: list[IterationRow] = field(default_factory=list)
+    predictions: list[PredictionRow] = field(default_factory=list)
+
+
+def train(
+    experiments: pa.Table, datasets: pa.Table, folds: pa.Table, workspace: Workspace, report: Report
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return the tables `qml_runs`, `qml_iterations` and `qml_predictions`.
+
+    A process that was killed goes on from its last checkpoint, to the same tables. Nothing is written before all of an
+    experiment is trained.
+
+    Raises:
+        InvalidInput: the data cannot be used, or training diverged with the stated learning rate.
+    """
+    found = Trained()
+    for key, spec in learning_in(experiments):
+        dataset = checked_dataset(key, spec, datasets, workspace.specifications)
+        _train(key, spec, dataset, stored_folds(folds, key), found, workspace=workspace, report=report)
+    return (
+        from_rows(schemas.QML_RUNS, found.runs),
+        from_rows(schemas.QML_ITERATIONS, found.iterations),
+        from_rows(schemas.QML_PREDICTIONS, found.predictions),
+    )
+
+
+def forget_checkpoints(workspace: Workspace, key: str) -> None:
+    """Remove the checkpoints of an experiment whose tables are written."""
+    shutil.rmtree(workspace.home.checkpoints / key, ignore_errors=True)
+
+
+def _train(
+    key: str,
+    spec: LearningSpec,
+    dataset: Dataset,
+    splits: list[Split],
+    found: Trained,
+    *,
+    workspace: Workspace,
+    report: Report,
+) -> None:
+    home, chosen = workspace.home, learners(spec)
+    tuner = Tuner(
+        dataset,
+        pca=spec.features.pca,
+        trials=spec.tuning.trials,
+        seed=spec.seed,
+        metric=spec.evaluation.metric,
+        fit=CheckpointedFit(spec, home.checkpoints / key, home.tmp, report),
+    )
+    for number, split in enumerate(splits):
+        for learner in chosen:
+            tuned = tuner.tune(learner, split)
+            _add(found, learner, split, tuned, key=key, dataset=dataset)
+            if learner.side == "control":
+                continue
+            for size in spec.evaluation.curve:
+                point = tuner.fit_on(learner, split, tuned.settings, size)
+                _add(found, learner, split, point, key=key, dataset=dataset, purpose="learning_curve")
+        report(f"fold {number + 1} of {len(splits)} done: {len(chosen)} models")
+
+
+def _add(
+    found: Trained,
+    learner: Learner,
+    split: Split,
+    tuned: Tuned,
+    *,
+    key: str,
+    dataset: Dataset,
+    purpose: Purpose = "comparison",
+) -> None:
+    template, steps, saved = _about_circuit(tuned) if learner.side in {"quantum", "twin"} else (None, None, None)
+    found.runs.append(
+        run_row(key, learner, split, tuned, purpose=purpose, template=template, iterations=steps, saved_model=saved)
+    )
+    found.predictions.extend(prediction_rows(key, learner, split, tuned, dataset, purpose=purpose))
+    if purpose == "comparison":
+        batch = int(tuned.settings.get("batch_size", 1))
+        found.iterations.extend(
+            IterationRow(
+                experiment=key,
+                model=learner.name,
+                inputs=learner.inputs,
+                repeat=split.repeat,
+                fold=split.fold,
+                iteration=step.iteration,
+                epoch=(step.iteration - 1) * batch // tuned.train_rows,
+                loss=step.loss,
+                gradient_norm=step.gradient_norm,
+                seconds=step.seconds,
+            )
+            for step in getattr(tuned.estimator, "history_", ())
+        )
+
+
+def _about_circuit(tuned: Tuned) -> tuple[str | None, int | None, str]:
+    """Return what only circuits have: template and steps of those with weights, and the saved model."""
+    from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
+    from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
+    from qhybrid_pipelines.quantum.learning.saved import model_to_bytes
+    from qhybrid_pipelines.quantum.learning.templates import template_of
+
+    model = tuned.estimator
+    assert isinstance(model, ReuploadingClassifier | QuantumKernelClassifier)
+    saved = model_to_bytes(model).decode()
+    if isinstance(model, QuantumKernelClassifier):
+        return None, None, saved
+    return template_of(model.circuit_.shape).template_id, model.n_iter_, saved

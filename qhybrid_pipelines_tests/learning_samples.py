@@ -1,0 +1,171 @@
+"""A tiny learning experiment by hand: every table of the group `learn`, rows that agree with each other.
+
+Twenty rows of two classes, ten test folds. The circuit is right but for one row in ten, its twin but for one in five,
+the classical baseline always; on the backend the circuit measures what it says exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qhybrid_pipelines.classical.learning.comparison import summaries, verdicts
+from qhybrid_pipelines.classical.learning.dataset import Dataset
+from qhybrid_pipelines.classical.learning.folds import fold_rows, make_splits
+from qhybrid_pipelines.classical.learning.protocol import dataset_row, score_rows
+from qhybrid_pipelines.classical.learning.scoring import METRICS
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.tables import from_rows
+
+KEY, BACKEND, SHOTS = "tiny-learning-0a1b2c3d", "local:auto", 100
+ROWS = 20
+#: Name, side, features, and which rows it gets wrong.
+MODELS = (
+    ("variational", "quantum", "reduced", {3, 14}),
+    ("separable", "twin", "reduced", {3, 7, 12, 14}),
+    ("logistic_regression", "baseline", "reduced", {14}),
+    ("logistic_regression", "baseline", "all", set()),
+    ("majority_class", "control", "reduced", set(range(0, ROWS, 2))),
+)
+
+
+def write(home: Home) -> None:
+    """Write the learning experiment into the lake of ``home``."""
+    lake = Lake(home)
+    labels = np.arange(ROWS) % 2
+    dataset = Dataset(
+        name="tiny.csv",
+        features=np.stack([labels + np.arange(ROWS) / 100, np.arange(ROWS) / ROWS], axis=1),
+        labels=labels,
+        feature_names=("height", "weight"),
+        class_names=("no", "yes"),
+        source="Made by hand.",
+        licence="None needed.",
+    )
+    splits = list(make_splits(labels, k=5, repeats=2, seed=7))
+    runs, steps, predictions, measured, scores = [], [], [], [], []
+    for split in splits:
+        place = {"experiment": KEY, "repeat": split.repeat, "fold": split.fold}
+        for model, side, inputs, wrong in MODELS:
+            circuit = side in {"quantum", "twin"}
+            who = {**place, "model": model, "side": side, "inputs": inputs, "purpose": "comparison", "train_rows": 16}
+            runs.append(
+                {
+                    **who,
+                    "test_rows": len(split.test),
+                    "seed": 11,
+                    "settings": '{"learning_rate":0.05}' if circuit else "{}",
+                    "trials": 2,
+                    "trial_scores": "[]",
+                    "validation_score": 0.9,
+                    "converged": True,
+                    "iterations": 3 if circuit else None,
+                    "reduction": "{}",
+                    "template": "ab" * 32 if circuit else None,
+                    "saved_model": "{}" if circuit else None,
+                    "fit_seconds": 0.5,
+                    "tuning_seconds": 1.0,
+                }
+            )
+            if circuit:
+                steps += [
+                    {
+                        **{name: who[name] for name in ("experiment", "model", "inputs", "repeat", "fold")},
+                        "iteration": number,
+                        "epoch": 0,
+                        "loss": 0.7 / number,
+                        "gradient_norm": 0.3 / number,
+                        "seconds": 0.001,
+                    }
+                    for number in (1, 2, 3)
+                ]
+            said = [_said(int(row), int(labels[row]), wrong) for row in split.test]
+            predictions += [{**who, **row} for row in said]
+            terms = {"side": side, "inputs": inputs, "train_rows": 16, "n_classes": 2}
+            named = [{**place, "model": model, **row} for row in said]
+            scores += score_rows(named, **terms)
+            if circuit:
+                scores += score_rows(named, backend=BACKEND, shots=SHOTS, **terms)
+                there = {"backend": BACKEND, "shots": SHOTS, "expectations": [0.5, -0.5]}
+                measured += [{**row, **there} for row in named]
+    means = [row for metric in METRICS for row in summaries(KEY, scores, metric)]
+    judged = verdicts(KEY, scores, metric="accuracy", margin=0.01)
+    for table, rows in (
+        (schemas.QML_DATASETS, [dataset_row(KEY, dataset)]),
+        (schemas.QML_FOLDS, fold_rows(KEY, splits)),
+        (schemas.QML_RUNS, runs),
+        (schemas.QML_ITERATIONS, steps),
+        (schemas.QML_PREDICTIONS, predictions),
+        (schemas.QML_SCORES, scores),
+        (schemas.QML_SUMMARIES, means),
+        (schemas.QML_VERDICTS, judged),
+        (schemas.QML_TRACKING, [_tracked()]),
+    ):
+        lake.write(table, PartitionKey(experiment=KEY), from_rows(table, rows))
+    for table, rows in (
+        (schemas.QML_SUBMISSIONS, [_submitted(model) for model in ("separable", "variational")]),
+        (schemas.QML_MEASUREMENTS, measured),
+        (schemas.QML_GRADIENTS, [_slope(number) for number in range(2)]),
+    ):
+        lake.write(table, PartitionKey(experiment=KEY, backend=BACKEND), from_rows(table, rows))
+
+
+def _said(row: int, truth: int, wrong: set[int]) -> dict[str, object]:
+    predicted = 1 - truth if row in wrong else truth
+    second = 0.8 if predicted else 0.2
+    return {
+        "row": row,
+        "truth": truth,
+        "predicted": predicted,
+        "probabilities": [1 - second, second],
+        "decision": 1.4 if predicted else -1.4,
+    }
+
+
+def _submitted(model: str) -> dict[str, object]:
+    return {
+        "experiment": KEY,
+        "backend": BACKEND,
+        "model": model,
+        "shots": SHOTS,
+        "part": 0,
+        "first_point": 0,
+        "first_repetition": 0,
+        "points": 2 * ROWS,
+        "repetitions": 1,
+        "job_id": f"j{model}",
+        "token": f"t{model}",
+        "provider_job_id": f"p{model}",
+        "payload_sha256": "cd" * 32,
+        "shots_total": 2 * ROWS * SHOTS,
+        "cost_quoted_usd": 0.0,
+    }
+
+
+def _slope(parameter: int) -> dict[str, object]:
+    return {
+        "experiment": KEY,
+        "backend": BACKEND,
+        "model": "variational",
+        "shots": SHOTS,
+        "parameter": parameter,
+        "rows": 4,
+        "measured": 0.1 * parameter,
+        "exact": 0.11 * parameter,
+    }
+
+
+def _tracked() -> dict[str, object]:
+    return {
+        "experiment": KEY,
+        "tracking_key": KEY,
+        "model": None,
+        "inputs": None,
+        "repeat": None,
+        "fold": None,
+        "mlflow_experiment": "qhybrid/qml",
+        "mlflow_run_id": "0" * 32,
+        "spooled": False,
+        "dagster_run_id": "1",
+    }
