@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def points(table: pa.Table) -> Any:
@@ -53,26 +54,47 @@ def solvers(comparison: Mapping[str, Any], solutions: pa.Table, baselines: pa.Ta
 
 
 def drift(calibrations: pa.Table) -> Any:
-    """Return the errors of two-qubit gates and of reading over time, one line per device, as Markdown with a PNG."""
+    """Return the errors of two-qubit gates and of reading over time, as Markdown with a PNG.
+
+    A device of which only one calibration is known is a dotted line: years may lie between it and the others, and it
+    says nothing about drift.
+    """
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3.6), dpi=80, layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True)
+    figure = Figure(figsize=(7.5, 4.2), dpi=100, layout="constrained")
+    panels = figure.subplots(1, 2)
+    names = sorted(set(calibrations.column("backend").to_pylist()))
+    colours = {name: f"C{number % 10}" for number, name in enumerate(names)}
+    shown = {}
     for axes, column, label in zip(
         panels, ("two_qubit_error", "readout_error"), ("two-qubit gates", "preparing and reading"), strict=True
     ):
-        lines: dict[str, list[tuple[Any, float]]] = {}
-        for row in calibrations.select(["backend", "measured_at", column]).to_pylist():
-            if row[column]:
-                lines.setdefault(row["backend"], []).append((row["measured_at"], row[column]))
-        for backend, seen in lines.items():
-            axes.plot(*zip(*seen, strict=True), "o-", ms=3, lw=1, label=backend)
+        for name in names:
+            mine = calibrations.filter(pc.equal(calibrations.column("backend"), name))
+            seen = mine.filter(pc.greater(mine.column(column), 0)).sort_by("measured_at")
+            values = seen.column(column).to_pylist()
+            if len(values) > 1:
+                line, *_ = axes.plot(seen.column("measured_at").to_pylist(), values, "o-", ms=3, lw=1)
+            elif values:
+                line = axes.axhline(values[0], ls=":", lw=1)
+            else:
+                continue
+            line.set_color(colours[name])
+            shown[name] = line
         axes.set_title(f"median error, {label}", fontsize=9)
-        axes.tick_params(axis="x", rotation=30, labelsize=7)
-        axes.spines[["top", "right"]].set_visible(False)
-        if lines:
+        if axes.lines:
             axes.set_yscale("log")
-            axes.legend(fontsize=7, frameon=False)
+        if any(line.get_linestyle() == "-" for line in axes.lines):
+            locator = AutoDateLocator(maxticks=6)
+            axes.xaxis.set_major_locator(locator)
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+            axes.xaxis.get_offset_text().set_fontsize(7)
+        else:
+            axes.set_xticks([])
+        axes.tick_params(which="both", labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, fontsize=7, frameon=False)
     return _embedded(figure)
 
 
