@@ -82,15 +82,23 @@ def demo(home: Home = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def schema(as_json: AsJson = False) -> None:
+def schema(
+    as_json: AsJson = False,
+    kind: Annotated[
+        str, typer.Option("--kind", help="optimisation, or qml for learning experiments.")
+    ] = "optimisation",
+) -> None:
     """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
-    from qhybrid_pipelines.core.commented import commented_default
+    from qhybrid_pipelines.core.commented import commented_default, commented_learning_default
+    from qhybrid_pipelines.core.learning_specification import LearningSpec
     from qhybrid_pipelines.core.specification import ExperimentSpec
     from qhybrid_pipelines.terminal import print_json
 
+    if kind not in {"optimisation", "qml"}:
+        raise InvalidInput(f"there is no kind {kind!r}", remedy="Choose optimisation or qml.", field="--kind")
     if not as_json:
-        typer.echo(commented_default() + "\n# JSON Schema:")
-    print_json(ExperimentSpec.model_json_schema())
+        typer.echo((commented_learning_default() if kind == "qml" else commented_default()) + "\n# JSON Schema:")
+    print_json((LearningSpec if kind == "qml" else ExperimentSpec).model_json_schema())
 
 
 @app.command()
@@ -127,7 +135,8 @@ def estimate(
     preview = estimates(workspace, specifications) if specifications else estimates_of_due(workspace)
     if as_json:
         problems = [problem.details() for problem in preview.problems]
-        print_json({"rows": preview.rows, "total": preview.totals, "problems": problems})
+        epochs = {"epochs": preview.epochs} if preview.epochs else {}
+        print_json({"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs})
     else:
         print_table(preview.rows)
         typer.echo(
@@ -139,6 +148,9 @@ def estimate(
                 else ""
             )
         )
+        if preview.epochs:
+            typer.echo("\nOne epoch of training there, by parameter shift (training here costs nothing):")
+            print_table(preview.epochs)
         for problem in preview.problems:
             print_error(problem, as_json=False)
     raise typer.Exit(preview.exit_code)
@@ -223,9 +235,10 @@ def main() -> None:
 
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
     from qhybrid_pipelines.control.progress import FOR_A_PERSON
+    from qhybrid_pipelines.steps.learning.summary import learning_verdicts
     from qhybrid_pipelines.steps.summary import verdicts
     from qhybrid_pipelines.steps.telemetry import send_spans_aside
-    from qhybrid_pipelines.terminal import print_error, print_json, print_verdicts, progress
+    from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts, progress
 
     problems: list[str] = []
 
@@ -234,14 +247,16 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         if not as_json:
             typer.echo(f"open jobs could not be looked at: {problem}", err=True)
 
-    with progress(quiet=as_json) as observe:
-        ran, failures = launcher.run(keys, observe, wait=wait, hear=hear) if keys else ([], [])
+    with progress(quiet=as_json) as watch:
+        ran, failures = launcher.run(keys, watch.observe, wait=wait, hear=hear, tell=watch.tell) if keys else ([], [])
     send_spans_aside(launcher.workspace)
     rows, waiting = verdicts(launcher.workspace, ran), launcher.waiting(ran)
+    learnt = learning_verdicts(launcher.workspace, ran)
     if as_json:
         print_json(
             {
                 "verdicts": rows,
+                "learning": learnt,
                 "waiting": [{"job_id": job.job_id, "backend": job.backend, "state": job.state} for job in waiting],
                 "looks": problems,
                 "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
@@ -251,6 +266,8 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     else:
         if rows:
             print_verdicts(rows)
+        if learnt:
+            print_learning_verdicts(learnt)
         if waiting:
             typer.echo(_say_waiting(waiting), err=True)
         for failure in failures:

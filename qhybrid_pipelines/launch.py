@@ -77,6 +77,7 @@ class Launcher:
         self.settings = settings
         self.workspace = Workspace(Home(settings.home))
         self._definitions = build_definitions(settings)
+        self._tell: Listener = lambda _: None
         _quiet_dagster()
         self.workspace.home.make()
         atomic.sweep(self.workspace.home)
@@ -88,7 +89,13 @@ class Launcher:
         return dg.DagsterInstance.from_ref(instance_ref(self.workspace.home.dagster))
 
     def run(
-        self, keys: Iterable[str], observe: Observer, *, wait: bool = False, hear: Listener = lambda _: None
+        self,
+        keys: Iterable[str],
+        observe: Observer,
+        *,
+        wait: bool = False,
+        hear: Listener = lambda _: None,
+        tell: Listener = lambda _: None,
     ) -> tuple[list[str], list[Failure]]:
         """Run the given experiments and the rounds that follow from them, until nothing is due; then publish.
 
@@ -101,11 +108,13 @@ class Launcher:
             wait: look at open jobs, ever more rarely, until all is decided. Every job ends by its tier's deadline at the
                 latest. What waits for a person is not waited for.
             hear: told what went wrong with looks at open jobs; the next look tries again.
+            tell: told what stages that take long say about their progress.
 
         Returns:
             All keys, next rounds included, in the order they came up; and what failed.
         """
         end_orphans(self.instance)
+        self._tell = tell
         errands = _Errands(self, list(keys), observe, hear)
         errands.glance()
         errands.run_due()
@@ -144,6 +153,8 @@ class Launcher:
 
         def on_event(entry: dg.EventLogEntry) -> None:
             event = entry.dagster_event
+            if event is None and entry.level == logging.INFO:
+                self._tell(entry.user_message)
             if event is not None and event.is_step_materialization and event.asset_key is not None:
                 written(event.asset_key.path[-1])
 

@@ -98,6 +98,29 @@ def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
 
 
+def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line per verdict about a circuit: data, model, where it was measured, scores, gain, verdict, seconds."""
+    shown_rows = [
+        {
+            "data": row["dataset"],
+            "model": row["model"],
+            "measured on": f"{row['backend']}, {row['shots']} shots" if row["backend"] else "exact",
+            row["metric"]: f"{row['model_mean']:.4f}",
+            "best classical": "" if row["baseline_mean"] is None else f"{row['baseline_mean']:.4f}",
+            "by": f"{row['baseline'] or ''}, {row['baseline_inputs'] or ''} features",
+            "gain": "" if row["gain"] is None else f"{row['gain']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})",
+            "verdict": row["verdict"],
+            "seconds": round(row["seconds"], 1),
+        }
+        for row in rows
+    ]
+    by_metric: dict[str, list[dict[str, Any]]] = {}
+    for row, line in zip(rows, shown_rows, strict=True):
+        by_metric.setdefault(row["metric"], []).append(line)
+    for lines in by_metric.values():
+        print_table(lines)
+
+
 def print_waterfall(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print one bar per backend: the components one after the other, each part as long as its share.
 
@@ -133,13 +156,34 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+class Watch:
+    """Shows each leg with the asset it is at, and what a stage that takes long says about itself."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console, self._bar = console, bar
+        self._tasks: dict[Leg, Any] = {}
+        self._current: Any = None
+
+    def observe(self, leg: Leg, asset: str | None) -> None:
+        """Show that a leg began (no asset), or that it wrote an asset."""
+        if asset is not None:
+            self._bar.update(self._tasks[leg], advance=1, asset=asset)
+            return
+        label = f"{leg.experiment} {'on ' + leg.backend + ' ' if leg.backend else ''}({leg.job})"
+        self._tasks[leg] = self._current = self._bar.add_task(label, total=len(leg.assets), asset="")
+        if not self._console.is_terminal:
+            self._console.print(f"{label} ...", highlight=False)
+
+    def tell(self, said: str) -> None:
+        """Show what the running stage says; where nobody watches, it stands in Dagster's log only."""
+        if self._current is not None:
+            self._bar.update(self._current, asset=_escaped(said))
+
+
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Any]:
-    """Yield an observer for the launcher that shows each leg with the asset it is at."""
-    if quiet:
-        yield lambda _leg, _asset: None
-        return
-    console = Console(stderr=True)
+def progress(*, quiet: bool) -> Iterator[Watch]:
+    """Yield what shows the launcher's progress; nothing is shown when ``quiet``."""
+    console = Console(stderr=True, quiet=quiet)
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -148,21 +192,10 @@ def progress(*, quiet: bool) -> Iterator[Any]:
         TextColumn("[dim]{task.fields[asset]}"),
         TimeElapsedColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=quiet or not console.is_terminal,
     )
-    tasks: dict[Leg, Any] = {}
     with bar:
-
-        def observe(leg: Leg, asset: str | None) -> None:
-            if asset is None:
-                label = f"{leg.experiment} {'on ' + leg.backend + ' ' if leg.backend else ''}({leg.job})"
-                tasks[leg] = bar.add_task(label, total=len(leg.assets), asset="")
-                if not console.is_terminal:
-                    console.print(f"{label} ...", highlight=False)
-            else:
-                bar.update(tasks[leg], advance=1, asset=asset)
-
-        yield observe
+        yield Watch(console, bar)
 
 
 def _escaped(text: str) -> str:

@@ -6,7 +6,7 @@ Nothing is registered and nothing is written: an experiment that is only asked a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,17 +14,19 @@ import pyarrow as pa
 from qhybrid_pipelines.control.intake import Intake
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.batches import circuit_batches
 from qhybrid_pipelines.steps.experiments import experiments
 from qhybrid_pipelines.steps.instances import problem_instances
 from qhybrid_pipelines.steps.kernels import kernels
+from qhybrid_pipelines.steps.learning.estimates import epochs, planned_inferences
 from qhybrid_pipelines.steps.rows import Row, only_row
 from qhybrid_pipelines.steps.sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic, schemas
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -34,12 +36,14 @@ class Preview:
     """What several experiments would cost together.
 
     Attributes:
-        rows: one per experiment and backend.
+        rows: one per experiment and backend, for learning experiments also per circuit and shots.
         problems: why some of them would not go now.
+        epochs: for learning experiments, what one pass of training on a backend would be; nobody has to buy it.
     """
 
     rows: list[Row]
     problems: list[QHybridError]
+    epochs: list[Row] = field(default_factory=list)
 
     @property
     def totals(self) -> Row:
@@ -73,34 +77,39 @@ def estimates_of_due(workspace: Workspace) -> Preview:
     undecided = [
         key
         for key in registered
-        for backend in registered.load(key).backends
-        if not lake.exists(schemas.DECISIONS, PartitionKey(experiment=key, backend=backend))
+        for backend in registered.load_any(key).backends
+        if not _is_decided(lake, registered.load_any(key), key, backend)
     ]
     return _preview(workspace, dict.fromkeys(undecided), registered)
 
 
+def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backend: str) -> bool:
+    table = schemas.QML_MEASUREMENTS if isinstance(spec, LearningSpec) else schemas.DECISIONS
+    return lake.exists(table, PartitionKey(experiment=key, backend=backend))
+
+
 def _preview(workspace: Workspace, keys: Iterable[str], registered: Specifications) -> Preview:
-    found = [
-        (row, problem) for key in keys for row, problem in _rows_of(workspace, key, registered.load(key), registered)
-    ]
-    return Preview(rows=[row for row, _ in found], problems=[problem for _, problem in found if problem])
+    specs = [(key, registered.load_any(key)) for key in keys]
+    found = [found for key, spec in specs for found in _rows_of(workspace, key, spec, registered)]
+    return Preview(
+        rows=[row for row, _ in found],
+        problems=[problem for _, problem in found if problem],
+        epochs=[row for key, spec in specs for row in _epochs_of(workspace, key, spec, registered)],
+    )
 
 
 def _rows_of(
-    workspace: Workspace, key: str, spec: ExperimentSpec, registered: Specifications
+    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
 ) -> Iterator[tuple[Row, QHybridError | None]]:
-    """Yield one row per backend and why it would not go, with what the rows before it leave of the budget."""
-    asked = experiments([key], registered)
-    reduced = kernels(asked, problem_instances(asked, registered))
-    points = parameter_sweeps(asked, reduced, registered)
-    batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
+    """Yield one row per batch and why it would not go, with what the rows before it leave of the budget."""
     account = workspace.gateway.ledger.account(key)
     left = spec.budget.usd if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
-    for backend in spec.backends:
+    for backend, what, qubits, batch in _planned(workspace, key, spec, registered):
         row: Row = {
             "experiment": key,
             "backend": backend,
-            "qubits": only_row(reduced, key)["n_qubits"],
+            "what": what,
+            "qubits": qubits,
             "jobs": 0,
             "jobs_paid": 0,
             "circuits": 0,
@@ -112,7 +121,7 @@ def _rows_of(
             "assumptions": "reduction solves it, nothing is sent",
         }
         problem = None
-        if (batch := _batch_of(batches, backend)) is not None:
+        if batch is not None:
             circuits = batch.points * batch.repetitions
             row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
             row |= {"low_usd": None, "high_usd": None}
@@ -126,12 +135,63 @@ def _rows_of(
         yield row, problem
 
 
+def _planned(
+    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
+) -> Iterator[tuple[str, str, int, CircuitBatch | None]]:
+    """Yield backend, what is run, its qubits, and the batch; None where there is nothing to run."""
+    if isinstance(spec, LearningSpec):
+        for backend in spec.backends:
+            for plan in planned_inferences(workspace, key, backend, spec, registered):
+                what = f"{plan.model}, {plan.test_points} test rows"
+                if len(plan.gradient_rows):
+                    what += f", gradient of {len(plan.gradient_rows)} rows"
+                yield backend, what, plan.batch.template.n_qubits, plan.batch
+        return
+    asked = experiments([key], registered)
+    reduced = kernels(asked, problem_instances(asked, registered))
+    points = parameter_sweeps(asked, reduced, registered)
+    batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
+    for backend in spec.backends:
+        yield backend, "sweep", only_row(reduced, key)["n_qubits"], _batch_of(batches, backend)
+
+
+def _epochs_of(
+    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
+) -> Iterator[Row]:
+    """Yield, per backend and circuit of a learning experiment, what an epoch of training there would be."""
+    if not isinstance(spec, LearningSpec):
+        return
+    for backend in spec.backends:
+        provider = workspace.gateway.providers[backend.partition(":")[0]]
+        for plan in epochs(key, backend, spec, registered):
+            row: Row = {
+                "experiment": key,
+                "backend": backend,
+                "model": plan.model,
+                "submissions": plan.submissions,
+                "circuits": plan.circuits,
+                "shots": plan.shots,
+                "low_usd": None,
+                "high_usd": None,
+                "assumptions": "",
+            }
+            try:
+                quote = provider.estimate(plan.step)
+            except QHybridError as error:
+                row["assumptions"] = str(error)
+            else:
+                row["low_usd"] = quote.low_usd * plan.submissions
+                row["high_usd"] = quote.high_usd * plan.submissions
+                row["assumptions"] = f"every step at the price of a full one; {quote.assumptions}"
+            yield row
+
+
 def _batch_of(batches: pa.Table, backend: str) -> CircuitBatch | None:
     found = [row for row in batches.to_pylist() if row["backend"] == backend]
     return batch_from_row(found[0]) if found else None
 
 
-def _look(workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec, row: Row) -> None:
+def _look(workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec | LearningSpec, row: Row) -> None:
     """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
 
     Raises:

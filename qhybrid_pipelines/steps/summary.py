@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
@@ -27,14 +29,16 @@ FROM_COMPARISON = (
 
 
 def verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
-    """Return the verdicts of some experiments, those without one left out.
+    """Return the verdicts of some optimisations, those without one left out.
 
     ``seconds`` is reduction, all baselines, and the job from intent to stored result.
     """
     lake = workspace.lake
     rows = []
     for key in keys:
-        spec = workspace.specifications.load(key)
+        spec = workspace.specifications.load_any(key)
+        if isinstance(spec, LearningSpec):
+            continue
         for backend in spec.backends:
             execution = PartitionKey(experiment=key, backend=backend)
             if not lake.exists(schemas.DECISIONS, execution):
@@ -66,9 +70,23 @@ def verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
 def registered(workspace: Workspace) -> list[Row]:
     """Return one line per registered experiment and backend, with the verdict where there is one."""
     decided = {(row["experiment"], row["backend"]): row for row in verdicts(workspace, workspace.specifications)}
-    rows = []
+    learnt = learning_verdicts(workspace, workspace.specifications)
+    rows: list[Row] = []
     for key in workspace.specifications:
-        spec = workspace.specifications.load(key)
+        spec = workspace.specifications.load_any(key)
+        if isinstance(spec, LearningSpec):
+            words = sorted({row["verdict"] for row in learnt if row["experiment"] == key})
+            rows.append(
+                {
+                    "experiment": key,
+                    "backend": ", ".join(spec.backends) or "exact",
+                    "family": LEARNING_FAMILY,
+                    "round": 1,
+                    "verdict": ", ".join(words) or "not decided",
+                    "decision": None,
+                }
+            )
+            continue
         for backend in spec.backends:
             row = decided.get((key, backend), {})
             rows.append(

@@ -1,0 +1,111 @@
+"""What measuring a learning experiment would cost on each backend, and what training on it would, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qhybrid_pipelines.classical.learning.reduction import fit_angles
+from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.learning_specification import LearningSpec, ModelName
+from qhybrid_pipelines.steps.learning.data import folds_of, rows_behind
+from qhybrid_pipelines.steps.learning.inference import FoldModel, Inference, inferences, planned
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochPlan:
+    """One pass over the training rows of a fold, with gradients by parameter shift on a backend.
+
+    Attributes:
+        model: name of the circuit.
+        submissions: batches, one per step.
+        circuits: over all of them.
+        shots: over all circuits.
+        step: the batch of one step, for its price.
+    """
+
+    model: ModelName
+    submissions: int
+    circuits: int
+    shots: int
+    step: CircuitBatch
+
+
+def planned_inferences(
+    workspace: Workspace, key: str, backend: str, spec: LearningSpec, registered: Specifications
+) -> list[Inference]:
+    """Return the batches that a backend would get; before training, with the first parameters in place of trained ones."""
+    dataset, whole = rows_behind(spec, registered), PartitionKey(experiment=key)
+    splits = folds_of(spec, dataset)
+    if workspace.lake.exists(schemas.QML_RUNS, whole):
+        runs = workspace.lake.read(schemas.QML_RUNS, whole)
+        return [*inferences(key, backend, spec=spec, dataset=dataset, splits=splits, runs=runs)]
+    found = []
+    for model in spec.measured_models:
+        folds = tuple(
+            FoldModel(
+                split=split,
+                reduction=fit_angles(dataset.features[split.outer_train], spec.features.pca),
+                estimator=_untrained(model, spec, dataset.labels, len(dataset.feature_names)),
+            )
+            for split in splits
+        )
+        found += [
+            planned(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
+            for shots in spec.measured_shots
+        ]
+    return found
+
+
+def epochs(key: str, backend: str, spec: LearningSpec, registered: Specifications) -> Iterator[EpochPlan]:
+    """Yield what an epoch of training would be for each circuit on a backend, at the most shots of the experiment."""
+    from qhybrid_pipelines.quantum.learning.batches import (
+        circuits_per_sample,
+        epoch_size,
+        gradient_batch,
+        sampling_seeds,
+    )
+
+    dataset = rows_behind(spec, registered)
+    split, shots = folds_of(spec, dataset)[0], max(spec.measured_shots)
+    rows = split.outer_train
+    features = fit_angles(dataset.features[rows], spec.features.pca).transform(dataset.features[rows])
+    batch_size = min(spec.training.batch_size, len(rows))
+    for model in spec.measured_models:
+        circuit = _untrained(model, spec, dataset.labels, len(dataset.feature_names)).circuit_
+        size = epoch_size(circuit.shape, samples=len(rows), batch_size=batch_size, shots=shots)
+        points = batch_size * circuits_per_sample(circuit.shape)
+        step = gradient_batch(
+            circuit,
+            features[:batch_size],
+            experiment=key,
+            backend=backend,
+            shots=shots,
+            seeds=sampling_seeds(spec.seed, model, "estimate", points=points),
+        )
+        yield EpochPlan(model=model, submissions=size.submissions, circuits=size.circuits, shots=size.shots, step=step)
+
+
+def _untrained(
+    model: ModelName, spec: LearningSpec, labels: np.ndarray[tuple[int], np.dtype[np.int64]], columns: int
+) -> ReuploadingClassifier:
+    """Return a classifier with its first parameters: the right circuit for a price, the wrong one for a prediction."""
+    from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
+    from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
+
+    build = VariationalClassifier if model == "variational" else SeparableClassifier
+    estimator = build(layers=spec.training.layers, seed=spec.seed)
+    classes = np.unique(labels)
+    width = spec.features.pca or columns
+    estimator.circuit_ = estimator.trainer(np.zeros((len(classes), width)), classes).circuit
+    return estimator
