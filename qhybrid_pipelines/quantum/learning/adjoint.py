@@ -15,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.quantum.learning.readout import I64, chain, join
+from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, chain, join
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 
 C128 = npt.NDArray[np.complex128]
 
 #: Qubits whose rotations are joined to one matrix.
 GROUP_QUBITS = 4
-#: Amplitudes that a prediction holds at once: 64 MiB.
-BLOCK_AMPLITUDES = 1 << 22
+#: Amplitudes of the states that are held at once, one per layer for a gradient: 256 MiB, and as much again for what is made
+#: of them. More samples than that pass in blocks.
+BLOCK_AMPLITUDES = 1 << 24
 
 _HADAMARD = np.array([[1, 1], [1, -1]], dtype=np.complex128) / np.sqrt(2)
 _PAULI_Y = np.array([[0, -1j], [1j, 0]])
@@ -52,15 +53,30 @@ class AdjointEngine:
             features: shape ``(samples, n_features)``, radians.
             weights: shape ``shape.weights_shape``, radians.
         """
-        rows = max(1, BLOCK_AMPLITUDES >> self.shape.n_qubits)
-        blocks = [features[first : first + rows] for first in range(0, len(features), rows)]
         rotations = self._grouped(weights)
-        return np.concatenate([self._measure(self._forward(self._phases(block), rotations)[-1]) for block in blocks])
+        found = [
+            self._measure(self._forward(self._phases(features[rows]), rotations)[-1]) for rows in self._blocks(features)
+        ]
+        return np.concatenate(found)
 
     def loss_and_gradient(self, parameters: F64, features: F64, targets: I64) -> tuple[float, F64]:
         """Return the mean loss and its gradient, in the order of ``parameters``."""
         circuit = join(parameters, self.shape)
         rotations = self._grouped(circuit.weights)
+        loss, gradient = 0.0, np.zeros(len(parameters))
+        for rows in self._blocks(features):
+            share = len(targets[rows]) / len(targets)
+            of_block, slope = self._of_block(circuit, rotations, features[rows], targets[rows])
+            loss, gradient = loss + share * of_block, gradient + share * slope
+        return loss, gradient
+
+    def _blocks(self, features: F64) -> list[slice]:
+        rows = max(1, BLOCK_AMPLITUDES // ((self.shape.layers + 1) << self.shape.n_qubits))
+        return [slice(first, first + rows) for first in range(0, len(features), rows)]
+
+    def _of_block(
+        self, circuit: TrainedCircuit, rotations: list[C128], features: F64, targets: I64
+    ) -> tuple[float, F64]:
         phases = self._phases(features)
         states = self._forward(phases, rotations)
         loss, linear, pull = chain(circuit, self._measure(states[-1]), targets)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from qhybrid_pipelines.core.errors import Damaged
 from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
@@ -31,7 +32,11 @@ def model_to_bytes(model: Model) -> bytes:
 
     A variational model is its circuit; a kernel model is the samples it was fitted on, which are part of it, so it may not be
     shown to people who must not see them.
+
+    Raises:
+        sklearn.exceptions.NotFittedError: the model is not fitted.
     """
+    check_is_fitted(model)
     record: dict[str, Any] = {
         "format": FORMAT,
         "model": type(model).__name__,

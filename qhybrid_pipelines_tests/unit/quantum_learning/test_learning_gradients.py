@@ -77,6 +77,23 @@ def test_gradient_is_the_parameter_shift_and_the_slope_of_the_loss(problem):
     np.testing.assert_allclose(gradient, slopes, atol=1e-7)
 
 
+def test_samples_may_pass_in_blocks(monkeypatch):
+    rng = np.random.default_rng(8)
+    shape = CircuitShape(n_features=3, n_qubits=4, layers=2, entangled=True)
+    parameters, features = rng.normal(size=shape.n_weights + 15), rng.uniform(-1.5, 1.5, (7, 3))
+    targets = rng.integers(0, 3, 7)
+    whole = AdjointEngine(shape)
+    loss, gradient = whole.loss_and_gradient(parameters, features, targets)
+    expectations = whole.expectations(features, join(parameters, shape).weights)
+    for samples in (0, 1, 3):  # never fewer than one
+        monkeypatch.setattr("qhybrid_pipelines.quantum.learning.adjoint.BLOCK_AMPLITUDES", samples * 3 * 16)
+        blockwise_loss, blockwise = whole.loss_and_gradient(parameters, features, targets)
+        assert blockwise_loss == pytest.approx(loss, abs=1e-14)
+        np.testing.assert_allclose(blockwise, gradient, atol=1e-14)
+        found = whole.expectations(features, join(parameters, shape).weights)
+        np.testing.assert_allclose(found, expectations, atol=1e-14)
+
+
 def test_jax_gives_the_same_numbers_in_double_precision_and_leaves_the_callers_precision_alone():
     jax = pytest.importorskip("jax")
     rng = np.random.default_rng(5)

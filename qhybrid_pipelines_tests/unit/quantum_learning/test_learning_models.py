@@ -96,9 +96,11 @@ def test_spare_qubits_take_the_features_again(model):
 
 
 @every_model
-def test_before_the_fit_nothing_is_predicted(model):
+def test_before_the_fit_nothing_is_predicted_or_saved(model):
     with pytest.raises(NotFittedError):
         clone(model).predict(np.zeros((2, 3)))
+    with pytest.raises(NotFittedError):
+        model_to_bytes(clone(model))
 
 
 def changed(features, row, column, value):
