@@ -13,6 +13,9 @@ from qhybrid_pipelines.core.ising import F64
 
 Index = npt.NDArray[np.intp]
 
+#: Outcomes per shot up to which the way to the next shot is walked, not searched.
+NEAR = 8
+
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _cumulate(probabilities: F64, cumulated: F64) -> int:
@@ -49,13 +52,19 @@ def _first_above(cumulated: F64, wanted: float, begin: int, last: int) -> int:
 @njit(nogil=True, cache=True, error_model="numpy")
 def _look_up(probabilities: F64, uniforms: F64, found: Index, cumulated: F64) -> None:
     points, repetitions, shots = uniforms.shape
+    near = cumulated.shape[0] <= NEAR * shots
     for point in range(points):
         last = _cumulate(probabilities[point], cumulated)
         total = cumulated[last]
         for repetition in range(repetitions):
             place = 0
             for shot in range(shots):
-                place = _first_above(cumulated, uniforms[point, repetition, shot] * total, place, last)
+                wanted = uniforms[point, repetition, shot] * total
+                if near:
+                    while place < last and cumulated[place] <= wanted:
+                        place += 1
+                else:
+                    place = _first_above(cumulated, wanted, place, last)
                 found[point, repetition, shot] = place
 
 
