@@ -1,0 +1,186 @@
+"""Wrong data for a learning experiment: refused by column, line or field before anything is trained, nothing half-written."""
+
+import json
+
+import pytest
+import yaml
+
+from qhybrid_pipelines.control.inbox import scan
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.steps.experiments import experiments
+from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
+from qhybrid_pipelines.steps.learning.training import train
+from qhybrid_pipelines.steps.rows import experiments_in, learning_in
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests import homes
+
+pytestmark = homes.RUNS_IN_PROCESS
+
+GOOD = "height,weight,label\n" + "".join(f"{i % 7}.5,{(3 * i) % 11},{i % 2}\n" for i in range(24))
+SPEC = {
+    "kind": "qml",
+    "name": "mine",
+    "dataset": {"source": "mine.csv", "target": "label"},
+    "features": {"pca": 2},
+    "models": ["variational"],
+    "baselines": ["logistic_regression"],
+    "folds": {"k": 2, "repeats": 1},
+    "tuning": {"trials": 1},
+    "training": {"layers": 1, "epochs": 2},
+}
+
+#: What is wrong: the file, what differs in the specification, the field (or file) that is named, and words of the message.
+CASES = {
+    "missing value": (GOOD.replace("3.5,9,1", "3.5,,1"), {}, "mine.csv, line 5", "'weight'"),
+    "constant column": (
+        "height,label\n" + "".join(f"2,{i % 2}\n" for i in range(24)),
+        {"features": {"pca": 1}},
+        "dataset.features",
+        "'height' holds the same value",
+    ),
+    "one class": (
+        "a,b,label\n" + "".join(f"{i},{i * i},1\n" for i in range(24)),
+        {},
+        "dataset.target",
+        "same label '1'",
+    ),
+    "fewer rows than folds": (
+        "".join(GOOD.splitlines(keepends=True)[:4]),
+        {"folds": {"k": 5, "repeats": 1}},
+        "folds.k",
+        "3 rows",
+    ),
+    "fewer rows of a class than folds": (GOOD, {"folds": {"k": 13, "repeats": 1}}, "folds.k", "class '0' has 12 rows"),
+    "unknown label column": (GOOD, {"dataset": {"source": "mine.csv", "target": "lable"}}, "dataset.target", "'label'"),
+    "unknown feature": (
+        GOOD,
+        {"dataset": {"source": "mine.csv", "target": "label", "features": ["hight"]}},
+        "dataset.features",
+        "Did you mean 'height'",
+    ),
+    "label that is no number": (GOOD.replace("3.5,9,1", "3.5,9,yes"), {}, "mine.csv, line 5", "'yes'"),
+    "feature that is no number": (GOOD.replace("3.5,9,1", "3.5,nine,1"), {}, "mine.csv, line 5", "'nine'"),
+    "more features than qubits": (
+        ",".join(f"c{i}" for i in range(17))
+        + ",label\n"
+        + "".join(",".join(str((i * j) % 19) for j in range(2, 19)) + f",{i % 2}\n" for i in range(24)),
+        {"features": {"pca": None}},
+        "features.pca",
+        "17 qubits",
+    ),
+    "more components than columns": (GOOD, {"features": {"pca": 3}}, "features.pca", "no 3 principal components"),
+    "curve beyond the rows": (GOOD, {"evaluation": {"curve": [20]}}, "evaluation.curve.0", "20 rows"),
+    "unknown backend": (GOOD, {"evaluation": {"backends": ["local:nowhere"]}}, "evaluation.backends", "local:nowhere"),
+    "kernel without exact": (
+        GOOD,
+        {"models": ["kernel"], "evaluation": {"shots": [100]}},
+        "evaluation.shots",
+        "exactly only",
+    ),
+    "unknown data set": (GOOD, {"dataset": {"source": "sklearn:irises"}}, "dataset.source", "sklearn:iris"),
+    "no such file": (GOOD, {"dataset": {"source": "gone.csv", "target": "label"}}, "dataset.source", "gone.csv"),
+    "unknown kind": (GOOD, {"kind": "magic"}, "kind", "magic"),
+}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(Home(tmp_path / "home").make())
+
+
+def written(folder, content, changes):
+    (folder / "mine.csv").write_text(content, encoding="utf-8")
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, **changes}), encoding="utf-8")
+    return path
+
+
+def kept(home):
+    return [path.name for path in home.path.rglob("*") if path.is_file() and not path.is_relative_to(home.locks)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_is_refused_with_place_and_remedy_and_nothing_is_kept(case, workspace, tmp_path):
+    content, changes, place, words = CASES[case]
+    with pytest.raises(InvalidInput) as refused:
+        workspace.intake.accept_file(written(tmp_path, content, changes))
+    assert place in str(refused.value)
+    assert words in str(refused.value)
+    assert refused.value.remedy
+    assert kept(workspace.home) == []
+
+
+def test_a_wrong_data_file_goes_to_quarantine_together_with_its_specification(workspace, tmp_path):
+    inbox, quarantine = workspace.home.inbox, workspace.home.quarantine
+    written(inbox, GOOD.replace("3.5,9,1", "3.5,,1"), {})
+    found = scan(inbox, quarantine, workspace.intake, now=4e9)
+    assert sorted(file.name for file in found.quarantined) == ["mine.csv", "mine.yaml"]
+    reason = json.loads((quarantine / "mine.yaml.error.json").read_text())
+    assert (reason["file"], reason["line"]) == ("mine.csv", 5)
+
+
+def test_a_data_file_beside_its_specification_is_taken_in_with_it(workspace):
+    written(workspace.home.inbox, GOOD, {})
+    found = scan(workspace.home.inbox, workspace.home.quarantine, workspace.intake, now=4e9)
+    [accepted] = found.accepted
+    assert accepted.specification.dataset.source.file == "mine.csv"
+    assert [*workspace.home.inbox.glob("*.*")] == []
+
+
+def trained(workspace, path):
+    key = workspace.intake.accept_file(path).key
+    asked = experiments([key], workspace.specifications)
+    cards = qml_datasets(asked, workspace.specifications)
+    folds = qml_folds(asked, cards, workspace.specifications)
+    return key, lambda: train(asked, cards, folds, workspace, lambda _: None)
+
+
+def test_a_learning_rate_that_diverges_is_named_and_no_table_is_written(workspace, tmp_path):
+    noise = "a,b,label\n" + "".join(f"{(i * 37) % 23},{(i * 53) % 29},{(i * i) % 3 % 2}\n" for i in range(40))
+    wild = {"training": {"layers": 1, "epochs": 200, "learning_rate": 1.0, "batch_size": 1}}
+    _, run = trained(workspace, written(tmp_path, noise, wild))
+    with pytest.raises(InvalidInput) as refused:
+        run()
+    assert refused.value.field == "training.learning_rate"
+    assert "diverged" in str(refused.value)
+    assert list(workspace.home.lake.rglob("*.parquet")) == []
+
+
+def test_a_checkpoint_of_another_experiment_is_refused(workspace, tmp_path):
+    mine, run = trained(workspace, written(tmp_path, GOOD, {}))
+    other, run_other = trained(workspace, written(tmp_path, GOOD, {"seed": 8}))
+    run()
+    (workspace.home.checkpoints / mine).rename(workspace.home.checkpoints / other)
+    with pytest.raises(InvalidInput) as refused:
+        run_other()
+    assert refused.value.field == "checkpoint"
+    assert "another" in str(refused.value) or "other data" in str(refused.value)
+
+
+def test_training_again_from_checkpoints_gives_the_same_tables_and_trains_nothing_again(workspace, tmp_path):
+    key, run = trained(workspace, written(tmp_path, GOOD, {}))
+    runs, steps, said = run()
+    kept_states = {path.name: path.read_bytes() for path in (workspace.home.checkpoints / key).iterdir()}
+    assert len(kept_states) == 4  # two circuits, two folds
+    again = run()
+    assert again[2] == said
+    assert again[0].drop_columns(["fit_seconds", "tuning_seconds"]) == runs.drop_columns(
+        ["fit_seconds", "tuning_seconds"]
+    )
+    assert again[1] == steps  # seconds too: every step comes from the checkpoint
+    assert {path.name: path.read_bytes() for path in (workspace.home.checkpoints / key).iterdir()} == kept_states
+
+
+def test_stages_of_the_other_kind_say_so(workspace, tmp_path):
+    learning = workspace.intake.accept_file(written(tmp_path, GOOD, {})).key
+    text = "name: cut\nproblem: {family: maxcut, source: 'networkx:house'}\n"
+    cut = workspace.intake.accept_text(text, file="cut.yaml", folder=tmp_path).key
+    table = experiments([learning, cut], workspace.specifications)
+    for read, words in ((experiments_in, "learning experiment"), (learning_in, "is an optimisation")):
+        with pytest.raises(InvalidInput, match=words):
+            list(read(table))
+    with pytest.raises(InvalidInput, match="learning experiment"):
+        workspace.specifications.load(learning)
+    with pytest.raises(InvalidInput, match="is an optimisation"):
+        workspace.specifications.load_learning(cut)
