@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.storage.histogram import counts_png
+from qhybrid_pipelines.storage.histogram import counts_svg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class TrackingRecord:
         for name, picture in self.pictures.items():
             (folder / name).write_bytes(base64.b64decode(picture))
         if self.counts:
-            (folder / "counts.png").write_bytes(counts_png(self.counts, title=self.name))
+            (folder / "counts.svg").write_text(counts_svg(self.counts, title=self.name), encoding="utf-8")
 
 
 def _plain(data: Mapping[str, Any]) -> Any:
