@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,16 @@ def make_dagster_storage(home: Home) -> None:
         with atomic.scratch(home.tmp) as built:
             dg.DagsterInstance.from_ref(instance_ref(built)).dispose()
             for name in missing:
-                atomic.promote(built / name, home.dagster / name)
+                _promote(built / name, home.dagster / name)
+
+
+def _promote(built: Path, place: Path) -> None:
+    """Put a folder in its place, unless a daemon of Dagster, which knows no lock of ours, has just made one there."""
+    try:
+        atomic.promote(built, place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 def _server_storage() -> dict[str, Any]:

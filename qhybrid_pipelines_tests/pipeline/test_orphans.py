@@ -107,3 +107,18 @@ def test_a_kill_while_storage_is_made_leaves_nothing_that_looks_finished(home):
     with dg.DagsterInstance.from_ref(instance_ref(home.dagster)) as opened:
         opened.add_dynamic_partitions("experiments", ["one"])
         assert opened.get_dynamic_partitions("experiments") == ["one"]
+
+
+def test_storage_that_a_daemon_makes_at_the_same_time_is_left_to_it(home, monkeypatch):
+    make = dg.DagsterInstance.from_ref
+
+    def while_a_daemon_does(ref):
+        theirs = home.dagster / "history"
+        theirs.mkdir(parents=True)
+        (theirs / "runs.db").write_text("theirs")
+        return make(ref)
+
+    monkeypatch.setattr(dg.DagsterInstance, "from_ref", while_a_daemon_does)
+    make_dagster_storage(home)
+    assert (home.dagster / "history" / "runs.db").read_text() == "theirs"
+    assert (home.dagster / "schedules").is_dir()
