@@ -9,7 +9,9 @@ what happened          to a submission                         to a look, search
 no connection          `Throttled`: nothing was sent           `Unavailable`
 cut off, timed out     `Ambiguous`                             `Unavailable`
 429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
-401                    new access token once; then `Rejected`  new access token once; then `Unavailable`
+401                    new access token, then `Throttled`       new access token once; then `Unavailable`
+403                    `Throttled`                             `ProviderError`
+no key, no instance    `Throttled`: nothing was sent           `Unavailable`
 404                    `Rejected`                              `NotThere`
 3xx, 408, 5xx          `Ambiguous`                             `Unavailable`
 other 4xx              `Rejected`                              `ProviderError`
@@ -101,8 +103,8 @@ class RuntimeClient:
         """Send a job once and return the service's id of it.
 
         Raises:
-            Rejected: refused, or there is no valid key.
-            Throttled: nothing was accepted.
+            Rejected: refused; the same request will be refused again.
+            Throttled: nothing was accepted, for want of a valid key too: with one, the same request may be taken.
             Ambiguous: nobody knows.
         """
         try:
@@ -119,6 +121,9 @@ class RuntimeClient:
             if isinstance(job_id, str) and job_id:
                 return job_id
             raise _in_doubt(f"the answer names no job: {_told(answer)}")
+        if answer.status in (401, 403):
+            problem = f"nothing was accepted: {_told(answer)}. {self._credentials.remedy}"
+            raise Throttled(problem, provider=NAME, phase="submit")
         if 400 <= answer.status < 500 and answer.status != 408:
             raise Rejected(_told(answer), provider=NAME, phase="submit")
         raise _in_doubt(_told(answer))
@@ -219,7 +224,7 @@ class RuntimeClient:
 
 
 def _without_key(problem: str, phase: str) -> ProviderError:
-    kind = Rejected if phase == "submit" else Unavailable
+    kind = Throttled if phase == "submit" else Unavailable
     return kind(redact(problem), provider=NAME, phase=phase)
 
 

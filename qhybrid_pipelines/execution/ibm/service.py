@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.errors import Rejected, Unavailable, UnknownProviderStatus
+from qhybrid_pipelines.core.errors import Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
     Calibration,
@@ -244,6 +244,9 @@ class Service:
         return content, said
 
     def _name(self, backend: str, *, phase: str) -> str:
+        if not CREDENTIALS.present():
+            kind = Throttled if phase == "submit" else Unavailable
+            raise kind(f"there is no key. {CREDENTIALS.remedy}", provider=NAME, phase=phase)
         known = self.backends()
         if backend not in known:
             problem = f"no backend {backend!r}; {BACKENDS_VARIABLE} names {', '.join(known) or 'none'}"

@@ -6,7 +6,8 @@ what happened          to a submission                         to a look, search
 no connection          `Throttled`: nothing was sent           `Unavailable`
 cut off, timed out     `Ambiguous`                             `Unavailable`
 429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
-401, 403               key read again once; then `Rejected`    key read again once; then `Unavailable`
+401, 403               key read again once; then `Throttled`   key read again once; then `Unavailable`
+no key                 `Throttled`: nothing was sent           `Unavailable`
 404                    `Rejected`                              `NotThere`
 408, 3xx, 5xx          `Ambiguous`                             `Unavailable`
 other 4xx              `Rejected`                              `ProviderError`: asking again will not help
@@ -71,8 +72,8 @@ class IonQClient:
         """Send a job once and return the provider's id of it.
 
         Raises:
-            Rejected: refused; the same request will be refused again, or there is no valid key.
-            Throttled: nothing was accepted.
+            Rejected: refused; the same request will be refused again.
+            Throttled: nothing was accepted, for want of a valid key too: with one, the same request may be taken.
             Ambiguous: nobody knows.
         """
         try:
@@ -86,7 +87,7 @@ class IonQClient:
         except Broken as error:
             raise self._in_doubt(redact(str(error))) from None
         except InvalidInput as error:
-            raise Rejected(str(error), provider=NAME, phase="submit") from None
+            raise Throttled(f"nothing was sent: {error}", provider=NAME, phase="submit") from None
         if answer.status in (200, 201):
             found = _parsed(answer.body)
             job_id = found.get("id") if isinstance(found, dict) else None
@@ -95,7 +96,8 @@ class IonQClient:
             raise self._in_doubt(f"the answer with status {answer.status} names no job: {_told(answer)}")
         _raise_if_throttled(answer, "submit")
         if answer.status in _FORBIDDEN:
-            raise Rejected(f"{_told(answer)}. {self._credentials.remedy}", provider=NAME, phase="submit")
+            problem = f"nothing was accepted: {_told(answer)}. {self._credentials.remedy}"
+            raise Throttled(problem, provider=NAME, phase="submit")
         if 400 <= answer.status < 500 and answer.status != 408:
             raise Rejected(_told(answer), provider=NAME, phase="submit")
         raise self._in_doubt(_told(answer))
@@ -169,7 +171,7 @@ class IonQClient:
         try:
             return self._credentials.read()
         except InvalidInput as error:
-            kind = Rejected if phase == "submit" else Unavailable
+            kind = Throttled if phase == "submit" else Unavailable
             raise kind(str(error), provider=NAME, phase=phase) from None
 
     def _send(

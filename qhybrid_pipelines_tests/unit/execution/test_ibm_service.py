@@ -172,6 +172,7 @@ POST = "POST /api/v1/jobs"
         ((400, {}, b'{"errors": []}'), Rejected, 0),
         ((409, {}, b"instance limit"), Rejected, 0),
         ((429, {"Retry-After": "7"}, b""), Throttled, 0),
+        ((403, {}, b"not yours"), Throttled, 0),
         ((500, {}, b""), Ambiguous, 0),
         ((504, {}, b""), Ambiguous, 0),
         ((200, {}, b"<html>"), Ambiguous, 0),
@@ -187,8 +188,10 @@ def test_a_submission_is_sent_once_and_its_failure_is_named(cloud, provider, fau
     assert sum(f"{method} {path}" == POST for method, path, _ in cloud.requests) == 1
     assert len(cloud.jobs) == accepted
     assert (provider.find(BACKEND, "token") is not None) == bool(accepted)
-    if error is Throttled:
+    if fault[0] == 429:
         assert caught.value.retry_after_seconds == 7
+    if fault[0] == 403:
+        assert "QISKIT_IBM_TOKEN" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +277,19 @@ def test_backends_are_named_without_asking_and_only_with_a_key(cloud, provider, 
         provider.capabilities("ibm:ibm_unnamed")
     monkeypatch.delenv("QISKIT_IBM_TOKEN")
     assert all(backend.startswith("ibm:fake_") for backend in provider.backends())
+
+
+def test_a_submission_waits_for_its_key(cloud, provider, monkeypatch):
+    """Neither is a reason to give a job up: with the key, the same request is taken."""
+    monkeypatch.delenv("QISKIT_IBM_TOKEN")
+    with pytest.raises(Throttled, match="Set QISKIT_IBM_TOKEN"):
+        provider.submit(canary(), "token")
+    monkeypatch.setenv("QISKIT_IBM_TOKEN", KEY)
+    cloud.faults["POST /identity"] = [(400, {}, b"unknown key")]
+    with pytest.raises(Throttled, match="Set QISKIT_IBM_TOKEN"):
+        provider.submit(canary(), "token")
+    assert not cloud.jobs
+    assert provider.submit(canary(), "token")
 
 
 def test_wrong_settings_are_named(cloud, provider, monkeypatch):

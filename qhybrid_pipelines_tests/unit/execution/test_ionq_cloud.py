@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.core.errors import Ambiguous, Throttled, Unavailable
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
@@ -72,7 +72,7 @@ def completed(provider, ref):
         (("throttle", {"retry_after": 4}), Throttled, 0),
         (("before_accept", {"status": 503}), Ambiguous, 0),
         (("before_accept", {"drop": True}), Ambiguous, 0),
-        (("before_accept", {"status": 401}), Rejected, 0),
+        (("before_accept", {"status": 401}), Throttled, 0),
         (("after_accept", {"status": 504}), Ambiguous, 1),
         (("after_accept", {"drop": True}), Ambiguous, 1),
         (("slow", {"seconds": 2.0, "accept": "first"}), Ambiguous, 1),
@@ -90,8 +90,10 @@ def test_a_submission_that_fails_is_in_doubt_and_can_be_looked_up(fault, error, 
     with pytest.raises(error) as caught:
         provider.submit(batch(), token)
     assert type(caught.value) is error
-    if error is Throttled:
+    if name == "throttle":
         assert caught.value.retry_after_seconds == 4
+    if params.get("status") == 401:
+        assert "IONQ_API_KEY" in str(caught.value)
     found = accepted(emulator, token)
     assert found == (found if jobs is None else jobs)
     ref = provider.find(SIMULATOR, token)
@@ -150,7 +152,7 @@ def test_a_key_rotated_while_a_job_is_open(provider, emulator, tmp_path, monkeyp
         with pytest.raises(Unavailable, match="IONQ_API_KEY_FILE") as caught:
             provider.poll([ref])
         assert emulator.key not in str(caught.value)
-        with pytest.raises(Rejected, match="IONQ_API_KEY_FILE"):
+        with pytest.raises(Throttled, match="IONQ_API_KEY_FILE"):
             provider.submit(batch(), new_token())
         file.write_text("another-emulator-key")
         assert completed(provider, ref).state is JobState.COMPLETED
