@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines_tests import servers
+from qhybrid_pipelines_tests import ledgers, servers
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -46,6 +46,23 @@ def postgres_database(postgres_server: str) -> Iterator[str]:
     """Address of an empty database on a real Postgres server."""
     with servers.database(postgres_server) as url:
         yield url
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--ledger", choices=["sqlite", "postgres"], default="sqlite", help="where the ledgers of tests are kept"
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With ``--ledger postgres``, a database on a real server for the ledgers of tests."""
+    if request.config.getoption("--ledger") == "sqlite":
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ledgers.DATABASE_VARIABLE, request.getfixturevalue("postgres_home"))
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

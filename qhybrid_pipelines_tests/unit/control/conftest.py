@@ -17,6 +17,7 @@ from small_world import World
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines_tests.ledgers import ledger_in
 
 Stage = Callable[..., list[int]]
 
@@ -28,7 +29,7 @@ def vendor(tmp_path: Path) -> DurableVendor:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[SqlLedger]:
-    made = SqlLedger.at(tmp_path / "ledger.db")
+    made = ledger_in(tmp_path)
     yield made
     made.close()
 

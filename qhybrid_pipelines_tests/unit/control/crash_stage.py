@@ -20,12 +20,12 @@ from typing import Any
 from durable_vendor import DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.parts import part_of
 from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines_tests.ledgers import ledger_in
 
 TRY_AGAIN = 75
 
@@ -37,7 +37,7 @@ def vendor_of(command: dict[str, Any]) -> DurableVendor:
 def life(command: dict[str, Any]) -> None:
     """The whole life of one job, as a pipeline runs it."""
     home, vendor = Path(command["home"]), vendor_of(command)
-    dispatcher = Dispatcher(SqlLedger.at(home / "ledger.db"), {"vendor": vendor}, RawStore(home / "raw"))
+    dispatcher = Dispatcher(ledger_in(home), {"vendor": vendor}, RawStore(home / "raw"))
     batch = make_batch()
     job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
     [job] = dispatcher.poll([job])
@@ -48,7 +48,7 @@ def life(command: dict[str, Any]) -> None:
 def many(command: dict[str, Any]) -> None:
     """A batch that its provider takes in three parts, submitted together and collected."""
     home, vendor = Path(command["home"]), vendor_of(command)
-    dispatcher = Dispatcher(SqlLedger.at(home / "ledger.db"), {"vendor": vendor}, RawStore(home / "raw"))
+    dispatcher = Dispatcher(ledger_in(home), {"vendor": vendor}, RawStore(home / "raw"))
     whole = make_batch(points=3)
     parts = [part_of(whole, first_point=point, points=1, first_repetition=0, repetitions=2) for point in range(3)]
     jobs = dispatcher.submit_all(parts, tier="batch", budget_usd=command.get("budget_usd", 0.0))
@@ -61,7 +61,7 @@ def take_back(command: dict[str, Any]) -> None:
     """Submit a job that its vendor lets run, and take it back as ``how`` says; what was done before is found again."""
     home, one, how = Path(command["home"]), vendor_of(command), command.get("how")
     vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
-    ledger, raw_store = SqlLedger.at(home / "ledger.db"), RawStore(home / "raw")
+    ledger, raw_store = ledger_in(home), RawStore(home / "raw")
     dispatcher = Dispatcher(ledger, vendors, raw_store)
     batch = make_batch()
     job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
@@ -84,7 +84,7 @@ def take_back(command: dict[str, Any]) -> None:
 def spender(command: dict[str, Any]) -> None:
     """One of many that spend from one budget: own work, same experiment, until the budget says no."""
     home, vendor = Path(command["home"]), vendor_of(command)
-    dispatcher = Dispatcher(SqlLedger.at(home / "ledger.db"), {"vendor": vendor}, RawStore(home / "raw"))
+    dispatcher = Dispatcher(ledger_in(home), {"vendor": vendor}, RawStore(home / "raw"))
     for number in range(command["tries"]):
         batch = make_batch(seed=os.getpid() * 1000 + number * 10)
         try:

@@ -15,9 +15,9 @@ from crash_stage import TRY_AGAIN, vendor_of
 from durable_vendor import DurableVendor
 
 import qhybrid_pipelines.control
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines_tests.ledgers import ledger_in
 
 KILLED = -signal.SIGKILL
 
@@ -79,7 +79,7 @@ def run_to_the_end(stage, home: Path, vendor: dict, **first) -> None:
 def judge(home: Path, vendor: dict) -> None:
     """One job accepted, its result verified, nothing reserved, the chain whole; or, in doubt for ever, nothing sent twice."""
     accepted = vendor_of({"home": str(home), "vendor": vendor}).book()
-    ledger = SqlLedger.at(home / "ledger.db")
+    ledger = ledger_in(home)
     try:
         [job] = ledger.jobs()
         assert ledger.verify_chain().whole
@@ -182,7 +182,7 @@ def test_a_batch_in_parts_survives_a_kill_at_every_place(stage, tmp_path: Path, 
     assert stage("many", tmp_path, vendor=vendor, failpoint=place) == [KILLED]
     assert stage("many", tmp_path, vendor=vendor) == [0]
     book = vendor_of({"home": str(tmp_path), "vendor": vendor}).book()
-    ledger = SqlLedger.at(tmp_path / "ledger.db")
+    ledger = ledger_in(tmp_path)
     jobs = ledger.jobs()
     unknown = [job for job in jobs if job.state is JobState.SUBMIT_UNKNOWN]
     assert ledger.verify_chain().whole
@@ -203,7 +203,7 @@ def test_killed_while_a_job_is_taken_back(stage, tmp_path: Path, how: str) -> No
         assert stage("take_back", home, **settings) == [0]
         assert stage("take_back", home, how=how, failpoint=place, **settings) == [KILLED], place
         assert stage("take_back", home, how=how, **settings) == [0]
-        ledger = SqlLedger.at(home / "ledger.db")
+        ledger = ledger_in(home)
         first, *others = ledger.jobs()
         assert first.state is end
         assert [job.state for job in others] == [JobState.VERIFIED] * (how == "reroute")

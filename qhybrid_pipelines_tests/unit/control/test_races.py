@@ -18,6 +18,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy import Policy
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines_tests.ledgers import ledger_in
 
 S = JobState
 
@@ -29,7 +30,7 @@ def test_eight_processes_never_spend_more_than_one_budget(stage, tmp_path: Path)
     assert ends == [0] * 8
     book = vendor_of({"home": str(tmp_path), "vendor": vendor}).book()
     assert len(book) == 10
-    ledger = SqlLedger.at(tmp_path / "ledger.db")
+    ledger = ledger_in(tmp_path)
     [experiment] = {job.experiment for job in ledger.jobs()}
     account = ledger.account(experiment)
     ledger.close()
