@@ -255,6 +255,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "bindings": [[0.3 + point, 0.2] for point in range(POINTS)],
                 "seeds": [[10 * point + repetition for repetition in range(REPETITIONS)] for point in range(POINTS)],
                 "structure": None,
+                "compile_points": False,
                 "payload_sha256": payload,
             }
         ],

@@ -97,6 +97,7 @@ class CircuitBatch:
         shots: per point and repetition.
         seeds: shape ``(points, repetitions)``, one sampling seed each; simulators must use them.
         structure: set for QAOA templates.
+        compile_points: every point is to be compiled with its numbers, as a job of its own; see `core.parts`.
     """
 
     experiment: str
@@ -106,6 +107,7 @@ class CircuitBatch:
     shots: int
     seeds: U64
     structure: QaoaStructure | None = None
+    compile_points: bool = False
 
     @property
     def points(self) -> int:
@@ -120,9 +122,8 @@ class CircuitBatch:
     @property
     def payload_sha256(self) -> str:
         """Hash of all that decides the result: template, bindings, shots, seeds, backend. Not the experiment's name."""
-        head = canonical_json(
-            {"template": self.template.template_id, "backend": self.backend, "shots": self.shots}
-        ).encode()
+        said = {"template": self.template.template_id, "backend": self.backend, "shots": self.shots}
+        head = canonical_json(said | ({"compile": "points"} if self.compile_points else {})).encode()
         bindings = np.ascontiguousarray(self.bindings, dtype="<f8").tobytes()
         return sha256_hex(head + bindings + np.ascontiguousarray(self.seeds, dtype="<u8").tobytes())
 

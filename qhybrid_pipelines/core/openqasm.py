@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -39,6 +41,28 @@ def read_circuit(text: str) -> QuantumCircuit:
             f"the circuit's text cannot be read: {_said(error)}", remedy=REMEDY, field="template"
         ) from None
     return _with_standard_gates(circuit)
+
+
+def with_numbers(text: str, numbers: Mapping[str, float]) -> str:
+    """Return a template's text with numbers in the place of its inputs, to the last digit.
+
+    Only what follows the registers is touched: a gate that the text defines before them may call its own angles alike.
+
+    Args:
+        text: of a template.
+        numbers: value of every input, finite.
+    """
+    if not numbers:
+        return text
+    head, register, body = text.partition("\nbit[")
+    kept = [line for line in head.splitlines() if not line.startswith("input ")]
+    names = re.compile(rf"\b({'|'.join(map(re.escape, numbers))})\b")
+    body = names.sub(lambda match: _literal(numbers[match.group()]), body)
+    return "\n".join(kept) + register + body
+
+
+def _literal(number: float) -> str:
+    return f"({number!r})" if number < 0 else repr(number)
 
 
 def _said(error: Exception) -> str:

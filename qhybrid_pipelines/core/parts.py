@@ -1,4 +1,8 @@
-"""Splitting a batch into jobs that a backend takes, and where each part belongs in the whole."""
+"""Splitting a batch into jobs that a backend takes, and where each part belongs in the whole.
+
+A batch whose points are to be compiled with their numbers is split into single points. Such a part has a template without
+inputs, so that every provider compiles it as it compiles anything: the compiler sees the numbers.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
+from qhybrid_pipelines.core.openqasm import with_numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +31,21 @@ class Part:
 def part_of(batch: CircuitBatch, *, first_point: int, points: int, first_repetition: int, repetitions: int) -> Part:
     """Return the rectangle of that place and size; the whole batch where it covers everything."""
     if (points, repetitions) == (batch.points, batch.repetitions):
-        return Part(batch=batch, first_point=0, first_repetition=0)
+        return Part(batch=_written_out(batch), first_point=0, first_repetition=0)
     rows = slice(first_point, first_point + points)
     structure = batch.structure and replace(batch.structure, angles=batch.structure.angles[rows])
     seeds = batch.seeds[rows, first_repetition : first_repetition + repetitions]
     small = replace(batch, bindings=batch.bindings[rows], seeds=seeds, structure=structure)
-    return Part(batch=small, first_point=first_point, first_repetition=first_repetition)
+    return Part(batch=_written_out(small), first_point=first_point, first_repetition=first_repetition)
+
+
+def _written_out(batch: CircuitBatch) -> CircuitBatch:
+    """Return a batch of one point with its numbers in the template's text, if that is asked for; else the batch."""
+    if not batch.compile_points or batch.points != 1:
+        return batch
+    numbers = dict(zip(batch.template.parameters, batch.bindings[0].tolist(), strict=True))
+    template = replace(batch.template, text=with_numbers(batch.template.text, numbers), parameters=())
+    return replace(batch, template=template, bindings=batch.bindings[:, :0])
 
 
 def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[Part, ...]:
@@ -59,7 +73,7 @@ def split_into(batch: CircuitBatch, most: int) -> tuple[Part, ...]:
     The size of the largest part says which split it was: ``split_into`` of that size gives the same parts.
     """
     repetitions = min(batch.repetitions, most)
-    points = most // repetitions if repetitions == batch.repetitions else 1
+    points = most // repetitions if repetitions == batch.repetitions and not batch.compile_points else 1
     return tuple(
         part_of(
             batch,

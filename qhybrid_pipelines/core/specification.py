@@ -195,6 +195,10 @@ class ExperimentSpec(Strict):
     repetitions: int = Field(
         default=10, ge=1, le=1000, description="Independent runs, paired over all solvers; statistics need 10."
     )
+    compile: Literal["template", "points"] = Field(
+        default="template",
+        description="template (compiled once, then bound) | points (each compiled with its numbers, a job per point).",
+    )
     backends: tuple[Annotated[str, Field(pattern=BACKEND_PATTERN)], ...] = Field(
         default=("local:auto",), min_length=1, description="provider:backend, each gets its own verdict."
     )
@@ -224,6 +228,12 @@ class ExperimentSpec(Strict):
         if len(set(value)) != len(value):
             raise ValueError("each backend may be named once")
         return value
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the usual way to compile away, so that experiments keep the keys they had before there was another."""
+        fields: dict[str, Any] = serialise(self)
+        return fields if self.compile != "template" else {k: v for k, v in fields.items() if k != "compile"}
 
     @model_validator(mode="after")
     def _centre_fits_the_ansatz(self) -> ExperimentSpec:

@@ -87,6 +87,8 @@ def build_batch(
         shots=spec.shots,
         seeds=np.array(seeds, dtype=np.uint64).reshape(len(angles), spec.repetitions),
         structure=structure,
+        # Our own simulators run what is written: there is nothing to gain, and one job is enough.
+        compile_points=spec.compile == "points" and not backend.startswith("local:"),
     )
     return PlannedBatch(
         batch=batch,
@@ -117,6 +119,7 @@ def batch_to_row(planned: PlannedBatch) -> dict[str, Any]:
         "bindings": batch.bindings.tolist(),
         "seeds": batch.seeds.tolist(),
         "structure": _structure_text(batch.structure) if batch.structure else None,
+        "compile_points": batch.compile_points,
         "payload_sha256": batch.payload_sha256,
     }
 
@@ -133,6 +136,7 @@ def batch_from_row(row: Mapping[str, Any]) -> CircuitBatch:
         shots=row["shots"],
         seeds=np.array(row["seeds"], dtype=np.uint64).reshape(points, row["repetitions"]),
         structure=_structure_of(row["structure"], points) if row["structure"] else None,
+        compile_points=bool(row["compile_points"]),
     )
 
 

@@ -246,6 +246,7 @@ CIRCUIT_BATCHES = Table(
         _c("bindings", pa.list_(pa.list_(F64)), "One row of parameter values per point", "rad"),
         _c("seeds", pa.list_(pa.list_(U64)), "One sampling seed per point and repetition"),
         _c("structure", TEXT, "QAOA structure as canonical JSON, for engines that exploit it", nullable=True),
+        _c("compile_points", BOOL, "Every point is compiled with its numbers, as a job of its own"),
         _c("payload_sha256", TEXT, "Hash of all that decides the result"),
     ),
 )
