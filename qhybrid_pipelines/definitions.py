@@ -6,7 +6,7 @@ import dagster as dg
 
 from qhybrid_pipelines.control.gateway import Gateway
 from qhybrid_pipelines.defs import automation, checks, jobs
-from qhybrid_pipelines.defs.io import ParquetIOManager
+from qhybrid_pipelines.defs.io import ParquetIOManager, described
 from qhybrid_pipelines.defs.partitions import executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare
@@ -26,13 +26,15 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
     sensors, schedules = automation.build(legs)
     workspace = WorkspaceResource(home=str(settings.home))
     return dg.Definitions(
-        assets=[
-            *prepare.ASSETS,
-            *execute.build(on_backends),
-            *interpret.build(on_backends),
-            *learn.build(on_backends),
-            *operate.ASSETS,
-        ],
+        assets=described(
+            [
+                *prepare.ASSETS,
+                *execute.build(on_backends),
+                *interpret.build(on_backends),
+                *learn.build(on_backends),
+                *operate.ASSETS,
+            ]
+        ),
         asset_checks=checks.build(on_backends),
         jobs=list(legs.values()),
         sensors=sensors,

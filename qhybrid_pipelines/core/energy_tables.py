@@ -97,7 +97,8 @@ class EnergyTables:
         pairs = [(a, b) for a, b in combinations(chunks, 2) if matrix[a.first : a.last, b.first : b.last].any()]
         paired = {chunk for pair in pairs for chunk in pair}
         parts = [*pairs, *((chunk,) for chunk in chunks if chunk not in paired)]
-        left, tables = set(chunks), []
+        left = set(chunks)
+        tables: list[_Table] = []
         for part in parts:
             variables = np.concatenate([np.arange(chunk.first, chunk.last) for chunk in part])
             # A chunk's own terms go into the first table that has it, and the constant into the first of all.

@@ -4,12 +4,13 @@ A stage gets ONE table for all partitions of its run, with the partition as colu
 the files look like and how they are written whole is `storage.lake`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import MissingUpstream
 from qhybrid_pipelines.defs.resources import WorkspaceResource
@@ -28,12 +29,10 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         data = _as_arrow(obj)
         lake = self.workspace.open().lake
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
-        _refuse_strangers(table, data, keys)
-        written = [lake.write(table, key, _rows_of(data, key)) for key in keys]
+        written = [lake.write(table, key, rows) for key, rows in _split(table, data, keys)]
         context.add_output_metadata(
             {
                 "dagster/row_count": sum(w.rows for w in written),
-                "dagster/column_schema": _column_schema(table),
                 "bytes": sum(w.bytes for w in written),
                 "files": dg.MetadataValue.md(
                     "\n".join(f"- `{w.path.name}` of {k}: `{w.sha256}`" for w, k in zip(written, keys, strict=True))
@@ -73,25 +72,55 @@ def _read_keys(keys: Sequence[str]) -> Iterator[PartitionKey]:
             yield PartitionKey(experiment=key)
 
 
-def _rows_of(data: pa.Table, key: PartitionKey) -> pa.Table:
-    for column, value in (("experiment", key.experiment), ("backend", key.backend)):
-        if value is not None:
-            data = data.filter(pc.equal(data.column(column), value))
-    return data
+def _split(table: Table, data: pa.Table, keys: list[PartitionKey]) -> Iterator[tuple[PartitionKey, pa.Table]]:
+    """Yield the rows of each partition, in one pass over the data however many partitions there are.
 
-
-def _refuse_strangers(table: Table, data: pa.Table, keys: list[PartitionKey]) -> None:
-    """Refuse rows of partitions that this run does not have: they would be dropped silently."""
-    expected = sum(_rows_of(data, key).num_rows for key in keys)
-    if expected != data.num_rows:
+    Raises:
+        dagster.Failure: there are rows of partitions that this run does not have; they would be dropped silently.
+    """
+    owner = _owners(data, keys)
+    strangers = int(np.count_nonzero(owner < 0))
+    if strangers:
         raise dg.Failure(
-            f"table {table.name} holds {data.num_rows - expected} rows of partitions that this run does not write",
-            allow_retries=False,
+            f"table {table.name} holds {strangers} rows of partitions that this run does not write", allow_retries=False
         )
+    if np.any(owner[1:] < owner[:-1]):
+        order = np.argsort(owner, kind="stable")
+        data, owner = data.take(order), owner[order]
+    ends = np.searchsorted(owner, np.arange(len(keys)), side="right")
+    for key, start, end in zip(keys, [0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+        yield key, data.slice(start, end - start)
+
+
+def _owners(data: pa.Table, keys: list[PartitionKey]) -> npt.NDArray[np.int64]:
+    """Return for each row the place of its partition among the keys, -1 where there is none."""
+    columns = [name for name in ("experiment", "backend") if getattr(keys[0], name) is not None]
+    encoded = [data.column(name).combine_chunks().dictionary_encode() for name in columns]
+    codes = tuple(column.indices.to_numpy().astype(np.int64) for column in encoded)
+    if not columns:
+        return np.zeros(data.num_rows, dtype=np.int64)
+    values = [{value: code for code, value in enumerate(column.dictionary.to_pylist())} for column in encoded]
+    place = np.full([len(column) for column in values], -1, dtype=np.int64)
+    for number, key in enumerate(keys):
+        where = tuple(known.get(getattr(key, name)) for known, name in zip(values, columns, strict=True))
+        if None not in where:  # else it has no rows
+            place[where] = number
+    owners: npt.NDArray[np.int64] = place[codes]
+    return owners
 
 
 def _as_arrow(obj: Any) -> pa.Table:
     return obj if isinstance(obj, pa.Table) else pa.Table.from_pandas(obj, preserve_index=False)
+
+
+def described(assets: Iterable[Any]) -> list[Any]:
+    """Return assets with the columns of their tables in their definitions, where events need not repeat them."""
+    return [a.map_asset_specs(_described) if isinstance(a, dg.AssetsDefinition) else _described(a) for a in assets]
+
+
+def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
+    table = BY_ASSET.get(spec.key.path[-1])
+    return spec if table is None else spec.merge_attributes(metadata={"dagster/column_schema": _column_schema(table)})
 
 
 def _column_schema(table: Table) -> dg.TableSchema:
