@@ -214,6 +214,7 @@ class Admission:
             breaker=breaker,
             status=status,
             calibration=calibration if capabilities.mode in _DRIFTING else None,
+            runs_ahead=capabilities.mode == "emulator",
         )
         return _Look(
             candidate=candidate, capabilities=capabilities, quotes=quotes, decision=decision, calibration=calibration

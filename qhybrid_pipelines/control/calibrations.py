@@ -46,11 +46,24 @@ def calibration_row(kept: KeptCalibration) -> dict[str, Any]:
 
 
 def stale_calibrations(gateway: Gateway) -> list[str]:
-    """Return one sentence for each device whose newest calibration is older than the policy allows."""
+    """Return one sentence for each device whose newest calibration is older than the policy allows, or of the future."""
     newest = {kept.backend: kept.calibration for kept in gateway.ledger.calibrations()}
     rules, now = gateway.dispatcher.policy.routing.calibration, datetime.now(UTC)
-    found = {backend: staleness(calibration, rules, now) for backend, calibration in newest.items()}
+    found = {
+        backend: staleness(calibration, rules, now)
+        and staleness(calibration, rules, now, runs_ahead=_runs_ahead(gateway, backend))
+        for backend, calibration in newest.items()
+    }
     # A fake device's calibration never changes, and is no worse for its age.
     return [
         f"{backend}: {problem}" for backend, problem in found.items() if problem and not gateway.is_immediate(backend)
     ]
+
+
+def _runs_ahead(gateway: Gateway, backend: str) -> bool:
+    """Tell whether a backend's time is an emulator's; one that does not answer is taken for a device."""
+    provider = gateway.providers.get(backend.partition(":")[0])
+    try:
+        return provider is not None and provider.capabilities(backend).mode == "emulator"
+    except ProviderError:
+        return False

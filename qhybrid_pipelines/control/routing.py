@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.breaker import is_waiting
 from qhybrid_pipelines.control.ledger.port import Breaker
@@ -16,6 +16,9 @@ from qhybrid_pipelines.control.policy import CalibrationRules, Routing
 from qhybrid_pipelines.control.tiers import Tier
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration
+
+#: Two clocks may differ by this much before one of them is wrong.
+CLOCKS_DIFFER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class Candidate:
         status: None if nobody asked, or the provider does not say.
         unreachable: why its provider did not answer, or None.
         calibration: None for a backend without one, or one whose calibration never changes (a simulated device).
+        runs_ahead: its time is an emulator's, which goes faster than ours.
     """
 
     backend: str
@@ -36,6 +40,11 @@ class Candidate:
     status: BackendStatus | None = None
     unreachable: str | None = None
     calibration: Calibration | None = None
+    runs_ahead: bool = False
+
+    def staleness(self, rules: CalibrationRules, now: datetime) -> str | None:
+        """Return in words what is wrong with the age of its calibration, or None."""
+        return staleness(self.calibration, rules, now, runs_ahead=self.runs_ahead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +69,7 @@ def choose(candidates: Sequence[Candidate], *, routing: Routing, tier: Tier, now
     """
     requested = candidates[0]
     against = {c.backend: objection(c, routing=routing, tier=tier, now=now) for c in candidates}
-    stale = staleness(requested.calibration, routing.calibration, now)
+    stale = requested.staleness(routing.calibration, now)
     if stale and routing.calibration.stale == "refuse" and requested.unfit is None:
         raise Refused(
             f"'{requested.backend}': {stale}, and the policy refuses that. Wait for a new one, or name another backend."
@@ -91,17 +100,24 @@ def objection(candidate: Candidate, *, routing: Routing, tier: Tier, now: dateti
         return f"is left alone until {breaker.retry_at:%Y-%m-%d %H:%M:%S} UTC after {breaker.reason}"
     if candidate.status is not None and not candidate.status.online:
         return "is offline"
-    stale = staleness(candidate.calibration, routing.calibration, now)
+    stale = candidate.staleness(routing.calibration, now)
     if stale and routing.calibration.stale != "accept":
         return f"is stale: {stale}"
     return saturation(candidate.status, routing, tier)
 
 
-def staleness(calibration: Calibration | None, rules: CalibrationRules, now: datetime) -> str | None:
-    """Return in words that a calibration is too old, or None."""
+def staleness(
+    calibration: Calibration | None, rules: CalibrationRules, now: datetime, *, runs_ahead: bool = False
+) -> str | None:
+    """Return in words that a calibration is too old, or of a time to come, so that nobody knows how old it is; or None."""
     if calibration is None or rules.max_age_seconds is None:
         return None
     age_seconds = (now - calibration.measured_at).total_seconds()
+    if age_seconds < -CLOCKS_DIFFER.total_seconds() and not runs_ahead:
+        return (
+            f"its calibration {calibration.calibration_id} is dated {-age_seconds / 3600:.1f} h in the future; "
+            "one of the two clocks is wrong"
+        )
     if age_seconds <= rules.max_age_seconds:
         return None
     return (
@@ -126,7 +142,7 @@ def saturation(status: BackendStatus | None, routing: Routing, tier: Tier) -> st
 
 def _could_take_it(candidate: Candidate, routing: Routing, now: datetime) -> bool:
     """Return whether only time speaks against a candidate; paid shots on a stale one are never for want of better."""
-    stale = staleness(candidate.calibration, routing.calibration, now) is not None
+    stale = candidate.staleness(routing.calibration, now) is not None
     return candidate.unfit is None and (not stale or routing.calibration.stale == "accept")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -106,6 +107,17 @@ def test_shots_on_a_stale_calibration_are_never_for_want_of_better(what, refused
 
 def test_a_clock_that_is_behind_makes_no_calibration_stale() -> None:
     assert route(Candidate(backend="a:x", calibration=calibrated(-0.2))).reason == ""
+
+
+def test_a_calibration_of_the_future_has_no_age_that_could_be_trusted() -> None:
+    """Except under an emulator, whose clock is known to run ahead."""
+    ahead = Candidate(backend="a:x", calibration=calibrated(-30))
+    chosen = route(ahead, GOOD)
+    assert chosen.backend == "b:y"
+    assert "dated 30.0 h in the future" in chosen.reason
+    with pytest.raises(Refused, match="in the future"):
+        route(ahead)
+    assert route(replace(ahead, runs_ahead=True)).reason == ""
 
 
 def test_a_provider_that_asks_for_a_moment_is_given_it_by_a_patient_tier() -> None:
