@@ -139,6 +139,53 @@ class Step:
     angles: tuple[int, ...]
 
 
+@dataclass(slots=True, kw_only=True)
+class _Gate:
+    """One gate by its name in lightning."""
+
+    name: str
+    inverse: bool
+    qubits: tuple[int, ...]
+    angles: list[Any]
+
+
+def _gates(circuit: QuantumCircuit) -> list[_Gate]:
+    """Return the gates of a circuit; rotations about z, y, z that meet on a qubit become one.
+
+    A wide state is bound by memory: every gate passes over it once, whatever it does there.
+    """
+    gates: list[_Gate] = []
+    turning: dict[int, _Gate] = {}  # by qubit, the rotation that nothing else has followed yet
+    for instruction in circuit.data:
+        if instruction.name == "barrier":
+            continue
+        qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
+        name, inverse = GATES[instruction.name]
+        gate = _Gate(name=name, inverse=inverse, qubits=qubits, angles=list(instruction.params))
+        before = turning.get(qubits[0])
+        joined = _joined(before, gate) if before is not None else None
+        if before is not None and joined is not None:
+            before.name, before.angles = "Rot", joined
+            continue
+        for qubit in qubits:
+            turning.pop(qubit, None)
+        if name in {"RY", "RZ"}:
+            turning[qubits[0]] = gate
+        gates.append(gate)
+    return gates
+
+
+def _joined(before: _Gate, gate: _Gate) -> list[Any] | None:
+    """Return the angles of the rotation about z, y and z, in this order, that two rotations make up, if they do."""
+    if (before.name, gate.name) == ("RY", "RZ"):
+        return [0.0, *before.angles, *gate.angles]
+    if (before.name, gate.name) == ("RZ", "RY"):
+        return [*before.angles, *gate.angles, 0.0]
+    if (before.name, gate.name) == ("Rot", "RZ") and before.angles[2] == 0.0:
+        return [*before.angles[:2], *gate.angles]
+    return None
+
+
 def _program(
     circuit: QuantumCircuit, measured: tuple[int, ...]
 ) -> tuple[list[Step], Callable[[F64], list[list[float]]]]:
@@ -148,19 +195,15 @@ def _program(
     """
     wire_of = {qubit: circuit.num_qubits - 1 - bit for bit, qubit in enumerate(measured)}
     columns: dict[Any, int] = {}
-    steps = []
-    for instruction in circuit.data:
-        if instruction.name == "barrier":
-            continue
-        gate, inverse = GATES[instruction.name]
-        steps.append(
-            Step(
-                gate=gate,
-                inverse=inverse,
-                wires=[wire_of[circuit.find_bit(qubit).index] for qubit in instruction.qubits],
-                angles=tuple(columns.setdefault(angle, len(columns)) for angle in instruction.params),
-            )
+    steps = [
+        Step(
+            gate=gate.name,
+            inverse=gate.inverse,
+            wires=[wire_of[qubit] for qubit in gate.qubits],
+            angles=tuple(columns.setdefault(angle, len(columns)) for angle in gate.angles),
         )
+        for gate in _gates(circuit)
+    ]
     inputs = list(circuit.parameters)
 
     def angles(values: F64) -> list[list[float]]:

@@ -321,6 +321,27 @@ def test_every_gate_of_lightning(name):
         assert np.abs(row - Statevector(qiskit).probabilities()).max() < 1e-14
 
 
+def test_rotations_that_meet_on_a_qubit_become_one():
+    from qiskit.circuit import QuantumCircuit
+    from qiskit.quantum_info import Statevector
+
+    rng = np.random.default_rng(5)
+    qiskit = QuantumCircuit(3)
+    for _ in range(60):
+        name, qubit = rng.choice(["ry", "rz", "rx", "h", "cx"], p=[0.35, 0.35, 0.1, 0.1, 0.1]), int(rng.integers(3))
+        match name:
+            case "cx":
+                qiskit.cx(qubit, (qubit + 1) % 3)
+            case "h":
+                qiskit.h(qubit)
+            case _:
+                getattr(qiskit, name)(rng.uniform(-3, 3), qubit)
+    batch = circuit("h q[0];", *(f"c[{i}] = measure q[{i}];" for i in range(3)), n=3)
+    [row] = lightning.exact_probabilities(batch, Ready(circuit=qiskit, columns=()))
+    assert np.abs(row - Statevector(qiskit).probabilities()).max() < 1e-14
+    assert len(lightning._gates(qiskit)) < 50
+
+
 @pytest.mark.parametrize(
     "angle", ["a", "2*a - b/3", "a*b", "a/(b + 10)", "0.5"], ids=["input", "affine", "product", "quotient", "number"]
 )
