@@ -65,7 +65,7 @@ def run(
 
 @app.command()
 def demo(home: Home = None, as_json: AsJson = False) -> None:
-    """Run every family once, and one experiment on five backends, an emulated cloud among them, started here.
+    """Run every family once, one of them on five backends, an emulated cloud among them, started here; and train a circuit.
 
     Ends with the verdicts, where the time went, what it cost, and what to open next.
     """

@@ -1,4 +1,4 @@
-"""The demonstration: every family once, and one experiment on simulators, a noisy fake device and an emulated cloud.
+"""The demonstration: every family once, one of them on simulators, a noisy fake device and an emulated cloud; and learning.
 
 The graphs are those that NetworkX ships, the other instances are made here.
 """
@@ -75,6 +75,15 @@ ansatz: {kind: hardware_efficient, layers: 1}
 sweep: {strategy: random, points: 8}
 reduce: {max_qubits: 12}
 rounds: {max: 1}
+""",
+    """
+kind: qml
+name: two wines
+dataset: {source: "sklearn:wine", classes: [0, 1]}
+models: [variational]
+baselines: [logistic_regression, rbf_svm]
+training: {layers: 2, epochs: 10}
+tuning: {trials: 2}
 """,
 )
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock
@@ -38,8 +39,8 @@ LOCK_SECONDS = 60.0
 #: How long a record waits for another program that holds the store's file.
 BUSY_SECONDS = 5.0
 
-#: Most entries of one MLflow request.
-MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 1000
+#: Most entries of one MLflow request, which may hold 1000 in all.
+MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 800
 #: Characters that MLflow keeps of a data set's digest; the whole one stands in its source.
 MAX_DIGEST = 36
 
@@ -201,13 +202,19 @@ class Tracker:
             now = int(time.time() * 1000)
             missing = [Param(name, text) for name, text in params.items() if name not in known.params]
             changed = _changed(record.metrics, known.metrics)
-            for some_params in _chunks(missing, MAX_PARAMS):
-                client.log_batch(run_id, params=some_params)
-            for some_tags in _chunks([RunTag(name, text) for name, text in tags.items()], MAX_TAGS):
-                client.log_batch(run_id, tags=some_tags)
-            for some_metrics in _chunks([Metric(name, value, now, 0) for name, value in changed.items()], MAX_METRICS):
-                client.log_batch(run_id, metrics=some_metrics)
-            _log_series(client, run_id, {n: s for n, s in record.series.items() if n not in known.metrics}, now)
+            metrics = [Metric(name, value, now, 0) for name, value in changed.items()]
+            metrics += [
+                Metric(name, value, now, step)
+                for name, steps in record.series.items()
+                if name not in known.metrics
+                for step, value in steps
+            ]
+            all_tags = [RunTag(name, text) for name, text in tags.items()]
+            # A request costs as much as hundreds of numbers in it, so everything goes together.
+            for some_params, some_tags, some_metrics in zip_longest(
+                _chunks(missing, MAX_PARAMS), _chunks(all_tags, MAX_TAGS), _chunks(metrics, MAX_METRICS), fillvalue=()
+            ):
+                client.log_batch(run_id, params=some_params, tags=some_tags, metrics=some_metrics)
             if record.dataset and not (run.inputs and run.inputs.dataset_inputs):
                 _log_dataset(client, run_id, record.dataset)
             with scratch(self._home.tmp) as folder:
@@ -270,15 +277,6 @@ def _quiet() -> Iterator[None]:
 def _changed(metrics: Mapping[str, float | None], known: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics whose value is not yet the recorded one; MLflow keeps every value that it is sent."""
     return {name: float(value) for name, value in metrics.items() if value is not None and known.get(name) != value}
-
-
-def _log_series(client: MlflowClient, run_id: str, series: Mapping[str, Sequence[tuple[int, float]]], now: int) -> None:
-    """Send all steps of all series together: one request for every thousand numbers, never one for each."""
-    from mlflow.entities import Metric
-
-    points = [Metric(name, value, now, step) for name, steps in series.items() for step, value in steps]
-    for some in _chunks(points, MAX_METRICS):
-        client.log_batch(run_id, metrics=some)
 
 
 def _log_dataset(client: MlflowClient, run_id: str, dataset: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -71,8 +71,10 @@ def qml_tracking(
             summaries=rows_of(summaries, key).to_pylist(),
             verdicts=rows_of(verdicts, key).to_pylist(),
         )
+        above: str | None = None
         for record, about in _records(found, dagster_run_id):
-            tracked = tracker.record(record)
+            tracked = tracker.record(record if above is None else replace(record, parent_run_id=above))
+            above = above or tracked.run_id
             rows.append(
                 {
                     "experiment": key,
