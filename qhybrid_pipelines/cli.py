@@ -142,10 +142,10 @@ def estimate(
         typer.echo(
             "total: {jobs} jobs, {jobs_paid} of them there already; {shots:,} shots; "
             "${low_usd:,.2f} to ${high_usd:,.2f} still to be paid".format_map(preview.totals)
-            + (
-                "; {without_price} without a price".format_map(preview.totals)
-                if preview.totals["without_price"]
-                else ""
+            + "".join(
+                f"; {preview.totals[name]} {words}"
+                for name, words in (("without_price", "without a price"), ("refused", "refused, and in no sum"))
+                if preview.totals[name]
             )
         )
         if preview.epochs:

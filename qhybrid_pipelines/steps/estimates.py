@@ -30,6 +30,9 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
+#: What a row says instead of the policy's word; the reason is among the problems.
+REFUSED = "refused"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
@@ -47,10 +50,16 @@ class Preview:
 
     @property
     def totals(self) -> Row:
-        """Sums over all rows; money is what is still to be paid, `without_price` the rows whose price nobody could tell."""
+        """Sums over the rows that would go; money is what is still to be paid.
+
+        `without_price` counts the rows whose price nobody could tell, `refused` those that policy, limits or budget keep
+        from going: they are in no sum.
+        """
         names = ("jobs", "jobs_paid", "circuits", "shots", "low_usd", "high_usd")
-        sums = {name: sum(row[name] or 0 for row in self.rows) for name in names}
-        return sums | {"without_price": sum(row["high_usd"] is None for row in self.rows)}
+        going = [row for row in self.rows if row["policy"] != REFUSED]
+        sums = {name: sum(row[name] or 0 for row in going) for name in names}
+        without_price = sum(row["high_usd"] is None for row in going)
+        return sums | {"without_price": without_price, "refused": len(self.rows) - len(going)}
 
     @property
     def exit_code(self) -> int:
@@ -130,8 +139,9 @@ def _rows_of(
                 _check_budget(row)
             except QHybridError as error:
                 problem = error
-                row["policy"] = row["policy"] or ("refused" if isinstance(error, Refused) else "not known")
-            left -= row["high_usd"] or 0.0
+                row["policy"] = REFUSED if isinstance(error, Refused) else row["policy"] or "not known"
+            if row["policy"] != REFUSED:
+                left -= row["high_usd"] or 0.0
         yield row, problem
 
 

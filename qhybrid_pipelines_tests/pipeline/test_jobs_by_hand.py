@@ -142,3 +142,18 @@ def test_a_price_that_nobody_could_tell_is_not_zero(tmp_path, qhybrid, monkeypat
     assert (code, row["low_usd"], row["high_usd"], row["policy"]) == (3, None, None, "not known")
     assert told["total"]["without_price"] == 1
     assert "no answer" in str(told["problems"])
+
+
+def test_what_is_refused_is_in_no_total_and_leaves_the_budget_to_the_others(tmp_path, qhybrid):
+    spec = tmp_path / "both.yaml"
+    spec.write_text(SPEC.replace('["local:auto"]', '["ibm:fake_manila", "local:aer-exact"]'))
+    code, told = qhybrid("estimate", spec)
+    [refused, row] = told["rows"]
+    assert (code, refused["policy"], row["policy"]) == (4, "refused", "allow: this machine")
+    assert refused["shots"] > 0
+    assert {name: told["total"][name] for name in ("jobs", "shots", "refused")} == {
+        "jobs": row["jobs"],
+        "shots": row["shots"],
+        "refused": 1,
+    }
+    assert row["budget_left_usd"] == refused["budget_left_usd"]
