@@ -55,9 +55,11 @@ def list_jobs(
     from qhybrid_pipelines.terminal import print_json, print_table
 
     states = [_state(name) for name in state] if state else None
+    workspace = existing_in(home)
+    _check_filters(workspace, experiment, backend)
     jobs = [
         job
-        for job in existing_in(home).gateway.ledger.jobs(experiment=experiment, states=states)
+        for job in workspace.gateway.ledger.jobs(experiment=experiment, states=states)
         if (canaries or experiment or job.experiment != CANARY_EXPERIMENT)
         and (backend is None or backend in (job.backend, job.provider))
         and not (only_open and job.state in TERMINAL)
@@ -72,6 +74,31 @@ def list_jobs(
         for job, age in zip(jobs, ages, strict=True)
     ]
     print_table(rows, LIST_COLUMNS)
+
+
+def _check_filters(workspace: Workspace, experiment: str | None, backend: str | None) -> None:
+    """Raise `InvalidInput` for a name that nothing has: an empty list must not stand for a mistyped one."""
+    if experiment is None and backend is None:
+        return
+    jobs = workspace.gateway.ledger.jobs()
+    if experiment is not None:
+        known = {*workspace.specifications, *(job.experiment for job in jobs)}
+        _check_known("experiment", experiment, known, listed="`qhybrid experiments` lists them.")
+    if backend is not None:
+        backends = {*workspace.gateway.backends, *(job.backend for job in jobs)}
+        known = backends | {name.partition(":")[0] for name in backends}
+        _check_known("backend", backend, known, listed=f"There are {', '.join(sorted(backends))}.")
+
+
+def _check_known(what: str, name: str, known: set[str], *, listed: str) -> None:
+    if name in known:
+        return
+    close = close_matches(name, sorted(known))
+    raise InvalidInput(
+        f"there is no {what} {name[:80]!r}",
+        remedy=f"Did you mean {' or '.join(close)}? {listed}" if close else listed,
+        field=f"--{what}",
+    )
 
 
 @app.command()

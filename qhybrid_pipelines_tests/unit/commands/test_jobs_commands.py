@@ -44,7 +44,7 @@ def jobs_of(home):
         (("--backend", "ionq", "--open"), {DOUBT}),
         (("--open",), {WAITS, DOUBT}),
         (("--experiment", EXPERIMENT), {DONE, WAITS, DOUBT, LOST}),
-        (("--experiment", "other-00000000"), set()),
+        (("--backend", "ibm"), set()),
     ],
 )
 def test_the_list_is_filtered(home, qhybrid, options, ids):
@@ -122,6 +122,9 @@ def test_a_job_that_waits_changes_its_place(home, qhybrid):
         (("cancel", "nope"), "the ledger has no job 'nope'"),
         (("replay", "nope"), "the ledger has no job 'nope'"),
         (("list", "--state", "VERIFID"), "Use VERIFIED."),
+        (("list", "--backend", "local:atuo"), "there is no backend 'local:atuo'. Did you mean local:auto"),
+        (("list", "--backend", "nosuch"), "There are ibm:fake_"),
+        (("list", "--experiment", "nosuch"), "there is no experiment 'nosuch'. `qhybrid experiments` lists them."),
         (("approve", DONE), f"job {DONE} is VERIFIED and cannot be approved"),
         (("approve", WAITS, "--by", " "), "Say who decides"),
         (("decline", WAITS, "--reason", " "), "Say it with --reason TEXT"),
