@@ -2,9 +2,12 @@
 
 First every step of an experiment, as a plain function on tables and as an asset of the pipeline; another graph every
 round, the same on both ways. Then the `prepare` leg of several experiments: one run for all partitions against one run each.
+Then a backfill: many small experiments, all partitions of a leg in one run, against the steps as plain functions and against
+chains of empty assets with as many assets and partitions.
 
     python benchmarks/overhead.py                             # minutes, on two busy cores
     python benchmarks/overhead.py --rounds 3 --partitions 6
+    python benchmarks/overhead.py --only backfill --backfill 200
 """
 
 from __future__ import annotations
@@ -12,18 +15,21 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 from measuring import interleaved, machine, show, span
 
-from qhybrid_pipelines.control.progress import Leg
+from qhybrid_pipelines.control.progress import EXECUTE, PREPARE, Leg
+from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.automation import EXPERIMENT_TAG
-from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
+from qhybrid_pipelines.defs.history import EXPERIMENT_TAG
+from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key, executions
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps import (
@@ -53,8 +59,19 @@ rounds: {{max: 1}}
 """
 
 
-def taken_in(workspace: Workspace, number: int) -> str:
-    return workspace.intake.accept_text(SPECIFICATION.format(number=number), file="benchmark", folder=Path()).key
+#: Work of some tens of milliseconds, so that what is beside it shows.
+SMALL = """
+name: small {number}
+problem: {{family: maxcut, source: {{generator: random_regular, nodes: 10, degree: 3, seed: {number}}}}}
+sweep: {{strategy: fixed_angles, points: 2}}
+shots: 64
+repetitions: 2
+rounds: {{max: 1}}
+"""
+
+
+def taken_in(workspace: Workspace, number: int, specification: str = SPECIFICATION) -> str:
+    return workspace.intake.accept_text(specification.format(number=number), file="benchmark", folder=Path()).key
 
 
 def plain(workspace: Workspace, key: str) -> dict[str, float]:
@@ -211,15 +228,137 @@ def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
     ]
 
 
+def empty_chains(instance: dg.DagsterInstance, keys: list[str]) -> Callable[[], None]:
+    """Return what runs chains of empty assets, as many as our two legs have, over the same partitions."""
+    experiments = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
+    parts = {"prepare": experiments, "execute": executions((BACKEND,))}
+    assets: dict[str, list[dg.AssetsDefinition]] = {name: [] for name in parts}
+    for leg, names in (("prepare", PREPARE), ("execute", EXECUTE)):
+        for name in names:
+            assets[leg].append(_empty_asset(f"empty_{name}", [a.key for a in assets[leg][-1:]], parts[leg]))
+    jobs = [dg.define_asset_job(f"empty_{leg}", dg.AssetSelection.assets(*assets[leg])) for leg in parts]
+    definitions = dg.Definitions(
+        assets=[*assets["prepare"], *assets["execute"]], jobs=jobs, executor=dg.in_process_executor
+    )
+
+    def run() -> None:
+        for leg, ends in (("prepare", keys), ("execute", [str(execution_key(BACKEND, key)) for key in keys])):
+            _run_range(definitions, f"empty_{leg}", instance, ends)
+
+    return run
+
+
+def _empty_asset(name: str, deps: list[dg.AssetKey], partitions: Any) -> dg.AssetsDefinition:
+    @dg.asset(name=name, deps=deps, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run())
+    def empty() -> None:
+        pass
+
+    return empty
+
+
+def _run_range(
+    definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, keys: list[str]
+) -> dict[str, float]:
+    """Run a job over a range of partitions in one run; return the seconds of each of its steps."""
+    ran = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        tags={"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    assert ran.success
+    return {
+        step.step_key: step.end_time - step.start_time
+        for step in instance.get_run_step_stats(ran.run_id)
+        if step.start_time is not None and step.end_time is not None
+    }
+
+
+def backfill(partitions: int) -> list[dict[str, object]]:
+    """Time one backfill three ways; each asset and partition counts once."""
+    with (
+        tempfile.TemporaryDirectory() as one,
+        tempfile.TemporaryDirectory() as two,
+        tempfile.TemporaryDirectory() as three,
+    ):
+        alone, launcher, hollow = (
+            Workspace(Home(Path(one)).make()),
+            Launcher(Settings(home=Path(two))),
+            Home(Path(three)),
+        )
+        make_dagster_storage(hollow.make())
+        bare = dg.DagsterInstance.from_ref(instance_ref(hollow.dagster))
+        definitions = build_definitions(launcher.settings)
+
+        def ours(numbers: range) -> dict[str, float]:
+            keys = [taken_in(launcher.workspace, n, SMALL) for n in numbers]
+            launcher.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
+            keys = [key for key in launcher.instance.get_dynamic_partitions(PARTITIONS_NAME) if key in set(keys)]
+            steps = _run_range(definitions, "prepare", launcher.instance, keys)
+            ends = [str(execution_key(BACKEND, key)) for key in keys]
+            return steps | _run_range(definitions, "execute", launcher.instance, ends)
+
+        def work(numbers: range) -> dict[str, float]:
+            seconds: Counter[str] = Counter()
+            for number in numbers:
+                seconds.update(plain(alone, taken_in(alone, number, SMALL)))
+            return dict(seconds)
+
+        def empty(numbers: range) -> dict[str, float]:
+            keys = [f"empty-{number}" for number in numbers]
+            bare.add_dynamic_partitions(PARTITIONS_NAME, keys)
+            empty_chains(bare, keys)()
+            return {}
+
+        ways = {"pipeline": ours, "empty": empty, "work": work}
+        for way in ways.values():  # imports libraries and makes databases
+            way(range(1))
+        wall, processor, steps = {}, {}, {}
+        for name, way in ways.items():
+            started, begun = time.perf_counter(), time.process_time()
+            steps[name] = way(range(1, partitions + 1))
+            wall[name], processor[name] = time.perf_counter() - started, time.process_time() - begun
+        launcher.instance.dispose()
+        bare.dispose()
+    # The record in MLflow is no science: what it takes counts as overhead.
+    recorded = steps["work"]["tracking_runs"]
+    cells = partitions * (len(PREPARE) + len(EXECUTE))
+    rows = [
+        ("pipeline", wall["pipeline"], processor["pipeline"]),
+        ("chains of empty assets", wall["empty"], processor["empty"]),
+    ]
+    rows.append(("the steps as plain functions", wall["work"], processor["work"]))
+    rows.append(("of them, records in MLflow", recorded, float("nan")))
+    over = wall["pipeline"] - wall["empty"] - (wall["work"] - recorded)
+    over_processor = processor["pipeline"] - processor["empty"] - processor["work"]
+    rows.append(("**overhead: pipeline - empty - functions without MLflow**", over, over_processor + recorded))
+    checks = sum(seconds for step, seconds in steps["pipeline"].items() if step not in steps["work"])
+    rows.append(("of it, asset checks", checks, float("nan")))
+    return [
+        {
+            "what": what,
+            "seconds": seconds,
+            "ms per asset and partition": 1e3 * seconds / cells,
+            "processor seconds": used,
+        }
+        for what, seconds, used in rows
+    ]
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--partitions", type=int, default=3)
+    arguments.add_argument("--backfill", type=int, default=200, help="experiments of the backfill")
+    arguments.add_argument("--only", choices=["steps", "runs", "backfill"])
     options = arguments.parse_args()
     about = machine("dagster", "pyarrow", "mlflow", "numpy")
-    show(f"One experiment, 16 qubits, 8 points, 10 runs; {options.rounds} rounds", per_step(options.rounds), about)
-    rows = together_or_apart(options.partitions, options.rounds)
-    show(f"The prepare leg of {options.partitions} experiments; {options.rounds} rounds", rows, about)
+    if options.only in (None, "steps"):
+        show(f"One experiment, 16 qubits, 8 points, 10 runs; {options.rounds} rounds", per_step(options.rounds), about)
+    if options.only in (None, "runs"):
+        rows = together_or_apart(options.partitions, options.rounds)
+        show(f"The prepare leg of {options.partitions} experiments; {options.rounds} rounds", rows, about)
+    if options.only in (None, "backfill"):
+        show(f"A backfill of {options.backfill} small experiments, one run a leg", backfill(options.backfill), about)
 
 
 if __name__ == "__main__":

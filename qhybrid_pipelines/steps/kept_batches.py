@@ -43,7 +43,8 @@ def _batches(workspace: Workspace, key: PartitionKey) -> Iterator[tuple[CircuitB
 
     Those of a learning experiment are not kept: they follow from its trained models.
     """
-    spec, lake, experiment = workspace.specifications.load_any(key.experiment or ""), workspace.lake, key.experiment
+    registered, lake, experiment = workspace.specifications, workspace.lake, key.experiment
+    spec = registered.load_any(experiment) if experiment is not None and experiment in registered else None
     if not isinstance(spec, LearningSpec):
         there = lake.exists(schemas.SUBMISSIONS, key)
         for row in lake.read(schemas.CIRCUIT_BATCHES, key).to_pylist():

@@ -44,7 +44,7 @@ class Change:
     def is_regular(self) -> bool:
         """Every file stands where the partitions of its table do; the rows of a stray one cannot be told from others."""
         return all(
-            tuple(name for name in _COLUMNS if getattr(key, name) is not None) == _partition_columns(table)
+            tuple(name for name in _COLUMNS if getattr(key, name) is not None) == table.partition_columns
             for table in LAKE_TABLES
             for keys in self.of(table)
             for key in keys
@@ -119,17 +119,13 @@ def _keys(files: pa.Table, asset: str) -> list[PartitionKey]:
     return sorted((PartitionKey(**row) for row in rows), key=_order)
 
 
-def _partition_columns(table: Table) -> tuple[str, ...]:
-    return tuple(name for name in _COLUMNS if "experiment" in table.key and name in table.key)
-
-
 def _order(key: PartitionKey) -> tuple[str, str]:
     return key.backend or "", key.experiment or ""
 
 
 def _remove_partitions(connection: Any, table: Table, keys: Sequence[PartitionKey]) -> None:
     """Remove the rows of some partitions; those of a table without partitions are one."""
-    columns = _partition_columns(table)
+    columns = table.partition_columns
     if keys and not columns:
         connection.execute(f"DELETE FROM {ddl.name(table.name)}")  # noqa: S608  quoted name
     elif keys:
