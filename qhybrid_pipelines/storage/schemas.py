@@ -54,6 +54,13 @@ class Table:
     columns: tuple[Column, ...]
 
     @property
+    def partition_columns(self) -> tuple[str, ...]:
+        """Columns that tell a row's partition in the lake: none, the experiment, or experiment and backend."""
+        if "experiment" not in self.key:
+            return ()
+        return ("experiment", "backend") if BACKEND in self.columns else ("experiment",)
+
+    @property
     def schema(self) -> pa.Schema:
         """The Arrow schema, with the meaning of each column in its field metadata."""
         return pa.schema(
