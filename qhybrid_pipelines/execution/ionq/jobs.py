@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Unavailable, UnknownProviderStatus
@@ -35,6 +35,8 @@ LOST = "lost"
 PAGE_JOBS = 25
 #: Pages that a search for a token reads before it gives up; newest jobs come first.
 MOST_PAGES = 400
+#: A second job with the same token was accepted within so long of the first; beyond, a search reads no further.
+TWINS_APART = timedelta(days=1)
 
 
 def look(client: IonQClient, refs: Sequence[JobRef], witness: Witness) -> list[Snapshot]:
@@ -115,13 +117,18 @@ def find(client: IonQClient, backend: str, token: str, witness: Witness) -> JobR
     """
     device = backend.partition(":")[2]
     empty = True
-    for _, page in _pages(client, [("target", device)], phase="find", most=MOST_PAGES):
+    carriers: list[dict[str, Any]] = []
+    pages = _pages(client, [("target", device)], phase="find", most=MOST_PAGES)
+    for number, (_, page) in enumerate(pages, start=1):
         jobs = page["jobs"]
         empty = empty and not jobs
-        carriers = [job for job in jobs if _carries(job, token, device)]
-        if carriers:
-            first = min(carriers, key=lambda job: str(job.get("submitted_at")))
-            return JobRef(provider=NAME, backend=backend, provider_job_id=first["id"])
+        carriers += [job for job in jobs if _carries(job, token, device)]
+        far_back = _submitted_at(jobs) < _submitted_at(carriers) - TWINS_APART
+        if carriers and (far_back or number == MOST_PAGES):
+            break
+    if carriers:
+        oldest = min(carriers, key=lambda job: _submitted_at([job]))
+        return JobRef(provider=NAME, backend=backend, provider_job_id=oldest["id"])
     sent_by = witness.project_of(client.url, token)
     if (project := client.project(phase="find")) != sent_by and sent_by is not None:
         raise _another_project(project, sent_by, phase="find")
@@ -140,6 +147,12 @@ def absent(client: IonQClient, ref: JobRef, witness: Witness, *, phase: str) -> 
     if (project := client.project(phase=phase)) != sent_by or sent_by is None:
         raise _another_project(project, sent_by, phase=phase)
     return Rejected(f"the provider does not know job {ref.provider_job_id}", provider=NAME, phase=phase)
+
+
+def _submitted_at(jobs: Sequence[Any]) -> datetime:
+    """Return when the oldest of some jobs was submitted; the end of time if none says so."""
+    moments = [_moment(job.get("submitted_at")) for job in jobs if isinstance(job, dict)]
+    return min((moment for moment in moments if moment), default=datetime.max.replace(tzinfo=UTC))
 
 
 def _another_project(project: str | None, sent_by: str | None, *, phase: str) -> Unavailable:

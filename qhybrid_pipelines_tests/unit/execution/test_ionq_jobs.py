@@ -189,6 +189,23 @@ def test_a_token_is_found_on_any_page_and_the_first_job_counts(cloud, provider):
     assert provider.find(BACKEND, "token-59").provider_job_id == "job-59"
 
 
+def test_the_first_of_two_jobs_counts_though_pages_lie_between_them(cloud, provider):
+    cloud.add("first", metadata={"qhybrid_token": "t"})
+    for index in range(3 * PAGE_JOBS):
+        cloud.add(f"job-{index}")
+    cloud.add("second", metadata={"qhybrid_token": "t"})
+    assert provider.find(BACKEND, "t").provider_job_id == "first"
+
+
+def test_a_search_that_has_found_a_job_reads_no_further_back_than_its_twin_could_lie(cloud, provider):
+    for index in range(4 * PAGE_JOBS):
+        cloud.add(f"old-{index}", submitted_at="2025-12-01T00:00:00Z")
+    cloud.add("mine", metadata={"qhybrid_token": "t"})
+    before = provider.requests
+    assert provider.find(BACKEND, "t").provider_job_id == "mine"
+    assert provider.requests - before == 1
+
+
 def test_circuits_and_jobs_of_other_backends_are_not_the_job(cloud, provider):
     cloud.add("child", metadata={"qhybrid_token": "t"}, parent_job_id="parent")
     cloud.add("elsewhere", metadata={"qhybrid_token": "t"}, backend="qpu.forte-1")
