@@ -1,4 +1,4 @@
-"""The notebook runs from the folder it stands in, on the home that the environment names."""
+"""The notebooks run from the folder they stand in, on the home that the environment names."""
 
 from pathlib import Path
 
@@ -29,5 +29,5 @@ def test_runs_to_its_end(path, tmp_path, monkeypatch):
     assert all(any(output.output_type == "execute_result" for output in cell.outputs) for cell in answers)
 
 
-def test_there_is_one():
-    assert [path.name for path in NOTEBOOKS] == ["analyst_questions.ipynb"]
+def test_both_are_here():
+    assert [path.name for path in NOTEBOOKS] == ["analyst_questions.ipynb", "learning.ipynb"]
