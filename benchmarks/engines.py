@@ -171,6 +171,7 @@ def table(
 ) -> list[dict[str, object]]:
     timings = interleaved(tasks, rounds=rounds)
     per_point = {name: np.array(timing.seconds) / points[name] for name, timing in timings.items()}
+    worked = {name: np.array(timing.processor) / points[name] for name, timing in timings.items()}
     rows = []
     for name, seconds in per_point.items():
         # Ratios are taken within a round, where both sides met the same load.
@@ -185,6 +186,8 @@ def table(
                 "lowest to highest": span(1 / seconds),
                 "times (median)": float(np.median(ratios)),
                 "lowest to highest ratio": span(ratios),
+                "processor ms a point": float(np.median(worked[name]) * 1e3),
+                "times, by processor time": float(np.median(worked[against] / worked[name])),
             }
         )
     return rows

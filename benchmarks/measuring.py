@@ -16,9 +16,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds of one thing over the rounds, in the order of the rounds."""
+    """Seconds of one thing over the rounds, in the order of the rounds: of the clock, and of processors in this process."""
 
     seconds: tuple[float, ...]
+    processor: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:
@@ -33,12 +34,14 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], *, rounds: int) -> di
     for task in tasks.values():
         task()
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    processor: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             task()
             seconds[name].append(time.perf_counter() - started)
-    return {name: Timing(seconds=tuple(values)) for name, values in seconds.items()}
+            processor[name].append(time.process_time() - worked)
+    return {name: Timing(seconds=tuple(seconds[name]), processor=tuple(processor[name])) for name in tasks}
 
 
 def figure(value: float) -> str:
