@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +46,7 @@ MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 800
 MAX_DIGEST = 36
 
 _Entry = TypeVar("_Entry")
+_USER = re.compile(r"(?<=://)[^/\s]+@")
 _log = logging.getLogger(__name__)
 
 
@@ -248,8 +250,8 @@ class Tracker:
         return (self._home.mlflow / "artifacts" / family).as_uri()
 
     def _url(self, run: Run) -> str:
-        """Return the run's page: on the server, or on the one that `ui_command` starts."""
-        server = self.uri if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        """Return the run's page: on the server, or on the one that `ui_command` starts. It is kept and shown to many."""
+        server = _without_user(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{server.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
@@ -299,4 +301,9 @@ def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
 
 
 def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return _without_user(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+
+
+def _without_user(text: str) -> str:
+    """Return a text whose addresses name no user and no password; MLflow's errors repeat the address of the store."""
+    return _USER.sub("", text)

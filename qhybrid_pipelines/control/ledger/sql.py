@@ -50,7 +50,9 @@ class Exclusive(Protocol):
 class SqlLedger:
     """The ledger behind the port `control.ledger.port.Ledger`, which says what each method does.
 
-    One object may be used by many threads, and by a forked child beside its parent.
+    One object may be used by many threads. It may stand in a forked child too, which opens connections of its own: it
+    leaves those that it inherited unused and unclosed, because no handle of SQLite may cross a fork. Do not fork while
+    another thread is in a call, or hand a connection to a child.
 
     Args:
         engine: on a database that has the newest schema. Its transactions write alone, one after the other; those with

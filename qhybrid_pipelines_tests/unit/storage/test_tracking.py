@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -264,3 +265,14 @@ def test_the_histogram_is_small_whatever_was_measured():
 
 def test_the_driver_of_a_postgres_store_is_named(tmp_path):
     assert Tracker(Home(tmp_path), "postgresql://bob@h/m").uri == "postgresql+psycopg2://bob@h/m"
+
+
+@pytest.mark.parametrize("password", ["hunter2xyz", "with@sign:hunter2xyz"])
+def test_the_password_of_a_server_is_neither_shown_nor_kept(home, caplog, password):
+    away = Tracker(home, uri=f"http://keeper:{password}@127.0.0.1:9")
+    assert away.record(RECORD).spooled
+    shown = away._url(SimpleNamespace(info=SimpleNamespace(experiment_id="1", run_id="r")))
+    assert shown == "http://127.0.0.1:9/#/experiments/1/runs/r"
+    assert "MLflow is not available" in caplog.text
+    assert "hunter2xyz" not in caplog.text + away.ui_command
+    assert all(b"hunter2xyz" not in path.read_bytes() for path in home.path.rglob("*") if path.is_file())
