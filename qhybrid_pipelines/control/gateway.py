@@ -9,7 +9,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.opening import open_ledger
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.observability.logs import logged
-from qhybrid_pipelines.control.policy import Policy, read_policy
+from qhybrid_pipelines.control.policy import Policy, may_ask_a_person, read_policy
 from qhybrid_pipelines.control.site import Site
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.execution.port import Provider
@@ -44,6 +44,10 @@ class Gateway:
         if backend not in self._immediate:
             self._immediate[backend] = provider is not None and _is_immediate(provider, backend)
         return self._immediate[backend]
+
+    def may_ask_a_person(self, backend: str) -> bool:
+        """Tell whether the policy has work for that backend wait for a person, of whatever size."""
+        return may_ask_a_person(self.policy, backend)
 
     def needs(self, provider: str) -> str | None:
         """Return what has to be set before a provider can be used; None where it is ready, or does not say.

@@ -27,6 +27,11 @@ Verdict = Literal["allow", "deny", "approve"]
 
 BUILT_IN = "policy_default.yaml"
 
+#: What may stand behind a backend that answers at once.
+_HERE: frozenset[Mode] = frozenset({"simulator", "local-testing"})
+#: Fields of a rule that fit some work for a backend and not all.
+_DEPENDS_ON_THE_WORK = {"principal", "environment", "mode", "data_class", "max_shots", "max_cost_usd", "above_cost_usd"}
+
 _Globs = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
 _Backend = Annotated[str, Field(pattern=BACKEND_PATTERN)]
 
@@ -140,6 +145,19 @@ def decide(policy: Policy, ask: Ask) -> Decision:
         if _fits(rule, ask):
             return Decision(verdict=rule.then, rule=rule.name, reason=rule.reason)
     return Decision(verdict="deny", rule=None, reason="no rule of the policy allows it")
+
+
+def may_ask_a_person(policy: Policy, backend: str) -> bool:
+    """Tell whether some work for a backend on this machine has to be approved, by whomever it is and whatever it costs."""
+    for rule in policy.rules:
+        there = rule.backend is None or any(fnmatchcase(backend, glob) for glob in rule.backend)
+        if not there or (rule.mode is not None and _HERE.isdisjoint(rule.mode)):
+            continue
+        if rule.then == "approve":
+            return True
+        if rule.model_dump(include=_DEPENDS_ON_THE_WORK, exclude_none=True) == {}:
+            return False  # it settles everything that the rules below could
+    return False
 
 
 def _fits(rule: Rule, ask: Ask) -> bool:

@@ -74,14 +74,17 @@ class Fleet(Protocol):
     def is_immediate(self, backend: str) -> bool:
         """Tell, without a request, whether a job on that backend is done when it is acknowledged."""
 
+    def may_ask_a_person(self, backend: str) -> bool:
+        """Tell whether the policy has work for that backend wait for a person, of whatever size."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Leg:
     """One run that is due.
 
     Attributes:
-        job: ``prepare`` an experiment; ``execute`` it on a backend that answers at once; else ``submit`` it there, and
-            ``collect`` what came back. For learning: ``train``, ``infer`` and ``measure`` per backend, ``evaluate``.
+        job: ``prepare`` an experiment; ``execute`` it on a backend that answers at once, where nobody has to approve it;
+            else ``submit`` it there, and ``collect`` what came back. For learning: ``train``, ``infer`` and ``measure`` per backend, ``evaluate``.
         occasion: the jobs that a leg is about, as a short hash; empty before there are any. A leg that failed is another
             leg once its jobs are others, or a person has approved them.
     """
@@ -166,7 +169,8 @@ def waiting_jobs(ledger: Ledger, experiments: Collection[str] | None = None) -> 
 
 def _due(partition: PartitionKey, lake: Lake, fleet: Fleet, standing: Standing) -> Leg | None:
     key, backend = partition.experiment or "", partition.backend or ""
-    at_once = fleet.is_immediate(backend)
+    # A leg that collects in the same run cannot rest in between until a person has approved.
+    at_once = fleet.is_immediate(backend) and not fleet.may_ask_a_person(backend)
     first, last = ("execute", "execute") if at_once else ("submit", "collect")
     if not _written(lake, SUBMIT, partition):
         return Leg(experiment=key, backend=backend, job=first)

@@ -71,6 +71,7 @@ def test_ask_decline_retry_reroute_approve_replay(stage, qhybrid):
     code, told = qhybrid("run", spec)
     [waiting] = told["waiting"]
     assert (code, told["verdicts"], waiting["state"]) == (3, [], "AWAITING_APPROVAL")
+    assert told["failures"] == []  # nothing has failed that waits
     first = waiting["job_id"]
 
     code, told = qhybrid("jobs", "decline", first, "--reason", "not now", "--by", "grace")

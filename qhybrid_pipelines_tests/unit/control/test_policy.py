@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.policy import Ask, Policy, Rule, decide, parse_policy, read_policy
+from qhybrid_pipelines.control.policy import Ask, Policy, Rule, decide, may_ask_a_person, parse_policy, read_policy
 from qhybrid_pipelines.core.errors import InvalidInput
 
 ASK = Ask(
@@ -167,3 +167,20 @@ class TestFile:
         assert verdict(environment="prod", principal="ada", mode="simulator", backend="local:auto") == "allow"
         assert verdict(data_class="confidential") == "deny"
         assert policy.routing.failover["ionq:qpu.aria-1"] == ("ionq:qpu.forte-1",)
+
+
+@pytest.mark.parametrize(
+    ("rules", "asks"),
+    [
+        ("{name: a, then: allow, reason: r}", False),
+        ("{name: a, then: approve, reason: r}", True),
+        ("{name: a, then: approve, backend: 'ionq:*', reason: r}", False),
+        ("{name: a, then: approve, mode: hardware, reason: r}", False),
+        ("{name: a, then: approve, mode: [hardware, simulator], reason: r}", True),
+        ("{name: a, then: approve, above_cost_usd: 5, reason: r}", True),
+        ("{name: a, then: allow, backend: 'local:*', reason: r}, {name: b, then: approve, reason: r}", False),
+        ("{name: a, then: allow, max_shots: 9, reason: r}, {name: b, then: approve, reason: r}", True),
+    ],
+)
+def test_whether_a_person_may_be_asked(rules, asks) -> None:
+    assert may_ask_a_person(parse_policy(f"rules: [{rules}]", file="p.yaml"), "local:auto") is asks
