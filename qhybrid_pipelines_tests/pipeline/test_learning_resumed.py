@@ -1,0 +1,71 @@
+"""A training that is cut off at any step goes on from its checkpoint, to the same tables bit for bit."""
+
+import numpy as np
+import pytest
+
+from qhybrid_pipelines.steps.experiments import experiments
+from qhybrid_pipelines.steps.learning import fitting
+from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
+from qhybrid_pipelines.steps.learning.training import forget_checkpoints, train
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests import homes
+
+pytestmark = homes.RUNS_IN_PROCESS
+
+SPEC = """
+kind: qml
+name: cut off
+dataset: {source: "sklearn:wine", classes: [0, 1]}
+features: {pca: 2}
+models: [variational]
+baselines: [logistic_regression]
+folds: {k: 2, repeats: 1}
+tuning: {trials: 2}
+training: {layers: 1, epochs: 4}
+"""
+CUTS = 10
+
+
+class CutOffError(BaseException):
+    """Stands for the end of the process: nothing may catch it."""
+
+
+def unmeasured(tables):
+    return [t.drop_columns([name for name in t.column_names if name.endswith("seconds")]) for t in tables]
+
+
+def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
+    workspace = Workspace(Home(tmp_path).make())
+    key = workspace.intake.accept_text(SPEC, file="cut.yaml", folder=tmp_path).key
+    asked = experiments([key], workspace.specifications)
+    cards = qml_datasets(asked, workspace.specifications)
+    folds = qml_folds(asked, cards, workspace.specifications)
+    run = lambda: train(asked, cards, folds, workspace, lambda _: None)  # noqa: E731
+
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)  # after every step
+    steps = 0
+
+    def count(_name):
+        nonlocal steps
+        steps += 1
+
+    monkeypatch.setattr(fitting, "failpoint", count)
+    whole = unmeasured(run())
+    forget_checkpoints(workspace, key)
+    total, steps = steps, 0
+    assert total > 5 * CUTS
+    cuts = sorted(np.random.default_rng(3).choice(np.arange(1, total), size=CUTS, replace=False).tolist())
+
+    def cut(_name):
+        nonlocal steps
+        steps += 1
+        if steps in cuts:
+            raise CutOffError
+
+    monkeypatch.setattr(fitting, "failpoint", cut)
+    for _ in cuts:
+        with pytest.raises(CutOffError):
+            run()
+    assert unmeasured(run()) == whole
+    assert steps == total  # no step was taken twice
