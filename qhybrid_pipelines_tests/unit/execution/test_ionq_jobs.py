@@ -308,7 +308,7 @@ def test_limits_that_are_not_stated_are_the_published_ones_and_are_remembered(cl
     cloud.replies["/backends/qpu.aria-1"] = reply(ENTRY)
     first = provider.capabilities(BACKEND)
     assert (first.max_qubits, first.max_shots, first.min_shots) == (25, 10_000, 1)
-    assert provider.capabilities(BACKEND) is first
+    assert provider.capabilities(BACKEND) == first
     assert provider.requests == 1
     assert provider.status(BACKEND).queue_seconds == 90.5
 
