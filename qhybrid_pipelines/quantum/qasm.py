@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.jobs import Template
 from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.quantum.drawing import draw_plainly
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -73,4 +74,7 @@ def size_of(circuit: QuantumCircuit) -> tuple[int, int]:
 
 def draw(template_text: str, *, columns: int = 120) -> str:
     """Return a text drawing of a template for people, folded to ``columns`` characters."""
+    plain = draw_plainly(template_text, columns=columns)
+    if plain is not None:
+        return plain
     return str(read_circuit(template_text).draw(output="text", fold=columns, idle_wires=True))

@@ -100,4 +100,4 @@ def test_the_drawing_names_the_inputs():
     circuit.rzz(Parameter("cost_0_0"), 0, 1)
     drawing = draw(make_template(circuit).text)
     assert "cost_0_0" in drawing
-    assert "q_1" in drawing
+    assert "q[1]" in drawing
