@@ -9,6 +9,7 @@ import pyarrow as pa
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import audits
+from qhybrid_pipelines.steps.learning import audits as learning_audits
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
@@ -84,11 +85,40 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
         objectives_recompute,
         always_on_baselines_present,
         budget_kept,
+        *_of_learning(executions),
         bit_order,
         calibrations_fresh,
         ledger_unbroken,
         *(_schema_check(table, executions) for table in schemas.LAKE_TABLES),
     ]
+
+
+def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    @dg.asset_check(asset="qml_features", blocking=True, partitions_def=EXPERIMENTS)
+    def every_row_is_tested_once(qml_features: pa.Table) -> dg.AssetCheckResult:
+        """Every row has one role in a fold, and is tested exactly once in every repeat."""
+        return _result(learning_audits.folds_sound(qml_features))
+
+    @dg.asset_check(
+        asset="qml_submissions",
+        partitions_def=executions,
+        additional_ins={"experiments": dg.AssetIn("experiments")},
+    )
+    def quotes_within_budget(experiments: pa.Table, qml_submissions: pa.Table) -> dg.AssetCheckResult:
+        """Quoted cost stays within the budget of the experiment."""
+        return _result(audits.budget_kept(experiments, qml_submissions))
+
+    @dg.asset_check(
+        asset="qml_summaries",
+        partitions_def=EXPERIMENTS,
+        additional_ins={"qml_datasets": dg.AssetIn("qml_datasets")},
+    )
+    def shuffled_labels_are_not_learnt(qml_datasets: pa.Table, qml_summaries: pa.Table) -> dg.AssetCheckResult:
+        """The control that trains on shuffled labels stays at chance; otherwise test rows have leaked."""
+        findings = learning_audits.controls_at_chance(qml_datasets, qml_summaries)
+        return _result(findings, dg.AssetCheckSeverity.WARN)
+
+    return [every_row_is_tested_once, quotes_within_budget, shuffled_labels_are_not_learnt]
 
 
 def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition) -> dg.AssetChecksDefinition:

@@ -18,7 +18,7 @@ from qhybrid_pipelines.problems.baselines import ALWAYS_ON, EXHAUSTIVE
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.steps.results import jobs_behind, why_without_counts
-from qhybrid_pipelines.steps.rows import Execution, rows_of, specification_of
+from qhybrid_pipelines.steps.rows import Execution, only_row, rows_of
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -90,7 +90,7 @@ def budget_kept(experiments: pa.Table, submissions: pa.Table) -> list[str]:
     findings = []
     for key in sorted(set(submissions.column("experiment").to_pylist())):
         quoted = pc.sum(rows_of(submissions, key).column("cost_quoted_usd")).as_py() or 0.0
-        budget = specification_of(experiments, key).budget.usd
+        budget = only_row(experiments, key)["budget_usd"]
         if quoted > budget:
             findings.append(f"{key}: quoted {quoted:.2f} USD, budget {budget:.2f} USD")
     return findings
