@@ -74,7 +74,7 @@ def gradients(table: pa.Table) -> Metadata:
 
 def evaluation(summaries: pa.Table, verdicts: pa.Table, iterations: pa.Table) -> Metadata:
     """Show the verdicts with their reasons, all means, and training against the best baseline's line."""
-    columns = ["experiment", "model", "backend", "shots", "scope", "baseline", "gain", "low", "high", "verdict"]
+    columns = ["experiment", "model", "backend", "shots", "scope", "verdict", "gain", "low", "high", "baseline"]
     metrics = set(verdicts["metric"].to_pylist())
     shown: Metadata = {
         "verdicts": table_of(verdicts, columns),
