@@ -7,11 +7,16 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import pytest
+import yaml
 
 from qhybrid_pipelines.classical.learning.loading import load_dataset
 from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.steps.estimates import estimates
+from qhybrid_pipelines.steps.kept_batches import part_behind
 from qhybrid_pipelines.steps.learning.data import rows_behind
 from qhybrid_pipelines.steps.learning.predictor import load_predictor, predictor_from
+from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+from qhybrid_pipelines.steps.summary import registered
 from qhybrid_pipelines_tests import homes
 
 pytestmark = homes.RUNS_IN_PROCESS
@@ -124,6 +129,18 @@ def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(
     assert all(job["execute_seconds"] > 0 for job in jobs)
 
 
+def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(ran, tmp_path):
+    workspace, key = ran[0].workspace, ran[1]
+    for job in workspace.gateway.ledger.jobs(experiment=key):
+        assert part_behind(workspace, job).batch.payload_sha256 == job.payload_sha256
+    (tmp_path / "moons.csv").write_text(table_text())
+    (tmp_path / "moons.yaml").write_text(yaml.safe_dump(SPEC))
+    preview = estimates(workspace, [tmp_path / "moons.yaml"])
+    assert [(row["jobs"], row["jobs_paid"], row["policy"]) for row in preview.rows] == [(1, 1, "already there")] * 4
+    trained_on, weights = ROWS // 2, 1 * 2 * 3
+    assert {(row["circuits"], row["submissions"]) for row in preview.epochs} == {(trained_on * (2 * weights + 1), 3)}
+
+
 def test_measured_gradients_are_the_exact_ones_up_to_shots_and_noise(ran):
     found = rows(ran, "SELECT backend, corr(measured, exact) AS agree FROM qml_gradients GROUP BY ALL")
     assert {r["backend"] for r in found} == set(BACKENDS)
@@ -148,6 +165,15 @@ def test_controls_and_steps_are_there(ran):
     steps = rows(ran, "SELECT model, fold, max(iteration) AS last, count(*) AS n FROM qml_iterations GROUP BY ALL")
     assert len(steps) == 4
     assert all(r["last"] == r["n"] > 3 for r in steps)
+
+
+def test_the_command_line_shows_a_line_for_each_verdict(ran):
+    workspace, key = ran[0].workspace, ran[1]
+    lines = learning_verdicts(workspace, [key])
+    assert len(lines) == 7
+    assert {line["dataset"] for line in lines} == {"moons.csv"}
+    [listed] = registered(workspace)
+    assert (listed["family"], listed["verdict"]) == ("qml", "inconclusive")
 
 
 def test_progress_was_told(ran):

@@ -1,0 +1,48 @@
+"""`qhybrid schema --kind qml` prints what `qhybrid estimate` takes; other kinds are refused."""
+
+import json
+import sys
+
+import pytest
+
+from qhybrid_pipelines import cli
+from qhybrid_pipelines.core.commented import commented_learning_default
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["qhybrid", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_the_printed_specification_is_complete_and_can_be_priced(run, tmp_path):
+    code, out, _ = run("schema", "--kind", "qml")
+    text, schema = out.split("# JSON Schema:")
+    assert code == 0
+    assert text.strip() == commented_learning_default().strip()
+    assert "dataset" in json.loads(schema)["properties"]
+    path = tmp_path / "printed.yaml"
+    path.write_text(text)
+    code, out, _ = run("estimate", path, "--home", tmp_path / "home", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert [(row["what"], row["circuits"], row["qubits"]) for row in told["rows"]] == [
+        ("variational, 1138 test rows", 1138, 4),
+        ("separable, 1138 test rows", 1138, 4),
+    ]
+    assert [row["circuits"] for row in told["epochs"]] == [455 * (2 * 36 + 1)] * 2
+    assert list((tmp_path / "home" / "specifications").iterdir()) == []
+
+
+def test_another_kind_is_refused(run):
+    code, _, err = run("schema", "--kind", "magic")
+    assert (code, "--kind" in err) == (2, True)
