@@ -134,7 +134,7 @@ def inside(root: Path, path: Path) -> bool:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.text(max_size=40) | st.sampled_from(HOSTILE), st.text(max_size=40) | st.sampled_from(HOSTILE))
+@given(st.text(max_size=16) | st.sampled_from(HOSTILE), st.text(max_size=16) | st.sampled_from(HOSTILE))
 def test_no_key_leaves_the_lake(experiment, backend):
     lake = Lake(Home(Path("/home-of-nobody")))
     path = lake.path("qpu_result_sets", PartitionKey(experiment=experiment, backend=backend))
