@@ -72,6 +72,12 @@ CASES = {
     "more components than columns": (GOOD, {"features": {"pca": 3}}, "features.pca", "no 3 principal components"),
     "curve beyond the rows": (GOOD, {"evaluation": {"curve": [20]}}, "evaluation.curve.0", "20 rows"),
     "unknown backend": (GOOD, {"evaluation": {"backends": ["local:nowhere"]}}, "evaluation.backends", "local:nowhere"),
+    "too many rows for a kernel": (
+        "a,b,label\n" + "".join(f"{i % 97},{i % 89},{i % 2}\n" for i in range(5001)),
+        {"models": ["kernel"]},
+        "models",
+        "5001 rows",
+    ),
     "kernel without exact": (
         GOOD,
         {"models": ["kernel"], "evaluation": {"shots": [100]}},

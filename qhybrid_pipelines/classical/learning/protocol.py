@@ -27,12 +27,23 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 
 
+#: A kernel compares every pair of rows: at this size its overlaps take 400 MB, and four times as much at twice the rows.
+MAX_KERNEL_ROWS = 5_000
+
+
 def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     """Check everything about an experiment that can be wrong before something is trained.
 
     Raises:
-        InvalidInput: too few rows for the folds, more features than qubits, or a learning curve beyond the rows.
+        InvalidInput: too few rows for the folds or too many for a kernel, more features than qubits, or a learning curve
+            beyond the rows.
     """
+    if "kernel" in spec.model_names and dataset.rows > MAX_KERNEL_ROWS:
+        raise InvalidInput(
+            f"a kernel compares every pair of rows, and {dataset.rows} rows are more than {MAX_KERNEL_ROWS}",
+            remedy="Use models: [variational], or a sample of the rows.",
+            field="models",
+        )
     check_folds(dataset, spec.folds.k)
     check_features(dataset, spec.features.pca)
     fewest = dataset.rows - -(-dataset.rows // spec.folds.k)
