@@ -26,7 +26,6 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 
-
 #: A kernel compares every pair of rows: at this size its overlaps take 400 MB, and four times as much at twice the rows.
 MAX_KERNEL_ROWS = 5_000
 
