@@ -18,8 +18,8 @@ from qhybrid_pipelines.core.ising import F64, IsingModel
 
 Columns = npt.NDArray[np.integer[Any]]
 
-#: Numbers held at once per block of rows: 32 MiB of float64.
-_BLOCK = 1 << 22
+#: Numbers in one array of a block of rows: 8 MiB of float64, and about eight such arrays are alive at once.
+_BLOCK = 1 << 20
 
 
 def descend(model: IsingModel, assignments: U8, *, keep_cardinality: bool, movable: Columns | None = None) -> U8:

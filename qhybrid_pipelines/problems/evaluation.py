@@ -24,7 +24,7 @@ RELATIVE_TOLERANCE = 1e-9
 _ABSOLUTE_TOLERANCE = 1e-12
 
 #: Cells (rows x variables or terms) that are worked on at once.
-_BLOCK_CELLS = 1 << 24
+_BLOCK_CELLS = 1 << 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,9 @@ from qhybrid_pipelines.core.errors import CorruptResult
 
 I64 = npt.NDArray[np.int64]
 
+#: Up to this many variables all outcomes are numbered by a table, which is quicker than sorting and needs 9 MB.
+_TABLE_WIDTH = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -57,15 +60,36 @@ def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measur
     Raises:
         CorruptResult: an outcome has a bit set that the kernel of ``width`` variables does not have.
     """
-    point, repetition, count = (counts[name].astype(np.int64) for name in ("point", "repetition", "count"))
-    words, outcome = np.unique(counts["bits"].astype(np.uint64), return_inverse=True)
-    if len(words) and int(words[-1]) >> width:
-        highest = int(words[-1]).bit_length() - 1
+    point, repetition, count = (counts[name].astype(np.int64, copy=False) for name in ("point", "repetition", "count"))
+    bits = counts["bits"].astype(np.uint64, copy=False)
+    highest = int(bits.max(initial=0)).bit_length() - 1
+    if highest >= width:
         raise CorruptResult(f"bit {highest} is set in a measured outcome of {width} qubits")
-    order = np.lexsort((outcome, repetition, point))
-    return Measured(
-        point=point[order], repetition=repetition[order], count=count[order], outcome=outcome[order], words=words
-    )
+    words, outcome = _numbered(bits, width)
+    if not _is_sorted(point, repetition, outcome):
+        order = np.lexsort((outcome, repetition, point))
+        point, repetition, count, outcome = point[order], repetition[order], count[order], outcome[order]
+    return Measured(point=point, repetition=repetition, count=count, outcome=outcome, words=words)
+
+
+def _numbered(bits: U64, width: int) -> tuple[U64, I64]:
+    """Return the distinct outcomes in ascending order, and the place of each outcome among them."""
+    if width > _TABLE_WIDTH:
+        return np.unique(bits, return_inverse=True)
+    present = np.zeros(1 << width, dtype=np.bool_)
+    present[bits] = True
+    place = np.cumsum(present) - 1
+    return np.flatnonzero(present).astype(np.uint64), place[bits]
+
+
+def _is_sorted(*keys: I64) -> bool:
+    """Tell whether rows ascend by the keys, the first one first."""
+    tied = np.ones(max(len(keys[0]) - 1, 0), dtype=np.bool_)
+    for key in keys:
+        if np.any(tied & (key[1:] < key[:-1])):
+            return False
+        tied &= key[1:] == key[:-1]
+    return True
 
 
 def runs_of(measured: Measured) -> Runs:

@@ -29,12 +29,12 @@ def result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher
     Raises:
         JobFailed: a job is not finished, or ended without a usable result; the others were fetched before.
     """
-    tables = [empty(schemas.COUNTS)]
+    tables: list[pa.Table] = []
     for row in batches.to_pylist():
         batch = batch_from_row(row)
         rows = rows_of(submissions, batch.experiment, batch.backend).to_pylist()
         tables += collected(batch, rows, dispatcher)
-    return conform(schemas.COUNTS, pa.concat_tables(tables))
+    return conform(schemas.COUNTS, pa.concat_tables(tables or [empty(schemas.COUNTS)]))
 
 
 def jobs_behind(submissions: Sequence[Row], dispatcher: Dispatcher) -> list[JobRecord]:

@@ -33,11 +33,11 @@ def only_row(table: pa.Table, experiment: str, backend: str | None = None) -> Ro
 
 
 def rows_of(table: pa.Table, experiment: str, backend: str | None = None) -> pa.Table:
-    """Return the rows of an experiment (on a backend)."""
+    """Return the rows of an experiment (on a backend); where that is all of them, nothing is copied."""
     chosen = pc.equal(table.column("experiment"), experiment)
     if backend is not None and "backend" in table.column_names:
         chosen = pc.and_(chosen, pc.equal(table.column("backend"), backend))
-    return table.filter(chosen)
+    return table if pc.all(chosen, min_count=0).as_py() else table.filter(chosen)
 
 
 def columns_of(table: pa.Table) -> dict[str, Any]:

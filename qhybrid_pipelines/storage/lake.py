@@ -24,7 +24,7 @@ from qhybrid_pipelines.core.errors import Damaged, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage.atomic import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import BY_ASSET, SCHEMA_VERSION, Table
-from qhybrid_pipelines.storage.tables import SchemaMismatch, conform, lift
+from qhybrid_pipelines.storage.tables import SchemaMismatch, Texts, conform, lift
 
 FILE_NAME = "data.parquet"
 LAYOUTS = (FILE_NAME, f"experiment=*/{FILE_NAME}", f"backend=*/experiment=*/{FILE_NAME}")
@@ -118,8 +118,9 @@ class Lake:
                         f"it was written by a newer release (tables of version {version}, this one reads {SCHEMA_VERSION})",
                         remedy="Update qhybrid-pipelines.",
                     )
+                texts = Texts()
                 for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                    yield from lift(table, pa.Table.from_batches([batch])).to_batches()
+                    yield from lift(table, pa.Table.from_batches([texts.held_once(batch)])).to_batches()
         except FileNotFoundError:
             raise MissingUpstream(table.asset, str(key)) from None
         except (pa.ArrowException, OSError, ValueError) as error:

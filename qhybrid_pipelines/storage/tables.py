@@ -123,6 +123,28 @@ def lift(table: Table, data: pa.Table) -> pa.Table:
         raise SchemaMismatch(f"table {table.name}: {error}") from error
 
 
+class Texts:
+    """Texts that fill a whole column of a batch, such as the experiment's key, held in memory once for all batches."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, pa.Array] = {}
+
+    def held_once(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the same batch; a column of one and the same text shares its memory with those of other batches."""
+        return pa.RecordBatch.from_arrays([self._shared(column) for column in batch.columns], schema=batch.schema)
+
+    def _shared(self, column: pa.Array) -> pa.Array:
+        if not pa.types.is_string(column.type) or not len(column) or column.null_count:
+            return column
+        text = column[0].as_py()
+        if not pc.all(pc.equal(column, text)).as_py():
+            return column
+        known = self._known.get(text)
+        if known is None or len(known) < len(column):
+            self._known[text] = known = pa.repeat(pa.scalar(text, column.type), len(column))
+        return known.slice(0, len(column))
+
+
 def empty(table: Table) -> pa.Table:
     """Return the table without rows."""
     return table.schema.empty_table()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.schemas import Column, Table
-from qhybrid_pipelines.storage.tables import SchemaMismatch, conform, from_columns, from_rows, lift
+from qhybrid_pipelines.storage.tables import SchemaMismatch, Texts, conform, from_columns, from_rows, lift
 
 SMALL = Table(
     name="small",
@@ -94,3 +94,16 @@ def test_descriptions_are_consistent():
         assert all(column.meaning for column in table.columns), table.name
     assert len({table.name for table in schemas.TABLES}) == len(schemas.TABLES)
     assert set(schemas.TABLES) == {*schemas.LAKE_TABLES, *schemas.LEDGER_TABLES}
+
+
+def test_a_text_that_fills_a_column_is_held_once_for_all_batches():
+    batches = [
+        pa.record_batch({"a": ["key"] * rows, "b": list("xy" * (rows // 2)), "c": [None] * rows}) for rows in (8, 8, 4)
+    ]
+    batches.append(pa.record_batch({"a": ["key", "other"], "b": ["x", "x"], "c": [None, None]}))
+    batches.append(batches[0].slice(0, 0))
+    texts = Texts()
+    kept = [texts.held_once(batch) for batch in batches]
+    assert [batch.to_pylist() for batch in kept] == [batch.to_pylist() for batch in batches]
+    places = [batch.column("a").buffers()[2].address for batch in kept[:3]]
+    assert len(set(places)) == 1
