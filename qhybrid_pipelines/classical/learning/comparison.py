@@ -14,7 +14,7 @@ import numpy as np
 
 from qhybrid_pipelines.classical.learning.intervals import corrected_interval, p_value_above
 from qhybrid_pipelines.classical.learning.rows import ScoreRow, SummaryRow, VerdictRow
-from qhybrid_pipelines.classical.learning.scoring import UPPER, oriented
+from qhybrid_pipelines.classical.learning.scoring import LOWER_IS_BETTER, UPPER, oriented
 from qhybrid_pipelines.classical.learning.verdict import Gain, judge
 from qhybrid_pipelines.classical.statistics import holm
 from qhybrid_pipelines.core.ising import F64
@@ -41,11 +41,13 @@ class FoldScores:
         folds: ``(repeat, fold)``, ascending.
         values: one score per fold, larger is better, shape ``(folds,)``.
         test_share: rows of a test fold over rows it was trained on, mean over the folds.
+        rows: distinct test rows; every repeat tests the same ones.
     """
 
     folds: tuple[tuple[int, int], ...]
     values: F64
     test_share: float
+    rows: int
 
 
 def fold_scores_by_contestant(rows: Iterable[ScoreRow], metric: Metric) -> dict[Contestant, FoldScores]:
@@ -66,6 +68,7 @@ def fold_scores_by_contestant(rows: Iterable[ScoreRow], metric: Metric) -> dict[
                 folds=tuple(places),
                 values=np.array([oriented(metric, v) for v in values if v is not None]),
                 test_share=float(np.mean(shares)),
+                rows=sum(by_place[place]["test_rows"] for place in places if place[0] == places[0][0]),
             )
     return table
 
@@ -121,14 +124,14 @@ def _gain(table: dict[Contestant, FoldScores], who: Contestant, other: Contestan
     """Return the paired gain of one contestant over another; None without a partner or with a single fold."""
     if other is None or len(table[who].folds) < 2:
         return None
-    difference, share = table[who].values - table[other].values, table[who].test_share
-    low, high = corrected_interval(difference, share)
+    difference, share, rows = table[who].values - table[other].values, table[who].test_share, table[who].rows
+    low, high = corrected_interval(difference, share, rows=rows)
     return Gain(
         mean=float(difference.mean()),
         low=low,
         high=high,
         folds=len(difference),
-        p_value=p_value_above(difference, share, margin),
+        p_value=p_value_above(difference, share, margin, rows=rows),
     )
 
 
@@ -185,7 +188,11 @@ def _verdict(
 def _summary(experiment: str, who: Contestant, scores: FoldScores, metric: Metric) -> SummaryRow:
     low = high = None
     if len(scores.folds) > 1:
-        bounds = corrected_interval(scores.values, scores.test_share)
+        # Counted from the best value, so that what the rows leave open is about the mistakes that were seen.
+        best = 0.0 if metric in LOWER_IS_BETTER else UPPER[metric]
+        bounds = [
+            best + bound for bound in corrected_interval(scores.values - best, scores.test_share, rows=scores.rows)
+        ]
         low, high = sorted(float(np.clip(oriented(metric, bound), 0, UPPER[metric])) for bound in bounds)
     return SummaryRow(
         experiment=experiment,

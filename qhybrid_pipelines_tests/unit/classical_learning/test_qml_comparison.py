@@ -17,7 +17,7 @@ def rows(model, side, mean, *, inputs="reduced", folds=10, noise=NOISE, shots=No
     return [
         ScoreRow(
             experiment="e", model=model, side=side, inputs=inputs, backend=backend, shots=shots, repeat=n // 5, fold=n % 5,
-            purpose="comparison", train_rows=400, test_rows=100, metric=metric, value=float(value),
+            purpose="comparison", train_rows=4000, test_rows=1000, metric=metric, value=float(value),
         )
         | other
         for n, value in enumerate(values)
@@ -132,3 +132,27 @@ def test_summaries_hold_every_contestant_with_an_interval_inside_the_metrics_ran
     assert all(set(row) == set(SummaryRow.__annotations__) for row in found)
     assert all(0 <= row["low"] <= row["high"] <= 1 for row in found)
     assert found[0]["high"] == 1.0
+
+
+def judged_rows(right, wrong_share, rng, rows_tested):
+    """Return the word for two fitted models of known accuracy, tested on the same rows in 5 folds x 2 repeats."""
+    hits = {name: rng.random(rows_tested) < share for name, share in (("kernel", right), ("mlp", wrong_share))}
+    orders = [rng.permutation(rows_tested) for _ in range(2)]
+    found = []
+    for name, side in (("kernel", "quantum"), ("mlp", "baseline")):
+        values = np.array([hits[name][order[fold::5]].mean() for order in orders for fold in range(5)])
+        places = {"train_rows": rows_tested * 4 // 5, "test_rows": rows_tested // 5}
+        found += rows(name, side, 0.0, noise=values, **places)
+    return verdicts("e", found, metric="accuracy", margin=0.01)[0]["verdict"]
+
+
+@pytest.mark.parametrize(("rows_tested", "better", "worse"), [(20, 1.0, 0.97), (40, 1.0, 0.97), (200, 0.99, 0.94)])
+def test_models_that_differ_are_not_called_a_tie_because_few_rows_show_no_difference(rows_tested, better, worse):
+    rng = np.random.default_rng(rows_tested)
+    words = [judged_rows(better, worse, rng, rows_tested) for _ in range(200)]
+    assert words.count("tie") <= 6
+
+
+def test_many_rows_without_a_difference_are_a_tie():
+    words = {n: judged_rows(1.0, 1.0, np.random.default_rng(0), n) for n in (20, 360, 375)}
+    assert words == {20: "inconclusive", 360: "inconclusive", 375: "tie"}
