@@ -92,12 +92,16 @@ def verdicts(experiment: str, rows: Sequence[ScoreRow], *, metric: Metric, margi
     circuits = sorted((who for who in table if who.side in {"quantum", "twin"}), key=_order)
     found = []
     for scope in get_args(Scope):
+        opponents = _baselines(table, scope)
         best = best_baseline(table, scope)
         gains = [_gain(table, who, best, margin) for who in circuits]
-        known = [gain.p_value for gain in gains if gain is not None]
-        adjusted = iter(holm(np.array(known)).tolist())
+        known = [gain for gain in gains if gain is not None]
+        better = holm(np.array([gain.p_value for gain in known]))
+        # The best of several baselines looks better than it is on the folds that it was picked on: Bonferroni.
+        worse = holm(np.array([min(1.0, gain.p_worse * len(opponents)) for gain in known]))
+        adjusted = iter(zip(better.tolist(), worse.tolist(), strict=True))
         for who, gain in zip(circuits, gains, strict=True):
-            p_adjusted = next(adjusted) if gain is not None else None
+            p_adjusted, p_worse_adjusted = next(adjusted) if gain is not None else (None, None)
             found.append(
                 _verdict(
                     who,
@@ -105,6 +109,7 @@ def verdicts(experiment: str, rows: Sequence[ScoreRow], *, metric: Metric, margi
                     gain,
                     table=table,
                     p_adjusted=p_adjusted,
+                    p_worse_adjusted=p_worse_adjusted,
                     experiment=experiment,
                     metric=metric,
                     margin=margin,
@@ -114,10 +119,15 @@ def verdicts(experiment: str, rows: Sequence[ScoreRow], *, metric: Metric, margi
     return found
 
 
+def _baselines(table: dict[Contestant, FoldScores], scope: Scope) -> list[Contestant]:
+    """Return the baselines of a scope in order; controls are none."""
+    fit = [who for who in table if who.side == "baseline" and (scope == "all" or who.inputs == "reduced")]
+    return sorted(fit, key=_order)
+
+
 def best_baseline(table: dict[Contestant, FoldScores], scope: Scope) -> Contestant | None:
     """Return the baseline with the best mean score; of equals the first by name. Controls are no baselines."""
-    fit = [who for who in table if who.side == "baseline" and (scope == "all" or who.inputs == "reduced")]
-    return max(sorted(fit, key=_order), key=lambda who: float(table[who].values.mean()), default=None)
+    return max(_baselines(table, scope), key=lambda who: float(table[who].values.mean()), default=None)
 
 
 def _gain(table: dict[Contestant, FoldScores], who: Contestant, other: Contestant | None, margin: float) -> Gain | None:
@@ -132,6 +142,7 @@ def _gain(table: dict[Contestant, FoldScores], who: Contestant, other: Contestan
         high=high,
         folds=len(difference),
         p_value=p_value_above(difference, share, margin, rows=rows),
+        p_worse=p_value_above(-difference, share, margin, rows=rows),
     )
 
 
@@ -142,6 +153,7 @@ def _verdict(
     *,
     table: dict[Contestant, FoldScores],
     p_adjusted: float | None,
+    p_worse_adjusted: float | None,
     experiment: str,
     metric: Metric,
     margin: float,
@@ -152,6 +164,7 @@ def _verdict(
     word, reason = judge(
         gain,
         p_adjusted=p_adjusted,
+        p_worse_adjusted=p_worse_adjusted,
         margin=margin,
         metric=metric,
         baseline=None if best is None else f"{best.model} on {_INPUTS[best.inputs]}",

@@ -156,3 +156,37 @@ def test_models_that_differ_are_not_called_a_tie_because_few_rows_show_no_differ
 def test_many_rows_without_a_difference_are_a_tie():
     words = {n: judged_rows(1.0, 1.0, np.random.default_rng(0), n) for n in (20, 360, 375)}
     assert words == {20: "inconclusive", 360: "inconclusive", 375: "tie"}
+
+
+def test_equal_models_are_seldom_called_worse_than_the_best_of_eight_baselines():
+    """Fold scores with the correlation that the interval assumes; every model is the same, the margin is nothing."""
+    rng, trials, share = np.random.default_rng(5), 200, 0.2
+    alone = wrong = 0
+    for _ in range(trials):
+        draws = np.sqrt(share) * rng.standard_normal((11, 1)) + np.sqrt(1 - share) * rng.standard_normal((11, 10))
+        draws = 0.9 + 0.02 * draws
+        circuits = [row for n in range(3) for row in rows("kernel", "quantum", 0, noise=draws[n], shots=n + 1)]
+        baselines = [row for n in range(3, 11) for row in rows(f"b{n}", "baseline", 0, noise=draws[n])]
+        found = verdicts("e", [*circuits, *baselines], metric="accuracy", margin=0.0)[:3]
+        alone += any(row["high"] < 0 for row in found)
+        wrong += any(row["verdict"] == "classical_better" for row in found)
+    assert alone / trials > 0.1, "without a correction it happens often"
+    assert wrong / trials <= 0.025
+
+
+def test_a_circuit_that_is_clearly_worse_than_every_baseline_is_still_said_to_be():
+    baselines = [row for n in range(8) for row in rows(f"b{n}", "baseline", 0.95, noise=np.roll(NOISE, n))]
+    row = verdicts("e", [*rows("kernel", "quantum", 0.90, noise=-NOISE), *baselines], metric="accuracy", margin=0.01)[0]
+    assert row["verdict"] == "classical_better"
+
+
+def test_a_loss_that_only_the_choice_of_the_best_explains_decides_nothing():
+    spread = NOISE * 2.2
+    found = judged(rows("kernel", "quantum", 0.909, noise=spread))["kernel", None]
+    assert found["high"] < -0.01
+    crowd = [row for n in range(12) for row in rows(f"b{n}", "baseline", 0.5)]
+    found = verdicts(
+        "e", [*rows("kernel", "quantum", 0.909, noise=spread), *BASELINES, *crowd], metric="accuracy", margin=0.01
+    )
+    assert found[0]["verdict"] == "inconclusive"
+    assert "all baselines" in found[0]["reason"]
