@@ -7,7 +7,7 @@ Over at least 10 folds, ``quantum_better`` needs the lower 95 % bound of the pai
 margin, and that claim's p-value below 2.5 % after Holm's correction for all circuits that were compared;
 ``classical_better`` the upper bound below minus the margin, and that claim's p-value below 2.5 % after Bonferroni's correction
 for all baselines of which the best was picked, and Holm's for all circuits; ``tie`` both bounds within the margin; anything
-else is ``inconclusive``. The gain itself is over the baseline that did best on these folds, which is biased downward.
+else is ``inconclusive``. The twin without entanglement is never ``quantum_better``: it is no quantum model. The gain itself is over the baseline that did best on these folds, which is biased downward.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ def judge(
     if gain is None:
         return Verdict.INCONCLUSIVE, f"One fold has no spread; a claim needs at least {MIN_FOLDS}."
     word, claim = _word(gain, p_adjusted, p_worse_adjusted, margin, baseline)
+    if is_twin and word == Verdict.QUANTUM_BETTER:
+        word, claim = Verdict.INCONCLUSIVE, "Better than the baselines, but no quantum model"
     basis = (
         f"mean gain in {metric} {_n(gain.mean)} over {baseline}, corrected 95 % interval {_n(gain.low)} to "
         f"{_n(gain.high)}, margin {_n(margin)}, {gain.folds} folds"
@@ -99,9 +101,13 @@ def _about_entanglement(word: Verdict, over_twin: Gain | None, *, is_twin: bool)
         return (
             " This circuit has no entanglement and is simulated qubit by qubit: what it reaches is no quantum effect."
         )
-    if over_twin is None or word not in {Verdict.QUANTUM_BETTER, Verdict.TIE} or over_twin.low > 0:
+    if over_twin is None:
         return ""
-    return f" Its twin without entanglement is not clearly worse (gain {_n(over_twin.mean)} over it)."
+    if over_twin.mean <= 0:
+        return f" Its twin without entanglement is at least as good (gain {_n(over_twin.mean)} over it)."
+    if over_twin.low <= 0 and word in {Verdict.QUANTUM_BETTER, Verdict.TIE}:
+        return f" Its twin without entanglement is not clearly worse (gain {_n(over_twin.mean)} over it)."
+    return ""
 
 
 def _n(value: float) -> str:

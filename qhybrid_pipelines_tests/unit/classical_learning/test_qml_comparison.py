@@ -97,10 +97,30 @@ def test_shots_are_judged_one_by_one_with_the_twin_of_the_same_shots():
     assert "no quantum effect" in found["separable", None]["reason"]
 
 
-def test_a_circuit_no_better_than_its_twin_is_said_to_be():
+@pytest.mark.parametrize(
+    ("mean", "twin", "word", "words"),
+    [
+        (0.97, 0.972, "quantum_better", "at least as good"),
+        (0.97, 0.969, "quantum_better", "not clearly worse"),
+        (0.94, 0.95, "inconclusive", "at least as good"),
+        (0.90, 0.91, "classical_better", "at least as good"),
+        (0.94, 0.939, "inconclusive", None),
+        (0.97, 0.90, "quantum_better", None),
+    ],
+)
+def test_a_circuit_no_better_than_its_twin_is_said_to_be(mean, twin, word, words):
     noisy = NOISE[::-1].copy()
-    found = judged([*rows("variational", "quantum", 0.97), *rows("separable", "twin", 0.972, noise=noisy)])
-    assert "not clearly worse" in found["variational", None]["reason"]
+    found = judged([*rows("variational", "quantum", mean), *rows("separable", "twin", twin, noise=noisy)])
+    row = found["variational", None]
+    assert row["verdict"] == word
+    assert words in row["reason"] if words else "twin" not in row["reason"]
+
+
+def test_the_twin_is_never_better_as_a_quantum_model():
+    row = judged(rows("separable", "twin", 0.99))["separable", None]
+    assert row["low"] > 0.01
+    assert row["verdict"] == "inconclusive"
+    assert "no quantum model" in row["reason"]
 
 
 def test_many_circuits_raise_the_bar():
