@@ -22,6 +22,9 @@ from qhybrid_pipelines.core.learning_specification import Metric
 
 Scope = Literal["all", "reduced"]
 
+#: Circuits that the separable one is the twin of; a kernel is another model, and has none.
+WITH_TWIN = frozenset({"variational"})
+
 
 class Contestant(NamedTuple):
     """What has one score per fold: a model on given inputs, and for circuits a backend and shots."""
@@ -160,7 +163,7 @@ def _verdict(
     scope: Scope,
 ) -> VerdictRow:
     twin = next((t for t in table if t.side == "twin" and (t.backend, t.shots) == (who.backend, who.shots)), None)
-    over_twin = _gain(table, who, twin, margin) if who.side == "quantum" else None
+    over_twin = _gain(table, who, twin, margin) if who.model in WITH_TWIN else None
     word, reason = judge(
         gain,
         p_adjusted=p_adjusted,

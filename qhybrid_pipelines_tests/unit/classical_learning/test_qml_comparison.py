@@ -123,6 +123,12 @@ def test_the_twin_is_never_better_as_a_quantum_model():
     assert "no quantum model" in row["reason"]
 
 
+def test_a_kernel_has_no_twin():
+    row = judged([*rows("kernel", "quantum", 0.97), *rows("separable", "twin", 0.972)])["kernel", None]
+    assert (row["twin_gain"], row["twin_low"], row["twin_high"]) == (None, None, None)
+    assert "twin" not in row["reason"]
+
+
 def test_many_circuits_raise_the_bar():
     spread = NOISE * 2.2
     barely = rows("kernel", "quantum", 0.953, noise=spread)
