@@ -42,6 +42,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
                 "sha256": written[0].sha256 if len(written) == 1 else f"{len(written)} files",
             }
         )
+        pa.default_memory_pool().release_unused()  # a wide sweep leaves hundreds of megabytes; the next step needs them
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """Return one table for all partitions of the upstream asset, sorted by partition.
