@@ -27,6 +27,7 @@ from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.warehouse import is_as_published
 
 #: With less than this the next snapshot or result may not fit, so people are warned before it hurts.
 FREE_BYTES = 2 * 2**30
@@ -193,6 +194,16 @@ def _locks(folder: Path) -> Finding:
 
 
 def _warehouse(workspace: Workspace) -> Finding:
+    try:
+        if not is_as_published(workspace.home):
+            return False, (
+                f"{workspace.home.warehouse} has other bytes than were published (a damaged disk, or somebody wrote to "
+                "it): delete it and publish again; the data is in the lake"
+            )
+    except Timeout:
+        return True, "is being published"
+    except FileNotFoundError:
+        return True, "not there yet; the next publish makes it"
     return True, "older than the lake; the next publish renews it" if is_stale(workspace) else "up to date"
 
 

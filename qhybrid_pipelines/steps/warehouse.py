@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from qhybrid_pipelines.control.reports import ledger_part
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.analyst import query
@@ -34,7 +34,7 @@ def is_stale(workspace: Workspace, patience: timedelta = timedelta()) -> bool:
             return False
         sql = "SELECT ledger_position, ledger_hash FROM snapshot"
         (seen,) = query(workspace.home, sql).to_pylist()
-    except (FileNotFoundError, InvalidInput):
+    except (FileNotFoundError, InvalidInput, Damaged):
         return True
     head = workspace.gateway.ledger.head()
     return (seen["ledger_position"], seen["ledger_hash"]) != (head.position, head.hash)

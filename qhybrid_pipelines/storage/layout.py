@@ -35,6 +35,11 @@ class Home:
         return self.path / "warehouse.duckdb"
 
     @property
+    def warehouse_checksum(self) -> Path:
+        """Size and CRC-32 of the snapshot, as it was published."""
+        return self.path / "warehouse.crc32"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage."""
         return self.path / "dagster"

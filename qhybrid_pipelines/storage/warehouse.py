@@ -5,7 +5,8 @@ closes it; a new reader gets the new one; writers of the lake are not even asked
 file (lock errors) and views over live Parquet (torn reads) both fail.
 
 What is built is a copy of the last snapshot in which the rows of changed files and jobs are replaced, so that its cost
-grows with what changed. A snapshot that cannot be trusted to be ours, or is laid out otherwise, is built from nothing.
+grows with what changed. A snapshot that is laid out otherwise, or whose bytes are not those that were published, is
+built from nothing: damage is never copied on.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.storage import ddl, published, schemas
-from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch
+from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch, write_bytes
+from qhybrid_pipelines.storage.checksum import checksum
 from qhybrid_pipelines.storage.filling import Change, LedgerRows, compare, fill, fill_ledger, insert
 from qhybrid_pipelines.storage.inventory import inventory
 from qhybrid_pipelines.storage.lake import Lake
@@ -89,7 +91,8 @@ class Published:
 def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) -> Published:
     """Build a snapshot of the whole lake and the ledger, and put it where analysts look for it.
 
-    One publication at a time; a second one waits. A crash at any moment leaves the last snapshot in place. What is
+    One publication at a time; a second one waits. A crash at any moment leaves the last snapshot in place; between the
+    new checksum and the new snapshot it leaves one that does not match, and the next is built from nothing. What is
     published is what a snapshot built from nothing would hold.
 
     Args:
@@ -108,14 +111,14 @@ def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) 
     read = ledger if callable(ledger) else lambda _: LedgerPart(rows=ledger)
     make_folder(home.locks)
     with FileLock(home.locks / "warehouse.lock"), scratch(home.tmp) as folder:
-        # The last snapshot says when it began to read; so does the time of its file, unless somebody wrote to it.
         begun = time.time_ns() // 1000
         built = folder / home.warehouse.name
         filled = None
         if not anew and home.warehouse.is_file():
             shutil.copyfile(home.warehouse, built)
-            with suppress(duckdb.Error):  # no snapshot of ours, or a damaged one
-                filled = _renew(built, home, read, begun, trusted=home.warehouse.stat().st_mtime_ns // 1000)
+            if checksum(built) == _published_checksum(home):
+                with suppress(duckdb.Error):  # one of an older release
+                    filled = _renew(built, home, read, begun)
         if anew := filled is None:
             built.unlink(missing_ok=True)
             built.with_name(f"{built.name}.wal").unlink(missing_ok=True)
@@ -125,6 +128,7 @@ def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) 
         os.utime(built, ns=(begun * 1000, begun * 1000))
         # A log that somebody left who opened the last snapshot for writing does not belong to this one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
+        write_bytes(home.warehouse_checksum, checksum(built).encode(), tmp=home.tmp)
         promote(built, home.warehouse)
     return Published(
         path=home.warehouse,
@@ -135,6 +139,24 @@ def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) 
         anew=anew,
         seconds=time.perf_counter() - started,
     )
+
+
+def is_as_published(home: Home) -> bool:
+    """Tell whether the snapshot holds the bytes that were published; reads all of it.
+
+    Raises:
+        Timeout: one is being published at this moment (`filelock.Timeout`).
+        FileNotFoundError: there is no snapshot.
+    """
+    with FileLock(home.locks / "warehouse.lock", timeout=0):
+        return checksum(home.warehouse) == _published_checksum(home)
+
+
+def _published_checksum(home: Home) -> str | None:
+    try:
+        return home.warehouse_checksum.read_text(errors="replace")
+    except FileNotFoundError:
+        return None
 
 
 def lake_has_changed(home: Home) -> bool:
@@ -166,7 +188,7 @@ def _build(path: Path, home: Home, read: ReadLedger, begun: int) -> _Filled:
         return _fill(connection, home, change, read(None), begun)
 
 
-def _renew(path: Path, home: Home, read: ReadLedger, begun: int, *, trusted: int) -> _Filled | None:
+def _renew(path: Path, home: Home, read: ReadLedger, begun: int) -> _Filled | None:
     """Bring the copy of a snapshot up to date, or return None where that is no use.
 
     Args:
@@ -174,14 +196,13 @@ def _renew(path: Path, home: Home, read: ReadLedger, begun: int, *, trusted: int
         home: where the lake is.
         read: reads the ledger.
         begun: now, in microseconds since 1970.
-        trusted: what the copied snapshot must say that its beginning was, in microseconds since 1970.
     """
     import duckdb
 
     with duckdb.connect(path) as connection:
-        said = "layout_sha256, release, epoch_us(read_at), ledger_position, ledger_hash"
+        said = "layout_sha256, release, ledger_position, ledger_hash"
         *found, position, hash_ = connection.execute(f"SELECT {said} FROM snapshot").fetchall()[0]  # noqa: S608  our own names
-        if found != [_layout_sha256(), version("qhybrid-pipelines"), trusted]:
+        if found != [_layout_sha256(), version("qhybrid-pipelines")]:
             return None
         change = compare(connection, inventory(home), recorded=published.LAKE_FILES.name)
         if not change.is_regular:

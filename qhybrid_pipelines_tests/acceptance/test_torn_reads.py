@@ -137,7 +137,7 @@ def test_readers_see_whole_snapshots_while_two_processes_write_and_publish(tmp_p
         revisions = [revision[sample.key] for revision in seen]
         assert revisions == sorted(revisions)
     assert list(home.tmp.iterdir()) == []
-    assert sorted(p.name for p in home.path.glob("warehouse*")) == ["warehouse.duckdb"]
+    assert sorted(p.name for p in home.path.glob("warehouse*")) == ["warehouse.crc32", "warehouse.duckdb"]
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from lives import COMPLETE, NOON, live, noon_and
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.health import FREE_BYTES, findings
+from qhybrid_pipelines.steps.warehouse import publish
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
@@ -100,6 +101,19 @@ def test_a_held_lock_is_named(workspace):
     with FileLock(workspace.home.locks / "warehouse.lock"):
         seen = {row["look"]: row["seen"] for row in findings(workspace, now=LATER)}
     assert seen["locks"] == "held by running processes: warehouse"
+
+
+def test_a_damaged_snapshot_is_named(workspace):
+    publish(workspace)
+    assert sick(workspace) == {}
+    path = workspace.home.warehouse
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    assert "delete it and publish again" in sick(workspace)["warehouse"]
+    publish(workspace)
+    assert sick(workspace) == {}
 
 
 def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):

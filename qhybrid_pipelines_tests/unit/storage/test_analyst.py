@@ -1,9 +1,10 @@
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.storage import analyst, warehouse
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import samples
@@ -31,6 +32,22 @@ def test_a_file_that_is_no_database(tmp_path):
     home.warehouse.write_bytes(b"not a database" * 1000)
     with pytest.raises(InvalidInput, match=r"cannot be opened.*Materialise the asset 'warehouse'"):
         analyst.query(home, "SELECT 1")
+
+
+def test_a_damaged_block_is_not_a_mistake_in_the_query(tmp_path):
+    home = Home(tmp_path)
+    warehouse.publish(home, samples.write(home))
+    whole = home.warehouse.read_bytes()
+    home.warehouse.chmod(0o644)
+    sql = "SELECT count(DISTINCT columns(*)) FROM counts"
+    for start in range(12288 + 1000, len(whole), 262_144):
+        home.warehouse.write_bytes(whole[:start] + b"\xaa" * 4096 + whole[start + 4096 :])
+        with suppress(Damaged):  # not every block holds something of this table
+            analyst.query(home, sql)
+            continue
+        break
+    with pytest.raises(Damaged, match=r"the snapshot is damaged: .* Delete this file and publish again"):
+        analyst.query(home, sql)
 
 
 HOLD_FOR_WRITING = """

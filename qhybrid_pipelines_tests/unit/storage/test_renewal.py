@@ -1,5 +1,6 @@
 """A snapshot that was brought up to date holds what one built from nothing holds, whatever happened in between."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -159,6 +160,16 @@ def test_a_file_too_new_to_be_told_from_its_successor_is_read_again(home, monkey
     assert warehouse.lake_has_changed(home)
 
 
+def damage(path, at):
+    """Overwrite 4 KiB in place, as a disk would: nothing but the content tells."""
+    status = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xaa" * 4096)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -167,8 +178,9 @@ def test_a_file_too_new_to_be_told_from_its_successor_is_read_again(home, monkey
             [sys.executable, "-c", f"import duckdb; duckdb.connect({str(path)!r}).execute('DELETE FROM counts')"],
             check=True,
         ),
+        lambda path: damage(path, path.stat().st_size // 2),
     ],
-    ids=["cut off", "written by somebody"],
+    ids=["cut off", "written by somebody", "damaged"],
 )
 def test_a_snapshot_that_is_not_as_it_was_published_is_built_from_nothing(home, spoil):
     ledger = samples.write(home)
@@ -176,8 +188,31 @@ def test_a_snapshot_that_is_not_as_it_was_published_is_built_from_nothing(home, 
     whole = content(home)
     home.warehouse.chmod(0o644)
     spoil(home.warehouse)
+    assert not warehouse.is_as_published(home)
     assert warehouse.publish(home, ledger).anew
     assert content(home) == whole
+    assert warehouse.is_as_published(home)
+    assert not warehouse.publish(home, ledger).anew
+
+
+def test_a_snapshot_without_its_checksum_or_with_that_of_another_is_built_from_nothing(home, monkeypatch):
+    warehouse.publish(home, {})
+    home.warehouse_checksum.unlink()
+    assert warehouse.publish(home, {}).anew
+    before = home.warehouse.read_bytes()
+    monkeypatch.setattr(warehouse, "promote", power_cut)
+    with pytest.raises(InterruptedError):
+        warehouse.publish(home, {})
+    monkeypatch.undo()
+    assert home.warehouse.read_bytes() == before
+    assert not warehouse.is_as_published(home)
+    assert warehouse.publish(home, {}).anew
+    assert warehouse.is_as_published(home)
+
+
+def power_cut(*_):
+    """End between the new checksum and the new snapshot."""
+    raise InterruptedError
 
 
 def test_a_snapshot_of_other_tables_or_mostly_free_blocks_is_built_from_nothing(home, monkeypatch):

@@ -83,7 +83,7 @@ def test_only_the_snapshot_is_left_and_nobody_may_write_it(home):
     warehouse.publish(home, {})
     assert home.warehouse.stat().st_mode & 0o777 == 0o444
     assert list(home.tmp.iterdir()) == []
-    assert sorted(p.name for p in home.path.iterdir()) == ["locks", "tmp", "warehouse.duckdb"]
+    assert sorted(p.name for p in home.path.iterdir()) == ["locks", "tmp", "warehouse.crc32", "warehouse.duckdb"]
 
 
 @pytest.mark.parametrize("width", [0, 1, 4, 63, 64, 65, 72, 130])
