@@ -107,7 +107,7 @@ def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
             "measured on": f"{row['backend']}, {row['shots']} shots" if row["backend"] else "exact",
             row["metric"]: f"{row['model_mean']:.4f}",
             "best classical": "" if row["baseline_mean"] is None else f"{row['baseline_mean']:.4f}",
-            "by": f"{row['baseline'] or ''}, {row['baseline_inputs'] or ''} features",
+            "by": f"{row['baseline']}, {row['baseline_inputs']} features" if row["baseline"] else "",
             "gain": "" if row["gain"] is None else f"{row['gain']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})",
             "verdict": row["verdict"],
             "seconds": round(row["seconds"], 1),

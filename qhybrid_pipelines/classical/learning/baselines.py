@@ -25,9 +25,12 @@ def _logistic_regression(settings: Settings, seed: int) -> Estimator:
 
 
 def _rbf_svm(settings: Settings, seed: int) -> Estimator:
-    from sklearn.svm import SVC
+    from qhybrid_pipelines.classical.learning.calibrated import RbfSvm
 
-    model: Estimator = SVC(kernel="rbf", random_state=seed, **settings)
+    gamma = settings["gamma"]
+    model: Estimator = RbfSvm(
+        C=float(settings["C"]), gamma=gamma if isinstance(gamma, str) else float(gamma), random_state=seed
+    )
     return model
 
 

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from qhybrid_pipelines.classical.learning.calibrated import calibrated_probabilities, calibration_folds
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.quantum.learning.checking import (
     UnfitInput,
@@ -25,9 +25,6 @@ from qhybrid_pipelines.quantum.learning.checking import (
     check_width,
 )
 from qhybrid_pipelines.quantum.learning.embedding import C128, embedded_states, fidelity_kernel
-
-#: Folds inside the fitted samples from which probabilities are calibrated; fewer where a class is smaller.
-CALIBRATION_FOLDS = 5
 
 
 class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -95,23 +92,20 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     def predict_proba(self, X: Any) -> F64:  # noqa: N803
         """Return the probabilities, shape ``(samples, classes)``.
 
-        A support vector machine has none of its own. They are calibrated here, on decisions about fitted samples that were
-        left out (J. Platt, 1999), so the largest is not always that of `predict`, and only whoever asks pays for it.
+        They are calibrated as those of the classical machine, see `classical.learning.calibrated`.
 
         Raises:
             UnfitInput: a class has a single sample.
         """
         kernel = self.kernel(X)
-        folds = min(CALIBRATION_FOLDS, int(np.unique(self.labels_, return_counts=True)[1].min()))
-        if folds < 2:
+        if calibration_folds(self.labels_) < 2:
             raise UnfitInput(
                 "a class with a single sample leaves nothing to calibrate probabilities on",
                 remedy="Give two samples of every class, or use predict.",
                 field="labels",
             )
-        calibrated = CalibratedClassifierCV(SVC(kernel="precomputed", C=self.C), ensemble=False, cv=folds)
-        calibrated.fit(self._overlaps(self.samples_, self.samples_), self.labels_)
-        return np.asarray(calibrated.predict_proba(kernel), dtype=np.float64)
+        machine, fitted = SVC(kernel="precomputed", C=self.C), self._overlaps(self.samples_, self.samples_)
+        return calibrated_probabilities(machine, fitted, self.labels_, kernel)
 
     def _overlaps(self, features: F64, others: F64) -> F64:
         """Return the kernel of two sets of samples, by one thread: the last bits do not depend on the number of cores."""

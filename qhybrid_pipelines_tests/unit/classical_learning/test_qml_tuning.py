@@ -10,8 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn import metrics
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.svm import SVC
 
 from qhybrid_pipelines.classical.learning.baselines import baseline_learners, control_learners
+from qhybrid_pipelines.classical.learning.calibrated import RbfSvm
 from qhybrid_pipelines.classical.learning.folds import make_splits
 from qhybrid_pipelines.classical.learning.learner import Learner, LogUniform, candidates
 from qhybrid_pipelines.classical.learning.loading import load_dataset
@@ -20,6 +23,7 @@ from qhybrid_pipelines.classical.learning.rows import DatasetRow, PredictionRow,
 from qhybrid_pipelines.classical.learning.scoring import METRICS, scores
 from qhybrid_pipelines.classical.learning.tuning import Tuner
 from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningSpec
+from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
 
 ALL = LearningSpec(name="x", dataset=DatasetSpec(source="sklearn:wine")).baseline_names
 
@@ -212,3 +216,33 @@ def test_scikit_learn_is_imported_only_where_it_is_used():
         "assert not {'sklearn', 'scipy', 'pandas', 'pennylane', 'dagster'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_machines_have_calibrated_probabilities_in_every_metric_and_their_own_decisions(wine):
+    split = splits_of(wine)[0]
+    for learner in (*baseline_learners(["rbf_svm"]), control_learners()[1]):
+        tuned = Tuner(wine, pca=4, trials=1, seed=7).tune(learner, split)
+        values = {row["metric"]: row["value"] for row in scored(wine, learner, split, tuned)}
+        assert all(values[metric] is not None for metric in METRICS)
+        trained, asked = (tuned.reduction.transform(wine.features[part]) for part in (split.outer_train, split.test))
+        plain = SVC(kernel="rbf", C=1.0, gamma="scale").fit(trained, tuned.estimator.labels_)
+        assert np.array_equal(tuned.estimator.predict(asked), plain.predict(asked))
+        shares = tuned.estimator.predict_proba(asked)
+        assert np.allclose(shares.sum(axis=1), 1.0)
+        assert np.array_equal(shares, tuned.estimator.predict_proba(asked))
+
+
+def test_a_machine_and_a_kernel_are_calibrated_alike():
+    """The quantum kernel's own numbers, given to a classical machine as its kernel, have the same probabilities."""
+    angles = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    labels = (angles.sum(axis=1) > 0).astype(np.int64)
+    model = QuantumKernelClassifier(C=2.0).fit(angles[:40], labels[:40])
+    machine = CalibratedClassifierCV(SVC(kernel="precomputed", C=2.0), ensemble=False, cv=5)
+    expected = machine.fit(model.kernel(angles[:40]), labels[:40]).predict_proba(model.kernel(angles[40:]))
+    assert np.allclose(model.predict_proba(angles[40:]), expected)
+
+
+def test_a_machine_offers_no_probabilities_where_a_class_has_one_row():
+    machine = RbfSvm().fit(np.array([[0.0], [1.0], [1.1]]), np.array([0, 1, 1]))
+    assert not hasattr(machine, "predict_proba")
+    assert machine.predict(np.array([[1.05]])).tolist() == [1]

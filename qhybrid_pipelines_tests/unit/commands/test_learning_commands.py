@@ -7,6 +7,7 @@ import pytest
 
 from qhybrid_pipelines import cli
 from qhybrid_pipelines.core.commented import commented_learning_default
+from qhybrid_pipelines.terminal import print_learning_verdicts
 
 
 @pytest.fixture
@@ -46,3 +47,19 @@ def test_the_printed_specification_is_complete_and_can_be_priced(run, tmp_path):
 def test_another_kind_is_refused(run):
     code, _, err = run("schema", "--kind", "magic")
     assert (code, "--kind" in err) == (2, True)
+
+
+def test_no_baseline_is_printed_as_nothing(capsys):
+    row = {
+        "dataset": "iris",
+        "model": "kernel",
+        "backend": None,
+        "shots": None,
+        "metric": "log_loss",
+        "model_mean": 0.2,
+    }
+    row |= {"baseline": None, "baseline_inputs": None, "baseline_mean": None, "gain": None, "verdict": "inconclusive"}
+    print_learning_verdicts([row | {"seconds": 1.0}])
+    printed = capsys.readouterr().out
+    assert "inconclusive" in printed
+    assert "features" not in printed
