@@ -89,9 +89,8 @@ class Lake:
         """
         path = self.path(table, key)
         data = conform(table, data)
-        for column, value in (("experiment", key.experiment), ("backend", key.backend)):
-            if value is not None and not pc.all(pc.equal(data.column(column), value), min_count=0).as_py():
-                raise SchemaMismatch(f"table {table.name}: rows of another {column} than {value}")
+        for column in _foreign(table, key, data):
+            raise SchemaMismatch(f"table {table.name}: rows of another {column} than {getattr(key, column)}")
         content = _to_parquet(table, data)
         write_bytes(path, content, tmp=self.home.tmp)
         return Written(path=path, rows=data.num_rows, bytes=len(content), sha256=sha256_hex(content))
@@ -101,7 +100,7 @@ class Lake:
 
         Raises:
             MissingUpstream: it was never written.
-            Damaged: the file cannot be read.
+            Damaged: the file cannot be read, or holds rows of another partition.
         """
         return pa.Table.from_batches(self.batches(asset, key), schema=_described(asset).schema)
 
@@ -120,7 +119,14 @@ class Lake:
                     )
                 texts = Texts()
                 for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                    yield from lift(table, pa.Table.from_batches([texts.held_once(batch)])).to_batches()
+                    data = lift(table, pa.Table.from_batches([texts.held_once(batch)]))
+                    for column in _foreign(table, key, data):
+                        raise Damaged(
+                            str(path),
+                            f"it holds rows of another {column} than its folder names",
+                            remedy=f"Materialise '{table.asset}' for '{key}' again.",
+                        )
+                    yield from data.to_batches()
         except FileNotFoundError:
             raise MissingUpstream(table.asset, str(key)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -161,6 +167,17 @@ def escape(value: str) -> str:
 def _key_of(folder: Path) -> PartitionKey:
     parts = dict(part.split("=", 1) for part in folder.parts)
     return PartitionKey(**{name: unquote(value, errors="surrogatepass") for name, value in parts.items()})
+
+
+def _foreign(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
+    """Yield the partition columns in which some row is of another partition than the key."""
+    for column in table.partition_columns:
+        value = getattr(key, column)
+        if (
+            value is not None
+            and not pc.all(pc.equal(data.column(column), value), skip_nulls=False, min_count=0).as_py()
+        ):
+            yield column
 
 
 def _described(asset: str | Table) -> Table:

@@ -1,4 +1,6 @@
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -114,6 +116,18 @@ def test_a_partition_that_was_never_written_is_named(lake):
         lake.read("qpu_result_sets", KEY)
     assert not lake.exists("qpu_result_sets", KEY)
     assert lake.keys("qpu_result_sets") == ()
+
+
+@pytest.mark.parametrize("column", ["experiment", "backend"])
+def test_a_file_in_the_folder_of_another_partition_is_refused(lake, column):
+    other = replace(KEY, **{column: "another"})
+    data = pa.concat_tables([counts(rows=BATCH_ROWS), counts(key=other)])
+    path = lake.write(schemas.COUNTS, KEY, counts()).path
+    pq.write_table(data, path)
+    with pytest.raises(
+        Damaged, match=f"rows of another {column} .* Materialise 'qpu_result_sets' for '{re.escape(str(KEY))}'"
+    ):
+        lake.read(schemas.COUNTS, KEY)
 
 
 def test_rows_of_another_partition_are_refused(lake):

@@ -224,6 +224,21 @@ def test_a_snapshot_of_other_tables_or_mostly_free_blocks_is_built_from_nothing(
     assert warehouse.publish(home, {}).anew
 
 
+def test_rows_of_another_partition_are_named_and_never_shown(home):
+    lake, ledger = Lake(home), samples.write(home)
+    warehouse.publish(home, ledger)
+    first, second, *_ = (lake.path(schemas.COUNTS, key) for key in lake.keys(schemas.COUNTS))
+    whole, before = second.read_bytes(), home.warehouse.read_bytes()
+    second.write_bytes(first.read_bytes())
+    for anew in (False, True):
+        with pytest.raises(Damaged, match=r"data\.parquet: it holds rows of another .*Materialise 'qpu_result_sets'"):
+            warehouse.publish(home, ledger, anew=anew)
+        assert home.warehouse.read_bytes() == before
+    second.write_bytes(whole)
+    assert not warehouse.publish(home, ledger).anew
+    assert content(home) == from_nothing(home, ledger)
+
+
 def test_a_file_where_its_table_has_no_partition_is_still_shown(home):
     ledger = samples.write(home)
     warehouse.publish(home, ledger)
