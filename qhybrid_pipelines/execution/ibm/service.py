@@ -76,10 +76,7 @@ class Service:
     @staticmethod
     def backends() -> tuple[str, ...]:
         """Return the full names of the backends, without asking; none without a key."""
-        if not CREDENTIALS.present():
-            return ()
-        names = (name.strip() for name in os.environ.get(BACKENDS_VARIABLE, "").split(","))
-        return tuple(f"{NAME}:{name}" for name in names if name)
+        return _named() if CREDENTIALS.present() else ()
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits as the device's configuration states them."""
@@ -244,13 +241,13 @@ class Service:
         return content, said
 
     def _name(self, backend: str, *, phase: str) -> str:
+        named = _named()
+        if backend not in named:
+            problem = f"no backend {backend!r}; {BACKENDS_VARIABLE} names {', '.join(named) or 'none'}"
+            raise Rejected(problem, provider=NAME, phase=phase)
         if not CREDENTIALS.present():
             kind = Throttled if phase == "submit" else Unavailable
             raise kind(f"there is no key. {CREDENTIALS.remedy}", provider=NAME, phase=phase)
-        known = self.backends()
-        if backend not in known:
-            problem = f"no backend {backend!r}; {BACKENDS_VARIABLE} names {', '.join(known) or 'none'}"
-            raise Rejected(problem, provider=NAME, phase=phase)
         return backend.removeprefix(f"{NAME}:")
 
     def _device(self, backend: str, *, phase: str) -> Device:
@@ -298,6 +295,12 @@ def _state(job: dict[str, Any], ref: JobRef) -> tuple[JobState, str, str | None]
 
 def _unknown(ref: JobRef, *, phase: str) -> Rejected:
     return Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
+
+
+def _named() -> tuple[str, ...]:
+    """Return the full names of the backends that the environment names."""
+    names = (name.strip() for name in os.environ.get(BACKENDS_VARIABLE, "").split(","))
+    return tuple(f"{NAME}:{name}" for name in names if name)
 
 
 def _unreadable(backend: str, error: Exception, *, phase: str) -> Unavailable:
