@@ -9,6 +9,7 @@ from qhybrid_pipelines.control.inbox import scan
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.steps.experiments import experiments
 from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
+from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit
 from qhybrid_pipelines.steps.learning.training import train
 from qhybrid_pipelines.steps.rows import experiments_in, learning_in
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -151,6 +152,32 @@ def test_a_learning_rate_that_diverges_is_named_and_no_table_is_written(workspac
     assert refused.value.field == "training.learning_rate"
     assert "diverged" in str(refused.value)
     assert list(workspace.home.lake.rglob("*.parquet")) == []
+
+
+def test_a_training_that_had_to_converge_names_epochs_that_the_specification_has(workspace, tmp_path):
+    short = {"training": {"layers": 1, "epochs": 2, "window": 10, "must_converge": True}}
+    _, run = trained(workspace, written(tmp_path, GOOD, short))
+    with pytest.raises(InvalidInput) as refused:
+        run()
+    assert refused.value.field == "training.epochs"
+    assert "now 2; try 54" in refused.value.remedy  # 2 windows of 10 steps of 32 rows, of which 12 are there
+    assert "max_iterations" not in str(refused.value)
+
+
+def test_a_drawn_trial_that_does_not_converge_loses_and_does_not_end_the_experiment(workspace, tmp_path, monkeypatch):
+    slow = {"tuning": {"trials": 3}, "training": {"layers": 1, "epochs": 2, "must_converge": True}}
+    _, run = trained(workspace, written(tmp_path, GOOD, slow))
+    plain = CheckpointedFit._train
+
+    def train_all_but_the_second(self, estimator, features, labels, place):
+        # All others do not have to converge, so that only one trial fails.
+        estimator.set_params(must_converge=place.trial == 1)
+        plain(self, estimator, features, labels, place)
+
+    monkeypatch.setattr(CheckpointedFit, "_train", train_all_but_the_second)
+    runs = run()[0].to_pylist()
+    tried = [json.loads(row["trial_scores"]) for row in runs if row["model"] == "variational"]
+    assert [[trial["score"] is None for trial in trials] for trials in tried] == [[False, True, False]] * 2
 
 
 def test_a_checkpoint_of_another_experiment_is_refused(workspace, tmp_path):

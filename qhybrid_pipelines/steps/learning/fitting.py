@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -41,12 +42,13 @@ class CheckpointedFit:
         """Fit in place.
 
         Raises:
-            InvalidInput: training diverged with the settings of the specification, did not converge though it had to,
-                or the checkpoint there belongs to another training.
+            InvalidInput: training diverged with the settings of the specification, or the checkpoint there belongs to
+                another training.
+            NotConverged: it did not converge though it had to; settings that are tried may lose by this.
             Damaged: the checkpoint cannot be read.
         """
         from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
-        from qhybrid_pipelines.quantum.learning.stopping import Diverged
+        from qhybrid_pipelines.quantum.learning.stopping import Diverged, NotConverged
 
         if not isinstance(estimator, ReuploadingClassifier):
             estimator.fit(features, labels)
@@ -59,6 +61,14 @@ class CheckpointedFit:
             if place.trial:  # settings that were drawn may lose; those that a person stated may not
                 raise
             raise InvalidInput(error.problem, remedy=error.remedy, field=error.field) from None
+        except NotConverged as error:
+            enough = _enough_epochs(self._spec, rows=len(features), batch_size=estimator.batch_size)
+            raise NotConverged(
+                f"{_name(place)}: {error.problem}",
+                remedy=f"Allow more epochs (now {self._spec.training.epochs}; try {enough}), change training.learning_rate, "
+                "or accept the last state with training.must_converge: false.",
+                field="training.epochs",
+            ) from None
 
     def _train(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> None:
         from sklearn.exceptions import ConvergenceWarning
@@ -90,6 +100,12 @@ class CheckpointedFit:
     def _path(self, place: FitPlace) -> Path:
         trial = "final" if place.trial is None else f"trial{place.trial}"
         return self._folder / f"{place.learner.name}-{place.repeat}-{place.fold}-{trial}-{place.train_rows}.json"
+
+
+def _enough_epochs(spec: LearningSpec, *, rows: int, batch_size: int) -> int:
+    """Return twice the epochs of an experiment, or the fewest that flatness can be seen in, whichever is more."""
+    # Flatness compares two windows of steps.
+    return max(2 * spec.training.epochs, math.ceil(2 * spec.training.window * batch_size / rows))
 
 
 def _name(place: FitPlace) -> str:

@@ -16,7 +16,7 @@ def learners(spec: LearningSpec) -> list[Learner]:
 
 
 def _circuits(spec: LearningSpec) -> Iterator[Learner]:
-    from qhybrid_pipelines.quantum.learning.stopping import Diverged
+    from qhybrid_pipelines.quantum.learning.stopping import Diverged, NotConverged
 
     for name in spec.model_names:
         if name == "kernel":
@@ -37,7 +37,7 @@ def _circuits(spec: LearningSpec) -> Iterator[Learner]:
             defaults={"learning_rate": spec.training.learning_rate, "batch_size": spec.training.batch_size},
             # Layers are not searched for: all folds share one template, and so one batch on a backend.
             space={"learning_rate": LogUniform(0.01, 0.2), "batch_size": Choice((16, 32, 64))},
-            failures=(Diverged,),
+            failures=(Diverged, NotConverged),
         )
 
 
