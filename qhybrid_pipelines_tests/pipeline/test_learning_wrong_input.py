@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from qhybrid_pipelines.control.inbox import scan
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.quantum.learning.sealed import seal
 from qhybrid_pipelines.steps.experiments import experiments
 from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit
@@ -188,7 +189,24 @@ def test_a_checkpoint_of_another_experiment_is_refused(workspace, tmp_path):
     with pytest.raises(InvalidInput) as refused:
         run_other()
     assert refused.value.field == "checkpoint"
-    assert "another" in str(refused.value) or "other data" in str(refused.value)
+    assert "other data" in str(refused.value)
+    [path] = {path for path in (workspace.home.checkpoints / other).iterdir() if str(path) in str(refused.value)}
+    assert refused.value.file == str(path)
+    assert f"Delete {path}" in refused.value.remedy
+
+
+@pytest.mark.parametrize("content", [b"", b"not json", b"[]", seal({"format": 1}), seal({"history": 3})])
+def test_a_damaged_checkpoint_is_named_with_its_path(content, workspace, tmp_path):
+    key, run = trained(workspace, written(tmp_path, GOOD, {}))
+    path = workspace.home.checkpoints / key / "variational-0-0-final-12.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(Damaged) as refused:
+        run()
+    assert refused.value.file == str(path)
+    assert f"Delete {path}" in refused.value.remedy
+    path.unlink()
+    run()
 
 
 def test_training_again_from_checkpoints_gives_the_same_tables_and_trains_nothing_again(workspace, tmp_path):

@@ -17,6 +17,9 @@ from qhybrid_pipelines.quantum.learning.sealed import seal, unseal
 #: Version of the checkpoint's format.
 FORMAT = 1
 
+#: What errors call a checkpoint whose bytes come without a name.
+CHECKPOINT = "checkpoint"
+
 #: ``running``, or why training ended.
 Outcome = Literal["running", "converged", "iteration_limit"]
 
@@ -77,7 +80,7 @@ class TrainingState:
         return seal(content)
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, fingerprint: str, name: str = "checkpoint") -> TrainingState:
+    def from_bytes(cls, data: bytes, *, fingerprint: str, name: str = CHECKPOINT) -> TrainingState:
         """Return the state of a checkpoint.
 
         Args:
@@ -104,14 +107,17 @@ class TrainingState:
                 file=name,
                 field="checkpoint",
             )
-        return cls(
-            fingerprint=owner,
-            parameters=np.array(content["parameters"], dtype=np.float64),
-            first_moment=np.array(content["first_moment"], dtype=np.float64),
-            second_moment=np.array(content["second_moment"], dtype=np.float64),
-            history=tuple(
-                Step(iteration=i, loss=loss, gradient_norm=norm, seconds=seconds)
-                for i, loss, norm, seconds in content["history"]
-            ),
-            outcome=content["outcome"],
-        )
+        try:
+            return cls(
+                fingerprint=owner,
+                parameters=np.array(content["parameters"], dtype=np.float64),
+                first_moment=np.array(content["first_moment"], dtype=np.float64),
+                second_moment=np.array(content["second_moment"], dtype=np.float64),
+                history=tuple(
+                    Step(iteration=i, loss=loss, gradient_norm=norm, seconds=seconds)
+                    for i, loss, norm, seconds in content["history"]
+                ),
+                outcome=content["outcome"],
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise Damaged(name, f"it is not a checkpoint: {error}", remedy=again) from None

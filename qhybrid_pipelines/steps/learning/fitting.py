@@ -11,7 +11,7 @@ from pathlib import Path
 from qhybrid_pipelines.classical.learning.dataset import I64
 from qhybrid_pipelines.classical.learning.learner import Estimator
 from qhybrid_pipelines.classical.learning.tuning import FitPlace
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -74,7 +74,7 @@ class CheckpointedFit:
         from sklearn.exceptions import ConvergenceWarning
 
         from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
-        from qhybrid_pipelines.quantum.learning.state import Step
+        from qhybrid_pipelines.quantum.learning.state import CHECKPOINT, Step
         from qhybrid_pipelines.quantum.learning.training import Trainer
 
         assert isinstance(estimator, ReuploadingClassifier)
@@ -92,7 +92,16 @@ class CheckpointedFit:
             self._report(f"{_name(place)}: step {step.iteration} of {estimator.max_iterations}, loss {step.loss:.4f}")
             failpoint("training.kept")
 
-        estimator.fit(features, labels, checkpoint=checkpoint, on_iteration=keep)
+        try:
+            estimator.fit(features, labels, checkpoint=checkpoint, on_iteration=keep)
+        except (Damaged, InvalidInput) as error:
+            if error.file != CHECKPOINT:
+                raise
+            # Only here is known which file it was.
+            remedy = f"Delete {path}; training then starts from its beginning."
+            if isinstance(error, Damaged):
+                raise Damaged(str(path), error.problem, remedy=remedy) from None
+            raise InvalidInput(error.problem, remedy=remedy, file=str(path), field=error.field) from None
         if estimator.outcome_ != "converged":
             # scikit-learn's own models say so by this warning, and `classical.learning.tuning` listens for it.
             warnings.warn("the loss was not flat at the limit of steps", ConvergenceWarning, stacklevel=2)

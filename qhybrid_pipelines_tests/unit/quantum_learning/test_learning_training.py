@@ -20,6 +20,7 @@ from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.quantum.learning.adjoint import AdjointEngine
 from qhybrid_pipelines.quantum.learning.sealed import seal
 from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
+from qhybrid_pipelines.quantum.learning.state import TrainingState
 from qhybrid_pipelines.quantum.learning.stopping import Diverged, NotConverged, is_flat
 from qhybrid_pipelines.quantum.learning.training import batch_rows
 from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
@@ -228,3 +229,8 @@ def test_the_first_parameters_and_batches_follow_from_the_seed():
     one, same, other = (small_trainer(seed=seed).state.parameters for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, same)
     assert not np.isin(one[:12], other[:12]).any()
+
+
+def test_a_whole_record_that_is_no_checkpoint_is_damaged():
+    with pytest.raises(Damaged, match="not a checkpoint"):
+        TrainingState.from_bytes(seal({"format": 1, "fingerprint": "f", "parameters": [1.0]}), fingerprint="f")
