@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qhybrid_pipelines.classical.learning.cells import BOOLEANS
 from qhybrid_pipelines.classical.learning.dataset import Dataset
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
@@ -141,6 +142,8 @@ def _class_named(raw: Raw, name: int | str, present: set[str]) -> str:
     text = plain_label(str(name))
     if text in present:
         return text
+    if (number := BOOLEANS.get(text.lower())) in present:
+        return str(number)
     if isinstance(name, int) and raw.class_order is not None and 0 <= name < len(raw.class_order):
         return raw.class_order[name]
     raise InvalidInput(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.classical.learning.cells import first_missing, is_number, number, without_booleans
 from qhybrid_pipelines.classical.learning.selection import Raw, plain_label, unknown_column
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
@@ -23,8 +24,6 @@ MAX_UNPACKED_BYTES = 500_000_000
 
 #: Squares of larger values leave the range of float64.
 MAX_MAGNITUDE = 1e100
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 
 ENDINGS = (".csv", ".parquet")
 
@@ -61,17 +60,17 @@ def read_table(content: bytes, *, file: str, target: str, features: Sequence[str
 
 def _read_csv(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> Raw:
     header, rows, lines = _csv_rows(content, file)
-    wanted = _wanted(header, target, features, file)
+    wanted = _wanted(header, target, features, file, line=lines.pop(0))
     _check_size(len(rows), len(wanted), file)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     for name in (*wanted, target):
-        empty = next((at for at, cell in enumerate(columns[name]) if cell.strip().lower() in MISSING), None)
+        empty = first_missing(columns[name])
         if empty is not None:
             raise _missing(name, file=file, line=lines[empty], target=target)
     return _raw(
         [_csv_numbers(columns[name], name, file=file, lines=lines) for name in wanted],
         wanted,
-        columns[target],
+        without_booleans(columns[target]),
         file=file,
         target=target,
         lines=tuple(lines),
@@ -79,7 +78,7 @@ def _read_csv(content: bytes, *, file: str, target: str, features: Sequence[str]
 
 
 def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return the header, the rows and the line of each row."""
+    """Return the header, the rows below it, and the line of the header and of each row."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -111,28 +110,21 @@ def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], li
                 file=file,
                 line=line,
             )
-    return header, rows[1:], lines[1:]
+    return header, rows[1:], lines
 
 
 def _csv_numbers(cells: Sequence[str], name: str, *, file: str, lines: Sequence[int]) -> F64:
+    numbers = without_booleans(cells)
     try:
-        values = np.array(cells, dtype=np.float64)
+        values = np.array([number(cell) for cell in numbers], dtype=np.float64)
     except ValueError:
-        at = next(at for at, cell in enumerate(cells) if not _is_number(cell))
+        at = next(at for at, cell in enumerate(cells) if not is_number(cell))
     else:
         usable = np.abs(values) <= MAX_MAGNITUDE
         if usable.all():
             return values
         at = int(np.argmin(usable))
     raise _no_number(name, cells[at], file=file, line=lines[at])
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> Raw:
@@ -208,14 +200,20 @@ def _parquet_labels(column: Any, name: str, *, file: str) -> list[str]:
             file=file,
             field="dataset.target",
         )
-    return [str(value) for value in column.to_pylist()]
+    labels = [str(value) for value in column.to_pylist()]
+    empty = first_missing(labels)
+    if empty is not None:
+        raise _missing(name, file=file, row=empty, target=name)
+    return labels
 
 
-def _wanted(header: Sequence[str], target: str, features: Sequence[str] | None, file: str) -> tuple[str, ...]:
-    """Return the feature columns, after checking that all names are there, once."""
+def _wanted(
+    header: Sequence[str], target: str, features: Sequence[str] | None, file: str, *, line: int | None = None
+) -> tuple[str, ...]:
+    """Return the feature columns, after checking that all names are there, once; ``line`` is the header's."""
     repeated = next((name for at, name in enumerate(header) if name in header[:at]), None)
     if repeated is not None:
-        raise InvalidInput(f"two columns are called {repeated!r}", remedy="Rename one.", file=file)
+        raise InvalidInput(f"two columns are called {repeated!r}", remedy="Rename one.", file=file, line=line)
     if features is None and "" in header:
         raise InvalidInput(
             f"column {list(header).index('') + 1} has no name",

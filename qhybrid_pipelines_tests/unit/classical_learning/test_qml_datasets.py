@@ -119,6 +119,19 @@ def test_what_people_export_is_read():
     assert from_columns({"a": [1, 2, 3], "y": texts}, classes=("B", "M")).labels.tolist() == [1, 0, 1]
 
 
+def test_truth_values_are_the_same_in_both_formats():
+    columns = {"a": [True, False, True], "b": [1, 2, 3], "y": [True, False, False]}
+    plain = from_csv(csv_of(columns))
+    assert plain.digest == from_columns(columns).digest
+    assert plain.labels.tolist() == [1, 0, 0]
+    assert plain.features[:, 0].tolist() == [1.0, 0.0, 1.0]
+    for read in (
+        from_csv(csv_of(columns), classes=("True", "False")),
+        from_columns(columns, classes=("True", "False")),
+    ):
+        assert read.labels.tolist() == [0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "fields", "place", "says"),
     [
@@ -138,8 +151,11 @@ def test_what_people_export_is_read():
         ("a,y\n1,0\n2,1\n", {"target": "label"}, (None, "dataset.target"), "there is no column 'label'"),
         ("area,y\n1,0\n2,1\n", {"features": ("aera",)}, (None, "dataset.features"), "Did you mean 'area'?"),
         ("a,y\n1,0\n2,1\n", {"classes": (0, 2)}, (None, "dataset.classes"), "no row has the class '2'"),
-        ("a,a,y\n1,1,0\n2,2,1\n", {}, (None, None), "two columns are called 'a'"),
+        ("a,a,y\n1,1,0\n2,2,1\n", {}, (1, None), "two columns are called 'a'"),
         ("a,y\n1,0\n2,1,3\n", {}, (3, None), "this line has 3 cells"),
+        ("a,y\n1,0\n1_000,1\n", {}, (3, "dataset.features"), "'1_000' in column 'a' is no finite number"),
+        ("a,y\n1,True\n2,1\n", {}, (2, "dataset.target"), "'True' in column 'y' is no whole number"),
+        ("a,y\nTrue,1\n2,0\n", {}, (2, "dataset.features"), "'True' in column 'a'"),
         ("a;y\n1;0\n", {}, (1, None), "semicolons"),
         ("a,y\n", {}, (None, None), "no rows"),
         ("", {}, (None, None), "empty"),
@@ -167,6 +183,8 @@ def test_a_wrong_csv_is_refused_by_column_and_line(text, fields, place, says):
         ({"a": [1.0, float("inf")], "y": [0, 1]}, "'inf' in column 'a', row 2"),
         ({"a": ["1", "2"], "y": [0, 1]}, "column 'a' holds string, not numbers"),
         ({"a": [1, 2], "y": [None, 1]}, "missing in column 'y', row 1"),
+        ({"a": [1, 2, 3], "y": [0.0, 1.0, float("nan")]}, "missing in column 'y', row 3"),
+        ({"a": [1, 2, 3], "y": ["0", "NA", ""]}, "missing in column 'y', row 2"),
         ({"a": [1, 2], "y": [[0], [1]]}, "cannot be a label"),
         ({"a": [1, 2], "y": ["no", "yes"]}, "'no' in column 'y' is no whole number"),
     ],
