@@ -199,11 +199,12 @@ OPERATIONS_LOG = View(
             "provider_job_id": "The provider's id",
             "state": "State in our life cycle",
             "attempt": "Attempts to submit",
-            "circuit_version": "SHA-256 of the circuit template",
+            "circuit_version": "SHA-256 of the circuit template; null for canaries and jobs whose work no table takes a result from",
             "payload_sha256": "Hash of all that decides the result",
-            "sdk_versions": "Versions of the packages that decide results, as JSON",
+            "sdk_versions": "Versions of the packages that decide results, as JSON; null for canaries and for learning experiments, "
+            "whose MLflow records say them",
             "engine": "Engine or device that ran it",
-            "engine_version": "Its version",
+            "engine_version": "Its version; null until the result is verified, and where the provider does not say it",
             "calibration_id": "Calibration of the device; null for ideal simulators",
             "created_at": "When the intent was written",
             "updated_at": "Last change",
@@ -213,21 +214,31 @@ OPERATIONS_LOG = View(
             "execute_seconds": "On the device or simulator [s]",
             "cost_usd": "Cost, reconciled, else reported, else quoted [USD]",
             "result_sha256": "SHA-256 of the raw result as received",
-            "outcomes": "Distinct outcomes of the whole execution; null until its results are scored",
+            "outcomes": "Distinct outcomes of the whole execution; null until its results are scored, and for learning experiments",
             "error": "What went wrong, when something did",
         }
     ),
     sql="""
 SELECT j.job_id, j.experiment, j.provider, j.backend, j.requested_backend, j.principal, j.provider_job_id,
        j.state, j.attempt,
-       p.template_id AS circuit_version, j.payload_sha256, p.packages AS sdk_versions,
-       coalesce(j.engine, p.engine) AS engine, p.engine_version, p.calibration_id, j.created_at, j.updated_at, j.shots,
+       coalesce(p.template_id, t.template) AS circuit_version, j.payload_sha256, p.packages AS sdk_versions,
+       coalesce(j.engine, p.engine) AS engine, coalesce(r.engine_version, p.engine_version) AS engine_version,
+       coalesce(r.calibration_id, p.calibration_id) AS calibration_id, j.created_at, j.updated_at, j.shots,
        e.seed, l.queue_seconds, l.execute_seconds,
        coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
        j.result_sha256, n.outcomes, j.error
 FROM jobs j
 LEFT JOIN experiments e USING (experiment)
 LEFT JOIN provenance p ON p.experiment = j.experiment AND p.backend = j.requested_backend
+LEFT JOIN (
+    SELECT s.job_id, any_value(m.template) AS template
+    FROM qml_submissions s JOIN qml_runs m USING (experiment, model) GROUP BY s.job_id
+) t ON t.job_id = j.job_id
+LEFT JOIN (
+    SELECT job_id, arg_max(detail ->> 'engine_version', sequence) AS engine_version,
+           arg_max(detail ->> 'calibration_id', sequence) AS calibration_id
+    FROM job_events WHERE event IN ('JobPlanned', 'JobSubmitting', 'JobVerified') GROUP BY job_id
+) r ON r.job_id = j.job_id
 LEFT JOIN latency l ON l.job_id = j.job_id
 LEFT JOIN costs c ON c.job_id = j.job_id
 LEFT JOIN (SELECT experiment, backend, sum("distinct")::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
@@ -280,7 +291,8 @@ COST_BY_BACKEND = View(
             "reported_usd": "What the provider reported [USD]",
             "reconciled_usd": "What budgets were charged when the jobs ended [USD]",
             "usd": "Reconciled, else reported, else quoted [USD]",
-            "useful_results": "Executions on the backend with a verdict other than inconclusive",
+            "useful_results": "Executions on the backend with a verdict other than inconclusive; one of a learning experiment counts "
+            "once, when some circuit measured there has one",
             "usd_per_useful_result": "Cost of all jobs, wasted ones included, per such execution [USD]",
             "usd_per_1000_shots": "Cost per 1000 shots of verified jobs [USD]",
         }
@@ -291,11 +303,16 @@ WITH spent AS (
            coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd) AS usd
     FROM jobs j JOIN costs c USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
 ),
+decided AS (
+    SELECT experiment, backend FROM comparisons WHERE verdict <> 'inconclusive'
+    UNION
+    SELECT experiment, backend FROM qml_verdicts WHERE verdict <> 'inconclusive'  -- no backend: nothing was measured
+),
 useful AS (
     SELECT s.backend, count(DISTINCT (s.experiment, s.requested_backend)) AS n
     FROM spent s
-    JOIN comparisons v ON v.experiment = s.experiment AND v.backend = s.requested_backend
-    WHERE s.state = 'VERIFIED' AND v.verdict <> 'inconclusive' GROUP BY s.backend
+    JOIN decided d ON d.experiment = s.experiment AND d.backend = s.requested_backend
+    WHERE s.state = 'VERIFIED' GROUP BY s.backend
 )
 SELECT backend, count(*) AS jobs, count(*) FILTER (state = 'VERIFIED') AS verified_jobs, sum(shots)::BIGINT AS shots,
        sum(quoted_usd) AS quoted_usd, sum(reported_usd) AS reported_usd, sum(reconciled_usd) AS reconciled_usd,

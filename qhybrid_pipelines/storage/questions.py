@@ -267,7 +267,8 @@ SELECT backend, jobs, verified_jobs, shots, quoted_usd, reported_usd, reconciled
 FROM cost_by_backend
 ORDER BY usd DESC, backend
 """,
-        reading="A result is useful when its execution has a verdict other than `inconclusive`. Jobs that were rejected, expired or "
+        reading="A result is useful when its execution has a verdict other than `inconclusive`; for a learning experiment that of any "
+        "circuit measured on the backend. Jobs that were rejected, expired or "
         "rerouted count with what they cost. A quote far above `reconciled_usd` reserves budget that nobody uses.",
     ),
 )

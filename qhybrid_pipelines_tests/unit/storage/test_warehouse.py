@@ -1,3 +1,4 @@
+import json
 import signal
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from qhybrid_pipelines.storage import analyst, atomic, published, schemas, wareh
 from qhybrid_pipelines.storage.inventory import inventory
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns
-from qhybrid_pipelines_tests import samples
+from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns, from_rows
+from qhybrid_pipelines_tests import learning_samples, samples
 
 DIE_WHILE_PUBLISHING = """
 import os, signal, sys
@@ -141,6 +142,53 @@ def test_the_operations_log_says_what_ran(filled):
     stored = rows(filled[0], "SELECT * FROM operations_log")
     assert len(stored) == len({row["job_id"] for row in stored}) == 4
     assert all(None not in {v for k, v in row.items() if k not in ("calibration_id", "error")} for row in stored)
+
+
+def learning_jobs(ledger):
+    """Return the ledger with the jobs of the learning experiment in it, for 0.3 dollars together."""
+    head = {"experiment": learning_samples.KEY, "backend": learning_samples.BACKEND, "cost_usd": None, "engine": None}
+    head["requested_backend"] = learning_samples.BACKEND
+    rows = {name: list(part) for name, part in ledger.items()}
+    for model in ("separable", "variational"):
+        job = {"job_id": f"j{model}"}
+        rows["jobs"].append({**ledger["jobs"][0], **head, **job})
+        rows["costs"].append(
+            {**ledger["costs"][0], **job, "quoted_usd": 0.2, "reported_usd": None, "reconciled_usd": 0.15}
+        )
+        for number, (event, facts) in enumerate(
+            [
+                ("JobPlanned", {"calibration_id": "of the plan", "compile_seconds": 0.5}),
+                ("JobSubmitting", {"calibration_id": "of the hand-over"}),
+                ("JobVerified", {"engine_version": "1.2"}),
+            ],
+            start=1,
+        ):
+            told = {"event": event, "sequence": number, "detail": json.dumps(facts)}
+            rows["job_events"].append({**ledger["job_events"][0], **job, **told})
+    return rows
+
+
+def test_learning_jobs_count_and_are_explained_like_others(home):
+    ledger = learning_jobs(samples.write(home))
+    warehouse.publish(home, ledger)
+    log = rows(home, f"SELECT * FROM operations_log WHERE experiment = '{learning_samples.KEY}'")
+    told = {(row["circuit_version"], row["engine_version"], row["calibration_id"], row["sdk_versions"]) for row in log}
+    assert (len(log), told) == (2, {("ab" * 32, "1.2", "of the hand-over", None)})
+
+    sql = "SELECT usd, useful_results, usd_per_useful_result FROM cost_by_backend WHERE backend = 'local:auto'"
+    lake, key = Lake(home), PartitionKey(experiment=learning_samples.KEY)
+    verdicts = lake.read(schemas.QML_VERDICTS, key).to_pylist()
+    assert {row["verdict"] for row in verdicts if row["backend"]} == {"inconclusive"}
+    (before,) = rows(home, sql)
+    assert (before["usd"], before["useful_results"]) == (pytest.approx(3 * 0.4 + 2 * 0.15), 3)
+
+    for row in verdicts:
+        row["verdict"] = "tie" if row["backend"] and row["model"] == "variational" else "inconclusive"
+    lake.write(schemas.QML_VERDICTS, key, from_rows(schemas.QML_VERDICTS, verdicts))
+    warehouse.publish(home, ledger)
+    assert rows(home, sql) == [
+        {**before, "useful_results": 4, "usd_per_useful_result": pytest.approx(before["usd"] / 4)}
+    ]
 
 
 def test_shares_of_the_latency_add_up(filled):
