@@ -1,5 +1,7 @@
 """A training that is cut off at any step goes on from its checkpoint, to the same tables bit for bit."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,14 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
             run()
     assert unmeasured(run()) == whole
     assert steps == total  # no step was taken twice
+    trials, finals = {}, {}
+    for path in (workspace.home.checkpoints / key).iterdir():
+        model, _repeat, fold, what, _rows = path.stem.split("-")
+        seconds = sum(step[-1] for step in json.loads(path.read_bytes())["content"]["history"])
+        of = finals if what == "final" else trials
+        of[model, int(fold)] = of.get((model, int(fold)), 0.0) + seconds
+    # One that takes everything from checkpoints has spent what was spent on them.
+    runs = {(row["model"], row["fold"]): row for row in run()[0].to_pylist()}
+    assert len(trials) == len(finals) == 4
+    assert all(runs[who]["tuning_seconds"] >= seconds for who, seconds in trials.items())
+    assert all(runs[who]["fit_seconds"] >= seconds for who, seconds in finals.items())

@@ -173,7 +173,7 @@ def test_a_drawn_trial_that_does_not_converge_loses_and_does_not_end_the_experim
     def train_all_but_the_second(self, estimator, features, labels, place):
         # All others do not have to converge, so that only one trial fails.
         estimator.set_params(must_converge=place.trial == 1)
-        plain(self, estimator, features, labels, place)
+        return plain(self, estimator, features, labels, place)
 
     monkeypatch.setattr(CheckpointedFit, "_train", train_all_but_the_second)
     runs = run()[0].to_pylist()

@@ -44,8 +44,8 @@ class Tuned:
         seed: of the final fit.
         train_rows: rows of the final fit.
         converged: the final fit ended by its own rule.
-        tuning_seconds: measured, all trials.
-        fit_seconds: measured, the final fit.
+        tuning_seconds: measured, all trials, steps of an earlier process that were taken over included.
+        fit_seconds: measured alike, the final fit.
     """
 
     estimator: Estimator
@@ -78,13 +78,14 @@ class FitPlace:
     train_rows: int
 
 
-#: Fits an estimator in place.
-Fit: TypeAlias = Callable[[Estimator, F64, I64, FitPlace], None]
+#: Fits an estimator in place; returns the seconds that an earlier process had spent on what was taken over from it.
+Fit: TypeAlias = Callable[[Estimator, F64, I64, FitPlace], float]
 
 
-def plain_fit(estimator: Estimator, features: F64, labels: I64, _place: FitPlace) -> None:
+def plain_fit(estimator: Estimator, features: F64, labels: I64, _place: FitPlace) -> float:
     """Fit without recording anything."""
     estimator.fit(features, labels)
+    return 0.0
 
 
 class Tuner:
@@ -125,8 +126,10 @@ class Tuner:
         labels = self._labels(learner, split)
         tried = candidates(learner, trials=self._trials, seed=self._seed)
         started = time.perf_counter()
-        trials, settings = self._search(learner, split, labels, tried) if len(tried) > 1 else ((), tried[0])
-        tuning_seconds = time.perf_counter() - started
+        trials, settings, earlier = (
+            self._search(learner, split, labels, tried) if len(tried) > 1 else ((), tried[0], 0.0)
+        )
+        tuning_seconds = time.perf_counter() - started + earlier
         tuned = self._fitted(learner, split, labels, split.outer_train, settings)
         self._observe(learner.name, len(tried) + 1, len(tried) + 1)
         return replace(tuned, trials=trials, tuning_seconds=tuning_seconds)
@@ -152,15 +155,18 @@ class Tuner:
 
     def _search(
         self, learner: Learner, split: Split, labels: I64, tried: list[dict[str, Setting]]
-    ) -> tuple[tuple[Trial, ...], dict[str, Setting]]:
+    ) -> tuple[tuple[Trial, ...], dict[str, Setting], float]:
+        """Return all trials, the best settings, and the seconds of an earlier process in them."""
         chain = fit_inputs(self._dataset.features[split.train], inputs=learner.inputs, k=self._pca)
         train, validation = (chain.transform(self._dataset.features[part]) for part in (split.train, split.validation))
         trials: list[Trial] = []
+        earlier = 0.0
         for number, settings in enumerate(tried):
             seed = small_seed(self._seed, "trial", learner.name, learner.inputs, split.repeat, split.fold, number)
             try:
                 estimator = learner.build(settings, seed)
-                self._run(estimator, train, labels[split.train], _place(learner, split, number, len(split.train)))
+                place = _place(learner, split, number, len(split.train))
+                earlier += self._run(estimator, train, labels[split.train], place)[1]
                 score = self._score(estimator, validation, labels[split.validation])
             except learner.failures:
                 if number == len(tried) - 1 and all(trial.score is None for trial in trials):
@@ -170,10 +176,10 @@ class Tuner:
             self._observe(learner.name, number + 1, len(tried) + 1)
         # The first of equals wins, so the defaults are left only for something better.
         best = max(trials, key=lambda trial: -np.inf if trial.score is None else trial.score)
-        return tuple(trials), best.settings
+        return tuple(trials), best.settings, earlier
 
-    def _run(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> bool:
-        """Fit, and tell whether it ended by its own rule; scikit-learn says so in a warning.
+    def _run(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> tuple[bool, float]:
+        """Fit; return whether it ended by its own rule, as scikit-learn says in a warning, and an earlier process's seconds.
 
         One thread makes the last bits of a result independent of the number of cores.
         """
@@ -182,12 +188,12 @@ class Tuner:
 
         with warnings.catch_warnings(record=True) as caught, threadpool_limits(limits=1):
             warnings.simplefilter("always", ConvergenceWarning)
-            self._fit(estimator, features, labels, place)
+            earlier = self._fit(estimator, features, labels, place)
         stopped = [issubclass(warning.category, ConvergenceWarning) for warning in caught]
         for warning, known in zip(caught, stopped, strict=True):
             if not known:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        return not any(stopped)
+        return not any(stopped), earlier
 
     def _score(self, estimator: Estimator, features: F64, truth: I64) -> float:
         found = scores_of(estimator, features, truth, n_classes=len(self._dataset.class_names))
@@ -206,7 +212,7 @@ class Tuner:
         started = time.perf_counter()
         chain = fit_inputs(self._dataset.features[rows], inputs=learner.inputs, k=self._pca)
         estimator, features = learner.build(settings, seed), chain.transform(self._dataset.features[rows])
-        converged = self._run(estimator, features, labels[rows], _place(learner, split, None, len(rows)))
+        converged, earlier = self._run(estimator, features, labels[rows], _place(learner, split, None, len(rows)))
         return Tuned(
             estimator=estimator,
             reduction=chain,
@@ -216,7 +222,7 @@ class Tuner:
             train_rows=len(rows),
             converged=converged,
             tuning_seconds=0.0,
-            fit_seconds=time.perf_counter() - started,
+            fit_seconds=time.perf_counter() - started + earlier,
         )
 
 

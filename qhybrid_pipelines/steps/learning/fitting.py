@@ -38,8 +38,8 @@ class CheckpointedFit:
     def __init__(self, spec: LearningSpec, folder: Path, tmp: Path, report: Report) -> None:
         self._spec, self._folder, self._tmp, self._report = spec, folder, tmp, report
 
-    def __call__(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> None:
-        """Fit in place.
+    def __call__(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> float:
+        """Fit in place; return the seconds of the steps that came from a checkpoint.
 
         Raises:
             InvalidInput: training diverged with the settings of the specification, or the checkpoint there belongs to
@@ -52,11 +52,11 @@ class CheckpointedFit:
 
         if not isinstance(estimator, ReuploadingClassifier):
             estimator.fit(features, labels)
-            return
+            return 0.0
         limit = iteration_limit(self._spec, rows=len(features), batch_size=estimator.batch_size)
         estimator.set_params(max_iterations=limit)
         try:
-            self._train(estimator, features, labels, place)
+            return self._train(estimator, features, labels, place)
         except Diverged as error:
             if place.trial:  # settings that were drawn may lose; those that a person stated may not
                 raise
@@ -70,7 +70,7 @@ class CheckpointedFit:
                 field="training.epochs",
             ) from None
 
-    def _train(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> None:
+    def _train(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> float:
         from sklearn.exceptions import ConvergenceWarning
 
         from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
@@ -81,9 +81,11 @@ class CheckpointedFit:
         path = self._path(place)
         checkpoint = path.read_bytes() if path.is_file() else None
         kept_at = time.monotonic()
+        taken = 0
 
         def keep(step: Step, trainer: Trainer) -> None:
-            nonlocal kept_at
+            nonlocal kept_at, taken
+            taken += 1
             now = time.monotonic()
             if now - kept_at < CHECKPOINT_SECONDS and trainer.state.outcome == "running":
                 return
@@ -105,6 +107,7 @@ class CheckpointedFit:
         if estimator.outcome_ != "converged":
             # scikit-learn's own models say so by this warning, and `classical.learning.tuning` listens for it.
             warnings.warn("the loss was not flat at the limit of steps", ConvergenceWarning, stacklevel=2)
+        return sum(step.seconds for step in estimator.history_[: len(estimator.history_) - taken])
 
     def _path(self, place: FitPlace) -> Path:
         trial = "final" if place.trial is None else f"trial{place.trial}"

@@ -141,6 +141,7 @@ def test_whoever_fits_is_told_which_fit_it_is(wine):
     def fit(estimator, features, labels, place):
         places.append((place.learner.name, place.repeat, place.fold, place.trial, place.train_rows))
         estimator.fit(features, labels)
+        return 1000.0  # as if an earlier process had spent that
 
     split = splits_of(wine)[6]
     learner = baseline_learners(["rbf_svm"])[0]
@@ -150,6 +151,7 @@ def test_whoever_fits_is_told_which_fit_it_is(wine):
     inner, outer = len(split.train), len(split.outer_train)
     assert places == [("rbf_svm", 1, 1, t, n) for t, n in ((0, inner), (1, inner), (None, outer), (None, 30))]
     assert point.train_rows == 30
+    assert (tuned.tuning_seconds // 1000, tuned.fit_seconds // 1000, point.fit_seconds // 1000) == (2, 1, 1)
 
 
 def test_running_again_gives_the_same_rows(wine):
