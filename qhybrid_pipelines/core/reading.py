@@ -69,6 +69,14 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
             line=line_of("kind", lines),
             field="kind",
         )
+    if "kind" not in data and "dataset" in data and "problem" not in data:
+        raise InvalidInput(
+            "an experiment with a data set does not say that it is one of learning",
+            remedy=f"Add the line kind: qml. {SCHEMA_HINT}",
+            file=file,
+            line=line_of("dataset", lines),
+            field="kind",
+        )
     # The kind of an optimisation is not part of its specification, so that all keys stay as they are.
     return validated({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines), lines
 

@@ -6,6 +6,7 @@ Everything that would make training meaningless is refused here, by the name of 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -126,10 +127,11 @@ def _class_names(raw: Raw, wanted: Sequence[int | str] | None) -> tuple[str, ...
         return raw.class_order
     texts = [at for at, label in enumerate(raw.labels) if not _WHOLE.fullmatch(label)]
     if texts:
+        _check_classes(raw, tuple(sorted(present)))  # no order of them would help
         raise InvalidInput(
             f"the label {raw.labels[texts[0]]!r} in column {raw.target!r} is no whole number",
             remedy="State which text is which class, in order, for example "
-            f"dataset.classes: [{', '.join(sorted(present)[:6])}]; quantities cannot be predicted here.",
+            f"dataset.classes: {json.dumps(sorted(present)[:6], ensure_ascii=False)}; quantities cannot be predicted here.",
             file=raw.file,
             line=raw.lines[texts[0]] if raw.lines else None,
             field="dataset.target",
@@ -171,7 +173,8 @@ def _check_classes(raw: Raw, names: tuple[str, ...]) -> None:
     if len(names) > MAX_CLASSES:
         raise InvalidInput(
             f"the label in column {raw.target!r} has {len(names)} different values",
-            remedy=f"At most {MAX_CLASSES} classes; choose some with dataset.classes, or name another target.",
+            remedy=f"Quantities cannot be predicted here: name a column with at most {MAX_CLASSES} classes, "
+            "or list those of its values that are to be told apart under dataset.classes, in quotes.",
             file=raw.file,
             field="dataset.target",
         )

@@ -147,6 +147,9 @@ def test_truth_values_are_the_same_in_both_formats():
         ("a,b,y\n1,5,0\n2,5,1\n", {}, (None, "dataset.features"), "column 'b' holds the same value"),
         ("a,y\n1,0\n2,0\n", {}, (None, "dataset.target"), "same label '0' in column 'y'"),
         ("a,y\n1,0\n2,yes\n", {}, (3, "dataset.target"), "'yes' in column 'y' is no whole number"),
+        ("a,y\n1,ill\n2,ill\n", {}, (None, "dataset.target"), "at least two classes"),
+        ("a,y\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, (None, "dataset.target"), "40 different values"),
+        ("a,y\n1,no\n2,yes\n", {}, (2, "dataset.target"), 'dataset.classes: ["no", "yes"]'),
         ("a,y\n1,0.5\n2,1\n", {}, (2, "dataset.target"), "'0.5' in column 'y' is no whole number"),
         ("a,y\n1,0\n2,1\n", {"target": "label"}, (None, "dataset.target"), "there is no column 'label'"),
         ("area,y\n1,0\n2,1\n", {"features": ("aera",)}, (None, "dataset.features"), "Did you mean 'area'?"),
@@ -173,6 +176,12 @@ def test_a_wrong_csv_is_refused_by_column_and_line(text, fields, place, says):
     assert (caught.value.line, caught.value.field) == place
     assert caught.value.file == "rows.csv"
     assert says in str(caught.value)
+
+
+def test_the_remedies_for_labels_work():
+    texts, numbers = "a,y\n1,no\n2,yes\n", "a,y\n" + "".join(f"{n},{n}.5\n" for n in range(40))
+    assert from_csv(texts, classes=("no", "yes")).labels.tolist() == [0, 1]
+    assert from_csv(numbers, classes=("3.5", "7.5")).rows == 2
 
 
 @pytest.mark.parametrize(

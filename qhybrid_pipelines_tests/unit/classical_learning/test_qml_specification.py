@@ -63,6 +63,7 @@ def test_the_twin_without_entanglement_is_always_beside_the_variational_classifi
         (WINE + "evaluation: {backends: [nowhere]}\n", "evaluation.backends.0", 4, "provider:backend"),
         (WINE + "tuning: {trials: 0}\n", "tuning.trials", 4, "at least 1"),
         (HEAD, "dataset", None, "missing"),
+        ("name: wine\ndataset: {source: 'sklearn:wine'}\n", "kind", 2, "Add the line kind: qml"),
         (HEAD + "dataset: {source: rows.csv}\n", "dataset", 3, "the column that holds the label"),
         (HEAD + "dataset: {source: 7}\n", "dataset.source", 3, "sklearn:NAME"),
         (HEAD + "dataset: {source: 'sklearn:wine', target: y}\n", "dataset.target", 3, "know their label"),
