@@ -2,7 +2,7 @@
 
 The counts are written by the pipeline's own lake, published by its own warehouse, and read through the connection that
 analysts get. Each partition is one execution of 27 qubits: as many points as it needs, 512 distinct outcomes each, with a
-summary in `point_scores` and a job in the ledger's tables. Every question is asked of the raw counts, too, where that is
+summary in `point_scores` (and, made from it, in `point_energies`) and a job in the ledger's tables. Every question is asked of the raw counts, too, where that is
 another way.
 
     python benchmarks/analyst.py                     # a hundred million rows: 2 GB on the disk while it runs, half an hour
@@ -97,8 +97,8 @@ def questions(job: str) -> dict[str, str]:
         "job look-up: all outcomes of one job": f"SELECT point, bits, count FROM counts WHERE job_id = '{job}'",
         "dashboard: shots and energy per backend": "SELECT backend, sum(shots), avg(mean_energy), min(min_energy) "
         "FROM point_scores GROUP BY backend",
-        "dashboard: ten best points": "SELECT experiment, backend, point, avg(mean_energy) AS energy "
-        "FROM point_scores GROUP BY ALL ORDER BY energy LIMIT 10",
+        "dashboard: ten best points": "SELECT experiment, backend, point, mean_energy "
+        "FROM point_energies ORDER BY mean_energy LIMIT 10",
         "full scan: shots and outcomes per backend": "SELECT backend, sum(count), count(*) FROM counts GROUP BY backend",
         "full scan: most frequent outcome per backend": "SELECT backend, max(count), arg_max(bits, count) "
         "FROM counts GROUP BY backend",

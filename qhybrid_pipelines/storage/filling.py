@@ -75,7 +75,7 @@ def fill(connection: Any, lake: Lake, change: Change) -> None:
             if written:
                 insert(connection, table, _batches(lake, table, written))
     _fill_counts(connection, lake, change)
-    _fill_reduction_steps(connection, change)
+    _fill_derived(connection, change)
     _remove(connection, published.LAKE_FILES.name, pa.concat_tables([change.written, change.removed]), _SAME_PARTITION)
     if change.written.num_rows:
         insert(connection, published.LAKE_FILES, change.written.to_batches())
@@ -103,15 +103,15 @@ def _fill_counts(connection: Any, lake: Lake, change: Change) -> None:
         insert(connection, published.COUNTS, _counts(lake, written, _widths(connection)))
 
 
-def _fill_reduction_steps(connection: Any, change: Change) -> None:
-    written, removed = change.of(schemas.KERNELS)
-    if not (written or removed):
-        return
-    renewed = pa.table({"experiment": pa.array([key.experiment for key in (*written, *removed)], pa.string())})
-    _remove(connection, published.REDUCTION_STEPS.name, renewed, "a.experiment = b.experiment")
-    connection.register("renewed", renewed)
-    connection.execute(published.FILL_REDUCTION_STEPS)
-    connection.unregister("renewed")
+def _fill_derived(connection: Any, change: Change) -> None:
+    """Make what is derived from other tables again, for the partitions of theirs that have changed."""
+    for source, derived, sql in published.DERIVED:
+        written, removed = change.of(source)
+        if keys := [*written, *removed]:
+            _remove_partitions(connection, derived, keys)
+            connection.register("renewed", _rows(derived, keys))
+            connection.execute(sql)
+            connection.unregister("renewed")
 
 
 def _keys(files: pa.Table, asset: str) -> list[PartitionKey]:
@@ -129,8 +129,12 @@ def _remove_partitions(connection: Any, table: Table, keys: Sequence[PartitionKe
     if keys and not columns:
         connection.execute(f"DELETE FROM {ddl.name(table.name)}")  # noqa: S608  quoted name
     elif keys:
-        values = {name: pa.array([getattr(key, name) for key in keys], pa.string()) for name in columns}
-        _remove(connection, table.name, pa.table(values), " AND ".join(f"a.{name} = b.{name}" for name in columns))
+        _remove(connection, table.name, _rows(table, keys), " AND ".join(f"a.{name} = b.{name}" for name in columns))
+
+
+def _rows(table: Table, keys: Sequence[PartitionKey]) -> pa.Table:
+    """Return partitions as rows of the columns that tell them apart."""
+    return pa.table({n: pa.array([getattr(key, n) for key in keys], pa.string()) for n in table.partition_columns})
 
 
 def _remove(connection: Any, table: str, rows: pa.Table, condition: str) -> None:

@@ -10,7 +10,21 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.schemas import BOOL, EXPERIMENT, F64, I32, I64, INSTANCE, TEXT, TIME, U64, Column, Table
+from qhybrid_pipelines.storage.schemas import (
+    BACKEND,
+    BOOL,
+    EXPERIMENT,
+    F64,
+    I32,
+    I64,
+    INSTANCE,
+    POINT,
+    TEXT,
+    TIME,
+    U64,
+    Column,
+    Table,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,23 @@ REDUCTION_STEPS = Table(
     ),
 )
 
+POINT_ENERGIES = Table(
+    name="point_energies",
+    asset="point_scores",
+    meaning="Energy of every point over all its repetitions, so that a ranking of points groups nothing",
+    key=("experiment", "backend", "point"),
+    order=("experiment", "backend", "point"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        POINT,
+        Column(name="repetitions", type=I32, meaning="Independent runs", unit="runs"),
+        Column(name="shots", type=I64, meaning="Shots over all repetitions", unit="shots"),
+        Column(name="mean_energy", type=F64, meaning="Mean over repetitions of the mean energy of the kernel's model"),
+        Column(name="min_energy", type=F64, meaning="Lowest energy seen"),
+    ),
+)
+
 SNAPSHOT = Table(
     name="snapshot",
     asset="warehouse",
@@ -117,7 +148,7 @@ LAKE_FILES = Table(
 )
 
 #: Every table of the warehouse.
-TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, SNAPSHOT, LAKE_FILES)
+TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, SNAPSHOT, LAKE_FILES)
 
 #: Rows of `reduction_steps` for the experiments of a relation `renewed`. Unnesting two lists of one row side by side
 #: pairs them by position.
@@ -130,6 +161,22 @@ FROM (
 )
 ORDER BY experiment, instance, rung.step
 """
+
+#: Rows of `point_energies` for the executions of a relation `renewed`. Sums run in a fixed order, so that the last bit
+#: does not depend on the way in which the rows came.
+FILL_POINT_ENERGIES = """
+INSERT INTO point_energies
+SELECT experiment, backend, point, count(*), sum(shots), avg(mean_energy ORDER BY repetition), min(min_energy)
+FROM point_scores SEMI JOIN renewed USING (experiment, backend)
+GROUP BY experiment, backend, point
+ORDER BY experiment, backend, point
+"""
+
+#: What is made from tables of the lake: from which, what, and how.
+DERIVED = (
+    (schemas.KERNELS, REDUCTION_STEPS, FILL_REDUCTION_STEPS),
+    (schemas.POINT_SCORES, POINT_ENERGIES, FILL_POINT_ENERGIES),
+)
 
 VERDICTS = View(
     name="verdicts",

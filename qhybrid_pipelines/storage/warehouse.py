@@ -261,7 +261,8 @@ def _layout() -> Iterator[str]:
 
 @cache
 def _layout_sha256() -> str:
-    return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), published.FILL_REDUCTION_STEPS, *_layout())))
+    fills = (sql for _, _, sql in published.DERIVED)
+    return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), *fills, *_layout())))
 
 
 def _count(connection: Any, table: Table) -> int:

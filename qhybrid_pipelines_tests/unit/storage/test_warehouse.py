@@ -196,6 +196,16 @@ def test_shares_of_the_latency_add_up(filled):
     assert [(row["whole"], row["n"]) for row in stored] == [(pytest.approx(1), 6)] * 2
 
 
+def test_the_energies_of_points_are_those_of_their_repetitions(filled):
+    merged = (
+        "SELECT experiment, backend, point, count(*) AS repetitions, sum(shots)::BIGINT AS shots, "
+        "avg(mean_energy) AS mean_energy, min(min_energy) AS min_energy FROM point_scores GROUP BY ALL ORDER BY ALL"
+    )
+    stored = rows(filled[0], "FROM point_energies ORDER BY ALL")
+    assert stored == [{**row, "mean_energy": pytest.approx(row["mean_energy"])} for row in rows(filled[0], merged)]
+    assert {row["repetitions"] for row in stored} == {samples.REPETITIONS}
+
+
 def test_each_step_of_the_ladder_has_its_own_time(filled):
     stored = rows(filled[0], "SELECT DISTINCT step, rung, seconds FROM reduction_steps ORDER BY step")
     assert [tuple(row.values()) for row in stored] == [(0, "components", 0.25), (1, "roof duality", 0.5)]
