@@ -17,7 +17,7 @@ demo: $(STAMP)  ## from problem files to verdicts, one table at the end
 	$(BIN)/qhybrid demo
 
 test: check  ## every check and every test
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check

@@ -63,10 +63,3 @@ def _ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ledgers.DATABASE_VARIABLE, request.getfixturevalue("postgres_home"))
         yield
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file whose module fixture runs a pipeline on one worker, so that the fixture runs once."""
-    for item in items:
-        if {"acceptance", "pipeline"} & set(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
