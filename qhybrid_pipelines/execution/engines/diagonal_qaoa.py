@@ -25,7 +25,7 @@ from qhybrid_pipelines.execution.engines.x_mixer import XMixer
 from qhybrid_pipelines.execution.sampling import LookUp, look_up, sample_points
 
 #: Raised with every change that can move a probability by one bit.
-VERSION = "2"
+VERSION = "3"
 #: What all threads together may keep in states and probabilities, in bytes; a wide circuit gets fewer threads.
 MEMORY = 1 << 30
 #: Bytes per outcome of one thread: two complex states, probabilities, cumulated probabilities, and what is in between.

@@ -22,8 +22,10 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.ising import F64
 
-#: Amplitudes that are worked on together, while they are in the cache: 256 KiB. A narrower circuit has many points there,
-BLOCK_AMPLITUDES = 1 << 14
+#: Amplitudes that are worked on together, 2 MiB: a core's second cache holds them. Smaller blocks are as quick for one thread,
+#: but two of them hand Python's lock to each other at every call of NumPy, which then costs more than the second core gives.
+#: A narrower circuit has many points in a block,
+BLOCK_AMPLITUDES = 1 << 17
 #: but not more than this: a short sweep is padded up to a whole block.
 MOST_POINTS = 256
 
