@@ -65,6 +65,17 @@ class Evaluation:
         """Return row indices, best first: feasible before infeasible, then by cost, then by the keys in ``last``."""
         return np.lexsort((*reversed(last), self.cost, ~self.feasible))
 
+    def among_best(self, number: int) -> Booleans:
+        """Return which rows are at least as good as the ``number``-th best one; that are more where rows are equal."""
+        if len(self.cost) <= number:
+            return np.ones(len(self.cost), dtype=np.bool_)
+        # Infeasible rows come after all feasible ones, whatever they cost.
+        candidates = self.feasible if np.count_nonzero(self.feasible) >= number else ~self.feasible
+        missing = number if candidates is self.feasible else number - np.count_nonzero(self.feasible)
+        last = np.partition(self.cost[candidates], missing - 1)[missing - 1]
+        good = candidates & (self.cost <= last)
+        return good if candidates is self.feasible else good | self.feasible
+
     def rows(self, chosen: npt.NDArray[Any]) -> Evaluation:
         """Return the evaluation of some rows, by index or mask."""
         return Evaluation(objective=self.objective[chosen], feasible=self.feasible[chosen], cost=self.cost[chosen])

@@ -13,6 +13,8 @@ from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.errors import CorruptResult
 
 I64 = npt.NDArray[np.int64]
+#: Indices of points or repetitions, in the type in which they came; wider ones would cost memory in long sweeps.
+Labels = npt.NDArray[np.signedinteger[Any]]
 
 #: Up to this many variables all outcomes are numbered by a table, which is quicker than sorting and needs 9 MB.
 _TABLE_WIDTH = 20
@@ -30,8 +32,8 @@ class Measured:
         words: the distinct outcomes over all rows, packed, ascending.
     """
 
-    point: I64
-    repetition: I64
+    point: Labels
+    repetition: Labels
     count: I64
     outcome: I64
     words: U64
@@ -48,10 +50,10 @@ class Runs:
         point: where it was measured most often; the first of several such points.
     """
 
-    repetition: I64
+    repetition: Labels
     outcome: I64
     count: I64
-    point: I64
+    point: Labels
 
 
 def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measured:
@@ -60,7 +62,8 @@ def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measur
     Raises:
         CorruptResult: an outcome has a bit set that the kernel of ``width`` variables does not have.
     """
-    point, repetition, count = (counts[name].astype(np.int64, copy=False) for name in ("point", "repetition", "count"))
+    point, repetition = counts["point"], counts["repetition"]
+    count = counts["count"].astype(np.int64, copy=False)
     bits = counts["bits"].astype(np.uint64, copy=False)
     highest = int(bits.max(initial=0)).bit_length() - 1
     if highest >= width:
@@ -82,7 +85,7 @@ def _numbered(bits: U64, width: int) -> tuple[U64, I64]:
     return np.flatnonzero(present).astype(np.uint64), place[bits]
 
 
-def _is_sorted(*keys: I64) -> bool:
+def _is_sorted(*keys: npt.NDArray[Any]) -> bool:
     """Tell whether rows ascend by the keys, the first one first."""
     tied = np.ones(max(len(keys[0]) - 1, 0), dtype=np.bool_)
     for key in keys:
@@ -94,18 +97,23 @@ def _is_sorted(*keys: I64) -> bool:
 
 def runs_of(measured: Measured) -> Runs:
     """Return the outcomes of each run over all its points."""
-    order = np.lexsort((measured.point, -measured.count, measured.outcome, measured.repetition))
-    repetition, outcome = measured.repetition[order], measured.outcome[order]
-    group, starts = groups_of(repetition, outcome)
+    # Rows of one run and outcome stay in the order of their points, and each point's rows ascend already: a stable sort
+    # of one number merges them, where sorting by four keys starts from nothing.
+    place = measured.repetition * np.int64(len(measured.words)) + measured.outcome
+    order = np.argsort(place, kind="stable")
+    group, starts = groups_of(place[order])
+    count = measured.count[order]
+    most = np.flatnonzero(count == np.maximum.reduceat(count, starts)[group]) if len(starts) else starts
+    _, first = groups_of(group[most])
     return Runs(
-        repetition=repetition[starts],
-        outcome=outcome[starts],
-        count=sums(group, len(starts), measured.count[order]).astype(np.int64),
-        point=measured.point[order][starts],
+        repetition=measured.repetition[order[starts]],
+        outcome=measured.outcome[order[starts]],
+        count=sums(group, len(starts), count).astype(np.int64),
+        point=measured.point[order[most[first]]],
     )
 
 
-def groups_of(*keys: I64) -> tuple[I64, I64]:
+def groups_of(*keys: npt.NDArray[Any]) -> tuple[I64, I64]:
     """Return the group of each row, and the first row of each group; rows must be sorted by the keys."""
     begins = np.zeros(len(keys[0]), dtype=np.bool_)
     begins[:1] = True

@@ -34,34 +34,46 @@ def point_scores(kernel: Kernel, measured: Measured, raw: Evaluation, *, shots: 
     total = sums(group, len(starts), measured.count).astype(np.int64)
     _check_shots(measured, starts, total, shots)
     energies = kernel.model.energies(measured.words)
-    energy, objective = energies[measured.outcome], raw.objective[measured.outcome]
     feasible = raw.feasible[measured.outcome]
     at_optimum = _at_kernel_optimum(kernel, measured.words, energies)[measured.outcome]
 
     def weighted(values: npt.NDArray[Any]) -> F64:
         return sums(group, len(starts), measured.count * values)
 
-    mean_energy = weighted(energy) / total
+    mean_energy = weighted(energies[measured.outcome]) / total
     feasible_shots = weighted(feasible)
-    # In the order of a group's rows by energy, then outcome, the first is its argmin; likewise for its best feasible row.
-    lowest = np.lexsort((measured.outcome, energy, group))[starts]
-    best = np.lexsort((raw.cost[measured.outcome], ~feasible, group))[starts]
+    lowest = _first_in(np.argsort(energies, kind="stable"), measured.outcome, starts)
+    best = _first_in(raw.ranking(), measured.outcome, starts)
     return {
         "point": measured.point[starts],
         "repetition": measured.repetition[starts],
         "shots": total,
         "distinct": np.bincount(group, minlength=len(starts)),
         "mean_energy": mean_energy,
-        "min_energy": energy[lowest],
-        "argmin_bits": measured.words[measured.outcome[lowest]],
+        "min_energy": energies[lowest],
+        "argmin_bits": measured.words[lowest],
         "p_feasible": feasible_shots / total,
         "mean_objective": _where(
-            feasible_shots > 0, weighted(np.where(feasible, objective, 0.0)) / np.maximum(feasible_shots, 1)
+            feasible_shots > 0,
+            weighted(np.where(raw.feasible, raw.objective, 0.0)[measured.outcome]) / np.maximum(feasible_shots, 1),
         ),
-        "best_objective": _where(feasible_shots > 0, objective[best]),
+        "best_objective": _where(feasible_shots > 0, raw.objective[best]),
         "p_kernel_optimum": weighted(at_optimum) / total,
         "noise_like": mean_energy >= _noise_threshold(kernel, measured, total),
     }
+
+
+def _first_in(ranking: I64, outcome: I64, starts: I64) -> I64:
+    """Return of each group the outcome that a ranking of all distinct outcomes names first, without sorting any row.
+
+    Args:
+        ranking: the distinct outcomes, best first.
+        outcome: of each row.
+        starts: the first row of each group.
+    """
+    rank = np.empty_like(ranking)
+    rank[ranking] = np.arange(len(ranking))
+    return ranking[np.minimum.reduceat(rank[outcome], starts)] if len(starts) else starts
 
 
 def _check_shots(measured: Measured, starts: I64, total: I64, shots: int) -> None:

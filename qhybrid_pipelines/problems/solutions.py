@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -78,16 +79,38 @@ def _best_of_runs(runs: Runs, assignments: U8, worth: Evaluation) -> tuple[I64, 
 
     Of several outcomes that lead to the same assignment the most frequent one stands for it.
     """
-    _, identity = distinct_rows(assignments)
-    assignment = identity[runs.outcome]
-    order = np.lexsort((runs.outcome, -runs.count, assignment, runs.repetition))
-    _, starts = groups_of(runs.repetition[order], assignment[order])
-    distinct = order[starts]
-    ranked = distinct[worth.rows(runs.outcome[distinct]).ranking(runs.outcome[distinct])]
-    ranked = ranked[np.argsort(runs.repetition[ranked], kind="stable")]
-    group, starts = groups_of(runs.repetition[ranked])
-    rank = np.arange(len(ranked)) - starts[group] + 1
-    return ranked[rank <= RANKS], rank[rank <= RANKS]
+    first, identity = distinct_rows(assignments)
+    _, begins = groups_of(runs.repetition)
+    chosen, rank = [], []
+    for begin, end in pairwise([*begins, len(runs.outcome)]):
+        outcome, count = runs.outcome[begin:end], runs.count[begin:end]
+        distinct = _most_frequent(identity[outcome], count, number=len(first))
+        found = worth.rows(outcome[distinct])
+        contenders = distinct[found.among_best(RANKS)]
+        best = worth.rows(outcome[contenders]).ranking(outcome[contenders])[:RANKS]
+        chosen.append(begin + contenders[best])
+        rank.append(np.arange(1, len(best) + 1))
+    return _joined(chosen), _joined(rank)
+
+
+def _most_frequent(assignment: I64, count: I64, *, number: int) -> I64:
+    """Return for each assignment that occurs the row where it was measured most often, the first of several.
+
+    Args:
+        assignment: of each row, below ``number``.
+        count: of each row, in shots, at least 1.
+        number: of assignments.
+    """
+    most = np.zeros(number, dtype=np.int64)
+    np.maximum.at(most, assignment, count)
+    rows = np.flatnonzero(count == most[assignment])[::-1]
+    first = np.full(number, -1, dtype=np.int64)
+    first[assignment[rows]] = rows  # of rows with the same assignment the last one written stays, which is the first
+    return first[first >= 0]
+
+
+def _joined(parts: list[I64]) -> I64:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
 def _judged(problem: Problem, assignments: U8, incumbent: U8) -> dict[str, Any]:
