@@ -15,6 +15,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.errors import MissingUpstream
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.memory import give_back
 from qhybrid_pipelines.storage.schemas import BY_ASSET, Table, comment
 
 
@@ -42,7 +43,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
                 "sha256": written[0].sha256 if len(written) == 1 else f"{len(written)} files",
             }
         )
-        pa.default_memory_pool().release_unused()  # a wide sweep leaves hundreds of megabytes; the next step needs them
+        give_back()
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """Return one table for all partitions of the upstream asset, sorted by partition.
@@ -50,6 +51,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         Raises:
             dagster.Failure: a partition was never written; not retried, because retrying cannot help.
         """
+        give_back()  # by now the step before has let go of its tables
         lake = self.workspace.open().lake
         asset = context.asset_key.path[-1]
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]

@@ -17,7 +17,7 @@ from qhybrid_pipelines.core.parts import Part, part_of
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.rows import Row, rows_of
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.tables import conform, empty
+from qhybrid_pipelines.storage.tables import conform, empty, with_texts_held_once
 
 
 def result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher) -> pa.Table:
@@ -34,7 +34,8 @@ def result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher
         batch = batch_from_row(row)
         rows = rows_of(submissions, batch.experiment, batch.backend).to_pylist()
         tables += collected(batch, rows, dispatcher)
-    return conform(schemas.COUNTS, pa.concat_tables(tables or [empty(schemas.COUNTS)]))
+    # Whoever asked keeps this table, Dagster among them: in a long sweep keys of rows would take more room than counts.
+    return with_texts_held_once(conform(schemas.COUNTS, pa.concat_tables(tables or [empty(schemas.COUNTS)])))
 
 
 def jobs_behind(submissions: Sequence[Row], dispatcher: Dispatcher) -> list[JobRecord]:

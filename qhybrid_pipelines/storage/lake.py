@@ -24,7 +24,7 @@ from qhybrid_pipelines.core.errors import Damaged, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage.atomic import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import BY_ASSET, SCHEMA_VERSION, Table
-from qhybrid_pipelines.storage.tables import SchemaMismatch, Texts, conform, lift
+from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, Texts, conform, lift
 
 FILE_NAME = "data.parquet"
 LAYOUTS = (FILE_NAME, f"experiment=*/{FILE_NAME}", f"backend=*/experiment=*/{FILE_NAME}")
@@ -32,8 +32,6 @@ VERSION_FIELD = b"qhybrid.schema_version"
 
 #: Longest escaped key, in bytes; file systems end at 255 for a folder's whole name.
 MAX_ESCAPED_BYTES = 200
-
-BATCH_ROWS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

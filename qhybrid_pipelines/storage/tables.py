@@ -10,6 +10,9 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.storage.schemas import Column, Table
 
+#: Rows that are read from a file, or labelled, at once.
+BATCH_ROWS = 1 << 17
+
 
 class SchemaMismatch(ValueError):
     """A table does not match its description; a mistake of the code, not of a user."""
@@ -143,6 +146,14 @@ class Texts:
         if known is None or len(known) < len(column):
             self._known[text] = known = pa.repeat(pa.scalar(text, column.type), len(column))
         return known.slice(0, len(column))
+
+
+def with_texts_held_once(data: pa.Table) -> pa.Table:
+    """Return the same rows; a text that fills a column takes the memory of one batch, however many rows there are."""
+    texts = Texts()
+    return pa.Table.from_batches(
+        [texts.held_once(batch) for batch in data.to_batches(max_chunksize=BATCH_ROWS)], schema=data.schema
+    )
 
 
 def empty(table: Table) -> pa.Table:

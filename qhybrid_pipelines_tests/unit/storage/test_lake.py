@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import BATCH_ROWS, VERSION_FIELD, Lake, PartitionKey, escape
+from qhybrid_pipelines.storage.lake import VERSION_FIELD, Lake, PartitionKey, escape
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.tables import SchemaMismatch, empty, from_columns
+from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, empty, from_columns
 
 KEY = PartitionKey(experiment="maxcut-a-01234567", backend="local:auto")
 HOSTILE = [
