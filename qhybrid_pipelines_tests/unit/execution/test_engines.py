@@ -17,7 +17,7 @@ from scipy.stats import chisquare
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import CircuitBatch, Template
 from qhybrid_pipelines.execution.canaries import canary_batch
-from qhybrid_pipelines.execution.engines import aer_exact, diagonal_qaoa, lightning, phases
+from qhybrid_pipelines.execution.engines import aer_exact, aer_sampler, diagonal_qaoa, lightning, phases
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, Ready, make_ready
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
@@ -189,6 +189,21 @@ def test_the_sampler_repeats_itself_for_the_same_batch():
     batch, sampler = batch_of(), AerSampler()
     assert sampler.run(batch).counts.equals(sampler.run(batch).counts)
     assert not sampler.run(replace(batch, seeds=batch.seeds + np.uint64(1))).counts.equals(sampler.run(batch).counts)
+
+
+def test_the_sampler_gives_every_point_its_own_counts_over_many_calls(monkeypatch):
+    wanted = [0, 1, 1, 0, 1, 0, 0]
+    batch = replace(
+        circuit("rx(turn) q[0];", *MEASURE, inputs=["turn"]),
+        bindings=np.pi * np.array(wanted, dtype=np.float64)[:, None],
+        seeds=np.arange(14, dtype=np.uint64).reshape(7, 2),
+    )
+    monkeypatch.setattr(aer_sampler, "SHOTS_OF_A_CALL", 300)  # three of 14 runs
+    assert AerSampler().run(batch).counts.select(["point", "repetition", "bits", "count"]).to_pylist() == [
+        {"point": point, "repetition": repetition, "bits": bit, "count": 100}
+        for point, bit in enumerate(wanted)
+        for repetition in range(2)
+    ]
 
 
 # ---- which engine ------------------------------------------------------------------------------------------------
