@@ -69,12 +69,11 @@ class Evaluation:
         """Return which rows are at least as good as the ``number``-th best one; that are more where rows are equal."""
         if len(self.cost) <= number:
             return np.ones(len(self.cost), dtype=np.bool_)
-        # Infeasible rows come after all feasible ones, whatever they cost.
-        candidates = self.feasible if np.count_nonzero(self.feasible) >= number else ~self.feasible
-        missing = number if candidates is self.feasible else number - np.count_nonzero(self.feasible)
-        last = np.partition(self.cost[candidates], missing - 1)[missing - 1]
-        good = candidates & (self.cost <= last)
-        return good if candidates is self.feasible else good | self.feasible
+        missing = number - np.count_nonzero(self.feasible)  # infeasible rows come after all feasible ones
+        group, place = (self.feasible, number - 1) if missing <= 0 else (~self.feasible, missing - 1)
+        last = np.partition(self.cost[group], place)[place]
+        good: Booleans = (self.cost <= last) & group
+        return good if missing <= 0 else good | self.feasible
 
     def rows(self, chosen: npt.NDArray[Any]) -> Evaluation:
         """Return the evaluation of some rows, by index or mask."""

@@ -107,7 +107,7 @@ class Lake:
         table, path = _described(asset), self.path(asset, key)
         try:
             with path.open("rb") as handle:
-                file = pq.ParquetFile(handle)
+                file = pq.ParquetFile(handle, read_dictionary=_texts(table))
                 version = int((file.schema_arrow.metadata or {}).get(VERSION_FIELD, b"0"))
                 if version > SCHEMA_VERSION:
                     raise Damaged(
@@ -176,6 +176,10 @@ def _foreign(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
             and not pc.all(pc.equal(data.column(column), value), skip_nulls=False, min_count=0).as_py()
         ):
             yield column
+
+
+def _texts(table: Table) -> list[str]:
+    return [column.name for column in table.columns if pa.types.is_string(column.type)]
 
 
 def _described(asset: str | Table) -> Table:

@@ -133,19 +133,28 @@ class Texts:
         self._known: dict[str, pa.Array] = {}
 
     def held_once(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the same batch; a column of one and the same text shares its memory with those of other batches."""
-        return pa.RecordBatch.from_arrays([self._shared(column) for column in batch.columns], schema=batch.schema)
+        """Return the same rows; a column of one and the same text shares its memory with those of other batches.
+
+        A column of texts may come as a dictionary, which tells quickly that there is but one; it leaves as plain texts.
+        """
+        columns = [self._shared(column) for column in batch.columns]
+        fields = [field.with_type(column.type) for field, column in zip(batch.schema, columns, strict=True)]
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
     def _shared(self, column: pa.Array) -> pa.Array:
+        if pa.types.is_dictionary(column.type):
+            if len(column.dictionary) != 1 or column.null_count:
+                return column.dictionary_decode()
+            return self._repeated(column.dictionary[0], len(column))
         if not pa.types.is_string(column.type) or not len(column) or column.null_count:
             return column
-        text = column[0].as_py()
-        if not pc.all(pc.equal(column, text)).as_py():
-            return column
-        known = self._known.get(text)
-        if known is None or len(known) < len(column):
-            self._known[text] = known = pa.repeat(pa.scalar(text, column.type), len(column))
-        return known.slice(0, len(column))
+        return self._repeated(column[0], len(column)) if pc.all(pc.equal(column, column[0])).as_py() else column
+
+    def _repeated(self, text: pa.StringScalar, times: int) -> pa.Array:
+        known = self._known.get(text.as_py())
+        if known is None or len(known) < times:
+            self._known[text.as_py()] = known = pa.repeat(text, times)
+        return known.slice(0, times)
 
 
 def with_texts_held_once(data: pa.Table) -> pa.Table:
