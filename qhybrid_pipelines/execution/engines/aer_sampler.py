@@ -21,7 +21,6 @@ from qhybrid_pipelines.execution.engines.aer import aer_version, faulty_text, ma
 from qhybrid_pipelines.execution.engines.engine import EngineRun
 from qhybrid_pipelines.execution.sampling import shot_seed
 
-
 #: Raised with every change that can move a count.
 VERSION = "2"
 #: Shots of one call; Aer and qiskit hold each of them as text and as bytes until it ends.
