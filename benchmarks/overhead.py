@@ -176,7 +176,9 @@ def per_step(rounds: int) -> list[dict[str, object]]:
     checks = [name for name in whole[0] if name not in work[0]]
     rows = [_step_row(name, [w[name] for w in work], [p[name] for p in whole]) for name in work[0] if name in steps]
     if checks:
-        rows.append(_step_row(f"asset checks, {len(checks)} steps", None, [sum(p[name] for name in checks) for p in whole]))
+        rows.append(
+            _step_row(f"asset checks, {len(checks)} steps", None, [sum(p[name] for name in checks) for p in whole])
+        )
     rows.append(_step_row("**all**", [sum(w.values()) for w in work], [sum(p.values()) for p in whole]))
     return rows
 

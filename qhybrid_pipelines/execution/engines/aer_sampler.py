@@ -1,14 +1,16 @@
 """Any circuit through Aer's own shots: measurements in the middle, resets, and circuits too wide for a table.
 
-Points and repetitions go to Aer in long arrays, because every call has a price of its own. Aer takes one seed per call; it
-is made from the seeds of all that the call holds. So counts are reproducible for the same batch, but not for the same
-points split over other batches.
+The repetitions of a point are the same circuit with the same numbers, and Aer draws every shot independently, so one
+simulation gives the shots of them all. Points go to Aer in long arrays, because every call has a price of its own. Aer takes
+one seed per call; it is made from the seeds of all that the call holds. So counts are reproducible for the same batch, but
+not for the same points split over other batches.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,10 @@ from qhybrid_pipelines.execution.sampling import shot_seed
 
 #: Raised with every change that can move a count.
 VERSION = "2"
-#: Shots of one call; Aer and qiskit hold each of them as text and as bytes until it ends.
-SHOTS_OF_A_CALL = 1 << 19
+#: Shots of one call; Aer and qiskit hold each of them as text and as bytes until it ends, some 100 bytes in all.
+SHOTS_OF_A_CALL = 1 << 20
+#: Circuits that a call should have at least, so that cores have something to share.
+CIRCUITS_OF_A_CALL = 4
 
 
 class AerSampler:
@@ -48,20 +52,30 @@ class AerSampler:
         ready, compile_seconds = make_ready(batch.template, keep_measurements=True)
         begin = time.perf_counter()
         options = {"backend_options": {"max_parallel_experiments": os.cpu_count() or 1}}
-        values = np.repeat(ready.values(batch.bindings), batch.repetitions, axis=0)
-        seeds = batch.seeds.ravel()
-        shots = np.empty((len(values), batch.shots), dtype=np.uint64)
-        step = max(1, SHOTS_OF_A_CALL // batch.shots)
-        for these in (slice(first, first + step) for first in range(0, len(values), step)):
-            sampler = SamplerV2(default_shots=batch.shots, seed=shot_seed(seeds[these]), options=options)
-            [answer] = sampler.run([(ready.circuit, values[these])]).result()
-            shots[these] = _packed(answer.join_data().array)
-        shots.sort(axis=1)
-        counts = counts_of_points(shots.reshape(batch.points, batch.repetitions, batch.shots), first_point=0)
+        values = ready.values(batch.bindings)
+        shots = np.empty((batch.points, batch.repetitions, batch.shots), dtype=np.uint64)
+        for these in _calls(batch):
+            seeds = batch.seeds[these]
+            sampler = SamplerV2(
+                default_shots=seeds.shape[1] * batch.shots, seed=shot_seed(seeds.ravel()), options=options
+            )
+            [answer] = sampler.run([(ready.circuit, values[these[0]])]).result()
+            shots[these] = _packed(answer.join_data().array).reshape(*seeds.shape, batch.shots)
+        shots.sort(axis=2)
+        counts = counts_of_points(shots, first_point=0)
         seconds = time.perf_counter() - begin
         return EngineRun(
             counts=pa.Table.from_batches([counts]), compile_seconds=compile_seconds, execute_seconds=seconds
         )
+
+
+def _calls(batch: CircuitBatch) -> Iterator[tuple[slice, slice]]:
+    """Yield the points and repetitions of each call, as many as fit, at least one of each."""
+    repetitions = max(1, min(batch.repetitions, SHOTS_OF_A_CALL // (CIRCUITS_OF_A_CALL * batch.shots)))
+    points = max(1, SHOTS_OF_A_CALL // (repetitions * batch.shots))
+    for point in range(0, batch.points, points):
+        for repetition in range(0, batch.repetitions, repetitions):
+            yield slice(point, point + points), slice(repetition, repetition + repetitions)
 
 
 def _packed(samples: Any) -> U64:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 from quantum_cases import circuit_probabilities, ising, kernel_of, read_maxcut, spec_of
-from scipy.stats import chisquare
+from scipy.stats import chi2_contingency, chisquare, kstest
 
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import CircuitBatch, Template
@@ -183,6 +183,20 @@ def test_counts_fit_the_probabilities(engine, cardinality):
         found, wanted = (np.concatenate([np.atleast_1d(part[i]) for part in pooled]) for i in range(2))
         assert observed[row < 1e-9].sum() == 0
         assert chisquare(found, wanted * found.sum() / wanted.sum()).pvalue > ERROR_RATE
+
+
+@pytest.mark.parametrize("engine", EVERY)
+def test_repetitions_are_samples_of_their_own(engine):
+    """Neither alike nor sorted apart: two repetitions differ as two independent samples do, no more and no less."""
+    batch = batch_of(points=40, shots=2000)
+    counts = engine.run(batch).counts
+    p_values = []
+    for point in range(batch.points):
+        mine = counts.filter(pc.equal(counts.column("point"), point))
+        table = np.zeros((batch.repetitions, 32))
+        table[mine.column("repetition").to_numpy(), mine.column("bits").to_numpy().astype(int)] = mine.column("count")
+        p_values.append(chi2_contingency(table[:, table.sum(axis=0) >= 5 * batch.repetitions]).pvalue)
+    assert kstest(p_values, "uniform").pvalue > ERROR_RATE
 
 
 def test_the_sampler_repeats_itself_for_the_same_batch():
