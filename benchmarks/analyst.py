@@ -5,7 +5,7 @@ analysts get. Each partition is one execution of 27 qubits: as many points as it
 summary in `point_scores` (and, made from it, in `point_energies`) and a job in the ledger's tables. Every question is asked of the raw counts, too, where that is
 another way.
 
-    python benchmarks/analyst.py                     # a hundred million rows: 2 GB on the disk while it runs, half an hour
+    python benchmarks/analyst.py                     # a hundred million rows: 2 GB on the disk while it runs, two minutes
     python benchmarks/analyst.py --rows 10000000
 """
 

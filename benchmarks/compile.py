@@ -5,7 +5,7 @@ qiskit's documentation shows for a single circuit: a preset pass manager, made o
 Ours compiles the template through the cache that the providers use. Then either the sweep is handed over as one PUB, circuit
 and array of bindings, which is what the provider `ibm` does; or a circuit of its own is made for every point.
 
-    python benchmarks/compile.py             # three graphs, five rounds; two minutes on two cores
+    python benchmarks/compile.py             # three graphs, five rounds; twenty seconds on two cores
     python benchmarks/compile.py --graphs 1
 """
 

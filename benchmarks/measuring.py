@@ -67,12 +67,14 @@ def machine(*packages: str) -> dict[str, Any]:
     }
 
 
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a Markdown table."""
+    cells = [[figure(value) if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def show(title: str, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
     """Print a Markdown table, then the same as one line of JSON."""
-    names = list(rows[0])
-    print(f"\n### {title}\n")
-    print("| " + " | ".join(names) + " |")
-    print("|" + "|".join(" --- " for _ in names) + "|")
-    for row in rows:
-        print("| " + " | ".join(figure(v) if isinstance(v, float) else str(v) for v in row.values()) + " |")
-    print("\n" + json.dumps({"title": title, "about": about, "rows": rows}))
+    print(f"\n### {title}\n\n{markdown(rows)}\n")
+    print(json.dumps({"title": title, "about": about, "rows": rows}))

@@ -5,7 +5,7 @@ round, the same on both ways. Then the `prepare` leg of several experiments: one
 Then a backfill: many small experiments, all partitions of a leg in one run, against the steps as plain functions and against
 chains of empty assets with as many assets and partitions.
 
-    python benchmarks/overhead.py                             # minutes, on two busy cores
+    python benchmarks/overhead.py                             # six minutes on two cores
     python benchmarks/overhead.py --rounds 3 --partitions 6
     python benchmarks/overhead.py --only backfill --backfill 200
 """

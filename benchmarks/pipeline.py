@@ -9,7 +9,7 @@ time of the asset `baselines` is shown apart. Another graph every round, the sam
 
     python benchmarks/pipeline.py                        # partitions of about ten seconds of Aer, on two quiet cores
     python benchmarks/pipeline.py --points 8 --rounds 1
-    python benchmarks/pipeline.py --qubits 20 --points 16 --rounds 2    # a minute of Aer
+    python benchmarks/pipeline.py --qubits 20 --points 48 --rounds 2    # eight minutes in all
 """
 
 from __future__ import annotations

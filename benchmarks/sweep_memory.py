@@ -4,7 +4,7 @@ Two children. `provider`: the batch is submitted to the provider `local`, fetche
 whole pipeline runs, from the specification to the verdict, in one process, as `qhybrid run` does it. A child reports what it
 held before the sweep (libraries), and the most it ever held; the kernel keeps that figure, nothing samples it.
 
-    python benchmarks/sweep_memory.py                    # ten minutes on two busy cores
+    python benchmarks/sweep_memory.py                    # a minute and a half on two cores
     python benchmarks/sweep_memory.py --points 512 --ways provider
 """
 
