@@ -1,0 +1,83 @@
+"""Tables about backends, without partitions."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from qhybrid_pipelines.storage.schemas.describing import BACKEND, BOOL, F64, I32, I64, TEXT, TIME, Table, column
+
+CAPABILITIES = Table(
+    name="capabilities",
+    asset="backend_capabilities",
+    meaning="What each backend can do, read from its provider: the matrix to compare backends by",
+    key=("backend",),
+    order=("backend",),
+    columns=(
+        BACKEND,
+        column("provider", TEXT, "Provider"),
+        column("reachable", BOOL, "The provider answered; if not, most of this row is null", measured=True),
+        column("problem", TEXT, "Why it could not be reached", nullable=True, measured=True),
+        column(
+            "mode",
+            TEXT,
+            "What stands behind the name",
+            nullable=True,
+            words=("hardware", "simulator", "local-testing", "emulator"),
+        ),
+        column("simulator", BOOL, "A simulator, not a device", nullable=True),
+        column("noisy", BOOL, "Results carry noise", nullable=True),
+        column(
+            "immediate", BOOL, "A job is done when it is acknowledged; otherwise it is collected later", nullable=True
+        ),
+        column("max_qubits", I32, "Widest circuit", "qubits", nullable=True),
+        column("min_shots", I64, "Fewest shots per point and repetition", "shots", nullable=True),
+        column("max_shots", I64, "Most shots per point and repetition", "shots", nullable=True),
+        column("max_circuits_per_job", I32, "Most bound circuits in one job", nullable=True),
+        column(
+            "max_executions_per_job", I64, "Most circuits x shots in one job; null without such a limit", nullable=True
+        ),
+        column("native_gates", pa.list_(TEXT), "Gates that need no decomposition", nullable=True),
+        column("parametric", BOOL, "Takes a template and bindings; otherwise every circuit in full", nullable=True),
+        column(
+            "dedupe",
+            TEXT,
+            "How a repeated submission is recognised",
+            nullable=True,
+            words=("token", "tag_lookup", "none"),
+        ),
+        column(
+            "listing_lag_seconds", F64, "How late an accepted job may appear in the provider's list", "s", nullable=True
+        ),
+        column("states", pa.list_(TEXT), "States of our life cycle that it reports", nullable=True),
+        column("engines", pa.list_(TEXT), "Engines behind it, in order of preference", nullable=True),
+        column("sdks", TEXT, "Ways to reach it", nullable=True),
+        column("queue", TEXT, "How its queue behaves", nullable=True),
+        column("observability", TEXT, "What it tells about a job's life", nullable=True),
+        column("security", TEXT, "How callers are authenticated", nullable=True),
+        column("integration", TEXT, "What it takes to use it", nullable=True),
+        column("online", BOOL, "It took jobs when it was looked at", nullable=True, measured=True),
+        column("queued_jobs", I64, "Jobs that waited then, where it says so", nullable=True, measured=True),
+        column("queue_seconds", F64, "How long a new job would have waited then", "s", nullable=True, measured=True),
+    ),
+)
+
+CALIBRATIONS = Table(
+    name="calibrations",
+    asset="backend_calibrations",
+    meaning="Every calibration that was seen, one row each: how good a device was, and when",
+    key=("backend", "calibration_id"),
+    order=("backend", "measured_at", "calibration_id"),
+    columns=(
+        BACKEND,
+        column("calibration_id", TEXT, "The provider's id of it, or one made of its content"),
+        column("measured_at", TIME, "When the device was measured", measured=True),
+        column("fetched_at", TIME, "When we first saw it", measured=True),
+        column("qubits", I32, "Qubits of the device that it describes", "qubits", nullable=True),
+        column("t1_us", F64, "Median relaxation time T1", "us", nullable=True, measured=True),
+        column("t2_us", F64, "Median dephasing time T2", "us", nullable=True, measured=True),
+        column("one_qubit_error", F64, "Median error of one-qubit gates", nullable=True, measured=True),
+        column("two_qubit_error", F64, "Median error of two-qubit gates", nullable=True, measured=True),
+        column("readout_error", F64, "Median error of preparing and reading a qubit", nullable=True, measured=True),
+        column("payload", TEXT, "All that the provider says about it, as JSON", measured=True),
+    ),
+)

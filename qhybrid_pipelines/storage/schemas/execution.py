@@ -1,0 +1,91 @@
+"""Tables of the leg EXECUTE, from circuits to counts: one partition per backend and experiment."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from qhybrid_pipelines.storage.schemas.describing import (
+    BACKEND,
+    BOOL,
+    BYTES,
+    EXPERIMENT,
+    F64,
+    I32,
+    I64,
+    JOB_ID,
+    POINT,
+    REPETITION,
+    TEXT,
+    U64,
+    Table,
+    column,
+)
+
+CIRCUIT_BATCHES = Table(
+    name="circuit_batches",
+    asset="circuit_batches",
+    meaning="Template x bindings x shots x seeds for one backend",
+    key=("experiment", "backend"),
+    order=("experiment", "backend"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        column("template_id", TEXT, "SHA-256 of the template's text"),
+        column("template", TEXT, "Parameterised circuit, OpenQASM 3"),
+        column("parameters", pa.list_(TEXT), "Input names in the order of the columns of a binding"),
+        column("ansatz", TEXT, "Kind of circuit"),
+        column("mixer", TEXT, "x or xy; empty for other ansaetze"),
+        column("n_qubits", I32, "Width", "qubits"),
+        column("depth", I32, "Depth of the template before compilation", "layers of gates"),
+        column("two_qubit_gates", I32, "Two-qubit gates of the template before compilation", "gates"),
+        column("points", I32, "Parameter points"),
+        column("repetitions", I32, "Independent runs"),
+        column("shots", I32, "Shots per point and repetition", "shots", minimum=1),
+        column("bindings", pa.list_(pa.list_(F64)), "One row of parameter values per point", "rad"),
+        column("seeds", pa.list_(pa.list_(U64)), "One sampling seed per point and repetition"),
+        column("structure", TEXT, "QAOA structure as canonical JSON, for engines that exploit it", nullable=True),
+        column("compile_points", BOOL, "Every point is compiled with its numbers, as a job of its own"),
+        column("payload_sha256", TEXT, "Hash of all that decides the result"),
+    ),
+)
+
+SUBMISSIONS = Table(
+    name="submissions",
+    asset="qpu_submissions",
+    meaning="The jobs that stand in the ledger for an execution, one row per part of its batch",
+    key=("experiment", "backend", "part"),
+    order=("experiment", "backend", "part"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        column("part", I32, "Which part of the batch, from 0; a batch that fits into one job is one part", minimum=0),
+        column("first_point", I32, "Point of the sweep that is the part's first", minimum=0),
+        column("first_repetition", I32, "Repetition that is the part's first", minimum=0),
+        column("points", I32, "Points of the part", minimum=1),
+        column("repetitions", I32, "Repetitions of the part", minimum=1),
+        JOB_ID,
+        column("token", TEXT, "Idempotency key that the provider was given"),
+        column("provider_job_id", TEXT, "The provider's id of the job", nullable=True, measured=True),
+        column("payload_sha256", TEXT, "Hash of all that decides the part's result"),
+        column("shots_total", I64, "Shots over all points and repetitions of the part", "shots"),
+        column("cost_quoted_usd", F64, "Highest quoted cost", "USD", minimum=0),
+    ),
+)
+
+COUNTS = Table(
+    name="counts",
+    asset="qpu_result_sets",
+    meaning="Measurement counts in long form, one row per distinct outcome of a point and repetition",
+    key=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
+    order=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        JOB_ID,
+        POINT,
+        REPETITION,
+        column("bits", U64, "Outcome as a packed integer, bit 0 = kernel variable 0 = least significant"),
+        column("high_bits", BYTES, "Bits above 63, little-endian; null for widths up to 64", nullable=True),
+        column("count", I64, "How often it was measured", "shots", minimum=1),
+    ),
+)

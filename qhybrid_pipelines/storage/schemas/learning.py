@@ -1,0 +1,344 @@
+"""Tables of learning experiments."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.storage.schemas.describing import BACKEND, BOOL, EXPERIMENT, F64, I32, I64, TEXT, Table, column
+from qhybrid_pipelines.storage.schemas.execution import SUBMISSIONS
+from qhybrid_pipelines.storage.schemas.interpretation import TRACKING_RUNS
+
+_MODEL = column("model", TEXT, "Name of the model: a circuit, a classical baseline or a control")
+
+_SIDE = column("side", TEXT, "What kind of model it is", words=("quantum", "twin", "baseline", "control"))
+
+_INPUTS = column("inputs", TEXT, "Features it was given", words=("reduced", "all"))
+
+_REPEAT = column("repeat", I32, "Repeat of the cross-validation, from 0", minimum=0)
+
+_FOLD = column("fold", I32, "Fold of the repeat, from 0", minimum=0)
+
+_PURPOSE = column("purpose", TEXT, "What the training is for", words=("comparison", "learning_curve"))
+
+_TRAIN_ROWS = column("train_rows", I32, "Rows of the final fit", "rows", minimum=1)
+
+_DATA_ROW = column("row", I32, "Number of the row in the data set, from 0", minimum=0)
+
+_TRUTH = column("truth", I32, "Its class index", minimum=0)
+
+_PREDICTED = column("predicted", I32, "The class index that the model says", minimum=0)
+
+_DECISION = column("decision", F64, "Score that grows with class 1; null for more than two classes", nullable=True)
+
+_MEASURED_ON = column(
+    "backend", TEXT, "Backend of measured circuits; null for exact expectations and classical models", nullable=True
+)
+
+_SHOTS_PER_ROW = column(
+    "shots", I32, "Shots per test row; null for exact expectations and classical models", "shots", nullable=True
+)
+
+_METRIC = column("metric", TEXT, "What is measured", words=("accuracy", "balanced_accuracy", "roc_auc", "log_loss"))
+
+QML_DATASETS = Table(
+    name="qml_datasets",
+    asset="qml_datasets",
+    meaning="The data set of a learning experiment: its content hash and its card",
+    key=("experiment",),
+    order=("experiment",),
+    columns=(
+        EXPERIMENT,
+        column("dataset", TEXT, "sklearn:NAME or the file's name"),
+        column("digest", TEXT, "SHA-256 over names, values and labels, the same for CSV and Parquet"),
+        column("rows", I32, "Rows that are used", "rows"),
+        column("columns", I32, "Feature columns", "columns"),
+        column("n_classes", I32, "Classes"),
+        column("classes", TEXT, "JSON: class name and its rows, in the order of the class indices"),
+        column("majority_share", F64, "Share of rows in the largest class"),
+        column("duplicate_rows", I32, "Rows whose features stand in an earlier row too", "rows"),
+        column("ranges", TEXT, "JSON: per column its name, minimum, maximum, mean and deviation"),
+        column("source", TEXT, "Where the rows come from"),
+        column("licence", TEXT, "Under which terms"),
+        column("notes", TEXT, "JSON: what was done on the way in"),
+        column("limits", TEXT, "JSON: what the data cannot tell"),
+    ),
+)
+
+QML_FOLDS = Table(
+    name="qml_folds",
+    asset="qml_features",
+    meaning="The fold indices, the same for every model: which row does what in which fold",
+    key=("experiment", "repeat", "fold", "row"),
+    order=("experiment", "repeat", "fold", "row"),
+    columns=(
+        EXPERIMENT,
+        _REPEAT,
+        _FOLD,
+        _DATA_ROW,
+        column("role", TEXT, "What the row does in this fold", words=("train", "validation", "test")),
+    ),
+)
+
+_ONE_TRAINING = ("experiment", "model", "inputs", "repeat", "fold", "purpose", "train_rows")
+
+QML_RUNS = Table(
+    name="qml_runs",
+    asset="qml_training",
+    meaning="One row per trained model: its settings, how they were found, and the model itself",
+    key=_ONE_TRAINING,
+    order=_ONE_TRAINING,
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _REPEAT,
+        _FOLD,
+        _PURPOSE,
+        _TRAIN_ROWS,
+        column("test_rows", I32, "Rows of the test fold", "rows"),
+        column("seed", I64, "Seed of the final fit"),
+        column("settings", TEXT, "JSON: the settings that won"),
+        column("trials", I32, "Settings tried, the same number for every model that has any"),
+        column("trial_scores", TEXT, "JSON: per trial its settings and validation score; null where training failed"),
+        column(
+            "validation_score", F64, "Of the settings that won, larger is better; null without tuning", nullable=True
+        ),
+        column("converged", BOOL, "The final fit ended by its own rule, not by its limit of steps"),
+        column("iterations", I32, "Steps of the final fit, where it counts them", nullable=True),
+        column("reduction", TEXT, "JSON: the feature chain, fitted on the training rows of this fold"),
+        column("template", TEXT, "Id of the circuit's template; null for classical models and kernels", nullable=True),
+        column(
+            "saved_model", TEXT, "JSON: the fitted model, to be loaded back; null for classical models", nullable=True
+        ),
+        column("fit_seconds", F64, "Time of the final fit", "s", measured=True),
+        column("tuning_seconds", F64, "Time of all trials", "s", measured=True),
+    ),
+)
+
+QML_ITERATIONS = Table(
+    name="qml_iterations",
+    asset="qml_iterations",
+    meaning="One row per step of every final training of a circuit",
+    key=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
+    order=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _INPUTS,
+        _REPEAT,
+        _FOLD,
+        column("iteration", I32, "Step, from 1", minimum=1),
+        column("epoch", I32, "Pass over the training rows, from 0", minimum=0),
+        column("loss", F64, "Mean cross-entropy of the step's rows, before the step", "nats"),
+        column("gradient_norm", F64, "Euclidean norm of its gradient"),
+        column("seconds", F64, "Time of the step", "s", measured=True),
+    ),
+)
+
+QML_PREDICTIONS = Table(
+    name="qml_predictions",
+    asset="qml_predictions",
+    meaning="What every model says about every row of its test folds; circuits by their exact expectations",
+    key=(*_ONE_TRAINING, "row"),
+    order=(*_ONE_TRAINING, "row"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _REPEAT,
+        _FOLD,
+        _PURPOSE,
+        _TRAIN_ROWS,
+        _DATA_ROW,
+        _TRUTH,
+        _PREDICTED,
+        column("probabilities", pa.list_(F64), "Per class; null where the model gives none", nullable=True),
+        _DECISION,
+    ),
+)
+
+QML_SUBMISSIONS = Table(
+    name="qml_submissions",
+    asset="qml_submissions",
+    meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per part of a batch",
+    key=("experiment", "backend", "model", "shots", "part"),
+    order=("experiment", "backend", "model", "shots", "part"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        _MODEL,
+        column("shots", I32, "Shots per circuit", "shots", minimum=1),
+        *SUBMISSIONS.columns[2:],
+    ),
+)
+
+QML_MEASUREMENTS = Table(
+    name="qml_measurements",
+    asset="qml_measurements",
+    meaning="What trained circuits measured on a backend, one row per test row",
+    key=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
+    order=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        _MODEL,
+        column("shots", I32, "Shots per test row", "shots", minimum=1),
+        _REPEAT,
+        _FOLD,
+        _DATA_ROW,
+        _TRUTH,
+        _PREDICTED,
+        column("probabilities", pa.list_(F64), "Per class"),
+        _DECISION,
+        column("expectations", pa.list_(F64), "Measured <Z> of every qubit"),
+    ),
+)
+
+QML_GRADIENTS = Table(
+    name="qml_gradients",
+    asset="qml_gradients",
+    meaning="The gradient of the loss on training rows of the first fold, by parameter shift on a backend, and exactly",
+    key=("experiment", "backend", "model", "shots", "parameter"),
+    order=("experiment", "backend", "model", "shots", "parameter"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        _MODEL,
+        column("shots", I32, "Shots per circuit", "shots", minimum=1),
+        column("parameter", I32, "Index of the parameter: weights, readout, bias", minimum=0),
+        column("rows", I32, "Training rows that the loss is a mean over", "rows", minimum=1),
+        column("measured", F64, "Slope that the backend measured"),
+        column("exact", F64, "Slope computed exactly"),
+    ),
+)
+
+_ONE_SCORE = (
+    "experiment",
+    "side",
+    "model",
+    "inputs",
+    "backend",
+    "shots",
+    "purpose",
+    "train_rows",
+    "repeat",
+    "fold",
+    "metric",
+)
+
+QML_SCORES = Table(
+    name="qml_scores",
+    asset="qml_scores",
+    meaning="One metric of one model on one test fold, exact or measured",
+    key=_ONE_SCORE,
+    order=_ONE_SCORE,
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _MEASURED_ON,
+        _SHOTS_PER_ROW,
+        _REPEAT,
+        _FOLD,
+        _PURPOSE,
+        _TRAIN_ROWS,
+        column("test_rows", I32, "Rows of the test fold", "rows"),
+        _METRIC,
+        column("value", F64, "Its value; null where the model gives no such score", nullable=True),
+    ),
+)
+
+QML_SUMMARIES = Table(
+    name="qml_summaries",
+    asset="qml_summaries",
+    meaning="Mean of one metric over all test folds, with an interval that knows that folds share rows",
+    key=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
+    order=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _INPUTS,
+        _MEASURED_ON,
+        _SHOTS_PER_ROW,
+        _METRIC,
+        column("folds", I32, "Test folds in all repeats"),
+        column("mean", F64, "Mean over the folds"),
+        column("low", F64, "Lower 95 % bound of the mean, corrected after Nadeau and Bengio", nullable=True),
+        column("high", F64, "Upper 95 % bound", nullable=True),
+    ),
+)
+
+QML_VERDICTS = Table(
+    name="qml_verdicts",
+    asset="qml_evaluation",
+    meaning="One circuit against the best classical baseline on the same folds",
+    key=("experiment", "model", "backend", "shots", "scope"),
+    order=("experiment", "model", "backend", "shots", "scope"),
+    columns=(
+        EXPERIMENT,
+        _MODEL,
+        _SIDE,
+        _MEASURED_ON,
+        _SHOTS_PER_ROW,
+        _METRIC,
+        column(
+            "scope", TEXT, "Against baselines on all features too, or on the same ones only", words=("all", "reduced")
+        ),
+        column("baseline", TEXT, "The best baseline by mean score", nullable=True),
+        column("baseline_inputs", TEXT, "Features that it was given", nullable=True),
+        column("folds", I32, "Test folds in all repeats"),
+        column("model_mean", F64, "Mean score of the circuit", nullable=True),
+        column("baseline_mean", F64, "Mean score of the baseline", nullable=True),
+        column("gain", F64, "Mean paired gain over the baseline, positive is good also for log_loss", nullable=True),
+        column("low", F64, "Lower 95 % bound of the gain, corrected after Nadeau and Bengio", nullable=True),
+        column("high", F64, "Upper 95 % bound of the gain", nullable=True),
+        column("margin", F64, "Gain that counts as better"),
+        column("p_value", F64, "One-sided, of a gain no larger than the margin", nullable=True),
+        column(
+            "p_adjusted", F64, "The same after Holm, over all circuits, backends and shots of a scope", nullable=True
+        ),
+        column("twin_gain", F64, "Gain over the twin without entanglement, measured alike", nullable=True),
+        column("twin_low", F64, "Lower 95 % bound of that", nullable=True),
+        column("twin_high", F64, "Upper 95 % bound of that", nullable=True),
+        column("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
+        column("reason", TEXT, "The verdict in a sentence or two"),
+    ),
+)
+
+QML_TRACKING = Table(
+    name="qml_tracking",
+    asset="qml_tracking",
+    meaning="Where the records of a learning experiment stand in MLflow: the experiment, and each model, fold and seed",
+    key=("experiment", "tracking_key"),
+    order=("experiment", "tracking_key"),
+    columns=(
+        EXPERIMENT,
+        column("tracking_key", TEXT, "Deterministic look-up key, tag qhybrid.key of the run"),
+        column("model", TEXT, "Name of the model; null for the experiment's own run", nullable=True),
+        column("inputs", TEXT, "Features it was given", nullable=True),
+        column("repeat", I32, "Repeat of the cross-validation", nullable=True),
+        column("fold", I32, "Fold of the repeat", nullable=True),
+        *TRACKING_RUNS.columns[3:],
+    ),
+)
+
+#: Tables of learning experiments, in the order of the data's way.
+LEARNING_TABLES: tuple[Table, ...] = (
+    QML_DATASETS,
+    QML_FOLDS,
+    QML_RUNS,
+    QML_ITERATIONS,
+    QML_PREDICTIONS,
+    QML_SUBMISSIONS,
+    QML_MEASUREMENTS,
+    QML_GRADIENTS,
+    QML_SCORES,
+    QML_SUMMARIES,
+    QML_VERDICTS,
+    QML_TRACKING,
+)
