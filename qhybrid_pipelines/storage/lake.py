@@ -24,6 +24,7 @@ from qhybrid_pipelines.core.errors import Damaged, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage.atomic import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import BY_ASSET, SCHEMA_VERSION, Table
+from qhybrid_pipelines.storage.schemas.describing import JOB_ID
 from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, Texts, conform, lift
 
 FILE_NAME = "data.parquet"
@@ -107,7 +108,8 @@ class Lake:
         table, path = _described(asset), self.path(asset, key)
         try:
             with path.open("rb") as handle:
-                file = pq.ParquetFile(handle, read_dictionary=_texts(table))
+                there = pq.read_metadata(handle)
+                file = pq.ParquetFile(handle, metadata=there, read_dictionary=_labels(table, there))
                 version = int((file.schema_arrow.metadata or {}).get(VERSION_FIELD, b"0"))
                 if version > SCHEMA_VERSION:
                     raise Damaged(
@@ -178,8 +180,10 @@ def _foreign(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
             yield column
 
 
-def _texts(table: Table) -> list[str]:
-    return [column.name for column in table.columns if pa.types.is_string(column.type)]
+def _labels(table: Table, there: pq.FileMetaData) -> list[str]:
+    """Return the columns of a file that hold few texts again and again, which are read quickest as dictionaries."""
+    present = {there.schema.column(number).path for number in range(there.num_columns)}
+    return [name for name in (*table.partition_columns, JOB_ID.name) if name in present]
 
 
 def _described(asset: str | Table) -> Table:

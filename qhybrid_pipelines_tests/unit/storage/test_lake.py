@@ -218,6 +218,22 @@ def test_a_truncated_file_is_damaged_and_names_the_remedy(lake, keep):
         lake.read(schemas.COUNTS, KEY)
 
 
+@pytest.mark.parametrize("table", schemas.LAKE_TABLES, ids=lambda table: table.name)
+def test_texts_that_an_older_release_did_not_write_are_null(table, lake):
+    key = PartitionKey(**{name: name for name in table.partition_columns})
+    path = lake.write(table, key, empty(table)).path
+    missing = [column.name for column in table.columns if column.nullable and pa.types.is_string(column.type)]
+    pq.write_table(pq.read_table(path).drop_columns(missing), path)
+    assert lake.read(table, key).schema.names == table.schema.names
+
+
+def test_a_file_of_something_else_is_damage(lake):
+    path = lake.write(schemas.COUNTS, KEY, counts()).path
+    pq.write_table(pa.table({"a": [1]}), path)
+    with pytest.raises(Damaged, match="column experiment is missing"):
+        lake.read(schemas.COUNTS, KEY)
+
+
 def test_a_reader_finishes_with_the_file_it_opened(lake):
     old = counts(rows=BATCH_ROWS + 5)
     lake.write(schemas.COUNTS, KEY, old)
