@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.execution.engines.phases import BLOCK_AMPLITUDES, C128, TWICE, Phases
+from qhybrid_pipelines.execution.engines.phases import BLOCK_AMPLITUDES, C128, LANES, TWICE, Phases
 
 #: Qubits turned by one product: 16 x 16 matrices keep both BLAS and the cache busy.
 GROUP = 4
@@ -25,8 +25,8 @@ PRODUCT = 1 << 15
 class XMixer:
     """Probabilities of the points of one model. Keeps its buffers, two states: an object for one thread.
 
-    All shapes depend on the width alone, so BLAS takes the same path for a point wherever it stands in a sweep, and its
-    probabilities are the same to the last bit.
+    The shapes of products depend on the width alone, and points come in whole lanes of vectorised functions, so a point takes
+    the same path wherever it stands in a sweep, and its probabilities are the same to the last bit.
 
     Attributes:
         points: most points of a call.
@@ -43,7 +43,8 @@ class XMixer:
         self._low_groups = [(0, lowest), *_groups(lowest, self._low)]
         self._high_groups = _groups(self._low, n)
         self._signs = TWICE[phases.quarters[: 1 << self._low]]
-        self._states = [np.empty((self.points, phases.size), dtype=np.complex128) for _ in range(2)]
+        self._room = [np.empty((self.points, phases.size), dtype=np.complex128) for _ in range(2)]
+        self._states = self._room
         self._block = np.empty((2, self.points, self._stretches << self._low), dtype=np.complex128)
 
     def __call__(self, angles: F64) -> F64:
@@ -52,8 +53,10 @@ class XMixer:
         Args:
             angles: shape ``(points, 2 p)``, gammas first, then betas, in radians.
         """
-        block = np.zeros((self.points, angles.shape[1]))
+        rows = min(self.points, -(-len(angles) // LANES) * LANES)
+        block = np.zeros((rows, angles.shape[1]))
         block[: len(angles)] = angles
+        self._states = [state[:rows] for state in self._room]
         layers = angles.shape[1] // 2
         for layer in range(layers):
             self._apply_layer(block[:, layer], block[:, layers + layer], first=layer == 0)
@@ -71,7 +74,7 @@ class XMixer:
         table = self._phases.table(gammas, first=first)
         turns = {k: _turns(betas, k) for k in {k for _, k in self._low_groups + self._high_groups}}
         for begin in range(0, size // self._stretches, width):
-            now, then = self._block
+            now, then = self._block[:, : len(gammas)]
             begins = (begin, size - begin - width)[: self._stretches]
             stretches = [self._states[0][:, start : start + width] for start in begins]
             for i, (start, stretch) in enumerate(zip(begins, stretches, strict=True)):
