@@ -7,6 +7,7 @@ import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.control.progress import COLLECT, EVALUATE, INFER, MEASURE, PREPARE, SUBMIT, TRAIN
+from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import audits
@@ -123,7 +124,10 @@ def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetCheck
 
 
 def _schema_checks(executions: dg.MultiPartitionsDefinition) -> Iterator[dg.AssetChecksDefinition]:
-    """Yield the checks of all schemas, those of a leg's tables in one step: a step of its own costs more than the look."""
+    """Yield the checks of all schemas, those of a leg's tables in one step: a step of its own costs more than the look.
+
+    Where a leg failed its check waits for the run that finishes it; the lake refuses at the write what does not fit.
+    """
     described = {table.asset: table for table in schemas.LAKE_TABLES}
     for leg in (PREPARE, SUBMIT, COLLECT, TRAIN, INFER, MEASURE, EVALUATE):
         yield _schemas_of([described.pop(asset) for asset in leg if asset in described], executions)
@@ -159,7 +163,7 @@ def _schemas_of(tables: list[schemas.Table], executions: dg.MultiPartitionsDefin
             for key in keys:
                 try:
                     conform(table, lake.read(table, key))
-                except SchemaMismatch as error:
+                except (SchemaMismatch, QHybridError) as error:
                     findings.append(str(error))
             yield _result(findings, of=selected)
 
