@@ -103,11 +103,12 @@ def one_round(launcher: Launcher, text: str, repetitions: int) -> dict[str, tupl
 
 
 def check(bits: object, counts: pa.Table) -> None:
-    """Both sides ran the same circuits: the mean number of ones agrees, within what 1024 shots a run allow."""
+    """Both sides ran the same circuits: the mean number of ones agrees, within five standard errors."""
     assert isinstance(bits, BitArray)
-    ours = np.average(np.bitwise_count(counts.column("bits").to_numpy()), weights=counts.column("count").to_numpy())
-    theirs = bits.bitcount().mean()
-    assert abs(ours - theirs) < 0.05, (ours, theirs)
+    shots = counts.column("count").to_numpy()
+    ones, their_ones = np.bitwise_count(counts.column("bits").to_numpy()), bits.bitcount()
+    ours, theirs = np.average(ones, weights=shots), their_ones.mean()
+    assert abs(ours - theirs) < 5 * their_ones.std() * np.sqrt(2 / shots.sum()), (ours, theirs)
 
 
 def main() -> None:
