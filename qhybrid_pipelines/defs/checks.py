@@ -1,13 +1,11 @@
 """Asset checks: what must hold of the tables that were just written. The schema is checked by the lake at every write."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.control.progress import COLLECT, EVALUATE, INFER, MEASURE, PREPARE, SUBMIT, TRAIN
-from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps import audits
@@ -91,7 +89,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
         bit_order,
         calibrations_fresh,
         ledger_unbroken,
-        *_schema_checks(executions),
+        *(_schema_check(table, executions) for table in schemas.LAKE_TABLES),
     ]
 
 
@@ -123,33 +121,14 @@ def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetCheck
     return [every_row_is_tested_once, quotes_within_budget, shuffled_labels_are_not_learnt]
 
 
-def _schema_checks(executions: dg.MultiPartitionsDefinition) -> Iterator[dg.AssetChecksDefinition]:
-    """Yield the checks of all schemas, those of a leg's tables in one step: a step of its own costs more than the look.
-
-    Where a leg failed its check waits for the run that finishes it; the lake refuses at the write what does not fit.
-    """
-    described = {table.asset: table for table in schemas.LAKE_TABLES}
-    for leg in (PREPARE, SUBMIT, COLLECT, TRAIN, INFER, MEASURE, EVALUATE):
-        yield _schemas_of([described.pop(asset) for asset in leg if asset in described], executions)
-    for table in described.values():
-        yield _schemas_of([table], executions)
-
-
-def _schemas_of(tables: list[schemas.Table], executions: dg.MultiPartitionsDefinition) -> dg.AssetChecksDefinition:
-    """Return the checks of some tables, which are all partitioned alike."""
-    by_asset = {table.asset: table for table in tables}
+def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition) -> dg.AssetChecksDefinition:
     partitions: dg.PartitionsDefinition[Any] | None = None
-    if tables[0].partition_columns:
-        partitions = executions if schemas.BACKEND in tables[0].columns else EXPERIMENTS
-    meaning = "Columns, types, nullability, order and key are those of the table's description."
-    specs = [
-        dg.AssetCheckSpec("schema", asset=asset, description=meaning, partitions_def=partitions) for asset in by_asset
-    ]
+    if "experiment" in table.key:
+        partitions = executions if schemas.BACKEND in table.columns else EXPERIMENTS
 
-    @dg.multi_asset_check(name=f"schemas_from_{tables[0].asset}", specs=specs, can_subset=True)
-    def schemas_kept(
-        context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource
-    ) -> Iterator[dg.AssetCheckResult]:
+    @dg.asset_check(asset=table.asset, name="schema", partitions_def=partitions)
+    def schema(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        """Columns, types, nullability, order and key are those of the table's description."""
         lake = workspace.open().lake
         keys = (
             [PartitionKey()]
@@ -158,29 +137,23 @@ def _schemas_of(tables: list[schemas.Table], executions: dg.MultiPartitionsDefin
             if partitions is executions
             else [PartitionKey(experiment=key) for key in context.partition_keys]
         )
-        for selected in sorted(context.selected_asset_check_keys):
-            table, findings = by_asset[selected.asset_key.path[-1]], []
-            for key in keys:
-                try:
-                    conform(table, lake.read(table, key))
-                except (SchemaMismatch, QHybridError) as error:
-                    findings.append(str(error))
-            yield _result(findings, of=selected)
+        findings = []
+        for key in keys:
+            try:
+                conform(table, lake.read(table, key))
+            except SchemaMismatch as error:
+                findings.append(str(error))
+        return _result(findings)
 
-    return schemas_kept
+    return schema
 
 
 def _result(
-    findings: Iterable[str],
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-    *,
-    of: dg.AssetCheckKey | None = None,
+    findings: Iterable[str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 ) -> dg.AssetCheckResult:
     found = list(findings)
     return dg.AssetCheckResult(
         passed=not found,
-        asset_key=of and of.asset_key,
-        check_name=of and of.name,
         severity=severity,
         description="; ".join(found[:5]) or None,
         metadata={"findings": len(found)},

@@ -79,7 +79,7 @@ class MemoryTables:
             self._undo.clear()
             try:
                 yield
-            except BaseException:
+            except BaseException:  # an interrupt, too, must leave nothing half-written; it is raised again below
                 for table, key, before in reversed(self._undo):
                     if before is _NOTHING:
                         del table[key]

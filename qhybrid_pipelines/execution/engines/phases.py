@@ -26,7 +26,7 @@ from qhybrid_pipelines.core.ising import F64
 #: but two of them hand Python's lock to each other at every call of NumPy, which then costs more than the second core gives.
 #: A narrower circuit has many points in a block,
 BLOCK_AMPLITUDES = 1 << 17
-#: but not more than this: a short sweep is padded up to a whole block.
+#: but not more than this.
 MOST_POINTS = 256
 
 C128 = npt.NDArray[np.complex128]
