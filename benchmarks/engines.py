@@ -29,8 +29,8 @@ from qiskit.primitives import BitArray
 
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.kernel import Kernel
 from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler

@@ -25,28 +25,24 @@ import numpy as np
 import pyarrow as pa
 from measuring import interleaved, machine, show, span
 
-from qhybrid_pipelines.control.progress import EXECUTE, PREPARE, Leg
+from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, PREPARE, Leg
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.history import EXPERIMENT_TAG
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key, executions
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.steps import (
-    baselines,
-    batches,
-    comparisons,
-    decisions,
-    experiments,
-    instances,
-    kernels,
-    provenance,
-    results,
-    scores,
-    submissions,
-    sweeps,
-    tracking,
-)
+from qhybrid_pipelines.steps.execute import circuit_batches as batches
+from qhybrid_pipelines.steps.execute import qpu_result_sets as results
+from qhybrid_pipelines.steps.execute import qpu_submissions as submissions
+from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons
+from qhybrid_pipelines.steps.interpret import decisions, provenance
+from qhybrid_pipelines.steps.interpret import scored_solutions as scores
+from qhybrid_pipelines.steps.interpret import tracking_runs as tracking
+from qhybrid_pipelines.steps.prepare import baselines, experiments
+from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps
+from qhybrid_pipelines.steps.prepare import problem_instances as instances
+from qhybrid_pipelines.steps.prepare import reduced_models as kernels
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 

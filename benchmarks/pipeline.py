@@ -27,7 +27,7 @@ import pyarrow as pa
 from measuring import machine, show, span
 from qiskit.primitives import BitArray
 
-from qhybrid_pipelines.control.progress import Leg
+from qhybrid_pipelines.control.experiments.due_stages import Leg
 from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.defs.history import EXPERIMENT_TAG
 from qhybrid_pipelines.launch import Launcher

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from measuring import interleaved, machine, show, span
 
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import Ledger, Plan, Step
-from qhybrid_pipelines.control.lifecycle import Event
-from qhybrid_pipelines.control.reports import ledger_part
+from qhybrid_pipelines.control.reporting.ledger_tables import ledger_part
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas, warehouse

@@ -104,7 +104,7 @@ def schema(
 @app.command()
 def experiments(home: Home = None, as_json: AsJson = False) -> None:
     """List the registered experiments with their verdicts."""
-    from qhybrid_pipelines.steps.summary import registered
+    from qhybrid_pipelines.steps.on_demand.summary import registered
     from qhybrid_pipelines.terminal import print_json, print_table
 
     rows = registered(workspace_in(home))
@@ -126,7 +126,7 @@ def estimate(
 
     Jobs that are in the ledger already cost nothing more. Exit code 4 when something would be refused.
     """
-    from qhybrid_pipelines.steps.estimates import estimates, estimates_of_due
+    from qhybrid_pipelines.steps.on_demand.estimates import estimates, estimates_of_due
     from qhybrid_pipelines.terminal import print_error, print_json, print_table
 
     if due == bool(specifications):
@@ -176,7 +176,7 @@ def sql(
 @app.command()
 def sync(home: Home = None, as_json: AsJson = False) -> None:
     """Hand the records that wait in the spool to MLflow, and spans of ended jobs to the collector if there is one."""
-    from qhybrid_pipelines.steps.telemetry import send_spans
+    from qhybrid_pipelines.steps.operate.telemetry import send_spans
     from qhybrid_pipelines.terminal import print_json
 
     workspace = workspace_in(home)
@@ -198,7 +198,7 @@ def doctor(
     online: Annotated[bool, typer.Option("--online", help="Also take one look at every provider.")] = False,
 ) -> None:
     """Look at this installation and its home folder; exit code 3 when something needs a person."""
-    from qhybrid_pipelines.steps.health import findings
+    from qhybrid_pipelines.steps.on_demand.doctor import findings
     from qhybrid_pipelines.terminal import print_json, print_table
 
     rows = findings(workspace_in(home), online=online)
@@ -209,7 +209,7 @@ def doctor(
 @app.command()
 def metrics(home: Home = None, as_json: AsJson = False) -> None:
     """Print figures of the ledger in Prometheus' text format (with --json: as a list)."""
-    from qhybrid_pipelines.steps.telemetry import figures
+    from qhybrid_pipelines.steps.operate.telemetry import figures
     from qhybrid_pipelines.terminal import print_json
 
     text = figures(existing_in(home))
@@ -234,10 +234,10 @@ def main() -> None:
 
 
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
-    from qhybrid_pipelines.control.progress import FOR_A_PERSON
+    from qhybrid_pipelines.control.experiments.due_stages import FOR_A_PERSON
     from qhybrid_pipelines.steps.learning.summary import learning_verdicts
-    from qhybrid_pipelines.steps.summary import verdicts
-    from qhybrid_pipelines.steps.telemetry import send_spans_aside
+    from qhybrid_pipelines.steps.on_demand.summary import verdicts
+    from qhybrid_pipelines.steps.operate.telemetry import send_spans_aside
     from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts, progress
 
     problems: list[str] = []
@@ -282,8 +282,8 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
 
 def _say_waiting(jobs: Sequence[JobRecord]) -> str:
     """Return what becomes of jobs that were left with their providers, or that wait for a person."""
-    from qhybrid_pipelines.control.advice import next_step
-    from qhybrid_pipelines.control.lifecycle import OPEN
+    from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+    from qhybrid_pipelines.control.reporting.next_steps import next_step
 
     lines = [
         f"waiting: {job.job_id} is {job.state} on {job.backend}. Next: {next_step(job, datetime.now(UTC))}"
@@ -301,7 +301,7 @@ def _say_waiting(jobs: Sequence[JobRecord]) -> str:
 
 def _print_times_and_costs(workspace: Workspace) -> None:
     """Print, per backend, where the time of a median job went and what its jobs cost."""
-    from qhybrid_pipelines.steps.fleet_summary import costs_by_backend, times_by_backend
+    from qhybrid_pipelines.steps.on_demand.fleet_summary import costs_by_backend, times_by_backend
     from qhybrid_pipelines.terminal import print_table, print_waterfall
 
     typer.echo("\nWhere the time of a job goes (medians; the emulated cloud runs on virtual time)")

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.gateway import Gateway
+from qhybrid_pipelines.control.control_plane import Gateway
 from qhybrid_pipelines.defs import automation, checks, jobs
 from qhybrid_pipelines.defs.io import ParquetIOManager, described
 from qhybrid_pipelines.defs.partitions import executions

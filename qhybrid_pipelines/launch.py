@@ -13,9 +13,9 @@ from functools import cached_property
 
 import dagster as dg
 
+from qhybrid_pipelines.control.experiments.due_stages import Leg, due_legs, waiting_jobs
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.lifecycle import OPEN
-from qhybrid_pipelines.control.progress import Leg, due_legs, waiting_jobs
 from qhybrid_pipelines.core import errors
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -27,9 +27,9 @@ from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.steps.completions import completions, look
-from qhybrid_pipelines.steps.rounds import register_next_rounds
-from qhybrid_pipelines.steps.warehouse import is_stale
+from qhybrid_pipelines.steps.execute.qpu_completions import completions, look
+from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
+from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic
 from qhybrid_pipelines.storage.layout import Home

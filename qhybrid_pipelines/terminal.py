@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qhybrid_pipelines.control.progress import Leg
+from qhybrid_pipelines.control.experiments.due_stages import Leg
 from qhybrid_pipelines.core.errors import QHybridError
 
 VERDICT_STYLES = {

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.reports import ledger_tables
+from qhybrid_pipelines.control.reporting.ledger_tables import ledger_tables
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import analyst, published

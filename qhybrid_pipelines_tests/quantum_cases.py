@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
 
 X = np.array([[0, 1], [1, 0]], dtype=complex)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from textwrap import wrap
 
-from qhybrid_pipelines.control.advice import next_step
-from qhybrid_pipelines.control.budget import Account
+from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
-from qhybrid_pipelines.control.reports import Latency, latency
+from qhybrid_pipelines.control.reporting.ledger_tables import Latency, latency
+from qhybrid_pipelines.control.reporting.next_steps import next_step
 
 WIDTH, LABEL = 80, 12
 #: More events than this leave no room for the rest; the first ones and the last ones are shown.

@@ -49,9 +49,9 @@ def list_jobs(
 ) -> None:
     """List the jobs of the ledger."""
     from qhybrid_pipelines.commands.job_page import duration
-    from qhybrid_pipelines.control.canaries import CANARY_EXPERIMENT
-    from qhybrid_pipelines.control.lifecycle import TERMINAL
-    from qhybrid_pipelines.control.reports import job_row
+    from qhybrid_pipelines.control.fleet.canaries import CANARY_EXPERIMENT
+    from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
+    from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.terminal import print_json, print_table
 
     states = [_state(name) for name in state] if state else None
@@ -105,8 +105,8 @@ def _check_known(what: str, name: str, known: set[str], *, listed: str) -> None:
 def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Show the life of one job on one screen: who, what, when, how long, how much, and what to do next."""
     from qhybrid_pipelines.commands.job_page import job_page
-    from qhybrid_pipelines.control.advice import next_step
-    from qhybrid_pipelines.control.reports import cost_row, event_row, job_row, latency_row
+    from qhybrid_pipelines.control.reporting.ledger_tables import cost_row, event_row, job_row, latency_row
+    from qhybrid_pipelines.control.reporting.next_steps import next_step
     from qhybrid_pipelines.terminal import print_json
 
     workspace = existing_in(home)
@@ -194,7 +194,7 @@ def reroute(
     as_json: AsJson = False,
 ) -> None:
     """Take a job's work to another backend; never while its provider might still run it."""
-    from qhybrid_pipelines.steps.reroutes import reroute as reroute_job
+    from qhybrid_pipelines.steps.on_demand.reroutes import reroute as reroute_job
 
     workspace = existing_in(home)
     job = job_in(workspace, job_id)
@@ -208,7 +208,7 @@ def reroute(
 @app.command()
 def retry(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Run the work of a job that ended without a result again, as a new job, which is paid again."""
-    from qhybrid_pipelines.steps.reroutes import retry as retry_job
+    from qhybrid_pipelines.steps.on_demand.reroutes import retry as retry_job
 
     workspace = existing_in(home)
     job = job_in(workspace, job_id)
@@ -233,7 +233,7 @@ def reprioritise(
 @app.command()
 def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Decode the kept result again and compare it with the stored counts; no provider is asked. Exit code 3: it differs."""
-    from qhybrid_pipelines.steps.replays import replay as replay_job
+    from qhybrid_pipelines.steps.on_demand.replays import replay as replay_job
     from qhybrid_pipelines.terminal import print_json, print_table
 
     workspace = existing_in(home)
@@ -250,8 +250,8 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
 
 def _say(job: JobRecord, *, as_json: bool, before: JobRecord | None = None) -> None:
     """Print a job as it stands after something was done about it; ``before`` is given where that may come too late."""
-    from qhybrid_pipelines.control.advice import next_step
-    from qhybrid_pipelines.control.reports import job_row
+    from qhybrid_pipelines.control.reporting.ledger_tables import job_row
+    from qhybrid_pipelines.control.reporting.next_steps import next_step
     from qhybrid_pipelines.terminal import print_json
 
     if as_json:

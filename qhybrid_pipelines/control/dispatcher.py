@@ -1,8 +1,8 @@
 """The one door to the providers: submit, poll, collect, cancel, each step written to the ledger.
 
-Everything here may be killed at any moment and called again. What happens behind the door: `control.admission` (whether,
-where, for how much), `control.handover` (plans and reservations), `control.submission` (each job once), `control.looking`
-and `control.rounds` (what became of them), `control.collection` (results), `control.withdrawal` (taking a job back).
+Everything here may be killed at any moment and called again. What happens behind the door: `control.jobs.admission` (whether,
+where, for how much), `control.jobs.submitter` (plans and reservations), `control.jobs.submission_protocol` (each job once), `control.jobs.status_poller`
+and `control.jobs.poll_schedule` (what became of them), `control.jobs.results` (results), `control.jobs.cancellation` (taking a job back).
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Unpack
 
-from qhybrid_pipelines.control import approval
-from qhybrid_pipelines.control.admission import Admission, Request, Terms, request_of
-from qhybrid_pipelines.control.collection import Collected, Collection, RawStore
-from qhybrid_pipelines.control.handover import Handover, Outlook
-from qhybrid_pipelines.control.health import Health
+from qhybrid_pipelines.control.backends.health import Health
+from qhybrid_pipelines.control.jobs import approval
+from qhybrid_pipelines.control.jobs.admission import Admission, Request, Terms, request_of
+from qhybrid_pipelines.control.jobs.cancellation import Withdrawal, same_work
+from qhybrid_pipelines.control.jobs.limits import check_budget
+from qhybrid_pipelines.control.jobs.poll_schedule import Polled, Rounds
+from qhybrid_pipelines.control.jobs.results import Collected, Collection, RawStore
+from qhybrid_pipelines.control.jobs.status_poller import Looking
+from qhybrid_pipelines.control.jobs.submission_protocol import Submission, next_job_id
+from qhybrid_pipelines.control.jobs.submitter import Handover, Outlook
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, advance
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move
-from qhybrid_pipelines.control.lifecycle import OPEN, Event, advance
-from qhybrid_pipelines.control.limits import check_budget
-from qhybrid_pipelines.control.looking import Looking
-from qhybrid_pipelines.control.policy import Policy, read_policy
-from qhybrid_pipelines.control.rounds import Polled, Rounds
-from qhybrid_pipelines.control.site import Site
-from qhybrid_pipelines.control.submission import Submission, next_job_id
-from qhybrid_pipelines.control.withdrawal import Withdrawal, same_work
+from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.policy.rules import Policy, read_policy
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
-from qhybrid_pipelines.core.parts import Part, split, split_into
+from qhybrid_pipelines.core.sub_batches import Part, split, split_into
 from qhybrid_pipelines.execution.port import Provider
 
 
@@ -111,7 +111,7 @@ class Dispatcher:
 
         Args:
             parts: what to run; experiment, requested backend and payload decide which job each is.
-            terms: ``tier``, ``budget_usd`` and the rest of `control.admission.Request`.
+            terms: ``tier``, ``budget_usd`` and the rest of `control.jobs.admission.Request`.
 
         Returns:
             The jobs in the order of the parts: acknowledged by a provider (the requested one, or one that the policy

@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.ising import F64, IsingModel
 
 
 class JobState(StrEnum):
-    """Where a job is in its life; `control.lifecycle` holds the table of steps between them."""
+    """Where a job is in its life; `control.ledger.lifecycle` holds the table of steps between them."""
 
     PLANNED = "PLANNED"
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
@@ -97,7 +97,7 @@ class CircuitBatch:
         shots: per point and repetition.
         seeds: shape ``(points, repetitions)``, one sampling seed each; simulators must use them.
         structure: set for QAOA templates.
-        compile_points: every point is to be compiled with its numbers, as a job of its own; see `core.parts`.
+        compile_points: every point is to be compiled with its numbers, as a job of its own; see `core.sub_batches`.
     """
 
     experiment: str

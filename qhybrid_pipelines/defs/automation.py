@@ -1,6 +1,6 @@
 """What runs by itself: the inbox, the way from a new experiment to its verdict, looks at open jobs, reconciliation.
 
-All of them ask `control.progress` what is due, and request the same jobs that the command line runs. The lake and the
+All of them ask `control.experiments.due_stages` what is due, and request the same jobs that the command line runs. The lake and the
 ledger decide what is done; Dagster only schedules and shows. When a leg that failed is requested again is
 `defs.history`; it keeps nothing else waiting.
 """
@@ -13,21 +13,21 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.inbox import scan
-from qhybrid_pipelines.control.progress import LEGS, Leg, due_legs, waiting_jobs
-from qhybrid_pipelines.control.site import Site
+from qhybrid_pipelines.control.experiments.due_stages import LEGS, Leg, due_legs, waiting_jobs
+from qhybrid_pipelines.control.experiments.inbox import scan
+from qhybrid_pipelines.control.policy.deployment import Site
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs import metadata as shown
 from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, history_of, is_in_vain, tags_of
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps import nightly
-from qhybrid_pipelines.steps.completions import Completion, completions, look
-from qhybrid_pipelines.steps.rounds import register_next_rounds
-from qhybrid_pipelines.steps.telemetry import send_spans_aside
-from qhybrid_pipelines.steps.warehouse import is_stale
+from qhybrid_pipelines.steps.execute.qpu_completions import Completion, completions, look
+from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
+from qhybrid_pipelines.steps.operate import nightly_benchmark as nightly
+from qhybrid_pipelines.steps.operate.telemetry import send_spans_aside
+from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps import audits
 from qhybrid_pipelines.steps.learning import audits as learning_audits
+from qhybrid_pipelines.steps.operate import audits
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.tables import SchemaMismatch, conform

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
+from qhybrid_pipelines.control.experiments.due_stages import Leg
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
-from qhybrid_pipelines.control.progress import Leg
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.defs.orphans import NOT_ENDED
 

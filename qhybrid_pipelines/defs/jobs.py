@@ -4,7 +4,16 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.progress import COLLECT, EVALUATE, EXECUTE, INFER, MEASURE, PREPARE, SUBMIT, TRAIN
+from qhybrid_pipelines.control.experiments.due_stages import (
+    COLLECT,
+    EVALUATE,
+    EXECUTE,
+    INFER,
+    MEASURE,
+    PREPARE,
+    SUBMIT,
+    TRAIN,
+)
 
 
 def build() -> dict[str, Any]:

@@ -6,7 +6,7 @@ hand from the page is anonymous, unless QHYBRID_PRINCIPAL names one for everybod
 
 from collections.abc import Mapping
 
-from qhybrid_pipelines.control.site import ANONYMOUS, Site
+from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Site
 
 PRINCIPAL_TAG = "qhybrid/principal"
 

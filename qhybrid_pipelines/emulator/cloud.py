@@ -19,8 +19,8 @@ from typing import Any
 from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.clock import Clock
 from qhybrid_pipelines.emulator.drift import History
+from qhybrid_pipelines.emulator.job_requests import MULTI, Order, read_order
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
-from qhybrid_pipelines.emulator.orders import MULTI, Order, read_order
 from qhybrid_pipelines.emulator.sampling import Shots, draw
 from qhybrid_pipelines.emulator.store import Job, Store
 

@@ -20,9 +20,9 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import Clock, Stretch
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
-from qhybrid_pipelines.emulator.door import PREFIX, Door, TrackedProtocol, error_body
 from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.keys import Keys
+from qhybrid_pipelines.emulator.middleware import PREFIX, Door, TrackedProtocol, error_body
 from qhybrid_pipelines.emulator.pages.admin import AdminPages
 from qhybrid_pipelines.emulator.pages.jobs import JobPages
 from qhybrid_pipelines.emulator.pages.machines import MachinePages

@@ -11,6 +11,7 @@ from typing import Any
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, child_ids
 from qhybrid_pipelines.emulator.gates import qubits_of
+from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, wants_debiasing
 from qhybrid_pipelines.emulator.machines import (
     DEBIASING_MINIMUM_SHOTS,
     MACHINES,
@@ -18,7 +19,6 @@ from qhybrid_pipelines.emulator.machines import (
     WIDEST_SIMULATION_QUBITS,
     Machine,
 )
-from qhybrid_pipelines.emulator.orders import MULTI, SINGLE, wants_debiasing
 from qhybrid_pipelines.emulator.store import Job
 
 SUBMITTER, PROJECT = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"

@@ -22,7 +22,7 @@ from qhybrid_pipelines.classical.solvers import annealing, tabu
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts, random_rows
 from qhybrid_pipelines.core.bits import U8, assignment_text
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.seeds import derive_seed, generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.evaluation import (

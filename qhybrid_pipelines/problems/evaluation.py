@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.bits import U8, U64
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.problems.family import Family, Penalised
 from qhybrid_pipelines.problems.instance import Instance
 

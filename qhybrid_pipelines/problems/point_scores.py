@@ -13,7 +13,7 @@ from qhybrid_pipelines.classical.noise_gate import random_energy
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.problems.evaluation import Evaluation
 from qhybrid_pipelines.problems.measured import I64, Measured, groups_of, sums
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from qhybrid_pipelines.classical.local_search import Columns, descend
 from qhybrid_pipelines.core.bits import U8, U64
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.problems.evaluation import Problem, blocks, evaluate, feasible_rows
 
 

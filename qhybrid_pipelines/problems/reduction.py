@@ -19,21 +19,21 @@ import numpy as np
 from qhybrid_pipelines.classical.exhaustive import minimum
 from qhybrid_pipelines.classical.reduction.components import components, solve_small_components
 from qhybrid_pipelines.classical.reduction.roof_duality import persistent_values
+from qhybrid_pipelines.classical.reduction.subproblem import select_window
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
-from qhybrid_pipelines.classical.reduction.window import select_window
 from qhybrid_pipelines.core.bits import U8, assignment_text
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.evaluation import Problem, best_of
 from qhybrid_pipelines.problems.family import Family, FamilyReduction
 from qhybrid_pipelines.problems.incumbents import Incumbent, find_incumbent, incumbent_of
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines.problems.ladder import Ladder, follow
 from qhybrid_pipelines.problems.post_processing import repair
+from qhybrid_pipelines.problems.reduction_steps import Ladder, follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.bits import U8, assignment_text
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.problems.evaluation import (
     Evaluation,
     Problem,

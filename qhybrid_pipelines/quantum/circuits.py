@@ -13,13 +13,13 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.quantum.foreign.intake import ForeignCircuit, check_width
 from qhybrid_pipelines.quantum.hardware_efficient import hardware_efficient_ansatz
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
+from qhybrid_pipelines.quantum.user_circuits.reader import ForeignCircuit, check_width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 

@@ -14,14 +14,14 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
-from qhybrid_pipelines.quantum.foreign.intake import ForeignCircuit, check_width
 from qhybrid_pipelines.quantum.hardware_efficient import angles_of
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
+from qhybrid_pipelines.quantum.user_circuits.reader import ForeignCircuit, check_width
 
 #: Neighbours of the table's angles scale all gammas and all betas by a factor from 1 -+ this.
 NEIGHBOURHOOD = 0.15

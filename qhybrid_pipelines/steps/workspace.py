@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from qhybrid_pipelines.control.gateway import Gateway
-from qhybrid_pipelines.control.intake import Intake
+from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.experiments.registration import Intake
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -26,7 +26,12 @@ from qhybrid_pipelines.core.failpoints import VARIABLE
 LATE = (
     *("duckdb", "mlflow", "mlflow.tracking", "qiskit", "qiskit.qasm3", "qiskit_aer", "qiskit_qasm3_import"),
     *("ortools.sat.python.cp_model", "scipy.optimize", "networkx", "dimod", "dwave.samplers", "dwave.preprocessing"),
-    *("matplotlib.pyplot", "qhybrid_pipelines.launch", "qhybrid_pipelines.steps.summary", "qhybrid_pipelines.terminal"),
+    *(
+        "matplotlib.pyplot",
+        "qhybrid_pipelines.launch",
+        "qhybrid_pipelines.steps.on_demand.summary",
+        "qhybrid_pipelines.terminal",
+    ),
 )
 
 

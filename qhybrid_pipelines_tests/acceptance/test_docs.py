@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.gateway import Gateway
-from qhybrid_pipelines.control.intake import Intake
-from qhybrid_pipelines.control.lifecycle import mermaid
+from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.experiments.registration import Intake
+from qhybrid_pipelines.control.ledger.lifecycle import mermaid
 from qhybrid_pipelines.core.commented import commented_default
 from qhybrid_pipelines.core.specification import RoundsSpec
 from qhybrid_pipelines.problems.graphs import BUNDLED
@@ -70,7 +70,9 @@ def test_the_page_names_every_graph_and_shows_the_current_defaults():
 
 
 def test_the_life_of_a_job_is_drawn_from_the_table():
-    assert f"```mermaid\n{mermaid()}```" in TEXTS["architecture.md"], "paste the output of control.lifecycle.mermaid()"
+    assert f"```mermaid\n{mermaid()}```" in TEXTS["architecture.md"], (
+        "paste the output of control.ledger.lifecycle.mermaid()"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.ledger.chain import ChainHead
+from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, TERMINAL, TRANSITIONS, Event
 from qhybrid_pipelines.control.ledger.locks import LockBusy
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.ledger.port import (
@@ -30,7 +31,6 @@ from qhybrid_pipelines.control.ledger.port import (
     correlation_id_of,
 )
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, TERMINAL, TRANSITIONS, Event
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import Calibration, JobState
 from qhybrid_pipelines_tests.ledger_cases import NOW, plan, take

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.ledger.chain import seal
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.reading import event_rows
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.lifecycle import Event
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.ledger_cases import plan, take
 

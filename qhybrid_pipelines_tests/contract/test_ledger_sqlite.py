@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import inspect
 
 from qhybrid_pipelines.control.ledger import migrations, tables
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.locks import LockBusy
 from qhybrid_pipelines.control.ledger.migrations import MIGRATIONS, Migration, migrate
 from qhybrid_pipelines.control.ledger.port import StoredResult, correlation_id_of
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.ledger.sqlite import open_database
-from qhybrid_pipelines.control.lifecycle import Event
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.ledger_cases import forked, plan, take

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from qhybrid_pipelines.control.ledger.lifecycle import TRANSITIONS, Event
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.ledger.port import Breaker, JobRecord, Ledger, Move, Step, StoredResult
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.lifecycle import TRANSITIONS, Event
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import Calibration
 from qhybrid_pipelines_tests import servers

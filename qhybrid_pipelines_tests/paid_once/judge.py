@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from qhybrid_pipelines.control.jobs.submission_protocol import job_id_of
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.submission import job_id_of
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.paid_once.lives import note_of
 from qhybrid_pipelines_tests.paid_once.worlds import EXPERIMENT, Accepted, World, dispatcher_of

@@ -15,8 +15,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qhybrid_pipelines.control.jobs.submission_protocol import job_id_of
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.submission import job_id_of
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.paid_once.judge import Tally, verdict_on_naive, verdict_on_ours
 from qhybrid_pipelines_tests.paid_once.lives import DONE, LIVES, TRY_AGAIN, Life, note_of

@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.port import StaleJob
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.lifecycle import is_settled
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.core.parts import Part
+from qhybrid_pipelines.core.sub_batches import Part
 from qhybrid_pipelines_tests.paid_once.worlds import World, dispatcher_of
 
 DONE, TRY_AGAIN = 0, 75

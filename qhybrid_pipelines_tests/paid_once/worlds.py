@@ -20,10 +20,10 @@ import requests
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.policy import Policy
+from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import Throttled
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
-from qhybrid_pipelines.core.parts import Part
+from qhybrid_pipelines.core.sub_batches import Part
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.port import Provider

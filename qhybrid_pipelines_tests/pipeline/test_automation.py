@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
-from qhybrid_pipelines.control.progress import Leg
+from qhybrid_pipelines.control.experiments.due_stages import Leg
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
 from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, history_of, tags_of

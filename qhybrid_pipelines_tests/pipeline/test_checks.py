@@ -2,7 +2,7 @@
 
 import pytest
 
-from qhybrid_pipelines.control.progress import PREPARE, Leg
+from qhybrid_pipelines.control.experiments.due_stages import PREPARE, Leg
 from qhybrid_pipelines.launch import LegFailed
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from qhybrid_pipelines.control.inbox import scan
+from qhybrid_pipelines.control.experiments.inbox import scan
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, V2, V3
 from qhybrid_pipelines_tests.homes import RUNS_IN_PROCESS, accept, jobs_in, launcher_of, rows, run

@@ -9,8 +9,8 @@ import time
 import dagster as dg
 import pytest
 
-from qhybrid_pipelines.control import inbox
-from qhybrid_pipelines.control.inbox import SETTLE_SECONDS, scan
+from qhybrid_pipelines.control.experiments import inbox
+from qhybrid_pipelines.control.experiments.inbox import SETTLE_SECONDS, scan
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.resources import WorkspaceResource

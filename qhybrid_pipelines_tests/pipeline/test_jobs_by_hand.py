@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from qhybrid_pipelines import cli
-from qhybrid_pipelines.steps.replays import total_variation
+from qhybrid_pipelines.steps.on_demand.replays import total_variation
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey

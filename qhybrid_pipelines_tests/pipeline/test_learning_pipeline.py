@@ -11,12 +11,12 @@ import yaml
 
 from qhybrid_pipelines.classical.learning.loading import load_dataset
 from qhybrid_pipelines.core.verdicts import Verdict
-from qhybrid_pipelines.steps.estimates import estimates
-from qhybrid_pipelines.steps.kept_batches import part_behind
 from qhybrid_pipelines.steps.learning.data import rows_behind
 from qhybrid_pipelines.steps.learning.predictor import load_predictor, predictor_from
 from qhybrid_pipelines.steps.learning.summary import learning_verdicts
-from qhybrid_pipelines.steps.summary import registered
+from qhybrid_pipelines.steps.on_demand.estimates import estimates
+from qhybrid_pipelines.steps.on_demand.stored_batches import part_behind
+from qhybrid_pipelines.steps.on_demand.summary import registered
 from qhybrid_pipelines_tests import homes
 
 pytestmark = homes.RUNS_IN_PROCESS

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.steps.experiments import experiments
 from qhybrid_pipelines.steps.learning import fitting
 from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.training import forget_checkpoints, train
+from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes

@@ -5,13 +5,13 @@ import json
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.inbox import scan
+from qhybrid_pipelines.control.experiments.inbox import scan
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.quantum.learning.sealed import seal
-from qhybrid_pipelines.steps.experiments import experiments
 from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit
 from qhybrid_pipelines.steps.learning.training import train
+from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.rows import experiments_in, learning_in
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

@@ -2,8 +2,8 @@
 
 import pytest
 
-from qhybrid_pipelines.control.policy import Ask, decide, read_policy
-from qhybrid_pipelines.control.site import ANONYMOUS, Site
+from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Site
+from qhybrid_pipelines.control.policy.rules import Ask, decide, read_policy
 from qhybrid_pipelines.defs.principals import PRINCIPAL_TAG, principal_of, principal_tags
 from qhybrid_pipelines_tests.homes import RUNS_IN_PROCESS, accept, launcher_of, run
 

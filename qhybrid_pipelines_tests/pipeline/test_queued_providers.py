@@ -12,7 +12,7 @@ from qhybrid_pipelines.defs.orphans import PROCESS_TAG
 from qhybrid_pipelines.defs.partitions import execution_key
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.reroutes import retry
+from qhybrid_pipelines.steps.on_demand.reroutes import retry
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.atomic import process_name

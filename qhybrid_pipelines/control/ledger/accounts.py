@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from qhybrid_pipelines.control.budget import Account, as_kept, exchange, reserve, settle
 from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.control.ledger.budget import Account, as_kept, exchange, reserve, settle
 from qhybrid_pipelines.control.ledger.records import JobRecord, Plan
 from qhybrid_pipelines.core.errors import Refused
 

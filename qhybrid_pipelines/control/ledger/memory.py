@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger import chain
+from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker, StaleJob
 from qhybrid_pipelines.control.ledger.locks import LockBusy

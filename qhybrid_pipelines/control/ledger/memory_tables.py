@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from qhybrid_pipelines.control.budget import Account, as_kept, charge_usd, reserve, settle
 from qhybrid_pipelines.control.ledger import chain
+from qhybrid_pipelines.control.ledger.budget import Account, as_kept, charge_usd, reserve, settle
 from qhybrid_pipelines.control.ledger.errors import JobClash, ProviderJobTaken, StaleJob
+from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
@@ -24,7 +25,6 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
 )
 from qhybrid_pipelines.control.ledger.stored import kept_json, kept_text, to_micros
-from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import JobState
 

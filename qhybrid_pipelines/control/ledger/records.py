@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from qhybrid_pipelines.control.lifecycle import Event
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.jobs import Calibration, JobRef, JobState
 

@@ -16,9 +16,9 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from qhybrid_pipelines.control.budget import Account
 from qhybrid_pipelines.control.ledger import advisory, backends, chain, locks, postgres, reading, sqlite, tables
 from qhybrid_pipelines.control.ledger.accounts import account_of
+from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
 from qhybrid_pipelines.control.ledger.records import (

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Dialect, Integer, MetaData, Table, Text
 from sqlalchemy.types import TypeDecorator
 
-from qhybrid_pipelines.control.budget import from_micro_usd, to_micro_usd
+from qhybrid_pipelines.control.ledger.budget import from_micro_usd, to_micro_usd
 from qhybrid_pipelines.control.ledger.records import Outcome
 from qhybrid_pipelines.control.ledger.stored import from_micros, to_micros
 from qhybrid_pipelines.core.jobs import JobState

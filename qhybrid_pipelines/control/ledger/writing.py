@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from qhybrid_pipelines.control.budget import as_kept, charge_usd
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.accounts import change_quote, reserve_quote, settle_job
+from qhybrid_pipelines.control.ledger.budget import as_kept, charge_usd
 from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
 from qhybrid_pipelines.control.ledger.errors import JobClash, ProviderJobTaken, StaleJob
+from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
 from qhybrid_pipelines.control.ledger.reading import chain_head
 from qhybrid_pipelines.control.ledger.records import JobRecord, Move, Outcome, Plan
 from qhybrid_pipelines.control.ledger.stored import kept_json, kept_text, to_micros
-from qhybrid_pipelines.control.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
 from qhybrid_pipelines.core.jobs import JobState
 
 #: What an event says about the attempt to submit that is under way.

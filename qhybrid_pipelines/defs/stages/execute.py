@@ -6,13 +6,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs import metadata as shown
 from qhybrid_pipelines.defs.history import outages_noted
 from qhybrid_pipelines.defs.partitions import executions_of
 from qhybrid_pipelines.defs.principals import principal_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps import batches, results
-from qhybrid_pipelines.steps import submissions as submissions_step
+from qhybrid_pipelines.steps.execute import circuit_batches as batches
+from qhybrid_pipelines.steps.execute import qpu_result_sets as results
+from qhybrid_pipelines.steps.execute import qpu_submissions as submissions_step
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:

@@ -5,13 +5,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs import metadata as shown
 from qhybrid_pipelines.defs.partitions import executions_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps import comparisons, scores
-from qhybrid_pipelines.steps import decisions as decisions_step
-from qhybrid_pipelines.steps import provenance as provenance_step
-from qhybrid_pipelines.steps import tracking as tracking_step
+from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons
+from qhybrid_pipelines.steps.interpret import decisions as decisions_step
+from qhybrid_pipelines.steps.interpret import provenance as provenance_step
+from qhybrid_pipelines.steps.interpret import scored_solutions as scores
+from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:

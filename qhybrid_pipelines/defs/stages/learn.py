@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import shown_learning as shown
+from qhybrid_pipelines.defs import metadata_learning as shown
 from qhybrid_pipelines.defs.history import outages_noted
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
 from qhybrid_pipelines.defs.principals import principal_of

@@ -3,11 +3,12 @@
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.control.progress import EXECUTE, LEARN, PREPARE
-from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, LEARN, PREPARE
+from qhybrid_pipelines.defs import metadata as shown
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps import calibrations, capabilities
-from qhybrid_pipelines.steps import warehouse as warehouse_step
+from qhybrid_pipelines.steps.operate import backend_calibrations as calibrations
+from qhybrid_pipelines.steps.operate import backend_capabilities as capabilities
+from qhybrid_pipelines.steps.operate import warehouse as warehouse_step
 
 
 @dg.asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")

@@ -5,14 +5,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import shown
+from qhybrid_pipelines.defs import metadata as shown
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps import baselines as baselines_step
-from qhybrid_pipelines.steps import experiments as experiments_step
-from qhybrid_pipelines.steps import instances as instances_step
-from qhybrid_pipelines.steps import kernels as kernels_step
-from qhybrid_pipelines.steps import sweeps as sweeps_step
+from qhybrid_pipelines.steps.prepare import baselines as baselines_step
+from qhybrid_pipelines.steps.prepare import experiments as experiments_step
+from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps_step
+from qhybrid_pipelines.steps.prepare import problem_instances as instances_step
+from qhybrid_pipelines.steps.prepare import reduced_models as kernels_step
 
 stage: dict[str, Any] = {
     "partitions_def": EXPERIMENTS,

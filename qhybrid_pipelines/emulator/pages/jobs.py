@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import STATES, Cloud, child_ids
+from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, read_order
 from qhybrid_pipelines.emulator.machines import MACHINES, PAGE_LIMIT
-from qhybrid_pipelines.emulator.orders import MULTI, SINGLE, read_order
 from qhybrid_pipelines.emulator.pages.machines import machine
 from qhybrid_pipelines.emulator.views import job_view
 

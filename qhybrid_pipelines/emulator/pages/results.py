@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound, child_ids, result
-from qhybrid_pipelines.emulator.orders import MULTI, wants_debiasing
+from qhybrid_pipelines.emulator.job_requests import MULTI, wants_debiasing
 from qhybrid_pipelines.emulator.sampling import Shots, frequencies, histogram
 from qhybrid_pipelines.emulator.store import Job
 from qhybrid_pipelines.emulator.views import variant_number, variant_slice

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
-from qhybrid_pipelines.core.parts import split
+from qhybrid_pipelines.core.sub_batches import split
 from qhybrid_pipelines.execution.conformance.subject import ON_THE_WAY, Subject, await_end, collect, refused, run
 from qhybrid_pipelines.execution.counts import verify_counts
 

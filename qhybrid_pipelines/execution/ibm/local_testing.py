@@ -1,7 +1,7 @@
 """Fake devices in the local testing mode of IBM's client: the vendor's sampler, a real device's noise, no queue.
 
 Compiling and decoding are those of the vendor's stack; timestamps, prices and the absence of a queue are not: a job runs in
-the caller's process and is done when it is acknowledged, see `execution.kept_jobs`.
+the caller's process and is done when it is acknowledged, see `execution.stored_jobs`.
 
 Repetitions of a point are drawn in one run and cut into equal slices: shots are independent, and a noisy simulation
 costs the same for one repetition as for ten. One seed made of all the batch's seeds decides every shot, so counts are
@@ -40,8 +40,8 @@ from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device
 from qhybrid_pipelines.execution.ibm.noise import noise_on
 from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
-from qhybrid_pipelines.execution.kept_jobs import KeptJobs, Simulated
 from qhybrid_pipelines.execution.sampling import shot_seed
+from qhybrid_pipelines.execution.stored_jobs import KeptJobs, Simulated
 
 
 class LocalTesting:

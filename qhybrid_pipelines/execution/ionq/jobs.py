@@ -15,9 +15,9 @@ from qhybrid_pipelines.core.errors import ProviderError, Rejected, Unavailable, 
 from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
 from qhybrid_pipelines.execution.credentials import redact
 from qhybrid_pipelines.execution.ionq import NAME
+from qhybrid_pipelines.execution.ionq.account_registry import Witness
 from qhybrid_pipelines.execution.ionq.client import IonQClient, NotThere, Params
 from qhybrid_pipelines.execution.ionq.payload import TOKEN_KEY
-from qhybrid_pipelines.execution.ionq.witness import Witness
 
 #: The vendor's words. "started" may mean that only some of a job's circuits have run.
 STATES = {

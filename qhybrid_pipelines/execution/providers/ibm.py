@@ -26,9 +26,9 @@ from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.local_testing import LocalTesting
 from qhybrid_pipelines.execution.ibm.results import decode_result
 from qhybrid_pipelines.execution.ibm.service import Service
-from qhybrid_pipelines.execution.kept_jobs import decode_kept
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.results import read_head
+from qhybrid_pipelines.execution.stored_jobs import decode_kept
 
 
 def build(folder: Path) -> Provider:

@@ -27,10 +27,10 @@ from qhybrid_pipelines.core.jobs import (
 )
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, jobs, prices
+from qhybrid_pipelines.execution.ionq.account_registry import Witness
 from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_of
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient, NotThere
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
-from qhybrid_pipelines.execution.ionq.witness import Witness
 from qhybrid_pipelines.execution.port import Provider
 
 LAG_VARIABLE, LAG_SECONDS = "IONQ_LISTING_LAG_SECONDS", 10.0

@@ -1,4 +1,4 @@
-"""The provider `local`: simulators on this machine. A job is done when `submit` returns, see `execution.kept_jobs`."""
+"""The provider `local`: simulators on this machine. A job is done when `submit` returns, see `execution.stored_jobs`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
 from qhybrid_pipelines.execution.engines.lightning import Lightning
-from qhybrid_pipelines.execution.kept_jobs import KeptJobs, Simulated, decode_kept
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.results import read_head
+from qhybrid_pipelines.execution.stored_jobs import KeptJobs, Simulated, decode_kept
 
 NAME = "local"
 #: In order of preference: exact and fast first, general last.

@@ -29,8 +29,8 @@ from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
-from qhybrid_pipelines.problems.ladder import follow
 from qhybrid_pipelines.problems.quadratic import pair_sums
+from qhybrid_pipelines.problems.reduction_steps import follow
 from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
 from qhybrid_pipelines.problems.solvers.ising import minimise_mapped
 from qhybrid_pipelines.problems.solvers.spins import greedy_placement, spins_of

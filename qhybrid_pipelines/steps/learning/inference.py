@@ -22,9 +22,9 @@ from qhybrid_pipelines.classical.learning.reduction import Reduction
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.steps.execute.qpu_submissions import handed_over
 from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
 from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
-from qhybrid_pipelines.steps.submissions import handed_over
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -76,7 +76,7 @@ def qml_submissions(
     principal: str,
     requested_at: datetime | None = None,
 ) -> pa.Table:
-    """Return the table `qml_submissions`: the jobs behind each batch, handed over once. Errors as in `steps.submissions`."""
+    """Return the table `qml_submissions`: the jobs behind each batch, handed over once. Errors as in `steps.execute.qpu_submissions`."""
     rows: list[Row] = []
     for backend, key in executions:
         spec = learning_of(experiments, key)

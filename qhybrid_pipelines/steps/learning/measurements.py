@@ -11,9 +11,9 @@ from qhybrid_pipelines.classical.learning.dataset import Dataset
 from qhybrid_pipelines.classical.learning.rows import MeasurementRow
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collected
 from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference import FoldModel, Inference, inferences
-from qhybrid_pipelines.steps.results import collected
 from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications

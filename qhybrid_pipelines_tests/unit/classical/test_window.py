@@ -8,7 +8,7 @@ import pytest
 from ising_models import model_of
 
 from qhybrid_pipelines.classical.local_search import one_flip_descent
-from qhybrid_pipelines.classical.reduction.window import flip_costs, select_window
+from qhybrid_pipelines.classical.reduction.subproblem import flip_costs, select_window
 from qhybrid_pipelines.core.seeds import generator
 
 

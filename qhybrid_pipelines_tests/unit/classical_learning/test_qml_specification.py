@@ -8,8 +8,8 @@ from qhybrid_pipelines.core.commented import commented_default, commented_learni
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment import KEY_PATTERN, experiment_key, experiment_text
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.reading import read_experiment, read_specification
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification_text import read_experiment, read_specification
 
 HEAD = "kind: qml\nname: wine\n"
 WINE = HEAD + "dataset: {source: 'sklearn:wine'}\n"

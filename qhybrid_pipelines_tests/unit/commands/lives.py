@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Plan, Step
-from qhybrid_pipelines.control.lifecycle import Event
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EXPERIMENT = "karate-0a1b2c3d"

@@ -12,8 +12,8 @@ from lives import COMPLETE, NOON, live, noon_and
 
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.emulator.process import start_emulator
-from qhybrid_pipelines.steps.health import FREE_BYTES, findings
-from qhybrid_pipelines.steps.warehouse import publish
+from qhybrid_pipelines.steps.on_demand.doctor import FREE_BYTES, findings
+from qhybrid_pipelines.steps.operate.warehouse import publish
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 

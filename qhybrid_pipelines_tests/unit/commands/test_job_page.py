@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from lives import COMPLETE, FAILED, UNKNOWN, WAITS_FOR_APPROVAL, live, noon_and
 
 from qhybrid_pipelines.commands.job_page import dollars, duration, job_page
-from qhybrid_pipelines.control.advice import next_step
-from qhybrid_pipelines.control.budget import Account
+from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
+from qhybrid_pipelines.control.reporting.next_steps import next_step
 from qhybrid_pipelines.core.jobs import JobState
 
 LATER = noon_and(400)

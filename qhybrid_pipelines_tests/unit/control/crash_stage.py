@@ -23,7 +23,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.core.parts import part_of
+from qhybrid_pipelines.core.sub_batches import part_of
 from qhybrid_pipelines.storage.raw import RawStore
 from qhybrid_pipelines_tests.ledgers import ledger_in
 

@@ -9,12 +9,12 @@ from typing import Any
 from durable_vendor import DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import Plan, Step
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.lifecycle import Event
-from qhybrid_pipelines.control.policy import Policy
-from qhybrid_pipelines.control.site import Site
-from qhybrid_pipelines.core.parts import Part
+from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.policy.rules import Policy
+from qhybrid_pipelines.core.sub_batches import Part
 from qhybrid_pipelines.storage.raw import RawStore
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

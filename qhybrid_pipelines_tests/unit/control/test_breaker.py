@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.breaker import after_failure, after_success, counts, is_waiting, on_trial
-from qhybrid_pipelines.control.health import Health, LeftAlone
+from qhybrid_pipelines.control.backends.circuit_breaker import (
+    after_failure,
+    after_success,
+    counts,
+    is_waiting,
+    on_trial,
+)
+from qhybrid_pipelines.control.backends.health import Health, LeftAlone
 from qhybrid_pipelines.control.ledger.port import Breaker
-from qhybrid_pipelines.control.policy import BreakerRules
+from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled, UnknownProviderStatus
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

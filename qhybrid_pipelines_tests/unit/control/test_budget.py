@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.budget import Account, charge_usd, from_micro_usd, reserve, settle, to_micro_usd
+from qhybrid_pipelines.control.ledger.budget import Account, charge_usd, from_micro_usd, reserve, settle, to_micro_usd
 from qhybrid_pipelines.core.errors import Refused
 
 

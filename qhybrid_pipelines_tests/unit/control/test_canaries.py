@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from qhybrid_pipelines.control.canaries import wrong_bit_orders
-from qhybrid_pipelines.control.gateway import Gateway
+from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.fleet.canaries import wrong_bit_orders
 from qhybrid_pipelines.storage.layout import Home
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.deadlines import deadline_of, is_due, is_overdue, looks_until
-from qhybrid_pipelines.control.tiers import Tiers
+from qhybrid_pipelines.control.jobs.deadlines import deadline_of, is_due, is_overdue, looks_until
+from qhybrid_pipelines.control.policy.tiers import Tiers
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TIERS = Tiers()

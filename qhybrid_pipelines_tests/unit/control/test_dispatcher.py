@@ -11,9 +11,9 @@ import pytest
 from durable_vendor import BACKEND, DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.submission_protocol import job_id_of, token_of
 from qhybrid_pipelines.control.ledger.port import JobRecord, Outcome
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.submission import job_id_of, token_of
 from qhybrid_pipelines.core.errors import (
     Ambiguous,
     CorruptResult,

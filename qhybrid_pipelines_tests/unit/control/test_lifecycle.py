@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from qhybrid_pipelines.control.lifecycle import (
+from qhybrid_pipelines.control.ledger.lifecycle import (
     OPEN,
     PUBLIC_NAMES,
     TERMINAL,

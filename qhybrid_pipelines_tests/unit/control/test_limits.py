@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from durable_vendor import BACKEND, DurableVendor, make_batch
 
-from qhybrid_pipelines.control.limits import check_limits
+from qhybrid_pipelines.control.jobs.limits import check_limits
 from qhybrid_pipelines.core.errors import Refused
 
 

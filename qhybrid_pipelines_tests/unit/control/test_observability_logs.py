@@ -11,14 +11,14 @@ import pytest
 import structlog
 from durable_vendor import DurableVendor, make_batch
 
+from qhybrid_pipelines.control.control_plane import Gateway
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.gateway import Gateway
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import Move, StaleJob
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.lifecycle import Event
-from qhybrid_pipelines.control.observability.logs import FIELDS, MAX_TEXT, logger_from_environment, step_logger
-from qhybrid_pipelines.control.observability.redaction import redacted
-from qhybrid_pipelines.control.observability.watched import WatchedLedger
+from qhybrid_pipelines.control.reporting.logs import FIELDS, MAX_TEXT, logger_from_environment, step_logger
+from qhybrid_pipelines.control.reporting.observed_ledger import WatchedLedger
+from qhybrid_pipelines.control.reporting.redaction import redacted
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.layout import Home

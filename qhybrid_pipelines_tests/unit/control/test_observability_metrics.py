@@ -8,9 +8,9 @@ import pytest
 from durable_vendor import DurableVendor, make_batch
 from prometheus_client.parser import text_string_to_metric_families
 
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import Breaker
-from qhybrid_pipelines.control.lifecycle import OPEN
-from qhybrid_pipelines.control.observability.metrics import BUCKETS, facts_of, metrics_text
+from qhybrid_pipelines.control.reporting.metrics import BUCKETS, facts_of, metrics_text
 from qhybrid_pipelines.core.jobs import JobState
 
 

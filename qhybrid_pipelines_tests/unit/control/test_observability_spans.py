@@ -11,9 +11,9 @@ from durable_vendor import DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.observability.spans import exporter_from_environment, send_finished, trace_id_of
-from qhybrid_pipelines.control.observability.stages import stages
-from qhybrid_pipelines.control.reports import latency
+from qhybrid_pipelines.control.reporting.ledger_tables import latency
+from qhybrid_pipelines.control.reporting.spans import exporter_from_environment, send_finished, trace_id_of
+from qhybrid_pipelines.control.reporting.stages import stages
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.raw import RawStore

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qhybrid_pipelines.control.lifecycle import OPEN, Event, advance
-from qhybrid_pipelines.control.observation import steps_seen
+from qhybrid_pipelines.control.jobs.status_changes import steps_seen
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, advance
 from qhybrid_pipelines.core.errors import UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
 

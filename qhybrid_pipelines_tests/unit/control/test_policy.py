@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.policy import Ask, Policy, Rule, decide, may_ask_a_person, parse_policy, read_policy
+from qhybrid_pipelines.control.policy.rules import (
+    Ask,
+    Policy,
+    Rule,
+    decide,
+    may_ask_a_person,
+    parse_policy,
+    read_policy,
+)
 from qhybrid_pipelines.core.errors import InvalidInput
 
 ASK = Ask(

@@ -15,7 +15,7 @@ from small_world import ALLOW, TERMS
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.policy import Policy
+from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.storage.raw import RawStore
 from qhybrid_pipelines_tests.ledgers import ledger_in

@@ -11,7 +11,7 @@ from durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.reports import job_details, latency_of, ledger_part, ledger_tables
+from qhybrid_pipelines.control.reporting.ledger_tables import job_details, latency_of, ledger_part, ledger_tables
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.raw import RawStore

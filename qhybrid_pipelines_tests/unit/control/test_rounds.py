@@ -10,8 +10,8 @@ from durable_vendor import BACKEND, make_batch
 from small_world import NOON, TERMS, World, parts, plans
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Move
-from qhybrid_pipelines.control.lifecycle import Event
 from qhybrid_pipelines.core.errors import (
     IllegalTransition,
     InvalidInput,
@@ -147,7 +147,7 @@ class TestRounds:
         assert [world.ledger.job(job.job_id).state for job in jobs] == [S.QUEUED, state, S.QUEUED]
 
     def test_a_round_without_time_goes_on_where_it_stopped(self, world, monkeypatch) -> None:
-        monkeypatch.setattr("qhybrid_pipelines.control.rounds.PAGE", 2)
+        monkeypatch.setattr("qhybrid_pipelines.control.jobs.poll_schedule.PAGE", 2)
         dispatcher = world.dispatcher()
         queued(world, dispatcher, 1, 2, 3, 4, 5)
         original, seen = world.one.poll, []

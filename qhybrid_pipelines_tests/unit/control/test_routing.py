@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.breaker import is_waiting
+from qhybrid_pipelines.control.backends.circuit_breaker import is_waiting
+from qhybrid_pipelines.control.backends.routing import Candidate, choose, objection
 from qhybrid_pipelines.control.ledger.port import Breaker
-from qhybrid_pipelines.control.policy import Routing
-from qhybrid_pipelines.control.routing import Candidate, choose, objection
-from qhybrid_pipelines.control.tiers import Tiers
+from qhybrid_pipelines.control.policy.rules import Routing
+from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from durable_vendor import BACKEND, DurableVendor
 
-from qhybrid_pipelines.control.site import ANONYMOUS, Site
+from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Site
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 
 SAFE = {"QHYBRID_ENV": "prod", "QHYBRID_LEDGER_URL": "postgresql://u@h/db", "QHYBRID_PRINCIPAL": "nightly"}

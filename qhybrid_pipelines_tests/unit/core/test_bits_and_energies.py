@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from qhybrid_pipelines.core.bits import assignment_array, assignment_text, bitstring, pack, unpack
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash, sha256_hex
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.kernel import Kernel
+from qhybrid_pipelines.core.reduced_model import Kernel
 from qhybrid_pipelines.core.seeds import derive_seed, generator, small_seed
 
 # Multiples of 1/4 keep every sum exact, so that equality is equality.

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.commented import commented_default
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment import KEY_PATTERN, check_key, experiment_key
-from qhybrid_pipelines.core.reading import MAX_BYTES, read_mapping, read_specification
 from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
+from qhybrid_pipelines.core.specification_text import MAX_BYTES, read_mapping, read_specification
 
 SMALLEST = {"name": "karate", "problem": {"family": "maxcut", "source": "networkx:karate_club"}}
 FULL = {

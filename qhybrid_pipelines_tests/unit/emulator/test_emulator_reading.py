@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.circuits import BadRequest
-from qhybrid_pipelines.emulator.door import route_of
 from qhybrid_pipelines.emulator.faults import FAULTS, ROUTES, Rule, chance, read_plan
-from qhybrid_pipelines.emulator.orders import read_order
+from qhybrid_pipelines.emulator.job_requests import read_order
+from qhybrid_pipelines.emulator.middleware import route_of
 from qhybrid_pipelines_tests.emulators import BELL, job_body
 
 

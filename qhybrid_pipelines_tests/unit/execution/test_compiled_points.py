@@ -13,8 +13,8 @@ from scipy.stats import chisquare
 
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.openqasm import read_circuit, with_numbers
-from qhybrid_pipelines.core.parts import part_of, split
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.sub_batches import part_of, split
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch

@@ -13,7 +13,7 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.specification import ProblemSpec, Strict
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines.problems.ladder import follow
+from qhybrid_pipelines.problems.reduction_steps import follow
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.problems.sources import load_instance
 

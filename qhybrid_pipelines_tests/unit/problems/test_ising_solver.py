@@ -13,7 +13,7 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems.graphs import from_networkx
-from qhybrid_pipelines.problems.ladder import follow
+from qhybrid_pipelines.problems.reduction_steps import follow
 from qhybrid_pipelines.problems.solvers import cp_sat, ising, semidefinite
 from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
 from qhybrid_pipelines.problems.solvers.granularity import energy_step, sharpened

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.problems.family import Substitution
-from qhybrid_pipelines.problems.ladder import follow
+from qhybrid_pipelines.problems.reduction_steps import follow
 
 CHAIN = [
     Substitution(variable=0, constant=1, copy_of=1),

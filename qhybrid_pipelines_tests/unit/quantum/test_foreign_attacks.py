@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.quantum.foreign.intake import parsed_in_child, read_foreign
-from qhybrid_pipelines.quantum.foreign.precheck import check
-from qhybrid_pipelines.quantum.foreign.tokens import respelled, tokens_of
+from qhybrid_pipelines.quantum.user_circuits.precheck import check
+from qhybrid_pipelines.quantum.user_circuits.reader import parsed_in_child, read_foreign
+from qhybrid_pipelines.quantum.user_circuits.tokens import respelled, tokens_of
 from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, UNFIT, V2, V3, doubling
 from qhybrid_pipelines_tests.own_time import own_seconds_below
 
-LIMITED = "import sys; from qhybrid_pipelines.quantum.foreign.child import limit; limit(); "
+LIMITED = "import sys; from qhybrid_pipelines.quantum.user_circuits.sandbox import limit; limit(); "
 
 
 def refusal(text: str | bytes) -> InvalidInput:
@@ -97,10 +97,10 @@ def test_a_parser_that_takes_all_memory_fails_in_the_child():
 def test_a_panic_of_a_parser_is_told_as_an_error():
     """Panics are no Exception, so the child's own handler is tried with one."""
     code = LIMITED + (
-        "from qhybrid_pipelines.quantum.foreign import canonical, child\n"
+        "from qhybrid_pipelines.quantum.user_circuits import canonical, sandbox\n"
         "class Panic(BaseException): pass\n"
         "def panic(checked): raise Panic('capacity overflow')\n"
-        "canonical.canonical = panic; child.main()"
+        "canonical.canonical = panic; sandbox.main()"
     )
     with pytest.raises(InvalidInput, match="Panic: capacity overflow"):
         parsed_in_child(f"{V2}qreg q[1];\n", code=("-c", code))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch
-from qhybrid_pipelines.quantum.foreign.canonical import canonical
-from qhybrid_pipelines.quantum.foreign.intake import read_foreign
-from qhybrid_pipelines.quantum.foreign.precheck import check
 from qhybrid_pipelines.quantum.qasm import write_circuit
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
+from qhybrid_pipelines.quantum.user_circuits.canonical import canonical
+from qhybrid_pipelines.quantum.user_circuits.precheck import check
+from qhybrid_pipelines.quantum.user_circuits.reader import read_foreign
 from qhybrid_pipelines_tests.foreign_circuits import V2, V3, circuits
 from qhybrid_pipelines_tests.quantum_cases import ising, kernel_of, spec_of
 

@@ -5,9 +5,9 @@ import pennylane as qml
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.quantum.foreign.intake import read_foreign
 from qhybrid_pipelines.quantum.recording import recorded
-from qhybrid_pipelines.steps.notebook import experiment_of
+from qhybrid_pipelines.quantum.user_circuits.reader import read_foreign
+from qhybrid_pipelines.steps.on_demand.notebook import experiment_of
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 

@@ -1,0 +1,89 @@
+"""The breakers of all backends, shared by every process through the ledger; the rules are `control.backends.circuit_breaker`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from qhybrid_pipelines.control.backends.circuit_breaker import (
+    after_failure,
+    after_success,
+    counts,
+    is_waiting,
+    on_trial,
+)
+from qhybrid_pipelines.control.ledger.port import Breaker, Ledger, StaleBreaker
+from qhybrid_pipelines.control.policy.rules import BreakerRules
+from qhybrid_pipelines.core.errors import ProviderError, Throttled
+
+#: How often a change is made again on a breaker that somebody else changed meanwhile; then theirs is good enough.
+_TRIES = 5
+
+
+class LeftAlone(Throttled):
+    """We keep a job here for now: nothing was sent, so this says nothing new about the backend."""
+
+
+class Health:
+    """What was seen of each backend's health.
+
+    Args:
+        ledger: where breakers are kept.
+        rules: of the policy.
+        clock: now, in UTC.
+    """
+
+    def __init__(self, ledger: Ledger, rules: BreakerRules, *, clock: Callable[[], datetime]) -> None:
+        self._ledger, self._rules, self._clock = ledger, rules, clock
+
+    def admit(self, name: str, *, provider: str, phase: str) -> None:
+        """Return if ``name`` may be called now; an open breaker whose time has come lets its first caller through.
+
+        Raises:
+            LeftAlone: it is not called for now.
+        """
+        breaker, now = self._ledger.breaker(name), self._clock()
+        if breaker is None or breaker.state == "closed":
+            return
+        if not is_waiting(breaker, now):
+            try:
+                self._ledger.save_breaker(on_trial(breaker, self._rules, now))
+            except StaleBreaker:
+                breaker = self._ledger.breaker(name) or breaker
+            else:
+                return
+        until = breaker.retry_at or now
+        raise LeftAlone(
+            f"'{name}' is left alone until {until:%Y-%m-%d %H:%M:%S} UTC after {breaker.reason}; nothing was sent",
+            provider=provider,
+            phase=phase,
+            retry_after_seconds=max((until - now).total_seconds(), 0.0),
+        )
+
+    def failed(self, name: str, error: ProviderError) -> None:
+        """Note a failure, if the error says something about the backend; else it answered, which is a success."""
+        if isinstance(error, LeftAlone):
+            return
+        if not counts(error):
+            self.succeeded(name)
+            return
+        now, after = self._clock(), getattr(error, "retry_after_seconds", None)
+
+        def failure(breaker: Breaker) -> Breaker:
+            return after_failure(breaker, self._rules, now, reason=str(error), retry_after_seconds=after)
+
+        self._change(name, failure)
+
+    def succeeded(self, name: str) -> None:
+        """Note a success."""
+        known = self._ledger.breaker(name)
+        if known is not None and (known.failures or known.state != "closed"):
+            self._change(name, after_success)
+
+    def _change(self, name: str, change: Callable[[Breaker], Breaker]) -> None:
+        for _ in range(_TRIES):
+            try:
+                self._ledger.save_breaker(change(self._ledger.breaker(name) or Breaker(backend=name)))
+            except StaleBreaker:
+                continue
+            return

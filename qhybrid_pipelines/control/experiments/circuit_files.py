@@ -1,0 +1,54 @@
+"""Taking in the circuit that a specification names: read once, judged, from then on its content counts and not its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, ProblemSpec
+from qhybrid_pipelines.problems.sources import read_file
+from qhybrid_pipelines.quantum.sweeps import check_sweep
+from qhybrid_pipelines.quantum.user_circuits.reader import read_foreign
+
+FIELD = "problem.circuit"
+
+
+def take_in(
+    problem: ProblemSpec, spec: ExperimentSpec, folder: Path, read_bytes: Callable[[FileSource], bytes]
+) -> tuple[ProblemSpec, bytes | None]:
+    """Return the problem with a circuit's path replaced by the file's name and hash, and the content to keep.
+
+    The circuit is read either way, so that nothing wrong gets in.
+
+    Args:
+        problem: of ``spec``, its source taken in already.
+        spec: as the user wrote it; the circuit must not be wider than its largest kernel, and fit its sweep.
+        folder: where a relative path starts.
+        read_bytes: gives the content of files taken in earlier.
+
+    Returns:
+        The problem, and the bytes of the file; None where the circuit was no path.
+
+    Raises:
+        InvalidInput: the file is not there or no regular file, or holds no circuit that can be used here.
+    """
+    named = problem.circuit
+    if named is None:
+        return problem, None
+    if isinstance(named, FileSource):
+        name, data = named.file, read_bytes(named)
+    else:
+        name, data = read_file(named, folder, field=FIELD)
+    circuit = read_foreign(data, file=name)
+    if circuit.n_qubits > spec.reduce.max_qubits:
+        raise InvalidInput(
+            f"the circuit has {circuit.n_qubits} qubits, and no kernel has more than {spec.reduce.max_qubits}",
+            remedy="Write it for fewer qubits, or raise reduce.max_qubits.",
+            field=FIELD,
+        )
+    check_sweep(spec, len(circuit.inputs))
+    if isinstance(named, FileSource):
+        return problem, None
+    return problem.model_copy(update={"circuit": FileSource(file=name, sha256=sha256_hex(data))}), data

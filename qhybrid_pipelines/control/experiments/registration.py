@@ -1,0 +1,213 @@
+"""The one door for experiments: whatever is wrong is refused here, before anything runs or is paid.
+
+The command line, the inbox sensor and the next round of a continued experiment all come through `Intake`. Watching
+the inbox folder is `control.experiments.inbox`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qhybrid_pipelines.control.experiments import circuit_files as circuits
+from qhybrid_pipelines.control.experiments import dataset_files as datasets
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.experiment import experiment_key
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification_text import (
+    MAX_BYTES,
+    Lines,
+    line_of,
+    read_experiment,
+    read_mapping,
+    validated,
+)
+from qhybrid_pipelines.problems import baselines, registry, sources
+from qhybrid_pipelines.storage.specifications import Specifications
+
+SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An experiment that was taken in; ``new`` is False when the same one was known already."""
+
+    key: str
+    specification: ExperimentSpec | LearningSpec
+    new: bool
+
+
+class Intake:
+    """Validates experiments and registers them under their content-addressed key.
+
+    Args:
+        specifications: the registry.
+        backends: names of the backends that exist.
+    """
+
+    def __init__(self, specifications: Specifications, backends: Collection[str]) -> None:
+        self._specifications = specifications
+        self._backends = tuple(backends)
+
+    def accept_file(self, path: Path) -> Accepted:
+        """Take in a specification (YAML, JSON) or a problem file, with its sidecar ``<file name>.yaml`` if there is one.
+
+        Raises:
+            InvalidInput: names the file, line or field, and the remedy. Nothing was registered.
+        """
+        _check_file(path)
+        if path.suffix.lower() in SPECIFICATION_ENDINGS:
+            return self.accept_text(read_text(path), file=path.name, folder=path.parent)
+        return self._accept_problem_file(path)
+
+    def accept_text(self, text: str, *, file: str, folder: Path) -> Accepted:
+        """Take in the text of a specification of any kind; a relative path in it is looked up in ``folder``."""
+        spec, lines = read_experiment(text, file=file)
+        return self.accept(spec, file=file, folder=folder, lines=lines)
+
+    def accept(
+        self, spec: ExperimentSpec | LearningSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
+    ) -> Accepted:
+        """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
+        taken: ExperimentSpec | LearningSpec
+        try:
+            if isinstance(spec, LearningSpec):
+                taken, content, circuit = *self._take_in_data(spec, folder), None
+            else:
+                taken, content, circuit = self._take_in_problem(spec, folder)
+        except InvalidInput as error:
+            # What names a file is about that file, and has its line there.
+            raise error if error.file else error.at(file=file, line=line_of(error.field, lines or {})) from None
+        key = experiment_key(taken)
+        new = key not in self._specifications
+        self._specifications.register(taken, content, circuit)
+        return Accepted(key=key, specification=taken, new=new)
+
+    def _take_in_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, bytes | None, bytes | None]:
+        self._check(spec)
+        self._check_backends(spec.backends, field="backends")
+        self._specifications.check_blob(spec.problem.source)
+        self._specifications.check_blob(spec.problem.circuit, field="problem.circuit")
+        problem, content = sources.take_in(spec.problem, folder, self._specifications.read_blob)
+        problem, circuit = circuits.take_in(problem, spec, folder, self._specifications.read_blob)
+        return spec.model_copy(update={"problem": problem}), content, circuit
+
+    def _take_in_data(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
+        self._check_backends(spec.evaluation.backends, field="evaluation.backends")
+        self._specifications.check_blob(spec.dataset.source, field=datasets.FIELD)
+        return datasets.take_in(spec, folder, self._specifications.read_blob)
+
+    def _accept_problem_file(self, path: Path) -> Accepted:
+        data, lines, said_in = self._from_sidecar(path)
+        problem = data.setdefault("problem", {})
+        guess = sources.guess(path.name)
+        if "family" not in problem:
+            if guess is None:
+                ending = f"the ending {path.suffix!r}" if path.suffix else "a name without an ending"
+                raise InvalidInput(
+                    f"{ending} does not tell which problem this is",
+                    remedy=f"Put a file {path.name}.yaml beside it that says problem: {{family: ..., format: ...}}.",
+                    file=path.name,
+                )
+            problem["family"] = guess[0]
+        if problem.setdefault("source", path.name) != path.name:
+            raise InvalidInput(
+                f"the problem of a sidecar is the file beside it, {path.name}",
+                remedy="Remove the source, or give this specification a name of its own.",
+                file=said_in,
+                line=lines.get(("problem", "source")),
+                field="problem.source",
+            )
+        data.setdefault("name", _name_from(f"{problem['family']}-{path.stem}"))
+        spec = validated(data, file=said_in, lines=lines)
+        return self.accept(spec, file=said_in, folder=path.parent, lines=lines)
+
+    @staticmethod
+    def _from_sidecar(path: Path) -> tuple[dict[str, Any], Lines, str]:
+        """Return what is said beside a problem file, in which lines, and the file that says it: itself without one."""
+        sidecar = path.with_name(path.name + ".yaml")
+        if not _is_file(sidecar):
+            return {}, {}, path.name
+        data, lines = read_mapping(read_text(sidecar), file=sidecar.name)
+        problem = data.get("problem", {})
+        if not isinstance(problem, dict):
+            raise InvalidInput(
+                "this must hold fields",
+                remedy="Write `problem:` and indent its fields below.",
+                file=sidecar.name,
+                line=lines.get(("problem",)),
+                field="problem",
+            )
+        return data, lines, sidecar.name
+
+    def _check_backends(self, wanted: Collection[str], *, field: str) -> None:
+        for backend in wanted:
+            if backend not in self._backends:
+                raise InvalidInput(
+                    f"there is no backend {backend!r}",
+                    remedy=f"Use some of: {', '.join(self._backends)}.",
+                    field=field,
+                )
+
+    def _check(self, spec: ExperimentSpec) -> None:
+        family = registry.family_named(spec.problem.family)
+        baselines.check_baselines(spec)
+        if spec.ansatz.mixer == "xy" and "cardinality" not in family.options.model_fields:
+            raise InvalidInput(
+                f"mixer 'xy' keeps the number of ones, and the family {family.name!r} has no cardinality to keep",
+                remedy="Use mixer: auto.",
+                field="ansatz.mixer",
+            )
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a small UTF-8 file.
+
+    Raises:
+        InvalidInput: too large for a specification, not text, or not to be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(
+            f"the file cannot be read: {error.strerror}", remedy="Check its permissions.", file=path.name
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise InvalidInput(
+            f"the file has more than {MAX_BYTES // 1024} kB",
+            remedy="A specification is a page of text; name a large instance as problem.source.",
+            file=path.name,
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InvalidInput("this is not UTF-8 text", remedy="Save it as UTF-8.", file=path.name, line=line) from None
+
+
+def _check_file(path: Path) -> None:
+    if _is_file(path):
+        return
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        raise InvalidInput("there is no such file", remedy="Check the path.", file=str(path)) from None
+    what = "this is a folder" if path.is_dir() else "this is no regular file, or a link to nowhere"
+    raise InvalidInput(what, remedy="Name a specification or a problem file.", file=str(path))
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is a regular file; a name longer than any file's is none, and not an error."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _name_from(stem: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
+    return kept.strip("._-")[:64] or "problem"

@@ -1,0 +1,89 @@
+"""Proving the bit order of every backend with circuits whose outcome is certain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.jobs.admission import Terms
+from qhybrid_pipelines.core.errors import QHybridError, Refused
+from qhybrid_pipelines.core.jobs import Capabilities, JobState
+from qhybrid_pipelines.core.sub_batches import Part
+from qhybrid_pipelines.execution.canaries import Shape, canary_batch
+
+CANARY_EXPERIMENT = "canary-00000000"
+WIDTH = 9
+QUBIT = 2
+
+_KEPT_BACK = "kept back"
+
+
+def wrong_bit_orders(gateway: Gateway) -> list[str]:
+    """Return one sentence for each backend whose canary came back otherwise than it was set.
+
+    Asked are the backends that answer at once, and of the simulated devices those that were ever used: a look at an
+    installation neither waits in a queue nor spends money. Canaries are jobs like all others: they stand in the ledger,
+    and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
+    """
+    findings = []
+    used = {job.backend for job in gateway.ledger.jobs()}
+    for backend in filter(gateway.is_immediate, gateway.backends):
+        if _capabilities(gateway, backend).noisy and backend not in used:
+            continue
+        shapes: tuple[Shape, ...] = ("single", "batch", "qaoa")
+        ran = [_wrong(gateway, backend, shape) for shape in shapes]
+        if _KEPT_BACK in ran:
+            continue
+        if all(finding is None for finding in ran):
+            findings.append(f"{backend} runs none of the canaries")
+        findings += [finding for finding in ran if finding]
+    return findings
+
+
+def _wrong(gateway: Gateway, backend: str, shape: Shape) -> str | None:
+    """Return what is wrong, an empty text when nothing is, None where the backend does not run this shape.
+
+    `_KEPT_BACK` where the policy does not let it run just like that.
+    """
+    capabilities, dispatcher = _capabilities(gateway, backend), gateway.dispatcher
+    width = min(WIDTH, capabilities.max_qubits)
+    batch, expected = canary_batch(shape, width=width, qubit=QUBIT, backend=backend)
+    terms: Terms = {"tier": "interactive", "budget_usd": 0.0, "data_class": "public"}
+    try:
+        [outlook] = dispatcher.preview([Part(batch=batch, first_point=0, first_repetition=0)], **terms)
+    except Refused:
+        return _KEPT_BACK
+    if outlook.admitted is not None and outlook.admitted.decision.verdict != "allow":
+        return _KEPT_BACK
+    try:
+        job = dispatcher.submit(batch, **terms)
+        if job.state in (JobState.AWAITING_APPROVAL, JobState.EXPIRED):
+            return _KEPT_BACK
+        if job.state is JobState.REJECTED:
+            return None
+        counts = dispatcher.collect(job.job_id, batch).counts
+    except (
+        QHybridError
+    ) as error:  # a finding about one backend; the others, and the snapshot, have nothing to do with it
+        return f"{backend}: the {shape} canary has no result: {error}"
+    if capabilities.noisy:
+        counts = _most_frequent(counts)
+    measured = counts.column("bits").to_numpy()
+    wanted = np.asarray(expected, dtype=np.uint64)[counts.column("point").to_numpy()]
+    return "" if np.array_equal(measured, wanted) else f"{backend}: the {shape} canary came back with other bits set"
+
+
+def _capabilities(gateway: Gateway, backend: str) -> Capabilities:
+    return gateway.providers[backend.partition(":")[0]].capabilities(backend)
+
+
+def _most_frequent(counts: pa.Table) -> pa.Table:
+    """Return the most frequent outcome of every run: what noise leaves of a certain one."""
+    order = [("point", "ascending"), ("repetition", "ascending"), ("count", "descending")]
+    return (
+        counts.sort_by(order)
+        .group_by(["point", "repetition"], use_threads=False)
+        .aggregate([("bits", "first")])
+        .rename_columns(["point", "repetition", "bits"])
+    )

@@ -1,0 +1,289 @@
+"""Whether work may run, where, and at what price: everything that is asked before a job is written down.
+
+In this order: limits, price, policy and health of the backend and of those that may stand in for it; the route; then the
+template is compiled and the calibration noted, so that the plan says what the shots will be spent on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NotRequired, TypedDict
+
+from qhybrid_pipelines.control.backends.circuit_breaker import is_waiting
+from qhybrid_pipelines.control.backends.health import Health
+from qhybrid_pipelines.control.backends.routing import Candidate, Route, choose, objection
+from qhybrid_pipelines.control.jobs.limits import check_limits
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.policy.rules import Ask, Decision, Policy, decide
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused, Rejected
+from qhybrid_pipelines.core.jobs import Calibration, Capabilities, CircuitBatch, Compiled, Estimate
+from qhybrid_pipelines.core.specification import DataClass
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED
+from qhybrid_pipelines.execution.port import Provider
+
+#: Modes whose calibration is a property of a real machine and gets old; a simulated device keeps its own for ever.
+_DRIFTING = ("hardware", "emulator")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody asks for, beside the circuits.
+
+    Attributes:
+        tier: interactive, batch or scheduled.
+        budget_usd: what the experiment may spend over all its backends.
+        principal: who asks.
+        requested_at: when, as seen by whoever asked, the first part of the jobs' latency; None if nobody noted it.
+        repeat: run work again, as new jobs, where its last job ended without a result.
+        data_class: how sensitive the data is.
+        priority: 0 is normal, higher goes first.
+    """
+
+    tier: str
+    budget_usd: float
+    principal: str
+    requested_at: datetime | None = None
+    repeat: bool = False
+    data_class: DataClass = "internal"
+    priority: int = 0
+
+
+def request_of(job: JobRecord, *, budget_usd: float, principal: str) -> Request:
+    """Return what a job was asked for with, for another job that takes its work over."""
+    return Request(
+        tier=job.tier,
+        budget_usd=budget_usd,
+        principal=principal,
+        requested_at=job.requested_at,
+        data_class=job.data_class,  # type: ignore[arg-type]  # the ledger holds what was admitted
+        priority=job.priority,
+    )
+
+
+class Terms(TypedDict):
+    """A `Request` as keywords of a call; who asks is this site's principal, unless the call says otherwise."""
+
+    tier: str
+    budget_usd: float
+    requested_at: NotRequired[datetime | None]
+    repeat: NotRequired[bool]
+    data_class: NotRequired[DataClass]
+    priority: NotRequired[int]
+    principal: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The answer for some batches that were requested together on one backend.
+
+    Attributes:
+        route: where they go.
+        quotes: one per batch, in their order.
+        detail: compile and calibration facts, ready for the ledger.
+        rejected: why the provider's compiler refuses the template, or None.
+    """
+
+    route: Route
+    decision: Decision
+    quotes: tuple[Estimate, ...]
+    detail: Mapping[str, Any]
+    calibration: Calibration | None
+    rejected: Rejected | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """A candidate with what was found out about it on the way."""
+
+    candidate: Candidate
+    capabilities: Capabilities | None = None
+    quotes: tuple[Estimate, ...] = ()
+    decision: Decision | None = None
+    calibration: Calibration | None = None
+    error: ProviderError | None = None
+
+
+class Admission:
+    """Asks limits, prices, policy and health.
+
+    Args:
+        ledger: keeps the calibrations that were seen.
+        provider_of: the provider of a backend's name; raises `InvalidInput` if there is none.
+        site: where this process stands.
+        policy: what is allowed.
+        health: breakers.
+        clock: now, in UTC.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        provider_of: Callable[[str], Provider],
+        *,
+        site: Site,
+        policy: Policy,
+        health: Health,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger, self._provider_of, self._site, self._policy = ledger, provider_of, site, policy
+        self._health, self._clock = health, clock
+
+    def admit(self, batches: Sequence[CircuitBatch], request: Request, names: Sequence[str]) -> Admitted:
+        """Return where some batches of one template may go, and at what price.
+
+        Args:
+            batches: as requested.
+            request: who asks for what.
+            names: backends that may take them, the wanted one first.
+
+        Raises:
+            Refused: no backend may take them; says why for each.
+            InvalidInput: there is no such provider or backend.
+            ProviderError: the provider did not answer, and nobody may stand in for it.
+        """
+        wanted, *stand_ins = names
+        self.capabilities(wanted)  # a name that does not exist is wrong input, not a reason to go elsewhere
+        looks = [self._look(wanted, batches, request)]
+        routing, tier, now = self._policy.routing, self._policy.tiers.of(request.tier), self._clock()
+        if stand_ins and objection(looks[0].candidate, routing=routing, tier=tier, now=now):
+            looks += [self._look(name, batches, request) for name in stand_ins]
+        route = choose([look.candidate for look in looks], routing=routing, tier=tier, now=now)
+        chosen = next(look for look in looks if look.candidate.backend == route.backend)
+        if chosen.error is not None or chosen.capabilities is None or chosen.decision is None:
+            raise chosen.error or Refused(f"'{route.backend}' cannot be asked")
+        compiled, rejected = self._prepare(batches[0], chosen.capabilities)
+        return Admitted(
+            route=route,
+            decision=chosen.decision,
+            quotes=chosen.quotes,
+            detail=_detail(route, compiled, chosen.calibration),
+            calibration=chosen.calibration,
+            rejected=rejected,
+        )
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return what a backend can do.
+
+        Raises:
+            InvalidInput: there is no such provider or backend.
+        """
+        provider = self._provider_of(backend)
+        try:
+            return provider.capabilities(backend)
+        except Rejected as error:
+            raise InvalidInput(
+                f"there is no backend '{backend}'",
+                remedy=f"Choose one of {', '.join(provider.backends())}.",
+                field="backends",
+            ) from error
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return the newest calibration of a backend, kept in the ledger."""
+        if self.capabilities(backend).engines:
+            return None
+        calibration = self._provider_of(backend).calibration(backend)
+        if calibration is not None:
+            self._ledger.add_calibration(backend, calibration)
+        return calibration
+
+    def _look(self, backend: str, batches: Sequence[CircuitBatch], request: Request) -> _Look:
+        """Return what speaks for and against one candidate."""
+        here = [replace(batch, backend=backend) for batch in batches]
+        breaker = self._ledger.breaker(backend)
+        waiting = is_waiting(breaker, self._clock())
+        try:
+            capabilities = self.capabilities(backend)
+            self._site.check_backend(capabilities)
+            for batch in here:
+                check_limits(batch, capabilities)
+            quotes = self._quotes(here)
+            decision = self._decide(capabilities, here, quotes, request)
+            # A backend that is left alone is not asked how it is.
+            status = None if capabilities.immediate or waiting else self._provider_of(backend).status(backend)
+            calibration = self.calibration(backend)
+        except (Refused, InvalidInput) as error:
+            return _Look(candidate=Candidate(backend=backend, unfit=str(error)))
+        except ProviderError as error:
+            self._health.failed(backend, error)
+            return _Look(candidate=Candidate(backend=backend, breaker=breaker, unreachable=str(error)), error=error)
+        candidate = Candidate(
+            backend=backend,
+            breaker=breaker,
+            status=status,
+            calibration=calibration if capabilities.mode in _DRIFTING else None,
+            runs_ahead=capabilities.mode == "emulator",
+        )
+        return _Look(
+            candidate=candidate, capabilities=capabilities, quotes=quotes, decision=decision, calibration=calibration
+        )
+
+    def _quotes(self, batches: Sequence[CircuitBatch]) -> tuple[Estimate, ...]:
+        """Return the price of each batch; parts of equal size cost the same and are asked for once."""
+        known: dict[tuple[str, int, int], Estimate] = {}
+        quotes = []
+        for batch in batches:
+            size = (batch.template.template_id, batch.points * batch.repetitions, batch.shots)
+            if size not in known:
+                known[size] = self._provider_of(batch.backend).estimate(batch)
+            quotes.append(known[size])
+        return tuple(quotes)
+
+    def _decide(
+        self,
+        capabilities: Capabilities,
+        batches: Sequence[CircuitBatch],
+        quotes: Sequence[Estimate],
+        request: Request,
+    ) -> Decision:
+        ask = Ask(
+            principal=request.principal,
+            environment=self._site.environment,
+            backend=capabilities.backend,
+            mode=capabilities.mode,
+            shots=sum(batch.points * batch.repetitions * batch.shots for batch in batches),
+            cost_usd=sum(quote.high_usd for quote in quotes),
+            data_class=request.data_class,
+        )
+        decision = decide(self._policy, ask)
+        if decision.verdict == "deny":
+            rule = f"rule '{decision.rule}': " if decision.rule else ""
+            raise Refused(
+                f"the policy does not let '{ask.principal}' run {ask.shots} shots with {ask.data_class} data for "
+                f"${ask.cost_usd:.2f} on '{ask.backend}' ({ask.mode}) in {ask.environment}: {rule}{decision.reason}"
+            )
+        return decision
+
+    def _prepare(self, batch: CircuitBatch, capabilities: Capabilities) -> tuple[Compiled | None, Rejected | None]:
+        """Compile the template, unless that is part of the run."""
+        if capabilities.engines:
+            return None, None
+        provider = self._provider_of(capabilities.backend)
+        try:
+            return provider.prepare(batch.template, capabilities.backend, level=LEVEL, seed=SEED), None
+        except Rejected as error:
+            return None, error
+
+
+def calibration_facts(calibration: Calibration | None) -> dict[str, Any]:
+    """Return which calibration this is, ready for the ledger; nothing for a backend without one."""
+    if calibration is None:
+        return {}
+    return {
+        "calibration_id": calibration.calibration_id,
+        "calibration_measured_at": calibration.measured_at.isoformat(),
+    }
+
+
+def _detail(route: Route, compiled: Compiled | None, calibration: Calibration | None) -> dict[str, Any]:
+    facts: dict[str, Any] = calibration_facts(calibration)
+    if compiled is not None:
+        facts |= {
+            "compiled_sha256": compiled.compiled_sha256,
+            "depth": compiled.depth,
+            "two_qubit_gates": compiled.two_qubit_gates,
+            "compile_seconds": compiled.compile_seconds,
+        }
+    return facts | ({"route": route.reason} if route.reason else {})

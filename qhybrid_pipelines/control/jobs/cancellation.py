@@ -1,0 +1,190 @@
+"""Taking a job back: because somebody asked, because its deadline came, or because its work goes elsewhere.
+
+A job that no provider has heard of just ends. One that a provider may hold ends only by way of a request to cancel,
+which may lose the race against its completion; then its result counts. So nothing is paid twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from qhybrid_pipelines.control.jobs.cancel_reason import purpose_of
+from qhybrid_pipelines.control.jobs.deadlines import is_overdue
+from qhybrid_pipelines.control.jobs.status_poller import Looking, of_providers
+from qhybrid_pipelines.control.jobs.submission_protocol import Submission
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, advance
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, StaleJob, Step
+from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobState
+from qhybrid_pipelines.execution.port import Provider
+
+#: States of a job that no provider has heard of, or that may not have been heard of.
+NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
+
+
+def same_work(job: JobRecord, batch: CircuitBatch) -> CircuitBatch:
+    """Return a batch as it was requested, if it is the work of ``job`` for another backend than the job's.
+
+    Raises:
+        InvalidInput: it is other work, or for the same backend.
+        IllegalTransition: the job has ended, or nobody knows whether its provider has it.
+    """
+    requested = replace(batch, backend=job.requested_backend)
+    if batch.backend == job.backend and job.state is not JobState.REROUTED:
+        raise InvalidInput(f"job {job.job_id} is on '{job.backend}' already", remedy="Name another backend.")
+    if requested.payload_sha256 != job.payload_sha256:
+        raise InvalidInput(f"job {job.job_id} was made for another batch", remedy="Take the job's own batch.")
+    if job.state not in NOT_ACKNOWLEDGED | OPEN:
+        advance(job.state, Event.REROUTE)
+    return requested
+
+
+class Withdrawal:
+    """Ends jobs before they are done.
+
+    Args:
+        ledger: where that is written.
+        provider_of: the provider of a backend's name.
+        submission: clears up what became of a job that may have been sent.
+        clock: now, in UTC.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        provider_of: Callable[[str], Provider],
+        *,
+        submission: Submission,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger, self._provider_of, self._submission, self._clock = ledger, provider_of, submission, clock
+
+    def withdraw(
+        self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None = None, rerouted_to: str | None = None
+    ) -> JobRecord:
+        """Take a job back and return it as it stands: ended, CANCELLING, or going on because it was too late.
+
+        Args:
+            job: as it was read.
+            end: CANCEL, EXPIRE or REROUTE.
+            detail: what the ledger notes.
+            rerouted_to: for REROUTE, the job that takes the work over.
+
+        Raises:
+            ProviderError: the provider could not be reached.
+        """
+        facts: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
+        if job.state in NOT_ACKNOWLEDGED:
+            with self._submission.holding(job.job_id):
+                job = self._ledger.job(job.job_id)
+                if job.state is JobState.SUBMITTING:
+                    job = self._submission.clear_up(job, self._provider_of(job.backend))
+                if job.state in NOT_ACKNOWLEDGED:
+                    return self._take(job, end, **facts)
+        if job.state is JobState.REROUTED and end is Event.REROUTE:
+            return self._take(job, end, **facts)
+        if job.state in OPEN:
+            job = self._intended(job, end, detail)
+        return self._ask(job, end, **facts) if job.state in OPEN else job
+
+    def _ask(self, job: JobRecord, end: Event, **facts: Any) -> JobRecord:
+        """Ask the provider to cancel a job that it holds, and write its answer."""
+        failpoint("withdraw.before_cancel")
+        provider = self._provider_of(job.backend)
+        outcome = provider.cancel(job.ref)
+        failpoint("withdraw.answered")
+        if outcome is CancelOutcome.CANCELLED:
+            return self._confirmed(job, end, cost_usd=_cost_usd(provider, job), **facts)
+        if outcome is CancelOutcome.REQUESTED or end is Event.EXPIRE:
+            return self._asked(job, end, facts["detail"])
+        return job
+
+    def expire(self, job: JobRecord, tier: Tier) -> JobRecord:
+        """End a job whose deadline has passed; one that its provider never confirms to be cancelled ends all the same.
+
+        Raises:
+            ProviderError: the provider could not be reached, and its time of grace is not over yet.
+        """
+        now, grace = self._clock(), timedelta(seconds=tier.cancel_grace_seconds)
+        if job.state is JobState.CANCELLING:
+            if now - job.updated_at < grace:
+                return job
+            return self._take(job, Event.EXPIRE, detail={"confirmed": False})
+        try:
+            return self.withdraw(job, Event.EXPIRE)
+        except ProviderError:
+            if job.state not in OPEN or job.deadline_at is None or now - job.deadline_at < grace:
+                raise
+            self._asked(job, Event.EXPIRE, {"answered": False})
+            raise
+
+    def expire_all(self, looking: Looking, tiers: Tiers) -> list[JobRecord]:
+        """Look at all jobs whose deadline has passed, end those that are not done, and return those that changed."""
+        alive = self._ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
+        overdue = [job for job in alive if is_overdue(job.deadline_at, self._clock())]
+        seen: dict[str, JobRecord] = {}
+        for group in of_providers(overdue).values():
+            seen |= looking.look(group).jobs
+        changed = []
+        for before in overdue:
+            job = seen.get(before.job_id, before)
+            if job.state in NOT_ACKNOWLEDGED | OPEN:
+                try:
+                    job = self.expire(job, tiers.of(job.tier))
+                except (ProviderError, InvalidInput):  # the next round of looks meets and reports it
+                    job = self._ledger.job(job.job_id)
+            if job != before:
+                changed.append(job)
+        return changed
+
+    def _confirmed(
+        self,
+        job: JobRecord,
+        end: Event,
+        *,
+        detail: Mapping[str, Any] | None,
+        rerouted_to: str | None,
+        cost_usd: float | None,
+    ) -> JobRecord:
+        """Write the end of a job that its provider has cancelled; expiry and rerouting lead over CANCELLING."""
+        if end is Event.CANCEL or job.state is JobState.CANCELLING:
+            return self._take(job, end, detail=detail, rerouted_to=rerouted_to, cost_usd=cost_usd)
+        now = self._clock()
+        steps = (Step(event=Event.ASK_CANCEL, at=now, detail={"purpose": end}), Step(event=end, at=now, detail=detail))
+        return self._write(Move(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to, cost_usd=cost_usd))
+
+    def _intended(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+        """Write for which purpose the provider is asked next, so that whoever sees its answer knows; once is enough."""
+        if job.state is JobState.CANCELLING or purpose_of(self._ledger, job)[0] is end:
+            return job
+        return self._take(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
+
+    def _asked(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+        """Write that the provider was asked, and for which purpose."""
+        if job.state is JobState.CANCELLING:
+            return job
+        return self._take(job, Event.ASK_CANCEL, detail={"purpose": end} | dict(detail or {}))
+
+    def _take(self, job: JobRecord, event: Event, **facts: Any) -> JobRecord:
+        return self._write(Move.of(job, event, self._clock(), **facts))
+
+    def _write(self, move: Move) -> JobRecord:
+        """Write a move; where somebody else was quicker, return what they made of the job."""
+        try:
+            return self._ledger.advance(move)
+        except StaleJob:
+            return self._ledger.job(move.job.job_id)
+
+
+def _cost_usd(provider: Provider, job: JobRecord) -> float | None:
+    """Return what the provider charges for a job that it has cancelled, None where it does not say; then the quote stands."""
+    try:
+        snapshots = provider.poll([job.ref])
+    except ProviderError:
+        return None
+    return next((shot.cost_usd for shot in snapshots if shot.state is JobState.CANCELLED), None)

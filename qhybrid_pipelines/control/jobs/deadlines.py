@@ -1,0 +1,53 @@
+"""When a job is looked at next, and when it is given up: functions of the times in the ledger, without hidden state.
+
+The looks at a job form a fixed series that starts at its last change and gets rarer: after ``poll_min`` seconds, then at
+intervals that grow by half, up to ``poll_max``. A look is due if a time of the series lies between the last round of
+looks and now. So all that a poller must remember is when it looked last, and forgetting it costs one look.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from qhybrid_pipelines.control.policy.tiers import Tier
+
+_GROWTH = 1.5
+
+
+def deadline_of(tier: Tier, planned_at: datetime) -> datetime:
+    """Return when a job that is planned now is given up."""
+    return planned_at + timedelta(seconds=tier.deadline_seconds)
+
+
+def is_overdue(deadline_at: datetime | None, now: datetime) -> bool:
+    """Return whether the deadline has come."""
+    return deadline_at is not None and now >= deadline_at
+
+
+def looks_until(age_seconds: float, tier: Tier) -> int:
+    """Return how many looks of the series lie within the first ``age_seconds`` after the last change."""
+    least, most = tier.poll_min_seconds, tier.poll_max_seconds
+    if age_seconds < least:
+        return 0
+    # Growing intervals least * g^k until they reach most, then equal ones.
+    growing = math.ceil(math.log(most / least, _GROWTH)) if most > least else 0
+    grown_age = least * (_GROWTH**growing - 1) / (_GROWTH - 1) if growing else 0.0
+    if age_seconds < grown_age:
+        return math.floor(math.log(age_seconds * (_GROWTH - 1) / least + 1, _GROWTH) + 1e-9)
+    return growing + math.floor((age_seconds - grown_age) / most + 1e-9)
+
+
+def is_due(changed_at: datetime, tier: Tier, *, last_round: datetime | None, now: datetime) -> bool:
+    """Return whether a job is to be looked at now.
+
+    Args:
+        changed_at: when the job changed last.
+        tier: its tier's rules.
+        last_round: when jobs were looked at last; None if nobody knows, then it is due.
+        now: the present.
+    """
+    if last_round is None:
+        return True
+    before, after = ((at - changed_at).total_seconds() for at in (last_round, now))
+    return looks_until(after, tier) > looks_until(before, tier)

@@ -1,0 +1,39 @@
+"""Whether a batch fits a backend, and a budget: asked before anything is written down, paid, or taken back."""
+
+from __future__ import annotations
+
+from qhybrid_pipelines.control.ledger.budget import exchange
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.core.errors import Refused
+from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
+
+
+def check_limits(batch: CircuitBatch, capabilities: Capabilities) -> None:
+    """Return if the batch fits the limits that the provider states.
+
+    Raises:
+        Refused: it does not; names the limit and the remedy.
+    """
+    circuits = batch.points * batch.repetitions
+    for what, wanted, limit, remedy in (
+        ("qubits", batch.template.n_qubits, capabilities.max_qubits, "Lower reduce.max_qubits"),
+        ("shots per circuit", batch.shots, capabilities.max_shots, "Lower shots and raise repetitions"),
+        ("circuits", circuits, capabilities.max_circuits_per_job, "Lower sweep.points or repetitions"),
+    ):
+        if wanted > limit:
+            raise Refused(
+                f"experiment '{batch.experiment}' needs {wanted} {what}, and '{batch.backend}' takes at most {limit}. "
+                f"{remedy}, or name a larger backend."
+            )
+
+
+def check_budget(ledger: Ledger, job: JobRecord, quote_usd: float, *, backend: str) -> None:
+    """Return if the budget holds a quote in the place of a job's own; taken from its backend, the work has to go somewhere.
+
+    Raises:
+        Refused: it does not.
+    """
+    account = ledger.account(job.experiment)
+    if account is not None:
+        released_usd = job.cost_quoted_usd if job.cost_settled_usd is None else 0.0
+        exchange(account, released_usd=released_usd, quote_usd=quote_usd, backend=backend)

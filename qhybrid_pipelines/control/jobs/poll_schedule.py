@@ -1,0 +1,156 @@
+"""One round of the poller: which open jobs are due for a look, at most one page of them at a time, and what came of it.
+
+What a round must remember is when each provider's jobs were looked at last: the cursor, a small mapping that the caller keeps
+and passes in again. Without one everything open is due, which costs a look and breaks nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from qhybrid_pipelines.control.backends.circuit_breaker import is_waiting, looks_of
+from qhybrid_pipelines.control.jobs.deadlines import is_due
+from qhybrid_pipelines.control.jobs.results import Collection
+from qhybrid_pipelines.control.jobs.status_poller import Looked, Looking, of_providers
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.control.policy.tiers import Tiers
+from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.jobs import JobState
+
+#: Jobs in one request to a provider; between two requests the time limit is looked at.
+PAGE = 250
+
+_ENDED_EARLY = (JobState.EXPIRED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """What one round brought.
+
+    Attributes:
+        looked: jobs that were looked at.
+        requests: calls of `Provider.poll`.
+        changed: jobs that stand otherwise than before.
+        waiting: open jobs whose next look comes later.
+        problems: what went wrong; it hid nothing else.
+        notable: those of ``changed`` that the rules of their tier want people to hear of.
+        cursor: pass it to the next round.
+    """
+
+    looked: int = 0
+    requests: int = 0
+    changed: tuple[JobRecord, ...] = ()
+    waiting: int = 0
+    problems: tuple[QHybridError, ...] = ()
+    notable: tuple[JobRecord, ...] = ()
+    cursor: Mapping[str, str] = field(default_factory=dict)
+
+
+class Rounds:
+    """Makes rounds of looks.
+
+    Args:
+        ledger: holds the open jobs.
+        looking: looks at them.
+        collection: keeps results that came late.
+        tiers: how often each tier is looked at.
+        clock: now, in UTC.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        looking: Looking,
+        collection: Collection,
+        *,
+        tiers: Tiers,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger, self._looking, self._collection, self._tiers, self._clock = (
+            ledger,
+            looking,
+            collection,
+            tiers,
+            clock,
+        )
+
+    def run(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> Polled:
+        """Look at every job that is due, the provider that waited longest first.
+
+        A round that runs out of time goes on behind the last job it looked at, so no job waits for ever.
+        """
+        end = None if limit_seconds is None else time.monotonic() + limit_seconds
+        groups = of_providers(self._ledger.jobs(states=OPEN))
+        for name, late in self._may_come_late().items():
+            groups.setdefault(name, []).extend(late)
+        total, after = Looked(), {name: mark for name, mark in cursor.items() if name in groups}
+        looked = waiting = 0
+        for name in sorted(groups, key=lambda name: cursor.get(name, "")):
+            now = self._clock()
+            last_round, behind = _read_mark(cursor.get(name))
+            due = [job for job in groups[name] if self._is_due(job, last_round, now)]
+            waiting += len(groups[name]) - len(due)
+            if is_waiting(self._ledger.breaker(looks_of(name)), now):
+                waiting += len(due)
+                continue
+            due = sorted(due, key=lambda job: (job.job_id <= behind, job.job_id))
+            for start in range(0, len(due), PAGE):
+                if end is not None and time.monotonic() >= end:
+                    after[name] = _mark(last_round, due[start - 1].job_id if start else behind)
+                    waiting += len(due) - start
+                    break
+                page = due[start : start + PAGE]
+                self._look(page, total)
+                looked += len(page)
+            else:
+                after[name] = _mark(now, "")
+        changed = tuple(total.jobs.values())
+        return Polled(
+            looked=looked,
+            requests=total.requests,
+            changed=changed,
+            waiting=waiting,
+            problems=tuple(total.problems),
+            notable=tuple(job for job in changed if job.state.value in self._tiers.of(job.tier).notify),
+            cursor=after,
+        )
+
+    def _is_due(self, job: JobRecord, last_round: datetime | None, now: datetime) -> bool:
+        return is_due(job.updated_at, self._tiers.of(job.tier), last_round=last_round, now=now)
+
+    def _look(self, page: Sequence[JobRecord], total: Looked) -> None:
+        seen = self._looking.look(page)
+        total.requests += seen.requests
+        total.problems += seen.problems
+        total.jobs |= seen.jobs
+        for job in page:
+            shot = seen.snapshots.get(job.job_id)
+            if job.state in _ENDED_EARLY and shot is not None and shot.state is JobState.COMPLETED:
+                try:
+                    total.jobs[job.job_id] = self._collection.keep_late(job)
+                except QHybridError as error:
+                    total.problems.append(error)
+
+    def _may_come_late(self) -> dict[str, list[JobRecord]]:
+        """Return ended jobs that their provider may still finish: looked at for as long again as they had."""
+        groups: dict[str, list[JobRecord]] = {}
+        now = self._clock()
+        for job in self._ledger.jobs(states=_ENDED_EARLY):
+            window = timedelta(seconds=self._tiers.of(job.tier).deadline_seconds)
+            if job.provider_job_id is not None and job.result_sha256 is None and now - job.updated_at <= window:
+                groups.setdefault(job.provider, []).append(job)
+        return groups
+
+
+def _mark(last_round: datetime | None, behind: str) -> str:
+    return f"{last_round.isoformat() if last_round else ''}|{behind}"
+
+
+def _read_mark(mark: str | None) -> tuple[datetime | None, str]:
+    """Return when a provider's jobs were looked at last, and the job behind which a broken round goes on."""
+    at, _, behind = (mark or "").partition("|")
+    return (datetime.fromisoformat(at) if at else None), behind

@@ -1,0 +1,227 @@
+"""Handing a batch to a provider once: intent, token, submission, acknowledgement, and what to do in doubt.
+
+The protocol (every simpler one was seen to lose jobs or to pay twice when processes are killed):
+
+1. The intent is committed with a token that follows from the content, and the quote is reserved with it.
+2. The provider is called outside any transaction, the token attached.
+3. Its answer is recorded.
+
+A process may die, and a connection may break, between any two of these. Then the token is looked up, after a quarantine
+longer than the provider's listing lag, and the job is adopted if it is there. It is sent again only where that
+cannot pay twice: the provider merges equal tokens, or it was looked up and is not there, and so long has passed that
+a request which was still under way cannot be accepted any more. A provider that can do neither leaves the job in
+SUBMIT_UNKNOWN, for a person.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any
+
+from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Outcome, Step
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
+from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
+from qhybrid_pipelines.execution.port import Provider
+
+#: How much longer than the declared listing lag a token is waited for before its absence counts.
+QUARANTINE_FACTOR = 1.5
+
+
+def job_id_of(batch: CircuitBatch, occurrence: int = 1) -> str:
+    """Return the id of a batch's job: ``j`` and 16 hex digits; the same experiment, backend and payload, the same id.
+
+    What counts is the backend that was asked for, wherever the work runs: asking again finds it, and pays nothing.
+    """
+    return _job_id(batch.experiment, batch.backend, batch.payload_sha256, occurrence)
+
+
+def token_of(job_id: str, attempt: int) -> str:
+    """Return the idempotency key of an attempt: opaque, 32 hex digits, which every known provider accepts."""
+    return sha256_hex(f"{job_id}|{attempt}")[:32]
+
+
+def failure(error: ProviderError) -> dict[str, Any]:
+    """Return what the ledger notes about a provider's refusal or failure."""
+    return {"phase": error.phase, "class": type(error).__name__, "retryable": error.retryable}
+
+
+def job_ids_of(batch: CircuitBatch) -> Iterator[str]:
+    """Yield the ids of a batch's first, second, third job, without end."""
+    payload = batch.payload_sha256
+    return (_job_id(batch.experiment, batch.backend, payload, occurrence) for occurrence in itertools.count(1))
+
+
+def next_job_id(job: JobRecord) -> str:
+    """Return the id of the job that takes over the work of ``job``: the next one of the same request."""
+    return _job_id(job.experiment, job.requested_backend, job.payload_sha256, job.occurrence + 1)
+
+
+def _job_id(experiment: str, requested_backend: str, payload_sha256: str, occurrence: int) -> str:
+    text = f"{experiment}|{requested_backend}|{payload_sha256}"
+    return "j" + sha256_hex(text if occurrence == 1 else f"{text}|{occurrence}")[:16]
+
+
+class Submission:
+    """The submission protocol, over a ledger.
+
+    Args:
+        clock: now, in UTC.
+        sleep: waits for some seconds.
+        patience_seconds: how long another process may take over the same job before this one gives up.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        patience_seconds: float,
+    ) -> None:
+        self._ledger, self._clock, self._sleep, self._patience = ledger, clock, sleep, patience_seconds
+
+    def run(
+        self,
+        job: JobRecord,
+        batch: CircuitBatch,
+        provider: Provider,
+        *,
+        before: Callable[[JobRecord], JobRecord],
+        detail: Mapping[str, Any],
+    ) -> JobRecord:
+        """Hand a planned job over, or continue where an earlier call was cut off; `Dispatcher.submit` says the rest.
+
+        Args:
+            job: as it was read; a job in another state than APPROVED and SUBMITTING is returned as it stands.
+            batch: for the job's own backend.
+            provider: of that backend.
+            before: looks at an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
+            detail: what the ledger notes with the intent.
+        """
+        if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
+            return job
+        with self.holding(job.job_id):
+            job = self._ledger.job(job.job_id)  # whoever held it before may have finished
+            if job.state is JobState.APPROVED:
+                job = before(job)
+                if job.state is not JobState.APPROVED:
+                    return job
+                return self._hand_over(self._intend(job, detail), batch, provider)
+            if job.state is JobState.SUBMITTING:
+                return self._recover(job, batch, provider)
+            return job
+
+    def clear_up(self, job: JobRecord, provider: Provider) -> JobRecord:
+        """Find out what became of a submission that was never acknowledged, without sending anything.
+
+        Returns:
+            The job as SUBMITTED, APPROVED (the provider does not have it) or SUBMIT_UNKNOWN (it cannot tell).
+
+        Raises:
+            Ambiguous: it may still be accepted; the job stays SUBMITTING.
+        """
+        if provider.capabilities(job.backend).dedupe == "none":
+            return self._record(job, Event.DOUBT)
+        ref = self._look_up(job, provider, quarantine=True)
+        if ref is not None:
+            return self._acknowledge(job, ref, Event.ADOPT)
+        self._check_that_it_is_over(job, provider)
+        return self._record(job, Event.DISPROVE)
+
+    def holding(self, job_id: str) -> AbstractContextManager[None]:
+        """Keep everybody else from handing this job over."""
+        return self._ledger.holding(job_id, patience_seconds=self._patience)
+
+    def _intend(self, job: JobRecord, detail: Mapping[str, Any]) -> JobRecord:
+        """Commit the intent of a job that is new or was deferred (same token) or proved not to be there (new attempt)."""
+        disproved = job.outcome is Outcome.NOT_ACCEPTED
+        token = token_of(job.job_id, job.attempt + 1) if disproved else None
+        intended = self._record(job, Event.SUBMIT, new_token=token, detail=detail or None)
+        failpoint("submit.intended")
+        return intended
+
+    def _hand_over(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+        try:
+            return self._send(job, batch, provider)
+        except Ambiguous:
+            return self._recover(job, batch, provider)
+
+    def _recover(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+        """Continue where an earlier call may have been accepted: adopt, or send once more where that cannot pay twice.
+
+        Raises:
+            Ambiguous: in doubt again, or the request may still be accepted. The job stays SUBMITTING, and the next run
+                continues here.
+        """
+        dedupe = provider.capabilities(job.backend).dedupe
+        if dedupe == "none":
+            return self._record(job, Event.DOUBT)
+        # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for.
+        ref = self._look_up(job, provider, quarantine=dedupe == "tag_lookup")
+        if ref is not None:
+            return self._acknowledge(job, ref, Event.ADOPT)
+        if dedupe == "tag_lookup":
+            self._check_that_it_is_over(job, provider)
+            job = self._intend_again(job)
+        return self._send(job, batch, provider)
+
+    def _check_that_it_is_over(self, job: JobRecord, provider: Provider) -> None:
+        """Return if what was sent, and is not listed, cannot be accepted any more; the job's last step is its sending.
+
+        Raises:
+            Ambiguous: it can.
+        """
+        over = job.updated_at + timedelta(seconds=provider.capabilities(job.backend).acceptance_seconds)
+        if self._clock() < over:
+            raise Ambiguous(
+                f"the answer to job {job.job_id} was lost, and its provider does not list it yet but may still accept it "
+                f"until {over:%Y-%m-%d %H:%M:%S} UTC. It is looked up again, and sent again only after that",
+                provider=provider.name,
+                phase="submit",
+            )
+
+    def _intend_again(self, job: JobRecord) -> JobRecord:
+        """Commit that the same token is sent once more: from now on this one may be accepted late."""
+        now = self._clock()
+        steps = (Step(event=Event.DISPROVE, at=now), Step(event=Event.SUBMIT, at=now))
+        return self._ledger.advance(Move(job=job, steps=steps, observed_at=now))
+
+    def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+        failpoint("submit.before_call")
+        try:
+            ref = provider.submit(batch, job.token)
+        except Rejected as error:
+            return self._record(job, Event.REJECT, error=str(error), detail=failure(error))
+        except Throttled as error:
+            after = {"message": str(error), "retry_after_seconds": error.retry_after_seconds}
+            self._record(job, Event.DEFER, detail=failure(error) | after)
+            raise
+        failpoint("submit.accepted")
+        return self._acknowledge(job, ref, Event.ACKNOWLEDGE)
+
+    def _look_up(self, job: JobRecord, provider: Provider, *, quarantine: bool) -> JobRef | None:
+        """Return the provider's job that carries the token, or None.
+
+        With ``quarantine``, wait first until even a job that was accepted this very moment has to be listed.
+        """
+        if quarantine:
+            self._sleep(QUARANTINE_FACTOR * provider.capabilities(job.backend).listing_lag_seconds)
+        failpoint("recover.before_look_up")
+        ref = provider.find(job.backend, job.token)
+        failpoint("recover.looked_up")
+        return ref
+
+    def _acknowledge(self, job: JobRecord, ref: JobRef, event: Event) -> JobRecord:
+        detail = {"adopted": True} if event is Event.ADOPT else None
+        acknowledged = self._record(job, event, detail=detail, provider_job_id=ref.provider_job_id)
+        failpoint("submit.acknowledged")
+        return acknowledged
+
+    def _record(self, job: JobRecord, event: Event, **facts: Any) -> JobRecord:
+        return self._ledger.advance(Move.of(job, event, self._clock(), **facts))

@@ -1,0 +1,145 @@
+"""Where this process stands: environment, who asks, which ledger, which policy; and what is not safe enough for prod."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+from urllib.parse import urlsplit
+
+from qhybrid_pipelines.control.policy.rules import Environment
+from qhybrid_pipelines.core.errors import InvalidInput, Refused
+from qhybrid_pipelines.core.jobs import Capabilities
+
+#: Who a launch is that nobody put a name to, for example one from the web page.
+ANONYMOUS = "ui-anonymous"
+
+ENVIRONMENT, PRINCIPAL = "QHYBRID_ENV", "QHYBRID_PRINCIPAL"
+LEDGER_URL, POLICY = "QHYBRID_LEDGER_URL", "QHYBRID_POLICY"
+POLICY_FILE = "policy.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What holds for everything that this process does.
+
+    Attributes:
+        principal: who asks, unless a call says otherwise.
+        named: the principal was named in QHYBRID_PRINCIPAL; else it is the user of this system.
+        ledger_url: of a database server; None is the SQLite file of the home.
+        policy_file: None is the built-in policy.
+    """
+
+    environment: Environment = "dev"
+    principal: str = ANONYMOUS
+    named: bool = False
+    ledger_url: str | None = None
+    policy_file: Path | None = None
+
+    @classmethod
+    def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] | None = None) -> Site:
+        """Return what the environment variables say; in prod only if all of it is safe.
+
+        Args:
+            home: the home folder; its ``policy.yaml`` counts where QHYBRID_POLICY names no other file.
+            environ: the variables; the default is this process's.
+
+        Raises:
+            InvalidInput: a variable is wrong, or a setting is not safe enough for prod.
+        """
+        given = os.environ if environ is None else environ
+        environment = given.get(ENVIRONMENT) or "dev"
+        if environment not in get_args(Environment):
+            raise InvalidInput(
+                f"{environment!r} is no environment",
+                remedy="Set it to dev, test or prod, or remove it for dev.",
+                field=ENVIRONMENT,
+            )
+        site = cls(
+            environment=environment,  # type: ignore[arg-type]  # checked above
+            principal=given.get(PRINCIPAL) or _os_user(),
+            named=bool(given.get(PRINCIPAL)),
+            ledger_url=given.get(LEDGER_URL) or None,
+            policy_file=_policy_file(given, home),
+        )
+        if site.environment == "prod":
+            _check_settings(site, given)
+        return site
+
+    def check_backend(self, capabilities: Capabilities) -> None:
+        """Return if the backend may be used here at all, whatever the policy says.
+
+        Raises:
+            Refused: in prod, a backend that cannot tell whether it was paid, or that is none of a vendor's.
+        """
+        if self.environment != "prod":
+            return
+        backend = capabilities.backend
+        for unsafe, problem, remedy in (
+            (
+                capabilities.dedupe == "none",
+                "can neither merge nor look up tokens, so a lost answer may be paid twice",
+                "Name a backend whose provider can",
+            ),
+            (capabilities.mode == "emulator", "is an emulator", "Point its URL at the vendor's service"),
+            (backend.startswith("chaos:"), "breaks things on purpose", "Name the backend behind it"),
+        ):
+            if unsafe:
+                raise Refused(f"prod does not use '{backend}': it {problem}. {remedy}, or set {ENVIRONMENT}=test.")
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container's user often has no name
+        return ANONYMOUS
+
+
+def _policy_file(given: Mapping[str, str], home: Path | None) -> Path | None:
+    if named := given.get(POLICY):
+        return Path(named).expanduser()
+    if home is not None and (home / POLICY_FILE).is_file():
+        return home / POLICY_FILE
+    return None
+
+
+def _check_settings(site: Site, given: Mapping[str, str]) -> None:
+    if site.ledger_url is None or not site.ledger_url.startswith("postgresql"):
+        raise InvalidInput(
+            "prod does not keep its ledger in SQLite: one machine's disk would be all there is of every paid job",
+            remedy="Name a Postgres database, postgresql://USER@HOST/NAME.",
+            field=LEDGER_URL,
+        )
+    if site.policy_file is None:
+        raise InvalidInput(
+            "prod has no policy, and the built-in one allows nothing there",
+            remedy=f"Write {POLICY_FILE} into the home folder, or name a file in {POLICY}; docs/policy.md has an example.",
+            field=POLICY,
+        )
+    for name, value in sorted(given.items()):
+        if name.endswith("_API_URL") and urlsplit(value).scheme != "https":
+            raise InvalidInput(
+                "prod talks to providers over https only",
+                remedy="Use the vendor's https address, or remove the variable.",
+                field=name,
+            )
+        if name.endswith(("_KEY_FILE", "_TOKEN_FILE")):
+            _check_secret_file(name, Path(value))
+
+
+def _check_secret_file(name: str, path: Path) -> None:
+    try:
+        readable_by_all = bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return  # the adapter says what is wrong when it needs the key
+    if readable_by_all:
+        raise InvalidInput(
+            "everybody on this machine may read the file with the key",
+            remedy=f"Take that right away: chmod o-r {path}.",
+            file=str(path),
+            field=name,
+        )

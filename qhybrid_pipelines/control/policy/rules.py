@@ -1,0 +1,211 @@
+"""Who may run what where: `policy.yaml` as a strict model, and the pure question that is asked of it before every job.
+
+Deny by default: rules are tried in order, the first one that fits decides, and where none fits the answer is no. Beside
+the rules stand what the router may do (`routing`) and how patient each tier is (`tiers`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
+from qhybrid_pipelines.core.canonical import content_hash
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.findings import first_finding
+from qhybrid_pipelines.core.specification import BACKEND_PATTERN, DataClass, Strict
+from qhybrid_pipelines.core.specification_text import line_of, read_mapping
+
+Environment = Literal["dev", "test", "prod"]
+Mode = Literal["hardware", "simulator", "local-testing", "emulator"]
+Verdict = Literal["allow", "deny", "approve"]
+
+BUILT_IN = "default_policy.yaml"
+
+#: What may stand behind a backend that answers at once.
+_HERE: frozenset[Mode] = frozenset({"simulator", "local-testing"})
+#: Fields of a rule that fit some work for a backend and not all.
+_DEPENDS_ON_THE_WORK = {"principal", "environment", "mode", "data_class", "max_shots", "max_cost_usd", "above_cost_usd"}
+
+_Globs = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
+_Backend = Annotated[str, Field(pattern=BACKEND_PATTERN)]
+
+
+class Rule(Strict):
+    """One line of the policy; a field that is left away fits everything."""
+
+    name: str = Field(min_length=1, description="Short name; stands in the ledger with every decision.")
+    then: Verdict = Field(description="allow | deny | approve")
+    reason: str = Field(min_length=1, description="Why; shown to whoever is refused or has to approve.")
+    principal: _Globs | None = Field(default=None, min_length=1, description="Globs of who asks.")
+    environment: Annotated[tuple[Environment, ...], BeforeValidator(as_tuple)] | None = Field(
+        default=None, min_length=1, description="dev | test | prod"
+    )
+    backend: _Globs | None = Field(default=None, min_length=1, description="Globs of full backend names.")
+    mode: Annotated[tuple[Mode, ...], BeforeValidator(as_tuple)] | None = Field(
+        default=None, min_length=1, description="hardware | simulator | local-testing | emulator"
+    )
+    data_class: Annotated[tuple[DataClass, ...], BeforeValidator(as_tuple)] | None = Field(
+        default=None, min_length=1, description="public | internal | confidential"
+    )
+    max_shots: int | None = Field(default=None, ge=1, description="Fits requests of at most so many shots in all.")
+    max_cost_usd: float | None = Field(default=None, ge=0, description="Fits requests quoted at most so much in all.")
+    above_cost_usd: float | None = Field(default=None, ge=0, description="Fits requests quoted above this.")
+
+
+class BreakerRules(Strict):
+    """When a backend is left alone for a while."""
+
+    failures: int = Field(default=5, ge=1, le=100, description="Retryable failures in a row that open the breaker.")
+    open_seconds: float = Field(default=60.0, gt=0, description="How long it stays open; doubles with each failure.")
+    max_open_seconds: float = Field(default=3600.0, gt=0, description="Longest time it stays open.")
+
+
+class SaturationRules(Strict):
+    """When a queue counts as full; the tier's tolerance multiplies both limits."""
+
+    queued_jobs: int | None = Field(default=None, ge=0)
+    queue_seconds: float | None = Field(default=14_400.0, ge=0)
+
+
+class CalibrationRules(Strict):
+    """How old a calibration may be, and what happens to work for a backend with an older one."""
+
+    max_age_seconds: float | None = Field(default=172_800.0, gt=0)
+    stale: Literal["refuse", "reroute", "accept"] = "reroute"
+
+
+class Routing(Strict):
+    """Where work may go, and when it goes elsewhere."""
+
+    failover: dict[_Backend, Annotated[tuple[_Backend, ...], BeforeValidator(as_tuple)]] = Field(default_factory=dict)
+    breaker: BreakerRules = Field(default_factory=BreakerRules)
+    saturation: SaturationRules = Field(default_factory=SaturationRules)
+    calibration: CalibrationRules = Field(default_factory=CalibrationRules)
+
+
+class Policy(Strict):
+    """The whole file."""
+
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = Field(min_length=1)
+    routing: Routing = Field(default_factory=Routing)
+    tiers: Tiers = Field(default_factory=Tiers)
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Policy:
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) != len(names):
+            raise ValueError("two rules have the same name")
+        return self
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what the policy says; comments and order of fields do not count."""
+        return content_hash(self.model_dump(mode="json"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What somebody wants to do.
+
+    Attributes:
+        principal: who.
+        backend: full name.
+        mode: what stands behind that name.
+        shots: over all jobs of the request.
+        cost_usd: highest quoted cost of all jobs of the request.
+    """
+
+    principal: str
+    environment: Environment
+    backend: str
+    mode: Mode
+    shots: int
+    cost_usd: float
+    data_class: DataClass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The policy's answer; ``rule`` is None where no rule fitted."""
+
+    verdict: Verdict
+    rule: str | None
+    reason: str
+
+
+def decide(policy: Policy, ask: Ask) -> Decision:
+    """Return the answer of the first rule that fits, else a denial."""
+    for rule in policy.rules:
+        if _fits(rule, ask):
+            return Decision(verdict=rule.then, rule=rule.name, reason=rule.reason)
+    return Decision(verdict="deny", rule=None, reason="no rule of the policy allows it")
+
+
+def may_ask_a_person(policy: Policy, backend: str) -> bool:
+    """Tell whether some work for a backend on this machine has to be approved, by whomever it is and whatever it costs."""
+    for rule in policy.rules:
+        there = rule.backend is None or any(fnmatchcase(backend, glob) for glob in rule.backend)
+        if not there or (rule.mode is not None and _HERE.isdisjoint(rule.mode)):
+            continue
+        if rule.then == "approve":
+            return True
+        if rule.model_dump(include=_DEPENDS_ON_THE_WORK, exclude_none=True) == {}:
+            return False  # it settles everything that the rules below could
+    return False
+
+
+def _fits(rule: Rule, ask: Ask) -> bool:
+    return (
+        (rule.principal is None or any(fnmatchcase(ask.principal, glob) for glob in rule.principal))
+        and (rule.environment is None or ask.environment in rule.environment)
+        and (rule.backend is None or any(fnmatchcase(ask.backend, glob) for glob in rule.backend))
+        and (rule.mode is None or ask.mode in rule.mode)
+        and (rule.data_class is None or ask.data_class in rule.data_class)
+        and (rule.max_shots is None or ask.shots <= rule.max_shots)
+        and (rule.max_cost_usd is None or ask.cost_usd <= rule.max_cost_usd)
+        and (rule.above_cost_usd is None or ask.cost_usd > rule.above_cost_usd)
+    )
+
+
+def read_policy(path: Path | None) -> Policy:
+    """Return the policy in a file, or the built-in one for None.
+
+    Raises:
+        InvalidInput: the file cannot be read, or a field is unknown, missing or wrong; names file, line and field.
+    """
+    if path is None:
+        return parse_policy(resources.files(__package__).joinpath(BUILT_IN).read_text("utf-8"), file=BUILT_IN)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"the policy cannot be read: {getattr(error, 'strerror', None) or error}",
+            remedy="Name a readable text file in QHYBRID_POLICY, or remove that variable to use the built-in policy.",
+            file=str(path),
+        ) from None
+    return parse_policy(text, file=str(path))
+
+
+def parse_policy(text: str, *, file: str) -> Policy:
+    """Return the policy that a text holds.
+
+    Raises:
+        InvalidInput: names file, line and field.
+    """
+    if not text.strip():
+        raise InvalidInput("the policy is empty", remedy="Write `rules:` and at least one rule.", file=file)
+    data, lines = read_mapping(text, file=file)
+    try:
+        return Policy.model_validate(data)
+    except ValidationError as error:
+        found = first_finding(error, data, Policy)
+        field = ".".join(found.path) or None
+        raise InvalidInput(
+            found.problem, remedy=found.remedy, file=file, line=line_of(field, lines), field=field
+        ) from None

@@ -1,0 +1,286 @@
+"""What the ledger tells analysts: rows of the tables `jobs`, `job_events`, `latency` and `costs`.
+
+Pure but for reading the ledger. Everything comes from the events and their timestamps; nothing is measured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from qhybrid_pipelines.control.ledger.budget import Account
+from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, Event
+from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.warehouse import LedgerMark, LedgerPart
+
+Row = dict[str, Any]
+
+#: Steps whose time is part of a latency. PUBLIC_NAMES gives an adopted job the name of an acknowledged one.
+_TIMED = (Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
+#: Providers state times in whole seconds.
+_COARSE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Where the time of a job went, in seconds; None where nobody knows (yet).
+
+    Attributes:
+        network_seconds: request seen until the intent was written, without compilation.
+        orchestration_seconds: intent written until handed to the provider, without compilation; the wait for a person's
+            approval is in it.
+        compile_seconds: compilation, before the intent or within the run, as the provider's adapter reports it.
+        queue_seconds: provider's queue.
+        execute_seconds: on the device or simulator.
+        fetch_seconds: completion until the result was stored.
+    """
+
+    network_seconds: float | None = None
+    orchestration_seconds: float | None = None
+    compile_seconds: float | None = None
+    queue_seconds: float | None = None
+    execute_seconds: float | None = None
+    fetch_seconds: float | None = None
+
+    @property
+    def application_seconds(self) -> float | None:
+        """Our share: network, orchestration, compilation, fetch."""
+        return _sum(self.network_seconds, self.orchestration_seconds, self.compile_seconds, self.fetch_seconds)
+
+    @property
+    def provider_seconds(self) -> float | None:
+        """The provider's share: queue and execution."""
+        return _sum(self.queue_seconds, self.execute_seconds)
+
+    @property
+    def total_seconds(self) -> float | None:
+        """Both shares."""
+        return _sum(self.application_seconds, self.provider_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSpent:
+    """What several jobs of one execution took together, in seconds; None where nobody knows (yet).
+
+    Attributes:
+        elapsed_seconds: first request until the last result was stored.
+        queue_seconds: in the provider's queue, the longest; jobs wait side by side.
+        execute_seconds: on devices or simulators, all together.
+    """
+
+    elapsed_seconds: float | None = None
+    queue_seconds: float | None = None
+    execute_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetails:
+    """What is known about the making of a result: from the plan of its job, and from the result itself."""
+
+    engine: str | None
+    engine_version: str | None
+    compile_seconds: float | None
+    compiled_sha256: str | None
+    compiled_depth: int | None
+    compiled_two_qubit_gates: int | None
+    calibration_id: str | None
+    calibrated_at: datetime | None
+    result_sha256: str | None
+
+
+def latency_of(ledger: Ledger, job_id: str) -> Latency:
+    """Return where the time of one job went."""
+    return latency(ledger.job(job_id), ledger.events(job_id))
+
+
+def job_details(ledger: Ledger, job_id: str) -> JobDetails:
+    """Return what is known about the run of one job; what its result says counts more than what was planned."""
+    events = ledger.events(job_id)
+    # What the last hand-over and the result say is newer than the plan.
+    known = _detail(events, Event.PLAN) | _detail(events[::-1], Event.SUBMIT) | _detail(events, Event.VERIFY)
+    calibrated = known.get("calibration_measured_at")
+    return JobDetails(
+        engine=known.get("engine"),
+        engine_version=known.get("engine_version"),
+        compile_seconds=known.get("compile_seconds"),
+        compiled_sha256=known.get("compiled_sha256"),
+        compiled_depth=known.get("depth"),
+        compiled_two_qubit_gates=known.get("two_qubit_gates"),
+        calibration_id=known.get("calibration_id"),
+        calibrated_at=datetime.fromisoformat(calibrated) if calibrated else None,
+        result_sha256=ledger.job(job_id).result_sha256,
+    )
+
+
+def time_spent(ledger: Ledger, jobs: Sequence[JobRecord]) -> TimeSpent:
+    """Return what the jobs of one execution took together."""
+    lives = [(job, ledger.events(job.job_id)) for job in jobs]
+    stored = [event.at for _, events in lives for event in events if event.event == PUBLIC_NAMES[Event.FETCH]]
+    asked = [job.requested_at or job.created_at for job in jobs]
+    parts = [latency(job, events) for job, events in lives]
+    queued = [part.queue_seconds for part in parts if part.queue_seconds is not None]
+    return TimeSpent(
+        elapsed_seconds=_between(min(asked), max(stored)) if stored else None,
+        queue_seconds=max(queued, default=None),
+        execute_seconds=_sum(*(part.execute_seconds for part in parts)),
+    )
+
+
+def ledger_tables(ledger: Ledger) -> dict[str, list[Row]]:
+    """Return the rows of every table that the ledger exports, by the table's name."""
+    return _rows(ledger, ledger.jobs(), ledger.events())
+
+
+def ledger_part(ledger: Ledger, seen: LedgerMark | None) -> LedgerPart:
+    """Return what has changed in the ledger since a mark: all rows of every job with a later event.
+
+    A job never changes without an event. Everything is returned where there is no mark, where the ledger has no such
+    event, being another ledger or an older copy, or where more than half of the events are new.
+    """
+    # Read before the rows: what happens meanwhile is read once more the next time, never forgotten.
+    head = ledger.head()
+    mark = LedgerMark(position=head.position, hash=head.hash)
+    if seen is not None and seen.position > head.position / 2:
+        events = ledger.events(after=seen.position - 1)
+        if events and (events[0].position, events[0].hash) == (seen.position, seen.hash):
+            changed = tuple(dict.fromkeys(event.job_id for event in events[1:]))
+            lives = [event for job_id in changed for event in ledger.events(job_id)]
+            rows = _rows(ledger, [ledger.job(job_id) for job_id in changed], lives)
+            return LedgerPart(rows=rows, mark=mark, jobs=changed)
+    return LedgerPart(rows=ledger_tables(ledger), mark=mark)
+
+
+def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecord]) -> dict[str, list[Row]]:
+    """Return the rows of some jobs whose events are given."""
+    by_job = {
+        job_id: list(group) for job_id, group in groupby(sorted(events, key=attrgetter("job_id")), attrgetter("job_id"))
+    }
+    accounts = {name: ledger.account(name) for name in {job.experiment for job in jobs}}
+    return {
+        schemas.JOBS.name: [job_row(job) for job in jobs],
+        schemas.JOB_EVENTS.name: [event_row(event) for event in events],
+        schemas.LATENCY.name: [latency_row(job, by_job[job.job_id]) for job in jobs],
+        schemas.COSTS.name: [cost_row(job, accounts[job.experiment]) for job in jobs],
+    }
+
+
+def job_row(job: JobRecord) -> Row:
+    """Return a row of `jobs`."""
+    return {column.name: getattr(job, column.name) for column in schemas.JOBS.columns} | {"state": str(job.state)}
+
+
+def event_row(event: EventRecord) -> Row:
+    """Return a row of `job_events`."""
+    return {
+        "job_id": event.job_id,
+        "sequence": event.sequence,
+        "event": event.event,
+        "from_state": None if event.from_state is None else str(event.from_state),
+        "to_state": str(event.to_state),
+        "at": event.at,
+        "observed_at": event.observed_at,
+        "clock": event.clock,
+        "raw_status": event.raw_status,
+        "detail": None if event.detail is None else canonical_json(event.detail),
+    }
+
+
+def latency_row(job: JobRecord, events: Sequence[EventRecord]) -> Row:
+    """Return a row of `latency`."""
+    parts = latency(job, events)
+    return {
+        "job_id": job.job_id,
+        **asdict(parts),
+        "application_seconds": parts.application_seconds,
+        "provider_seconds": parts.provider_seconds,
+    }
+
+
+def cost_row(job: JobRecord, account: Account | None) -> Row:
+    """Return a row of `costs`; reconciled is what the budget was charged when the job ended."""
+    return {
+        "job_id": job.job_id,
+        "experiment": job.experiment,
+        "backend": job.backend,
+        "quoted_usd": job.cost_quoted_usd,
+        "reported_usd": job.cost_usd,
+        "reconciled_usd": job.cost_settled_usd,
+        "budget_usd": account.limit_usd if account else 0.0,
+        "price_source": job.price_source,
+    }
+
+
+def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
+    """Return where the time of a job went, from its events.
+
+    Where the provider's clock cannot agree with ours, because it says that the job was accepted before we sent it or after
+    we were told so, its times are moved until acceptance and acknowledgement coincide. A difference that is negative
+    all the same counts as 0; a time that was only inferred counts as unknown.
+    """
+    at = _moments(events)
+    # The provider's own time of acceptance is earlier, and so closer to the truth, than our receipt of its answer.
+    accepted = at.get(Event.QUEUE, (None, "observed"))
+    handed_over = accepted[0] if accepted[1] == "vendor" else at.get(Event.ACKNOWLEDGE, (None, ""))[0]
+
+    def when(event: Event) -> datetime | None:
+        return at[event][0] if event in at else None
+
+    planned, verified = _detail(events, Event.PLAN), _detail(events, Event.VERIFY)
+    before, within = planned.get("compile_seconds"), verified.get("compile_seconds")
+    execute = verified.get("execute_seconds")
+    orchestration = _between(job.created_at, handed_over)
+    if execute is not None:  # what compiles within its run adds to what was compiled before the intent
+        compiled = _sum(before, within)
+    else:  # executed between the provider's timestamps, and compiled once: before the intent, or else after it
+        execute = _between(when(Event.START), when(Event.COMPLETE))
+        compiled = within if before is None else before
+        orchestration = _less(orchestration, within) if before is None else orchestration
+    return Latency(
+        network_seconds=_less(_between(job.requested_at, job.created_at), before),
+        orchestration_seconds=orchestration,
+        compile_seconds=compiled,
+        queue_seconds=_between(when(Event.QUEUE), when(Event.START)),
+        execute_seconds=execute,
+        fetch_seconds=_between(when(Event.COMPLETE), when(Event.FETCH)),
+    )
+
+
+def _moments(events: Sequence[EventRecord]) -> dict[Event, tuple[datetime, str]]:
+    """Return when the steps of a job happened on our clock, and who said so; the last one where a step was repeated."""
+    names = {PUBLIC_NAMES[event]: event for event in _TIMED}
+    seen = [e for e in events if e.event in names and not (e.detail or {}).get("inferred")]
+    at: dict[Event, tuple[datetime, str]] = {names[e.event]: (e.at, e.clock) for e in seen}
+    offset = _offset(at)
+    return {event: (moment - offset if clock == "vendor" else moment, clock) for event, (moment, clock) in at.items()}
+
+
+def _offset(at: Mapping[Event, tuple[datetime, str]]) -> timedelta:
+    """Return by how much the provider's clock is ahead of ours, 0 while nothing contradicts that they agree."""
+    if not {Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE} <= at.keys() or at[Event.QUEUE][1] != "vendor":
+        return timedelta()
+    sent, accepted, told = (at[event][0] for event in (Event.SUBMIT, Event.QUEUE, Event.ACKNOWLEDGE))
+    return timedelta() if sent - _COARSE <= accepted <= told + _COARSE else accepted - told
+
+
+def _detail(events: Sequence[EventRecord], event: Event) -> Row:
+    """Return the facts that were written down with an event, empty where it has not happened."""
+    return next((dict(e.detail or {}) for e in events if e.event == PUBLIC_NAMES[event]), {})
+
+
+def _less(seconds: float | None, part: float | None) -> float | None:
+    return None if seconds is None else max(0.0, seconds - (part or 0.0))
+
+
+def _between(begin: datetime | None, end: datetime | None) -> float | None:
+    return None if begin is None or end is None else max(0.0, (end - begin).total_seconds())
+
+
+def _sum(*parts: float | None) -> float | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None

@@ -1,0 +1,46 @@
+"""What a person can do about a job, one sentence for every state: the page of a job and the doctor both say it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.core.jobs import JobState
+
+_SENTENCES = {
+    JobState.PLANNED: "Nothing: the next run of its experiment goes on with it.",
+    JobState.AWAITING_APPROVAL: "`qhybrid jobs approve {job}` or `qhybrid jobs decline {job} --reason TEXT`.",
+    JobState.APPROVED: "Nothing: the next run of its experiment hands it over; `qhybrid jobs cancel {job}` stops that.",
+    JobState.SUBMITTING: "Nothing while a process works on it; if that died, the next run of its experiment looks it up.",
+    JobState.SUBMIT_UNKNOWN: (
+        "Look for its token at the provider, then `qhybrid jobs resolve {job} --provider-job-id ID` or `--not-there`."
+    ),
+    JobState.SUBMITTED: "Nothing: it is looked at regularly; `qhybrid jobs cancel {job}` or `reroute {job} BACKEND` end it.",
+    JobState.QUEUED: "Nothing: it waits at the provider; `qhybrid jobs reroute {job} BACKEND` takes it elsewhere.",
+    JobState.RUNNING: "Nothing: it runs; `qhybrid jobs cancel {job}` asks the provider to stop it.",
+    JobState.CANCELLING: "Nothing: the provider was asked to stop it and has not answered yet.",
+    JobState.COMPLETED: "Nothing: the next run of its experiment fetches the result.",
+    JobState.FETCHED: "Nothing: the next run of its experiment checks the result.",
+    JobState.VERIFIED: "Nothing; `qhybrid jobs replay {job}` decodes the kept result again.",
+    JobState.REJECTED: "Correct what the error names; `qhybrid jobs retry {job}` asks again.",
+    JobState.FAILED: "`qhybrid jobs retry {job}` runs it again as a new job, which is paid again.",
+    JobState.CANCELLED: "`qhybrid jobs retry {job}` runs it after all, as a new job.",
+    JobState.EXPIRED: "Its experiment falls back to the classical answer; `qhybrid jobs retry {job}` runs it after all.",
+    JobState.REROUTED: "`qhybrid jobs show {other}` is where the work went.",
+}
+
+
+def next_step(job: JobRecord, now: datetime) -> str:
+    """Return what can be done about a job, as it stands now."""
+    if job.state in OPEN and job.deadline_at is not None and job.deadline_at < now:
+        return (
+            "Its deadline has passed: the next tick of the sensor asks the provider to cancel it; "
+            f"`qhybrid jobs reroute {job.job_id} BACKEND` takes it elsewhere."
+        )
+    if job.state is JobState.FAILED and job.result_sha256 is not None:
+        return (
+            f"Its result was refused and is kept: `qhybrid jobs replay {job.job_id}` decodes it again; "
+            f"`qhybrid jobs retry {job.job_id}` runs it again, which is paid again."
+        )
+    return _SENTENCES[job.state].format(job=job.job_id, other=job.rerouted_to or "JOB")

@@ -1,0 +1,187 @@
+"""OpenTelemetry spans of finished jobs, made afterwards from the ledger's timestamps.
+
+A queue outlives every process, so no process could keep a span open for it. When a job has ended, its whole trace is
+built from its events and sent over OTLP/HTTP, if ``OTEL_EXPORTER_OTLP_ENDPOINT`` (or its variant for traces) names a
+collector. Up to which event of the ledger that was done is kept in a file, written after the collector has answered: a
+process that dies in between sends the same spans, with the same ids, once more.
+
+The trace id is the correlation id, padded on the left to 128 bits as is the custom for ids of 64, so it can be searched
+for. Semantic conventions have no words for QPUs; the attributes are our own, ``qpu.*`` and ``qhybrid.*``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from filelock import FileLock
+
+from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
+from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
+from qhybrid_pipelines.control.reporting.stages import stages
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.storage.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+TIMEOUT_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+#: Nobody waits for a collector: what it misses now, it gets the next time.
+TIMEOUT_SECONDS = 5
+SPANS_PER_REQUEST = 500
+
+
+class Exporter(Protocol):
+    """As much of the SDK's `SpanExporter` as is needed."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send spans and say whether the collector took them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What one sending came to; ``complete`` is False where the collector did not take everything."""
+
+    jobs: int
+    spans: int
+    complete: bool = True
+
+
+def exporter_from_environment(environment: Mapping[str, str] | None = None) -> Exporter | None:
+    """Return the exporter to the collector that the environment names, or None where it names none.
+
+    Raises:
+        InvalidInput: a collector is named, and the package that speaks to it is not installed.
+    """
+    environment = os.environ if environment is None else environment
+    if not any(environment.get(name) for name in ENDPOINT_VARIABLES):
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    except ImportError:
+        raise InvalidInput(
+            "a collector is named, and the OTLP exporter is not installed",
+            remedy="Install qhybrid-pipelines[otel], or unset the variable.",
+            field=ENDPOINT_VARIABLES[1],
+        ) from None
+    # What it says about a collector that is away is said by whoever called.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+    own_timeout = any(environment.get(name) for name in TIMEOUT_VARIABLES)
+    return OTLPSpanExporter(timeout=None if own_timeout else TIMEOUT_SECONDS)
+
+
+def send_finished(ledger: Ledger, exporter: Exporter, *, kept: Path, locks: Path, tmp: Path) -> Sent:
+    """Send the spans of all jobs that ended since the last time, one process at a time.
+
+    Args:
+        ledger: where the jobs are.
+        exporter: to the collector.
+        kept: file that holds up to which event of the ledger everything was sent.
+        locks: folder of lock files.
+        tmp: folder of unfinished files.
+    """
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+    with FileLock(locks / "spans.lock"):
+        sent_to, head = _position(kept), ledger.head().position
+        by_job: dict[str, list[EventRecord]] = {}
+        ended: dict[str, None] = {}
+        for event in ledger.events():
+            by_job.setdefault(event.job_id, []).append(event)
+            if sent_to < event.position <= head and event.to_state in TERMINAL:
+                ended[event.job_id] = None
+        jobs = {job.job_id: job for job in ledger.jobs()}
+        spans = [span for job_id in ended for span in spans_of(jobs[job_id], by_job[job_id])]
+        for first in range(0, len(spans), SPANS_PER_REQUEST):
+            if exporter.export(spans[first : first + SPANS_PER_REQUEST]) is not SpanExportResult.SUCCESS:
+                return Sent(jobs=0, spans=0, complete=False)
+        if head > sent_to:
+            write_bytes(kept, str(head).encode(), tmp=tmp)
+    return Sent(jobs=len(ended), spans=len(spans))
+
+
+def spans_of(job: JobRecord, events: Sequence[EventRecord]) -> list[ReadableSpan]:
+    """Return the spans of a job: ``qhybrid.job`` from request to end, and one below it for each known stretch."""
+    begin, end = job.requested_at or job.created_at, events[-1].at
+    found = stages(job, events)
+    whole = _span(job, "job", None, begin, max([begin, end, *(stage.end for stage in found)]))
+    return [whole, *(_span(job, stage.name, whole, stage.begin, stage.end) for stage in found)]
+
+
+def trace_id_of(correlation_id: str) -> int:
+    """Return the trace id of a correlation id, ``c`` and 16 hex digits."""
+    return int(correlation_id.removeprefix("c"), 16)
+
+
+def _span(job: JobRecord, name: str, parent: ReadableSpan | None, begin: datetime, end: datetime) -> ReadableSpan:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+    from opentelemetry.trace.status import Status, StatusCode
+
+    context = SpanContext(
+        trace_id=trace_id_of(job.correlation_id),
+        span_id=int(sha256_hex(f"{job.job_id}|{name}")[:16], 16) or 1,
+        is_remote=False,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+    )
+    failed = parent is None and job.state in (JobState.FAILED, JobState.REJECTED, JobState.EXPIRED)
+    return ReadableSpan(
+        name=f"qhybrid.{name}",
+        context=context,
+        parent=parent.context if parent else None,
+        resource=_resource(),
+        attributes=_attributes(job),
+        kind=SpanKind.INTERNAL,
+        status=Status(StatusCode.ERROR, str(job.state)) if failed else Status(StatusCode.UNSET),
+        start_time=_nanoseconds(begin),
+        end_time=_nanoseconds(end),
+        instrumentation_scope=InstrumentationScope("qhybrid_pipelines"),
+    )
+
+
+def _resource() -> Resource:
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+
+    return Resource({"service.name": "qhybrid-pipelines"}).merge(OTELResourceDetector().detect())
+
+
+def _attributes(job: JobRecord) -> dict[str, str | int | float]:
+    known = {
+        "qhybrid.job_id": job.job_id,
+        "qhybrid.experiment": job.experiment,
+        "qhybrid.tier": job.tier,
+        "qhybrid.state": str(job.state),
+        "deployment.environment.name": job.environment,
+        "qpu.backend": job.backend,
+        "qpu.provider": job.provider,
+        "qpu.job_id": job.provider_job_id,
+        "qpu.engine": job.engine,
+        "qpu.circuits": job.circuits,
+        "qpu.shots": job.shots,
+        "qpu.cost_quoted_usd": job.cost_quoted_usd,
+        "qpu.cost_usd": job.cost_usd,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _nanoseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1e6) * 1000
+
+
+def _position(kept: Path) -> int:
+    """Return up to which event everything was sent; 0 where nothing was, or where the file says nothing sensible."""
+    try:
+        return int(kept.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0

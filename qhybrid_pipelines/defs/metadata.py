@@ -1,0 +1,293 @@
+"""What an operator sees beside each asset: numbers and text first, small tables, pictures last. Pictures are `defs.plots`."""
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from qhybrid_pipelines.defs import plots
+from qhybrid_pipelines.quantum.qasm import draw
+from qhybrid_pipelines.steps.execute.qpu_completions import Completion
+from qhybrid_pipelines.steps.operate.backend_calibrations import FIGURES
+from qhybrid_pipelines.storage.tracking import Tracker
+from qhybrid_pipelines.storage.warehouse import Published
+
+Metadata = dict[str, Any]
+MAX_ROWS = 30
+#: Characters that fit beside the names at the usual width of a window.
+WRAP_AT = 56
+PARTITION_COLUMNS = ("experiment", "backend")
+#: A wider drawing cannot be read in a browser.
+MAX_DRAWN_QUBITS = 20
+
+
+def experiments(table: pa.Table) -> Metadata:
+    """Show the specification as its author would write it."""
+    first = json.loads(table.column("specification")[0].as_py()) if table.num_rows else {}
+    return {
+        **facts(table, ["family", "source", "sweep", "points", "layers", "shots", "repetitions", "round"]),
+        "specification": fenced(yaml.safe_dump(first, sort_keys=False), "yaml"),
+    }
+
+
+def instances(table: pa.Table) -> Metadata:
+    """Show size, sense and best known value."""
+    return facts(table, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
+
+
+def features(table: pa.Table) -> Metadata:
+    """Show the features themselves."""
+    return {"features": table_of(table, ["experiment", "feature", "value"])}
+
+
+def kernels(table: pa.Table) -> Metadata:
+    """Show how large the kernel is, what it can be worth at best, and the ladder that led to it."""
+    rungs = [
+        {
+            "experiment": row["experiment"],
+            "rung": rung["rung"],
+            "exact": rung["exact"],
+            "fixed": rung["variables_fixed"],
+            "left": rung["variables_left"],
+            "seconds": round(seconds, 4),
+            "note": rung["note"],
+        }
+        for row in table.select(["experiment", "rungs", "rung_seconds"]).to_pylist()
+        for rung, seconds in zip(row["rungs"], row["rung_seconds"], strict=True)
+    ]
+    columns = ["n_qubits", "exact", "solved_by_reduction", "incumbent_objective", "kernel_optimum", "reduce_seconds"]
+    return {**facts(table, columns), "ladder": _records(rungs)}
+
+
+def sweeps(table: pa.Table) -> Metadata:
+    """Show where the angles come from, and the first points."""
+    sources = sorted(set(table.column("angle_source").to_pylist()))
+    return {
+        "points": table.num_rows,
+        "angle_source": "; ".join(sources) or "nothing left to sweep",
+        "first_points": table_of(table, ["experiment", "point", "gammas", "betas"], limit=8),
+    }
+
+
+def baselines(table: pa.Table) -> Metadata:
+    """Show the range, the mean and the seconds of every solver."""
+    grouped = table.group_by(["experiment", "solver"]).aggregate(
+        [("objective", "min"), ("objective", "mean"), ("objective", "max"), ("optimal", "max"), ("seconds", "mean")]
+    )
+    shorter = {name: name.removeprefix("objective_") for name in grouped.column_names}
+    shorter |= {"optimal_max": "proved", "seconds_mean": "seconds"}
+    grouped = grouped.sort_by([("experiment", "ascending"), ("solver", "ascending")]).rename_columns(shorter)
+    return {"runs": table.num_rows, "solvers": table_of(grouped, grouped.column_names, limit=2 * MAX_ROWS)}
+
+
+def batches(table: pa.Table) -> Metadata:
+    """Show size and drawing of the circuit."""
+    shown = facts(table, ["n_qubits", "depth", "two_qubit_gates", "points", "repetitions", "shots"])
+    shown["circuits"] = sum(r["points"] * r["repetitions"] for r in table.select(["points", "repetitions"]).to_pylist())
+    if table.num_rows and table.column("n_qubits")[0].as_py() <= MAX_DRAWN_QUBITS:
+        template = table.column("template")[0].as_py()
+        shown["circuit"] = fenced(_head(draw(template), 60), "text")
+        shown["openqasm"] = fenced(_head(template, 60), "text")
+    return shown
+
+
+def submissions(table: pa.Table) -> Metadata:
+    """Show jobs, shots and the quoted cost."""
+    return {
+        "jobs": table.num_rows,
+        "shots": _sum(table, "shots_total"),
+        "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
+        "references": table_of(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
+    }
+
+
+def completion(completed: Completion) -> Metadata:
+    """Show how the jobs of an execution ended, what they cost and how long they took."""
+    spent = completed.spent
+    shown = {
+        "jobs": len(completed.jobs),
+        "states": ", ".join(f"{count} {state}" for state, count in completed.states.items()) or "nothing to run",
+        "cost_usd": completed.cost_usd,
+        "queue_seconds": spent.queue_seconds,
+        "execute_seconds": spent.execute_seconds,
+        "ran_on": ", ".join(dict.fromkeys(job.backend for job in completed.jobs)),
+    }
+    return {name: value for name, value in shown.items() if value not in (None, "")}
+
+
+def results(table: pa.Table) -> Metadata:
+    """Show how many outcomes came back."""
+    return {"outcomes": table.num_rows, "shots": _sum(table, "count")}
+
+
+def point_scores(table: pa.Table) -> Metadata:
+    """Show the best points by mean energy."""
+    best = table.sort_by([("mean_energy", "ascending")]).slice(0, 10)
+    shown: Metadata = {
+        "noise_like_points": int(pc.sum(table.column("noise_like")).as_py() or 0),
+        "best_points": table_of(
+            best, ["experiment", "point", "repetition", "mean_energy", "p_feasible", "p_kernel_optimum"]
+        ),
+    }
+    if table.num_rows:
+        shown["picture"] = plots.points(table)
+    return shown
+
+
+def solutions(table: pa.Table) -> Metadata:
+    """Show the best solution of every source in the first run."""
+    best = table.filter(pc.and_(pc.equal(table.column("rank"), 1), pc.equal(table.column("repetition"), 0)))
+    return {
+        "solutions": table.num_rows,
+        "first_run": table_of(best, ["experiment", "source", "point", "objective", "feasible", "assignment"]),
+    }
+
+
+def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
+    """Show the verdict, why, and where every solver stands."""
+    shown: Metadata = {
+        "verdict": ", ".join(table.column("verdict").to_pylist()),
+        "reason": paragraphs(table.column("reason")),
+        **facts(
+            table,
+            [
+                "best_quantum",
+                "best_classical",
+                "best_solver",
+                "ratio",
+                "random_corrected_ratio",
+                "gain_low",
+                "gain_high",
+                "p_feasible",
+                "n_variables",
+                "n_qubits",
+            ],
+        ),
+    }
+    if table.num_rows == 1 and solved.num_rows:
+        shown["picture"] = plots.solvers(table.to_pylist()[0], solved, runs)
+    return shown
+
+
+def decisions(table: pa.Table) -> Metadata:
+    """Show what was decided, and the answer that stands."""
+    return {
+        "decision": ", ".join(table.column("decision").to_pylist()),
+        "reason": paragraphs(table.column("reason")),
+        **facts(table, ["final_objective", "final_source", "next_experiment", "final_assignment"]),
+    }
+
+
+def provenance(table: pa.Table) -> Metadata:
+    """Show the record."""
+    return facts(table, ["engine", "engine_version", "git_revision", "python", "execute_seconds"])
+
+
+def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
+    """Show where the MLflow runs are."""
+    return {
+        **facts(table, ["mlflow_experiment", "mlflow_run_id", "spooled"]),
+        "open_mlflow": fenced(tracker.ui_command, "text"),
+    }
+
+
+def capabilities(table: pa.Table) -> Metadata:
+    """Show the matrix in three parts that fit a page: what each backend is, its limits, and how one lives with it."""
+    reachable = table.filter(table.column("reachable"))
+    away = table.filter(pc.invert(table.column("reachable")))
+    shown: Metadata = {
+        "backends": table.num_rows,
+        "what_it_is": table_of(
+            reachable, ["backend", "mode", "noisy", "immediate", "online", "queued_jobs", "queue_seconds", "queue"]
+        ),
+        "limits": table_of(
+            reachable,
+            ["backend", "max_qubits", "min_shots", "max_shots", "max_circuits_per_job", "max_executions_per_job"],
+        ),
+        "living_with_it": table_of(
+            reachable, ["backend", "dedupe", "sdks", "observability", "security", "integration"]
+        ),
+    }
+    return shown | ({"unreachable": table_of(away, ["backend", "problem"])} if away.num_rows else {})
+
+
+def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
+    """Show the newest medians of every device, what changed since the one before, and the drift over all that is kept."""
+    newest = table.sort_by([("backend", "ascending"), ("measured_at", "descending")])
+    seen: dict[str, Mapping[str, Any]] = {}
+    for row in newest.select(["backend", "calibration_id", "measured_at", *FIGURES]).to_pylist():
+        seen.setdefault(row["backend"], {**row, "calibration_id": row["calibration_id"][:12]})
+    shown: Metadata = {"calibrations": table.num_rows, "newest": _records(list(seen.values()))}
+    if problems:
+        shown["not_reached"] = paragraphs(pa.chunked_array([pa.array(problems, pa.string())]))
+    return shown | ({"drift": plots.drift(table)} if table.num_rows else {})
+
+
+def published(snapshot: Published) -> Metadata:
+    """Show the rows of every table of the snapshot."""
+    return {
+        "path": dg.MetadataValue.path(str(snapshot.path)),
+        "rows": snapshot.rows,
+        "bytes": snapshot.bytes,
+        "seconds": snapshot.seconds,
+        "tables": _records([{"table": name, "rows": rows} for name, rows in snapshot.tables.items()]),
+    }
+
+
+def _sum(table: pa.Table, column: str) -> Any:
+    return pc.sum(table.column(column)).as_py() or 0
+
+
+def facts(table: pa.Table, columns: Sequence[str]) -> Metadata:
+    """Return the columns of a single row one by one, which fits any page; of several rows one table, ``overview``."""
+    if table.num_rows != 1:
+        return {"overview": table_of(table, [*(n for n in PARTITION_COLUMNS if n in table.column_names), *columns])}
+    row = table.select(list(columns)).to_pylist()[0]
+    return {name: _cell(value) for name, value in row.items() if value is not None}
+
+
+def table_of(table: pa.Table, columns: Sequence[str], limit: int = MAX_ROWS) -> Any:
+    """Return some columns of the first rows as a table."""
+    return _records(table.select(list(columns)).slice(0, limit).to_pylist())
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return a table; a partition column that says the same in every row is left out, the page's title says it."""
+    if not rows:
+        return dg.MetadataValue.text("no rows")
+    names = [n for n in rows[0] if n not in PARTITION_COLUMNS or len({row[n] for row in rows}) > 1]
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord({name: _cell(row[name]) for name in names}) for row in rows[: 2 * MAX_ROWS]],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name, type="string") for name in names]),
+    )
+
+
+def _cell(value: Any) -> str | int | float | bool:
+    if isinstance(value, list):
+        return ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def paragraphs(column: pa.ChunkedArray) -> Any:
+    """Return sentences with hard line breaks: a long path further down widens the page's column and would cut them off."""
+    return dg.MetadataValue.md("\n\n".join("  \n".join(textwrap.wrap(text, WRAP_AT)) for text in column.to_pylist()))
+
+
+def fenced(text: str, language: str) -> Any:
+    """Return text in a fixed-width block."""
+    return dg.MetadataValue.md(f"```{language}\n{text.rstrip()}\n```")
+
+
+def _head(text: str, lines: int) -> str:
+    kept = text.rstrip().splitlines()
+    return "\n".join(kept[:lines] + ([f"... {len(kept) - lines} more lines"] if len(kept) > lines else []))

@@ -1,0 +1,47 @@
+"""Step 11: accept, continue with a next round, or fall back to the classical answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from qhybrid_pipelines.problems.decisions import decide
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.steps.rows import Execution, only_row, rows_of, specification_of
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import from_rows
+
+
+def decisions(
+    executions: Iterable[Execution],
+    *,
+    experiments: pa.Table,
+    instances: pa.Table,
+    kernels: pa.Table,
+    sweep_points: pa.Table,
+    point_scores: pa.Table,
+    solutions: pa.Table,
+    baselines: pa.Table,
+    comparisons: pa.Table,
+) -> pa.Table:
+    """Return the table `decisions`, next specifications included; registering those is `steps.interpret.next_rounds`."""
+    rows = []
+    for backend, key in executions:
+        instance = Instance.from_row(only_row(instances, key))
+        decision = decide(
+            family_named(instance.family),
+            instance,
+            specification_of(experiments, key),
+            experiment=key,
+            backend=backend,
+            kernel_row=only_row(kernels, key),
+            comparison_row=only_row(comparisons, key, backend),
+            sweep_points=rows_of(sweep_points, key),
+            point_scores=rows_of(point_scores, key, backend),
+            solutions=rows_of(solutions, key, backend),
+            baselines=rows_of(baselines, key),
+        )
+        rows.append({"experiment": key, "backend": backend, **decision})
+    return from_rows(schemas.DECISIONS, rows)

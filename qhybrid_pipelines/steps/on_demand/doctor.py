@@ -1,0 +1,254 @@
+"""Is this installation well? One row per look; a look that fails is a finding, and never hides the others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.policy.rules import read_policy
+from qhybrid_pipelines.control.reporting.logs import logger_from_environment
+from qhybrid_pipelines.control.reporting.metrics import is_overdue
+from qhybrid_pipelines.control.reporting.next_steps import next_step
+from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
+from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.steps.operate.warehouse import is_stale
+from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.warehouse import is_as_published
+
+#: With less than this the next snapshot or result may not fit, so people are warned before it hurts.
+FREE_BYTES = 2 * 2**30
+#: A clock this far behind the newest event of the ledger was set back, or belongs to another machine.
+CLOCK_TOLERANCE = timedelta(seconds=10)
+#: A breaker that has been open for longer does not close by itself soon.
+LONG_OPEN = timedelta(hours=1)
+#: A submission that takes longer has lost its process; reconciling should have found it long ago.
+LONG_SUBMITTING = timedelta(hours=1)
+#: Jobs named in one row; the list of jobs has them all.
+NAMED = 5
+
+Finding = tuple[bool, str]
+
+
+def findings(workspace: Workspace, *, online: bool = False, now: datetime | None = None) -> list[Row]:
+    """Return what was looked at, whether it is well, and what was seen.
+
+    Args:
+        workspace: the home to look at.
+        online: also take one look at every backend of every provider.
+        now: the time to compare with; the default is now.
+    """
+    now = now or datetime.now(UTC)
+    looks: list[tuple[str, Callable[[], Finding]]] = [
+        ("python", lambda: (sys.version_info >= (3, 11), sys.version.split()[0])),
+        ("packages", _packages),
+        ("floating point", _floating_point),
+        ("home", lambda: _home(workspace)),
+        ("disk", lambda: _disk(workspace.home.path)),
+        ("environment", lambda: _environment(workspace)),
+        ("policy", lambda: _policy(workspace)),
+        ("clock", lambda: _clock(workspace, now)),
+        ("ledger chain", lambda: _chain(workspace)),
+        ("backends", lambda: (bool(workspace.gateway.backends), ", ".join(workspace.gateway.backends))),
+        ("breakers", lambda: _breakers(workspace, now)),
+        ("open jobs", lambda: _open_jobs(workspace)),
+        ("jobs past their deadline", lambda: _overdue(workspace, now)),
+        ("submissions without an answer", lambda: _submitting(workspace, now)),
+        ("jobs in doubt", lambda: _waiting(workspace, JobState.SUBMIT_UNKNOWN, now)),
+        ("jobs that wait for approval", lambda: _waiting(workspace, JobState.AWAITING_APPROVAL, now)),
+        ("locks", lambda: _locks(workspace.home.locks)),
+        ("warehouse", lambda: _warehouse(workspace)),
+        ("MLflow spool", lambda: _spool(workspace)),
+        ("quarantine", lambda: _quarantine(workspace)),
+        ("log and collector", _telemetry),
+    ]
+    rows = [_row(name, look) for name, look in looks]
+    return rows + list(_reached(workspace)) if online else rows
+
+
+def _row(name: str, look: Callable[[], Finding]) -> Row:
+    try:
+        ok, seen = look()
+    except (QHybridError, OSError) as error:
+        ok, seen = False, str(error)
+    return {"look": name, "ok": ok, "seen": seen}
+
+
+def _packages() -> Finding:
+    return True, ", ".join(f"{name} {version(name)}" for name in ("dagster", "qiskit", "duckdb", "mlflow"))
+
+
+def _floating_point() -> Finding:
+    # A library linked for fast mathematics can switch the whole process to flush-to-zero, which breaks transpilation.
+    denormals = float(np.float64(5e-324) * np.float64(1.0)) != 0.0
+    return denormals, "denormal numbers are kept" if denormals else "denormal numbers become zero"
+
+
+def _home(workspace: Workspace) -> Finding:
+    path = workspace.home.path
+    usable = os.access(path, os.W_OK)
+    return usable, f"{path} is {'' if usable else 'not '}writable"
+
+
+def _disk(path: Path) -> Finding:
+    usage = shutil.disk_usage(path)
+    seen = f"{usage.free / 2**30:.1f} GiB free of {usage.total / 2**30:.0f} GiB"
+    if usage.free >= FREE_BYTES:
+        return True, seen
+    return False, f"{seen}; make room before it is full (docs/runbook.md says what may be deleted)"
+
+
+def _environment(workspace: Workspace) -> Finding:
+    site = Site.from_environment(workspace.home.path)
+    ledger = "Postgres" if site.ledger_url else "SQLite"
+    return True, f"{site.environment}, asking as {site.principal}, ledger in {ledger}"
+
+
+def _policy(workspace: Workspace) -> Finding:
+    file = Site.from_environment(workspace.home.path).policy_file
+    policy = read_policy(file)
+    return True, f"{len(policy.rules)} rules of {file or 'the built-in policy'}, SHA-256 {policy.sha256[:12]}"
+
+
+def _clock(workspace: Workspace, now: datetime) -> Finding:
+    newest = max((job.updated_at for job in workspace.gateway.ledger.jobs()), default=None)
+    if newest is None or newest <= now + CLOCK_TOLERANCE:
+        return True, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than every event of the ledger"
+    return False, (
+        f"{now:%Y-%m-%d %H:%M:%S} UTC, and the ledger has an event of {newest:%Y-%m-%d %H:%M:%S}: set the clock, or find "
+        "the machine whose clock is ahead; deadlines and latencies are wrong until then"
+    )
+
+
+def _chain(workspace: Workspace) -> Finding:
+    chain = workspace.gateway.ledger.verify_chain()
+    return chain.whole, chain.problem or f"{chain.events} events, all links whole"
+
+
+def _breakers(workspace: Workspace, now: datetime) -> Finding:
+    opened = [breaker for breaker in workspace.gateway.ledger.breakers() if breaker.state != "closed"]
+    stuck = [b for b in opened if b.opened_at is not None and now - b.opened_at > LONG_OPEN]
+    seen = "; ".join(
+        f"{b.backend} is {b.state.replace('_', ' ')} after {b.failures} failures ({b.reason}), tried again at "
+        f"{b.retry_at:%H:%M:%S} UTC"
+        for b in opened
+    )
+    return not stuck, seen or "all closed"
+
+
+def _open_jobs(workspace: Workspace) -> Finding:
+    jobs = workspace.gateway.ledger.jobs(states=list(OPEN))
+    return True, f"{len(jobs)} with their providers"
+
+
+def _overdue(workspace: Workspace, now: datetime) -> Finding:
+    late = [job for job in workspace.gateway.ledger.jobs() if is_overdue(job, now)]
+    if not late:
+        return True, "none"
+    return False, f"{_named(late)}: the sensor qpu_poll ends them; start it (`make ui`), or cancel them"
+
+
+def _submitting(workspace: Workspace, now: datetime) -> Finding:
+    jobs = workspace.gateway.ledger.jobs(states=[JobState.SUBMITTING])
+    lost = [job for job in jobs if now - job.updated_at > LONG_SUBMITTING]
+    if not lost:
+        return True, f"{len(jobs)} under way"
+    return False, f"{_named(lost)}: their process is gone; run their experiments again, which looks them up first"
+
+
+def _waiting(workspace: Workspace, state: JobState, now: datetime) -> Finding:
+    jobs = workspace.gateway.ledger.jobs(states=[state])
+    if not jobs:
+        return True, "none"
+    return False, f"{_named(jobs)}. {next_step(jobs[0], now)}"
+
+
+def _named(jobs: list[JobRecord]) -> str:
+    more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
+    return ", ".join(job.job_id for job in jobs[:NAMED]) + more
+
+
+def _locks(folder: Path) -> Finding:
+    """Name the locks that are held. The kernel gives back a dead process's locks, so a held one has a living holder."""
+    held = []
+    for file in sorted(folder.glob("*.lock")):
+        try:
+            with FileLock(file, timeout=0):
+                pass
+        except Timeout:
+            held.append(file.stem)
+    return True, f"held by running processes: {', '.join(held)}" if held else "none held"
+
+
+def _warehouse(workspace: Workspace) -> Finding:
+    try:
+        if not is_as_published(workspace.home):
+            return False, (
+                f"{workspace.home.warehouse} has other bytes than were published (a damaged disk, or somebody wrote to "
+                "it): delete it and publish again; the data is in the lake"
+            )
+    except Timeout:
+        return True, "is being published"
+    except FileNotFoundError:
+        return True, "not there yet; the next publish makes it"
+    return True, "older than the lake; the next publish renews it" if is_stale(workspace) else "up to date"
+
+
+def _spool(workspace: Workspace) -> Finding:
+    folder = workspace.home.spool
+    waiting = len(list(folder.glob("*.json"))) if folder.is_dir() else 0
+    return True, f"{waiting} records wait; `qhybrid sync` hands them over"
+
+
+def _quarantine(workspace: Workspace) -> Finding:
+    folder = workspace.home.quarantine
+    files = len(list(folder.glob("*.error.json"))) if folder.is_dir() else 0
+    return True, f"{files} files; each has a .error.json beside it"
+
+
+def _telemetry() -> Finding:
+    log, exporter = logger_from_environment(os.environ), exporter_from_environment()
+    return True, f"steps are {'' if log else 'not '}logged, spans are {'sent' if exporter else 'not sent'}"
+
+
+def _reached(workspace: Workspace) -> Iterator[Row]:
+    """Yield one look at every provider's key and every backend; one that nothing here uses may be out of reach."""
+    used = {job.backend for job in workspace.gateway.ledger.jobs(states=list(OPEN))}
+    for key in workspace.specifications:
+        used |= set(workspace.specifications.load_any(key).backends)
+    for name, check in workspace.gateway.key_checks().items():
+        yield _forgiven(
+            _row(f"key of {name}", partial(_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)
+        )
+    for backend in workspace.gateway.backends:
+        yield _forgiven(_row(f"look at {backend}", partial(_status, workspace, backend)), is_used=backend in used)
+
+
+def _forgiven(row: Row, *, is_used: bool) -> Row:
+    return row if row["ok"] or is_used else row | {"ok": True, "seen": f"{row['seen']}; no experiment names it"}
+
+
+def _key(check: Callable[[], object]) -> Finding:
+    check()
+    return True, "accepted"
+
+
+def _status(workspace: Workspace, backend: str) -> Finding:
+    status = workspace.gateway.providers[backend.partition(":")[0]].status(backend)
+    queue = "" if status.queued_jobs is None else f", {status.queued_jobs} jobs wait"
+    if status.queue_seconds is not None:
+        queue += f", about {status.queue_seconds:.0f} s"
+    return status.online, ("takes jobs" if status.online else "takes no jobs now") + queue

@@ -1,0 +1,243 @@
+"""What experiments would take and cost on each of their backends, and what policy and budget say, before anything is sent.
+
+Nothing is registered and nothing is written: an experiment that is only asked about is not run by a sensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from qhybrid_pipelines.control.experiments.registration import Intake
+from qhybrid_pipelines.core.errors import QHybridError, Refused
+from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
+from qhybrid_pipelines.steps.learning.estimates import epochs, planned_inferences
+from qhybrid_pipelines.steps.prepare.experiments import experiments
+from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
+from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
+from qhybrid_pipelines.steps.prepare.reduced_models import kernels
+from qhybrid_pipelines.steps.rows import Row, only_row
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import atomic, schemas
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+
+#: What a row says instead of the policy's word; the reason is among the problems.
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What several experiments would cost together.
+
+    Attributes:
+        rows: one per experiment and backend, for learning experiments also per circuit and shots.
+        problems: why some of them would not go now.
+        epochs: for learning experiments, what one pass of training on a backend would be; nobody has to buy it.
+    """
+
+    rows: list[Row]
+    problems: list[QHybridError]
+    epochs: list[Row] = field(default_factory=list)
+
+    @property
+    def totals(self) -> Row:
+        """Sums over the rows that would go; money is what is still to be paid.
+
+        `without_price` counts the rows whose price nobody could tell, `refused` those that policy, limits or budget keep
+        from going: they are in no sum.
+        """
+        names = ("jobs", "jobs_paid", "circuits", "shots", "low_usd", "high_usd")
+        going = [row for row in self.rows if row["policy"] != REFUSED]
+        sums = {name: sum(row[name] or 0 for row in going) for name in names}
+        without_price = sum(row["high_usd"] is None for row in going)
+        return sums | {"without_price": without_price, "refused": len(self.rows) - len(going)}
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the code of the worst problem."""
+        return max((problem.exit_code for problem in self.problems), default=0)
+
+
+def estimates(workspace: Workspace, specifications: Sequence[Path]) -> Preview:
+    """Reduce and plan the experiments of some files, and say what they would cost.
+
+    Raises:
+        InvalidInput: an experiment is wrong.
+    """
+    with atomic.scratch(workspace.home.tmp) as folder:
+        aside = Specifications(Home(folder))
+        intake = Intake(aside, workspace.gateway.backends)
+        keys = dict.fromkeys(intake.accept_file(path).key for path in specifications)
+        return _preview(workspace, keys, aside)
+
+
+def estimates_of_due(workspace: Workspace) -> Preview:
+    """Say what the registered experiments that are not decided everywhere would cost: what a backfill would pay."""
+    registered, lake = workspace.specifications, workspace.lake
+    undecided = [
+        key
+        for key in registered
+        for backend in registered.load_any(key).backends
+        if not _is_decided(lake, registered.load_any(key), key, backend)
+    ]
+    return _preview(workspace, dict.fromkeys(undecided), registered)
+
+
+def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backend: str) -> bool:
+    table = schemas.QML_MEASUREMENTS if isinstance(spec, LearningSpec) else schemas.DECISIONS
+    return lake.exists(table, PartitionKey(experiment=key, backend=backend))
+
+
+def _preview(workspace: Workspace, keys: Iterable[str], registered: Specifications) -> Preview:
+    specs = [(key, registered.load_any(key)) for key in keys]
+    found = [found for key, spec in specs for found in _rows_of(workspace, key, spec, registered)]
+    return Preview(
+        rows=[row for row, _ in found],
+        problems=[problem for _, problem in found if problem],
+        epochs=[row for key, spec in specs for row in _epochs_of(workspace, key, spec, registered)],
+    )
+
+
+def _rows_of(
+    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
+) -> Iterator[tuple[Row, QHybridError | None]]:
+    """Yield one row per batch and why it would not go, with what the rows before it leave of the budget."""
+    account = workspace.gateway.ledger.account(key)
+    left = spec.budget.usd if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
+    for backend, what, qubits, batch in _planned(workspace, key, spec, registered):
+        row: Row = {
+            "experiment": key,
+            "backend": backend,
+            "what": what,
+            "qubits": qubits,
+            "jobs": 0,
+            "jobs_paid": 0,
+            "circuits": 0,
+            "shots": 0,
+            "low_usd": 0.0,
+            "high_usd": 0.0,
+            "budget_left_usd": left,
+            "policy": "",
+            "assumptions": "reduction solves it, nothing is sent",
+        }
+        problem = None
+        if batch is not None:
+            circuits = batch.points * batch.repetitions
+            row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
+            row |= {"low_usd": None, "high_usd": None}
+            try:
+                _look(workspace, batch, spec, row)
+                _check_budget(row)
+            except QHybridError as error:
+                problem = error
+                row["policy"] = REFUSED if isinstance(error, Refused) else row["policy"] or "not known"
+            if row["policy"] != REFUSED:
+                left -= row["high_usd"] or 0.0
+        yield row, problem
+
+
+def _planned(
+    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
+) -> Iterator[tuple[str, str, int, CircuitBatch | None]]:
+    """Yield backend, what is run, its qubits, and the batch; None where there is nothing to run."""
+    if isinstance(spec, LearningSpec):
+        for backend in spec.backends:
+            for plan in planned_inferences(workspace, key, backend, spec, registered):
+                what = f"{plan.model}, {plan.test_points} test rows"
+                if len(plan.gradient_rows):
+                    what += f", gradient of {len(plan.gradient_rows)} rows"
+                yield backend, what, plan.batch.template.n_qubits, plan.batch
+        return
+    asked = experiments([key], registered)
+    reduced = kernels(asked, problem_instances(asked, registered))
+    points = parameter_sweeps(asked, reduced, registered)
+    batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
+    for backend in spec.backends:
+        yield backend, "sweep", only_row(reduced, key)["n_qubits"], _batch_of(batches, backend)
+
+
+def _epochs_of(
+    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
+) -> Iterator[Row]:
+    """Yield, per backend and circuit of a learning experiment, what an epoch of training there would be."""
+    if not isinstance(spec, LearningSpec):
+        return
+    for backend in spec.backends:
+        provider = workspace.gateway.providers[backend.partition(":")[0]]
+        for plan in epochs(key, backend, spec, registered):
+            row: Row = {
+                "experiment": key,
+                "backend": backend,
+                "model": plan.model,
+                "submissions": plan.submissions,
+                "circuits": plan.circuits,
+                "shots": plan.shots,
+                "low_usd": None,
+                "high_usd": None,
+                "assumptions": "",
+            }
+            try:
+                quote = provider.estimate(plan.step)
+            except QHybridError as error:
+                row["assumptions"] = str(error)
+            else:
+                row["low_usd"] = quote.low_usd * plan.submissions
+                row["high_usd"] = quote.high_usd * plan.submissions
+                row["assumptions"] = f"every step at the price of a full one; {quote.assumptions}"
+            yield row
+
+
+def _batch_of(batches: pa.Table, backend: str) -> CircuitBatch | None:
+    found = [row for row in batches.to_pylist() if row["backend"] == backend]
+    return batch_from_row(found[0]) if found else None
+
+
+def _look(workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec | LearningSpec, row: Row) -> None:
+    """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
+
+    Raises:
+        Refused: a limit or the policy says no.
+        ProviderError: the provider could not be asked.
+    """
+    dispatcher = workspace.gateway.dispatcher
+    parts = dispatcher.split(batch)
+    new = [part for part in parts if dispatcher.latest(part.batch) is None]
+    row |= {"jobs": len(parts), "jobs_paid": len(parts) - len(new)}
+    if not new:
+        row |= {"policy": "already there", "assumptions": "every job is in the ledger already"}
+        row |= {"low_usd": 0.0, "high_usd": 0.0}
+        return
+    provider = workspace.gateway.providers[batch.backend.partition(":")[0]]
+    _set_price(row, [provider.estimate(part.batch) for part in new])
+    outlooks = dispatcher.preview(new, tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
+    admitted = [outlook.admitted for outlook in outlooks if outlook.admitted is not None]
+    if not admitted:
+        return
+    _set_price(row, admitted[0].quotes)
+    route, decision = admitted[0].route, admitted[0].decision
+    elsewhere = f" on {route.backend}, because {route.reason}" if route.backend != batch.backend else ""
+    row["policy"] = f"{decision.verdict}{elsewhere}: {decision.reason}"
+
+
+def _set_price(row: Row, quotes: Sequence[Estimate]) -> None:
+    row["low_usd"] = sum(quote.low_usd for quote in quotes)
+    row["high_usd"] = sum(quote.high_usd for quote in quotes)
+    row["assumptions"] = quotes[0].assumptions
+
+
+def _check_budget(row: Row) -> None:
+    if row["high_usd"] > row["budget_left_usd"] + 1e-9:
+        raise Refused(
+            f"experiment '{row['experiment']}' has ${row['budget_left_usd']:.2f} of its budget left, and "
+            f"'{row['backend']}' may cost up to ${row['high_usd']:.2f}. Raise budget.usd, or lower shots, repetitions or "
+            "sweep.points."
+        )

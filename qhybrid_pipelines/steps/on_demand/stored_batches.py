@@ -1,0 +1,86 @@
+"""From a job back to the circuits that it ran, for whoever wants to send or decode them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sub_batches import Part, part_of
+from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.inference import inferences
+from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+
+
+def part_behind(workspace: Workspace, job: JobRecord) -> Part:
+    """Return what a job was asked for: the part of its experiment's batch that has the job's payload.
+
+    The part names the backend that was asked for, also where the job ran elsewhere.
+
+    Raises:
+        MissingUpstream: the lake does not have the experiment's circuits.
+        InvalidInput: it has others.
+    """
+    key = PartitionKey(experiment=job.experiment, backend=job.requested_backend)
+    for batch, rows in _batches(workspace, key):
+        for part in _parts(workspace, batch, rows):
+            if part.batch.payload_sha256 == job.payload_sha256:
+                return part
+    raise InvalidInput(
+        f"the circuits of job {job.job_id} are not those in the lake",
+        remedy=f"Materialise its circuits for '{key}' with the release that made the job.",
+    )
+
+
+def _batches(workspace: Workspace, key: PartitionKey) -> Iterator[tuple[CircuitBatch, list[Row] | None]]:
+    """Yield the batches of an execution, and the rows of their parts; None where those are not written yet.
+
+    Those of a learning experiment are not kept: they follow from its trained models.
+    """
+    registered, lake, experiment = workspace.specifications, workspace.lake, key.experiment
+    spec = registered.load_any(experiment) if experiment is not None and experiment in registered else None
+    if not isinstance(spec, LearningSpec):
+        there = lake.exists(schemas.SUBMISSIONS, key)
+        for row in lake.read(schemas.CIRCUIT_BATCHES, key).to_pylist():
+            yield batch_from_row(row), lake.read(schemas.SUBMISSIONS, key).to_pylist() if there else None
+        return
+    whole = PartitionKey(experiment=experiment)
+    datasets, folds, runs = (
+        lake.read(table, whole) for table in (schemas.QML_DATASETS, schemas.QML_FOLDS, schemas.QML_RUNS)
+    )
+    name, there = experiment or "", lake.exists(schemas.QML_SUBMISSIONS, key)
+    for plan in inferences(
+        name,
+        key.backend or "",
+        spec=spec,
+        dataset=checked_dataset(name, spec, datasets, workspace.specifications),
+        splits=stored_folds(folds, name),
+        runs=runs,
+    ):
+        rows = lake.read(schemas.QML_SUBMISSIONS, key).to_pylist() if there else None
+        yield (
+            plan.batch,
+            rows and [row for row in rows if (row["model"], row["shots"]) == (plan.model, plan.batch.shots)],
+        )
+
+
+def _parts(workspace: Workspace, batch: CircuitBatch, rows: Sequence[Row] | None) -> list[Part]:
+    """Return the parts as they were handed over; where that is not written yet, as they would be."""
+    if rows is None:
+        return [*workspace.gateway.dispatcher.split(batch)]
+    return [
+        part_of(
+            batch,
+            first_point=row["first_point"],
+            points=row["points"],
+            first_repetition=row["first_repetition"],
+            repetitions=row["repetitions"],
+        )
+        for row in rows
+    ]

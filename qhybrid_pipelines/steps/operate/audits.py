@@ -1,0 +1,112 @@
+"""What must hold of finished tables: each function returns what it found wrong, one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
+from qhybrid_pipelines.control.fleet.canaries import wrong_bit_orders
+from qhybrid_pipelines.control.ledger.port import Ledger
+from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.problems.baselines import ALWAYS_ON, EXHAUSTIVE
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.steps.execute.qpu_result_sets import jobs_behind, why_without_counts
+from qhybrid_pipelines.steps.rows import Execution, only_row, rows_of
+
+RELATIVE_TOLERANCE = 1e-9
+
+
+def counts_sum_to_shots(
+    executions: Sequence[Execution],
+    batches: pa.Table,
+    submissions: pa.Table,
+    counts: pa.Table,
+    dispatcher: Dispatcher,
+) -> list[str]:
+    """Every point and repetition of every batch holds exactly its shots; where a deadline passed, there are no counts."""
+    findings = []
+    for backend, key in executions:
+        measured = rows_of(counts, key, backend)
+        late = why_without_counts(jobs_behind(rows_of(submissions, key, backend).to_pylist(), dispatcher))
+        if late is not None:
+            if measured.num_rows:
+                findings.append(f"{key} on {backend}: counts of a part of the batch only. {late}")
+            continue
+        for batch in rows_of(batches, key, backend).select(["points", "repetitions", "shots"]).to_pylist():
+            sums = measured.group_by(["point", "repetition"]).aggregate([("count", "sum")])
+            if sums.num_rows != batch["points"] * batch["repetitions"]:
+                findings.append(f"{key} on {backend}: {sums.num_rows} of {batch['points'] * batch['repetitions']} runs")
+            if not pc.all(pc.equal(sums.column("count_sum"), batch["shots"])).as_py():
+                findings.append(f"{key} on {backend}: counts do not sum to {batch['shots']} shots")
+    return findings
+
+
+def objectives_recompute(instances: pa.Table, solutions: pa.Table) -> list[str]:
+    """Objective and feasibility of every solution equal those of the canonical dimod model at its assignment."""
+    findings = []
+    for row in instances.to_pylist():
+        instance = Instance.from_row(row)
+        family = family_named(instance.family)
+        model = family.model(instance)
+        kept = rows_of(solutions, row["experiment"]).select(["assignment", "objective", "feasible"])
+        if not kept.num_rows:
+            continue
+        assignments = np.stack([assignment_array(text) for text in kept.column("assignment").to_pylist()])
+        samples = (assignments, list(instance.variables))
+        energies = np.asarray(model.objective.energies(samples), dtype=np.float64)
+        objectives = kept.column("objective").to_numpy()
+        signed = energies if family.sense == "min" else -energies
+        far = np.abs(signed - objectives) > RELATIVE_TOLERANCE * np.maximum(1.0, np.abs(objectives))
+        if far.any():
+            findings.append(f"{row['experiment']}: {int(far.sum())} objectives differ from the canonical model")
+        feasible = np.array(
+            [model.check_feasible(dict(zip(instance.variables, a.tolist(), strict=True))) for a in assignments]
+        )
+        wrong = feasible != kept.column("feasible").to_numpy(zero_copy_only=False)
+        if wrong.any():
+            findings.append(f"{row['experiment']}: {int(wrong.sum())} solutions have the wrong feasibility")
+    return findings
+
+
+def baselines_present(experiments: Iterable[str], baselines: pa.Table) -> list[str]:
+    """Every experiment has all the baselines that are always on; enumeration only runs where the kernel allows it."""
+    findings = []
+    for key in experiments:
+        missing = set(ALWAYS_ON) - {EXHAUSTIVE} - set(rows_of(baselines, key).column("solver").to_pylist())
+        if missing:
+            findings.append(f"{key}: no rows of {', '.join(sorted(missing))}")
+    return findings
+
+
+def budget_kept(experiments: pa.Table, submissions: pa.Table) -> list[str]:
+    """Quoted cost over all backends of an experiment stays within its budget."""
+    findings = []
+    for key in sorted(set(submissions.column("experiment").to_pylist())):
+        quoted = pc.sum(rows_of(submissions, key).column("cost_quoted_usd")).as_py() or 0.0
+        budget = only_row(experiments, key)["budget_usd"]
+        if quoted > budget:
+            findings.append(f"{key}: quoted {quoted:.2f} USD, budget {budget:.2f} USD")
+    return findings
+
+
+def bit_order(gateway: Gateway) -> list[str]:
+    """A canary on every backend comes back with its bit where it was set."""
+    return wrong_bit_orders(gateway)
+
+
+def calibrations_fresh(gateway: Gateway) -> list[str]:
+    """The newest calibration of every device is younger than the policy's limit."""
+    return stale_calibrations(gateway)
+
+
+def ledger_unbroken(ledger: Ledger) -> list[str]:
+    """The hash chain over all events is whole."""
+    report = ledger.verify_chain()
+    return [] if report.whole else [str(report.problem)]

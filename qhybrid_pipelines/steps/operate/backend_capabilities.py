@@ -1,0 +1,68 @@
+"""What each backend can do, as a table to compare them by."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
+from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import from_rows
+
+
+def backend_capabilities(gateway: Gateway) -> pa.Table:
+    """Return the table `capabilities`: one row per backend of every provider, also of one that does not answer."""
+    return from_rows(schemas.CAPABILITIES, [_row(gateway, backend) for backend in gateway.backends])
+
+
+def _row(gateway: Gateway, backend: str) -> Row:
+    """Return the row of a backend; one whose provider nobody has set up is not asked."""
+    provider = gateway.providers[backend.partition(":")[0]]
+    unknown: Row = {column.name: None for column in schemas.CAPABILITIES.columns}
+    said: Row = {}
+    problem = gateway.needs(provider.name)
+    if problem is None:
+        try:
+            said = _abilities(provider.capabilities(backend))
+            said |= _status(provider.status(backend))
+        except ProviderError as error:
+            problem = str(error)
+    return {
+        **unknown,
+        **said,
+        "backend": backend,
+        "provider": provider.name,
+        "reachable": problem is None,
+        "problem": problem,
+    }
+
+
+def _abilities(found: Capabilities) -> Row:
+    return {
+        "mode": found.mode,
+        "simulator": found.simulator,
+        "noisy": found.noisy,
+        "immediate": found.immediate,
+        "max_qubits": found.max_qubits,
+        "min_shots": found.min_shots,
+        "max_shots": found.max_shots,
+        "max_circuits_per_job": found.max_circuits_per_job,
+        "max_executions_per_job": found.max_executions_per_job,
+        "native_gates": list(found.native_gates),
+        "parametric": found.parametric,
+        "dedupe": found.dedupe,
+        "listing_lag_seconds": found.listing_lag_seconds,
+        "states": [state.value for state in found.states],
+        "engines": list(found.engines),
+        "sdks": found.sdks,
+        "queue": found.queue,
+        "observability": found.observability,
+        "security": found.security,
+        "integration": found.integration,
+    }
+
+
+def _status(seen: BackendStatus) -> Row:
+    return {"online": seen.online, "queued_jobs": seen.queued_jobs, "queue_seconds": seen.queue_seconds}

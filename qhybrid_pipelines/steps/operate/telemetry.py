@@ -1,0 +1,51 @@
+"""What operators' own systems are given: spans for a collector, figures for Prometheus."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from qhybrid_pipelines.control.reporting.metrics import facts_of, metrics_text
+from qhybrid_pipelines.control.reporting.spans import Sent, exporter_from_environment, send_finished
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.steps.workspace import Workspace
+
+
+def send_spans(workspace: Workspace) -> Sent | None:
+    """Send the spans of jobs that ended since the last time; None where the environment names no collector.
+
+    A collector that is away is no error: what it missed is sent the next time.
+
+    Raises:
+        InvalidInput: a collector is named, and the package that speaks to it is not installed.
+    """
+    exporter = exporter_from_environment()
+    if exporter is None:
+        return None
+    home = workspace.home
+    return send_finished(workspace.gateway.ledger, exporter, kept=home.spans, locks=home.locks, tmp=home.tmp)
+
+
+def send_spans_aside(workspace: Workspace) -> None:
+    """Send spans while something else is the purpose: what is wrong with the collector is for `qhybrid doctor` to say."""
+    with suppress(InvalidInput):
+        send_spans(workspace)
+
+
+def figures(workspace: Workspace) -> str:
+    """Return the figures of a home in Prometheus' text format."""
+    home = workspace.home
+    gauges = {
+        "qhybrid_spooled_records": (
+            "Tracking records that wait for MLflow",
+            float(len(list(home.spool.glob("*.json")))),
+        ),
+        "qhybrid_quarantined_files": (
+            "Files refused by the inbox",
+            float(len(list(home.quarantine.glob("*.error.json")))),
+        ),
+        "qhybrid_disk_free_bytes": ("Free space where the home lies", float(shutil.disk_usage(home.path).free)),
+        "qhybrid_ledger_events": ("Events in the ledger", float(workspace.gateway.ledger.head().position)),
+    }
+    return metrics_text(facts_of(workspace.gateway.ledger, gauges), now=datetime.now(UTC))

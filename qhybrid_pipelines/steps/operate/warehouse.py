@@ -1,0 +1,40 @@
+"""The last step: a new snapshot for analysts, when there is anything new to see."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import partial
+
+from qhybrid_pipelines.control.reporting.ledger_tables import ledger_part
+from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import warehouse
+from qhybrid_pipelines.storage.analyst import query
+from qhybrid_pipelines.storage.warehouse import Published
+
+
+def publish(workspace: Workspace) -> Published:
+    """Build a snapshot from the lake and the ledger and put it in the place of the last one."""
+    return warehouse.publish(workspace.home, partial(ledger_part, workspace.gateway.ledger))
+
+
+def is_stale(workspace: Workspace, patience: timedelta = timedelta()) -> bool:
+    """Tell whether the lake or the ledger holds something that the snapshot does not show.
+
+    Args:
+        workspace: the home.
+        patience: how old a snapshot may grow while only jobs have changed; a change in the lake always counts.
+    """
+    if warehouse.lake_has_changed(workspace.home):
+        return True
+    try:
+        published = workspace.home.warehouse.stat().st_mtime_ns
+        if time.time_ns() < published + patience.total_seconds() * 1e9:
+            return False
+        sql = "SELECT ledger_position, ledger_hash FROM snapshot"
+        (seen,) = query(workspace.home, sql).to_pylist()
+    except (FileNotFoundError, InvalidInput, Damaged):
+        return True
+    head = workspace.gateway.ledger.head()
+    return (seen["ledger_position"], seen["ledger_hash"]) != (head.position, head.hash)
