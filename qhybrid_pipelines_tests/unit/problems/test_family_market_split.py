@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.market_split import FAMILY, Options, Random, instance_of
 from qhybrid_pipelines.problems.solvers import market_split as solvers
+from qhybrid_pipelines_tests.instance_files import named
 
 
 def all_rows(size):
@@ -40,9 +41,8 @@ def instances(draw):
 
 
 @pytest.mark.parametrize("name", ["ms_03_050_002", "ms_03_100_001"])
-def test_published_instances_have_exactly_one_solution_and_it_is_found(shared_data, name):
-    text = (shared_data / "marketsplit" / f"{name}.dat").read_text(encoding="utf-8")
-    instance = FAMILY.parsers[FAMILY.endings[".dat"]](text, Options(best_known=0.0), f"{name}.dat")
+def test_published_instances_have_exactly_one_solution_and_it_is_found(name):
+    instance = FAMILY.parsers[FAMILY.endings[".dat"]](named(name).text, Options(best_known=0.0), f"{name}.dat")
     answer = FAMILY.solve(instance, seed=7)
     assert (answer.optimal, answer.bound) == (True, 0.0)
     assert squared_residual(instance, answer.assignment) == 0
