@@ -90,7 +90,7 @@ def random_graph(size: int, edges: int, seed: int) -> Graph:
     return Graph(size=size, edges=[(i, j, 1) for i, j in sorted(chosen)], optimum=None)
 
 
-def semidefinite_cut(graph: Graph, sweeps: int = 400) -> float:
+def semidefinite_cut(graph: Graph, sweeps: int = 100) -> float:
     """Return the value of the semidefinite relaxation of the maximum cut, from below.
 
     Unit vectors of more than ``sqrt(2 n)`` dimensions, each turned against the sum of its neighbours (S. Burer,

@@ -77,7 +77,7 @@ def home(tmp_path_factory):
         for half in (0, 1)
     ]
     for worker in workers:
-        said, _ = worker.communicate(timeout=280)
+        said, _ = worker.communicate(timeout=900)  # only against hanging
         assert worker.returncode == 0, said
     return folder / "home"
 
