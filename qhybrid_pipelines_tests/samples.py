@@ -92,7 +92,7 @@ def write(home: Home, samples: tuple[Sample, ...] = SAMPLES) -> Rows:
                 ledger[name].append(row)
     lake.write(schemas.CAPABILITIES, PartitionKey(), from_rows(schemas.CAPABILITIES, [*capabilities()]))
     lake.write(schemas.CALIBRATIONS, PartitionKey(), from_rows(schemas.CALIBRATIONS, [*calibrations()]))
-    learning_samples.write(home)
+    learning_samples.write_learning_tables(home)
     return dict(ledger)
 
 

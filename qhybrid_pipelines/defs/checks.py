@@ -97,7 +97,7 @@ def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetCheck
     @dg.asset_check(asset="qml_features", blocking=True, partitions_def=EXPERIMENTS)
     def every_row_is_tested_once(qml_features: pa.Table) -> dg.AssetCheckResult:
         """Every row has one role in a fold, and is tested exactly once in every repeat."""
-        return _result(learning_audits.folds_sound(qml_features))
+        return _result(learning_audits.audit_folds(qml_features))
 
     @dg.asset_check(
         asset="qml_submissions",
@@ -115,7 +115,7 @@ def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetCheck
     )
     def shuffled_labels_are_not_learnt(qml_datasets: pa.Table, qml_summaries: pa.Table) -> dg.AssetCheckResult:
         """The control that trains on shuffled labels stays at chance; otherwise test rows have leaked."""
-        findings = learning_audits.controls_at_chance(qml_datasets, qml_summaries)
+        findings = learning_audits.audit_permuted_labels(qml_datasets, qml_summaries)
         return _result(findings, dg.AssetCheckSeverity.WARN)
 
     return [every_row_is_tested_once, quotes_within_budget, shuffled_labels_are_not_learnt]

@@ -9,17 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.defs.metadata import Metadata, facts, fenced, paragraphs, table_of
-from qhybrid_pipelines.steps.learning.tracking import best_log_loss, losses_by_model
+from qhybrid_pipelines.steps.learning.tracking import best_baseline_log_loss, losses_by_model
 from qhybrid_pipelines.storage.learning_pictures import convergence_png
 from qhybrid_pipelines.storage.tracking import Tracker
 
 
 def datasets(table: pa.Table) -> Metadata:
     """Show the card."""
-    shown = facts(table, ["dataset", "digest", "rows", "columns", "classes", "majority_share", "source", "licence"])
+    metadata = facts(table, ["dataset", "digest", "rows", "columns", "classes", "majority_share", "source", "licence"])
     if table.num_rows == 1:
-        shown["limits"] = dg.MetadataValue.md("\n".join(f"- {text}" for text in json.loads(table["limits"][0].as_py())))
-    return shown
+        metadata["limits"] = dg.MetadataValue.md(
+            "\n".join(f"- {text}" for text in json.loads(table["limits"][0].as_py()))
+        )
+    return metadata
 
 
 def folds(table: pa.Table) -> Metadata:
@@ -34,15 +36,15 @@ def training(runs: pa.Table, iterations: pa.Table, predictions: pa.Table) -> Met
     grouped = runs.group_by(["experiment", "model", "inputs"]).aggregate(
         [("fold", "count"), ("converged", "sum"), ("fit_seconds", "sum"), ("tuning_seconds", "sum")]
     )
-    shown: Metadata = {
+    metadata: Metadata = {
         "trainings": runs.num_rows,
         "steps": iterations.num_rows,
         "predictions": predictions.num_rows,
         "models": table_of(grouped, grouped.column_names),
     }
     if iterations.num_rows:
-        shown["convergence"] = _picture(convergence_png(losses_by_model(iterations.to_pylist()), None))
-    return shown
+        metadata["convergence"] = _picture(convergence_png(losses_by_model(iterations.to_pylist()), None))
+    return metadata
 
 
 def submissions(table: pa.Table) -> Metadata:
@@ -76,7 +78,7 @@ def evaluation(summaries: pa.Table, verdicts: pa.Table, iterations: pa.Table) ->
     """Show the verdicts with their reasons, all means, and training against the best baseline's line."""
     columns = ["experiment", "model", "backend", "shots", "scope", "verdict", "gain", "low", "high", "baseline"]
     metrics = set(verdicts["metric"].to_pylist())
-    shown: Metadata = {
+    metadata: Metadata = {
         "verdicts": table_of(verdicts, columns),
         "reasons": paragraphs(verdicts["reason"]),
         "means": table_of(
@@ -85,9 +87,9 @@ def evaluation(summaries: pa.Table, verdicts: pa.Table, iterations: pa.Table) ->
         ),
     }
     if iterations.num_rows and len(set(iterations["experiment"].to_pylist())) == 1:
-        losses, line = losses_by_model(iterations.to_pylist()), best_log_loss(summaries.to_pylist())
-        shown["convergence"] = _picture(convergence_png(losses, line))
-    return shown
+        losses, line = losses_by_model(iterations.to_pylist()), best_baseline_log_loss(summaries.to_pylist())
+        metadata["convergence"] = _picture(convergence_png(losses, line))
+    return metadata
 
 
 def tracking(table: pa.Table, tracker: Tracker) -> Metadata:

@@ -49,10 +49,16 @@ def confusion_png(matrix: npt.NDArray[np.int64], classes: Sequence[str], *, titl
     figure = Figure(figsize=(side + 0.8, side), dpi=80, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    for (truth, said), count in np.ndenumerate(matrix):
+    for (truth, predicted), count in np.ndenumerate(matrix):
         share = count / max(matrix[truth].sum(), 1)
         axes.text(
-            said, truth, str(count), ha="center", va="center", fontsize=8, color="white" if share > 0.6 else "black"
+            predicted,
+            truth,
+            str(count),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if share > 0.6 else "black",
         )
     axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=7)
     axes.set_yticks(range(len(classes)), classes, fontsize=7)

@@ -7,7 +7,7 @@ import yaml
 
 from qhybrid_pipelines.control.experiments.inbox import scan
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
-from qhybrid_pipelines.quantum.learning.sealed import seal
+from qhybrid_pipelines.quantum.learning.sealed import add_checksum
 from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit
 from qhybrid_pipelines.steps.learning.training import train
@@ -195,7 +195,9 @@ def test_a_checkpoint_of_another_experiment_is_refused(workspace, tmp_path):
     assert f"Delete {path}" in refused.value.remedy
 
 
-@pytest.mark.parametrize("content", [b"", b"not json", b"[]", seal({"format": 1}), seal({"history": 3})])
+@pytest.mark.parametrize(
+    "content", [b"", b"not json", b"[]", add_checksum({"format": 1}), add_checksum({"history": 3})]
+)
 def test_a_damaged_checkpoint_is_named_with_its_path(content, workspace, tmp_path):
     key, run = trained(workspace, written(tmp_path, GOOD, {}))
     path = workspace.home.checkpoints / key / "variational-0-0-final-12.json"

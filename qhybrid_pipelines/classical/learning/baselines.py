@@ -62,7 +62,7 @@ def _majority_class(settings: Settings, seed: int) -> Estimator:
 class _Baseline:
     build: Callable[[Settings, int], Estimator]
     defaults: Settings
-    space: dict[str, Choice | LogUniform]
+    search_space: dict[str, Choice | LogUniform]
 
 
 _BASELINES: dict[BaselineName, _Baseline] = {
@@ -94,7 +94,7 @@ def baseline_learners(names: Sequence[BaselineName]) -> list[Learner]:
             inputs=inputs,
             build=_BASELINES[name].build,
             defaults=_BASELINES[name].defaults,
-            space=_BASELINES[name].space,
+            search_space=_BASELINES[name].search_space,
         )
         for name in names
         for inputs in get_args(Inputs)
@@ -116,6 +116,6 @@ def control_learners() -> list[Learner]:
             inputs="reduced",
             build=svm.build,
             defaults=svm.defaults,
-            permuted=True,
+            permute_labels=True,
         ),
     ]

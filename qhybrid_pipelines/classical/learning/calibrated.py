@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 CALIBRATION_FOLDS = 5
 
 
-def calibration_folds(labels: Any) -> int:
+def calibration_fold_count(labels: Any) -> int:
     """Return in how many folds rows are left out; below 2 nothing can be."""
     return min(CALIBRATION_FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
 
 
-def calibrated_probabilities(machine: SVC, fitted: F64, labels: Any, asked: F64) -> F64:
+def calibrated_probabilities(svc: SVC, training: F64, labels: Any, query: F64) -> F64:
     """Return the probabilities of rows, shape ``(asked rows, classes)``.
 
     Args:
@@ -38,8 +38,8 @@ def calibrated_probabilities(machine: SVC, fitted: F64, labels: Any, asked: F64)
     """
     from sklearn.calibration import CalibratedClassifierCV
 
-    model = CalibratedClassifierCV(machine, ensemble=False, cv=calibration_folds(labels)).fit(fitted, labels)
-    return np.asarray(model.predict_proba(asked), dtype=np.float64)
+    model = CalibratedClassifierCV(svc, ensemble=False, cv=calibration_fold_count(labels)).fit(training, labels)
+    return np.asarray(model.predict_proba(query), dtype=np.float64)
 
 
 class RbfSvm:
@@ -53,27 +53,27 @@ class RbfSvm:
 
     def fit(self, X: F64, y: I64) -> Self:  # noqa: N803  # scikit-learn's name
         """Solve the machine for features, shape ``(rows, columns)``, and class indices."""
-        self.machine_ = self._machine().fit(X, y)
+        self.svc_ = self._make_svc().fit(X, y)
         self.samples_, self.labels_ = X, y
         return self
 
     def predict(self, X: F64) -> I64:  # noqa: N803
         """Return the class index of each row."""
-        predicted: I64 = self.machine_.predict(X)
+        predicted: I64 = self.svc_.predict(X)
         return predicted
 
     def decision_function(self, X: F64) -> F64:  # noqa: N803
         """Return the distance to the boundary, shape ``(rows,)``; for more classes a score each."""
-        return np.asarray(self.machine_.decision_function(X), dtype=np.float64)
+        return np.asarray(self.svc_.decision_function(X), dtype=np.float64)
 
     @property
     def predict_proba(self) -> Callable[[F64], F64]:
         """The probabilities of rows, shape ``(rows, classes)``; not offered where a class was fitted on a single row."""
-        if calibration_folds(self.labels_) < 2:
+        if calibration_fold_count(self.labels_) < 2:
             raise AttributeError("a class with a single row leaves nothing to calibrate probabilities on")
-        return lambda X: calibrated_probabilities(self._machine(), self.samples_, self.labels_, X)  # noqa: N803
+        return lambda X: calibrated_probabilities(self._make_svc(), self.samples_, self.labels_, X)  # noqa: N803
 
-    def _machine(self) -> SVC:
+    def _make_svc(self) -> SVC:
         from sklearn.svm import SVC
 
         return SVC(kernel="rbf", C=self.C, gamma=self.gamma, random_state=self.random_state)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 
 #: A column of nothing else holds these numbers, as truth values in Parquet do.
-BOOLEANS = {"true": "1", "false": "0"}
+DIGIT_FOR_BOOLEAN = {"true": "1", "false": "0"}
 
 
-def number(cell: str) -> float:
+def parse_number(cell: str) -> float:
     """Return the number of a cell.
 
     Raises:
@@ -25,18 +25,20 @@ def number(cell: str) -> float:
 def is_number(cell: str) -> bool:
     """Tell whether a cell is a number."""
     try:
-        number(cell)
+        parse_number(cell)
     except ValueError:
         return False
     return True
 
 
-def without_booleans(cells: Sequence[str]) -> Sequence[str]:
+def replace_booleans(cells: Sequence[str]) -> Sequence[str]:
     """Return a column with 1 for true and 0 for false, if it holds nothing else."""
     plain = {cell: cell.strip().lower() for cell in set(cells)}
-    return [BOOLEANS[plain[cell]] for cell in cells] if set(plain.values()) <= set(BOOLEANS) else cells
+    return (
+        [DIGIT_FOR_BOOLEAN[plain[cell]] for cell in cells] if set(plain.values()) <= set(DIGIT_FOR_BOOLEAN) else cells
+    )
 
 
-def first_missing(cells: Sequence[str]) -> int | None:
+def first_missing_index(cells: Sequence[str]) -> int | None:
     """Return the place of the first missing value, or None."""
     return next((at for at, cell in enumerate(cells) if cell.strip().lower() in MISSING), None)

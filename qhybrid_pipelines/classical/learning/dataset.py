@@ -73,7 +73,7 @@ class Dataset:
         return self.rows - len(np.unique(self.features + 0.0, axis=0))
 
 
-def card(dataset: Dataset) -> dict[str, Any]:
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """Return the data set's card, ready for JSON: what it is, how it is balanced, its ranges, and its limits."""
     counts, values = dataset.class_counts, dataset.features
     return {

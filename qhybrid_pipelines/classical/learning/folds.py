@@ -71,16 +71,16 @@ def make_splits(labels: I64, *, k: int, repeats: int, seed: int) -> Iterator[Spl
     """Yield the ``k * repeats`` splits of the rows with these labels, in order of repeat and fold."""
     rows = np.arange(len(labels), dtype=np.int64)
     for repeat in range(repeats):
-        fold_of = _dealt(labels, rows, k, seed, repeat)
+        fold_index = _assign_folds(labels, rows, k, seed, repeat)
         for fold in range(k):
-            outer = rows[fold_of != fold]
-            inner = _held_back(labels, outer, seed, repeat, fold)
+            outer = rows[fold_index != fold]
+            inner = _draw_validation_rows(labels, outer, seed, repeat, fold)
             yield Split(
                 repeat=repeat,
                 fold=fold,
                 train=np.setdiff1d(outer, inner),
                 validation=inner,
-                test=rows[fold_of == fold],
+                test=rows[fold_index == fold],
             )
 
 
@@ -116,7 +116,7 @@ def fold_rows(experiment: str, splits: Sequence[Split]) -> list[FoldRow]:
     ]
 
 
-def splits_from(rows: Sequence[FoldRow]) -> list[Split]:
+def splits_from_rows(rows: Sequence[FoldRow]) -> list[Split]:
     """Return the splits that a table of folds holds, in order of repeat and fold."""
     parts: dict[tuple[int, int], dict[str, list[int]]] = {}
     for row in rows:
@@ -131,16 +131,16 @@ def splits_from(rows: Sequence[FoldRow]) -> list[Split]:
     ]
 
 
-def _dealt(labels: I64, rows: I64, k: int, seed: int, repeat: int) -> I64:
+def _assign_folds(labels: I64, rows: I64, k: int, seed: int, repeat: int) -> I64:
     """Return the fold of each row, shape ``(rows,)``."""
     shuffled = generator(seed, "folds", repeat).permutation(rows)
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    fold_of = np.empty(len(rows), dtype=np.int64)
-    fold_of[by_class] = rows % k
-    return fold_of
+    fold_index = np.empty(len(rows), dtype=np.int64)
+    fold_index[by_class] = rows % k
+    return fold_index
 
 
-def _held_back(labels: I64, outer: I64, seed: int, repeat: int, fold: int) -> I64:
+def _draw_validation_rows(labels: I64, outer: I64, seed: int, repeat: int, fold: int) -> I64:
     """Return the validation rows of an outer training part, ascending: of each class a share, at least one row."""
     shuffled = generator(seed, "validation", repeat, fold).permutation(outer)
     chosen = []

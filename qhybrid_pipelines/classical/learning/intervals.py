@@ -26,12 +26,12 @@ from qhybrid_pipelines.classical.statistics import LEVEL
 from qhybrid_pipelines.core.ising import F64
 
 
-def standard_error(differences: F64, test_share: float, *, rows: int) -> float:
+def standard_error(differences: F64, test_train_ratio: float, *, rows: int) -> float:
     """Return the corrected standard error of the mean, not below that of so few rows.
 
     Args:
         differences: of folds, shape ``(folds,)``.
-        test_share: ``n_test / n_train`` of a fold.
+        test_train_ratio: ``n_test / n_train`` of a fold.
         rows: distinct test rows of all folds; repeats test the same rows again.
 
     Raises:
@@ -39,12 +39,12 @@ def standard_error(differences: F64, test_share: float, *, rows: int) -> float:
     """
     if len(differences) < 2:
         raise ValueError("an interval over folds needs at least two of them")
-    spread = math.sqrt((1 / len(differences) + test_share) * float(differences.var(ddof=1)))
-    least = half_width_of_rows(float(np.abs(differences).mean()), rows) / _quantile(len(differences), LEVEL)
+    spread = math.sqrt((1 / len(differences) + test_train_ratio) * float(differences.var(ddof=1)))
+    least = minimum_half_width(float(np.abs(differences).mean()), rows) / _t_quantile(len(differences), LEVEL)
     return max(spread, least)
 
 
-def half_width_of_rows(difference: float, rows: int, *, level: float = LEVEL) -> float:
+def minimum_half_width(difference: float, rows: int, *, level: float = LEVEL) -> float:
     """Return what ``rows`` distinct test rows leave open about a mean difference, whatever the folds say.
 
     Args:
@@ -58,22 +58,24 @@ def half_width_of_rows(difference: float, rows: int, *, level: float = LEVEL) ->
     return (float(gammaincinv(events + 1, (1 + level) / 2)) - events) / rows
 
 
-def corrected_interval(differences: F64, test_share: float, *, rows: int, level: float = LEVEL) -> tuple[float, float]:
+def corrected_interval(
+    differences: F64, test_train_ratio: float, *, rows: int, level: float = LEVEL
+) -> tuple[float, float]:
     """Return the corrected interval of the mean of fold differences; arguments are those of `standard_error`."""
-    half = _quantile(len(differences), level) * standard_error(differences, test_share, rows=rows)
+    half = _t_quantile(len(differences), level) * standard_error(differences, test_train_ratio, rows=rows)
     mean = float(differences.mean())
     return mean - half, mean + half
 
 
-def p_value_above(differences: F64, test_share: float, margin: float, *, rows: int) -> float:
+def p_value_above(differences: F64, test_train_ratio: float, margin: float, *, rows: int) -> float:
     """Return the one-sided p-value of the claim that the mean difference is above ``margin``."""
     from scipy.special import stdtr
 
     excess = float(differences.mean()) - margin
-    return float(stdtr(len(differences) - 1, -excess / standard_error(differences, test_share, rows=rows)))
+    return float(stdtr(len(differences) - 1, -excess / standard_error(differences, test_train_ratio, rows=rows)))
 
 
-def _quantile(folds: int, level: float) -> float:
+def _t_quantile(folds: int, level: float) -> float:
     """Return Student's t of a two-sided interval."""
     from scipy.special import stdtrit
 

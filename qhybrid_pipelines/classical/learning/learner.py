@@ -35,7 +35,7 @@ class Choice:
 
     values: tuple[Setting, ...]
 
-    def draw(self, rng: np.random.Generator) -> Setting:
+    def sample(self, rng: np.random.Generator) -> Setting:
         """Return one of the values, all equally likely."""
         return self.values[int(rng.integers(len(self.values)))]
 
@@ -47,7 +47,7 @@ class LogUniform:
     low: float
     high: float
 
-    def draw(self, rng: np.random.Generator) -> Setting:
+    def sample(self, rng: np.random.Generator) -> Setting:
         """Return one number, rounded to four digits so that tables stay readable."""
         return float(f"{math.exp(rng.uniform(math.log(self.low), math.log(self.high))):.4g}")
 
@@ -72,17 +72,17 @@ class Learner:
     inputs: Inputs
     build: Callable[[Settings, int], Estimator]
     defaults: Settings = field(default_factory=dict)
-    space: Mapping[str, Choice | LogUniform] = field(default_factory=dict)
+    search_space: Mapping[str, Choice | LogUniform] = field(default_factory=dict)
     failures: tuple[type[Exception], ...] = ()
-    permuted: bool = False
+    permute_labels: bool = False
 
 
-def candidates(learner: Learner, *, trials: int, seed: int) -> list[dict[str, Setting]]:
+def candidate_settings(learner: Learner, *, trials: int, seed: int) -> list[dict[str, Setting]]:
     """Return the settings to try: the defaults, then ``trials - 1`` drawn ones; only the defaults without a space.
 
     They depend on the experiment's seed and the learner's name and inputs alone, so every fold tries the same ones.
     """
     rng = generator(seed, "candidates", learner.name, learner.inputs)
-    count = trials if learner.space else 1
-    drawn = [{name: range_.draw(rng) for name, range_ in learner.space.items()} for _ in range(count - 1)]
+    count = trials if learner.search_space else 1
+    drawn = [{name: range_.sample(rng) for name, range_ in learner.search_space.items()} for _ in range(count - 1)]
     return [dict(learner.defaults), *({**learner.defaults, **settings} for settings in drawn)]

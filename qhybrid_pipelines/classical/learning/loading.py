@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qhybrid_pipelines.classical.learning.bundled import read_bundled
 from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.selection import select
+from qhybrid_pipelines.classical.learning.selection import build_dataset
 from qhybrid_pipelines.classical.learning.table_file import read_table
 from qhybrid_pipelines.core.learning_specification import DatasetSpec
 from qhybrid_pipelines.core.specification import FileSource
@@ -27,4 +27,4 @@ def load_dataset(spec: DatasetSpec, content: bytes | None = None) -> Dataset:
         assert spec.target is not None
         file = spec.source.file if isinstance(spec.source, FileSource) else spec.source
         raw = read_table(content, file=file, target=spec.target, features=spec.features)
-    return select(raw, features=spec.features, classes=spec.classes)
+    return build_dataset(raw, features=spec.features, classes=spec.classes)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qhybrid_pipelines.classical.learning.dataset import Dataset, card
+from qhybrid_pipelines.classical.learning.dataset import Dataset, describe_dataset
 from qhybrid_pipelines.classical.learning.folds import VALIDATION_SHARE, Split, check_folds
 from qhybrid_pipelines.classical.learning.learner import Learner
 from qhybrid_pipelines.classical.learning.reduction import check_features
@@ -20,8 +20,8 @@ from qhybrid_pipelines.classical.learning.rows import (
     RunRow,
     ScoreRow,
 )
-from qhybrid_pipelines.classical.learning.scoring import predictions_of, scores
-from qhybrid_pipelines.classical.learning.tuning import Tuned
+from qhybrid_pipelines.classical.learning.scoring import compute_metrics, predict_all
+from qhybrid_pipelines.classical.learning.tuning import TunedLearner
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -65,23 +65,23 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
 
 def dataset_row(experiment: str, dataset: Dataset) -> DatasetRow:
     """Return the row of the data set's card."""
-    about = card(dataset)
+    dataset_card = describe_dataset(dataset)
     return DatasetRow(
         experiment=experiment,
-        dataset=about["name"],
-        digest=about["digest"],
-        rows=about["rows"],
-        columns=about["columns"],
-        n_classes=len(about["classes"]),
+        dataset=dataset_card["name"],
+        digest=dataset_card["digest"],
+        rows=dataset_card["rows"],
+        columns=dataset_card["columns"],
+        n_classes=len(dataset_card["classes"]),
         # Not canonical JSON, which sorts: the order of the classes is their index.
-        classes=json.dumps(about["classes"], ensure_ascii=False, separators=(",", ":")),
-        majority_share=about["majority_share"],
-        duplicate_rows=about["duplicate_rows"],
-        ranges=canonical_json(about["ranges"]),
-        source=about["source"],
-        licence=about["licence"],
-        notes=canonical_json(about["notes"]),
-        limits=canonical_json(about["limits"]),
+        classes=json.dumps(dataset_card["classes"], ensure_ascii=False, separators=(",", ":")),
+        majority_share=dataset_card["majority_share"],
+        duplicate_rows=dataset_card["duplicate_rows"],
+        ranges=canonical_json(dataset_card["ranges"]),
+        source=dataset_card["source"],
+        licence=dataset_card["licence"],
+        notes=canonical_json(dataset_card["notes"]),
+        limits=canonical_json(dataset_card["limits"]),
     )
 
 
@@ -89,7 +89,7 @@ def run_row(
     experiment: str,
     learner: Learner,
     split: Split,
-    tuned: Tuned,
+    tuned: TunedLearner,
     *,
     purpose: Purpose = "comparison",
     template: str | None = None,
@@ -97,7 +97,7 @@ def run_row(
     iterations: int | None = None,
 ) -> RunRow:
     """Return the row of one training; ``template``, ``saved_model`` and ``iterations`` belong to circuits."""
-    won = [trial.score for trial in tuned.trials if trial.settings == tuned.settings]
+    winning_scores = [trial.score for trial in tuned.trials if trial.settings == tuned.settings]
     return RunRow(
         experiment=experiment,
         model=learner.name,
@@ -112,7 +112,7 @@ def run_row(
         settings=canonical_json(tuned.settings),
         trials=max(1, len(tuned.trials)),
         trial_scores=canonical_json([{"settings": trial.settings, "score": trial.score} for trial in tuned.trials]),
-        validation_score=won[0] if won else None,
+        validation_score=winning_scores[0] if winning_scores else None,
         converged=tuned.converged,
         iterations=iterations,
         reduction=canonical_json(tuned.reduction.to_dict()),
@@ -124,10 +124,16 @@ def run_row(
 
 
 def prediction_rows(
-    experiment: str, learner: Learner, split: Split, tuned: Tuned, dataset: Dataset, *, purpose: Purpose = "comparison"
+    experiment: str,
+    learner: Learner,
+    split: Split,
+    tuned: TunedLearner,
+    dataset: Dataset,
+    *,
+    purpose: Purpose = "comparison",
 ) -> list[PredictionRow]:
     """Return what a fitted learner says about the test rows of its fold, which nothing has seen before."""
-    said = predictions_of(tuned.estimator, tuned.reduction.transform(dataset.features[split.test]))
+    model_output = predict_all(tuned.estimator, tuned.reduction.transform(dataset.features[split.test]))
     return [
         PredictionRow(
             experiment=experiment,
@@ -140,9 +146,9 @@ def prediction_rows(
             train_rows=tuned.train_rows,
             row=int(row),
             truth=int(dataset.labels[row]),
-            predicted=int(said.predicted[place]),
-            probabilities=None if said.probabilities is None else said.probabilities[place].tolist(),
-            decision=None if said.decision is None else float(said.decision[place]),
+            predicted=int(model_output.predicted[place]),
+            probabilities=None if model_output.probabilities is None else model_output.probabilities[place].tolist(),
+            decision=None if model_output.decision is None else float(model_output.decision[place]),
         )
         for place, row in enumerate(split.test)
     ]
@@ -164,7 +170,7 @@ def score_rows(
     truth, predicted = (np.array([row[name] for row in rows], dtype=np.int64) for name in ("truth", "predicted"))
     probabilities = None if first["probabilities"] is None else np.array([row["probabilities"] for row in rows])
     decision = None if first["decision"] is None else np.array([row["decision"] for row in rows])
-    values = scores(truth, predicted, n_classes=n_classes, probabilities=probabilities, decision=decision)
+    values = compute_metrics(truth, predicted, n_classes=n_classes, probabilities=probabilities, decision=decision)
     return [
         ScoreRow(
             experiment=first["experiment"],

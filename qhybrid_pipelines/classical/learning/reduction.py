@@ -24,7 +24,7 @@ Inputs = Literal["reduced", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reduction:
+class FeaturePipeline:
     """A fitted chain: standardise, then (if reduced) project on principal components and map to angles with clipping.
 
     Attributes:
@@ -58,7 +58,7 @@ class Reduction:
         return {name: None if value is None else value.tolist() for name, value in values.items()}
 
     @classmethod
-    def from_dict(cls, fitted: Mapping[str, Any]) -> Reduction:
+    def from_dict(cls, fitted: Mapping[str, Any]) -> FeaturePipeline:
         """Return the chain that `to_dict` wrote; it gives the same features bit by bit."""
         return cls(**{name: np.array(v, dtype=np.float64) for name, v in fitted.items() if v is not None})
 
@@ -84,14 +84,14 @@ def check_features(dataset: Dataset, k: int | None) -> None:
         )
 
 
-def fit_standard(train: F64) -> Reduction:
+def fit_standard_scaler(train: F64) -> FeaturePipeline:
     """Return the chain for models that see every column: mean 0 and standard deviation 1 on the training rows."""
     varies = train.max(axis=0) > train.min(axis=0)  # the deviation of a constant may be rounding noise, not zero
     deviation = train.std(axis=0)  # and that of very small numbers may be zero
-    return Reduction(mean=train.mean(axis=0), scale=np.where(varies & (deviation > 0), deviation, 1.0))
+    return FeaturePipeline(mean=train.mean(axis=0), scale=np.where(varies & (deviation > 0), deviation, 1.0))
 
 
-def fit_angles(train: F64, k: int | None) -> Reduction:
+def fit_angle_encoder(train: F64, k: int | None) -> FeaturePipeline:
     """Return the chain to ``k`` angles, one per qubit.
 
     Args:
@@ -101,7 +101,7 @@ def fit_angles(train: F64, k: int | None) -> Reduction:
     Raises:
         ValueError: there are fewer than ``k`` columns or rows.
     """
-    standard = fit_standard(train)
+    standard = fit_standard_scaler(train)
     values = standard.transform(train)
     components = None
     if k is not None:
@@ -112,11 +112,11 @@ def fit_angles(train: F64, k: int | None) -> Reduction:
         # An axis has no direction of its own: its largest entry is made positive.
         components = axes * np.sign(axes[np.arange(k), np.argmax(np.abs(axes), axis=1)])[:, None]
         values = values @ components.T
-    return Reduction(
+    return FeaturePipeline(
         mean=standard.mean, scale=standard.scale, components=components, low=values.min(axis=0), high=values.max(axis=0)
     )
 
 
-def fit_inputs(train: F64, *, inputs: Inputs, k: int | None) -> Reduction:
+def fit_feature_pipeline(train: F64, *, inputs: Inputs, k: int | None) -> FeaturePipeline:
     """Return the chain to what a model is given: ``reduced`` for angles, ``all`` for every column standardised."""
-    return fit_angles(train, k) if inputs == "reduced" else fit_standard(train)
+    return fit_angle_encoder(train, k) if inputs == "reduced" else fit_standard_scaler(train)

@@ -19,10 +19,10 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"log_loss"})
 
 #: Largest value of each metric; the smallest is 0.
-UPPER: dict[Metric, float] = {"accuracy": 1.0, "balanced_accuracy": 1.0, "roc_auc": 1.0, "log_loss": math.inf}
+LARGEST_VALUE: dict[Metric, float] = {"accuracy": 1.0, "balanced_accuracy": 1.0, "roc_auc": 1.0, "log_loss": math.inf}
 
 
-def scores(
+def compute_metrics(
     truth: I64, predicted: I64, *, n_classes: int, probabilities: F64 | None = None, decision: F64 | None = None
 ) -> dict[Metric, float | None]:
     """Return every metric of one set of predictions; None where the model gives too little for it.
@@ -48,14 +48,14 @@ def scores(
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What a fitted estimator says about rows; probabilities and decision as in `scores`."""
+    """What a fitted estimator says about rows; probabilities and decision as in `compute_metrics`."""
 
     predicted: I64
     probabilities: F64 | None
     decision: F64 | None
 
 
-def predictions_of(estimator: Estimator, features: F64) -> Predictions:
+def predict_all(estimator: Estimator, features: F64) -> Predictions:
     """Return all that a fitted estimator says about some rows."""
     offers = {name: getattr(estimator, name, None) for name in ("predict_proba", "decision_function")}
     proba, decide = offers["predict_proba"], offers["decision_function"]
@@ -67,13 +67,19 @@ def predictions_of(estimator: Estimator, features: F64) -> Predictions:
     )
 
 
-def scores_of(estimator: Estimator, features: F64, truth: I64, *, n_classes: int) -> dict[Metric, float | None]:
+def score_estimator(estimator: Estimator, features: F64, truth: I64, *, n_classes: int) -> dict[Metric, float | None]:
     """Return every metric of a fitted estimator on test rows."""
-    said = predictions_of(estimator, features)
-    return scores(truth, said.predicted, n_classes=n_classes, probabilities=said.probabilities, decision=said.decision)
+    model_output = predict_all(estimator, features)
+    return compute_metrics(
+        truth,
+        model_output.predicted,
+        n_classes=n_classes,
+        probabilities=model_output.probabilities,
+        decision=model_output.decision,
+    )
 
 
-def oriented(metric: Metric, value: float) -> float:
+def to_higher_is_better(metric: Metric, value: float) -> float:
     """Return a score so that larger is better."""
     return -value if metric in LOWER_IS_BETTER else value
 
@@ -83,13 +89,13 @@ def _roc_auc(truth: I64, probabilities: F64 | None, decision: F64 | None, n_clas
         return None
     if n_classes == 2:
         ranking = decision if decision is not None else None if probabilities is None else probabilities[:, 1]
-        return None if ranking is None else _area(truth == 1, ranking)
+        return None if ranking is None else _auc(truth == 1, ranking)
     if probabilities is None:
         return None
-    return float(np.mean([_area(truth == cls, probabilities[:, cls]) for cls in range(n_classes)]))
+    return float(np.mean([_auc(truth == cls, probabilities[:, cls]) for cls in range(n_classes)]))
 
 
-def _area(positive: np.ndarray[tuple[int], np.dtype[np.bool_]], ranking: F64) -> float:
+def _auc(positive: np.ndarray[tuple[int], np.dtype[np.bool_]], ranking: F64) -> float:
     """Return the probability that a positive row ranks above a negative one, a tie counting half.
 
     Source: J. A. Hanley and B. J. McNeil, Radiology 143, 29 (1982).

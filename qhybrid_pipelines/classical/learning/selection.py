@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhybrid_pipelines.classical.learning.cells import BOOLEANS
+from qhybrid_pipelines.classical.learning.cells import DIGIT_FOR_BOOLEAN
 from qhybrid_pipelines.classical.learning.dataset import Dataset
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
@@ -21,11 +21,11 @@ from qhybrid_pipelines.core.ising import F64
 #: More classes than this are a quantity to be predicted, not classes.
 MAX_CLASSES = 20
 
-_WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0*)?", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.0*)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Raw:
+class RawDataset:
     """Rows as they were read: numbers in every feature, labels still as written.
 
     Attributes:
@@ -55,7 +55,7 @@ class Raw:
     drop_constant: bool = False
 
 
-def select(raw: Raw, *, features: Sequence[str] | None, classes: Sequence[int | str] | None) -> Dataset:
+def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: Sequence[int | str] | None) -> Dataset:
     """Return the data set of the wanted columns and classes, its labels numbered from 0.
 
     Class indices follow ``classes``; without it every label must be a whole number, and they follow its order: which
@@ -64,7 +64,7 @@ def select(raw: Raw, *, features: Sequence[str] | None, classes: Sequence[int | 
     Raises:
         InvalidInput: an unknown column or class, a label that is no whole number, a single class, a constant column.
     """
-    columns = _columns(raw, features)
+    columns = _column_indices(raw, features)
     names = _class_names(raw, classes)
     index = {name: number for number, name in enumerate(names)}
     _check_classes(raw, names)
@@ -98,7 +98,7 @@ def select(raw: Raw, *, features: Sequence[str] | None, classes: Sequence[int | 
     )
 
 
-def unknown_column(name: str, known: Sequence[str], *, file: str | None, field: str) -> InvalidInput:
+def unknown_column_error(name: str, known: Sequence[str], *, file: str | None, field: str) -> InvalidInput:
     """Return the error for a column that is not there, with the nearest one that is."""
     close = difflib.get_close_matches(name, known, n=1)
     shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
@@ -110,22 +110,22 @@ def unknown_column(name: str, known: Sequence[str], *, file: str | None, field: 
     )
 
 
-def _columns(raw: Raw, wanted: Sequence[str] | None) -> list[int]:
+def _column_indices(raw: RawDataset, wanted: Sequence[str] | None) -> list[int]:
     known = {name: at for at, name in enumerate(raw.feature_names)}
     for name in wanted or ():
         if name not in known:
-            raise unknown_column(name, raw.feature_names, file=raw.file, field="dataset.features")
+            raise unknown_column_error(name, raw.feature_names, file=raw.file, field="dataset.features")
     return [known[name] for name in wanted] if wanted is not None else list(known.values())
 
 
-def _class_names(raw: Raw, wanted: Sequence[int | str] | None) -> tuple[str, ...]:
+def _class_names(raw: RawDataset, wanted: Sequence[int | str] | None) -> tuple[str, ...]:
     """Return the classes in the order of their indices."""
     present = set(raw.labels)
     if wanted is not None:
-        return tuple(_class_named(raw, name, present) for name in wanted)
+        return tuple(_resolve_class(raw, name, present) for name in wanted)
     if raw.class_order is not None:
         return raw.class_order
-    texts = [at for at, label in enumerate(raw.labels) if not _WHOLE.fullmatch(label)]
+    texts = [at for at, label in enumerate(raw.labels) if not _WHOLE_NUMBER.fullmatch(label)]
     if texts:
         _check_classes(raw, tuple(sorted(present)))  # no order of them would help
         raise InvalidInput(
@@ -139,12 +139,12 @@ def _class_names(raw: Raw, wanted: Sequence[int | str] | None) -> tuple[str, ...
     return tuple(sorted(present, key=int))
 
 
-def _class_named(raw: Raw, name: int | str, present: set[str]) -> str:
+def _resolve_class(raw: RawDataset, name: int | str, present: set[str]) -> str:
     """Return the label that a class of the specification means; a stated order may also be counted from 0."""
-    text = plain_label(str(name))
+    text = normalise_label(str(name))
     if text in present:
         return text
-    if (number := BOOLEANS.get(text.lower())) in present:
+    if (number := DIGIT_FOR_BOOLEAN.get(text.lower())) in present:
         return str(number)
     if isinstance(name, int) and raw.class_order is not None and 0 <= name < len(raw.class_order):
         return raw.class_order[name]
@@ -156,13 +156,13 @@ def _class_named(raw: Raw, name: int | str, present: set[str]) -> str:
     )
 
 
-def plain_label(text: str) -> str:
+def normalise_label(text: str) -> str:
     """Return a label in its plainest form: ``1.0`` and ``01`` are the whole number ``1``, other texts are themselves."""
     stripped = text.strip()
-    return str(int(stripped.split(".")[0])) if _WHOLE.fullmatch(stripped) else stripped
+    return str(int(stripped.split(".")[0])) if _WHOLE_NUMBER.fullmatch(stripped) else stripped
 
 
-def _check_classes(raw: Raw, names: tuple[str, ...]) -> None:
+def _check_classes(raw: RawDataset, names: tuple[str, ...]) -> None:
     if len(names) < 2:
         raise InvalidInput(
             f"every row has the same label {names[0]!r} in column {raw.target!r}",

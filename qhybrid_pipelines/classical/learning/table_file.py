@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.classical.learning.cells import first_missing, is_number, number, without_booleans
-from qhybrid_pipelines.classical.learning.selection import Raw, plain_label, unknown_column
+from qhybrid_pipelines.classical.learning.cells import first_missing_index, is_number, parse_number, replace_booleans
+from qhybrid_pipelines.classical.learning.selection import RawDataset, normalise_label, unknown_column_error
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
 
@@ -25,10 +25,10 @@ MAX_UNPACKED_BYTES = 500_000_000
 #: Squares of larger values leave the range of float64.
 MAX_MAGNITUDE = 1e100
 
-ENDINGS = (".csv", ".parquet")
+FILE_SUFFIXES = (".csv", ".parquet")
 
 
-def read_table(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> Raw:
+def read_table(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
     """Return the rows of a table file; columns that are neither the label nor a feature are not looked at.
 
     Args:
@@ -52,25 +52,25 @@ def read_table(content: bytes, *, file: str, target: str, features: Sequence[str
         return _read_parquet(content, file=file, target=target, features=features)
     raise InvalidInput(
         f"a data set cannot be read from {ending or 'a file without an ending'}",
-        remedy=f"Use one of: {', '.join(ENDINGS)}; or one of scikit-learn's as sklearn:NAME.",
+        remedy=f"Use one of: {', '.join(FILE_SUFFIXES)}; or one of scikit-learn's as sklearn:NAME.",
         file=file,
         field="dataset.source",
     )
 
 
-def _read_csv(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> Raw:
+def _read_csv(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
     header, rows, lines = _csv_rows(content, file)
-    wanted = _wanted(header, target, features, file, line=lines.pop(0))
+    wanted = _feature_columns(header, target, features, file, line=lines.pop(0))
     _check_size(len(rows), len(wanted), file)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     for name in (*wanted, target):
-        empty = first_missing(columns[name])
+        empty = first_missing_index(columns[name])
         if empty is not None:
-            raise _missing(name, file=file, line=lines[empty], target=target)
-    return _raw(
+            raise _missing_value_error(name, file=file, line=lines[empty], target=target)
+    return _raw_dataset(
         [_csv_numbers(columns[name], name, file=file, lines=lines) for name in wanted],
         wanted,
-        without_booleans(columns[target]),
+        replace_booleans(columns[target]),
         file=file,
         target=target,
         lines=tuple(lines),
@@ -114,9 +114,9 @@ def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], li
 
 
 def _csv_numbers(cells: Sequence[str], name: str, *, file: str, lines: Sequence[int]) -> F64:
-    numbers = without_booleans(cells)
+    numbers = replace_booleans(cells)
     try:
-        values = np.array([number(cell) for cell in numbers], dtype=np.float64)
+        values = np.array([parse_number(cell) for cell in numbers], dtype=np.float64)
     except ValueError:
         at = next(at for at, cell in enumerate(cells) if not is_number(cell))
     else:
@@ -124,19 +124,22 @@ def _csv_numbers(cells: Sequence[str], name: str, *, file: str, lines: Sequence[
         if usable.all():
             return values
         at = int(np.argmin(usable))
-    raise _no_number(name, cells[at], file=file, line=lines[at])
+    raise _not_finite_error(name, cells[at], file=file, line=lines[at])
 
 
-def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> Raw:
+def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         opened = pq.ParquetFile(pa.BufferReader(content))
-        header, about = list(opened.schema_arrow.names), opened.metadata
-        wanted = _wanted(header, target, features, file)
-        _check_size(about.num_rows, len(wanted), file)
-        if sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)) > MAX_UNPACKED_BYTES:
+        header, parquet_metadata = list(opened.schema_arrow.names), opened.metadata
+        wanted = _feature_columns(header, target, features, file)
+        _check_size(parquet_metadata.num_rows, len(wanted), file)
+        if (
+            sum(parquet_metadata.row_group(group).total_byte_size for group in range(parquet_metadata.num_row_groups))
+            > MAX_UNPACKED_BYTES
+        ):
             raise InvalidInput(
                 f"the file unpacks to more than {MAX_UNPACKED_BYTES // 1_000_000} MB",
                 remedy="Train on a sample of its rows.",
@@ -150,8 +153,8 @@ def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[
     for name in (*wanted, target):
         if table[name].null_count:
             row = int(np.argmax(table[name].is_null().to_numpy()))
-            raise _missing(name, file=file, row=row, target=target)
-    return _raw(
+            raise _missing_value_error(name, file=file, row=row, target=target)
+    return _raw_dataset(
         [_parquet_numbers(table[name], name, file=file) for name in wanted],
         wanted,
         _parquet_labels(table[target], target, file=file),
@@ -178,8 +181,8 @@ def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
     if not usable.all():
         row = int(np.argmin(usable))
         if np.isnan(values[row]):
-            raise _missing(name, file=file, row=row, target="")
-        raise _no_number(name, str(values[row]), file=file, row=row)
+            raise _missing_value_error(name, file=file, row=row, target="")
+        raise _not_finite_error(name, str(values[row]), file=file, row=row)
     return values
 
 
@@ -201,13 +204,13 @@ def _parquet_labels(column: Any, name: str, *, file: str) -> list[str]:
             field="dataset.target",
         )
     labels = [str(value) for value in column.to_pylist()]
-    empty = first_missing(labels)
+    empty = first_missing_index(labels)
     if empty is not None:
-        raise _missing(name, file=file, row=empty, target=name)
+        raise _missing_value_error(name, file=file, row=empty, target=name)
     return labels
 
 
-def _wanted(
+def _feature_columns(
     header: Sequence[str], target: str, features: Sequence[str] | None, file: str, *, line: int | None = None
 ) -> tuple[str, ...]:
     """Return the feature columns, after checking that all names are there, once; ``line`` is the header's."""
@@ -222,10 +225,10 @@ def _wanted(
             field="dataset.features",
         )
     if target not in header:
-        raise unknown_column(target, header, file=file, field="dataset.target")
+        raise unknown_column_error(target, header, file=file, field="dataset.target")
     for name in features or ():
         if name not in header:
-            raise unknown_column(name, header, file=file, field="dataset.features")
+            raise unknown_column_error(name, header, file=file, field="dataset.features")
     wanted = tuple(features) if features is not None else tuple(name for name in header if name != target)
     if not wanted:
         raise InvalidInput("there is no column beside the label", remedy="Add at least one feature.", file=file)
@@ -244,7 +247,7 @@ def _check_size(rows: int, columns: int, file: str) -> None:
             )
 
 
-def _raw(
+def _raw_dataset(
     numbers: Sequence[F64],
     names: tuple[str, ...],
     labels: Sequence[str],
@@ -252,9 +255,9 @@ def _raw(
     file: str,
     target: str,
     lines: tuple[int, ...] | None = None,
-) -> Raw:
-    plain = {label: plain_label(label) for label in set(labels)}
-    return Raw(
+) -> RawDataset:
+    plain = {label: normalise_label(label) for label in set(labels)}
+    return RawDataset(
         name=file,
         features=np.column_stack(numbers),
         feature_names=names,
@@ -267,9 +270,11 @@ def _raw(
     )
 
 
-def _missing(name: str, *, file: str, target: str, line: int | None = None, row: int | None = None) -> InvalidInput:
+def _missing_value_error(
+    name: str, *, file: str, target: str, line: int | None = None, row: int | None = None
+) -> InvalidInput:
     return InvalidInput(
-        f"a value is missing in column {name!r}{_in_row(row)}",
+        f"a value is missing in column {name!r}{_row_phrase(row)}",
         remedy="Fill it, or remove the row or the column; nothing is filled in silently.",
         file=file,
         line=line,
@@ -277,9 +282,11 @@ def _missing(name: str, *, file: str, target: str, line: int | None = None, row:
     )
 
 
-def _no_number(name: str, cell: str, *, file: str, line: int | None = None, row: int | None = None) -> InvalidInput:
+def _not_finite_error(
+    name: str, cell: str, *, file: str, line: int | None = None, row: int | None = None
+) -> InvalidInput:
     return InvalidInput(
-        f"{cell!r} in column {name!r}{_in_row(row)} is no finite number up to {MAX_MAGNITUDE:g}",
+        f"{cell!r} in column {name!r}{_row_phrase(row)} is no finite number up to {MAX_MAGNITUDE:g}",
         remedy="Write plain numbers with a decimal point, or leave the column away: list the others under "
         "dataset.features.",
         file=file,
@@ -288,5 +295,5 @@ def _no_number(name: str, cell: str, *, file: str, line: int | None = None, row:
     )
 
 
-def _in_row(row: int | None) -> str:
+def _row_phrase(row: int | None) -> str:
     return "" if row is None else f", row {row + 1}"

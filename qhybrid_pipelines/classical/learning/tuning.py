@@ -16,9 +16,9 @@ import numpy as np
 
 from qhybrid_pipelines.classical.learning.dataset import I64, Dataset
 from qhybrid_pipelines.classical.learning.folds import Split, training_subset
-from qhybrid_pipelines.classical.learning.learner import Estimator, Learner, Setting, candidates
-from qhybrid_pipelines.classical.learning.reduction import Reduction, fit_inputs
-from qhybrid_pipelines.classical.learning.scoring import oriented, scores_of
+from qhybrid_pipelines.classical.learning.learner import Estimator, Learner, Setting, candidate_settings
+from qhybrid_pipelines.classical.learning.reduction import FeaturePipeline, fit_feature_pipeline
+from qhybrid_pipelines.classical.learning.scoring import score_estimator, to_higher_is_better
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.learning_specification import Metric
 from qhybrid_pipelines.core.seeds import generator, small_seed
@@ -33,7 +33,7 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuned:
+class TunedLearner:
     """A learner fitted on the outer training rows of one fold.
 
     Attributes:
@@ -49,7 +49,7 @@ class Tuned:
     """
 
     estimator: Estimator
-    reduction: Reduction
+    reduction: FeaturePipeline
     settings: dict[str, Setting]
     trials: tuple[Trial, ...]
     seed: int
@@ -60,7 +60,7 @@ class Tuned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitPlace:
+class FitContext:
     """Which fit this is, for whoever keeps checkpoints or records iterations.
 
     Attributes:
@@ -79,10 +79,10 @@ class FitPlace:
 
 
 #: Fits an estimator in place; returns the seconds that an earlier process had spent on what was taken over from it.
-Fit: TypeAlias = Callable[[Estimator, F64, I64, FitPlace], float]
+FitFunction: TypeAlias = Callable[[Estimator, F64, I64, FitContext], float]
 
 
-def plain_fit(estimator: Estimator, features: F64, labels: I64, _place: FitPlace) -> float:
+def fit_without_checkpoint(estimator: Estimator, features: F64, labels: I64, _fit_context: FitContext) -> float:
     """Fit without recording anything."""
     estimator.fit(features, labels)
     return 0.0
@@ -109,14 +109,14 @@ class Tuner:
         trials: int,
         seed: int,
         metric: Metric = "accuracy",
-        fit: Fit = plain_fit,
-        observe: Callable[[str, int, int], None] | None = None,
+        fit: FitFunction = fit_without_checkpoint,
+        on_fit: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self._dataset, self._pca, self._trials, self._seed, self._metric = dataset, pca, trials, seed, metric
         self._fit = fit
-        self._observe = observe or (lambda _name, _done, _total: None)
+        self._on_fit = on_fit or (lambda _name, _done, _total: None)
 
-    def tune(self, learner: Learner, split: Split) -> Tuned:
+    def tune(self, learner: Learner, split: Split) -> TunedLearner:
         """Return the learner with its best settings of this fold, fitted on training and validation rows.
 
         Raises:
@@ -124,17 +124,19 @@ class Tuner:
                 failed.
         """
         labels = self._labels(learner, split)
-        tried = candidates(learner, trials=self._trials, seed=self._seed)
+        settings_to_try = candidate_settings(learner, trials=self._trials, seed=self._seed)
         started = time.perf_counter()
-        trials, settings, earlier = (
-            self._search(learner, split, labels, tried) if len(tried) > 1 else ((), tried[0], 0.0)
+        trials, settings, earlier_seconds = (
+            self._search(learner, split, labels, settings_to_try)
+            if len(settings_to_try) > 1
+            else ((), settings_to_try[0], 0.0)
         )
-        tuning_seconds = time.perf_counter() - started + earlier
-        tuned = self._fitted(learner, split, labels, split.outer_train, settings)
-        self._observe(learner.name, len(tried) + 1, len(tried) + 1)
+        tuning_seconds = time.perf_counter() - started + earlier_seconds
+        tuned = self._fit_final(learner, split, labels, split.outer_train, settings)
+        self._on_fit(learner.name, len(settings_to_try) + 1, len(settings_to_try) + 1)
         return replace(tuned, trials=trials, tuning_seconds=tuning_seconds)
 
-    def fit_on(self, learner: Learner, split: Split, settings: dict[str, Setting], size: int) -> Tuned:
+    def fit_on_subset(self, learner: Learner, split: Split, settings: dict[str, Setting], size: int) -> TunedLearner:
         """Return the learner fitted with given settings on ``size`` training rows: a point of the learning curve."""
         labels = self._labels(learner, split)
         rows = training_subset(
@@ -143,42 +145,46 @@ class Tuner:
             size,
             seed=small_seed(self._seed, "curve", split.repeat, split.fold),
         )
-        return self._fitted(learner, split, labels, rows, settings)
+        return self._fit_final(learner, split, labels, rows, settings)
 
     def _labels(self, learner: Learner, split: Split) -> I64:
         """Return the labels to train on, those of the outer training rows shuffled among them for the control."""
-        if not learner.permuted:
+        if not learner.permute_labels:
             return self._dataset.labels
         labels, rows = self._dataset.labels.copy(), split.outer_train
         labels[rows] = generator(self._seed, "permuted labels", split.repeat, split.fold).permutation(labels[rows])
         return labels
 
     def _search(
-        self, learner: Learner, split: Split, labels: I64, tried: list[dict[str, Setting]]
+        self, learner: Learner, split: Split, labels: I64, settings_to_try: list[dict[str, Setting]]
     ) -> tuple[tuple[Trial, ...], dict[str, Setting], float]:
         """Return all trials, the best settings, and the seconds of an earlier process in them."""
-        chain = fit_inputs(self._dataset.features[split.train], inputs=learner.inputs, k=self._pca)
-        train, validation = (chain.transform(self._dataset.features[part]) for part in (split.train, split.validation))
+        feature_pipeline = fit_feature_pipeline(self._dataset.features[split.train], inputs=learner.inputs, k=self._pca)
+        train, validation = (
+            feature_pipeline.transform(self._dataset.features[part]) for part in (split.train, split.validation)
+        )
         trials: list[Trial] = []
-        earlier = 0.0
-        for number, settings in enumerate(tried):
+        earlier_seconds = 0.0
+        for number, settings in enumerate(settings_to_try):
             seed = small_seed(self._seed, "trial", learner.name, learner.inputs, split.repeat, split.fold, number)
             try:
                 estimator = learner.build(settings, seed)
-                place = _place(learner, split, number, len(split.train))
-                earlier += self._run(estimator, train, labels[split.train], place)[1]
+                fit_context = _fit_context(learner, split, number, len(split.train))
+                earlier_seconds += self._fit_timed(estimator, train, labels[split.train], fit_context)[1]
                 score = self._score(estimator, validation, labels[split.validation])
             except learner.failures:
-                if number == len(tried) - 1 and all(trial.score is None for trial in trials):
+                if number == len(settings_to_try) - 1 and all(trial.score is None for trial in trials):
                     raise
                 score = None
             trials.append(Trial(settings=settings, score=score))
-            self._observe(learner.name, number + 1, len(tried) + 1)
+            self._on_fit(learner.name, number + 1, len(settings_to_try) + 1)
         # The first of equals wins, so the defaults are left only for something better.
         best = max(trials, key=lambda trial: -np.inf if trial.score is None else trial.score)
-        return tuple(trials), best.settings, earlier
+        return tuple(trials), best.settings, earlier_seconds
 
-    def _run(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> tuple[bool, float]:
+    def _fit_timed(
+        self, estimator: Estimator, features: F64, labels: I64, fit_context: FitContext
+    ) -> tuple[bool, float]:
         """Fit; return whether it ended by its own rule, as scikit-learn says in a warning, and an earlier process's seconds.
 
         One thread makes the last bits of a result independent of the number of cores.
@@ -188,43 +194,45 @@ class Tuner:
 
         with warnings.catch_warnings(record=True) as caught, threadpool_limits(limits=1):
             warnings.simplefilter("always", ConvergenceWarning)
-            earlier = self._fit(estimator, features, labels, place)
+            earlier_seconds = self._fit(estimator, features, labels, fit_context)
         stopped = [issubclass(warning.category, ConvergenceWarning) for warning in caught]
         for warning, known in zip(caught, stopped, strict=True):
             if not known:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        return not any(stopped), earlier
+        return not any(stopped), earlier_seconds
 
     def _score(self, estimator: Estimator, features: F64, truth: I64) -> float:
-        found = scores_of(estimator, features, truth, n_classes=len(self._dataset.class_names))
+        found = score_estimator(estimator, features, truth, n_classes=len(self._dataset.class_names))
         value = found[self._metric]
-        return oriented(self._metric, value) if value is not None else found["accuracy"] or 0.0
+        return to_higher_is_better(self._metric, value) if value is not None else found["accuracy"] or 0.0
 
-    def _fitted(
+    def _fit_final(
         self,
         learner: Learner,
         split: Split,
         labels: I64,
         rows: I64,
         settings: dict[str, Setting],
-    ) -> Tuned:
+    ) -> TunedLearner:
         seed = small_seed(self._seed, "fit", learner.name, learner.inputs, split.repeat, split.fold)
         started = time.perf_counter()
-        chain = fit_inputs(self._dataset.features[rows], inputs=learner.inputs, k=self._pca)
-        estimator, features = learner.build(settings, seed), chain.transform(self._dataset.features[rows])
-        converged, earlier = self._run(estimator, features, labels[rows], _place(learner, split, None, len(rows)))
-        return Tuned(
+        feature_pipeline = fit_feature_pipeline(self._dataset.features[rows], inputs=learner.inputs, k=self._pca)
+        estimator, features = learner.build(settings, seed), feature_pipeline.transform(self._dataset.features[rows])
+        converged, earlier_seconds = self._fit_timed(
+            estimator, features, labels[rows], _fit_context(learner, split, None, len(rows))
+        )
+        return TunedLearner(
             estimator=estimator,
-            reduction=chain,
+            reduction=feature_pipeline,
             settings=settings,
             trials=(),
             seed=seed,
             train_rows=len(rows),
             converged=converged,
             tuning_seconds=0.0,
-            fit_seconds=time.perf_counter() - started + earlier,
+            fit_seconds=time.perf_counter() - started + earlier_seconds,
         )
 
 
-def _place(learner: Learner, split: Split, trial: int | None, train_rows: int) -> FitPlace:
-    return FitPlace(learner=learner, repeat=split.repeat, fold=split.fold, trial=trial, train_rows=train_rows)
+def _fit_context(learner: Learner, split: Split, trial: int | None, train_rows: int) -> FitContext:
+    return FitContext(learner=learner, repeat=split.repeat, fold=split.fold, trial=trial, train_rows=train_rows)

@@ -32,7 +32,7 @@ class Gain:
     p_worse: float
 
 
-def judge(
+def decide_verdict(
     gain: Gain | None,
     *,
     p_adjusted: float | None,
@@ -40,8 +40,8 @@ def judge(
     margin: float,
     metric: str,
     baseline: str | None,
-    over_twin: Gain | None,
-    is_twin: bool,
+    gain_over_unentangled: Gain | None,
+    is_unentangled_control: bool,
 ) -> tuple[Verdict, str]:
     """Return the verdict about one circuit and its reason in a sentence or two.
 
@@ -52,38 +52,41 @@ def judge(
         margin: mean gain that counts.
         metric: in words of the table.
         baseline: the best baseline, as it is called in a sentence.
-        over_twin: gain over the twin without entanglement, where there is one.
-        is_twin: the circuit is that twin itself.
+        gain_over_unentangled: gain over the twin without entanglement, where there is one.
+        is_unentangled_control: the circuit is that twin itself.
     """
     if baseline is None:
         return Verdict.INCONCLUSIVE, f"No baseline has a score in {metric} on every fold, so there is nothing to beat."
     if gain is None:
         return Verdict.INCONCLUSIVE, f"One fold has no spread; a claim needs at least {MIN_FOLDS}."
-    word, claim = _word(gain, p_adjusted, p_worse_adjusted, margin, baseline)
-    if is_twin and word == Verdict.QUANTUM_BETTER:
-        word, claim = Verdict.INCONCLUSIVE, "Better than the baselines, but no quantum model"
+    verdict, claim = _corrected_verdict(gain, p_adjusted, p_worse_adjusted, margin, baseline)
+    if is_unentangled_control and verdict == Verdict.QUANTUM_BETTER:
+        verdict, claim = Verdict.INCONCLUSIVE, "Better than the baselines, but no quantum model"
     basis = (
-        f"mean gain in {metric} {_n(gain.mean)} over {baseline}, corrected 95 % interval {_n(gain.low)} to "
-        f"{_n(gain.high)}, margin {_n(margin)}, {gain.folds} folds"
+        f"mean gain in {metric} {_format_number(gain.mean)} over {baseline}, corrected 95 % interval {_format_number(gain.low)} to "
+        f"{_format_number(gain.high)}, margin {_format_number(margin)}, {gain.folds} folds"
     )
-    return word, f"{claim}: {basis}.{_about_entanglement(word, over_twin, is_twin=is_twin)}"
+    return (
+        verdict,
+        f"{claim}: {basis}.{_entanglement_note(verdict, gain_over_unentangled, is_unentangled_control=is_unentangled_control)}",
+    )
 
 
-def _word(
+def _corrected_verdict(
     gain: Gain, p_adjusted: float | None, p_worse_adjusted: float | None, margin: float, baseline: str
 ) -> tuple[Verdict, str]:
     """Return what the interval says, unless the correction for everything that was compared takes it back."""
     level = (1 - LEVEL) / 2
-    word, claim = _alone(gain, margin, baseline)
-    if word == Verdict.QUANTUM_BETTER and p_adjusted is not None and p_adjusted > level:
+    verdict, claim = _uncorrected_verdict(gain, margin, baseline)
+    if verdict == Verdict.QUANTUM_BETTER and p_adjusted is not None and p_adjusted > level:
         return Verdict.INCONCLUSIVE, "Better taken alone, but not after correcting for all circuits compared"
-    if word == Verdict.CLASSICAL_BETTER and p_worse_adjusted is not None and p_worse_adjusted > level:
+    if verdict == Verdict.CLASSICAL_BETTER and p_worse_adjusted is not None and p_worse_adjusted > level:
         corrected = f"not after correcting for all baselines and circuits compared (p = {p_worse_adjusted:.2g})"
         return Verdict.INCONCLUSIVE, f"{baseline} is better taken alone, but {corrected}"
-    return word, claim
+    return verdict, claim
 
 
-def _alone(gain: Gain, margin: float, baseline: str) -> tuple[Verdict, str]:
+def _uncorrected_verdict(gain: Gain, margin: float, baseline: str) -> tuple[Verdict, str]:
     if gain.folds < MIN_FOLDS:
         return Verdict.INCONCLUSIVE, f"Too few folds for a claim, at least {MIN_FOLDS} are needed"
     if gain.low > margin:
@@ -95,21 +98,21 @@ def _alone(gain: Gain, margin: float, baseline: str) -> tuple[Verdict, str]:
     return Verdict.INCONCLUSIVE, "The folds do not decide"
 
 
-def _about_entanglement(word: Verdict, over_twin: Gain | None, *, is_twin: bool) -> str:
+def _entanglement_note(verdict: Verdict, gain_over_unentangled: Gain | None, *, is_unentangled_control: bool) -> str:
     """Return what a reader has to know before calling a good score a quantum effect."""
-    if is_twin:
+    if is_unentangled_control:
         return (
             " This circuit has no entanglement and is simulated qubit by qubit: what it reaches is no quantum effect."
         )
-    if over_twin is None:
+    if gain_over_unentangled is None:
         return ""
-    if over_twin.mean <= 0:
-        return f" Its twin without entanglement is at least as good (gain {_n(over_twin.mean)} over it)."
-    if over_twin.low <= 0 and word in {Verdict.QUANTUM_BETTER, Verdict.TIE}:
-        return f" Its twin without entanglement is not clearly worse (gain {_n(over_twin.mean)} over it)."
+    if gain_over_unentangled.mean <= 0:
+        return f" Its twin without entanglement is at least as good (gain {_format_number(gain_over_unentangled.mean)} over it)."
+    if gain_over_unentangled.low <= 0 and verdict in {Verdict.QUANTUM_BETTER, Verdict.TIE}:
+        return f" Its twin without entanglement is not clearly worse (gain {_format_number(gain_over_unentangled.mean)} over it)."
     return ""
 
 
-def _n(value: float) -> str:
+def _format_number(value: float) -> str:
     """Return a figure as people write it; rounding noise around zero is zero."""
     return f"{0.0 if abs(value) < 1e-12 else value:.4g}"

@@ -15,7 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, chain, join
+from qhybrid_pipelines.quantum.learning.readout import (
+    I64,
+    TrainedCircuit,
+    backpropagate_readout,
+    circuit_from_parameters,
+)
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 
 C128 = npt.NDArray[np.complex128]
@@ -38,11 +43,11 @@ class AdjointEngine:
         self.shape, self.name = shape, "adjoint"
         n = shape.n_qubits
         self._groups = [range(first, min(first + GROUP_QUBITS, n)) for first in range(0, n, GROUP_QUBITS)]
-        middle = _gather([(target, control) for control, target in shape.ring()], n)
-        self._gathers = [middle] * (shape.layers - 1) + [_gather(shape.ring(), n)]
-        self._scatters = [np.argsort(gather) for gather in self._gathers]
+        middle = _cnot_permutation([(target, control) for control, target in shape.cnot_pairs()], n)
+        self._cnot_permutations = [middle] * (shape.layers - 1) + [_cnot_permutation(shape.cnot_pairs(), n)]
+        self._inverse_permutations = [np.argsort(gather) for gather in self._cnot_permutations]
         # Layers hand their state over in the X basis, the last one in the Z basis; shape (layers, 1, 2, 2).
-        self._out = np.stack([_HADAMARD] * (shape.layers - 1) + [np.eye(2, dtype=np.complex128)])[:, None]
+        self._basis_changes = np.stack([_HADAMARD] * (shape.layers - 1) + [np.eye(2, dtype=np.complex128)])[:, None]
         index = np.arange(2**n)[:, None] >> np.arange(n - 1, -1, -1)
         self._signs = (1.0 - 2.0 * (index & 1)).T  # Z of qubit q in basis state k: [q, k]
 
@@ -53,7 +58,7 @@ class AdjointEngine:
             features: shape ``(samples, n_features)``, radians.
             weights: shape ``shape.weights_shape``, radians.
         """
-        rotations = self._grouped(weights)
+        rotations = self._group_rotations(weights)
         found = [
             self._measure(self._forward(self._phases(features[rows]), rotations)[-1]) for rows in self._blocks(features)
         ]
@@ -61,12 +66,12 @@ class AdjointEngine:
 
     def loss_and_gradient(self, parameters: F64, features: F64, targets: I64) -> tuple[float, F64]:
         """Return the mean loss and its gradient, in the order of ``parameters``."""
-        circuit = join(parameters, self.shape)
-        rotations = self._grouped(circuit.weights)
+        circuit = circuit_from_parameters(parameters, self.shape)
+        rotations = self._group_rotations(circuit.weights)
         loss, gradient = 0.0, np.zeros(len(parameters))
         for rows in self._blocks(features):
             share = len(targets[rows]) / len(targets)
-            of_block, slope = self._of_block(circuit, rotations, features[rows], targets[rows])
+            of_block, slope = self._block_loss_and_gradient(circuit, rotations, features[rows], targets[rows])
             loss, gradient = loss + share * of_block, gradient + share * slope
         return loss, gradient
 
@@ -74,14 +79,16 @@ class AdjointEngine:
         rows = max(1, BLOCK_AMPLITUDES // ((self.shape.layers + 1) << self.shape.n_qubits))
         return [slice(first, first + rows) for first in range(0, len(features), rows)]
 
-    def _of_block(
+    def _block_loss_and_gradient(
         self, circuit: TrainedCircuit, rotations: list[C128], features: F64, targets: I64
     ) -> tuple[float, F64]:
         phases = self._phases(features)
         states = self._forward(phases, rotations)
-        loss, linear, pull = chain(circuit, self._measure(states[-1]), targets)
-        gradient = self._backward(phases, rotations, states, pull, circuit.weights)
-        return loss, np.concatenate([gradient.ravel(), linear])
+        loss, readout_gradient, expectation_gradient = backpropagate_readout(
+            circuit, self._measure(states[-1]), targets
+        )
+        gradient = self._backward(phases, rotations, states, expectation_gradient, circuit.weights)
+        return loss, np.concatenate([gradient.ravel(), readout_gradient])
 
     def _phases(self, features: F64) -> C128:
         """Return the diagonal of all RX in the X basis, shape ``(2**n, samples)``."""
@@ -97,11 +104,11 @@ class AdjointEngine:
         # All qubits at 0 are all qubits at + in the X basis.
         state = phases * 2 ** (-self.shape.n_qubits / 2)
         states = []
-        for layer, gather in enumerate(self._gathers):
+        for layer, gather in enumerate(self._cnot_permutations):
             if layer:
                 state = phases * state
             for group, matrices in zip(self._groups, rotations, strict=True):
-                state = _turn(matrices[layer], state, group)
+                state = _apply_rotation(matrices[layer], state, group)
             states.append(state)
             state = state[gather]
         return [*states, state]
@@ -109,13 +116,15 @@ class AdjointEngine:
     def _measure(self, state: C128) -> F64:
         return (self._signs @ (state.real**2 + state.imag**2)).T
 
-    def _backward(self, phases: C128, rotations: list[C128], states: list[C128], pull: F64, weights: F64) -> F64:
+    def _backward(
+        self, phases: C128, rotations: list[C128], states: list[C128], expectation_gradient: F64, weights: F64
+    ) -> F64:
         """Return the gradient for the weights of ``sum(pull * expectations)``."""
-        slopes = self._out[:, :, None] @ _rot_slopes(weights) @ self._out[:, :, None]
+        slopes = self._basis_changes[:, :, None] @ _rot_derivatives(weights) @ self._basis_changes[:, :, None]
         gradient = np.empty(self.shape.weights_shape)
-        state = (self._signs.T @ pull.T) * states[-1]
+        state = (self._signs.T @ expectation_gradient.T) * states[-1]
         for layer in reversed(range(self.shape.layers)):
-            state = state[self._scatters[layer]]
+            state = state[self._inverse_permutations[layer]]
             for group in self._groups:
                 overlap = _overlap(states[layer], state, group)
                 for qubit in group:
@@ -123,13 +132,13 @@ class AdjointEngine:
                     gradient[layer, qubit] = 2 * np.einsum("kab,ba->k", slopes[layer, qubit], one).real
             if layer:
                 for group, matrices in zip(self._groups, rotations, strict=True):
-                    state = _turn(matrices[layer].conj().T, state, group)
+                    state = _apply_rotation(matrices[layer].conj().T, state, group)
                 state *= phases.conj()
         return gradient
 
-    def _grouped(self, weights: F64) -> list[C128]:
+    def _group_rotations(self, weights: F64) -> list[C128]:
         """Return for each group of qubits the product of its rotations, shape ``(layers, 2**width, 2**width)``."""
-        rotations = self._out @ _rot(weights) @ _HADAMARD
+        rotations = self._basis_changes @ _rot_matrices(weights) @ _HADAMARD
         grouped = []
         for group in self._groups:
             joined = np.ones((self.shape.layers, 1, 1), dtype=np.complex128)
@@ -140,16 +149,16 @@ class AdjointEngine:
         return grouped
 
 
-def _gather(ring: list[tuple[int, int]], n: int) -> I64:
+def _cnot_permutation(cnot_pairs: list[tuple[int, int]], n: int) -> I64:
     """Return the permutation with which ``state[permutation]`` is the state after the CNOTs."""
     index = np.arange(2**n)
     gather = index
-    for control, target in ring:
+    for control, target in cnot_pairs:
         gather = gather[index ^ (((index >> (n - 1 - control)) & 1) << (n - 1 - target))]
     return gather
 
 
-def _turn(matrix: C128, state: C128, group: range) -> C128:
+def _apply_rotation(matrix: C128, state: C128, group: range) -> C128:
     return np.asarray((matrix @ state.reshape(2**group.start, len(matrix), -1)).reshape(state.shape))
 
 
@@ -168,7 +177,7 @@ def _trace_out(overlap: C128, position: int, width: int) -> C128:
     return one
 
 
-def _rot(weights: F64) -> C128:
+def _rot_matrices(weights: F64) -> C128:
     """Return Rot(a, b, c) = RZ(c) RY(b) RZ(a), shape ``(layers, n_qubits, 2, 2)``."""
     a, b, c = np.moveaxis(weights, -1, 0)
     cos, sin = np.cos(b / 2), np.sin(b / 2)
@@ -177,10 +186,10 @@ def _rot(weights: F64) -> C128:
     return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
-def _rot_slopes(weights: F64) -> C128:
+def _rot_derivatives(weights: F64) -> C128:
     """Return the derivative of Rot by each angle times its inverse, shape ``(layers, n_qubits, 3, 2, 2)``."""
-    rot = _rot(weights)
-    last = _rot(weights * (0, 0, 1))
+    rot = _rot_matrices(weights)
+    last = _rot_matrices(weights * (0, 0, 1))
     first = rot @ (-0.5j * _PAULI_Z) @ _dagger(rot)
     second = last @ (-0.5j * _PAULI_Y) @ _dagger(last)
     return np.stack([first, second, np.broadcast_to(-0.5j * _PAULI_Z, first.shape)], axis=2)

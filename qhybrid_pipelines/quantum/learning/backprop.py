@@ -16,7 +16,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.quantum.learning.readout import I64, mean_loss, split
+from qhybrid_pipelines.quantum.learning.readout import I64, mean_loss, split_parameters
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape, apply_layers
 
 
@@ -29,8 +29,8 @@ class BackpropEngine:
 
     def loss_and_gradient(self, parameters: F64, features: F64, targets: I64) -> tuple[float, F64]:
         """Return the mean loss and its gradient, in the order of ``parameters``."""
-        with self._precision():
-            loss, gradient = self._differentiated(parameters, features, targets)
+        with self._double_precision():
+            loss, gradient = self._loss_and_gradient(parameters, features, targets)
             return float(loss), np.array(gradient, dtype=np.float64)
 
     @cached_property
@@ -47,19 +47,19 @@ class BackpropEngine:
         return circuit  # type: ignore[no-any-return]
 
     @cached_property
-    def _differentiated(self) -> Callable[[F64, F64, I64], tuple[Any, Any]]:
+    def _loss_and_gradient(self) -> Callable[[F64, F64, I64], tuple[Any, Any]]:
         xp = import_module(f"{self.name}.numpy")
 
         def loss(parameters: Any, features: F64, targets: I64) -> Any:
-            weights, readout, bias = split(parameters, self.shape)
+            weights, readout, bias = split_parameters(parameters, self.shape)
             expectations = xp.stack(list(self._circuit(features, weights)), axis=1)
             return mean_loss(expectations @ readout.T + bias, targets, xp)
 
         library = import_module(self.name)
-        differentiated: Callable[[F64, F64, I64], tuple[Any, Any]] = library.value_and_grad(loss)
-        return library.jit(differentiated) if self.name == "jax" else differentiated
+        loss_and_gradient_function: Callable[[F64, F64, I64], tuple[Any, Any]] = library.value_and_grad(loss)
+        return library.jit(loss_and_gradient_function) if self.name == "jax" else loss_and_gradient_function
 
-    def _precision(self) -> Any:
+    def _double_precision(self) -> Any:
         """Return the context in which the engine counts in double precision, without changing it for others."""
         if self.name != "jax":
             return nullcontext()

@@ -18,12 +18,12 @@ from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.quantum.learning.checking import check_angles, check_columns
-from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, chain, flat
+from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, backpropagate_readout, squeeze_binary_scores
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
-from qhybrid_pipelines.quantum.learning.templates import bindings_of, template_of
+from qhybrid_pipelines.quantum.learning.templates import circuit_template, make_bindings
 
 #: Half the distance between the two turned circuits, radians.
-SHIFT = np.pi / 2
+PARAMETER_SHIFT = np.pi / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,14 @@ def inference_batch(
         seeds: shape ``(samples, repetitions)``, see :func:`sampling_seeds`.
 
     Raises:
-        UnfitInput: features are not angles, or not as many as the circuit takes.
+        UnusableInput: features are not angles, or not as many as the circuit takes.
     """
-    features = _checked(circuit.shape, features)
+    features = _check_features(circuit.shape, features)
     return CircuitBatch(
         experiment=experiment,
         backend=backend,
-        template=template_of(circuit.shape),
-        bindings=bindings_of(circuit.shape, features, circuit.weights),
+        template=circuit_template(circuit.shape),
+        bindings=make_bindings(circuit.shape, features, circuit.weights),
         shots=shots,
         seeds=seeds,
     )
@@ -83,17 +83,17 @@ def gradient_batch(
     Arguments and errors are those of :func:`inference_batch`, with seeds of shape ``(circuits_per_sample * samples, ...)``.
     """
     shape = circuit.shape
-    features = _checked(shape, features)
+    features = _check_features(shape, features)
     shifts = np.zeros((circuits_per_sample(shape), shape.n_weights))
     weight = np.arange(shape.n_weights)
-    shifts[1 + 2 * weight, weight], shifts[2 + 2 * weight, weight] = SHIFT, -SHIFT
-    turned = (circuit.weights.ravel() + shifts).reshape(-1, *shape.weights_shape)
-    weights = np.tile(turned, (len(features), 1, 1, 1))
+    shifts[1 + 2 * weight, weight], shifts[2 + 2 * weight, weight] = PARAMETER_SHIFT, -PARAMETER_SHIFT
+    shifted_weights = (circuit.weights.ravel() + shifts).reshape(-1, *shape.weights_shape)
+    weights = np.tile(shifted_weights, (len(features), 1, 1, 1))
     return CircuitBatch(
         experiment=experiment,
         backend=backend,
-        template=template_of(shape),
-        bindings=bindings_of(shape, np.repeat(features, len(turned), axis=0), weights),
+        template=circuit_template(shape),
+        bindings=make_bindings(shape, np.repeat(features, len(shifted_weights), axis=0), weights),
         shots=shots,
         seeds=seeds,
     )
@@ -120,14 +120,14 @@ def expectations_from_counts(counts: pa.Table, batch: CircuitBatch) -> F64:
     Raises:
         CorruptResult: a point of the batch has no counts.
     """
-    run, bits, count, totals = shots_of_runs(counts, batch)
+    run, bits, count, totals = counts_by_run(counts, batch)
     ones = unpack(bits, batch.template.n_qubits)
     counted = [np.bincount(run, weights=count * column, minlength=len(totals)) for column in ones.T]
     shares = np.stack(counted, axis=1) / totals[:, None]
     return (1 - 2 * shares).reshape(batch.points, batch.repetitions, batch.template.n_qubits)
 
 
-def shots_of_runs(counts: pa.Table, batch: CircuitBatch) -> tuple[I64, U64, I64, F64]:
+def counts_by_run(counts: pa.Table, batch: CircuitBatch) -> tuple[I64, U64, I64, F64]:
     """Return of every row its run (point and repetition in one index), outcome and count, and the shots of every run.
 
     Raises:
@@ -146,7 +146,7 @@ def shots_of_runs(counts: pa.Table, batch: CircuitBatch) -> tuple[I64, U64, I64,
 
 def scores_from_counts(counts: pa.Table, batch: CircuitBatch, circuit: TrainedCircuit) -> F64:
     """Return the scores of an inference batch, all repetitions pooled, shaped as ``decision_function`` gives them."""
-    return flat(circuit.scores(expectations_from_counts(counts, batch).mean(axis=1)))
+    return squeeze_binary_scores(circuit.scores(expectations_from_counts(counts, batch).mean(axis=1)))
 
 
 def gradient_from_counts(
@@ -166,12 +166,12 @@ def gradient_from_counts(
 def gradient_from_expectations(expectations: F64, circuit: TrainedCircuit, targets: I64) -> tuple[float, F64]:
     """Return loss and gradient, given <Z> of every point of a gradient batch, shape ``(points, n_qubits)``."""
     measured = expectations.reshape(len(targets), -1, circuit.shape.n_qubits)
-    loss, linear, pull = chain(circuit, measured[:, 0], targets)
+    loss, readout_gradient, expectation_gradient = backpropagate_readout(circuit, measured[:, 0], targets)
     slopes = (measured[:, 1::2] - measured[:, 2::2]) / 2
-    return loss, np.concatenate([np.einsum("sq,swq->w", pull, slopes), linear])
+    return loss, np.concatenate([np.einsum("sq,swq->w", expectation_gradient, slopes), readout_gradient])
 
 
-def _checked(shape: CircuitShape, features: F64) -> F64:
+def _check_features(shape: CircuitShape, features: F64) -> F64:
     check_columns(features, shape.n_features)
     check_angles(features)
     return features

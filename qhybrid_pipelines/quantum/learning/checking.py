@@ -14,10 +14,10 @@ from qhybrid_pipelines.core.learning_specification import MAX_LEARNING_QUBITS
 from qhybrid_pipelines.quantum.learning.reuploading import LARGEST_ANGLE
 
 #: Angles may miss the range by rounding of whatever scaled them.
-ROUNDING = 1e-9
+ANGLE_TOLERANCE = 1e-9
 
 
-class UnfitInput(InvalidInput, ValueError):
+class UnusableInput(InvalidInput, ValueError):
     """Data or settings that a model cannot use; also a ``ValueError``, because scikit-learn's tools expect one."""
 
 
@@ -29,10 +29,10 @@ def check_angles(features: F64, names: Sequence[Any] | None = None) -> None:
         names: of the columns; else they are numbered from 0.
 
     Raises:
-        UnfitInput: they are not; names the first column and row at fault, both counted from 0.
+        UnusableInput: they are not; names the first column and row at fault, both counted from 0.
     """
     missing = ~np.isfinite(features)
-    outside = np.abs(np.where(missing, 0.0, features)) > LARGEST_ANGLE + ROUNDING
+    outside = np.abs(np.where(missing, 0.0, features)) > LARGEST_ANGLE + ANGLE_TOLERANCE
     for wrong, problem, remedy in (
         (missing, "holds NaN or an infinity", "Remove or fill missing values before the fold is scaled."),
         (
@@ -44,7 +44,7 @@ def check_angles(features: F64, names: Sequence[Any] | None = None) -> None:
         if wrong.any():
             row, column = np.argwhere(wrong)[0].tolist()
             name = names[column] if names is not None else column
-            raise UnfitInput(
+            raise UnusableInput(
                 f"feature {name!r} {problem}: {features[row, column]:.6g} in row {row}, {int(wrong.sum())} values in all",
                 remedy=remedy,
                 field=f"features.{name}",
@@ -55,31 +55,31 @@ def check_columns(features: F64, expected: int) -> None:
     """Check that features are those that a fitted model takes.
 
     Raises:
-        UnfitInput: they are no table, or have another number of columns.
+        UnusableInput: they are no table, or have another number of columns.
     """
     if features.ndim != 2 or features.shape[1] != expected:
-        raise UnfitInput(
+        raise UnusableInput(
             f"the features have shape {features.shape}, the circuit takes {expected} per sample",
             remedy="Give the features of the fold that the model was trained on.",
             field="features",
         )
 
 
-def check_width(n_features: int, n_qubits: int | None) -> int:
+def check_qubit_count(n_features: int, n_qubits: int | None) -> int:
     """Return how many qubits a circuit gets: as many as asked for, or one for each feature.
 
     Raises:
-        UnfitInput: there are more features than qubits, or too many qubits.
+        UnusableInput: there are more features than qubits, or too many qubits.
     """
-    width = n_features if n_qubits is None else check_whole("n_qubits", n_qubits, at_least=1)
+    width = n_features if n_qubits is None else check_whole_number("n_qubits", n_qubits, at_least=1)
     if n_features > width:
-        raise UnfitInput(
+        raise UnusableInput(
             f"there are {n_features} features for {width} qubits",
             remedy="Reduce the features, for example by PCA inside the fold, or take more qubits.",
             field="n_qubits",
         )
     if width > MAX_LEARNING_QUBITS:
-        raise UnfitInput(
+        raise UnusableInput(
             f"{width} qubits are more than {MAX_LEARNING_QUBITS}, the widest circuit that is trained here",
             remedy="Reduce the features, for example by PCA inside the fold.",
             field="n_qubits",
@@ -91,24 +91,24 @@ def check_classes(classes: Any) -> None:
     """Check that there is something to tell apart.
 
     Raises:
-        UnfitInput: there is only one class.
+        UnusableInput: there is only one class.
     """
     if len(classes) < 2:
-        raise UnfitInput(
+        raise UnusableInput(
             f"all labels are the same class, {classes.tolist()}",
             remedy="Give samples of two classes at least; in a fold, use stratified folds.",
             field="labels",
         )
 
 
-def check_whole(name: str, value: Any, *, at_least: int) -> int:
+def check_whole_number(name: str, value: Any, *, at_least: int) -> int:
     """Return a whole number not below a bound.
 
     Raises:
-        UnfitInput: it is something else.
+        UnusableInput: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
-        raise UnfitInput(f"{name} is {value!r}", remedy=f"Give a whole number, at least {at_least}.", field=name)
+        raise UnusableInput(f"{name} is {value!r}", remedy=f"Give a whole number, at least {at_least}.", field=name)
     return int(value)
 
 
@@ -116,9 +116,9 @@ def check_positive(name: str, value: Any, *, at_most: float = inf) -> float:
     """Return a positive finite number, not above a bound.
 
     Raises:
-        UnfitInput: it is something else.
+        UnusableInput: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (isfinite(value) and 0 < value <= at_most):
         limit = "" if at_most == inf else f", at most {at_most:.4g}"
-        raise UnfitInput(f"{name} is {value!r}", remedy=f"Give a positive number{limit}.", field=name)
+        raise UnusableInput(f"{name} is {value!r}", remedy=f"Give a positive number{limit}.", field=name)
     return float(value)

@@ -22,14 +22,14 @@ from qhybrid_pipelines.quantum.learning.checking import (
     check_angles,
     check_classes,
     check_positive,
-    check_whole,
-    check_width,
+    check_qubit_count,
+    check_whole_number,
 )
-from qhybrid_pipelines.quantum.learning.engines import Engine, EngineName, make_engine
-from qhybrid_pipelines.quantum.learning.readout import flat, probabilities
+from qhybrid_pipelines.quantum.learning.engines import GradientEngine, GradientEngineName, make_gradient_engine
+from qhybrid_pipelines.quantum.learning.readout import probabilities, squeeze_binary_scores
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
-from qhybrid_pipelines.quantum.learning.state import Step
-from qhybrid_pipelines.quantum.learning.stopping import limit_reached
+from qhybrid_pipelines.quantum.learning.state import TrainingStep
+from qhybrid_pipelines.quantum.learning.stopping import iteration_limit_message
 from qhybrid_pipelines.quantum.learning.training import HALF_TURN, Trainer, TrainingConfig
 
 
@@ -42,7 +42,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     Attributes:
         circuit_: the trained circuit with its readout.
         classes_: labels in ascending order.
-        history_: one `Step` per iteration.
+        history_: one `TrainingStep` per iteration.
         outcome_: why training ended, ``converged`` or ``iteration_limit``.
     """
 
@@ -59,7 +59,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         window: int = 200,
         must_converge: bool = False,
         seed: int = 0,
-        engine: EngineName = "adjoint",
+        engine: GradientEngineName = "adjoint",
     ) -> None:
         """Keep the settings.
 
@@ -90,8 +90,8 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         y: Any,
         *,
         checkpoint: bytes | None = None,
-        engine: Engine | None = None,
-        on_iteration: Callable[[Step, Trainer], None] | None = None,
+        engine: GradientEngine | None = None,
+        on_iteration: Callable[[TrainingStep, Trainer], None] | None = None,
     ) -> Self:
         """Train.
 
@@ -101,7 +101,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             X: shape ``(samples, n_features)``, radians in [-pi/2, pi/2].
             y: labels.
             checkpoint: ``trainer.state.to_bytes()`` of an earlier fit with the same data and settings, to go on from.
-            engine: in place of the one that the setting names, for example a `MeasuredEngine`.
+            engine: in place of the one that the setting names, for example a `ParameterShiftEngine`.
             on_iteration: called after every iteration, to record it, or to keep the trainer's state.
 
         Raises:
@@ -110,7 +110,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             NotConverged: the loss was not flat at the end, and ``must_converge`` is set.
             Damaged: the checkpoint cannot be read.
         """
-        trainer = self.trainer(X, y, checkpoint=checkpoint, engine=engine)
+        trainer = self.make_trainer(X, y, checkpoint=checkpoint, engine=engine)
         with threadpool_limits(limits=1, user_api="blas"):
             for step in trainer.iterations():
                 if on_iteration is not None:
@@ -120,16 +120,16 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.n_iter_ = state.iteration
         if state.outcome == "iteration_limit":
             losses = [step.loss for step in state.history]
-            warnings.warn(limit_reached(losses, self.window), ConvergenceWarning, stacklevel=2)
+            warnings.warn(iteration_limit_message(losses, self.window), ConvergenceWarning, stacklevel=2)
         return self
 
-    def trainer(
+    def make_trainer(
         self,
         X: Any,  # noqa: N803
         y: Any,
         *,
         checkpoint: bytes | None = None,
-        engine: Engine | None = None,
+        engine: GradientEngine | None = None,
     ) -> Trainer:
         """Return the training that `fit` would run, not begun yet. Sets ``classes_``."""
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False)
@@ -139,33 +139,33 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         check_classes(self.classes_)
         config = TrainingConfig(
             learning_rate=check_positive("learning_rate", self.learning_rate, at_most=HALF_TURN),
-            batch_size=check_whole("batch_size", self.batch_size, at_least=1),
-            max_iterations=check_whole("max_iterations", self.max_iterations, at_least=1),
-            window=check_whole("window", self.window, at_least=2),
+            batch_size=check_whole_number("batch_size", self.batch_size, at_least=1),
+            max_iterations=check_whole_number("max_iterations", self.max_iterations, at_least=1),
+            window=check_whole_number("window", self.window, at_least=2),
             must_converge=self.must_converge,
-            seed=check_whole("seed", self.seed, at_least=0),
+            seed=check_whole_number("seed", self.seed, at_least=0),
         )
-        shape = self.shape(X.shape[1])
+        shape = self.circuit_shape(X.shape[1])
         return Trainer(
             shape,
             config,
             X,
             targets,
             n_classes=len(self.classes_),
-            engine=make_engine(self.engine, shape) if engine is None else engine,
+            engine=make_gradient_engine(self.engine, shape) if engine is None else engine,
             checkpoint=checkpoint,
         )
 
-    def shape(self, n_features: int) -> CircuitShape:
+    def circuit_shape(self, n_features: int) -> CircuitShape:
         """Return the circuit for so many features, without training anything.
 
         Raises:
-            UnfitInput: there are more features than qubits, or too many qubits.
+            UnusableInput: there are more features than qubits, or too many qubits.
         """
         return CircuitShape(
             n_features=n_features,
-            n_qubits=check_width(n_features, self.n_qubits),
-            layers=check_whole("layers", self.layers, at_least=1),
+            n_qubits=check_qubit_count(n_features, self.n_qubits),
+            layers=check_whole_number("layers", self.layers, at_least=1),
             entangled=self.entangled,
         )
 
@@ -179,7 +179,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def decision_function(self, X: Any) -> F64:  # noqa: N803
         """Return the log-odds of the second class, shape ``(samples,)``; for more classes a score each."""
         expectations = self.expectations(X)
-        return flat(self.circuit_.scores(expectations))
+        return squeeze_binary_scores(self.circuit_.scores(expectations))
 
     def predict_proba(self, X: Any) -> F64:  # noqa: N803
         """Return the probabilities, shape ``(samples, classes)``."""
@@ -188,9 +188,9 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return the most probable label of every sample."""
-        return self.labels(self.decision_function(X))
+        return self.labels_from_scores(self.decision_function(X))
 
-    def labels(self, scores: F64) -> Any:
+    def labels_from_scores(self, scores: F64) -> Any:
         """Return the labels of scores, shaped as `decision_function` gives them; they may come from counts."""
         chosen = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]

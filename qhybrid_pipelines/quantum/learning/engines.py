@@ -15,10 +15,10 @@ from qhybrid_pipelines.quantum.learning.readout import I64
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 
 #: ``adjoint`` is NumPy, ``autograd`` and ``jax`` are PennyLane's backpropagation.
-EngineName = Literal["adjoint", "autograd", "jax"]
+GradientEngineName = Literal["adjoint", "autograd", "jax"]
 
 
-class Engine(Protocol):
+class GradientEngine(Protocol):
     """Loss and gradient of one circuit shape.
 
     Attributes:
@@ -31,7 +31,7 @@ class Engine(Protocol):
         """Return the mean loss and its gradient, in the order of ``parameters``."""
 
 
-def make_engine(name: EngineName, shape: CircuitShape) -> Engine:
+def make_gradient_engine(name: GradientEngineName, shape: CircuitShape) -> GradientEngine:
     """Return the engine of this name for a circuit.
 
     Raises:

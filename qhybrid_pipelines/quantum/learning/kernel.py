@@ -14,15 +14,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from qhybrid_pipelines.classical.learning.calibrated import calibrated_probabilities, calibration_folds
+from qhybrid_pipelines.classical.learning.calibrated import calibrated_probabilities, calibration_fold_count
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.quantum.learning.checking import (
-    UnfitInput,
+    UnusableInput,
     check_angles,
     check_classes,
     check_positive,
-    check_whole,
-    check_width,
+    check_qubit_count,
+    check_whole_number,
 )
 from qhybrid_pipelines.quantum.learning.embedding import C128, embedded_states, fidelity_kernel
 
@@ -61,18 +61,18 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False)
         check_angles(X, getattr(self, "feature_names_in_", None))
-        check_width(X.shape[1], None)
+        check_qubit_count(X.shape[1], None)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         check_classes(self.classes_)
-        check_whole("layers", self.layers, at_least=1)
+        check_whole_number("layers", self.layers, at_least=1)
         check_positive("bandwidth", self.bandwidth)
-        self.machine_ = SVC(kernel="precomputed", C=check_positive("C", self.C))
-        self.machine_.fit(self._overlaps(X, X), y)
+        self.svc_ = SVC(kernel="precomputed", C=check_positive("C", self.C))
+        self.svc_.fit(self._overlaps(X, X), y)
         self.samples_, self.labels_ = X, y
         return self
 
-    def kernel(self, X: Any) -> F64:  # noqa: N803
+    def kernel_matrix(self, X: Any) -> F64:  # noqa: N803
         """Return the kernel of samples with those of the fit, shape ``(samples, fitted samples)``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False, reset=False)
@@ -81,13 +81,13 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
 
     def decision_function(self, X: Any) -> F64:  # noqa: N803
         """Return the distance to the boundary, shape ``(samples,)``; for more classes a score each."""
-        kernel = self.kernel(X)
-        return np.asarray(self.machine_.decision_function(kernel), dtype=np.float64)
+        kernel = self.kernel_matrix(X)
+        return np.asarray(self.svc_.decision_function(kernel), dtype=np.float64)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return the label of every sample."""
-        kernel = self.kernel(X)
-        return self.machine_.predict(kernel)
+        kernel = self.kernel_matrix(X)
+        return self.svc_.predict(kernel)
 
     def predict_proba(self, X: Any) -> F64:  # noqa: N803
         """Return the probabilities, shape ``(samples, classes)``.
@@ -95,17 +95,17 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         They are calibrated as those of the classical machine, see `classical.learning.calibrated`.
 
         Raises:
-            UnfitInput: a class has a single sample.
+            UnusableInput: a class has a single sample.
         """
-        kernel = self.kernel(X)
-        if calibration_folds(self.labels_) < 2:
-            raise UnfitInput(
+        kernel = self.kernel_matrix(X)
+        if calibration_fold_count(self.labels_) < 2:
+            raise UnusableInput(
                 "a class with a single sample leaves nothing to calibrate probabilities on",
                 remedy="Give two samples of every class, or use predict.",
                 field="labels",
             )
-        machine, fitted = SVC(kernel="precomputed", C=self.C), self._overlaps(self.samples_, self.samples_)
-        return calibrated_probabilities(machine, fitted, self.labels_, kernel)
+        svc, fitted = SVC(kernel="precomputed", C=self.C), self._overlaps(self.samples_, self.samples_)
+        return calibrated_probabilities(svc, fitted, self.labels_, kernel)
 
     def _overlaps(self, features: F64, others: F64) -> F64:
         """Return the kernel of two sets of samples, by one thread: the last bits do not depend on the number of cores."""

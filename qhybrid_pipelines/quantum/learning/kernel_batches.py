@@ -15,11 +15,11 @@ import pyarrow as pa
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch, Template
-from qhybrid_pipelines.quantum.learning.batches import shots_of_runs
+from qhybrid_pipelines.quantum.learning.batches import counts_by_run
 from qhybrid_pipelines.quantum.learning.checking import check_angles, check_columns
 from qhybrid_pipelines.quantum.learning.embedding import apply_embedding, embedding_angles
 from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
-from qhybrid_pipelines.quantum.learning.templates import recorded
+from qhybrid_pipelines.quantum.learning.templates import template_from_gates
 
 
 @cache
@@ -39,7 +39,7 @@ def overlap_template(n_features: int, layers: int) -> Template:
         for letter in "ab"
     )
     # Hadamard is its own inverse, and the other gates are turned back by their negated angle.
-    return recorded([*there, *reversed(back)], n_features)
+    return template_from_gates([*there, *reversed(back)], n_features)
 
 
 def overlap_batch(
@@ -56,11 +56,11 @@ def overlap_batch(
         seeds: shape ``(samples * support vectors, repetitions)``, see `batches.sampling_seeds`.
 
     Raises:
-        UnfitInput: features are not angles, or not as many as the model was fitted on.
+        UnusableInput: features are not angles, or not as many as the model was fitted on.
     """
     check_columns(features, model.samples_.shape[1])
     check_angles(features)
-    support = model.samples_[model.machine_.support_]
+    support = model.samples_[model.svc_.support_]
     one, other = (embedding_angles(samples, bandwidth=model.bandwidth) for samples in (features, support))
     template = overlap_template(features.shape[1], model.layers)
     pairs = np.concatenate([np.repeat(one, len(other), axis=0), -np.tile(other, (len(one), 1))], axis=1)
@@ -77,17 +77,17 @@ def overlap_batch(
 
 
 def kernel_from_counts(counts: pa.Table, batch: CircuitBatch, model: QuantumKernelClassifier) -> F64:
-    """Return the measured kernel, shape ``(samples, fitted samples)``, for ``model.machine_``.
+    """Return the measured kernel, shape ``(samples, fitted samples)``, for ``model.svc_``.
 
     All repetitions are pooled; columns of samples that are no support vectors are 0, the machine does not read them.
 
     Raises:
         CorruptResult: a circuit of the batch has no counts.
     """
-    run, bits, count, totals = shots_of_runs(counts, batch)
+    run, bits, count, totals = counts_by_run(counts, batch)
     zeros = np.bincount(run[bits == 0], weights=count[bits == 0], minlength=len(totals))
     overlaps = (zeros / totals).reshape(batch.points, batch.repetitions).mean(axis=1)
-    support = model.machine_.support_
+    support = model.svc_.support_
     kernel = np.zeros((batch.points // len(support), len(model.samples_)))
     kernel[:, support] = overlaps.reshape(-1, len(support))
     return kernel

@@ -20,17 +20,19 @@ from qhybrid_pipelines.quantum.learning.batches import (
     gradient_from_counts,
     sampling_seeds,
 )
-from qhybrid_pipelines.quantum.learning.readout import I64, join
+from qhybrid_pipelines.quantum.learning.readout import I64, circuit_from_parameters
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 
 #: Runs a batch and returns its counts; columns as in `batches.expectations_from_counts`.
-Run = Callable[[CircuitBatch], pa.Table]
+RunBatch = Callable[[CircuitBatch], pa.Table]
 
 
-class MeasuredEngine:
+class ParameterShiftEngine:
     """Loss and gradient of one circuit shape by the parameter-shift rule, for `Trainer`."""
 
-    def __init__(self, shape: CircuitShape, run: Run, *, experiment: str, backend: str, shots: int, seed: int) -> None:
+    def __init__(
+        self, shape: CircuitShape, run: RunBatch, *, experiment: str, backend: str, shots: int, seed: int
+    ) -> None:
         """Keep how circuits are run.
 
         Args:
@@ -52,14 +54,14 @@ class MeasuredEngine:
             Exception: what ``run`` raised.
         """
         batch = self.batch(parameters, features)
-        return gradient_from_counts(self._run(batch), batch, join(parameters, self.shape), targets)
+        return gradient_from_counts(self._run(batch), batch, circuit_from_parameters(parameters, self.shape), targets)
 
     def batch(self, parameters: F64, features: F64) -> CircuitBatch:
         """Return the batch that an iteration with these parameters and samples submits."""
         stream = sha256_hex(np.asarray(parameters, "<f8").tobytes() + np.ascontiguousarray(features, "<f8").tobytes())
         points = len(features) * circuits_per_sample(self.shape)
         return gradient_batch(
-            join(parameters, self.shape),
+            circuit_from_parameters(parameters, self.shape),
             features,
             experiment=self._experiment,
             backend=self._backend,

@@ -18,7 +18,7 @@ from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
 I64 = npt.NDArray[np.int64]
 
 
-def outputs_of(n_classes: int) -> int:
+def output_count(n_classes: int) -> int:
     """Return how many scores a sample has."""
     return 1 if n_classes == 2 else n_classes
 
@@ -48,12 +48,12 @@ class TrainedCircuit:
         return expectations @ self.readout.T + self.bias
 
 
-def flat(scores: F64) -> F64:
+def squeeze_binary_scores(scores: F64) -> F64:
     """Return scores as scikit-learn wants them: shape ``(samples,)`` for two classes, unchanged for more."""
     return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
-def split(parameters: Any, shape: CircuitShape) -> tuple[Any, Any, Any]:
+def split_parameters(parameters: Any, shape: CircuitShape) -> tuple[Any, Any, Any]:
     """Return weights, readout and bias of a row of parameters, in their shapes."""
     outputs = (len(parameters) - shape.n_weights) // (shape.n_qubits + 1)
     end = shape.n_weights + outputs * shape.n_qubits
@@ -64,9 +64,9 @@ def split(parameters: Any, shape: CircuitShape) -> tuple[Any, Any, Any]:
     )
 
 
-def join(parameters: F64, shape: CircuitShape) -> TrainedCircuit:
+def circuit_from_parameters(parameters: F64, shape: CircuitShape) -> TrainedCircuit:
     """Return the circuit of a row of parameters."""
-    weights, readout, bias = split(parameters.copy(), shape)
+    weights, readout, bias = split_parameters(parameters.copy(), shape)
     return TrainedCircuit(shape=shape, weights=weights, readout=readout, bias=bias)
 
 
@@ -95,7 +95,7 @@ def probabilities(scores: F64) -> F64:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def residual(scores: F64, targets: I64) -> F64:
+def score_gradient(scores: F64, targets: I64) -> F64:
     """Return the gradient of the mean loss with respect to the scores, shape ``(samples, outputs)``."""
     if scores.shape[1] == 1:
         wrong = probabilities(scores)[:, 1:] - targets[:, None]
@@ -105,13 +105,13 @@ def residual(scores: F64, targets: I64) -> F64:
     return np.asarray(wrong / len(targets), dtype=np.float64)
 
 
-def chain(circuit: TrainedCircuit, expectations: F64, targets: I64) -> tuple[float, F64, F64]:
+def backpropagate_readout(circuit: TrainedCircuit, expectations: F64, targets: I64) -> tuple[float, F64, F64]:
     """Return loss, gradient for readout and bias in one row, and gradient for the expectations.
 
     The last has the shape of ``expectations``, ``(samples, n_qubits)``; whoever knows the circuit carries it on to the
     weights.
     """
     scores = circuit.scores(expectations)
-    wrong = residual(scores, targets)
-    linear = np.concatenate([(wrong.T @ expectations).ravel(), wrong.sum(axis=0)])
-    return float(mean_loss(scores, targets)), linear, wrong @ circuit.readout
+    wrong = score_gradient(scores, targets)
+    readout_gradient = np.concatenate([(wrong.T @ expectations).ravel(), wrong.sum(axis=0)])
+    return float(mean_loss(scores, targets)), readout_gradient, wrong @ circuit.readout

@@ -40,7 +40,7 @@ class CircuitShape:
         """Number of trainable angles."""
         return self.layers * self.n_qubits * 3
 
-    def ring(self) -> list[tuple[int, int]]:
+    def cnot_pairs(self) -> list[tuple[int, int]]:
         """Return control and target of the CNOTs of a layer in the order in which they act; one alone for two qubits."""
         if not self.entangled or self.n_qubits == 1:
             return []
@@ -64,5 +64,5 @@ def apply_layers(features: Any, weights: Any, shape: CircuitShape) -> None:
         for qubit in range(shape.n_qubits):
             first, second, third = (weights[layer, qubit, angle] for angle in range(3))
             qml.Rot(first, second, third, wires=qubit)
-        for control, target in shape.ring():
+        for control, target in shape.cnot_pairs():
             qml.CNOT(wires=(control, target))

@@ -13,17 +13,18 @@ from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
 from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
 from qhybrid_pipelines.quantum.learning.readout import TrainedCircuit
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
-from qhybrid_pipelines.quantum.learning.sealed import seal, unseal
+from qhybrid_pipelines.quantum.learning.sealed import add_checksum, verify_checksum
 from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
 from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
 
 #: Version of the format.
-FORMAT = 1
-AGAIN = "Save the model again."
+FORMAT_VERSION = 1
+SAVE_AGAIN_REMEDY = "Save the model again."
 
 Model = ReuploadingClassifier | QuantumKernelClassifier
 _MODELS: dict[tuple[int, str], type[Model]] = {
-    (FORMAT, model.__name__): model for model in (VariationalClassifier, SeparableClassifier, QuantumKernelClassifier)
+    (FORMAT_VERSION, model.__name__): model
+    for model in (VariationalClassifier, SeparableClassifier, QuantumKernelClassifier)
 }
 
 
@@ -38,9 +39,9 @@ def model_to_bytes(model: Model) -> bytes:
     """
     check_is_fitted(model)
     record: dict[str, Any] = {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "model": type(model).__name__,
-        "settings": {name: _plain(value) for name, value in model.get_params().items()},
+        "settings": {name: _to_python_number(value) for name, value in model.get_params().items()},
         "classes": model.classes_.tolist(),
         "feature_names": list(getattr(model, "feature_names_in_", [])),
     }
@@ -54,7 +55,7 @@ def model_to_bytes(model: Model) -> bytes:
         }
     else:
         record |= {"samples": model.samples_.tolist(), "labels": model.labels_.tolist()}
-    return seal(record)
+    return add_checksum(record)
 
 
 def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
@@ -67,7 +68,7 @@ def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
     Raises:
         Damaged: the bytes are not a whole model of this format.
     """
-    record = unseal(data, name=name, remedy=AGAIN)
+    record = verify_checksum(data, name=name, remedy=SAVE_AGAIN_REMEDY)
     try:
         model = _MODELS[record["format"], record["model"]](**record["settings"])
         if isinstance(model, QuantumKernelClassifier):
@@ -80,12 +81,12 @@ def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
             model.n_features_in_ = shape.n_features
             model.classes_ = np.array(record["classes"])
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(name, f"not a saved model: {error}", remedy=AGAIN) from None
+        raise Damaged(name, f"not a saved model: {error}", remedy=SAVE_AGAIN_REMEDY) from None
     if record["feature_names"]:
         model.feature_names_in_ = np.array(record["feature_names"], dtype=object)
     return model
 
 
-def _plain(value: Any) -> Any:
+def _to_python_number(value: Any) -> Any:
     """Return a setting as Python's own number, where a search has drawn it from an array."""
     return value.item() if isinstance(value, np.generic) else value

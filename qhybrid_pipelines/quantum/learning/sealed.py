@@ -10,13 +10,13 @@ from qhybrid_pipelines.core.canonical import canonical_json, content_hash
 from qhybrid_pipelines.core.errors import Damaged
 
 
-def seal(content: Mapping[str, Any]) -> bytes:
+def add_checksum(content: Mapping[str, Any]) -> bytes:
     """Return content as JSON with its SHA-256; floats are written so that they read back bit by bit."""
     return canonical_json({"content": content, "sha256": content_hash(content)}).encode()
 
 
-def unseal(data: bytes, *, name: str, remedy: str) -> dict[str, Any]:
-    """Return the content of what :func:`seal` gave.
+def verify_checksum(data: bytes, *, name: str, remedy: str) -> dict[str, Any]:
+    """Return the content of what :func:`add_checksum` gave.
 
     Args:
         data: the bytes.

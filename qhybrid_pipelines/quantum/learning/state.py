@@ -12,20 +12,20 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.quantum.learning.sealed import seal, unseal
+from qhybrid_pipelines.quantum.learning.sealed import add_checksum, verify_checksum
 
 #: Version of the checkpoint's format.
-FORMAT = 1
+FORMAT_VERSION = 1
 
 #: What errors call a checkpoint whose bytes come without a name.
-CHECKPOINT = "checkpoint"
+CHECKPOINT_NAME = "checkpoint"
 
 #: ``running``, or why training ended.
-Outcome = Literal["running", "converged", "iteration_limit"]
+TrainingOutcome = Literal["running", "converged", "iteration_limit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TrainingStep:
     """What one iteration did.
 
     Attributes:
@@ -58,8 +58,8 @@ class TrainingState:
     parameters: F64
     first_moment: F64
     second_moment: F64
-    history: tuple[Step, ...]
-    outcome: Outcome
+    history: tuple[TrainingStep, ...]
+    outcome: TrainingOutcome
 
     @property
     def iteration(self) -> int:
@@ -69,7 +69,7 @@ class TrainingState:
     def to_bytes(self) -> bytes:
         """Return the state as a checkpoint."""
         content: dict[str, Any] = {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "fingerprint": self.fingerprint,
             "parameters": self.parameters.tolist(),
             "first_moment": self.first_moment.tolist(),
@@ -77,10 +77,10 @@ class TrainingState:
             "history": [list(asdict(step).values()) for step in self.history],
             "outcome": self.outcome,
         }
-        return seal(content)
+        return add_checksum(content)
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, fingerprint: str, name: str = CHECKPOINT) -> TrainingState:
+    def from_bytes(cls, data: bytes, *, fingerprint: str, name: str = CHECKPOINT_NAME) -> TrainingState:
         """Return the state of a checkpoint.
 
         Args:
@@ -92,32 +92,34 @@ class TrainingState:
             Damaged: the bytes are not a whole checkpoint.
             InvalidInput: it belongs to another training, or to another version of the format.
         """
-        again = "Remove the checkpoint; training then starts from its beginning."
-        content = unseal(data, name=name, remedy=again)
+        remedy_text = "Remove the checkpoint; training then starts from its beginning."
+        content = verify_checksum(data, name=name, remedy=remedy_text)
         if not {"format", "fingerprint"} <= set(content):
-            raise Damaged(name, "it is not a checkpoint", remedy=again)
-        version, owner = content["format"], content["fingerprint"]
-        if version != FORMAT:
-            raise InvalidInput(f"the checkpoint has format {version}, this is format {FORMAT}", remedy=again, file=name)
-        if owner != fingerprint:
+            raise Damaged(name, "it is not a checkpoint", remedy=remedy_text)
+        version, stored_fingerprint = content["format"], content["fingerprint"]
+        if version != FORMAT_VERSION:
+            raise InvalidInput(
+                f"the checkpoint has format {version}, this is format {FORMAT_VERSION}", remedy=remedy_text, file=name
+            )
+        if stored_fingerprint != fingerprint:
             raise InvalidInput(
                 "the checkpoint belongs to a training with other data, another circuit or other settings "
-                f"({owner[:12]}, here {fingerprint[:12]})",
+                f"({stored_fingerprint[:12]}, here {fingerprint[:12]})",
                 remedy="Give the checkpoint of this experiment, or none to train from the beginning.",
                 file=name,
                 field="checkpoint",
             )
         try:
             return cls(
-                fingerprint=owner,
+                fingerprint=stored_fingerprint,
                 parameters=np.array(content["parameters"], dtype=np.float64),
                 first_moment=np.array(content["first_moment"], dtype=np.float64),
                 second_moment=np.array(content["second_moment"], dtype=np.float64),
                 history=tuple(
-                    Step(iteration=i, loss=loss, gradient_norm=norm, seconds=seconds)
+                    TrainingStep(iteration=i, loss=loss, gradient_norm=norm, seconds=seconds)
                     for i, loss, norm, seconds in content["history"]
                 ),
                 outcome=content["outcome"],
             )
         except (KeyError, ValueError, TypeError) as error:
-            raise Damaged(name, f"it is not a checkpoint: {error}", remedy=again) from None
+            raise Damaged(name, f"it is not a checkpoint: {error}", remedy=remedy_text) from None

@@ -15,12 +15,12 @@ import numpy as np
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
 
-#: Training has run away when the mean loss of the last GROWTH_WINDOW iterations exceeds GROWTH times the loss at its start,
+#: Training has run away when the mean loss of the last DIVERGENCE_WINDOW iterations exceeds GROWTH times the loss at its start,
 #: or of guessing all classes alike, whichever is larger.
-GROWTH = 2.0
-GROWTH_WINDOW = 20
+DIVERGENCE_RATIO = 2.0
+DIVERGENCE_WINDOW = 20
 #: A flat loss this much above guessing is no minimum: steps are too long to get down.
-EXCESS = 1.05
+GUESSING_LOSS_RATIO = 1.05
 
 
 class Diverged(InvalidInput):
@@ -39,7 +39,7 @@ def is_flat(losses: Sequence[float], window: int) -> bool:
     return bool(abs(last.mean() - before.mean()) <= last.std() / (2 * sqrt(window)))
 
 
-def refuse_divergence(losses: Sequence[float], gradient: F64, *, learning_rate: float, guessing: float) -> None:
+def check_divergence(losses: Sequence[float], gradient: F64, *, learning_rate: float, guessing: float) -> None:
     """Check the newest iteration.
 
     Args:
@@ -49,33 +49,33 @@ def refuse_divergence(losses: Sequence[float], gradient: F64, *, learning_rate: 
         guessing: loss of a model that gives every class the same probability.
 
     Raises:
-        Diverged: the loss or its gradient is not finite, or the loss has grown as `GROWTH` says.
+        Diverged: the loss or its gradient is not finite, or the loss has grown as `DIVERGENCE_RATIO` says.
     """
     if not (isfinite(losses[-1]) and np.isfinite(gradient).all()):
         what = "loss or gradient are not finite"
-    elif len(losses) > GROWTH_WINDOW and np.mean(losses[-GROWTH_WINDOW:]) > GROWTH * max(losses[0], guessing):
-        mean = np.mean(losses[-GROWTH_WINDOW:])
-        what = (
-            f"the mean loss of the last {GROWTH_WINDOW} iterations is {mean:.3g}, it was {losses[0]:.3g} at the start"
-        )
+    elif len(losses) > DIVERGENCE_WINDOW and np.mean(losses[-DIVERGENCE_WINDOW:]) > DIVERGENCE_RATIO * max(
+        losses[0], guessing
+    ):
+        mean = np.mean(losses[-DIVERGENCE_WINDOW:])
+        what = f"the mean loss of the last {DIVERGENCE_WINDOW} iterations is {mean:.3g}, it was {losses[0]:.3g} at the start"
     else:
         return
-    raise _diverged(losses, learning_rate, what)
+    raise _diverged_error(losses, learning_rate, what)
 
 
-def refuse_worse_than_guessing(losses: Sequence[float], window: int, *, learning_rate: float, guessing: float) -> None:
-    """Check a loss that is flat; arguments are those of :func:`is_flat` and :func:`refuse_divergence`.
+def check_better_than_guessing(losses: Sequence[float], window: int, *, learning_rate: float, guessing: float) -> None:
+    """Check a loss that is flat; arguments are those of :func:`is_flat` and :func:`check_divergence`.
 
     Raises:
-        Diverged: it is flat above ``EXCESS`` times the loss of guessing, which a readout of zeros would reach.
+        Diverged: it is flat above ``GUESSING_LOSS_RATIO`` times the loss of guessing, which a readout of zeros would reach.
     """
     mean = np.mean(losses[-window:])
-    if mean > EXCESS * guessing:
+    if mean > GUESSING_LOSS_RATIO * guessing:
         what = f"the loss is flat at {mean:.3g}, guessing all classes alike has {guessing:.3g}"
-        raise _diverged(losses, learning_rate, what)
+        raise _diverged_error(losses, learning_rate, what)
 
 
-def _diverged(losses: Sequence[float], learning_rate: float, what: str) -> Diverged:
+def _diverged_error(losses: Sequence[float], learning_rate: float, what: str) -> Diverged:
     return Diverged(
         f"training diverged at iteration {len(losses)} with learning rate {learning_rate:g}: {what}",
         remedy="Lower the learning rate, for example to a tenth.",
@@ -83,15 +83,15 @@ def _diverged(losses: Sequence[float], learning_rate: float, what: str) -> Diver
     )
 
 
-def limit_reached(losses: Sequence[float], window: int) -> str:
+def iteration_limit_message(losses: Sequence[float], window: int) -> str:
     """Return in words that a training used its iterations up before its loss was flat."""
     return f"the loss was not flat over {window} iterations when all {len(losses)} were used up; it ended at {losses[-1]:.4g}"
 
 
-def not_converged(losses: Sequence[float], window: int, *, learning_rate: float) -> NotConverged:
+def not_converged_error(losses: Sequence[float], window: int, *, learning_rate: float) -> NotConverged:
     """Return the error of a training that had to converge and did not."""
     return NotConverged(
-        limit_reached(losses, window),
+        iteration_limit_message(losses, window),
         remedy=(
             f"Allow more iterations (max_iterations, at least {2 * window}), change the learning rate (now {learning_rate:g}),"
             " or accept the last state (must_converge: false)."

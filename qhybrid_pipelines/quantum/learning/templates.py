@@ -20,7 +20,7 @@ from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape, apply_l
 from qhybrid_pipelines.quantum.qasm import empty_circuit, make_template
 
 #: PennyLane's gate, and the methods of a Qiskit circuit that do the same; Rot(a, b, c) is RZ(a), RY(b), RZ(c) in turn.
-_GATES: Mapping[str, tuple[str, ...]] = {
+_QISKIT_METHODS: Mapping[str, tuple[str, ...]] = {
     "RX": ("rx",),
     "RY": ("ry",),
     "RZ": ("rz",),
@@ -42,7 +42,7 @@ def weight_name(layer: int, qubit: int, angle: int) -> str:
 
 
 @cache
-def template_of(shape: CircuitShape) -> Template:
+def circuit_template(shape: CircuitShape) -> Template:
     """Return the template of a circuit; features and weights are its inputs."""
     import pennylane as qml
     from qiskit.circuit import Parameter
@@ -51,14 +51,14 @@ def template_of(shape: CircuitShape) -> Template:
     weights = np.empty(shape.weights_shape, dtype=object)
     for index in np.ndindex(*shape.weights_shape):
         weights[index] = Parameter(weight_name(*index))
-    return recorded(qml.tape.make_qscript(apply_layers)(features, weights, shape).operations, shape.n_qubits)
+    return template_from_gates(qml.tape.make_qscript(apply_layers)(features, weights, shape).operations, shape.n_qubits)
 
 
-def recorded(gates: Sequence[Any], n_qubits: int) -> Template:
+def template_from_gates(gates: Sequence[Any], n_qubits: int) -> Template:
     """Return the template of PennyLane's gates, every angle of which is a named input."""
     circuit = empty_circuit(n_qubits)
     for gate in gates:
-        methods = _GATES[gate.name]
+        methods = _QISKIT_METHODS[gate.name]
         per_method = len(gate.parameters) // len(methods)
         for place, method in enumerate(methods):
             angles = gate.parameters[place * per_method : (place + 1) * per_method]
@@ -68,7 +68,7 @@ def recorded(gates: Sequence[Any], n_qubits: int) -> Template:
     return make_template(circuit)
 
 
-def bindings_of(shape: CircuitShape, features: F64, weights: F64) -> F64:
+def make_bindings(shape: CircuitShape, features: F64, weights: F64) -> F64:
     """Return the values of the template's inputs, shape ``(points, inputs)``, in the order of ``template.parameters``.
 
     Args:
@@ -81,7 +81,7 @@ def bindings_of(shape: CircuitShape, features: F64, weights: F64) -> F64:
     names = [feature_name(feature) for feature in range(shape.n_features)]
     names += [weight_name(*index) for index in np.ndindex(*shape.weights_shape)]
     column = {name: index for index, name in enumerate(names)}
-    order = [column[name] for name in template_of(shape).parameters]
+    order = [column[name] for name in circuit_template(shape).parameters]
     return np.concatenate([features, per_point], axis=1)[:, order]
 
 

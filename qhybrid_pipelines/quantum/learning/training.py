@@ -1,6 +1,6 @@
 """The training loop: Adam on mini-batches, one iteration at a time, to be left and taken up again anywhere.
 
-The caller drives it: every `Step` is yielded before the next one begins, and `Trainer.state` may be kept after any of them.
+The caller drives it: every `TrainingStep` is yielded before the next one begins, and `Trainer.state` may be kept after any of them.
 The same data, settings and seed give the same parameters bit by bit, in one go or in pieces.
 """
 
@@ -16,20 +16,20 @@ import numpy as np
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.quantum.learning.engines import Engine
-from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, join, outputs_of
+from qhybrid_pipelines.quantum.learning.engines import GradientEngine
+from qhybrid_pipelines.quantum.learning.readout import I64, TrainedCircuit, circuit_from_parameters, output_count
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape
-from qhybrid_pipelines.quantum.learning.state import Outcome, Step, TrainingState
+from qhybrid_pipelines.quantum.learning.state import TrainingOutcome, TrainingState, TrainingStep
 from qhybrid_pipelines.quantum.learning.stopping import (
+    check_better_than_guessing,
+    check_divergence,
     is_flat,
-    not_converged,
-    refuse_divergence,
-    refuse_worse_than_guessing,
+    not_converged_error,
 )
 
 #: Adam's decay rates and guard against division by zero (D. Kingma and J. Ba, arXiv:1412.6980, section 2).
-DECAY = (0.9, 0.999)
-GUARD = 1e-8
+ADAM_DECAY_RATES = (0.9, 0.999)
+ADAM_EPSILON = 1e-8
 #: Weights start uniform in a turn, readout and bias at 1 / n_qubits and 0: no qubit is preferred.
 HALF_TURN = np.pi
 
@@ -64,14 +64,14 @@ def fingerprint(shape: CircuitShape, config: TrainingConfig, engine: str, featur
     return sha256_hex(head + numbers + np.ascontiguousarray(targets, dtype="<i8").tobytes())
 
 
-def first_parameters(shape: CircuitShape, outputs: int, seed: int) -> F64:
+def initial_parameters(shape: CircuitShape, outputs: int, seed: int) -> F64:
     """Return the parameters before the first iteration, in the order of `TrainedCircuit.parameters`."""
     rng = generator(seed, "learning", "first parameters")
     weights = rng.uniform(-HALF_TURN, HALF_TURN, shape.n_weights)
     return np.concatenate([weights, np.full(outputs * shape.n_qubits, 1 / shape.n_qubits), np.zeros(outputs)])
 
 
-def batch_rows(iteration: int, *, samples: int, batch_size: int, seed: int) -> I64:
+def mini_batch_rows(iteration: int, *, samples: int, batch_size: int, seed: int) -> I64:
     """Return which samples an iteration takes, counted from 0.
 
     The samples pass in one random order after the other, and batches are cut from that stream, so all are equally large and
@@ -95,7 +95,7 @@ class Trainer:
         targets: I64,
         *,
         n_classes: int,
-        engine: Engine,
+        engine: GradientEngine,
         checkpoint: bytes | None = None,
     ) -> None:
         """Prepare a training; nothing is computed yet.
@@ -118,14 +118,18 @@ class Trainer:
         self._guessing = log(n_classes)
         self._engine = engine
         self.fingerprint = fingerprint(shape, config, engine.name, features, targets)
-        self._outcome: Outcome = "running"
-        self._history: list[Step] = []
+        self._outcome: TrainingOutcome = "running"
+        self._history: list[TrainingStep] = []
         if checkpoint is None:
-            self._parameters = first_parameters(shape, outputs_of(n_classes), config.seed)
-            self._first, self._second = np.zeros_like(self._parameters), np.zeros_like(self._parameters)
+            self._parameters = initial_parameters(shape, output_count(n_classes), config.seed)
+            self._first_moment, self._second_moment = np.zeros_like(self._parameters), np.zeros_like(self._parameters)
         else:
             state = TrainingState.from_bytes(checkpoint, fingerprint=self.fingerprint)
-            self._parameters, self._first, self._second = state.parameters, state.first_moment, state.second_moment
+            self._parameters, self._first_moment, self._second_moment = (
+                state.parameters,
+                state.first_moment,
+                state.second_moment,
+            )
             self._history, self._outcome = list(state.history), state.outcome
         self._losses = [step.loss for step in self._history]
 
@@ -135,8 +139,8 @@ class Trainer:
         return TrainingState(
             fingerprint=self.fingerprint,
             parameters=self._parameters.copy(),
-            first_moment=self._first.copy(),
-            second_moment=self._second.copy(),
+            first_moment=self._first_moment.copy(),
+            second_moment=self._second_moment.copy(),
             history=tuple(self._history),
             outcome=self._outcome,
         )
@@ -144,9 +148,9 @@ class Trainer:
     @property
     def circuit(self) -> TrainedCircuit:
         """The circuit with the parameters so far."""
-        return join(self._parameters, self.shape)
+        return circuit_from_parameters(self._parameters, self.shape)
 
-    def iterations(self) -> Iterator[Step]:
+    def iterations(self) -> Iterator[TrainingStep]:
         """Train, and yield every iteration when it is done; ends when the state's outcome is no longer ``running``.
 
         Raises:
@@ -156,20 +160,20 @@ class Trainer:
         config = self.config
         while self._outcome == "running":
             started = time.perf_counter()
-            rows = batch_rows(
+            rows = mini_batch_rows(
                 len(self._losses), samples=len(self._features), batch_size=config.batch_size, seed=config.seed
             )
             loss, gradient = self._engine.loss_and_gradient(self._parameters, self._features[rows], self._targets[rows])
             self._losses.append(loss)
             about = {"learning_rate": config.learning_rate, "guessing": self._guessing}
-            refuse_divergence(self._losses, gradient, **about)
-            self._descend(gradient)
+            check_divergence(self._losses, gradient, **about)
+            self._adam_step(gradient)
             if is_flat(self._losses, config.window):
-                refuse_worse_than_guessing(self._losses, config.window, **about)
+                check_better_than_guessing(self._losses, config.window, **about)
                 self._outcome = "converged"
             elif len(self._losses) >= config.max_iterations:
                 self._outcome = "iteration_limit"
-            step = Step(
+            step = TrainingStep(
                 iteration=len(self._losses),
                 loss=loss,
                 gradient_norm=float(np.linalg.norm(gradient)),
@@ -178,12 +182,12 @@ class Trainer:
             self._history.append(step)
             yield step
         if self._outcome == "iteration_limit" and config.must_converge:
-            raise not_converged(self._losses, config.window, learning_rate=config.learning_rate)
+            raise not_converged_error(self._losses, config.window, learning_rate=config.learning_rate)
 
-    def _descend(self, gradient: F64) -> None:
+    def _adam_step(self, gradient: F64) -> None:
         """Take Adam's step number ``len(self._losses)``; the state's arrays are replaced, never changed in place."""
-        number, (slow, slower) = len(self._losses), DECAY
-        self._first = slow * self._first + (1 - slow) * gradient
-        self._second = slower * self._second + (1 - slower) * gradient**2
-        mean, square = self._first / (1 - slow**number), self._second / (1 - slower**number)
-        self._parameters = self._parameters - self.config.learning_rate * mean / (np.sqrt(square) + GUARD)
+        number, (first_decay, second_decay) = len(self._losses), ADAM_DECAY_RATES
+        self._first_moment = first_decay * self._first_moment + (1 - first_decay) * gradient
+        self._second_moment = second_decay * self._second_moment + (1 - second_decay) * gradient**2
+        mean, square = self._first_moment / (1 - first_decay**number), self._second_moment / (1 - second_decay**number)
+        self._parameters = self._parameters - self.config.learning_rate * mean / (np.sqrt(square) + ADAM_EPSILON)

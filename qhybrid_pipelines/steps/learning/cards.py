@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.steps.rows import Row
 
-_WHAT = {
+_MODEL_DESCRIPTIONS = {
     "variational": "A data re-uploading circuit: features and trained rotations in every layer, rings of CNOTs between, "
     "all qubits measured, and a trained linear readout of their expectations.",
     "separable": "The same circuit without its CNOTs. Its qubits can be simulated one by one, so what it reaches needs no "
@@ -54,13 +54,13 @@ def model_card(model: str, spec: LearningSpec, card: Row, summaries: Sequence[Ro
     lines = [
         f"# Model {model}",
         "",
-        _WHAT[model],
+        _MODEL_DESCRIPTIONS[model],
         "",
-        _trained_on(spec, card),
+        _training_sentence(spec, card),
         "",
         "## How it was compared",
         "",
-        _compared_by(spec),
+        _comparison_sentence(spec),
         "",
         f"| where | shots | mean {metric} | 95 % interval |",
         "|---|---|---|---|",
@@ -69,7 +69,7 @@ def model_card(model: str, spec: LearningSpec, card: Row, summaries: Sequence[Ro
             for row in mine
         ),
         "",
-        *(_said(row) for row in verdicts if row["model"] == model),
+        *(_verdict_line(row) for row in verdicts if row["model"] == model),
         "",
         "## Limits",
         "",
@@ -83,7 +83,7 @@ def _interval(row: Row) -> str:
     return "" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
 
 
-def _trained_on(spec: LearningSpec, card: Row) -> str:
+def _training_sentence(spec: LearningSpec, card: Row) -> str:
     features = "all columns" if spec.features.pca is None else f"{spec.features.pca} principal components"
     return (
         f"Trained on {card['dataset']} ({card['rows']} rows, {card['n_classes']} classes, `{card['digest'][:12]}`), "
@@ -91,7 +91,7 @@ def _trained_on(spec: LearningSpec, card: Row) -> str:
     )
 
 
-def _compared_by(spec: LearningSpec) -> str:
+def _comparison_sentence(spec: LearningSpec) -> str:
     folds = spec.folds.k * spec.folds.repeats
     return (
         f"{spec.folds.k} folds, {spec.folds.repeats} repeats, {folds} test folds in all, the same for every model; "
@@ -100,7 +100,7 @@ def _compared_by(spec: LearningSpec) -> str:
     )
 
 
-def _said(verdict: Row) -> str:
+def _verdict_line(verdict: Row) -> str:
     where = f"{verdict['backend']}, {verdict['shots']} shots" if verdict["backend"] else "exact"
     against = "all features too" if verdict["scope"] == "all" else "the same features"
     return f"- {where}, against baselines on {against}: **{verdict['verdict']}**. {verdict['reason']}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.folds import Split, fold_rows, make_splits, splits_from
+from qhybrid_pipelines.classical.learning.folds import Split, fold_rows, make_splits, splits_from_rows
 from qhybrid_pipelines.classical.learning.loading import load_dataset
 from qhybrid_pipelines.classical.learning.protocol import check_experiment, dataset_row
 from qhybrid_pipelines.core.errors import Damaged
@@ -25,7 +25,7 @@ def qml_datasets(experiments: pa.Table, specifications: Specifications) -> pa.Ta
     """
     rows = []
     for key, spec in learning_in(experiments):
-        dataset = rows_behind(spec, specifications)
+        dataset = load_experiment_dataset(spec, specifications)
         check_experiment(spec, dataset)
         rows.append(dataset_row(key, dataset))
     return from_rows(schemas.QML_DATASETS, rows)
@@ -35,29 +35,29 @@ def qml_folds(experiments: pa.Table, datasets: pa.Table, specifications: Specifi
     """Return the table `qml_folds`: what each row does in each fold."""
     rows = []
     for key, spec in learning_in(experiments):
-        dataset = checked_dataset(key, spec, datasets, specifications)
-        rows += fold_rows(key, folds_of(spec, dataset))
+        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        rows += fold_rows(key, make_folds(spec, dataset))
     return from_rows(schemas.QML_FOLDS, rows)
 
 
-def folds_of(spec: LearningSpec, dataset: Dataset) -> list[Split]:
+def make_folds(spec: LearningSpec, dataset: Dataset) -> list[Split]:
     """Return the folds that an experiment asks for."""
     return list(make_splits(dataset.labels, k=spec.folds.k, repeats=spec.folds.repeats, seed=spec.seed))
 
 
-def rows_behind(spec: LearningSpec, specifications: Specifications) -> Dataset:
+def load_experiment_dataset(spec: LearningSpec, specifications: Specifications) -> Dataset:
     """Return the rows of an experiment, from scikit-learn or from the kept copy of its file."""
     source = spec.dataset.source
     return load_dataset(spec.dataset, specifications.read_blob(source) if isinstance(source, FileSource) else None)
 
 
-def checked_dataset(key: str, spec: LearningSpec, datasets: pa.Table, specifications: Specifications) -> Dataset:
+def load_verified_dataset(key: str, spec: LearningSpec, datasets: pa.Table, specifications: Specifications) -> Dataset:
     """Return the rows of an experiment, which must be those that its card describes.
 
     Raises:
         Damaged: they are others, for example because another release of scikit-learn bundles another copy.
     """
-    dataset, digest = rows_behind(spec, specifications), only_row(datasets, key)["digest"]
+    dataset, digest = load_experiment_dataset(spec, specifications), only_row(datasets, key)["digest"]
     if dataset.digest != digest:
         raise Damaged(
             dataset.name,
@@ -69,4 +69,4 @@ def checked_dataset(key: str, spec: LearningSpec, datasets: pa.Table, specificat
 
 def stored_folds(folds: pa.Table, key: str) -> list[Split]:
     """Return the folds of one experiment as they are stored."""
-    return splits_from(rows_of(folds, key).to_pylist())
+    return splits_from_rows(rows_of(folds, key).to_pylist())

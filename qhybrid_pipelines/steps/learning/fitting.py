@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.classical.learning.dataset import I64
 from qhybrid_pipelines.classical.learning.learner import Estimator
-from qhybrid_pipelines.classical.learning.tuning import FitPlace
+from qhybrid_pipelines.classical.learning.tuning import FitContext
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.ising import F64
@@ -22,7 +22,7 @@ from qhybrid_pipelines.storage.atomic import write_bytes
 CHECKPOINT_SECONDS = 1.0
 
 #: Told what is going on, in a few words.
-Report = Callable[[str], None]
+ReportProgress = Callable[[str], None]
 
 
 class CheckpointedFit:
@@ -35,10 +35,10 @@ class CheckpointedFit:
         report: told about every training of a circuit.
     """
 
-    def __init__(self, spec: LearningSpec, folder: Path, tmp: Path, report: Report) -> None:
+    def __init__(self, spec: LearningSpec, folder: Path, tmp: Path, report: ReportProgress) -> None:
         self._spec, self._folder, self._tmp, self._report = spec, folder, tmp, report
 
-    def __call__(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> float:
+    def __call__(self, estimator: Estimator, features: F64, labels: I64, fit_context: FitContext) -> float:
         """Fit in place; return the seconds of the steps that came from a checkpoint.
 
         Raises:
@@ -56,48 +56,50 @@ class CheckpointedFit:
         limit = iteration_limit(self._spec, rows=len(features), batch_size=estimator.batch_size)
         estimator.set_params(max_iterations=limit)
         try:
-            return self._train(estimator, features, labels, place)
+            return self._train(estimator, features, labels, fit_context)
         except Diverged as error:
-            if place.trial:  # settings that were drawn may lose; those that a person stated may not
+            if fit_context.trial:  # settings that were drawn may lose; those that a person stated may not
                 raise
             raise InvalidInput(error.problem, remedy=error.remedy, field=error.field) from None
         except NotConverged as error:
-            enough = _enough_epochs(self._spec, rows=len(features), batch_size=estimator.batch_size)
+            enough = _suggest_epochs(self._spec, rows=len(features), batch_size=estimator.batch_size)
             raise NotConverged(
-                f"{_name(place)}: {error.problem}",
+                f"{_describe_fit(fit_context)}: {error.problem}",
                 remedy=f"Allow more epochs (now {self._spec.training.epochs}; try {enough}), change training.learning_rate, "
                 "or accept the last state with training.must_converge: false.",
                 field="training.epochs",
             ) from None
 
-    def _train(self, estimator: Estimator, features: F64, labels: I64, place: FitPlace) -> float:
+    def _train(self, estimator: Estimator, features: F64, labels: I64, fit_context: FitContext) -> float:
         from sklearn.exceptions import ConvergenceWarning
 
         from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
-        from qhybrid_pipelines.quantum.learning.state import CHECKPOINT, Step
+        from qhybrid_pipelines.quantum.learning.state import CHECKPOINT_NAME, TrainingStep
         from qhybrid_pipelines.quantum.learning.training import Trainer
 
         assert isinstance(estimator, ReuploadingClassifier)
-        path = self._path(place)
+        path = self._path(fit_context)
         checkpoint = path.read_bytes() if path.is_file() else None
-        kept_at = time.monotonic()
-        taken = 0
+        saved_at = time.monotonic()
+        new_steps = 0
 
-        def keep(step: Step, trainer: Trainer) -> None:
-            nonlocal kept_at, taken
-            taken += 1
+        def save_checkpoint(step: TrainingStep, trainer: Trainer) -> None:
+            nonlocal saved_at, new_steps
+            new_steps += 1
             now = time.monotonic()
-            if now - kept_at < CHECKPOINT_SECONDS and trainer.state.outcome == "running":
+            if now - saved_at < CHECKPOINT_SECONDS and trainer.state.outcome == "running":
                 return
             write_bytes(path, trainer.state.to_bytes(), tmp=self._tmp)
-            kept_at = now
-            self._report(f"{_name(place)}: step {step.iteration} of {estimator.max_iterations}, loss {step.loss:.4f}")
+            saved_at = now
+            self._report(
+                f"{_describe_fit(fit_context)}: step {step.iteration} of {estimator.max_iterations}, loss {step.loss:.4f}"
+            )
             failpoint("training.kept")
 
         try:
-            estimator.fit(features, labels, checkpoint=checkpoint, on_iteration=keep)
+            estimator.fit(features, labels, checkpoint=checkpoint, on_iteration=save_checkpoint)
         except (Damaged, InvalidInput) as error:
-            if error.file != CHECKPOINT:
+            if error.file != CHECKPOINT_NAME:
                 raise
             # Only here is known which file it was.
             remedy = f"Delete {path}; training then starts from its beginning."
@@ -107,19 +109,22 @@ class CheckpointedFit:
         if estimator.outcome_ != "converged":
             # scikit-learn's own models say so by this warning, and `classical.learning.tuning` listens for it.
             warnings.warn("the loss was not flat at the limit of steps", ConvergenceWarning, stacklevel=2)
-        return sum(step.seconds for step in estimator.history_[: len(estimator.history_) - taken])
+        return sum(step.seconds for step in estimator.history_[: len(estimator.history_) - new_steps])
 
-    def _path(self, place: FitPlace) -> Path:
-        trial = "final" if place.trial is None else f"trial{place.trial}"
-        return self._folder / f"{place.learner.name}-{place.repeat}-{place.fold}-{trial}-{place.train_rows}.json"
+    def _path(self, fit_context: FitContext) -> Path:
+        trial = "final" if fit_context.trial is None else f"trial{fit_context.trial}"
+        return (
+            self._folder
+            / f"{fit_context.learner.name}-{fit_context.repeat}-{fit_context.fold}-{trial}-{fit_context.train_rows}.json"
+        )
 
 
-def _enough_epochs(spec: LearningSpec, *, rows: int, batch_size: int) -> int:
+def _suggest_epochs(spec: LearningSpec, *, rows: int, batch_size: int) -> int:
     """Return twice the epochs of an experiment, or the fewest that flatness can be seen in, whichever is more."""
     # Flatness compares two windows of steps.
     return max(2 * spec.training.epochs, math.ceil(2 * spec.training.window * batch_size / rows))
 
 
-def _name(place: FitPlace) -> str:
-    what = "final fit" if place.trial is None else f"trial {place.trial + 1}"
-    return f"{place.learner.name}, repeat {place.repeat}, fold {place.fold}, {what}"
+def _describe_fit(fit_context: FitContext) -> str:
+    what = "final fit" if fit_context.trial is None else f"trial {fit_context.trial + 1}"
+    return f"{fit_context.learner.name}, repeat {fit_context.repeat}, fold {fit_context.fold}, {what}"

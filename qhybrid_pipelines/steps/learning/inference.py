@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.classical.learning.dataset import I64, Dataset
 from qhybrid_pipelines.classical.learning.folds import Split
-from qhybrid_pipelines.classical.learning.reduction import Reduction
+from qhybrid_pipelines.classical.learning.reduction import FeaturePipeline
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.steps.execute.qpu_submissions import handed_over
-from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.data import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -38,12 +38,12 @@ class FoldModel:
     """One trained circuit and the fold that it was trained on."""
 
     split: Split
-    reduction: Reduction
+    reduction: FeaturePipeline
     estimator: ReuploadingClassifier
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inference:
+class InferenceBatch:
     """One batch and what its points are.
 
     Attributes:
@@ -80,19 +80,19 @@ def qml_submissions(
     rows: list[Row] = []
     for backend, key in executions:
         spec = learning_of(experiments, key)
-        dataset = checked_dataset(key, spec, datasets, specifications)
-        for planned in inferences(
+        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        for inference_batch in inference_batches(
             key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=rows_of(runs, key)
         ):
-            labels = {"model": planned.model, "shots": planned.batch.shots}
-            parts = handed_over(planned.batch, spec, dispatcher, principal=principal, requested_at=requested_at)
+            labels = {"model": inference_batch.model, "shots": inference_batch.batch.shots}
+            parts = handed_over(inference_batch.batch, spec, dispatcher, principal=principal, requested_at=requested_at)
             rows += [{**labels, **part} for part in parts]
     return from_rows(schemas.QML_SUBMISSIONS, rows)
 
 
-def inferences(
+def inference_batches(
     key: str, backend: str, *, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], runs: pa.Table
-) -> Iterator[Inference]:
+) -> Iterator[InferenceBatch]:
     """Yield the batches of an experiment on a backend; the same ones whenever it is asked.
 
     Args:
@@ -110,10 +110,10 @@ def inferences(
         by_fold = {(run["repeat"], run["fold"]): run for run in trained if run["model"] == model}
         folds = tuple(_fold_model(split, by_fold[split.repeat, split.fold]) for split in splits)
         for shots in spec.measured_shots:
-            yield planned(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
+            yield plan_inference(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
 
 
-def planned(
+def plan_inference(
     key: str,
     backend: str,
     *,
@@ -122,7 +122,7 @@ def planned(
     model: str,
     folds: tuple[FoldModel, ...],
     shots: int,
-) -> Inference:
+) -> InferenceBatch:
     """Return the batch that measures one model with one number of shots."""
     from qhybrid_pipelines.quantum.learning.batches import (
         circuits_per_sample,
@@ -150,7 +150,7 @@ def planned(
         bindings=np.concatenate([piece.bindings for piece in pieces]),
         seeds=np.concatenate([piece.seeds for piece in pieces]),
     )
-    return Inference(model=model, folds=folds, gradient_rows=rows, batch=batch)
+    return InferenceBatch(model=model, folds=folds, gradient_rows=rows, batch=batch)
 
 
 def _fold_model(split: Split, run: Row) -> FoldModel:
@@ -159,5 +159,5 @@ def _fold_model(split: Split, run: Row) -> FoldModel:
 
     estimator = model_from_bytes(run["saved_model"].encode(), name=f"{run['model']} of fold {run['fold']}")
     assert isinstance(estimator, ReuploadingClassifier)
-    reduction = Reduction.from_dict(json.loads(run["reduction"]))
+    reduction = FeaturePipeline.from_dict(json.loads(run["reduction"]))
     return FoldModel(split=split, reduction=reduction, estimator=estimator)

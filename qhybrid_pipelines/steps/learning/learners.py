@@ -10,12 +10,12 @@ from qhybrid_pipelines.classical.learning.learner import Choice, Estimator, Lear
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 
 
-def learners(spec: LearningSpec) -> list[Learner]:
+def make_learners(spec: LearningSpec) -> list[Learner]:
     """Return everything that is trained: the circuits, the baselines, the controls."""
-    return [*_circuits(spec), *baseline_learners(spec.baseline_names), *control_learners()]
+    return [*_circuit_learners(spec), *baseline_learners(spec.baseline_names), *control_learners()]
 
 
-def _circuits(spec: LearningSpec) -> Iterator[Learner]:
+def _circuit_learners(spec: LearningSpec) -> Iterator[Learner]:
     from qhybrid_pipelines.quantum.learning.stopping import Diverged, NotConverged
 
     for name in spec.model_names:
@@ -24,31 +24,31 @@ def _circuits(spec: LearningSpec) -> Iterator[Learner]:
                 name=name,
                 side="quantum",
                 inputs="reduced",
-                build=_kernel,
+                build=_build_quantum_kernel,
                 defaults={"C": 1.0, "bandwidth": 1.0},
-                space={"C": LogUniform(1e-2, 1e3), "bandwidth": LogUniform(0.1, 2.0)},
+                search_space={"C": LogUniform(1e-2, 1e3), "bandwidth": LogUniform(0.1, 2.0)},
             )
             continue
         yield Learner(
             name=name,
             side="twin" if name == "separable" else "quantum",
             inputs="reduced",
-            build=_Reuploading(spec, entangled=name == "variational"),
+            build=_ReuploadingBuilder(spec, entangled=name == "variational"),
             defaults={"learning_rate": spec.training.learning_rate, "batch_size": spec.training.batch_size},
             # Layers are not searched for: all folds share one template, and so one batch on a backend.
-            space={"learning_rate": LogUniform(0.01, 0.2), "batch_size": Choice((16, 32, 64))},
+            search_space={"learning_rate": LogUniform(0.01, 0.2), "batch_size": Choice((16, 32, 64))},
             failures=(Diverged, NotConverged),
         )
 
 
-def _kernel(settings: Settings, _seed: int) -> Estimator:
+def _build_quantum_kernel(settings: Settings, _seed: int) -> Estimator:
     from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
 
     model: Estimator = QuantumKernelClassifier(C=float(settings["C"]), bandwidth=float(settings["bandwidth"]))
     return model
 
 
-class _Reuploading:
+class _ReuploadingBuilder:
     """Builds the variational classifier or its twin; epochs become steps once the rows are known."""
 
     def __init__(self, spec: LearningSpec, *, entangled: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.classical.learning.dataset import I64
-from qhybrid_pipelines.classical.learning.reduction import Reduction
+from qhybrid_pipelines.classical.learning.reduction import FeaturePipeline
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.core.ising import F64
@@ -26,7 +26,7 @@ class Predictor:
         estimator: the fitted model, of `quantum.learning`.
     """
 
-    reduction: Reduction
+    reduction: FeaturePipeline
     estimator: Any
 
     def predict(self, rows: F64) -> I64:
@@ -35,13 +35,13 @@ class Predictor:
         return predicted
 
 
-def predictor_text(run: Mapping[str, Any]) -> str:
+def predictor_to_json(run: Mapping[str, Any]) -> str:
     """Return what has to be kept of a row of `qml_runs` to predict again."""
     return canonical_json({"reduction": json.loads(run["reduction"]), "model": json.loads(run["saved_model"])})
 
 
-def predictor_from(text: str, *, name: str = "model") -> Predictor:
-    """Return the predictor that `predictor_text` wrote down; the same rows give the same classes.
+def predictor_from_json(text: str, *, name: str = "model") -> Predictor:
+    """Return the predictor that `predictor_to_json` wrote down; the same rows give the same classes.
 
     Raises:
         Damaged: it is no such text.
@@ -50,7 +50,7 @@ def predictor_from(text: str, *, name: str = "model") -> Predictor:
 
     try:
         record = json.loads(text)
-        reduction = Reduction.from_dict(record["reduction"])
+        reduction = FeaturePipeline.from_dict(record["reduction"])
         saved = canonical_json(record["model"]).encode()
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(name, f"not a saved model: {error}", remedy="Save the model again.") from None
@@ -68,7 +68,7 @@ def load_predictor(workspace: Workspace, experiment: str, model: str, *, repeat:
     wanted = {"model": model, "repeat": repeat, "fold": fold, "purpose": "comparison"}
     for run in table.to_pylist():
         if run["saved_model"] is not None and wanted.items() <= run.items():
-            return predictor_from(predictor_text(run))
+            return predictor_from_json(predictor_to_json(run))
     raise InvalidInput(
         f"experiment {experiment} has no circuit {model!r} of repeat {repeat}, fold {fold}",
         remedy="qml_runs lists those that it has; classical models are not kept.",

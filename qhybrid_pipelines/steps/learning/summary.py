@@ -12,7 +12,7 @@ from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 
-FROM_VERDICT = (
+VERDICT_COLUMNS = (
     "model",
     "backend",
     "shots",
@@ -49,7 +49,7 @@ def learning_verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
             {
                 "experiment": key,
                 "dataset": card["dataset"],
-                **{name: verdict[name] for name in FROM_VERDICT},
+                **{name: verdict[name] for name in VERDICT_COLUMNS},
                 "seconds": seconds,
             }
             for verdict in lake.read(schemas.QML_VERDICTS, whole).to_pylist()

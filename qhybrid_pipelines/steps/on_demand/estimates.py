@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
-from qhybrid_pipelines.steps.learning.estimates import epochs, planned_inferences
+from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
@@ -173,7 +173,7 @@ def _epochs_of(
         return
     for backend in spec.backends:
         provider = workspace.gateway.providers[backend.partition(":")[0]]
-        for plan in epochs(key, backend, spec, registered):
+        for plan in estimate_epochs(key, backend, spec, registered):
             row: Row = {
                 "experiment": key,
                 "backend": backend,

@@ -10,8 +10,8 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sub_batches import Part, part_of
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.inference import inferences
+from qhybrid_pipelines.steps.learning.data import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.inference import inference_batches
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
@@ -55,11 +55,11 @@ def _batches(workspace: Workspace, key: PartitionKey) -> Iterator[tuple[CircuitB
         lake.read(table, whole) for table in (schemas.QML_DATASETS, schemas.QML_FOLDS, schemas.QML_RUNS)
     )
     name, there = experiment or "", lake.exists(schemas.QML_SUBMISSIONS, key)
-    for plan in inferences(
+    for plan in inference_batches(
         name,
         key.backend or "",
         spec=spec,
-        dataset=checked_dataset(name, spec, datasets, workspace.specifications),
+        dataset=load_verified_dataset(name, spec, datasets, workspace.specifications),
         splits=stored_folds(folds, name),
         runs=runs,
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.classical.learning.comparison import summaries, verdicts
+from qhybrid_pipelines.classical.learning.comparison import summary_rows, verdict_rows
 from qhybrid_pipelines.classical.learning.rows import ScoreRow, SummaryRow, VerdictRow
 
 NOISE = np.random.default_rng(0).normal(0, 0.004, 10)
@@ -31,14 +31,14 @@ BASELINES = [
 ]
 
 
-def judged(quantum, scope="all", margin=0.01, metric="accuracy"):
-    found = verdicts("e", [*quantum, *BASELINES], metric=metric, margin=margin)
+def verdicts_by_model(quantum, scope="all", margin=0.01, metric="accuracy"):
+    found = verdict_rows("e", [*quantum, *BASELINES], metric=metric, margin=margin)
     assert all(set(row) == set(VerdictRow.__annotations__) for row in found)
     return {(row["model"], row["shots"]): row for row in found if row["scope"] == scope}
 
 
 def verdict_at(mean, scope="all", **options):
-    return judged(rows("kernel", "quantum", mean, **options), scope)["kernel", options.get("shots")]
+    return verdicts_by_model(rows("kernel", "quantum", mean, **options), scope)["kernel", options.get("shots")]
 
 
 @pytest.mark.parametrize(
@@ -64,33 +64,35 @@ def test_the_verdict_is_against_the_best_baseline_of_its_scope_and_never_against
 
 def test_nothing_is_claimed_from_few_folds_or_without_a_baseline():
     few = [row for row in [*rows("kernel", "quantum", 0.99), *BASELINES] if row["repeat"] == 0]
-    assert {row["verdict"] for row in verdicts("e", few, metric="accuracy", margin=0.01)} == {"inconclusive"}
+    assert {row["verdict"] for row in verdict_rows("e", few, metric="accuracy", margin=0.01)} == {"inconclusive"}
     one = [row for row in few if row["fold"] == 0]
-    assert "One fold" in verdicts("e", one, metric="accuracy", margin=0.01)[0]["reason"]
-    alone = verdicts("e", rows("kernel", "quantum", 0.99), metric="accuracy", margin=0.01)
+    assert "One fold" in verdict_rows("e", one, metric="accuracy", margin=0.01)[0]["reason"]
+    alone = verdict_rows("e", rows("kernel", "quantum", 0.99), metric="accuracy", margin=0.01)
     assert all("nothing to beat" in row["reason"] for row in alone)
 
 
 def test_scores_on_some_folds_only_are_not_compared():
-    found = judged([*rows("kernel", "quantum", 0.99, folds=7), *rows("separable", "twin", 0.9)])
+    found = verdicts_by_model([*rows("kernel", "quantum", 0.99, folds=7), *rows("separable", "twin", 0.9)])
     assert list(found) == [("separable", None)]
 
 
 def test_points_of_a_learning_curve_do_not_count():
     curve = rows("kernel", "quantum", 0.10, purpose="learning_curve", train_rows=20)
-    assert judged([*curve, *rows("kernel", "quantum", 0.97)])["kernel", None]["model_mean"] > 0.96
+    assert verdicts_by_model([*curve, *rows("kernel", "quantum", 0.97)])["kernel", None]["model_mean"] > 0.96
 
 
-def test_shots_are_judged_one_by_one_with_the_twin_of_the_same_shots():
+def test_each_number_of_shots_is_compared_with_the_unentangled_control_of_the_same_shots():
     quantum = [
         *rows("variational", "quantum", 0.97),
         *rows("variational", "quantum", 0.88, shots=1024),
         *rows("separable", "twin", 0.969),
         *rows("separable", "twin", 0.80, shots=1024, noise=-NOISE),
     ]
-    found = judged(quantum)
+    found = verdicts_by_model(quantum)
     assert found["variational", None]["verdict"] == "quantum_better"
-    assert "twin without entanglement" not in judged(rows("kernel", "quantum", 0.97))["kernel", None]["reason"]
+    assert (
+        "twin without entanglement" not in verdicts_by_model(rows("kernel", "quantum", 0.97))["kernel", None]["reason"]
+    )
     assert found["variational", 1024]["verdict"] == "classical_better"
     assert found["variational", 1024]["twin_gain"] == pytest.approx(0.08, abs=0.01)
     assert found["separable", None]["twin_gain"] is None
@@ -108,23 +110,23 @@ def test_shots_are_judged_one_by_one_with_the_twin_of_the_same_shots():
         (0.97, 0.90, "quantum_better", None),
     ],
 )
-def test_a_circuit_no_better_than_its_twin_is_said_to_be(mean, twin, word, words):
+def test_a_circuit_no_better_than_its_unentangled_control_is_said_to_be(mean, twin, word, words):
     noisy = NOISE[::-1].copy()
-    found = judged([*rows("variational", "quantum", mean), *rows("separable", "twin", twin, noise=noisy)])
+    found = verdicts_by_model([*rows("variational", "quantum", mean), *rows("separable", "twin", twin, noise=noisy)])
     row = found["variational", None]
     assert row["verdict"] == word
     assert words in row["reason"] if words else "twin" not in row["reason"]
 
 
-def test_the_twin_is_never_better_as_a_quantum_model():
-    row = judged(rows("separable", "twin", 0.99))["separable", None]
+def test_the_unentangled_control_is_never_quantum_better():
+    row = verdicts_by_model(rows("separable", "twin", 0.99))["separable", None]
     assert row["low"] > 0.01
     assert row["verdict"] == "inconclusive"
     assert "no quantum model" in row["reason"]
 
 
-def test_a_kernel_has_no_twin():
-    row = judged([*rows("kernel", "quantum", 0.97), *rows("separable", "twin", 0.972)])["kernel", None]
+def test_a_kernel_has_no_unentangled_control():
+    row = verdicts_by_model([*rows("kernel", "quantum", 0.97), *rows("separable", "twin", 0.972)])["kernel", None]
     assert (row["twin_gain"], row["twin_low"], row["twin_high"]) == (None, None, None)
     assert "twin" not in row["reason"]
 
@@ -132,9 +134,9 @@ def test_a_kernel_has_no_twin():
 def test_many_circuits_raise_the_bar():
     spread = NOISE * 2.2
     barely = rows("kernel", "quantum", 0.953, noise=spread)
-    assert judged(barely)["kernel", None]["verdict"] == "quantum_better"
+    assert verdicts_by_model(barely)["kernel", None]["verdict"] == "quantum_better"
     others = [row for n in range(8) for row in rows("variational", "quantum", 0.90, shots=n + 1)]
-    row = judged([*barely, *others])["kernel", None]
+    row = verdicts_by_model([*barely, *others])["kernel", None]
     assert row["p_adjusted"] > 0.025 > row["p_value"]
     assert row["verdict"] == "inconclusive"
     assert "correcting" in row["reason"]
@@ -146,41 +148,41 @@ def test_less_is_better_for_log_loss():
         *rows("mlp", "baseline", 0.30, metric="log_loss", noise=-NOISE),
         *[row | {"value": None} for row in rows("rbf_svm", "baseline", 0.0, metric="log_loss")],
     ]
-    row = verdicts("e", losses, metric="log_loss", margin=0.01)[0]
+    row = verdict_rows("e", losses, metric="log_loss", margin=0.01)[0]
     assert (row["verdict"], row["baseline"]) == ("quantum_better", "mlp")
     assert (row["model_mean"], row["baseline_mean"]) == pytest.approx((0.10, 0.30), abs=0.01)
     assert row["gain"] == pytest.approx(0.2, abs=0.01)
 
 
 def test_summaries_hold_every_contestant_with_an_interval_inside_the_metrics_range():
-    found = summaries("e", [*rows("kernel", "quantum", 0.999), *BASELINES], "accuracy")
+    found = summary_rows("e", [*rows("kernel", "quantum", 0.999), *BASELINES], "accuracy")
     assert [row["model"] for row in found] == ["kernel", "logistic_regression", "mlp", "majority_class"]
     assert all(set(row) == set(SummaryRow.__annotations__) for row in found)
     assert all(0 <= row["low"] <= row["high"] <= 1 for row in found)
     assert found[0]["high"] == 1.0
 
 
-def judged_rows(right, wrong_share, rng, rows_tested):
+def paired_score_rows(right, wrong_share, rng, n_test_rows):
     """Return the word for two fitted models of known accuracy, tested on the same rows in 5 folds x 2 repeats."""
-    hits = {name: rng.random(rows_tested) < share for name, share in (("kernel", right), ("mlp", wrong_share))}
-    orders = [rng.permutation(rows_tested) for _ in range(2)]
+    hits = {name: rng.random(n_test_rows) < share for name, share in (("kernel", right), ("mlp", wrong_share))}
+    orders = [rng.permutation(n_test_rows) for _ in range(2)]
     found = []
     for name, side in (("kernel", "quantum"), ("mlp", "baseline")):
         values = np.array([hits[name][order[fold::5]].mean() for order in orders for fold in range(5)])
-        places = {"train_rows": rows_tested * 4 // 5, "test_rows": rows_tested // 5}
+        places = {"train_rows": n_test_rows * 4 // 5, "test_rows": n_test_rows // 5}
         found += rows(name, side, 0.0, noise=values, **places)
-    return verdicts("e", found, metric="accuracy", margin=0.01)[0]["verdict"]
+    return verdict_rows("e", found, metric="accuracy", margin=0.01)[0]["verdict"]
 
 
-@pytest.mark.parametrize(("rows_tested", "better", "worse"), [(20, 1.0, 0.97), (40, 1.0, 0.97), (200, 0.99, 0.94)])
-def test_models_that_differ_are_not_called_a_tie_because_few_rows_show_no_difference(rows_tested, better, worse):
-    rng = np.random.default_rng(rows_tested)
-    words = [judged_rows(better, worse, rng, rows_tested) for _ in range(200)]
+@pytest.mark.parametrize(("n_test_rows", "better", "worse"), [(20, 1.0, 0.97), (40, 1.0, 0.97), (200, 0.99, 0.94)])
+def test_models_that_differ_are_not_called_a_tie_because_few_rows_show_no_difference(n_test_rows, better, worse):
+    rng = np.random.default_rng(n_test_rows)
+    words = [paired_score_rows(better, worse, rng, n_test_rows) for _ in range(200)]
     assert words.count("tie") <= 6
 
 
 def test_many_rows_without_a_difference_are_a_tie():
-    words = {n: judged_rows(1.0, 1.0, np.random.default_rng(0), n) for n in (20, 360, 375)}
+    words = {n: paired_score_rows(1.0, 1.0, np.random.default_rng(0), n) for n in (20, 360, 375)}
     assert words == {20: "inconclusive", 360: "inconclusive", 375: "tie"}
 
 
@@ -193,7 +195,7 @@ def test_equal_models_are_seldom_called_worse_than_the_best_of_eight_baselines()
         draws = 0.9 + 0.02 * draws
         circuits = [row for n in range(3) for row in rows("kernel", "quantum", 0, noise=draws[n], shots=n + 1)]
         baselines = [row for n in range(3, 11) for row in rows(f"b{n}", "baseline", 0, noise=draws[n])]
-        found = verdicts("e", [*circuits, *baselines], metric="accuracy", margin=0.0)[:3]
+        found = verdict_rows("e", [*circuits, *baselines], metric="accuracy", margin=0.0)[:3]
         alone += any(row["high"] < 0 for row in found)
         wrong += any(row["verdict"] == "classical_better" for row in found)
     assert alone / trials > 0.1, "without a correction it happens often"
@@ -202,16 +204,18 @@ def test_equal_models_are_seldom_called_worse_than_the_best_of_eight_baselines()
 
 def test_a_circuit_that_is_clearly_worse_than_every_baseline_is_still_said_to_be():
     baselines = [row for n in range(8) for row in rows(f"b{n}", "baseline", 0.95, noise=np.roll(NOISE, n))]
-    row = verdicts("e", [*rows("kernel", "quantum", 0.90, noise=-NOISE), *baselines], metric="accuracy", margin=0.01)[0]
+    row = verdict_rows(
+        "e", [*rows("kernel", "quantum", 0.90, noise=-NOISE), *baselines], metric="accuracy", margin=0.01
+    )[0]
     assert row["verdict"] == "classical_better"
 
 
 def test_a_loss_that_only_the_choice_of_the_best_explains_decides_nothing():
     spread = NOISE * 2.2
-    found = judged(rows("kernel", "quantum", 0.909, noise=spread))["kernel", None]
+    found = verdicts_by_model(rows("kernel", "quantum", 0.909, noise=spread))["kernel", None]
     assert found["high"] < -0.01
     crowd = [row for n in range(12) for row in rows(f"b{n}", "baseline", 0.5)]
-    found = verdicts(
+    found = verdict_rows(
         "e", [*rows("kernel", "quantum", 0.909, noise=spread), *BASELINES, *crowd], metric="accuracy", margin=0.01
     )
     assert found[0]["verdict"] == "inconclusive"

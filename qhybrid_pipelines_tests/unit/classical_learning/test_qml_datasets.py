@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from qhybrid_pipelines.classical.learning.bundled import BUNDLED_NAMES
-from qhybrid_pipelines.classical.learning.dataset import card
+from qhybrid_pipelines.classical.learning.dataset import describe_dataset
 from qhybrid_pipelines.classical.learning.loading import load_dataset
 from qhybrid_pipelines.classical.learning.table_file import MAX_COLUMNS, MAX_ROWS
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -36,7 +36,7 @@ def from_columns(columns, **fields):
     return load_dataset(DatasetSpec(source="rows.parquet", **{"target": "y", **fields}), sink.getvalue())
 
 
-def csv_of(columns):
+def to_csv(columns):
     out = io.StringIO()
     csv.writer(out).writerows([list(columns), *zip(*columns.values(), strict=True)])
     return out.getvalue()
@@ -64,9 +64,9 @@ def test_two_digits_keep_their_rows_and_lose_the_pixels_that_never_change():
     found = bundled("digits", classes=(3, 5))
     assert (found.rows, found.class_names) == (365, ("3", "5"))
     assert (np.ptp(found.features, axis=0) > 0).all()
-    about = card(found)
-    assert about["classes"] == {"3": 183, "5": 182}
-    assert any("Left away" in note for note in about["notes"])
+    dataset_card = describe_dataset(found)
+    assert dataset_card["classes"] == {"3": 183, "5": 182}
+    assert any("Left away" in note for note in dataset_card["notes"])
 
 
 def test_classes_of_a_bundled_set_go_by_name_or_by_index():
@@ -78,14 +78,14 @@ def test_classes_of_a_bundled_set_go_by_name_or_by_index():
 
 def test_every_card_can_be_read_and_says_where_the_rows_come_from():
     for name in BUNDLED_NAMES:
-        about = card(bundled(name))
-        assert "doi:" in about["source"]
-        assert "CC BY" in about["licence"]
-        assert sum(about["classes"].values()) == about["rows"]
-        assert len(about["ranges"]) == about["columns"]
-        assert about["limits"]
-    assert card(bundled("iris"))["duplicate_rows"] == 1
-    assert any("1 rows repeat" in limit for limit in card(bundled("iris"))["limits"])
+        dataset_card = describe_dataset(bundled(name))
+        assert "doi:" in dataset_card["source"]
+        assert "CC BY" in dataset_card["licence"]
+        assert sum(dataset_card["classes"].values()) == dataset_card["rows"]
+        assert len(dataset_card["ranges"]) == dataset_card["columns"]
+        assert dataset_card["limits"]
+    assert describe_dataset(bundled("iris"))["duplicate_rows"] == 1
+    assert any("1 rows repeat" in limit for limit in describe_dataset(bundled("iris"))["limits"])
 
 
 @settings(deadline=None, max_examples=40)
@@ -96,10 +96,10 @@ def test_every_card_can_be_read_and_says_where_the_rows_come_from():
 )
 def test_csv_and_parquet_of_the_same_values_are_the_same_data_set(values):
     columns = {"a": values[:, 0].tolist(), "y": [0, 1, 0, 1, 0, 1], "b, or c": values[:, 1].tolist()}
-    one, other = from_csv(csv_of(columns)), from_columns(columns)
+    one, other = from_csv(to_csv(columns)), from_columns(columns)
     np.testing.assert_array_equal(one.features, values)
     assert one.digest == other.digest
-    assert one.digest != from_csv(csv_of({**columns, "y": [1, 0, 1, 0, 1, 0]})).digest
+    assert one.digest != from_csv(to_csv({**columns, "y": [1, 0, 1, 0, 1, 0]})).digest
 
 
 def test_zero_has_one_sign_in_the_digest_and_the_order_of_rows_counts():
@@ -121,12 +121,12 @@ def test_what_people_export_is_read():
 
 def test_truth_values_are_the_same_in_both_formats():
     columns = {"a": [True, False, True], "b": [1, 2, 3], "y": [True, False, False]}
-    plain = from_csv(csv_of(columns))
+    plain = from_csv(to_csv(columns))
     assert plain.digest == from_columns(columns).digest
     assert plain.labels.tolist() == [1, 0, 0]
     assert plain.features[:, 0].tolist() == [1.0, 0.0, 1.0]
     for read in (
-        from_csv(csv_of(columns), classes=("True", "False")),
+        from_csv(to_csv(columns), classes=("True", "False")),
         from_columns(columns, classes=("True", "False")),
     ):
         assert read.labels.tolist() == [0, 1, 1]

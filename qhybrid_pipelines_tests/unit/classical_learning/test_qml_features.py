@@ -17,7 +17,12 @@ from qhybrid_pipelines.classical.learning import reduction, tuning
 from qhybrid_pipelines.classical.learning.baselines import baseline_learners
 from qhybrid_pipelines.classical.learning.dataset import Dataset
 from qhybrid_pipelines.classical.learning.folds import make_splits
-from qhybrid_pipelines.classical.learning.reduction import Reduction, fit_angles, fit_inputs, fit_standard
+from qhybrid_pipelines.classical.learning.reduction import (
+    FeaturePipeline,
+    fit_angle_encoder,
+    fit_feature_pipeline,
+    fit_standard_scaler,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,36 +38,44 @@ def test_scikit_learns_chain_gives_the_same_angles_up_to_the_sign_of_an_axis(win
         StandardScaler(), PCA(4, svd_solver="full"), MinMaxScaler((-np.pi / 2, np.pi / 2), clip=True)
     )
     expected = [theirs.fit_transform(train), theirs.transform(test)]
-    chain = fit_angles(train, 4)
-    for mine, other in zip([chain.transform(train), chain.transform(test)], expected, strict=True):
+    feature_pipeline = fit_angle_encoder(train, 4)
+    for mine, other in zip(
+        [feature_pipeline.transform(train), feature_pipeline.transform(test)], expected, strict=True
+    ):
         sign = np.sign((mine * other).sum(axis=0))
         np.testing.assert_allclose(mine, sign * other, atol=1e-10)
-    assert np.abs(chain.transform(test * 100)).max() <= np.pi / 2
+    assert np.abs(feature_pipeline.transform(test * 100)).max() <= np.pi / 2
 
 
 def test_every_column_is_standardised_on_the_training_rows(wine):
     train = wine[0][:100]
-    np.testing.assert_allclose(fit_standard(train).transform(wine[0]), StandardScaler().fit(train).transform(wine[0]))
+    np.testing.assert_allclose(
+        fit_standard_scaler(train).transform(wine[0]), StandardScaler().fit(train).transform(wine[0])
+    )
 
 
 def test_a_column_that_is_constant_in_one_fold_gives_finite_features():
     train = np.column_stack([np.full(20, 0.1), np.arange(20.0), np.arange(20) * 1e-200])
     for inputs in ("reduced", "all"):
-        assert np.isfinite(fit_inputs(train, inputs=inputs, k=2).transform(train + 1)).all()
+        assert np.isfinite(fit_feature_pipeline(train, inputs=inputs, k=2).transform(train + 1)).all()
 
 
 def test_a_stored_chain_gives_the_same_features_bit_by_bit(wine):
-    for chain in (fit_angles(wine[0], 3), fit_angles(wine[0], None), fit_standard(wine[0])):
-        back = Reduction.from_dict(json.loads(json.dumps(chain.to_dict())))
-        np.testing.assert_array_equal(back.transform(wine[0]), chain.transform(wine[0]))
+    for feature_pipeline in (
+        fit_angle_encoder(wine[0], 3),
+        fit_angle_encoder(wine[0], None),
+        fit_standard_scaler(wine[0]),
+    ):
+        back = FeaturePipeline.from_dict(json.loads(json.dumps(feature_pipeline.to_dict())))
+        np.testing.assert_array_equal(back.transform(wine[0]), feature_pipeline.transform(wine[0]))
 
 
 def test_more_components_than_columns_or_rows_are_an_error():
     with pytest.raises(ValueError, match="no 4 principal components"):
-        fit_angles(np.ones((3, 8)), 4)
+        fit_angle_encoder(np.ones((3, 8)), 4)
 
 
-class Listening:
+class RecordingEstimator:
     """An estimator that keeps what it was given."""
 
     given: list[np.ndarray]
@@ -90,7 +103,7 @@ def training_features(features, labels, split):
         licence="",
     )
     for model in baseline_learners(["rbf_svm"]):
-        learner = tuning.replace(model, build=lambda _settings, _seed: Listening(given))
+        learner = tuning.replace(model, build=lambda _settings, _seed: RecordingEstimator(given))
         tuning.Tuner(dataset, pca=4, trials=3, seed=1).tune(learner, split)
     assert len(given) == 2 * (3 + 1)
     return given
@@ -114,14 +127,14 @@ def test_a_planted_leak_is_noticed(wine, monkeypatch):
     split = next(iter(make_splits(wine[1], k=3, repeats=1, seed=2)))
 
     def fitted_on_all_rows(train, *, inputs, k):
-        return reduction.fit_inputs(everything["rows"], inputs=inputs, k=k)
+        return reduction.fit_feature_pipeline(everything["rows"], inputs=inputs, k=k)
 
     class Leaking(tuning.Tuner):
         def __init__(self, dataset, **options):
             everything["rows"] = dataset.features
             super().__init__(dataset, **options)
 
-    monkeypatch.setattr(tuning, "fit_inputs", fitted_on_all_rows)
+    monkeypatch.setattr(tuning, "fit_feature_pipeline", fitted_on_all_rows)
     monkeypatch.setattr(tuning, "Tuner", Leaking)
     assert leaks(*wine, split)
 

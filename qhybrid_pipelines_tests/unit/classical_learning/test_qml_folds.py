@@ -11,7 +11,7 @@ from qhybrid_pipelines.classical.learning.folds import (
     check_folds,
     fold_rows,
     make_splits,
-    splits_from,
+    splits_from_rows,
     training_subset,
 )
 from qhybrid_pipelines.classical.learning.loading import load_dataset
@@ -21,7 +21,7 @@ from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningS
 
 
 @st.composite
-def labelled(draw):
+def labels_and_fold_count(draw):
     k = draw(st.integers(2, 6))
     counts = draw(st.lists(st.integers(max(k, 4 if k == 2 else 3), 40), min_size=2, max_size=4))
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -29,7 +29,7 @@ def labelled(draw):
 
 
 @settings(deadline=None, max_examples=60)
-@given(labelled())
+@given(labels_and_fold_count())
 def test_folds_are_disjoint_complete_and_stratified(case):
     labels, k, seed = case
     splits = list(make_splits(labels, k=k, repeats=2, seed=seed))
@@ -59,12 +59,12 @@ def test_the_table_gives_the_folds_back():
     splits = list(make_splits(np.repeat([0, 1, 2], 11), k=3, repeats=2, seed=5))
     rows = fold_rows("e", splits)
     assert len(rows) == 33 * 3 * 2
-    back = splits_from(rows[::-1])
+    back = splits_from_rows(rows[::-1])
     assert fold_rows("e", back) == rows
 
 
 @settings(deadline=None, max_examples=40)
-@given(labelled(), st.data())
+@given(labels_and_fold_count(), st.data())
 def test_subsets_of_a_learning_curve_are_nested_and_hold_every_class(case, data):
     labels, _, seed = case
     classes = len(set(labels))

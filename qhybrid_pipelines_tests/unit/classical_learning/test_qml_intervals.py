@@ -8,7 +8,7 @@ from scipy import stats
 
 from qhybrid_pipelines.classical.learning.intervals import (
     corrected_interval,
-    half_width_of_rows,
+    minimum_half_width,
     p_value_above,
     standard_error,
 )
@@ -45,7 +45,7 @@ def test_folds_without_spread_leave_open_what_their_rows_leave_open():
 
 @pytest.mark.parametrize("events", [0, 1, 7, 40])
 def test_what_rows_leave_open_is_the_exact_bound_of_a_poisson_count(events):
-    bound = events / 1000 + half_width_of_rows(events / 1000, 1000)
+    bound = events / 1000 + minimum_half_width(events / 1000, 1000)
     assert stats.poisson(bound * 1000).cdf(events) == pytest.approx(0.025, rel=1e-9)
 
 

@@ -40,7 +40,7 @@ def test_an_optimisation_is_read_as_before_whether_it_says_its_kind_or_not():
     assert experiment_key(old) == "maxcut-karate-0acea8ec", "written down, so that no later field can move it"
 
 
-def test_the_twin_without_entanglement_is_always_beside_the_variational_classifier():
+def test_the_unentangled_control_is_always_beside_the_variational_classifier():
     assert read(WINE + "models: [variational]\n").model_names == ("variational", "separable")
     assert read(WINE + "models: [kernel]\n").model_names == ("kernel",)
     assert len(read(WINE).baseline_names) == 4

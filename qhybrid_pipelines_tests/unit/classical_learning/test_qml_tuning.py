@@ -16,11 +16,11 @@ from sklearn.svm import SVC
 from qhybrid_pipelines.classical.learning.baselines import baseline_learners, control_learners
 from qhybrid_pipelines.classical.learning.calibrated import RbfSvm
 from qhybrid_pipelines.classical.learning.folds import make_splits
-from qhybrid_pipelines.classical.learning.learner import Learner, LogUniform, candidates
+from qhybrid_pipelines.classical.learning.learner import Learner, LogUniform, candidate_settings
 from qhybrid_pipelines.classical.learning.loading import load_dataset
 from qhybrid_pipelines.classical.learning.protocol import dataset_row, prediction_rows, run_row, score_rows
 from qhybrid_pipelines.classical.learning.rows import DatasetRow, PredictionRow, RunRow, ScoreRow
-from qhybrid_pipelines.classical.learning.scoring import METRICS, scores
+from qhybrid_pipelines.classical.learning.scoring import METRICS, compute_metrics
 from qhybrid_pipelines.classical.learning.tuning import Tuner
 from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningSpec
 from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
@@ -38,13 +38,13 @@ def wine():
     return load_dataset(DatasetSpec(source="sklearn:wine"))
 
 
-def splits_of(dataset, k=5, repeats=2, seed=7):
+def make_test_splits(dataset, k=5, repeats=2, seed=7):
     return list(make_splits(dataset.labels, k=k, repeats=repeats, seed=seed))
 
 
 def mean_score(dataset, learner, metric="accuracy", trials=1, splits=None):
     tuner = Tuner(dataset, pca=4, trials=trials, seed=7)
-    found = [scored(dataset, learner, s, tuner.tune(learner, s)) for s in splits or splits_of(dataset)]
+    found = [scored(dataset, learner, s, tuner.tune(learner, s)) for s in splits or make_test_splits(dataset)]
     return float(np.mean([row["value"] for rows in found for row in rows if row["metric"] == metric]))
 
 
@@ -68,7 +68,7 @@ def test_logistic_regression_reaches_what_was_measured_elsewhere(cancer):
 
 
 def test_every_baseline_beats_the_largest_class_by_far(wine):
-    splits = splits_of(wine, k=3, repeats=1)
+    splits = make_test_splits(wine, k=3, repeats=1)
     floor = mean_score(wine, control_learners()[0], splits=splits)
     assert floor == pytest.approx(71 / 178, abs=0.01)
     for learner in baseline_learners(ALL):
@@ -77,21 +77,21 @@ def test_every_baseline_beats_the_largest_class_by_far(wine):
 
 def test_shuffled_labels_are_not_learnt(wine, cancer):
     control = control_learners()[1]
-    assert control.permuted
+    assert control.permute_labels
     for dataset, chance in ((wine, 1 / 3), (cancer, 1 / 2)):
         assert mean_score(dataset, control, "balanced_accuracy") == pytest.approx(chance, abs=0.08)
-        honest = mean_score(dataset, replace(control, permuted=False), "balanced_accuracy")
+        honest = mean_score(dataset, replace(control, permute_labels=False), "balanced_accuracy")
         assert honest > 0.9, "the same model does learn the true labels"
 
 
 def test_every_model_tries_the_same_number_of_settings_and_the_defaults_first():
     for learner in baseline_learners(ALL):
-        tried = candidates(learner, trials=5, seed=3)
+        tried = candidate_settings(learner, trials=5, seed=3)
         assert len(tried) == 5
         assert tried[0] == learner.defaults
-        assert tried == candidates(learner, trials=5, seed=3) != candidates(learner, trials=5, seed=4)
-        assert candidates(learner, trials=3, seed=3) == tried[:3], "a larger budget adds to a smaller one"
-    assert candidates(control_learners()[0], trials=5, seed=3) == [{}]
+        assert tried == candidate_settings(learner, trials=5, seed=3) != candidate_settings(learner, trials=5, seed=4)
+        assert candidate_settings(learner, trials=3, seed=3) == tried[:3], "a larger budget adds to a smaller one"
+    assert candidate_settings(control_learners()[0], trials=5, seed=3) == [{}]
 
 
 class Fixed:
@@ -118,21 +118,21 @@ def test_the_best_settings_on_validation_rows_win_and_a_failed_trial_loses(wine)
         inputs="reduced",
         build=build,
         defaults={"rate": 0.0},
-        space={"rate": LogUniform(1e-3, 1.0)},
+        search_space={"rate": LogUniform(1e-3, 1.0)},
         failures=(ArithmeticError,),
     )
-    drawn = [settings["rate"] for settings in candidates(learner, trials=4, seed=7)]
+    drawn = [settings["rate"] for settings in candidate_settings(learner, trials=4, seed=7)]
     seen = []
-    tuner = Tuner(wine, pca=4, trials=4, seed=7, observe=lambda *told: seen.append(told))
-    tuned = tuner.tune(learner, splits_of(wine)[0])
+    tuner = Tuner(wine, pca=4, trials=4, seed=7, on_fit=lambda *told: seen.append(told))
+    tuned = tuner.tune(learner, make_test_splits(wine)[0])
     assert tuned.settings == {"rate": drawn[2]}  # class 1 is the largest one of wine
     assert [trial.score is None for trial in tuned.trials] == [False, True, False, True]
     assert seen == [("fixed", done, 5) for done in range(1, 6)]
     broken = replace(learner, build=lambda _settings, _seed: Fixed(0, ArithmeticError("no")))
     with pytest.raises(ArithmeticError, match="no"):
-        tuner.tune(broken, splits_of(wine)[0])
+        tuner.tune(broken, make_test_splits(wine)[0])
     with pytest.raises(ArithmeticError):
-        tuner.tune(replace(learner, failures=()), splits_of(wine)[0])
+        tuner.tune(replace(learner, failures=()), make_test_splits(wine)[0])
 
 
 def test_whoever_fits_is_told_which_fit_it_is(wine):
@@ -143,11 +143,11 @@ def test_whoever_fits_is_told_which_fit_it_is(wine):
         estimator.fit(features, labels)
         return 1000.0  # as if an earlier process had spent that
 
-    split = splits_of(wine)[6]
+    split = make_test_splits(wine)[6]
     learner = baseline_learners(["rbf_svm"])[0]
     tuner = Tuner(wine, pca=4, trials=2, seed=7, fit=fit)
     tuned = tuner.tune(learner, split)
-    point = tuner.fit_on(learner, split, tuned.settings, 30)
+    point = tuner.fit_on_subset(learner, split, tuned.settings, 30)
     inner, outer = len(split.train), len(split.outer_train)
     assert places == [("rbf_svm", 1, 1, t, n) for t, n in ((0, inner), (1, inner), (None, outer), (None, 30))]
     assert point.train_rows == 30
@@ -156,7 +156,7 @@ def test_whoever_fits_is_told_which_fit_it_is(wine):
 
 def test_running_again_gives_the_same_rows(wine):
     def rows():
-        split = splits_of(wine)[3]
+        split = make_test_splits(wine)[3]
         tuner = Tuner(wine, pca=4, trials=2, seed=7)
         found = []
         for learner in [*baseline_learners(ALL), *control_learners()]:
@@ -184,7 +184,7 @@ def test_what_does_not_converge_is_said(wine, monkeypatch):
 
     monkeypatch.setattr(baselines, "MAX_STEPS", 2)
     learner = baseline_learners(["mlp"])[1]
-    assert not Tuner(wine, pca=4, trials=1, seed=7).tune(learner, splits_of(wine)[0]).converged
+    assert not Tuner(wine, pca=4, trials=1, seed=7).tune(learner, make_test_splits(wine)[0]).converged
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -194,7 +194,7 @@ def test_scores_agree_with_scikit_learn(n_classes):
     raw = rng.dirichlet(np.ones(n_classes), 200).round(2)  # with ties
     probabilities = raw / raw.sum(axis=1, keepdims=True)
     predicted = probabilities.argmax(axis=1)
-    found = scores(truth, predicted, n_classes=n_classes, probabilities=probabilities)
+    found = compute_metrics(truth, predicted, n_classes=n_classes, probabilities=probabilities)
     ranking = probabilities[:, 1] if n_classes == 2 else probabilities
     assert tuple(found) == METRICS
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, predicted))
@@ -205,10 +205,10 @@ def test_scores_agree_with_scikit_learn(n_classes):
 
 def test_a_model_without_probabilities_has_no_log_loss():
     truth = np.array([0, 1, 0, 1])
-    assert scores(truth, truth, n_classes=2)["log_loss"] is None
-    assert scores(truth, truth, n_classes=2)["roc_auc"] is None
-    assert scores(truth, truth, n_classes=2, decision=np.array([-1.0, 2.0, 0.0, 1.0]))["roc_auc"] == 1.0
-    assert scores(truth[:1], truth[:1], n_classes=2, decision=np.zeros(1))["roc_auc"] is None
+    assert compute_metrics(truth, truth, n_classes=2)["log_loss"] is None
+    assert compute_metrics(truth, truth, n_classes=2)["roc_auc"] is None
+    assert compute_metrics(truth, truth, n_classes=2, decision=np.array([-1.0, 2.0, 0.0, 1.0]))["roc_auc"] == 1.0
+    assert compute_metrics(truth[:1], truth[:1], n_classes=2, decision=np.zeros(1))["roc_auc"] is None
 
 
 def test_scikit_learn_is_imported_only_where_it_is_used():
@@ -221,7 +221,7 @@ def test_scikit_learn_is_imported_only_where_it_is_used():
 
 
 def test_machines_have_calibrated_probabilities_in_every_metric_and_their_own_decisions(wine):
-    split = splits_of(wine)[0]
+    split = make_test_splits(wine)[0]
     for learner in (*baseline_learners(["rbf_svm"]), control_learners()[1]):
         tuned = Tuner(wine, pca=4, trials=1, seed=7).tune(learner, split)
         values = {row["metric"]: row["value"] for row in scored(wine, learner, split, tuned)}
@@ -239,12 +239,12 @@ def test_a_machine_and_a_kernel_are_calibrated_alike():
     angles = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     labels = (angles.sum(axis=1) > 0).astype(np.int64)
     model = QuantumKernelClassifier(C=2.0).fit(angles[:40], labels[:40])
-    machine = CalibratedClassifierCV(SVC(kernel="precomputed", C=2.0), ensemble=False, cv=5)
-    expected = machine.fit(model.kernel(angles[:40]), labels[:40]).predict_proba(model.kernel(angles[40:]))
+    svc = CalibratedClassifierCV(SVC(kernel="precomputed", C=2.0), ensemble=False, cv=5)
+    expected = svc.fit(model.kernel_matrix(angles[:40]), labels[:40]).predict_proba(model.kernel_matrix(angles[40:]))
     assert np.allclose(model.predict_proba(angles[40:]), expected)
 
 
 def test_a_machine_offers_no_probabilities_where_a_class_has_one_row():
-    machine = RbfSvm().fit(np.array([[0.0], [1.0], [1.1]]), np.array([0, 1, 1]))
-    assert not hasattr(machine, "predict_proba")
-    assert machine.predict(np.array([[1.05]])).tolist() == [1]
+    svc = RbfSvm().fit(np.array([[0.0], [1.0], [1.1]]), np.array([0, 1, 1]))
+    assert not hasattr(svc, "predict_proba")
+    assert svc.predict(np.array([[1.05]])).tolist() == [1]

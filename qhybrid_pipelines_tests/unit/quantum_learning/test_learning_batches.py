@@ -25,10 +25,10 @@ from qhybrid_pipelines.quantum.learning.batches import (
 )
 from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
 from qhybrid_pipelines.quantum.learning.kernel_batches import kernel_from_counts, overlap_batch
-from qhybrid_pipelines.quantum.learning.measured import MeasuredEngine
-from qhybrid_pipelines.quantum.learning.readout import flat, join
+from qhybrid_pipelines.quantum.learning.measured import ParameterShiftEngine
+from qhybrid_pipelines.quantum.learning.readout import circuit_from_parameters, squeeze_binary_scores
 from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape, apply_layers
-from qhybrid_pipelines.quantum.learning.templates import bindings_of, pennylane_circuit, template_of
+from qhybrid_pipelines.quantum.learning.templates import circuit_template, make_bindings, pennylane_circuit
 from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
 from qhybrid_pipelines.quantum.qasm import write_circuit
 
@@ -51,11 +51,13 @@ def shapes(draw):
 def trained(shape=SHAPE, outputs=1, samples=4, seed=2):
     """Return a circuit with parameters of no pattern, and samples."""
     rng = np.random.default_rng(seed)
-    circuit = join(rng.uniform(-np.pi, np.pi, shape.n_weights + outputs * (shape.n_qubits + 1)), shape)
+    circuit = circuit_from_parameters(
+        rng.uniform(-np.pi, np.pi, shape.n_weights + outputs * (shape.n_qubits + 1)), shape
+    )
     return circuit, rng.uniform(-np.pi / 2, np.pi / 2, (samples, shape.n_features))
 
 
-def batch_of(circuit, features, *, make=inference_batch, shots=1024, repetitions=1):
+def make_batch(circuit, features, *, make=inference_batch, shots=1024, repetitions=1):
     per_sample = circuits_per_sample(circuit.shape) if make is gradient_batch else 1
     seeds = sampling_seeds(7, "test", points=len(features) * per_sample, repetitions=repetitions)
     return make(circuit, features, experiment="test", backend="local:auto", shots=shots, seeds=seeds)
@@ -84,7 +86,7 @@ def pennylane_expectations(queue, n_qubits):
 @settings(deadline=None, max_examples=6)
 def test_pennylane_the_template_and_the_training_engine_agree_on_every_qubit(shape, seed):
     circuit, features = trained(shape, samples=2, seed=seed)
-    batch = batch_of(circuit, features)
+    batch = make_batch(circuit, features)
     own = AdjointEngine(shape).expectations(features, circuit.weights)
     np.testing.assert_allclose(exact_expectations(batch), own, atol=1e-12)
     back = pennylane_circuit(batch.template)
@@ -98,16 +100,16 @@ def test_pennylane_the_template_and_the_training_engine_agree_on_every_qubit(sha
 
 
 def test_a_template_has_no_numbers_and_reads_back_as_the_same_text():
-    template = template_of(SHAPE)
+    template = circuit_template(SHAPE)
     assert write_circuit(read_circuit(template.text)) == template.text
     assert set(template.parameters) == {f"x_{i}" for i in range(3)} | {
         f"w_{layer}_{qubit}_{angle}" for layer in range(2) for qubit in range(3) for angle in range(3)
     }
 
 
-def test_the_twin_is_the_same_circuit_without_its_cnots():
-    twin = CircuitShape(n_features=3, n_qubits=3, layers=2, entangled=False)
-    with_ring, without = template_of(SHAPE), template_of(twin)
+def test_the_unentangled_control_is_the_same_circuit_without_its_cnots():
+    unentangled_shape = CircuitShape(n_features=3, n_qubits=3, layers=2, entangled=False)
+    with_ring, without = circuit_template(SHAPE), circuit_template(unentangled_shape)
     assert without.template_id != with_ring.template_id
     assert without.parameters == with_ring.parameters
     assert [line for line in with_ring.text.splitlines() if not line.startswith("cx ")] == without.text.splitlines()
@@ -117,7 +119,7 @@ def test_the_twin_is_the_same_circuit_without_its_cnots():
 
 def test_bindings_stand_in_the_order_of_the_templates_inputs():
     circuit, features = trained(samples=2)
-    template, bindings = template_of(SHAPE), bindings_of(SHAPE, features, circuit.weights)
+    template, bindings = circuit_template(SHAPE), make_bindings(SHAPE, features, circuit.weights)
     for name, column in zip(template.parameters, bindings.T, strict=True):
         kind, *index = name.split("_")
         expected = features[:, int(index[0])] if kind == "x" else circuit.weights[tuple(map(int, index))]
@@ -127,14 +129,14 @@ def test_bindings_stand_in_the_order_of_the_templates_inputs():
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_predictions_from_counts_are_those_of_the_model_within_their_scatter(outputs):
     circuit, features = trained(outputs=outputs, samples=30)
-    batch = batch_of(circuit, features, shots=4000, repetitions=2)
+    batch = make_batch(circuit, features, shots=4000, repetitions=2)
     counts = AerExact().run(batch).counts
     exact = AdjointEngine(SHAPE).expectations(features, circuit.weights)
     measured = expectations_from_counts(counts, batch)
     assert measured.shape == (30, 2, 3)
     scatter = np.sqrt((1 - exact**2) / 4000)[:, None]
     assert (abs(measured - exact[:, None]) < 5 * scatter + 1e-12).all()
-    off = scores_from_counts(counts, batch, circuit) - flat(circuit.scores(exact))
+    off = scores_from_counts(counts, batch, circuit) - squeeze_binary_scores(circuit.scores(exact))
     assert off.shape == ((30,) if outputs == 1 else (30, 3))
     assert abs(off).max() < 5 * abs(circuit.readout).sum(axis=1).max() / np.sqrt(8000)
 
@@ -144,9 +146,9 @@ def test_the_fitted_model_labels_what_was_measured():
     labels = np.array(["left", "right"])[np.arange(40) % 2]
     features = rng.uniform(-0.3, 0.3, (40, 2)) + np.where(labels == "left", -0.8, 0.8)[:, None]
     model = VariationalClassifier(layers=1, max_iterations=60).fit(features, labels)
-    batch = batch_of(model.circuit_, features)
+    batch = make_batch(model.circuit_, features)
     scores = scores_from_counts(AerExact().run(batch).counts, batch, model.circuit_)
-    assert (model.labels(scores) == labels).mean() > 0.9
+    assert (model.labels_from_scores(scores) == labels).mean() > 0.9
 
 
 @given(shape=shapes(), outputs=st.sampled_from([1, 3]), seed=st.integers(0, 2**32))
@@ -154,7 +156,7 @@ def test_the_fitted_model_labels_what_was_measured():
 def test_one_batch_of_turned_circuits_is_the_gradient(shape, outputs, seed):
     circuit, features = trained(shape, outputs=outputs, samples=3, seed=seed)
     targets = np.array([0, 1, outputs - 1])
-    batch = batch_of(circuit, features, make=gradient_batch)
+    batch = make_batch(circuit, features, make=gradient_batch)
     assert batch.points == 3 * circuits_per_sample(shape)
     loss, gradient = gradient_from_expectations(exact_expectations(batch), circuit, targets)
     own_loss, own = AdjointEngine(shape).loss_and_gradient(circuit.parameters, features, targets)
@@ -165,7 +167,7 @@ def test_one_batch_of_turned_circuits_is_the_gradient(shape, outputs, seed):
 def test_a_measured_gradient_approaches_the_exact_one():
     circuit, features = trained(samples=3)
     targets = np.array([0, 1, 1])
-    engine = MeasuredEngine(
+    engine = ParameterShiftEngine(
         SHAPE,
         lambda batch: AerExact().run(batch).counts,
         experiment="test",
@@ -191,21 +193,23 @@ def test_training_on_a_backend_lowers_the_loss_and_asks_for_the_same_batches_aga
         return AerExact().run(batch).counts
 
     def measured():
-        return MeasuredEngine(model.shape(2), run, experiment="test", backend="local:auto", shots=200, seed=3)
+        return ParameterShiftEngine(
+            model.circuit_shape(2), run, experiment="test", backend="local:auto", shots=200, seed=3
+        )
 
-    trainer = model.trainer(features, labels, engine=measured())
+    trainer = model.make_trainer(features, labels, engine=measured())
     losses = [step.loss for step in trainer.iterations()]
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.1
     assert len(set(sent)) == len(losses) == len(sent)
 
     # A process that dies within iteration 5 has its fourth checkpoint.
-    begun = model.trainer(features, labels, engine=measured())
+    begun = model.make_trainer(features, labels, engine=measured())
     iterations = begun.iterations()
     for _ in range(4):
         next(iterations)
     first = sent[: len(losses)]
     sent.clear()
-    resumed = model.trainer(features, labels, engine=measured(), checkpoint=begun.state.to_bytes())
+    resumed = model.make_trainer(features, labels, engine=measured(), checkpoint=begun.state.to_bytes())
     assert [step.loss for step in resumed.iterations()] == losses[4:]
     assert sent == first[4:]
     assert resumed.state.parameters.tobytes() == trainer.state.parameters.tobytes()
@@ -216,8 +220,8 @@ def test_a_training_on_a_backend_is_not_continued_elsewhere():
     model = VariationalClassifier(layers=1, max_iterations=3)
 
     def measured(backend):
-        return MeasuredEngine(
-            model.shape(1),
+        return ParameterShiftEngine(
+            model.circuit_shape(1),
             lambda batch: AerExact().run(batch).counts,
             experiment="test",
             backend=backend,
@@ -225,11 +229,11 @@ def test_a_training_on_a_backend_is_not_continued_elsewhere():
             seed=1,
         )
 
-    trainer = model.trainer(features, labels, engine=measured("local:auto"))
+    trainer = model.make_trainer(features, labels, engine=measured("local:auto"))
     next(trainer.iterations())
     for other in (measured("ionq:simulator"), None):
         with pytest.raises(InvalidInput, match="belongs to a training with"):
-            model.trainer(features, labels, engine=other, checkpoint=trainer.state.to_bytes())
+            model.make_trainer(features, labels, engine=other, checkpoint=trainer.state.to_bytes())
 
 
 def kernel_model(n_classes=2):
@@ -239,8 +243,8 @@ def kernel_model(n_classes=2):
     return QuantumKernelClassifier(layers=2, bandwidth=0.8).fit(features, labels), features + 0.05
 
 
-def overlaps_of(model, features, shots=2000):
-    points = len(features) * len(model.machine_.support_)
+def make_overlap_batch(model, features, shots=2000):
+    points = len(features) * len(model.svc_.support_)
     seeds = sampling_seeds(7, "overlaps", points=points)
     return overlap_batch(model, features, experiment="test", backend="local:auto", shots=shots, seeds=seeds)
 
@@ -249,8 +253,8 @@ def test_an_overlap_circuit_gives_the_kernel_on_the_batch_path_and_in_pennylane(
     import pennylane as qml
 
     model, features = kernel_model()
-    batch = overlaps_of(model, features)
-    expected = model.kernel(features)[:, model.machine_.support_].ravel()
+    batch = make_overlap_batch(model, features)
+    expected = model.kernel_matrix(features)[:, model.svc_.support_].ravel()
     ready, _ = make_ready(batch.template, keep_measurements=False)
     np.testing.assert_allclose([row[0] for row in exact_probabilities(batch, ready)], expected, atol=1e-12)
     queue = pennylane_circuit(batch.template)
@@ -267,15 +271,15 @@ def test_an_overlap_circuit_gives_the_kernel_on_the_batch_path_and_in_pennylane(
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_machine_predicts_from_a_measured_kernel(n_classes):
     model, features = kernel_model(n_classes)
-    batch = overlaps_of(model, features)
+    batch = make_overlap_batch(model, features)
     measured = kernel_from_counts(AerExact().run(batch).counts, batch, model)
-    exact = model.kernel(features)
-    support = model.machine_.support_
+    exact = model.kernel_matrix(features)
+    support = model.svc_.support_
     assert measured.shape == exact.shape
     assert (abs(measured - exact)[:, support] < 5 * np.sqrt(exact * (1 - exact) / 2000)[:, support] + 1e-9).all()
-    assert (model.machine_.predict(measured) == model.predict(features)).mean() > 0.9
+    assert (model.svc_.predict(measured) == model.predict(features)).mean() > 0.9
     with pytest.raises(InvalidInput, match="the circuit takes 3"):
-        overlaps_of(model, features[:, :2])
+        make_overlap_batch(model, features[:, :2])
 
 
 def test_the_size_of_an_epoch():
@@ -284,11 +288,11 @@ def test_the_size_of_an_epoch():
     assert circuits_per_sample(shape) == 1 + 2 * 72
     assert (size.submissions, size.circuits, size.shots) == (7, 29_000, 29_696_000)
     circuit, features = trained(shape, samples=32)
-    assert batch_of(circuit, features, make=gradient_batch).points == 32 * 145
+    assert make_batch(circuit, features, make=gradient_batch).points == 32 * 145
 
 
 def test_counts_that_lack_a_circuit_are_refused():
-    batch = batch_of(*trained())
+    batch = make_batch(*trained())
     counts = AerExact().run(batch).counts
     with pytest.raises(CorruptResult, match="1 of 4 circuits have no counts"):
         expectations_from_counts(counts.filter(pa.compute.not_equal(counts["point"], 2)), batch)
@@ -297,9 +301,9 @@ def test_counts_that_lack_a_circuit_are_refused():
 def test_features_of_another_model_are_refused():
     circuit, features = trained()
     with pytest.raises(InvalidInput, match=r"shape \(4, 2\), the circuit takes 3"):
-        batch_of(circuit, features[:, :2])
+        make_batch(circuit, features[:, :2])
     with pytest.raises(InvalidInput, match="feature 0 is outside"):
-        batch_of(circuit, features + 4, make=gradient_batch)
+        make_batch(circuit, features + 4, make=gradient_batch)
 
 
 def test_seeds_depend_on_their_labels_point_and_repetition():

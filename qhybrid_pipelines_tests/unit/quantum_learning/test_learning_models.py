@@ -15,13 +15,13 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from qhybrid_pipelines.classical.learning.reduction import fit_inputs
+from qhybrid_pipelines.classical.learning.reduction import fit_feature_pipeline
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
 from qhybrid_pipelines.quantum.learning.reuploading import LARGEST_ANGLE
 from qhybrid_pipelines.quantum.learning.saved import model_from_bytes, model_to_bytes
 from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
-from qhybrid_pipelines.quantum.learning.templates import template_of
+from qhybrid_pipelines.quantum.learning.templates import circuit_template
 from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore:the loss was not flat:sklearn.exceptions.ConvergenceWarning")
@@ -178,7 +178,7 @@ def test_the_kernel_is_the_fidelity_of_pennylanes_own_embedding():
         qml.adjoint(qml.IQPEmbedding)(0.8 * other, wires=range(3), n_repeats=2)
         return qml.probs(wires=range(3))
 
-    kernel = fitted.kernel(features)
+    kernel = fitted.kernel_matrix(features)
     expected = [[overlap(one, other)[0] for other in features] for one in features]
     np.testing.assert_allclose(kernel, expected, atol=1e-12)
     np.testing.assert_allclose(np.diag(kernel), 1, atol=1e-12)
@@ -216,16 +216,16 @@ def test_a_fresh_process_predicts_the_same_and_has_the_same_template(tmp_path):
 import sys, numpy as np
 from pathlib import Path
 from qhybrid_pipelines.quantum.learning.saved import model_from_bytes
-from qhybrid_pipelines.quantum.learning.templates import template_of
+from qhybrid_pipelines.quantum.learning.templates import circuit_template
 home = Path(sys.argv[1])
 model = model_from_bytes((home / "model.json").read_bytes())
 np.save(home / "found.npy", model.predict_proba(np.load(home / "features.npy")))
 assert "pennylane" not in sys.modules
-print(template_of(model.circuit_.shape).template_id)
+print(circuit_template(model.circuit_.shape).template_id)
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
     found = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
-    assert found.stdout.strip() == template_of(fitted.circuit_.shape).template_id
+    assert found.stdout.strip() == circuit_template(fitted.circuit_.shape).template_id
     np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), fitted.predict_proba(features))
 
 
@@ -238,12 +238,12 @@ def test_a_damaged_model_is_refused(model):
 
 
 def test_a_model_of_another_format_is_refused():
-    from qhybrid_pipelines.quantum.learning.sealed import seal
+    from qhybrid_pipelines.quantum.learning.sealed import add_checksum
 
     content = json.loads(model_to_bytes(clone(CIRCUITS[0]).fit(*blobs())))["content"]
     for change in ({"format": 2}, {"model": "SVC"}, {"settings": {"depth": 3}}, {"shape": {}}):
         with pytest.raises(Damaged, match="not a saved model"):
-            model_from_bytes(seal(content | change))
+            model_from_bytes(add_checksum(content | change))
 
 
 def test_breast_cancer_at_four_components_is_learnt_as_well_as_it_was_measured_before():
@@ -251,7 +251,9 @@ def test_breast_cancer_at_four_components_is_learnt_as_well_as_it_was_measured_b
     features, labels = load_breast_cancer(return_X_y=True)
     found = []
     for train, test in StratifiedKFold(5, shuffle=True, random_state=1).split(features, labels):
-        chain = fit_inputs(features[train], inputs="reduced", k=4)
-        model = VariationalClassifier(max_iterations=215).fit(chain.transform(features[train]), labels[train])
-        found.append(model.score(chain.transform(features[test]), labels[test]))
+        feature_pipeline = fit_feature_pipeline(features[train], inputs="reduced", k=4)
+        model = VariationalClassifier(max_iterations=215).fit(
+            feature_pipeline.transform(features[train]), labels[train]
+        )
+        found.append(model.score(feature_pipeline.transform(features[test]), labels[test]))
     assert 0.94 <= np.mean(found) <= 0.97

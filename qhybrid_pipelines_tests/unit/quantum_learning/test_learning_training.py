@@ -18,11 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
 from qhybrid_pipelines.quantum.learning.adjoint import AdjointEngine
-from qhybrid_pipelines.quantum.learning.sealed import seal
+from qhybrid_pipelines.quantum.learning.sealed import add_checksum
 from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
 from qhybrid_pipelines.quantum.learning.state import TrainingState
 from qhybrid_pipelines.quantum.learning.stopping import Diverged, NotConverged, is_flat
-from qhybrid_pipelines.quantum.learning.training import batch_rows
+from qhybrid_pipelines.quantum.learning.training import mini_batch_rows
 from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
 
 KILLS = 10
@@ -117,8 +117,8 @@ def test_a_checkpoint_of_another_training_is_refused(change):
 def test_a_checkpoint_of_other_data_another_circuit_or_engine_is_refused():
     features, labels = corners()
     model = VariationalClassifier(layers=2)
-    checkpoint = model.trainer(features, labels).state.to_bytes()
-    model.trainer(features, labels, checkpoint=checkpoint)
+    checkpoint = model.make_trainer(features, labels).state.to_bytes()
+    model.make_trainer(features, labels, checkpoint=checkpoint)
     for other, X, y in [
         (model, features + 1e-12, labels),
         (model, features, 1 - labels),
@@ -127,7 +127,7 @@ def test_a_checkpoint_of_other_data_another_circuit_or_engine_is_refused():
         (VariationalClassifier(layers=2, engine="autograd"), features, labels),
     ]:
         with pytest.raises(InvalidInput) as caught:
-            other.trainer(X, y, checkpoint=checkpoint)
+            other.make_trainer(X, y, checkpoint=checkpoint)
         assert caught.value.field == "checkpoint"
 
 
@@ -135,11 +135,17 @@ def test_a_torn_checkpoint_is_refused():
     trainer = small_trainer()
     next(trainer.iterations())
     whole = trainer.state.to_bytes()
-    for torn in (b"", whole[:-1], whole[: len(whole) // 2], whole.replace(b"running", b"stopped"), seal({"a": 1})):
+    for torn in (
+        b"",
+        whole[:-1],
+        whole[: len(whole) // 2],
+        whole.replace(b"running", b"stopped"),
+        add_checksum({"a": 1}),
+    ):
         with pytest.raises(Damaged, match="Remove the checkpoint"):
             small_trainer(checkpoint=torn)
     with pytest.raises(InvalidInput, match="has format 2, this is format 1"):
-        small_trainer(checkpoint=seal(json.loads(whole)["content"] | {"format": 2}))
+        small_trainer(checkpoint=add_checksum(json.loads(whole)["content"] | {"format": 2}))
 
 
 def test_training_ends_when_the_loss_is_flat():
@@ -218,7 +224,7 @@ def test_numbers_that_are_not_finite_end_a_training_before_its_step(monkeypatch,
 @settings(deadline=None, max_examples=30)
 def test_batches_are_equal_and_pass_over_all_samples_before_any_comes_again(samples, batch_size, seed):
     size, iterations = min(batch_size, samples), 3 * samples
-    rows = [batch_rows(i, samples=samples, batch_size=batch_size, seed=seed) for i in range(iterations)]
+    rows = [mini_batch_rows(i, samples=samples, batch_size=batch_size, seed=seed) for i in range(iterations)]
     assert {len(batch) for batch in rows} == {size}
     stream = np.concatenate(rows)
     for begin in range(0, len(stream) - samples + 1, samples):
@@ -233,4 +239,4 @@ def test_the_first_parameters_and_batches_follow_from_the_seed():
 
 def test_a_whole_record_that_is_no_checkpoint_is_damaged():
     with pytest.raises(Damaged, match="not a checkpoint"):
-        TrainingState.from_bytes(seal({"format": 1, "fingerprint": "f", "parameters": [1.0]}), fingerprint="f")
+        TrainingState.from_bytes(add_checksum({"format": 1, "fingerprint": "f", "parameters": [1.0]}), fingerprint="f")
