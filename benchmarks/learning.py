@@ -21,10 +21,10 @@ from measuring import interleaved, machine, show, span
 from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.quantum.learning.engines import GradientEngineName, make_gradient_engine
-from qhybrid_pipelines.quantum.learning.readout import I64, circuit_from_parameters, split_parameters
-from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape, apply_layers
-from qhybrid_pipelines.quantum.learning.training import Trainer, TrainingConfig, initial_parameters
+from qhybrid_pipelines.learning.circuits.gradient_engines import GradientEngineName, make_gradient_engine
+from qhybrid_pipelines.learning.circuits.readout import I64, circuit_from_parameters, split_parameters
+from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape, apply_layers
+from qhybrid_pipelines.learning.training.trainer import Trainer, TrainingConfig, initial_parameters
 
 # PennyLane asks jax in a way that the next release will drop.
 warnings.filterwarnings("ignore", message="jax.core.is_concrete is deprecated")

@@ -235,7 +235,7 @@ def main() -> None:
 
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
     from qhybrid_pipelines.control.experiments.due_stages import FOR_A_PERSON
-    from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+    from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
     from qhybrid_pipelines.steps.on_demand.summary import verdicts
     from qhybrid_pipelines.steps.operate.telemetry import send_spans_aside
     from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts, progress

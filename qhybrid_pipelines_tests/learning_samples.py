@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.classical.learning.comparison import summary_rows, verdict_rows
-from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.folds import fold_rows, make_splits
-from qhybrid_pipelines.classical.learning.protocol import dataset_row, score_rows
-from qhybrid_pipelines.classical.learning.scoring import METRICS
+from qhybrid_pipelines.learning.data.dataset import Dataset
+from qhybrid_pipelines.learning.data.folds import fold_rows, make_splits
+from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
+from qhybrid_pipelines.learning.evaluation.fold_results import dataset_row, score_rows
+from qhybrid_pipelines.learning.evaluation.metrics import METRICS
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.defs.metadata import Metadata, facts, fenced, paragraphs, table_of
 from qhybrid_pipelines.steps.learning.tracking import best_baseline_log_loss, losses_by_model
-from qhybrid_pipelines.storage.learning_pictures import convergence_png
+from qhybrid_pipelines.storage.learning_plots import convergence_png
 from qhybrid_pipelines.storage.tracking import Tracker
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
-from qhybrid_pipelines.classical.learning.loading import load_dataset
 from qhybrid_pipelines.core.verdicts import Verdict
-from qhybrid_pipelines.steps.learning.data import load_experiment_dataset
-from qhybrid_pipelines.steps.learning.predictor import load_predictor, predictor_from_json
-from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+from qhybrid_pipelines.learning.data.load_dataset import load_dataset
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset
+from qhybrid_pipelines.steps.learning.saved_predictor import load_predictor, predictor_from_json
+from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
 from qhybrid_pipelines.steps.on_demand.stored_batches import part_behind
 from qhybrid_pipelines.steps.on_demand.summary import registered

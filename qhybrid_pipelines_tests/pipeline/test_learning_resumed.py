@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.steps.learning import fitting
-from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
+from qhybrid_pipelines.steps.learning import checkpointed_fit as fitting
+from qhybrid_pipelines.steps.learning.datasets_and_folds import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.training import delete_checkpoints, train
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.workspace import Workspace

@@ -7,9 +7,9 @@ import yaml
 
 from qhybrid_pipelines.control.experiments.inbox import scan
 from qhybrid_pipelines.core.errors import Damaged, InvalidInput
-from qhybrid_pipelines.quantum.learning.sealed import add_checksum
-from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
-from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit
+from qhybrid_pipelines.learning.training.checksummed_json import add_checksum
+from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit
+from qhybrid_pipelines.steps.learning.datasets_and_folds import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.training import train
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.rows import experiments_in, learning_in

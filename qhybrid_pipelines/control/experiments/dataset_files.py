@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from qhybrid_pipelines.classical.learning.loading import load_dataset
-from qhybrid_pipelines.classical.learning.protocol import check_experiment
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.learning.data.load_dataset import load_dataset
+from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment
 from qhybrid_pipelines.problems.sources import read_file
 
 FIELD = "dataset.source"

@@ -11,7 +11,9 @@ from qhybrid_pipelines.defs.history import outages_noted
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
 from qhybrid_pipelines.defs.principals import principal_of
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps.learning import data, evaluation, inference, measurements, tracking, training
+from qhybrid_pipelines.steps.learning import datasets_and_folds as data
+from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
+from qhybrid_pipelines.steps.learning import inference_batches as inference
 
 common: dict[str, Any] = {"group_name": "learn", "backfill_policy": dg.BackfillPolicy.single_run()}
 table_options: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}

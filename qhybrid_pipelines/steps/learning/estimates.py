@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qhybrid_pipelines.classical.learning.reduction import fit_angle_encoder
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec, ModelName
-from qhybrid_pipelines.steps.learning.data import load_experiment_dataset, make_folds
-from qhybrid_pipelines.steps.learning.inference import FoldModel, InferenceBatch, inference_batches, plan_inference
+from qhybrid_pipelines.learning.data.feature_pipeline import fit_angle_encoder
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset, make_folds
+from qhybrid_pipelines.steps.learning.inference_batches import (
+    FoldModel,
+    InferenceBatch,
+    inference_batches,
+    plan_inference,
+)
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
+    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,7 @@ def planned_inferences(
 
 def estimate_epochs(key: str, backend: str, spec: LearningSpec, registered: Specifications) -> Iterator[EpochEstimate]:
     """Yield what an epoch of training would be for each circuit on a backend, at the most shots of the experiment."""
-    from qhybrid_pipelines.quantum.learning.batches import (
+    from qhybrid_pipelines.learning.measurement.circuit_batches import (
         circuits_per_sample,
         epoch_size,
         gradient_batch,
@@ -102,8 +107,8 @@ def _untrained_classifier(
     model: ModelName, spec: LearningSpec, labels: np.ndarray[tuple[int], np.dtype[np.int64]], columns: int
 ) -> ReuploadingClassifier:
     """Return a classifier with its first parameters: the right circuit for a price, the wrong one for a prediction."""
-    from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
-    from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
+    from qhybrid_pipelines.learning.models.separable_classifier import SeparableClassifier
+    from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
 
     build = VariationalClassifier if model == "variational" else SeparableClassifier
     estimator = build(layers=spec.training.layers, seed=spec.seed)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.classical.learning.comparison import summary_rows, verdict_rows
-from qhybrid_pipelines.classical.learning.protocol import score_rows
-from qhybrid_pipelines.classical.learning.rows import ScoreRow
-from qhybrid_pipelines.classical.learning.scoring import METRICS
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.learning.data.table_rows import ScoreRow
+from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
+from qhybrid_pipelines.learning.evaluation.fold_results import score_rows
+from qhybrid_pipelines.learning.evaluation.metrics import METRICS
 from qhybrid_pipelines.steps.rows import Row, learning_in, only_row, rows_of
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey

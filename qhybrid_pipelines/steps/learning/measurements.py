@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.rows import MeasurementRow
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.learning.data.dataset import Dataset
+from qhybrid_pipelines.learning.data.table_rows import MeasurementRow
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collected
-from qhybrid_pipelines.steps.learning.data import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.inference import FoldModel, InferenceBatch, inference_batches
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.inference_batches import FoldModel, InferenceBatch, inference_batches
 from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -59,7 +59,7 @@ def qml_measurements(
 
 def _expectations(counts: pa.Table, inference_batch: InferenceBatch) -> F64:
     """Return the measured <Z>, shape ``(points, n_qubits)``."""
-    from qhybrid_pipelines.quantum.learning.batches import expectations_from_counts
+    from qhybrid_pipelines.learning.measurement.circuit_batches import expectations_from_counts
 
     return expectations_from_counts(counts, inference_batch.batch)[:, 0]
 
@@ -76,7 +76,7 @@ def _measurement_rows(inference_batch: InferenceBatch, dataset: Dataset, expecta
 def _fold_measurement_rows(
     inference_batch: InferenceBatch, fold: FoldModel, dataset: Dataset, expectations: F64
 ) -> list[MeasurementRow]:
-    from qhybrid_pipelines.quantum.learning.readout import probabilities, squeeze_binary_scores
+    from qhybrid_pipelines.learning.circuits.readout import probabilities, squeeze_binary_scores
 
     scores = fold.estimator.circuit_.scores(expectations)
     decision = squeeze_binary_scores(scores)
@@ -105,8 +105,8 @@ def _gradient_rows(inference_batch: InferenceBatch, dataset: Dataset, expectatio
     """Return one row per parameter: the slope that was measured, and the exact one."""
     if not len(inference_batch.gradient_rows):
         return []
-    from qhybrid_pipelines.quantum.learning.batches import gradient_from_expectations
-    from qhybrid_pipelines.quantum.learning.engines import make_gradient_engine
+    from qhybrid_pipelines.learning.circuits.gradient_engines import make_gradient_engine
+    from qhybrid_pipelines.learning.measurement.circuit_batches import gradient_from_expectations
 
     first = inference_batch.folds[0]
     circuit, rows = first.estimator.circuit_, inference_batch.gradient_rows

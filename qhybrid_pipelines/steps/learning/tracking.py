@@ -14,11 +14,11 @@ import pyarrow as pa
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.provenance import environment
-from qhybrid_pipelines.steps.learning.cards import dataset_card, model_card
-from qhybrid_pipelines.steps.learning.predictor import predictor_to_json
+from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
+from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
 from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row, learning_in, only_row, rows_of
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.learning_pictures import confusion_png, convergence_png
+from qhybrid_pipelines.storage.learning_plots import confusion_png, convergence_png
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.tracking import Tracker
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.folds import Split
-from qhybrid_pipelines.classical.learning.learner import Learner
-from qhybrid_pipelines.classical.learning.protocol import prediction_rows, run_row
-from qhybrid_pipelines.classical.learning.rows import IterationRow, PredictionRow, Purpose, RunRow
-from qhybrid_pipelines.classical.learning.tuning import TunedLearner, Tuner
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.steps.learning.data import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit, ReportProgress
-from qhybrid_pipelines.steps.learning.learners import make_learners
+from qhybrid_pipelines.learning.data.dataset import Dataset
+from qhybrid_pipelines.learning.data.folds import Split
+from qhybrid_pipelines.learning.data.table_rows import IterationRow, PredictionRow, Purpose, RunRow
+from qhybrid_pipelines.learning.evaluation.fold_results import prediction_rows, run_row
+from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner, Tuner
+from qhybrid_pipelines.learning.models.learner import Learner
+from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.experiment_learners import make_learners
 from qhybrid_pipelines.steps.rows import learning_in
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
@@ -126,10 +126,10 @@ def _append_rows(
 
 def _circuit_columns(tuned: TunedLearner) -> tuple[str | None, int | None, str]:
     """Return what only circuits have: template and steps of those with weights, and the saved model."""
-    from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
-    from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
-    from qhybrid_pipelines.quantum.learning.saved import model_to_bytes
-    from qhybrid_pipelines.quantum.learning.templates import circuit_template
+    from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template
+    from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
+    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
+    from qhybrid_pipelines.learning.models.saved_models import model_to_bytes
 
     model = tuned.estimator
     assert isinstance(model, ReuploadingClassifier | QuantumKernelClassifier)

@@ -10,8 +10,8 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sub_batches import Part, part_of
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.learning.data import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.inference import inference_batches
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas

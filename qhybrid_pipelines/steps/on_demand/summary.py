@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas

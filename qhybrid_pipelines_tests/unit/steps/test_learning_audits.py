@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from qhybrid_pipelines.classical.learning.folds import fold_rows, make_splits
+from qhybrid_pipelines.learning.data.folds import fold_rows, make_splits
 from qhybrid_pipelines.steps.learning.audits import audit_folds, audit_permuted_labels
 
 FOLDS = fold_rows("e", list(make_splits(np.arange(20) % 2, k=4, repeats=2, seed=1)))
