@@ -15,7 +15,7 @@ from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_
 from qhybrid_pipelines.steps.learning.saved_predictor import load_predictor, predictor_from_json
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
-from qhybrid_pipelines.steps.on_demand.stored_batches import part_behind
+from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.on_demand.summary import registered
 from qhybrid_pipelines_tests import homes
 
@@ -49,11 +49,11 @@ def table_text():
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("learning")
     (folder / "moons.csv").write_text(table_text())
-    launcher = homes.launcher_of(folder / "home")
+    launcher = homes.make_launcher(folder / "home")
     said = []
-    [key] = homes.accept(launcher, [SPEC], folder)
-    known, failures = launcher.run([key], lambda leg, asset: None, tell=said.append)
-    assert [(failure.leg, failure.message) for failure in failures] == []
+    [key] = homes.register(launcher, [SPEC], folder)
+    known, failures = launcher.run([key], lambda stage, asset: None, on_message=said.append)
+    assert [(failure.stage, failure.message) for failure in failures] == []
     assert known == [key]
     return launcher, key, said
 
@@ -131,8 +131,8 @@ def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(
 
 def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(finished, tmp_path):
     workspace, key = finished[0].workspace, finished[1]
-    for job in workspace.gateway.ledger.jobs(experiment=key):
-        assert part_behind(workspace, job).batch.payload_sha256 == job.payload_sha256
+    for job in workspace.control_plane.ledger.jobs(experiment=key):
+        assert find_sub_batch(workspace, job).batch.payload_sha256 == job.payload_sha256
     (tmp_path / "moons.csv").write_text(table_text())
     (tmp_path / "moons.yaml").write_text(yaml.safe_dump(SPEC))
     preview = estimates(workspace, [tmp_path / "moons.yaml"])
@@ -186,7 +186,7 @@ def test_no_checkpoint_is_left_and_the_same_specification_runs_nothing(finished,
     assert not (launcher.workspace.home.checkpoints / key).exists()
     (tmp_path / "moons.csv").write_text(table_text())
     before = launcher.instance.get_runs_count()
-    assert homes.accept(launcher, [SPEC], tmp_path) == [key]
+    assert homes.register(launcher, [SPEC], tmp_path) == [key]
     assert homes.run(launcher, [key]) == [key]
     assert launcher.instance.get_runs_count() == before
 

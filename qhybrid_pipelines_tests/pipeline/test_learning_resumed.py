@@ -39,7 +39,7 @@ def without_timings(tables):
 
 def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
     workspace = Workspace(Home(tmp_path).make())
-    key = workspace.intake.accept_text(SPEC, file="cut.yaml", folder=tmp_path).key
+    key = workspace.registration.register_text(SPEC, file="cut.yaml", folder=tmp_path).key
     asked = experiments([key], workspace.specifications)
     cards = qml_datasets(asked, workspace.specifications)
     folds = qml_folds(asked, cards, workspace.specifications)

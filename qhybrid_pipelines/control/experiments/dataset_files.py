@@ -15,7 +15,7 @@ from qhybrid_pipelines.problems.sources import read_file
 FIELD = "dataset.source"
 
 
-def take_in(
+def register_dataset(
     spec: LearningSpec, folder: Path, read_bytes: Callable[[FileSource], bytes]
 ) -> tuple[LearningSpec, bytes | None]:
     """Return the experiment with its data file's path replaced by name and hash, and the content to keep.
@@ -39,7 +39,7 @@ def take_in(
         return spec, None
     if spec.dataset.bundled is None:
         name, content = read_file(source, folder, field=FIELD)
-        taken = spec.dataset.model_copy(update={"source": FileSource(file=name, sha256=sha256_hex(content))})
-        spec = spec.model_copy(update={"dataset": taken})
+        resolved = spec.dataset.model_copy(update={"source": FileSource(file=name, sha256=sha256_hex(content))})
+        spec = spec.model_copy(update={"dataset": resolved})
     check_experiment(spec, load_dataset(spec.dataset, content))
     return spec, content

@@ -7,9 +7,9 @@ import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.defs import metadata_learning as metadata
-from qhybrid_pipelines.defs.history import outages_noted
-from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
-from qhybrid_pipelines.defs.principals import principal_of
+from qhybrid_pipelines.defs.history import tag_outages
+from qhybrid_pipelines.defs.partitions import EXPERIMENTS, get_executions
+from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.learning import datasets_and_folds as data
 from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
@@ -89,16 +89,16 @@ def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
     ) -> pa.Table:
         """The jobs that measure trained circuits: every test row of every fold in one batch per model."""
         open_workspace = workspace.open()
-        with outages_noted(context):
+        with tag_outages(context):
             table = inference.qml_submissions(
-                executions_of(context),
+                get_executions(context),
                 experiments=experiments,
                 datasets=qml_datasets,
                 folds=qml_features,
                 runs=qml_training,
                 specifications=open_workspace.specifications,
-                dispatcher=open_workspace.gateway.dispatcher,
-                principal=principal_of(context.run.tags, open_workspace.gateway.site),
+                dispatcher=open_workspace.control_plane.dispatcher,
+                principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
                 requested_at=_requested_at(context),
             )
         context.add_output_metadata(metadata.submissions(table))
@@ -123,16 +123,16 @@ def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
     ) -> tuple[pa.Table, pa.Table]:
         """Collect what came back, verified against the shots that were asked for."""
         open_workspace = workspace.open()
-        with outages_noted(context):
+        with tag_outages(context):
             rows, gradients = measurements.qml_measurements(
-                executions_of(context),
+                get_executions(context),
                 experiments=experiments,
                 datasets=qml_datasets,
                 folds=qml_features,
                 runs=qml_training,
                 submissions=qml_submissions,
                 specifications=open_workspace.specifications,
-                dispatcher=open_workspace.gateway.dispatcher,
+                dispatcher=open_workspace.control_plane.dispatcher,
             )
         context.add_output_metadata(metadata.measurements(rows), output_name="qml_measurements")
         context.add_output_metadata(metadata.gradients(gradients), output_name="qml_gradients")

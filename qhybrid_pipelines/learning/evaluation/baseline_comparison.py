@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from qhybrid_pipelines.classical.statistics import holm
+from qhybrid_pipelines.classical.statistics import holm_adjusted
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.learning_specification import Metric
 from qhybrid_pipelines.learning.data.table_rows import ScoreRow, SummaryRow, VerdictRow
@@ -104,9 +104,9 @@ def verdict_rows(experiment: str, rows: Sequence[ScoreRow], *, metric: Metric, m
         best = best_baseline(scores_by_model, scope)
         gains = [_paired_gain(scores_by_model, evaluated, best, margin) for evaluated in circuits]
         known = [gain for gain in gains if gain is not None]
-        better = holm(np.array([gain.p_value for gain in known]))
+        better = holm_adjusted(np.array([gain.p_value for gain in known]))
         # The best of several baselines looks better than it is on the folds that it was picked on: Bonferroni.
-        worse = holm(np.array([min(1.0, gain.p_worse * len(opponents)) for gain in known]))
+        worse = holm_adjusted(np.array([min(1.0, gain.p_worse * len(opponents)) for gain in known]))
         adjusted = iter(zip(better.tolist(), worse.tolist(), strict=True))
         for evaluated, gain in zip(circuits, gains, strict=True):
             p_adjusted, p_worse_adjusted = next(adjusted) if gain is not None else (None, None)

@@ -16,7 +16,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.learning_specification import Metric
-from qhybrid_pipelines.core.seeds import generator, small_seed
+from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline, fit_feature_pipeline
 from qhybrid_pipelines.learning.data.folds import Split, training_subset
@@ -98,7 +98,7 @@ class Tuner:
         seed: of the experiment.
         metric: what settings are chosen by; accuracy stands in where a learner has no such score.
         fit: how an estimator is fitted; whoever resumes from checkpoints gives his own.
-        observe: told after each fit, with the learner's name and how many of how many fits are done.
+        on_fit: told after each fit, with the learner's name and how many of how many fits are done.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Tuner:
             self._dataset.labels,
             split.outer_train,
             size,
-            seed=small_seed(self._seed, "curve", split.repeat, split.fold),
+            seed=derive_seed_31bit(self._seed, "curve", split.repeat, split.fold),
         )
         return self._fit_final(learner, split, labels, rows, settings)
 
@@ -166,7 +166,9 @@ class Tuner:
         trials: list[Trial] = []
         earlier_seconds = 0.0
         for number, settings in enumerate(settings_to_try):
-            seed = small_seed(self._seed, "trial", learner.name, learner.inputs, split.repeat, split.fold, number)
+            seed = derive_seed_31bit(
+                self._seed, "trial", learner.name, learner.inputs, split.repeat, split.fold, number
+            )
             try:
                 estimator = learner.build(settings, seed)
                 fit_context = _fit_context(learner, split, number, len(split.train))
@@ -214,7 +216,7 @@ class Tuner:
         rows: I64,
         settings: dict[str, Setting],
     ) -> TunedLearner:
-        seed = small_seed(self._seed, "fit", learner.name, learner.inputs, split.repeat, split.fold)
+        seed = derive_seed_31bit(self._seed, "fit", learner.name, learner.inputs, split.repeat, split.fold)
         started = time.perf_counter()
         feature_pipeline = fit_feature_pipeline(self._dataset.features[rows], inputs=learner.inputs, k=self._pca)
         estimator, features = learner.build(settings, seed), feature_pipeline.transform(self._dataset.features[rows])

@@ -62,9 +62,9 @@ class Learner:
         inputs: which features it is given.
         build: settings and a 31-bit seed -> an unfitted estimator. It gets class indices as labels.
         defaults: its settings without tuning; the first trial of every search.
-        space: what may be searched for; empty where there is nothing to tune.
+        search_space: what may be searched for; empty where there is nothing to tune.
         failures: errors of ``fit`` that make a trial lose instead of ending the experiment.
-        permuted: train on labels that are shuffled among the training rows: a control that must stay at chance.
+        permute_labels: train on labels that are shuffled among the training rows: a control that must stay at chance.
     """
 
     name: str

@@ -34,7 +34,7 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         classes_: labels in ascending order.
         samples_: features it was fitted on, shape ``(samples, n_features)``.
         labels_: their labels.
-        machine_: the fitted `SVC`.
+        svc_: the fitted `SVC`.
     """
 
     def __init__(self, *, layers: int = 2, bandwidth: float = 1.0, C: float = 1.0) -> None:  # noqa: N803

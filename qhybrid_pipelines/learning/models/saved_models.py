@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.learning.circuits.readout import TrainedCircuit
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
@@ -81,7 +81,7 @@ def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
             model.n_features_in_ = shape.n_features
             model.classes_ = np.array(record["classes"])
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(name, f"not a saved model: {error}", remedy=SAVE_AGAIN_REMEDY) from None
+        raise CorruptFile(name, f"not a saved model: {error}", remedy=SAVE_AGAIN_REMEDY) from None
     if record["feature_names"]:
         model.feature_names_in_ = np.array(record["feature_names"], dtype=object)
     return model

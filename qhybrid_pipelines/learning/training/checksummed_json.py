@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash
-from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.core.errors import CorruptFile
 
 
 def add_checksum(content: Mapping[str, Any]) -> bytes:
@@ -31,7 +31,7 @@ def verify_checksum(data: bytes, *, name: str, remedy: str) -> dict[str, Any]:
         content = record["content"]
         whole = isinstance(content, dict) and record["sha256"] == content_hash(content)
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(name, f"it cannot be read: {error}", remedy=remedy) from None
+        raise CorruptFile(name, f"it cannot be read: {error}", remedy=remedy) from None
     if not whole:
-        raise Damaged(name, "its content does not have the SHA-256 that it states", remedy=remedy)
+        raise CorruptFile(name, "its content does not have the SHA-256 that it states", remedy=remedy)
     return dict(content)

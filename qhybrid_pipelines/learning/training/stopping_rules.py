@@ -31,7 +31,7 @@ class NotConverged(InvalidInput):
     """The loss was not flat when the iterations were used up, and convergence was demanded."""
 
 
-def is_flat(losses: Sequence[float], window: int) -> bool:
+def has_constant_energy(losses: Sequence[float], window: int) -> bool:
     """Tell whether the loss is flat over the last two windows; False while there are fewer iterations than that."""
     if len(losses) < 2 * window:
         return False
@@ -64,7 +64,7 @@ def check_divergence(losses: Sequence[float], gradient: F64, *, learning_rate: f
 
 
 def check_better_than_guessing(losses: Sequence[float], window: int, *, learning_rate: float, guessing: float) -> None:
-    """Check a loss that is flat; arguments are those of :func:`is_flat` and :func:`check_divergence`.
+    """Check a loss that is flat; arguments are those of :func:`has_constant_energy` and :func:`check_divergence`.
 
     Raises:
         Diverged: it is flat above ``GUESSING_LOSS_RATIO`` times the loss of guessing, which a readout of zeros would reach.

@@ -22,7 +22,7 @@ from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.training.stopping_rules import (
     check_better_than_guessing,
     check_divergence,
-    is_flat,
+    has_constant_energy,
     not_converged_error,
 )
 from qhybrid_pipelines.learning.training.training_state import TrainingOutcome, TrainingState, TrainingStep
@@ -168,7 +168,7 @@ class Trainer:
             about = {"learning_rate": config.learning_rate, "guessing": self._guessing}
             check_divergence(self._losses, gradient, **about)
             self._adam_step(gradient)
-            if is_flat(self._losses, config.window):
+            if has_constant_energy(self._losses, config.window):
                 check_better_than_guessing(self._losses, config.window, **about)
                 self._outcome = "converged"
             elif len(self._losses) >= config.max_iterations:

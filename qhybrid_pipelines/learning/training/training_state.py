@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.training.checksummed_json import add_checksum, verify_checksum
 
@@ -95,7 +95,7 @@ class TrainingState:
         remedy_text = "Remove the checkpoint; training then starts from its beginning."
         content = verify_checksum(data, name=name, remedy=remedy_text)
         if not {"format", "fingerprint"} <= set(content):
-            raise Damaged(name, "it is not a checkpoint", remedy=remedy_text)
+            raise CorruptFile(name, "it is not a checkpoint", remedy=remedy_text)
         version, stored_fingerprint = content["format"], content["fingerprint"]
         if version != FORMAT_VERSION:
             raise InvalidInput(
@@ -122,4 +122,4 @@ class TrainingState:
                 outcome=content["outcome"],
             )
         except (KeyError, ValueError, TypeError) as error:
-            raise Damaged(name, f"it is not a checkpoint: {error}", remedy=remedy_text) from None
+            raise CorruptFile(name, f"it is not a checkpoint: {error}", remedy=remedy_text) from None

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -98,13 +98,13 @@ class CheckpointedFit:
 
         try:
             estimator.fit(features, labels, checkpoint=checkpoint, on_iteration=save_checkpoint)
-        except (Damaged, InvalidInput) as error:
+        except (CorruptFile, InvalidInput) as error:
             if error.file != CHECKPOINT_NAME:
                 raise
             # Only here is known which file it was.
             remedy = f"Delete {path}; training then starts from its beginning."
-            if isinstance(error, Damaged):
-                raise Damaged(str(path), error.problem, remedy=remedy) from None
+            if isinstance(error, CorruptFile):
+                raise CorruptFile(str(path), error.problem, remedy=remedy) from None
             raise InvalidInput(error.problem, remedy=remedy, file=str(path), field=error.field) from None
         if estimator.outcome_ != "converged":
             # scikit-learn's own models say so by this warning, and `learning.evaluation.tuner` listens for it.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import FileSource
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.folds import Split, fold_rows, make_splits, splits_from_rows
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment, dataset_row
-from qhybrid_pipelines.steps.rows import learning_in, only_row, rows_of
+from qhybrid_pipelines.steps.rows import get_row, read_learning_experiments, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -24,7 +24,7 @@ def qml_datasets(experiments: pa.Table, specifications: Specifications) -> pa.Ta
         InvalidInput: names column, line or field.
     """
     rows = []
-    for key, spec in learning_in(experiments):
+    for key, spec in read_learning_experiments(experiments):
         dataset = load_experiment_dataset(spec, specifications)
         check_experiment(spec, dataset)
         rows.append(dataset_row(key, dataset))
@@ -34,7 +34,7 @@ def qml_datasets(experiments: pa.Table, specifications: Specifications) -> pa.Ta
 def qml_folds(experiments: pa.Table, datasets: pa.Table, specifications: Specifications) -> pa.Table:
     """Return the table `qml_folds`: what each row does in each fold."""
     rows = []
-    for key, spec in learning_in(experiments):
+    for key, spec in read_learning_experiments(experiments):
         dataset = load_verified_dataset(key, spec, datasets, specifications)
         rows += fold_rows(key, make_folds(spec, dataset))
     return from_rows(schemas.QML_FOLDS, rows)
@@ -48,7 +48,9 @@ def make_folds(spec: LearningSpec, dataset: Dataset) -> list[Split]:
 def load_experiment_dataset(spec: LearningSpec, specifications: Specifications) -> Dataset:
     """Return the rows of an experiment, from scikit-learn or from the kept copy of its file."""
     source = spec.dataset.source
-    return load_dataset(spec.dataset, specifications.read_blob(source) if isinstance(source, FileSource) else None)
+    return load_dataset(
+        spec.dataset, specifications.read_source_file(source) if isinstance(source, FileSource) else None
+    )
 
 
 def load_verified_dataset(key: str, spec: LearningSpec, datasets: pa.Table, specifications: Specifications) -> Dataset:
@@ -57,9 +59,9 @@ def load_verified_dataset(key: str, spec: LearningSpec, datasets: pa.Table, spec
     Raises:
         Damaged: they are others, for example because another release of scikit-learn bundles another copy.
     """
-    dataset, digest = load_experiment_dataset(spec, specifications), only_row(datasets, key)["digest"]
+    dataset, digest = load_experiment_dataset(spec, specifications), get_row(datasets, key)["digest"]
     if dataset.digest != digest:
-        raise Damaged(
+        raise CorruptFile(
             dataset.name,
             f"its content hash is {dataset.digest[:12]}, and the experiment's card says {digest[:12]}",
             remedy="Materialise the experiment again from `qml_datasets` on.",
@@ -69,4 +71,4 @@ def load_verified_dataset(key: str, spec: LearningSpec, datasets: pa.Table, spec
 
 def stored_folds(folds: pa.Table, key: str) -> list[Split]:
     """Return the folds of one experiment as they are stored."""
-    return splits_from_rows(rows_of(folds, key).to_pylist())
+    return splits_from_rows(select_rows(folds, key).to_pylist())

@@ -14,7 +14,7 @@ from qhybrid_pipelines.learning.data.table_rows import ScoreRow
 from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
 from qhybrid_pipelines.learning.evaluation.fold_results import score_rows
 from qhybrid_pipelines.learning.evaluation.metrics import METRICS
-from qhybrid_pipelines.steps.rows import Row, learning_in, only_row, rows_of
+from qhybrid_pipelines.steps.rows import Row, get_row, read_learning_experiments, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.tables import from_rows
@@ -29,9 +29,9 @@ def evaluate(
     scores: list[ScoreRow] = []
     means: list[Any] = []
     words: list[Any] = []
-    for key, spec in learning_in(experiments):
-        n_classes = only_row(datasets, key)["n_classes"]
-        found = _scores(spec, rows_of(predictions, key).to_pylist(), read_measurements(key, spec, lake), n_classes)
+    for key, spec in read_learning_experiments(experiments):
+        n_classes = get_row(datasets, key)["n_classes"]
+        found = _scores(spec, select_rows(predictions, key).to_pylist(), read_measurements(key, spec, lake), n_classes)
         scores += found
         means += chain.from_iterable(summary_rows(key, found, metric) for metric in METRICS)
         words += verdict_rows(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)

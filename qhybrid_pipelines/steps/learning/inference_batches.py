@@ -22,9 +22,9 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
 from qhybrid_pipelines.learning.data.folds import Split
-from qhybrid_pipelines.steps.execute.qpu_submissions import handed_over
+from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batch
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
+from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_learning_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -65,7 +65,7 @@ class InferenceBatch:
 
 
 def qml_submissions(
-    executions: Iterable[Execution],
+    executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
     datasets: pa.Table,
@@ -79,13 +79,15 @@ def qml_submissions(
     """Return the table `qml_submissions`: the jobs behind each batch, handed over once. Errors as in `steps.execute.qpu_submissions`."""
     rows: list[Row] = []
     for backend, key in executions:
-        spec = learning_of(experiments, key)
+        spec = get_learning_specification(experiments, key)
         dataset = load_verified_dataset(key, spec, datasets, specifications)
         for inference_batch in inference_batches(
-            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=rows_of(runs, key)
+            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=select_rows(runs, key)
         ):
             labels = {"model": inference_batch.model, "shots": inference_batch.batch.shots}
-            parts = handed_over(inference_batch.batch, spec, dispatcher, principal=principal, requested_at=requested_at)
+            parts = submit_batch(
+                inference_batch.batch, spec, dispatcher, principal=principal, requested_at=requested_at
+            )
             rows += [{**labels, **part} for part in parts]
     return from_rows(schemas.QML_SUBMISSIONS, rows)
 

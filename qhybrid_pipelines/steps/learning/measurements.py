@@ -11,17 +11,17 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.table_rows import MeasurementRow
-from qhybrid_pipelines.steps.execute.qpu_result_sets import collected
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_counts
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference_batches import FoldModel, InferenceBatch, inference_batches
-from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
+from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_learning_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
 
 def qml_measurements(
-    executions: Iterable[Execution],
+    executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
     datasets: pa.Table,
@@ -41,15 +41,15 @@ def qml_measurements(
     measured: list[MeasurementRow] = []
     gradients: list[Row] = []
     for backend, key in executions:
-        spec = learning_of(experiments, key)
+        spec = get_learning_specification(experiments, key)
         dataset = load_verified_dataset(key, spec, datasets, specifications)
-        parts = rows_of(submissions, key, backend).to_pylist()
+        parts = select_rows(submissions, key, backend).to_pylist()
         for inference_batch in inference_batches(
-            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=rows_of(runs, key)
+            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=select_rows(runs, key)
         ):
             batch = inference_batch.batch
             mine = [row for row in parts if (row["model"], row["shots"]) == (inference_batch.model, batch.shots)]
-            tables = collected(batch, mine, dispatcher)
+            tables = collect_counts(batch, mine, dispatcher)
             if tables:
                 expectations = _expectations(pa.concat_tables(tables), inference_batch)
                 measured += _measurement_rows(inference_batch, dataset, expectations[: inference_batch.test_points])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
@@ -53,7 +53,7 @@ def predictor_from_json(text: str, *, name: str = "model") -> Predictor:
         reduction = FeaturePipeline.from_dict(record["reduction"])
         saved = canonical_json(record["model"]).encode()
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(name, f"not a saved model: {error}", remedy="Save the model again.") from None
+        raise CorruptFile(name, f"not a saved model: {error}", remedy="Save the model again.") from None
     return Predictor(reduction=reduction, estimator=model_from_bytes(saved, name=name))
 
 

@@ -16,7 +16,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.provenance import environment
 from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
 from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
-from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row, learning_in, only_row, rows_of
+from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row, get_row, read_learning_experiments, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.learning_plots import confusion_png, convergence_png
 from qhybrid_pipelines.storage.tables import from_rows
@@ -56,20 +56,20 @@ def qml_tracking(
 ) -> pa.Table:
     """Return the table `qml_tracking`. An unavailable store never fails this step: the records wait in the spool."""
     rows = []
-    for key, spec in learning_in(experiments):
+    for key, spec in read_learning_experiments(experiments):
         steps_by_fit = defaultdict(list)
-        for row in rows_of(iterations, key).to_pylist():
+        for row in select_rows(iterations, key).to_pylist():
             steps_by_fit[_fit_key(row)].append(row)
         found = _Results(
             key=key,
             spec=spec,
-            card=only_row(datasets, key),
-            runs=[row for row in rows_of(runs, key).to_pylist() if row["purpose"] == "comparison"],
+            card=get_row(datasets, key),
+            runs=[row for row in select_rows(runs, key).to_pylist() if row["purpose"] == "comparison"],
             iterations=steps_by_fit,
-            predictions=[row for row in rows_of(predictions, key).to_pylist() if row["purpose"] == "comparison"],
-            scores=[row for row in rows_of(scores, key).to_pylist() if row["purpose"] == "comparison"],
-            summaries=rows_of(summaries, key).to_pylist(),
-            verdicts=rows_of(verdicts, key).to_pylist(),
+            predictions=[row for row in select_rows(predictions, key).to_pylist() if row["purpose"] == "comparison"],
+            scores=[row for row in select_rows(scores, key).to_pylist() if row["purpose"] == "comparison"],
+            summaries=select_rows(summaries, key).to_pylist(),
+            verdicts=select_rows(verdicts, key).to_pylist(),
         )
         experiment_run_id: str | None = None
         for record, about in _records(found, dagster_run_id):

@@ -17,7 +17,7 @@ from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.experiment_learners import make_learners
-from qhybrid_pipelines.steps.rows import learning_in
+from qhybrid_pipelines.steps.rows import read_learning_experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
@@ -44,7 +44,7 @@ def train(
         InvalidInput: the data cannot be used, or training diverged with the stated learning rate.
     """
     found = TrainingRows()
-    for key, spec in learning_in(experiments):
+    for key, spec in read_learning_experiments(experiments):
         dataset = load_verified_dataset(key, spec, datasets, workspace.specifications)
         _train(key, spec, dataset, stored_folds(folds, key), found, workspace=workspace, report=report)
     return (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.execution.engines.aer import make_ready
+from qhybrid_pipelines.execution.engines.aer import prepare_circuit
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact, exact_probabilities
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template, make_bindings, pennylane_circuit
@@ -65,7 +65,7 @@ def make_batch(circuit, features, *, make=inference_batch, shots=1024, repetitio
 
 def exact_expectations(batch):
     """Return <Z> of every qubit of every point, from the probabilities that the batch path samples from."""
-    ready, _ = make_ready(batch.template, keep_measurements=False)
+    ready, _ = prepare_circuit(batch.template, keep_measurements=False)
     probabilities = np.stack(list(exact_probabilities(batch, ready)))
     signs = 1 - 2 * ((np.arange(2**batch.template.n_qubits)[:, None] >> np.arange(batch.template.n_qubits)) & 1)
     return probabilities @ signs
@@ -255,7 +255,7 @@ def test_an_overlap_circuit_gives_the_kernel_on_the_batch_path_and_in_pennylane(
     model, features = kernel_model()
     batch = make_overlap_batch(model, features)
     expected = model.kernel_matrix(features)[:, model.svc_.support_].ravel()
-    ready, _ = make_ready(batch.template, keep_measurements=False)
+    ready, _ = prepare_circuit(batch.template, keep_measurements=False)
     np.testing.assert_allclose([row[0] for row in exact_probabilities(batch, ready)], expected, atol=1e-12)
     queue = pennylane_circuit(batch.template)
 

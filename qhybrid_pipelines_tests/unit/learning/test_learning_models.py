@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import LARGEST_ANGLE
 from qhybrid_pipelines.learning.data.feature_pipeline import fit_feature_pipeline
@@ -233,7 +233,7 @@ print(circuit_template(model.circuit_.shape).template_id)
 def test_a_damaged_model_is_refused(model):
     data = model_to_bytes(clone(model).set_params(layers=1).fit(*blobs()))
     for wrong in (b"", b"[1]", b'{"content": 5, "sha256": ""}', data[:-9], data.replace(b'"layers":1', b'"layers":2')):
-        with pytest.raises(Damaged, match="Save the model again"):
+        with pytest.raises(CorruptFile, match="Save the model again"):
             model_from_bytes(wrong, name="model.json")
 
 
@@ -242,7 +242,7 @@ def test_a_model_of_another_format_is_refused():
 
     content = json.loads(model_to_bytes(clone(CIRCUITS[0]).fit(*blobs())))["content"]
     for change in ({"format": 2}, {"model": "SVC"}, {"settings": {"depth": 3}}, {"shape": {}}):
-        with pytest.raises(Damaged, match="not a saved model"):
+        with pytest.raises(CorruptFile, match="not a saved model"):
             model_from_bytes(add_checksum(content | change))
 
 

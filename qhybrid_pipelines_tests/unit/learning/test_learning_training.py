@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from learning_worker import ITERATIONS, corners, small_trainer
 from sklearn.exceptions import ConvergenceWarning
 
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.models.separable_classifier import SeparableClassifier
 from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
 from qhybrid_pipelines.learning.training.checksummed_json import add_checksum
-from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged, is_flat
+from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged, has_constant_energy
 from qhybrid_pipelines.learning.training.trainer import mini_batch_rows
 from qhybrid_pipelines.learning.training.training_state import TrainingState
 
@@ -142,7 +142,7 @@ def test_a_torn_checkpoint_is_refused():
         whole.replace(b"running", b"stopped"),
         add_checksum({"a": 1}),
     ):
-        with pytest.raises(Damaged, match="Remove the checkpoint"):
+        with pytest.raises(CorruptFile, match="Remove the checkpoint"):
             small_trainer(checkpoint=torn)
     with pytest.raises(InvalidInput, match="has format 2, this is format 1"):
         small_trainer(checkpoint=add_checksum(json.loads(whole)["content"] | {"format": 2}))
@@ -155,17 +155,17 @@ def test_training_ends_when_the_loss_is_flat():
     assert model.outcome_ == "converged"
     losses = [step.loss for step in model.history_]
     assert 40 <= len(losses) < 2000
-    assert is_flat(losses, 20)
-    assert not any(is_flat(losses[:end], 20) for end in range(len(losses)))
+    assert has_constant_energy(losses, 20)
+    assert not any(has_constant_energy(losses[:end], 20) for end in range(len(losses)))
 
 
 def test_flat_is_measured_against_the_scatter_of_the_window():
     # Means 1 and 1; the second window's spread is 1, so its mean may differ by 1 / (2 sqrt(4)) = 0.25.
-    assert is_flat([1, 1, 1, 1, 0, 2, 0, 2], 4)
-    assert is_flat([1.25, 1.25, 1.25, 1.25, 0, 2, 0, 2], 4)
-    assert not is_flat([1.26, 1.26, 1.26, 1.26, 0, 2, 0, 2], 4)
-    assert not is_flat([1] * 7, 4)
-    assert is_flat([9, 1, 1, 1, 1, 0, 2, 0, 2], 4)
+    assert has_constant_energy([1, 1, 1, 1, 0, 2, 0, 2], 4)
+    assert has_constant_energy([1.25, 1.25, 1.25, 1.25, 0, 2, 0, 2], 4)
+    assert not has_constant_energy([1.26, 1.26, 1.26, 1.26, 0, 2, 0, 2], 4)
+    assert not has_constant_energy([1] * 7, 4)
+    assert has_constant_energy([9, 1, 1, 1, 1, 0, 2, 0, 2], 4)
 
 
 def test_where_the_loss_was_not_flat_it_is_said_or_refused():
@@ -238,5 +238,5 @@ def test_the_first_parameters_and_batches_follow_from_the_seed():
 
 
 def test_a_whole_record_that_is_no_checkpoint_is_damaged():
-    with pytest.raises(Damaged, match="not a checkpoint"):
+    with pytest.raises(CorruptFile, match="not a checkpoint"):
         TrainingState.from_bytes(add_checksum({"format": 1, "fingerprint": "f", "parameters": [1.0]}), fingerprint="f")
