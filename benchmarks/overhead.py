@@ -25,24 +25,22 @@ import numpy as np
 import pyarrow as pa
 from measuring import interleaved, machine, show, span
 
-from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, PREPARE, Leg
+from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, PREPARE, Stage
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.history import EXPERIMENT_TAG
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key, executions
+from qhybrid_pipelines.defs.run_history import EXPERIMENT_TAG
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.steps.execute import circuit_batches as batches
-from qhybrid_pipelines.steps.execute import qpu_result_sets as results
-from qhybrid_pipelines.steps.execute import qpu_submissions as submissions
-from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons
-from qhybrid_pipelines.steps.interpret import decisions, provenance
-from qhybrid_pipelines.steps.interpret import scored_solutions as scores
-from qhybrid_pipelines.steps.interpret import tracking_runs as tracking
-from qhybrid_pipelines.steps.prepare import baselines, experiments
-from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps
-from qhybrid_pipelines.steps.prepare import problem_instances as instances
-from qhybrid_pipelines.steps.prepare import reduced_models as kernels
+from qhybrid_pipelines.steps.execute import circuit_batches, qpu_result_sets, qpu_submissions
+from qhybrid_pipelines.steps.interpret import (
+    baseline_comparisons,
+    decisions,
+    provenance,
+    scored_solutions,
+    tracking_runs,
+)
+from qhybrid_pipelines.steps.prepare import baselines, experiments, parameter_sweeps, problem_instances, reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
@@ -67,7 +65,9 @@ rounds: {{max: 1}}
 
 
 def taken_in(workspace: Workspace, number: int, specification: str = SPECIFICATION) -> str:
-    return workspace.intake.accept_text(specification.format(number=number), file="benchmark", folder=Path()).key
+    return workspace.registration.register_text(
+        specification.format(number=number), file="benchmark", folder=Path()
+    ).key
 
 
 def plain(workspace: Workspace, key: str) -> dict[str, float]:
@@ -80,23 +80,25 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         seconds[name] = time.perf_counter() - started
         return table
 
-    executions, dispatcher = [(BACKEND, key)], workspace.gateway.dispatcher
+    executions, dispatcher = [(BACKEND, key)], workspace.control_plane.dispatcher
     asked = timed("experiments", lambda: experiments.experiments([key], workspace.specifications))
-    found = timed("problem_instances", lambda: instances.problem_instances(asked, workspace.specifications))
-    timed("features", lambda: instances.features(found))
-    reduced = timed("kernels", lambda: kernels.kernels(asked, found))
-    points = timed("parameter_sweeps", lambda: sweeps.parameter_sweeps(asked, reduced, workspace.specifications))
+    found = timed("problem_instances", lambda: problem_instances.problem_instances(asked, workspace.specifications))
+    timed("features", lambda: problem_instances.features(found))
+    reduced = timed("kernels", lambda: reduced_models.kernels(asked, found))
+    points = timed(
+        "parameter_sweeps", lambda: parameter_sweeps.parameter_sweeps(asked, reduced, workspace.specifications)
+    )
     classical = timed("baselines", lambda: baselines.baselines(asked, found, reduced))
     sent = timed(
         "circuit_batches",
-        lambda: batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
+        lambda: circuit_batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
     )
-    jobs = timed("qpu_submissions", lambda: submissions.submissions(sent, asked, dispatcher, principal="benchmark"))
-    counts = timed("qpu_result_sets", lambda: results.result_sets(sent, jobs, dispatcher))
-    summary, solutions = timed("scored", lambda: scores.scores(executions, asked, found, reduced, counts))
+    jobs = timed("qpu_submissions", lambda: qpu_submissions.submissions(sent, asked, dispatcher, principal="benchmark"))
+    counts = timed("qpu_result_sets", lambda: qpu_result_sets.collect_result_sets(sent, jobs, dispatcher))
+    summary, solutions = timed("scored", lambda: scored_solutions.scores(executions, asked, found, reduced, counts))
     compared = timed(
         "baseline_comparisons",
-        lambda: comparisons.comparisons(
+        lambda: baseline_comparisons.comparisons(
             executions,
             instances=found,
             kernels=reduced,
@@ -129,7 +131,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
     )
     timed(
         "tracking_runs",
-        lambda: tracking.tracking_runs(
+        lambda: tracking_runs.tracking_runs(
             executions,
             experiments=asked,
             batches=sent,
@@ -146,8 +148,8 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
 
 def piped(launcher: Launcher, key: str) -> dict[str, float]:
     """Run both legs through Dagster; return the seconds of each step, checks by the name of the asset they look at."""
-    launcher.run_leg(Leg(experiment=key), lambda _leg, _asset: None)
-    launcher.run_leg(Leg(experiment=key, backend=BACKEND, job="execute"), lambda _leg, _asset: None)
+    launcher.run_stage(Stage(experiment=key), lambda _leg, _asset: None)
+    launcher.run_stage(Stage(experiment=key, backend=BACKEND, job="execute"), lambda _leg, _asset: None)
     seconds: dict[str, float] = {}
     for run in launcher.instance.get_runs(dg.RunsFilter(tags={EXPERIMENT_TAG: key})):
         for step in launcher.instance.get_run_step_stats(run.run_id):
@@ -209,7 +211,7 @@ def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
 
         def apart() -> None:
             for key in keys:
-                launcher.run_leg(Leg(experiment=key), lambda _leg, _asset: None)
+                launcher.run_stage(Stage(experiment=key), lambda _leg, _asset: None)
 
         timings = interleaved({"one run for all": together, "one run each": apart}, rounds=rounds)
         launcher.instance.dispose()
@@ -231,17 +233,17 @@ def empty_chains(instance: dg.DagsterInstance, keys: list[str]) -> Callable[[], 
     experiments = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
     parts = {"prepare": experiments, "execute": executions((BACKEND,))}
     assets: dict[str, list[dg.AssetsDefinition]] = {name: [] for name in parts}
-    for leg, names in (("prepare", PREPARE), ("execute", EXECUTE)):
+    for stage, names in (("prepare", PREPARE), ("execute", EXECUTE)):
         for name in names:
-            assets[leg].append(_empty_asset(f"empty_{name}", [a.key for a in assets[leg][-1:]], parts[leg]))
-    jobs = [dg.define_asset_job(f"empty_{leg}", dg.AssetSelection.assets(*assets[leg])) for leg in parts]
+            assets[stage].append(_empty_asset(f"empty_{name}", [a.key for a in assets[stage][-1:]], parts[stage]))
+    jobs = [dg.define_asset_job(f"empty_{stage}", dg.AssetSelection.assets(*assets[stage])) for stage in parts]
     definitions = dg.Definitions(
         assets=[*assets["prepare"], *assets["execute"]], jobs=jobs, executor=dg.in_process_executor
     )
 
     def run() -> None:
-        for leg, ends in (("prepare", keys), ("execute", [str(execution_key(BACKEND, key)) for key in keys])):
-            _run_range(definitions, f"empty_{leg}", instance, ends)
+        for stage, ends in (("prepare", keys), ("execute", [str(execution_key(BACKEND, key)) for key in keys])):
+            _run_range(definitions, f"empty_{stage}", instance, ends)
 
     return run
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.problems.formats.lines import text_of
+from qhybrid_pipelines.problems.formats.lines import decode_text
 
 FOLDER = Path(__file__).parent / "instances"
 
@@ -36,7 +36,7 @@ class InstanceFile:
 
     @property
     def text(self) -> str:
-        return text_of(self.path.read_bytes(), file=self.path.name)
+        return decode_text(self.path.read_bytes(), file=self.path.name)
 
     @property
     def problem(self) -> dict[str, Any]:

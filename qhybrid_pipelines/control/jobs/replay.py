@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.jobs.results import RawStore
+from qhybrid_pipelines.control.jobs.result_collector import RawStore
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
 from qhybrid_pipelines.execution.port import Provider
 
 
-def decode_kept(
+def decode_stored(
     job: JobRecord, batch: CircuitBatch, *, ledger: Ledger, provider: Provider, raw_store: RawStore
 ) -> pa.Table:
     """Return the counts of a job, decoded from what was received, in `execution.port.COUNTS_SCHEMA`.

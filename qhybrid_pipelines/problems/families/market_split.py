@@ -22,11 +22,11 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import Strict
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer
+from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.formats import qoblib_market_split
 from qhybrid_pipelines.problems.instance import Instance, Sense
-from qhybrid_pipelines.problems.solvers import market_split as solvers
+from qhybrid_pipelines.problems.solvers import market_split
 
 if TYPE_CHECKING:
     import dimod
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_VALUE = 2**48
 
 
-class Options(Strict):
+class Options(StrictModel):
     """What a specification may say about a market split."""
 
     best_known: float | None = Field(
@@ -44,7 +44,7 @@ class Options(Strict):
     )
 
 
-class Random(Strict):
+class Random(StrictModel):
     """Parameters of `random`: coefficients drawn evenly from 1 to a maximum."""
 
     constraints: int = Field(ge=1, le=50, description="Number of rows (products).")
@@ -56,8 +56,8 @@ class Random(Strict):
     )
 
 
-def instance_of(
-    coefficients: solvers.I64, targets: solvers.I64, *, name: str, source: str, best_known: float | None
+def make_instance(
+    coefficients: market_split.I64, targets: market_split.I64, *, name: str, source: str, best_known: float | None
 ) -> Instance:
     """Return the instance of ``coefficients`` ``(m, n)`` and ``targets`` ``(m,)``, integers from 0.
 
@@ -95,7 +95,7 @@ def random_split(parameters: BaseModel) -> Instance:
     shape = (parameters.constraints, parameters.variables)
     coefficients = random.integers(1, parameters.coefficient_max + 1, size=shape)
     hidden = random.integers(0, 2, size=parameters.variables)
-    return instance_of(
+    return make_instance(
         coefficients,
         coefficients @ hidden if parameters.planted else coefficients.sum(axis=1) // 2,
         name="random_m{constraints}_n{variables}_c{coefficient_max}_p{planted:d}_s{seed}".format(
@@ -109,7 +109,7 @@ def random_split(parameters: BaseModel) -> Instance:
 def _from_file(text: str, options: BaseModel, file: str) -> Instance:
     assert isinstance(options, Options)
     equations = qoblib_market_split.read(text, file=file)
-    return instance_of(
+    return make_instance(
         equations.coefficients,
         equations.targets,
         name=file.rsplit(".", 1)[0],
@@ -118,7 +118,7 @@ def _from_file(text: str, options: BaseModel, file: str) -> Instance:
     )
 
 
-def _arrays(instance: Instance) -> tuple[solvers.I64, solvers.I64]:
+def _arrays(instance: Instance) -> tuple[market_split.I64, market_split.I64]:
     """Return ``A``, shape ``(m, n)``, and ``b``, shape ``(m,)``."""
     coefficients = np.array(instance.payload["coefficients"], dtype=np.int64)
     return coefficients, np.array(instance.payload["targets"], dtype=np.int64)
@@ -143,7 +143,7 @@ class MarketSplit:
     unit = "squared residual"
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"qoblib_market_split": _from_file})
-    endings: Mapping[str, str] = MappingProxyType({".dat": "qoblib_market_split"})
+    file_suffixes: Mapping[str, str] = MappingProxyType({".dat": "qoblib_market_split"})
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"random": (Random, random_split)}
     )
@@ -173,13 +173,13 @@ class MarketSplit:
         model.set_objective(objective)
         return model
 
-    def penalised(self, instance: Instance) -> Penalised:
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return the squared residual itself: no constraint is left to be penalised."""
-        return Penalised(model=IsingModel.from_qubo(*_qubo(instance)), penalty_weight=0.0, sign=1)
+        return PenalisedModel(model=IsingModel.from_qubo(*_qubo(instance)), penalty_weight=0.0, sign=1)
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
         """Return the squared residual of each row, exact."""
-        squared: F64 = np.square(solvers.residuals(*_arrays(instance), assignments)).sum(axis=1)
+        squared: F64 = np.square(market_split.residuals(*_arrays(instance), assignments)).sum(axis=1)
         return squared
 
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002 - see the module
@@ -210,11 +210,11 @@ class MarketSplit:
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return where steepest descent by single flips ends, from nothing chosen."""
-        return solvers.descend(*_arrays(instance), seed)
+        return market_split.descend(*_arrays(instance), seed)
 
-    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+    def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Return the best by matching half sums, enumeration or, for large instances, CP-SAT; see ``solvers.solve``."""
-        return solvers.solve(*_arrays(instance), seed)
+        return market_split.solve(*_arrays(instance), seed)
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, coefficients, and how many solutions coefficients like these would lead one to expect.

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, instance_of
-from qhybrid_pipelines.problems.graphs import graph_of, networkx_graph
+from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, make_instance
+from qhybrid_pipelines.problems.graphs import make_weighted_graph, networkx_graph
 from qhybrid_pipelines_tests.instance_files import instance_files
 from qhybrid_pipelines_tests.known_optima import planted_torus, planted_triangles, random_graph, semidefinite_cut
-from qhybrid_pipelines_tests.own_time import own_seconds_below
+from qhybrid_pipelines_tests.own_time import cpu_seconds_below
 
 
 def bundled(name):
@@ -67,7 +67,7 @@ def test_a_large_random_graph_loads_quickly_is_solved_closely_and_scored_in_bulk
     """Of the size of G1. Its optimum is not known: annealing by another hand is below it, the relaxation above."""
     graph = random_graph(800, 19176, seed=1)
     text = graph.rudy
-    with own_seconds_below(1.0):
+    with cpu_seconds_below(1.0):
         instance = FAMILY.parsers["rudy"](text, Options(), "graph.rud")
     answer = FAMILY.solve(instance, 7)
     couplings = {(i, j): weight for i, j, weight in graph.edges}
@@ -80,7 +80,7 @@ def test_a_large_random_graph_loads_quickly_is_solved_closely_and_scored_in_bulk
     assert not answer.optimal
     rows = np.random.default_rng(1).integers(0, 2, (1024, 800), dtype=np.uint8)
     FAMILY.objective(instance, rows[:1])
-    with own_seconds_below(1.0):
+    with cpu_seconds_below(1.0):
         values = FAMILY.objective(instance, rows)
     assert values[17] == cut(instance, rows[17])
 
@@ -118,17 +118,19 @@ def test_greedy_cuts_at_least_half_of_positive_edges(data):
     every = [(i, j) for i in range(size) for j in range(i + 1, size)]
     pairs = data.draw(st.lists(st.sampled_from(every), unique=True, min_size=1))
     weights = [data.draw(st.integers(1, 9)) for _ in pairs]
-    graph = graph_of(map(str, range(size)), [(i, j, float(w)) for (i, j), w in zip(pairs, weights, strict=True)])
-    instance = instance_of(graph, name="t", source="generator:t", best_known=None)
+    graph = make_weighted_graph(
+        map(str, range(size)), [(i, j, float(w)) for (i, j), w in zip(pairs, weights, strict=True)]
+    )
+    instance = make_instance(graph, name="t", source="generator:t", best_known=None)
     assert cut(instance, FAMILY.greedy(instance, data.draw(st.integers(0, 3)))) * 2 >= sum(weights)
 
 
 def test_the_symmetry_of_flipping_all_spins_is_kept():
     instance = bundled("petersen")
-    model = FAMILY.penalised(instance).model
+    model = FAMILY.penalised_model(instance).model
     assert not model.linear.any()
     rows = unpack(np.arange(64, dtype=np.uint64), 10)
-    np.testing.assert_array_equal(model.energies_of(rows), model.energies_of(1 - rows))
+    np.testing.assert_array_equal(model.assignment_energies(rows), model.assignment_energies(1 - rows))
 
 
 @pytest.mark.parametrize(
@@ -137,12 +139,14 @@ def test_the_symmetry_of_flipping_all_spins_is_kept():
 )
 def test_graphs_without_a_cut_are_refused(edges, words):
     with pytest.raises(InvalidInput, match=words):
-        instance_of(graph_of("abc", edges), name="t", source="file:t", best_known=None)
+        make_instance(make_weighted_graph("abc", edges), name="t", source="file:t", best_known=None)
 
 
 def test_edges_of_weight_0_are_no_content():
-    with_zero = instance_of(graph_of("abc", [(0, 1, 2.0), (1, 2, 0.0)]), name="a", source="file:a", best_known=None)
-    without = instance_of(graph_of("abc", [(0, 1, 2.0)]), name="b", source="file:b", best_known=None)
+    with_zero = make_instance(
+        make_weighted_graph("abc", [(0, 1, 2.0), (1, 2, 0.0)]), name="a", source="file:a", best_known=None
+    )
+    without = make_instance(make_weighted_graph("abc", [(0, 1, 2.0)]), name="b", source="file:b", best_known=None)
     assert with_zero.sha256 == without.sha256
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, instance_of
-from qhybrid_pipelines.problems.quadratic import form_of
+from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance
+from qhybrid_pipelines.problems.quadratic import make_quadratic_form
 from qhybrid_pipelines_tests.instance_files import instance_files, named
 from qhybrid_pipelines_tests.known_optima import independent_set_as_qubo, mixed_integer_minimum
 
@@ -44,7 +44,7 @@ def test_the_solver_and_a_mixed_integer_solver_prove_the_same_optimum(name):
 
 
 def prove(text, optimum):
-    answer = FAMILY.solve(FAMILY.parsers[FAMILY.endings[".sparse"]](text, Options(), "m.sparse"), 7)
+    answer = FAMILY.solve(FAMILY.parsers[FAMILY.file_suffixes[".sparse"]](text, Options(), "m.sparse"), 7)
     assert (answer.optimal, answer.bound) == (True, optimum)
     assert by_hand(text, answer.assignment.astype(float)) == optimum
 
@@ -84,13 +84,15 @@ def test_a_graph_alone_is_no_qubo():
 )
 def test_matrices_without_an_optimum_are_refused(entries, words):
     with np.errstate(over="ignore"), pytest.raises(InvalidInput, match=words):
-        instance_of(form_of("ab", entries, offdiagonal_factor=2.0), name="t", source="file:t", best_known=None)
+        make_instance(
+            make_quadratic_form("ab", entries, offdiagonal_factor=2.0), name="t", source="file:t", best_known=None
+        )
 
 
 def test_minus_zero_is_zero():
     hashes = {
-        instance_of(
-            form_of("ab", [(0, 0, zero), (0, 1, 1.0)], offdiagonal_factor=1.0, offset=zero),
+        make_instance(
+            make_quadratic_form("ab", [(0, 0, zero), (0, 1, 1.0)], offdiagonal_factor=1.0, offset=zero),
             name="t",
             source="file:t",
             best_known=None,

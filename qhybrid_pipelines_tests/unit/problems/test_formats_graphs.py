@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list, rudy
-from qhybrid_pipelines.problems.formats.lines import text_of
+from qhybrid_pipelines.problems.formats.lines import decode_text
 from qhybrid_pipelines_tests import known_optima
 from qhybrid_pipelines_tests.instance_files import instance_files, named
 
@@ -40,13 +40,13 @@ def test_rudy_and_edge_lists_give_back_the_graph_whatever_the_order(graph, rando
     random.shuffle(shuffled)
     for base in (0, 1):
         lines = [f"{i + base} {j + base} {w!r}" for i, j, w in shuffled]
-        text = text_of(("\ufeff# licence" + end + end.join([str(size), *lines])).encode(), file="f")
+        text = decode_text(("\ufeff# licence" + end + end.join([str(size), *lines])).encode(), file="f")
         found = edge_list.read(text, file="f", index_base=base)
         assert listed(found) == sorted(edges)
         assert found.nodes == tuple(map(str, range(base, size + base)))
         with_count = text.replace(f"{size}\n", f"{size} {len(edges)}\n", 1)
         assert listed(edge_list.read(with_count, file="f", index_base=base)) == sorted(edges)
-    text = text_of((end.join([f"{size} {len(edges)}", *lines]) + end).encode(), file="f")
+    text = decode_text((end.join([f"{size} {len(edges)}", *lines]) + end).encode(), file="f")
     assert listed(rudy.read(text, file="f")) == sorted(edges)
 
 

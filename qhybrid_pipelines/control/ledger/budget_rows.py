@@ -1,0 +1,82 @@
+"""The budgets of the experiments, inside the transaction that writes an intent or an end."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.control.ledger.budget import Account, replace_reservation, reserve, round_stored_usd, settle
+from qhybrid_pipelines.control.ledger.records import JobRecord, Plan
+from qhybrid_pipelines.core.errors import Refused
+
+
+def get_account(connection: Connection, experiment: str) -> Account | None:
+    """Return what an experiment may spend and has spent, or None."""
+    row = (
+        connection.execute(
+            select(*(column.label(column.key) for column in tables.budget.c)).where(
+                tables.budget.c.experiment == experiment
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else Account(**row)
+
+
+def reserve_quote(connection: Connection, plan: Plan) -> None:
+    """Reserve the quote of a plan.
+
+    Raises:
+        Refused: the budget does not hold it, or is another one than the experiment's jobs were given before.
+    """
+    known = get_account(connection, plan.experiment)
+    limit_usd = round_stored_usd(plan.budget_usd)
+    account = known or Account(experiment=plan.experiment, limit_usd=limit_usd)
+    if account.limit_usd != limit_usd:
+        raise Refused(
+            f"experiment '{plan.experiment}' was given a budget of ${account.limit_usd:.2f}, and now one of "
+            f"${plan.budget_usd:.2f}. A budget belongs to its experiment: change budget.usd in the specification, "
+            "which makes it another experiment."
+        )
+    reserved = reserve(account, plan.cost_quoted_usd, backend=plan.backend)
+    if known is None:
+        connection.execute(insert(tables.budget).values(_account_columns(reserved)))
+    else:
+        _update_account(connection, reserved)
+
+
+def replace_reserved_quote(connection: Connection, job: JobRecord, quote_usd: float) -> None:
+    """Reserve another quote in the place of a job's own.
+
+    Raises:
+        Refused: the budget does not hold it.
+    """
+    account = get_account(connection, job.experiment)
+    if account is None:
+        raise ValueError(f"job {job.job_id} has no budget")
+    changed = replace_reservation(account, released_usd=job.cost_quoted_usd, quote_usd=quote_usd, backend=job.backend)
+    _update_account(connection, changed)
+
+
+def settle_job(connection: Connection, job: JobRecord) -> None:
+    """Release the quote of a job that has ended, and charge what it cost."""
+    account = get_account(connection, job.experiment)
+    if account is None or job.cost_settled_usd is None:
+        raise ValueError(f"job {job.job_id} has nothing to settle")
+    _update_account(connection, settle(account, quote_usd=job.cost_quoted_usd, charged_usd=job.cost_settled_usd))
+
+
+def _account_columns(account: Account) -> dict[str, Any]:
+    return {field.name: getattr(account, field.name) for field in fields(account)}
+
+
+def _update_account(connection: Connection, account: Account) -> None:
+    connection.execute(
+        update(tables.budget)
+        .where(tables.budget.c.experiment == account.experiment)
+        .values(reserved_usd=account.reserved_usd, settled_usd=account.settled_usd)
+    )

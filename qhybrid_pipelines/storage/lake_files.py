@@ -1,0 +1,84 @@
+"""Which files the lake holds, told apart without opening them: a snapshot keeps the list it was made from.
+
+A file of the lake is never changed, only replaced by another one, so that size, inode and time of change tell versions
+apart. File systems note times in steps of some milliseconds; a file that is younger than that might be replaced by one
+that looks the same, and is therefore either waited for or listed without its time, which differs from everything.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from qhybrid_pipelines.storage.lake import FILE_NAME
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.schemas import LAKE_TABLES
+from qhybrid_pipelines.storage.warehouse_tables import LAKE_FILES
+
+#: No file system in use here notes times more coarsely than the kernel's slowest tick, 10 ms.
+SCAN_INTERVAL_SECONDS = 0.02
+MAX_SCANS = 3
+
+_EXPERIMENT, _BACKEND = "experiment=", "backend="
+
+#: asset, experiment, backend, bytes, inode, changed_ns
+_File = tuple[str, str | None, str | None, int, int, int]
+
+
+def inventory(home: Home) -> pa.Table:
+    """Return the files of the lake as `published.LAKE_FILES` describes them, the ends of the pipeline first.
+
+    While others write, every file listed then has its upstream files listed too: a verdict is never without its
+    experiment. Costs one look at every file, and opens none.
+    """
+    for scan in range(MAX_SCANS):
+        if scan:
+            time.sleep(SCAN_INTERVAL_SECONDS)
+        files = list(_files(home.lake))
+        settled = time.time_ns() - SCAN_INTERVAL_SECONDS * 1e9
+        if all(file[-1] < settled for file in files):
+            break
+    columns = list(zip(*files, strict=True)) or [()] * len(LAKE_FILES.columns)
+    columns[-1] = tuple(changed if changed < settled else None for changed in columns[-1])
+    arrays = [pa.array(values, c.type) for values, c in zip(columns, LAKE_FILES.columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=LAKE_FILES.schema)
+
+
+def _files(lake: Path) -> Iterator[_File]:
+    for table in reversed(LAKE_TABLES):
+        for folder, experiment, backend in _partitions(os.path.join(lake, table.asset)):  # noqa: PTH118  a path object per file costs more than the look
+            try:
+                status = os.stat(f"{folder}/{FILE_NAME}")  # noqa: PTH116  as above
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            yield table.asset, experiment, backend, status.st_size, status.st_ino, status.st_ctime_ns
+
+
+def _partitions(root: str) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield the folders of an asset that may hold a file, with experiment and backend."""
+    yield root, None, None
+    for name in _names(root):
+        if name.startswith(_EXPERIMENT):
+            yield f"{root}/{name}", _value(name), None
+        elif name.startswith(_BACKEND):
+            for inner in _names(f"{root}/{name}"):
+                if inner.startswith(_EXPERIMENT):
+                    yield f"{root}/{name}/{inner}", _value(inner), _value(name)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208  as above
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+@cache
+def _value(name: str) -> str:
+    return unquote(name.partition("=")[2], errors="surrogatepass")

@@ -1,0 +1,201 @@
+"""Filling the tables of a snapshot: all of them from nothing, or those rows whose files and jobs have changed.
+
+Both ways go through the same statements: what changed is removed by partition and by job, and what is there now is
+read and appended. From nothing, everything has changed. So the content is the same either way; only the order in which
+rows lie differs, which no query may rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qhybrid_pipelines.core.errors import MissingUpstream
+from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEDGER_TABLES, Table
+from qhybrid_pipelines.storage.tables import from_rows
+
+LedgerRows = Mapping[str, Sequence[Mapping[str, Any]]]
+
+_COLUMNS = ("experiment", "backend")
+
+_SAME_PARTITION = (
+    "a.asset = b.asset AND a.experiment IS NOT DISTINCT FROM b.experiment AND a.backend IS NOT DISTINCT FROM b.backend"
+)
+_SAME_FILE = f"{_SAME_PARTITION} AND a.bytes = b.bytes AND a.inode = b.inode AND a.changed_ns = b.changed_ns"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeChange:
+    """What has changed of the lake: files to be read, and files that are gone; each as rows of `LAKE_FILES`."""
+
+    written: pa.Table
+    removed: pa.Table
+
+    def __bool__(self) -> bool:
+        return bool(self.written.num_rows or self.removed.num_rows)
+
+    @property
+    def is_regular(self) -> bool:
+        """Every file stands where the partitions of its table do; the rows of a stray one cannot be told from others."""
+        return all(
+            tuple(name for name in _COLUMNS if getattr(key, name) is not None) == table.partition_columns
+            for table in LAKE_TABLES
+            for keys in self.of(table)
+            for key in keys
+        )
+
+    def of(self, table: Table) -> tuple[list[PartitionKey], list[PartitionKey]]:
+        """Return the partitions of one table that were written, in the lake's order, and those that are gone."""
+        return _partition_keys(self.written, table.asset), _partition_keys(self.removed, table.asset)
+
+
+def compare_files(connection: Any, files: pa.Table, *, recorded: str) -> LakeChange:
+    """Compare the files of the lake with the list of a snapshot, the relation named ``recorded``."""
+    connection.register("found", files)
+    try:
+        written = f"SELECT * FROM found a WHERE NOT EXISTS (FROM {recorded} b WHERE {_SAME_FILE})"  # noqa: S608  our own names
+        removed = f"SELECT * FROM {recorded} a WHERE NOT EXISTS (FROM found b WHERE {_SAME_PARTITION})"  # noqa: S608
+        return LakeChange(*(connection.sql(sql).to_arrow_table() for sql in (written, removed)))
+    finally:
+        connection.unregister("found")
+
+
+def fill_tables(connection: Any, lake: Lake, change: LakeChange) -> None:
+    """Take what has changed of the lake over into the tables."""
+    for table in LAKE_TABLES:
+        if table is not schemas.COUNTS:
+            written, removed = change.of(table)
+            _remove_partitions(connection, table, [*written, *removed])
+            if written:
+                insert(connection, table, _batches(lake, table, written))
+    _fill_counts(connection, lake, change)
+    _fill_derived(connection, change)
+    _remove(
+        connection,
+        warehouse_tables.LAKE_FILES.name,
+        pa.concat_tables([change.written, change.removed]),
+        _SAME_PARTITION,
+    )
+    if change.written.num_rows:
+        insert(connection, warehouse_tables.LAKE_FILES, change.written.to_batches())
+
+
+def fill_ledger(connection: Any, rows: LedgerRows, jobs: Sequence[str] | None) -> None:
+    """Take rows of the ledger over: all there is (``jobs`` is None), or all of some jobs."""
+    for table in LEDGER_TABLES:
+        if jobs is None:
+            connection.execute(f"DELETE FROM {ddl.name(table.name)}")  # noqa: S608  quoted name
+        else:
+            _remove(connection, table.name, pa.table({"job_id": pa.array(jobs, pa.string())}), "a.job_id = b.job_id")
+        if part := rows.get(table.name):
+            insert(connection, table, from_rows(table, part).to_batches())
+
+
+def _fill_counts(connection: Any, lake: Lake, change: LakeChange) -> None:
+    """Take counts over, each with the width of its circuit; that of a changed batch changes its counts."""
+    written, removed = change.of(schemas.COUNTS)
+    of_batches = {key for keys in change.of(schemas.CIRCUIT_BATCHES) for key in keys}
+    again = (key for key in of_batches - {*written, *removed} if lake.exists(schemas.COUNTS, key))
+    written = sorted([*written, *again], key=_order)
+    _remove_partitions(connection, schemas.COUNTS, [*written, *removed])
+    if written:
+        insert(connection, warehouse_tables.COUNTS, _counts(lake, written, _widths(connection)))
+
+
+def _fill_derived(connection: Any, change: LakeChange) -> None:
+    """Make what is derived from other tables again, for the partitions of theirs that have changed."""
+    for source, derived, sql in warehouse_tables.DERIVED:
+        written, removed = change.of(source)
+        if keys := [*written, *removed]:
+            _remove_partitions(connection, derived, keys)
+            connection.register("renewed", _rows(derived, keys))
+            connection.execute(sql)
+            connection.unregister("renewed")
+
+
+def _partition_keys(files: pa.Table, asset: str) -> list[PartitionKey]:
+    rows = files.filter(pc.equal(files.column("asset"), asset)).select(["experiment", "backend"]).to_pylist()
+    return sorted((PartitionKey(**row) for row in rows), key=_order)
+
+
+def _order(key: PartitionKey) -> tuple[str, str]:
+    return key.backend or "", key.experiment or ""
+
+
+def _remove_partitions(connection: Any, table: Table, keys: Sequence[PartitionKey]) -> None:
+    """Remove the rows of some partitions; those of a table without partitions are one."""
+    columns = table.partition_columns
+    if keys and not columns:
+        connection.execute(f"DELETE FROM {ddl.name(table.name)}")  # noqa: S608  quoted name
+    elif keys:
+        _remove(connection, table.name, _rows(table, keys), " AND ".join(f"a.{name} = b.{name}" for name in columns))
+
+
+def _rows(table: Table, keys: Sequence[PartitionKey]) -> pa.Table:
+    """Return partitions as rows of the columns that tell them apart."""
+    return pa.table({n: pa.array([getattr(key, n) for key in keys], pa.string()) for n in table.partition_columns})
+
+
+def _remove(connection: Any, table: str, rows: pa.Table, condition: str) -> None:
+    """Remove the rows of a table (``a``) that match one of some rows (``b``)."""
+    if not rows.num_rows:
+        return
+    connection.register("leaving", rows)
+    connection.execute(f"DELETE FROM {ddl.name(table)} AS a USING leaving AS b WHERE {condition}")  # noqa: S608  our own names
+    connection.unregister("leaving")
+
+
+def _batches(lake: Lake, table: Table, keys: Iterable[PartitionKey]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of many partitions, one file after the other."""
+    for key in keys:
+        try:
+            yield from lake.batches(table, key)
+        except MissingUpstream:
+            continue  # somebody removed this partition after it was listed; the next comparison says so
+
+
+def _widths(connection: Any) -> dict[PartitionKey, int]:
+    """Return the width of every execution's circuit, in qubits."""
+    rows = connection.execute("SELECT experiment, backend, n_qubits FROM circuit_batches").fetchall()
+    return {PartitionKey(experiment=experiment, backend=backend): width for experiment, backend, width in rows}
+
+
+def _counts(lake: Lake, keys: Iterable[PartitionKey], widths: Mapping[PartitionKey, int]) -> Iterator[pa.RecordBatch]:
+    """Yield counts by backend, experiment and point, each batch with the width of its circuit."""
+    for key in keys:
+        width = pa.scalar(widths.get(key), pa.int32())
+        for batch in _batches(lake, schemas.COUNTS, (key,)):
+            yield batch.append_column("n_qubits", pa.repeat(width, batch.num_rows))
+
+
+def insert(connection: Any, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
+    """Append record batches as they come; memory holds one at a time."""
+    import duckdb
+
+    stored = [c for c in table.columns if c.name not in warehouse_tables.GENERATED.get(table.name, {})]
+    names = ", ".join(ddl.name(c.name) for c in stored)
+    schema = pa.schema([pa.field(c.name, c.type) for c in stored])
+    failures: list[Exception] = []
+
+    def incoming() -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in batches:
+                yield batch.cast(schema)
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    connection.register("incoming", pa.RecordBatchReader.from_batches(schema, incoming()))
+    try:
+        connection.execute(f"INSERT INTO {ddl.name(table.name)} ({names}) SELECT {names} FROM incoming")  # noqa: S608  quoted names
+    except duckdb.Error:
+        if failures:  # DuckDB hides our own error in the text of its own
+            raise failures[0] from None
+        raise
+    connection.unregister("incoming")
