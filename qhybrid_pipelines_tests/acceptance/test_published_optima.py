@@ -37,7 +37,7 @@ from pathlib import Path
 from qhybrid_pipelines_tests import homes
 home, *files = map(Path, sys.argv[1:])
 launcher = homes.make_launcher(home)
-homes.run(launcher, [launcher.workspace.intake.register_file(file).key for file in files])
+homes.run(launcher, [launcher.workspace.registration.register_file(file).key for file in files])
 """
 
 

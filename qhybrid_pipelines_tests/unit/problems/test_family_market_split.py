@@ -78,7 +78,7 @@ def test_the_three_methods_agree(instance):
     least = min(squared_residual(instance, row) for row in all_rows(instance.size))
     enumerated, value = market_split._enumerate(coefficients, targets)
     assert squared_residual(instance, enumerated) == value == least
-    matched = market_split._match(coefficients, targets)
+    matched = market_split._meet_in_the_middle(coefficients, targets)
     assert (matched is not None) == (least == 0)
     assert matched is None or squared_residual(instance, matched) == 0
     answer = market_split._cp_sat(coefficients, targets, 7, least=0)

@@ -140,7 +140,7 @@ def test_solver_equals_enumeration(problem, seed):
     assert answer.bound == problem.value(answer.assignment)
     enumerated = portfolio.enumerate_choices(problem)
     assert problem.value(enumerated) == pytest.approx(min(values), abs=1e-9)
-    assert portfolio.build(problem, seed).sum() == problem.chosen
+    assert portfolio.greedy_portfolio(problem, seed).sum() == problem.chosen
 
 
 @settings(deadline=None, max_examples=40)
@@ -232,7 +232,7 @@ def test_31_choose_6_by_bounds_and_by_enumeration():
 def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed():
     easy = from_file(cardinality=6)
     (exact,) = FAMILY.reductions(easy, 12)
-    assert (exact.rung, exact.exact, exact.note) == ("reduced_cost", True, "3 held, 16 left out")
+    assert (exact.step_name, exact.exact, exact.note) == ("reduced_cost", True, "3 held, 16 left out")
     optimum = FAMILY.solve(easy, 7).assignment
     assert all(optimum[s.variable] == s.constant for s in exact.substitutions)
     exact, heuristic = FAMILY.reductions(easy, 8)
