@@ -1,4 +1,6 @@
-"""The errors of this package: a small tree that callers can act on, and the exit code of each branch.
+"""The errors of this package: a small tree that callers can act on.
+
+Each branch has its own exit code::
 
     QHybridError
     ├── InvalidInput          2   a file, a field or an argument is wrong; nothing was run

@@ -145,7 +145,7 @@ def is_as_published(home: Home) -> bool:
     """Tell whether the snapshot holds the bytes that were published; reads all of it.
 
     Raises:
-        Timeout: one is being published at this moment (`filelock.Timeout`).
+        filelock.Timeout: one is being published at this moment.
         FileNotFoundError: there is no snapshot.
     """
     with FileLock(home.locks / "warehouse.lock", timeout=0):

@@ -16,7 +16,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 TEXTS = {
     page.name if page.parent == ROOT / "docs" else str(page.relative_to(ROOT)): page.read_text("utf-8")
     for page in PAGES
