@@ -125,7 +125,7 @@ def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] += f"\n\nPart of :py:mod:`{'.'.join(parent)}`.\n"
     elif docname == app.config.root_doc:
         for section in source[0].split("\n## ")[1:]:
-            pages = [page.removesuffix(".md") for page in re.findall(r"\]\(([^):#]+\.md)\)", section)]
+            pages = dict.fromkeys(re.findall(r"\]\(([^):#]+)\.md[#)]", section))
             lines = ["", "", "```{toctree}", ":hidden:", f":caption: {section.splitlines()[0]}", "", *pages, "```"]
             source[0] += "\n".join(lines)
 
