@@ -27,7 +27,7 @@ from qiskit.transpiler import generate_preset_pass_manager
 
 from qhybrid_pipelines.core.jobs import Compiled
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.execution.compile_cache import CompileCache, made_of, two_qubit_gates
+from qhybrid_pipelines.execution.compile_cache import CompileCache, two_qubit_gates, with_circuit_figures
 from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import fake_device
@@ -86,14 +86,16 @@ class Contest:
         self.compiled_points = [self._manager.run(circuit) for circuit in self._bound]
 
     def compiled(self, cache: CompileCache) -> Compiled:
-        return cache.compiled(
+        return cache.get_or_compile(
             self._template,
             backend=f"ibm:{DEVICE}",
             target_digest=self._device.target_digest,
             level=self.level,
             seed=SEED,
             versions=compiler_versions(),
-            make=lambda: made_of(compile_for(self._template.text, self._device.target, level=self.level, seed=SEED)),
+            make=lambda: with_circuit_figures(
+                compile_for(self._template.text, self._device.target, level=self.level, seed=SEED)
+            ),
         )
 
     def hand_over(self) -> SamplerPub:

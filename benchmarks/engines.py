@@ -30,7 +30,7 @@ from qiskit.primitives import BitArray
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
@@ -57,7 +57,7 @@ NAIVE = "PennyLane loop"
 BARE = "bare SamplerV2 script"
 
 
-def graph_of(n: int, graph: int = 1) -> nx.Graph:
+def make_weighted_graph(n: int, graph: int = 1) -> nx.Graph:
     return nx.random_regular_graph(3, n, seed=graph)
 
 
@@ -68,10 +68,10 @@ def angles_of(points: int, layers: int) -> np.ndarray:
 
 def batch_of(n: int, *, layers: int, points: int, graph: int = 1, kind: Kind = "qaoa") -> CircuitBatch:
     """Return the sweep as the pipeline would send it; the energy is minus the cut."""
-    edges = np.array(sorted(tuple(sorted(edge)) for edge in graph_of(n, graph).edges), dtype=np.int32)
+    edges = np.array(sorted(tuple(sorted(edge)) for edge in make_weighted_graph(n, graph).edges), dtype=np.int32)
     half = np.full(len(edges), 0.5)
     model = IsingModel(linear=np.zeros(n), pairs=edges, couplings=half, offset=-float(half.sum()))
-    kernel = Kernel(
+    reduced_model = ReducedModel(
         model=model, root=np.arange(n, dtype=np.int32), value=np.zeros(n, dtype=np.uint8), cardinality=None, exact=True
     )
     spec = ExperimentSpec(
@@ -82,8 +82,8 @@ def batch_of(n: int, *, layers: int, points: int, graph: int = 1, kind: Kind = "
         shots=SHOTS,
         repetitions=1,
     )
-    angles = angles_of(points, layers) if kind == "qaoa" else plan_sweep(kernel, spec).angles
-    return build_batch(kernel, angles, spec, experiment="benchmark", backend="local:auto").batch
+    angles = angles_of(points, layers) if kind == "qaoa" else plan_sweep(reduced_model, spec).angles
+    return build_batch(reduced_model, angles, spec, experiment="benchmark", backend="local:auto").batch
 
 
 def simulators() -> dict[str, Engine]:
@@ -103,7 +103,7 @@ def naive(n: int) -> Callable[[], list[dict[str, int]]]:
     """Return the loop of PennyLane's QAOA tutorial on its Qiskit plugin: one QNode call per point."""
     import pennylane as qml
 
-    cost, mixer = qml.qaoa.maxcut(graph_of(n))
+    cost, mixer = qml.qaoa.maxcut(make_weighted_graph(n))
     layers = QAOA_LAYERS[n]
 
     @partial(qml.set_shots, shots=SHOTS)
@@ -136,7 +136,7 @@ def bare(batch: CircuitBatch) -> Callable[[], BitArray]:
 
 def check_against_loop(n: int, batch: CircuitBatch, loop: Callable[[], list[dict[str, int]]]) -> None:
     """Compare the mean cut of the loop's points with ours, within five standard errors."""
-    edges = list(graph_of(n).edges)
+    edges = list(make_weighted_graph(n).edges)
     for point, counts in enumerate(loop()):
         cut = {text: sum(text[i] != text[j] for i, j in edges) for text in counts}
         values, weights = np.array([cut[text] for text in counts]), np.array(list(counts.values()))

@@ -21,16 +21,16 @@ from measuring import interleaved, machine, show, span
 from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.quantum.learning.engines import EngineName, make_engine
-from qhybrid_pipelines.quantum.learning.readout import I64, join, split
-from qhybrid_pipelines.quantum.learning.reuploading import CircuitShape, apply_layers
-from qhybrid_pipelines.quantum.learning.training import Trainer, TrainingConfig, first_parameters
+from qhybrid_pipelines.learning.circuits.gradient_engines import GradientEngineName, make_gradient_engine
+from qhybrid_pipelines.learning.circuits.readout import I64, circuit_from_parameters, split_parameters
+from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape, apply_layers
+from qhybrid_pipelines.learning.training.trainer import Trainer, TrainingConfig, initial_parameters
 
 # PennyLane asks jax in a way that the next release will drop.
 warnings.filterwarnings("ignore", message="jax.core.is_concrete is deprecated")
 
 LOOP = "QNode loop, sample by sample"
-ENGINES: tuple[EngineName, ...] = ("adjoint", "autograd", "jax")
+ENGINES: tuple[GradientEngineName, ...] = ("adjoint", "autograd", "jax")
 NAMES = {
     "adjoint": "adjoint (NumPy, base install)",
     "autograd": "autograd, broadcast (base install)",
@@ -53,7 +53,7 @@ def naive(shape: CircuitShape) -> Callable[[F64, F64, I64], tuple[float, F64]]:
         return [qml.expval(qml.Z(qubit)) for qubit in range(shape.n_qubits)]
 
     def loss(parameters, features, targets):
-        weights, readout, bias = split(parameters, shape)
+        weights, readout, bias = split_parameters(parameters, shape)
         odds = [(readout @ pnp.stack(circuit(row, weights)) + bias)[0] for row in features]
         return sum(pnp.logaddexp(0.0, odd) - target * odd for odd, target in zip(odds, targets, strict=True)) / len(
             odds
@@ -87,9 +87,9 @@ def main() -> None:
     features = rng.uniform(-np.pi / 2, np.pi / 2, (options.samples, options.qubits))
     targets = rng.integers(0, 2, options.samples)
     names = [name for name in ENGINES if name != "jax" or find_spec("jax") is not None]
-    engines = {NAMES[name]: make_engine(name, shape) for name in names} | {LOOP: Naive(shape)}
+    engines = {NAMES[name]: make_gradient_engine(name, shape) for name in names} | {LOOP: Naive(shape)}
 
-    parameters = first_parameters(shape, 1, 7)
+    parameters = initial_parameters(shape, 1, 7)
     reference_loss, reference = engines[NAMES["adjoint"]].loss_and_gradient(parameters, features, targets)
     for name, engine in engines.items():
         loss, gradient = engine.loss_and_gradient(parameters, features, targets)
@@ -132,7 +132,10 @@ def main() -> None:
             }
         )
     packages = ["numpy", "pennylane", "autograd", *(["jax"] if "jax" in names else [])]
-    about = vars(options) | {"weights": shape.n_weights, "parameters": len(join(parameters, shape).parameters)}
+    about = vars(options) | {
+        "weights": shape.n_weights,
+        "parameters": len(circuit_from_parameters(parameters, shape).parameters),
+    }
     show("Epoch of a variational classifier", rows, about | machine(*packages))
 
 

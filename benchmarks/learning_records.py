@@ -21,7 +21,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
+from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
 from qhybrid_pipelines.storage.atomic import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tracking import Tracker
@@ -46,7 +46,7 @@ def main() -> None:
         model = VariationalClassifier(max_iterations=options.iterations, seed=1)
 
         def keep(_, trainer) -> None:
-            # the pipeline keeps one every second (`steps.learning.fitting`), which is longer than this training
+            # the pipeline keeps one every second (`steps.learning.checkpointed_fit`), which is longer than this training
             if trainer.state.outcome != "running":
                 write_bytes(kept, trainer.state.to_bytes(), tmp=home.tmp)
 

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 from measuring import interleaved, machine, show, span
 
-from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, PREPARE, Leg
+from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, PREPARE, Stage
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.history import EXPERIMENT_TAG
@@ -67,7 +67,9 @@ rounds: {{max: 1}}
 
 
 def taken_in(workspace: Workspace, number: int, specification: str = SPECIFICATION) -> str:
-    return workspace.intake.accept_text(specification.format(number=number), file="benchmark", folder=Path()).key
+    return workspace.registration.register_text(
+        specification.format(number=number), file="benchmark", folder=Path()
+    ).key
 
 
 def plain(workspace: Workspace, key: str) -> dict[str, float]:
@@ -80,7 +82,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         seconds[name] = time.perf_counter() - started
         return table
 
-    executions, dispatcher = [(BACKEND, key)], workspace.gateway.dispatcher
+    executions, dispatcher = [(BACKEND, key)], workspace.control_plane.dispatcher
     asked = timed("experiments", lambda: experiments.experiments([key], workspace.specifications))
     found = timed("problem_instances", lambda: instances.problem_instances(asked, workspace.specifications))
     timed("features", lambda: instances.features(found))
@@ -92,7 +94,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         lambda: batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
     )
     jobs = timed("qpu_submissions", lambda: submissions.submissions(sent, asked, dispatcher, principal="benchmark"))
-    counts = timed("qpu_result_sets", lambda: results.result_sets(sent, jobs, dispatcher))
+    counts = timed("qpu_result_sets", lambda: results.collect_result_sets(sent, jobs, dispatcher))
     summary, solutions = timed("scored", lambda: scores.scores(executions, asked, found, reduced, counts))
     compared = timed(
         "baseline_comparisons",
@@ -146,8 +148,8 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
 
 def piped(launcher: Launcher, key: str) -> dict[str, float]:
     """Run both legs through Dagster; return the seconds of each step, checks by the name of the asset they look at."""
-    launcher.run_leg(Leg(experiment=key), lambda _leg, _asset: None)
-    launcher.run_leg(Leg(experiment=key, backend=BACKEND, job="execute"), lambda _leg, _asset: None)
+    launcher.run_stage(Stage(experiment=key), lambda _leg, _asset: None)
+    launcher.run_stage(Stage(experiment=key, backend=BACKEND, job="execute"), lambda _leg, _asset: None)
     seconds: dict[str, float] = {}
     for run in launcher.instance.get_runs(dg.RunsFilter(tags={EXPERIMENT_TAG: key})):
         for step in launcher.instance.get_run_step_stats(run.run_id):
@@ -209,7 +211,7 @@ def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
 
         def apart() -> None:
             for key in keys:
-                launcher.run_leg(Leg(experiment=key), lambda _leg, _asset: None)
+                launcher.run_stage(Stage(experiment=key), lambda _leg, _asset: None)
 
         timings = interleaved({"one run for all": together, "one run each": apart}, rounds=rounds)
         launcher.instance.dispose()
@@ -231,17 +233,17 @@ def empty_chains(instance: dg.DagsterInstance, keys: list[str]) -> Callable[[], 
     experiments = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
     parts = {"prepare": experiments, "execute": executions((BACKEND,))}
     assets: dict[str, list[dg.AssetsDefinition]] = {name: [] for name in parts}
-    for leg, names in (("prepare", PREPARE), ("execute", EXECUTE)):
+    for stage, names in (("prepare", PREPARE), ("execute", EXECUTE)):
         for name in names:
-            assets[leg].append(_empty_asset(f"empty_{name}", [a.key for a in assets[leg][-1:]], parts[leg]))
-    jobs = [dg.define_asset_job(f"empty_{leg}", dg.AssetSelection.assets(*assets[leg])) for leg in parts]
+            assets[stage].append(_empty_asset(f"empty_{name}", [a.key for a in assets[stage][-1:]], parts[stage]))
+    jobs = [dg.define_asset_job(f"empty_{stage}", dg.AssetSelection.assets(*assets[stage])) for stage in parts]
     definitions = dg.Definitions(
         assets=[*assets["prepare"], *assets["execute"]], jobs=jobs, executor=dg.in_process_executor
     )
 
     def run() -> None:
-        for leg, ends in (("prepare", keys), ("execute", [str(execution_key(BACKEND, key)) for key in keys])):
-            _run_range(definitions, f"empty_{leg}", instance, ends)
+        for stage, ends in (("prepare", keys), ("execute", [str(execution_key(BACKEND, key)) for key in keys])):
+            _run_range(definitions, f"empty_{stage}", instance, ends)
 
     return run
 

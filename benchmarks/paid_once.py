@@ -30,9 +30,9 @@ from qhybrid_pipelines.control.ledger import advisory
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines_tests import servers
 from qhybrid_pipelines_tests.paid_once.judge import Tally
-from qhybrid_pipelines_tests.paid_once.killing import PLACES, Battle
-from qhybrid_pipelines_tests.paid_once.lives import LIVES
-from qhybrid_pipelines_tests.paid_once.worlds import Cloud, Double, World, emulator_in
+from qhybrid_pipelines_tests.paid_once.killing import PLACES, KillTest
+from qhybrid_pipelines_tests.paid_once.lives import PROTOCOLS
+from qhybrid_pipelines_tests.paid_once.worlds import DurableVendorSetup, EmulatorSetup, ProviderSetup, run_emulator
 
 #: Provider and what it can do about a token that it has seen before.
 KINDS = {
@@ -53,10 +53,10 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
     total, number = Tally(), 0
     with tempfile.TemporaryDirectory() as folder:
         while total.landed < kills:
-            chance = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
+            rng = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
             home = Path(folder) / str(number)
-            with new_ledger(home, server) as ledger, new_world(home, kind, chance, number, options.requests) as world:
-                total.add(Battle(world, ledger, options.protocol, chance).fight())
+            with new_ledger(home, server) as ledger, new_world(home, kind, rng, number, options.requests) as world:
+                total.add(KillTest(world, ledger, options.protocol, rng).run_until_done())
             number += 1
     return total
 
@@ -66,20 +66,20 @@ def new_ledger(home: Path, server: str | None) -> Iterator[SqlLedger]:
     with ExitStack() as stack:
         home.mkdir()
         if server is None:
-            ledger = SqlLedger.at(home / "ledger.db")
+            ledger = SqlLedger.open_sqlite(home / "ledger.db")
         else:
-            ledger = SqlLedger.on_server(stack.enter_context(servers.schema(server)))
+            ledger = SqlLedger.open_postgres(stack.enter_context(servers.schema(server)))
         stack.callback(ledger.close)
         yield ledger
 
 
 @contextmanager
-def new_world(home: Path, kind: str, chance: random.Random, number: int, length: int) -> Iterator[World]:
+def new_world(home: Path, kind: str, rng: random.Random, number: int, length: int) -> Iterator[ProviderSetup]:
     if kind == "http":
-        with emulator_in(home / "emulator", seed=number) as emulator:
-            yield Cloud(home, emulator, chance, length=length)
+        with run_emulator(home / "emulator", seed=number) as emulator:
+            yield EmulatorSetup(home, emulator, rng, length=length)
     else:
-        yield Double(home, kind, chance, length=length)
+        yield DurableVendorSetup(home, kind, rng, length=length)
 
 
 def row_of(name: str, tally: Tally, seconds: float) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--kills", type=int, default=400, help="that have to land, over all kinds of providers")
     arguments.add_argument("--ledger", choices=("sqlite", "postgres"), default="sqlite")
-    arguments.add_argument("--protocol", choices=tuple(LIVES), default="ours")
+    arguments.add_argument("--protocol", choices=tuple(PROTOCOLS), default="ours")
     arguments.add_argument("--kinds", nargs="+", choices=tuple(KINDS.values()), default=list(KINDS.values()))
     arguments.add_argument("--requests", type=int, default=40, help="that one ledger and provider are made for")
     arguments.add_argument("--seed", type=int, default=7)
@@ -120,7 +120,7 @@ def main() -> int:
         if options.ledger == "postgres":
             # Right after a server's start, locks of submissions under way are given out late, because a start ends sessions
             # of living holders too. This server was there before any process, and is not started again.
-            advisory.SETTLING_SECONDS = 0.0
+            advisory.RESTART_GRACE_SECONDS = 0.0
             server = stack.enter_context(servers.database(stack.enter_context(servers.server_url())))
         for name in names:
             started = time.perf_counter()

@@ -27,7 +27,7 @@ import pyarrow as pa
 from measuring import machine, show, span
 from qiskit.primitives import BitArray
 
-from qhybrid_pipelines.control.experiments.due_stages import Leg
+from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.defs.history import EXPERIMENT_TAG
 from qhybrid_pipelines.launch import Launcher
@@ -85,13 +85,13 @@ def seconds_of(launcher: Launcher, key: str, asset: str) -> float:
 
 def one_round(launcher: Launcher, text: str, repetitions: int) -> dict[str, tuple[float, float]]:
     """Return of every way the seconds with everything, and without baselines."""
-    key = launcher.workspace.intake.accept_text(text, file="benchmark", folder=Path()).key
-    prepare, _ = timed(lambda: launcher.run_leg(Leg(experiment=key), lambda _leg, _asset: None))
+    key = launcher.workspace.registration.register_text(text, file="benchmark", folder=Path()).key
+    prepare, _ = timed(lambda: launcher.run_stage(Stage(experiment=key), lambda _leg, _asset: None))
     baselines = seconds_of(launcher, key, "baselines")
     seconds = {}
     for backend in (FAST, SAME):
-        leg = Leg(experiment=key, backend=backend, job="execute")
-        execute, _ = timed(lambda leg=leg: launcher.run_leg(leg, lambda _leg, _asset: None))  # type: ignore[misc]
+        stage = Stage(experiment=key, backend=backend, job="execute")
+        execute, _ = timed(lambda stage=stage: launcher.run_stage(stage, lambda _leg, _asset: None))  # type: ignore[misc]
         seconds[backend] = (prepare + execute, prepare + execute - baselines)
     lake, place = launcher.workspace.lake, PartitionKey(experiment=key, backend=SAME)
     batch = lake.read(schemas.CIRCUIT_BATCHES, place).to_pylist()[0]

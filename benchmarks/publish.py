@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 from measuring import interleaved, machine, show, span
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import Ledger, Plan, Step
-from qhybrid_pipelines.control.reporting.ledger_tables import ledger_part
+from qhybrid_pipelines.control.ledger.port import EventData, Ledger, Plan
+from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas, warehouse
@@ -43,7 +43,7 @@ rounds: {max: 1}
 def one_execution(folder: Path) -> dict[schemas.Table, pa.Table]:
     """Run one experiment through the pipeline and return the tables that it left in the lake."""
     launcher = Launcher(Settings(home=folder))
-    key = launcher.workspace.intake.accept_text(SPECIFICATION, file="benchmark", folder=Path()).key
+    key = launcher.workspace.registration.register_text(SPECIFICATION, file="benchmark", folder=Path()).key
     _, failures = launcher.run([key], lambda _leg, _asset: None)
     launcher.instance.dispose()
     assert not failures
@@ -80,7 +80,7 @@ def planned(number: int) -> Plan:
         backend=BACKEND,
         provider="local",
         payload_sha256=f"{number:064x}",
-        occurrence=1,
+        run_number=1,
         tier="batch",
         circuits=40,
         shots=40960,
@@ -90,7 +90,7 @@ def planned(number: int) -> Plan:
         budget_usd=0.0,
         requested_at=now,
         planned_at=now,
-        steps=tuple(Step(event=event, at=now) for event in events),
+        steps=tuple(EventData(event=event, at=now) for event in events),
     )
 
 
@@ -109,10 +109,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tables = one_execution(Path(folder) / "one")
         home = Home(Path(folder) / "home").make()
-        ledger = Launcher(Settings(home=home.path)).workspace.gateway.ledger
+        ledger = Launcher(Settings(home=home.path)).workspace.control_plane.ledger
         filled(home, ledger, tables, options.executions)
         rows = [_row(*row) for row in measured(home, ledger, tables, options.executions, options.rounds)]
-        files = warehouse.publish(home, partial(ledger_part, ledger), anew=True).files
+        files = warehouse.publish(home, partial(ledger_delta, ledger), rebuild=True).files
         title = f"One changed partition among {options.executions} executions ({files} files); {options.rounds} rounds"
         show(title, rows, machine("duckdb", "pyarrow"))
 
@@ -121,7 +121,7 @@ def measured(
     home: Home, ledger: Ledger, tables: dict[schemas.Table, pa.Table], executions: int, rounds: int
 ) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Return way, seconds, and share of the time from nothing, per round."""
-    read = partial(ledger_part, ledger)
+    read = partial(ledger_delta, ledger)
     counts = tables[schemas.COUNTS]
     changes = iter(range(executions, executions + 10 * rounds + 10))
 
@@ -136,11 +136,11 @@ def measured(
 
     def renewed() -> None:
         change()
-        assert not (result := warehouse.publish(home, read)).anew, result
+        assert not (result := warehouse.publish(home, read)).rebuild, result
 
     def from_nothing() -> None:
         change()
-        warehouse.publish(home, read, anew=True)
+        warehouse.publish(home, read, rebuild=True)
 
     ways = {
         "from nothing": from_nothing,

@@ -73,7 +73,7 @@ def through_pipeline(points: int, folder: Path) -> dict[str, object]:
 
     launcher = Launcher(Settings.from_environment(folder))
     text = SPECIFICATION.format(layers=LAYERS, points=points, shots=SHOTS)
-    key = launcher.workspace.intake.accept_text(text, file="benchmark", folder=Path()).key
+    key = launcher.workspace.registration.register_text(text, file="benchmark", folder=Path()).key
     before, begin = resident_megabytes(), time.perf_counter()
     launcher.run([key], lambda *_: None)
     seconds = time.perf_counter() - begin

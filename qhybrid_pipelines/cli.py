@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qhybrid_pipelines.commands import jobs
-from qhybrid_pipelines.commands.common import AsJson, Home, existing_in, launcher_in, workspace_in
+from qhybrid_pipelines.commands.common import AsJson, Home, existing_workspace, launcher_for, workspace_for
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, QHybridError
 from qhybrid_pipelines.emulator import command as emulator
 
@@ -52,12 +52,12 @@ def run(
     wait: Wait = False,
 ) -> None:
     """Take experiments in and run them to their verdicts. What ran before does not run again."""
-    launcher = launcher_in(home)
+    launcher = launcher_for(home)
     refused: list[InvalidInput] = []
     keys: list[str] = []
     for path in specifications:
         try:
-            keys.append(launcher.workspace.intake.accept_file(path).key)
+            keys.append(launcher.workspace.registration.register_file(path).key)
         except InvalidInput as error:
             refused.append(error)
     raise typer.Exit(_run(launcher, keys, as_json=as_json, refused=refused, wait=wait))
@@ -71,13 +71,13 @@ def demo(home: Home = None, as_json: AsJson = False) -> None:
     """
     from qhybrid_pipelines.demo import DEMO, emulated_cloud
 
-    launcher = launcher_in(home)
-    keys = [launcher.workspace.intake.accept_text(text, file="demo", folder=Path()).key for text in DEMO]
+    launcher = launcher_for(home)
+    keys = [launcher.workspace.registration.register_text(text, file="demo", folder=Path()).key for text in DEMO]
     with emulated_cloud(launcher.workspace.home):
         code = _run(launcher, keys, as_json=as_json, refused=[], wait=True)
     if not as_json:
         _print_times_and_costs(launcher.workspace)
-        typer.echo(_what_next(launcher.workspace))
+        typer.echo(_suggested_commands(launcher.workspace))
     raise typer.Exit(code)
 
 
@@ -107,7 +107,7 @@ def experiments(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.on_demand.summary import registered
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    rows = registered(workspace_in(home))
+    rows = registered(workspace_for(home))
     print_json(rows) if as_json else print_table(rows)
 
 
@@ -126,13 +126,13 @@ def estimate(
 
     Jobs that are in the ledger already cost nothing more. Exit code 4 when something would be refused.
     """
-    from qhybrid_pipelines.steps.on_demand.estimates import estimates, estimates_of_due
+    from qhybrid_pipelines.steps.on_demand.estimates import estimate_due, estimates
     from qhybrid_pipelines.terminal import print_error, print_json, print_table
 
     if due == bool(specifications):
         raise InvalidInput("nothing to estimate", remedy="Name specifications, or give --due.", field="SPEC")
-    workspace = workspace_in(home)
-    preview = estimates(workspace, specifications) if specifications else estimates_of_due(workspace)
+    workspace = workspace_for(home)
+    preview = estimates(workspace, specifications) if specifications else estimate_due(workspace)
     if as_json:
         problems = [problem.details() for problem in preview.problems]
         epochs = {"epochs": preview.epochs} if preview.epochs else {}
@@ -165,10 +165,10 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Ask the warehouse."""
-    from qhybrid_pipelines.storage.analyst import query as ask
+    from qhybrid_pipelines.storage.analyst import query as run_query
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    table = ask(workspace_in(home).home, query)
+    table = run_query(workspace_for(home).home, query)
     rows = table.to_pylist()
     print_json(rows) if as_json else print_table(rows, table.column_names)
 
@@ -179,7 +179,7 @@ def sync(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.operate.telemetry import send_spans
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = workspace_in(home)
+    workspace = workspace_for(home)
     done, sent = workspace.tracker.sync(), send_spans(workspace)
     if as_json:
         spans = None if sent is None else {"jobs": sent.jobs, "spans": sent.spans, "complete": sent.complete}
@@ -201,7 +201,7 @@ def doctor(
     from qhybrid_pipelines.steps.on_demand.doctor import findings
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    rows = findings(workspace_in(home), online=online)
+    rows = findings(workspace_for(home), online=online)
     print_json(rows) if as_json else print_table(rows)
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
 
@@ -209,10 +209,10 @@ def doctor(
 @app.command()
 def metrics(home: Home = None, as_json: AsJson = False) -> None:
     """Print figures of the ledger in Prometheus' text format (with --json: as a list)."""
-    from qhybrid_pipelines.steps.operate.telemetry import figures
+    from qhybrid_pipelines.steps.operate.telemetry import prometheus_text
     from qhybrid_pipelines.terminal import print_json
 
-    text = figures(existing_in(home))
+    text = prometheus_text(existing_workspace(home))
     if not as_json:
         typer.echo(text, nl=False)
         return
@@ -234,29 +234,33 @@ def main() -> None:
 
 
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
-    from qhybrid_pipelines.control.experiments.due_stages import FOR_A_PERSON
-    from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+    from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON
+    from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
     from qhybrid_pipelines.steps.on_demand.summary import verdicts
-    from qhybrid_pipelines.steps.operate.telemetry import send_spans_aside
+    from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
     from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts, progress
 
     problems: list[str] = []
 
-    def hear(problem: str) -> None:
+    def on_problem(problem: str) -> None:
         problems.append(problem)
         if not as_json:
             typer.echo(f"open jobs could not be looked at: {problem}", err=True)
 
-    with progress(quiet=as_json) as watch:
-        ran, failures = launcher.run(keys, watch.observe, wait=wait, hear=hear, tell=watch.tell) if keys else ([], [])
-    send_spans_aside(launcher.workspace)
+    with progress(quiet=as_json) as display:
+        ran, failures = (
+            launcher.run(keys, display.on_progress, wait=wait, on_problem=on_problem, on_message=display.on_message)
+            if keys
+            else ([], [])
+        )
+    send_spans_best_effort(launcher.workspace)
     rows, waiting = verdicts(launcher.workspace, ran), launcher.waiting(ran)
-    learnt = learning_verdicts(launcher.workspace, ran)
+    learning_rows = learning_verdicts(launcher.workspace, ran)
     if as_json:
         print_json(
             {
                 "verdicts": rows,
-                "learning": learnt,
+                "learning": learning_rows,
                 "waiting": [{"job_id": job.job_id, "backend": job.backend, "state": job.state} for job in waiting],
                 "looks": problems,
                 "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
@@ -266,27 +270,27 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     else:
         if rows:
             print_verdicts(rows)
-        if learnt:
-            print_learning_verdicts(learnt)
+        if learning_rows:
+            print_learning_verdicts(learning_rows)
         if waiting:
-            typer.echo(_say_waiting(waiting), err=True)
+            typer.echo(_waiting_message(waiting), err=True)
         for failure in failures:
             typer.echo(f"failed: {failure.what}: {failure.message}", err=True)
         for error in refused:
             print_error(error, as_json=False)
     if refused:
         return InvalidInput.exit_code
-    for_a_person = [JobFailed.exit_code for job in waiting if job.state in FOR_A_PERSON]
+    for_a_person = [JobFailed.exit_code for job in waiting if job.state in NEEDS_A_PERSON]
     return max([*for_a_person, *(failure.exit_code for failure in failures)], default=0)
 
 
-def _say_waiting(jobs: Sequence[JobRecord]) -> str:
+def _waiting_message(jobs: Sequence[JobRecord]) -> str:
     """Return what becomes of jobs that were left with their providers, or that wait for a person."""
     from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-    from qhybrid_pipelines.control.reporting.next_steps import next_step
+    from qhybrid_pipelines.control.reporting.next_steps import next_steps
 
     lines = [
-        f"waiting: {job.job_id} is {job.state} on {job.backend}. Next: {next_step(job, datetime.now(UTC))}"
+        f"waiting: {job.job_id} is {job.state} on {job.backend}. Next: {next_steps(job, datetime.now(UTC))}"
         for job in jobs
         if job.state not in OPEN
     ]
@@ -310,7 +314,7 @@ def _print_times_and_costs(workspace: Workspace) -> None:
     print_table(costs_by_backend(workspace))
 
 
-def _what_next(workspace: Workspace) -> str:
+def _suggested_commands(workspace: Workspace) -> str:
     home = workspace.home.path
     return f"""
 What to open next:

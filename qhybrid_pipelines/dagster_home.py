@@ -16,7 +16,7 @@ from qhybrid_pipelines.storage import atomic
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import DRIVER, postgres_url
 
-SERVER_VARIABLE = "QHYBRID_DAGSTER_POSTGRES_URL"
+DAGSTER_POSTGRES_VARIABLE = "QHYBRID_DAGSTER_POSTGRES_URL"
 
 
 def instance_ref(folder: Path) -> InstanceRef:
@@ -54,7 +54,7 @@ def make_dagster_storage(home: Home) -> None:
         missing = [name for name in ("history", "schedules") if not (home.dagster / name).exists()]
         if not missing:
             return
-        with atomic.scratch(home.tmp) as built:
+        with atomic.scratch_folder(home.tmp) as built:
             dg.DagsterInstance.from_ref(instance_ref(built)).dispose()
             for name in missing:
                 _promote(built / name, home.dagster / name)
@@ -78,14 +78,14 @@ def _server_storage() -> dict[str, Any]:
         InvalidInput: the address is none, or leaves the driver open. Dagster hands it to SQLAlchemy as it is, whose next
             release gives it to psycopg 3, under which the first event of a run fails (NOTIFY takes no parameters there).
     """
-    address = os.environ.get(SERVER_VARIABLE)
+    address = os.environ.get(DAGSTER_POSTGRES_VARIABLE)
     if not address:
         return {}
-    postgres_url(address, variable=SERVER_VARIABLE)
+    postgres_url(address, variable=DAGSTER_POSTGRES_VARIABLE)
     if not address.startswith(f"{DRIVER}://"):
         raise InvalidInput(
             "the address leaves the driver open, and Dagster works with one only",
             remedy=f"Let it begin with {DRIVER}://.",
-            field=SERVER_VARIABLE,
+            field=DAGSTER_POSTGRES_VARIABLE,
         )
-    return {"storage": {"postgres": {"postgres_url": {"env": SERVER_VARIABLE}}}}
+    return {"storage": {"postgres": {"postgres_url": {"env": DAGSTER_POSTGRES_VARIABLE}}}}

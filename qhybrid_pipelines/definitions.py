@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.defs import automation, checks, jobs
-from qhybrid_pipelines.defs.io import ParquetIOManager, described
+from qhybrid_pipelines.defs.io import ParquetIOManager, with_column_schemas
 from qhybrid_pipelines.defs.partitions import executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare
@@ -21,12 +21,12 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
         settings: where state lives.
         resources: replacements for the resources of the same name.
     """
-    on_backends = executions(Gateway(Home(settings.home)).backends)
-    legs = jobs.build()
-    sensors, schedules = automation.build(legs)
+    on_backends = executions(ControlPlane(Home(settings.home)).backends)
+    all_jobs = jobs.build()
+    sensors, schedules = automation.build(all_jobs)
     workspace = WorkspaceResource(home=str(settings.home))
     return dg.Definitions(
-        assets=described(
+        assets=with_column_schemas(
             [
                 *prepare.ASSETS,
                 *execute.build(on_backends),
@@ -36,7 +36,7 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
             ]
         ),
         asset_checks=checks.build(on_backends),
-        jobs=list(legs.values()),
+        jobs=list(all_jobs.values()),
         sensors=sensors,
         schedules=schedules,
         resources={"workspace": workspace, "lake": ParquetIOManager(workspace=workspace), **resources},

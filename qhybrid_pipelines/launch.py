@@ -13,7 +13,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from qhybrid_pipelines.control.experiments.due_stages import Leg, due_legs, waiting_jobs
+from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core import errors
@@ -21,13 +21,13 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.automation import materialization_of
-from qhybrid_pipelines.defs.history import OUTAGE_TAG, pause_after, tags_of
+from qhybrid_pipelines.defs.automation import make_materialization
+from qhybrid_pipelines.defs.history import OUTAGE_TAG, backoff_after, stage_tags
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.steps.execute.qpu_completions import completions, look
+from qhybrid_pipelines.steps.execute.qpu_completions import find_completed_executions, poll_open_jobs
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -35,34 +35,34 @@ from qhybrid_pipelines.storage import atomic
 from qhybrid_pipelines.storage.layout import Home
 
 #: Told what happens: the leg, and the asset that was just written (None when the leg starts).
-Observer = Callable[[Leg, str | None], None]
+ProgressCallback = Callable[[Stage, str | None], None]
 
 #: Told, once each, in one sentence, why a look at open jobs did not succeed.
-Listener = Callable[[str], None]
+MessageCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class StageFailure:
     """A leg that did not end well (None: the publication), why, and the exit code of that reason."""
 
-    leg: Leg | None
+    stage: Stage | None
     message: str
     exit_code: int
 
     @property
     def what(self) -> str:
         """What failed: an experiment's preparation, its execution on a backend, or the publication."""
-        if self.leg is None:
+        if self.stage is None:
             return "publish"
-        return f"{self.leg.experiment} {'on ' + self.leg.backend if self.leg.backend else '(prepare)'}"
+        return f"{self.stage.experiment} {'on ' + self.stage.backend if self.stage.backend else '(prepare)'}"
 
 
 #: Seconds between two rounds of looks at open jobs; each job's own rhythm is its tier's.
-SHORTEST_ROUND, LONGEST_ROUND = 0.5, 5.0
-LOOK_SECONDS = 30.0
+SHORTEST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 0.5, 5.0
+POLL_LIMIT_SECONDS = 30.0
 
 
-class LegFailed(Exception):
+class StageError(Exception):
     """A run ended in failure; ``exit_code`` is that of the error behind it, ``outage`` says that it will pass."""
 
     def __init__(self, message: str, exit_code: int, *, outage: bool = False) -> None:
@@ -77,10 +77,10 @@ class Launcher:
         self.settings = settings
         self.workspace = Workspace(Home(settings.home))
         self._definitions = build_definitions(settings)
-        self._tell: Listener = lambda _: None
+        self._on_message: MessageCallback = lambda _: None
         _quiet_dagster()
         self.workspace.home.make()
-        atomic.sweep(self.workspace.home)
+        atomic.remove_leftovers(self.workspace.home)
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -91,12 +91,12 @@ class Launcher:
     def run(
         self,
         keys: Iterable[str],
-        observe: Observer,
+        on_progress: ProgressCallback,
         *,
         wait: bool = False,
-        hear: Listener = lambda _: None,
-        tell: Listener = lambda _: None,
-    ) -> tuple[list[str], list[Failure]]:
+        on_problem: MessageCallback = lambda _: None,
+        on_message: MessageCallback = lambda _: None,
+    ) -> tuple[list[str], list[StageFailure]]:
         """Run the given experiments and the rounds that follow from them, until nothing is due; then publish.
 
         One failing leg never keeps the others from going on. Jobs that a provider queues are left with it: a later call
@@ -104,84 +104,86 @@ class Launcher:
 
         Args:
             keys: the experiments.
-            observe: told what happens.
+            on_progress: told what happens.
             wait: look at open jobs, ever more rarely, until all is decided. Every job ends by its tier's deadline at the
                 latest. What waits for a person is not waited for.
-            hear: told what went wrong with looks at open jobs; the next look tries again.
-            tell: told what stages that take long say about their progress.
+            on_problem: told what went wrong with looks at open jobs; the next look tries again.
+            on_message: told what stages that take long say about their progress.
 
         Returns:
             All keys, next rounds included, in the order they came up; and what failed.
         """
         end_orphans(self.instance)
-        self._tell = tell
-        errands = _Errands(self, list(keys), observe, hear)
-        errands.glance()
-        errands.run_due()
-        while wait and errands.look():
-            errands.run_due()
-        failures = errands.failures
+        self._on_message = on_message
+        run_loop = _RunLoop(self, list(keys), on_progress, on_problem)
+        run_loop.poll_due()
+        run_loop.run_due()
+        while wait and run_loop.poll_open_jobs():
+            run_loop.run_due()
+        failures = run_loop.failures
         if is_stale(self.workspace):
             try:
                 self.publish()
-            except LegFailed as error:
+            except StageError as error:
                 message = f"the warehouse keeps its last snapshot: {error}"
-                failures.append(Failure(leg=None, message=message, exit_code=error.exit_code))
-        return errands.known, failures
+                failures.append(StageFailure(stage=None, message=message, exit_code=error.exit_code))
+        return run_loop.known, failures
 
     def waiting(self, keys: Iterable[str]) -> list[JobRecord]:
         """Return the jobs of some experiments that a provider has, or that wait for a person."""
-        return waiting_jobs(self.workspace.gateway.ledger, set(keys))
+        return waiting_jobs(self.workspace.control_plane.ledger, set(keys))
 
-    def run_leg(self, leg: Leg, observe: Observer) -> None:
+    def run_stage(self, stage: Stage, on_progress: ProgressCallback) -> None:
         """Run one leg in this process.
 
         Raises:
-            LegFailed: it ended in failure; its events are in Dagster's log.
+            StageError: it ended in failure; its events are in Dagster's log.
         """
-        self.instance.add_dynamic_partitions(PARTITIONS_NAME, [leg.experiment])
-        partition = leg.experiment if leg.backend is None else execution_key(leg.backend, leg.experiment)
-        observe(leg, None)
-        self._execute(leg.job, partition, tags_of(leg), lambda asset: observe(leg, asset))
+        self.instance.add_dynamic_partitions(PARTITIONS_NAME, [stage.experiment])
+        partition = stage.experiment if stage.backend is None else execution_key(stage.backend, stage.experiment)
+        on_progress(stage, None)
+        self._execute(stage.job, partition, stage_tags(stage), lambda asset: on_progress(stage, asset))
 
     def publish(self) -> None:
         """Build a new snapshot for analysts."""
         self._execute("publish", None, {}, lambda _: None)
 
-    def _execute(self, job: str, partition: str | None, tags: dict[str, str], written: Callable[[str], None]) -> None:
+    def _execute(
+        self, job: str, partition: str | None, tags: dict[str, str], on_written: Callable[[str], None]
+    ) -> None:
         run_id = dg.DagsterRun(job_name=job).run_id
 
         def on_event(entry: dg.EventLogEntry) -> None:
             event = entry.dagster_event
             if event is None and entry.level == logging.INFO:
-                self._tell(entry.user_message)
+                self._on_message(entry.user_message)
             if event is not None and event.is_step_materialization and event.asset_key is not None:
-                written(event.asset_key.path[-1])
+                on_written(event.asset_key.path[-1])
 
         self.instance.add_event_listener(run_id, on_event)
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
-            tags=tags | process_tags() | principal_tags(self.workspace.gateway.site),
+            tags=tags | process_tags() | principal_tags(self.workspace.control_plane.deployment),
             run_id=run_id,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         if not result.success:
-            raise self._cause(result)
+            raise self._stage_error(result)
 
-    def _cause(self, result: dg.ExecuteInProcessResult) -> LegFailed:
+    def _stage_error(self, result: dg.ExecuteInProcessResult) -> StageError:
         run = self.instance.get_run_by_id(result.run_id)
-        return _cause(result, outage=run is not None and OUTAGE_TAG in run.tags)
+        return _stage_error(result, outage=run is not None and OUTAGE_TAG in run.tags)
 
     def _specifications(self, keys: Iterable[str]) -> list[tuple[str, ExperimentSpec | LearningSpec]]:
         return [(key, self.workspace.specifications.load_any(key)) for key in keys]
 
-    def due(self, keys: Iterable[str]) -> list[Leg]:
+    def due(self, keys: Iterable[str]) -> list[Stage]:
         """Return the legs of some experiments that are due now."""
-        return due_legs(self._specifications(keys), self.workspace.lake, self.workspace.gateway)
+        return due_stages(self._specifications(keys), self.workspace.lake, self.workspace.control_plane)
 
-    def with_rounds(self, keys: Iterable[str]) -> list[str]:
+    def with_next_rounds(self, keys: Iterable[str]) -> list[str]:
         """Return ``keys`` and the rounds that follow from them, whether registered now or before a crash."""
         known = list(keys)
         while True:
@@ -196,87 +198,94 @@ class Launcher:
             known += following
 
 
-class _Errands:
+class _RunLoop:
     """What one call of :meth:`Launcher.run` has done so far, and what is left of it."""
 
-    def __init__(self, launcher: Launcher, keys: Iterable[str], observe: Observer, hear: Listener) -> None:
-        self._launcher, self._observe, self._hear = launcher, observe, hear
-        self.known = launcher.with_rounds(dict.fromkeys(keys))
-        self._failures: dict[Leg, Failure] = {}
-        self._runs: dict[Leg, int] = {}
-        self._rests_until: dict[Leg, datetime] = {}
-        self._reported: set[str] = set()
-        self._heard: set[str] = set()
+    def __init__(
+        self, launcher: Launcher, keys: Iterable[str], on_progress: ProgressCallback, on_problem: MessageCallback
+    ) -> None:
+        self._launcher, self._on_progress, self._on_problem = launcher, on_progress, on_problem
+        self.known = launcher.with_next_rounds(dict.fromkeys(keys))
+        self._failures: dict[Stage, StageFailure] = {}
+        self._runs: dict[Stage, int] = {}
+        self._backs_off_until: dict[Stage, datetime] = {}
+        self._reported_completions: set[str] = set()
+        self._reported_problems: set[str] = set()
         self._cursor: Mapping[str, str] = {}
-        self._round = SHORTEST_ROUND
+        self._poll_interval_seconds = SHORTEST_POLL_INTERVAL
 
     @property
-    def failures(self) -> list[Failure]:
+    def failures(self) -> list[StageFailure]:
         """What failed and was not made good since."""
         return list(self._failures.values())
 
     def run_due(self) -> None:
         """Run legs until none is due that was not tried just now, with a glance at open jobs after each."""
-        while legs := [leg for leg in self._due() if self._may_run(leg)]:
-            for leg in legs:
-                self._run(leg)
-                if self.glance():
+        while stages := [stage for stage in self._due_stages() if self._may_run(stage)]:
+            for stage in stages:
+                self._run(stage)
+                if self.poll_due():
                     break  # what came back is collected before anything else is begun
-            self.known = self._launcher.with_rounds(self.known)
+            self.known = self._launcher.with_next_rounds(self.known)
 
-    def look(self) -> bool:
+    def poll_open_jobs(self) -> bool:
         """Wait a moment and take a look at the open jobs; return False if there is nothing left to wait for."""
-        launcher, resting = self._launcher, [leg for leg in self._due() if leg in self._rests_until]
-        if not resting and not any(job.state in OPEN for job in launcher.waiting(self.known)):
+        launcher, backing_off = (
+            self._launcher,
+            [stage for stage in self._due_stages() if stage in self._backs_off_until],
+        )
+        if not backing_off and not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
-        time.sleep(self._round)
-        self._round = SHORTEST_ROUND if self.glance() else min(1.5 * self._round, LONGEST_ROUND)
+        time.sleep(self._poll_interval_seconds)
+        self._poll_interval_seconds = (
+            SHORTEST_POLL_INTERVAL if self.poll_due() else min(1.5 * self._poll_interval_seconds, LONGEST_POLL_INTERVAL)
+        )
         return True
 
-    def glance(self) -> bool:
+    def poll_due(self) -> bool:
         """Look at the open jobs whose time has come, and return whether anything is new."""
         launcher = self._launcher
         if not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
-        looked = look(launcher.workspace, limit_seconds=LOOK_SECONDS, cursor=self._cursor)
-        self._cursor = looked.polled.cursor
-        for problem in looked.problems:
-            if problem not in self._heard:
-                self._heard.add(problem)
-                self._hear(problem)
+        report = poll_open_jobs(launcher.workspace, limit_seconds=POLL_LIMIT_SECONDS, cursor=self._cursor)
+        self._cursor = report.polled.cursor
+        for problem in report.problems:
+            if problem not in self._reported_problems:
+                self._reported_problems.add(problem)
+                self._on_problem(problem)
         new = [
             completion
-            for completion in completions(launcher.workspace)
-            if completion.leg.experiment in self.known and completion.name not in self._reported
+            for completion in find_completed_executions(launcher.workspace)
+            if completion.stage.experiment in self.known and completion.name not in self._reported_completions
         ]
         for completion in new:
-            launcher.instance.report_runless_asset_event(materialization_of(completion))
-            self._reported.add(completion.name)
-        return bool(new or looked.changed)
+            launcher.instance.report_runless_asset_event(make_materialization(completion))
+            self._reported_completions.add(completion.name)
+        return bool(new or report.changed)
 
-    def _due(self) -> list[Leg]:
+    def _due_stages(self) -> list[Stage]:
         return self._launcher.due(self.known)
 
-    def _may_run(self, leg: Leg) -> bool:
-        if leg not in self._runs:
+    def _may_run(self, stage: Stage) -> bool:
+        if stage not in self._runs:
             return True
-        return leg in self._rests_until and datetime.now(UTC) >= self._rests_until[leg]
+        return stage in self._backs_off_until and datetime.now(UTC) >= self._backs_off_until[stage]
 
-    def _run(self, leg: Leg) -> None:
+    def _run(self, stage: Stage) -> None:
         """Run a leg; one that an outage ended, or that its provider did not take yet, may run again after a rest."""
-        self._runs[leg] = self._runs.get(leg, 0) + 1
-        self._rests_until.pop(leg, None)
+        self._runs[stage] = self._runs.get(stage, 0) + 1
+        self._backs_off_until.pop(stage, None)
         try:
-            self._launcher.run_leg(leg, self._observe)
-            self._failures.pop(leg, None)
-        except LegFailed as error:
-            self._failures[leg] = Failure(leg=leg, message=str(error), exit_code=error.exit_code)
+            self._launcher.run_stage(stage, self._on_progress)
+            self._failures.pop(stage, None)
+        except StageError as error:
+            self._failures[stage] = StageFailure(stage=stage, message=str(error), exit_code=error.exit_code)
             if not error.outage:
                 return
-        self._rests_until[leg] = datetime.now(UTC) + pause_after(self._runs[leg])
+        self._backs_off_until[stage] = datetime.now(UTC) + backoff_after(self._runs[stage])
 
 
-def _cause(result: dg.ExecuteInProcessResult, *, outage: bool) -> LegFailed:
+def _stage_error(result: dg.ExecuteInProcessResult, *, outage: bool) -> StageError:
     """Return the first sentence and the exit code of the error behind a failed run."""
     for event in result.all_events:
         if event.is_step_failure:
@@ -286,8 +295,8 @@ def _cause(result: dg.ExecuteInProcessResult, *, outage: bool) -> LegFailed:
             if error is not None:
                 kind = getattr(errors, error.cls_name or "", errors.JobFailed)
                 message = error.message.strip().partition(": ")[2] or error.message.strip()
-                return LegFailed(message, kind.exit_code, outage=outage)
-    return LegFailed("the run failed; its events are in Dagster", errors.JobFailed.exit_code)
+                return StageError(message, kind.exit_code, outage=outage)
+    return StageError("the run failed; its events are in Dagster", errors.JobFailed.exit_code)
 
 
 def _quiet_dagster() -> None:

@@ -30,7 +30,7 @@ class Settings:
         return cls(home=Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
 
 
-def usable_home(home: str | None) -> Path:
+def prepare_home(home: str | None) -> Path:
     """Return the home folder of the command line, with its folders made.
 
     Raises:

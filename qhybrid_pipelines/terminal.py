@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qhybrid_pipelines.control.experiments.due_stages import Leg
+from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import QHybridError
 
 VERDICT_STYLES = {
@@ -31,7 +31,7 @@ COMPONENT_MARKS = {"network": "▖", "orchestration": "█", "compile": "▚", "
 
 def print_json(value: Any) -> None:
     """Print a value for machines; times and decimals become text and numbers."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, default=_to_json_value) + "\n")
 
 
 def print_error(error: QHybridError, *, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def print_error(error: QHybridError, *, as_json: bool) -> None:
     if as_json:
         print_json(error.details())
     else:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}")
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escape_markup(str(error))}")
 
 
 def print_table(
@@ -56,7 +56,7 @@ def print_table(
         numeric = all(isinstance(row[name], int | float) or row[name] is None for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_escaped(shown(row[name])) for name in names))
+        table.add_row(*(_escape_markup(format_cell(row[name])) for name in names))
     # Piped output has no width: wide enough that nothing is folded.
     (console if console.is_terminal else Console(width=400, highlight=False)).print(table)
 
@@ -82,13 +82,13 @@ def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         style = VERDICT_STYLES.get(row["verdict"], "")
         table.add_row(
-            _escaped(f"{row['family']}/{row['instance']}"),
+            _escape_markup(f"{row['family']}/{row['instance']}"),
             row["backend"],
             str(row["round"]),
             str(row["n_variables"]),
             str(row["n_qubits"]),
-            shown(row["best_quantum"]),
-            shown(row["best_classical"]),
+            format_cell(row["best_quantum"]),
+            format_cell(row["best_classical"]),
             row["best_solver"] or "",
             "" if row["ratio"] is None else f"{row['ratio']:.4f}",
             f"[{style}]{row['verdict']}[/]" if style else row["verdict"],
@@ -100,7 +100,7 @@ def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print one line per verdict about a circuit: data, model, where it was measured, scores, gain, verdict, seconds."""
-    shown_rows = [
+    display_rows = [
         {
             "data": row["dataset"],
             "model": row["model"],
@@ -115,7 +115,7 @@ def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows
     ]
     by_metric: dict[str, list[dict[str, Any]]] = {}
-    for row, line in zip(rows, shown_rows, strict=True):
+    for row, line in zip(rows, display_rows, strict=True):
         by_metric.setdefault(row["metric"], []).append(line)
     for lines in by_metric.values():
         print_table(lines)
@@ -139,15 +139,15 @@ def print_waterfall(rows: Sequence[Mapping[str, Any]]) -> None:
             COMPONENT_MARKS[part["component"]] * round(WATERFALL_WIDTH * part["p50_seconds"] / (total or 1.0))
             for part in parts
         )
-        said = ", ".join(
+        message = ", ".join(
             f"{COMPONENT_MARKS[part['component']]} {part['component']} {part['p50_seconds']:.3g}" for part in parts
         )
-        table.add_row(backend, f"{total:.3g}", bar.ljust(WATERFALL_WIDTH), said)
+        table.add_row(backend, f"{total:.3g}", bar.ljust(WATERFALL_WIDTH), message)
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
 
 
-def shown(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """Return a cell as text: six digits for decimals, nothing for null."""
     if value is None:
         return ""
@@ -156,32 +156,32 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-class Watch:
+class ProgressDisplay:
     """Shows each leg with the asset it is at, and what a stage that takes long says about itself."""
 
     def __init__(self, console: Console, bar: Progress) -> None:
         self._console, self._bar = console, bar
-        self._tasks: dict[Leg, Any] = {}
+        self._tasks: dict[Stage, Any] = {}
         self._current: Any = None
 
-    def observe(self, leg: Leg, asset: str | None) -> None:
+    def on_progress(self, stage: Stage, asset: str | None) -> None:
         """Show that a leg began (no asset), or that it wrote an asset."""
         if asset is not None:
-            self._bar.update(self._tasks[leg], advance=1, asset=asset)
+            self._bar.update(self._tasks[stage], advance=1, asset=asset)
             return
-        label = f"{leg.experiment} {'on ' + leg.backend + ' ' if leg.backend else ''}({leg.job})"
-        self._tasks[leg] = self._current = self._bar.add_task(label, total=len(leg.assets), asset="")
+        label = f"{stage.experiment} {'on ' + stage.backend + ' ' if stage.backend else ''}({stage.job})"
+        self._tasks[stage] = self._current = self._bar.add_task(label, total=len(stage.assets), asset="")
         if not self._console.is_terminal:
             self._console.print(f"{label} ...", highlight=False)
 
-    def tell(self, said: str) -> None:
+    def on_message(self, message: str) -> None:
         """Show what the running stage says; where nobody watches, it stands in Dagster's log only."""
         if self._current is not None:
-            self._bar.update(self._current, asset=_escaped(said))
+            self._bar.update(self._current, asset=_escape_markup(message))
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Watch]:
+def progress(*, quiet: bool) -> Iterator[ProgressDisplay]:
     """Yield what shows the launcher's progress; nothing is shown when ``quiet``."""
     console = Console(stderr=True, quiet=quiet)
     bar = Progress(
@@ -195,14 +195,14 @@ def progress(*, quiet: bool) -> Iterator[Watch]:
         disable=quiet or not console.is_terminal,
     )
     with bar:
-        yield Watch(console, bar)
+        yield ProgressDisplay(console, bar)
 
 
-def _escaped(text: str) -> str:
+def _escape_markup(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if isinstance(value, bytes):

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAUSES = {"QHYBRID_SENSOR_SECONDS": "1", "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1"}
 
 
-class Deployment:
+class DaemonProcess:
     """A folder as a checkout is one for Dagster, with its state under ``data``, and a daemon that comes and goes.
 
     Attributes:

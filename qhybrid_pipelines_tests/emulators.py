@@ -51,13 +51,13 @@ class Client:
     def post(self, body: Any) -> requests.Response:
         return self.call("POST", "/jobs", json=body)
 
-    def submitted(self, *circuits: Any, **more: Any) -> str:
+    def submit_job(self, *circuits: Any, **more: Any) -> str:
         """Submit a job and return its id."""
         answer = self.post(job_body(*circuits, **more))
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def finished(self, job_id: str) -> dict[str, Any]:
+    def run_to_end(self, job_id: str) -> dict[str, Any]:
         """Jump to the end of a job and return how it stands then."""
         self.advance(100_000)
         answer: dict[str, Any] = self.get(f"/jobs/{job_id}").json()

@@ -19,7 +19,7 @@ class Attack(NamedTuple):
     line: int | None
 
 
-def doubling(levels: int) -> str:
+def doubling_gates(levels: int) -> str:
     """A gate that is two of the one before, over and over."""
     gates = "".join(f"gate g{i} a{{g{i - 1} a;g{i - 1} a;}}\n" for i in range(1, levels + 1))
     return f"{V2}gate g0 a{{x a;}}\n{gates}qreg q[1];\ng{levels} q[0];\n"
@@ -41,10 +41,10 @@ ATTACKS = {
     "a number of qubits with thousands of digits": Attack(f"{V2}qreg a[{'9' * 9000}];\n", "qubits", 3),
     "less than no qubits": Attack(f"{V3}qubit[-5] a;\nqubit[24] b;\n", "-5 qubits", 3),
     "many registers": Attack(V2 + "".join(f"qreg a{i}[1];\n" for i in range(30)), "21 qubits", 23),
-    "a doubling gate, 2^18": Attack(doubling(18), "more than 10000 gates", 17),
-    "a doubling gate, 2^30": Attack(doubling(30), "more than 10000 gates", 17),
+    "a doubling gate, 2^18": Attack(doubling_gates(18), "more than 10000 gates", 17),
+    "a doubling gate, 2^30": Attack(doubling_gates(30), "more than 10000 gates", 17),
     "a doubling gate that is never used": Attack(
-        doubling(30).replace("g30 q[0];", "x q[0];"), "more than 10000 gates", 17
+        doubling_gates(30).replace("g30 q[0];", "x q[0];"), "more than 10000 gates", 17
     ),
     "a gate on whole registers": Attack(V3 + "qubit[20] q;\n" + "x q;\n" * 501, "more than 10000 gates", 504),
     "controls upon controls": Attack(f"{V3}qubit[20] q;\n{'ctrl @ ' * 10}x q[0];\n", "more than 10000 gates", 4),
@@ -90,7 +90,7 @@ ATTACKS = {
 }
 
 #: Refused by the reader or after it, in the child.
-UNFIT = {
+UNSUPPORTED = {
     "an unknown gate": Attack(f"{V3}qubit q;\nmagic q;\n", "'magic' is not defined", 4),
     "wrong syntax": Attack(f"{V3}qubit[2] q;\nx q[0] q[1];\n", "'q' has no place", 4),
     "a qubit that is not there": Attack(f"{V2}qreg q[2];\nx q[2];\n", "out-of-range", 4),

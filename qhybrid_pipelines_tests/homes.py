@@ -26,20 +26,23 @@ Spec = dict[str, Any]
 RUNS_IN_PROCESS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def launcher_of(home: Path) -> Launcher:
+def make_launcher(home: Path) -> Launcher:
     return Launcher(Settings(home=home))
 
 
-def accept(launcher: Launcher, specs: Iterable[Spec], folder: Path = Path()) -> list[str]:
+def register(launcher: Launcher, specs: Iterable[Spec], folder: Path = Path()) -> list[str]:
     """Take in specifications as a user's file would be; return their keys."""
-    intake = launcher.workspace.intake
-    return [intake.accept_text(yaml.safe_dump(spec), file=f"{spec['name']}.yaml", folder=folder).key for spec in specs]
+    registration = launcher.workspace.registration
+    return [
+        registration.register_text(yaml.safe_dump(spec), file=f"{spec['name']}.yaml", folder=folder).key
+        for spec in specs
+    ]
 
 
 def run(launcher: Launcher, keys: Iterable[str]) -> list[str]:
     """Run to the end of all rounds and return all keys; a failed leg fails the test."""
-    known, failures = launcher.run(keys, lambda leg, asset: None)
-    assert [(failure.leg, failure.message) for failure in failures] == []
+    known, failures = launcher.run(keys, lambda stage, asset: None)
+    assert [(failure.stage, failure.message) for failure in failures] == []
     return known
 
 
@@ -59,13 +62,13 @@ def rows(home: Path, sql: str) -> list[dict[str, Any]]:
     return analyst.query(Home(home), sql).to_pylist()
 
 
-def jobs_in(home: Path) -> list[dict[str, Any]]:
+def read_jobs(home: Path) -> list[dict[str, Any]]:
     """Return the jobs of experiments as the ledger holds them now, canaries left out."""
-    ledger = SqlLedger.at(Home(home).ledger)
+    ledger = SqlLedger.open_sqlite(Home(home).ledger)
     return [job for job in ledger_tables(ledger)["jobs"] if not job["experiment"].startswith("canary")]
 
 
-def unmeasured(home: Path, names: Sequence[str] | None = None) -> dict[str, pa.Table]:
+def read_reproducible_columns(home: Path, names: Sequence[str] | None = None) -> dict[str, pa.Table]:
     """Return the warehouse's tables without the columns that may differ between two runs, whole and in order."""
     tables = {}
     for table in published.TABLES:
@@ -112,7 +115,7 @@ def _energy(payload: Any, x: list[int]) -> tuple[float, bool]:
 
 
 #: Objective and feasibility of one assignment, in plain Python from what the family's problem is.
-DEFINITIONS: dict[str, Callable[[Any, list[int]], tuple[float, bool]]] = {
+OBJECTIVES: dict[str, Callable[[Any, list[int]], tuple[float, bool]]] = {
     "maxcut": _cut,
     "independent_set": _weight,
     "portfolio": _loss,
@@ -121,14 +124,14 @@ DEFINITIONS: dict[str, Callable[[Any, list[int]], tuple[float, bool]]] = {
 }
 
 
-def recomputed(home: Path, table: str) -> tuple[int, list[str]]:
+def recompute_objectives(home: Path, table: str) -> tuple[int, list[str]]:
     """Recompute every row of ``solutions`` or ``baselines`` from its text of 0 and 1.
 
     Returns:
         How many rows there were, and one sentence for each that disagrees.
     """
     instances = {
-        row["experiment"]: (DEFINITIONS[row["family"]], json.loads(row["payload"]))
+        row["experiment"]: (OBJECTIVES[row["family"]], json.loads(row["payload"]))
         for row in rows(home, "SELECT experiment, family, payload FROM instances")
     }
     found = rows(home, f"SELECT experiment, assignment, objective, feasible FROM {table} WHERE objective IS NOT NULL")

@@ -20,7 +20,7 @@ NIGHT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 
 
 @dataclass
-class House:
+class CodeLocation:
     """A code location with its instance; `tick` and `run` are what Dagster's daemon does with them."""
 
     home: Path
@@ -40,8 +40,8 @@ class House:
         moment = time.time() - seconds_ago
         os.utime(path, (moment, moment))
 
-    def accept(self, text):
-        return self.workspace.intake.accept_text(text, file="test.yaml", folder=self.home).key
+    def register(self, text):
+        return self.workspace.registration.register_text(text, file="test.yaml", folder=self.home).key
 
     def tick(self, name, at=NIGHT):
         """Evaluate a sensor or schedule, add the partitions it asks for, and return its run requests or its reason."""
@@ -73,19 +73,19 @@ class House:
             instance=self.instance, partition_key=request.partition_key, tags=request.tags, raise_on_error=False
         )
 
-    def pretend(self, job, status, tags=None, moment=None):
+    def add_past_run(self, job, status, tags=None, moment=None):
         """Put a run into the history."""
         run = dg.DagsterRun(job_name=job, run_id=dg.DagsterRun(job_name=job).run_id, status=status, tags=tags or {})
         self.instance.run_storage.add_historical_run(run, moment or datetime.now(UTC))
 
 
 @contextmanager
-def open_house(home):
+def open_code_location(home):
     """Yield a house over a home folder."""
     with dg.DagsterInstance.from_ref(instance_ref(home / "dagster")) as instance:
-        yield House(home=home, instance=instance)
+        yield CodeLocation(home=home, instance=instance)
 
 
-def legs_in(requests):
+def requested_stages(requests):
     """Return job and partition of some run requests, sorted."""
     return sorted((request.job_name, request.partition_key) for request in requests)

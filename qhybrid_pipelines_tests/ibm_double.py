@@ -29,11 +29,11 @@ class Cloud:
     Attributes:
         jobs: by id, in order of acceptance: the book.
         faults: what happens to the next requests whose method and path begin as the key says; each is used once.
-        looks_until_done: how many looks at a job find it queued or running.
+        polls_until_done: how many looks at a job find it queued or running.
     """
 
     device: str = "manila"
-    looks_until_done: int = 2
+    polls_until_done: int = 2
     jobs: dict[str, dict] = field(default_factory=dict)
     faults: dict[str, list] = field(default_factory=dict)
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Cloud:
     def shown(self, job: dict, *, count: bool) -> dict:
         job["looks"] += count
         if job["state"] is None:
-            done, started = job["looks"] > self.looks_until_done, job["looks"] > self.looks_until_done // 2
+            done, started = job["looks"] > self.polls_until_done, job["looks"] > self.polls_until_done // 2
             state = {"status": "Completed" if done else "Running" if started else "Queued"}
         else:
             state = job["state"]

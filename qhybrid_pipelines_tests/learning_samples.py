@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.classical.learning.comparison import summaries, verdicts
-from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.folds import fold_rows, make_splits
-from qhybrid_pipelines.classical.learning.protocol import dataset_row, score_rows
-from qhybrid_pipelines.classical.learning.scoring import METRICS
+from qhybrid_pipelines.learning.data.dataset import Dataset
+from qhybrid_pipelines.learning.data.folds import fold_rows, make_splits
+from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
+from qhybrid_pipelines.learning.evaluation.fold_results import dataset_row, score_rows
+from qhybrid_pipelines.learning.evaluation.metrics import METRICS
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
@@ -30,7 +30,7 @@ MODELS = (
 )
 
 
-def write(home: Home) -> None:
+def write_learning_tables(home: Home) -> None:
     """Write the learning experiment into the lake of ``home``."""
     lake = Lake(home)
     labels = np.arange(ROWS) % 2
@@ -49,10 +49,17 @@ def write(home: Home) -> None:
         place = {"experiment": KEY, "repeat": split.repeat, "fold": split.fold}
         for model, side, inputs, wrong in MODELS:
             circuit = side in {"quantum", "twin"}
-            who = {**place, "model": model, "side": side, "inputs": inputs, "purpose": "comparison", "train_rows": 16}
+            model_columns = {
+                **place,
+                "model": model,
+                "side": side,
+                "inputs": inputs,
+                "purpose": "comparison",
+                "train_rows": 16,
+            }
             runs.append(
                 {
-                    **who,
+                    **model_columns,
                     "test_rows": len(split.test),
                     "seed": 11,
                     "settings": '{"learning_rate":0.05}' if circuit else "{}",
@@ -71,7 +78,7 @@ def write(home: Home) -> None:
             if circuit:
                 steps += [
                     {
-                        **{name: who[name] for name in ("experiment", "model", "inputs", "repeat", "fold")},
+                        **{name: model_columns[name] for name in ("experiment", "model", "inputs", "repeat", "fold")},
                         "iteration": number,
                         "epoch": 0,
                         "loss": 0.7 / number,
@@ -80,17 +87,17 @@ def write(home: Home) -> None:
                     }
                     for number in (1, 2, 3)
                 ]
-            said = [_said(int(row), int(labels[row]), wrong) for row in split.test]
-            predictions += [{**who, **row} for row in said]
-            terms = {"side": side, "inputs": inputs, "train_rows": 16, "n_classes": 2}
+            said = [_prediction_columns(int(row), int(labels[row]), wrong) for row in split.test]
+            predictions += [{**model_columns, **row} for row in said]
+            score_labels = {"side": side, "inputs": inputs, "train_rows": 16, "n_classes": 2}
             named = [{**place, "model": model, **row} for row in said]
-            scores += score_rows(named, **terms)
+            scores += score_rows(named, **score_labels)
             if circuit:
-                scores += score_rows(named, backend=BACKEND, shots=SHOTS, **terms)
+                scores += score_rows(named, backend=BACKEND, shots=SHOTS, **score_labels)
                 there = {"backend": BACKEND, "shots": SHOTS, "expectations": [0.5, -0.5]}
                 measured += [{**row, **there} for row in named]
-    means = [row for metric in METRICS for row in summaries(KEY, scores, metric)]
-    judged = verdicts(KEY, scores, metric="accuracy", margin=0.01)
+    means = [row for metric in METRICS for row in summary_rows(KEY, scores, metric)]
+    judged = verdict_rows(KEY, scores, metric="accuracy", margin=0.01)
     for table, rows in (
         (schemas.QML_DATASETS, [dataset_row(KEY, dataset)]),
         (schemas.QML_FOLDS, fold_rows(KEY, splits)),
@@ -100,18 +107,18 @@ def write(home: Home) -> None:
         (schemas.QML_SCORES, scores),
         (schemas.QML_SUMMARIES, means),
         (schemas.QML_VERDICTS, judged),
-        (schemas.QML_TRACKING, [_tracked()]),
+        (schemas.QML_TRACKING, [_tracking_row()]),
     ):
         lake.write(table, PartitionKey(experiment=KEY), from_rows(table, rows))
     for table, rows in (
-        (schemas.QML_SUBMISSIONS, [_submitted(model) for model in ("separable", "variational")]),
+        (schemas.QML_SUBMISSIONS, [_submission_row(model) for model in ("separable", "variational")]),
         (schemas.QML_MEASUREMENTS, measured),
-        (schemas.QML_GRADIENTS, [_slope(number) for number in range(2)]),
+        (schemas.QML_GRADIENTS, [_gradient_row(number) for number in range(2)]),
     ):
         lake.write(table, PartitionKey(experiment=KEY, backend=BACKEND), from_rows(table, rows))
 
 
-def _said(row: int, truth: int, wrong: set[int]) -> dict[str, object]:
+def _prediction_columns(row: int, truth: int, wrong: set[int]) -> dict[str, object]:
     predicted = 1 - truth if row in wrong else truth
     second = 0.8 if predicted else 0.2
     return {
@@ -123,7 +130,7 @@ def _said(row: int, truth: int, wrong: set[int]) -> dict[str, object]:
     }
 
 
-def _submitted(model: str) -> dict[str, object]:
+def _submission_row(model: str) -> dict[str, object]:
     return {
         "experiment": KEY,
         "backend": BACKEND,
@@ -143,7 +150,7 @@ def _submitted(model: str) -> dict[str, object]:
     }
 
 
-def _slope(parameter: int) -> dict[str, object]:
+def _gradient_row(parameter: int) -> dict[str, object]:
     return {
         "experiment": KEY,
         "backend": BACKEND,
@@ -156,7 +163,7 @@ def _slope(parameter: int) -> dict[str, object]:
     }
 
 
-def _tracked() -> dict[str, object]:
+def _tracking_row() -> dict[str, object]:
     return {
         "experiment": KEY,
         "tracking_key": KEY,

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Plan, Step
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, Plan, Transition
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
-INTENT = (Event.PLAN, Event.APPROVE, Event.SUBMIT)
+SUBMIT_EVENTS = (Event.PLAN, Event.APPROVE, Event.SUBMIT)
 
 
 def plan(
-    name: str = "a", *, quote: float = 0.0, budget: float = 0.0, events: tuple[Event, ...] = INTENT, **facts
+    name: str = "a", *, quote: float = 0.0, budget: float = 0.0, events: tuple[Event, ...] = SUBMIT_EVENTS, **fields
 ) -> Plan:
     given = {
         "job_id": f"j-{name}",
@@ -35,14 +35,14 @@ def plan(
         "budget_usd": budget,
         "requested_at": NOW - timedelta(seconds=3),
         "planned_at": NOW,
-        "steps": tuple(Step(event=event, at=NOW) for event in events),
+        "steps": tuple(EventData(event=event, at=NOW) for event in events),
     }
-    return Plan(**(given | facts))
+    return Plan(**(given | fields))
 
 
-def take(ledger: Ledger, job: JobRecord, *events: Event, **facts) -> JobRecord:
-    steps = tuple(Step(event=event, at=NOW + timedelta(seconds=1)) for event in events)
-    return ledger.advance(Move(job=job, steps=steps, observed_at=NOW + timedelta(seconds=2), **facts))
+def apply_events(ledger: Ledger, job: JobRecord, *events: Event, **fields) -> JobRecord:
+    steps = tuple(EventData(event=event, at=NOW + timedelta(seconds=1)) for event in events)
+    return ledger.advance(Transition(job=job, steps=steps, observed_at=NOW + timedelta(seconds=2), **fields))
 
 
 SCRIPT = """
@@ -80,7 +80,7 @@ print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child i
 """
 
 
-def forked(copies: int, work: str, home: Path, *, before: str = "", url: str = "") -> list[int]:
+def run_in_processes(copies: int, work: str, home: Path, *, before: str = "", url: str = "") -> list[int]:
     """Do ``work`` in ``copies`` processes that start at the same moment and return how each ended."""
     script = SCRIPT.format(home=str(home), url=url, before=before, copies=copies, work=work)
     done = subprocess.run(

@@ -17,11 +17,11 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 DATABASE_VARIABLE = "QHYBRID_TEST_LEDGERS_IN"
 
 
-def ledger_in(home: Path) -> SqlLedger:
+def open_test_ledger(home: Path) -> SqlLedger:
     """Open the ledger of a home, made if it is not there."""
     database = os.environ.get(DATABASE_VARIABLE)
     if database is None:
-        return SqlLedger.at(home / "ledger.db")
+        return SqlLedger.open_sqlite(home / "ledger.db")
     name = f"h{sha256_hex(str(home))[:16]}"
     admin = create_engine(database, poolclass=NullPool)
     with admin.begin() as connection:
@@ -29,4 +29,4 @@ def ledger_in(home: Path) -> SqlLedger:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
         connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
     url = make_url(database).update_query_dict({"options": f"-csearch_path={name}"})
-    return SqlLedger.on_server(url.render_as_string(hide_password=False))
+    return SqlLedger.open_postgres(url.render_as_string(hide_password=False))

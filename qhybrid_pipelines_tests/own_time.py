@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def own_seconds_below(bound: float) -> Iterator[None]:
+def cpu_seconds_below(bound: float) -> Iterator[None]:
     """Fail if the block works for longer: a guard against work that explodes, not a measurement of speed."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -14,7 +14,7 @@ from qhybrid_pipelines_tests.vendors import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RecordedRequest:
     """One request, as it left the client."""
 
     method: str
@@ -33,25 +33,25 @@ class Proxy:
     """
 
     url: str
-    seen: list[Asked]
+    seen: list[RecordedRequest]
 
 
 @contextmanager
-def proxy(upstream: str, alter: Callable[[Asked, Reply], Reply]) -> Iterator[Proxy]:
-    """Pass requests on to ``upstream`` (with its path) and what ``alter`` makes of the answers back."""
+def proxy(upstream: str, change_answer: Callable[[RecordedRequest, Reply], Reply]) -> Iterator[Proxy]:
+    """Pass requests on to ``upstream`` (with its path) and what ``change_answer`` makes of the answers back."""
     server_root, _, path = upstream.rpartition("/")
-    seen: list[Asked] = []
+    seen: list[RecordedRequest] = []
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked = Asked(method=self.command, target=self.path, headers=dict(self.headers.items()), body=content)
-            seen.append(asked)
-            passed_on = {name: value for name, value in asked.headers.items() if name.lower() != "host"}
-            answer = requests.request(
-                self.command, server_root + self.path, data=content, headers=passed_on, timeout=60
+            asked = RecordedRequest(
+                method=self.command, target=self.path, headers=dict(self.headers.items()), body=content
             )
-            status, headers, content = alter(asked, (answer.status_code, {}, answer.content))
+            seen.append(asked)
+            forward = {name: value for name, value in asked.headers.items() if name.lower() != "host"}
+            answer = requests.request(self.command, server_root + self.path, data=content, headers=forward, timeout=60)
+            status, headers, content = change_answer(asked, (answer.status_code, {}, answer.content))
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
 
 X = np.array([[0, 1], [1, 0]], dtype=complex)
@@ -41,9 +41,9 @@ def read_maxcut(path) -> IsingModel:
     return maxcut(n, [(int(a), int(b)) for a, b in (row for row in rows if len(row) == 2)])
 
 
-def kernel_of(model: IsingModel, cardinality: int | None = None) -> Kernel:
+def make_reduced_model(model: IsingModel, cardinality: int | None = None) -> ReducedModel:
     n = model.size
-    return Kernel(
+    return ReducedModel(
         model=model,
         root=np.arange(n, dtype=np.int32),
         value=np.zeros(n, dtype=np.uint8),
@@ -52,7 +52,7 @@ def kernel_of(model: IsingModel, cardinality: int | None = None) -> Kernel:
     )
 
 
-def spec_of(*, kind="qaoa", layers=2, mixer="auto", seed=7, shots=100, repetitions=3, **sweep) -> ExperimentSpec:
+def make_spec(*, kind="qaoa", layers=2, mixer="auto", seed=7, shots=100, repetitions=3, **sweep) -> ExperimentSpec:
     return ExperimentSpec(
         name="case",
         problem=ProblemSpec(family="maxcut", source="networkx:karate_club"),

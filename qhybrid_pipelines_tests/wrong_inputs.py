@@ -13,7 +13,7 @@ MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
-class Wrong:
+class WrongInput:
     """A submission that must be refused.
 
     Attributes:
@@ -44,8 +44,10 @@ class Wrong:
         return folder / self.submitted
 
 
-def specification(case: str, text: str | bytes, *says: str, line: int | None = None, field: str | None = None) -> Wrong:
-    return Wrong(case, {"wrong.yaml": text}, says, line=line, field=field)
+def specification(
+    case: str, text: str | bytes, *says: str, line: int | None = None, field: str | None = None
+) -> WrongInput:
+    return WrongInput(case, {"wrong.yaml": text}, says, line=line, field=field)
 
 
 def named(text: str) -> str:
@@ -62,13 +64,13 @@ def problem_file(
     line: int | None = None,
     field: str | None = None,
     about: str | None = None,
-) -> Wrong:
+) -> WrongInput:
     """A problem file, with a sidecar where family, format or options have to be declared."""
     files: dict[str, str | bytes] = {file: content}
     if problem or options:
         declared = ", ".join(part for part in (problem, f"options: {{{options}}}" if options else "") if part)
         files[f"{file}.yaml"] = f"problem: {{{declared}}}\n"
-    return Wrong(case, files, says, line=line, field=field, about=about)
+    return WrongInput(case, files, says, line=line, field=field, about=about)
 
 
 SPECIFICATIONS = (
@@ -302,7 +304,7 @@ SPECIFICATIONS = (
     specification("control character", b"name: wr\x07ong\n" + KARATE.encode(), "code 7", "UTF-8", line=1),
     specification("too large", "#" * (300 * 1024), "256 kB"),
     specification("impossible date", "name: wrong\nseed: 2024-13-45\n", "not YAML"),
-    Wrong("JSON cut off", {"wrong.json": '{"name": "wrong", "problem": {'}, ("not JSON",), line=1),
+    WrongInput("JSON cut off", {"wrong.json": '{"name": "wrong", "problem": {'}, ("not JSON",), line=1),
     specification(
         "no such problem file",
         named("problem: {family: maxcut, source: gone.mc}\n"),
@@ -527,7 +529,7 @@ PROBLEM_FILES = (
         about="a.mc.yaml",
         line=1,
     ),
-    Wrong(
+    WrongInput(
         "sidecar is wrong",
         {"a.mc": RUDY, "a.mc.yaml": "shotz: 7\n"},
         ("unknown field",),
@@ -535,7 +537,7 @@ PROBLEM_FILES = (
         field="shotz",
         about="a.mc.yaml",
     ),
-    Wrong(
+    WrongInput(
         "sidecar without fields",
         {"a.mc": RUDY, "a.mc.yaml": "problem: rudy\n"},
         ("fields", "indent"),
@@ -543,8 +545,8 @@ PROBLEM_FILES = (
         field="problem",
         about="a.mc.yaml",
     ),
-    Wrong("sidecar empty", {"a.mc": RUDY, "a.mc.yaml": "\n"}, ("no fields",), about="a.mc.yaml"),
-    Wrong(
+    WrongInput("sidecar empty", {"a.mc": RUDY, "a.mc.yaml": "\n"}, ("no fields",), about="a.mc.yaml"),
+    WrongInput(
         "sidecar with a list for options",
         {"a.mc": RUDY, "a.mc.yaml": "problem:\n  options: [1]\n"},
         ("fields",),
@@ -552,7 +554,7 @@ PROBLEM_FILES = (
         field="problem.options",
         about="a.mc.yaml",
     ),
-    Wrong(
+    WrongInput(
         "sidecar names a source",
         {"a.mc": RUDY, "a.mc.yaml": "problem:\n  source: b.mc\n"},
         ("a.mc", "Remove"),
@@ -560,7 +562,7 @@ PROBLEM_FILES = (
         field="problem.source",
         about="a.mc.yaml",
     ),
-    Wrong(
+    WrongInput(
         "problem file of a specification",
         {"wrong.yaml": "name: wrong\nproblem: {family: maxcut, source: a.mc}\n", "a.mc": "4 3\n1 2 1\n"},
         ("ends after 1 of 3",),

@@ -19,6 +19,6 @@ def to_bqm(model: IsingModel) -> Any:
     )
 
 
-def is_flat(model: IsingModel) -> bool:
+def has_constant_energy(model: IsingModel) -> bool:
     """Return whether every assignment has the same energy; solvers have nothing to scale their temperature by."""
     return not (np.any(model.linear) or np.any(model.couplings))

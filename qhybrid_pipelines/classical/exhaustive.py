@@ -13,13 +13,13 @@ from qhybrid_pipelines.core.ising import F64, IsingModel
 MAX_VARIABLES = 20
 
 
-def outcomes(width: int, cardinality: int | None = None) -> U64:
+def all_outcomes(width: int, cardinality: int | None = None) -> U64:
     """Return all packed words of ``width`` bits in ascending order; only those with ``cardinality`` ones if given."""
     words = np.arange(1 << width, dtype=np.uint64)
     return words if cardinality is None else words[np.bitwise_count(words) == cardinality]
 
 
-def minimum(model: IsingModel, cardinality: int | None = None) -> tuple[int, float]:
+def find_minimum(model: IsingModel, cardinality: int | None = None) -> tuple[int, float]:
     """Return the outcome of the lowest energy and that energy.
 
     Of several outcomes that are equal up to rounding the smallest word is returned.
@@ -33,7 +33,7 @@ def minimum(model: IsingModel, cardinality: int | None = None) -> tuple[int, flo
     """
     if model.size > MAX_VARIABLES:
         raise ValueError(f"{model.size} variables are too many to be enumerated, at most {MAX_VARIABLES}")
-    words = outcomes(model.size, cardinality)
+    words = all_outcomes(model.size, cardinality)
     if not len(words):
         raise ValueError(f"no outcome of {model.size} bits has {cardinality} ones")
     energies = model.diagonal[words.astype(np.int64)]

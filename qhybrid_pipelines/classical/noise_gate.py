@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from qhybrid_pipelines.classical.exhaustive import outcomes
+from qhybrid_pipelines.classical.exhaustive import all_outcomes
 from qhybrid_pipelines.core.ising import F64, IsingModel
 
 CONFIDENCE = 0.999
@@ -39,5 +39,5 @@ def random_energy(model: IsingModel, cardinality: int | None = None) -> RandomEn
     if cardinality is None:
         variance = float(np.square(model.linear).sum() + np.square(model.couplings).sum())
         return RandomEnergy(mean=model.offset, deviation=variance**0.5)
-    energies = model.diagonal[outcomes(model.size, cardinality).astype(np.int64)]
+    energies = model.diagonal[all_outcomes(model.size, cardinality).astype(np.int64)]
     return RandomEnergy(mean=float(energies.mean()), deviation=float(energies.std()))

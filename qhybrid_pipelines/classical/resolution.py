@@ -7,7 +7,7 @@ import numpy as np
 from qhybrid_pipelines.core.ising import IsingModel
 
 #: About 450 units in the last place of the largest sum that an energy can be.
-RELATIVE = 1e-13
+RELATIVE_RESOLUTION = 1e-13
 
 
 def energy_resolution(model: IsingModel) -> float:
@@ -15,4 +15,4 @@ def energy_resolution(model: IsingModel) -> float:
 
     An energy is a sum whose terms are at most ``sum |h| + sum |J|`` together, and so is its rounding error.
     """
-    return RELATIVE * float(np.abs(model.linear).sum() + np.abs(model.couplings).sum())
+    return RELATIVE_RESOLUTION * float(np.abs(model.linear).sum() + np.abs(model.couplings).sum())

@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import generator
 
 LEVEL = 0.95
-RESAMPLES = 10_000
+BOOTSTRAP_RESAMPLES = 10_000
 
 
 def paired_bootstrap(differences: F64, *, level: float = LEVEL) -> tuple[float, float]:
@@ -27,7 +27,7 @@ def paired_bootstrap(differences: F64, *, level: float = LEVEL) -> tuple[float, 
     runs = len(differences)
     if not runs:
         raise ValueError("a bootstrap needs at least one run")
-    chosen = generator(0, "paired bootstrap", runs).integers(0, runs, size=(RESAMPLES, runs))
+    chosen = generator(0, "paired bootstrap", runs).integers(0, runs, size=(BOOTSTRAP_RESAMPLES, runs))
     tail = (1 - level) / 2
     low, high = np.quantile(differences[chosen].mean(axis=1), [tail, 1 - tail])
     return float(low), float(high)
@@ -72,7 +72,7 @@ def trials_to_target(success: float, trials: int, *, confidence: float = 0.99) -
     return max(1.0, math.log(1 - confidence) / math.log1p(-probability))
 
 
-def holm(p_values: F64) -> F64:
+def holm_adjusted(p_values: F64) -> F64:
     """Return p-values adjusted for several claims, in the order given; each may then be held against one level.
 
     Source: S. Holm, Scandinavian Journal of Statistics 6, 65 (1979).

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
-from qhybrid_pipelines.settings import Settings, usable_home
+from qhybrid_pipelines.settings import Settings, prepare_home
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
@@ -26,22 +26,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Our id of the job, as `qhybrid jobs list` shows it.")]
 
 
-def workspace_in(home: str | None) -> Workspace:
+def workspace_for(home: str | None) -> Workspace:
     """Return the workspace of a home; its folders are made."""
     from qhybrid_pipelines.steps.workspace import Workspace
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
-    return Workspace(HomeFolder(usable_home(home)))
+    return Workspace(HomeFolder(prepare_home(home)))
 
 
-def existing_in(home: str | None) -> Workspace:
+def existing_workspace(home: str | None) -> Workspace:
     """Return the workspace of a home that has a ledger: an empty list must not stand for a mistyped folder.
 
     Raises:
         InvalidInput: there is none.
     """
-    workspace = workspace_in(home)
-    if workspace.gateway.site.ledger_url is None and not workspace.home.ledger.is_file():
+    workspace = workspace_for(home)
+    if workspace.control_plane.deployment.ledger_url is None and not workspace.home.ledger.is_file():
         raise InvalidInput(
             f"there is no ledger in {workspace.home.path}",
             remedy="Check --home; the ledger is made by the first `qhybrid run`.",
@@ -50,21 +50,21 @@ def existing_in(home: str | None) -> Workspace:
     return workspace
 
 
-def launcher_in(home: str | None) -> Launcher:
+def launcher_for(home: str | None) -> Launcher:
     """Return what runs experiments in a home."""
-    folder = usable_home(home)
+    folder = prepare_home(home)
     from qhybrid_pipelines.launch import Launcher
 
     return Launcher(Settings(home=folder))
 
 
-def job_in(workspace: Workspace, job_id: str) -> JobRecord:
+def find_job(workspace: Workspace, job_id: str) -> JobRecord:
     """Return the job of an id.
 
     Raises:
         InvalidInput: there is none; names the ids that come close.
     """
-    ledger = workspace.gateway.ledger
+    ledger = workspace.control_plane.ledger
     try:
         return ledger.job(job_id)
     except InvalidInput:
@@ -84,7 +84,7 @@ def close_matches(word: str, words: list[str]) -> list[str]:
 
 
 @contextmanager
-def possible_for(job: JobRecord, what: str) -> Iterator[None]:
+def explain_illegal_transition(job: JobRecord, what: str) -> Iterator[None]:
     """Turn a step that the life of a job does not know into a sentence about the job.
 
     Raises:

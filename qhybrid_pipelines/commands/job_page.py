@@ -9,15 +9,15 @@ from textwrap import wrap
 from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.control.reporting.ledger_tables import Latency, latency
-from qhybrid_pipelines.control.reporting.next_steps import next_step
+from qhybrid_pipelines.control.reporting.next_steps import next_steps
 
-WIDTH, LABEL = 80, 12
+PAGE_WIDTH, LABEL_WIDTH = 80, 12
 #: More events than this leave no room for the rest; the first ones and the last ones are shown.
 MAX_EVENTS = 11
-FIRST_EVENTS = 4
-BAR = 34
+LEADING_EVENTS = 4
+BAR_WIDTH = 34
 COMPONENTS = ("network", "orchestration", "compile", "queue", "execute", "fetch")
-OF_PROVIDER = ("queue", "execute")
+PROVIDER_COMPONENTS = ("queue", "execute")
 
 
 def job_page(job: JobRecord, events: Sequence[EventRecord], account: Account | None, *, now: datetime) -> str:
@@ -25,13 +25,13 @@ def job_page(job: JobRecord, events: Sequence[EventRecord], account: Account | N
     return "\n".join(
         [
             f"{job.job_id}  {job.state}  on {job.backend}",
-            *_facts(job, account),
+            *_field_lines(job, account),
             "",
             *_timeline(events),
             "",
             *_waterfall(latency(job, events)),
-            *_trouble(job),
-            *_labelled("next", next_step(job, now)),
+            *_error_lines(job),
+            *_label_lines("next", next_steps(job, now)),
         ]
     )
 
@@ -56,7 +56,7 @@ def dollars(usd: float | None) -> str:
     return "-" if usd is None else f"${usd:,.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.6f}"
 
 
-def _facts(job: JobRecord, account: Account | None) -> list[str]:
+def _field_lines(job: JobRecord, account: Account | None) -> list[str]:
     work = f"{job.circuits:,} circuits, {job.shots:,} shots, attempt {job.attempt}"
     limit = None if account is None else account.limit_usd
     left = None if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
@@ -64,7 +64,7 @@ def _facts(job: JobRecord, account: Account | None) -> list[str]:
         f"quoted {dollars(job.cost_quoted_usd)}, reported {dollars(job.cost_usd)}, "
         f"charged {dollars(job.cost_settled_usd)}; budget {dollars(limit)}, left {dollars(left)}"
     )
-    facts: list[tuple[str, str | None]] = [
+    fields: list[tuple[str, str | None]] = [
         ("experiment", job.experiment),
         ("asked for", job.requested_backend if job.requested_backend != job.backend else None),
         ("asked by", f"{job.principal} in {job.environment}, data {job.data_class}; trace {job.correlation_id}"),
@@ -77,7 +77,7 @@ def _facts(job: JobRecord, account: Account | None) -> list[str]:
         ("approved by", job.approved_by),
         ("went to", job.rerouted_to),
     ]
-    return [line for label, value in facts if value for line in _labelled(label, value, most_lines=2)]
+    return [line for label, value in fields if value for line in _label_lines(label, value, most_lines=2)]
 
 
 def _deadline(job: JobRecord) -> str:
@@ -92,8 +92,8 @@ def _timeline(events: Sequence[EventRecord]) -> list[str]:
     for index, event in enumerate(events):
         since = None if before is None else max(0.0, (event.at - before).total_seconds())
         before = event.at
-        if FIRST_EVENTS <= index < FIRST_EVENTS + left_out:
-            if index == FIRST_EVENTS:
+        if LEADING_EVENTS <= index < LEADING_EVENTS + left_out:
+            if index == LEADING_EVENTS:
                 lines.append(f"... {left_out} more events, all of them with --json ...")
             continue
         when = f"{event.at:%m-%d %H:%M:%S}.{event.at.microsecond // 1000:03d}"
@@ -105,13 +105,13 @@ def _waterfall(parts: Latency) -> list[str]:
     """Return one bar for each component, each beginning where the one before it ended, and the two shares."""
     total = parts.total_seconds
     if not total:
-        return [f"{'time':<{LABEL}}not known yet"]
+        return [f"{'time':<{LABEL_WIDTH}}not known yet"]
     lines, begin = [], 0.0
     for component in COMPONENTS:
         seconds = getattr(parts, f"{component}_seconds")
-        first, last = round(BAR * begin / total), round(BAR * (begin + (seconds or 0.0)) / total)
-        mark = "▒" if component in OF_PROVIDER else "█"
-        bar = " " * min(first, BAR - 1) + mark * max(last - first, 1) if seconds else ""
+        first, last = round(BAR_WIDTH * begin / total), round(BAR_WIDTH * (begin + (seconds or 0.0)) / total)
+        mark = "▒" if component in PROVIDER_COMPONENTS else "█"
+        bar = " " * min(first, BAR_WIDTH - 1) + mark * max(last - first, 1) if seconds else ""
         lines.append(f"{component:<15}{duration(seconds) or 'unknown':>12}  {bar}")
         begin += seconds or 0.0
     shares = [
@@ -122,13 +122,13 @@ def _waterfall(parts: Latency) -> list[str]:
     return [*lines, f"in all {duration(total)}: {', '.join(shares)}"]
 
 
-def _trouble(job: JobRecord) -> list[str]:
-    return ["", *_labelled("error", job.error)] if job.error else [""]
+def _error_lines(job: JobRecord) -> list[str]:
+    return ["", *_label_lines("error", job.error)] if job.error else [""]
 
 
-def _labelled(label: str, text: str, *, most_lines: int = 3) -> list[str]:
+def _label_lines(label: str, text: str, *, most_lines: int = 3) -> list[str]:
     """Return a label and a text beside it, folded into the page's width; what has no room is cut."""
-    folded = wrap(" ".join(text.split()), WIDTH - LABEL - 1, break_on_hyphens=False) or [""]
+    folded = wrap(" ".join(text.split()), PAGE_WIDTH - LABEL_WIDTH - 1, break_on_hyphens=False) or [""]
     if len(folded) > most_lines:
-        folded = [*folded[: most_lines - 1], folded[most_lines - 1][: WIDTH - LABEL - 5] + " ..."]
-    return [f"{label if i == 0 else '':<{LABEL}} {line}" for i, line in enumerate(folded)]
+        folded = [*folded[: most_lines - 1], folded[most_lines - 1][: PAGE_WIDTH - LABEL_WIDTH - 5] + " ..."]
+    return [f"{label if i == 0 else '':<{LABEL_WIDTH}} {line}" for i, line in enumerate(folded)]

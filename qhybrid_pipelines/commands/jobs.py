@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, JobId, close_matches, existing_in, job_in, possible_for
+from qhybrid_pipelines.commands.common import (
+    AsJson,
+    Home,
+    JobId,
+    close_matches,
+    existing_workspace,
+    explain_illegal_transition,
+    find_job,
+)
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 
 if TYPE_CHECKING:
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Jobs in the ledger: look at them, and do something about one.", no_args_is_help=True)
 
-By = Annotated[
+ByOption = Annotated[
     str | None,
     typer.Option("--by", metavar="NAME", help="Who decides; else QHYBRID_PRINCIPAL, else the user of this system."),
 ]
@@ -54,12 +62,12 @@ def list_jobs(
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    states = [_state(name) for name in state] if state else None
-    workspace = existing_in(home)
+    states = [_parse_state(name) for name in state] if state else None
+    workspace = existing_workspace(home)
     _check_filters(workspace, experiment, backend)
     jobs = [
         job
-        for job in workspace.gateway.ledger.jobs(experiment=experiment, states=states)
+        for job in workspace.control_plane.ledger.jobs(experiment=experiment, states=states)
         if (canaries or experiment or job.experiment != CANARY_EXPERIMENT)
         and (backend is None or backend in (job.backend, job.provider))
         and not (only_open and job.state in TERMINAL)
@@ -80,12 +88,12 @@ def _check_filters(workspace: Workspace, experiment: str | None, backend: str | 
     """Raise `InvalidInput` for a name that nothing has: an empty list must not stand for a mistyped one."""
     if experiment is None and backend is None:
         return
-    jobs = workspace.gateway.ledger.jobs()
+    jobs = workspace.control_plane.ledger.jobs()
     if experiment is not None:
         known = {*workspace.specifications, *(job.experiment for job in jobs)}
         _check_known("experiment", experiment, known, listed="`qhybrid experiments` lists them.")
     if backend is not None:
-        backends = {*workspace.gateway.backends, *(job.backend for job in jobs)}
+        backends = {*workspace.control_plane.backends, *(job.backend for job in jobs)}
         known = backends | {name.partition(":")[0] for name in backends}
         _check_known("backend", backend, known, listed=f"There are {', '.join(sorted(backends))}.")
 
@@ -106,11 +114,11 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Show the life of one job on one screen: who, what, when, how long, how much, and what to do next."""
     from qhybrid_pipelines.commands.job_page import job_page
     from qhybrid_pipelines.control.reporting.ledger_tables import cost_row, event_row, job_row, latency_row
-    from qhybrid_pipelines.control.reporting.next_steps import next_step
+    from qhybrid_pipelines.control.reporting.next_steps import next_steps
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = existing_in(home)
-    ledger, job, now = workspace.gateway.ledger, job_in(workspace, job_id), datetime.now(UTC)
+    workspace = existing_workspace(home)
+    ledger, job, now = workspace.control_plane.ledger, find_job(workspace, job_id), datetime.now(UTC)
     events, account = ledger.events(job.job_id), ledger.account(job.experiment)
     if not as_json:
         typer.echo(job_page(job, events, account, now=now))
@@ -121,7 +129,7 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
             "events": [event_row(event) for event in events],
             "latency": latency_row(job, events),
             "cost": cost_row(job, account),
-            "next": next_step(job, now),
+            "next": next_steps(job, now),
         }
     )
 
@@ -129,37 +137,38 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
 @app.command()
 def cancel(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Ask for a job to be cancelled; the provider may be too late, and then its result counts."""
-    workspace = existing_in(home)
-    job = job_in(workspace, job_id)
-    with possible_for(job, "cancelled"):
-        _say(workspace.gateway.dispatcher.cancel(job.job_id), before=job, as_json=as_json)
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
+    with explain_illegal_transition(job, "cancelled"):
+        _print_job(workspace.control_plane.dispatcher.cancel(job.job_id), before=job, as_json=as_json)
 
 
 @app.command()
-def approve(job_id: JobId, by: By = None, home: Home = None, as_json: AsJson = False) -> None:
+def approve(job_id: JobId, by: ByOption = None, home: Home = None, as_json: AsJson = False) -> None:
     """Agree to a job that waits for approval; it is handed over by the next run of its experiment."""
-    workspace = existing_in(home)
-    job = job_in(workspace, job_id)
-    with possible_for(job, "approved"):
-        _say(workspace.gateway.dispatcher.approve(job.job_id, by=_person(workspace, by)), as_json=as_json)
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
+    with explain_illegal_transition(job, "approved"):
+        _print_job(workspace.control_plane.dispatcher.approve(job.job_id, by=_decider(workspace, by)), as_json=as_json)
 
 
 @app.command()
 def decline(
     job_id: JobId,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")],
-    by: By = None,
+    by: ByOption = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Say no to a job that waits for approval."""
-    workspace = existing_in(home)
-    job = job_in(workspace, job_id)
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
     if not reason.strip():
         raise InvalidInput("a refusal needs a reason", remedy="Say it with --reason TEXT.", field="--reason")
-    with possible_for(job, "declined"):
-        _say(
-            workspace.gateway.dispatcher.decline(job.job_id, by=_person(workspace, by), reason=reason), as_json=as_json
+    with explain_illegal_transition(job, "declined"):
+        _print_job(
+            workspace.control_plane.dispatcher.decline(job.job_id, by=_decider(workspace, by), reason=reason),
+            as_json=as_json,
         )
 
 
@@ -180,10 +189,10 @@ def resolve(
         raise InvalidInput(
             "it is there or it is not", remedy="Give either --provider-job-id ID or --not-there.", field="--not-there"
         )
-    workspace = existing_in(home)
-    job = job_in(workspace, job_id)
-    with possible_for(job, "resolved"):
-        _say(workspace.gateway.dispatcher.resolve(job.job_id, provider_job_id), as_json=as_json)
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
+    with explain_illegal_transition(job, "resolved"):
+        _print_job(workspace.control_plane.dispatcher.resolve(job.job_id, provider_job_id), as_json=as_json)
 
 
 @app.command()
@@ -196,13 +205,13 @@ def reroute(
     """Take a job's work to another backend; never while its provider might still run it."""
     from qhybrid_pipelines.steps.on_demand.reroutes import reroute as reroute_job
 
-    workspace = existing_in(home)
-    job = job_in(workspace, job_id)
-    if backend not in workspace.gateway.backends:
-        close = close_matches(backend, list(workspace.gateway.backends)) or list(workspace.gateway.backends)
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
+    if backend not in workspace.control_plane.backends:
+        close = close_matches(backend, list(workspace.control_plane.backends)) or list(workspace.control_plane.backends)
         raise InvalidInput(f"there is no backend '{backend}'", remedy=f"Use {' or '.join(close)}.", field="BACKEND")
-    with possible_for(job, "rerouted"):
-        _say(reroute_job(workspace, job, backend), before=job, as_json=as_json)
+    with explain_illegal_transition(job, "rerouted"):
+        _print_job(reroute_job(workspace, job, backend), before=job, as_json=as_json)
 
 
 @app.command()
@@ -210,10 +219,10 @@ def retry(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Run the work of a job that ended without a result again, as a new job, which is paid again."""
     from qhybrid_pipelines.steps.on_demand.reroutes import retry as retry_job
 
-    workspace = existing_in(home)
-    job = job_in(workspace, job_id)
-    with possible_for(job, "run again"):
-        _say(retry_job(workspace, job), as_json=as_json)
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
+    with explain_illegal_transition(job, "run again"):
+        _print_job(retry_job(workspace, job), as_json=as_json)
 
 
 @app.command()
@@ -224,10 +233,10 @@ def reprioritise(
     as_json: AsJson = False,
 ) -> None:
     """Change which of the jobs that were not handed over yet goes first."""
-    workspace = existing_in(home)
-    job = job_in(workspace, job_id)
-    with possible_for(job, "given another priority"):
-        _say(workspace.gateway.dispatcher.reprioritise(job.job_id, priority), as_json=as_json)
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
+    with explain_illegal_transition(job, "given another priority"):
+        _print_job(workspace.control_plane.dispatcher.reprioritise(job.job_id, priority), as_json=as_json)
 
 
 @app.command()
@@ -236,8 +245,8 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.on_demand.replays import replay as replay_job
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    workspace = existing_in(home)
-    found = replay_job(workspace, job_in(workspace, job_id))
+    workspace = existing_workspace(home)
+    found = replay_job(workspace, find_job(workspace, job_id))
     if as_json:
         print_json(found.details())
     else:
@@ -248,10 +257,10 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
         raise typer.Exit(JobFailed.exit_code)
 
 
-def _say(job: JobRecord, *, as_json: bool, before: JobRecord | None = None) -> None:
+def _print_job(job: JobRecord, *, as_json: bool, before: JobRecord | None = None) -> None:
     """Print a job as it stands after something was done about it; ``before`` is given where that may come too late."""
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
-    from qhybrid_pipelines.control.reporting.next_steps import next_step
+    from qhybrid_pipelines.control.reporting.next_steps import next_steps
     from qhybrid_pipelines.terminal import print_json
 
     if as_json:
@@ -260,10 +269,10 @@ def _say(job: JobRecord, *, as_json: bool, before: JobRecord | None = None) -> N
         late = (
             "It was too late for that. " if before and (before.job_id, before.state) == (job.job_id, job.state) else ""
         )
-        typer.echo(f"{late}{job.job_id} is {job.state} on {job.backend}. Next: {next_step(job, datetime.now(UTC))}")
+        typer.echo(f"{late}{job.job_id} is {job.state} on {job.backend}. Next: {next_steps(job, datetime.now(UTC))}")
 
 
-def _state(name: str) -> JobState:
+def _parse_state(name: str) -> JobState:
     from qhybrid_pipelines.core.jobs import JobState
 
     try:
@@ -273,8 +282,8 @@ def _state(name: str) -> JobState:
         raise InvalidInput(f"there is no state '{name}'", remedy=f"Use {', '.join(close)}.", field="--state") from None
 
 
-def _person(workspace: Workspace, name: str | None) -> str:
+def _decider(workspace: Workspace, name: str | None) -> str:
     """Return who decides."""
     if name is not None and not name.strip():
         raise InvalidInput("a decision needs a name", remedy="Say who decides: --by NAME.", field="--by")
-    return name or workspace.gateway.site.principal
+    return name or workspace.control_plane.deployment.principal

@@ -8,9 +8,9 @@ from functools import cached_property
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.opening import open_ledger
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.policy.deployment import Site
-from qhybrid_pipelines.control.policy.rules import Policy, may_ask_a_person, read_policy
-from qhybrid_pipelines.control.reporting.logs import logged
+from qhybrid_pipelines.control.policy.deployment import Deployment
+from qhybrid_pipelines.control.policy.rules import Policy, may_need_approval, read_policy
+from qhybrid_pipelines.control.reporting.logs import with_logging
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
@@ -18,7 +18,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.raw import RawStore
 
 
-class Gateway:
+class ControlPlane:
     """What assets, sensors, command line and tests share, so that admission and budget cannot be walked around."""
 
     def __init__(self, home: Home) -> None:
@@ -45,17 +45,17 @@ class Gateway:
             self._immediate[backend] = provider is not None and _is_immediate(provider, backend)
         return self._immediate[backend]
 
-    def may_ask_a_person(self, backend: str) -> bool:
+    def may_need_approval(self, backend: str) -> bool:
         """Tell whether the policy has work for that backend wait for a person, of whatever size."""
-        return may_ask_a_person(self.policy, backend)
+        return may_need_approval(self.policy, backend)
 
-    def needs(self, provider: str) -> str | None:
+    def missing_setting(self, provider: str) -> str | None:
         """Return what has to be set before a provider can be used; None where it is ready, or does not say.
 
         Only jobs may ask a provider that nobody has set up; snapshots of the fleet leave it alone.
         """
-        says = getattr(self.providers[provider], "needs", None)
-        return says() if says else None
+        probe = getattr(self.providers[provider], "needs", None)
+        return probe() if probe else None
 
     def key_checks(self) -> Mapping[str, Callable[[], object]]:
         """Return, by provider, a look that only a valid key is allowed; it raises for any other.
@@ -67,29 +67,31 @@ class Gateway:
         return {name: check for name, check in checks.items() if check is not None}
 
     @cached_property
-    def site(self) -> Site:
+    def deployment(self) -> Deployment:
         """Environment, principal, ledger and policy; in prod only if all of it is safe."""
-        return Site.from_environment(self._home.path)
+        return Deployment.from_environment(self._home.path)
 
     @cached_property
     def policy(self) -> Policy:
         """What is allowed here."""
-        return read_policy(self.site.policy_file)
+        return read_policy(self.deployment.policy_file)
 
     @cached_property
     def ledger(self) -> SqlLedger:
         """The durable record of every job."""
-        return logged(open_ledger(self._home, self.site.ledger_url))
+        return with_logging(open_ledger(self._home, self.deployment.ledger_url))
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """The only caller of a provider."""
-        return Dispatcher(self.ledger, self.providers, RawStore(self._home.raw), site=self.site, policy=self.policy)
+        return Dispatcher(
+            self.ledger, self.providers, RawStore(self._home.raw), deployment=self.deployment, policy=self.policy
+        )
 
 
 def _is_immediate(provider: Provider, backend: str) -> bool:
-    says = getattr(provider, "is_immediate", None)
+    probe = getattr(provider, "is_immediate", None)
     try:
-        return bool(says(backend)) if says else provider.capabilities(backend).immediate
+        return bool(probe(backend)) if probe else provider.capabilities(backend).immediate
     except ProviderError:
         return False

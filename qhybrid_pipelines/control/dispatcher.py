@@ -13,24 +13,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Unpack
 
-from qhybrid_pipelines.control.backends.health import Health
+from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.jobs import approval
-from qhybrid_pipelines.control.jobs.admission import Admission, Request, Terms, request_of
-from qhybrid_pipelines.control.jobs.cancellation import Withdrawal, same_work
+from qhybrid_pipelines.control.jobs.admission import AdmissionControl, Request, SubmitOptions, request_from_job
+from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
 from qhybrid_pipelines.control.jobs.limits import check_budget
-from qhybrid_pipelines.control.jobs.poll_schedule import Polled, Rounds
-from qhybrid_pipelines.control.jobs.results import Collected, Collection, RawStore
-from qhybrid_pipelines.control.jobs.status_poller import Looking
-from qhybrid_pipelines.control.jobs.submission_protocol import Submission, next_job_id
-from qhybrid_pipelines.control.jobs.submitter import Handover, Outlook
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, advance
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move
-from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
+from qhybrid_pipelines.control.jobs.results import CollectedResult, RawStore, ResultCollector
+from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol, next_job_id
+from qhybrid_pipelines.control.jobs.submitter import Preview, Submitter
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Transition
+from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
-from qhybrid_pipelines.core.sub_batches import Part, split, split_into
+from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
 from qhybrid_pipelines.execution.port import Provider
 
 
@@ -41,11 +41,11 @@ class Dispatcher:
         ledger: where every step is written.
         providers: by name, the first part of their backends' names.
         raw_store: where results are kept as they were received.
-        site: environment and principal; the default is what the environment variables say.
+        deployment: environment and principal; the default is what the environment variables say.
         policy: what is allowed; the default is the built-in one.
         clock: now, in UTC.
         sleep: waits for some seconds: quarantines, and providers that ask for a moment.
-        patience_seconds: how long another process may take to hand over the same job.
+        timeout_seconds: how long another process may take to hand over the same job.
     """
 
     def __init__(
@@ -54,39 +54,39 @@ class Dispatcher:
         providers: Mapping[str, Provider],
         raw_store: RawStore,
         *,
-        site: Site | None = None,
+        deployment: Deployment | None = None,
         policy: Policy | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
-        patience_seconds: float = 900.0,
+        timeout_seconds: float = 900.0,
     ) -> None:
-        self.ledger, self.site = ledger, site or Site.from_environment()
+        self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
         self._providers, self._clock = providers, clock
-        health = Health(ledger, self.policy.routing.breaker, clock=clock)
-        self._submission = Submission(ledger, clock=clock, sleep=sleep, patience_seconds=patience_seconds)
-        self._admission = Admission(
-            ledger, self._provider, site=self.site, policy=self.policy, health=health, clock=clock
+        health = BackendHealth(ledger, self.policy.routing.breaker, clock=clock)
+        self._protocol = SubmissionProtocol(ledger, clock=clock, sleep=sleep, timeout_seconds=timeout_seconds)
+        self._admission = AdmissionControl(
+            ledger, self._provider, deployment=self.deployment, policy=self.policy, health=health, clock=clock
         )
-        self._handover = Handover(
+        self._submitter = Submitter(
             ledger,
             self._provider,
             admission=self._admission,
-            submission=self._submission,
+            protocol=self._protocol,
             health=health,
-            site=self.site,
+            deployment=self.deployment,
             policy=self.policy,
             clock=clock,
             sleep=sleep,
         )
-        self._looking = Looking(ledger, self._provider, health=health, clock=clock)
-        self._collection = Collection(ledger, self._provider, raw_store, clock=clock)
-        self._withdrawal = Withdrawal(ledger, self._provider, submission=self._submission, clock=clock)
-        self._rounds = Rounds(ledger, self._looking, self._collection, tiers=self.policy.tiers, clock=clock)
+        self._poller = StatusPoller(ledger, self._provider, health=health, clock=clock)
+        self._collector = ResultCollector(ledger, self._provider, raw_store, clock=clock)
+        self._cancellation = Cancellation(ledger, self._provider, protocol=self._protocol, clock=clock)
+        self._poll_schedule = PollSchedule(ledger, self._poller, self._collector, tiers=self.policy.tiers, clock=clock)
 
     # -- handing over ----------------------------------------------------------------------------------------------
 
-    def split(self, batch: CircuitBatch) -> tuple[Part, ...]:
+    def split(self, batch: CircuitBatch) -> tuple[SubBatch, ...]:
         """Return the parts of a batch that each fit into one job of its backend.
 
         A batch that has jobs already keeps the parts that it was split into, whatever the limits are today: other parts
@@ -96,21 +96,21 @@ class Dispatcher:
             Refused: not even one circuit fits.
             InvalidInput: there is no such provider or backend.
         """
-        return self._split_before(batch) or split(batch, self._admission.capabilities(batch.backend))
+        return self._earlier_split(batch) or split(batch, self._admission.capabilities(batch.backend))
 
-    def submit(self, batch: CircuitBatch, **terms: Unpack[Terms]) -> JobRecord:
+    def submit(self, batch: CircuitBatch, **options: Unpack[SubmitOptions]) -> JobRecord:
         """Hand one batch over; `submit_all` says the rest."""
-        [job] = self._handover.run([batch], self._request(terms))
+        [job] = self._submitter.submit([batch], self._request(options))
         return job
 
-    def submit_all(self, parts: Sequence[Part], **terms: Unpack[Terms]) -> list[JobRecord]:
+    def submit_all(self, sub_batches: Sequence[SubBatch], **options: Unpack[SubmitOptions]) -> list[JobRecord]:
         """Hand parts to their provider, each once: one that has a job already gets that job back.
 
         Limits, prices, policy and health are asked first; then all jobs are written down with their reservations in one
         transaction; then they are handed over one by one. One that fails does not keep the others from being tried.
 
         Args:
-            parts: what to run; experiment, requested backend and payload decide which job each is.
+            sub_batches: what to run; experiment, requested backend and payload decide which job each is.
             terms: ``tier``, ``budget_usd`` and the rest of `control.jobs.admission.Request`.
 
         Returns:
@@ -127,24 +127,24 @@ class Dispatcher:
             LockBusy: another process is handing the same job over and takes too long.
             InvalidInput: there is no such provider or backend.
         """
-        return self._handover.run([part.batch for part in parts], self._request(terms))
+        return self._submitter.submit([sub_batch.batch for sub_batch in sub_batches], self._request(options))
 
-    def preview(self, parts: Sequence[Part], **terms: Unpack[Terms]) -> list[Outlook]:
+    def preview(self, sub_batches: Sequence[SubBatch], **options: Unpack[SubmitOptions]) -> list[Preview]:
         """Say what `submit_all` would do with each part; no job is written down, and nothing is sent.
 
         Raises:
             Refused: a limit or the policy says no; says why.
             ProviderError: a provider could not be asked.
         """
-        return self._handover.preview([part.batch for part in parts], self._request(terms))
+        return self._submitter.preview([sub_batch.batch for sub_batch in sub_batches], self._request(options))
 
-    def latest(self, batch: CircuitBatch) -> JobRecord | None:
+    def latest_job(self, batch: CircuitBatch) -> JobRecord | None:
         """Return the last job of a batch as it was requested, wherever that ran; None if it has none."""
-        return self._handover.latest(batch)
+        return self._submitter.latest_job(batch)
 
-    def resume(self) -> list[JobRecord]:
+    def jobs_to_resubmit(self) -> list[JobRecord]:
         """Return jobs that only go on when their batch is submitted again: approved, cut off, or taken elsewhere."""
-        return self._handover.cut_off()
+        return self._submitter.jobs_to_resubmit()
 
     def resolve(self, job_id: str, provider_job_id: str | None) -> JobRecord:
         """Record what a person found out about a job in SUBMIT_UNKNOWN.
@@ -156,12 +156,14 @@ class Dispatcher:
 
         Raises:
             IllegalTransition: the job is in another state.
-            ProviderJobTaken: that id belongs to another job.
+            DuplicateProviderJob: that id belongs to another job.
         """
         job = self.ledger.job(job_id)
-        event = Event.DISPROVE if provider_job_id is None else Event.ADOPT
-        detail = {"resolved_by": self.site.principal}
-        return self.ledger.advance(Move.of(job, event, self._clock(), detail=detail, provider_job_id=provider_job_id))
+        event = Event.CONFIRM_ABSENT if provider_job_id is None else Event.ADOPT
+        detail = {"resolved_by": self.deployment.principal}
+        return self.ledger.advance(
+            Transition.single(job, event, self._clock(), detail=detail, provider_job_id=provider_job_id)
+        )
 
     # -- what persons decide ---------------------------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class Dispatcher:
             Refused: its deadline has passed, or in prod its own requester agrees.
             IllegalTransition: it does not wait for approval.
         """
-        return self.ledger.advance(approval.approved(self.ledger.job(job_id), by=by, now=self._clock()))
+        return self.ledger.advance(approval.approve(self.ledger.job(job_id), by=by, now=self._clock()))
 
     def decline(self, job_id: str, *, by: str, reason: str) -> JobRecord:
         """Say no to a job that waits for approval.
@@ -181,8 +183,8 @@ class Dispatcher:
             IllegalTransition: it does not wait for approval.
         """
         job = self.ledger.job(job_id)
-        advance(job.state, Event.APPROVE)  # PLANNED may be rejected as well, but not by a person
-        return self.ledger.advance(approval.declined(job, by=by, reason=reason, now=self._clock()))
+        next_state(job.state, Event.APPROVE)  # PLANNED may be rejected as well, but not by a person
+        return self.ledger.advance(approval.decline(job, by=by, reason=reason, now=self._clock()))
 
     def reprioritise(self, job_id: str, priority: int) -> JobRecord:
         """Change the place of a job among those that were not sent yet; 0 is normal, higher goes first.
@@ -192,7 +194,9 @@ class Dispatcher:
         """
         job = self.ledger.job(job_id)
         detail = {"from": job.priority, "to": priority}
-        return self.ledger.advance(Move.of(job, Event.REPRIORITISE, self._clock(), priority=priority, detail=detail))
+        return self.ledger.advance(
+            Transition.single(job, Event.REPRIORITISE, self._clock(), priority=priority, detail=detail)
+        )
 
     def cancel(self, job_id: str) -> JobRecord:
         """Ask for a job to be cancelled and return it as it stands.
@@ -203,7 +207,7 @@ class Dispatcher:
         Raises:
             ProviderError: the provider could not be reached.
         """
-        return self._withdrawal.withdraw(self.ledger.job(job_id), Event.CANCEL)
+        return self._cancellation.cancel(self.ledger.job(job_id), Event.CANCEL)
 
     def reroute(self, job_id: str, batch: CircuitBatch, *, reason: str = "", principal: str | None = None) -> JobRecord:
         """Take a job's work to another backend and return the job that stands for it now.
@@ -224,18 +228,18 @@ class Dispatcher:
             IllegalTransition: the job has ended, or nobody knows whether its provider has it.
             ProviderError: a provider could not be reached.
         """
-        job = self.current(job_id)
-        requested = same_work(job, batch)
+        job = self.current_job(job_id)
+        requested = check_same_work(job, batch)
         account = self.ledger.account(job.experiment)
-        request = request_of(
-            job, budget_usd=account.limit_usd if account else 0.0, principal=principal or self.site.principal
+        request = request_from_job(
+            job, budget_usd=account.limit_usd if account else 0.0, principal=principal or self.deployment.principal
         )
-        admitted = self._admission.admit([requested], request, [batch.backend])
-        check_budget(self.ledger, job, admitted.quotes[0].high_usd, backend=batch.backend)
+        admission = self._admission.admit([requested], request, [batch.backend])
+        check_budget(self.ledger, job, admission.quotes[0].high_usd, backend=batch.backend)
         detail = {"backend": batch.backend, "reason": reason}
-        left = self._withdrawal.withdraw(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
-        failpoint("withdraw.left")
-        return self._handover.run([requested], request)[0] if left.state is JobState.REROUTED else left
+        left = self._cancellation.cancel(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
+        failpoint("cancel.left")
+        return self._submitter.submit([requested], request)[0] if left.state is JobState.REROUTED else left
 
     def expire_due(self) -> list[JobRecord]:
         """End the jobs whose deadline has passed and return those that changed.
@@ -244,17 +248,17 @@ class Dispatcher:
         provider does not confirm within the tier's time of grace ends EXPIRED all the same; if its result comes
         later, `poll_due` keeps it. What went wrong with a provider is for `poll_due` to report.
         """
-        return self._withdrawal.expire_all(self._looking, self.policy.tiers)
+        return self._cancellation.expire_all(self._poller, self.policy.tiers)
 
     # -- what became of them ---------------------------------------------------------------------------------------
 
-    def current(self, job_id: str) -> JobRecord:
+    def current_job(self, job_id: str) -> JobRecord:
         """Return the job that stands for ``job_id`` now: itself, or the one that took its work over.
 
         Raises:
             InvalidInput: there is no such job.
         """
-        return self._handover.current(job_id)
+        return self._submitter.current_job(job_id)
 
     def poll(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
         """Take one look at many jobs, one request per provider, and return them as they stand, in the same order.
@@ -266,18 +270,18 @@ class Dispatcher:
             ProviderError: a provider could not be reached, or said something unknown; everything else was recorded.
             InvalidInput: a provider is not configured here; everything else was recorded.
         """
-        return self._looking.look_at_all(jobs)
+        return self._poller.poll_all(jobs)
 
-    def poll_due(self, *, limit_seconds: float | None = None, cursor: Mapping[str, str] | None = None) -> Polled:
+    def poll_due(self, *, limit_seconds: float | None = None, cursor: Mapping[str, str] | None = None) -> PollSummary:
         """Look at the open jobs that are due, each tier at its own pace, and say what came of it; raises nothing of theirs.
 
         Args:
             limit_seconds: no further request is made after this time.
             cursor: `Polled.cursor` of the round before; without it everything open is due.
         """
-        return self._rounds.run(cursor or {}, limit_seconds=limit_seconds)
+        return self._poll_schedule.poll_due(cursor or {}, limit_seconds=limit_seconds)
 
-    def collect(self, job_id: str, batch: CircuitBatch) -> Collected:
+    def collect(self, job_id: str, batch: CircuitBatch) -> CollectedResult:
         """Return the verified result of a job; fetched once, kept as received, decoded from what was kept.
 
         Args:
@@ -290,7 +294,7 @@ class Dispatcher:
             ProviderError: the provider could not be reached; calling again continues.
             InvalidInput: there is no such job, or it was made for another batch.
         """
-        job = self.current(job_id)
+        job = self.current_job(job_id)
         if replace(batch, backend=job.requested_backend).payload_sha256 != job.payload_sha256:
             raise InvalidInput(
                 f"job {job_id} was made for another batch",
@@ -299,26 +303,26 @@ class Dispatcher:
         if job.state in OPEN:
             [job] = self.poll([job])
         if job.state is JobState.COMPLETED:
-            job = self._collection.fetch(job)
+            job = self._collector.fetch(job)
         if job.state not in (JobState.FETCHED, JobState.VERIFIED):
             raise JobFailed(
                 f"job {job.job_id} of experiment '{job.experiment}' on '{job.backend}' is {job.state} and has no result"
                 + (f": {job.error}" if job.error else "")
             )
-        return self._collection.verify(job, replace(batch, backend=job.backend))
+        return self._collector.verify(job, replace(batch, backend=job.backend))
 
-    def _split_before(self, batch: CircuitBatch) -> tuple[Part, ...] | None:
+    def _earlier_split(self, batch: CircuitBatch) -> tuple[SubBatch, ...] | None:
         """Return the parts of which the ledger has jobs, None if it has none."""
         jobs = [job for job in self.ledger.jobs(experiment=batch.experiment) if job.requested_backend == batch.backend]
         payloads = {job.payload_sha256 for job in jobs}
-        for most in sorted({job.circuits for job in jobs}, reverse=True):
-            parts = split_into(batch, most)
-            if any(part.batch.payload_sha256 in payloads for part in parts):
-                return parts
+        for max_circuits in sorted({job.circuits for job in jobs}, reverse=True):
+            sub_batches = split_by_size(batch, max_circuits)
+            if any(sub_batch.batch.payload_sha256 in payloads for sub_batch in sub_batches):
+                return sub_batches
         return None
 
-    def _request(self, terms: Terms) -> Request:
-        return Request(**({"principal": self.site.principal} | terms))
+    def _request(self, options: SubmitOptions) -> Request:
+        return Request(**({"principal": self.deployment.principal} | options))
 
     def _provider(self, backend: str) -> Provider:
         name = backend.partition(":")[0]

@@ -75,16 +75,16 @@ class _Table:
     chunks: tuple[_Chunk, ...]
     energies: F64
 
-    def places(self, words: I64, *, out: I64, spare: I64) -> None:
-        """Write to ``out`` where each row stands in the table; ``spare`` is as large and overwritten."""
+    def row_indices(self, words: I64, *, out: I64, scratch_buffer: I64) -> None:
+        """Write to ``out`` where each row stands in the table; ``scratch_buffer`` is as large and overwritten."""
         low, *high = self.chunks
         if high and low.last == high[0].first and low.first // WORD == high[0].first // WORD:
             _Chunk(low.first, high[0].last).bits(words, at=0, out=out)  # neighbours are one chunk
             return
         low.bits(words, at=0, out=out)
         for chunk in high:
-            chunk.bits(words, at=low.size, out=spare)
-            np.bitwise_or(out, spare, out=out)
+            chunk.bits(words, at=low.size, out=scratch_buffer)
+            np.bitwise_or(out, scratch_buffer, out=out)
 
 
 class EnergyTables:
@@ -128,15 +128,15 @@ class EnergyTables:
         signed: I64 = words.view(np.int64)
         energies = np.empty(len(words))
         # Buffers are made once: fresh memory for every step costs as much as the step.
-        place, spare = np.empty((2, min(len(words), BLOCK_ROWS)), dtype=np.int64)
+        place, scratch_buffer = np.empty((2, min(len(words), BLOCK_ROWS)), dtype=np.int64)
         found = np.empty(len(place))
         for first in range(0, len(words), BLOCK_ROWS):
             block = signed[first : first + BLOCK_ROWS]
-            places, part, summed = place[: len(block)], found[: len(block)], energies[first : first + len(block)]
+            row_indices, part, summed = place[: len(block)], found[: len(block)], energies[first : first + len(block)]
             for number, table in enumerate(self._tables):
-                table.places(block, out=places, spare=spare[: len(block)])
+                table.row_indices(block, out=row_indices, scratch_buffer=scratch_buffer[: len(block)])
                 # Every place is within its table; "clip" tells NumPy so, which saves it a copy.
-                np.take(table.energies, places, out=part if number else summed, mode="clip")
+                np.take(table.energies, row_indices, out=part if number else summed, mode="clip")
                 if number:
                     np.add(summed, part, out=summed)
         return energies

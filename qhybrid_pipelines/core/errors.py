@@ -119,7 +119,7 @@ class MissingUpstream(QHybridError):
         )
 
 
-class Damaged(QHybridError):
+class CorruptFile(QHybridError):
     """A stored file is not what was written: unreadable, or other bytes than its name promises.
 
     Args:

@@ -10,7 +10,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 #: Fields that came after the first release: at their default they do not count, so that the keys of before stay.
-_LATER = (("data_class", "internal"),)
+_FIELDS_ADDED_LATER = (("data_class", "internal"),)
 
 KEY_PATTERN = re.compile(r"^[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{8}$")
 
@@ -21,14 +21,18 @@ def experiment_key(spec: ExperimentSpec | LearningSpec) -> str:
     Two specifications with the same content have the same key, however they were written down; a problem file counts
     by its content (`FileSource.sha256`), not by where it lay.
     """
-    slug = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:48].strip("-") or "experiment"
-    return f"{slug}-{sha256_hex(experiment_text(spec))[:8]}"
+    backend_slug = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:48].strip("-") or "experiment"
+    return f"{backend_slug}-{sha256_hex(experiment_text(spec))[:8]}"
 
 
 def experiment_text(spec: ExperimentSpec | LearningSpec) -> str:
     """Return the canonical JSON of a specification, whose hash stands in its key."""
     return canonical_json(
-        {name: value for name, value in spec.model_dump(mode="json").items() if (name, value) not in _LATER}
+        {
+            name: value
+            for name, value in spec.model_dump(mode="json").items()
+            if (name, value) not in _FIELDS_ADDED_LATER
+        }
     )
 
 

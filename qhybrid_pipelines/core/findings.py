@@ -76,7 +76,7 @@ def first_finding(error: ValidationError, data: Mapping[str, Any], model: type[B
     if len(kinds) > 1 and kinds <= _PLAIN_VALUES:
         problem, remedy = "this must be one plain value", "Write a number, a text, true or false."
     else:
-        problem, remedy = _explained(findings[0], here, model)
+        problem, remedy = _explain(findings[0], here, model)
     # A list whose entry is wrong is found too short as well: what lies above the field is not another one.
     others = len({path for path in paths if path != here[: len(path)]})
     return Finding(
@@ -87,15 +87,17 @@ def first_finding(error: ValidationError, data: Mapping[str, Any], model: type[B
     )
 
 
-def _explained(finding: Any, path: tuple[str, ...], model: type[BaseModel]) -> tuple[str, str]:
+def _explain(finding: Any, path: tuple[str, ...], model: type[BaseModel]) -> tuple[str, str]:
     kind, given, context = finding["type"], finding.get("input"), finding.get("ctx", {})
     if kind == "extra_forbidden":
         return "unknown field", _spelling(path[-1], _fields(model, path[:-1]))
     if kind == "literal_error":
         choices = context["expected"].replace(" or ", ", ").replace("'", "")
-        return f"this must be one of: {choices}{_shown(given)}", _meant(given, choices.split(", ")) or "Choose one."
+        return f"this must be one of: {choices}{_quote_value(given)}", _closest_match(
+            given, choices.split(", ")
+        ) or "Choose one."
     if kind in ("tuple_type", "list_type"):
-        return f"this must be a list{_shown(given)}", "Put it into brackets" + (
+        return f"this must be a list{_quote_value(given)}", "Put it into brackets" + (
             f": [{given!r}]." if isinstance(given, str) else "."
         )
     problem, remedy = _SENTENCES.get(kind, (finding["msg"].removeprefix("Value error, "), "Correct the value."))
@@ -104,7 +106,7 @@ def _explained(finding: Any, path: tuple[str, ...], model: type[BaseModel]) -> t
     words = {**context, "field": path[-1] if path else "problem"}
     # A sentence of a model's own is complete, and may hold braces.
     fill: Callable[[str], str] = (lambda text: text.format(**words)) if kind in _SENTENCES else str
-    return fill(problem) + ("" if kind == "missing" else _shown(given)), fill(remedy)
+    return fill(problem) + ("" if kind == "missing" else _quote_value(given)), fill(remedy)
 
 
 def _path(finding: Any, data: Any) -> tuple[str, ...]:
@@ -136,16 +138,16 @@ def _fields(model: type[BaseModel], path: Iterable[str]) -> list[str]:
 
 
 def _spelling(given: str, fields: list[str]) -> str:
-    remedy = _meant(given, fields) or "Remove it or correct its spelling."
+    remedy = _closest_match(given, fields) or "Remove it or correct its spelling."
     return f"{remedy} Known here: {', '.join(fields)}." if fields else remedy
 
 
-def _meant(given: object, words: list[str]) -> str:
+def _closest_match(given: object, words: list[str]) -> str:
     close = difflib.get_close_matches(str(given).lower(), words, n=1)
     return f"Did you mean {close[0]}?" if close else ""
 
 
-def _shown(given: object) -> str:
+def _quote_value(given: object) -> str:
     return (
         f" (given: {str(given)[:80]!r})"
         if isinstance(given, str)

@@ -96,7 +96,7 @@ class IsingModel:
             return self.diagonal[bits.astype(np.int64)]
         return self.tables.energies(bits[:, None] if bits.ndim == 1 else bits)
 
-    def energies_of(self, assignments: npt.NDArray[np.uint8]) -> F64:
+    def assignment_energies(self, assignments: npt.NDArray[np.uint8]) -> F64:
         """Return the energy of each row of an ``(m, n)`` matrix of 0 and 1; any width."""
         spins = 1.0 - 2.0 * assignments
         products = spins[:, self.pairs[:, 0]] * spins[:, self.pairs[:, 1]]

@@ -17,7 +17,7 @@ from qhybrid_pipelines.core.specification import (
     BudgetSpec,
     DataClass,
     FileSource,
-    Strict,
+    StrictModel,
 )
 
 ModelName = Literal["variational", "separable", "kernel"]
@@ -36,7 +36,7 @@ def _kind_of_source(value: Any) -> str | None:
     return "FileSource" if isinstance(value, FileSource | dict) else "text" if isinstance(value, str) else None
 
 
-class DatasetSpec(Strict):
+class DatasetSpec(StrictModel):
     """Where the rows come from, which column is the label, and which rows and columns are used."""
 
     source: Annotated[
@@ -90,7 +90,7 @@ class DatasetSpec(Strict):
         return self
 
 
-class FeaturesSpec(Strict):
+class FeaturesSpec(StrictModel):
     """What is done to the features, fitted on the training rows of each fold only."""
 
     pca: int | None = Field(
@@ -101,7 +101,7 @@ class FeaturesSpec(Strict):
     )
 
 
-class TrainingSpec(Strict):
+class TrainingSpec(StrictModel):
     """The circuits that are trained and how; the settings that are not searched for."""
 
     layers: int = Field(default=3, ge=1, le=16, description="Layers of the circuit, the data uploaded in each.")
@@ -116,14 +116,14 @@ class TrainingSpec(Strict):
     )
 
 
-class FoldsSpec(Strict):
+class FoldsSpec(StrictModel):
     """Repeated stratified k-fold, the same folds for every model."""
 
     k: int = Field(default=5, ge=2, le=20, description="Folds; each row is tested once per repeat.")
     repeats: int = Field(default=2, ge=1, le=50, description="Repeats; a claim needs 10 folds in all.")
 
 
-class TuningSpec(Strict):
+class TuningSpec(StrictModel):
     """How many settings each model may try, quantum or classical."""
 
     trials: int = Field(
@@ -131,7 +131,7 @@ class TuningSpec(Strict):
     )
 
 
-class EvaluationSpec(Strict):
+class EvaluationSpec(StrictModel):
     """What is measured on the test folds, where, and what counts as a difference."""
 
     metric: Metric = Field(
@@ -169,7 +169,7 @@ class EvaluationSpec(Strict):
         return value
 
 
-class LearningSpec(Strict):
+class LearningSpec(StrictModel):
     """An immutable learning experiment: data, features, models, folds, tuning, evaluation, baselines, budget."""
 
     kind: Literal["qml"] = Field(default="qml", description="Tells a learning experiment from an optimisation.")

@@ -38,26 +38,26 @@ def read_circuit(text: str) -> QuantumCircuit:
         circuit = loads(text)
     except (QASM3ParsingError, QASM3ImporterError) as error:
         raise InvalidInput(
-            f"the circuit's text cannot be read: {_said(error)}", remedy=REMEDY, field="template"
+            f"the circuit's text cannot be read: {_error_message(error)}", remedy=REMEDY, field="template"
         ) from None
-    return _with_standard_gates(circuit)
+    return _restore_standard_gates(circuit)
 
 
-def with_numbers(text: str, numbers: Mapping[str, float]) -> str:
+def bind_parameters(text: str, values: Mapping[str, float]) -> str:
     """Return a template's text with numbers in the place of its inputs, to the last digit.
 
     Only what follows the registers is touched: a gate that the text defines before them may call its own angles alike.
 
     Args:
         text: of a template.
-        numbers: value of every input, finite.
+        values: value of every input, finite.
     """
-    if not numbers:
+    if not values:
         return text
     head, register, body = text.partition("\nbit[")
     kept = [line for line in head.splitlines() if not line.startswith("input ")]
-    names = re.compile(rf"\b({'|'.join(map(re.escape, numbers))})\b")
-    body = names.sub(lambda match: _literal(numbers[match.group()]), body)
+    names = re.compile(rf"\b({'|'.join(map(re.escape, values))})\b")
+    body = names.sub(lambda match: _literal(values[match.group()]), body)
     return "\n".join(kept) + register + body
 
 
@@ -65,7 +65,7 @@ def _literal(number: float) -> str:
     return f"({number!r})" if number < 0 else repr(number)
 
 
-def _said(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     """Return a reader's message; where it has none, the place at which it gave up."""
     inner = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else error.__cause__
     token = getattr(inner, "offendingToken", None)
@@ -74,7 +74,7 @@ def _said(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _with_standard_gates(circuit: QuantumCircuit) -> QuantumCircuit:
+def _restore_standard_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     from qiskit.circuit import Gate
     from qiskit.circuit.library import get_standard_gate_name_mapping
 
@@ -83,10 +83,10 @@ def _with_standard_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     relabelled = circuit.copy_empty_like()
     for instruction in circuit.data:
         gate = instruction.operation
-        if type(gate) is Gate and gate.name in standard and (probe := _probe(gate)) is not None:
+        if type(gate) is Gate and gate.name in standard and (probe := _probe_angles(gate)) is not None:
             # Inputs are probed at the same angles in every gate, so one comparison decides for all of them; a number
             # decides for itself only, because gates may agree at some angles.
-            case = (gate.name, tuple(_at(value, probe) for value in gate.params))
+            case = (gate.name, tuple(_evaluate(value, probe) for value in gate.params))
             if case not in same:
                 same[case] = _same_matrix(gate, type(standard[gate.name]), case[1], probe)
             if same[case]:
@@ -95,7 +95,7 @@ def _with_standard_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     return relabelled
 
 
-def _probe(gate: Gate) -> dict[Parameter, float] | None:
+def _probe_angles(gate: Gate) -> dict[Parameter, float] | None:
     """Return an angle for every input that a gate hangs on; None where there are too many."""
     free = {free.name: free for value in gate.params for free in getattr(value, "parameters", ())}
     if len(free) > len(PROBE_ANGLES):
@@ -103,7 +103,7 @@ def _probe(gate: Gate) -> dict[Parameter, float] | None:
     return {free[name]: angle for name, angle in zip(sorted(free), PROBE_ANGLES, strict=False)}
 
 
-def _at(value: Any, probe: dict[Parameter, float]) -> float:
+def _evaluate(value: Any, probe: dict[Parameter, float]) -> float:
     """Return the value of a number, an input or a sum of inputs at the probe's angles."""
     if not hasattr(value, "parameters"):
         return float(value)

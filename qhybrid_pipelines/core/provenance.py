@@ -19,7 +19,7 @@ from typing import Any
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 
 #: Packages whose version can change a number.
-DECISIVE = (
+RESULT_AFFECTING_PACKAGES = (
     "dimod",
     "dwave-preprocessing",
     "dwave-samplers",
@@ -75,7 +75,7 @@ def environment() -> Environment:
     return Environment(
         git_revision=revision,
         git_dirty=dirty,
-        packages=canonical_json({name: versions[name] for name in DECISIVE if name in versions}),
+        packages=canonical_json({name: versions[name] for name in RESULT_AFFECTING_PACKAGES if name in versions}),
         packages_sha256=sha256_hex("".join(f"{name}=={versions[name]}\n" for name in sorted(versions))),
         python=platform.python_version(),
         platform=platform.platform(),

@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.ising import IsingModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kernel:
+class ReducedModel:
     """A reduced Ising model, and for every variable of the instance where its value comes from.
 
     Attributes:
@@ -37,10 +37,10 @@ class Kernel:
 
     def expand(self, bits: U64) -> U8:
         """Return the ``(m, n)`` instance assignments of ``m`` packed kernel outcomes."""
-        kernel = unpack(bits, self.size)
+        reduced_model = unpack(bits, self.size)
         rows = np.broadcast_to(self.value, (len(bits), len(self.value))).copy()
         copied = np.flatnonzero(self.root >= 0)
-        rows[:, copied] ^= kernel[:, self.root[copied]]
+        rows[:, copied] ^= reduced_model[:, self.root[copied]]
         return rows
 
     def restrict(self, assignment: U8) -> int:

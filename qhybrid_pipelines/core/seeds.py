@@ -17,7 +17,7 @@ def derive_seed(seed: int, *labels: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def small_seed(seed: int, *labels: str | int) -> int:
+def derive_seed_31bit(seed: int, *labels: str | int) -> int:
     """Return a 31-bit seed, for libraries whose seed is a C ``int``."""
     return derive_seed(seed, *labels) & 0x7FFF_FFFF
 

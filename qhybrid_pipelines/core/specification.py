@@ -34,7 +34,7 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 HARD_MAX_QUBITS = 20
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """Unknown fields are refused, values are frozen, text is not silently turned into numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -49,7 +49,7 @@ class GeneratorSource(BaseModel):
     generator: str = Field(description="Name of one of the family's generators, for example random_regular.")
 
 
-class FileSource(Strict):
+class FileSource(StrictModel):
     """A problem file that was taken in: its content is kept under its hash, wherever the original went."""
 
     file: str = Field(description="The file's name when it was taken in, without folders.")
@@ -72,7 +72,7 @@ def _kind_of_source(value: Any) -> str | None:
     return None
 
 
-class ProblemSpec(Strict):
+class ProblemSpec(StrictModel):
     """Where the instance comes from."""
 
     family: str = Field(description="maxcut | independent_set | portfolio | market_split | qubo")
@@ -103,13 +103,13 @@ class ProblemSpec(Strict):
     ) = Field(default=None, description="Path of an OpenQASM 2 or 3 file that is used in place of the ansatz.")
 
     @model_serializer(mode="wrap")
-    def _without_what_is_absent(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _omit_absent_circuit(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave an absent circuit away, so that experiments without one keep the keys they had before it existed."""
         fields: dict[str, Any] = serialise(self)
         return fields if self.circuit is not None else {k: v for k, v in fields.items() if k != "circuit"}
 
 
-class ReduceSpec(Strict):
+class ReduceSpec(StrictModel):
     """What is done classically before anything quantum."""
 
     max_qubits: int = Field(
@@ -120,7 +120,7 @@ class ReduceSpec(Strict):
     )
 
 
-class AnsatzSpec(Strict):
+class AnsatzSpec(StrictModel):
     """The parameterised circuit."""
 
     kind: Literal["qaoa", "hardware_efficient"] = Field(default="qaoa", description="qaoa | hardware_efficient")
@@ -130,7 +130,7 @@ class AnsatzSpec(Strict):
     )
 
 
-class SweepSpec(Strict):
+class SweepSpec(StrictModel):
     """The parameter points that are tried."""
 
     strategy: Literal["fixed_angles", "ramp", "grid", "random", "refine"] = Field(
@@ -156,19 +156,19 @@ class SweepSpec(Strict):
         return self
 
 
-class RoundsSpec(Strict):
+class RoundsSpec(StrictModel):
     """How often a decision may continue with adjusted parameters."""
 
     max: int = Field(default=2, ge=1, le=20, description="Rounds in all, the first included.")
 
 
-class BudgetSpec(Strict):
+class BudgetSpec(StrictModel):
     """What the experiment may spend."""
 
     usd: float = Field(default=0.0, ge=0, description="US dollars over all backends of this experiment.")
 
 
-class Lineage(Strict):
+class Lineage(StrictModel):
     """Written by the pipeline, not by people: which round this is and where it starts from."""
 
     round: int = Field(default=1, ge=1, le=20)
@@ -179,7 +179,7 @@ class Lineage(Strict):
     )
 
 
-class ExperimentSpec(Strict):
+class ExperimentSpec(StrictModel):
     """An immutable experiment: problem, reduction, ansatz, sweep, execution, baselines, rounds, budget."""
 
     name: str = Field(pattern=NAME_PATTERN, description="Readable name; becomes the first part of the key.")
@@ -230,7 +230,7 @@ class ExperimentSpec(Strict):
         return value
 
     @model_serializer(mode="wrap")
-    def _without_what_is_usual(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _omit_default_compile(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave the usual way to compile away, so that experiments keep the keys they had before there was another."""
         fields: dict[str, Any] = serialise(self)
         return fields if self.compile != "template" else {k: v for k, v in fields.items() if k != "compile"}

@@ -46,7 +46,7 @@ def read_specification(text: str, *, file: str) -> tuple[ExperimentSpec, Lines]:
             Names the file, the line and the field.
     """
     data, lines = read_mapping(text, file=file)
-    return validated(data, file=file, lines=lines), lines
+    return validate_specification(data, file=file, lines=lines), lines
 
 
 def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningSpec, Lines]:
@@ -60,13 +60,13 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
     data, lines = read_mapping(text, file=file)
     kind = data.get("kind", "optimisation")
     if kind == "qml":
-        return _checked(LearningSpec, data, file=file, lines=lines), lines
+        return _validate_model(LearningSpec, data, file=file, lines=lines), lines
     if kind != "optimisation":
         raise InvalidInput(
             f"there is no kind {kind!r}",
             remedy=f"Write qml for learning, or leave the field away for an optimisation. {SCHEMA_HINT}",
             file=file,
-            line=line_of("kind", lines),
+            line=find_line("kind", lines),
             field="kind",
         )
     if "kind" not in data and "dataset" in data and "problem" not in data:
@@ -74,19 +74,19 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
             "an experiment with a data set does not say that it is one of learning",
             remedy=f"Add the line kind: qml. {SCHEMA_HINT}",
             file=file,
-            line=line_of("dataset", lines),
+            line=find_line("dataset", lines),
             field="kind",
         )
     # The kind of an optimisation is not part of its specification, so that all keys stay as they are.
-    return validated({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines), lines
+    return validate_specification({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines), lines
 
 
-def validated(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec:
+def validate_specification(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec:
     """Return the specification that ``data`` holds; ``lines`` tells where each field stands, as far as known."""
-    return _checked(ExperimentSpec, data, file=file, lines=lines)
+    return _validate_model(ExperimentSpec, data, file=file, lines=lines)
 
 
-def _checked(model: type[Model], data: dict[str, Any], *, file: str, lines: Lines) -> Model:
+def _validate_model(model: type[Model], data: dict[str, Any], *, file: str, lines: Lines) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -95,12 +95,12 @@ def _checked(model: type[Model], data: dict[str, Any], *, file: str, lines: Line
             found.problem,
             remedy=f"{found.remedy} {SCHEMA_HINT}",
             file=file,
-            line=line_of(".".join(found.path), lines),
+            line=find_line(".".join(found.path), lines),
             field=".".join(found.path) or None,
         ) from None
 
 
-def line_of(field: str | None, lines: Lines) -> int | None:
+def find_line(field: str | None, lines: Lines) -> int | None:
     """Return the line of a dotted field, else of the nearest field above it that has one."""
     path = tuple(field.split(".")) if field else ()
     return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
@@ -118,7 +118,7 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], Lines]:
             remedy="A specification is a page of text; put the instance into a file and name that file as problem.source.",
             file=file,
         )
-    node, data = _parsed(text, file=file)
+    node, data = _parse_yaml(text, file=file)
     if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
         raise InvalidInput(
             "the file holds no fields",
@@ -126,7 +126,7 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], Lines]:
             file=file,
         )
     lines: Lines = {}
-    for path, line in _keys(node, ()):
+    for path, line in _key_lines(node, ()):
         if path in lines:
             raise InvalidInput(
                 "the same field is given twice",
@@ -139,7 +139,7 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], Lines]:
     return data, lines
 
 
-def _parsed(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
+def _parse_yaml(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
     """Return a text as YAML's tree of nodes, which knows the lines, and as plain data."""
     kind = "JSON" if file.lower().endswith(".json") else "YAML"
     if kind == "JSON":
@@ -189,14 +189,14 @@ def _parsed(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
     return node, data
 
 
-def _keys(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+def _key_lines(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, str(key.value))
             yield here, key.start_mark.line + 1
-            yield from _keys(value, here)
+            yield from _key_lines(value, here)
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             here = (*path, str(number))
             yield here, item.start_mark.line + 1
-            yield from _keys(item, here)
+            yield from _key_lines(item, here)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
-from qhybrid_pipelines.core.openqasm import with_numbers
+from qhybrid_pipelines.core.openqasm import bind_parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class SubBatch:
     """A rectangle of a batch's points and repetitions, as a batch of its own.
 
     Attributes:
@@ -28,27 +28,29 @@ class Part:
     first_repetition: int
 
 
-def part_of(batch: CircuitBatch, *, first_point: int, points: int, first_repetition: int, repetitions: int) -> Part:
+def make_sub_batch(
+    batch: CircuitBatch, *, first_point: int, points: int, first_repetition: int, repetitions: int
+) -> SubBatch:
     """Return the rectangle of that place and size; the whole batch where it covers everything."""
     if (points, repetitions) == (batch.points, batch.repetitions):
-        return Part(batch=_written_out(batch), first_point=0, first_repetition=0)
+        return SubBatch(batch=_bind_in_text(batch), first_point=0, first_repetition=0)
     rows = slice(first_point, first_point + points)
     structure = batch.structure and replace(batch.structure, angles=batch.structure.angles[rows])
     seeds = batch.seeds[rows, first_repetition : first_repetition + repetitions]
     small = replace(batch, bindings=batch.bindings[rows], seeds=seeds, structure=structure)
-    return Part(batch=_written_out(small), first_point=first_point, first_repetition=first_repetition)
+    return SubBatch(batch=_bind_in_text(small), first_point=first_point, first_repetition=first_repetition)
 
 
-def _written_out(batch: CircuitBatch) -> CircuitBatch:
+def _bind_in_text(batch: CircuitBatch) -> CircuitBatch:
     """Return a batch of one point with its numbers in the template's text, if that is asked for; else the batch."""
     if not batch.compile_points or batch.points != 1:
         return batch
-    numbers = dict(zip(batch.template.parameters, batch.bindings[0].tolist(), strict=True))
-    template = replace(batch.template, text=with_numbers(batch.template.text, numbers), parameters=())
+    values = dict(zip(batch.template.parameters, batch.bindings[0].tolist(), strict=True))
+    template = replace(batch.template, text=bind_parameters(batch.template.text, values), parameters=())
     return replace(batch, template=template, bindings=batch.bindings[:, :0])
 
 
-def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[Part, ...]:
+def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[SubBatch, ...]:
     """Return the parts of a batch that each fit into one job, in order of point, then repetition.
 
     Whole points stay together as long as one point's repetitions fit.
@@ -56,26 +58,26 @@ def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[Part, ...]:
     Raises:
         Refused: not even one circuit fits.
     """
-    most = capabilities.max_circuits_per_job
+    max_circuits = capabilities.max_circuits_per_job
     if capabilities.max_executions_per_job is not None:
-        most = min(most, capabilities.max_executions_per_job // batch.shots)
-    if most < 1:
+        max_circuits = min(max_circuits, capabilities.max_executions_per_job // batch.shots)
+    if max_circuits < 1:
         raise Refused(
             f"experiment '{batch.experiment}' needs {batch.shots} shots per circuit, and one job on '{batch.backend}' "
             f"takes at most {capabilities.max_executions_per_job} over all its circuits. Lower shots and raise repetitions."
         )
-    return split_into(batch, most)
+    return split_by_size(batch, max_circuits)
 
 
-def split_into(batch: CircuitBatch, most: int) -> tuple[Part, ...]:
-    """Return the parts of at most ``most`` circuits each, at least 1, in order of point, then repetition.
+def split_by_size(batch: CircuitBatch, max_circuits: int) -> tuple[SubBatch, ...]:
+    """Return the parts of at most ``max_circuits`` circuits each, at least 1, in order of point, then repetition.
 
-    The size of the largest part says which split it was: ``split_into`` of that size gives the same parts.
+    The size of the largest part says which split it was: ``split_by_size`` of that size gives the same parts.
     """
-    repetitions = min(batch.repetitions, most)
-    points = most // repetitions if repetitions == batch.repetitions and not batch.compile_points else 1
+    repetitions = min(batch.repetitions, max_circuits)
+    points = max_circuits // repetitions if repetitions == batch.repetitions and not batch.compile_points else 1
     return tuple(
-        part_of(
+        make_sub_batch(
             batch,
             first_point=point,
             points=min(points, batch.points - point),

@@ -13,29 +13,33 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.experiments.due_stages import LEGS, Leg, due_legs, waiting_jobs
-from qhybrid_pipelines.control.experiments.inbox import scan
-from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
+from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.defs import metadata as shown
-from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, history_of, is_in_vain, tags_of
+from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, is_permanent_failure, read_run_history, stage_tags
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps.execute.qpu_completions import Completion, completions, look
+from qhybrid_pipelines.steps.execute.qpu_completions import (
+    CompletedExecution,
+    find_completed_executions,
+    poll_open_jobs,
+)
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.operate import nightly_benchmark as nightly
-from qhybrid_pipelines.steps.operate.telemetry import send_spans_aside
+from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
-PAUSE_BETWEEN_LEDGERS = timedelta(minutes=5)
+LEDGER_PUBLISH_INTERVAL = timedelta(minutes=5)
 #: A tick of a sensor is ended by Dagster after 60 s.
-POLL_SECONDS = 30.0
+POLL_LIMIT_SECONDS = 30.0
 COMPLETIONS = "qpu_completions"
 INTERVAL_VARIABLE = "QHYBRID_SENSOR_SECONDS"
 DEFAULT_INTERVAL_SECONDS = 10
@@ -59,8 +63,8 @@ def interval_seconds() -> int:
 
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
     """Return the sensors and schedules over the jobs, by name."""
-    return [inbox, qpu_poll, _onward(list(jobs.values()))], [
-        *(_reconcile(jobs[name]) for name in LEGS),
+    return [inbox, qpu_poll, _advance_experiments(list(jobs.values()))], [
+        *(_reconcile(jobs[name]) for name in STAGE_ASSETS),
         dg.ScheduleDefinition(name="calibration_snapshots", cron_schedule="0 * * * *", job=jobs["calibrate"]),
         _nightly_benchmark(jobs["prepare"]),
     ]
@@ -69,14 +73,14 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
 @dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING)
 def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
     """Take in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them."""
-    house = workspace.open()
-    found = scan(house.home.inbox, house.home.quarantine, house.intake)
+    open_workspace = workspace.open()
+    found = scan_inbox(open_workspace.home.inbox, open_workspace.home.quarantine, open_workspace.registration)
     for refused in found.quarantined:
         context.log.warning("quarantined %s: %s", refused.name, refused.reason)
-    summary = f"{len(found.accepted)} files taken in, {len(found.quarantined)} quarantined, {found.waiting} still being written"
-    if not found.accepted:
+    summary = f"{len(found.registered)} files taken in, {len(found.quarantined)} quarantined, {found.waiting} still being written"
+    if not found.registered:
         return dg.SkipReason(summary)
-    new = EXPERIMENTS.build_add_request([accepted.key for accepted in found.accepted])
+    new = EXPERIMENTS.build_add_request([registered.key for registered in found.registered])
     return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=[new])
 
 
@@ -87,57 +91,67 @@ def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) 
     The cursor says when jobs were looked at last, from which follows which looks are due, and what was reported already.
     Losing it costs one look and repeats reports, no more.
     """
-    house, before = workspace.open(), json.loads(context.cursor or "{}")
-    looked = look(house, limit_seconds=POLL_SECONDS, cursor=before.get("looks", {}))
-    for problem in looked.problems:
+    open_workspace, before = workspace.open(), json.loads(context.cursor or "{}")
+    report = poll_open_jobs(open_workspace, limit_seconds=POLL_LIMIT_SECONDS, cursor=before.get("looks", {}))
+    for problem in report.problems:
         context.log.warning(problem)
-    for job in looked.polled.notable:
+    for job in report.polled.to_notify:
         context.log.info("job %s of %s on %s is %s", job.job_id, job.experiment, job.backend, job.state)
-    complete = completions(house)
+    complete = find_completed_executions(open_workspace)
     new = [completion for completion in complete if completion.name not in before.get("reported", ())]
     return dg.SensorResult(
-        skip_reason=f"{looked.summary}; {len(new)} executions newly complete",
-        asset_events=[materialization_of(completion) for completion in new],
+        skip_reason=f"{report.summary}; {len(new)} executions newly complete",
+        asset_events=[make_materialization(completion) for completion in new],
         cursor=json.dumps(
-            {"looks": dict(looked.polled.cursor), "reported": [completion.name for completion in complete]}
+            {"looks": dict(report.polled.cursor), "reported": [completion.name for completion in complete]}
         ),
     )
 
 
-def materialization_of(completion: Completion) -> dg.AssetMaterialization:
+def make_materialization(completion: CompletedExecution) -> dg.AssetMaterialization:
     """Return the event that tells Dagster that all jobs of an execution are settled."""
-    leg = completion.leg
+    stage = completion.stage
     return dg.AssetMaterialization(
         asset_key=COMPLETIONS,
-        partition=execution_key(leg.backend or "", leg.experiment),
-        metadata=shown.completion(completion),
+        partition=execution_key(stage.backend or "", stage.experiment),
+        metadata=metadata.completion(completion),
     )
 
 
-def _onward(jobs: list[Any]) -> dg.SensorDefinition:
+def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
     @dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING, jobs=jobs)
     def onward(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
         """Move every registered experiment one leg further, until its verdict stands in the warehouse."""
-        house, now = workspace.open(), datetime.now(UTC)
+        open_workspace, now = workspace.open(), datetime.now(UTC)
         end_orphans(context.instance)
-        histories = {leg: history_of(context.instance, leg) for leg in _due(house)}
+        histories = {stage: read_run_history(context.instance, stage) for stage in _due_stages(open_workspace)}
         running = sum(history.running for history in histories.values())
-        failed = sum(not history.running and history.in_vain > 0 for history in histories.values())
+        failed = sum(not history.running and history.failed_attempts > 0 for history in histories.values())
         new = {
-            leg: history
-            for leg, history in histories.items()
-            if not history.running and not history.in_vain and not history.is_resting(now)
+            stage: history
+            for stage, history in histories.items()
+            if not history.running and not history.failed_attempts and not history.is_backing_off(now)
         }
-        requests = [request_of(leg, house.gateway.site, retry=str(history.ended or "")) for leg, history in new.items()]
-        if not running and not new and is_stale(house, PAUSE_BETWEEN_LEDGERS) and not _publishing(context.instance):
+        requests = [
+            make_run_request(stage, open_workspace.control_plane.deployment, retry=str(history.ended or ""))
+            for stage, history in new.items()
+        ]
+        if (
+            not running
+            and not new
+            and is_stale(open_workspace, LEDGER_PUBLISH_INTERVAL)
+            and not _is_publishing(context.instance)
+        ):
             requests.append(dg.RunRequest(job_name="publish"))
         if not requests:
-            resting = len(histories) - running - failed
-            states = f"{running} legs are running, {failed} failed" + (f", {resting} are resting" if resting else "")
-            return dg.SkipReason(states if histories else _waiting(house))
+            backing_off = len(histories) - running - failed
+            states = f"{running} legs are running, {failed} failed" + (
+                f", {backing_off} are resting" if backing_off else ""
+            )
+            return dg.SkipReason(states if histories else _explain_idle(open_workspace))
         return dg.SensorResult(
             run_requests=requests,
-            dynamic_partitions_requests=[EXPERIMENTS.build_add_request(sorted({leg.experiment for leg in new}))],
+            dynamic_partitions_requests=[EXPERIMENTS.build_add_request(sorted({stage.experiment for stage in new}))],
         )
 
     return onward
@@ -154,18 +168,24 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
     ) -> Sequence[dg.RunRequest] | dg.SkipReason:
         """Request again what a lost event or a failed run left undone; hand spooled records over, sweep what the dead left."""
-        house = workspace.open()
-        house.tracker.sync()
-        send_spans_aside(house)
-        atomic.sweep(house.home)
-        mine = {leg: history_of(context.instance, leg) for leg in _due(house) if leg.job == job.name}
-        due = [leg for leg, history in mine.items() if not history.running and history.in_vain < MAX_ATTEMPTS]
+        open_workspace = workspace.open()
+        open_workspace.tracker.sync()
+        send_spans_best_effort(open_workspace)
+        atomic.remove_leftovers(open_workspace.home)
+        mine = {
+            stage: read_run_history(context.instance, stage)
+            for stage in _due_stages(open_workspace)
+            if stage.job == job.name
+        }
+        due = [
+            stage for stage, history in mine.items() if not history.running and history.failed_attempts < MAX_ATTEMPTS
+        ]
         # An experiment may have been registered by a process that died before it told Dagster.
-        context.instance.add_dynamic_partitions(PARTITIONS_NAME, sorted({leg.experiment for leg in due}))
+        context.instance.add_dynamic_partitions(PARTITIONS_NAME, sorted({stage.experiment for stage in due}))
         moment = context.scheduled_execution_time.isoformat()
-        return [request_of(leg, house.gateway.site, retry=moment) for leg in due] or dg.SkipReason(
-            "nothing was left undone"
-        )
+        return [
+            make_run_request(stage, open_workspace.control_plane.deployment, retry=moment) for stage in due
+        ] or dg.SkipReason("nothing was left undone")
 
     return reconcile
 
@@ -176,43 +196,47 @@ def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
     ) -> Sequence[dg.RunRequest]:
         """Ask the same small questions every night, so that a change of code, packages or machine is seen."""
-        house = workspace.open()
-        keys = nightly.register(house, context.scheduled_execution_time.date())
+        open_workspace = workspace.open()
+        keys = nightly.register(open_workspace, context.scheduled_execution_time.date())
         context.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
-        return [request_of(Leg(experiment=key), house.gateway.site) for key in keys]
+        return [make_run_request(Stage(experiment=key), open_workspace.control_plane.deployment) for key in keys]
 
     return nightly_benchmark
 
 
-def request_of(leg: Leg, site: Site, *, retry: str = "") -> dg.RunRequest:
+def make_run_request(stage: Stage, deployment: Deployment, *, retry: str = "") -> dg.RunRequest:
     """Return the run that does a leg; asked for twice under one ``retry``, it runs once."""
-    if leg.backend is None:
-        partition: str = leg.experiment
+    if stage.backend is None:
+        partition: str = stage.experiment
     else:
-        partition = execution_key(leg.backend, leg.experiment)
+        partition = execution_key(stage.backend, stage.experiment)
     return dg.RunRequest(
-        run_key=f"{leg.job}|{leg.backend or ''}|{leg.experiment}|{retry}",
-        job_name=leg.job,
+        run_key=f"{stage.job}|{stage.backend or ''}|{stage.experiment}|{retry}",
+        job_name=stage.job,
         partition_key=partition,
-        tags=tags_of(leg) | principal_tags(site),
+        tags=stage_tags(stage) | principal_tags(deployment),
     )
 
 
-def _due(house: Workspace) -> list[Leg]:
+def _due_stages(open_workspace: Workspace) -> list[Stage]:
     """Return what is due, next rounds included."""
-    known = [(key, house.specifications.load_any(key)) for key in house.specifications]
-    new = register_next_rounds(house, known)
-    return due_legs([*known, *((key, house.specifications.load_any(key)) for key in new)], house.lake, house.gateway)
+    known = [(key, open_workspace.specifications.load_any(key)) for key in open_workspace.specifications]
+    new = register_next_rounds(open_workspace, known)
+    return due_stages(
+        [*known, *((key, open_workspace.specifications.load_any(key)) for key in new)],
+        open_workspace.lake,
+        open_workspace.control_plane,
+    )
 
 
-def _waiting(house: Workspace) -> str:
+def _explain_idle(open_workspace: Workspace) -> str:
     """Say why nothing is due."""
-    jobs = waiting_jobs(house.gateway.ledger)
+    jobs = waiting_jobs(open_workspace.control_plane.ledger)
     return f"{len(jobs)} jobs are with their providers or wait for a person" if jobs else "everything is decided"
 
 
-def _publishing(instance: dg.DagsterInstance) -> bool:
+def _is_publishing(instance: dg.DagsterInstance) -> bool:
     """Tell whether a snapshot is on its way, or failed so recently that trying again would only fill the history."""
     recently = datetime.now(UTC) - PAUSE_AFTER_FAILURE
     last = instance.get_run_records(dg.RunsFilter(job_name="publish", created_after=recently), limit=1)
-    return any(record.dagster_run.status in NOT_ENDED or is_in_vain(record.dagster_run) for record in last)
+    return any(record.dagster_run.status in NOT_ENDED or is_permanent_failure(record.dagster_run) for record in last)

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
+from qhybrid_pipelines.defs.partitions import EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.learning import audits as learning_audits
 from qhybrid_pipelines.steps.operate import audits
@@ -35,9 +35,9 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
         qpu_result_sets: pa.Table,
     ) -> dg.AssetCheckResult:
         """Every point and repetition has exactly the shots that were asked for; none where a deadline passed."""
-        dispatcher = workspace.open().gateway.dispatcher
+        dispatcher = workspace.open().control_plane.dispatcher
         findings = audits.counts_sum_to_shots(
-            executions_of(context), circuit_batches, qpu_submissions, qpu_result_sets, dispatcher
+            get_executions(context), circuit_batches, qpu_submissions, qpu_result_sets, dispatcher
         )
         return _result(findings)
 
@@ -68,17 +68,17 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
     @dg.asset_check(asset="backend_capabilities")
     def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
         """A canary circuit with one known qubit set comes back with that bit set, on every backend."""
-        return _result(audits.bit_order(workspace.open().gateway))
+        return _result(audits.bit_order(workspace.open().control_plane))
 
     @dg.asset_check(asset="backend_calibrations")
     def calibrations_fresh(workspace: WorkspaceResource) -> dg.AssetCheckResult:
         """The newest calibration of every device is younger than the policy's limit; those of fake devices never change."""
-        return _result(audits.calibrations_fresh(workspace.open().gateway), dg.AssetCheckSeverity.WARN)
+        return _result(audits.calibrations_fresh(workspace.open().control_plane), dg.AssetCheckSeverity.WARN)
 
     @dg.asset_check(asset="warehouse")
     def ledger_unbroken(workspace: WorkspaceResource) -> dg.AssetCheckResult:
         """The hash chain of the ledger's events is whole."""
-        return _result(audits.ledger_unbroken(workspace.open().gateway.ledger))
+        return _result(audits.ledger_unbroken(workspace.open().control_plane.ledger))
 
     return [
         counts_sum_to_shots,
@@ -97,7 +97,7 @@ def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetCheck
     @dg.asset_check(asset="qml_features", blocking=True, partitions_def=EXPERIMENTS)
     def every_row_is_tested_once(qml_features: pa.Table) -> dg.AssetCheckResult:
         """Every row has one role in a fold, and is tested exactly once in every repeat."""
-        return _result(learning_audits.folds_sound(qml_features))
+        return _result(learning_audits.audit_folds(qml_features))
 
     @dg.asset_check(
         asset="qml_submissions",
@@ -115,7 +115,7 @@ def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetCheck
     )
     def shuffled_labels_are_not_learnt(qml_datasets: pa.Table, qml_summaries: pa.Table) -> dg.AssetCheckResult:
         """The control that trains on shuffled labels stays at chance; otherwise test rows have leaked."""
-        findings = learning_audits.controls_at_chance(qml_datasets, qml_summaries)
+        findings = learning_audits.audit_permuted_labels(qml_datasets, qml_summaries)
         return _result(findings, dg.AssetCheckSeverity.WARN)
 
     return [every_row_is_tested_once, quotes_within_budget, shuffled_labels_are_not_learnt]
@@ -133,7 +133,7 @@ def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition
         keys = (
             [PartitionKey()]
             if partitions is None
-            else [PartitionKey(experiment=e, backend=b) for b, e in executions_of(context)]
+            else [PartitionKey(experiment=e, backend=b) for b, e in get_executions(context)]
             if partitions is executions
             else [PartitionKey(experiment=key) for key in context.partition_keys]
         )

@@ -14,75 +14,75 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
-from qhybrid_pipelines.control.experiments.due_stages import Leg
+from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.defs.orphans import NOT_ENDED
 
 EXPERIMENT_TAG = "qhybrid/experiment"
 BACKEND_TAG = "qhybrid/backend"
-OCCASION_TAG = "qhybrid/jobs"
+JOB_SET_TAG = "qhybrid/jobs"
 OUTAGE_TAG = "qhybrid/outage"
 
-IN_VAIN = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
+FAILED_STATUSES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
 #: Runs in vain of one leg, outages not counted, after which it is left to a person.
 MAX_ATTEMPTS = 3
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=30)
+FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=15), timedelta(minutes=30)
 #: More runs of one leg than anybody needs to look at.
-MOST_RUNS = 100
+MAX_RUNS_READ = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class RunHistory:
     """The runs of a leg.
 
     Attributes:
         running: one has not ended.
         ended: how many have ended, on whatever occasion; makes the next request a new one.
-        in_vain: how many failed on this occasion for a reason that would repeat itself.
-        pauses_until: not before; None if it may run at once.
+        failed_attempts: how many failed on this occasion for a reason that would repeat itself.
+        backs_off_until: not before; None if it may run at once.
     """
 
     running: bool
     ended: int
-    in_vain: int
-    pauses_until: datetime | None
+    failed_attempts: int
+    backs_off_until: datetime | None
 
-    def is_resting(self, now: datetime) -> bool:
+    def is_backing_off(self, now: datetime) -> bool:
         """Tell whether it ran lately and could do nothing."""
-        return self.pauses_until is not None and now < self.pauses_until
+        return self.backs_off_until is not None and now < self.backs_off_until
 
 
-def history_of(instance: dg.DagsterInstance, leg: Leg) -> History:
+def read_run_history(instance: dg.DagsterInstance, stage: Stage) -> RunHistory:
     """Look the runs of a leg up."""
-    everywhere = tags_of(leg)
-    everywhere.pop(OCCASION_TAG, None)
-    records = instance.get_run_records(dg.RunsFilter(job_name=leg.job, tags=everywhere), limit=MOST_RUNS)
+    experiment_tags = stage_tags(stage)
+    experiment_tags.pop(JOB_SET_TAG, None)
+    records = instance.get_run_records(dg.RunsFilter(job_name=stage.job, tags=experiment_tags), limit=MAX_RUNS_READ)
     ended = [record for record in records if record.dagster_run.status not in NOT_ENDED]
-    mine = [
+    same_job_set = [
         record
         for record in ended
-        if record.dagster_run.tags.get(OCCASION_TAG, "") == leg.occasion
+        if record.dagster_run.tags.get(JOB_SET_TAG, "") == stage.job_set_hash
         and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags
     ]
-    to_continue = [record for record in mine if not is_in_vain(record.dagster_run)]
-    return History(
+    unfinished = [record for record in same_job_set if not is_permanent_failure(record.dagster_run)]
+    return RunHistory(
         running=len(ended) < len(records),
         ended=len(ended),
-        in_vain=len(mine) - len(to_continue),
-        pauses_until=max(map(_ended_at, to_continue)) + pause_after(len(to_continue)) if to_continue else None,
+        failed_attempts=len(same_job_set) - len(unfinished),
+        backs_off_until=max(map(_ended_at, unfinished)) + backoff_after(len(unfinished)) if unfinished else None,
     )
 
 
-def pause_after(runs: int) -> timedelta:
+def backoff_after(runs: int) -> timedelta:
     """Return how long a leg rests after so many runs (from 1) that could not end it."""
     doubled: int = 2 ** min(runs - 1, 20)
-    return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
+    return min(FIRST_BACKOFF * doubled, LONGEST_BACKOFF)
 
 
-def tags_of(leg: Leg) -> dict[str, str]:
+def stage_tags(stage: Stage) -> dict[str, str]:
     """Return the tags that tie a run to its experiment, backend and jobs."""
-    tags = {EXPERIMENT_TAG: leg.experiment, BACKEND_TAG: leg.backend or "", OCCASION_TAG: leg.occasion}
+    tags = {EXPERIMENT_TAG: stage.experiment, BACKEND_TAG: stage.backend or "", JOB_SET_TAG: stage.job_set_hash}
     return {name: value for name, value in tags.items() if value}
 
 
@@ -94,7 +94,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 @contextmanager
-def outages_noted(context: dg.AssetExecutionContext) -> Iterator[None]:
+def tag_outages(context: dg.AssetExecutionContext) -> Iterator[None]:
     """Mark the run when an outage ends it, so that it is tried again until the outage is over."""
     try:
         yield
@@ -104,10 +104,10 @@ def outages_noted(context: dg.AssetExecutionContext) -> Iterator[None]:
         raise
 
 
-def is_in_vain(run: dg.DagsterRun) -> bool:
+def is_permanent_failure(run: dg.DagsterRun) -> bool:
     """Tell whether a run failed, and would again; one that Dagster means to replace has only lost its worker."""
     will_pass = OUTAGE_TAG in run.tags or run.tags.get(WILL_RETRY_TAG) == "true"
-    return run.status in IN_VAIN and not will_pass
+    return run.status in FAILED_STATUSES and not will_pass
 
 
 def _ended_at(record: dg.RunRecord) -> datetime:

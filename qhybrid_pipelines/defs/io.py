@@ -15,7 +15,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.errors import MissingUpstream
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.storage.lake import PartitionKey
-from qhybrid_pipelines.storage.memory import give_back
+from qhybrid_pipelines.storage.memory import release_memory
 from qhybrid_pipelines.storage.schemas import BY_ASSET, Table, comment
 
 
@@ -43,7 +43,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
                 "sha256": written[0].sha256 if len(written) == 1 else f"{len(written)} files",
             }
         )
-        give_back()
+        release_memory()
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """Return one table for all partitions of the upstream asset, sorted by partition.
@@ -51,7 +51,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         Raises:
             dagster.Failure: a partition was never written; not retried, because retrying cannot help.
         """
-        give_back()  # by now the step before has let go of its tables
+        release_memory()  # by now the step before has let go of its tables
         lake = self.workspace.open().lake
         asset = context.asset_key.path[-1]
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
@@ -81,21 +81,22 @@ def _split(table: Table, data: pa.Table, keys: list[PartitionKey]) -> Iterator[t
     Raises:
         dagster.Failure: there are rows of partitions that this run does not have; they would be dropped silently.
     """
-    owner = _owners(data, keys)
-    strangers = int(np.count_nonzero(owner < 0))
-    if strangers:
+    partition_index = _partition_indices(data, keys)
+    unknown_rows = int(np.count_nonzero(partition_index < 0))
+    if unknown_rows:
         raise dg.Failure(
-            f"table {table.name} holds {strangers} rows of partitions that this run does not write", allow_retries=False
+            f"table {table.name} holds {unknown_rows} rows of partitions that this run does not write",
+            allow_retries=False,
         )
-    if np.any(owner[1:] < owner[:-1]):
-        order = np.argsort(owner, kind="stable")
-        data, owner = data.take(order), owner[order]
-    ends = np.searchsorted(owner, np.arange(len(keys)), side="right")
+    if np.any(partition_index[1:] < partition_index[:-1]):
+        order = np.argsort(partition_index, kind="stable")
+        data, partition_index = data.take(order), partition_index[order]
+    ends = np.searchsorted(partition_index, np.arange(len(keys)), side="right")
     for key, start, end in zip(keys, [0, *ends[:-1].tolist()], ends.tolist(), strict=True):
         yield key, data.slice(start, end - start)
 
 
-def _owners(data: pa.Table, keys: list[PartitionKey]) -> npt.NDArray[np.int64]:
+def _partition_indices(data: pa.Table, keys: list[PartitionKey]) -> npt.NDArray[np.int64]:
     """Return for each row the place of its partition among the keys, -1 where there is none."""
     columns = [name for name in ("experiment", "backend") if getattr(keys[0], name) is not None]
     encoded = [data.column(name).combine_chunks().dictionary_encode() for name in columns]
@@ -108,20 +109,23 @@ def _owners(data: pa.Table, keys: list[PartitionKey]) -> npt.NDArray[np.int64]:
         where = tuple(known.get(getattr(key, name)) for known, name in zip(values, columns, strict=True))
         if None not in where:  # else it has no rows
             place[where] = number
-    owners: npt.NDArray[np.int64] = place[codes]
-    return owners
+    partition_indices: npt.NDArray[np.int64] = place[codes]
+    return partition_indices
 
 
 def _as_arrow(obj: Any) -> pa.Table:
     return obj if isinstance(obj, pa.Table) else pa.Table.from_pandas(obj, preserve_index=False)
 
 
-def described(assets: Iterable[Any]) -> list[Any]:
+def with_column_schemas(assets: Iterable[Any]) -> list[Any]:
     """Return assets with the columns of their tables in their definitions, where events need not repeat them."""
-    return [a.map_asset_specs(_described) if isinstance(a, dg.AssetsDefinition) else _described(a) for a in assets]
+    return [
+        a.map_asset_specs(_with_column_schema) if isinstance(a, dg.AssetsDefinition) else _with_column_schema(a)
+        for a in assets
+    ]
 
 
-def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
+def _with_column_schema(spec: dg.AssetSpec) -> dg.AssetSpec:
     table = BY_ASSET.get(spec.key.path[-1])
     return spec if table is None else spec.merge_attributes(metadata={"dagster/column_schema": _column_schema(table)})
 

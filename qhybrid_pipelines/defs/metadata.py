@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import yaml
 
 from qhybrid_pipelines.defs import plots
-from qhybrid_pipelines.quantum.qasm import draw
-from qhybrid_pipelines.steps.execute.qpu_completions import Completion
+from qhybrid_pipelines.quantum.qasm import draw_circuit
+from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
 from qhybrid_pipelines.steps.operate.backend_calibrations import FIGURES
 from qhybrid_pipelines.storage.tracking import Tracker
-from qhybrid_pipelines.storage.warehouse import Published
+from qhybrid_pipelines.storage.warehouse import PublishReport
 
 Metadata = dict[str, Any]
 MAX_ROWS = 30
@@ -31,38 +31,38 @@ def experiments(table: pa.Table) -> Metadata:
     """Show the specification as its author would write it."""
     first = json.loads(table.column("specification")[0].as_py()) if table.num_rows else {}
     return {
-        **facts(table, ["family", "source", "sweep", "points", "layers", "shots", "repetitions", "round"]),
-        "specification": fenced(yaml.safe_dump(first, sort_keys=False), "yaml"),
+        **row_metadata(table, ["family", "source", "sweep", "points", "layers", "shots", "repetitions", "round"]),
+        "specification": code_block(yaml.safe_dump(first, sort_keys=False), "yaml"),
     }
 
 
 def instances(table: pa.Table) -> Metadata:
     """Show size, sense and best known value."""
-    return facts(table, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
+    return row_metadata(table, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
 
 
 def features(table: pa.Table) -> Metadata:
     """Show the features themselves."""
-    return {"features": table_of(table, ["experiment", "feature", "value"])}
+    return {"features": table_metadata(table, ["experiment", "feature", "value"])}
 
 
 def kernels(table: pa.Table) -> Metadata:
     """Show how large the kernel is, what it can be worth at best, and the ladder that led to it."""
-    rungs = [
+    reduction_steps = [
         {
             "experiment": row["experiment"],
-            "rung": rung["rung"],
-            "exact": rung["exact"],
-            "fixed": rung["variables_fixed"],
-            "left": rung["variables_left"],
+            "rung": step["rung"],
+            "exact": step["exact"],
+            "fixed": step["variables_fixed"],
+            "left": step["variables_left"],
             "seconds": round(seconds, 4),
-            "note": rung["note"],
+            "note": step["note"],
         }
         for row in table.select(["experiment", "rungs", "rung_seconds"]).to_pylist()
-        for rung, seconds in zip(row["rungs"], row["rung_seconds"], strict=True)
+        for step, seconds in zip(row["rungs"], row["rung_seconds"], strict=True)
     ]
     columns = ["n_qubits", "exact", "solved_by_reduction", "incumbent_objective", "kernel_optimum", "reduce_seconds"]
-    return {**facts(table, columns), "ladder": _records(rungs)}
+    return {**row_metadata(table, columns), "ladder": _records(reduction_steps)}
 
 
 def sweeps(table: pa.Table) -> Metadata:
@@ -71,7 +71,7 @@ def sweeps(table: pa.Table) -> Metadata:
     return {
         "points": table.num_rows,
         "angle_source": "; ".join(sources) or "nothing left to sweep",
-        "first_points": table_of(table, ["experiment", "point", "gammas", "betas"], limit=8),
+        "first_points": table_metadata(table, ["experiment", "point", "gammas", "betas"], limit=8),
     }
 
 
@@ -83,18 +83,20 @@ def baselines(table: pa.Table) -> Metadata:
     shorter = {name: name.removeprefix("objective_") for name in grouped.column_names}
     shorter |= {"optimal_max": "proved", "seconds_mean": "seconds"}
     grouped = grouped.sort_by([("experiment", "ascending"), ("solver", "ascending")]).rename_columns(shorter)
-    return {"runs": table.num_rows, "solvers": table_of(grouped, grouped.column_names, limit=2 * MAX_ROWS)}
+    return {"runs": table.num_rows, "solvers": table_metadata(grouped, grouped.column_names, limit=2 * MAX_ROWS)}
 
 
 def batches(table: pa.Table) -> Metadata:
     """Show size and drawing of the circuit."""
-    shown = facts(table, ["n_qubits", "depth", "two_qubit_gates", "points", "repetitions", "shots"])
-    shown["circuits"] = sum(r["points"] * r["repetitions"] for r in table.select(["points", "repetitions"]).to_pylist())
+    metadata = row_metadata(table, ["n_qubits", "depth", "two_qubit_gates", "points", "repetitions", "shots"])
+    metadata["circuits"] = sum(
+        r["points"] * r["repetitions"] for r in table.select(["points", "repetitions"]).to_pylist()
+    )
     if table.num_rows and table.column("n_qubits")[0].as_py() <= MAX_DRAWN_QUBITS:
         template = table.column("template")[0].as_py()
-        shown["circuit"] = fenced(_head(draw(template), 60), "text")
-        shown["openqasm"] = fenced(_head(template, 60), "text")
-    return shown
+        metadata["circuit"] = code_block(_first_lines(draw_circuit(template), 60), "text")
+        metadata["openqasm"] = code_block(_first_lines(template, 60), "text")
+    return metadata
 
 
 def submissions(table: pa.Table) -> Metadata:
@@ -103,14 +105,14 @@ def submissions(table: pa.Table) -> Metadata:
         "jobs": table.num_rows,
         "shots": _sum(table, "shots_total"),
         "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
-        "references": table_of(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
+        "references": table_metadata(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
     }
 
 
-def completion(completed: Completion) -> Metadata:
+def completion(completed: CompletedExecution) -> Metadata:
     """Show how the jobs of an execution ended, what they cost and how long they took."""
     spent = completed.spent
-    shown = {
+    metadata = {
         "jobs": len(completed.jobs),
         "states": ", ".join(f"{count} {state}" for state, count in completed.states.items()) or "nothing to run",
         "cost_usd": completed.cost_usd,
@@ -118,7 +120,7 @@ def completion(completed: Completion) -> Metadata:
         "execute_seconds": spent.execute_seconds,
         "ran_on": ", ".join(dict.fromkeys(job.backend for job in completed.jobs)),
     }
-    return {name: value for name, value in shown.items() if value not in (None, "")}
+    return {name: value for name, value in metadata.items() if value not in (None, "")}
 
 
 def results(table: pa.Table) -> Metadata:
@@ -129,15 +131,15 @@ def results(table: pa.Table) -> Metadata:
 def point_scores(table: pa.Table) -> Metadata:
     """Show the best points by mean energy."""
     best = table.sort_by([("mean_energy", "ascending")]).slice(0, 10)
-    shown: Metadata = {
+    metadata: Metadata = {
         "noise_like_points": int(pc.sum(table.column("noise_like")).as_py() or 0),
-        "best_points": table_of(
+        "best_points": table_metadata(
             best, ["experiment", "point", "repetition", "mean_energy", "p_feasible", "p_kernel_optimum"]
         ),
     }
     if table.num_rows:
-        shown["picture"] = plots.points(table)
-    return shown
+        metadata["picture"] = plots.energy_plot(table)
+    return metadata
 
 
 def solutions(table: pa.Table) -> Metadata:
@@ -145,16 +147,16 @@ def solutions(table: pa.Table) -> Metadata:
     best = table.filter(pc.and_(pc.equal(table.column("rank"), 1), pc.equal(table.column("repetition"), 0)))
     return {
         "solutions": table.num_rows,
-        "first_run": table_of(best, ["experiment", "source", "point", "objective", "feasible", "assignment"]),
+        "first_run": table_metadata(best, ["experiment", "source", "point", "objective", "feasible", "assignment"]),
     }
 
 
 def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
     """Show the verdict, why, and where every solver stands."""
-    shown: Metadata = {
+    metadata: Metadata = {
         "verdict": ", ".join(table.column("verdict").to_pylist()),
-        "reason": paragraphs(table.column("reason")),
-        **facts(
+        "reason": markdown_paragraphs(table.column("reason")),
+        **row_metadata(
             table,
             [
                 "best_quantum",
@@ -171,29 +173,29 @@ def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
         ),
     }
     if table.num_rows == 1 and solved.num_rows:
-        shown["picture"] = plots.solvers(table.to_pylist()[0], solved, runs)
-    return shown
+        metadata["picture"] = plots.solver_plot(table.to_pylist()[0], solved, runs)
+    return metadata
 
 
 def decisions(table: pa.Table) -> Metadata:
     """Show what was decided, and the answer that stands."""
     return {
         "decision": ", ".join(table.column("decision").to_pylist()),
-        "reason": paragraphs(table.column("reason")),
-        **facts(table, ["final_objective", "final_source", "next_experiment", "final_assignment"]),
+        "reason": markdown_paragraphs(table.column("reason")),
+        **row_metadata(table, ["final_objective", "final_source", "next_experiment", "final_assignment"]),
     }
 
 
 def provenance(table: pa.Table) -> Metadata:
     """Show the record."""
-    return facts(table, ["engine", "engine_version", "git_revision", "python", "execute_seconds"])
+    return row_metadata(table, ["engine", "engine_version", "git_revision", "python", "execute_seconds"])
 
 
 def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
     """Show where the MLflow runs are."""
     return {
-        **facts(table, ["mlflow_experiment", "mlflow_run_id", "spooled"]),
-        "open_mlflow": fenced(tracker.ui_command, "text"),
+        **row_metadata(table, ["mlflow_experiment", "mlflow_run_id", "spooled"]),
+        "open_mlflow": code_block(tracker.ui_command, "text"),
     }
 
 
@@ -201,20 +203,20 @@ def capabilities(table: pa.Table) -> Metadata:
     """Show the matrix in three parts that fit a page: what each backend is, its limits, and how one lives with it."""
     reachable = table.filter(table.column("reachable"))
     away = table.filter(pc.invert(table.column("reachable")))
-    shown: Metadata = {
+    metadata: Metadata = {
         "backends": table.num_rows,
-        "what_it_is": table_of(
+        "what_it_is": table_metadata(
             reachable, ["backend", "mode", "noisy", "immediate", "online", "queued_jobs", "queue_seconds", "queue"]
         ),
-        "limits": table_of(
+        "limits": table_metadata(
             reachable,
             ["backend", "max_qubits", "min_shots", "max_shots", "max_circuits_per_job", "max_executions_per_job"],
         ),
-        "living_with_it": table_of(
+        "living_with_it": table_metadata(
             reachable, ["backend", "dedupe", "sdks", "observability", "security", "integration"]
         ),
     }
-    return shown | ({"unreachable": table_of(away, ["backend", "problem"])} if away.num_rows else {})
+    return metadata | ({"unreachable": table_metadata(away, ["backend", "problem"])} if away.num_rows else {})
 
 
 def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
@@ -223,13 +225,13 @@ def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
     seen: dict[str, Mapping[str, Any]] = {}
     for row in newest.select(["backend", "calibration_id", "measured_at", *FIGURES]).to_pylist():
         seen.setdefault(row["backend"], {**row, "calibration_id": row["calibration_id"][:12]})
-    shown: Metadata = {"calibrations": table.num_rows, "newest": _records(list(seen.values()))}
+    metadata: Metadata = {"calibrations": table.num_rows, "newest": _records(list(seen.values()))}
     if problems:
-        shown["not_reached"] = paragraphs(pa.chunked_array([pa.array(problems, pa.string())]))
-    return shown | ({"drift": plots.drift(table)} if table.num_rows else {})
+        metadata["not_reached"] = markdown_paragraphs(pa.chunked_array([pa.array(problems, pa.string())]))
+    return metadata | ({"drift": plots.drift_plot(table)} if table.num_rows else {})
 
 
-def published(snapshot: Published) -> Metadata:
+def warehouse(snapshot: PublishReport) -> Metadata:
     """Show the rows of every table of the snapshot."""
     return {
         "path": dg.MetadataValue.path(str(snapshot.path)),
@@ -244,15 +246,17 @@ def _sum(table: pa.Table, column: str) -> Any:
     return pc.sum(table.column(column)).as_py() or 0
 
 
-def facts(table: pa.Table, columns: Sequence[str]) -> Metadata:
+def row_metadata(table: pa.Table, columns: Sequence[str]) -> Metadata:
     """Return the columns of a single row one by one, which fits any page; of several rows one table, ``overview``."""
     if table.num_rows != 1:
-        return {"overview": table_of(table, [*(n for n in PARTITION_COLUMNS if n in table.column_names), *columns])}
+        return {
+            "overview": table_metadata(table, [*(n for n in PARTITION_COLUMNS if n in table.column_names), *columns])
+        }
     row = table.select(list(columns)).to_pylist()[0]
     return {name: _cell(value) for name, value in row.items() if value is not None}
 
 
-def table_of(table: pa.Table, columns: Sequence[str], limit: int = MAX_ROWS) -> Any:
+def table_metadata(table: pa.Table, columns: Sequence[str], limit: int = MAX_ROWS) -> Any:
     """Return some columns of the first rows as a table."""
     return _records(table.select(list(columns)).slice(0, limit).to_pylist())
 
@@ -278,16 +282,16 @@ def _cell(value: Any) -> str | int | float | bool:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def paragraphs(column: pa.ChunkedArray) -> Any:
+def markdown_paragraphs(column: pa.ChunkedArray) -> Any:
     """Return sentences with hard line breaks: a long path further down widens the page's column and would cut them off."""
     return dg.MetadataValue.md("\n\n".join("  \n".join(textwrap.wrap(text, WRAP_AT)) for text in column.to_pylist()))
 
 
-def fenced(text: str, language: str) -> Any:
+def code_block(text: str, language: str) -> Any:
     """Return text in a fixed-width block."""
     return dg.MetadataValue.md(f"```{language}\n{text.rstrip()}\n```")
 
 
-def _head(text: str, lines: int) -> str:
+def _first_lines(text: str, lines: int) -> str:
     kept = text.rstrip().splitlines()
     return "\n".join(kept[:lines] + ([f"... {len(kept) - lines} more lines"] if len(kept) > lines else []))

@@ -8,25 +8,31 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.defs.metadata import Metadata, facts, fenced, paragraphs, table_of
-from qhybrid_pipelines.steps.learning.tracking import best_log_loss, losses_by_model
-from qhybrid_pipelines.storage.learning_pictures import convergence_png
+from qhybrid_pipelines.defs.metadata import Metadata, code_block, markdown_paragraphs, row_metadata, table_metadata
+from qhybrid_pipelines.steps.learning.tracking import best_baseline_log_loss, losses_by_model
+from qhybrid_pipelines.storage.learning_plots import convergence_png
 from qhybrid_pipelines.storage.tracking import Tracker
 
 
 def datasets(table: pa.Table) -> Metadata:
     """Show the card."""
-    shown = facts(table, ["dataset", "digest", "rows", "columns", "classes", "majority_share", "source", "licence"])
+    metadata = row_metadata(
+        table, ["dataset", "digest", "rows", "columns", "classes", "majority_share", "source", "licence"]
+    )
     if table.num_rows == 1:
-        shown["limits"] = dg.MetadataValue.md("\n".join(f"- {text}" for text in json.loads(table["limits"][0].as_py())))
-    return shown
+        metadata["limits"] = dg.MetadataValue.md(
+            "\n".join(f"- {text}" for text in json.loads(table["limits"][0].as_py()))
+        )
+    return metadata
 
 
 def folds(table: pa.Table) -> Metadata:
     """Show how many rows each fold has in each role."""
     counted = table.group_by(["experiment", "repeat", "fold", "role"]).aggregate([("row", "count")])
     order = [(name, "ascending") for name in ("experiment", "repeat", "fold", "role")]
-    return {"rows_per_fold": table_of(counted.sort_by(order), ["experiment", "repeat", "fold", "role", "row_count"])}
+    return {
+        "rows_per_fold": table_metadata(counted.sort_by(order), ["experiment", "repeat", "fold", "role", "row_count"])
+    }
 
 
 def training(runs: pa.Table, iterations: pa.Table, predictions: pa.Table) -> Metadata:
@@ -34,15 +40,15 @@ def training(runs: pa.Table, iterations: pa.Table, predictions: pa.Table) -> Met
     grouped = runs.group_by(["experiment", "model", "inputs"]).aggregate(
         [("fold", "count"), ("converged", "sum"), ("fit_seconds", "sum"), ("tuning_seconds", "sum")]
     )
-    shown: Metadata = {
+    metadata: Metadata = {
         "trainings": runs.num_rows,
         "steps": iterations.num_rows,
         "predictions": predictions.num_rows,
-        "models": table_of(grouped, grouped.column_names),
+        "models": table_metadata(grouped, grouped.column_names),
     }
     if iterations.num_rows:
-        shown["convergence"] = _picture(convergence_png(losses_by_model(iterations.to_pylist()), None))
-    return shown
+        metadata["convergence"] = _picture(convergence_png(losses_by_model(iterations.to_pylist()), None))
+    return metadata
 
 
 def submissions(table: pa.Table) -> Metadata:
@@ -51,7 +57,9 @@ def submissions(table: pa.Table) -> Metadata:
         "jobs": table.num_rows,
         "shots": pc.sum(table["shots_total"]).as_py() or 0,
         "cost_quoted_usd": float(pc.sum(table["cost_quoted_usd"]).as_py() or 0.0),
-        "references": table_of(table, ["experiment", "backend", "model", "shots", "part", "job_id", "provider_job_id"]),
+        "references": table_metadata(
+            table, ["experiment", "backend", "model", "shots", "part", "job_id", "provider_job_id"]
+        ),
     }
 
 
@@ -61,7 +69,7 @@ def measurements(table: pa.Table) -> Metadata:
     grouped = right.group_by(["experiment", "backend", "model", "shots"]).aggregate(
         [("right", "mean"), ("row", "count")]
     )
-    return {"rows": table.num_rows, "right": table_of(grouped, grouped.column_names)}
+    return {"rows": table.num_rows, "right": table_metadata(grouped, grouped.column_names)}
 
 
 def gradients(table: pa.Table) -> Metadata:
@@ -76,18 +84,18 @@ def evaluation(summaries: pa.Table, verdicts: pa.Table, iterations: pa.Table) ->
     """Show the verdicts with their reasons, all means, and training against the best baseline's line."""
     columns = ["experiment", "model", "backend", "shots", "scope", "verdict", "gain", "low", "high", "baseline"]
     metrics = set(verdicts["metric"].to_pylist())
-    shown: Metadata = {
-        "verdicts": table_of(verdicts, columns),
-        "reasons": paragraphs(verdicts["reason"]),
-        "means": table_of(
+    metadata: Metadata = {
+        "verdicts": table_metadata(verdicts, columns),
+        "reasons": markdown_paragraphs(verdicts["reason"]),
+        "means": table_metadata(
             summaries.filter(pc.is_in(summaries["metric"], pa.array(sorted(metrics), pa.string()))),
             ["experiment", "model", "inputs", "backend", "shots", "mean", "low", "high", "folds"],
         ),
     }
     if iterations.num_rows and len(set(iterations["experiment"].to_pylist())) == 1:
-        losses, line = losses_by_model(iterations.to_pylist()), best_log_loss(summaries.to_pylist())
-        shown["convergence"] = _picture(convergence_png(losses, line))
-    return shown
+        losses, line = losses_by_model(iterations.to_pylist()), best_baseline_log_loss(summaries.to_pylist())
+        metadata["convergence"] = _picture(convergence_png(losses, line))
+    return metadata
 
 
 def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
@@ -96,8 +104,8 @@ def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
     return {
         "records": table.num_rows,
         "spooled": pc.sum(table["spooled"]).as_py() or 0,
-        **facts(own, ["mlflow_experiment", "mlflow_run_id"]),
-        "open_mlflow": fenced(tracker.ui_command, "text"),
+        **row_metadata(own, ["mlflow_experiment", "mlflow_run_id"]),
+        "open_mlflow": code_block(tracker.ui_command, "text"),
     }
 
 

@@ -10,7 +10,7 @@ nothing until the new process has written its own.
 
 import dagster as dg
 
-from qhybrid_pipelines.storage.atomic import is_gone, process_name
+from qhybrid_pipelines.storage.atomic import process_has_ended, process_name
 
 PROCESS_TAG = "qhybrid/process"
 
@@ -33,7 +33,7 @@ def end_orphans(instance: dg.DagsterInstance) -> int:
     orphans = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=NOT_ENDED))
-        if is_gone(run.tags.get(PROCESS_TAG, "")) and not _is_inherited(instance, run)
+        if process_has_ended(run.tags.get(PROCESS_TAG, "")) and not _is_inherited(instance, run)
     ]
     for run in orphans:
         instance.report_run_failed(run, "The process that executed this run is gone; the next run of this leg goes on.")

@@ -18,7 +18,7 @@ def executions(backends: tuple[str, ...]) -> dg.MultiPartitionsDefinition:
     )
 
 
-def executions_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[tuple[str, str]]:
+def get_executions(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[tuple[str, str]]:
     """Return the (backend, experiment) pairs of a run, sorted."""
     keys = [key.keys_by_dimension for key in context.partition_keys if isinstance(key, dg.MultiPartitionKey)]
     return sorted((key["backend"], key["experiment"]) for key in keys)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def points(table: pa.Table) -> Any:
+def energy_plot(table: pa.Table) -> Any:
     """Return mean energy per point, with the spread over runs, as Markdown with an embedded PNG."""
     from matplotlib.figure import Figure
 
@@ -26,10 +26,10 @@ def points(table: pa.Table) -> Any:
     axes.set_xlabel("parameter point")
     axes.set_ylabel("mean energy")
     axes.spines[["top", "right"]].set_visible(False)
-    return _embedded(figure)
+    return _as_markdown_image(figure)
 
 
-def solvers(comparison: Mapping[str, Any], solutions: pa.Table, baselines: pa.Table) -> Any:
+def solver_plot(comparison: Mapping[str, Any], solutions: pa.Table, baselines: pa.Table) -> Any:
     """Return every solver's objective per run beside the quantum side's, as Markdown with an embedded PNG."""
     from matplotlib.figure import Figure
 
@@ -50,10 +50,10 @@ def solvers(comparison: Mapping[str, Any], solutions: pa.Table, baselines: pa.Ta
         axes.axvline(comparison["reference"], lw=1, ls="--", color="#555555")
     axes.set_xlabel(f"objective ({comparison['sense']}), one dot per run; dashed: reference")
     axes.spines[["top", "right"]].set_visible(False)
-    return _embedded(figure)
+    return _as_markdown_image(figure)
 
 
-def drift(calibrations: pa.Table) -> Any:
+def drift_plot(calibrations: pa.Table) -> Any:
     """Return the errors of two-qubit gates and of reading over time, as Markdown with a PNG.
 
     A device of which only one calibration is known is a dotted line: years may lie between it and the others, and it
@@ -66,7 +66,7 @@ def drift(calibrations: pa.Table) -> Any:
     panels = figure.subplots(1, 2)
     names = sorted(set(calibrations.column("backend").to_pylist()))
     colours = {name: f"C{number % 10}" for number, name in enumerate(names)}
-    shown = {}
+    line_by_backend = {}
     for axes, column, label in zip(
         panels, ("two_qubit_error", "readout_error"), ("two-qubit gates", "preparing and reading"), strict=True
     ):
@@ -81,7 +81,7 @@ def drift(calibrations: pa.Table) -> Any:
             else:
                 continue
             line.set_color(colours[name])
-            shown[name] = line
+            line_by_backend[name] = line
         axes.set_title(f"median error, {label}", fontsize=9)
         if axes.lines:
             axes.set_yscale("log")
@@ -94,11 +94,13 @@ def drift(calibrations: pa.Table) -> Any:
             axes.set_xticks([])
         axes.tick_params(which="both", labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, fontsize=7, frameon=False)
-    return _embedded(figure)
+    figure.legend(
+        line_by_backend.values(), line_by_backend.keys(), loc="outside lower center", ncols=4, fontsize=7, frameon=False
+    )
+    return _as_markdown_image(figure)
 
 
-def _embedded(figure: Any) -> Any:
+def _as_markdown_image(figure: Any) -> Any:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()})")

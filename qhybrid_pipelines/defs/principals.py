@@ -6,16 +6,16 @@ hand from the page is anonymous, unless QHYBRID_PRINCIPAL names one for everybod
 
 from collections.abc import Mapping
 
-from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Site
+from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
 
 PRINCIPAL_TAG = "qhybrid/principal"
 
 
-def principal_tags(site: Site) -> dict[str, str]:
+def principal_tags(deployment: Deployment) -> dict[str, str]:
     """Return the tag of a run that this process asks for."""
-    return {PRINCIPAL_TAG: site.principal}
+    return {PRINCIPAL_TAG: deployment.principal}
 
 
-def principal_of(tags: Mapping[str, str], site: Site) -> str:
+def requesting_principal(tags: Mapping[str, str], deployment: Deployment) -> str:
     """Return who asked for a run with these tags."""
-    return tags.get(PRINCIPAL_TAG) or (site.principal if site.named else ANONYMOUS)
+    return tags.get(PRINCIPAL_TAG) or (deployment.principal if deployment.named else ANONYMOUS)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qhybrid_pipelines.emulator.gates import ARITY, NATIVE_GATES, QIS_GATES, qubits_of
+from qhybrid_pipelines.emulator.gates import ARITY, NATIVE_GATES, QIS_GATES, gate_qubits
 from qhybrid_pipelines.emulator.machines import WIDEST_SIMULATION_QUBITS
 
 
@@ -65,8 +65,8 @@ def _circuit(block: Mapping[str, Any], gateset: str, qubits: Any, place: str) ->
         name = gate.get("gate") if isinstance(gate, dict) else gate
         if not isinstance(gate, dict) or not isinstance(name, str) or name not in known:
             raise BadRequest(f"Gate {name!r} is not in the gate set {gateset!r}.", where)
-        touched.update(_touched(gate, where))
-    width = as_whole(qubits, f"{place}.qubits") if qubits is not None else max(touched, default=-1) + 1
+        touched.update(_check_gate(gate, where))
+    width = as_integer(qubits, f"{place}.qubits") if qubits is not None else max(touched, default=-1) + 1
     if width < 1:
         raise BadRequest(f"{place}.qubits is {width}; a circuit has at least one qubit.", f"{place}.qubits")
     if touched and max(touched) >= width:
@@ -79,9 +79,9 @@ def _circuit(block: Mapping[str, Any], gateset: str, qubits: Any, place: str) ->
     return Circuit(name=as_text_or_none(block.get("name"), f"{place}.name"), qubits=width, gateset=gateset, gates=gates)
 
 
-def _touched(gate: Mapping[str, Any], where: str) -> tuple[int, ...]:
+def _check_gate(gate: Mapping[str, Any], where: str) -> tuple[int, ...]:
     """Return the qubits of one gate, checked."""
-    targets, controls = qubits_of(gate)
+    targets, controls = gate_qubits(gate)
     phases = gate.get("phases", [])
     if not all(isinstance(entry, list) for entry in (targets, controls, phases)):
         raise BadRequest(f"{where}: targets, controls and phases are lists.", where)
@@ -132,7 +132,7 @@ def gate_counts(circuits: Sequence[Circuit]) -> tuple[int, int]:
     one = two = 0
     for circuit in circuits:
         for gate in circuit.gates:
-            targets, controls = qubits_of(gate)
+            targets, controls = gate_qubits(gate)
             if len(targets) + len(controls) == 1:
                 one += 1
             else:
@@ -154,7 +154,7 @@ def as_object(given: Any, place: str) -> dict[str, Any]:
     return given
 
 
-def as_whole(given: Any, place: str) -> int:
+def as_integer(given: Any, place: str) -> int:
     """Read a whole number."""
     if not isinstance(given, int) or isinstance(given, bool):
         raise BadRequest(f"{place} is not a whole number.", place)

@@ -1,6 +1,6 @@
 """The cloud itself, without HTTP: accepting jobs, telling how they stand, cancelling, results, prices.
 
-The course of a job is fixed when it is accepted: when it starts, when it ends and what fate it has. How it stands is
+The course of a job is fixed when it is accepted: when it starts, when it ends and what outcome it has. How it stands is
 then a function of the time, so that nothing has to run in the background and nothing is lost by a kill. Only results
 cost work, and only when somebody asks for them.
 """
@@ -18,11 +18,11 @@ from typing import Any
 
 from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.clock import Clock
-from qhybrid_pipelines.emulator.drift import History
-from qhybrid_pipelines.emulator.job_requests import MULTI, Order, read_order
+from qhybrid_pipelines.emulator.drift import CharacterizationHistory
+from qhybrid_pipelines.emulator.job_requests import MULTI, JobRequest, read_job_request
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
 from qhybrid_pipelines.emulator.sampling import Shots, draw
-from qhybrid_pipelines.emulator.store import Job, Store
+from qhybrid_pipelines.emulator.store import EmulatorStore, Job
 
 STATES = ("submitted", "ready", "started", "completed", "failed", "canceled")
 """Every status of the interface, in the order of a job's life."""
@@ -36,7 +36,7 @@ class NotFound(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class ResultInputs:
     """All that is needed to compute the result of a job, away from the store."""
 
     key: str
@@ -57,60 +57,68 @@ class Cloud:
     """
 
     def __init__(
-        self, *, store: Store, clock: Clock, seed: int, every_seconds: float, wall: Callable[[], float] = time.time
+        self,
+        *,
+        store: EmulatorStore,
+        clock: Clock,
+        seed: int,
+        every_seconds: float,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.store, self.clock, self.seed, self.wall = store, clock, seed, wall
         self.realm = str(store.read("realm"))
         began_at = float(store.read("began_at"))
         self.histories = {
-            name: History(machine, seed=seed, began_at=began_at, every_seconds=every_seconds)
+            name: CharacterizationHistory(machine, seed=seed, began_at=began_at, every_seconds=every_seconds)
             for name, machine in MACHINES.items()
-            if machine.usual is not None
+            if machine.average_fidelity is not None
         }
-        self.order = lru_cache(maxsize=512)(lambda body_seq: read_order(store.body(body_seq)))
+        self.job_request = lru_cache(maxsize=512)(lambda body_seq: read_job_request(store.body(body_seq)))
 
     # taking orders
 
-    def accept(self, order: Order, *, body_seq: int, body: bytes) -> Job:
+    def accept(self, job_request: JobRequest, *, body_seq: int, body: bytes) -> Job:
         """Write a job into the book; from here on it exists and will be charged."""
         now, seq = self.clock.now(), self.store.next_seq()
-        machine = MACHINES[order.backend]
-        identifier = _job_id(self.realm, seq)
-        starts_at = now + COMPILE_SECONDS + self.wait_seconds(machine, str(seq))
+        machine = MACHINES[job_request.backend]
+        identifier = _make_job_id(self.realm, seq)
+        starts_at = now + COMPILE_SECONDS + self.draw_wait_seconds(machine, str(seq))
         if machine.serial:
-            starts_at = max(starts_at, self.store.last_end(machine.name))
+            starts_at = max(starts_at, self.store.last_ends_at(machine.name))
         busy = machine.execution_seconds(
-            circuits=len(order.circuits),
-            one_qubit_gates=order.one_qubit_gates,
-            two_qubit_gates=order.two_qubit_gates,
-            shots=order.shots,
+            circuits=len(job_request.circuits),
+            one_qubit_gates=job_request.one_qubit_gates,
+            two_qubit_gates=job_request.two_qubit_gates,
+            shots=job_request.shots,
         )
-        struck = self.store.strike(stage="job", route="POST /jobs", backend=order.backend, seed=self.seed)
+        fault_rule = self.store.next_fault(stage="job", route="POST /jobs", backend=job_request.backend, seed=self.seed)
         job = Job(
             seq=seq,
             id=identifier,
             body_seq=body_seq,
             body_sha256=hashlib.sha256(body).hexdigest(),
-            backend=order.backend,
-            type=order.type,
-            name=order.name,
-            metadata=None if order.metadata is None else json.dumps(order.metadata),
-            shots=order.shots,
-            circuits=len(order.circuits),
-            qubits=order.qubits,
-            one_qubit_gates=order.one_qubit_gates,
-            two_qubit_gates=order.two_qubit_gates,
-            noise=None if order.noise is None else json.dumps(order.noise),
-            settings=json.dumps(order.settings),
-            dry_run=int(order.dry_run),
+            backend=job_request.backend,
+            type=job_request.type,
+            name=job_request.name,
+            metadata=None if job_request.metadata is None else json.dumps(job_request.metadata),
+            shots=job_request.shots,
+            circuits=len(job_request.circuits),
+            qubits=job_request.qubits,
+            one_qubit_gates=job_request.one_qubit_gates,
+            two_qubit_gates=job_request.two_qubit_gates,
+            noise=None if job_request.noise is None else json.dumps(job_request.noise),
+            settings=json.dumps(job_request.settings),
+            dry_run=int(job_request.dry_run),
             estimated_usd=machine.price_usd(
-                one_qubit_gates=order.one_qubit_gates, two_qubit_gates=order.two_qubit_gates, shots=order.shots
+                one_qubit_gates=job_request.one_qubit_gates,
+                two_qubit_gates=job_request.two_qubit_gates,
+                shots=job_request.shots,
             ),
             accepted_at=now,
             accepted_real=self.wall(),
             starts_at=starts_at,
             ends_at=starts_at + busy,
-            fate=json.dumps({"fault": struck.fault, "params": dict(struck.params)}) if struck else None,
+            outcome=json.dumps({"fault": fault_rule.fault, "params": dict(fault_rule.params)}) if fault_rule else None,
         )
         self.store.add(job)
         return job
@@ -122,16 +130,16 @@ class Cloud:
         now = self.clock.now()
         if job.canceled_at is not None:
             return "canceled"
-        ends = "failed" if job.fate_name == "failed" else "completed"
+        ends = "failed" if job.outcome_fault == "failed" else "completed"
         course: tuple[tuple[float, str], ...] = (
             (job.ends_at, ends),
             (job.starts_at, "started"),
             (job.accepted_at + COMPILE_SECONDS, "ready"),
         )
         state = next((state for since, state in course if now >= since), "submitted")
-        if job.fate_name == "stuck":
+        if job.outcome_fault == "stuck":
             # it comes as far as the rule says and stays there
-            furthest = str(job.fate_rule["params"]["state"])
+            furthest = str(job.outcome_rule["params"]["state"])
             return min(state, furthest, key=STATES.index)
         return state
 
@@ -150,7 +158,7 @@ class Cloud:
             raise NotFound(identifier) from None
         job = self.store.job(f"{stem}-{0:012x}")
         children = job.circuits if job is not None and job.type == MULTI else 0
-        if job is None or job.deleted or job.fate_name == "lost" or number > children:
+        if job is None or job.deleted or job.outcome_fault == "lost" or number > children:
             raise NotFound(identifier)
         return job, number - 1 if number else None
 
@@ -158,11 +166,11 @@ class Cloud:
         """Return what was charged for a job: its price once it ran, else nothing."""
         return 0.0 if job.dry_run or self.state(job) != "completed" else job.estimated_usd
 
-    def listed(
+    def list_jobs(
         self, *, after: str | None, limit: int, ids: Sequence[str], state: str | None, backends: Sequence[str]
     ) -> tuple[list[Job], str | None]:
         """Return one page of jobs, newest first, and the id with which the next page begins."""
-        lag = self.store.standing_seconds("listing_lag")
+        lag = self.store.permanent_fault_seconds("listing_lag")
         first = None if after is None else self.store.job(after)
         if after is not None and first is None:
             raise BadRequest(f"{after!r} does not begin a page.", "next")
@@ -176,7 +184,9 @@ class Cloud:
                 backends=backends,
                 ids=ids,
             )
-            page += [job for job in batch if job.fate_name != "lost" and (state is None or self.state(job) == state)]
+            page += [
+                job for job in batch if job.outcome_fault != "lost" and (state is None or self.state(job) == state)
+            ]
             if len(batch) <= limit:
                 break
             before = batch[-1].seq
@@ -192,50 +202,55 @@ class Cloud:
 
     # waiting and prices
 
-    def wait_seconds(self, machine: Machine, key: str) -> float:
+    def draw_wait_seconds(self, machine: Machine, key: str) -> float:
         """Return how long other customers keep a machine from turning to a job, virtual seconds."""
         luck = random.Random(f"wait/{self.seed}/{key}").lognormvariate(0.0, 0.5)  # noqa: S311 - a queue, no secret
-        return machine.usual_wait_seconds * luck + float(self.changes(machine.name).get("extra_wait_seconds", 0.0))
+        return machine.average_wait_seconds * luck + float(
+            self.backend_changes(machine.name).get("extra_wait_seconds", 0.0)
+        )
 
     def queue_seconds(self, machine: Machine) -> float:
         """Return how long a job accepted now would wait, virtual seconds, on an average day."""
-        own = max(0.0, self.store.last_end(machine.name) - self.clock.now()) if machine.serial else 0.0
-        others = machine.usual_wait_seconds + float(self.changes(machine.name).get("extra_wait_seconds", 0.0))
+        own = max(0.0, self.store.last_ends_at(machine.name) - self.clock.now()) if machine.serial else 0.0
+        others = machine.average_wait_seconds + float(self.backend_changes(machine.name).get("extra_wait_seconds", 0.0))
         return max(own, COMPILE_SECONDS + others)
 
     def max_circuits(self, machine: Machine) -> int:
         """Return how many circuits a machine takes in one job now; an administrator can lower it."""
         return min(
-            machine.max_circuits, int(self.changes(machine.name).get("max_circuits_per_job", machine.max_circuits))
+            machine.max_circuits,
+            int(self.backend_changes(machine.name).get("max_circuits_per_job", machine.max_circuits)),
         )
 
-    def changes(self, backend: str) -> Mapping[str, Any]:
+    def backend_changes(self, backend: str) -> Mapping[str, Any]:
         """Return what an administrator changed about a backend."""
         return self.store.backend_changes(backend)
 
     # results
 
-    def work(self, job: Job) -> Work:
+    def result_inputs(self, job: Job) -> ResultInputs:
         """Return what a result is computed from: the order and the machine's fidelities when it started."""
         machine = MACHINES[job.backend]
         history = self.histories.get(job.backend)
-        if machine.usual is None and job.noise is not None:
+        if machine.average_fidelity is None and job.noise is not None:
             model = json.loads(job.noise)["model"]
             history = None if model == "ideal" else self.histories[NOISE_MODELS[model]]
-        order = self.order(job.body_seq)
+        job_request = self.job_request(job.body_seq)
         # a customer's own seed decides alone, so that the same order gives the same shots
-        customers = json.loads(job.noise or "{}").get("seed") if machine.usual is None else None
-        return Work(
-            key=f"{self.seed}/{job.seq}" if customers is None else f"customer/{customers}",
-            circuits=order.circuits,
+        customer_seed = json.loads(job.noise or "{}").get("seed") if machine.average_fidelity is None else None
+        return ResultInputs(
+            key=f"{self.seed}/{job.seq}" if customer_seed is None else f"customer/{customer_seed}",
+            circuits=job_request.circuits,
             shots=job.shots,
             fidelity=None if history is None else history.at(job.starts_at).fidelity,
         )
 
 
-def result(work: Work) -> list[Shots]:
+def compute_shots(result_inputs: ResultInputs) -> list[Shots]:
     """Compute the shots of every circuit of a job; a pure function, safe in any thread."""
-    return draw(work.circuits, shots=work.shots, fidelity=work.fidelity, seed=work.key)
+    return draw(
+        result_inputs.circuits, shots=result_inputs.shots, fidelity=result_inputs.fidelity, seed=result_inputs.key
+    )
 
 
 def child_ids(job: Job) -> list[str]:
@@ -244,7 +259,7 @@ def child_ids(job: Job) -> list[str]:
     return [f"{stem}-{number:012x}" for number in range(1, job.circuits + 1)]
 
 
-def _job_id(realm: str, seq: int) -> str:
+def _make_job_id(realm: str, seq: int) -> str:
     """Return the UUID of the job with a number; its last group is free for children."""
     text = hashlib.sha256(f"job/{realm}/{seq}".encode()).hexdigest()
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-a{text[17:20]}-{0:012x}"

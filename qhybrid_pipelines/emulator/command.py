@@ -44,9 +44,13 @@ def start(
         _positive(speed, "speed")
         if drift_hours is not None:
             _positive(drift_hours, "drift_hours")
-        from qhybrid_pipelines.emulator.server import Start, serve
+        from qhybrid_pipelines.emulator.server import ServerOptions, serve
 
-        serve(Start(folder=folder, port=port, key=key, speed=speed, seed=seed, drift_hours=drift_hours, faults=faults))
+        serve(
+            ServerOptions(
+                folder=folder, port=port, key=key, speed=speed, seed=seed, drift_hours=drift_hours, faults=faults
+            )
+        )
     except InvalidInput as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(InvalidInput.exit_code) from None

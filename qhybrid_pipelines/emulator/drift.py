@@ -60,7 +60,7 @@ class Characterization:
         }
 
 
-class History:
+class CharacterizationHistory:
     """All characterizations of one noisy machine since the emulator's folder was made.
 
     Args:
@@ -75,7 +75,7 @@ class History:
         self._began_at, self._every_seconds = began_at, every_seconds
         self._walk = np.zeros((0, 3))
 
-    def number_at(self, moment: float) -> int:
+    def index_at(self, moment: float) -> int:
         """Return the number of the characterization in force at a virtual moment."""
         return max(0, int((moment - self._began_at) // self._every_seconds))
 
@@ -85,28 +85,28 @@ class History:
 
     def at(self, moment: float) -> Characterization:
         """Return the characterization in force at a virtual moment."""
-        return self.numbered(self.number_at(moment))
+        return self.characterization(self.index_at(moment))
 
-    def numbered(self, number: int) -> Characterization:
+    def characterization(self, number: int) -> Characterization:
         """Return characterization ``number``, counted from 0."""
-        usual = self._machine.usual
-        assert usual is not None
+        average_fidelity = self._machine.average_fidelity
+        assert average_fidelity is not None
         factors = np.exp(self._folded(number))
         return Characterization(
             id=str(uuid.uuid5(_NAMESPACE, f"{self._seed}/{self._machine.name}/{number}")),
             machine=self._machine,
             measured_at=self._began_at + number * self._every_seconds,
             fidelity=Fidelity(
-                one_qubit=round(1 - (1 - usual.one_qubit) * float(factors[0]), 7),
-                two_qubit=round(1 - (1 - usual.two_qubit) * float(factors[1]), 7),
-                spam=round(1 - (1 - usual.spam) * float(factors[2]), 7),
+                one_qubit=round(1 - (1 - average_fidelity.one_qubit) * float(factors[0]), 7),
+                two_qubit=round(1 - (1 - average_fidelity.two_qubit) * float(factors[1]), 7),
+                spam=round(1 - (1 - average_fidelity.spam) * float(factors[2]), 7),
             ),
         )
 
     def find(self, identifier: str, moment: float) -> Characterization | None:
         """Return the characterization with this id among those measured so far, newest first."""
-        for number in range(self.number_at(moment), -1, -1):
-            found = self.numbered(number)
+        for number in range(self.index_at(moment), -1, -1):
+            found = self.characterization(number)
             if found.id == identifier:
                 return found
         return None

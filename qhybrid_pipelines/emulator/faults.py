@@ -74,7 +74,7 @@ FAULTS: Mapping[str, tuple[Stage, Mapping[str, Any]]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class FaultRule:
     """One rule of a plan; see the module's text."""
 
     route: str
@@ -111,7 +111,7 @@ class Rule:
         }
 
 
-def read_plan(text: str, *, file: str | None = None) -> list[Rule]:
+def read_plan(text: str, *, file: str | None = None) -> list[FaultRule]:
     """Read a fault plan.
 
     Raises:
@@ -125,7 +125,7 @@ def read_plan(text: str, *, file: str | None = None) -> list[Rule]:
         ) from None
     if not isinstance(given, list):
         raise InvalidInput("the fault plan is not a list", remedy="Write a JSON list of rules.", file=file)
-    return [_Reader(entry, f"[{index}]", file).rule() for index, entry in enumerate(given)]
+    return [_RuleReader(entry, f"[{index}]", file).rule() for index, entry in enumerate(given)]
 
 
 def chance(seed: int, rule: int, seen: int) -> float:
@@ -134,18 +134,18 @@ def chance(seed: int, rule: int, seen: int) -> float:
     return int.from_bytes(digest[:8]) / 2**64
 
 
-class _Reader:
+class _RuleReader:
     """Reads one rule of a plan and knows how to complain about it."""
 
     def __init__(self, entry: Any, place: str, file: str | None) -> None:
         self._entry, self._place, self._file = entry, place, file
 
-    def wrong(self, problem: str, remedy: str, name: str | None = None) -> InvalidInput:
+    def invalid(self, problem: str, remedy: str, name: str | None = None) -> InvalidInput:
         """Return the error about one field of the rule, or about the whole."""
         place = f"{self._place}.{name}" if name else self._place
         return InvalidInput(problem, remedy=remedy, file=self._file, field=place)
 
-    def rule(self) -> Rule:
+    def rule(self) -> FaultRule:
         """Read the rule.
 
         Raises:
@@ -153,19 +153,19 @@ class _Reader:
         """
         entry = self._entry
         if not isinstance(entry, dict):
-            raise self.wrong("a rule is not an object", 'Write {"route": ..., "fault": ...}.')
-        unknown = sorted(set(entry) - set(Rule.__dataclass_fields__))
+            raise self.invalid("a rule is not an object", 'Write {"route": ..., "fault": ...}.')
+        unknown = sorted(set(entry) - set(FaultRule.__dataclass_fields__))
         if unknown:
-            raise self.wrong("unknown field", f"Known are {', '.join(Rule.__dataclass_fields__)}.", unknown[0])
+            raise self.invalid("unknown field", f"Known are {', '.join(FaultRule.__dataclass_fields__)}.", unknown[0])
         fault = entry.get("fault")
         if not isinstance(fault, str) or fault not in FAULTS:
-            raise self.wrong(f"{fault!r} is no fault", f"Known are {', '.join(FAULTS)}.", "fault")
+            raise self.invalid(f"{fault!r} is no fault", f"Known are {', '.join(FAULTS)}.", "fault")
         backend = entry.get("backend")
         if backend is not None and not isinstance(backend, str):
-            raise self.wrong(f"{backend!r} is not a name", 'Name a backend, for example "qpu.aria-1".', "backend")
+            raise self.invalid(f"{backend!r} is not a name", 'Name a backend, for example "qpu.aria-1".', "backend")
         params = self._params(fault)
         times = self._count("times", 1 if entry.get("nth") is not None else None)
-        return Rule(
+        return FaultRule(
             route=self._route(fault),
             fault=fault,
             backend=backend,
@@ -180,12 +180,12 @@ class _Reader:
         stage = FAULTS[fault][0]
         route = self._entry.get("route", _USUAL_ROUTES.get(stage))
         if not isinstance(route, str) or route not in ROUTES:
-            raise self.wrong(f"{route!r} is no route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
+            raise self.invalid(f"{route!r} is no route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
         if stage == "job" and route != "POST /jobs":
-            raise self.wrong(f"{fault} is the fate of a job", 'Its route is "POST /jobs".', "route")
+            raise self.invalid(f"{fault} is the fate of a job", 'Its route is "POST /jobs".', "route")
         given = [name for name in ("nth", "probability", "times") if self._entry.get(name) is not None]
         if stage == "standing" and given:
-            raise self.wrong(f"{fault} holds as long as it is in the plan", "Leave this out.", given[0])
+            raise self.invalid(f"{fault} holds as long as it is in the plan", "Leave this out.", given[0])
         return route
 
     def _count(self, name: str, default: int | None) -> int | None:
@@ -194,7 +194,7 @@ class _Reader:
         if value is None:
             return default
         if not _is_whole(value) or value < 1:
-            raise self.wrong(f"{value!r} is not a whole number from 1", "Count from 1.", name)
+            raise self.invalid(f"{value!r} is not a whole number from 1", "Count from 1.", name)
         return int(value)
 
     def _probability(self) -> float | None:
@@ -203,24 +203,26 @@ class _Reader:
         if value is None:
             return None
         if not _is_number(value) or not 0 <= value <= 1:
-            raise self.wrong(f"{value!r} is not between 0 and 1", "Give a probability.", "probability")
+            raise self.invalid(f"{value!r} is not between 0 and 1", "Give a probability.", "probability")
         if self._entry.get("nth") is not None:
-            raise self.wrong("nth and probability are both given", "Keep one of them.", "probability")
+            raise self.invalid("nth and probability are both given", "Keep one of them.", "probability")
         return float(value)
 
     def _params(self, fault: str) -> dict[str, Any]:
         """Read the parameters of a fault over their defaults; each keeps the kind of its default."""
         given, defaults = self._entry.get("params") or {}, FAULTS[fault][1]
         if not isinstance(given, dict):
-            raise self.wrong("params is not an object", "Write parameters by name.", "params")
+            raise self.invalid("params is not an object", "Write parameters by name.", "params")
         for name, value in given.items():
             if name not in defaults:
-                raise self.wrong("unknown parameter", f"Known are: {', '.join(defaults) or 'none'}.", f"params.{name}")
+                raise self.invalid(
+                    "unknown parameter", f"Known are: {', '.join(defaults) or 'none'}.", f"params.{name}"
+                )
             allowed = _CHOICES.get((fault, name))
             if allowed is not None and value not in allowed:
-                raise self.wrong(f"{value!r} is not a choice", f"Known are {', '.join(allowed)}.", f"params.{name}")
+                raise self.invalid(f"{value!r} is not a choice", f"Known are {', '.join(allowed)}.", f"params.{name}")
             if not _like(value, defaults[name]):
-                raise self.wrong(f"{value!r} does not fit", f"The default is {defaults[name]!r}.", f"params.{name}")
+                raise self.invalid(f"{value!r} does not fit", f"The default is {defaults[name]!r}.", f"params.{name}")
         return {**defaults, **given}
 
 
@@ -249,7 +251,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def matching(rules: Sequence[Rule], *, stage: Stage, route: str, backend: str | None) -> list[int]:
+def matching_rules(rules: Sequence[FaultRule], *, stage: Stage, route: str, backend: str | None) -> list[int]:
     """Return the places of the rules that concern a request."""
     return [
         place

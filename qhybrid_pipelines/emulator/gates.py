@@ -103,7 +103,7 @@ ARITY: Mapping[str, int] = MappingProxyType({name: 2 if name in _PAIRS else 1 fo
 """How many targets a gate has, controls not counted; ``pauliexp`` has any number."""
 
 
-def qubits_of(gate: Mapping[str, Any]) -> tuple[Sequence[int], Sequence[int]]:
+def gate_qubits(gate: Mapping[str, Any]) -> tuple[Sequence[int], Sequence[int]]:
     """Return targets and controls of a gate, whichever of the interface's spellings it uses."""
     targets = gate["targets"] if "targets" in gate else [gate["target"]] if "target" in gate else []
     controls = gate["controls"] if "controls" in gate else [gate["control"]] if "control" in gate else []
@@ -112,7 +112,7 @@ def qubits_of(gate: Mapping[str, Any]) -> tuple[Sequence[int], Sequence[int]]:
 
 def touched_qubits(gates: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the qubits that some gate acts on, ascending."""
-    return sorted({qubit for gate in gates for side in qubits_of(gate) for qubit in side})
+    return sorted({qubit for gate in gates for side in gate_qubits(gate) for qubit in side})
 
 
 def probabilities(gates: Sequence[Mapping[str, Any]], gateset: str) -> tuple[list[int], NDArray[np.float64]]:
@@ -129,7 +129,7 @@ def probabilities(gates: Sequence[Mapping[str, Any]], gateset: str) -> tuple[lis
     state = state.reshape((2,) * len(touched))
     table = _QIS if gateset == "qis" else _NATIVE
     for gate in gates:
-        targets, controls = ([place[qubit] for qubit in side] for side in qubits_of(gate))
+        targets, controls = ([place[qubit] for qubit in side] for side in gate_qubits(gate))
         if gate["gate"] == "pauliexp":
             state = _exponential(state, gate, targets)
         else:

@@ -14,9 +14,9 @@ from typing import Any
 from qhybrid_pipelines.emulator.circuits import (
     BadRequest,
     Circuit,
+    as_integer,
     as_object,
     as_text_or_none,
-    as_whole,
     gate_counts,
     read_circuits,
 )
@@ -31,7 +31,7 @@ SINGLE, MULTI = "ionq.circuit.v1", "ionq.multi-circuit.v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class JobRequest:
     """A job as it was asked for.
 
     Attributes:
@@ -77,7 +77,7 @@ def wants_debiasing(settings: Mapping[str, Any]) -> bool:
     return isinstance(mitigation, dict) and bool(mitigation.get("debiasing"))
 
 
-def read_order(body: bytes) -> Order:
+def read_job_request(body: bytes) -> JobRequest:
     """Read and check a request body.
 
     Raises:
@@ -89,21 +89,21 @@ def read_order(body: bytes) -> Order:
         raise BadRequest(f"Unknown backend {payload.get('backend')!r}.", "backend")
     circuits = read_circuits(payload.get("input"), multi=payload["type"] == MULTI)
     one, two = gate_counts(circuits)
-    order = Order(
+    job_request = JobRequest(
         type=payload["type"],
         backend=machine.name,
         name=as_text_or_none(payload.get("name"), "name"),
         metadata=_metadata(payload.get("metadata")),
-        shots=as_whole(payload.get("shots", 100), "shots"),
+        shots=as_integer(payload.get("shots", 100), "shots"),
         circuits=circuits,
-        noise=_noise(payload.get("noise")) if machine.usual is None else None,
+        noise=_noise(payload.get("noise")) if machine.average_fidelity is None else None,
         settings=as_object(payload.get("settings") or {}, "settings"),
         dry_run=bool(payload.get("dry_run", False)),
         one_qubit_gates=one,
         two_qubit_gates=two,
     )
-    _check_limits(order, machine)
-    return order
+    _check_limits(job_request, machine)
+    return job_request
 
 
 def _payload(body: bytes) -> dict[str, Any]:
@@ -125,18 +125,20 @@ def _payload(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _check_limits(order: Order, machine: Machine) -> None:
+def _check_limits(job_request: JobRequest, machine: Machine) -> None:
     """Refuse what is too much for a machine."""
-    if not 1 <= order.shots <= machine.max_shots:
-        raise BadRequest(f"shots is {order.shots}; {machine.name} takes 1 to {machine.max_shots}.", "shots")
-    if len(order.circuits) > machine.max_circuits:
+    if not 1 <= job_request.shots <= machine.max_shots:
+        raise BadRequest(f"shots is {job_request.shots}; {machine.name} takes 1 to {machine.max_shots}.", "shots")
+    if len(job_request.circuits) > machine.max_circuits:
         raise BadRequest(
-            f"The job has {len(order.circuits)} circuits; {machine.name} takes {machine.max_circuits} per job.",
+            f"The job has {len(job_request.circuits)} circuits; {machine.name} takes {machine.max_circuits} per job.",
             "input.circuits",
         )
-    if order.qubits > machine.qubits:
-        raise BadRequest(f"The job needs {order.qubits} qubits; {machine.name} has {machine.qubits}.", "input.qubits")
-    if order.debiasing and order.shots < DEBIASING_MINIMUM_SHOTS:
+    if job_request.qubits > machine.qubits:
+        raise BadRequest(
+            f"The job needs {job_request.qubits} qubits; {machine.name} has {machine.qubits}.", "input.qubits"
+        )
+    if job_request.debiasing and job_request.shots < DEBIASING_MINIMUM_SHOTS:
         raise BadRequest(f"Debiasing needs at least {DEBIASING_MINIMUM_SHOTS} shots.", "shots")
 
 
@@ -155,7 +157,7 @@ def _noise(given: Any) -> Mapping[str, Any]:
             "noise.model",
         )
     seed = block.get("seed")
-    return {"model": model} if seed is None else {"model": model, "seed": as_whole(seed, "noise.seed")}
+    return {"model": model} if seed is None else {"model": model, "seed": as_integer(seed, "noise.seed")}
 
 
 def _metadata(given: Any) -> Mapping[str, str] | None:

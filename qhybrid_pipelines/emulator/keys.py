@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 
-class Keys:
+class ApiKeys:
     """The keys of one emulator, kept in memory only.
 
     Args:

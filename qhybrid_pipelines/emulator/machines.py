@@ -45,9 +45,9 @@ class Machine:
         qubits: largest circuit.
         max_shots: per circuit of a job.
         max_circuits: per job.
-        usual: fidelities around which the daily ones wander; None on a machine without noise.
+        average_fidelity: fidelities around which the daily ones wander; None on a machine without noise.
         serial: jobs run one after the other, in the order of acceptance.
-        usual_wait_seconds: virtual seconds that other customers' work takes before an idle machine turns to a job.
+        average_wait_seconds: virtual seconds that other customers' work takes before an idle machine turns to a job.
         one_qubit_gate_usd: price per gate and shot.
         two_qubit_gate_usd: price per gate and shot.
         minimum_usd: least price of a job.
@@ -58,9 +58,9 @@ class Machine:
     qubits: int
     max_shots: int
     max_circuits: int
-    usual: Fidelity | None
+    average_fidelity: Fidelity | None
     serial: bool
-    usual_wait_seconds: float
+    average_wait_seconds: float
     one_qubit_gate_usd: float
     two_qubit_gate_usd: float
     minimum_usd: float
@@ -106,9 +106,9 @@ MACHINES: Mapping[str, Machine] = MappingProxyType(
                 qubits=29,
                 max_shots=1_000_000,
                 max_circuits=500,
-                usual=None,
+                average_fidelity=None,
                 serial=False,
-                usual_wait_seconds=1.0,
+                average_wait_seconds=1.0,
                 one_qubit_gate_usd=0.0,
                 two_qubit_gate_usd=0.0,
                 minimum_usd=0.0,
@@ -118,9 +118,9 @@ MACHINES: Mapping[str, Machine] = MappingProxyType(
                 qubits=25,
                 max_shots=10_000,
                 max_circuits=300,
-                usual=Fidelity(one_qubit=0.9998, two_qubit=0.9880, spam=0.9940),
+                average_fidelity=Fidelity(one_qubit=0.9998, two_qubit=0.9880, spam=0.9940),
                 serial=True,
-                usual_wait_seconds=20.0,
+                average_wait_seconds=20.0,
                 one_qubit_gate_usd=0.000220,
                 two_qubit_gate_usd=0.000975,
                 minimum_usd=12.4166,
@@ -131,9 +131,9 @@ MACHINES: Mapping[str, Machine] = MappingProxyType(
                 qubits=36,
                 max_shots=10_000,
                 max_circuits=300,
-                usual=Fidelity(one_qubit=0.9998, two_qubit=0.9950, spam=0.9960),
+                average_fidelity=Fidelity(one_qubit=0.9998, two_qubit=0.9950, spam=0.9960),
                 serial=True,
-                usual_wait_seconds=40.0,
+                average_wait_seconds=40.0,
                 one_qubit_gate_usd=0.0001645,
                 two_qubit_gate_usd=0.001121,
                 minimum_usd=25.7899,

@@ -60,14 +60,14 @@ class TrackedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
 
-def route_of(method: str, path: str) -> str:
+def route_name(method: str, path: str) -> str:
     """Return the name of a route for the fault plan and the counts, for example ``GET /jobs/{id}``."""
     inner = path.removeprefix(PREFIX)
     name = next((name for pattern, name in _PATTERNS if pattern.fullmatch(inner)), "(unknown)")
     return f"{method} {name}"
 
 
-class Door:
+class FaultMiddleware:
     """ASGI application around the cloud's own.
 
     Args:
@@ -88,35 +88,35 @@ class Door:
             await self._inner(scope, receive, send)
             return
         body = await _whole_body(receive)
-        route = route_of(scope["method"], scope["path"])
+        route = route_name(scope["method"], scope["path"])
         self.requests[route] += 1
         store = self._cloud.store
         if body:
-            scope["emulator.body"] = store.keep_body(
+            scope["emulator.body"] = store.store_body(
                 at_real=self._cloud.wall(), route=route, query=scope["query_string"].decode("latin-1"), body=body
             )
         rule = None
         if store.rules:
-            rule = store.strike(
-                stage="request", route=route, backend=_backend_of(route, scope, body), seed=self._cloud.seed
+            rule = store.next_fault(
+                stage="request", route=route, backend=_requested_backend(route, scope, body), seed=self._cloud.seed
             )
         if rule is None:
-            await self._inner(scope, _replay(body, receive), send)
+            await self._inner(scope, _replay_body(body, receive), send)
         else:
-            await _FAULTS[rule.fault](Call(self._inner, scope, body, receive, send), rule.params)
+            await _FAULTS[rule.fault](FaultedRequest(self._inner, scope, body, receive, send), rule.params)
 
 
-class Call:
+class FaultedRequest:
     """One request that a fault strikes."""
 
     def __init__(self, inner: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         self._inner, self._scope, self._body = inner, scope, body
         self._receive, self.send = receive, send
 
-    async def answered(self) -> Answer:
+    async def run_inner(self) -> CapturedResponse:
         """Let the cloud do its work and keep the answer."""
-        answer = Answer()
-        await self._inner(self._scope, _replay(self._body, self._receive), answer.keep)
+        answer = CapturedResponse()
+        await self._inner(self._scope, _replay_body(self._body, self._receive), answer.capture)
         return answer
 
     async def close(self, *, reset: bool) -> None:
@@ -135,55 +135,55 @@ class Call:
             pass
 
 
-async def _before_accept(call: Call, params: Mapping[str, Any]) -> None:
+async def _before_accept(call: FaultedRequest, params: Mapping[str, Any]) -> None:
     if params["drop"]:
         await call.close(reset=False)
     else:
         await _error(params["status"], "The service is not available.").send(call.send)
 
 
-async def _after_accept(call: Call, params: Mapping[str, Any]) -> None:
-    await call.answered()
+async def _after_accept(call: FaultedRequest, params: Mapping[str, Any]) -> None:
+    await call.run_inner()
     if params["drop"]:
         await call.close(reset=False)
     else:
         await _error(params["status"], "The answer took too long.").send(call.send)
 
 
-async def _slow(call: Call, params: Mapping[str, Any]) -> None:
+async def _slow(call: FaultedRequest, params: Mapping[str, Any]) -> None:
     if params["accept"] == "first":
-        answer = await call.answered()
+        answer = await call.run_inner()
         await asyncio.sleep(params["seconds"])
     else:
         await asyncio.sleep(params["seconds"])
-        answer = await call.answered()
+        answer = await call.run_inner()
     await answer.send(call.send)
 
 
-async def _cut_off(call: Call, _: Mapping[str, Any]) -> None:
-    await (await call.answered()).send_half(call.send)
+async def _cut_off(call: FaultedRequest, _: Mapping[str, Any]) -> None:
+    await (await call.run_inner()).send_half(call.send)
     await call.close(reset=True)
 
 
-async def _truncated(call: Call, _: Mapping[str, Any]) -> None:
-    answer = await call.answered()
+async def _truncated(call: FaultedRequest, _: Mapping[str, Any]) -> None:
+    answer = await call.run_inner()
     answer.body = answer.body[: len(answer.body) // 2]
     await answer.send(call.send)
 
 
-async def _html(call: Call, params: Mapping[str, Any]) -> None:
+async def _html(call: FaultedRequest, params: Mapping[str, Any]) -> None:
     if params["accept"]:
-        await call.answered()
-    await Answer(status=200, headers=[(b"content-type", b"text/html")], body=_MAINTENANCE).send(call.send)
+        await call.run_inner()
+    await CapturedResponse(status=200, headers=[(b"content-type", b"text/html")], body=_MAINTENANCE).send(call.send)
 
 
-async def _throttled(call: Call, params: Mapping[str, Any]) -> None:
+async def _throttled(call: FaultedRequest, params: Mapping[str, Any]) -> None:
     refusal = _error(429, "Too many requests.")
     refusal.headers.append((b"retry-after", str(params["retry_after"]).encode()))
     await refusal.send(call.send)
 
 
-_FAULTS: Mapping[str, Callable[[Call, Mapping[str, Any]], Awaitable[None]]] = {
+_FAULTS: Mapping[str, Callable[[FaultedRequest, Mapping[str, Any]], Awaitable[None]]] = {
     "before_accept": _before_accept,
     "after_accept": _after_accept,
     "slow": _slow,
@@ -194,7 +194,7 @@ _FAULTS: Mapping[str, Callable[[Call, Mapping[str, Any]], Awaitable[None]]] = {
 }
 
 
-class Answer:
+class CapturedResponse:
     """A whole HTTP answer, kept instead of sent."""
 
     def __init__(
@@ -202,7 +202,7 @@ class Answer:
     ) -> None:
         self.status, self.headers, self.body = status, headers or [], body
 
-    async def keep(self, message: Message) -> None:
+    async def capture(self, message: Message) -> None:
         """Take the place of ASGI's ``send``."""
         if message["type"] == "http.response.start":
             self.status, self.headers = message["status"], list(message["headers"])
@@ -247,13 +247,13 @@ _NAMES: Mapping[int, str] = {
 }
 
 
-def _error(status: int, message: str) -> Answer:
+def _error(status: int, message: str) -> CapturedResponse:
     """Return an error answer."""
     content = json.dumps(error_body(status, message)).encode()
-    return Answer(status=status, headers=[(b"content-type", b"application/json")], body=content)
+    return CapturedResponse(status=status, headers=[(b"content-type", b"application/json")], body=content)
 
 
-def _backend_of(route: str, scope: Scope, body: bytes) -> str | None:
+def _requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
     """Return which backend a request is about, where it says so."""
     if route == "POST /jobs":
         try:
@@ -277,7 +277,7 @@ async def _whole_body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _replay_body(body: bytes, receive: Receive) -> Receive:
     """Return a ``receive`` that begins with a body received before."""
     pending = [body]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 _STOP_SECONDS = 10.0
 
 
-class EmulatorFailed(RuntimeError):
+class EmulatorStartError(RuntimeError):
     """The process ended instead of listening; the message is what it said."""
 
 
@@ -33,7 +33,7 @@ class Emulator:
     def __init__(self, folder: Path, *, key: str, port: int, options: list[str]) -> None:
         self.folder, self.key = folder, key
         self._options = options
-        self._process, self.url = self._started(port)
+        self._process, self.url = self._start_process(port)
 
     @property
     def admin_url(self) -> str:
@@ -57,18 +57,18 @@ class Emulator:
 
     def stop(self) -> None:
         """End it politely; no harm when it has ended before."""
-        self._end(signal.SIGTERM)
+        self._end_process(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once, as a power cut would for the process."""
-        self._end(signal.SIGKILL)
+        self._end_process(signal.SIGKILL)
 
     def restart(self) -> None:
         """Start it again on the same folder and port; a running one is killed before."""
         self.kill()
-        self._process, self.url = self._started(self.port)
+        self._process, self.url = self._start_process(self.port)
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end_process(self, how: signal.Signals) -> None:
         """Send a signal and wait for the end."""
         if self._process.poll() is None:
             self._process.send_signal(how)
@@ -79,7 +79,7 @@ class Emulator:
             self._process.kill()
             self._process.wait()
 
-    def _started(self, port: int) -> tuple[subprocess.Popen[str], str]:
+    def _start_process(self, port: int) -> tuple[subprocess.Popen[str], str]:
         """Start the process and wait until it listens."""
         with tempfile.TemporaryFile("w+") as said:
             process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
@@ -100,7 +100,7 @@ class Emulator:
             if not line.startswith("ready "):
                 process.wait()
                 said.seek(0)
-                raise EmulatorFailed(said.read().strip() or "the emulator ended without a word")
+                raise EmulatorStartError(said.read().strip() or "the emulator ended without a word")
         return process, line.split()[1]
 
 
@@ -126,7 +126,7 @@ def start_emulator(
         port: 0 takes any free one.
 
     Raises:
-        EmulatorFailed: it could not start.
+        EmulatorStartError: it could not start.
     """
     options = ["--speed", str(speed)]
     for name, value in (("--seed", seed), ("--faults", faults), ("--drift-hours", drift_hours)):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhybrid_pipelines.emulator.circuits import Circuit
-from qhybrid_pipelines.emulator.gates import probabilities, qubits_of
+from qhybrid_pipelines.emulator.gates import gate_qubits, probabilities
 from qhybrid_pipelines.emulator.machines import Fidelity
 
 Shots = NDArray[np.int64]
@@ -86,6 +86,6 @@ def _run(circuit: Circuit, shots: int, fidelity: Fidelity | None, generator: np.
 
 def _no_gate_failed(gates: Sequence[Mapping[str, Any]], fidelity: Fidelity) -> float:
     """Probability that every gate of a circuit worked."""
-    sizes = [sum(len(side) for side in qubits_of(gate)) for gate in gates]
+    sizes = [sum(len(side) for side in gate_qubits(gate)) for gate in gates]
     ones = sum(size == 1 for size in sizes)
     return float(fidelity.one_qubit**ones * fidelity.two_qubit ** (len(sizes) - ones))

@@ -21,19 +21,19 @@ from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import Clock, Stretch
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.faults import read_plan
-from qhybrid_pipelines.emulator.keys import Keys
-from qhybrid_pipelines.emulator.middleware import PREFIX, Door, TrackedProtocol, error_body
+from qhybrid_pipelines.emulator.keys import ApiKeys
+from qhybrid_pipelines.emulator.middleware import PREFIX, FaultMiddleware, TrackedProtocol, error_body
 from qhybrid_pipelines.emulator.pages.admin import AdminPages
 from qhybrid_pipelines.emulator.pages.jobs import JobPages
 from qhybrid_pipelines.emulator.pages.machines import MachinePages
 from qhybrid_pipelines.emulator.pages.results import ResultPages
-from qhybrid_pipelines.emulator.store import Store
+from qhybrid_pipelines.emulator.store import EmulatorStore
 
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class ServerOptions:
     """How to start an emulator.
 
     Attributes:
@@ -55,18 +55,18 @@ class Start:
     faults: Path | None
 
 
-def serve(start: Start) -> None:
+def serve(start: ServerOptions) -> None:
     """Serve until the process is asked to end; prints one line ``ready URL`` when it listens.
 
     Raises:
         InvalidInput: the port is taken, the folder cannot be used, the fault plan is malformed.
     """
-    listener = _listening(start.port)
-    lock = _locked(start.folder)
+    listener = _listen(start.port)
+    lock = _lock_folder(start.folder)
     try:
         cloud = open_cloud(start)
         config = uvicorn.Config(
-            application(cloud, Keys(start.key)),
+            application(cloud, ApiKeys(start.key)),
             http=TrackedProtocol,
             log_level="error",
             access_log=False,
@@ -81,7 +81,7 @@ def serve(start: Start) -> None:
         listener.close()
 
 
-def open_cloud(start: Start) -> Cloud:
+def open_cloud(start: ServerOptions) -> Cloud:
     """Open the folder's state, or begin it, and put the settings of this start into force."""
     rules = None
     if start.faults is not None:
@@ -92,32 +92,32 @@ def open_cloud(start: Start) -> Cloud:
                 f"the fault plan cannot be read ({error})", remedy="Name a readable file.", field="faults"
             ) from None
         rules = read_plan(text, file=str(start.faults))
-    store = Store(start.folder / "emulator.sqlite")
-    seed = _settled(store, "seed", start.seed, 0)
-    hours = _settled(store, "drift_hours", start.drift_hours, 12.0)
+    store = EmulatorStore(start.folder / "emulator.sqlite")
+    seed = _stored_setting(store, "seed", start.seed, 0)
+    hours = _stored_setting(store, "drift_hours", start.drift_hours, 12.0)
     now = time.time()
     kept = store.read("clock") or [now, now, start.speed]
     clock = Clock(Stretch(virtual_seconds=kept[0], real_seconds=kept[1], speed=kept[2]))
     # jobs of the book are never in the future, even when the wall clock was set back between two starts
-    behind = max((job.accepted_at for job in store.book()[-1:]), default=0.0) - clock.now()
+    behind = max((job.accepted_at for job in store.job_log()[-1:]), default=0.0) - clock.now()
     if behind > 0:
         clock.advance(behind)
     clock.stretch = clock.restarted(start.speed)
-    store.remember("clock", [clock.stretch.virtual_seconds, clock.stretch.real_seconds, clock.stretch.speed])
+    store.write_setting("clock", [clock.stretch.virtual_seconds, clock.stretch.real_seconds, clock.stretch.speed])
     if store.read("began_at") is None:
-        store.remember("began_at", clock.now())
+        store.write_setting("began_at", clock.now())
     if store.read("realm") is None:
         # Two clouds never give two jobs the same id, however alike their seeds are.
-        store.remember("realm", secrets.token_hex(16))
+        store.write_setting("realm", secrets.token_hex(16))
     if rules is not None:
         store.replace_rules(rules)
     return Cloud(store=store, clock=clock, seed=int(seed), every_seconds=float(hours) * 3600.0)
 
 
-def application(cloud: Cloud, keys: Keys) -> Door:
+def application(cloud: Cloud, keys: ApiKeys) -> FaultMiddleware:
     """Return the whole ASGI application."""
     api = FastAPI(title="QPU cloud emulator", openapi_url=None, docs_url=None, redoc_url=None)
-    door = Door(api, cloud)
+    middleware = FaultMiddleware(api, cloud)
 
     async def authorized(request: Request) -> None:
         status = keys.refusal(request.headers.get("authorization"))
@@ -134,9 +134,9 @@ def application(cloud: Cloud, keys: Keys) -> Door:
         keyed.include_router(router)
     api.include_router(machines.public(), prefix=PREFIX)
     api.include_router(keyed)
-    api.include_router(AdminPages(cloud, keys, lambda: door.requests).router(), prefix="/_admin")
+    api.include_router(AdminPages(cloud, keys, lambda: middleware.requests).router(), prefix="/_admin")
     _explain_errors(api)
-    return door
+    return middleware
 
 
 def _explain_errors(api: FastAPI) -> None:
@@ -172,7 +172,7 @@ class _Server(uvicorn.Server):
         print(f"ready http://{HOST}:{port}{PREFIX}", flush=True)  # noqa: T201 - the one line that is promised
 
 
-def _listening(port: int) -> socket.socket:
+def _listen(port: int) -> socket.socket:
     """Return a socket that listens on the loopback address."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -187,7 +187,7 @@ def _listening(port: int) -> socket.socket:
     return listener
 
 
-def _locked(folder: Path) -> FileLock:
+def _lock_folder(folder: Path) -> FileLock:
     """Make the folder and take it for this process; a kill gives it free."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -204,7 +204,7 @@ def _locked(folder: Path) -> FileLock:
     return lock
 
 
-def _settled(store: Store, name: str, given: float | None, default: float) -> float:
+def _stored_setting(store: EmulatorStore, name: str, given: float | None, default: float) -> float:
     """Return a figure that is fixed when a folder is new.
 
     Raises:
@@ -212,7 +212,7 @@ def _settled(store: Store, name: str, given: float | None, default: float) -> fl
     """
     kept = store.read(name)
     if kept is None:
-        store.remember(name, default if given is None else given)
+        store.write_setting(name, default if given is None else given)
         return default if given is None else given
     if given is not None and given != kept:
         raise InvalidInput(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.emulator.faults import Rule, chance, matching
+from qhybrid_pipelines.emulator.faults import FaultRule, chance, matching_rules
 
 _TABLES = """
 create table if not exists meta (key text primary key, value text not null) without rowid;
@@ -26,8 +26,8 @@ create table if not exists jobs (
     circuits integer not null, qubits integer not null, one_qubit_gates integer not null,
     two_qubit_gates integer not null, noise text, settings text not null, dry_run integer not null,
     estimated_usd real not null, accepted_at real not null, accepted_real real not null,
-    starts_at real not null, ends_at real not null, fate text, canceled_at real, deleted integer not null default 0,
-    result_looks integer not null default 0);
+    starts_at real not null, ends_at real not null, outcome text, canceled_at real, deleted integer not null default 0,
+    result_polls integer not null default 0);
 create index if not exists jobs_by_end on jobs (backend, ends_at) where canceled_at is null;
 create table if not exists rules (place integer primary key, rule text not null, seen integer not null,
     fired integer not null);
@@ -40,7 +40,7 @@ class Job:
     """A row of the book: an accepted job and its course as it was fixed on acceptance.
 
     Times are virtual Unix seconds, except ``accepted_real``. ``starts_at`` and ``ends_at`` are plans that hold unless
-    the job is cancelled before or has another fate.
+    the job is cancelled before or has another outcome.
     """
 
     seq: int
@@ -64,27 +64,27 @@ class Job:
     accepted_real: float
     starts_at: float
     ends_at: float
-    fate: str | None = None
+    outcome: str | None = None
     canceled_at: float | None = None
     deleted: int = 0
-    result_looks: int = 0
+    result_polls: int = 0
 
     @property
-    def fate_rule(self) -> dict[str, Any]:
+    def outcome_rule(self) -> dict[str, Any]:
         """The fault that rules this job, as ``{"fault": ..., "params": ...}``; empty without one."""
-        return json.loads(self.fate) if self.fate else {}
+        return json.loads(self.outcome) if self.outcome else {}
 
     @property
-    def fate_name(self) -> str | None:
+    def outcome_fault(self) -> str | None:
         """Name of that fault."""
-        return self.fate_rule.get("fault")
+        return self.outcome_rule.get("fault")
 
 
 _COLUMNS = ", ".join(entry.name for entry in fields(Job))
-_HOLES = ", ".join("?" for _ in fields(Job))
+_PLACEHOLDERS = ", ".join("?" for _ in fields(Job))
 
 
-class Store:
+class EmulatorStore:
     """The file. One thread uses it: that of the event loop.
 
     Args:
@@ -95,8 +95,8 @@ class Store:
         self._database = sqlite3.connect(file, isolation_level=None)
         # written pages reach the kernel before the answer leaves: that survives a kill of this process
         self._database.executescript("pragma journal_mode=wal; pragma synchronous=normal;" + _TABLES)
-        self._rules: list[Rule] = [
-            Rule(**json.loads(text)) for (text,) in self._all("select rule from rules order by place")
+        self._rules: list[FaultRule] = [
+            FaultRule(**json.loads(text)) for (text,) in self._all("select rule from rules order by place")
         ]
 
     def close(self) -> None:
@@ -108,11 +108,11 @@ class Store:
         found = self._database.execute("select value from meta where key = ?", (key,)).fetchone()
         return json.loads(found[0]) if found else None
 
-    def remember(self, key: str, value: Any) -> None:
+    def write_setting(self, key: str, value: Any) -> None:
         """Keep a JSON value."""
         self._database.execute("insert or replace into meta values (?, ?)", (key, json.dumps(value)))
 
-    def keep_body(self, *, at_real: float, route: str, query: str, body: bytes) -> int:
+    def store_body(self, *, at_real: float, route: str, query: str, body: bytes) -> int:
         """Keep what a client sent and return its number."""
         cursor = self._database.execute(
             "insert into bodies (at_real, route, query, body) values (?, ?, ?, ?)", (at_real, route, query, body)
@@ -137,14 +137,14 @@ class Store:
     def add(self, job: Job) -> None:
         """Write an accepted job into the book."""
         values = [getattr(job, entry.name) for entry in fields(Job)]
-        self._database.execute(f"insert into jobs ({_COLUMNS}) values ({_HOLES})", values)  # noqa: S608
+        self._database.execute(f"insert into jobs ({_COLUMNS}) values ({_PLACEHOLDERS})", values)  # noqa: S608
 
     def job(self, identifier: str) -> Job | None:
         """Return a job of the book, deleted ones too."""
         found = self._jobs("where id = ?", (identifier,))
         return found[0] if found else None
 
-    def book(self) -> list[Job]:
+    def job_log(self) -> list[Job]:
         """Return every job ever accepted, in order."""
         return self._jobs("order by seq", ())
 
@@ -168,14 +168,14 @@ class Store:
                 values.extend(wanted)
         return self._jobs(f"where {' and '.join(conditions)} order by seq desc limit ?", (*values, limit))
 
-    def last_end(self, backend: str) -> float:
+    def last_ends_at(self, backend: str) -> float:
         """Return when the last job of a machine's queue ends, virtual seconds; 0 with an empty book."""
         (found,) = self._database.execute(
             "select coalesce(max(ends_at), 0) from jobs where backend = ? and canceled_at is null", (backend,)
         ).fetchone()
         return float(found)
 
-    def ahead(self, job: Job, now: float) -> int:
+    def jobs_ahead(self, job: Job, now: float) -> int:
         """Return how many jobs of the same machine start before this one and have not started yet."""
         (found,) = self._database.execute(
             "select count(*) from jobs where backend = ? and canceled_at is null and starts_at > ? and starts_at < ?",
@@ -189,11 +189,11 @@ class Store:
         self._database.execute(f"update jobs set {columns} where id = ?", (*values.values(), identifier))  # noqa: S608
 
     @property
-    def rules(self) -> Sequence[Rule]:
+    def rules(self) -> Sequence[FaultRule]:
         """The fault plan."""
         return self._rules
 
-    def replace_rules(self, rules: Iterable[Rule]) -> None:
+    def replace_rules(self, rules: Iterable[FaultRule]) -> None:
         """Put another fault plan into force, nothing seen or fired yet."""
         self._rules = list(rules)
         self._database.execute("begin")
@@ -208,19 +208,19 @@ class Store:
         """Return per rule how many requests it has seen and how often it fired."""
         return self._all("select seen, fired from rules order by place")
 
-    def strike(self, *, stage: Any, route: str, backend: str | None, seed: int) -> Rule | None:
+    def next_fault(self, *, stage: Any, route: str, backend: str | None, seed: int) -> FaultRule | None:
         """Count a request on all rules that concern it and return the one that fires, if any."""
-        struck: Rule | None = None
-        for place in matching(self._rules, stage=stage, route=route, backend=backend):
+        fault_rule: FaultRule | None = None
+        for place in matching_rules(self._rules, stage=stage, route=route, backend=backend):
             rule = self._rules[place]
             seen, fired = self._database.execute("select seen, fired from rules where place = ?", (place,)).fetchone()
             seen += 1
-            if struck is None and rule.fires(seen=seen, fired=fired, chance=chance(seed, place, seen)):
-                struck, fired = rule, fired + 1
+            if fault_rule is None and rule.fires(seen=seen, fired=fired, chance=chance(seed, place, seen)):
+                fault_rule, fired = rule, fired + 1
             self._database.execute("update rules set seen = ?, fired = ? where place = ?", (seen, fired, place))
-        return struck
+        return fault_rule
 
-    def standing_seconds(self, fault: str) -> float:
+    def permanent_fault_seconds(self, fault: str) -> float:
         """Return the ``seconds`` of a standing fault; 0 when it is not in the plan."""
         return sum(float(rule.params["seconds"]) for rule in self._rules if rule.fault == fault)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, child_ids
-from qhybrid_pipelines.emulator.gates import qubits_of
+from qhybrid_pipelines.emulator.gates import gate_qubits
 from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, wants_debiasing
 from qhybrid_pipelines.emulator.machines import (
     DEBIASING_MINIMUM_SHOTS,
@@ -38,13 +38,13 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         listed: as it stands in a list, where children are not named.
     """
     now, state = cloud.clock.now(), cloud.state(job)
-    skew = cloud.store.standing_seconds("clock_skew")
+    skew = cloud.store.permanent_fault_seconds("clock_skew")
     began = now >= job.starts_at and (job.canceled_at is None or job.canceled_at >= job.starts_at)
     ended = {"completed": job.ends_at, "failed": job.ends_at, "canceled": job.canceled_at}.get(state)
-    shown_id = job.id if child is None else child_ids(job)[child]
+    public_id = job.id if child is None else child_ids(job)[child]
     waiting = state in ("submitted", "ready")
     view: dict[str, Any] = {
-        "id": shown_id,
+        "id": public_id,
         "status": state,
         "type": job.type if child is None else SINGLE,
         "backend": job.backend,
@@ -54,7 +54,7 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         "parent_job_id": None if child is None else job.id,
         "session_id": None,
         "metadata": json.loads(job.metadata) if job.metadata is not None else None,
-        "name": job.name if child is None else cloud.order(job.body_seq).circuits[child].name,
+        "name": job.name if child is None else cloud.job_request(job.body_seq).circuits[child].name,
         "submitted_at": stamp(job.accepted_at + skew),
         "started_at": stamp(job.starts_at + skew) if began and not waiting else None,
         "completed_at": None if ended is None else stamp(ended + skew),
@@ -64,10 +64,10 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         "shots": job.shots,
         "failure": _failure(job) if state == "failed" else None,
         "cost_model": "execution_time",
-        "output": _output(cloud, job, state=state, waiting=waiting, listed=listed, shown_id=shown_id),
+        "output": _output(cloud, job, state=state, waiting=waiting, listed=listed, public_id=public_id),
         "settings": json.loads(job.settings),
         "stats": _stats(cloud, job, child),
-        "results": _results(shown_id) if state == "completed" and not job.dry_run else None,
+        "results": _results(public_id) if state == "completed" and not job.dry_run else None,
     }
     if job.noise is not None:
         view["noise"] = json.loads(job.noise)
@@ -76,14 +76,14 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
     return view
 
 
-def variant_id(shown_id: str, number: int) -> str:
+def variant_id(public_id: str, number: int) -> str:
     """Return the id of a debiasing variant, numbered from 0."""
-    return f"{shown_id[:24]}{number + 1:04x}{shown_id[28:]}"
+    return f"{public_id[:24]}{number + 1:04x}{public_id[28:]}"
 
 
-def variant_number(shown_id: str, identifier: str) -> int | None:
+def variant_number(public_id: str, identifier: str) -> int | None:
     """Return the number of the variant with this id."""
-    return next((number for number in range(VARIANTS) if variant_id(shown_id, number) == identifier), None)
+    return next((number for number in range(VARIANTS) if variant_id(public_id, number) == identifier), None)
 
 
 def variant_slice(shots: int, number: int) -> slice:
@@ -94,15 +94,15 @@ def variant_slice(shots: int, number: int) -> slice:
 
 def backend_view(cloud: Cloud, machine: Machine) -> dict[str, Any]:
     """Return a backend as ``GET /backends/{backend}`` shows it; its limits are the emulator's addition."""
-    now, skew = cloud.clock.now(), cloud.store.standing_seconds("clock_skew")
-    changes = cloud.changes(machine.name)
+    now, skew = cloud.clock.now(), cloud.store.permanent_fault_seconds("clock_skew")
+    backend_changes = cloud.backend_changes(machine.name)
     view: dict[str, Any] = {
         "backend": machine.name,
-        "status": changes.get("status", "available"),
+        "status": backend_changes.get("status", "available"),
         "qubits": machine.qubits,
         "average_queue_time": _milliseconds(cloud.queue_seconds(machine)),
         "last_updated": stamp(now + skew),
-        "degraded": bool(changes.get("degraded", False)),
+        "degraded": bool(backend_changes.get("degraded", False)),
         "location": "this machine",
         "limits": {
             "min_shots": 1,
@@ -118,7 +118,7 @@ def backend_view(cloud: Cloud, machine: Machine) -> dict[str, Any]:
     return view
 
 
-def book_view(cloud: Cloud, job: Job) -> dict[str, Any]:
+def job_log_view(cloud: Cloud, job: Job) -> dict[str, Any]:
     """Return a job as the emulator's own book has it, whatever clients are shown."""
     return {
         "id": job.id,
@@ -135,7 +135,7 @@ def book_view(cloud: Cloud, job: Job) -> dict[str, Any]:
         "starts_at": stamp(job.starts_at),
         "ends_at": stamp(job.ends_at),
         "state": cloud.state(job),
-        "fate": job.fate_name,
+        "fate": job.outcome_fault,
         "deleted": bool(job.deleted),
         "estimated_usd": job.estimated_usd,
         "charged_usd": cloud.charged_usd(job),
@@ -149,7 +149,7 @@ def _milliseconds(seconds: float) -> int:
 
 def _failure(job: Job) -> dict[str, str]:
     """Return why a job failed."""
-    params = job.fate_rule["params"]
+    params = job.outcome_rule["params"]
     return {"code": params["code"], "message": params["message"]}
 
 
@@ -157,44 +157,44 @@ def _stats(cloud: Cloud, job: Job, child: int | None) -> dict[str, Any]:
     """Return the figures of a job or of one of its circuits."""
     circuits, qubits, one, two = job.circuits, job.qubits, job.one_qubit_gates, job.two_qubit_gates
     if child is not None:
-        circuit = cloud.order(job.body_seq).circuits[child]
-        sizes = [sum(len(side) for side in qubits_of(gate)) for gate in circuit.gates]
+        circuit = cloud.job_request(job.body_seq).circuits[child]
+        sizes = [sum(len(side) for side in gate_qubits(gate)) for gate in circuit.gates]
         circuits, qubits, one = 1, circuit.qubits, sum(size == 1 for size in sizes)
         two = len(sizes) - one
     return {"qubits": qubits, "circuits": circuits, "gate_counts": {"1q": one, "2q": two}}
 
 
-def _results(shown_id: str) -> dict[str, dict[str, str]]:
+def _results(public_id: str) -> dict[str, dict[str, str]]:
     """Return where the results of a job are."""
-    return {form: {"url": f"/v0.4/jobs/{shown_id}/results/{form}"} for form in ("probabilities", "histogram", "shots")}
+    return {form: {"url": f"/v0.4/jobs/{public_id}/results/{form}"} for form in ("probabilities", "histogram", "shots")}
 
 
-def _output(cloud: Cloud, job: Job, *, state: str, waiting: bool, listed: bool, shown_id: str) -> dict[str, Any]:
+def _output(cloud: Cloud, job: Job, *, state: str, waiting: bool, listed: bool, public_id: str) -> dict[str, Any]:
     """Return the open part of a job: debiasing variants, and what the emulator adds."""
     if listed:
         return {}
     own: dict[str, Any] = {}
     if waiting:
-        own["queue_position"] = cloud.store.ahead(job, cloud.clock.now()) + 1
+        own["queue_position"] = cloud.store.jobs_ahead(job, cloud.clock.now()) + 1
         own["compiled_at"] = stamp(job.accepted_at + COMPILE_SECONDS)
     elif job.backend in cloud.histories:
         own["characterization_id"] = cloud.histories[job.backend].at(job.starts_at).id
     output: dict[str, Any] = {"emulator": own}
     if state == "completed" and not job.dry_run and wants_debiasing(json.loads(job.settings)):
-        output["error_mitigation"] = {"debiasing": {"variants": [_variant(job, shown_id, n) for n in range(VARIANTS)]}}
+        output["error_mitigation"] = {"debiasing": {"variants": [_variant(job, public_id, n) for n in range(VARIANTS)]}}
     return output
 
 
-def _variant(job: Job, shown_id: str, number: int) -> dict[str, Any]:
+def _variant(job: Job, public_id: str, number: int) -> dict[str, Any]:
     """Return one debiasing variant of a finished job: the circuit on ions shifted by its number."""
-    width, identifier = MACHINES[job.backend].qubits, variant_id(shown_id, number)
+    width, identifier = MACHINES[job.backend].qubits, variant_id(public_id, number)
     taken = variant_slice(job.shots, number)
     return {
         "variant_id": identifier,
         "qubit_map": [(qubit + number) % width for qubit in range(job.qubits)],
         "shots": taken.stop - taken.start,
         "results": {
-            form: {"url": f"/v0.4/jobs/{shown_id}/variants/{identifier}/results/{form}"}
+            form: {"url": f"/v0.4/jobs/{public_id}/variants/{identifier}/results/{form}"}
             for form in ("probabilities", "histogram", "shots")
         },
     }

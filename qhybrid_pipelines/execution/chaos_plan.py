@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from qhybrid_pipelines.core.errors import InvalidInput
 
-Method = Literal["submit", "find", "poll", "fetch", "cancel", "estimate"]
+PortMethod = Literal["submit", "find", "poll", "fetch", "cancel", "estimate"]
 
 #: What can go wrong where.
 FAULTS: Mapping[str, frozenset[str]] = {
@@ -40,20 +40,20 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    on: Method
+    on: PortMethod
     fault: Literal["before", "after", "throttle", "unavailable", "slow", "lost", "corrupt"]
     share: Annotated[float, Field(ge=0, le=1)] = 1.0
     times: Annotated[int, Field(ge=1)] | None = None
     seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0
 
     @model_validator(mode="after")
-    def _can_happen(self) -> Self:
+    def _check_combination(self) -> Self:
         if self.on not in FAULTS[self.fault]:
             raise ValueError(f"'{self.fault}' happens on {', '.join(sorted(FAULTS[self.fault]))}, not on '{self.on}'")
         return self
 
 
-class Plan(BaseModel):
+class FaultPlan(BaseModel):
     """A whole plan."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,7 +62,7 @@ class Plan(BaseModel):
     faults: tuple[Fault, ...] = ()
 
 
-def read_plan(file: Path) -> Plan:
+def read_plan(file: Path) -> FaultPlan:
     """Return the plan in a file.
 
     Raises:
@@ -70,7 +70,7 @@ def read_plan(file: Path) -> Plan:
     """
     remedy = 'Write for example {"seed": 7, "faults": [{"on": "submit", "fault": "after", "share": 0.3}]}.'
     try:
-        return Plan.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        return FaultPlan.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
         first: Any = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or None

@@ -38,7 +38,7 @@ MEMORY_ENTRIES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class FreshlyCompiled:
     """A freshly compiled circuit and its figures.
 
     Attributes:
@@ -52,11 +52,11 @@ class Made:
     two_qubit_gates: int
 
 
-def made_of(circuit: QuantumCircuit) -> Made:
+def with_circuit_figures(circuit: QuantumCircuit) -> FreshlyCompiled:
     """Return a compiled circuit with its figures, named by the hash of its OpenQASM 3 text."""
     from qiskit.qasm3 import dumps
 
-    return Made(
+    return FreshlyCompiled(
         native=circuit,
         compiled_sha256=sha256_hex(dumps(circuit)),
         depth=circuit.depth(lambda instruction: instruction.operation.name != "measure"),
@@ -70,7 +70,7 @@ def two_qubit_gates(circuit: QuantumCircuit) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheUse:
+class CacheStatistics:
     """How often a cache helped since it was opened in this process.
 
     Attributes:
@@ -96,11 +96,11 @@ class CompileCache:
         self._use = dict.fromkeys(("memory_hits", "disk_hits", "misses", "damaged"), 0)
 
     @property
-    def use(self) -> CacheUse:
+    def statistics(self) -> CacheStatistics:
         """Hits and misses so far."""
-        return CacheUse(**self._use)
+        return CacheStatistics(**self._use)
 
-    def compiled(
+    def get_or_compile(
         self,
         template: Template,
         *,
@@ -109,7 +109,7 @@ class CompileCache:
         level: int,
         seed: int,
         versions: Mapping[str, str],
-        make: Callable[[], Made],
+        compile_now: Callable[[], FreshlyCompiled],
     ) -> Compiled:
         """Return a template compiled for a backend, from memory, from disk, or by compiling it now.
 
@@ -122,7 +122,7 @@ class CompileCache:
             level: of optimisation.
             seed: of the compiler's search.
             versions: of the packages that compile.
-            make: compiles; called at most once.
+            compile_now: compiles; called at most once.
         """
         key = content_hash(
             {
@@ -147,7 +147,7 @@ class CompileCache:
             else:
                 self._use["misses"] += 1
                 begin = time.perf_counter()
-                made = make()
+                made = compile_now()
                 found = Compiled(
                     template_id=template.template_id,
                     compiled_sha256=made.compiled_sha256,
@@ -182,19 +182,19 @@ class CompileCache:
         form = facts.pop("form")
         return Compiled(template_id=template.template_id, native=_circuit(native) if form == "qpy" else native, **facts)
 
-    def _write(self, key: str, compiled: Compiled) -> None:
-        is_bytes = isinstance(compiled.native, bytes)
+    def _write(self, key: str, get_or_compile: Compiled) -> None:
+        is_bytes = isinstance(get_or_compile.native, bytes)
         head = canonical_json(
             {
                 "key": key,
                 "form": "bytes" if is_bytes else "qpy",
-                "compiled_sha256": compiled.compiled_sha256,
-                "depth": compiled.depth,
-                "two_qubit_gates": compiled.two_qubit_gates,
-                "compile_seconds": compiled.compile_seconds,
+                "compiled_sha256": get_or_compile.compiled_sha256,
+                "depth": get_or_compile.depth,
+                "two_qubit_gates": get_or_compile.two_qubit_gates,
+                "compile_seconds": get_or_compile.compile_seconds,
             }
         )
-        rest = head.encode() + b"\n" + (compiled.native if is_bytes else _qpy(compiled.native))
+        rest = head.encode() + b"\n" + (get_or_compile.native if is_bytes else _to_qpy(get_or_compile.native))
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f".{key}.{os.getpid()}.{uuid.uuid4().hex}.tmp"
         try:
@@ -205,7 +205,7 @@ class CompileCache:
             temporary.unlink(missing_ok=True)
 
 
-def _qpy(circuit: QuantumCircuit) -> bytes:
+def _to_qpy(circuit: QuantumCircuit) -> bytes:
     from qiskit import qpy
 
     buffer = io.BytesIO()

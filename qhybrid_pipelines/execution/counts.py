@@ -14,17 +14,17 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 
-def counts_of_shots(shots: U64, *, point: int) -> pa.RecordBatch:
+def counts_from_shots(shots: U64, *, point: int) -> pa.RecordBatch:
     """Return the counts of one point.
 
     Args:
         shots: shape ``(repetitions, shots)``, packed outcomes, each row ascending.
         point: index that the counts are labelled with.
     """
-    return counts_of_points(shots[None], first_point=point)
+    return counts_from_points(shots[None], first_point=point)
 
 
-def counts_of_points(shots: U64, *, first_point: int) -> pa.RecordBatch:
+def counts_from_points(shots: U64, *, first_point: int) -> pa.RecordBatch:
     """Return the counts of neighbouring points.
 
     Args:

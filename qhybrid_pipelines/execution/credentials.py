@@ -16,7 +16,7 @@ HIDDEN = "[hidden]"
 
 #: Values that this process has read, to be taken out of texts that might repeat them. A key that was rotated away stays:
 #: a late answer may still quote it.
-_seen: set[str] = set()
+_known_secrets: set[str] = set()
 #: Shorter values are words that may stand in any sentence.
 _SHORTEST = 4
 
@@ -29,13 +29,13 @@ class Secret:
     def __init__(self, value: str) -> None:
         self._value = value
         if len(value) >= _SHORTEST:
-            _seen.add(value)
+            _known_secrets.add(value)
 
     def reveal(self) -> str:
         """Return the value, to be sent and forgotten."""
         return self._value
 
-    def same_as(self, other: Secret) -> bool:
+    def equals(self, other: Secret) -> bool:
         """Tell whether both hold the same value."""
         return self._value == other._value
 
@@ -48,7 +48,7 @@ class Secret:
 
 def redact(text: str) -> str:
     """Return a text, for example a provider's message, without any key that this process has read."""
-    for value in sorted(_seen, key=len, reverse=True):
+    for value in sorted(_known_secrets, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
     return text
 
@@ -70,7 +70,7 @@ class CredentialSource:
         """What a person does about a key that is missing or wrong."""
         return f"Set {self.variable}, or let {self.file_variable} name a file that holds the key."
 
-    def present(self) -> bool:
+    def is_configured(self) -> bool:
         """Tell whether there is anything to read."""
         return bool(os.environ.get(self.variable) or os.environ.get(self.file_variable))
 

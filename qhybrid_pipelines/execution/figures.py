@@ -17,7 +17,7 @@ _TWO_QUBIT_GATES = ("ecr", "cz", "cx", "rzz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class CalibrationSummary:
     """Medians over a device; None where the vendor does not say.
 
     Attributes:
@@ -36,15 +36,15 @@ class Figures:
         return asdict(self)
 
 
-def figures_of(payload: Mapping[str, Any]) -> Figures:
+def summarise_calibration(payload: Mapping[str, Any]) -> CalibrationSummary:
     """Return the figures of a calibration's payload."""
     qubits = payload.get("qubits")
     counted = len(qubits) if isinstance(qubits, list) else qubits if isinstance(qubits, int) else None
-    said = _of_medians(payload["medians"]) if "medians" in payload else _of_fidelities(payload)
-    return Figures(qubits=counted, **said)
+    reported = _from_medians(payload["medians"]) if "medians" in payload else _from_fidelities(payload)
+    return CalibrationSummary(qubits=counted, **reported)
 
 
-def _of_medians(medians: Mapping[str, Any]) -> dict[str, float | None]:
+def _from_medians(medians: Mapping[str, Any]) -> dict[str, float | None]:
     def value(*names: str) -> float | None:
         return next((float(medians[name]["value"]) for name in names if name in medians), None)
 
@@ -61,12 +61,12 @@ def _of_medians(medians: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def _of_fidelities(payload: Mapping[str, Any]) -> dict[str, float | None]:
+def _from_fidelities(payload: Mapping[str, Any]) -> dict[str, float | None]:
     fidelity, timing = payload.get("fidelity") or {}, payload.get("timing") or {}
 
     def error(name: str) -> float | None:
-        said = fidelity.get(name) or {}
-        value = said.get("median", said.get("mean")) if isinstance(said, Mapping) else said
+        reported = fidelity.get(name) or {}
+        value = reported.get("median", reported.get("mean")) if isinstance(reported, Mapping) else reported
         return None if value is None else 1.0 - float(value)
 
     def microseconds(name: str) -> float | None:

@@ -30,12 +30,12 @@ def batch_key(batch: CircuitBatch) -> str:
     return digest[:32]
 
 
-def slug(backend: str) -> str:
+def backend_slug(backend: str) -> str:
     """Return a backend's name as it stands after ``replay:`` and in file names."""
     return backend.replace(":", ".", 1)
 
 
-def record(folder: Path, batch: CircuitBatch, raw: RawResult) -> Path:
+def record_result(folder: Path, batch: CircuitBatch, raw: RawResult) -> Path:
     """Keep a result beside those already in ``folder`` and return its file; an older one of the same batch is replaced.
 
     Args:
@@ -43,15 +43,15 @@ def record(folder: Path, batch: CircuitBatch, raw: RawResult) -> Path:
         batch: that was run.
         raw: what its provider's ``fetch`` returned.
     """
-    file = folder / slug(batch.backend) / f"{batch_key(batch)}{SUFFIX}"
+    file = folder / backend_slug(batch.backend) / f"{batch_key(batch)}{SUFFIX}"
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{os.getpid()}.{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(packed(raw))
+    temporary.write_bytes(pack_recording(raw))
     temporary.replace(file)
     return file
 
 
-def packed(raw: RawResult) -> bytes:
+def pack_recording(raw: RawResult) -> bytes:
     """Return the content of a recording's file."""
     head = {
         "provider": raw.ref.provider,
@@ -63,7 +63,7 @@ def packed(raw: RawResult) -> bytes:
     return canonical_json(head).encode() + b"\n" + raw.content
 
 
-def unpacked(content: bytes) -> RawResult:
+def unpack_recording(content: bytes) -> RawResult:
     """Return the result that a recording's file holds, as it was fetched.
 
     Raises:

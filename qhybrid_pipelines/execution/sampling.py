@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.execution.counts import counts_of_points
+from qhybrid_pipelines.execution.counts import counts_from_points
 
 Index = npt.NDArray[np.intp]
-LookUp = Callable[[F64, F64], Index]
+OutcomesFromUniforms = Callable[[F64, F64], Index]
 
 #: Probabilities, or shots, that are worked on together.
 BLOCK_VALUES = 1 << 16
@@ -34,7 +34,7 @@ def sample_point(
     return sample_points(probabilities[None], seeds[None], shots, first_point=point, outcomes=outcomes)
 
 
-def look_up(probabilities: F64, uniforms: F64) -> Index:
+def outcomes_from_uniforms(probabilities: F64, uniforms: F64) -> Index:
     """Return which outcome each shot is, shape of ``uniforms``: the first whose cumulated probability is above it.
 
     Args:
@@ -57,7 +57,7 @@ def sample_points(
     *,
     first_point: int,
     outcomes: U64 | None = None,
-    look_up: LookUp = look_up,
+    outcomes_from_uniforms: OutcomesFromUniforms = outcomes_from_uniforms,
 ) -> pa.RecordBatch:
     """Return the counts of neighbouring points in `COUNTS_SCHEMA`, sorted by (point, repetition, bits).
 
@@ -70,11 +70,11 @@ def sample_points(
         shots: per repetition.
         first_point: index of the first point, that its counts are labelled with.
         outcomes: shape ``(m,)``, ascending: the packed outcome of each probability; 0, 1, 2, ... by default.
-        look_up: does what :func:`look_up` does.
+        outcomes_from_uniforms: does what :func:`outcomes_from_uniforms` does.
     """
-    drawn = look_up(probabilities, sorted_uniforms(seeds, shots))
+    drawn = outcomes_from_uniforms(probabilities, sorted_uniforms(seeds, shots))
     shots_drawn = drawn.astype(np.uint64) if outcomes is None else outcomes[drawn]
-    return counts_of_points(shots_drawn, first_point=first_point)
+    return counts_from_points(shots_drawn, first_point=first_point)
 
 
 def sample_rows(rows: Iterable[F64], seeds: U64, shots: int) -> Iterator[pa.RecordBatch]:
@@ -89,13 +89,13 @@ def sample_rows(rows: Iterable[F64], seeds: U64, shots: int) -> Iterator[pa.Reco
     for row in rows:
         block.append(row)
         if (len(block) + 1) * max(len(row), seeds.shape[1] * shots) > BLOCK_VALUES:
-            yield _sampled(block, seeds, shots, first)
+            yield _sample_block(block, seeds, shots, first)
             first, block = first + len(block), []
     if block:
-        yield _sampled(block, seeds, shots, first)
+        yield _sample_block(block, seeds, shots, first)
 
 
-def _sampled(block: list[F64], seeds: U64, shots: int, first: int) -> pa.RecordBatch:
+def _sample_block(block: list[F64], seeds: U64, shots: int, first: int) -> pa.RecordBatch:
     rows = np.stack(block) if len(block) > 1 else block[0][None]
     return sample_points(rows, seeds[first : first + len(block)], shots, first_point=first)
 

@@ -27,7 +27,7 @@ class ResultStore:
         except FileNotFoundError:
             return None
 
-    def keep(self, name: str, content: bytes) -> bytes:
+    def write_once(self, name: str, content: bytes) -> bytes:
         """Keep ``content`` under ``name`` unless something is there already; return what is kept.
 
         The file is complete and on disk before it gets its name, and giving a name that is taken fails: of two racing
@@ -61,7 +61,7 @@ class ResultStore:
         removed = 0
         for path in self.folder.iterdir():
             match = _TEMPORARY.fullmatch(path.name)
-            if match and not _alive(int(match.group(1))):
+            if match and not _is_alive(int(match.group(1))):
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
@@ -77,7 +77,7 @@ class ResultStore:
             os.close(handle)
 
 
-def _alive(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -23,21 +23,21 @@ from qhybrid_pipelines.execution.store import ResultStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulated:
+class SimulationResult:
     """What a simulation gave.
 
     Attributes:
         counts: in `COUNTS_SCHEMA`.
         started_at: when it began, after it was found that it can be run.
-        facts: what there is to say about it, ready for JSON; see `Provider.details`.
+        details: what there is to say about it, ready for JSON; see `Provider.details`.
     """
 
     counts: pa.Table
     started_at: datetime
-    facts: dict[str, Any]
+    details: dict[str, Any]
 
 
-class KeptJobs:
+class StoredJobs:
     """The jobs of one provider, by token; safe for several processes and for being killed at any moment."""
 
     def __init__(self, provider: str, folder: Path) -> None:
@@ -45,7 +45,7 @@ class KeptJobs:
         self._store = ResultStore(folder)
         self._store.sweep_temporary()
 
-    def submit(self, batch: CircuitBatch, token: str, simulate: Callable[[], Simulated]) -> JobRef:
+    def submit(self, batch: CircuitBatch, token: str, simulate: Callable[[], SimulationResult]) -> JobRef:
         """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
 
         Raises:
@@ -57,7 +57,7 @@ class KeptJobs:
             submitted_at = datetime.now(UTC)
             simulated = simulate()
             head = {
-                **simulated.facts,
+                **simulated.details,
                 "job": ref.provider_job_id,
                 "backend": batch.backend,
                 "payload_sha256": batch.payload_sha256,
@@ -66,9 +66,9 @@ class KeptJobs:
                 "started_at": simulated.started_at.isoformat(),
                 "completed_at": datetime.now(UTC).isoformat(),
             }
-            content = self._store.keep(ref.provider_job_id, encode(simulated.counts, head))
-        kept = read_head(content)
-        if (kept["payload_sha256"], kept["backend"]) != (batch.payload_sha256, batch.backend):
+            content = self._store.write_once(ref.provider_job_id, encode(simulated.counts, head))
+        stored = read_head(content)
+        if (stored["payload_sha256"], stored["backend"]) != (batch.payload_sha256, batch.backend):
             raise Rejected("this token belongs to another batch", provider=self._provider, phase="submit")
         return ref
 
@@ -118,7 +118,7 @@ class KeptJobs:
         )
 
 
-def decode_kept(raw: RawResult, batch: CircuitBatch) -> pa.Table:
+def decode_stored(raw: RawResult, batch: CircuitBatch) -> pa.Table:
     """Return the counts of a kept job in `COUNTS_SCHEMA`. Pure.
 
     Raises:

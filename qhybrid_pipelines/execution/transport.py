@@ -26,7 +26,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class RequestLimits:
     """What a request may take.
 
     Attributes:
@@ -43,7 +43,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """What came back, whatever its status."""
 
     status: int
@@ -55,7 +55,7 @@ class NotSent(Exception):
     """No connection came about, so the other side has seen nothing of the request."""
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """The connection stood, and no whole answer came over it: the other side may have acted on the request."""
 
 
@@ -97,23 +97,23 @@ def send(
     headers: Mapping[str, str] | None = None,
     params: list[tuple[str, str]] | None = None,
     body: bytes | None = None,
-    bounds: Bounds | None = None,
-) -> Answer:
+    limits: RequestLimits | None = None,
+) -> HttpResponse:
     """Make one request over one new connection and return the answer; redirects are returned, not followed.
 
     Raises:
         NotSent: no connection came about.
         Broken: timed out, cut off, too large or not HTTP, after the connection stood.
     """
-    bounds = bounds or Bounds()
-    asked = _Request(
+    limits = limits or RequestLimits()
+    request = _Request(
         method=method, url=url, authorization=authorization, headers=headers or {}, params=params or [], body=body
     )
     call = _Call()
 
     def work() -> None:
         try:
-            call.answer = _exchange(call, asked, bounds)
+            call.answer = _exchange(call, request, limits)
         except (RequestException, HTTPError, OSError, ValueError) as error:
             call.error = error
         finally:
@@ -121,14 +121,14 @@ def send(
 
     # A thread of its own, because neither the look-up of a name nor a handshake can be told a deadline.
     threading.Thread(target=work, daemon=True, name="http-request").start()
-    in_time = call.done.wait(bounds.total_seconds)
+    in_time = call.done.wait(limits.total_seconds)
     if not in_time:
         call.expire()
     if in_time and call.answer is not None:
         return call.answer
-    reason = _reason(call.error) if in_time else f"it took longer than {bounds.total_seconds:g} seconds"
+    reason = _reason(call.error) if in_time else f"it took longer than {limits.total_seconds:g} seconds"
     if call.connected:
-        raise Broken(reason)
+        raise ConnectionBroken(reason)
     raise NotSent(reason)
 
 
@@ -147,14 +147,14 @@ class _Call:
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.answer: Answer | None = None
+        self.answer: HttpResponse | None = None
         self.error: Exception | None = None
         self.connected = False
         self._expired = False
         self._connection: Any = None
         self._lock = threading.Lock()
 
-    def stands(self, connection: Any) -> None:
+    def on_connected(self, connection: Any) -> None:
         with self._lock:
             if self._expired:
                 connection.close()
@@ -180,39 +180,39 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*arguments, **named)
-        pool.ConnectionCls = _watched(pool.ConnectionCls, self._call.stands)
+        pool.ConnectionCls = _notifying_connection(pool.ConnectionCls, self._call.on_connected)
         return pool
 
 
-def _watched(connection_class: type[Any], stands: Callable[[Any], None]) -> type[Any]:
+def _notifying_connection(connection_class: type[Any], on_connected: Callable[[Any], None]) -> type[Any]:
     def connect(self: Any) -> None:
         connection_class.connect(self)
-        stands(self)
+        on_connected(self)
 
     return type("Watched", (connection_class,), {"connect": connect})
 
 
-def _exchange(call: _Call, asked: _Request, bounds: Bounds) -> Answer:
-    def authorise(request: PreparedRequest) -> PreparedRequest:
+def _exchange(call: _Call, request: _Request, limits: RequestLimits) -> HttpResponse:
+    def authorise(prepared: PreparedRequest) -> PreparedRequest:
         # As a function, because a plain header gives way to whatever a netrc file holds for the host.
-        if asked.authorization is not None:
-            request.headers["Authorization"] = asked.authorization
-        return request
+        if request.authorization is not None:
+            prepared.headers["Authorization"] = request.authorization
+        return prepared
 
     with Session() as session:
         for scheme in ("https://", "http://"):
             session.mount(scheme, _Adapter(call))
-        if is_loopback(asked.url):
+        if is_loopback(request.url):
             session.trust_env = False  # no proxy stands between this machine and itself
         with session.request(
-            asked.method,
-            asked.url,
-            params=asked.params,
-            data=asked.body,
+            request.method,
+            request.url,
+            params=request.params,
+            data=request.body,
             # An answer that unpacks itself has no bounded size.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", **asked.headers},
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", **request.headers},
             auth=authorise,
-            timeout=(bounds.connect_seconds, bounds.read_seconds),
+            timeout=(limits.connect_seconds, limits.read_seconds),
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -221,9 +221,9 @@ def _exchange(call: _Call, asked: _Request, bounds: Bounds) -> Answer:
             content = bytearray()
             for chunk in response.raw.stream(_CHUNK, decode_content=False):
                 content += chunk
-                if len(content) > bounds.body_bytes:
-                    raise ValueError(f"the answer is larger than {bounds.body_bytes} bytes")
-            return Answer(status=response.status_code, headers=response.headers, body=bytes(content))
+                if len(content) > limits.body_bytes:
+                    raise ValueError(f"the answer is larger than {limits.body_bytes} bytes")
+            return HttpResponse(status=response.status_code, headers=response.headers, body=bytes(content))
 
 
 def _reason(error: Exception | None) -> str:

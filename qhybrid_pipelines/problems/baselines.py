@@ -16,27 +16,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.exhaustive import outcomes
+from qhybrid_pipelines.classical.exhaustive import all_outcomes
 from qhybrid_pipelines.classical.local_search import Columns
 from qhybrid_pipelines.classical.solvers import annealing, tabu
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts, random_rows
 from qhybrid_pipelines.core.bits import U8, assignment_text
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed, generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.evaluation import (
     Evaluation,
     Problem,
-    Worth,
-    best_of,
+    SolutionValue,
+    best_assignment,
     evaluate,
     evaluate_distinct,
     evaluate_outcomes,
     reevaluate,
 )
 from qhybrid_pipelines.problems.family import Family
-from qhybrid_pipelines.problems.incumbents import annealed
+from qhybrid_pipelines.problems.incumbents import anneal_instance
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.post_processing import improve, repair
 from qhybrid_pipelines.problems.registry import family_named
@@ -50,13 +50,13 @@ EXHAUSTIVE = "exhaustive"
 MULTISTART = "multistart_local_search"
 
 #: What runs for every experiment, beside the family's own solver.
-ALWAYS_ON = (RANDOM, RANDOM_LOCAL_SEARCH, GREEDY, ANNEALING, TABU, EXHAUSTIVE)
+DEFAULT_BASELINES = (RANDOM, RANDOM_LOCAL_SEARCH, GREEDY, ANNEALING, TABU, EXHAUSTIVE)
 #: What a specification may add.
-OPTIONAL = (MULTISTART,)
-BASELINE_NAMES = ALWAYS_ON + OPTIONAL
+OPTIONAL_BASELINES = (MULTISTART,)
+BASELINE_NAMES = DEFAULT_BASELINES + OPTIONAL_BASELINES
 
 #: Cells of the random starts over a whole instance; 1024 starts of 256 variables.
-_START_CELLS = 1 << 18
+_MAX_START_CELLS = 1 << 18
 _EXHAUSTIVE_BLOCK = 1 << 16
 
 
@@ -76,39 +76,41 @@ def check_baselines(spec: ExperimentSpec) -> None:
             )
 
 
-def run_baselines(family: Family, instance: Instance, kernel: Kernel, spec: ExperimentSpec) -> list[dict[str, Any]]:
+def run_baselines(
+    family: Family, instance: Instance, reduced_model: ReducedModel, spec: ExperimentSpec
+) -> list[dict[str, Any]]:
     """Return the rows of the table `baselines`, without their experiment.
 
     Raises:
         InvalidInput: a name in ``spec.baselines`` is unknown.
     """
     check_baselines(spec)
-    bench = _Bench(problem=Problem.of(family, instance), kernel=kernel, spec=spec)
-    seeded: dict[str, Callable[[int], _Answer]] = {
-        GREEDY: bench.greedy,
-        ANNEALING: bench.annealing,
-        TABU: bench.tabu,
+    runner = _BaselineRunner(problem=Problem.of(family, instance), reduced_model=reduced_model, spec=spec)
+    seeded_solvers: dict[str, Callable[[int], _SolverResult]] = {
+        GREEDY: runner.greedy,
+        ANNEALING: runner.annealing,
+        TABU: runner.tabu,
     }
     if spec.baselines != "default" and MULTISTART in spec.baselines:
-        seeded[MULTISTART] = bench.multistart
-    rows = [row for repetition in range(spec.repetitions) for row in bench.random_rows(repetition)]
+        seeded_solvers[MULTISTART] = runner.multistart
+    rows = [row for repetition in range(spec.repetitions) for row in runner.random_rows(repetition)]
     rows += [
-        bench.timed_row(solver, repetition, solve)
-        for solver, solve in seeded.items()
+        runner.timed_row(solver, repetition, solve)
+        for solver, solve in seeded_solvers.items()
         for repetition in range(spec.repetitions)
     ]
-    rows.append(bench.timed_row(family.solver_name, 0, bench.family_solver))
-    if kernel.exact:
-        rows.append(bench.timed_row(EXHAUSTIVE, 0, bench.exhaustive))
+    rows.append(runner.timed_row(family.solver_name, 0, runner.family_solver))
+    if reduced_model.exact:
+        rows.append(runner.timed_row(EXHAUSTIVE, 0, runner.exhaustive))
     return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _SolverResult:
     """What one run of a solver found; columns of `storage.schemas.BASELINES`."""
 
     assignment: U8
-    worth: Worth
+    solution_value: SolutionValue
     optimal: bool = False
     bound: float | None = None
     evaluations: int | None = None
@@ -116,7 +118,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Samples:
+class _RandomSamples:
     """Distinct random samples: as drawn, after repair, and how often each was drawn.
 
     ``movable`` are the variables that local search may change, all if None.
@@ -130,30 +132,30 @@ class _Samples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bench:
+class _BaselineRunner:
     """One instance and its kernel on the workbench; every method is one run of one solver."""
 
     problem: Problem
-    kernel: Kernel
+    reduced_model: ReducedModel
     spec: ExperimentSpec
 
     def seed(self, solver: str, repetition: int) -> int:
         return derive_seed(self.spec.seed, "baseline", solver, repetition)
 
-    def timed_row(self, solver: str, repetition: int, solve: Callable[[int], _Answer]) -> dict[str, Any]:
+    def timed_row(self, solver: str, repetition: int, solve: Callable[[int], _SolverResult]) -> dict[str, Any]:
         seed = self.seed(solver, repetition)
         started = time.perf_counter()
         answer = solve(seed)
         return self.row(solver, repetition, seed, answer, time.perf_counter() - started)
 
-    def row(self, solver: str, repetition: int, seed: int, answer: _Answer, seconds: float) -> dict[str, Any]:
+    def row(self, solver: str, repetition: int, seed: int, answer: _SolverResult, seconds: float) -> dict[str, Any]:
         return {
             "instance": self.problem.instance.name,
             "solver": solver,
             "repetition": repetition,
             "seed": seed,
-            "objective": answer.worth[0],
-            "feasible": answer.worth[1],
+            "objective": answer.solution_value[0],
+            "feasible": answer.solution_value[1],
             "assignment": assignment_text(answer.assignment),
             "optimal": answer.optimal,
             "bound": answer.bound,
@@ -177,83 +179,88 @@ class _Bench:
             self.row(RANDOM_LOCAL_SEARCH, repetition, seed, searched, (drawn - started) + (ended - judged)),
         )
 
-    def greedy(self, seed: int) -> _Answer:
+    def greedy(self, seed: int) -> _SolverResult:
         rows = self.problem.family.greedy(self.problem.instance, seed)[None, :]
         return self._best(rows, evaluate(self.problem, rows))
 
-    def annealing(self, seed: int) -> _Answer:
-        reads, sweeps = annealing.schedule(self.problem.penalised.model)
-        rows = annealed(self.problem, seed)
+    def annealing(self, seed: int) -> _SolverResult:
+        reads, sweeps = annealing.annealing_schedule(self.problem.penalised_model.model)
+        rows = anneal_instance(self.problem, seed)
         return self._best(rows, evaluate(self.problem, rows), evaluations=reads * sweeps)
 
-    def tabu(self, seed: int) -> _Answer:
-        found = repair(self.problem, tabu.tabu_search(self.problem.penalised.model, seed=seed))
+    def tabu(self, seed: int) -> _SolverResult:
+        found = repair(self.problem, tabu.tabu_search(self.problem.penalised_model.model, seed=seed))
         rows = improve(self.problem, found)
-        visits = tabu.visits(self.problem.penalised.model)
+        visits = tabu.count_visits(self.problem.penalised_model.model)
         return self._best(rows, evaluate(self.problem, rows), evaluations=visits)
 
-    def multistart(self, seed: int) -> _Answer:
+    def multistart(self, seed: int) -> _SolverResult:
         starts = repair(self.problem, self._starts(seed))
         return self._local_search(starts, np.ones(len(starts), dtype=np.int64), None)
 
-    def family_solver(self, seed: int) -> _Answer:
+    def family_solver(self, seed: int) -> _SolverResult:
         found = self.problem.family.solve(self.problem.instance, seed)
         rows = found.assignment[None, :]
         best = self._best(rows, evaluate(self.problem, rows), evaluations=found.evaluations)
         return replace(best, optimal=found.optimal, bound=found.bound)
 
-    def exhaustive(self, seed: int) -> _Answer:  # noqa: ARG002 - nothing is drawn
+    def exhaustive(self, seed: int) -> _SolverResult:  # noqa: ARG002 - nothing is drawn
         """Look at every outcome of an exact kernel: the best feasible one is an optimum of the instance."""
-        words = outcomes(self.kernel.size, self.kernel.cardinality)
+        words = all_outcomes(self.reduced_model.size, self.reduced_model.cardinality)
         tops: list[U8] = []
         for first in range(0, len(words), _EXHAUSTIVE_BLOCK):
             block = words[first : first + _EXHAUSTIVE_BLOCK]
-            top = evaluate_outcomes(self.problem, self.kernel, block).ranking()[:1]
-            tops.append(self.kernel.expand(block[top]))
+            top = evaluate_outcomes(self.problem, self.reduced_model, block).ranking()[:1]
+            tops.append(self.reduced_model.expand(block[top]))
         rows = np.concatenate(tops)
         best = self._best(rows, evaluate(self.problem, rows), evaluations=len(words))
-        objective, feasible = best.worth
+        objective, feasible = best.solution_value
         return replace(best, optimal=feasible, bound=objective if feasible else None)
 
-    def _sample(self, seed: int) -> _Samples:
+    def _sample(self, seed: int) -> _RandomSamples:
         """Draw as many outcomes of the kernel as the quantum side has shots; over the instance if nothing is left."""
-        if self.kernel.size:
+        if self.reduced_model.size:
             words, counts = random_counts(
-                generator(seed), self.kernel.size, self.spec.shots * self.spec.sweep.points, self.kernel.cardinality
+                generator(seed),
+                self.reduced_model.size,
+                self.spec.shots * self.spec.sweep.points,
+                self.reduced_model.cardinality,
             )
-            rows = self.kernel.expand(words)
-            raw = evaluate_outcomes(self.problem, self.kernel, words)
-            movable = np.flatnonzero(self.kernel.root >= 0)
+            rows = self.reduced_model.expand(words)
+            raw = evaluate_outcomes(self.problem, self.reduced_model, words)
+            movable = np.flatnonzero(self.reduced_model.root >= 0)
         else:
             rows = self._starts(seed)
             counts = np.ones(len(rows), dtype=np.int64)
             raw = evaluate(self.problem, rows)
             movable = None
-        return _Samples(rows=rows, repaired=repair(self.problem, rows), counts=counts, raw=raw, movable=movable)
+        return _RandomSamples(rows=rows, repaired=repair(self.problem, rows), counts=counts, raw=raw, movable=movable)
 
     def _starts(self, seed: int) -> U8:
         """Draw random assignments of the whole instance, as many as shots, fewer for large instances."""
         instance = self.problem.instance
-        samples = min(self.spec.shots * self.spec.sweep.points, max(1, _START_CELLS // instance.size))
+        samples = min(self.spec.shots * self.spec.sweep.points, max(1, _MAX_START_CELLS // instance.size))
         return random_rows(generator(seed), instance.size, samples, self.problem.family.cardinality(instance))
 
-    def _random(self, samples: _Samples) -> _Answer:
+    def _random(self, samples: _RandomSamples) -> _SolverResult:
         found = reevaluate(self.problem, samples.raw, old=samples.rows, new=samples.repaired)
         # The mean is that of the samples as drawn, like the mean over shots of the quantum side.
         mean = _mean(samples.raw, samples.counts)
         return self._best(samples.repaired, found, evaluations=int(samples.counts.sum()), mean=mean)
 
-    def _local_search(self, repaired: U8, counts: npt.NDArray[np.int64], movable: Columns | None) -> _Answer:
+    def _local_search(self, repaired: U8, counts: npt.NDArray[np.int64], movable: Columns | None) -> _SolverResult:
         rows = improve(self.problem, repaired, movable)
         found = evaluate_distinct(self.problem, rows)
         return self._best(rows, found, evaluations=int(counts.sum()), mean=_mean(found, counts))
 
     def _best(
         self, rows: U8, found: Evaluation, *, evaluations: int | None = None, mean: float | None = None
-    ) -> _Answer:
+    ) -> _SolverResult:
         """Return the best of rows, its objective computed once more on its own."""
-        assignment, worth = best_of(self.problem, rows[found.ranking()[:1]])
-        return _Answer(assignment=assignment, worth=worth, evaluations=evaluations, mean_objective=mean)
+        assignment, solution_value = best_assignment(self.problem, rows[found.ranking()[:1]])
+        return _SolverResult(
+            assignment=assignment, solution_value=solution_value, evaluations=evaluations, mean_objective=mean
+        )
 
 
 def _mean(found: Evaluation, counts: npt.NDArray[np.int64]) -> float | None:

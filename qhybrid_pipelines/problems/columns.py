@@ -10,7 +10,7 @@ import pyarrow as pa
 Columns: TypeAlias = pa.Table | Mapping[str, Sequence[Any]]
 
 
-def columns_of(table: Columns) -> dict[str, list[Any]]:
+def to_columns(table: Columns) -> dict[str, list[Any]]:
     """Return the columns as plain lists; a null is None."""
     if isinstance(table, pa.Table):
         columns: dict[str, list[Any]] = table.to_pydict()
@@ -18,7 +18,7 @@ def columns_of(table: Columns) -> dict[str, list[Any]]:
     return {name: list(values) for name, values in table.items()}
 
 
-def rows_of(table: Columns) -> list[dict[str, Any]]:
+def to_rows(table: Columns) -> list[dict[str, Any]]:
     """Return the rows as dictionaries."""
-    columns = columns_of(table)
+    columns = to_columns(table)
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

@@ -16,14 +16,14 @@ from qhybrid_pipelines.classical.statistics import paired_bootstrap, trials_to_t
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.baselines import RANDOM
-from qhybrid_pipelines.problems.columns import Columns, columns_of
-from qhybrid_pipelines.problems.evaluation import Worth, is_better, orientation, tolerance
+from qhybrid_pipelines.problems.columns import Columns, to_columns
+from qhybrid_pipelines.problems.evaluation import SolutionValue, is_better, objective_sign, objective_tolerance
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.point_scores import best_point
-from qhybrid_pipelines.problems.runs import Solver, best_solver, paired_gains, quantum_runs, solvers_of
+from qhybrid_pipelines.problems.runs import SolverRuns, baseline_runs, best_solver, paired_gains, quantum_runs
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH
-from qhybrid_pipelines.problems.verdict import MARGIN_SHARE, Evidence, verdict
+from qhybrid_pipelines.problems.verdict import MARGIN_SHARE, Evidence, decide_verdict
 
 Table = Mapping[str, Sequence[Any]]
 
@@ -31,7 +31,7 @@ Table = Mapping[str, Sequence[Any]]
 def compare(
     family: Family,
     instance: Instance,
-    kernel_row: Mapping[str, Any],
+    reduced_model_row: Mapping[str, Any],
     *,
     point_scores: Columns,
     solutions: Columns,
@@ -45,7 +45,7 @@ def compare(
     Args:
         family: of the instance.
         instance: the original one.
-        kernel_row: row of `kernels`.
+        reduced_model_row: row of `kernels`.
         point_scores: rows of `point_scores`; none where nothing was measured.
         solutions: rows of `solutions`.
         baselines: rows of `baselines`.
@@ -53,33 +53,33 @@ def compare(
         execute_seconds: of that, time on the device or simulator.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
     """
-    scores, found, classical = columns_of(point_scores), columns_of(solutions), columns_of(baselines)
-    sense = orientation(family)
+    scores, found, classical = to_columns(point_scores), to_columns(solutions), to_columns(baselines)
+    sense = objective_sign(family)
     repetitions = sorted(set(scores["repetition"]))
     quantum = quantum_runs(found, QUANTUM_LOCAL_SEARCH, repetitions)
     best_quantum = _best(quantum, sense)
     best_raw = _best(quantum_runs(found, QUANTUM, repetitions), sense)
-    solvers = solvers_of(classical, repetitions)
+    solvers = baseline_runs(classical, repetitions)
     to_beat = best_solver(solvers, sense)
     best_classical = _best(np.concatenate([np.empty(0), *(solver.objective for solver in solvers)]), sense)
 
-    incumbent = _worth(family, instance, kernel_row["incumbent"])
-    ceiling = _worth(family, instance, kernel_row["kernel_optimum_assignment"])
-    optimum = _proved_optimum(classical, kernel_row)
+    incumbent = _evaluate_assignment(family, instance, reduced_model_row["incumbent"])
+    ceiling = _evaluate_assignment(family, instance, reduced_model_row["kernel_optimum_assignment"])
+    optimum = _proved_optimum(classical, reduced_model_row)
     seen = [best_quantum, best_classical, *(value for value, feasible in (incumbent, ceiling) if feasible)]
     reference = optimum if optimum is not None else _best(_finite([instance.best_known, *seen]), sense)
-    margin = max(MARGIN_SHARE * abs(reference or 0.0), tolerance(reference or 0.0))
+    margin = max(MARGIN_SHARE * abs(reference or 0.0), objective_tolerance(reference or 0.0))
 
     gains = None if to_beat is None else paired_gains(quantum, to_beat.objective, sense)
     interval = None if gains is None else paired_bootstrap(gains)
-    word, reason = verdict(
+    verdict, reason = decide_verdict(
         Evidence(
-            solved_by_reduction=kernel_row["solved_by_reduction"],
+            solved_by_reduction=reduced_model_row["solved_by_reduction"],
             optimum=optimum,
-            n_qubits=kernel_row["n_qubits"],
+            n_qubits=reduced_model_row["n_qubits"],
             incumbent=incumbent[0],
-            ceiling_below=_is_ceiling(family, kernel_row, ceiling, incumbent, best_quantum),
-            kernel_optimum=kernel_row["kernel_optimum"],
+            ceiling_below=_is_ceiling(family, reduced_model_row, ceiling, incumbent, best_quantum),
+            kernel_optimum=reduced_model_row["kernel_optimum"],
             runs=len(repetitions),
             without_counts=without_counts,
             quantum_feasible=int(np.isfinite(quantum).sum()),
@@ -91,8 +91,8 @@ def compare(
             baseline_is_optimum=_reaches_in_every_run(to_beat, optimum, sense),
         )
     )
-    target = _target(scores, sense, reference)
-    success = int(np.sum(_reached(quantum, reference, sense)))
+    target = _time_to_target(scores, sense, reference)
+    success = int(np.sum(_reaches(quantum, reference, sense)))
     success_low, success_high = wilson_interval(success, len(repetitions))
     ratios = [_ratio(value, reference, sense) for value in quantum[np.isfinite(quantum)].tolist()]
     return {
@@ -100,8 +100,8 @@ def compare(
         "family": family.name,
         "sense": family.sense,
         "n_variables": instance.size,
-        "n_qubits": kernel_row["n_qubits"],
-        "verdict": str(word),
+        "n_qubits": reduced_model_row["n_qubits"],
+        "verdict": str(verdict),
         "reason": reason,
         "best_quantum": best_quantum,
         "best_quantum_raw": best_raw,
@@ -124,10 +124,10 @@ def compare(
         "shots_to_target_99": target.shots_needed,
         "target_reached": target.reached,
         "p_feasible": _weighted(scores["p_feasible"], scores["shots"]),
-        "noise_like": _is_noise(scores),
-        "kernel_optimum_reached": _found_kernel_optimum(scores, best_quantum, kernel_row, sense),
-        "incumbent_objective": kernel_row["incumbent_objective"],
-        "kernel_optimum": kernel_row["kernel_optimum"],
+        "noise_like": _is_noise_like(scores),
+        "kernel_optimum_reached": _found_reduced_model_optimum(scores, best_quantum, reduced_model_row, sense),
+        "incumbent_objective": reduced_model_row["incumbent_objective"],
+        "kernel_optimum": reduced_model_row["kernel_optimum"],
         "quantum_seconds": quantum_seconds,
         "seconds_to_target_99": target.seconds_needed(execute_seconds),
         "classical_seconds": None if to_beat is None else to_beat.seconds,
@@ -144,36 +144,40 @@ def _finite(values: Sequence[float | None]) -> F64:
     return np.array([value for value in values if value is not None], dtype=np.float64)
 
 
-def _worth(family: Family, instance: Instance, text: str) -> Worth:
+def _evaluate_assignment(family: Family, instance: Instance, text: str) -> SolutionValue:
     row = assignment_array(text)[None, :]
     return float(family.objective(instance, row)[0]), bool(family.feasible(instance, row)[0])
 
 
-def _proved_optimum(baselines: Table, kernel_row: Mapping[str, Any]) -> float | None:
+def _proved_optimum(baselines: Table, reduced_model_row: Mapping[str, Any]) -> float | None:
     """Return the objective of an answer that is proved optimal, by a baseline or by reduction."""
     rows = zip(baselines["objective"], baselines["feasible"], baselines["optimal"], strict=True)
     proved: list[float] = [objective for objective, feasible, optimal in rows if feasible and optimal]
-    if kernel_row["solved_by_reduction"]:
-        proved.append(kernel_row["kernel_optimum"])
+    if reduced_model_row["solved_by_reduction"]:
+        proved.append(reduced_model_row["kernel_optimum"])
     return proved[0] if proved else None
 
 
-def _reached(values: F64, reference: float | None, sense: int) -> Any:
+def _reaches(values: F64, reference: float | None, sense: int) -> Any:
     """Return which values are as good as the reference; NaN is not."""
     if reference is None:
         return np.zeros(len(values), dtype=np.bool_)
-    return sense * (values - reference) >= -tolerance(reference)
+    return sense * (values - reference) >= -objective_tolerance(reference)
 
 
-def _reaches_in_every_run(solver: Solver | None, optimum: float | None, sense: int) -> bool:
-    return solver is not None and optimum is not None and bool(np.all(_reached(solver.objective, optimum, sense)))
+def _reaches_in_every_run(solver: SolverRuns | None, optimum: float | None, sense: int) -> bool:
+    return solver is not None and optimum is not None and bool(np.all(_reaches(solver.objective, optimum, sense)))
 
 
 def _is_ceiling(
-    family: Family, kernel_row: Mapping[str, Any], ceiling: Worth, incumbent: Worth, best_quantum: float | None
+    family: Family,
+    reduced_model_row: Mapping[str, Any],
+    ceiling: SolutionValue,
+    incumbent: SolutionValue,
+    best_quantum: float | None,
 ) -> bool:
     """Return whether the kernel, being only a part of the instance, had nothing to offer above the incumbent."""
-    if kernel_row["exact"] or is_better(family, ceiling, incumbent):
+    if reduced_model_row["exact"] or is_better(family, ceiling, incumbent):
         return False
     return best_quantum is None or not is_better(family, (best_quantum, True), incumbent)
 
@@ -210,12 +214,12 @@ def _sample_ratios(scores: Table, baselines: Table, reference: float | None, sen
     corrected = None
     if quantum is not None and random is not None and reference is not None:
         room = reference - random
-        corrected = (quantum - random) / room if abs(room) > tolerance(reference, random) else None
+        corrected = (quantum - random) / room if abs(room) > objective_tolerance(reference, random) else None
     return {"random_corrected_ratio": corrected, "sample_ratio": _ratio(quantum, reference, sense)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
+class _TimeToTarget:
     """How many raw shots of the whole sweep reach the reference once with 99 %; a lower bound if none did."""
 
     reached: bool
@@ -228,17 +232,17 @@ class _Target:
         return self.shots_needed * execute_seconds / self.shots
 
 
-def _target(scores: Table, sense: int, reference: float | None) -> _Target:
+def _time_to_target(scores: Table, sense: int, reference: float | None) -> _TimeToTarget:
     shots = int(np.sum(scores["shots"]))
     if not shots:
-        return _Target(reached=False, shots=0, shots_needed=None)
-    reached = bool(_reached(_finite(scores["best_objective"]), reference, sense).any())
+        return _TimeToTarget(reached=False, shots=0, shots_needed=None)
+    reached = bool(_reaches(_finite(scores["best_objective"]), reference, sense).any())
     # The reference is at least as good as the kernel's optimum, so a shot that reaches it is at the lowest energy.
     share = _weighted(scores["p_kernel_optimum"], scores["shots"]) if reached else 0.0
-    return _Target(reached=reached, shots=shots, shots_needed=trials_to_target(share or 0.0, shots))
+    return _TimeToTarget(reached=reached, shots=shots, shots_needed=trials_to_target(share or 0.0, shots))
 
 
-def _is_noise(scores: Table) -> bool:
+def _is_noise_like(scores: Table) -> bool:
     """Return whether no point beat random samples; a point does if it passes the gate in more than half of its runs."""
     if not len(scores["point"]):
         return False
@@ -247,6 +251,8 @@ def _is_noise(scores: Table) -> bool:
     return bool((noisy >= 0.5).all())
 
 
-def _found_kernel_optimum(scores: Table, best_quantum: float | None, kernel_row: Mapping[str, Any], sense: int) -> bool:
+def _found_reduced_model_optimum(
+    scores: Table, best_quantum: float | None, reduced_model_row: Mapping[str, Any], sense: int
+) -> bool:
     measured = any(share > 0 for share in scores["p_kernel_optimum"])
-    return measured or bool(_reached(_finite([best_quantum]), kernel_row["kernel_optimum"], sense).any())
+    return measured or bool(_reaches(_finite([best_quantum]), reduced_model_row["kernel_optimum"], sense).any())

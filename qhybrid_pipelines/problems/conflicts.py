@@ -11,11 +11,11 @@ from pydantic import Field
 
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import Strict
-from qhybrid_pipelines.problems.graphs import WeightedGraph, graph_of
+from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 
 
-class RandomGraph(Strict):
+class RandomGraph(StrictModel):
     """Parameters of `random_graph`: every pair is in conflict with the same probability."""
 
     nodes: int = Field(ge=1, le=2_000, description="Number of candidates.")
@@ -24,7 +24,7 @@ class RandomGraph(Strict):
     weighted: bool = Field(default=False, description="Integer weights from 1 to 10 instead of 1.")
 
 
-class IntervalScheduling(Strict):
+class IntervalScheduling(StrictModel):
     """Parameters of `interval_scheduling`: which jobs of a day to accept, and on which machine."""
 
     jobs: int = Field(ge=1, le=200, description="Number of jobs; each may run once.")
@@ -32,7 +32,7 @@ class IntervalScheduling(Strict):
     seed: int = Field(default=7, ge=0, description="Seed of the random choices.")
 
 
-class Dispatch(Strict):
+class Dispatch(StrictModel):
     """Parameters of `dispatch`: which vehicle takes which job next."""
 
     vehicles: int = Field(ge=1, le=40, description="Number of vehicles; each takes at most one job.")
@@ -48,7 +48,7 @@ def random_graph(parameters: RandomGraph) -> WeightedGraph:
     drawn = random.random(len(left)) < parameters.probability
     weights = random.integers(1, 11, size=size).astype(np.float64) if parameters.weighted else None
     pairs = [(i, j, 1.0) for i, j in zip(left[drawn].tolist(), right[drawn].tolist(), strict=True)]
-    return graph_of(map(str, range(size)), pairs, weights)
+    return make_weighted_graph(map(str, range(size)), pairs, weights)
 
 
 def interval_scheduling(parameters: IntervalScheduling) -> WeightedGraph:
@@ -94,4 +94,4 @@ def dispatch(parameters: Dispatch) -> WeightedGraph:
 def _conflict_graph(names: list[str], conflict: npt.NDArray[np.bool_], weights: F64) -> WeightedGraph:
     left, right = np.nonzero(np.triu(conflict, k=1))
     pairs = [(i, j, 1.0) for i, j in zip(left.tolist(), right.tolist(), strict=True)]
-    return graph_of(names, pairs, weights)
+    return make_weighted_graph(names, pairs, weights)

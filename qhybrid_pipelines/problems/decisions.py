@@ -11,10 +11,10 @@ from typing import Any
 
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
-from qhybrid_pipelines.problems.columns import Columns, columns_of, rows_of
+from qhybrid_pipelines.problems.columns import Columns, to_columns, to_rows
 from qhybrid_pipelines.problems.evaluation import is_better
 from qhybrid_pipelines.problems.family import Family
-from qhybrid_pipelines.problems.final_answer import Answer, final_answer, known_before, quantum_answer
+from qhybrid_pipelines.problems.final_answer import CandidateAnswer, best_quantum_answer, final_answer, incumbent_answer
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.next_round import NextRound, plan_next_round
 from qhybrid_pipelines.problems.point_scores import best_point
@@ -27,7 +27,7 @@ def decide(
     *,
     experiment: str,
     backend: str,
-    kernel_row: Mapping[str, Any],
+    reduced_model_row: Mapping[str, Any],
     comparison_row: Mapping[str, Any],
     sweep_points: Columns,
     point_scores: Columns,
@@ -42,52 +42,52 @@ def decide(
         spec: of this round.
         experiment: its key.
         backend: the backend decided on.
-        kernel_row: row of `kernels`.
+        reduced_model_row: row of `kernels`.
         comparison_row: row of `comparisons`.
         sweep_points: rows of `sweep_points`.
         point_scores: rows of `point_scores`; none where nothing was measured.
         solutions: rows of `solutions`.
         baselines: rows of `baselines`.
     """
-    measured = quantum_answer(family, rows_of(solutions))
-    before = known_before(family, instance, kernel_row)
-    final = final_answer(family, measured, before, rows_of(baselines))
-    following: NextRound | None = None
+    measured = best_quantum_answer(family, to_rows(solutions))
+    before = incumbent_answer(family, instance, reduced_model_row)
+    final = final_answer(family, measured, before, to_rows(baselines))
+    next_round: NextRound | None = None
     reason = _reason_to_accept(final, comparison_row)
     if reason is None and measured is not None:
-        improved = is_better(family, measured.worth, before.worth)
-        following = plan_next_round(
+        improved = is_better(family, measured.solution_value, before.solution_value)
+        next_round = plan_next_round(
             spec,
             experiment=experiment,
             backend=backend,
             incumbent=(measured if improved else before).assignment,
             improved=improved,
-            kernel_row=kernel_row,
+            reduced_model_row=reduced_model_row,
             comparison_row=comparison_row,
             best_angles=_best_angles(sweep_points, point_scores),
         )
-    decision, reason = _decision(reason, following, measured, final, comparison_row)
+    decision, reason = _choose_decision(reason, next_round, measured, final, comparison_row)
     return {
         "instance": instance.name,
         "decision": str(decision),
         "reason": reason,
         "round": spec.lineage.round,
-        "next_experiment": following.key if following else None,
-        "next_specification": following.specification if following else None,
-        "adjusted": following.adjusted if following else None,
+        "next_experiment": next_round.key if next_round else None,
+        "next_specification": next_round.specification if next_round else None,
+        "adjusted": next_round.adjusted if next_round else None,
         "final_source": final.source,
-        "final_objective": final.worth[0],
-        "final_feasible": final.worth[1],
+        "final_objective": final.solution_value[0],
+        "final_feasible": final.solution_value[1],
         "final_assignment": final.assignment,
     }
 
 
-def _reason_to_accept(final: Answer, comparison_row: Mapping[str, Any]) -> str | None:
+def _reason_to_accept(final: CandidateAnswer, comparison_row: Mapping[str, Any]) -> str | None:
     """Return why the answer is accepted whatever rounds are left, None if it is not."""
-    verdict, value = comparison_row["verdict"], f"{final.worth[0]:.6g}"
+    verdict, value = comparison_row["verdict"], f"{final.solution_value[0]:.6g}"
     if verdict == Verdict.SOLVED_BY_REDUCTION:
         return f"Reduction proved the optimum {value}."
-    if not (final.is_quantum and final.worth[1]):
+    if not (final.is_quantum and final.solution_value[1]):
         return None
     if comparison_row["optimum"] is not None:
         # Nothing is better than a proved optimum, and the final answer is at least as good as what reached it.
@@ -99,33 +99,33 @@ def _reason_to_accept(final: Answer, comparison_row: Mapping[str, Any]) -> str |
     return None
 
 
-def _decision(
+def _choose_decision(
     accepted: str | None,
-    following: NextRound | None,
-    measured: Answer | None,
-    final: Answer,
+    next_round: NextRound | None,
+    measured: CandidateAnswer | None,
+    final: CandidateAnswer,
     comparison_row: Mapping[str, Any],
 ) -> tuple[DecisionKind, str]:
-    value = f"{final.worth[0]:.6g}"
+    value = f"{final.solution_value[0]:.6g}"
     if accepted is not None:
         return DecisionKind.ACCEPT, accepted
-    if following is not None:
+    if next_round is not None:
         known = "" if comparison_row["optimum"] is None else f"; the proved optimum is {comparison_row['optimum']:.6g}"
         return (
             DecisionKind.CONTINUE,
             f"Verdict {comparison_row['verdict']}{known}; a round with other parameters is left.",
         )
-    if final.is_quantum and final.worth[1]:
+    if final.is_quantum and final.solution_value[1]:
         return DecisionKind.ACCEPT, f"No answer is better than the quantum answer {value}, and no round is left to try."
     if measured is None:
         stands = f"Nothing was measured; the answer of {final.source}, {value}, stands."
         return DecisionKind.FALL_BACK, f"{stands} {comparison_row['reason']}"
     return DecisionKind.FALL_BACK, (
-        f"The quantum answer {measured.worth[0]:.6g} is not as good as {value} of {final.source}, which stands."
+        f"The quantum answer {measured.solution_value[0]:.6g} is not as good as {value} of {final.source}, which stands."
     )
 
 
 def _best_angles(sweep_points: Columns, point_scores: Columns) -> list[float] | None:
-    best = best_point(columns_of(point_scores))
-    angles = {row["point"]: list(row["angles"]) for row in rows_of(sweep_points)}
+    best = best_point(to_columns(point_scores))
+    angles = {row["point"]: list(row["angles"]) for row in to_rows(sweep_points)}
     return None if best is None else angles[best]

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.bits import U8, U64
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import Kernel
-from qhybrid_pipelines.problems.family import Family, Penalised
+from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.problems.family import Family, PenalisedModel
 from qhybrid_pipelines.problems.instance import Instance
 
 Booleans = npt.NDArray[np.bool_]
 #: Objective and feasibility of one assignment.
-Worth = tuple[float, bool]
+SolutionValue = tuple[float, bool]
 
 #: Objectives that differ by less than this share of the larger one are equal.
 RELATIVE_TOLERANCE = 1e-9
@@ -33,17 +33,17 @@ class Problem:
 
     family: Family
     instance: Instance
-    penalised: Penalised
+    penalised_model: PenalisedModel
 
     @classmethod
     def of(cls, family: Family, instance: Instance) -> Problem:
         """Return the problem of an instance."""
-        return cls(family=family, instance=instance, penalised=family.penalised(instance))
+        return cls(family=family, instance=instance, penalised_model=family.penalised_model(instance))
 
     @property
     def cells_per_row(self) -> int:
         """Numbers that are touched per assignment: variables and couplings."""
-        return self.instance.size + len(self.penalised.model.pairs)
+        return self.instance.size + len(self.penalised_model.model.pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Evaluation:
         """Return row indices, best first: feasible before infeasible, then by cost, then by the keys in ``last``."""
         return np.lexsort((*reversed(last), self.cost, ~self.feasible))
 
-    def among_best(self, number: int) -> Booleans:
+    def best_mask(self, number: int) -> Booleans:
         """Return which rows are at least as good as the ``number``-th best one; that are more where rows are equal."""
         if len(self.cost) <= number:
             return np.ones(len(self.cost), dtype=np.bool_)
@@ -82,40 +82,40 @@ class Evaluation:
 
 def evaluate(problem: Problem, assignments: U8) -> Evaluation:
     """Return what rows ``(m, n)`` are worth, computed on the original instance."""
-    family, instance, penalised = problem.family, problem.instance, problem.penalised
+    family, instance, penalised_model = problem.family, problem.instance, problem.penalised_model
     size = len(assignments)
     objective, cost = np.empty(size), np.empty(size)
     feasible = np.empty(size, dtype=np.bool_)
-    for rows in blocks(size, problem.cells_per_row):
+    for rows in row_blocks(size, problem.cells_per_row):
         block = assignments[rows]
         objective[rows] = family.objective(instance, block)
         feasible[rows] = family.feasible(instance, block)
-        cost[rows] = penalised.sign * objective[rows]
+        cost[rows] = penalised_model.sign * objective[rows]
         broken = ~feasible[rows]
         if broken.any():
-            cost[rows][broken] = penalised.model.energies_of(block[broken])
+            cost[rows][broken] = penalised_model.model.assignment_energies(block[broken])
     return Evaluation(objective=objective, feasible=feasible, cost=cost)
 
 
-def evaluate_outcomes(problem: Problem, kernel: Kernel, bits: U64) -> Evaluation:
+def evaluate_outcomes(problem: Problem, reduced_model: ReducedModel, bits: U64) -> Evaluation:
     """Return what packed kernel outcomes are worth as they are.
 
-    Without a penalty the energy is the objective up to its sign (`Penalised`), so the kernel's diagonal answers for
+    Without a penalty the energy is the objective up to its sign (`PenalisedModel`), so the kernel's diagonal answers for
     any number of outcomes of a large instance; otherwise every outcome is expanded and evaluated.
     """
-    if problem.penalised.penalty_weight:
-        return evaluate(problem, kernel.expand(bits))
-    energies = kernel.model.energies(bits)
+    if problem.penalised_model.penalty_weight:
+        return evaluate(problem, reduced_model.expand(bits))
+    energies = reduced_model.model.energies(bits)
     feasible = np.empty(len(bits), dtype=np.bool_)
-    for rows in blocks(len(bits), problem.instance.size):
-        feasible[rows] = problem.family.feasible(problem.instance, kernel.expand(bits[rows]))
-    return Evaluation(objective=problem.penalised.sign * energies, feasible=feasible, cost=energies)
+    for rows in row_blocks(len(bits), problem.instance.size):
+        feasible[rows] = problem.family.feasible(problem.instance, reduced_model.expand(bits[rows]))
+    return Evaluation(objective=problem.penalised_model.sign * energies, feasible=feasible, cost=energies)
 
 
 def feasible_rows(problem: Problem, assignments: U8) -> Booleans:
     """Return which rows ``(m, n)`` satisfy every constraint."""
     feasible = np.empty(len(assignments), dtype=np.bool_)
-    for rows in blocks(len(assignments), problem.cells_per_row):
+    for rows in row_blocks(len(assignments), problem.cells_per_row):
         feasible[rows] = problem.family.feasible(problem.instance, assignments[rows])
     return feasible
 
@@ -138,28 +138,28 @@ def evaluate_distinct(problem: Problem, assignments: U8) -> Evaluation:
     return evaluate(problem, assignments[first]).rows(inverse)
 
 
-def best_of(problem: Problem, assignments: U8) -> tuple[U8, Worth]:
+def best_assignment(problem: Problem, assignments: U8) -> tuple[U8, SolutionValue]:
     """Return the best row of ``(m, n)`` and what it is worth; the first of equal ones."""
     found = evaluate(problem, assignments)
     first = int(found.ranking()[0])
     return assignments[first], (float(found.objective[first]), bool(found.feasible[first]))
 
 
-def orientation(family: Family) -> int:
+def objective_sign(family: Family) -> int:
     """Return +1 where a larger objective is better, -1 where a smaller one is."""
     return 1 if family.sense == "max" else -1
 
 
-def tolerance(*objectives: float) -> float:
+def objective_tolerance(*objectives: float) -> float:
     """Return the difference up to which objectives of this magnitude are equal."""
     return RELATIVE_TOLERANCE * max((abs(value) for value in objectives), default=0.0) + _ABSOLUTE_TOLERANCE
 
 
-def is_better(family: Family, new: Worth, old: Worth) -> bool:
+def is_better(family: Family, new: SolutionValue, old: SolutionValue) -> bool:
     """Return whether one assignment is better than another: feasible first, then by the objective."""
     if new[1] != old[1]:
         return new[1]
-    return orientation(family) * (new[0] - old[0]) > tolerance(new[0], old[0])
+    return objective_sign(family) * (new[0] - old[0]) > objective_tolerance(new[0], old[0])
 
 
 def distinct_rows(assignments: U8) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -172,7 +172,7 @@ def distinct_rows(assignments: U8) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
     return first.astype(np.int64), inverse.astype(np.int64)
 
 
-def blocks(rows: int, cells_per_row: int) -> Iterator[slice]:
+def row_blocks(rows: int, cells_per_row: int) -> Iterator[slice]:
     """Yield slices over ``rows`` rows of a bounded number of cells each."""
     size = max(1, _BLOCK_CELLS // max(1, cells_per_row))
     for first in range(0, rows, size):

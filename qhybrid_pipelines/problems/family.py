@@ -26,7 +26,7 @@ Generator = Callable[..., Instance]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Penalised:
+class PenalisedModel:
     """The unconstrained form of an instance: ``energy = sign * objective + penalty_weight * violation``.
 
     ``sign`` is -1 for families that maximise, so that lower energy is always better. Variable ``i`` of the model is
@@ -51,14 +51,14 @@ class Substitution:
 class FamilyReduction:
     """What a family's own rules found: substitutions that may be applied in order, and whether an optimum survives."""
 
-    rung: str
+    step_name: str
     exact: bool
     substitutions: tuple[Substitution, ...]
     note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SolverAnswer:
+class SolverResult:
     """What a family's own classical solver found.
 
     Attributes:
@@ -86,7 +86,7 @@ class Family(Protocol):
     #: format name -> parser; the formats' own readers are in `problems/formats/`.
     parsers: Mapping[str, Parser]
     #: file ending (with dot) -> format name, only where the ending leaves no doubt.
-    endings: Mapping[str, str]
+    file_suffixes: Mapping[str, str]
     #: generator name -> (strict pydantic model of its parameters, function of that model).
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]]
     #: name of the solver that `solve` runs, as it appears in the baselines.
@@ -98,7 +98,7 @@ class Family(Protocol):
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return the canonical model: the constrained problem, always to be minimised."""
 
-    def penalised(self, instance: Instance) -> Penalised:
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return the unconstrained form, with the penalty weight that was chosen."""
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
@@ -125,7 +125,7 @@ class Family(Protocol):
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return a feasible assignment ``(n,)`` by the family's classic greedy rule."""
 
-    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+    def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Run the family's own classical solver: deterministic for a seed, bounded by steps and not by the clock."""
 
     def features(self, instance: Instance) -> dict[str, float]:

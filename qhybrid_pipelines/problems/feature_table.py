@@ -17,7 +17,7 @@ MODEL_PREFIX = "ising_"
 def feature_rows(family: Family, instance: Instance) -> list[dict[str, Any]]:
     """Return the rows of the table `features`, without their experiment: the family's numbers, and the model's."""
     of_model = {
-        f"{MODEL_PREFIX}{name}": value for name, value in model_features(family.penalised(instance).model).items()
+        f"{MODEL_PREFIX}{name}": value for name, value in model_features(family.penalised_model(instance).model).items()
     }
     found = family.features(instance) | of_model
     return [{"instance": instance.name, "feature": name, "value": float(found[name])} for name in sorted(found)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.core.bits import assignment_array
-from qhybrid_pipelines.problems.evaluation import Worth, is_better
+from qhybrid_pipelines.problems.evaluation import SolutionValue, is_better
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH, QUANTUM_REPAIR
@@ -19,11 +19,11 @@ _SOURCES = (QUANTUM, QUANTUM_REPAIR, QUANTUM_LOCAL_SEARCH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CandidateAnswer:
     """An assignment as text, what it is worth, and who found it."""
 
     source: str
-    worth: Worth
+    solution_value: SolutionValue
     assignment: str
 
     @property
@@ -32,29 +32,37 @@ class Answer:
         return self.source in _SOURCES
 
 
-def quantum_answer(family: Family, solutions: Rows) -> Answer | None:
+def best_quantum_answer(family: Family, solutions: Rows) -> CandidateAnswer | None:
     """Return the best measured answer; None without any."""
-    return _best(family, _measured(solutions))
+    return _best(family, _quantum_candidates(solutions))
 
 
-def known_before(family: Family, instance: Instance, kernel_row: Mapping[str, Any]) -> Answer:
+def incumbent_answer(family: Family, instance: Instance, reduced_model_row: Mapping[str, Any]) -> CandidateAnswer:
     """Return the answer that was known before anything quantum."""
-    row = assignment_array(kernel_row["incumbent"])[None, :]
-    worth = (float(family.objective(instance, row)[0]), bool(family.feasible(instance, row)[0]))
-    return Answer(source=kernel_row["incumbent_source"], worth=worth, assignment=kernel_row["incumbent"])
+    row = assignment_array(reduced_model_row["incumbent"])[None, :]
+    solution_value = (float(family.objective(instance, row)[0]), bool(family.feasible(instance, row)[0]))
+    return CandidateAnswer(
+        source=reduced_model_row["incumbent_source"],
+        solution_value=solution_value,
+        assignment=reduced_model_row["incumbent"],
+    )
 
 
-def final_answer(family: Family, measured: Answer | None, before: Answer, baselines: Rows) -> Answer:
+def final_answer(
+    family: Family, measured: CandidateAnswer | None, before: CandidateAnswer, baselines: Rows
+) -> CandidateAnswer:
     """Return the best answer of all; equal ones in the order measured, known before, baselines."""
 
-    def candidates() -> Iterator[Answer]:
+    def candidates() -> Iterator[CandidateAnswer]:
         if measured is not None:
             yield measured
         yield before
         for row in baselines:
             if row["objective"] is not None:
-                yield Answer(
-                    source=row["solver"], worth=(row["objective"], row["feasible"]), assignment=row["assignment"]
+                yield CandidateAnswer(
+                    source=row["solver"],
+                    solution_value=(row["objective"], row["feasible"]),
+                    assignment=row["assignment"],
                 )
 
     best = _best(family, candidates())
@@ -62,17 +70,19 @@ def final_answer(family: Family, measured: Answer | None, before: Answer, baseli
     return best
 
 
-def _measured(solutions: Rows) -> Iterator[Answer]:
+def _quantum_candidates(solutions: Rows) -> Iterator[CandidateAnswer]:
     for source in _SOURCES:
         for row in solutions:
             if row["source"] == source:
-                yield Answer(source=source, worth=(row["objective"], row["feasible"]), assignment=row["assignment"])
+                yield CandidateAnswer(
+                    source=source, solution_value=(row["objective"], row["feasible"]), assignment=row["assignment"]
+                )
 
 
-def _best(family: Family, answers: Iterator[Answer]) -> Answer | None:
+def _best(family: Family, answers: Iterator[CandidateAnswer]) -> CandidateAnswer | None:
     best = next(answers, None)
     for answer in answers:
         assert best is not None
-        if is_better(family, answer.worth, best.worth):
+        if is_better(family, answer.solution_value, best.solution_value):
             best = answer
     return best

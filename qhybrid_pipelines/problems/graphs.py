@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 #: Graphs bundled with NetworkX; the function of that library has the name with ``_graph`` after it.
-BUNDLED = (
+NETWORKX_GRAPHS = (
     "bull",
     "chvatal",
     "cubical",
@@ -75,7 +75,7 @@ class WeightedGraph:
         return np.bincount(self.edges.ravel(), minlength=self.size)
 
 
-def graph_of(
+def make_weighted_graph(
     nodes: Iterable[str],
     weighted_pairs: Iterable[tuple[int, int, float]],
     node_weights: Iterable[float] | None = None,
@@ -125,12 +125,12 @@ def from_networkx(graph: nx.Graph[Any], *, weight: str = "weight") -> WeightedGr
             raise InvalidInput(
                 f"node {u!s} has an edge to itself", remedy="Remove the self-loop.", field="problem.source"
             )
-        pairs.append((index[u], index[v], _number(value, f"edge {u!s} - {v!s}")))
+        pairs.append((index[u], index[v], _finite_number(value, f"edge {u!s} - {v!s}")))
     given = dict(graph.nodes(data=weight))
     node_weights = None
     if any(value is not None for value in given.values()):
-        node_weights = [_number(1 if v is None else v, f"node {node!s}") for node, v in given.items()]
-    return graph_of(names, pairs, node_weights)
+        node_weights = [_finite_number(1 if v is None else v, f"node {node!s}") for node, v in given.items()]
+    return make_weighted_graph(names, pairs, node_weights)
 
 
 def networkx_graph(name: str) -> nx.Graph[Any]:
@@ -139,10 +139,10 @@ def networkx_graph(name: str) -> nx.Graph[Any]:
     Raises:
         InvalidInput: there is none of that name.
     """
-    if name not in BUNDLED:
+    if name not in NETWORKX_GRAPHS:
         raise InvalidInput(
             f"there is no bundled graph {name!r}",
-            remedy=f"Use networkx: with one of: {', '.join(BUNDLED)}.",
+            remedy=f"Use networkx: with one of: {', '.join(NETWORKX_GRAPHS)}.",
             field="problem.source",
         )
     import networkx as nx
@@ -152,7 +152,7 @@ def networkx_graph(name: str) -> nx.Graph[Any]:
     return graph
 
 
-def _number(value: object, where: str) -> float:
+def _finite_number(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
         raise InvalidInput(
             f"the weight of {where} is {value!r}", remedy="Every weight is a finite number.", field="problem.source"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhybrid_pipelines.classical.solvers.annealing import anneal, schedule
+from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
 from qhybrid_pipelines.core.bits import U8, assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.problems.evaluation import Problem, Worth, best_of, is_better
+from qhybrid_pipelines.problems.evaluation import Problem, SolutionValue, best_assignment, is_better
 from qhybrid_pipelines.problems.post_processing import improve, repair
 
 
@@ -21,7 +21,7 @@ class Incumbent:
 
     assignment: U8
     source: str
-    worth: Worth
+    solution_value: SolutionValue
 
 
 def find_incumbent(problem: Problem, spec: ExperimentSpec) -> Incumbent:
@@ -32,11 +32,11 @@ def find_incumbent(problem: Problem, spec: ExperimentSpec) -> Incumbent:
     """
     seed = derive_seed(spec.seed, "incumbent", spec.reduce.incumbent)
     if spec.reduce.incumbent == "annealing":
-        started = annealed(problem, seed)
+        candidates = anneal_instance(problem, seed)
     else:
         greedy = problem.family.greedy(problem.instance, seed)[None, :]
-        started = np.concatenate([greedy, improve(problem, greedy)])
-    found = incumbent_of(problem, started, spec.reduce.incumbent)
+        candidates = np.concatenate([greedy, improve(problem, greedy)])
+    found = make_incumbent(problem, candidates, spec.reduce.incumbent)
     if spec.lineage.incumbent is None:
         return found
     if len(spec.lineage.incumbent) != problem.instance.size:
@@ -45,18 +45,18 @@ def find_incumbent(problem: Problem, spec: ExperimentSpec) -> Incumbent:
             remedy="This field is written by the pipeline; remove it, or give one digit per variable.",
             field="lineage.incumbent",
         )
-    parent = incumbent_of(problem, assignment_array(spec.lineage.incumbent)[None, :], "parent round")
-    return found if is_better(problem.family, found.worth, parent.worth) else parent
+    parent = make_incumbent(problem, assignment_array(spec.lineage.incumbent)[None, :], "parent round")
+    return found if is_better(problem.family, found.solution_value, parent.solution_value) else parent
 
 
-def incumbent_of(problem: Problem, rows: U8, source: str) -> Incumbent:
+def make_incumbent(problem: Problem, rows: U8, source: str) -> Incumbent:
     """Return the best of rows ``(m, n)`` as an incumbent."""
-    assignment, worth = best_of(problem, rows)
-    return Incumbent(assignment=assignment, source=source, worth=worth)
+    assignment, solution_value = best_assignment(problem, rows)
+    return Incumbent(assignment=assignment, source=source, solution_value=solution_value)
 
 
-def annealed(problem: Problem, seed: int) -> U8:
+def anneal_instance(problem: Problem, seed: int) -> U8:
     """Return annealed assignments of the whole instance, repaired and improved, one per read."""
-    reads, sweeps = schedule(problem.penalised.model)
-    found = anneal(problem.penalised.model, reads=reads, sweeps=sweeps, seed=seed)
+    reads, sweeps = annealing_schedule(problem.penalised_model.model)
+    found = anneal(problem.penalised_model.model, reads=reads, sweeps=sweeps, seed=seed)
     return improve(problem, repair(problem, found))

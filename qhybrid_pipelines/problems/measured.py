@@ -17,30 +17,30 @@ I64 = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.signedinteger[Any]]
 
 #: Up to this many variables all outcomes are numbered by a table, which is quicker than sorting and needs 9 MB.
-_TABLE_WIDTH = 20
+_MAX_TABLE_QUBITS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredCounts:
     """Rows of counts, sorted by point, repetition and outcome.
 
     Attributes:
         point: shape ``(m,)``.
         repetition: shape ``(m,)``.
         count: how often the outcome was measured there, in shots.
-        outcome: index into ``words``.
-        words: the distinct outcomes over all rows, packed, ascending.
+        outcome: index into ``distinct_outcomes``.
+        distinct_outcomes: the distinct outcomes over all rows, packed, ascending.
     """
 
     point: Labels
     repetition: Labels
     count: I64
     outcome: I64
-    words: U64
+    distinct_outcomes: U64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
+class RunOutcomes:
     """The distinct outcomes of each run, all its points together, sorted by repetition and outcome.
 
     Attributes:
@@ -56,7 +56,7 @@ class Runs:
     point: Labels
 
 
-def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measured:
+def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> MeasuredCounts:
     """Return the arrays ``point, repetition, bits, count`` of counts, which may stand in any order, sorted.
 
     Raises:
@@ -68,16 +68,18 @@ def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measur
     highest = int(bits.max(initial=0)).bit_length() - 1
     if highest >= width:
         raise CorruptResult(f"bit {highest} is set in a measured outcome of {width} qubits")
-    words, outcome = _numbered(bits, width)
+    distinct_outcomes, outcome = _index_outcomes(bits, width)
     if not _is_sorted(point, repetition, outcome):
         order = np.lexsort((outcome, repetition, point))
         point, repetition, count, outcome = point[order], repetition[order], count[order], outcome[order]
-    return Measured(point=point, repetition=repetition, count=count, outcome=outcome, words=words)
+    return MeasuredCounts(
+        point=point, repetition=repetition, count=count, outcome=outcome, distinct_outcomes=distinct_outcomes
+    )
 
 
-def _numbered(bits: U64, width: int) -> tuple[U64, I64]:
+def _index_outcomes(bits: U64, width: int) -> tuple[U64, I64]:
     """Return the distinct outcomes in ascending order, and the place of each outcome among them."""
-    if width > _TABLE_WIDTH:
+    if width > _MAX_TABLE_QUBITS:
         return np.unique(bits, return_inverse=True)
     present = np.zeros(1 << width, dtype=np.bool_)
     present[bits] = True
@@ -95,25 +97,25 @@ def _is_sorted(*keys: npt.NDArray[Any]) -> bool:
     return True
 
 
-def runs_of(measured: Measured) -> Runs:
+def outcomes_by_run(measured: MeasuredCounts) -> RunOutcomes:
     """Return the outcomes of each run over all its points."""
     # Rows of one run and outcome stay in the order of their points, and each point's rows ascend already: a stable sort
     # of one number merges them, where sorting by four keys starts from nothing.
-    place = measured.repetition * np.int64(len(measured.words)) + measured.outcome
+    place = measured.repetition * np.int64(len(measured.distinct_outcomes)) + measured.outcome
     order = np.argsort(place, kind="stable")
-    group, starts = groups_of(place[order])
+    group, starts = group_sorted_rows(place[order])
     count = measured.count[order]
     most = np.flatnonzero(count == np.maximum.reduceat(count, starts)[group]) if len(starts) else starts
-    _, first = groups_of(group[most])
-    return Runs(
+    _, first = group_sorted_rows(group[most])
+    return RunOutcomes(
         repetition=measured.repetition[order[starts]],
         outcome=measured.outcome[order[starts]],
-        count=sums(group, len(starts), count).astype(np.int64),
+        count=group_sums(group, len(starts), count).astype(np.int64),
         point=measured.point[order[most[first]]],
     )
 
 
-def groups_of(*keys: npt.NDArray[Any]) -> tuple[I64, I64]:
+def group_sorted_rows(*keys: npt.NDArray[Any]) -> tuple[I64, I64]:
     """Return the group of each row, and the first row of each group; rows must be sorted by the keys."""
     begins = np.zeros(len(keys[0]), dtype=np.bool_)
     begins[:1] = True
@@ -122,6 +124,6 @@ def groups_of(*keys: npt.NDArray[Any]) -> tuple[I64, I64]:
     return np.cumsum(begins) - 1, np.flatnonzero(begins)
 
 
-def sums(group: I64, groups: int, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def group_sums(group: I64, groups: int, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return the sum of ``values`` in each group, shape ``(groups,)``; exact for counts below ``2**53``."""
     return np.asarray(np.bincount(group, weights=values, minlength=groups), dtype=np.float64)

@@ -12,7 +12,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment import experiment_key
-from qhybrid_pipelines.core.seeds import small_seed
+from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.core.specification import ExperimentSpec, Lineage, SweepSpec
 from qhybrid_pipelines.core.verdicts import Verdict
 
@@ -42,7 +42,7 @@ def plan_next_round(
     backend: str,
     incumbent: str,
     improved: bool,
-    kernel_row: Mapping[str, Any],
+    reduced_model_row: Mapping[str, Any],
     comparison_row: Mapping[str, Any],
     best_angles: Sequence[float] | None,
 ) -> NextRound | None:
@@ -55,7 +55,7 @@ def plan_next_round(
         incumbent: best assignment that this line of rounds knows, first variable first. Baselines do not count: a
             quantum answer that only repeats theirs would be no answer.
         improved: the measured answers are better than the incumbent of this round.
-        kernel_row: row of `kernels`.
+        reduced_model_row: row of `kernels`.
         comparison_row: row of `comparisons`.
         best_angles: angles of the best point of the sweep, in radians.
     """
@@ -67,16 +67,22 @@ def plan_next_round(
         root=spec.lineage.root or experiment,
         incumbent=incumbent,
     )
-    windowed = any(rung["rung"] == "window" for rung in kernel_row["rungs"])
+    has_subproblem = any(step_name["rung"] == "window" for step_name in reduced_model_row["rungs"])
     at_ceiling = comparison_row["verdict"] == Verdict.KERNEL_CEILING_REACHED
     # A circuit from a file was written for its kernel, and would mean nothing on another one.
-    if windowed and (improved or at_ceiling) and spec.problem.circuit is None:
-        changed = {"lineage": lineage, "backends": (backend,), "seed": small_seed(spec.seed, "round", lineage.round)}
+    if has_subproblem and (improved or at_ceiling) and spec.problem.circuit is None:
+        changed = {
+            "lineage": lineage,
+            "backends": (backend,),
+            "seed": derive_seed_31bit(spec.seed, "round", lineage.round),
+        }
         if spec.sweep.strategy == "refine":
             # The centre belongs to the kernel that is left behind.
             changed["sweep"] = SweepSpec(points=spec.sweep.points)
         start = "the improved assignment" if improved else "the same assignment"
-        return NextRound(spec=_checked(spec, changed), adjusted=f"Another window around {start}, with a new seed.")
+        return NextRound(
+            spec=_change_specification(spec, changed), adjusted=f"Another window around {start}, with a new seed."
+        )
     if not comparison_row["kernel_optimum_reached"] and best_angles:
         spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
         sweep = SweepSpec(
@@ -84,10 +90,10 @@ def plan_next_round(
         )
         changed = {"lineage": lineage, "backends": (backend,), "sweep": sweep}
         adjusted = f"The same kernel, {sweep.points} points within {spread:g} of the best angles."
-        return NextRound(spec=_checked(spec, changed), adjusted=adjusted)
+        return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
     return None
 
 
-def _checked(spec: ExperimentSpec, changed: dict[str, Any]) -> ExperimentSpec:
+def _change_specification(spec: ExperimentSpec, changed: dict[str, Any]) -> ExperimentSpec:
     """Return the specification with some fields changed, validated like one that a person wrote."""
     return ExperimentSpec.model_validate_json(canonical_json(spec.model_copy(update=changed).model_dump(mode="json")))

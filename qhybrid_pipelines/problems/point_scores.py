@@ -8,21 +8,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.exhaustive import is_minimum, minimum
+from qhybrid_pipelines.classical.exhaustive import find_minimum, is_minimum
 from qhybrid_pipelines.classical.noise_gate import random_energy
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import Evaluation
-from qhybrid_pipelines.problems.measured import I64, Measured, groups_of, sums
+from qhybrid_pipelines.problems.measured import I64, MeasuredCounts, group_sorted_rows, group_sums
 
 
-def point_scores(kernel: Kernel, measured: Measured, raw: Evaluation, *, shots: int) -> dict[str, Any]:
+def point_scores(
+    reduced_model: ReducedModel, measured: MeasuredCounts, raw: Evaluation, *, shots: int
+) -> dict[str, Any]:
     """Return the columns of the table `point_scores` from ``point`` on.
 
     Args:
-        kernel: what was sent.
+        reduced_model: what was sent.
         measured: what came back.
         raw: what its distinct outcomes are worth as measured.
         shots: that every point and repetition was asked for.
@@ -30,20 +32,20 @@ def point_scores(kernel: Kernel, measured: Measured, raw: Evaluation, *, shots: 
     Raises:
         CorruptResult: the counts of a point and repetition do not add up to the shots.
     """
-    group, starts = groups_of(measured.point, measured.repetition)
-    total = sums(group, len(starts), measured.count).astype(np.int64)
+    group, starts = group_sorted_rows(measured.point, measured.repetition)
+    total = group_sums(group, len(starts), measured.count).astype(np.int64)
     _check_shots(measured, starts, total, shots)
-    energies = kernel.model.energies(measured.words)
+    energies = reduced_model.model.energies(measured.distinct_outcomes)
     feasible = raw.feasible[measured.outcome]
-    at_optimum = _at_kernel_optimum(kernel, measured.words, energies)[measured.outcome]
+    at_optimum = _at_reduced_model_optimum(reduced_model, measured.distinct_outcomes, energies)[measured.outcome]
 
     def weighted(values: npt.NDArray[Any]) -> F64:
-        return sums(group, len(starts), measured.count * values)
+        return group_sums(group, len(starts), measured.count * values)
 
     mean_energy = weighted(energies[measured.outcome]) / total
     feasible_shots = weighted(feasible)
-    lowest = _first_in(np.argsort(energies, kind="stable"), measured.outcome, starts)
-    best = _first_in(raw.ranking(), measured.outcome, starts)
+    lowest = _best_in_group(np.argsort(energies, kind="stable"), measured.outcome, starts)
+    best = _best_in_group(raw.ranking(), measured.outcome, starts)
     return {
         "point": measured.point[starts],
         "repetition": measured.repetition[starts],
@@ -51,19 +53,19 @@ def point_scores(kernel: Kernel, measured: Measured, raw: Evaluation, *, shots: 
         "distinct": np.bincount(group, minlength=len(starts)),
         "mean_energy": mean_energy,
         "min_energy": energies[lowest],
-        "argmin_bits": measured.words[lowest],
+        "argmin_bits": measured.distinct_outcomes[lowest],
         "p_feasible": feasible_shots / total,
-        "mean_objective": _where(
+        "mean_objective": _none_where_absent(
             feasible_shots > 0,
             weighted(np.where(raw.feasible, raw.objective, 0.0)[measured.outcome]) / np.maximum(feasible_shots, 1),
         ),
-        "best_objective": _where(feasible_shots > 0, raw.objective[best]),
+        "best_objective": _none_where_absent(feasible_shots > 0, raw.objective[best]),
         "p_kernel_optimum": weighted(at_optimum) / total,
-        "noise_like": mean_energy >= _noise_threshold(kernel, measured, total),
+        "noise_like": mean_energy >= _noise_threshold(reduced_model, measured, total),
     }
 
 
-def _first_in(ranking: I64, outcome: I64, starts: I64) -> I64:
+def _best_in_group(ranking: I64, outcome: I64, starts: I64) -> I64:
     """Return of each group the outcome that a ranking of all distinct outcomes names first, without sorting any row.
 
     Args:
@@ -76,7 +78,7 @@ def _first_in(ranking: I64, outcome: I64, starts: I64) -> I64:
     return ranking[np.minimum.reduceat(rank[outcome], starts)] if len(starts) else starts
 
 
-def _check_shots(measured: Measured, starts: I64, total: I64, shots: int) -> None:
+def _check_shots(measured: MeasuredCounts, starts: I64, total: I64, shots: int) -> None:
     wrong = np.flatnonzero(total != shots)
     if len(wrong):
         first = starts[wrong[0]]
@@ -84,26 +86,32 @@ def _check_shots(measured: Measured, starts: I64, total: I64, shots: int) -> Non
         raise CorruptResult(f"{place}: {total[wrong[0]]} counts instead of {shots} shots")
 
 
-def _at_kernel_optimum(kernel: Kernel, words: U64, energies: F64) -> npt.NDArray[np.bool_]:
+def _at_reduced_model_optimum(
+    reduced_model: ReducedModel, distinct_outcomes: U64, energies: F64
+) -> npt.NDArray[np.bool_]:
     """Return which outcomes have the lowest energy; where the number of ones is fixed, among those that keep it."""
-    _, lowest = minimum(kernel.model, kernel.cardinality)
-    at_minimum = is_minimum(kernel.model, energies, lowest)
-    return at_minimum if kernel.cardinality is None else at_minimum & (np.bitwise_count(words) == kernel.cardinality)
+    _, lowest = find_minimum(reduced_model.model, reduced_model.cardinality)
+    at_minimum = is_minimum(reduced_model.model, energies, lowest)
+    return (
+        at_minimum
+        if reduced_model.cardinality is None
+        else at_minimum & (np.bitwise_count(distinct_outcomes) == reduced_model.cardinality)
+    )
 
 
-def _noise_threshold(kernel: Kernel, measured: Measured, shots: I64) -> F64:
+def _noise_threshold(reduced_model: ReducedModel, measured: MeasuredCounts, shots: I64) -> F64:
     """Return what each mean energy has to get below to say more than random samples.
 
     Samples that never left the subspace of the right number of ones are held against random ones from that subspace,
     all others against random outcomes.
     """
-    cardinality = kernel.cardinality
-    if cardinality is not None and (np.bitwise_count(measured.words) != cardinality).any():
+    cardinality = reduced_model.cardinality
+    if cardinality is not None and (np.bitwise_count(measured.distinct_outcomes) != cardinality).any():
         cardinality = None
-    return random_energy(kernel.model, cardinality).threshold(shots.astype(np.float64))
+    return random_energy(reduced_model.model, cardinality).threshold(shots.astype(np.float64))
 
 
-def _where(present: npt.NDArray[np.bool_], values: F64) -> list[float | None]:
+def _none_where_absent(present: npt.NDArray[np.bool_], values: F64) -> list[float | None]:
     return [value if there else None for value, there in zip(values.tolist(), present.tolist(), strict=True)]
 
 

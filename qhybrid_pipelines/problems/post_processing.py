@@ -6,23 +6,23 @@ import numpy as np
 
 from qhybrid_pipelines.classical.local_search import Columns, descend
 from qhybrid_pipelines.core.bits import U8, U64
-from qhybrid_pipelines.core.reduced_model import Kernel
-from qhybrid_pipelines.problems.evaluation import Problem, blocks, evaluate, feasible_rows
+from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.problems.evaluation import Problem, evaluate, feasible_rows, row_blocks
 
 
-def post_process(problem: Problem, kernel: Kernel, bits: U64) -> U8:
+def post_process(problem: Problem, reduced_model: ReducedModel, bits: U64) -> U8:
     """Return the ``(m, n)`` assignments of packed outcomes after repair and local search over the kernel's variables.
 
     Give distinct outcomes only: the result of each depends on nothing but itself.
     """
-    repaired = repair(problem, kernel.expand(bits))
-    return improve(problem, repaired, np.flatnonzero(kernel.root >= 0))
+    repaired = repair(problem, reduced_model.expand(bits))
+    return improve(problem, repaired, np.flatnonzero(reduced_model.root >= 0))
 
 
 def repair(problem: Problem, assignments: U8) -> U8:
     """Return rows repaired by the family's own rule, block by block to bound the memory."""
     result = np.empty_like(assignments)
-    for rows in blocks(len(assignments), problem.cells_per_row):
+    for rows in row_blocks(len(assignments), problem.cells_per_row):
         result[rows] = problem.family.repair(problem.instance, assignments[rows])
     return result
 
@@ -39,7 +39,7 @@ def improve(problem: Problem, assignments: U8, movable: Columns | None = None) -
         movable: variables that may change, all if None.
     """
     swaps = problem.family.cardinality(problem.instance) is not None
-    improved = descend(problem.penalised.model, assignments, keep_cardinality=swaps, movable=movable)
+    improved = descend(problem.penalised_model.model, assignments, keep_cardinality=swaps, movable=movable)
     lost = np.flatnonzero(~feasible_rows(problem, improved))
     if len(lost):
         start, again = assignments[lost], repair(problem, improved[lost])

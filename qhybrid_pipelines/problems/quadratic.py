@@ -34,7 +34,7 @@ class QuadraticForm:
     offset: float
 
 
-def form_of(
+def make_quadratic_form(
     names: Iterable[str], entries: Iterable[tuple[int, int, float]], *, offdiagonal_factor: float, offset: float = 0.0
 ) -> QuadraticForm:
     """Return the form of matrix entries ``(i, j, value)``, ``i <= j``, each pair once; zeros are dropped.

@@ -6,12 +6,12 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.seeds import generator, small_seed
-from qhybrid_pipelines.core.specification import Strict
-from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx, graph_of
+from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
+from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx, make_weighted_graph
 
 
-class RandomRegular(Strict):
+class RandomRegular(StrictModel):
     """Parameters of `random_regular`: every node has the same number of edges, every edge weight 1."""
 
     nodes: int = Field(ge=2, le=2_000, description="Number of nodes.")
@@ -19,13 +19,13 @@ class RandomRegular(Strict):
     seed: int = Field(default=7, ge=0, description="Seed of the random choices.")
 
     @model_validator(mode="after")
-    def _such_a_graph_exists(self) -> RandomRegular:
+    def _check_graph_exists(self) -> RandomRegular:
         if self.degree >= self.nodes or self.nodes * self.degree % 2:
             raise ValueError("a regular graph needs degree < nodes, and nodes * degree even")
         return self
 
 
-class ErdosRenyi(Strict):
+class ErdosRenyi(StrictModel):
     """Parameters of `erdos_renyi`: every pair of nodes is joined with the same probability."""
 
     nodes: int = Field(ge=2, le=2_000, description="Number of nodes.")
@@ -34,7 +34,7 @@ class ErdosRenyi(Strict):
     weighted: bool = Field(default=False, description="Integer weights from 1 to 10 instead of 1.")
 
 
-class Torus(Strict):
+class Torus(StrictModel):
     """Parameters of `torus`: a grid joined at its borders with weights +1 and -1, a two-dimensional spin glass."""
 
     rows: int = Field(ge=3, le=100, description="Rows of the grid.")
@@ -46,7 +46,7 @@ def random_regular(parameters: RandomRegular) -> WeightedGraph:
     """Return a random regular graph (A. Steger, N. Wormald 1999, as NetworkX implements it)."""
     import networkx as nx
 
-    seed = small_seed(parameters.seed, "random_regular")
+    seed = derive_seed_31bit(parameters.seed, "random_regular")
     drawn = nx.random_regular_graph(parameters.degree, parameters.nodes, seed=seed)
     # That function adds nodes in the order of their edges.
     ordered: nx.Graph[int] = nx.Graph()
@@ -74,4 +74,4 @@ def torus(parameters: Torus) -> WeightedGraph:
 
 
 def _graph(size: int, left: list[int], right: list[int], weights: F64) -> WeightedGraph:
-    return graph_of(map(str, range(size)), zip(left, right, weights.tolist(), strict=True))
+    return make_weighted_graph(map(str, range(size)), zip(left, right, weights.tolist(), strict=True))

@@ -16,24 +16,24 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.classical.exhaustive import minimum
+from qhybrid_pipelines.classical.exhaustive import find_minimum
 from qhybrid_pipelines.classical.reduction.components import components, solve_small_components
 from qhybrid_pipelines.classical.reduction.roof_duality import persistent_values
-from qhybrid_pipelines.classical.reduction.subproblem import select_window
+from qhybrid_pipelines.classical.reduction.subproblem import select_subproblem
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import U8, assignment_text
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.problems.evaluation import Problem, best_of
+from qhybrid_pipelines.problems.evaluation import Problem, best_assignment
 from qhybrid_pipelines.problems.family import Family, FamilyReduction
-from qhybrid_pipelines.problems.incumbents import Incumbent, find_incumbent, incumbent_of
+from qhybrid_pipelines.problems.incumbents import Incumbent, find_incumbent, make_incumbent
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.post_processing import repair
-from qhybrid_pipelines.problems.reduction_steps import Ladder, follow
+from qhybrid_pipelines.problems.reduction_steps import ReductionSteps, follow_substitutions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Reduction:
     """A kernel, what is known before it is solved, and how it came about; columns of `storage.schemas.KERNELS`."""
 
     instance: str
-    kernel: Kernel
+    reduced_model: ReducedModel
     solved_by_reduction: bool
     incumbent: U8
     incumbent_source: str
@@ -50,18 +50,18 @@ class Reduction:
     kernel_optimum_assignment: U8
     kernel_minimum_energy: float
     penalty_weight: float
-    rungs: tuple[dict[str, Any], ...]
-    rung_seconds: tuple[float, ...]
+    step_log: tuple[dict[str, Any], ...]
+    step_seconds: tuple[float, ...]
     reduce_seconds: float
 
     def to_row(self) -> dict[str, Any]:
         """Return the row of the table `kernels`, without its experiment."""
         return {
             "instance": self.instance,
-            "n_qubits": self.kernel.size,
-            "exact": self.kernel.exact,
+            "n_qubits": self.reduced_model.size,
+            "exact": self.reduced_model.exact,
             "solved_by_reduction": self.solved_by_reduction,
-            "cardinality": self.kernel.cardinality,
+            "cardinality": self.reduced_model.cardinality,
             "incumbent": assignment_text(self.incumbent),
             "incumbent_source": self.incumbent_source,
             "incumbent_objective": self.incumbent_objective,
@@ -69,18 +69,18 @@ class Reduction:
             "kernel_optimum_assignment": assignment_text(self.kernel_optimum_assignment),
             "kernel_minimum_energy": self.kernel_minimum_energy,
             "penalty_weight": self.penalty_weight,
-            "model": canonical_json(self.kernel.model.to_dict()),
-            "root": self.kernel.root.tolist(),
-            "value": self.kernel.value.tolist(),
-            "rungs": list(self.rungs),
-            "rung_seconds": list(self.rung_seconds),
+            "model": canonical_json(self.reduced_model.model.to_dict()),
+            "root": self.reduced_model.root.tolist(),
+            "value": self.reduced_model.value.tolist(),
+            "rungs": list(self.step_log),
+            "rung_seconds": list(self.step_seconds),
             "reduce_seconds": self.reduce_seconds,
         }
 
 
-def kernel_from_row(row: Mapping[str, Any]) -> Kernel:
+def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
     """Return the kernel kept in a row of the table `kernels`."""
-    return Kernel(
+    return ReducedModel(
         model=IsingModel.from_dict(json.loads(row["model"])),
         root=np.array(row["root"], dtype=np.int32),
         value=np.array(row["value"], dtype=np.uint8),
@@ -97,37 +97,37 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
     """
     started = time.perf_counter()
     problem = Problem.of(family, instance)
-    model = problem.penalised.model
+    model = problem.penalised_model.model
     _check(problem)
-    ladder = Ladder(model=model, variables=VariableMap.identity(model.size))
+    steps = ReductionSteps(model=model, variables=VariableMap.identity(model.size))
     size = f"{model.size} variables, {len(model.pairs)} couplings"
-    ladder.climb("validate", lambda: None, note=f"{size}, all coefficients finite")
-    _climb_rungs_without_incumbent(problem, spec, ladder)
-    solved = ladder.model.size == 0
-    incumbent = _of_reduction(problem, ladder) if solved else _climb_to_the_incumbent(problem, spec, ladder)
-    kernel = _kernel(problem, ladder)
-    word, energy = minimum(kernel.model, kernel.cardinality)
-    best = repair(problem, kernel.expand(np.array([word], dtype=np.uint64)))
-    optimum, (objective, _) = best_of(problem, best)
+    steps.apply("validate", lambda: None, note=f"{size}, all coefficients finite")
+    _reduce_without_incumbent(problem, spec, steps)
+    solved = steps.model.size == 0
+    incumbent = _solved_incumbent(problem, steps) if solved else _reduce_around_incumbent(problem, spec, steps)
+    reduced_model = _build_reduced_model(problem, steps)
+    word, energy = find_minimum(reduced_model.model, reduced_model.cardinality)
+    best = repair(problem, reduced_model.expand(np.array([word], dtype=np.uint64)))
+    optimum, (objective, _) = best_assignment(problem, best)
     return Reduction(
         instance=instance.name,
-        kernel=kernel,
+        reduced_model=reduced_model,
         solved_by_reduction=solved,
         incumbent=incumbent.assignment,
         incumbent_source=incumbent.source,
-        incumbent_objective=incumbent.worth[0],
+        incumbent_objective=incumbent.solution_value[0],
         kernel_optimum=objective,
         kernel_optimum_assignment=optimum,
         kernel_minimum_energy=energy,
-        penalty_weight=problem.penalised.penalty_weight,
-        rungs=tuple(ladder.rungs),
-        rung_seconds=tuple(ladder.seconds),
+        penalty_weight=problem.penalised_model.penalty_weight,
+        step_log=tuple(steps.step_log),
+        step_seconds=tuple(steps.seconds),
         reduce_seconds=time.perf_counter() - started,
     )
 
 
 def _check(problem: Problem) -> None:
-    model = problem.penalised.model
+    model = problem.penalised_model.model
     if not (np.isfinite(model.linear).all() and np.isfinite(model.couplings).all() and np.isfinite(model.offset)):
         raise InvalidInput(
             f"the model of instance {problem.instance.name!r} has coefficients that are no finite numbers",
@@ -136,82 +136,82 @@ def _check(problem: Problem) -> None:
         )
 
 
-def _climb_rungs_without_incumbent(problem: Problem, spec: ExperimentSpec, ladder: Ladder) -> None:
+def _reduce_without_incumbent(problem: Problem, spec: ExperimentSpec, steps: ReductionSteps) -> None:
     found = problem.family.reductions(problem.instance, spec.reduce.max_qubits)
     for reduction in found:
         if reduction.exact:
-            _climb_family_rung(ladder, reduction)
+            _apply_family_step(steps, reduction)
     cardinality = problem.family.cardinality(problem.instance)
     if cardinality is None:
-        _climb_generic_rungs(ladder)
+        _apply_generic_steps(steps)
     else:
-        _climb_forced_rung(ladder, cardinality)
+        _apply_cardinality_step(steps, cardinality)
     for reduction in found:
-        if not reduction.exact and ladder.model.size > spec.reduce.max_qubits:
-            _climb_family_rung(ladder, reduction)
+        if not reduction.exact and steps.model.size > spec.reduce.max_qubits:
+            _apply_family_step(steps, reduction)
 
 
-def _climb_family_rung(ladder: Ladder, reduction: FamilyReduction) -> None:
+def _apply_family_step(steps: ReductionSteps, reduction: FamilyReduction) -> None:
     def step() -> VariableMap | None:
-        found = follow(ladder.variables, reduction.substitutions)
+        found = follow_substitutions(steps.variables, reduction.substitutions)
         # A guess that leaves nothing to be solved would pass for a solution.
         return found if found.size or reduction.exact else None
 
-    ladder.climb(reduction.rung, step, note=reduction.note, exact=reduction.exact)
+    steps.apply(reduction.step_name, step, note=reduction.note, exact=reduction.exact)
 
 
-def _climb_generic_rungs(ladder: Ladder) -> None:
+def _apply_generic_steps(steps: ReductionSteps) -> None:
     """Split into components and fix persistent values until neither rung settles anything more.
 
     Both keep an optimum of the penalised model, which is one of the instance. They are not used where the number of
     ones is fixed: its penalty couples everything with everything and leaves them nothing to find.
     """
     settled = True
-    while settled and ladder.model.size:
-        parts = len(components(ladder.model))
+    while settled and steps.model.size:
+        parts = len(components(steps.model))
         note = "connected" if parts == 1 else f"{parts} found; all but the largest solved by enumeration"
-        settled = ladder.fix("components", solve_small_components, note=note)
-        settled |= ladder.fix("roof_duality", persistent_values, note="values that some optimum has")
+        settled = steps.fix_variables("components", solve_small_components, note=note)
+        settled |= steps.fix_variables("roof_duality", persistent_values, note="values that some optimum has")
 
 
-def _climb_forced_rung(ladder: Ladder, cardinality: int) -> None:
+def _apply_cardinality_step(steps: ReductionSteps, cardinality: int) -> None:
     """Settle everything where the number of ones leaves no choice."""
-    size, ones = ladder.model.size, _cardinality_left(ladder, cardinality)
+    size, ones = steps.model.size, _remaining_cardinality(steps, cardinality)
     if size and ones in (0, size):
         value = int(ones > 0)
         note = f"{ones} of {size} have to be 1: no choice is left"
-        ladder.fix("cardinality", lambda _: dict.fromkeys(range(size), value), note=note)
+        steps.fix_variables("cardinality", lambda _: dict.fromkeys(range(size), value), note=note)
 
 
-def _climb_to_the_incumbent(problem: Problem, spec: ExperimentSpec, ladder: Ladder) -> Incumbent:
+def _reduce_around_incumbent(problem: Problem, spec: ExperimentSpec, steps: ReductionSteps) -> Incumbent:
     """Find the incumbent and, where too many variables are left, freeze all but a window at its values."""
     found: list[Incumbent] = []
-    ladder.climb(
+    steps.apply(
         "incumbent",
         lambda: found.append(find_incumbent(problem, spec)),
-        note=lambda: f"{found[0].source}, objective {found[0].worth[0]:.6g}",
+        note=lambda: f"{found[0].source}, objective {found[0].solution_value[0]:.6g}",
     )
     incumbent, size = found[0], spec.reduce.max_qubits
-    if ladder.model.size > size:
+    if steps.model.size > size:
 
-        def frozen(model: IsingModel) -> dict[int, int]:
-            current = _values_left(ladder.variables, incumbent.assignment)
-            window = select_window(
+        def frozen_values(model: IsingModel) -> dict[int, int]:
+            current = _remaining_values(steps.variables, incumbent.assignment)
+            subproblem = select_subproblem(
                 model,
                 current,
                 size=size,
                 rng=generator(spec.seed, "window"),
                 keep_cardinality=problem.family.cardinality(problem.instance) is not None,
             )
-            outside = np.setdiff1d(np.arange(model.size), window)
+            outside = np.setdiff1d(np.arange(model.size), subproblem)
             return dict(zip(outside.tolist(), current[outside].tolist(), strict=True))
 
         note = f"{size} variables around a cheap flip stay, the others are frozen as in the incumbent"
-        ladder.fix("window", frozen, note=note, exact=False)
+        steps.fix_variables("window", frozen_values, note=note, exact=False)
     return incumbent
 
 
-def _values_left(variables: VariableMap, assignment: U8) -> U8:
+def _remaining_values(variables: VariableMap, assignment: U8) -> U8:
     """Return the values of the variables that are left in an instance assignment ``(n,)``.
 
     Of several variables that copy the same one the first counts.
@@ -222,23 +222,23 @@ def _values_left(variables: VariableMap, assignment: U8) -> U8:
     return values
 
 
-def _of_reduction(problem: Problem, ladder: Ladder) -> Incumbent:
-    return incumbent_of(problem, repair(problem, ladder.variables.value[None, :]), "reduction")
+def _solved_incumbent(problem: Problem, steps: ReductionSteps) -> Incumbent:
+    return make_incumbent(problem, repair(problem, steps.variables.value[None, :]), "reduction")
 
 
-def _kernel(problem: Problem, ladder: Ladder) -> Kernel:
+def _build_reduced_model(problem: Problem, steps: ReductionSteps) -> ReducedModel:
     cardinality = problem.family.cardinality(problem.instance)
-    return Kernel(
-        model=ladder.model,
-        root=ladder.variables.root,
-        value=ladder.variables.value,
-        cardinality=None if cardinality is None else _cardinality_left(ladder, cardinality),
-        exact=ladder.exact,
+    return ReducedModel(
+        model=steps.model,
+        root=steps.variables.root,
+        value=steps.variables.value,
+        cardinality=None if cardinality is None else _remaining_cardinality(steps, cardinality),
+        exact=steps.exact,
     )
 
 
-def _cardinality_left(ladder: Ladder, cardinality: int) -> int:
+def _remaining_cardinality(steps: ReductionSteps, cardinality: int) -> int:
     """Return how many of the variables that are left must be 1; a family with a cardinality makes no copies."""
-    constant = ladder.variables.root < 0
-    assert (~constant).sum() == ladder.model.size
-    return cardinality - int(ladder.variables.value[constant].sum())
+    constant = steps.variables.root < 0
+    assert (~constant).sum() == steps.model.size
+    return cardinality - int(steps.variables.value[constant].sum())

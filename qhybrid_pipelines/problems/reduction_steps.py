@@ -13,28 +13,30 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap, subs
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems.family import Substitution
 
-Note: TypeAlias = str | Callable[[], str]
+StepNote: TypeAlias = str | Callable[[], str]
 
 
 @dataclass(kw_only=True)
-class Ladder:
+class ReductionSteps:
     """What is left of an instance, filled step by step by `problems.reduction`.
 
     Attributes:
         model: penalised energy over the variables that are left.
         variables: where every variable of the instance gets its value from.
         exact: no rung so far was heuristic.
-        rungs: the log, in the form of `storage.schemas.RUNG`.
+        step_log: the log, in the form of `storage.schemas.RUNG`.
         seconds: time of each logged rung.
     """
 
     model: IsingModel
     variables: VariableMap
     exact: bool = True
-    rungs: list[dict[str, Any]] = field(default_factory=list)
+    step_log: list[dict[str, Any]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
-    def climb(self, rung: str, step: Callable[[], VariableMap | None], *, note: Note, exact: bool = True) -> bool:
+    def apply(
+        self, step_name: str, step: Callable[[], VariableMap | None], *, note: StepNote, exact: bool = True
+    ) -> bool:
         """Take a rung: run ``step``, apply the map it returns over the variables that are left, and log it.
 
         Returns whether a variable was settled. A rung that settles nothing does not make the ladder heuristic. The
@@ -45,12 +47,12 @@ class Ladder:
         found = step()
         if found is not None and found.size < before:
             self.model = substitute(self.model, found)
-            self.variables = self.variables.then(found)
+            self.variables = self.variables.compose(found)
             self.exact = self.exact and exact
-        self.rungs.append(
+        self.step_log.append(
             {
-                "step": len(self.rungs) + 1,
-                "rung": rung,
+                "step": len(self.step_log) + 1,
+                "rung": step_name,
                 "exact": exact,
                 "variables_fixed": before - self.model.size,
                 "variables_left": self.model.size,
@@ -60,14 +62,16 @@ class Ladder:
         self.seconds.append(time.perf_counter() - started)
         return self.model.size < before
 
-    def fix(
-        self, rung: str, find: Callable[[IsingModel], Mapping[int, int]], *, note: Note, exact: bool = True
+    def fix_variables(
+        self, step_name: str, find: Callable[[IsingModel], Mapping[int, int]], *, note: StepNote, exact: bool = True
     ) -> bool:
         """Take a rung that finds constants for variables of the current model."""
-        return self.climb(rung, lambda: VariableMap.fixing(self.model.size, find(self.model)), note=note, exact=exact)
+        return self.apply(
+            step_name, lambda: VariableMap.from_constants(self.model.size, find(self.model)), note=note, exact=exact
+        )
 
 
-def follow(variables: VariableMap, substitutions: tuple[Substitution, ...]) -> VariableMap:
+def follow_substitutions(variables: VariableMap, substitutions: tuple[Substitution, ...]) -> VariableMap:
     """Return the map over the variables left in ``variables`` that substitutions among instance variables amount to.
 
     They are followed in order, through what is already known of their variables; one that speaks of a variable whose
@@ -76,16 +80,16 @@ def follow(variables: VariableMap, substitutions: tuple[Substitution, ...]) -> V
     source = np.arange(variables.size, dtype=np.int32)
     value = np.zeros(variables.size, dtype=np.uint8)
 
-    def stands_for(instance_variable: int) -> tuple[int, int]:
+    def resolve_variable(instance_variable: int) -> tuple[int, int]:
         """Return the variable left (-1 for a constant) and the constant or negation behind an instance variable."""
         root, negated = int(variables.root[instance_variable]), int(variables.value[instance_variable])
         return (-1, negated) if root < 0 else (int(source[root]), negated ^ int(value[root]))
 
     for step in substitutions:
-        variable, negated = stands_for(step.variable)
+        variable, negated = resolve_variable(step.variable)
         if variable < 0:
             continue
-        other, bit = (-1, 0) if step.copy_of is None else stands_for(step.copy_of)
+        other, bit = (-1, 0) if step.copy_of is None else resolve_variable(step.copy_of)
         if other == variable:
             continue
         # x_variable XOR negated = (x_other XOR bit) XOR constant; whatever stood for `variable` follows it.

@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.problems import baselines as names
-from qhybrid_pipelines.problems.evaluation import tolerance
+from qhybrid_pipelines.problems import baselines as baseline_names
+from qhybrid_pipelines.problems.evaluation import objective_tolerance
 
 #: Which of two equally good baselines is named: the one that usually takes less time. The family's own solver stands
 #: before enumeration.
-_BY_SPEED = (
-    names.GREEDY,
-    names.RANDOM,
-    names.RANDOM_LOCAL_SEARCH,
-    names.ANNEALING,
-    names.TABU,
-    names.MULTISTART,
+_SOLVERS_BY_SPEED = (
+    baseline_names.GREEDY,
+    baseline_names.RANDOM,
+    baseline_names.RANDOM_LOCAL_SEARCH,
+    baseline_names.ANNEALING,
+    baseline_names.TABU,
+    baseline_names.MULTISTART,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Solver:
+class SolverRuns:
     """One solver over all runs.
 
     Attributes:
@@ -54,7 +54,7 @@ def quantum_runs(solutions: Mapping[str, Sequence[Any]], source: str, repetition
     return np.array([best.get(repetition, np.nan) for repetition in repetitions], dtype=np.float64)
 
 
-def solvers_of(baselines: Mapping[str, Sequence[Any]], repetitions: Sequence[int]) -> list[Solver]:
+def baseline_runs(baselines: Mapping[str, Sequence[Any]], repetitions: Sequence[int]) -> list[SolverRuns]:
     """Return the baselines over the quantum side's runs, or over their own where there are none."""
     grouped: dict[str, dict[int, tuple[float, bool, float]]] = {}
     for name, repetition, objective, feasible, optimal, seconds in _rows(
@@ -62,41 +62,43 @@ def solvers_of(baselines: Mapping[str, Sequence[Any]], repetitions: Sequence[int
     ):
         grouped.setdefault(name, {})[repetition] = (objective if feasible else np.nan, optimal, seconds)
     found = []
-    for name in sorted(grouped, key=_speed):
-        of_runs = grouped[name]
-        objective = [of_runs[run][0] for run in of_runs]
-        if len(of_runs) == 1:
+    for name in sorted(grouped, key=_speed_rank):
+        by_repetition = grouped[name]
+        objective = [by_repetition[run][0] for run in by_repetition]
+        if len(by_repetition) == 1:
             objective *= max(1, len(repetitions))
         elif repetitions:
-            objective = [of_runs[run][0] if run in of_runs else np.nan for run in repetitions]
+            objective = [by_repetition[run][0] if run in by_repetition else np.nan for run in repetitions]
         found.append(
-            Solver(
+            SolverRuns(
                 name=name,
                 objective=np.array(objective, dtype=np.float64),
-                optimal=all(optimal for _, optimal, _ in of_runs.values()),
-                seconds=float(np.mean([seconds for _, _, seconds in of_runs.values()])),
+                optimal=all(optimal for _, optimal, _ in by_repetition.values()),
+                seconds=float(np.mean([seconds for _, _, seconds in by_repetition.values()])),
             )
         )
     return found
 
 
-def best_solver(solvers: Sequence[Solver], sense: int) -> Solver | None:
+def best_solver(solvers: Sequence[SolverRuns], sign: int) -> SolverRuns | None:
     """Return the solver to beat: feasible in most runs, then best on average, then fastest; None if none is feasible.
 
     Args:
         solvers: in the order of speed.
-        sense: +1 where a larger objective is better, -1 where a smaller one is.
+        sign: +1 where a larger objective is better, -1 where a smaller one is.
     """
     feasible = [int(np.isfinite(solver.objective).sum()) for solver in solvers]
     if not max(feasible, default=0):
         return None
-    steady = [solver for solver, runs in zip(solvers, feasible, strict=True) if runs == max(feasible)]
-    means = [sense * float(np.nanmean(solver.objective)) for solver in steady]
+    most_feasible = [solver for solver, runs in zip(solvers, feasible, strict=True) if runs == max(feasible)]
+    means = [sign * float(np.nanmean(solver.objective)) for solver in most_feasible]
     top = max(means)
-    return next(solver for solver, mean in zip(steady, means, strict=True) if mean >= top - tolerance(top))
+    return next(
+        solver for solver, mean in zip(most_feasible, means, strict=True) if mean >= top - objective_tolerance(top)
+    )
 
 
-def paired_gains(quantum: F64, classical: F64, sense: int) -> F64 | None:
+def paired_gains(quantum: F64, classical: F64, sign: int) -> F64 | None:
     """Return the gain of quantum over classical in each run, positive is better; None if one side is never feasible.
 
     A run without a feasible answer counts as the worst feasible value of either side: less than it deserves, so that
@@ -104,16 +106,16 @@ def paired_gains(quantum: F64, classical: F64, sense: int) -> F64 | None:
     """
     if not (np.isfinite(quantum).any() and np.isfinite(classical).any()):
         return None
-    quantum, classical = sense * quantum, sense * classical
+    quantum, classical = sign * quantum, sign * classical
     worst = float(min(np.nanmin(quantum), np.nanmin(classical)))
     gains = np.where(np.isfinite(quantum), quantum, worst) - np.where(np.isfinite(classical), classical, worst)
     return np.asarray(gains, dtype=np.float64)
 
 
-def _speed(name: str) -> tuple[int, str]:
-    if name == names.EXHAUSTIVE:
-        return len(_BY_SPEED) + 1, name
-    return (_BY_SPEED.index(name) if name in _BY_SPEED else len(_BY_SPEED)), name
+def _speed_rank(name: str) -> tuple[int, str]:
+    if name == baseline_names.EXHAUSTIVE:
+        return len(_SOLVERS_BY_SPEED) + 1, name
+    return (_SOLVERS_BY_SPEED.index(name) if name in _SOLVERS_BY_SPEED else len(_SOLVERS_BY_SPEED)), name
 
 
 def _rows(columns: Mapping[str, Sequence[Any]], *wanted: str) -> Iterable[tuple[Any, ...]]:

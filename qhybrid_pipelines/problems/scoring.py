@@ -13,7 +13,7 @@ from typing import Any
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate_outcomes
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance
@@ -23,7 +23,7 @@ from qhybrid_pipelines.problems.solutions import best_solutions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class ScoreTables:
     """Columns of equal length of the tables `point_scores` and `solutions`, without experiment and backend."""
 
     point_scores: dict[str, Any]
@@ -33,18 +33,18 @@ class Scored:
 def score_counts(
     family: Family,
     instance: Instance,
-    kernel: Kernel,
+    reduced_model: ReducedModel,
     counts: Mapping[str, npt.NDArray[Any]],
     *,
     incumbent: U8,
     shots: int,
-) -> Scored:
+) -> ScoreTables:
     """Return the scores of measured outcomes.
 
     Args:
         family: of the instance.
         instance: the original one.
-        kernel: what was sent; at most 20 variables.
+        reduced_model: what was sent; at most 20 variables.
         counts: arrays ``point, repetition, bits, count`` of equal length, one entry per distinct outcome of a point
             and repetition, in any order; may be empty.
         incumbent: shape ``(n,)``, the assignment known before.
@@ -54,11 +54,11 @@ def score_counts(
         CorruptResult: an outcome is wider than the kernel, or counts do not add up to the shots.
     """
     problem = Problem.of(family, instance)
-    measured = read_counts(counts, width=kernel.size)
-    raw = evaluate_outcomes(problem, kernel, measured.words)
-    points = point_scores(kernel, measured, raw, shots=shots)
-    solutions = best_solutions(problem, kernel, measured, raw, incumbent=incumbent)
-    return Scored(
+    measured = read_counts(counts, width=reduced_model.size)
+    raw = evaluate_outcomes(problem, reduced_model, measured.distinct_outcomes)
+    points = point_scores(reduced_model, measured, raw, shots=shots)
+    solutions = best_solutions(problem, reduced_model, measured, raw, incumbent=incumbent)
+    return ScoreTables(
         point_scores={"instance": [instance.name] * len(points["point"]), **points},
         solutions={"instance": [instance.name] * len(solutions["rank"]), **solutions},
     )

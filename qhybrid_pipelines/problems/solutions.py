@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.bits import U8, assignment_text
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import (
     Evaluation,
     Problem,
@@ -18,7 +18,7 @@ from qhybrid_pipelines.problems.evaluation import (
     is_better,
     reevaluate,
 )
-from qhybrid_pipelines.problems.measured import I64, Measured, Runs, groups_of, runs_of
+from qhybrid_pipelines.problems.measured import I64, MeasuredCounts, RunOutcomes, group_sorted_rows, outcomes_by_run
 from qhybrid_pipelines.problems.post_processing import improve, repair
 
 QUANTUM = "quantum"
@@ -26,25 +26,25 @@ QUANTUM_REPAIR = "quantum+repair"
 QUANTUM_LOCAL_SEARCH = "quantum+local_search"
 
 #: Distinct assignments kept per run and source.
-RANKS = 3
+SOLUTIONS_PER_RUN = 3
 
 
 def best_solutions(
-    problem: Problem, kernel: Kernel, measured: Measured, raw: Evaluation, *, incumbent: U8
+    problem: Problem, reduced_model: ReducedModel, measured: MeasuredCounts, raw: Evaluation, *, incumbent: U8
 ) -> dict[str, Any]:
     """Return the columns of the table `solutions` from ``source`` on.
 
     Args:
         problem: the original instance.
-        kernel: what was sent.
+        reduced_model: what was sent.
         measured: what came back.
         raw: what its distinct outcomes are worth as measured.
         incumbent: shape ``(n,)``, the assignment known before.
     """
-    rows = kernel.expand(measured.words)
+    rows = reduced_model.expand(measured.distinct_outcomes)
     repaired = repair(problem, rows)
-    improved = improve(problem, repaired, np.flatnonzero(kernel.root >= 0))
-    runs = runs_of(measured)
+    improved = improve(problem, repaired, np.flatnonzero(reduced_model.root >= 0))
+    runs = outcomes_by_run(measured)
     source: list[str] = []
     chosen, rank, kept = [], [], []
     for name, assignments, worth in (
@@ -52,7 +52,7 @@ def best_solutions(
         (QUANTUM_REPAIR, repaired, reevaluate(problem, raw, old=rows, new=repaired)),
         (QUANTUM_LOCAL_SEARCH, improved, evaluate_distinct(problem, improved)),
     ):
-        top, place = _best_of_runs(runs, assignments, worth)
+        top, place = _best_rows_by_run(runs, assignments, worth)
         source += [name] * len(top)
         chosen.append(top)
         rank.append(place)
@@ -63,13 +63,13 @@ def best_solutions(
         "repetition": runs.repetition[top],
         "rank": np.concatenate(rank),
         "point": runs.point[top],
-        "bits": measured.words[runs.outcome[top]],
+        "bits": measured.distinct_outcomes[runs.outcome[top]],
         "count": runs.count[top],
-        **_judged(problem, np.concatenate(kept), incumbent),
+        **_objective_columns(problem, np.concatenate(kept), incumbent),
     }
 
 
-def _best_of_runs(runs: Runs, assignments: U8, worth: Evaluation) -> tuple[I64, I64]:
+def _best_rows_by_run(runs: RunOutcomes, assignments: U8, worth: Evaluation) -> tuple[I64, I64]:
     """Return rows of ``runs`` with the best distinct assignments of each run, and their ranks from 1.
 
     Args:
@@ -80,17 +80,17 @@ def _best_of_runs(runs: Runs, assignments: U8, worth: Evaluation) -> tuple[I64, 
     Of several outcomes that lead to the same assignment the most frequent one stands for it.
     """
     first, identity = distinct_rows(assignments)
-    _, begins = groups_of(runs.repetition)
+    _, begins = group_sorted_rows(runs.repetition)
     chosen, rank = [], []
     for begin, end in pairwise([*begins, len(runs.outcome)]):
         outcome, count = runs.outcome[begin:end], runs.count[begin:end]
         distinct = _most_frequent(identity[outcome], count, number=len(first))
         found = worth.rows(outcome[distinct])
-        contenders = distinct[found.among_best(RANKS)]
-        best = worth.rows(outcome[contenders]).ranking(outcome[contenders])[:RANKS]
+        contenders = distinct[found.best_mask(SOLUTIONS_PER_RUN)]
+        best = worth.rows(outcome[contenders]).ranking(outcome[contenders])[:SOLUTIONS_PER_RUN]
         chosen.append(begin + contenders[best])
         rank.append(np.arange(1, len(best) + 1))
-    return _joined(chosen), _joined(rank)
+    return _concatenate(chosen), _concatenate(rank)
 
 
 def _most_frequent(assignment: I64, count: I64, *, number: int) -> I64:
@@ -109,11 +109,11 @@ def _most_frequent(assignment: I64, count: I64, *, number: int) -> I64:
     return first[first >= 0]
 
 
-def _joined(parts: list[I64]) -> I64:
+def _concatenate(parts: list[I64]) -> I64:
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
-def _judged(problem: Problem, assignments: U8, incumbent: U8) -> dict[str, Any]:
+def _objective_columns(problem: Problem, assignments: U8, incumbent: U8) -> dict[str, Any]:
     """Return the columns that are recomputed from the assignments themselves on the original instance."""
     family, instance = problem.family, problem.instance
     known = evaluate(problem, incumbent[None, :])

@@ -1,6 +1,6 @@
 """From `problem:` in a specification to an instance, whichever of the three kinds of source it names.
 
-A file is taken in once (`take_in`): from then on its content counts, under its hash, and not the path it had.
+A file is taken in once (`register_source`): from then on its content counts, under its hash, and not the path it had.
 Keeping that content is the caller's; nothing here writes.
 """
 
@@ -19,7 +19,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.findings import first_finding
 from qhybrid_pipelines.core.specification import FileSource, GeneratorSource, ProblemSpec
 from qhybrid_pipelines.problems.family import Family
-from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, text_of, too_large
+from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, decode_text, file_too_large_error
 from qhybrid_pipelines.problems.graphs import networkx_graph
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import all_families, family_named
@@ -41,7 +41,7 @@ def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
         InvalidInput: names file and line, or the field below ``problem``.
     """
     family = family_named(problem.family)
-    options = _validated(family.options, problem.options, "problem.options")
+    options = _validate(family.options, problem.options, "problem.options")
     source = problem.source
     if isinstance(source, FileSource):
         instance = _from_file(family, problem, source, options, read_bytes)
@@ -59,11 +59,11 @@ def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
             remedy="Submit the experiment by `qhybrid run` or the inbox, which keep a copy of the file.",
             field="problem.source",
         )
-    stated: float | None = getattr(options, "best_known", None)
-    return instance if stated is None else dataclasses.replace(instance, best_known=stated)
+    stated_best_known: float | None = getattr(options, "best_known", None)
+    return instance if stated_best_known is None else dataclasses.replace(instance, best_known=stated_best_known)
 
 
-def take_in(
+def register_source(
     problem: ProblemSpec, folder: Path, read_bytes: ReadBytes | None = None
 ) -> tuple[ProblemSpec, bytes | None]:
     """Return the problem with a path replaced by the file's name and hash, and the content to keep.
@@ -85,24 +85,28 @@ def take_in(
     source = problem.source
     if not isinstance(source, str) or source.startswith(NETWORKX):
         if read_bytes is not None or not isinstance(source, FileSource):
-            load_instance(problem, read_bytes or _no_files)
+            load_instance(problem, read_bytes or _no_registered_file)
         return problem, None
     family = family_named(problem.family)
     name, data = read_file(source, folder)
     taken = problem.model_copy(
         update={
             "source": FileSource(file=name, sha256=sha256_hex(data)),
-            "format": problem.format or family.endings.get(Path(name).suffix.lower()),
+            "format": problem.format or family.file_suffixes.get(Path(name).suffix.lower()),
         }
     )
     load_instance(taken, lambda _: data)
     return taken, data
 
 
-def guess(file_name: str) -> tuple[str, str] | None:
+def guess_format(file_name: str) -> tuple[str, str] | None:
     """Return (family, format) where the ending of a file belongs to one family only, otherwise None."""
     ending = Path(file_name).suffix.lower()
-    found = [(family.name, family.endings[ending]) for family in all_families().values() if ending in family.endings]
+    found = [
+        (family.name, family.file_suffixes[ending])
+        for family in all_families().values()
+        if ending in family.file_suffixes
+    ]
     return found[0] if len(found) == 1 else None
 
 
@@ -131,7 +135,7 @@ def _from_file(
             file=source.file,
         )
     try:
-        instance = family.parsers[problem.format](text_of(data, file=source.file), options, source.file)
+        instance = family.parsers[problem.format](decode_text(data, file=source.file), options, source.file)
     except InvalidInput as error:
         raise error.at(file=source.file) from None
     return dataclasses.replace(instance, name=Path(source.file).stem, source=f"file:{source.file}")
@@ -146,7 +150,7 @@ def _from_generator(family: Family, source: GeneratorSource) -> Instance:
             field="problem.source.generator",
         )
     parameters, generate = family.generators[source.generator]
-    instance = generate(_validated(parameters, source.model_extra or {}, "problem.source"))
+    instance = generate(_validate(parameters, source.model_extra or {}, "problem.source"))
     return dataclasses.replace(instance, source=f"generator:{source.generator}")
 
 
@@ -160,7 +164,7 @@ def _check_generator_options(options: Mapping[str, Any]) -> None:
             )
 
 
-def _validated(model: type[BaseModel], values: Mapping[str, Any], field: str) -> BaseModel:
+def _validate(model: type[BaseModel], values: Mapping[str, Any], field: str) -> BaseModel:
     """Return the strict model of ``values``, or raise its first finding at the field it belongs to."""
     try:
         return model.model_validate(dict(values))
@@ -182,7 +186,7 @@ def read_file(path_text: str, folder: Path, *, field: str = "problem.source") ->
         if not stat.S_ISREG(status.st_mode):
             raise InvalidInput(f"{path_text!r} is not a regular file", remedy="Name the file itself.", field=field)
         if status.st_size > MAX_BYTES:
-            raise too_large(status.st_size, file=path.name).at(field=field)
+            raise file_too_large_error(status.st_size, file=path.name).at(field=field)
         return path.name, path.read_bytes()
     except FileNotFoundError:
         raise InvalidInput(
@@ -206,5 +210,5 @@ def _check_name(name: str, field: str = "problem.source") -> None:
         )
 
 
-def _no_files(source: FileSource) -> bytes:
+def _no_registered_file(source: FileSource) -> bytes:
     raise AssertionError(source)

@@ -60,35 +60,35 @@ class Evidence:
     without_counts: str | None = None
 
 
-def verdict(evidence: Evidence) -> tuple[Verdict, str]:
+def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:
     """Return the verdict and its reason in one sentence."""
     if evidence.solved_by_reduction:
         value = evidence.kernel_optimum
         return (
             Verdict.SOLVED_BY_REDUCTION,
-            f"Reduction alone proved the optimum {_n(value)}; nothing was sent to a QPU.",
+            f"Reduction alone proved the optimum {_format_number(value)}; nothing was sent to a QPU.",
         )
     if not evidence.runs:
         return Verdict.INCONCLUSIVE, evidence.without_counts or "There are no measured counts to compare."
     if evidence.ceiling_below:
         return Verdict.KERNEL_CEILING_REACHED, (
-            f"The exact optimum of the {evidence.n_qubits}-qubit kernel is worth {_n(evidence.kernel_optimum)}, no better "
-            f"than the {_n(evidence.incumbent)} of the incumbent: nothing could be won in this kernel."
-            f"{_best_classical(evidence)}"
+            f"The exact optimum of the {evidence.n_qubits}-qubit kernel is worth {_format_number(evidence.kernel_optimum)}, no better "
+            f"than the {_format_number(evidence.incumbent)} of the incumbent: nothing could be won in this kernel."
+            f"{_best_classical_sentence(evidence)}"
         )
     if evidence.gains is None or evidence.interval is None:
-        return _without_gains(evidence)
-    return _by_gains(evidence, evidence.gains, evidence.interval)
+        return _verdict_without_gains(evidence)
+    return _verdict_from_gains(evidence, evidence.gains, evidence.interval)
 
 
-def _best_classical(evidence: Evidence) -> str:
+def _best_classical_sentence(evidence: Evidence) -> str:
     """Return what the best baseline reached, so that a ceiling hides no classical win."""
     if evidence.solver is None or evidence.best_classical is None:
         return ""
-    return f" The best classical answer is {_n(evidence.best_classical)}, by {evidence.solver}."
+    return f" The best classical answer is {_format_number(evidence.best_classical)}, by {evidence.solver}."
 
 
-def _without_gains(evidence: Evidence) -> tuple[Verdict, str]:
+def _verdict_without_gains(evidence: Evidence) -> tuple[Verdict, str]:
     """Judge where at least one side never found anything feasible."""
     if evidence.solver is not None:
         reason = f"None of {evidence.runs} quantum runs found a feasible assignment; {evidence.solver} did."
@@ -101,36 +101,38 @@ def _without_gains(evidence: Evidence) -> tuple[Verdict, str]:
     return Verdict.INCONCLUSIVE, f"{found}; a claim needs at least {MIN_RUNS} runs, all feasible."
 
 
-def _by_gains(evidence: Evidence, gains: F64, interval: tuple[float, float]) -> tuple[Verdict, str]:
+def _verdict_from_gains(evidence: Evidence, gains: F64, interval: tuple[float, float]) -> tuple[Verdict, str]:
     if evidence.baseline_is_optimum and evidence.optimum is not None and evidence.runs >= MIN_RUNS:
-        runs, solver, optimum = evidence.runs, evidence.solver, _n(evidence.optimum)
+        runs, solver, optimum = evidence.runs, evidence.solver, _format_number(evidence.optimum)
         if bool((gains >= -evidence.margin).all()):
-            reason = f"All {runs} quantum runs came within {_n(evidence.margin)} of the proved optimum {optimum}"
+            reason = (
+                f"All {runs} quantum runs came within {_format_number(evidence.margin)} of the proved optimum {optimum}"
+            )
             return Verdict.TIE, f"{reason}, and so did {solver}."
         if bool((gains < -evidence.margin).all()):
-            missed = f"by {_n(-float(gains.mean()))} on average"
+            missed = f"by {_format_number(-float(gains.mean()))} on average"
             reason = f"All {runs} quantum runs missed the proved optimum {optimum}, {missed}; {solver} reached it."
             return Verdict.CLASSICAL_BETTER, reason
-    return _by_interval(evidence, float(gains.mean()), *interval)
+    return _verdict_from_interval(evidence, float(gains.mean()), *interval)
 
 
-def _by_interval(evidence: Evidence, gain: float, low: float, high: float) -> tuple[Verdict, str]:
+def _verdict_from_interval(evidence: Evidence, gain: float, low: float, high: float) -> tuple[Verdict, str]:
     margin, runs, solver = evidence.margin, evidence.runs, evidence.solver
-    interval = f"95 % interval {_n(low)} to {_n(high)}"
-    basis = f"mean gain {_n(gain)} over {solver}, {interval}, margin {_n(margin)}, {runs} runs"
+    interval = f"95 % interval {_format_number(low)} to {_format_number(high)}"
+    basis = f"mean gain {_format_number(gain)} over {solver}, {interval}, margin {_format_number(margin)}, {runs} runs"
     if runs < MIN_RUNS:
-        word, claim = Verdict.INCONCLUSIVE, f"Too few runs for a claim, at least {MIN_RUNS} are needed"
+        verdict, claim = Verdict.INCONCLUSIVE, f"Too few runs for a claim, at least {MIN_RUNS} are needed"
     elif low > margin:
-        word, claim = Verdict.QUANTUM_BETTER, "The quantum side is better"
+        verdict, claim = Verdict.QUANTUM_BETTER, "The quantum side is better"
     elif high < -margin:
-        word, claim = Verdict.CLASSICAL_BETTER, f"{solver} is better"
+        verdict, claim = Verdict.CLASSICAL_BETTER, f"{solver} is better"
     elif low >= -margin and high <= margin:
-        word, claim = Verdict.TIE, "Both sides agree within the margin"
+        verdict, claim = Verdict.TIE, "Both sides agree within the margin"
     else:
-        word, claim = Verdict.INCONCLUSIVE, "The runs do not decide"
-    return word, f"{claim}: {basis}."
+        verdict, claim = Verdict.INCONCLUSIVE, "The runs do not decide"
+    return verdict, f"{claim}: {basis}."
 
 
-def _n(value: float) -> str:
+def _format_number(value: float) -> str:
     """Return a figure as people write it; rounding noise around zero is zero."""
     return f"{0.0 if np.isclose(value, 0.0, atol=1e-12) else value:.6g}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.quantum.qasm import make_template, size_of
+from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates, make_template
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -46,7 +46,7 @@ class Ansatz:
         return np.array(values, dtype=np.float64)
 
 
-def assemble(circuit: QuantumCircuit, inputs: dict[str, tuple[int | None, float]], n_angles: int) -> Ansatz:
+def make_ansatz(circuit: QuantumCircuit, inputs: dict[str, tuple[int | None, float]], n_angles: int) -> Ansatz:
     """Return the ansatz of a circuit.
 
     Args:
@@ -64,5 +64,5 @@ def assemble(circuit: QuantumCircuit, inputs: dict[str, tuple[int | None, float]
             offset[column] = factor
         else:
             matrix[angle, column] = factor
-    depth, two_qubit_gates = size_of(circuit)
+    depth, two_qubit_gates = depth_and_two_qubit_gates(circuit)
     return Ansatz(template=template, offset=offset, matrix=matrix, depth=depth, two_qubit_gates=two_qubit_gates)

@@ -13,13 +13,13 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.hardware_efficient import hardware_efficient_ansatz
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
-from qhybrid_pipelines.quantum.user_circuits.reader import ForeignCircuit, check_width
+from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit, check_width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +40,13 @@ class PlannedBatch:
 
 
 def build_batch(
-    kernel: Kernel,
+    reduced_model: ReducedModel,
     angles: F64,
     spec: ExperimentSpec,
     *,
     experiment: str,
     backend: str,
-    circuit: ForeignCircuit | None = None,
+    circuit: UserCircuit | None = None,
 ) -> PlannedBatch:
     """Return the batch that runs ``angles``, of shape ``(points, angles of the ansatz)`` and in radians, on a kernel.
 
@@ -58,20 +58,20 @@ def build_batch(
             kernel.
         ValueError: the kernel has no variables; there is nothing to run.
     """
-    if kernel.size == 0:
+    if reduced_model.size == 0:
         raise ValueError("the kernel has no variables; there is no circuit to build")
     layers = spec.ansatz.layers
     structure = None
     if circuit is not None:
-        check_width(circuit, kernel)
+        check_width(circuit, reduced_model)
         ansatz = circuit.ansatz
     elif spec.ansatz.kind == "qaoa":
-        mixer = choose_mixer(kernel, spec)
-        ones = kernel.cardinality if mixer == "xy" else None
-        ansatz = qaoa_ansatz(kernel.model, layers, mixer=mixer, cardinality=ones)
-        structure = QaoaStructure(model=kernel.model, mixer=mixer, cardinality=ones, angles=angles)
+        mixer = choose_mixer(reduced_model, spec)
+        ones = reduced_model.cardinality if mixer == "xy" else None
+        ansatz = qaoa_ansatz(reduced_model.model, layers, mixer=mixer, cardinality=ones)
+        structure = QaoaStructure(model=reduced_model.model, mixer=mixer, cardinality=ones, angles=angles)
     else:
-        ansatz = hardware_efficient_ansatz(kernel.size, layers)
+        ansatz = hardware_efficient_ansatz(reduced_model.size, layers)
     if angles.ndim != 2 or angles.shape[1] != len(ansatz.matrix) or not np.isfinite(angles).all():
         raise InvalidInput(
             f"the angles have shape {angles.shape} or are not finite; the ansatz needs {len(ansatz.matrix)} per point",
@@ -118,7 +118,7 @@ def batch_to_row(planned: PlannedBatch) -> dict[str, Any]:
         "shots": batch.shots,
         "bindings": batch.bindings.tolist(),
         "seeds": batch.seeds.tolist(),
-        "structure": _structure_text(batch.structure) if batch.structure else None,
+        "structure": _structure_to_json(batch.structure) if batch.structure else None,
         "compile_points": batch.compile_points,
         "payload_sha256": batch.payload_sha256,
     }
@@ -135,12 +135,12 @@ def batch_from_row(row: Mapping[str, Any]) -> CircuitBatch:
         bindings=np.array(row["bindings"], dtype=np.float64).reshape(points, len(template.parameters)),
         shots=row["shots"],
         seeds=np.array(row["seeds"], dtype=np.uint64).reshape(points, row["repetitions"]),
-        structure=_structure_of(row["structure"], points) if row["structure"] else None,
+        structure=_structure_from_json(row["structure"], points) if row["structure"] else None,
         compile_points=bool(row["compile_points"]),
     )
 
 
-def _structure_text(structure: QaoaStructure) -> str:
+def _structure_to_json(structure: QaoaStructure) -> str:
     return canonical_json(
         {
             "model": structure.model.to_dict(),
@@ -151,7 +151,7 @@ def _structure_text(structure: QaoaStructure) -> str:
     )
 
 
-def _structure_of(text: str, points: int) -> QaoaStructure:
+def _structure_from_json(text: str, points: int) -> QaoaStructure:
     record = json.loads(text)
     angles = np.array(record["angles"], dtype=np.float64)
     return QaoaStructure(

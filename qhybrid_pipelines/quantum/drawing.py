@@ -23,7 +23,7 @@ _PASSED_OVER = re.compile(r'(OPENQASM [\d.]+|include ".*"|input float\[64\] \w+|
 _INDEX = re.compile(r"q\[(\d+)\]")
 
 
-def draw_plainly(text: str, *, columns: int) -> str | None:
+def draw_from_text(text: str, *, columns: int) -> str | None:
     """Return a drawing, folded to ``columns`` characters; None where a line says more than a gate on qubits of ``q``."""
     size, steps = 0, []
     for line in _statements(text):
@@ -38,7 +38,9 @@ def draw_plainly(text: str, *, columns: int) -> str | None:
         else:
             return None
     names = [f"q[{qubit}]: ".rjust(len(f"q[{size - 1}]: ")) for qubit in range(size)]
-    return "\n\n".join("\n".join(map("".join, zip(names, part, strict=True))) for part in _folded(size, steps, columns))
+    return "\n\n".join(
+        "\n".join(map("".join, zip(names, part, strict=True))) for part in _fold_columns(size, steps, columns)
+    )
 
 
 def _statements(text: str) -> Iterator[str]:
@@ -51,7 +53,7 @@ def _statements(text: str) -> Iterator[str]:
         inside = inside and line != "}"
 
 
-def _folded(size: int, steps: list[tuple[str, list[int]]], columns: int) -> Iterator[list[str]]:
+def _fold_columns(size: int, steps: list[tuple[str, list[int]]], columns: int) -> Iterator[list[str]]:
     """Yield the wires, as much of them as fits into the width, part after part."""
     part, width = [""] * size, 0
     for column in _columns(size, steps):

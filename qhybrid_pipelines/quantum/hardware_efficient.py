@@ -5,11 +5,11 @@ Source: A. Kandala et al., Nature 549, 242 (2017).
 
 from __future__ import annotations
 
-from qhybrid_pipelines.quantum.ansatz import Ansatz, assemble
+from qhybrid_pipelines.quantum.ansatz import Ansatz, make_ansatz
 from qhybrid_pipelines.quantum.qasm import empty_circuit
 
 
-def angles_of(n_qubits: int, layers: int) -> int:
+def count_angles(n_qubits: int, layers: int) -> int:
     """Return how many angles the ansatz has: RY and RZ per qubit and layer, and a last RY per qubit."""
     return n_qubits * (2 * layers + 1)
 
@@ -35,4 +35,6 @@ def hardware_efficient_ansatz(n_qubits: int, layers: int) -> Ansatz:
         for qubit in range(n_qubits if n_qubits > 2 else n_qubits - 1):
             circuit.cz(qubit, (qubit + 1) % n_qubits)
     rotate("ry", layers)
-    return assemble(circuit, {name: (index, 1.0) for index, name in enumerate(names)}, angles_of(n_qubits, layers))
+    return make_ansatz(
+        circuit, {name: (index, 1.0) for index, name in enumerate(names)}, count_angles(n_qubits, layers)
+    )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.jobs import ring_pairs
-from qhybrid_pipelines.quantum.ansatz import Ansatz, assemble
+from qhybrid_pipelines.quantum.ansatz import Ansatz, make_ansatz
 from qhybrid_pipelines.quantum.dicke import DickePreparation
 from qhybrid_pipelines.quantum.qasm import empty_circuit
 
@@ -64,7 +64,7 @@ def qaoa_ansatz(
             else:
                 circuit.rzz(costs[group], i, j)
         inputs |= _append_mixer(circuit, mixer, layer=layer, angle=layers + layer)
-    return assemble(circuit, inputs, 2 * layers)
+    return make_ansatz(circuit, inputs, 2 * layers)
 
 
 def _terms(model: IsingModel) -> tuple[list[tuple[int, int]], F64, npt.NDArray[np.intp]]:

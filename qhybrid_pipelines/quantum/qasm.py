@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.jobs import Template
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.quantum.drawing import draw_plainly
+from qhybrid_pipelines.quantum.drawing import draw_from_text
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -65,16 +65,16 @@ def make_template(circuit: QuantumCircuit) -> Template:
     )
 
 
-def size_of(circuit: QuantumCircuit) -> tuple[int, int]:
+def depth_and_two_qubit_gates(circuit: QuantumCircuit) -> tuple[int, int]:
     """Return ``(depth, two_qubit_gates)`` of a circuit, measurements and barriers not counted."""
     gates = [step for step in circuit.data if step.operation.name not in ("measure", "barrier")]
     depth = circuit.depth(lambda step: step.operation.name not in ("measure", "barrier"))
     return depth, sum(step.operation.num_qubits == 2 for step in gates)
 
 
-def draw(template_text: str, *, columns: int = 120) -> str:
+def draw_circuit(template_text: str, *, columns: int = 120) -> str:
     """Return a text drawing of a template for people, folded to ``columns`` characters."""
-    plain = draw_plainly(template_text, columns=columns)
+    plain = draw_from_text(template_text, columns=columns)
     if plain is not None:
         return plain
-    return str(read_circuit(template_text).draw(output="text", fold=columns, idle_wires=True))
+    return str(read_circuit(template_text).draw_circuit(output="text", fold=columns, idle_wires=True))

@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.quantum.qasm import empty_circuit, write_circuit
 
 #: PennyLane's gate, and the methods of a Qiskit circuit that do the same, one after the other.
-_GATES: Mapping[str, tuple[str, ...]] = {
+_GATE_NAMES: Mapping[str, tuple[str, ...]] = {
     "Hadamard": ("h",),
     "PauliX": ("x",),
     "PauliY": ("y",),
@@ -38,7 +38,7 @@ _GATES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def recorded(circuit: Callable[[Any], Any], *, angles: int, qubits: int) -> str:
+def record_circuit(circuit: Callable[[Any], Any], *, angles: int, qubits: int) -> str:
     """Return the text of a circuit whose gates a function queues.
 
     Args:
@@ -58,15 +58,17 @@ def recorded(circuit: Callable[[Any], Any], *, angles: int, qubits: int) -> str:
     try:
         tape = qml.tape.make_qscript(circuit)(inputs)
     except (TypeError, AttributeError) as error:
-        raise _refused(f"the circuit function cannot be recorded: {error}") from None
+        raise _unsupported_error(f"the circuit function cannot be recorded: {error}") from None
     text = empty_circuit(qubits)
     for gate in tape.operations:
         wires = gate.wires.tolist()
-        if gate.name not in _GATES:
-            raise _refused(f"the gate {gate.name} cannot be written down")
+        if gate.name not in _GATE_NAMES:
+            raise _unsupported_error(f"the gate {gate.name} cannot be written down")
         if not set(wires) <= set(range(qubits)):
-            raise _refused(f"the gate {gate.name} acts on the wires {wires}, and the circuit has 0 to {qubits - 1}")
-        methods = _GATES[gate.name]
+            raise _unsupported_error(
+                f"the gate {gate.name} acts on the wires {wires}, and the circuit has 0 to {qubits - 1}"
+            )
+        methods = _GATE_NAMES[gate.name]
         share = len(gate.parameters) // len(methods)
         for place, method in enumerate(methods):
             getattr(text, method)(*gate.parameters[place * share : (place + 1) * share], *wires)
@@ -74,5 +76,5 @@ def recorded(circuit: Callable[[Any], Any], *, angles: int, qubits: int) -> str:
     return write_circuit(text)
 
 
-def _refused(problem: str) -> InvalidInput:
-    return InvalidInput(problem, remedy=f"Use plain sums of angles and these gates: {', '.join(_GATES)}.")
+def _unsupported_error(problem: str) -> InvalidInput:
+    return InvalidInput(problem, remedy=f"Use plain sums of angles and these gates: {', '.join(_GATE_NAMES)}.")

@@ -14,25 +14,25 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
-from qhybrid_pipelines.quantum.hardware_efficient import angles_of
+from qhybrid_pipelines.quantum.hardware_efficient import count_angles
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
-from qhybrid_pipelines.quantum.user_circuits.reader import ForeignCircuit, check_width
+from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit, check_width
 
 #: Neighbours of the table's angles scale all gammas and all betas by a factor from 1 -+ this.
 NEIGHBOURHOOD = 0.15
 #: Total time of a ramp relative to the reference, shortest and longest.
 RAMP_TIMES = (1 / 3, 2.0)
 #: Largest slopes of the lattice, radians; at one layer the middle of the ramp then reaches 1.5 and pi / 4.
-LATTICE = (3.0, np.pi / 2)
+MAX_LATTICE_SLOPES = (3.0, np.pi / 2)
 #: Box of random angles: gammas from 0 to this (times the cost's scale), betas from minus a quarter turn to 0; radians.
 RANDOM_BOX = (2.0, np.pi / 2)
 #: Spread of a start near zero for circuits that nothing is known about, radians.
-NEAR_ZERO = 0.1
+NEAR_ZERO_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +65,11 @@ class SweepPlan:
         ]
 
 
-def plan_sweep(kernel: Kernel, spec: ExperimentSpec, circuit: ForeignCircuit | None = None) -> SweepPlan:
+def plan_sweep(reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserCircuit | None = None) -> SweepPlan:
     """Return the parameter points of an experiment; none for a kernel without variables.
 
     Args:
-        kernel: what is to be solved.
+        reduced_model: what is to be solved.
         spec: names ansatz and strategy.
         circuit: from a file, in place of the ansatz; its inputs are the angles.
 
@@ -77,15 +77,15 @@ def plan_sweep(kernel: Kernel, spec: ExperimentSpec, circuit: ForeignCircuit | N
         InvalidInput: the mixer or the circuit does not fit the kernel, or the centre has the wrong number of angles or
             is not finite.
     """
-    if kernel.size == 0:
+    if reduced_model.size == 0:
         return SweepPlan(strategy=spec.sweep.strategy, angles=np.empty((0, 0)), angle_source=(), layers=0)
     if circuit is not None:
-        check_width(circuit, kernel)
-        plan = _plan_foreign(len(circuit.inputs), spec)
+        check_width(circuit, reduced_model)
+        plan = _plan_user_circuit(len(circuit.inputs), spec)
     elif spec.ansatz.kind == "qaoa":
-        plan = _plan_qaoa(kernel, spec)
+        plan = _plan_qaoa(reduced_model, spec)
     else:
-        plan = _plan_free(angles_of(kernel.size, spec.ansatz.layers), spec, "a hardware-efficient circuit")
+        plan = _plan_free(count_angles(reduced_model.size, spec.ansatz.layers), spec, "a hardware-efficient circuit")
     if not np.isfinite(plan.angles).all():
         raise InvalidInput(
             "the sweep has angles that are not finite", remedy="Give finite angles in radians.", field="sweep.center"
@@ -93,24 +93,27 @@ def plan_sweep(kernel: Kernel, spec: ExperimentSpec, circuit: ForeignCircuit | N
     return plan
 
 
-def _plan_qaoa(kernel: Kernel, spec: ExperimentSpec) -> SweepPlan:
-    layers, sweep, more = spec.ansatz.layers, spec.sweep, spec.sweep.points - 1
-    mixer = choose_mixer(kernel, spec)
-    scale = cost_scale(kernel.model, constant_ones=mixer == "xy")
-    best, source = _best_guess(kernel, spec, mixer, scale)
+def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec) -> SweepPlan:
+    layers, sweep, n_neighbours = spec.ansatz.layers, spec.sweep, spec.sweep.points - 1
+    mixer = choose_mixer(reduced_model, spec)
+    scale = cost_scale(reduced_model.model, constant_ones=mixer == "xy")
+    best, source = _best_guess(reduced_model, spec, mixer, scale)
     match sweep.strategy:
         case "ramp":
             best, source = ramp(layers, scale=scale), "ramp"
-            points, label = best * _ramp_times(more)[:, None], "ramp"
+            points, label = best * _ramp_times(n_neighbours)[:, None], "ramp"
         case "fixed_angles":
-            points, label = _by_kind(best, 1 + NEIGHBOURHOOD * (2 * _spread_evenly(more, 2) - 1)), f"near {source}"
+            points, label = (
+                _scale_by_kind(best, 1 + NEIGHBOURHOOD * (2 * _spread_evenly(n_neighbours, 2) - 1)),
+                f"near {source}",
+            )
         case "grid":
-            points, label = _lattice(layers, more, scale), "grid"
+            points, label = _lattice(layers, n_neighbours, scale), "grid"
         case "random":
             box = np.repeat([RANDOM_BOX[0] * scale, -RANDOM_BOX[1]], layers)
-            points, label = box * generator(spec.seed, "sweep", "random").random((more, 2 * layers)), "random"
+            points, label = box * generator(spec.seed, "sweep", "random").random((n_neighbours, 2 * layers)), "random"
         case "refine":
-            points, label = _box(best, np.repeat([scale, 1.0], layers), spec), f"near {source}"
+            points, label = _random_in_box(best, np.repeat([scale, 1.0], layers), spec), f"near {source}"
     return _plan(spec, best, source, points, label, layers=layers)
 
 
@@ -129,7 +132,7 @@ def check_sweep(spec: ExperimentSpec, count: int) -> None:
         )
 
 
-def _plan_foreign(count: int, spec: ExperimentSpec) -> SweepPlan:
+def _plan_user_circuit(count: int, spec: ExperimentSpec) -> SweepPlan:
     """Plan for a circuit from a file; without inputs it is one point."""
     if count == 0:
         check_sweep(spec, count)
@@ -142,21 +145,23 @@ def _plan_foreign(count: int, spec: ExperimentSpec) -> SweepPlan:
 
 def _plan_free(count: int, spec: ExperimentSpec, what: str) -> SweepPlan:
     """Plan for a circuit whose ``count`` angles have no known meaning: grids, random points and boxes are possible."""
-    sweep, more = spec.sweep, spec.sweep.points - 1
+    sweep, n_neighbours = spec.sweep, spec.sweep.points - 1
     rng = generator(spec.seed, "sweep", "free")
     check_sweep(spec, count)
     if sweep.center is not None:
         best, source = np.array(sweep.center), _centre_name(spec)
     else:
-        best, source = NEAR_ZERO * rng.standard_normal(count), "random near zero"
+        best, source = NEAR_ZERO_SPREAD * rng.standard_normal(count), "random near zero"
     if sweep.strategy == "refine":
-        return _plan(spec, best, source, _box(best, np.full(count, NEAR_ZERO), spec), f"near {source}", layers=0)
+        return _plan(
+            spec, best, source, _random_in_box(best, np.full(count, NEAR_ZERO_SPREAD), spec), f"near {source}", layers=0
+        )
     if sweep.strategy == "random":
-        return _plan(spec, best, source, rng.uniform(-np.pi, np.pi, (more, count)), "random", layers=0)
+        return _plan(spec, best, source, rng.uniform(-np.pi, np.pi, (n_neighbours, count)), "random", layers=0)
     if sweep.strategy == "grid":
-        return _plan(spec, best, source, np.pi * (2 * _spread_evenly(more, count) - 1), "grid", layers=0)
+        return _plan(spec, best, source, np.pi * (2 * _spread_evenly(n_neighbours, count) - 1), "grid", layers=0)
     source = f"random near zero: {sweep.strategy} has no meaning for {what}"
-    return _plan(spec, best, source, NEAR_ZERO * rng.standard_normal((more, count)), source, layers=0)
+    return _plan(spec, best, source, NEAR_ZERO_SPREAD * rng.standard_normal((n_neighbours, count)), source, layers=0)
 
 
 def _plan(spec: ExperimentSpec, best: F64, source: str, points: F64, label: str, *, layers: int) -> SweepPlan:
@@ -168,13 +173,15 @@ def _plan(spec: ExperimentSpec, best: F64, source: str, points: F64, label: str,
     )
 
 
-def _best_guess(kernel: Kernel, spec: ExperimentSpec, mixer: Literal["x", "xy"], scale: float) -> tuple[F64, str]:
+def _best_guess(
+    reduced_model: ReducedModel, spec: ExperimentSpec, mixer: Literal["x", "xy"], scale: float
+) -> tuple[F64, str]:
     layers = spec.ansatz.layers
     if spec.sweep.center is not None:
         return np.array(spec.sweep.center), _centre_name(spec)
     if mixer == "xy":
         return ramp(layers, scale=scale), "ramp: the table is for the x mixer"
-    angles, reason = table_angles(kernel.model, layers)
+    angles, reason = table_angles(reduced_model.model, layers)
     if angles is None:
         return ramp(layers, scale=scale), f"ramp: {reason}"
     return angles, f"table: {reason}"
@@ -197,7 +204,7 @@ def _spread_evenly(points: int, dimensions: int) -> F64:
     return np.asarray((0.5 + np.arange(1, points + 1)[:, None] * steps) % 1.0, dtype=np.float64)
 
 
-def _by_kind(angles: F64, factors: F64) -> F64:
+def _scale_by_kind(angles: F64, factors: F64) -> F64:
     """Scale all gammas by the first column of ``factors`` and all betas by the second."""
     return angles * np.repeat(factors, len(angles) // 2, axis=1)
 
@@ -213,12 +220,12 @@ def _lattice(layers: int, points: int, scale: float) -> F64:
     rows = max(1, round(np.sqrt(points)))
     columns = -(-points // rows)
     cells = np.stack(np.divmod(np.arange(points), columns), axis=1) + 0.5
-    slopes = cells / (rows, columns) * LATTICE
-    return _by_kind(ramp(layers, gamma_slope=1.0, beta_slope=1.0, scale=scale), slopes)
+    slopes = cells / (rows, columns) * MAX_LATTICE_SLOPES
+    return _scale_by_kind(ramp(layers, gamma_slope=1.0, beta_slope=1.0, scale=scale), slopes)
 
 
-def _box(center: F64, natural: F64, spec: ExperimentSpec) -> F64:
-    """Return seeded points of the box around ``center``; where an angle is 0, ``natural`` says how wide the box is."""
-    width = spec.sweep.spread * np.where(center == 0, natural, np.abs(center))
+def _random_in_box(center: F64, default_width: F64, spec: ExperimentSpec) -> F64:
+    """Return seeded points of the box around ``center``; where an angle is 0, ``default_width`` says how wide the box is."""
+    width = spec.sweep.spread * np.where(center == 0, default_width, np.abs(center))
     draws = generator(spec.seed, "sweep", "refine").uniform(-1, 1, (spec.sweep.points - 1, len(center)))
     return np.asarray(center + width * draws, dtype=np.float64)

@@ -16,23 +16,23 @@ Row = dict[str, Any]
 #: What stands as the family of a learning experiment.
 LEARNING_FAMILY = "qml"
 #: (backend, experiment)
-Execution = tuple[str, str]
+ExecutionKey = tuple[str, str]
 
 
-def only_row(table: pa.Table, experiment: str, backend: str | None = None) -> Row:
+def get_row(table: pa.Table, experiment: str, backend: str | None = None) -> Row:
     """Return the one row of an experiment (on a backend).
 
     Raises:
         LookupError: there is none, or more than one.
     """
-    rows = rows_of(table, experiment, backend).to_pylist()
+    rows = select_rows(table, experiment, backend).to_pylist()
     if len(rows) != 1:
         raise LookupError(f"{len(rows)} rows for experiment {experiment}, backend {backend}; expected one")
     row: Row = rows[0]
     return row
 
 
-def rows_of(table: pa.Table, experiment: str, backend: str | None = None) -> pa.Table:
+def select_rows(table: pa.Table, experiment: str, backend: str | None = None) -> pa.Table:
     """Return the rows of an experiment (on a backend); where that is all of them, nothing is copied."""
     chosen = pc.equal(table.column("experiment"), experiment)
     if backend is not None and "backend" in table.column_names:
@@ -40,12 +40,12 @@ def rows_of(table: pa.Table, experiment: str, backend: str | None = None) -> pa.
     return table if pc.all(chosen, min_count=0).as_py() else table.filter(chosen)
 
 
-def columns_of(table: pa.Table) -> dict[str, Any]:
+def to_columns(table: pa.Table) -> dict[str, Any]:
     """Return a table without nested columns as NumPy arrays, by name."""
     return {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
 
 
-def experiments_in(table: pa.Table) -> Iterator[tuple[str, ExperimentSpec]]:
+def read_experiments(table: pa.Table) -> Iterator[tuple[str, ExperimentSpec]]:
     """Yield key and specification of every row of the table `experiments`.
 
     Raises:
@@ -55,7 +55,7 @@ def experiments_in(table: pa.Table) -> Iterator[tuple[str, ExperimentSpec]]:
         yield row["experiment"], _optimisation(row)
 
 
-def learning_in(table: pa.Table) -> Iterator[tuple[str, LearningSpec]]:
+def read_learning_experiments(table: pa.Table) -> Iterator[tuple[str, LearningSpec]]:
     """Yield key and specification of every row of the table `experiments`.
 
     Raises:
@@ -70,14 +70,14 @@ def learning_in(table: pa.Table) -> Iterator[tuple[str, LearningSpec]]:
         yield row["experiment"], LearningSpec.model_validate_json(row["specification"])
 
 
-def learning_of(experiments: pa.Table, key: str) -> LearningSpec:
-    """Return the specification of one learning experiment. Raises as `learning_in`."""
-    return next(learning_in(rows_of(experiments, key)))[1]
+def get_learning_specification(experiments: pa.Table, key: str) -> LearningSpec:
+    """Return the specification of one learning experiment. Raises as `read_learning_experiments`."""
+    return next(read_learning_experiments(select_rows(experiments, key)))[1]
 
 
-def specification_of(experiments: pa.Table, key: str) -> ExperimentSpec:
-    """Return the specification of one experiment. Raises as `experiments_in`."""
-    return _optimisation(only_row(experiments, key))
+def get_specification(experiments: pa.Table, key: str) -> ExperimentSpec:
+    """Return the specification of one experiment. Raises as `read_experiments`."""
+    return _optimisation(get_row(experiments, key))
 
 
 def _optimisation(row: Row) -> ExperimentSpec:
@@ -89,6 +89,6 @@ def _optimisation(row: Row) -> ExperimentSpec:
     return ExperimentSpec.model_validate_json(row["specification"])
 
 
-def labelled(rows: Iterable[Mapping[str, Any]], **labels: str) -> list[Row]:
+def with_partition_columns(rows: Iterable[Mapping[str, Any]], **labels: str) -> list[Row]:
     """Return rows with the partition's columns in front."""
     return [{**labels, **row} for row in rows]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from qhybrid_pipelines.control.control_plane import Gateway
-from qhybrid_pipelines.control.experiments.registration import Intake
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -30,14 +30,14 @@ class Workspace:
         return Specifications(self.home)
 
     @cached_property
-    def gateway(self) -> Gateway:
+    def control_plane(self) -> ControlPlane:
         """The one door to the providers, and the ledger behind it."""
-        return Gateway(self.home)
+        return ControlPlane(self.home)
 
     @cached_property
-    def intake(self) -> Intake:
+    def registration(self) -> Registration:
         """The one door for new experiments."""
-        return Intake(self.specifications, self.gateway.backends)
+        return Registration(self.specifications, self.control_plane.backends)
 
     @cached_property
     def tracker(self) -> Tracker:

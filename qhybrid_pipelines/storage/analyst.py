@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.storage import ddl
 from qhybrid_pipelines.storage.layout import Home
 
@@ -49,8 +49,8 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         connection.execute(f"ATTACH {ddl.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
     except duckdb.Error as error:
         connection.close()
-        if _is_damage(error):
-            raise _damaged(home, error) from None
+        if _is_checksum_mismatch(error):
+            raise _corrupt_file_error(home, error) from None
         raise InvalidInput(
             f"the warehouse cannot be opened: {_one_line(error)}",
             remedy="Close the program that opened it for writing, and open it read-only there."
@@ -77,8 +77,8 @@ def query(home: Home, sql: str) -> pa.Table:
             result = connection.sql(sql)
             answer = None if result is None else result.to_arrow_table()
         except duckdb.Error as error:
-            if _is_damage(error):
-                raise _damaged(home, error) from None
+            if _is_checksum_mismatch(error):
+                raise _corrupt_file_error(home, error) from None
             raise InvalidInput(_one_line(error), remedy=_remedy(error), field="sql") from None
     if answer is None:
         raise InvalidInput(
@@ -92,13 +92,13 @@ def _spill_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"qhybrid-analyst-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def _is_damage(error: duckdb.Error) -> bool:
+def _is_checksum_mismatch(error: duckdb.Error) -> bool:
     """Tell whether a block of the file does not match its checksum; DuckDB has no error class of its own for that."""
     return "Corrupt database file" in str(error)
 
 
-def _damaged(home: Home, error: duckdb.Error) -> Damaged:
-    return Damaged(
+def _corrupt_file_error(home: Home, error: duckdb.Error) -> CorruptFile:
+    return CorruptFile(
         str(home.warehouse),
         f"the snapshot is damaged: {_one_line(error)}",
         remedy="Delete this file and publish again (the asset 'warehouse', or the job 'publish'); the data is in the lake.",

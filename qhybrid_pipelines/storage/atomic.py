@@ -1,7 +1,7 @@
 """Whole files only: written beside, flushed, renamed into place; and what a killed process left behind is removed.
 
 An unfinished file or folder lies in the home's ``tmp`` and carries its owner in its name: process id, start time of
-that process, and the machine it runs on. `sweep` removes what no living process owns.
+that process, and the machine it runs on. `remove_leftovers` removes what no living process owns.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.storage.layout import Home
 
 _PROCESS = r"(?P<pid>\d+)\.(?P<start>\d+)\.(?P<machine>[0-9a-f]{12})"
-_OWNED = re.compile(f"^{_PROCESS}-")
+_TEMPORARY_NAME = re.compile(f"^{_PROCESS}-")
 
 #: An owner on another machine, or before the last boot, cannot be asked; a file that nobody touched for a day is left over.
-FOREIGN_AGE_SECONDS = 86_400.0
+OTHER_MACHINE_AGE_SECONDS = 86_400.0
 
 
 def write_bytes(path: Path, data: bytes, *, tmp: Path) -> None:
@@ -35,7 +35,7 @@ def write_bytes(path: Path, data: bytes, *, tmp: Path) -> None:
         tmp: folder for the unfinished file, on the same file system.
     """
     make_folder(tmp)
-    partial = tmp / _own_name(path.name)
+    partial = tmp / _temporary_name(path.name)
     try:
         with partial.open("xb") as file:
             file.write(data)
@@ -53,10 +53,10 @@ def promote(built: Path, path: Path) -> None:
 
 
 @contextmanager
-def scratch(tmp: Path) -> Iterator[Path]:
+def scratch_folder(tmp: Path) -> Iterator[Path]:
     """Give an empty folder of this process's own, for files that are built in steps; it is removed at the end."""
     make_folder(tmp)
-    folder = tmp / _own_name("scratch")
+    folder = tmp / _temporary_name("scratch")
     folder.mkdir()
     try:
         yield folder
@@ -73,15 +73,15 @@ def make_folder(folder: Path) -> None:
     _flush(folder.parent)
 
 
-def sweep(home: Home) -> tuple[str, ...]:
+def remove_leftovers(home: Home) -> tuple[str, ...]:
     """Remove what dead processes left in ``tmp`` and return the names of what was removed.
 
     Entries of living processes stay, and so does everything whose name is not one of ours.
     """
     removed = []
     for entry in sorted(home.tmp.iterdir()) if home.tmp.is_dir() else ():
-        owner = _OWNED.match(entry.name)
-        if owner and _is_left_over(entry, owner):
+        owner = _TEMPORARY_NAME.match(entry.name)
+        if owner and _is_leftover(entry, owner):
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
@@ -96,7 +96,7 @@ def process_name() -> str:
     return f"{pid}.{_start_time(pid) or 0}.{_machine()}"
 
 
-def is_gone(process: str) -> bool:
+def process_has_ended(process: str) -> bool:
     """Tell whether the process of this name has ended for certain; one on another machine cannot be asked."""
     owner = re.fullmatch(_PROCESS, process)
     return (
@@ -104,15 +104,15 @@ def is_gone(process: str) -> bool:
     )
 
 
-def _own_name(suffix: str) -> str:
+def _temporary_name(suffix: str) -> str:
     return f"{process_name()}-{secrets.token_hex(8)}-{suffix}"
 
 
-def _is_left_over(entry: Path, owner: re.Match[str]) -> bool:
+def _is_leftover(entry: Path, owner: re.Match[str]) -> bool:
     if owner["machine"] == _machine():
         return _start_time(int(owner["pid"])) != int(owner["start"])
     try:
-        return time.time() - entry.stat().st_mtime > FOREIGN_AGE_SECONDS
+        return time.time() - entry.stat().st_mtime > OTHER_MACHINE_AGE_SECONDS
     except FileNotFoundError:
         return False
 

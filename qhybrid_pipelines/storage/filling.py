@@ -31,7 +31,7 @@ _SAME_FILE = f"{_SAME_PARTITION} AND a.bytes = b.bytes AND a.inode = b.inode AND
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LakeChange:
     """What has changed of the lake: files to be read, and files that are gone; each as rows of `LAKE_FILES`."""
 
     written: pa.Table
@@ -52,21 +52,21 @@ class Change:
 
     def of(self, table: Table) -> tuple[list[PartitionKey], list[PartitionKey]]:
         """Return the partitions of one table that were written, in the lake's order, and those that are gone."""
-        return _keys(self.written, table.asset), _keys(self.removed, table.asset)
+        return _partition_keys(self.written, table.asset), _partition_keys(self.removed, table.asset)
 
 
-def compare(connection: Any, files: pa.Table, *, recorded: str) -> Change:
+def compare_files(connection: Any, files: pa.Table, *, recorded: str) -> LakeChange:
     """Compare the files of the lake with the list of a snapshot, the relation named ``recorded``."""
     connection.register("found", files)
     try:
         written = f"SELECT * FROM found a WHERE NOT EXISTS (FROM {recorded} b WHERE {_SAME_FILE})"  # noqa: S608  our own names
         removed = f"SELECT * FROM {recorded} a WHERE NOT EXISTS (FROM found b WHERE {_SAME_PARTITION})"  # noqa: S608
-        return Change(*(connection.sql(sql).to_arrow_table() for sql in (written, removed)))
+        return LakeChange(*(connection.sql(sql).to_arrow_table() for sql in (written, removed)))
     finally:
         connection.unregister("found")
 
 
-def fill(connection: Any, lake: Lake, change: Change) -> None:
+def fill_tables(connection: Any, lake: Lake, change: LakeChange) -> None:
     """Take what has changed of the lake over into the tables."""
     for table in LAKE_TABLES:
         if table is not schemas.COUNTS:
@@ -92,7 +92,7 @@ def fill_ledger(connection: Any, rows: LedgerRows, jobs: Sequence[str] | None) -
             insert(connection, table, from_rows(table, part).to_batches())
 
 
-def _fill_counts(connection: Any, lake: Lake, change: Change) -> None:
+def _fill_counts(connection: Any, lake: Lake, change: LakeChange) -> None:
     """Take counts over, each with the width of its circuit; that of a changed batch changes its counts."""
     written, removed = change.of(schemas.COUNTS)
     of_batches = {key for keys in change.of(schemas.CIRCUIT_BATCHES) for key in keys}
@@ -103,7 +103,7 @@ def _fill_counts(connection: Any, lake: Lake, change: Change) -> None:
         insert(connection, published.COUNTS, _counts(lake, written, _widths(connection)))
 
 
-def _fill_derived(connection: Any, change: Change) -> None:
+def _fill_derived(connection: Any, change: LakeChange) -> None:
     """Make what is derived from other tables again, for the partitions of theirs that have changed."""
     for source, derived, sql in published.DERIVED:
         written, removed = change.of(source)
@@ -114,7 +114,7 @@ def _fill_derived(connection: Any, change: Change) -> None:
             connection.unregister("renewed")
 
 
-def _keys(files: pa.Table, asset: str) -> list[PartitionKey]:
+def _partition_keys(files: pa.Table, asset: str) -> list[PartitionKey]:
     rows = files.filter(pc.equal(files.column("asset"), asset)).select(["experiment", "backend"]).to_pylist()
     return sorted((PartitionKey(**row) for row in rows), key=_order)
 

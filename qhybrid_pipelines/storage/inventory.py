@@ -22,8 +22,8 @@ from qhybrid_pipelines.storage.published import LAKE_FILES
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES
 
 #: No file system in use here notes times more coarsely than the kernel's slowest tick, 10 ms.
-STEP_SECONDS = 0.02
-LOOKS = 3
+SCAN_INTERVAL_SECONDS = 0.02
+MAX_SCANS = 3
 
 _EXPERIMENT, _BACKEND = "experiment=", "backend="
 
@@ -37,11 +37,11 @@ def inventory(home: Home) -> pa.Table:
     While others write, every file listed then has its upstream files listed too: a verdict is never without its
     experiment. Costs one look at every file, and opens none.
     """
-    for look in range(LOOKS):
-        if look:
-            time.sleep(STEP_SECONDS)
+    for scan in range(MAX_SCANS):
+        if scan:
+            time.sleep(SCAN_INTERVAL_SECONDS)
         files = list(_files(home.lake))
-        settled = time.time_ns() - STEP_SECONDS * 1e9
+        settled = time.time_ns() - SCAN_INTERVAL_SECONDS * 1e9
         if all(file[-1] < settled for file in files):
             break
     columns = list(zip(*files, strict=True)) or [()] * len(LAKE_FILES.columns)

@@ -20,12 +20,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput, MissingUpstream
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage.atomic import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import BY_ASSET, SCHEMA_VERSION, Table
 from qhybrid_pipelines.storage.schemas.describing import JOB_ID
-from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, Texts, conform, lift
+from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, TextDeduplicator, conform, upgrade_rows
 
 FILE_NAME = "data.parquet"
 LAYOUTS = (FILE_NAME, f"experiment=*/{FILE_NAME}", f"backend=*/experiment=*/{FILE_NAME}")
@@ -51,7 +51,7 @@ class PartitionKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenPartition:
     """What was written, for an asset's metadata."""
 
     path: Path
@@ -72,14 +72,14 @@ class Lake:
         Raises:
             InvalidInput: the key is too long for a folder's name.
         """
-        folder = self.home.lake / _described(asset).asset
+        folder = self.home.lake / _description_for(asset).asset
         if key.backend is not None:
             folder /= f"backend={escape(key.backend)}"
         if key.experiment is not None:
             folder /= f"experiment={escape(key.experiment)}"
         return folder / FILE_NAME
 
-    def write(self, table: Table, key: PartitionKey, data: pa.Table) -> Written:
+    def write(self, table: Table, key: PartitionKey, data: pa.Table) -> WrittenPartition:
         """Write one partition whole, sorted and checked against its description. The same rows give the same bytes.
 
         Raises:
@@ -88,11 +88,11 @@ class Lake:
         """
         path = self.path(table, key)
         data = conform(table, data)
-        for column in _foreign(table, key, data):
+        for column in _mismatched_columns(table, key, data):
             raise SchemaMismatch(f"table {table.name}: rows of another {column} than {getattr(key, column)}")
         content = _to_parquet(table, data)
         write_bytes(path, content, tmp=self.home.tmp)
-        return Written(path=path, rows=data.num_rows, bytes=len(content), sha256=sha256_hex(content))
+        return WrittenPartition(path=path, rows=data.num_rows, bytes=len(content), sha256=sha256_hex(content))
 
     def read(self, asset: str | Table, key: PartitionKey) -> pa.Table:
         """Return one partition, in the columns of its description; those that an older release did not write are null.
@@ -101,27 +101,27 @@ class Lake:
             MissingUpstream: it was never written.
             Damaged: the file cannot be read, or holds rows of another partition.
         """
-        return pa.Table.from_batches(self.batches(asset, key), schema=_described(asset).schema)
+        return pa.Table.from_batches(self.batches(asset, key), schema=_description_for(asset).schema)
 
     def batches(self, asset: str | Table, key: PartitionKey) -> Iterator[pa.RecordBatch]:
         """Yield one partition piece by piece, from one opening of its file. Raises as :meth:`read`."""
-        table, path = _described(asset), self.path(asset, key)
+        table, path = _description_for(asset), self.path(asset, key)
         try:
             with path.open("rb") as handle:
                 there = pq.read_metadata(handle)
-                file = pq.ParquetFile(handle, metadata=there, read_dictionary=_labels(table, there))
+                file = pq.ParquetFile(handle, metadata=there, read_dictionary=_dictionary_columns(table, there))
                 version = int((file.schema_arrow.metadata or {}).get(VERSION_FIELD, b"0"))
                 if version > SCHEMA_VERSION:
-                    raise Damaged(
+                    raise CorruptFile(
                         str(path),
                         f"it was written by a newer release (tables of version {version}, this one reads {SCHEMA_VERSION})",
                         remedy="Update qhybrid-pipelines.",
                     )
-                texts = Texts()
+                texts = TextDeduplicator()
                 for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                    data = lift(table, pa.Table.from_batches([texts.held_once(batch)]))
-                    for column in _foreign(table, key, data):
-                        raise Damaged(
+                    data = upgrade_rows(table, pa.Table.from_batches([texts.deduplicate_texts(batch)]))
+                    for column in _mismatched_columns(table, key, data):
+                        raise CorruptFile(
                             str(path),
                             f"it holds rows of another {column} than its folder names",
                             remedy=f"Materialise '{table.asset}' for '{key}' again.",
@@ -130,7 +130,7 @@ class Lake:
         except FileNotFoundError:
             raise MissingUpstream(table.asset, str(key)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise Damaged(
+            raise CorruptFile(
                 str(path),
                 f"it cannot be read: {str(error).splitlines()[0]}",
                 remedy=f"Materialise '{table.asset}' for '{key}' again.",
@@ -142,8 +142,8 @@ class Lake:
 
     def keys(self, asset: str | Table) -> tuple[PartitionKey, ...]:
         """Return the partitions that were written, sorted by backend and experiment."""
-        root = self.home.lake / _described(asset).asset
-        found = [_key_of(file.parent.relative_to(root)) for layout in LAYOUTS for file in root.glob(layout)]
+        root = self.home.lake / _description_for(asset).asset
+        found = [_parse_key(file.parent.relative_to(root)) for layout in LAYOUTS for file in root.glob(layout)]
         return tuple(sorted(found, key=lambda k: (k.backend or "", k.experiment or "")))
 
 
@@ -164,12 +164,12 @@ def escape(value: str) -> str:
     return text
 
 
-def _key_of(folder: Path) -> PartitionKey:
+def _parse_key(folder: Path) -> PartitionKey:
     parts = dict(part.split("=", 1) for part in folder.parts)
     return PartitionKey(**{name: unquote(value, errors="surrogatepass") for name, value in parts.items()})
 
 
-def _foreign(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
+def _mismatched_columns(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
     """Yield the partition columns in which some row is of another partition than the key."""
     for column in table.partition_columns:
         value = getattr(key, column)
@@ -180,13 +180,13 @@ def _foreign(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
             yield column
 
 
-def _labels(table: Table, there: pq.FileMetaData) -> list[str]:
+def _dictionary_columns(table: Table, there: pq.FileMetaData) -> list[str]:
     """Return the columns of a file that hold few texts again and again, which are read quickest as dictionaries."""
     present = {there.schema.column(number).path for number in range(there.num_columns)}
     return [name for name in (*table.partition_columns, JOB_ID.name) if name in present]
 
 
-def _described(asset: str | Table) -> Table:
+def _description_for(asset: str | Table) -> Table:
     return asset if isinstance(asset, Table) else BY_ASSET[asset]
 
 

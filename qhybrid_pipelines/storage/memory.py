@@ -8,7 +8,7 @@ import sys
 import pyarrow as pa
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return what was freed to the system, so that the next step does not hold it beside what it needs itself.
 
     Arrow's pool is asked to, and glibc: it raises its limit for blocks of their own up to 32 MiB as such blocks are freed, and

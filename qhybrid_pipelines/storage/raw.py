@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.storage.atomic import write_bytes
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -45,9 +45,9 @@ class RawStore:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
-            raise Damaged(str(path), "the file is missing", remedy="Restore it, or take it in again.") from None
+            raise CorruptFile(str(path), "the file is missing", remedy="Restore it, or take it in again.") from None
         if sha256_hex(content) != digest:
-            raise Damaged(
+            raise CorruptFile(
                 str(path),
                 "its bytes do not have the SHA-256 that it is named by",
                 remedy="Restore it, or remove it and take it in again.",

@@ -11,7 +11,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.experiment import check_key, experiment_key, experiment_text
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
@@ -40,10 +40,10 @@ class Specifications:
         """
         key, text = experiment_key(spec), experiment_text(spec)
         if isinstance(spec, LearningSpec):
-            self._keep_blob(spec.dataset.source, blob, field="dataset.source")
+            self._store_source_file(spec.dataset.source, blob, field="dataset.source")
         else:
-            self._keep_blob(spec.problem.source, blob, field="problem.source")
-            self._keep_blob(spec.problem.circuit, circuit, field="problem.circuit")
+            self._store_source_file(spec.problem.source, blob, field="problem.source")
+            self._store_source_file(spec.problem.circuit, circuit, field="problem.circuit")
         path = self.home.specifications / f"{key}.json"
         make_folder(self.home.locks)
         with FileLock(self.home.locks / "specifications.lock"):
@@ -94,7 +94,7 @@ class Specifications:
             ) from None
         # The key holds the hash of this very text, whatever fields later releases add to the model.
         if sha256_hex(text)[:8] != key[-8:]:
-            raise Damaged(
+            raise CorruptFile(
                 str(path), "it was changed after it was registered", remedy="Register the specification again."
             )
         try:
@@ -102,7 +102,7 @@ class Specifications:
             return (LearningSpec if learning else ExperimentSpec).model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            raise Damaged(
+            raise CorruptFile(
                 str(path),
                 f"this release cannot read it: {'.'.join(map(str, first['loc']))}: {first['msg']}",
                 remedy="Use the release that registered it, or write the specification anew.",
@@ -123,7 +123,7 @@ class Specifications:
         self.load_any(key)
         return datetime.fromtimestamp((self.home.specifications / f"{key}.json").stat().st_mtime, tz=UTC)
 
-    def read_blob(self, source: FileSource) -> bytes:
+    def read_source_file(self, source: FileSource) -> bytes:
         """Return the problem file or circuit that a specification names.
 
         Raises:
@@ -131,7 +131,7 @@ class Specifications:
         """
         return self._blobs.get(source.sha256)
 
-    def check_blob(self, source: object, *, field: str = "problem.source") -> None:
+    def check_source_file(self, source: object, *, field: str = "problem.source") -> None:
         """Check that a file which a specification names by its hash is there; other sources need none.
 
         Raises:
@@ -148,7 +148,7 @@ class Specifications:
     def _blobs(self) -> RawStore:
         return RawStore(self.home.blobs, self.home.tmp)
 
-    def _keep_blob(self, source: object, blob: bytes | None, *, field: str) -> None:
+    def _store_source_file(self, source: object, blob: bytes | None, *, field: str) -> None:
         if not isinstance(source, FileSource):
             if blob is not None:
                 raise InvalidInput(
@@ -158,7 +158,7 @@ class Specifications:
                 )
             return
         if blob is None:
-            self.check_blob(source, field=field)
+            self.check_source_file(source, field=field)
         elif sha256_hex(blob) != source.sha256:
             raise InvalidInput(
                 "the file's bytes do not have the SHA-256 that the specification names",

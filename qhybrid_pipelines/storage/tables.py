@@ -57,7 +57,7 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
     data = data.combine_chunks()
     if not _is_sorted(data, table.order):
         data = data.sort_by([(name, "ascending") for name in table.order]).combine_chunks()
-    if _repeats(table, data):
+    if _has_duplicate_keys(table, data):
         raise SchemaMismatch(f"table {table.name}: rows repeat the key {table.key}")
     return data
 
@@ -94,7 +94,7 @@ def _is_sorted(data: pa.Table, names: Sequence[str]) -> bool:
     return True
 
 
-def _repeats(table: Table, data: pa.Table) -> bool:
+def _has_duplicate_keys(table: Table, data: pa.Table) -> bool:
     """Tell whether two rows of a sorted table have the same key."""
     if data.num_rows < 2:
         return False
@@ -109,7 +109,7 @@ def _repeats(table: Table, data: pa.Table) -> bool:
     return bool(pc.any(same).as_py())
 
 
-def lift(table: Table, data: pa.Table) -> pa.Table:
+def upgrade_rows(table: Table, data: pa.Table) -> pa.Table:
     """Return rows that another release wrote in the columns of ``table``: new columns are null, unknown ones dropped.
 
     Raises:
@@ -126,42 +126,42 @@ def lift(table: Table, data: pa.Table) -> pa.Table:
         raise SchemaMismatch(f"table {table.name}: {error}") from error
 
 
-class Texts:
+class TextDeduplicator:
     """Texts that fill a whole column of a batch, such as the experiment's key, held in memory once for all batches."""
 
     def __init__(self) -> None:
         self._known: dict[str, pa.Array] = {}
 
-    def held_once(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def deduplicate_texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the same rows; a column of one and the same text shares its memory with those of other batches.
 
         A column of texts may come as a dictionary, which tells quickly that there is but one; it leaves as plain texts.
         """
-        columns = [self._shared(column) for column in batch.columns]
+        columns = [self._deduplicate_column(column) for column in batch.columns]
         fields = [field.with_type(column.type) for field, column in zip(batch.schema, columns, strict=True)]
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
-    def _shared(self, column: pa.Array) -> pa.Array:
+    def _deduplicate_column(self, column: pa.Array) -> pa.Array:
         if pa.types.is_dictionary(column.type):
             if len(column.dictionary) != 1 or column.null_count:
                 return column.dictionary_decode()
-            return self._repeated(column.dictionary[0], len(column))
+            return self._repeat(column.dictionary[0], len(column))
         if not pa.types.is_string(column.type) or not len(column) or column.null_count:
             return column
-        return self._repeated(column[0], len(column)) if pc.all(pc.equal(column, column[0])).as_py() else column
+        return self._repeat(column[0], len(column)) if pc.all(pc.equal(column, column[0])).as_py() else column
 
-    def _repeated(self, text: pa.StringScalar, times: int) -> pa.Array:
+    def _repeat(self, text: pa.StringScalar, times: int) -> pa.Array:
         known = self._known.get(text.as_py())
         if known is None or len(known) < times:
             self._known[text.as_py()] = known = pa.repeat(text, times)
         return known.slice(0, times)
 
 
-def with_texts_held_once(data: pa.Table) -> pa.Table:
+def with_texts_deduplicated(data: pa.Table) -> pa.Table:
     """Return the same rows; a text that fills a column takes the memory of one batch, however many rows there are."""
-    texts = Texts()
+    texts = TextDeduplicator()
     return pa.Table.from_batches(
-        [texts.held_once(batch) for batch in data.to_batches(max_chunksize=BATCH_ROWS)], schema=data.schema
+        [texts.deduplicate_texts(batch) for batch in data.to_batches(max_chunksize=BATCH_ROWS)], schema=data.schema
     )
 
 

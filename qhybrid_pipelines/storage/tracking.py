@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock
 
-from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch, write_bytes
+from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import postgres_url
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
@@ -46,12 +46,12 @@ MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 800
 MAX_DIGEST = 36
 
 _Entry = TypeVar("_Entry")
-_USER = re.compile(r"(?<=://)[^/\s]+@")
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tracked:
+class TrackingResult:
     """Where a record went: to a run, or to the spool."""
 
     run_id: str | None
@@ -60,7 +60,7 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
+class SyncResult:
     """What a replay of the spool came to: keys that were recorded, and how many records still wait."""
 
     recorded: tuple[str, ...]
@@ -93,23 +93,23 @@ class Tracker:
 
     @property
     def ui_command(self) -> str:
-        """What a person runs to look at the store; the links of `Tracked` then work."""
+        """What a person runs to look at the store; the links of `TrackingResult` then work."""
         # The command is shown in places that many people see, and the address may hold a password.
         store = f'"${URI_VARIABLE}"' if self._foreign_uri else self.uri
         return f"mlflow ui --backend-store-uri {store}"
 
-    def record(self, record: TrackingRecord) -> Tracked:
+    def record(self, record: TrackingRecord) -> TrackingResult:
         """Record an execution, once: a repetition finds its run by the key and brings it up to date. Never raises."""
         try:
-            with self._access():
+            with self._hold_store():
                 run = self._store(record)
             (self._home.spool / record.file_name).unlink(missing_ok=True)
         except Exception as error:  # noqa: BLE001  a tracking failure of any kind must not fail a paid job
             _log.warning("MLflow is not available (%s); %s waits in the spool", _first_line(error), record.key)
             return self._spool(record)
-        return Tracked(run_id=run.info.run_id, url=self._url(run), spooled=False)
+        return TrackingResult(run_id=run.info.run_id, url=self._url(run), spooled=False)
 
-    def sync(self) -> Synced:
+    def sync(self) -> SyncResult:
         """Record what waits in the spool. Never raises; stops at the first record that the store does not take."""
         waiting = sorted(self._home.spool.glob("*.json"))
         recorded: list[str] = []
@@ -121,7 +121,7 @@ class Tracker:
                 _log.warning("%s is passed over: %s", path, _first_line(error))
                 continue
             try:
-                with self._access():
+                with self._hold_store():
                     self._store(record)
                 if path.read_text(encoding="utf-8") == text:  # else a newer record of the same key has come meanwhile
                     path.unlink()
@@ -129,19 +129,19 @@ class Tracker:
                 _log.warning("MLflow is not available (%s); the spool is kept", _first_line(error))
                 break
             recorded.append(record.key)
-        return Synced(recorded=tuple(recorded), waiting=len(list(self._home.spool.glob("*.json"))))
+        return SyncResult(recorded=tuple(recorded), waiting=len(list(self._home.spool.glob("*.json"))))
 
-    def _spool(self, record: TrackingRecord) -> Tracked:
+    def _spool(self, record: TrackingRecord) -> TrackingResult:
         try:
             path = self._home.spool / record.file_name
             write_bytes(path, record.to_json().encode(), tmp=self._home.tmp)
         except Exception as error:  # noqa: BLE001  with no disk to write to, the run's own tables say what happened
             _log.error("the tracking record %s is lost: %s", record.key, _first_line(error))
-            return Tracked(run_id=None, url=None, spooled=False)
-        return Tracked(run_id=None, url=None, spooled=True)
+            return TrackingResult(run_id=None, url=None, spooled=False)
+        return TrackingResult(run_id=None, url=None, spooled=True)
 
     @contextmanager
-    def _access(self) -> Iterator[None]:
+    def _hold_store(self) -> Iterator[None]:
         """Hold the store: one record at a time per home, which also makes the search for a key and the creation one step."""
         make_folder(self._home.locks)
         with FileLock(self._home.locks / "mlflow.lock", timeout=LOCK_SECONDS):
@@ -162,7 +162,7 @@ class Tracker:
             _import_mlflow()
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-            with scratch(self._home.tmp) as folder, _quiet():
+            with scratch_folder(self._home.tmp) as folder, _silence_mlflow():
                 built = folder / self._database.name
                 store = SqlAlchemyStore(f"sqlite:///{built}", self._artifacts("Default"))  # type: ignore[no-untyped-call]  # no types upstream
                 store.engine.dispose()
@@ -178,7 +178,7 @@ class Tracker:
 
         engine = create_engine(self.uri, poolclass=NullPool)
         try:
-            with engine.begin() as connection, _quiet():
+            with engine.begin() as connection, _silence_mlflow():
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('qhybrid mlflow', 0))")
                 store = SqlAlchemyStore(self.uri, self._artifacts("Default"))  # type: ignore[no-untyped-call]  # as above
                 store.engine.dispose()
@@ -191,7 +191,7 @@ class Tracker:
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param, RunTag
 
-        with _quiet():
+        with _silence_mlflow():
             client = MlflowClient(tracking_uri=self.uri)
             run = self._find_or_create(client, record)
             run_id, known = run.info.run_id, run.data
@@ -219,7 +219,7 @@ class Tracker:
                 client.log_batch(run_id, params=some_params, tags=some_tags, metrics=some_metrics)
             if record.dataset and not (run.inputs and run.inputs.dataset_inputs):
                 _log_dataset(client, run_id, record.dataset)
-            with scratch(self._home.tmp) as folder:
+            with scratch_folder(self._home.tmp) as folder:
                 record.write_files(folder)
                 client.log_artifacts(run_id, str(folder))
             client.set_terminated(run_id)
@@ -229,8 +229,8 @@ class Tracker:
         name = f"qhybrid/{record.family}"
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            keeps_its_own = self._foreign_uri is not None and not self._on_postgres
-            location = None if keeps_its_own else self._artifacts(record.family)
+            has_own_location = self._foreign_uri is not None and not self._on_postgres
+            location = None if has_own_location else self._artifacts(record.family)
             experiment_id = client.create_experiment(name, artifact_location=location)
         else:
             experiment_id = experiment.experiment_id
@@ -251,7 +251,7 @@ class Tracker:
 
     def _url(self, run: Run) -> str:
         """Return the run's page: on the server, or on the one that `ui_command` starts. It is kept and shown to many."""
-        server = _without_user(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        server = _redact_credentials(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{server.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
@@ -265,7 +265,7 @@ def _import_mlflow() -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_mlflow() -> Iterator[None]:
     """Keep MLflow's own log lines, tracebacks included, from people who did not ask for them; errors still raise."""
     logger = logging.getLogger("mlflow")
     level = logger.level
@@ -301,9 +301,9 @@ def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
 
 
 def _first_line(error: Exception) -> str:
-    return _without_user(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+    return _redact_credentials(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
 
 
-def _without_user(text: str) -> str:
+def _redact_credentials(text: str) -> str:
     """Return a text whose addresses name no user and no password; MLflow's errors repeat the address of the store."""
-    return _USER.sub("", text)
+    return _URL_CREDENTIALS.sub("", text)

@@ -28,9 +28,9 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.storage import ddl, published, schemas
-from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch, write_bytes
+from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.checksum import checksum
-from qhybrid_pipelines.storage.filling import Change, LedgerRows, compare, fill, fill_ledger, insert
+from qhybrid_pipelines.storage.filling import LakeChange, LedgerRows, compare_files, fill_ledger, fill_tables, insert
 from qhybrid_pipelines.storage.inventory import inventory
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
@@ -40,11 +40,11 @@ from qhybrid_pipelines.storage.tables import from_rows
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A file whose blocks are mostly free is built from nothing; below this size nobody minds.
-WORTH_COMPACTING_BYTES = 64 * 2**20
+MIN_COMPACTION_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerMark:
+class LedgerCursor:
     """How far into the ledger's chain of events somebody has read; the hash tells this ledger from another one."""
 
     position: int = 0
@@ -52,7 +52,7 @@ class LedgerMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerPart:
+class LedgerDelta:
     """Rows of the ledger by table name; a missing name is an empty table.
 
     Attributes:
@@ -61,22 +61,22 @@ class LedgerPart:
     """
 
     rows: LedgerRows
-    mark: LedgerMark = field(default_factory=LedgerMark)
+    mark: LedgerCursor = field(default_factory=LedgerCursor)
     jobs: tuple[str, ...] | None = None
 
 
 #: Returns what the ledger holds since a mark; everything, where the mark is None or not one of this ledger.
-ReadLedger = Callable[[LedgerMark | None], LedgerPart]
+LedgerReader = Callable[[LedgerCursor | None], LedgerDelta]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishReport:
     """What a publication came to.
 
     Attributes:
         tables: rows per table.
         files: files of the lake that were read.
-        anew: built from nothing, not from the last snapshot.
+        rebuild: built from nothing, not from the last snapshot.
     """
 
     path: Path
@@ -84,11 +84,11 @@ class Published:
     rows: int
     bytes: int
     files: int
-    anew: bool
+    rebuild: bool
     seconds: float
 
 
-def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) -> Published:
+def publish(home: Home, ledger: LedgerRows | LedgerReader, *, rebuild: bool = False) -> PublishReport:
     """Build a snapshot of the whole lake and the ledger, and put it where analysts look for it.
 
     One publication at a time; a second one waits. A crash at any moment leaves the last snapshot in place; between the
@@ -98,7 +98,7 @@ def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) 
     Args:
         home: where lake and warehouse are.
         ledger: all rows of the tables `schemas.LEDGER_TABLES` by table name, or what reads those that have changed.
-        anew: build it from nothing, whatever the last snapshot is.
+        rebuild: build it from nothing, whatever the last snapshot is.
 
     Raises:
         SchemaMismatch: ledger rows do not match their descriptions.
@@ -108,40 +108,40 @@ def publish(home: Home, ledger: LedgerRows | ReadLedger, *, anew: bool = False) 
     import duckdb
 
     started = time.perf_counter()
-    read = ledger if callable(ledger) else lambda _: LedgerPart(rows=ledger)
+    read = ledger if callable(ledger) else lambda _: LedgerDelta(rows=ledger)
     make_folder(home.locks)
-    with FileLock(home.locks / "warehouse.lock"), scratch(home.tmp) as folder:
-        begun = time.time_ns() // 1000
+    with FileLock(home.locks / "warehouse.lock"), scratch_folder(home.tmp) as folder:
+        started_at = time.time_ns() // 1000
         built = folder / home.warehouse.name
         filled = None
-        if not anew and home.warehouse.is_file():
+        if not rebuild and home.warehouse.is_file():
             shutil.copyfile(home.warehouse, built)
             if checksum(built) == _published_checksum(home):
                 with suppress(duckdb.Error):  # one of an older release
-                    filled = _renew(built, home, read, begun)
-        if anew := filled is None:
+                    filled = _update_copy(built, home, read, started_at)
+        if rebuild := filled is None:
             built.unlink(missing_ok=True)
             built.with_name(f"{built.name}.wal").unlink(missing_ok=True)
-            filled = _build(built, home, read, begun)
+            filled = _build(built, home, read, started_at)
         size = built.stat().st_size
         built.chmod(0o444)
-        os.utime(built, ns=(begun * 1000, begun * 1000))
+        os.utime(built, ns=(started_at * 1000, started_at * 1000))
         # A log that somebody left who opened the last snapshot for writing does not belong to this one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         write_bytes(home.warehouse_checksum, checksum(built).encode(), tmp=home.tmp)
         promote(built, home.warehouse)
-    return Published(
+    return PublishReport(
         path=home.warehouse,
         tables=filled.tables,
         rows=sum(filled.tables.values()),
         bytes=size,
         files=filled.files,
-        anew=anew,
+        rebuild=rebuild,
         seconds=time.perf_counter() - started,
     )
 
 
-def is_as_published(home: Home) -> bool:
+def matches_published_checksum(home: Home) -> bool:
     """Tell whether the snapshot holds the bytes that were published; reads all of it.
 
     Raises:
@@ -166,88 +166,88 @@ def lake_has_changed(home: Home) -> bool:
     with duckdb.connect(":memory:") as connection:
         try:
             connection.execute(f"ATTACH {ddl.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
-            return bool(compare(connection, inventory(home), recorded=f"warehouse.{published.LAKE_FILES.name}"))
+            return bool(compare_files(connection, inventory(home), recorded=f"warehouse.{published.LAKE_FILES.name}"))
         except duckdb.Error:  # there is none, or one of an older release
             return True
 
 
 @dataclass(frozen=True, slots=True)
-class _Filled:
+class _FillCounts:
     tables: dict[str, int]
     files: int
 
 
-def _build(path: Path, home: Home, read: ReadLedger, begun: int) -> _Filled:
+def _build(path: Path, home: Home, read: LedgerReader, started_at: int) -> _FillCounts:
     """Make a database file from nothing."""
     import duckdb
 
     with duckdb.connect(path) as connection:
         connection.begin()  # one flush to the disk at the end instead of one per statement
-        connection.execute(";\n".join(_layout()))
-        change = compare(connection, inventory(home), recorded=published.LAKE_FILES.name)
-        return _fill(connection, home, change, read(None), begun)
+        connection.execute(";\n".join(_schema_statements()))
+        change = compare_files(connection, inventory(home), recorded=published.LAKE_FILES.name)
+        return _fill(connection, home, change, read(None), started_at)
 
 
-def _renew(path: Path, home: Home, read: ReadLedger, begun: int) -> _Filled | None:
+def _update_copy(path: Path, home: Home, read: LedgerReader, started_at: int) -> _FillCounts | None:
     """Bring the copy of a snapshot up to date, or return None where that is no use.
 
     Args:
         path: the copy.
         home: where the lake is.
         read: reads the ledger.
-        begun: now, in microseconds since 1970.
+        started_at: now, in microseconds since 1970.
     """
     import duckdb
 
     with duckdb.connect(path) as connection:
         said = "layout_sha256, release, ledger_position, ledger_hash"
         *found, position, hash_ = connection.execute(f"SELECT {said} FROM snapshot").fetchall()[0]  # noqa: S608  our own names
-        if found != [_layout_sha256(), version("qhybrid-pipelines")]:
+        if found != [_schema_sha256(), version("qhybrid-pipelines")]:
             return None
-        change = compare(connection, inventory(home), recorded=published.LAKE_FILES.name)
+        change = compare_files(connection, inventory(home), recorded=published.LAKE_FILES.name)
         if not change.is_regular:
             return None
         connection.begin()
-        filled = _fill(connection, home, change, read(LedgerMark(position=position, hash=hash_)), begun)
+        filled = _fill(connection, home, change, read(LedgerCursor(position=position, hash=hash_)), started_at)
         return None if _is_mostly_free(connection) else filled
 
 
-def _fill(connection: Any, home: Home, change: Change, ledger: LedgerPart, begun: int) -> _Filled:
+def _fill(connection: Any, home: Home, change: LakeChange, ledger: LedgerDelta, started_at: int) -> _FillCounts:
     """Take over what the tables do not show yet, count, and end the transaction."""
     unknown = sorted(set(ledger.rows) - {table.name for table in LEDGER_TABLES})
     if unknown:
         raise ValueError(f"there are no ledger tables {unknown}")
     fill_ledger(connection, ledger.rows, ledger.jobs)
-    fill(connection, Lake(home), change)
+    fill_tables(connection, Lake(home), change)
     connection.execute(f"DELETE FROM {published.SNAPSHOT.name}")  # noqa: S608  our own name
-    insert(connection, published.SNAPSHOT, _snapshot(ledger.mark, begun).to_batches())
+    insert(connection, published.SNAPSHOT, _snapshot(ledger.mark, started_at).to_batches())
     tables = {table.name: _count(connection, table) for table in published.TABLES}
     connection.commit()
     connection.execute("CHECKPOINT")
-    return _Filled(tables=tables, files=change.written.num_rows)
+    return _FillCounts(tables=tables, files=change.written.num_rows)
 
 
 def _is_mostly_free(connection: Any) -> bool:
     """Tell whether most of a large file are blocks that nothing uses."""
     said = "SELECT block_size, used_blocks, free_blocks FROM pragma_database_size()"
     ((block_bytes, used, free),) = connection.execute(said).fetchall()
-    return bool(free > used and free * block_bytes > WORTH_COMPACTING_BYTES)
+    return bool(free > used and free * block_bytes > MIN_COMPACTION_BYTES)
 
 
-def _snapshot(mark: LedgerMark, begun: int) -> pa.Table:
+def _snapshot(mark: LedgerCursor, started_at: int) -> pa.Table:
     row = {
         "published_at": datetime.now(UTC),
         "schema_version": schemas.SCHEMA_VERSION,
         "release": version("qhybrid-pipelines"),
         "ledger_position": mark.position,
         "ledger_hash": mark.hash,
-        "read_at": _EPOCH + timedelta(microseconds=begun),
-        "layout_sha256": _layout_sha256(),
+        "read_at": _EPOCH + timedelta(microseconds=started_at),
+        "layout_sha256": _schema_sha256(),
     }
     return from_rows(published.SNAPSHOT, [row])
 
 
-def _layout() -> Iterator[str]:
+def _schema_statements() -> Iterator[str]:
     """Yield the statements that make the tables and views, and say what they mean."""
     for table in published.TABLES:
         yield ddl.create_table(table, published.GENERATED.get(table.name, {}))
@@ -260,9 +260,9 @@ def _layout() -> Iterator[str]:
 
 
 @cache
-def _layout_sha256() -> str:
+def _schema_sha256() -> str:
     fills = (sql for _, _, sql in published.DERIVED)
-    return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), *fills, *_layout())))
+    return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), *fills, *_schema_statements())))
 
 
 def _count(connection: Any, table: Table) -> int:

@@ -23,7 +23,7 @@ from qhybrid_pipelines.cli import main as qhybrid
 from qhybrid_pipelines.core.failpoints import VARIABLE
 
 #: What a run imports late.
-LATE = (
+LAZY_MODULES = (
     *("duckdb", "mlflow", "mlflow.tracking", "qiskit", "qiskit.qasm3", "qiskit_aer", "qiskit_qasm3_import"),
     *("ortools.sat.python.cp_model", "scipy.optimize", "networkx", "dimod", "dwave.samplers", "dwave.preprocessing"),
     *(
@@ -52,20 +52,20 @@ def perform(command: dict[str, Any]) -> None:
     os._exit(0)
 
 
-def wait_for_legs(runs: Path, legs: int) -> None:
+def wait_for_stages(runs: Path, stages: int) -> None:
     """Wait until so many runs have ended well, by Dagster's own book."""
     deadline = time.monotonic() + 120
-    while legs and time.monotonic() < deadline:
+    while stages and time.monotonic() < deadline:
         with (
             contextlib.suppress(sqlite3.Error),
             contextlib.closing(sqlite3.connect(f"file:{runs}?mode=ro", uri=True)) as book,
         ):
-            if book.execute("SELECT count(*) FROM runs WHERE status = 'SUCCESS'").fetchone()[0] >= legs:
+            if book.execute("SELECT count(*) FROM runs WHERE status = 'SUCCESS'").fetchone()[0] >= stages:
                 return
         time.sleep(0.02)
 
 
-def wait_for_acceptance(book: str, jobs: int) -> None:
+def wait_for_accepted_jobs(book: str, jobs: int) -> None:
     """Wait until a provider's own book has so many jobs."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -78,10 +78,10 @@ def wait_for_acceptance(book: str, jobs: int) -> None:
 def main() -> None:
     """Serve commands.
 
-    A command may say when it is to be killed: ``failpoint``, or ``kill_after_legs`` and ``kill_after_seconds``, or
+    A command may say when it is to be killed: ``failpoint``, or ``kill_after_stages`` and ``kill_after_seconds``, or
     ``kill_after_jobs`` in the ``book`` of a provider.
     """
-    for module in LATE:
+    for module in LAZY_MODULES:
         importlib.import_module(module)
     for line in sys.stdin:
         command = json.loads(line)
@@ -90,11 +90,11 @@ def main() -> None:
         if child == 0:
             perform(command)
         if "kill_after_seconds" in command:
-            wait_for_legs(Path(command["runs"]), command["kill_after_legs"])
+            wait_for_stages(Path(command["runs"]), command["kill_after_stages"])
             time.sleep(command["kill_after_seconds"])
             os.kill(child, signal.SIGKILL)
         if "kill_after_jobs" in command:
-            wait_for_acceptance(command["book"], command["kill_after_jobs"])
+            wait_for_accepted_jobs(command["book"], command["kill_after_jobs"])
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         end = {"code": os.waitstatus_to_exitcode(status), "started": started, "seconds": time.time() - started}

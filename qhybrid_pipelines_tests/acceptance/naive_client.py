@@ -18,16 +18,16 @@ BODY = {
 }
 
 
-def run_task(url: str, key: str, attempts: int, patience_seconds: float) -> int:
+def run_task(url: str, key: str, attempts: int, timeout_seconds: float) -> int:
     """Return how many results came of it: 1, or 0 after the last attempt."""
     headers = {"Authorization": f"apiKey {key}"}
     for _ in range(attempts):
         try:
-            submitted = requests.post(f"{url}/jobs", json=BODY, headers=headers, timeout=patience_seconds)
+            submitted = requests.post(f"{url}/jobs", json=BODY, headers=headers, timeout=timeout_seconds)
             submitted.raise_for_status()
-            until = time.monotonic() + patience_seconds
+            until = time.monotonic() + timeout_seconds
             while time.monotonic() < until:
-                answer = requests.get(f"{url}/jobs/{submitted.json()['id']}", headers=headers, timeout=patience_seconds)
+                answer = requests.get(f"{url}/jobs/{submitted.json()['id']}", headers=headers, timeout=timeout_seconds)
                 answer.raise_for_status()
                 if answer.json()["status"] == "completed":
                     return 1

@@ -31,7 +31,7 @@ from qhybrid_pipelines_tests.unit.control.durable_vendor import DurableVendor, m
 home, url, number, tries, price, budget = sys.argv[1:]
 home = Path(home)
 vendor = DurableVendor(home / "vendor", price_usd=float(price))
-ledger = SqlLedger.on_server(url) if url else SqlLedger.at(home / "ledger.db")
+ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(home / "ledger.db")
 dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(home / "raw"))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -75,7 +75,7 @@ def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Pa
         for racer in racers:
             racer.kill()
     accepted = len(DurableVendor(tmp_path / "vendor").book())
-    ledger = SqlLedger.on_server(url) if url else SqlLedger.at(tmp_path / "ledger.db")
+    ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(tmp_path / "ledger.db")
     try:
         [experiment] = {job.experiment for job in ledger.jobs()}
         account = ledger.account(experiment)
@@ -83,6 +83,6 @@ def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Pa
         assert accepted + refused == PROCESSES * TRIES
         assert account.reserved_usd + account.settled_usd == pytest.approx(BUDGET_USD, abs=1e-9)
         assert account.settled_usd > 0
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
     finally:
         ledger.close()

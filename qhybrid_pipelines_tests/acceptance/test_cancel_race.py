@@ -36,9 +36,9 @@ SPEED = 60.0  # a job takes 2 to 4 virtual seconds
 @pytest.fixture(params=["sqlite", "postgres"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path):
     if request.param == "sqlite":
-        opened = SqlLedger.at(tmp_path / "ledger.db")
+        opened = SqlLedger.open_sqlite(tmp_path / "ledger.db")
     else:
-        opened = SqlLedger.on_server(request.getfixturevalue("postgres_url"))
+        opened = SqlLedger.open_postgres(request.getfixturevalue("postgres_url"))
     yield opened
     opened.close()
 
@@ -80,6 +80,6 @@ def test_cancellation_against_completion(ledger: SqlLedger, tmp_path: Path, monk
         assert (line["state"], job.result_sha256 is not None) == (
             ("completed", True) if job.state is JobState.VERIFIED else ("canceled", False)
         )
-    assert ledger.verify_chain().whole
+    assert ledger.verify_chain().is_intact
     assert ledger.account(like.experiment).reserved_usd == 0.0
     assert min(ends[JobState.COMPLETED], ends[JobState.CANCELLED]) >= RACES // 10, f"a fixed winner: {ends}"

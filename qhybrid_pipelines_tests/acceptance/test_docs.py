@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.control_plane import Gateway
-from qhybrid_pipelines.control.experiments.registration import Intake
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.ledger.lifecycle import mermaid
 from qhybrid_pipelines.core.commented import commented_default
 from qhybrid_pipelines.core.specification import RoundsSpec
@@ -42,25 +42,25 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def intake(tmp_path):
+def registration(tmp_path):
     home = Home(tmp_path).make()
-    return Intake(Specifications(home), Gateway(home).backends)
+    return Registration(Specifications(home), ControlPlane(home).backends)
 
 
 @pytest.mark.parametrize("text", SPECIFICATIONS)
-def test_a_specification_on_a_page_is_taken_in(text, intake, folder):
-    assert intake.accept_text(text, file="page", folder=folder).new
+def test_a_specification_on_a_page_is_taken_in(text, registration, folder):
+    assert registration.register_text(text, file="page", folder=folder).new
 
 
-def test_every_file_on_the_page_is_used_and_every_format_is_shown(intake, folder):
+def test_every_file_on_the_page_is_used_and_every_format_is_shown(registration, folder):
     for name in FILES:
         if name.endswith(".yaml") or re.search(rf"(source|circuit): {re.escape(name)}\b", EXPERIMENTS):
             continue
-        accepted = intake.accept_file(folder / name)
-        assert (accepted.specification.shots, accepted.specification.rounds) == (256, RoundsSpec())
+        registered = registration.register_file(folder / name)
+        assert (registered.specification.shots, registered.specification.rounds) == (256, RoundsSpec())
     for family in all_families().values():
         section = EXPERIMENTS.split(f"\n### {family.name}: ")[1].split("\n### ")[0].split("\n## ")[0]
-        for word in (*family.parsers, *family.endings, *family.generators):
+        for word in (*family.parsers, *family.file_suffixes, *family.generators):
             assert f"`{word}`" in section, (family.name, word)
 
 

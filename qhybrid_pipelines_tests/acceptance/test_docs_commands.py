@@ -16,7 +16,7 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 COMMANDS = typer.main.get_command(app)
 
 
-def shown(text: str) -> list[str]:
+def documented_commands(text: str) -> list[str]:
     """Return the commands of code blocks and of code in sentences."""
     blocks = "\n".join(re.findall(r"```(?:sh|console|bash)\n(.*?)```", text, re.DOTALL))
     lines = re.findall(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*qhybrid (.*)$", blocks, re.MULTILINE)
@@ -25,7 +25,7 @@ def shown(text: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_command_on_a_page_exists(page):
-    for line in shown(page.read_text("utf-8")):
+    for line in documented_commands(page.read_text("utf-8")):
         words = shlex.split(re.split(r"\s#|\s[|>]\s", line)[0])
         command = COMMANDS
         while words and hasattr(command, "commands") and words[0] in command.commands:

@@ -23,7 +23,7 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.deployments import Deployment
+from qhybrid_pipelines_tests.deployments import DaemonProcess
 from qhybrid_pipelines_tests.emulators import Client
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
@@ -66,7 +66,7 @@ def cloud(tmp_path):
 @pytest.fixture
 def deployment(tmp_path, cloud):
     environment = {**cloud.emulator.environment, "IONQ_LISTING_LAG_SECONDS": "0.2"}
-    opened = Deployment(tmp_path / "checkout", environment)
+    opened = DaemonProcess(tmp_path / "checkout", environment)
     (opened.home / "policy.yaml").write_text(POLICY)
     yield opened
     opened.kill()
@@ -75,7 +75,7 @@ def deployment(tmp_path, cloud):
 class Watch:
     """Waits for things to happen, and says when they did."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: DaemonProcess) -> None:
         self._deployment, self._began = deployment, time.monotonic()
 
     def until(self, condition: Callable[[], object], what: str) -> None:
@@ -86,7 +86,7 @@ class Watch:
         print(f"{time.monotonic() - self._began:6.1f} s  {what}")
 
 
-def run_workers(deployment: Deployment) -> list[int]:
+def run_workers(deployment: DaemonProcess) -> list[int]:
     return [pid for pid, arguments in deployment.processes().items() if "spawn_main" in " ".join(arguments)]
 
 
@@ -117,7 +117,7 @@ def test_everything_is_killed_while_two_hundred_jobs_are_in_flight(deployment, c
     watch.until(lambda: lake.keys(schemas.COMPARISONS), "the verdict")
     deployment.kill()
 
-    book, jobs = cloud.book(), homes.jobs_in(deployment.home)
+    book, jobs = cloud.book(), homes.read_jobs(deployment.home)
     assert len({entry["metadata"]["qhybrid_token"] for entry in book}) == len(book) == JOBS
     assert {entry["id"] for entry in book} == {job["provider_job_id"] for job in jobs}
     assert [job["state"] for job in jobs] == ["VERIFIED"] * JOBS
@@ -125,4 +125,4 @@ def test_everything_is_killed_while_two_hundred_jobs_are_in_flight(deployment, c
     counts = lake.read(schemas.COUNTS, partition)
     assert pc.sum(counts["count"]).as_py() == POINTS * REPETITIONS * SHOTS
     assert set(counts["job_id"].to_pylist()) == {job["job_id"] for job in jobs}
-    assert SqlLedger.at(home.ledger).verify_chain().whole
+    assert SqlLedger.open_sqlite(home.ledger).verify_chain().is_intact

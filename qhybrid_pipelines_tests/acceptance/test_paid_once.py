@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from qhybrid_pipelines_tests.servers import SERVER_VARIABLE
+from qhybrid_pipelines_tests.servers import DAGSTER_POSTGRES_VARIABLE
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -60,7 +60,7 @@ def test_killed_two_hundred_times_on_sqlite() -> None:
 
 def test_killed_sixty_times_on_postgres(postgres_server: str) -> None:
     code, figures, _ = run(
-        "--kills", "60", "--ledger", "postgres", "--requests", "8", **{SERVER_VARIABLE: postgres_server}
+        "--kills", "60", "--ledger", "postgres", "--requests", "8", **{DAGSTER_POSTGRES_VARIABLE: postgres_server}
     )
     assert_paid_once(code, figures, 60)
 

@@ -23,7 +23,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
 from qhybrid_pipelines_tests.acceptance.naive_client import run_task
 from qhybrid_pipelines_tests.emulators import Client, wait_until
-from qhybrid_pipelines_tests.stages import KILLED, CommandStage
+from qhybrid_pipelines_tests.stages import KILLED, CommandServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
 
@@ -89,10 +89,10 @@ def cloud(running):
 
 
 @pytest.fixture(scope="module")
-def stage(running, tmp_path_factory):
+def process(running, tmp_path_factory):
     """A user's home and shell, the same for all scenarios."""
     environment = {**running.emulator.environment, "IONQ_LISTING_LAG_SECONDS": "0.2"}
-    opened = CommandStage(tmp_path_factory.mktemp("user"), environment)
+    opened = CommandServer(tmp_path_factory.mktemp("user"), environment)
     home = opened.folder / "home"
     home.mkdir()
     (home / "policy.yaml").write_text(POLICY)
@@ -103,9 +103,9 @@ def stage(running, tmp_path_factory):
 class Scenario:
     """One experiment of one job, run by the command."""
 
-    def __init__(self, stage: CommandStage, cloud: Cloud, name: str) -> None:
-        self._stage, self._cloud, self._name, self.home = stage, cloud, name, stage.folder / "home"
-        self._specification = stage.folder / f"{name}.yaml"
+    def __init__(self, process: CommandServer, cloud: Cloud, name: str) -> None:
+        self._stage, self._cloud, self._name, self.home = process, cloud, name, process.folder / "home"
+        self._specification = process.folder / f"{name}.yaml"
         self._specification.write_text(yaml.safe_dump({"name": name, **SPEC}))
 
     def run(self, *options: str, **command: Any) -> int:
@@ -118,7 +118,7 @@ class Scenario:
         return self.run(kill_after_jobs=len(self._cloud.book()) + 1, book=book)
 
     def jobs(self) -> list[dict[str, Any]]:
-        return [job for job in homes.jobs_in(self.home) if job["experiment"].startswith(self._name)]
+        return [job for job in homes.read_jobs(self.home) if job["experiment"].startswith(self._name)]
 
     def assert_paid_once_with_a_verdict(self) -> None:
         (entry,), (job,) = self._cloud.accepted(), self.jobs()
@@ -128,12 +128,12 @@ class Scenario:
         assert verdict["verdict"]
         counted = homes.rows(self.home, f"SELECT sum(count) AS shots FROM counts {experiment}")
         assert counted == [{"shots": SPEC["shots"] * SPEC["sweep"]["points"] * SPEC["repetitions"]}]
-        assert SqlLedger.at(Home(self.home).ledger).verify_chain().whole
+        assert SqlLedger.open_sqlite(Home(self.home).ledger).verify_chain().is_intact
 
 
-def test_single_failed_looks(stage, cloud):
+def test_single_failed_looks(process, cloud):
     """Every other look at the job fails, each time in another way."""
-    scenario = Scenario(stage, cloud, "looks")
+    scenario = Scenario(process, cloud, "looks")
     cloud.faults(
         *(
             {"route": "GET /jobs", "nth": nth, **fault}
@@ -148,8 +148,8 @@ def test_single_failed_looks(stage, cloud):
 
 
 @pytest.mark.parametrize("moment", BEFORE_THE_ANSWER)
-def test_killed_right_after_submission_and_run_again(stage, cloud, moment):
-    scenario = Scenario(stage, cloud, f"kill-{moment}")
+def test_killed_right_after_submission_and_run_again(process, cloud, moment):
+    scenario = Scenario(process, cloud, f"kill-{moment}")
     cloud.faults(*BEFORE_THE_ANSWER[moment])
     assert scenario.run_and_kill_when_accepted() == KILLED
     assert len(cloud.accepted()) == 1
@@ -157,9 +157,9 @@ def test_killed_right_after_submission_and_run_again(stage, cloud, moment):
     scenario.assert_paid_once_with_a_verdict()
 
 
-def test_a_client_that_is_less_patient_than_the_cloud_leaves_and_comes_back(stage, cloud):
+def test_a_client_that_is_less_patient_than_the_cloud_leaves_and_comes_back(process, cloud):
     """It gives the answer to its submission up, finds the job, leaves while it is queued, twice, and returns."""
-    scenario = Scenario(stage, cloud, "patience")
+    scenario = Scenario(process, cloud, "patience")
     cloud.faults(
         {"route": "POST /jobs", "nth": 1, "fault": "slow", "params": {"seconds": TOO_SLOW_SECONDS, "accept": "first"}}
     )
@@ -181,7 +181,7 @@ def test_a_client_that_is_less_patient_than_the_cloud_leaves_and_comes_back(stag
 @pytest.mark.parametrize("fault", FAILED_ONCE)
 def test_naive_client_pays_again_for_one_failed_look(cloud, fault):
     cloud.faults({"route": "GET /jobs/{id}", "nth": 1, **FAILED_ONCE[fault]})
-    assert run_task(cloud.emulator.url, KEY, attempts=3, patience_seconds=20) == 1
+    assert run_task(cloud.emulator.url, KEY, attempts=3, timeout_seconds=20) == 1
     assert len(cloud.accepted()) == 2
 
 
@@ -197,6 +197,6 @@ def test_naive_client_pays_again_when_it_was_killed(cloud):
 
 def test_naive_client_pays_for_every_try_that_is_shorter_than_the_queue(cloud):
     cloud.admin("PUT", "/backends/simulator", {"extra_wait_seconds": HOLD_SECONDS})
-    assert run_task(cloud.emulator.url, KEY, attempts=4, patience_seconds=0.3) == 0
+    assert run_task(cloud.emulator.url, KEY, attempts=4, timeout_seconds=0.3) == 0
     cloud.admin("PUT", "/backends/simulator", {"extra_wait_seconds": 0.0})
     assert len(cloud.accepted()) == 4

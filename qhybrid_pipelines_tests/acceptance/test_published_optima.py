@@ -33,8 +33,8 @@ import sys
 from pathlib import Path
 from qhybrid_pipelines_tests import homes
 home, *files = map(Path, sys.argv[1:])
-launcher = homes.launcher_of(home)
-homes.run(launcher, [launcher.workspace.intake.accept_file(file).key for file in files])
+launcher = homes.make_launcher(home)
+homes.run(launcher, [launcher.workspace.intake.register_file(file).key for file in files])
 """
 
 
@@ -115,7 +115,7 @@ def test_roof_duality_solves_what_it_is_known_to_solve(verdicts):
 
 @pytest.mark.parametrize("table", ["solutions", "baselines"])
 def test_every_objective_follows_from_its_assignment(home, table):
-    rows, wrong = homes.recomputed(home, table)
+    rows, wrong = homes.recompute_objectives(home, table)
     assert rows > 300
     assert wrong == []
 

@@ -29,10 +29,10 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.deployments import Deployment
+from qhybrid_pipelines_tests.deployments import DaemonProcess
 from qhybrid_pipelines_tests.emulators import Client
-from qhybrid_pipelines_tests.proxies import Asked, proxy
-from qhybrid_pipelines_tests.searching import files_with, spellings
+from qhybrid_pipelines_tests.proxies import RecordedRequest, proxy
+from qhybrid_pipelines_tests.searching import files_containing, number_encodings
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
 
@@ -40,7 +40,7 @@ KEY, WRONG_KEY = "planted-key-2c91f7e0a4", "planted-wrong-key-b83d55"
 #: Means and deviations of five assets: digits that nothing else has.
 MEANS = (0.00137195284, 0.00261849375, 0.00409372618, 0.00158326947, 0.00372641859)
 DEVIATIONS = (0.03718264951, 0.04293718465, 0.05182647393, 0.02971836452, 0.06381749256)
-PLANTED = [spelling for number in (*MEANS, *DEVIATIONS) for spelling in spellings(number)]
+PLANTED = [spelling for number in (*MEANS, *DEVIATIONS) for spelling in number_encodings(number)]
 FILE = "\n".join(
     [
         str(len(MEANS)),
@@ -83,18 +83,18 @@ class Lived:
 
     folder: Path
     printed: str
-    left: list[Asked]
+    left: list[RecordedRequest]
     book: list[dict[str, object]]
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory):
+def finished_home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("secrets")
     with ExitStack() as stack:
         emulator = stack.enter_context(running_emulator(folder / "cloud", key=KEY, speed=1e6, seed=11))
         recorder = stack.enter_context(proxy(emulator.url, lambda asked, reply: reply))
         environment = {"IONQ_API_URL": recorder.url, "IONQ_API_KEY": KEY, "IONQ_LISTING_LAG_SECONDS": "0.2"}
-        night = Deployment(folder / "checkout", environment | {"QHYBRID_LOG": "json"})
+        night = DaemonProcess(folder / "checkout", environment | {"QHYBRID_LOG": "json"})
         stack.callback(night.kill)
         home = Home(night.home).make()
         (home.path / "policy.yaml").write_text(POLICY)
@@ -122,19 +122,19 @@ def lived(tmp_path_factory):
         yield Lived(folder=night.folder, printed=printed, left=list(recorder.seen), book=client.book())
 
 
-def test_the_key_stands_nowhere(lived):
-    assert files_with(lived.folder, [KEY, WRONG_KEY]) == set()
-    for text in (lived.printed, json.dumps([asked.target for asked in lived.left])):
+def test_the_key_stands_nowhere(finished_home):
+    assert files_containing(finished_home.folder, [KEY, WRONG_KEY]) == set()
+    for text in (finished_home.printed, json.dumps([asked.target for asked in finished_home.left])):
         assert KEY not in text
         assert WRONG_KEY not in text
-    assert "IONQ_API_KEY" in lived.printed  # what to do about the wrong one
-    used = {asked.headers.get("Authorization") for asked in lived.left} - {None}
+    assert "IONQ_API_KEY" in finished_home.printed  # what to do about the wrong one
+    used = {asked.headers.get("Authorization") for asked in finished_home.left} - {None}
     assert used == {f"apiKey {KEY}", f"apiKey {WRONG_KEY}"}
 
 
-def test_raw_features_stand_where_the_problem_is_kept_and_nowhere_else(lived):
-    home = lived.folder / "data"
-    found = files_with(home, PLANTED)
+def test_raw_features_stand_where_the_problem_is_kept_and_nowhere_else(finished_home):
+    home = finished_home.folder / "data"
+    found = files_containing(home, PLANTED)
     assert {re.sub(r"-[0-9a-f]{8}\b|[0-9a-f]{64}", "", file) for file in found} == {
         "blobs/",
         "inbox/accepted/pension-by-night/assets.txt",
@@ -144,15 +144,15 @@ def test_raw_features_stand_where_the_problem_is_kept_and_nowhere_else(lived):
     }
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as database:
         tables = [name for (name,) in database.sql("SELECT table_name FROM information_schema.tables").fetchall()]
-        telling = [name for name in tables if _tells(database.sql(f'SELECT * FROM "{name}"').fetchall())]
+        telling = [name for name in tables if _discloses(database.sql(f'SELECT * FROM "{name}"').fetchall())]
     assert telling == ["instances"]
-    assert files_with(lived.folder, PLANTED) == {f"data/{file}" for file in found}
-    assert not _tells(lived.printed)
+    assert files_containing(finished_home.folder, PLANTED) == {f"data/{file}" for file in found}
+    assert not _discloses(finished_home.printed)
 
 
-def test_what_leaves_is_circuits_angles_shots_and_a_tag(lived):
-    bodies = [json.loads(asked.body) for asked in lived.left if asked.method == "POST"]
-    assert len(bodies) == len(lived.book) == len(NAMES)
+def test_what_leaves_is_circuits_angles_shots_and_a_tag(finished_home):
+    bodies = [json.loads(asked.body) for asked in finished_home.left if asked.method == "POST"]
+    assert len(bodies) == len(finished_home.book) == len(NAMES)
     for body in bodies:
         assert body.keys() == {"type", "name", "metadata", "backend", "shots", "input", "noise"}
         assert body["metadata"].keys() == {"qhybrid_token"}
@@ -170,14 +170,14 @@ def test_what_leaves_is_circuits_angles_shots_and_a_tag(lived):
                 "controls",
                 "rotation",
             }
-    everything = json.dumps([(asked.target, asked.headers, asked.body.decode()) for asked in lived.left])
-    everything += json.dumps(lived.book)
-    assert not _tells(everything)
+    everything = json.dumps([(asked.target, asked.headers, asked.body.decode()) for asked in finished_home.left])
+    everything += json.dumps(finished_home.book)
+    assert not _discloses(everything)
     for name in (*NAMES, "pension", "portfolio", "assets"):
         assert name not in everything
 
 
-def _tells(said: object) -> bool:
+def _discloses(said: object) -> bool:
     return any(needle in str(said) for needle in PLANTED)
 
 
@@ -215,5 +215,5 @@ CARRIERS = {
 def test_the_search_finds_what_is_planted(tmp_path, carrier):
     CARRIERS[carrier](tmp_path / "carrier", KEY, MEANS[0])
     CARRIERS[carrier](tmp_path / "innocent", "nothing", 0.5)
-    assert files_with(tmp_path, [KEY]) == {"carrier"}
-    assert files_with(tmp_path, PLANTED) == {"carrier"}
+    assert files_containing(tmp_path, [KEY]) == {"carrier"}
+    assert files_containing(tmp_path, PLANTED) == {"carrier"}

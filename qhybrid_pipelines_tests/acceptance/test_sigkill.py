@@ -19,7 +19,7 @@ from qhybrid_pipelines.execution.results import read_head
 from qhybrid_pipelines.launch import instance_ref
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.stages import KILLED, CommandStage
+from qhybrid_pipelines_tests.stages import KILLED, CommandServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
 
@@ -46,7 +46,7 @@ SPEC = {
 }
 
 
-class Stage(CommandStage):
+class KillableProcess(CommandServer):
     """The process that forks commands; one at a time, all of the same specification."""
 
     def __init__(self, folder: Path) -> None:
@@ -60,26 +60,26 @@ class Stage(CommandStage):
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
-    opened = [Stage(tmp_path_factory.mktemp(name)) for name in ("left", "right")]
+    opened = [KillableProcess(tmp_path_factory.mktemp(name)) for name in ("left", "right")]
     yield opened
-    for stage in opened:
-        stage.close()
+    for process in opened:
+        process.close()
 
 
 @pytest.fixture(scope="module")
-def undisturbed(stages):
+def reference_home(stages):
     """Return an undisturbed home, how long its run took, and when each of its legs had ended, in seconds."""
     home = stages[0].folder / "undisturbed"
     end = stages[0].run(home)
-    return home, end["seconds"], leg_ends(home, end["started"])
+    return home, end["seconds"], stage_end_times(home, end["started"])
 
 
 def instance_of(home: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(instance_ref(Home(home).dagster))
 
 
-def assert_as_undisturbed(home: Path, reference: Path) -> None:
-    left, right = homes.unmeasured(home), homes.unmeasured(reference)
+def assert_same_as_reference(home: Path, reference: Path) -> None:
+    left, right = homes.read_reproducible_columns(home), homes.read_reproducible_columns(reference)
     assert left.keys() == right.keys()
     for name, table in right.items():
         assert left[name].equals(table), name
@@ -89,7 +89,7 @@ def assert_as_undisturbed(home: Path, reference: Path) -> None:
 
 def assert_paid_once(home: Path) -> None:
     """One job per execution in the ledger, one per job in the provider's own book, and the chain of events whole."""
-    jobs = homes.jobs_in(home)
+    jobs = homes.read_jobs(home)
     executions = homes.rows(home, "SELECT experiment, backend FROM circuit_batches")
     assert sorted((job["experiment"], job["backend"]) for job in jobs) == sorted(
         (row["experiment"], row["backend"]) for row in executions
@@ -99,7 +99,7 @@ def assert_paid_once(home: Path) -> None:
     canaries = homes.rows(home, "SELECT provider_job_id FROM jobs WHERE experiment LIKE 'canary%'")
     known = [*(job["provider_job_id"] for job in jobs), *(row["provider_job_id"] for row in canaries)]
     assert sorted(head["job"] for head in book) == sorted(filter(None, known))
-    assert SqlLedger.at(Home(home).ledger).verify_chain().whole
+    assert SqlLedger.open_sqlite(Home(home).ledger).verify_chain().is_intact
 
 
 def assert_nothing_left_behind(home: Path) -> None:
@@ -109,12 +109,12 @@ def assert_nothing_left_behind(home: Path) -> None:
     assert [run.run_id for run in instance_of(home).get_runs() if not run.is_finished] == []  # none seems to go on
 
 
-def leg_ends(home: Path, started: float) -> list[float]:
+def stage_end_times(home: Path, started: float) -> list[float]:
     """Return when each leg of a whole run had ended, in seconds after its start."""
     return sorted(record.end_time - started for record in instance_of(home).get_run_records())
 
 
-def interrupted(home: Path) -> str:
+def interrupted_at(home: Path) -> str:
     """Return what a killed process was doing, as Dagster last heard of it."""
     runs = [run for run in instance_of(home).get_runs(limit=1) if not run.is_finished]
     if not runs:
@@ -124,53 +124,60 @@ def interrupted(home: Path) -> str:
     return f"{runs[0].job_name}: {began[0].step_key if began else 'between steps'}"
 
 
-def killed_over_and_over(stage: Stage, number: int, undisturbed) -> list[str]:
+def kill_repeatedly(process: KillableProcess, number: int, reference_home) -> list[str]:
     """Kill one home's run once in each of its legs, then let it end; return what each kill met."""
-    reference, _, ends = undisturbed
-    home = stage.folder / f"killed-{number}"
+    reference, _, ends = reference_home
+    home = process.folder / f"killed-{number}"
     choose = random.Random(f"{SEED}/{number}")
-    met = []
-    for leg, (begin, until) in enumerate(zip([0.0, *ends], ends, strict=False)):
+    outcomes = []
+    for stage_index, (begin, until) in enumerate(zip([0.0, *ends], ends, strict=False)):
         seconds = choose.random() * (until - begin)
-        end = stage.run(
-            home, kill_after_legs=leg, kill_after_seconds=seconds, runs=str(Home(home).dagster / "history" / "runs.db")
+        end = process.run(
+            home,
+            kill_after_stages=stage_index,
+            kill_after_seconds=seconds,
+            runs=str(Home(home).dagster / "history" / "runs.db"),
         )
-        met.append(f"leg {leg} + {seconds:5.2f} s  {interrupted(home) if end['code'] == KILLED else TOO_LATE}")
-    assert stage.run(home)["code"] == 0
-    assert_as_undisturbed(home, reference)
-    return met
+        outcomes.append(
+            f"leg {stage_index} + {seconds:5.2f} s  {interrupted_at(home) if end['code'] == KILLED else TOO_LATE}"
+        )
+    assert process.run(home)["code"] == 0
+    assert_same_as_reference(home, reference)
+    return outcomes
 
 
-def test_killed_at_twenty_random_moments(stages, undisturbed):
+def test_killed_at_twenty_random_moments(stages, reference_home):
     with ThreadPoolExecutor(len(stages)) as workers:
         futures = [
-            workers.submit(lambda stage, n: [killed_over_and_over(stage, k, undisturbed) for k in n], stage, numbers)
-            for stage, numbers in zip(stages, (range(0, HOMES, 2), range(1, HOMES, 2)), strict=True)
+            workers.submit(
+                lambda process, n: [kill_repeatedly(process, k, reference_home) for k in n], process, numbers
+            )
+            for process, numbers in zip(stages, (range(0, HOMES, 2), range(1, HOMES, 2)), strict=True)
         ]
-        met = [line for future in futures for home in future.result() for line in home]
+        outcomes = [line for future in futures for home in future.result() for line in home]
     # A process may end before its kill lands; further homes make up for that.
     for number in range(HOMES, 2 * HOMES):
-        if landed_of(met) >= KILLS:
+        if count_landed(outcomes) >= KILLS:
             break
-        met += killed_over_and_over(stages[0], number, undisturbed)
-    print(f"seed {SEED}, undisturbed run {undisturbed[1]:.1f} s", *met, sep="\n")
-    assert landed_of(met) >= KILLS
-    assert {"prepare", "execute", "publish"} <= {line.rpartition(" s  ")[2].partition(":")[0] for line in met}
+        outcomes += kill_repeatedly(stages[0], number, reference_home)
+    print(f"seed {SEED}, undisturbed run {reference_home[1]:.1f} s", *outcomes, sep="\n")
+    assert count_landed(outcomes) >= KILLS
+    assert {"prepare", "execute", "publish"} <= {line.rpartition(" s  ")[2].partition(":")[0] for line in outcomes}
 
 
-def landed_of(met: list[str]) -> int:
-    return sum(not line.endswith(TOO_LATE) for line in met)
+def count_landed(outcomes: list[str]) -> int:
+    return sum(not line.endswith(TOO_LATE) for line in outcomes)
 
 
-def test_killed_at_named_points_of_submission_and_collection(stages, undisturbed):
+def test_killed_at_named_points_of_submission_and_collection(stages, reference_home):
     home = stages[0].folder / "failpoints"
     for name in FAILPOINTS:
         assert stages[0].run(home, failpoint=name)["code"] == KILLED, name
     assert stages[0].run(home)["code"] == 0
-    assert_as_undisturbed(home, undisturbed[0])
+    assert_same_as_reference(home, reference_home[0])
 
 
-def test_the_installed_command_goes_on_after_a_kill(stages, undisturbed):
+def test_the_installed_command_goes_on_after_a_kill(stages, reference_home):
     """The same with nothing forked: the command as it stands in the shell, killed once inside and run again."""
     home, tmp = stages[0].folder / "command", stages[0].folder / "command.tmp"
     tmp.mkdir()
@@ -182,4 +189,4 @@ def test_the_installed_command_goes_on_after_a_kill(stages, undisturbed):
     ended = homes.command(*arguments, environment=environment)
     said, _ = ended.communicate(timeout=120)
     assert ended.returncode == 0, said
-    assert_as_undisturbed(home, undisturbed[0])
+    assert_same_as_reference(home, reference_home[0])

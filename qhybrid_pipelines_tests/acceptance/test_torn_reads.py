@@ -39,19 +39,19 @@ from qhybrid_pipelines_tests.acceptance.test_torn_reads import reopen_until_told
 reopen_until_told(sys.argv[1])
 """
 
-EVERYTHING = """
+CONSISTENCY_QUERY = """
 SELECT experiment, count(DISTINCT job_id) AS jobs, any_value(job_id) AS job_id, count(*) AS rows, sum(count) AS shots,
        count(DISTINCT length(bitstring)) AS widths
 FROM counts JOIN verdicts USING (experiment, backend) GROUP BY experiment ORDER BY experiment
 """
 
 
-def rows_in(revision: int) -> int:
+def expected_rows(revision: int) -> int:
     return 100 + 37 * revision
 
 
 def counts_of(sample, revision):
-    rows = rows_in(revision)
+    rows = expected_rows(revision)
     count = [SHOTS // rows] * rows
     count[0] += SHOTS - sum(count)
     return from_columns(
@@ -83,7 +83,7 @@ def reopen_until_told(folder: str) -> None:
     """An analyst who opens the warehouse for every query; prints what every query saw."""
     home, seen = Home(folder), []
     while not (home.path / "stop").exists():
-        seen.append(analyst.query(home, EVERYTHING).to_pylist())
+        seen.append(analyst.query(home, CONSISTENCY_QUERY).to_pylist())
         time.sleep(PAUSE_SECONDS)
     sys.stdout.write(json.dumps(seen, default=int))
 
@@ -94,7 +94,7 @@ def check(answer) -> dict[str, int]:
     assert revisions.keys() == {sample.key for sample in WRITERS.values()}
     for row in answer:
         assert (row["jobs"], row["shots"], row["widths"]) == (1, SHOTS, 1)
-        assert row["rows"] == rows_in(revisions[row["experiment"]])
+        assert row["rows"] == expected_rows(revisions[row["experiment"]])
     return revisions
 
 
@@ -107,7 +107,7 @@ def test_readers_see_whole_snapshots_while_two_processes_write_and_publish(tmp_p
     warehouse.publish(home, {})
 
     with analyst.connect(home) as held:
-        first = held.sql(EVERYTHING).to_arrow_table().to_pylist()
+        first = held.sql(CONSISTENCY_QUERY).to_arrow_table().to_pylist()
         assert set(check(first).values()) == {0}
         reader = subprocess.Popen(
             [sys.executable, "-c", REOPEN, str(home.path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -118,7 +118,7 @@ def test_readers_see_whole_snapshots_while_two_processes_write_and_publish(tmp_p
         ]
         asked = 0
         while any(writer.poll() is None for writer in writers):
-            assert held.sql(EVERYTHING).to_arrow_table().to_pylist() == first
+            assert held.sql(CONSISTENCY_QUERY).to_arrow_table().to_pylist() == first
             asked += 1
             time.sleep(PAUSE_SECONDS)
         (home.path / "stop").touch()
@@ -127,8 +127,8 @@ def test_readers_see_whole_snapshots_while_two_processes_write_and_publish(tmp_p
             writer.stderr.close()
         printed, errors = reader.communicate(timeout=60)
         assert (reader.returncode, errors) == (0, "")
-        assert held.sql(EVERYTHING).to_arrow_table().to_pylist() == first
-        assert set(check(analyst.query(home, EVERYTHING).to_pylist()).values()) == {REVISIONS}
+        assert held.sql(CONSISTENCY_QUERY).to_arrow_table().to_pylist() == first
+        assert set(check(analyst.query(home, CONSISTENCY_QUERY).to_pylist()).values()) == {REVISIONS}
 
     seen = [check(answer) for answer in json.loads(printed)]
     assert asked >= 10

@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 150
 PAUSE_SECONDS = 0.25  # so that the reader leaves some of a small machine to the writers
 
 #: What one experiment left, over many tables at once: a torn snapshot would show as a difference.
-EVERYTHING = """
+CONSISTENCY_QUERY = """
 SELECT v.experiment, e.points * e.repetitions * e.shots AS asked,
        (SELECT sum(count) FROM counts c WHERE c.experiment = v.experiment) AS counted,
        (SELECT sum(shots) FROM point_scores p WHERE p.experiment = v.experiment) AS scored,
@@ -43,13 +43,13 @@ def test_two_runs_in_one_home_under_the_eyes_of_analysts(tmp_path):
     assert first.returncode == 0, said
 
     with analyst.connect(Home(home)) as held:
-        before = held.execute(EVERYTHING).fetchall()
+        before = held.execute(CONSISTENCY_QUERY).fetchall()
         runs = [homes.command("run", files[name], "--home", home) for name in ("left", "right")]
         seen, reads, deadline = set(), 0, time.monotonic() + TIMEOUT_SECONDS
         while any(run.poll() is None for run in runs):
             assert time.monotonic() < deadline
-            assert held.execute(EVERYTHING).fetchall() == before
-            now = homes.rows(home, EVERYTHING)
+            assert held.execute(CONSISTENCY_QUERY).fetchall() == before
+            now = homes.rows(home, CONSISTENCY_QUERY)
             for row in now:
                 assert row["asked"] == row["counted"] == row["scored"], row
                 assert (row["decided"], row["solvers"] >= 5) == (1, True), row
@@ -59,10 +59,10 @@ def test_two_runs_in_one_home_under_the_eyes_of_analysts(tmp_path):
             time.sleep(PAUSE_SECONDS)
         ends = [(run.returncode, run.communicate()[0]) for run in runs]
         assert [code for code, _ in ends] == [0, 0], ends
-        assert held.execute(EVERYTHING).fetchall() == before
+        assert held.execute(CONSISTENCY_QUERY).fetchall() == before
         assert len(before) == 1
 
     verdicts = homes.rows(home, "SELECT name, verdict FROM verdicts ORDER BY name")
     assert [row["name"] for row in verdicts] == ["left", "right", "seen"]
-    assert homes.launcher_of(home).workspace.gateway.ledger.verify_chain().whole
+    assert homes.make_launcher(home).workspace.control_plane.ledger.verify_chain().is_intact
     print(f"{reads} reads of the newest snapshot, each with {reads} of the held one; {len(seen)} experiments seen")

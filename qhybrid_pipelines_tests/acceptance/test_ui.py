@@ -55,8 +55,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(ROOT / name, folder / name)
-    launcher = homes.launcher_of(folder / "data")
-    homes.run(launcher, homes.accept(launcher, [PETERSEN]))
+    launcher = homes.make_launcher(folder / "data")
+    homes.run(launcher, homes.register(launcher, [PETERSEN]))
     return folder
 
 

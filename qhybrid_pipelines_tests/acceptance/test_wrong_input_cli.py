@@ -76,7 +76,7 @@ def assert_untouched(home):
     files = [path for folder in place.folders for path in folder.rglob("*") if path.is_file()]
     assert [path for path in files if not path.is_relative_to(place.locks)] == []
     assert not place.warehouse.exists()
-    assert not place.ledger.exists() or list(workspace.gateway.ledger.jobs()) == []
+    assert not place.ledger.exists() or list(workspace.control_plane.ledger.jobs()) == []
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
@@ -186,12 +186,12 @@ class TestAccepted:
         (tmp_path / "good.yaml").write_text(GOOD)
         (tmp_path / "again.yaml").write_text("# another file\n" + GOOD.replace("16", "0x10"))
         tables = {path: path.stat().st_mtime_ns for path in Home(home).lake.rglob("*.parquet")}
-        jobs = len(list(Workspace(Home(home)).gateway.ledger.jobs()))
+        jobs = len(list(Workspace(Home(home)).control_plane.ledger.jobs()))
         code, second, _ = qhybrid("run", tmp_path / "again.yaml", tmp_path / "good.yaml", "--json", at=home)
         assert code == 0
         assert json.loads(second)["verdicts"] == json.loads(first)["verdicts"]
         assert {path: path.stat().st_mtime_ns for path in Home(home).lake.rglob("*.parquet")} == tables
-        assert len(list(Workspace(Home(home)).gateway.ledger.jobs())) == jobs
+        assert len(list(Workspace(Home(home)).control_plane.ledger.jobs())) == jobs
 
 
 class TestMisuse:

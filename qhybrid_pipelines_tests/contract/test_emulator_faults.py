@@ -29,7 +29,7 @@ def client(emulator: Emulator) -> Iterator[Client]:
     own.close()
 
 
-def accepted_during(client: Client, rule: dict) -> tuple[int, requests.Response | Exception]:
+def accepted_jobs_under_fault(client: Client, rule: dict) -> tuple[int, requests.Response | Exception]:
     """Submit one job under a rule; return how many the book gained, and what the client saw."""
     before = len(client.book())
     client.faults(rule)
@@ -42,7 +42,7 @@ def accepted_during(client: Client, rule: dict) -> tuple[int, requests.Response 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_before_accept_answers_an_error_and_takes_nothing(client: Client, status: int) -> None:
-    gained, seen = accepted_during(
+    gained, seen = accepted_jobs_under_fault(
         client, {"route": "POST /jobs", "fault": "before_accept", "params": {"status": status}}
     )
     assert gained == 0
@@ -52,7 +52,7 @@ def test_before_accept_answers_an_error_and_takes_nothing(client: Client, status
 
 
 def test_after_accept_answers_an_error_and_has_taken_the_job(client: Client) -> None:
-    gained, seen = accepted_during(client, {"route": "POST /jobs", "fault": "after_accept"})
+    gained, seen = accepted_jobs_under_fault(client, {"route": "POST /jobs", "fault": "after_accept"})
     assert gained == 1
     assert isinstance(seen, requests.Response)
     assert seen.status_code == 504
@@ -61,19 +61,19 @@ def test_after_accept_answers_an_error_and_has_taken_the_job(client: Client) -> 
 @pytest.mark.parametrize(("fault", "gained"), [("before_accept", 0), ("after_accept", 1)])
 def test_dropped_connections(client: Client, fault: str, gained: int) -> None:
     rule = {"route": "POST /jobs", "fault": fault, "params": {"drop": True}}
-    found, seen = accepted_during(client, rule)
+    found, seen = accepted_jobs_under_fault(client, rule)
     assert found == gained
     assert isinstance(seen, requests.ConnectionError)
 
 
 def test_reset_breaks_the_answer_off_after_the_job_was_taken(client: Client) -> None:
-    gained, seen = accepted_during(client, {"route": "POST /jobs", "fault": "reset"})
+    gained, seen = accepted_jobs_under_fault(client, {"route": "POST /jobs", "fault": "reset"})
     assert gained == 1
     assert isinstance(seen, requests.RequestException)
 
 
 def test_truncated_json_looks_like_a_whole_answer(client: Client) -> None:
-    gained, seen = accepted_during(client, {"route": "POST /jobs", "fault": "truncated_json"})
+    gained, seen = accepted_jobs_under_fault(client, {"route": "POST /jobs", "fault": "truncated_json"})
     assert gained == 1
     assert isinstance(seen, requests.Response)
     assert seen.status_code == 201
@@ -84,7 +84,7 @@ def test_truncated_json_looks_like_a_whole_answer(client: Client) -> None:
 @pytest.mark.parametrize(("accept", "gained"), [(False, 0), (True, 1)])
 def test_html_with_200(client: Client, accept: bool, gained: int) -> None:  # noqa: FBT001
     rule = {"route": "POST /jobs", "fault": "html_200", "params": {"accept": accept}}
-    found, seen = accepted_during(client, rule)
+    found, seen = accepted_jobs_under_fault(client, rule)
     assert found == gained
     assert isinstance(seen, requests.Response)
     assert seen.status_code == 200
@@ -116,14 +116,14 @@ def test_throttle_says_when_to_come_back_and_ends_after_n(client: Client) -> Non
 
 def test_stuck_jobs_never_end(client: Client) -> None:
     client.faults({"fault": "stuck"})
-    job = client.submitted()
-    assert client.finished(job)["status"] == "ready"
+    job = client.submit_job()
+    assert client.run_to_end(job)["status"] == "ready"
     assert client.get(f"/jobs/{job}/results/probabilities").status_code == 404
 
 
 def test_lost_jobs_are_unknown_to_clients_and_known_to_the_book(client: Client) -> None:
     client.faults({"fault": "lost", "nth": 1})
-    lost, kept = client.submitted(), client.submitted()
+    lost, kept = client.submit_job(), client.submit_job()
     assert client.get(f"/jobs/{lost}").status_code == 404
     listed = [job["id"] for job in client.get("/jobs").json()["jobs"]]
     assert kept in listed
@@ -134,9 +134,9 @@ def test_lost_jobs_are_unknown_to_clients_and_known_to_the_book(client: Client) 
 
 def test_failed_jobs_say_why_and_cost_nothing(client: Client) -> None:
     client.faults({"fault": "failed", "params": {"code": "SystemCancel", "message": "Sorry."}})
-    job = client.submitted(backend="qpu.forte-1")
+    job = client.submit_job(backend="qpu.forte-1")
     assert client.get(f"/jobs/{job}").json()["status"] == "submitted"
-    ended = client.finished(job)
+    ended = client.run_to_end(job)
     assert ended["status"] == "failed"
     assert ended["failure"] == {"code": "SystemCancel", "message": "Sorry."}
     assert ended["results"] is None
@@ -146,15 +146,15 @@ def test_failed_jobs_say_why_and_cost_nothing(client: Client) -> None:
 
 def test_results_may_be_missing_for_some_looks(client: Client) -> None:
     client.faults({"fault": "result_missing", "params": {"n": 2}})
-    job = client.submitted()
-    assert client.finished(job)["status"] == "completed"
+    job = client.submit_job()
+    assert client.run_to_end(job)["status"] == "completed"
     looks = [client.get(f"/jobs/{job}/results/probabilities").status_code for _ in range(4)]
     assert looks == [404, 404, 200, 200]
 
 
 def test_listing_lag_hides_young_jobs_from_lists_only(client: Client) -> None:
     client.faults({"fault": "listing_lag", "params": {"seconds": 0.5}})
-    job = client.submitted()
+    job = client.submit_job()
     assert job not in [one["id"] for one in client.get("/jobs").json()["jobs"]]
     assert client.get("/jobs", ids=job).json()["jobs"] == []
     assert client.get(f"/jobs/{job}").status_code == 200
@@ -163,7 +163,7 @@ def test_listing_lag_hides_young_jobs_from_lists_only(client: Client) -> None:
 
 
 def test_clock_skew_moves_every_time_that_is_shown_and_no_course(client: Client) -> None:
-    job = client.submitted()
+    job = client.submit_job()
     before = datetime.fromisoformat(client.get(f"/jobs/{job}").json()["submitted_at"])
     client.faults({"fault": "clock_skew", "params": {"seconds": -3600}})
     after = client.get(f"/jobs/{job}").json()
@@ -198,9 +198,9 @@ def test_a_plan_that_is_refused_changes_nothing(client: Client) -> None:
 
 def test_the_plan_and_its_counts_survive_a_kill(client: Client, emulator: Emulator) -> None:
     client.faults({"route": "GET /backends", "fault": "before_accept", "nth": 2}, {"fault": "stuck", "nth": 2})
-    client.submitted(BELL)
+    client.submit_job(BELL)
     assert client.get("/backends").status_code == 200
     emulator.restart()
     assert client.get("/backends").status_code == 503
     assert client.get("/backends").status_code == 200
-    assert client.finished(client.submitted())["status"] == "ready"
+    assert client.run_to_end(client.submit_job())["status"] == "ready"

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from qhybrid_pipelines.emulator.process import Emulator, EmulatorFailed, start_emulator
+from qhybrid_pipelines.emulator.process import Emulator, EmulatorStartError, start_emulator
 from qhybrid_pipelines_tests.emulators import BELL, FLIPPED_FIRST, Client, job_body
 
 # Required fields by schema, as the published OpenAPI description of v0.4 has them (mirror of May 2026).
@@ -108,9 +108,9 @@ def test_every_answer_has_its_published_fields(client: Client) -> None:
     estimate = check("GetJobEstimateResponse", client.get("/jobs/estimate", backend="qpu.aria-1").json())
     check("GetJobEstimateResponse.rate_information", estimate["rate_information"])
     client.faults({"fault": "failed"})
-    check("Failure", client.finished(client.submitted())["failure"])
+    check("Failure", client.run_to_end(client.submit_job())["failure"])
     client.faults()
-    again = [client.submitted() for _ in range(4)]
+    again = [client.submit_job() for _ in range(4)]
     check("JobCanceledResponse", client.call("PUT", f"/jobs/{again[0]}/status/cancel").json())
     check("JobsCanceledResponse", client.call("PUT", "/jobs/status/cancel", json={"ids": again[1:2]}).json())
     check("JobDeletedResponse", client.call("DELETE", f"/jobs/{again[2]}").json())
@@ -172,7 +172,7 @@ def test_pages_show_every_job_once_newest_first(tmp_path: Path) -> None:
     running = start_emulator(tmp_path, speed=1, seed=1)
     client = Client(running)
     try:
-        names = [client.submitted(backend="qpu.aria-1" if n % 2 else "simulator") for n in range(60)]
+        names = [client.submit_job(backend="qpu.aria-1" if n % 2 else "simulator") for n in range(60)]
 
         def walk(**filters: Any) -> list[str]:
             found, following = [], {}
@@ -201,8 +201,8 @@ def test_pages_show_every_job_once_newest_first(tmp_path: Path) -> None:
 
 
 def test_children_of_a_multi_circuit_job(client: Client) -> None:
-    job = client.submitted(BELL, FLIPPED_FIRST, BELL, backend="qpu.aria-1", shots=400)
-    view = client.finished(job)
+    job = client.submit_job(BELL, FLIPPED_FIRST, BELL, backend="qpu.aria-1", shots=400)
+    view = client.run_to_end(job)
     children = view["child_job_ids"]
     assert len(set(children)) == 3
     listed = client.get("/jobs", parent_job_id=job, limit=2).json()
@@ -222,8 +222,8 @@ def test_children_of_a_multi_circuit_job(client: Client) -> None:
 
 def test_forms_of_a_result_agree_and_variants_make_up_the_whole(client: Client) -> None:
     settings = {"error_mitigation": {"debiasing": True}}
-    job = client.submitted(backend="qpu.aria-1", shots=1001, settings=settings)
-    view = client.finished(job)
+    job = client.submit_job(backend="qpu.aria-1", shots=1001, settings=settings)
+    view = client.run_to_end(job)
 
     def read(entry: dict[str, Any], form: str) -> Any:
         return client.get(entry["results"][form]["url"].removeprefix("/v0.4")).json()
@@ -239,7 +239,7 @@ def test_forms_of_a_result_agree_and_variants_make_up_the_whole(client: Client) 
 
 def test_queue_and_prices(client: Client) -> None:
     client.advance(1_000_000)
-    first, second = (client.submitted(backend="qpu.forte-1", shots=10_000) for _ in range(2))
+    first, second = (client.submit_job(backend="qpu.forte-1", shots=10_000) for _ in range(2))
     views = [client.get(f"/jobs/{job}").json() for job in (first, second)]
     assert [view["output"]["emulator"]["queue_position"] for view in views] == [1, 2]
     waits = [view["predicted_wait_time_ms"] for view in views]
@@ -249,7 +249,7 @@ def test_queue_and_prices(client: Client) -> None:
     asked = {"backend": "qpu.forte-1", "shots": 10_000, "1q_gates": 1, "2q_gates": 1}
     estimate = client.get("/jobs/estimate", **asked).json()
     assert estimate["estimated_cost"] == client.get(f"/jobs/{first}/cost").json()["estimated_cost"]["value"]
-    done = [client.finished(first), client.get(f"/jobs/{second}").json()]
+    done = [client.run_to_end(first), client.get(f"/jobs/{second}").json()]
     ended = datetime.fromisoformat(done[0]["completed_at"])
     assert datetime.fromisoformat(done[1]["started_at"]) >= ended, "one machine, one job at a time"
     assert client.book()[-1]["charged_usd"] == estimate["estimated_cost"]
@@ -272,9 +272,9 @@ def test_a_machine_can_be_made_to_take_smaller_jobs(client: Client) -> None:
 
 
 def test_cancelling_is_too_late_when_the_job_has_ended(client: Client) -> None:
-    early, late = client.submitted(), client.submitted()
+    early, late = client.submit_job(), client.submit_job()
     assert client.call("PUT", f"/jobs/{early}/status/cancel").json() == {"id": early, "status": "canceled"}
-    client.finished(late)
+    client.run_to_end(late)
     assert client.call("PUT", f"/jobs/{late}/status/cancel").json() == {"id": late, "status": "completed"}
     assert client.get(f"/jobs/{early}").json()["status"] == "canceled"
     assert client.get(f"/jobs/{early}/results/probabilities").status_code == 404
@@ -286,7 +286,7 @@ def test_cancellation_and_completion_race_to_one_outcome(tmp_path: Path) -> None
     running = start_emulator(tmp_path, speed=5, seed=3)
     client = Client(running)
     try:
-        jobs = [client.submitted(backend="simulator") for _ in range(60)]
+        jobs = [client.submit_job(backend="simulator") for _ in range(60)]
         pause = threading.Event()
 
         def race(number: int) -> tuple[str, str]:
@@ -333,7 +333,7 @@ def test_a_killed_cloud_remembers_everything(tmp_path: Path) -> None:
     running = start_emulator(tmp_path, speed=1000, seed=11)
     client = Client(running)
     try:
-        jobs = [client.submitted(BELL, FLIPPED_FIRST, backend="qpu.aria-1", shots=100) for _ in range(5)]
+        jobs = [client.submit_job(BELL, FLIPPED_FIRST, backend="qpu.aria-1", shots=100) for _ in range(5)]
         client.advance(50_000)
         results = [client.get(f"/jobs/{job}/results/shots").json() for job in jobs]
         history = client.get("/backends/qpu.aria-1/characterizations", limit=2).json()
@@ -344,7 +344,7 @@ def test_a_killed_cloud_remembers_everything(tmp_path: Path) -> None:
         assert [client.get(f"/jobs/{job}/results/shots").json() for job in jobs] == results
         shown = [one["id"] for one in client.get("/backends/qpu.aria-1/characterizations").json()["characterizations"]]
         assert set(shown) >= {one["id"] for one in history["characterizations"]}
-        client.submitted()
+        client.submit_job()
         assert len({job["id"] for job in client.book()}) == 6
     finally:
         client.close()
@@ -359,7 +359,7 @@ def test_kills_during_submission_lose_nothing_that_was_acknowledged(tmp_path: Pa
         own = Client(running)
         for _ in range(40):
             try:
-                acknowledged.append(own.submitted(metadata={"worker": str(number)}))
+                acknowledged.append(own.submit_job(metadata={"worker": str(number)}))
             except requests.RequestException:
                 return
         own.close()
@@ -420,6 +420,6 @@ def test_wrong_starts_say_what_is_wrong_in_one_sentence(tmp_path: Path, emulator
 
 def test_a_folder_keeps_its_seed(tmp_path: Path) -> None:
     start_emulator(tmp_path, seed=3).stop()
-    with pytest.raises(EmulatorFailed, match="field 'seed'"):
+    with pytest.raises(EmulatorStartError, match="field 'seed'"):
         start_emulator(tmp_path, seed=4)
     start_emulator(tmp_path).stop()

@@ -9,7 +9,7 @@ SPREAD = [{"gate": "h", "target": qubit} for qubit in range(3)]
 
 
 def probabilities(client: Client, job_id: str) -> dict[str, float]:
-    client.finished(job_id)
+    client.run_to_end(job_id)
     found: dict[str, float] = client.get(f"/jobs/{job_id}/results/probabilities").json()
     return found
 
@@ -19,7 +19,7 @@ def test_two_clouds_of_one_seed_agree_on_shots_and_share_no_id(tmp_path):
     for folder in ("one", "two"):
         with running_emulator(tmp_path / folder, seed=5) as emulator:
             client = Client(emulator)
-            job = client.submitted(SPREAD, backend="qpu.aria-1")
+            job = client.submit_job(SPREAD, backend="qpu.aria-1")
             seen.append((job, probabilities(client, job)))
             client.close()
     (first, counted), (second, counted_again) = seen
@@ -30,7 +30,7 @@ def test_two_clouds_of_one_seed_agree_on_shots_and_share_no_id(tmp_path):
 def test_a_customers_seed_gives_the_same_shots_and_another_gives_others(tmp_path):
     with running_emulator(tmp_path) as emulator:
         client = Client(emulator)
-        jobs = [client.submitted(SPREAD, shots=500, noise={"model": "aria-1", "seed": seed}) for seed in (3, 3, 4)]
+        jobs = [client.submit_job(SPREAD, shots=500, noise={"model": "aria-1", "seed": seed}) for seed in (3, 3, 4)]
         first, again, other = (probabilities(client, job) for job in jobs)
         client.close()
     assert first == again

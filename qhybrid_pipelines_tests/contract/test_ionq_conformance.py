@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from qhybrid_pipelines.emulator.process import start_emulator
-from qhybrid_pipelines.execution.conformance import CHECKS, Subject
+from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 
@@ -117,14 +117,14 @@ def test_ionq(check, backend, emulator, tmp_path, monkeypatch):
     stated = requests.get(f"{emulator.url}/backends/{backend}", timeout=5).json()
     limits = {name: stated["limits"][name] for name in ("min_shots", "max_shots", "max_circuits_per_job")}
     check(
-        Subject(
+        ProviderUnderTest(
             connect=lambda: IonQProvider(tmp_path / "ionq"),
             backend=f"ionq:{backend}",
             wait=lambda: time.sleep(0.01),
             settle=lambda: time.sleep(1.5 * LAG_SECONDS),
             speaking=lambda word: IonQProvider(tmp_path / "ionq", Speaking(word)),
             mutations=IONQ_MUTATIONS,
-            certain=backend == "simulator",
+            is_noiseless=backend == "simulator",
             limits={**limits, "max_qubits": stated["qubits"]},
         )
     )

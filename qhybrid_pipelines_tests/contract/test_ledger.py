@@ -13,36 +13,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.ledger.chain import ChainHead
-from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, TERMINAL, TRANSITIONS, Event
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, TRANSITIONS, Event
 from qhybrid_pipelines.control.ledger.locks import LockBusy
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.ledger.port import (
     Breaker,
-    JobClash,
-    KeptCalibration,
+    DuplicateJob,
+    DuplicateProviderJob,
+    EventData,
     Ledger,
-    Move,
     Outcome,
-    ProviderJobTaken,
     StaleBreaker,
     StaleJob,
-    Step,
+    StoredCalibration,
     StoredResult,
-    correlation_id_of,
+    Transition,
+    correlation_id_for,
 )
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import Calibration, JobState
-from qhybrid_pipelines_tests.ledger_cases import NOW, plan, take
+from qhybrid_pipelines_tests.ledger_cases import NOW, apply_events, plan
 
 
 @pytest.fixture(params=["sqlite", "postgres", "memory"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     made: SqlLedger | MemoryLedger
     if request.param == "sqlite":
-        made = SqlLedger.at(tmp_path / "ledger.db")
+        made = SqlLedger.open_sqlite(tmp_path / "ledger.db")
     elif request.param == "postgres":
-        made = SqlLedger.on_server(request.getfixturevalue("postgres_url"))
+        made = SqlLedger.open_postgres(request.getfixturevalue("postgres_url"))
     else:
         made = MemoryLedger()
     yield made
@@ -68,24 +68,24 @@ class TestJobs:
         assert ledger.plan(plan(planned_at=there)).created_at == NOW == ledger.job("j-a").created_at
 
     def test_facts_become_known_with_the_steps_and_stay(self, ledger: Ledger) -> None:
-        job = take(ledger, ledger.plan(plan()), Event.ACKNOWLEDGE, provider_job_id="p-1")
+        job = apply_events(ledger, ledger.plan(plan()), Event.ACKNOWLEDGE, provider_job_id="p-1")
         assert job.ref.provider_job_id == "p-1"
-        job = take(ledger, job, Event.QUEUE, Event.START, Event.COMPLETE, cost_usd=0.25)
-        kept = StoredResult(sha256="0" * 64, size_bytes=12, content_type="application/json")
-        job = take(ledger, job, Event.FETCH, result=kept)
-        job = take(ledger, job, Event.VERIFY, engine="e-1")
+        job = apply_events(ledger, job, Event.QUEUE, Event.START, Event.COMPLETE, cost_usd=0.25)
+        stored = StoredResult(sha256="0" * 64, size_bytes=12, content_type="application/json")
+        job = apply_events(ledger, job, Event.FETCH, result=stored)
+        job = apply_events(ledger, job, Event.VERIFY, engine="e-1")
         assert ledger.job(job.job_id) == job
         assert (job.provider_job_id, job.cost_usd, job.engine, job.result_sha256) == ("p-1", 0.25, "e-1", "0" * 64)
-        assert ledger.stored_result(job.job_id) == kept
+        assert ledger.stored_result(job.job_id) == stored
         assert ledger.stored_result("j-b") is None
 
     def test_the_last_occurrence_of_a_payload_counts(self, ledger: Ledger) -> None:
         ledger.plan(plan())
-        again = ledger.plan(plan(job_id="j-a2", token="token-a2", occurrence=2))
+        again = ledger.plan(plan(job_id="j-a2", token="token-a2", run_number=2))
         assert ledger.latest(again.experiment, again.backend, again.payload_sha256) == again
 
     def test_jobs_are_found_by_state_and_experiment(self, ledger: Ledger) -> None:
-        first = take(ledger, ledger.plan(plan("a")), Event.ACKNOWLEDGE, provider_job_id="p")
+        first = apply_events(ledger, ledger.plan(plan("a")), Event.ACKNOWLEDGE, provider_job_id="p")
         second = ledger.plan(plan("b", experiment="other-00000000"))
         assert ledger.jobs() == [first, second]
         assert ledger.jobs(states={JobState.SUBMITTED}) == [first]
@@ -106,50 +106,50 @@ class TestJobs:
 class TestChanges:
     def test_a_change_on_an_old_version_is_refused_and_writes_nothing(self, ledger: Ledger) -> None:
         job = ledger.plan(plan())
-        take(ledger, job, Event.ACKNOWLEDGE, provider_job_id="p-1")
+        apply_events(ledger, job, Event.ACKNOWLEDGE, provider_job_id="p-1")
         with pytest.raises(StaleJob):
-            take(ledger, job, Event.REJECT)
+            apply_events(ledger, job, Event.REJECT)
         assert ledger.job(job.job_id).state is JobState.SUBMITTED
         assert len(ledger.events()) == 4
 
     def test_a_step_that_the_life_does_not_know_writes_nothing(self, ledger: Ledger) -> None:
         job = ledger.plan(plan())
         with pytest.raises(IllegalTransition):
-            take(ledger, job, Event.ACKNOWLEDGE, Event.VERIFY)
+            apply_events(ledger, job, Event.ACKNOWLEDGE, Event.VERIFY)
         assert ledger.job(job.job_id) == job
         assert len(ledger.events()) == 3
 
     def test_many_moves_at_once_skip_what_somebody_else_has_changed(self, ledger: Ledger) -> None:
-        jobs = [take(ledger, ledger.plan(plan(n)), Event.ACKNOWLEDGE, provider_job_id=f"p-{n}") for n in "abc"]
-        ahead = take(ledger, jobs[1], Event.QUEUE, Event.START)
-        moves = [Move.of(job, Event.QUEUE, NOW) for job in jobs]
-        after = ledger.advance_all(moves)
+        jobs = [apply_events(ledger, ledger.plan(plan(n)), Event.ACKNOWLEDGE, provider_job_id=f"p-{n}") for n in "abc"]
+        ahead = apply_events(ledger, jobs[1], Event.QUEUE, Event.START)
+        transitions = [Transition.single(job, Event.QUEUE, NOW) for job in jobs]
+        after = ledger.advance_all(transitions)
         assert [job.state for job in after] == [JobState.QUEUED, JobState.RUNNING, JobState.QUEUED]
         assert after[1] == ahead
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
 
     def test_an_id_that_belongs_to_another_job_is_refused(self, ledger: Ledger) -> None:
-        take(ledger, ledger.plan(plan("a")), Event.ACKNOWLEDGE, provider_job_id="p-1")
+        apply_events(ledger, ledger.plan(plan("a")), Event.ACKNOWLEDGE, provider_job_id="p-1")
         other = ledger.plan(plan("b"))
-        with pytest.raises(ProviderJobTaken, match="p-1"):
-            take(ledger, other, Event.ACKNOWLEDGE, provider_job_id="p-1")
+        with pytest.raises(DuplicateProviderJob, match="p-1"):
+            apply_events(ledger, other, Event.ACKNOWLEDGE, provider_job_id="p-1")
         assert ledger.job("j-b") == other
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
 
     def test_two_jobs_cannot_share_a_token(self, ledger: Ledger) -> None:
         ledger.plan(plan("a"))
-        with pytest.raises(JobClash):
+        with pytest.raises(DuplicateJob):
             ledger.plan(plan("b", token="token-a"))
         assert len(ledger.jobs()) == 1
 
     def test_attempts_tell_what_became_of_each_token(self, ledger: Ledger) -> None:
-        job = take(ledger, ledger.plan(plan()), Event.DOUBT)
+        job = apply_events(ledger, ledger.plan(plan()), Event.MARK_UNKNOWN)
         assert ledger.attempts(job.job_id)[0].outcome is Outcome.UNKNOWN
-        job = take(ledger, job, Event.DISPROVE)
-        job = take(ledger, job, Event.SUBMIT, new_token="token-2")
-        job = take(ledger, job, Event.DEFER)
-        job = take(ledger, job, Event.SUBMIT)
-        job = take(ledger, job, Event.ACKNOWLEDGE, provider_job_id="p-1")
+        job = apply_events(ledger, job, Event.CONFIRM_ABSENT)
+        job = apply_events(ledger, job, Event.SUBMIT, new_token="token-2")
+        job = apply_events(ledger, job, Event.RETRY_LATER)
+        job = apply_events(ledger, job, Event.SUBMIT)
+        job = apply_events(ledger, job, Event.ACKNOWLEDGE, provider_job_id="p-1")
         assert (job.attempt, job.token, job.provider_job_id) == (2, "token-2", "p-1")
         assert [(a.number, a.token, a.outcome, a.provider_job_id) for a in ledger.attempts(job.job_id)] == [
             (1, "token-a", Outcome.NOT_ACCEPTED, None),
@@ -179,21 +179,21 @@ class TestBudget:
         ],
     )
     def test_what_an_ended_job_did_not_use_may_be_spent_again(self, ledger, events, facts, charged) -> None:
-        job = take(ledger, ledger.plan(plan("a", quote=0.6, budget=1.0)), *events, **facts)
+        job = apply_events(ledger, ledger.plan(plan("a", quote=0.6, budget=1.0)), *events, **facts)
         account = ledger.account(job.experiment)
         assert (account.reserved_usd, account.settled_usd, job.cost_settled_usd) == (0.0, charged, charged)
         rest = round(1.0 - charged, 6)
         assert ledger.plan(plan("b", quote=rest, budget=1.0)).cost_quoted_usd == rest
 
     def test_an_open_job_keeps_its_reservation(self, ledger: Ledger) -> None:
-        job = take(ledger, ledger.plan(plan(quote=0.6, budget=1.0)), Event.ACKNOWLEDGE, provider_job_id="p")
+        job = apply_events(ledger, ledger.plan(plan(quote=0.6, budget=1.0)), Event.ACKNOWLEDGE, provider_job_id="p")
         assert ledger.account(job.experiment).reserved_usd == 0.6
         assert job.cost_settled_usd is None
 
     def test_amounts_below_a_micro_dollar_are_kept_rounded_up_everywhere(self, ledger: Ledger) -> None:
         job = ledger.plan(plan("a", quote=0.0000011, budget=0.1234567))
         assert job.cost_quoted_usd == 0.000002
-        job = take(ledger, job, Event.ACKNOWLEDGE, provider_job_id="p", cost_usd=0.0000003)
+        job = apply_events(ledger, job, Event.ACKNOWLEDGE, provider_job_id="p", cost_usd=0.0000003)
         assert job.cost_usd == 0.000001
         assert ledger.job(job.job_id) == job
         assert ledger.plan(plan("b", budget=0.1234567)).state is JobState.SUBMITTING
@@ -206,9 +206,11 @@ class TestBudget:
 
 class TestEvents:
     def test_events_read_back_with_clock_status_and_detail(self, ledger: Ledger) -> None:
-        job = take(ledger, ledger.plan(plan()), Event.ACKNOWLEDGE, provider_job_id="p")
-        vendor = Step(event=Event.QUEUE, at=NOW, clock="vendor", raw_status="ready", detail={"b": 1, "a": [None, 0.5]})
-        ledger.advance(Move(job=job, steps=(vendor,), observed_at=NOW + timedelta(microseconds=1)))
+        job = apply_events(ledger, ledger.plan(plan()), Event.ACKNOWLEDGE, provider_job_id="p")
+        vendor = EventData(
+            event=Event.QUEUE, at=NOW, clock="vendor", raw_status="ready", detail={"b": 1, "a": [None, 0.5]}
+        )
+        ledger.advance(Transition(job=job, steps=(vendor,), observed_at=NOW + timedelta(microseconds=1)))
         first, *_, last = ledger.events("j-a")
         assert (first.event, first.from_state, first.to_state, first.sequence) == (
             "JobPlanned",
@@ -244,7 +246,7 @@ class TestEvents:
             legal = [event for before, event in TRANSITIONS if before is jobs[name].state]
             event = data.draw(st.sampled_from(legal))
             new_id = event in (Event.ACKNOWLEDGE, Event.ADOPT)
-            jobs[name] = take(ledger, jobs[name], event, provider_job_id=f"p-{step}" if new_id else None)
+            jobs[name] = apply_events(ledger, jobs[name], event, provider_job_id=f"p-{step}" if new_id else None)
         for job in ledger.jobs():
             state = None
             for event in ledger.events(job.job_id):
@@ -253,14 +255,14 @@ class TestEvents:
                 leads_to = {
                     after
                     for (before, step), after in TRANSITIONS.items()
-                    if before is state and PUBLIC_NAMES[step] == event.event
+                    if before is state and EVENT_NAMES[step] == event.event
                 }
                 assert leads_to == {event.to_state}
                 state = event.to_state
             assert state is job.state
             assert job == jobs[job.payload_sha256]
             assert job.version == len(ledger.events(job.job_id))
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
         ledger.close()
 
 
@@ -269,7 +271,7 @@ class TestManyPlans:
         known = ledger.plan(plan("a", quote=0.25, budget=1.0))
         with pytest.raises(Refused):
             ledger.plan_all([plan(name, quote=0.5, budget=1.0) for name in "bcd"])
-        with pytest.raises(JobClash):
+        with pytest.raises(DuplicateJob):
             ledger.plan_all([plan("b", quote=0.1, budget=1.0), plan("c", quote=0.1, budget=1.0, token="token-a")])
         assert ledger.jobs() == [known]
         assert ledger.account(known.experiment).reserved_usd == 0.25
@@ -282,7 +284,7 @@ class TestManyPlans:
         assert jobs[1] == known
         assert ledger.account(known.experiment).reserved_usd == 0.75
         assert ledger.jobs() == jobs
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
 
     def test_the_same_plan_twice_is_one_job(self, ledger: Ledger) -> None:
         first, second = ledger.plan_all([plan("a"), plan("a")])
@@ -291,7 +293,7 @@ class TestManyPlans:
 
     def test_a_place_among_the_jobs_of_a_payload_is_given_once(self, ledger: Ledger) -> None:
         ledger.plan(plan("a"))
-        with pytest.raises(JobClash):
+        with pytest.raises(DuplicateJob):
             ledger.plan(plan("b", payload_sha256="a"))
         assert [job.job_id for job in ledger.jobs()] == ["j-a"]
 
@@ -309,7 +311,7 @@ class TestWhoAsks:
         }
         job = ledger.plan(plan(**facts))
         assert {name: getattr(job, name) for name in facts} == facts
-        assert job.correlation_id == correlation_id_of(job.experiment, "v:other")
+        assert job.correlation_id == correlation_id_for(job.experiment, "v:other")
         assert ledger.job(job.job_id) == job
 
     def test_without_a_word_a_job_runs_where_it_was_asked_for(self, ledger: Ledger) -> None:
@@ -326,34 +328,36 @@ class TestWhoAsks:
         assert ledger.plan(plan("b", correlation_id="c-mine")).correlation_id == "c-mine"
 
     def test_moves_bring_approval_priority_deadline_and_the_next_job(self, ledger: Ledger) -> None:
-        job = ledger.plan(plan(events=(Event.PLAN, Event.ASK_APPROVAL), priority=2))
-        job = take(ledger, job, Event.APPROVE, approved_by="grace", priority=5, deadline_at=NOW + timedelta(days=1))
+        job = ledger.plan(plan(events=(Event.PLAN, Event.REQUEST_APPROVAL), priority=2))
+        job = apply_events(
+            ledger, job, Event.APPROVE, approved_by="grace", priority=5, deadline_at=NOW + timedelta(days=1)
+        )
         assert (job.approved_by, job.priority, job.deadline_at) == ("grace", 5, NOW + timedelta(days=1))
-        job = take(ledger, job, Event.REROUTE, rerouted_to="j-b")
+        job = apply_events(ledger, job, Event.REROUTE, rerouted_to="j-b")
         assert (job.approved_by, job.priority, job.rerouted_to) == ("grace", 5, "j-b")
         assert ledger.job(job.job_id) == job
 
     def test_a_new_quote_is_reserved_in_the_place_of_the_old_one(self, ledger: Ledger) -> None:
-        job = ledger.plan(plan(quote=0.5, budget=1.0, events=(Event.PLAN, Event.ASK_APPROVAL)))
+        job = ledger.plan(plan(quote=0.5, budget=1.0, events=(Event.PLAN, Event.REQUEST_APPROVAL)))
         with pytest.raises(Refused):
-            take(ledger, job, Event.APPROVE, cost_quoted_usd=1.5)
-        job = take(ledger, job, Event.APPROVE, cost_quoted_usd=0.75)
+            apply_events(ledger, job, Event.APPROVE, cost_quoted_usd=1.5)
+        job = apply_events(ledger, job, Event.APPROVE, cost_quoted_usd=0.75)
         assert (job.cost_quoted_usd, ledger.account(job.experiment).reserved_usd) == (0.75, 0.75)
-        job = take(ledger, job, Event.CANCEL)
+        job = apply_events(ledger, job, Event.CANCEL)
         assert ledger.account(job.experiment).reserved_usd == 0.0
         assert ledger.job(job.job_id) == job
 
     def test_a_vendors_words_are_kept_as_far_as_they_can_be_stored(self, ledger: Ledger) -> None:
-        job = take(ledger, ledger.plan(plan()), Event.ACKNOWLEDGE, provider_job_id="p")
+        job = apply_events(ledger, ledger.plan(plan()), Event.ACKNOWLEDGE, provider_job_id="p")
         odd = "a\x00b \ud800 \U0001f600 'quoted' %s"
-        step = Step(event=Event.FAIL, at=NOW, raw_status=odd, detail={"said": odd})
-        job = ledger.advance(Move(job=job, steps=(step,), observed_at=NOW, error=odd))
-        kept = "a\ufffdb \ufffd \U0001f600 'quoted' %s"
-        assert job.error == kept
+        step = EventData(event=Event.FAIL, at=NOW, raw_status=odd, detail={"said": odd})
+        job = ledger.advance(Transition(job=job, steps=(step,), observed_at=NOW, error=odd))
+        stored = "a\ufffdb \ufffd \U0001f600 'quoted' %s"
+        assert job.error == stored
         assert ledger.job(job.job_id) == job
         last = ledger.events()[-1]
-        assert (last.raw_status, last.detail) == (kept, {"said": kept.replace("\ufffdb", "\x00b")})
-        assert ledger.verify_chain().whole
+        assert (last.raw_status, last.detail) == (stored, {"said": stored.replace("\ufffdb", "\x00b")})
+        assert ledger.verify_chain().is_intact
 
 
 class TestBreakers:
@@ -391,35 +395,35 @@ class TestCalibrations:
         assert ledger.add_calibration("v:e", new)
         assert not ledger.add_calibration("v:d", calibration("a", 5))
         assert ledger.calibrations("v:d") == [
-            KeptCalibration(backend="v:d", calibration=old),
-            KeptCalibration(backend="v:d", calibration=new),
+            StoredCalibration(backend="v:d", calibration=old),
+            StoredCalibration(backend="v:d", calibration=new),
         ]
-        assert [kept.backend for kept in ledger.calibrations()] == ["v:d", "v:d", "v:e"]
+        assert [stored.backend for stored in ledger.calibrations()] == ["v:d", "v:d", "v:e"]
         assert ledger.calibrations("nobody") == []
 
 
 class TestLocks:
     def test_one_holder_at_a_time(self, ledger: Ledger) -> None:
         with (
-            ledger.holding("j-a", patience_seconds=0),
-            ledger.holding("j-b", patience_seconds=0),
+            ledger.job_lock("j-a", timeout_seconds=0),
+            ledger.job_lock("j-b", timeout_seconds=0),
             pytest.raises(LockBusy, match="j-a"),
-            ledger.holding("j-a", patience_seconds=0.01),
+            ledger.job_lock("j-a", timeout_seconds=0.01),
         ):
             pass
-        with ledger.holding("j-a", patience_seconds=0):
+        with ledger.job_lock("j-a", timeout_seconds=0):
             pass
 
     def test_a_lock_outlives_an_error_of_its_holder_by_nothing(self, ledger: Ledger) -> None:
-        with pytest.raises(ZeroDivisionError), ledger.holding("j-a", patience_seconds=0):
+        with pytest.raises(ZeroDivisionError), ledger.job_lock("j-a", timeout_seconds=0):
             _ = 1 / 0
-        with ledger.holding("j-a", patience_seconds=0):
+        with ledger.job_lock("j-a", timeout_seconds=0):
             pass
 
     def test_who_waits_gets_it_when_it_is_given_back(self, ledger: Ledger) -> None:
         order = []
         with ThreadPoolExecutor(1) as pool:
-            with ledger.holding("j-a", patience_seconds=0):
+            with ledger.job_lock("j-a", timeout_seconds=0):
                 waiting = pool.submit(_hold, ledger, order)
                 time.sleep(0.05)
                 order.append("first")
@@ -428,5 +432,5 @@ class TestLocks:
 
 
 def _hold(ledger: Ledger, order: list[str]) -> None:
-    with ledger.holding("j-a", patience_seconds=5):
+    with ledger.job_lock("j-a", timeout_seconds=5):
         order.append("second")

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from qhybrid_pipelines.control.ledger.chain import seal
+from qhybrid_pipelines.control.ledger.chain import event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.reading import event_rows
+from qhybrid_pipelines.control.ledger.reading import iter_event_rows
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines_tests.ledger_cases import plan, take
+from qhybrid_pipelines_tests.ledger_cases import apply_events, plan
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlLedger]:
     if request.param == "sqlite":
-        ledger = SqlLedger.at(tmp_path / "ledger.db")
+        ledger = SqlLedger.open_sqlite(tmp_path / "ledger.db")
     else:
-        ledger = SqlLedger.on_server(request.getfixturevalue("postgres_url"))
+        ledger = SqlLedger.open_postgres(request.getfixturevalue("postgres_url"))
     for name in "abcd":
-        take(ledger, ledger.plan(plan(name)), Event.ACKNOWLEDGE, provider_job_id=f"p-{name}")
+        apply_events(ledger, ledger.plan(plan(name)), Event.ACKNOWLEDGE, provider_job_id=f"p-{name}")
     yield ledger
     ledger.close()
 
@@ -42,7 +42,7 @@ def tamper(ledger: SqlLedger, *statements: str) -> None:
 
 def test_an_untouched_chain_is_whole(filled: SqlLedger) -> None:
     report = filled.verify_chain(anchor=filled.head())
-    assert report.whole
+    assert report.is_intact
     assert report.events == 16
 
 
@@ -60,9 +60,9 @@ def test_the_row_that_was_changed_is_named(filled: SqlLedger, change: str, posit
 @pytest.mark.parametrize("position", [1, 9, 16])
 def test_a_value_of_a_kind_that_is_never_written_is_named(position: int, tmp_path: Path) -> None:
     """SQLite takes any value in any column."""
-    ledger = SqlLedger.at(tmp_path / "ledger.db")
+    ledger = SqlLedger.open_sqlite(tmp_path / "ledger.db")
     for name in "abcd":
-        take(ledger, ledger.plan(plan(name)), Event.ACKNOWLEDGE, provider_job_id=f"p-{name}")
+        apply_events(ledger, ledger.plan(plan(name)), Event.ACKNOWLEDGE, provider_job_id=f"p-{name}")
     tamper(ledger, f"UPDATE event SET at_us = x'00' WHERE position = {position}")
     assert ledger.verify_chain().broken_at == position
     ledger.close()
@@ -77,8 +77,8 @@ def test_the_row_that_was_removed_is_named(filled: SqlLedger, position: int) -> 
 @pytest.mark.parametrize("position", [1, 9, 16])
 def test_a_row_that_was_changed_with_its_own_hash_is_named(filled: SqlLedger, position: int) -> None:
     with filled._snapshot() as connection:
-        row = list(event_rows(connection))[position - 1]
-    forged = seal(row | {"clock": "vendor"})
+        row = list(iter_event_rows(connection))[position - 1]
+    forged = event_hash(row | {"clock": "vendor"})
     tamper(filled, f"UPDATE event SET clock = 'vendor', hash = '{forged}' WHERE position = {position}")
     assert filled.verify_chain().broken_at == position
 
@@ -91,13 +91,13 @@ def test_a_rewritten_end_is_told_by_an_anchor_that_was_kept_elsewhere(filled: Sq
         "DELETE FROM event WHERE position > 14",
         f"UPDATE chain_head SET position = 14, hash = '{removed.hash}'",
     )
-    assert filled.verify_chain().whole
+    assert filled.verify_chain().is_intact
     assert filled.verify_chain(anchor).broken_at == 15
-    take(filled, filled.jobs(states={JobState.SUBMITTED})[0], Event.QUEUE)
+    apply_events(filled, filled.jobs(states={JobState.SUBMITTED})[0], Event.QUEUE)
 
 
 #: Edits that a slip of the hand could make, by database.
-SLIPS = {
+ACCIDENTAL_EDITS = {
     "sqlite": (
         "UPDATE event SET raw_status = 'done'",
         "DELETE FROM event WHERE position = 3",
@@ -114,7 +114,7 @@ SLIPS = {
 
 
 def test_events_cannot_be_edited_by_accident(filled: SqlLedger) -> None:
-    for statement in SLIPS[filled._engine.dialect.name]:
+    for statement in ACCIDENTAL_EDITS[filled._engine.dialect.name]:
         with filled._engine.connect() as connection, pytest.raises(IntegrityError, match="append-only"):
             connection.exec_driver_sql(statement)
-    assert filled.verify_chain().whole
+    assert filled.verify_chain().is_intact

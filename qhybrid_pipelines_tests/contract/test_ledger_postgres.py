@@ -26,26 +26,26 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import servers
-from qhybrid_pipelines_tests.ledger_cases import forked, plan, take
+from qhybrid_pipelines_tests.ledger_cases import apply_events, plan, run_in_processes
 
 #: Holds a lock until it is killed; with a second argument, beside a child that it forked.
 HOLDER = """
 import os, sys, time
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 
-with SqlLedger.on_server(sys.argv[1]).holding("j-a", patience_seconds=0):
+with SqlLedger.open_postgres(sys.argv[1]).holding("j-a", timeout_seconds=0):
     child = os.fork() if sys.argv[2] else None
     if child != 0:
         print("held", child or 0, flush=True)
     time.sleep(60)
 """
 
-OPEN = "ledger = SqlLedger.on_server(url)"
+OPEN = "ledger = SqlLedger.open_postgres(url)"
 
 
 @pytest.fixture
 def ledger(postgres_url: str) -> Iterator[SqlLedger]:
-    made = SqlLedger.on_server(postgres_url)
+    made = SqlLedger.open_postgres(postgres_url)
     yield made
     made.close()
 
@@ -61,7 +61,7 @@ def own_server() -> Iterator[servers.LocalServer]:
 @pytest.fixture
 def own(own_server: servers.LocalServer) -> Iterator[SqlLedger]:
     with servers.database(own_server.url) as url:
-        made = SqlLedger.on_server(url)
+        made = SqlLedger.open_postgres(url)
         yield made
         own_server.start()
         made.close()
@@ -98,12 +98,12 @@ class TestDatabase:
                     if row.startswith(f'INSERT INTO "{table}"'):
                         connection.exec_driver_sql(row)
         old.dispose()
-        ledger = SqlLedger.on_server(postgres_url)
+        ledger = SqlLedger.open_postgres(postgres_url)
         assert [(job.job_id, job.state, job.correlation_id) for job in ledger.jobs()] == [
             ("j-a", JobState.VERIFIED, "c5b0970f1d00f6229"),
             ("j-b", JobState.SUBMIT_UNKNOWN, "c5b0970f1d00f6229"),
         ]
-        take(ledger, ledger.job("j-b"), Event.ADOPT, provider_job_id="p-2")
+        apply_events(ledger, ledger.job("j-b"), Event.ADOPT, provider_job_id="p-2")
         assert ledger.verify_chain().events == 14
         ledger.close()
 
@@ -111,7 +111,7 @@ class TestDatabase:
         ledger.plan(plan("a"))
         with ledger._transaction() as connection:
             connection.exec_driver_sql("UPDATE chain_head SET hash = 'half done'")
-            assert ledger.verify_chain().whole
+            assert ledger.verify_chain().is_intact
             connection.rollback()
 
     def test_an_address_opens_that_database_and_none_opens_the_file(self, postgres_url: str, tmp_path: Path) -> None:
@@ -136,14 +136,14 @@ class TestAddresses:
     )
     def test_a_wrong_one_is_wrong_input_and_its_password_is_not_repeated(self, url: str) -> None:
         with pytest.raises(InvalidInput) as error:
-            SqlLedger.on_server(url)
+            SqlLedger.open_postgres(url)
         assert error.value.field == "QHYBRID_LEDGER_URL"
         assert "planted-secret" not in "".join(traceback.format_exception(error.value))
 
     def test_a_database_that_is_not_there_is_named(self, postgres_url: str) -> None:
         missing = postgres_url.replace("qhybrid_test", "qhybrid_nobody")
         with pytest.raises(InvalidInput, match=r"qhybrid_nobody\w+\" does not exist"):
-            SqlLedger.on_server(missing)
+            SqlLedger.open_postgres(missing)
 
 
 class TestRestart:
@@ -154,8 +154,8 @@ class TestRestart:
         own_server.start()
         assert own.job("j-a") == job
         assert own.events() == before
-        take(own, job, Event.ACKNOWLEDGE, provider_job_id="p")
-        assert own.verify_chain().whole
+        apply_events(own, job, Event.ACKNOWLEDGE, provider_job_id="p")
+        assert own.verify_chain().is_intact
 
     def test_a_write_waits_for_a_server_that_is_away(self, own, own_server) -> None:
         own.plan(plan("a"))
@@ -184,24 +184,24 @@ class TestRestart:
 
     def test_the_lock_of_a_job_under_way_is_kept_back_after_a_restart(self, own, own_server, monkeypatch) -> None:
         """Its holder may have lost the lock in the middle of a call, and the call may still be accepted."""
-        monkeypatch.setattr(advisory, "SETTLING_SECONDS", 1.5)
+        monkeypatch.setattr(advisory, "RESTART_GRACE_SECONDS", 1.5)
         own.plan_all([plan("a"), plan("b", events=(Event.PLAN, Event.APPROVE))])
-        with own.holding("j-a", patience_seconds=0):
+        with own.job_lock("j-a", timeout_seconds=0):
             own_server.stop()
             own_server.start()
             started = time.monotonic()
-        with own.holding("j-b", patience_seconds=0):
+        with own.job_lock("j-b", timeout_seconds=0):
             pass
         assert time.monotonic() - started < 1.0
-        with own.holding("j-a", patience_seconds=0):
+        with own.job_lock("j-a", timeout_seconds=0):
             assert time.monotonic() - started > 1.0
 
 
 class TestProcesses:
     def test_eight_first_users_at_once_make_one_ledger(self, postgres_url: str, tmp_path: Path) -> None:
-        work = "plan(SqlLedger.on_server(url), 'a' if number % 2 else 'b')"
-        assert forked(8, work, tmp_path, url=postgres_url) == [0] * 8
-        ledger = SqlLedger.on_server(postgres_url)
+        work = "plan(SqlLedger.open_postgres(url), 'a' if number % 2 else 'b')"
+        assert run_in_processes(8, work, tmp_path, url=postgres_url) == [0] * 8
+        ledger = SqlLedger.open_postgres(postgres_url)
         assert [job.job_id for job in ledger.jobs()] == ["j-a", "j-b"]
         assert ledger.verify_chain().events == 6
         ledger.close()
@@ -209,14 +209,14 @@ class TestProcesses:
     def test_eight_processes_racing_on_one_budget_and_one_chain(self, postgres_url: str, tmp_path: Path) -> None:
         """20 quotes of $0.10 each by 8 processes, for a budget that holds 25; the parent's connections are inherited."""
         work = "[plan(ledger, f'{number}-{i}', quote=0.1, budget=2.5) for i in range(20)]"
-        answers = forked(8, work, tmp_path, before=f"{OPEN}; ledger.jobs()", url=postgres_url)
+        answers = run_in_processes(8, work, tmp_path, before=f"{OPEN}; ledger.jobs()", url=postgres_url)
         assert answers == [0] * 8
-        ledger = SqlLedger.on_server(postgres_url)
+        ledger = SqlLedger.open_postgres(postgres_url)
         account = ledger.account("maxcut-small-00000000")
         assert len(ledger.jobs()) == 25
         assert (account.reserved_usd, account.settled_usd) == (2.5, 0.0)
         report = ledger.verify_chain()
-        assert report.whole
+        assert report.is_intact
         assert report.events == 75
         ledger.close()
 
@@ -232,12 +232,12 @@ class TestProcesses:
             word, number = holder.stdout.readline().split()
             child = int(number)
             assert word == "held"
-            with pytest.raises(LockBusy), ledger.holding("j-a", patience_seconds=0):
+            with pytest.raises(LockBusy), ledger.job_lock("j-a", timeout_seconds=0):
                 pass
         finally:
             holder.kill()
             holder.wait()
-        with ledger.holding("j-a", patience_seconds=5):
+        with ledger.job_lock("j-a", timeout_seconds=5):
             pass
         if child:
             os.kill(child, signal.SIGKILL)
@@ -245,8 +245,8 @@ class TestProcesses:
 
     def test_ledgers_of_one_server_have_locks_of_their_own(self, ledger: SqlLedger, postgres_home: str) -> None:
         with servers.schema(postgres_home) as url:
-            other = SqlLedger.on_server(url)
-            with ledger.holding("j-a", patience_seconds=0), other.holding("j-a", patience_seconds=0):
+            other = SqlLedger.open_postgres(url)
+            with ledger.job_lock("j-a", timeout_seconds=0), other.job_lock("j-a", timeout_seconds=0):
                 pass
             other.close()
 
@@ -256,7 +256,7 @@ class TestProcesses:
             time.sleep(0.3)
             assert ledger.plan(plan("a")).state is JobState.SUBMITTING
             connection.exec_driver_sql("UPDATE chain_head SET hash = ''")
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
 
 
 def test_the_driver_is_one_that_dagster_can_notify_with(postgres_url: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.ledger.lifecycle import TRANSITIONS, Event
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
-from qhybrid_pipelines.control.ledger.port import Breaker, JobRecord, Ledger, Move, Step, StoredResult
+from qhybrid_pipelines.control.ledger.port import Breaker, EventData, JobRecord, Ledger, StoredResult, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import Calibration
@@ -49,7 +49,7 @@ def states_of(ledger: Ledger) -> dict[str, Any]:
 @st.composite
 def plans(draw: st.DrawFn):
     name = draw(names)
-    events = draw(st.sampled_from([(Event.PLAN,), (Event.PLAN, Event.APPROVE), (Event.PLAN, Event.ASK_APPROVAL)]))
+    events = draw(st.sampled_from([(Event.PLAN,), (Event.PLAN, Event.APPROVE), (Event.PLAN, Event.REQUEST_APPROVAL)]))
     return plan(
         name,
         experiment=draw(st.sampled_from(["e-1", "e-2"])),
@@ -64,7 +64,7 @@ def plans(draw: st.DrawFn):
     )
 
 
-def planning(some: list) -> Action:
+def plan_actions(some: list) -> Action:
     def act(ledger: Ledger, read: dict[str, JobRecord]) -> list[JobRecord]:
         jobs = ledger.plan_all(some)
         read.update({job.job_id: job for job in jobs})
@@ -74,7 +74,7 @@ def planning(some: list) -> Action:
 
 
 @st.composite
-def facts_of_a_move(draw: st.DrawFn) -> dict[str, Any]:
+def transition_fields(draw: st.DrawFn) -> dict[str, Any]:
     result = StoredResult(sha256="0" * 64, size_bytes=draw(st.integers(0, 2**40)), content_type="application/json")
     return {
         "luck": draw(st.integers(0, 10**6)),
@@ -96,28 +96,34 @@ def facts_of_a_move(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def the_move(job: JobRecord, given: dict[str, Any]) -> Move:
+def make_transition(job: JobRecord, given: dict[str, Any]) -> Transition:
     """A step that the job may take, mostly, with the facts that go with it."""
     legal = [event for state, event in TRANSITIONS if state is job.state]
     events = legal if legal and given["luck"] % 8 else list(Event)
     event = events[given["luck"] % len(events)]
-    facts = dict(given["facts"])
+    fields = dict(given["facts"])
     if job.cost_settled_usd is not None:
-        facts["cost_quoted_usd"] = None  # nobody asks for the price of what is paid
+        fields["cost_quoted_usd"] = None  # nobody asks for the price of what is paid
     if event in (Event.ACKNOWLEDGE, Event.ADOPT):
-        facts["provider_job_id"] = given["provider_job_id"]
+        fields["provider_job_id"] = given["provider_job_id"]
     if event is Event.FETCH:
-        facts["result"] = given["result"]
+        fields["result"] = given["result"]
     if event is Event.SUBMIT and job.provider_job_id is None and given["luck"] % 2:
-        facts["new_token"] = given["new_token"]
-    step = Step(event=event, at=given["at"], clock="vendor", raw_status=given["raw_status"], detail=given["detail"])
-    return Move(job=job, steps=(step,), observed_at=given["observed_at"], **facts)
+        fields["new_token"] = given["new_token"]
+    step = EventData(
+        event=event, at=given["at"], clock="vendor", raw_status=given["raw_status"], detail=given["detail"]
+    )
+    return Transition(job=job, steps=(step,), observed_at=given["observed_at"], **fields)
 
 
-def moving(chosen: list[tuple[str, dict[str, Any], bool]], *, at_once: bool) -> Action:
+def transition_actions(chosen: list[tuple[str, dict[str, Any], bool]], *, at_once: bool) -> Action:
     def act(ledger: Ledger, read: dict[str, JobRecord]) -> list[JobRecord]:
-        moves = [the_move(read[f"j-{name}"], given) for name, given, _ in chosen if f"j-{name}" in read]
-        jobs = ledger.advance_all(moves) if at_once else [ledger.advance(move) for move in moves[:1]]
+        transitions = [make_transition(read[f"j-{name}"], given) for name, given, _ in chosen if f"j-{name}" in read]
+        jobs = (
+            ledger.advance_all(transitions)
+            if at_once
+            else [ledger.advance(transition) for transition in transitions[:1]]
+        )
         # Who does not look at the answer makes the next move on an old version.
         looked = {f"j-{name}" for name, _, looks in chosen if looks}
         read.update({job.job_id: job for job in jobs if job.job_id in looked})
@@ -127,7 +133,7 @@ def moving(chosen: list[tuple[str, dict[str, Any], bool]], *, at_once: bool) -> 
 
 
 @st.composite
-def noting(draw: st.DrawFn) -> Action:
+def save_actions(draw: st.DrawFn) -> Action:
     breaker = Breaker(
         backend=draw(st.sampled_from(["v:d", "v:e"])),
         state=draw(st.sampled_from(["closed", "open", "half_open"])),
@@ -147,12 +153,12 @@ def noting(draw: st.DrawFn) -> Action:
 
 
 actions = st.one_of(
-    st.lists(plans(), min_size=1, max_size=3).map(planning),
-    st.tuples(names, facts_of_a_move(), st.just(True)).map(lambda one: moving([one], at_once=False)),
-    st.lists(st.tuples(names, facts_of_a_move(), st.booleans()), max_size=4).map(
-        lambda several: moving(several, at_once=True)
+    st.lists(plans(), min_size=1, max_size=3).map(plan_actions),
+    st.tuples(names, transition_fields(), st.just(True)).map(lambda one: transition_actions([one], at_once=False)),
+    st.lists(st.tuples(names, transition_fields(), st.booleans()), max_size=4).map(
+        lambda several: transition_actions(several, at_once=True)
     ),
-    noting(),
+    save_actions(),
 )
 
 
@@ -161,8 +167,8 @@ def ledgers(postgres_home: str, tmp_path_factory: pytest.TempPathFactory) -> Cal
     def make(stack: ExitStack) -> list[Ledger]:
         folder: Path = tmp_path_factory.mktemp("twin")
         made = [
-            SqlLedger.at(folder / "ledger.db"),
-            SqlLedger.on_server(stack.enter_context(servers.schema(postgres_home))),
+            SqlLedger.open_sqlite(folder / "ledger.db"),
+            SqlLedger.open_postgres(stack.enter_context(servers.schema(postgres_home))),
             MemoryLedger(),
         ]
         for ledger in made:
@@ -184,11 +190,11 @@ def _answer(action: Action, ledger: Ledger, read: dict[str, JobRecord]) -> Any:
 @given(history=st.lists(actions, min_size=1, max_size=25))
 def test_the_same_history_gives_the_same_ledger(history: list[Action], ledgers) -> None:
     with ExitStack() as stack:
-        twins = ledgers(stack)
-        reads: list[dict[str, JobRecord]] = [{} for _ in twins]
+        other_ledgers = ledgers(stack)
+        reads: list[dict[str, JobRecord]] = [{} for _ in other_ledgers]
         for action in history:
-            first, *others = [_answer(action, ledger, read) for ledger, read in zip(twins, reads, strict=True)]
+            first, *others = [_answer(action, ledger, read) for ledger, read in zip(other_ledgers, reads, strict=True)]
             assert others == [first, first]
-        first, *others = [states_of(ledger) for ledger in twins]
-        assert first["chain"].whole
+        first, *others = [states_of(ledger) for ledger in other_ledgers]
+        assert first["chain"].is_intact
         assert others == [first, first]

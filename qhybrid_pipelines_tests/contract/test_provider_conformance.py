@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.execution.conformance import CHECKS, Subject
+from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
 from qhybrid_pipelines.execution.providers import chaos, replay
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
@@ -66,9 +66,9 @@ MUTATIONS = {
 
 
 @pytest.fixture
-def subject(request, tmp_path) -> Subject:
+def subject(request, tmp_path) -> ProviderUnderTest:
     engine = request.param
-    return Subject(
+    return ProviderUnderTest(
         connect=lambda: LocalProvider(tmp_path / "local"),
         backend=f"local:{engine}",
         shapes={"auto": ("single", "batch", "qaoa"), "diagonal-qaoa": ("qaoa",)}.get(engine, ("single", "batch")),
@@ -86,12 +86,12 @@ def test_local(check, subject):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 def test_ibm_local_testing(check, device, width, tmp_path):
     check(
-        Subject(
+        ProviderUnderTest(
             connect=lambda: IbmProvider(tmp_path / "ibm"),
             backend=f"ibm:{device}",
             width=width,
             mutations=MUTATIONS,
-            certain=False,
+            is_noiseless=False,
         )
     )
 
@@ -103,7 +103,11 @@ def test_chaos(check, tmp_path):
         (tmp_path / "chaos" / "plan.json").write_text('{"seed": 1, "faults": []}')
         return chaos.wrap(tmp_path / "chaos", {"local": LocalProvider(tmp_path / "local")})
 
-    check(Subject(connect=connect, backend="chaos:local.auto", shapes=("single", "batch", "qaoa"), mutations=MUTATIONS))
+    check(
+        ProviderUnderTest(
+            connect=connect, backend="chaos:local.auto", shapes=("single", "batch", "qaoa"), mutations=MUTATIONS
+        )
+    )
 
 
 class Recording(replay.ReplayProvider):
@@ -120,7 +124,7 @@ class Recording(replay.ReplayProvider):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 def test_replay(check, tmp_path):
     local = LocalProvider(tmp_path / "local")
-    subject = Subject(
+    subject = ProviderUnderTest(
         connect=lambda: Recording(tmp_path / "replay", {"local": local}),
         backend="replay:local.auto",
         mutations={"a changed recording": lambda content: content.replace(b'"sha256":"', b'"sha256":"0')},

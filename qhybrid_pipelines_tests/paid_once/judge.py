@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from qhybrid_pipelines.control.jobs.submission_protocol import job_id_of
+from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines_tests.paid_once.lives import note_of
-from qhybrid_pipelines_tests.paid_once.worlds import EXPERIMENT, Accepted, World, dispatcher_of
+from qhybrid_pipelines_tests.paid_once.lives import note_path
+from qhybrid_pipelines_tests.paid_once.worlds import EXPERIMENT, Accepted, ProviderSetup, make_dispatcher
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,22 +49,30 @@ class Tally:
         self.broken += other.broken
 
 
-def verdict_on_ours(world: World, ledger: SqlLedger) -> Tally:
+def judge_protocol(world: ProviderSetup, ledger: SqlLedger) -> Tally:
     """Judge our protocol: the book against the ledger, then the ledger, the results and the money by themselves."""
     known = {job.job_id: job for job in ledger.jobs()}
-    by_shots = {part.batch.shots: known.get(job_id_of(part.batch)) for parts in world.requests for part in parts}
+    by_shots = {
+        sub_batch.batch.shots: known.get(job_id_for(sub_batch.batch))
+        for sub_batches in world.requests
+        for sub_batch in sub_batches
+    }
     in_doubt = {shots for shots, job in by_shots.items() if job and job.state is JobState.SUBMIT_UNKNOWN}
     ids = {job.provider_job_id for job in known.values() if job.provider_job_id is not None}
     tally = _against(world.book(), by_shots, ids, in_doubt)
-    tally.guessed += world.sent_again_in_doubt()
+    tally.guessed += world.count_unresolved_resubmissions()
     tally.finished = sum(job is not None and job.state is JobState.VERIFIED for job in by_shots.values())
     tally.broken = _broken(world, ledger, by_shots)
     return tally
 
 
-def verdict_on_naive(world: World) -> Tally:
+def judge_naive(world: ProviderSetup) -> Tally:
     """Judge the naive protocol: the book against its notes."""
-    by_shots = {part.batch.shots: note_of(world, part).read_text() for parts in world.requests for part in parts}
+    by_shots = {
+        sub_batch.batch.shots: note_path(world, sub_batch).read_text()
+        for sub_batches in world.requests
+        for sub_batch in sub_batches
+    }
     tally = _against(world.book(), by_shots, set(by_shots.values()), set())
     tally.finished = len(by_shots)
     return tally
@@ -82,24 +90,24 @@ def _against(book: list[Accepted], wanted: Mapping[int, object], ids: set[str], 
     )
 
 
-def _broken(world: World, ledger: SqlLedger, by_shots: Mapping[int, JobRecord | None]) -> list[str]:
+def _broken(world: ProviderSetup, ledger: SqlLedger, by_shots: Mapping[int, JobRecord | None]) -> list[str]:
     """Return what is wrong beside the book: chain, ends, results, steps that were told twice, money."""
-    wrong = [] if ledger.verify_chain().whole else ["the chain of events is broken"]
+    wrong = [] if ledger.verify_chain().is_intact else ["the chain of events is broken"]
     if len(ledger.jobs()) != len(by_shots):
         wrong.append(f"the ledger has {len(ledger.jobs())} jobs for {len(by_shots)} batches")
     told = Counter((event.job_id, event.event) for event in ledger.events())
-    dispatcher = dispatcher_of(world, ledger)
-    for part in (part for parts in world.requests for part in parts):
-        job = by_shots[part.batch.shots]
+    dispatcher = make_dispatcher(world, ledger)
+    for sub_batch in (sub_batch for sub_batches in world.requests for sub_batch in sub_batches):
+        job = by_shots[sub_batch.batch.shots]
         if job is None or job.state not in (JobState.VERIFIED, JobState.SUBMIT_UNKNOWN):
-            wrong.append(f"{part.batch.shots} shots: {job and job.state}")
+            wrong.append(f"{sub_batch.batch.shots} shots: {job and job.state}")
             continue
         if job.state is JobState.SUBMIT_UNKNOWN:
             continue
         steps = [told[job.job_id, name] for name in ("JobSubmitted", "JobFetched", "JobVerified")]
         if steps != [1, 1, 1]:
             wrong.append(f"{job.job_id}: submitted, fetched and verified {steps} times")
-        counts = dispatcher.collect(job.job_id, part.batch).counts
+        counts = dispatcher.collect(job.job_id, sub_batch.batch).counts
         if sum(counts["count"].to_pylist()) != job.shots:
             wrong.append(f"{job.job_id}: shots are missing")
     held = sum(job.cost_quoted_usd for job in by_shots.values() if job and job.state is JobState.SUBMIT_UNKNOWN)

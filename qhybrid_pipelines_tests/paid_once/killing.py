@@ -15,12 +15,12 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qhybrid_pipelines.control.jobs.submission_protocol import job_id_of
+from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines_tests.paid_once.judge import Tally, verdict_on_naive, verdict_on_ours
-from qhybrid_pipelines_tests.paid_once.lives import DONE, LIVES, TRY_AGAIN, Life, note_of
-from qhybrid_pipelines_tests.paid_once.worlds import World
+from qhybrid_pipelines_tests.paid_once.judge import Tally, judge_naive, judge_protocol
+from qhybrid_pipelines_tests.paid_once.lives import DONE, PROTOCOLS, TRY_AGAIN, Worker, note_path
+from qhybrid_pipelines_tests.paid_once.worlds import ProviderSetup
 
 WORKERS = 2
 #: Rounds of processes after which a request has not come to its end for another reason than bad luck.
@@ -43,29 +43,29 @@ class _Process:
     kill_at: float
 
 
-class Battle:
+class KillTest:
     """One world under fire.
 
     Args:
         world: a new one.
         ledger: an empty one, opened by this process.
-        protocol: a name of `lives.LIVES`.
-        chance: decides who is killed when.
+        protocol: a name of `lives.PROTOCOLS`.
+        rng: decides who is killed when.
     """
 
-    def __init__(self, world: World, ledger: SqlLedger, protocol: str, chance: random.Random) -> None:
-        self._world, self._ledger, self._protocol, self._chance = world, ledger, protocol, chance
-        self._life: Life = LIVES[protocol]
+    def __init__(self, world: ProviderSetup, ledger: SqlLedger, protocol: str, rng: random.Random) -> None:
+        self._world, self._ledger, self._protocol, self._chance = world, ledger, protocol, rng
+        self._life: Worker = PROTOCOLS[protocol]
         self._shared = mmap.mmap(-1, 4 * WORKERS)  # which request each process is at
         self._landed, self._at = 0, dict[str, int]()
 
-    def fight(self) -> Tally:
+    def run_until_done(self) -> Tally:
         """Kill and start again until every request has come to its end; return the figures.
 
         Raises:
             RuntimeError: a process failed by itself, or there is no end.
         """
-        usual, left, in_vain = 1.3 * self._undisturbed(), len(self._world.requests), 0
+        usual, left, in_vain = 1.3 * self._run_without_kills(), len(self._world.requests), 0
         for _ in range(MOST_ROUNDS_PER_REQUEST * left):
             if not (todo := self._unfinished()):
                 break
@@ -76,12 +76,12 @@ class Battle:
         else:
             raise RuntimeError(f"requests {todo} have no end")
         naive = self._protocol == "naive"
-        tally = verdict_on_naive(self._world) if naive else verdict_on_ours(self._world, self._ledger)
+        tally = judge_naive(self._world) if naive else judge_protocol(self._world, self._ledger)
         tally.landed = self._landed
         tally.at.update(self._at)
         return tally
 
-    def _undisturbed(self) -> float:
+    def _run_without_kills(self) -> float:
         """Live once in this process, so that its children find everything warm, and once in a child; return its seconds."""
         self._life(self._world, self._ledger, [0], lambda _: None)
         self._ledger.close()
@@ -116,10 +116,10 @@ class Battle:
         struct.pack_into("i", self._shared, 4 * slot, -1)
         child = os.fork()
         if child == 0:
-            os._exit(self._live(slot, order))
+            os._exit(self._run_worker(slot, order))
         return child
 
-    def _live(self, slot: int, order: list[int]) -> int:
+    def _run_worker(self, slot: int, order: list[int]) -> int:
         try:
             return self._life(self._world, self._ledger, order, self._marking(slot))
         except BaseException:  # noqa: BLE001 - a child must report, whatever happened
@@ -133,26 +133,26 @@ class Battle:
         if self._protocol == "naive":
             return [
                 number
-                for number, parts in enumerate(self._world.requests)
-                if not all(note_of(self._world, part).exists() for part in parts)
+                for number, sub_batches in enumerate(self._world.requests)
+                if not all(note_path(self._world, sub_batch).exists() for sub_batch in sub_batches)
             ]
         states = {job.job_id: job.state for job in self._ledger.jobs()}
         return [
             number
-            for number, parts in enumerate(self._world.requests)
-            if not all(states.get(job_id_of(part.batch)) in ENDED for part in parts)
+            for number, sub_batches in enumerate(self._world.requests)
+            if not all(states.get(job_id_for(sub_batch.batch)) in ENDED for sub_batch in sub_batches)
         ]
 
     def _place(self, number: int) -> str:
         """Return where a process was when it died, by what stands in the ledger and in the book."""
         if number < 0:
             return "process start"
-        parts = self._world.requests[number]
+        sub_batches = self._world.requests[number]
         if self._protocol == "naive":
-            noted = all(note_of(self._world, part).exists() for part in parts)
+            noted = all(note_path(self._world, sub_batch).exists() for sub_batch in sub_batches)
             return "noted" if noted else "not noted"
         known = {job.job_id: job.state for job in self._ledger.jobs()}
-        states = {part.batch.shots: known.get(job_id_of(part.batch)) for part in parts}
+        states = {sub_batch.batch.shots: known.get(job_id_for(sub_batch.batch)) for sub_batch in sub_batches}
         # Of several jobs of a request the one that was being worked at decides.
         if sending := {shots for shots, state in states.items() if state is JobState.SUBMITTING}:
             accepted = sending & {line.shots for line in self._world.book()}

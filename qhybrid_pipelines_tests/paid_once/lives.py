@@ -13,55 +13,57 @@ from qhybrid_pipelines.control.ledger.port import StaleJob
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.core.sub_batches import Part
-from qhybrid_pipelines_tests.paid_once.worlds import World, dispatcher_of
+from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines_tests.paid_once.worlds import ProviderSetup, make_dispatcher
 
 DONE, TRY_AGAIN = 0, 75
 BUDGET_USD = 1000.0
 #: Looks at one job before a process leaves it to the next one.
-LOOKS = 400
+POLLS = 400
 
-Life = Callable[[World, SqlLedger, Sequence[int], Callable[[int], None]], int]
+Worker = Callable[[ProviderSetup, SqlLedger, Sequence[int], Callable[[int], None]], int]
 
 
-def ours(world: World, ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+def ledger_protocol(world: ProviderSetup, ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
     """Submit, watch and collect each request; one that a fault holds up is left for the next process."""
-    dispatcher, end = dispatcher_of(world, ledger), DONE
+    dispatcher, end = make_dispatcher(world, ledger), DONE
     for number in todo:
         began(number)
-        parts = world.requests[number]
+        sub_batches = world.requests[number]
         try:
-            jobs = dispatcher.submit_all(parts, tier="batch", budget_usd=BUDGET_USD)
-            for part, job in zip(parts, jobs, strict=True):
-                for _ in range(LOOKS):
+            jobs = dispatcher.submit_all(sub_batches, tier="batch", budget_usd=BUDGET_USD)
+            for sub_batch, job in zip(sub_batches, jobs, strict=True):
+                for _ in range(POLLS):
                     if is_settled(job) or job.state is JobState.SUBMIT_UNKNOWN:
                         break
                     [job] = dispatcher.poll([job])  # noqa: PLW2901 - it stands otherwise now
                     time.sleep(0.0 if is_settled(job) else 0.002)
                 if job.state is not JobState.SUBMIT_UNKNOWN:
-                    dispatcher.collect(job.job_id, part.batch)
+                    dispatcher.collect(job.job_id, sub_batch.batch)
         except (ProviderError, StaleJob):
             end = TRY_AGAIN
     return end
 
 
-def naive(world: World, _ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+def naive_protocol(world: ProviderSetup, _ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
     """Submit, then note the id; what has no note is submitted."""
     provider, end = world.provider(), DONE
     for number in todo:
         began(number)
-        for part in world.requests[number]:
+        for sub_batch in world.requests[number]:
             try:
-                if not note_of(world, part).exists():
-                    _write(note_of(world, part), provider.submit(part.batch, uuid.uuid4().hex).provider_job_id)
+                if not note_path(world, sub_batch).exists():
+                    _write(
+                        note_path(world, sub_batch), provider.submit(sub_batch.batch, uuid.uuid4().hex).provider_job_id
+                    )
             except ProviderError:
                 end = TRY_AGAIN
     return end
 
 
-def note_of(world: World, part: Part) -> Path:
+def note_path(world: ProviderSetup, sub_batch: SubBatch) -> Path:
     """Return where the naive protocol notes an id."""
-    return world.home / "noted" / str(part.batch.shots)
+    return world.home / "noted" / str(sub_batch.batch.shots)
 
 
 def _write(path: Path, text: str) -> None:
@@ -74,4 +76,4 @@ def _write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-LIVES: dict[str, Life] = {"ours": ours, "naive": naive}
+PROTOCOLS: dict[str, Worker] = {"ours": ledger_protocol, "naive": naive_protocol}

@@ -23,7 +23,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import Throttled
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
-from qhybrid_pipelines.core.sub_batches import Part
+from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.port import Provider
@@ -69,7 +69,7 @@ class Accepted:
     shots: int
 
 
-class WatchedVendor(DurableVendor):
+class RecordingVendor(DurableVendor):
     """Also notes which submissions reached it, and which of them it answered with "nothing was accepted"."""
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
@@ -90,32 +90,32 @@ class WatchedVendor(DurableVendor):
             file.write(f"{batch.shots}\n")
 
 
-class Double:
+class DurableVendorSetup:
     """A world around the durable double, in a folder."""
 
-    def __init__(self, home: Path, dedupe: str, chance: random.Random, *, length: int) -> None:
+    def __init__(self, home: Path, dedupe: str, rng: random.Random, *, length: int) -> None:
         self.home, self.dedupe = home, dedupe
         self._options: dict[str, Any] = {
             "dedupe": dedupe,
             "listing_lag_seconds": 0.02 if dedupe == "tag_lookup" else 0.0,
             "price_usd": PRICE_USD,
-            "calls_seconds": chance.uniform(0.0, 0.004),
+            "calls_seconds": rng.uniform(0.0, 0.004),
         }
-        self.requests = _requests(chance, length, make_batch())
-        faults = chance.choices(list(FAULTS), list(FAULTS.values()), k=6 * length)
+        self.requests = _requests(rng, length, make_batch())
+        faults = rng.choices(list(FAULTS), list(FAULTS.values()), k=6 * length)
         self.provider().plan_faults(*faults)
 
-    def provider(self) -> WatchedVendor:
-        return WatchedVendor(self.home / "vendor", **self._options)
+    def provider(self) -> RecordingVendor:
+        return RecordingVendor(self.home / "vendor", **self._options)
 
     def book(self) -> list[Accepted]:
         vendor = self.provider()
         return [
-            Accepted(provider_job_id=line["id"], shots=_shots_of(vendor.folder / f"{line['id']}.result"))
+            Accepted(provider_job_id=line["id"], shots=_total_shots(vendor.folder / f"{line['id']}.result"))
             for line in vendor.book()
         ]
 
-    def sent_again_in_doubt(self) -> int:
+    def count_unresolved_resubmissions(self) -> int:
         """Count submissions that followed one of which nobody knows the end; only of a provider that cannot tell."""
         if self.dedupe != "none":
             return 0
@@ -123,15 +123,15 @@ class Double:
         return sum(max(0, came.count(shots) - put_off.count(shots) - 1) for shots in set(came))
 
 
-class Cloud:
+class EmulatorSetup:
     """A world around the emulator, reached over HTTP through the adapter of `ionq`."""
 
     dedupe = "tag_lookup"
 
-    def __init__(self, home: Path, emulator: Emulator, chance: random.Random, *, length: int) -> None:
+    def __init__(self, home: Path, emulator: Emulator, rng: random.Random, *, length: int) -> None:
         self.home, self._emulator = home, emulator
         batch, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
-        self.requests = _requests(chance, length, replace(batch, experiment=EXPERIMENT))
+        self.requests = _requests(rng, length, replace(batch, experiment=EXPERIMENT))
 
     def provider(self) -> IonQProvider:
         return IonQProvider(self.home / "ionq")
@@ -140,15 +140,15 @@ class Cloud:
         jobs = requests.get(f"{self._emulator.admin_url}/jobs", timeout=30).json()["jobs"]
         return [Accepted(provider_job_id=job["id"], shots=job["shots"]) for job in jobs]
 
-    def sent_again_in_doubt(self) -> int:
+    def count_unresolved_resubmissions(self) -> int:
         return 0
 
 
-World = Double | Cloud
+ProviderSetup = DurableVendorSetup | EmulatorSetup
 
 
 @contextmanager
-def emulator_in(folder: Path, seed: int) -> Iterator[Emulator]:
+def run_emulator(folder: Path, seed: int) -> Iterator[Emulator]:
     """Run an emulator with the fault plan, and lead this process and its children to it."""
     folder.mkdir(parents=True)
     plan = folder / "faults.json"
@@ -161,24 +161,24 @@ def emulator_in(folder: Path, seed: int) -> Iterator[Emulator]:
         emulator.stop()
 
 
-def dispatcher_of(world: World, ledger: SqlLedger) -> Dispatcher:
+def make_dispatcher(world: ProviderSetup, ledger: SqlLedger) -> Dispatcher:
     """Return a dispatcher as a new process makes it."""
     provider: Provider = world.provider()
     return Dispatcher(ledger, {provider.name: provider}, RawStore(world.home / "raw"), policy=POLICY)
 
 
-def _requests(chance: random.Random, length: int, like: CircuitBatch) -> list[list[Part]]:
+def _requests(rng: random.Random, length: int, like: CircuitBatch) -> list[list[SubBatch]]:
     """Return requests of one to three batches; those of several are planned in one transaction."""
     shots, made = FEWEST_SHOTS, []
     for _ in range(length):
-        parts = []
-        for number in range(chance.choice((1, 1, 1, 2, 3))):
+        sub_batches = []
+        for number in range(rng.choice((1, 1, 1, 2, 3))):
             batch = replace(like, shots=shots, seeds=like.seeds + np.uint64(shots))
-            parts.append(Part(batch=batch, first_point=0, first_repetition=2 * number))
+            sub_batches.append(SubBatch(batch=batch, first_point=0, first_repetition=2 * number))
             shots += 1
-        made.append(parts)
+        made.append(sub_batches)
     return made
 
 
-def _shots_of(result: Path) -> int:
+def _total_shots(result: Path) -> int:
     return int(json.loads(result.read_text())["counts"][0]["count"])

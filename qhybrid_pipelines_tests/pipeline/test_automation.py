@@ -7,14 +7,14 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
-from qhybrid_pipelines.control.experiments.due_stages import Leg
+from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
-from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, history_of, tags_of
+from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, read_run_history, stage_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
 from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.houses import NIGHT, legs_in, open_house
+from qhybrid_pipelines_tests.houses import NIGHT, open_code_location, requested_stages
 
 pytestmark = homes.RUNS_IN_PROCESS
 
@@ -25,8 +25,8 @@ TRIANGLE = f"name: triangle\nproblem: {{family: maxcut, source: triangle.csv, fo
 
 
 @pytest.fixture
-def house(tmp_path):
-    with open_house(tmp_path) as opened:
+def code_location(tmp_path):
+    with open_code_location(tmp_path) as opened:
         yield opened
 
 
@@ -39,115 +39,117 @@ def test_a_pause_between_two_ticks_that_is_none_is_refused(monkeypatch, text):
     assert interval_seconds() == 3
 
 
-def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(house):
-    house.drop("petersen.yaml", PETERSEN)
-    house.drop("wrong.yaml", PETERSEN.replace("maxcut", "maxcat"))
-    house.drop("growing.yaml", PETERSEN.replace("petersen", "growing"), seconds_ago=0.0)
-    assert house.tick("inbox") == "1 files taken in, 1 quarantined, 1 still being written"
-    (key,) = house.instance.get_dynamic_partitions(PARTITIONS_NAME)
-    assert key in house.workspace.specifications
-    reason = json.loads((house.home / "quarantine" / "wrong.yaml.error.json").read_text())
+def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(code_location):
+    code_location.drop("petersen.yaml", PETERSEN)
+    code_location.drop("wrong.yaml", PETERSEN.replace("maxcut", "maxcat"))
+    code_location.drop("growing.yaml", PETERSEN.replace("petersen", "growing"), seconds_ago=0.0)
+    assert code_location.tick("inbox") == "1 files taken in, 1 quarantined, 1 still being written"
+    (key,) = code_location.instance.get_dynamic_partitions(PARTITIONS_NAME)
+    assert key in code_location.workspace.specifications
+    reason = json.loads((code_location.home / "quarantine" / "wrong.yaml.error.json").read_text())
     assert reason["field"] == "problem.family"
     assert "maxcut" in reason["remedy"]
-    assert (house.home / "inbox" / "growing.yaml").is_file()
-    assert house.tick("inbox") == "0 files taken in, 0 quarantined, 1 still being written"
+    assert (code_location.home / "inbox" / "growing.yaml").is_file()
+    assert code_location.tick("inbox") == "0 files taken in, 0 quarantined, 1 still being written"
 
 
 @pytest.mark.slow
-def test_onward_leads_a_new_experiment_to_its_verdict(house):
-    key = house.accept(PETERSEN)
+def test_onward_leads_a_new_experiment_to_its_verdict(code_location):
+    key = code_location.register(PETERSEN)
     asked = []
-    while not isinstance(requests := house.tick("onward"), str):
-        asked.append(legs_in(requests))
-        assert all(house.run(request).success for request in requests)
+    while not isinstance(requests := code_location.tick("onward"), str):
+        asked.append(requested_stages(requests))
+        assert all(code_location.run(request).success for request in requests)
     assert requests == "everything is decided"
     assert asked == [[("prepare", key)], [("execute", f"{BACKEND}|{key}")], [("publish", None)]]
-    (row,) = analyst.query(house.workspace.home, "SELECT experiment, verdict FROM verdicts").to_pylist()
+    (row,) = analyst.query(code_location.workspace.home, "SELECT experiment, verdict FROM verdicts").to_pylist()
     assert row["experiment"] == key
-    tags = {run.job_name: run.tags for run in house.instance.get_runs()}
+    tags = {run.job_name: run.tags for run in code_location.instance.get_runs()}
     assert tags["execute"].items() >= {"qhybrid/experiment": key, "qhybrid/backend": BACKEND}.items()
 
 
 @pytest.mark.parametrize("status", ["STARTING", "STARTED"])
-def test_a_leg_that_runs_is_not_requested_by_anyone(house, status):
-    key = house.accept(PETERSEN)
-    house.pretend("prepare", dg.DagsterRunStatus[status], tags_of(Leg(experiment=key)))
-    assert house.tick("onward") == "1 legs are running, 0 failed"
-    assert house.tick("reconcile_prepare") == "nothing was left undone"
+def test_a_leg_that_runs_is_not_requested_by_anyone(code_location, status):
+    key = code_location.register(PETERSEN)
+    code_location.add_past_run("prepare", dg.DagsterRunStatus[status], stage_tags(Stage(experiment=key)))
+    assert code_location.tick("onward") == "1 legs are running, 0 failed"
+    assert code_location.tick("reconcile_prepare") == "nothing was left undone"
 
 
-def test_a_failing_leg_is_tried_a_few_times_and_keeps_nobody_waiting(house):
-    house.workspace.home.make()
-    (house.home / "triangle.csv").write_text("i,j,weight\n1,2,1\n2,3,1\n1,3,1\n")
-    bad = house.accept(TRIANGLE)
-    for blob in house.workspace.home.blobs.rglob("*"):
+def test_a_failing_leg_is_tried_a_few_times_and_keeps_nobody_waiting(code_location):
+    code_location.workspace.home.make()
+    (code_location.home / "triangle.csv").write_text("i,j,weight\n1,2,1\n2,3,1\n1,3,1\n")
+    bad = code_location.register(TRIANGLE)
+    for blob in code_location.workspace.home.blobs.rglob("*"):
         if blob.is_file():
             blob.unlink()
-    (first,) = house.tick("onward")
-    assert not house.run(first).success
+    (first,) = code_location.tick("onward")
+    assert not code_location.run(first).success
     # The sensor leaves the failed leg alone, and still publishes what the others came to.
-    (publish,) = house.tick("onward")
+    (publish,) = code_location.tick("onward")
     assert publish.job_name == "publish"
-    assert house.run(publish).success
-    assert house.tick("onward") == "0 legs are running, 1 failed"
-    good = house.accept(PETERSEN)
-    assert legs_in(house.tick("onward")) == [("prepare", good)]
+    assert code_location.run(publish).success
+    assert code_location.tick("onward") == "0 legs are running, 1 failed"
+    good = code_location.register(PETERSEN)
+    assert requested_stages(code_location.tick("onward")) == [("prepare", good)]
 
     attempts = 1
     while attempts < 10:
-        due = house.tick("reconcile_prepare", at=NIGHT + attempts * timedelta(minutes=30))
+        due = code_location.tick("reconcile_prepare", at=NIGHT + attempts * timedelta(minutes=30))
         mine = [request for request in due if request.partition_key == bad]
         if not mine:
             break
-        assert not house.run(*mine).success
+        assert not code_location.run(*mine).success
         attempts += 1
     assert attempts == MAX_ATTEMPTS
 
 
-def test_reconcile_asks_once_per_moment(house):
-    key = house.accept(PETERSEN)
-    runs = [house.tick("reconcile_prepare", at=NIGHT + k * timedelta(minutes=30))[0] for k in (0, 0, 1)]
+def test_reconcile_asks_once_per_moment(code_location):
+    key = code_location.register(PETERSEN)
+    runs = [code_location.tick("reconcile_prepare", at=NIGHT + k * timedelta(minutes=30))[0] for k in (0, 0, 1)]
     assert {run.partition_key for run in runs} == {key}
     assert runs[0].run_key == runs[1].run_key != runs[2].run_key
-    assert house.tick("reconcile_execute") == "nothing was left undone"
+    assert code_location.tick("reconcile_execute") == "nothing was left undone"
 
 
-def test_a_failed_publication_is_not_tried_again_at_every_look(house):
-    assert [request.job_name for request in house.tick("onward")] == ["publish"]
-    house.pretend("publish", dg.DagsterRunStatus.FAILURE, moment=datetime.now(UTC) - PAUSE_AFTER_FAILURE * 1.1)
-    assert [request.job_name for request in house.tick("onward")] == ["publish"]
-    house.pretend("publish", dg.DagsterRunStatus.FAILURE)
-    assert house.tick("onward") == "everything is decided"
+def test_a_failed_publication_is_not_tried_again_at_every_look(code_location):
+    assert [request.job_name for request in code_location.tick("onward")] == ["publish"]
+    code_location.add_past_run(
+        "publish", dg.DagsterRunStatus.FAILURE, moment=datetime.now(UTC) - PAUSE_AFTER_FAILURE * 1.1
+    )
+    assert [request.job_name for request in code_location.tick("onward")] == ["publish"]
+    code_location.add_past_run("publish", dg.DagsterRunStatus.FAILURE)
+    assert code_location.tick("onward") == "everything is decided"
 
 
-def test_a_snapshot_whose_worker_was_killed_has_not_failed_once_the_next_one_stands(house):
-    house.pretend("publish", dg.DagsterRunStatus.FAILURE, {AUTO_RETRY_RUN_ID_TAG: "the next one"})
-    house.pretend("publish", dg.DagsterRunStatus.SUCCESS)
-    assert [request.job_name for request in house.tick("onward")] == ["publish"]
+def test_a_snapshot_whose_worker_was_killed_has_not_failed_once_the_next_one_stands(code_location):
+    code_location.add_past_run("publish", dg.DagsterRunStatus.FAILURE, {AUTO_RETRY_RUN_ID_TAG: "the next one"})
+    code_location.add_past_run("publish", dg.DagsterRunStatus.SUCCESS)
+    assert [request.job_name for request in code_location.tick("onward")] == ["publish"]
 
 
-def test_of_a_leg_whose_worker_was_killed_only_the_run_that_replaces_it_counts(house):
+def test_of_a_leg_whose_worker_was_killed_only_the_run_that_replaces_it_counts(code_location):
     """Dagster says at once that it will replace a run, and names the new one when there is one."""
-    leg = Leg(experiment="petersen")
+    stage = Stage(experiment="petersen")
 
     def after_a_failure_with(tags):
-        house.pretend(leg.job, dg.DagsterRunStatus.FAILURE, tags_of(leg) | tags)
-        return history_of(house.instance, leg)
+        code_location.add_past_run(stage.job, dg.DagsterRunStatus.FAILURE, stage_tags(stage) | tags)
+        return read_run_history(code_location.instance, stage)
 
     replaced = after_a_failure_with({WILL_RETRY_TAG: "true", AUTO_RETRY_RUN_ID_TAG: "the next one"})
-    assert (replaced.in_vain, replaced.ended, replaced.pauses_until) == (0, 1, None)
+    assert (replaced.failed_attempts, replaced.ended, replaced.backs_off_until) == (0, 1, None)
     to_be_replaced = after_a_failure_with({WILL_RETRY_TAG: "true"})
-    assert to_be_replaced.in_vain == 0
-    assert to_be_replaced.is_resting(datetime.now(UTC))
-    assert after_a_failure_with({WILL_RETRY_TAG: "false"}).in_vain == 1
+    assert to_be_replaced.failed_attempts == 0
+    assert to_be_replaced.is_backing_off(datetime.now(UTC))
+    assert after_a_failure_with({WILL_RETRY_TAG: "false"}).failed_attempts == 1
 
 
-def test_nightly_benchmark_asks_new_questions_every_night(house):
-    first, again = (house.tick("nightly_benchmark") for _ in range(2))
-    later = house.tick("nightly_benchmark", at=NIGHT + timedelta(days=1))
+def test_nightly_benchmark_asks_new_questions_every_night(code_location):
+    first, again = (code_location.tick("nightly_benchmark") for _ in range(2))
+    later = code_location.tick("nightly_benchmark", at=NIGHT + timedelta(days=1))
     keys, later_keys = ({request.partition_key for request in requests} for requests in (first, later))
     assert len(keys) == 3
     assert not keys & later_keys
     assert [request.run_key for request in first] == [request.run_key for request in again]
-    assert set(house.instance.get_dynamic_partitions(PARTITIONS_NAME)) == keys | later_keys
-    assert all("2026-03-01" in house.workspace.specifications.load(key).name for key in keys)
+    assert set(code_location.instance.get_dynamic_partitions(PARTITIONS_NAME)) == keys | later_keys
+    assert all("2026-03-01" in code_location.workspace.specifications.load(key).name for key in keys)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from qhybrid_pipelines.control.experiments.due_stages import PREPARE, Leg
-from qhybrid_pipelines.launch import LegFailed
+from qhybrid_pipelines.control.experiments.due_stages import PREPARE, Stage
+from qhybrid_pipelines.launch import StageError
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.tables import SchemaMismatch
@@ -21,8 +21,8 @@ SPECIFICATION = {
 
 
 def test_tables_are_checked_though_another_one_of_their_leg_failed(tmp_path, monkeypatch):
-    launcher = homes.launcher_of(tmp_path)
-    [key] = homes.accept(launcher, [SPECIFICATION])
+    launcher = homes.make_launcher(tmp_path)
+    [key] = homes.register(launcher, [SPECIFICATION])
     write = Lake.write
 
     def write_all_but_baselines(self, table, place, data):
@@ -31,8 +31,8 @@ def test_tables_are_checked_though_another_one_of_their_leg_failed(tmp_path, mon
         return write(self, table, place, data)
 
     monkeypatch.setattr(Lake, "write", write_all_but_baselines)
-    with pytest.raises(LegFailed, match="made to fail"):
-        launcher.run_leg(Leg(experiment=key), lambda *_: None)
+    with pytest.raises(StageError, match="made to fail"):
+        launcher.run_stage(Stage(experiment=key), lambda *_: None)
     [run] = launcher.instance.get_runs()
     evaluations = [
         entry.dagster_event.event_specific_data

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from qhybrid_pipelines.control.experiments.inbox import scan
+from qhybrid_pipelines.control.experiments.inbox import scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, V2, V3
-from qhybrid_pipelines_tests.homes import RUNS_IN_PROCESS, accept, jobs_in, launcher_of, rows, run
+from qhybrid_pipelines_tests.homes import RUNS_IN_PROCESS, make_launcher, read_jobs, register, rows, run
 
 pytestmark = RUNS_IN_PROCESS
 
@@ -55,8 +55,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory, folder):
     home = tmp_path_factory.mktemp("home")
-    launcher = launcher_of(home)
-    keys = accept(launcher, [specification()], folder)
+    launcher = make_launcher(home)
+    keys = register(launcher, [specification()], folder)
     (folder / "ring.qasm").rename(folder / "gone.qasm")  # what was taken in counts, wherever the file went
     run(launcher, keys)
     (folder / "gone.qasm").rename(folder / "ring.qasm")
@@ -106,13 +106,13 @@ def test_its_counts_have_the_distribution_of_the_file(home):
 
 
 def test_taking_it_in_again_changes_nothing_and_another_circuit_is_another_experiment(home, folder):
-    launcher = launcher_of(home)
-    intake = launcher.workspace.intake
+    launcher = make_launcher(home)
+    registration = launcher.workspace.registration
     text = json.dumps(specification())
-    again = intake.accept_text(text, file="again.json", folder=folder)
+    again = registration.register_text(text, file="again.json", folder=folder)
     assert not again.new
     (folder / "other.qasm").write_text(CIRCUIT.replace("0.25", "0.26"))
-    other = intake.accept_text(text.replace("ring.qasm", "other.qasm"), file="other.json", folder=folder)
+    other = registration.register_text(text.replace("ring.qasm", "other.qasm"), file="other.json", folder=folder)
     assert other.key != again.key
 
 
@@ -125,9 +125,9 @@ def test_taking_it_in_again_changes_nothing_and_another_circuit_is_another_exper
     ],
 )
 def test_what_does_not_fit_the_circuit_is_refused_at_the_door(tmp_path, folder, changes, says, field):
-    intake = launcher_of(tmp_path).workspace.intake
+    registration = make_launcher(tmp_path).workspace.registration
     with pytest.raises(InvalidInput, match=says) as caught:
-        intake.accept_text(json.dumps(specification(**changes), indent=1), file="wrong.json", folder=folder)
+        registration.register_text(json.dumps(specification(**changes), indent=1), file="wrong.json", folder=folder)
     assert (caught.value.field, caught.value.file) == (field, "wrong.json")
     assert caught.value.line is not None
 
@@ -140,25 +140,27 @@ def test_what_is_no_file_is_refused_without_being_read(tmp_path, circuit):
     spec["problem"] = spec["problem"] | {"circuit": circuit}
     begin = time.monotonic()
     with pytest.raises(InvalidInput) as caught:
-        launcher_of(tmp_path / "home").workspace.intake.accept_text(json.dumps(spec), file="w.json", folder=tmp_path)
+        make_launcher(tmp_path / "home").workspace.registration.register_text(
+            json.dumps(spec), file="w.json", folder=tmp_path
+        )
     assert caught.value.field.startswith("problem.circuit")
     assert time.monotonic() - begin < 5
 
 
 def test_another_width_than_the_kernel_fails_in_preparation_and_nothing_is_sent(tmp_path, folder):
-    launcher = launcher_of(tmp_path)
+    launcher = make_launcher(tmp_path)
     spec = specification()
     spec["problem"] = spec["problem"] | {"circuit": "narrow.qasm"}
-    _, failures = launcher.run(accept(launcher, [spec], folder), lambda leg, asset: None)
+    _, failures = launcher.run(register(launcher, [spec], folder), lambda stage, asset: None)
     (failure,) = failures
     assert failure.exit_code == 2
     assert "narrow.qasm" in failure.message
     assert "2 qubits, and reduction leaves a kernel of 6 variables" in failure.message
-    assert jobs_in(tmp_path) == []
+    assert read_jobs(tmp_path) == []
 
 
 def test_a_bad_circuit_goes_to_quarantine_with_its_reason(tmp_path):
-    workspace = launcher_of(tmp_path).workspace
+    workspace = make_launcher(tmp_path).workspace
     home = workspace.home
     files = {
         "graph.mc": GRAPH,
@@ -170,8 +172,8 @@ def test_a_bad_circuit_goes_to_quarantine_with_its_reason(tmp_path):
     for name, text in files.items():
         (home.inbox / name).write_text(text)
         os.utime(home.inbox / name, (1e9, 1e9))
-    found = scan(home.inbox, home.quarantine, workspace.intake)
-    assert {accepted.specification.name for accepted in found.accepted} == {"foreign"}
+    found = scan_inbox(home.inbox, home.quarantine, workspace.registration)
+    assert {registered.specification.name for registered in found.registered} == {"foreign"}
     assert {refused.name for refused in found.quarantined} == {"wrong.yaml", "bomb.qasm"}
     reason = json.loads((home.quarantine / "bomb.qasm.error.json").read_text())
     assert (reason["file"], reason["line"]) == ("bomb.qasm", 17)

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from qhybrid_pipelines.control.experiments import inbox
-from qhybrid_pipelines.control.experiments.inbox import SETTLE_SECONDS, scan
+from qhybrid_pipelines.control.experiments.inbox import SETTLE_SECONDS, scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
@@ -40,8 +40,8 @@ class Dropping:
         self.dropped.append(data)
         return path
 
-    def scan(self):
-        return scan(self.home.inbox, self.home.quarantine, self.workspace.intake)
+    def scan_inbox(self):
+        return scan_inbox(self.home.inbox, self.home.quarantine, self.workspace.registration)
 
     def left(self):
         return sorted(path.name for path in self.home.inbox.iterdir() if path.name != "accepted")
@@ -78,40 +78,45 @@ def box(tmp_path):
 
 def test_a_good_file_becomes_an_experiment_and_is_kept(box):
     box.drop("good.yaml", GOOD)
-    found = box.scan()
-    (accepted,) = found.accepted
-    assert accepted.new
-    assert list(box.workspace.specifications) == [accepted.key]
-    assert (box.home.inbox / "accepted" / accepted.key / "good.yaml").read_text() == GOOD
+    found = box.scan_inbox()
+    (registered,) = found.registered
+    assert registered.new
+    assert list(box.workspace.specifications) == [registered.key]
+    assert (box.home.inbox / "accepted" / registered.key / "good.yaml").read_text() == GOOD
     assert (box.left(), found.quarantined, found.waiting) == ([], (), 0)
 
 
 def test_a_file_that_may_still_be_written_to_waits(box):
     path = box.drop("good.yaml", GOOD[:20], age=0)
-    assert (box.scan().waiting, box.left()) == (1, ["good.yaml"])
+    assert (box.scan_inbox().waiting, box.left()) == (1, ["good.yaml"])
     path.write_text(GOOD)
     box.dropped[0] = GOOD.encode()
     changed = path.stat().st_mtime
-    assert scan(box.home.inbox, box.home.quarantine, box.workspace.intake, now=changed + 1).waiting == 1
+    assert scan_inbox(box.home.inbox, box.home.quarantine, box.workspace.registration, now=changed + 1).waiting == 1
     assert (
-        len(scan(box.home.inbox, box.home.quarantine, box.workspace.intake, now=changed + SETTLE_SECONDS).accepted) == 1
+        len(
+            scan_inbox(
+                box.home.inbox, box.home.quarantine, box.workspace.registration, now=changed + SETTLE_SECONDS
+            ).registered
+        )
+        == 1
     )
 
 
 def test_a_file_from_the_future_does_not_wait_for_ever(box):
     box.drop("good.yaml", GOOD, age=-86400)
-    assert len(box.scan().accepted) == 1
+    assert len(box.scan_inbox().registered) == 1
 
 
 @pytest.mark.parametrize("late", ["a.mc", "spec.yaml"])
 def test_what_belongs_together_waits_for_all_of_it(box, late):
     box.drop("spec.yaml", "name: both\nproblem: {family: maxcut, source: a.mc}\n", age=0 if late == "spec.yaml" else 60)
     box.drop("a.mc", RUDY, age=0 if late == "a.mc" else 60)
-    found = box.scan()
-    assert (found.accepted, found.quarantined, found.waiting) == ((), (), 1)
+    found = box.scan_inbox()
+    assert (found.registered, found.quarantined, found.waiting) == ((), (), 1)
     os.utime(box.home.inbox / late, (0, 0))
-    (accepted,) = box.scan().accepted
-    kept = box.home.inbox / "accepted" / accepted.key
+    (registered,) = box.scan_inbox().registered
+    kept = box.home.inbox / "accepted" / registered.key
     assert sorted(path.name for path in kept.iterdir()) == ["a.mc", "spec.yaml"]
 
 
@@ -119,7 +124,7 @@ def test_a_problem_file_by_itself_and_with_a_sidecar(box):
     box.drop("a.mc", RUDY)
     box.drop("b.txt", RUDY)
     box.drop("b.txt.yaml", "name: declared\nproblem: {family: maxcut, format: rudy}\nshots: 10\n")
-    specs = {a.specification.name: a.specification for a in box.scan().accepted}
+    specs = {a.specification.name: a.specification for a in box.scan_inbox().registered}
     assert set(specs) == {"maxcut-a", "declared"}
     assert specs["declared"].shots == 10
     assert specs["declared"].problem.source.file == "b.txt"
@@ -129,8 +134,8 @@ def test_a_problem_file_by_itself_and_with_a_sidecar(box):
 def test_an_ambiguous_file_is_refused_with_the_way_out(box):
     box.drop("b.txt", RUDY)
     box.drop("good.yaml", GOOD)
-    found = box.scan()
-    assert len(found.accepted) == 1
+    found = box.scan_inbox()
+    assert len(found.registered) == 1
     reason = box.reasons()["b.txt"]
     assert "b.txt.yaml" in reason["remedy"]
     assert reason["error"] == "InvalidInput"
@@ -142,8 +147,8 @@ def test_every_wrong_input_goes_to_quarantine_and_the_next_one_goes_on(box, case
     for name, content in case.files.items():
         box.drop(name, content)
     box.drop("zz-good.yaml", GOOD)
-    found = box.scan()
-    assert [a.specification.name for a in found.accepted] == ["good"]
+    found = box.scan_inbox()
+    assert [a.specification.name for a in found.registered] == ["good"]
     assert {q.name for q in found.quarantined} == set(case.files)
     reason = box.reasons()[case.submitted]
     assert (reason["file"], reason["line"], reason["field"]) == (case.about or case.submitted, case.line, case.field)
@@ -158,17 +163,17 @@ def test_a_problem_file_of_a_good_and_a_bad_specification_is_taken_in(box):
     box.drop("bad.yaml", "name: bad\nproblem: {family: maxcut, source: a.mc}\nshots: none\n")
     box.drop("good.yaml", "name: good\nproblem: {family: maxcut, source: a.mc}\n")
     box.drop("a.mc", RUDY)
-    found = box.scan()
-    assert [a.specification.name for a in found.accepted] == ["good"]
+    found = box.scan_inbox()
+    assert [a.specification.name for a in found.registered] == ["good"]
     assert [q.name for q in found.quarantined] == ["bad.yaml"]
-    assert (box.home.inbox / "accepted" / found.accepted[0].key / "a.mc").is_file()
+    assert (box.home.inbox / "accepted" / found.registered[0].key / "a.mc").is_file()
 
 
 def test_the_problem_file_of_unreadable_yaml_is_no_experiment_of_its_own(box):
     box.drop("bad.yaml", "name: bad\nproblem: {family: maxcut, source: a.mc\n")
     box.drop("a.mc", RUDY)
-    found = box.scan()
-    assert found.accepted == ()
+    found = box.scan_inbox()
+    assert found.registered == ()
     assert {q.name for q in found.quarantined} == {"bad.yaml", "a.mc"}
 
 
@@ -177,17 +182,17 @@ def test_a_name_that_only_happens_to_stand_in_a_specification_does_not_belong_to
     box.drop("good.yaml", GOOD + "# not e, and not a.mc\n")
     box.drop("e", "?")
     box.drop("a.mc", RUDY)
-    found = box.scan()
-    assert sorted(a.specification.name for a in found.accepted) == ["good", "maxcut-a"]
+    found = box.scan_inbox()
+    assert sorted(a.specification.name for a in found.registered) == ["good", "maxcut-a"]
     assert [q.name for q in found.quarantined] == ["e"]
 
 
 def test_the_same_content_is_the_same_experiment_and_both_files_are_kept(box):
     box.drop("good.yaml", GOOD)
-    (first,) = box.scan().accepted
+    (first,) = box.scan_inbox().registered
     box.drop("good.yaml", GOOD + "# again\n")
     box.drop("other.yaml", GOOD)
-    second = box.scan().accepted
+    second = box.scan_inbox().registered
     assert [(a.key, a.new) for a in second] == [(first.key, False)] * 2
     kept = sorted(path.name for path in (box.home.inbox / "accepted" / first.key).iterdir())
     assert kept == ["good.2.yaml", "good.yaml", "other.yaml"]
@@ -197,16 +202,16 @@ def test_names_that_collide_in_quarantine_replace_nothing(box):
     for _ in range(3):
         box.drop("bad.yaml", "shots: 1\n")
         box.drop("bad.yaml.error.json", '{"mine": true}\n')
-        box.scan()
+        box.scan_inbox()
     assert len(list(box.home.quarantine.iterdir())) == 12
     assert not list(box.home.quarantine.glob("*.error.json.error.json.error.json"))
 
 
 def test_what_was_quarantined_may_come_back_corrected(box):
     box.drop("spec.yaml", "name: x\n")
-    box.scan()
+    box.scan_inbox()
     box.drop("spec.yaml", GOOD)
-    assert len(box.scan().accepted) == 1
+    assert len(box.scan_inbox().registered) == 1
 
 
 def test_folders_and_hidden_files_are_left_alone(box):
@@ -214,8 +219,8 @@ def test_folders_and_hidden_files_are_left_alone(box):
     (box.home.inbox / "later").mkdir()
     box.dropped.append(GOOD.encode())
     (box.home.inbox / "later" / "good.yaml").write_text(GOOD)
-    found = box.scan()
-    assert (found.accepted, found.quarantined, found.waiting) == ((), (), 0)
+    found = box.scan_inbox()
+    assert (found.registered, found.quarantined, found.waiting) == ((), (), 0)
     assert box.left() == [".half.yaml.swp", "later"]
 
 
@@ -229,7 +234,7 @@ def test_links_pipes_and_sockets_are_refused_and_never_opened(box, tmp_path):
     os.mkfifo(box.home.inbox / "pipe.yaml")
     for path in box.home.inbox.iterdir():
         os.utime(path, (0, 0), follow_symlinks=False)
-    found = box.scan()
+    found = box.scan_inbox()
     names = {"link.yaml", "dangling.mc", "endless.yaml", "folder", "pipe.yaml"}
     assert {q.name for q in found.quarantined} == names
     assert all("Copy the file itself" in reason["remedy"] for reason in box.reasons().values())
@@ -255,9 +260,9 @@ def test_links_pipes_and_sockets_are_refused_and_never_opened(box, tmp_path):
 )
 def test_a_good_file_with_an_odd_name_is_taken_in(box, name):
     box.drop(name, RUDY)
-    (accepted,) = box.scan().accepted
-    assert accepted.specification.problem.source.file == name
-    assert (box.home.inbox / "accepted" / accepted.key / name).is_file()
+    (registered,) = box.scan_inbox().registered
+    assert registered.specification.problem.source.file == name
+    assert (box.home.inbox / "accepted" / registered.key / name).is_file()
 
 
 @pytest.mark.parametrize(
@@ -274,8 +279,8 @@ def test_a_good_file_with_an_odd_name_is_taken_in(box, name):
 def test_a_name_with_control_characters_is_refused(box, name):
     box.drop(name, RUDY)
     box.drop("good.yaml", GOOD)
-    found = box.scan()
-    assert len(found.accepted) == 1
+    found = box.scan_inbox()
+    assert len(found.registered) == 1
     assert [q.name for q in found.quarantined] == [name]
     (reason,) = box.reasons().values()
     assert "without path or control characters" in reason["remedy"]
@@ -286,25 +291,25 @@ def test_a_wrong_file_with_the_longest_name_fits_into_quarantine(box, ending):
     name = "w" * (255 - len(ending)) + ending
     for _ in range(2):
         box.drop(name, "?")
-        (quarantined,) = box.scan().quarantined
+        (quarantined,) = box.scan_inbox().quarantined
         assert quarantined.path.is_file()
     assert len(list(box.home.quarantine.iterdir())) == 4
 
 
 def test_a_wrong_file_with_a_long_name_of_wide_letters(box):
     box.drop("图" * 83 + ".yaml", "?")
-    assert len(box.scan().quarantined) == 1
+    assert len(box.scan_inbox().quarantined) == 1
 
 
 def test_a_file_called_accepted_is_refused_and_keeps_nothing_from_being_taken_in(box):
     box.drop("accepted", "?", age=0)
     box.drop("good.yaml", GOOD)
-    found = box.scan()
-    assert [a.new for a in found.accepted] == [True]
+    found = box.scan_inbox()
+    assert [a.new for a in found.registered] == [True]
     assert found.waiting == 2
     os.utime(box.home.inbox / "accepted", (0, 0))
-    found = box.scan()
-    assert [a.new for a in found.accepted] == [False]
+    found = box.scan_inbox()
+    assert [a.new for a in found.registered] == [False]
     assert [q.name for q in found.quarantined] == ["accepted"]
     assert box.left() == []
 
@@ -325,8 +330,8 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(box, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(path_type, "open", refusing)
         patch.setattr(path_type, "read_bytes", lambda path: refusing(path, "rb").read())
-        found = box.scan()
-    assert [a.specification.name for a in found.accepted] == ["good"]
+        found = box.scan_inbox()
+    assert [a.specification.name for a in found.registered] == ["good"]
     for name in ("locked.yaml", "locked.mc"):
         reason = box.reasons()[name]
         assert "Permission denied" in reason["message"]
@@ -337,18 +342,18 @@ def test_a_file_that_is_taken_away_meanwhile_is_no_error(box, monkeypatch):
     path = box.drop("gone.yaml", GOOD)
     box.dropped.clear()
 
-    def accept_file(_path):
+    def register_file(_path):
         path.unlink()
         raise InvalidInput("there is no such file", remedy="Check the path.")
 
-    monkeypatch.setattr(box.workspace.intake, "accept_file", accept_file)
-    assert box.scan() == inbox.Scan(accepted=(), quarantined=(), waiting=0)
+    monkeypatch.setattr(box.workspace.registration, "register_file", register_file)
+    assert box.scan_inbox() == inbox.ScanResult(registered=(), quarantined=(), waiting=0)
 
 
 def test_an_error_of_the_program_itself_ends_in_quarantine_and_not_in_the_sensor(box, monkeypatch):
     box.drop("strange.yaml", GOOD)
-    monkeypatch.setattr(box.workspace.intake, "accept_file", lambda _path: 1 / 0)
-    box.scan()
+    monkeypatch.setattr(box.workspace.registration, "register_file", lambda _path: 1 / 0)
+    box.scan_inbox()
     reason = box.reasons()["strange.yaml"]
     assert (reason["error"], reason["problem"]) == ("ZeroDivisionError", "division by zero")
     assert "Report" in reason["remedy"]
@@ -358,8 +363,8 @@ def test_a_hundred_files_at_once(box):
     for number in range(50):
         box.drop(f"good{number}.yaml", GOOD.replace("good", f"good{number}"))
         box.drop(f"bad{number}.mc", "half")
-    found = box.scan()
-    assert (len(found.accepted), len(found.quarantined)) == (50, 50)
+    found = box.scan_inbox()
+    assert (len(found.registered), len(found.quarantined)) == (50, 50)
 
 
 def test_the_sensor_lives_on(box):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from qhybrid_pipelines.classical.learning.loading import load_dataset
 from qhybrid_pipelines.core.verdicts import Verdict
-from qhybrid_pipelines.steps.learning.data import rows_behind
-from qhybrid_pipelines.steps.learning.predictor import load_predictor, predictor_from
-from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+from qhybrid_pipelines.learning.data.load_dataset import load_dataset
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset
+from qhybrid_pipelines.steps.learning.saved_predictor import load_predictor, predictor_from_json
+from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
-from qhybrid_pipelines.steps.on_demand.stored_batches import part_behind
+from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.on_demand.summary import registered
 from qhybrid_pipelines_tests import homes
 
@@ -46,24 +46,24 @@ def table_text():
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("learning")
     (folder / "moons.csv").write_text(table_text())
-    launcher = homes.launcher_of(folder / "home")
+    launcher = homes.make_launcher(folder / "home")
     said = []
-    [key] = homes.accept(launcher, [SPEC], folder)
-    known, failures = launcher.run([key], lambda leg, asset: None, tell=said.append)
-    assert [(failure.leg, failure.message) for failure in failures] == []
+    [key] = homes.register(launcher, [SPEC], folder)
+    known, failures = launcher.run([key], lambda stage, asset: None, on_message=said.append)
+    assert [(failure.stage, failure.message) for failure in failures] == []
     assert known == [key]
     return launcher, key, said
 
 
-def rows(ran, sql):
-    return homes.rows(ran[0].workspace.home.path, sql)
+def rows(finished, sql):
+    return homes.rows(finished[0].workspace.home.path, sql)
 
 
-def test_every_check_of_the_group_ran_and_passed(ran):
-    instance = ran[0].instance
+def test_every_check_of_the_group_ran_and_passed(finished):
+    instance = finished[0].instance
     evaluations = [
         record.event_log_entry.dagster_event.asset_check_evaluation_data
         for run in instance.get_runs()
@@ -73,29 +73,29 @@ def test_every_check_of_the_group_ran_and_passed(ran):
     ]
     assert [(e.asset_check_key.to_user_string(), e.description) for e in evaluations if not e.passed] == []
     checked = {e.asset_check_key.asset_key.path[0] for e in evaluations}
-    graph = ran[0]._definitions.resolve_asset_graph()
+    graph = finished[0]._definitions.resolve_asset_graph()
     learning = {key.asset_key.path[0] for key in graph.asset_check_keys if key.asset_key.path[0].startswith("qml_")}
     assert learning <= checked
 
 
-def test_all_models_are_tested_on_the_same_rows_of_the_same_folds(ran):
-    folds = {(r["fold"], r["row"]) for r in rows(ran, "SELECT fold, row FROM qml_folds WHERE role = 'test'")}
+def test_all_models_are_tested_on_the_same_rows_of_the_same_folds(finished):
+    folds = {(r["fold"], r["row"]) for r in rows(finished, "SELECT fold, row FROM qml_folds WHERE role = 'test'")}
     tested = defaultdict(set)
-    for r in rows(ran, "SELECT model, inputs, fold, row FROM qml_predictions WHERE purpose = 'comparison'"):
+    for r in rows(finished, "SELECT model, inputs, fold, row FROM qml_predictions WHERE purpose = 'comparison'"):
         tested[r["model"], r["inputs"]].add((r["fold"], r["row"]))
     assert len(tested) == 3 + 2 + 2
     assert set(map(frozenset, tested.values())) == {frozenset(folds)}
     assert sorted(row for _, row in folds) == list(range(ROWS))
 
 
-def test_every_model_that_has_settings_tried_as_many(ran):
-    tried = rows(ran, "SELECT DISTINCT side, trials FROM qml_runs WHERE purpose = 'comparison'")
+def test_every_model_that_has_settings_tried_as_many(finished):
+    tried = rows(finished, "SELECT DISTINCT side, trials FROM qml_runs WHERE purpose = 'comparison'")
     assert {r["trials"] for r in tried if r["side"] != "control"} == {2}
 
 
-def test_scores_are_those_of_the_predictions(ran):
+def test_scores_are_those_of_the_predictions(finished):
     recomputed = rows(
-        ran,
+        finished,
         """SELECT model, inputs, fold, purpose, s.value, avg((truth = predicted)::DOUBLE) AS accuracy
            FROM qml_scores s JOIN qml_predictions p USING (experiment, model, inputs, repeat, fold, purpose, train_rows)
            WHERE metric = 'accuracy' AND backend IS NULL GROUP BY ALL""",
@@ -103,7 +103,7 @@ def test_scores_are_those_of_the_predictions(ran):
     assert len(recomputed) > 10
     assert all(r["value"] == pytest.approx(r["accuracy"]) for r in recomputed)
     measured = rows(
-        ran,
+        finished,
         """SELECT model, backend, fold, s.value, avg((truth = predicted)::DOUBLE) AS accuracy
            FROM qml_scores s JOIN qml_measurements m USING (experiment, model, backend, shots, repeat, fold)
            WHERE metric = 'accuracy' GROUP BY ALL""",
@@ -112,16 +112,16 @@ def test_scores_are_those_of_the_predictions(ran):
     assert all(r["value"] == pytest.approx(r["accuracy"]) for r in measured)
 
 
-def test_learning_curve_has_its_own_purpose(ran):
-    [curve] = rows(ran, "SELECT DISTINCT train_rows FROM qml_runs WHERE purpose = 'learning_curve'")
+def test_learning_curve_has_its_own_purpose(finished):
+    [curve] = rows(finished, "SELECT DISTINCT train_rows FROM qml_runs WHERE purpose = 'learning_curve'")
     assert curve["train_rows"] == 12
 
 
-def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(ran):
+def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(finished):
     jobs = rows(
-        ran,
+        finished,
         f"""SELECT requested_backend, circuits, state, c.budget_usd, l.execute_seconds
-            FROM jobs JOIN costs c USING (job_id) JOIN latency l USING (job_id) WHERE jobs.experiment = '{ran[1]}'""",
+            FROM jobs JOIN costs c USING (job_id) JOIN latency l USING (job_id) WHERE jobs.experiment = '{finished[1]}'""",
     )
     assert sorted(job["requested_backend"] for job in jobs) == sorted(2 * BACKENDS)
     gradient = 2 * (2 * 1 * 2 * 3 + 1)  # rows x (two shifts of layers x qubits x 3 angles, and the row as it is)
@@ -129,10 +129,10 @@ def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(
     assert all(job["execute_seconds"] > 0 for job in jobs)
 
 
-def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(ran, tmp_path):
-    workspace, key = ran[0].workspace, ran[1]
-    for job in workspace.gateway.ledger.jobs(experiment=key):
-        assert part_behind(workspace, job).batch.payload_sha256 == job.payload_sha256
+def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(finished, tmp_path):
+    workspace, key = finished[0].workspace, finished[1]
+    for job in workspace.control_plane.ledger.jobs(experiment=key):
+        assert find_sub_batch(workspace, job).batch.payload_sha256 == job.payload_sha256
     (tmp_path / "moons.csv").write_text(table_text())
     (tmp_path / "moons.yaml").write_text(yaml.safe_dump(SPEC))
     preview = estimates(workspace, [tmp_path / "moons.yaml"])
@@ -141,14 +141,14 @@ def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(ran, tmp_path):
     assert {(row["circuits"], row["submissions"]) for row in preview.epochs} == {(trained_on * (2 * weights + 1), 3)}
 
 
-def test_measured_gradients_are_the_exact_ones_up_to_shots_and_noise(ran):
-    found = rows(ran, "SELECT backend, corr(measured, exact) AS agree FROM qml_gradients GROUP BY ALL")
+def test_measured_gradients_are_the_exact_ones_up_to_shots_and_noise(finished):
+    found = rows(finished, "SELECT backend, corr(measured, exact) AS agree FROM qml_gradients GROUP BY ALL")
     assert {r["backend"] for r in found} == set(BACKENDS)
     assert all(r["agree"] > 0.8 for r in found)
 
 
-def test_verdicts_cover_every_circuit_backend_and_shots_and_the_twin_is_always_there(ran):
-    found = rows(ran, "SELECT model, side, backend, shots, scope, verdict, reason FROM qml_verdicts")
+def test_verdicts_cover_every_circuit_backend_and_shots_with_the_unentangled_control(finished):
+    found = rows(finished, "SELECT model, side, backend, shots, scope, verdict, reason FROM qml_verdicts")
     places = {(r["model"], r["backend"], r["shots"]) for r in found}
     measured = {(model, backend, 64) for model in ("variational", "separable") for backend in BACKENDS}
     assert places == measured | {(model, None, None) for model in ("variational", "separable", "kernel")}
@@ -157,18 +157,18 @@ def test_verdicts_cover_every_circuit_backend_and_shots_and_the_twin_is_always_t
     assert all("at least 10 are needed" in r["reason"] for r in found)  # two folds decide nothing
 
 
-def test_controls_and_steps_are_there(ran):
-    assert {r["model"] for r in rows(ran, "SELECT model FROM qml_scores WHERE side = 'control'")} == {
+def test_controls_and_steps_are_there(finished):
+    assert {r["model"] for r in rows(finished, "SELECT model FROM qml_scores WHERE side = 'control'")} == {
         "majority_class",
         "permuted_labels",
     }
-    steps = rows(ran, "SELECT model, fold, max(iteration) AS last, count(*) AS n FROM qml_iterations GROUP BY ALL")
+    steps = rows(finished, "SELECT model, fold, max(iteration) AS last, count(*) AS n FROM qml_iterations GROUP BY ALL")
     assert len(steps) == 4
     assert all(r["last"] == r["n"] > 3 for r in steps)
 
 
-def test_the_command_line_shows_a_line_for_each_verdict(ran):
-    workspace, key = ran[0].workspace, ran[1]
+def test_the_command_line_shows_a_line_for_each_verdict(finished):
+    workspace, key = finished[0].workspace, finished[1]
     lines = learning_verdicts(workspace, [key])
     assert len(lines) == 7
     assert {line["dataset"] for line in lines} == {"moons.csv"}
@@ -176,74 +176,75 @@ def test_the_command_line_shows_a_line_for_each_verdict(ran):
     assert (listed["family"], listed["verdict"]) == ("qml", "inconclusive")
 
 
-def test_progress_was_told(ran):
-    assert any("fold 1 of 2 done" in text for text in ran[2])
-    assert any("variational" in text and "loss" in text for text in ran[2])
+def test_progress_was_told(finished):
+    assert any("fold 1 of 2 done" in text for text in finished[2])
+    assert any("variational" in text and "loss" in text for text in finished[2])
 
 
-def test_no_checkpoint_is_left_and_the_same_specification_runs_nothing(ran, tmp_path):
-    launcher, key, _ = ran
+def test_no_checkpoint_is_left_and_the_same_specification_runs_nothing(finished, tmp_path):
+    launcher, key, _ = finished
     assert not (launcher.workspace.home.checkpoints / key).exists()
     (tmp_path / "moons.csv").write_text(table_text())
     before = launcher.instance.get_runs_count()
-    assert homes.accept(launcher, [SPEC], tmp_path) == [key]
+    assert homes.register(launcher, [SPEC], tmp_path) == [key]
     assert homes.run(launcher, [key]) == [key]
     assert launcher.instance.get_runs_count() == before
 
 
-def test_a_saved_model_predicts_what_it_predicted(ran):
-    workspace, key = ran[0].workspace, ran[1]
-    dataset = rows_behind(workspace.specifications.load_learning(key), workspace.specifications)
+def test_a_saved_model_predicts_what_it_predicted(finished):
+    workspace, key = finished[0].workspace, finished[1]
+    dataset = load_experiment_dataset(workspace.specifications.load_learning(key), workspace.specifications)
     for model in ("variational", "separable", "kernel"):
         predictor = load_predictor(workspace, key, model, fold=1)
         said = rows(
-            ran,
+            finished,
             f"SELECT row, predicted FROM qml_predictions WHERE model = '{model}' AND fold = 1 AND purpose = 'comparison'",
         )
         assert predictor.predict(dataset.features[[r["row"] for r in said]]).tolist() == [r["predicted"] for r in said]
 
 
 @pytest.fixture(scope="module")
-def client(ran):
+def client(finished):
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=ran[0].workspace.tracker.uri)
+    return MlflowClient(tracking_uri=finished[0].workspace.tracker.uri)
 
 
-def test_mlflow_has_a_run_for_the_experiment_and_one_for_each_model_fold_and_seed(ran, client):
-    tracked = rows(ran, "SELECT * FROM qml_tracking")
+def test_mlflow_has_a_run_for_the_experiment_and_one_for_each_model_fold_and_seed(finished, client):
+    tracked = rows(finished, "SELECT * FROM qml_tracking")
     assert not any(r["spooled"] for r in tracked)
     [parent] = [r for r in tracked if r["model"] is None]
     children = [client.get_run(r["mlflow_run_id"]) for r in tracked if r["model"] is not None]
     assert len(children) == (3 + 2 + 2) * 2
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent["mlflow_run_id"]}
     assert {run.data.params["seed"] for run in children} == {
-        str(r["seed"]) for r in rows(ran, "SELECT seed FROM qml_runs WHERE purpose = 'comparison'")
+        str(r["seed"]) for r in rows(finished, "SELECT seed FROM qml_runs WHERE purpose = 'comparison'")
     }
-    [digest] = rows(ran, "SELECT digest FROM qml_datasets")
+    [digest] = rows(finished, "SELECT digest FROM qml_datasets")
     for run in (client.get_run(parent["mlflow_run_id"]), *children):
         [logged] = run.inputs.dataset_inputs
         assert digest["digest"].startswith(logged.dataset.digest)
 
 
-def test_mlflow_has_every_step_and_the_artefacts_and_the_model_comes_back_without_pickle(ran, client, tmp_path):
-    launcher, key, _ = ran
-    [child] = rows(ran, "SELECT mlflow_run_id FROM qml_tracking WHERE model = 'variational' AND fold = 0")
+def test_mlflow_has_every_step_and_the_artefacts_and_the_model_comes_back_without_pickle(finished, client, tmp_path):
+    launcher, key, _ = finished
+    [child] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking WHERE model = 'variational' AND fold = 0")
     history = client.get_metric_history(child["mlflow_run_id"], "loss")
     steps = rows(
-        ran, "SELECT iteration, loss FROM qml_iterations WHERE model = 'variational' AND fold = 0 ORDER BY iteration"
+        finished,
+        "SELECT iteration, loss FROM qml_iterations WHERE model = 'variational' AND fold = 0 ORDER BY iteration",
     )
     assert [(m.step, m.value) for m in sorted(history, key=lambda m: m.step)] == [
         (r["iteration"], r["loss"]) for r in steps
     ]
     dataset = load_dataset(launcher.workspace.specifications.load_learning(key).dataset, table_text().encode())
-    loaded = predictor_from(artefact(client, child, "model.json", tmp_path))
+    loaded = predictor_from_json(artefact(client, child, "model.json", tmp_path))
     said = rows(
-        ran,
+        finished,
         "SELECT row, predicted FROM qml_predictions WHERE model = 'variational' AND fold = 0 AND purpose = 'comparison'",
     )
     assert loaded.predict(dataset.features[[r["row"] for r in said]]).tolist() == [r["predicted"] for r in said]
-    [parent] = rows(ran, "SELECT mlflow_run_id FROM qml_tracking WHERE model IS NULL")
+    [parent] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking WHERE model IS NULL")
     names = {item.path for item in client.list_artifacts(parent["mlflow_run_id"])}
     assert {"convergence.png", "confusion_variational.png", "model_card_variational.md", "dataset_card.md"} <= names
     files = [path for path in launcher.workspace.home.mlflow.rglob("*") if path.is_file()]
@@ -254,8 +255,8 @@ def artefact(client, tracked, name, folder):
     return Path(client.download_artifacts(tracked["mlflow_run_id"], name, str(folder))).read_text()
 
 
-def test_the_cards_say_what_it_is_and_what_it_cannot_tell(ran, client, tmp_path):
-    [parent] = rows(ran, "SELECT mlflow_run_id FROM qml_tracking WHERE model IS NULL")
+def test_the_cards_say_what_it_is_and_what_it_cannot_tell(finished, client, tmp_path):
+    [parent] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking WHERE model IS NULL")
     card = artefact(client, parent, "model_card_separable.md", tmp_path)
     assert "no quantum computer" in card
     assert "ibm:fake_manila" in card

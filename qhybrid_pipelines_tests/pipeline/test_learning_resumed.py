@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.steps.learning import fitting
-from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
-from qhybrid_pipelines.steps.learning.training import forget_checkpoints, train
+from qhybrid_pipelines.steps.learning import checkpointed_fit as fitting
+from qhybrid_pipelines.steps.learning.datasets_and_folds import qml_datasets, qml_folds
+from qhybrid_pipelines.steps.learning.training import delete_checkpoints, train
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
@@ -33,13 +33,13 @@ class CutOffError(BaseException):
     """Stands for the end of the process: nothing may catch it."""
 
 
-def unmeasured(tables):
+def without_timings(tables):
     return [t.drop_columns([name for name in t.column_names if name.endswith("seconds")]) for t in tables]
 
 
 def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
     workspace = Workspace(Home(tmp_path).make())
-    key = workspace.intake.accept_text(SPEC, file="cut.yaml", folder=tmp_path).key
+    key = workspace.registration.register_text(SPEC, file="cut.yaml", folder=tmp_path).key
     asked = experiments([key], workspace.specifications)
     cards = qml_datasets(asked, workspace.specifications)
     folds = qml_folds(asked, cards, workspace.specifications)
@@ -53,8 +53,8 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
         steps += 1
 
     monkeypatch.setattr(fitting, "failpoint", count)
-    whole = unmeasured(run())
-    forget_checkpoints(workspace, key)
+    whole = without_timings(run())
+    delete_checkpoints(workspace, key)
     total, steps = steps, 0
     assert total > 5 * CUTS
     cuts = sorted(np.random.default_rng(3).choice(np.arange(1, total), size=CUTS, replace=False).tolist())
@@ -69,7 +69,7 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
     for _ in cuts:
         with pytest.raises(CutOffError):
             run()
-    assert unmeasured(run()) == whole
+    assert without_timings(run()) == whole
     assert steps == total  # no step was taken twice
     trials, finals = {}, {}
     for path in (workspace.home.checkpoints / key).iterdir():

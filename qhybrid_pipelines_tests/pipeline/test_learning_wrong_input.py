@@ -5,14 +5,14 @@ import json
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.experiments.inbox import scan
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
-from qhybrid_pipelines.quantum.learning.sealed import seal
-from qhybrid_pipelines.steps.learning.data import qml_datasets, qml_folds
-from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit
+from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
+from qhybrid_pipelines.learning.training.checksummed_json import add_checksum
+from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit
+from qhybrid_pipelines.steps.learning.datasets_and_folds import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.training import train
 from qhybrid_pipelines.steps.prepare.experiments import experiments
-from qhybrid_pipelines.steps.rows import experiments_in, learning_in
+from qhybrid_pipelines.steps.rows import read_experiments, read_learning_experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
@@ -112,7 +112,7 @@ def kept(home):
 def test_is_refused_with_place_and_remedy_and_nothing_is_kept(case, workspace, tmp_path):
     content, changes, place, words = CASES[case]
     with pytest.raises(InvalidInput) as refused:
-        workspace.intake.accept_file(written(tmp_path, content, changes))
+        workspace.registration.register_file(written(tmp_path, content, changes))
     assert place in str(refused.value)
     assert words in str(refused.value)
     assert refused.value.remedy
@@ -122,7 +122,7 @@ def test_is_refused_with_place_and_remedy_and_nothing_is_kept(case, workspace, t
 def test_a_wrong_data_file_goes_to_quarantine_together_with_its_specification(workspace, tmp_path):
     inbox, quarantine = workspace.home.inbox, workspace.home.quarantine
     written(inbox, GOOD.replace("3.5,9,1", "3.5,,1"), {})
-    found = scan(inbox, quarantine, workspace.intake, now=4e9)
+    found = scan_inbox(inbox, quarantine, workspace.registration, now=4e9)
     assert sorted(file.name for file in found.quarantined) == ["mine.csv", "mine.yaml"]
     reason = json.loads((quarantine / "mine.yaml.error.json").read_text())
     assert (reason["file"], reason["line"]) == ("mine.csv", 5)
@@ -130,14 +130,14 @@ def test_a_wrong_data_file_goes_to_quarantine_together_with_its_specification(wo
 
 def test_a_data_file_beside_its_specification_is_taken_in_with_it(workspace):
     written(workspace.home.inbox, GOOD, {})
-    found = scan(workspace.home.inbox, workspace.home.quarantine, workspace.intake, now=4e9)
-    [accepted] = found.accepted
-    assert accepted.specification.dataset.source.file == "mine.csv"
+    found = scan_inbox(workspace.home.inbox, workspace.home.quarantine, workspace.registration, now=4e9)
+    [registered] = found.registered
+    assert registered.specification.dataset.source.file == "mine.csv"
     assert [*workspace.home.inbox.glob("*.*")] == []
 
 
 def trained(workspace, path):
-    key = workspace.intake.accept_file(path).key
+    key = workspace.registration.register_file(path).key
     asked = experiments([key], workspace.specifications)
     cards = qml_datasets(asked, workspace.specifications)
     folds = qml_folds(asked, cards, workspace.specifications)
@@ -195,13 +195,15 @@ def test_a_checkpoint_of_another_experiment_is_refused(workspace, tmp_path):
     assert f"Delete {path}" in refused.value.remedy
 
 
-@pytest.mark.parametrize("content", [b"", b"not json", b"[]", seal({"format": 1}), seal({"history": 3})])
+@pytest.mark.parametrize(
+    "content", [b"", b"not json", b"[]", add_checksum({"format": 1}), add_checksum({"history": 3})]
+)
 def test_a_damaged_checkpoint_is_named_with_its_path(content, workspace, tmp_path):
     key, run = trained(workspace, written(tmp_path, GOOD, {}))
     path = workspace.home.checkpoints / key / "variational-0-0-final-12.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(Damaged) as refused:
+    with pytest.raises(CorruptFile) as refused:
         run()
     assert refused.value.file == str(path)
     assert f"Delete {path}" in refused.value.remedy
@@ -224,11 +226,11 @@ def test_training_again_from_checkpoints_gives_the_same_tables_and_trains_nothin
 
 
 def test_stages_of_the_other_kind_say_so(workspace, tmp_path):
-    learning = workspace.intake.accept_file(written(tmp_path, GOOD, {})).key
+    learning = workspace.registration.register_file(written(tmp_path, GOOD, {})).key
     text = "name: cut\nproblem: {family: maxcut, source: 'networkx:house'}\n"
-    cut = workspace.intake.accept_text(text, file="cut.yaml", folder=tmp_path).key
+    cut = workspace.registration.register_text(text, file="cut.yaml", folder=tmp_path).key
     table = experiments([learning, cut], workspace.specifications)
-    for read, words in ((experiments_in, "learning experiment"), (learning_in, "is an optimisation")):
+    for read, words in ((read_experiments, "learning experiment"), (read_learning_experiments, "is an optimisation")):
         with pytest.raises(InvalidInput, match=words):
             list(read(table))
     with pytest.raises(InvalidInput, match="learning experiment"):

@@ -9,7 +9,7 @@ import pytest
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG, end_orphans, process_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.launch import instance_ref, make_dagster_storage
-from qhybrid_pipelines.storage.atomic import is_gone, process_name
+from qhybrid_pipelines.storage.atomic import process_has_ended, process_name
 from qhybrid_pipelines.storage.layout import Home
 
 NAME = "from qhybrid_pipelines.storage.atomic import process_name; print(process_name(), flush=True)"
@@ -49,10 +49,10 @@ def add_run(instance, status, tags, parent=None):
 
 
 def test_a_process_knows_itself_and_the_dead(dead):
-    assert not is_gone(process_name())
-    assert is_gone(dead)
-    assert not is_gone("")
-    assert not is_gone("1.1.000000000000")  # on another machine: nobody here can know
+    assert not process_has_ended(process_name())
+    assert process_has_ended(dead)
+    assert not process_has_ended("")
+    assert not process_has_ended("1.1.000000000000")  # on another machine: nobody here can know
 
 
 def test_only_runs_of_dead_processes_are_ended(instance, dead):

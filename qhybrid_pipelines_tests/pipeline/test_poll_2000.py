@@ -8,12 +8,12 @@ import time
 import pytest
 
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.defs.automation import POLL_SECONDS
+from qhybrid_pipelines.defs.automation import POLL_LIMIT_SECONDS
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.ionq.jobs import PAGE_JOBS
 from qhybrid_pipelines_tests import homes
 from qhybrid_pipelines_tests.emulators import Client
-from qhybrid_pipelines_tests.houses import open_house
+from qhybrid_pipelines_tests.houses import open_code_location
 from qhybrid_pipelines_tests.proxies import proxy
 
 pytestmark = [pytest.mark.slow, homes.RUNS_IN_PROCESS]
@@ -47,21 +47,25 @@ def cloud(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def house(cloud, tmp_path_factory):
+def code_location(cloud, tmp_path_factory):
     """A house whose one experiment was split into two thousand jobs, all of them with the cloud."""
-    with open_house(tmp_path_factory.mktemp("home")) as house:
-        house.accept(SPEC)
-        for leg in ("prepare", "submit"):
-            (request,) = house.tick("onward")
-            assert request.job_name == leg
-            assert house.run(request).success
+    with open_code_location(tmp_path_factory.mktemp("home")) as code_location:
+        code_location.register(SPEC)
+        for stage in ("prepare", "submit"):
+            (request,) = code_location.tick("onward")
+            assert request.job_name == stage
+            assert code_location.run(request).success
         assert len(cloud.book()) == JOBS
-        yield house
+        yield code_location
 
 
-def states(house):
+def states(code_location):
     """How many jobs of the experiment are in which state."""
-    found = [job.state for job in house.workspace.gateway.ledger.jobs() if not job.experiment.startswith("canary-")]
+    found = [
+        job.state
+        for job in code_location.workspace.control_plane.ledger.jobs()
+        if not job.experiment.startswith("canary-")
+    ]
     return {state: found.count(state) for state in sorted(set(found))}
 
 
@@ -72,25 +76,25 @@ def asked(cloud):
     }
 
 
-def timed_tick(house):
+def timed_tick(code_location):
     began = time.monotonic()
-    data = house.poll()
+    data = code_location.poll()
     return data.skip_message, time.monotonic() - began
 
 
-def test_one_tick_asks_for_pages_and_the_next_for_nothing(house, cloud, capsys):
+def test_one_tick_asks_for_pages_and_the_next_for_nothing(code_location, cloud, capsys):
     before = asked(cloud)
     cloud.advance(10)
-    said, seconds = timed_tick(house)
+    said, seconds = timed_tick(code_location)
     after = asked(cloud)
     assert f"{JOBS} jobs looked at" in said
     assert {route: after[route] - before.get(route, 0) for route in after if after[route] != before.get(route)} == {
         "GET /jobs": PAGES
     }
-    assert states(house) == {JobState.QUEUED: JOBS}
-    assert seconds < POLL_SECONDS
+    assert states(code_location) == {JobState.QUEUED: JOBS}
+    assert seconds < POLL_LIMIT_SECONDS
 
-    said_next, seconds_next = timed_tick(house)
+    said_next, seconds_next = timed_tick(code_location)
     assert f"0 jobs looked at in 0 requests, 0 changed, {JOBS} not due" in said_next
     assert asked(cloud) == after
     with capsys.disabled():
@@ -99,8 +103,8 @@ def test_one_tick_asks_for_pages_and_the_next_for_nothing(house, cloud, capsys):
         )
 
 
-def test_an_odd_job_and_a_failing_page_hide_nothing_else(house, cloud, monkeypatch, capsys):
-    odd = house.workspace.gateway.ledger.jobs(states=[JobState.QUEUED])[JOBS // 2].provider_job_id
+def test_an_odd_job_and_a_failing_page_hide_nothing_else(code_location, cloud, monkeypatch, capsys):
+    odd = code_location.workspace.control_plane.ledger.jobs(states=[JobState.QUEUED])[JOBS // 2].provider_job_id
 
     def strange(request, reply):
         status, headers, content = reply
@@ -114,20 +118,20 @@ def test_an_odd_job_and_a_failing_page_hide_nothing_else(house, cloud, monkeypat
 
     cloud.advance(2 * QUEUE_SECONDS)
     cloud.faults({"route": "GET /jobs", "nth": 3, "fault": "html_200"})
-    house.cursor = None  # everything is due, as after a loss of the cursor
+    code_location.cursor = None  # everything is due, as after a loss of the cursor
     with proxy(cloud.emulator.url, strange) as between:
         monkeypatch.setenv("IONQ_API_URL", between.url)
-        said, seconds = timed_tick(house)
-    found = states(house)
+        said, seconds = timed_tick(code_location)
+    found = states(code_location)
     assert "2 problems" in said
     assert set(found) == {JobState.QUEUED, JobState.COMPLETED}
     assert found[JobState.QUEUED] <= 1 + 250  # the odd job, and what was asked for together with the failing page
-    assert seconds < POLL_SECONDS
+    assert seconds < POLL_LIMIT_SECONDS
     with capsys.disabled():
         print(f"\n{said}; {seconds:.2f} s with the price of each")
 
     monkeypatch.undo()
     cloud.faults()
-    house.cursor = None
-    timed_tick(house)
-    assert states(house) == {JobState.COMPLETED: JOBS}
+    code_location.cursor = None
+    timed_tick(code_location)
+    assert states(code_location) == {JobState.COMPLETED: JOBS}

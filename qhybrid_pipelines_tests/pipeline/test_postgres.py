@@ -44,11 +44,11 @@ def ran(postgres_server: str, tmp_path_factory: pytest.TempPathFactory):
         for variable, url in urls.items():
             patch.setenv(variable, url)
         home = tmp_path_factory.mktemp("server") / "home"
-        launcher = homes.launcher_of(home)
-        [key] = homes.accept(launcher, [SPEC])
+        launcher = homes.make_launcher(home)
+        [key] = homes.register(launcher, [SPEC])
         homes.run(launcher, [key])
         yield home, key, urls
-        launcher.workspace.gateway.ledger.close()
+        launcher.workspace.control_plane.ledger.close()
         launcher.instance.dispose()
 
 
@@ -62,10 +62,10 @@ def scalars(url: str, sql: str) -> list:
 class TestAllThree:
     def test_the_ledger_on_the_server_has_the_job(self, ran) -> None:
         home, key, urls = ran
-        ledger = SqlLedger.on_server(urls["QHYBRID_LEDGER_URL"])
+        ledger = SqlLedger.open_postgres(urls["QHYBRID_LEDGER_URL"])
         [job] = ledger.jobs(experiment=key)
         assert job.state is JobState.VERIFIED
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
         ledger.close()
         assert not (home / "ledger.db").exists()
 

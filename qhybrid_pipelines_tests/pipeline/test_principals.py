@@ -2,10 +2,10 @@
 
 import pytest
 
-from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Site
-from qhybrid_pipelines.control.policy.rules import Ask, decide, read_policy
-from qhybrid_pipelines.defs.principals import PRINCIPAL_TAG, principal_of, principal_tags
-from qhybrid_pipelines_tests.homes import RUNS_IN_PROCESS, accept, launcher_of, run
+from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
+from qhybrid_pipelines.control.policy.rules import PolicyRequest, decide, read_policy
+from qhybrid_pipelines.defs.principals import PRINCIPAL_TAG, principal_tags, requesting_principal
+from qhybrid_pipelines_tests.homes import RUNS_IN_PROCESS, make_launcher, register, run
 
 pytestmark = RUNS_IN_PROCESS
 
@@ -20,21 +20,21 @@ SPEC = {
 
 def test_the_command_line_names_who_asks(tmp_path, monkeypatch):
     monkeypatch.setenv("QHYBRID_PRINCIPAL", "ada")
-    launcher = launcher_of(tmp_path)
-    [key] = run(launcher, accept(launcher, [SPEC]))
-    assert {job.principal for job in launcher.workspace.gateway.ledger.jobs(experiment=key)} == {"ada"}
+    launcher = make_launcher(tmp_path)
+    [key] = run(launcher, register(launcher, [SPEC]))
+    assert {job.principal for job in launcher.workspace.control_plane.ledger.jobs(experiment=key)} == {"ada"}
 
 
 def test_a_launch_from_the_page_is_anonymous_unless_the_page_has_a_name():
-    assert principal_of({}, Site(principal="root")) == ANONYMOUS
-    assert principal_of({}, Site(principal="lab", named=True)) == "lab"
-    assert principal_of(principal_tags(Site(principal="ada")), Site(principal="root")) == "ada"
-    assert set(principal_tags(Site(principal="ada"))) == {PRINCIPAL_TAG}
+    assert requesting_principal({}, Deployment(principal="root")) == ANONYMOUS
+    assert requesting_principal({}, Deployment(principal="lab", named=True)) == "lab"
+    assert requesting_principal(principal_tags(Deployment(principal="ada")), Deployment(principal="root")) == "ada"
+    assert set(principal_tags(Deployment(principal="ada"))) == {PRINCIPAL_TAG}
 
 
 @pytest.mark.parametrize(("cost_usd", "verdict"), [(0.0, "allow"), (0.01, "deny")])
 def test_the_built_in_policy_lets_nobody_without_a_name_spend(cost_usd, verdict):
-    ask = Ask(
+    policy_request = PolicyRequest(
         principal=ANONYMOUS,
         environment="dev",
         backend="ionq:qpu.aria-1",
@@ -43,4 +43,4 @@ def test_the_built_in_policy_lets_nobody_without_a_name_spend(cost_usd, verdict)
         cost_usd=cost_usd,
         data_class="internal",
     )
-    assert decide(read_policy(None), ask).verdict == verdict
+    assert decide(read_policy(None), policy_request).verdict == verdict

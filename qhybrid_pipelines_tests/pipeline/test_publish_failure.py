@@ -16,7 +16,7 @@ def test_a_damaged_table_is_named(tmp_path):
     damaged = tmp_path / "lake" / "kernels" / "experiment=first-64c58df5" / "data.parquet"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"junk")
-    _, (failure,) = launcher.run([], lambda leg, asset: None)
+    _, (failure,) = launcher.run([], lambda stage, asset: None)
     assert (failure.what, failure.exit_code) == ("publish", JobFailed.exit_code)
     assert re.search(r"data\.parquet.* cannot be read.*Materialise 'kernels'", failure.message)
     assert not launcher.workspace.home.warehouse.exists()

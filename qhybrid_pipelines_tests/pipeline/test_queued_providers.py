@@ -20,7 +20,7 @@ from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
 from qhybrid_pipelines_tests.emulators import Client
-from qhybrid_pipelines_tests.houses import legs_in, open_house
+from qhybrid_pipelines_tests.houses import open_code_location, requested_stages
 
 pytestmark = homes.RUNS_IN_PROCESS
 
@@ -63,8 +63,8 @@ def cloud(emulator, monkeypatch):
 
 
 @pytest.fixture
-def house(tmp_path, cloud):
-    with open_house(tmp_path) as opened:
+def code_location(tmp_path, cloud):
+    with open_code_location(tmp_path) as opened:
         yield opened
 
 
@@ -73,71 +73,80 @@ def spec_in(home):
     return SPEC.replace("NAME", home.name)
 
 
-def set_policy(house, *, rules=ALLOW, deadline_seconds=3600.0):
-    house.home.joinpath("policy.yaml").write_text(f"{rules}\n{TIERS % deadline_seconds}\n")
+def set_policy(code_location, *, rules=ALLOW, deadline_seconds=3600.0):
+    code_location.home.joinpath("policy.yaml").write_text(f"{rules}\n{TIERS % deadline_seconds}\n")
 
 
-def onward(house):
+def onward(code_location):
     """Run what the sensor asks for until it asks for nothing; return the jobs that ran and what it says last."""
     ran = []
-    while not isinstance(requests := house.tick("onward"), str):
+    while not isinstance(requests := code_location.tick("onward"), str):
         for request in requests:
-            assert house.run(request).success, request.job_name
+            assert code_location.run(request).success, request.job_name
             ran.append(request.job_name)
     return ran, requests
 
 
-def accepted(cloud, house):
+def accepted_jobs(cloud, code_location):
     """What the cloud accepted for the jobs of this house."""
-    ours = {attempt.token for job in jobs(house) for attempt in house.workspace.gateway.ledger.attempts(job.job_id)}
+    ours = {
+        attempt.token
+        for job in jobs(code_location)
+        for attempt in code_location.workspace.control_plane.ledger.attempts(job.job_id)
+    }
     return [entry for entry in cloud.book() if any(token in str(entry) for token in ours)]
 
 
-def jobs(house):
-    found = house.workspace.gateway.ledger.jobs()
+def jobs(code_location):
+    found = code_location.workspace.control_plane.ledger.jobs()
     return [job for job in found if not job.experiment.startswith("canary-")]
 
 
-def row(house, sql):
-    (found,) = homes.rows(house.home, sql)
+def row(code_location, sql):
+    (found,) = homes.rows(code_location.home, sql)
     return found
 
 
-def completions(house, key):
-    records = house.instance.fetch_materializations(
+def find_completed_executions(code_location, key):
+    records = code_location.instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey("qpu_completions"), asset_partitions=[execution_key(QUEUED, key)]),
         limit=10,
     ).records
     return [record.asset_materialization for record in records]
 
 
-def test_submit_leaves_and_the_sensors_collect(house, cloud):
-    set_policy(house)
-    key = house.accept(spec_in(house.home))
-    assert onward(house) == (["prepare", "submit", "publish"], "1 jobs are with their providers or wait for a person")
-    assert house.poll().asset_events == []
-    assert onward(house)[0] == []
-    (job,) = jobs(house)
+def test_submit_leaves_and_the_sensors_collect(code_location, cloud):
+    set_policy(code_location)
+    key = code_location.register(spec_in(code_location.home))
+    assert onward(code_location) == (
+        ["prepare", "submit", "publish"],
+        "1 jobs are with their providers or wait for a person",
+    )
+    assert code_location.poll().asset_events == []
+    assert onward(code_location)[0] == []
+    (job,) = jobs(code_location)
     assert job.state in (JobState.SUBMITTED, JobState.QUEUED)
 
     cloud.advance(10_000)
-    (event,) = house.poll().asset_events
+    (event,) = code_location.poll().asset_events
     assert event.partition == execution_key(QUEUED, key)
-    assert house.poll().asset_events == []  # told once
-    (kept,) = completions(house, key)
+    assert code_location.poll().asset_events == []  # told once
+    (kept,) = find_completed_executions(code_location, key)
     assert kept.metadata["states"].value == "1 COMPLETED"
-    assert legs_in(house.tick("onward")) == [("collect", f"{QUEUED}|{key}")]
-    assert onward(house) == (["collect", "publish"], "everything is decided")
+    assert requested_stages(code_location.tick("onward")) == [("collect", f"{QUEUED}|{key}")]
+    assert onward(code_location) == (["collect", "publish"], "everything is decided")
 
-    assert len(accepted(cloud, house)) == 1
+    assert len(accepted_jobs(cloud, code_location)) == 1
     # Every run says which process executes it, so that nobody waits for one whose process was killed.
-    assert {run.tags[PROCESS_TAG] for run in house.instance.get_runs()} == {process_name()}
-    found = row(house, "SELECT verdict, cost_usd FROM verdicts")
+    assert {run.tags[PROCESS_TAG] for run in code_location.instance.get_runs()} == {process_name()}
+    found = row(code_location, "SELECT verdict, cost_usd FROM verdicts")
     assert found["verdict"] != ""
     assert found["cost_usd"] == 0.0
-    parts = row(house, "SELECT part, first_point, first_repetition, points, repetitions FROM submissions")
+    parts = row(code_location, "SELECT part, first_point, first_repetition, points, repetitions FROM submissions")
     assert tuple(parts.values()) == (0, 0, 0, 2, 2)
-    latency = row(house, "SELECT l.* FROM latency l JOIN jobs j USING (job_id) WHERE j.backend = 'ionq:simulator'")
+    latency = row(
+        code_location, "SELECT l.* FROM latency l JOIN jobs j USING (job_id) WHERE j.backend = 'ionq:simulator'"
+    )
     assert all(value is not None for value in latency.values())
     shares = [latency["application_seconds"], latency["provider_seconds"]]
     assert sum(shares) == pytest.approx(
@@ -145,62 +154,65 @@ def test_submit_leaves_and_the_sensors_collect(house, cloud):
     )
 
 
-def test_a_person_has_to_agree_and_then_it_goes_on_by_itself(house, cloud):
-    set_policy(house, rules=APPROVE)
-    house.accept(spec_in(house.home))
-    ran, said = onward(house)
+def test_a_person_has_to_agree_and_then_it_goes_on_by_itself(code_location, cloud):
+    set_policy(code_location, rules=APPROVE)
+    code_location.register(spec_in(code_location.home))
+    ran, said = onward(code_location)
     assert (ran, said) == (["prepare", "submit", "publish"], "1 jobs are with their providers or wait for a person")
-    (job,) = jobs(house)
+    (job,) = jobs(code_location)
     assert job.state is JobState.AWAITING_APPROVAL
-    assert accepted(cloud, house) == []
+    assert accepted_jobs(cloud, code_location) == []
 
-    house.workspace.gateway.dispatcher.approve(job.job_id, by="grace")
-    assert onward(house)[0][0] == "submit"
-    assert len(accepted(cloud, house)) == 1
+    code_location.workspace.control_plane.dispatcher.approve(job.job_id, by="grace")
+    assert onward(code_location)[0][0] == "submit"
+    assert len(accepted_jobs(cloud, code_location)) == 1
     cloud.advance(10_000)
-    house.poll()
-    assert onward(house)[1] == "everything is decided"
-    assert row(house, "SELECT approved_by, state FROM jobs WHERE approved_by IS NOT NULL") == {
+    code_location.poll()
+    assert onward(code_location)[1] == "everything is decided"
+    assert row(code_location, "SELECT approved_by, state FROM jobs WHERE approved_by IS NOT NULL") == {
         "approved_by": "grace",
         "state": "VERIFIED",
     }
 
 
-def test_work_that_is_taken_elsewhere_is_collected_from_there(house, cloud):
-    set_policy(house)
-    key = house.accept(spec_in(house.home))
-    onward(house)
-    (job,) = jobs(house)
-    batches = house.workspace.lake.read(schemas.CIRCUIT_BATCHES, PartitionKey(experiment=key, backend=QUEUED))
+def test_work_that_is_taken_elsewhere_is_collected_from_there(code_location, cloud):
+    set_policy(code_location)
+    key = code_location.register(spec_in(code_location.home))
+    onward(code_location)
+    (job,) = jobs(code_location)
+    batches = code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, PartitionKey(experiment=key, backend=QUEUED))
     batch = batch_from_row(batches.to_pylist()[0])
-    house.workspace.gateway.dispatcher.reroute(job.job_id, replace(batch, backend="local:auto"), reason="a test")
-    house.poll()
-    assert onward(house)[1] == "everything is decided"
-    provenance = row(house, "SELECT backend, ran_on, job_id FROM provenance")
+    code_location.workspace.control_plane.dispatcher.reroute(
+        job.job_id, replace(batch, backend="local:auto"), reason="a test"
+    )
+    code_location.poll()
+    assert onward(code_location)[1] == "everything is decided"
+    provenance = row(code_location, "SELECT backend, ran_on, job_id FROM provenance")
     assert (provenance["backend"], provenance["ran_on"]) == (QUEUED, "local:auto")
-    counts = row(house, "SELECT DISTINCT backend, job_id FROM counts")
+    counts = row(code_location, "SELECT DISTINCT backend, job_id FROM counts")
     assert counts == {"backend": QUEUED, "job_id": provenance["job_id"]}
-    assert {job.state for job in jobs(house)} == {JobState.REROUTED, JobState.VERIFIED}
+    assert {job.state for job in jobs(code_location)} == {JobState.REROUTED, JobState.VERIFIED}
     log = homes.rows(
-        house.home, "SELECT backend, requested_backend FROM operations_log WHERE state = 'VERIFIED' AND outcomes > 0"
+        code_location.home,
+        "SELECT backend, requested_backend FROM operations_log WHERE state = 'VERIFIED' AND outcomes > 0",
     )
     assert log == [{"backend": "local:auto", "requested_backend": QUEUED}]
 
 
-def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(house, cloud):
+def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(code_location, cloud):
     cloud.faults(STUCK)
-    set_policy(house, deadline_seconds=0.5)
-    key = house.accept(spec_in(house.home))
-    onward(house)
+    set_policy(code_location, deadline_seconds=0.5)
+    key = code_location.register(spec_in(code_location.home))
+    onward(code_location)
     for _ in range(50):
-        house.poll()
-        if jobs(house)[0].state is JobState.EXPIRED:
+        code_location.poll()
+        if jobs(code_location)[0].state is JobState.EXPIRED:
             break
-    (job,) = jobs(house)
+    (job,) = jobs(code_location)
     assert job.state is JobState.EXPIRED
-    assert onward(house)[1] == "everything is decided"
+    assert onward(code_location)[1] == "everything is decided"
     found = row(
-        house,
+        code_location,
         "SELECT v.verdict, v.decision, v.reason, d.reason AS why, d.final_source FROM verdicts v JOIN decisions d USING (experiment)",
     )
     assert (found["verdict"], found["decision"]) == ("inconclusive", "fall_back")
@@ -208,133 +220,137 @@ def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(house, cloud):
         assert part in found["reason"]
         assert part in found["why"]
     assert not found["final_source"].startswith("quantum")
-    lake, partition = house.workspace.lake, PartitionKey(experiment=key, backend=QUEUED)
+    lake, partition = code_location.workspace.lake, PartitionKey(experiment=key, backend=QUEUED)
     for table in (schemas.COUNTS, schemas.POINT_SCORES, schemas.SOLUTIONS):
         assert lake.read(table, partition).num_rows == 0
     assert (
         lake.read(schemas.PROVENANCE, partition).num_rows == lake.read(schemas.TRACKING_RUNS, partition).num_rows == 1
     )
-    assert homes.rows(house.home, "SELECT useful_results FROM cost_by_backend") == [{"useful_results": 0}]
+    assert homes.rows(code_location.home, "SELECT useful_results FROM cost_by_backend") == [{"useful_results": 0}]
 
 
-def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_retry(house, cloud):
+def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_retry(code_location, cloud):
     cloud.faults({**STUCK, "times": 1})
-    set_policy(house, deadline_seconds=0.5)
-    key = house.accept(spec_in(house.home))
-    onward(house)
+    set_policy(code_location, deadline_seconds=0.5)
+    key = code_location.register(spec_in(code_location.home))
+    onward(code_location)
     for _ in range(50):
-        house.poll()
-        if jobs(house)[0].state is JobState.EXPIRED:
+        code_location.poll()
+        if jobs(code_location)[0].state is JobState.EXPIRED:
             break
-    assert onward(house)[1] == "everything is decided"
-    set_policy(house)
-    workspace = Workspace(Home(house.home))
-    retry(workspace, jobs(house)[0])
+    assert onward(code_location)[1] == "everything is decided"
+    set_policy(code_location)
+    workspace = Workspace(Home(code_location.home))
+    retry(workspace, jobs(code_location)[0])
     cloud.advance(10_000)
-    house.poll()
-    ran, last = onward(house)
+    code_location.poll()
+    ran, last = onward(code_location)
     assert (ran[0], last) == ("collect", "everything is decided")
-    assert sorted(job.state for job in jobs(house)) == [JobState.EXPIRED, JobState.VERIFIED]
-    lake, partition = house.workspace.lake, PartitionKey(experiment=key, backend=QUEUED)
+    assert sorted(job.state for job in jobs(code_location)) == [JobState.EXPIRED, JobState.VERIFIED]
+    lake, partition = code_location.workspace.lake, PartitionKey(experiment=key, backend=QUEUED)
     assert lake.read(schemas.COUNTS, partition).num_rows > 0
-    assert row(house, "SELECT decision FROM verdicts")["decision"] != ""
-    assert "deadline" not in row(house, "SELECT reason FROM verdicts")["reason"]
+    assert row(code_location, "SELECT decision FROM verdicts")["decision"] != ""
+    assert "deadline" not in row(code_location, "SELECT reason FROM verdicts")["reason"]
 
 
-def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(house, cloud):
+def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location, cloud):
     cloud.faults({"route": "POST /jobs", "fault": "failed", "times": 1})
-    set_policy(house)
-    key = house.accept(spec_in(house.home))
-    onward(house)
+    set_policy(code_location)
+    key = code_location.register(spec_in(code_location.home))
+    onward(code_location)
     cloud.advance(10_000)
-    house.poll()
-    (collect,) = house.tick("onward")
-    result = house.run(collect)
+    code_location.poll()
+    (collect,) = code_location.tick("onward")
+    result = code_location.run(collect)
     assert not result.success
     message = next(e.step_failure_data.error.to_string() for e in result.all_events if e.is_step_failure)
-    (job,) = jobs(house)
+    (job,) = jobs(code_location)
     assert f"qhybrid jobs retry {job.job_id}" in message
-    assert house.tick("onward") == "0 legs are running, 1 failed"
+    assert code_location.tick("onward") == "0 legs are running, 1 failed"
 
     partition = PartitionKey(experiment=key, backend=QUEUED)
-    batch = batch_from_row(house.workspace.lake.read(schemas.CIRCUIT_BATCHES, partition).to_pylist()[0])
-    dispatcher = house.workspace.gateway.dispatcher
+    batch = batch_from_row(code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, partition).to_pylist()[0])
+    dispatcher = code_location.workspace.control_plane.dispatcher
     dispatcher.submit_all(dispatcher.split(batch), tier="batch", budget_usd=0.0, repeat=True)
     cloud.advance(10_000)
-    house.poll()
-    assert onward(house)[0][0] == "collect"
-    assert sorted(job.state for job in jobs(house)) == [JobState.FAILED, JobState.VERIFIED]
-    assert len(accepted(cloud, house)) == 2
+    code_location.poll()
+    assert onward(code_location)[0][0] == "collect"
+    assert sorted(job.state for job in jobs(code_location)) == [JobState.FAILED, JobState.VERIFIED]
+    assert len(accepted_jobs(cloud, code_location)) == 2
 
 
-def test_an_outage_of_any_length_loses_no_request_and_pays_once(house, cloud, emulator, monkeypatch):
-    monkeypatch.setattr(history, "LONGEST_PAUSE", timedelta(0))
-    set_policy(house)
-    house.accept(spec_in(house.home))
-    (prepare,) = house.tick("onward")
-    assert house.run(prepare).success
+def test_an_outage_of_any_length_loses_no_request_and_pays_once(code_location, cloud, emulator, monkeypatch):
+    monkeypatch.setattr(history, "LONGEST_BACKOFF", timedelta(0))
+    set_policy(code_location)
+    code_location.register(spec_in(code_location.home))
+    (prepare,) = code_location.tick("onward")
+    assert code_location.run(prepare).success
     emulator.kill()
     try:
         for _ in range(history.MAX_ATTEMPTS + 2):
-            (submit,) = house.tick("onward")
-            assert not house.run(submit).success
-        run = house.instance.get_runs(limit=1)[0]
+            (submit,) = code_location.tick("onward")
+            assert not code_location.run(submit).success
+        run = code_location.instance.get_runs(limit=1)[0]
         assert run.tags[history.OUTAGE_TAG]
-        assert house.poll().asset_events == []
+        assert code_location.poll().asset_events == []
     finally:
         emulator.restart()
-    assert onward(house)[0][0] == "submit"
-    assert len(accepted(cloud, house)) == 1
+    assert onward(code_location)[0][0] == "submit"
+    assert len(accepted_jobs(cloud, code_location)) == 1
 
 
 def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
-    pauses = [history.pause_after(runs) for runs in (1, 2, 3, 50)]
-    assert pauses[:3] == [history.FIRST_PAUSE, 2 * history.FIRST_PAUSE, 4 * history.FIRST_PAUSE]
-    assert pauses[3] == history.LONGEST_PAUSE
-    resting = history.History(running=False, ended=1, in_vain=0, pauses_until=datetime.now(UTC) + pauses[0])
-    assert resting.is_resting(datetime.now(UTC))
-    assert not resting.is_resting(datetime.now(UTC) + pauses[0])
+    pauses = [history.backoff_after(runs) for runs in (1, 2, 3, 50)]
+    assert pauses[:3] == [history.FIRST_BACKOFF, 2 * history.FIRST_BACKOFF, 4 * history.FIRST_BACKOFF]
+    assert pauses[3] == history.LONGEST_BACKOFF
+    backing_off = history.RunHistory(
+        running=False, ended=1, failed_attempts=0, backs_off_until=datetime.now(UTC) + pauses[0]
+    )
+    assert backing_off.is_backing_off(datetime.now(UTC))
+    assert not backing_off.is_backing_off(datetime.now(UTC) + pauses[0])
 
 
 def test_the_command_line_names_what_is_open_and_waits_when_it_is_told_to(tmp_path, cloud):
     tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
-    launcher = homes.launcher_of(tmp_path)
-    (key,) = keys = [launcher.workspace.intake.accept_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key]
-    assert launcher.run(keys, lambda leg, asset: None) == ([key], [])
+    launcher = homes.make_launcher(tmp_path)
+    (key,) = keys = [
+        launcher.workspace.registration.register_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key
+    ]
+    assert launcher.run(keys, lambda stage, asset: None) == ([key], [])
     (job,) = launcher.waiting(keys)
     assert (job.experiment, job.backend) == (key, QUEUED)
     assert homes.rows(tmp_path, "SELECT state FROM jobs WHERE experiment NOT LIKE 'canary%'") == [
         {"state": "SUBMITTED"}
     ]
     cloud.advance(10_000)
-    assert launcher.run(keys, lambda leg, asset: None, wait=True) == ([key], [])
+    assert launcher.run(keys, lambda stage, asset: None, wait=True) == ([key], [])
     assert launcher.waiting(keys) == []
     assert len(homes.rows(tmp_path, "SELECT verdict FROM verdicts")) == 1
 
 
 def test_the_command_line_collects_later_without_waiting_and_says_when_it_cannot_look(tmp_path, cloud, monkeypatch):
     tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
-    launcher = homes.launcher_of(tmp_path)
-    keys = [launcher.workspace.intake.accept_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key]
-    launcher.run(keys, lambda leg, asset: None)
+    launcher = homes.make_launcher(tmp_path)
+    keys = [launcher.workspace.registration.register_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key]
+    launcher.run(keys, lambda stage, asset: None)
     cloud.advance(10_000)
     heard = []
     with monkeypatch.context() as rotated:
         rotated.setenv("IONQ_API_KEY", "of-yesterday")
-        assert launcher.run(keys, lambda leg, asset: None, hear=heard.append) == (keys, [])
+        assert launcher.run(keys, lambda stage, asset: None, on_problem=heard.append) == (keys, [])
     assert len(heard) == 1
     assert "401" in heard[0]
     assert len(launcher.waiting(keys)) == 1
-    assert launcher.run(keys, lambda leg, asset: None, hear=heard.append) == (keys, [])
+    assert launcher.run(keys, lambda stage, asset: None, on_problem=heard.append) == (keys, [])
     assert launcher.waiting(keys) == []
     assert len(heard) == 1
 
 
-def test_a_provider_that_does_not_answer_is_a_row_with_the_reason(house, cloud, emulator, monkeypatch):
+def test_a_provider_that_does_not_answer_is_a_row_with_the_reason(code_location, cloud, emulator, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9/v0.4")
-    result = house.definitions.resolve_job_def("publish").execute_in_process(instance=house.instance)
+    result = code_location.definitions.resolve_job_def("publish").execute_in_process(instance=code_location.instance)
     assert result.success
-    rows = homes.rows(house.home, "SELECT backend, reachable, problem, mode FROM capabilities ORDER BY backend")
+    rows = homes.rows(code_location.home, "SELECT backend, reachable, problem, mode FROM capabilities ORDER BY backend")
     away = [r for r in rows if r["backend"].startswith("ionq:")]
     assert [r["reachable"] for r in away] == [False] * 3
     assert all(r["problem"] and r["mode"] is None for r in away)

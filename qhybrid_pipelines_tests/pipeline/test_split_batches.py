@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
-from qhybrid_pipelines.steps.execute.qpu_result_sets import result_sets
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submissions
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
@@ -50,7 +50,7 @@ class SmallJobs(LocalProvider):
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory):
     workspace = Workspace(Home(tmp_path_factory.mktemp("parts")).make())
-    key = workspace.intake.accept_text(SPEC, file="spec.yaml", folder=workspace.home.path).key
+    key = workspace.registration.register_text(SPEC, file="spec.yaml", folder=workspace.home.path).key
     asked = experiments([key], workspace.specifications)
     known = workspace.specifications
     reduced = kernels(asked, problem_instances(asked, known))
@@ -62,20 +62,20 @@ def ran(planned, folder, most):
     provider = SmallJobs(folder / "local", most)
     dispatcher = Dispatcher(MemoryLedger(), {"local": provider}, RawStore(folder / "raw"))
     asked, batches = planned
-    handed_over = submissions(batches, asked, dispatcher, principal="somebody")
-    return provider, dispatcher, handed_over, result_sets(batches, handed_over, dispatcher)
+    submit_batch = submissions(batches, asked, dispatcher, principal="somebody")
+    return provider, dispatcher, submit_batch, collect_result_sets(batches, submit_batch, dispatcher)
 
 
 @pytest.mark.parametrize(("most", "jobs"), [(1, 12), (3, 6), (4, 3), (8, 2), (12, 1)])
 def test_parts_are_put_back_at_their_places(planned, tmp_path, most, jobs):
     _, _, _, whole = ran(planned, tmp_path / "whole", 10_000)
-    provider, _, handed_over, parts = ran(planned, tmp_path / "parts", most)
-    assert provider.jobs == handed_over.num_rows == jobs
+    provider, _, submit_batch, parts = ran(planned, tmp_path / "parts", most)
+    assert provider.jobs == submit_batch.num_rows == jobs
     assert len(set(parts.column("job_id").to_pylist())) == jobs
     assert parts.drop_columns("job_id").equals(whole.drop_columns("job_id"))
     covered = [
         (point, repetition)
-        for row in handed_over.to_pylist()
+        for row in submit_batch.to_pylist()
         for point in range(row["first_point"], row["first_point"] + row["points"])
         for repetition in range(row["first_repetition"], row["first_repetition"] + row["repetitions"])
     ]
@@ -89,11 +89,11 @@ def test_asking_again_hands_nothing_over_again(planned, tmp_path):
 
 
 def test_a_job_that_the_ledger_does_not_know_is_named(planned, tmp_path):
-    _, dispatcher, handed_over, _ = ran(planned, tmp_path, 4)
-    foreign = pa.array(["j0000000000000000", *handed_over.column("job_id").to_pylist()[1:]])
-    wrong = handed_over.set_column(handed_over.column_names.index("job_id"), "job_id", foreign)
+    _, dispatcher, submit_batch, _ = ran(planned, tmp_path, 4)
+    foreign = pa.array(["j0000000000000000", *submit_batch.column("job_id").to_pylist()[1:]])
+    wrong = submit_batch.set_column(submit_batch.column_names.index("job_id"), "job_id", foreign)
     with pytest.raises(InvalidInput, match="j0000000000000000"):
-        result_sets(planned[1], wrong, dispatcher)
+        collect_result_sets(planned[1], wrong, dispatcher)
     assert {job.state for job in dispatcher.ledger.jobs()} == {JobState.VERIFIED}
 
 

@@ -41,8 +41,8 @@ SPECS = [
 def ran(tmp_path_factory):
     """One home in which everything ran: its folder, the keys that were asked for, and all that came up."""
     home = tmp_path_factory.mktemp("whole") / "home"
-    launcher = homes.launcher_of(home)
-    asked = homes.accept(launcher, SPECS)
+    launcher = homes.make_launcher(home)
+    asked = homes.register(launcher, SPECS)
     return home, asked, homes.run(launcher, asked)
 
 
@@ -62,7 +62,7 @@ def test_every_family_got_a_verdict_in_words_of_the_house(ran):
 
 @pytest.mark.parametrize("table", ["solutions", "baselines"])
 def test_every_objective_follows_from_its_assignment(ran, table):
-    rows, wrong = homes.recomputed(ran[0], table)
+    rows, wrong = homes.recompute_objectives(ran[0], table)
     assert rows > 50
     assert wrong == []
 
@@ -79,7 +79,7 @@ def test_no_answer_beats_a_proved_optimum(ran):
 
 def test_every_asset_check_ran_and_passed(ran):
     home, _, known = ran
-    instance = homes.launcher_of(home).instance
+    instance = homes.make_launcher(home).instance
     runs = instance.get_runs()
     assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * (2 * len(known) + 1)
     evaluations = [
@@ -90,7 +90,7 @@ def test_every_asset_check_ran_and_passed(ran):
         ).records
     ]
     assert [(e.asset_check_key.to_user_string(), e.description) for e in evaluations if not e.passed] == []
-    graph = homes.launcher_of(home)._definitions.resolve_asset_graph()
+    graph = homes.make_launcher(home)._definitions.resolve_asset_graph()
     optimisation = {key for key in graph.asset_check_keys if not key.asset_key.path[0].startswith("qml_")}
     assert {evaluation.asset_check_key for evaluation in evaluations} == optimisation
 
@@ -135,15 +135,19 @@ def test_what_reduction_solves_is_not_sent_anywhere_and_leaves_empty_tables_with
 
 def test_the_same_specifications_again_run_nothing(ran):
     home, asked, known = ran
-    launcher = homes.launcher_of(home)
-    before = (launcher.instance.get_runs_count(), homes.jobs_in(home), launcher.workspace.home.warehouse.stat())
-    assert homes.accept(launcher, SPECS) == asked
+    launcher = homes.make_launcher(home)
+    before = (launcher.instance.get_runs_count(), homes.read_jobs(home), launcher.workspace.home.warehouse.stat())
+    assert homes.register(launcher, SPECS) == asked
     assert sorted(homes.run(launcher, asked)) == sorted(known)
-    assert (launcher.instance.get_runs_count(), homes.jobs_in(home), launcher.workspace.home.warehouse.stat()) == before
+    assert (
+        launcher.instance.get_runs_count(),
+        homes.read_jobs(home),
+        launcher.workspace.home.warehouse.stat(),
+    ) == before
 
 
 def test_one_job_in_the_ledger_for_each_execution_that_was_measured(ran):
     home = ran[0]
     measured = homes.rows(home, "SELECT experiment, backend FROM circuit_batches")
-    jobs = [(job["experiment"], job["backend"]) for job in homes.jobs_in(home)]
+    jobs = [(job["experiment"], job["backend"]) for job in homes.read_jobs(home)]
     assert sorted(jobs) == sorted((row["experiment"], row["backend"]) for row in measured)

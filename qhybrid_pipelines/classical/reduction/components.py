@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, minimum
+from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, find_minimum
 from qhybrid_pipelines.classical.reduction.substitution import I32
 from qhybrid_pipelines.core.ising import IsingModel
 
@@ -21,7 +21,7 @@ def components(model: IsingModel) -> list[I32]:
     return sorted(parts, key=lambda part: (-len(part), int(part[0])))
 
 
-def restrict(model: IsingModel, variables: I32) -> IsingModel:
+def restrict_model(model: IsingModel, variables: I32) -> IsingModel:
     """Return the model of some ascending variables: their fields and the couplings among them, without offset."""
     place = np.full(model.size, -1, dtype=np.int32)
     place[variables] = np.arange(len(variables))
@@ -40,6 +40,6 @@ def solve_small_components(model: IsingModel) -> dict[int, int]:
     fixed: dict[int, int] = {}
     for part in components(model)[1:]:
         if len(part) <= MAX_VARIABLES:
-            word, _ = minimum(restrict(model, part))
+            word, _ = find_minimum(restrict_model(model, part))
             fixed |= {int(variable): word >> place & 1 for place, variable in enumerate(part)}
     return fixed

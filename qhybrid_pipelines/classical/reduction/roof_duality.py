@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.classical.bqm import to_bqm
-from qhybrid_pipelines.classical.reduction.components import components, restrict
+from qhybrid_pipelines.classical.reduction.components import components, restrict_model
 from qhybrid_pipelines.core.ising import IsingModel
 
 
@@ -25,25 +25,25 @@ def persistent_values(model: IsingModel) -> dict[int, int]:
     """
     fixed: dict[int, int] = {}
     for part in components(model):
-        inside = restrict(model, part)
-        fixed |= {int(part[place]): value for place, value in _of_component(inside).items()}
+        inside = restrict_model(model, part)
+        fixed |= {int(part[place]): value for place, value in _persistent_in_component(inside).items()}
     return fixed
 
 
-def _of_component(model: IsingModel) -> dict[int, int]:
-    roof_duality = _library()
+def _persistent_in_component(model: IsingModel) -> dict[int, int]:
+    roof_duality = _import_roof_duality()
     bqm = to_bqm(model)
     bound, weak = roof_duality(bqm, strict=False)
     if len(weak) == model.size:
         assignment = np.array([[weak[variable] < 0 for variable in range(model.size)]], dtype=np.uint8)
         scale = float(np.abs(model.linear).sum() + np.abs(model.couplings).sum())
-        if model.energies_of(assignment)[0] <= bound + 1e-9 * scale:
+        if model.assignment_energies(assignment)[0] <= bound + 1e-9 * scale:
             return dict(enumerate(assignment[0].tolist()))
     _, strict = roof_duality(bqm, strict=True)
     return {int(variable): int(strict[variable] < 0) for variable in sorted(strict)}
 
 
-def _library() -> Any:
+def _import_roof_duality() -> Any:
     # A docstring of that package holds an invalid escape, of which Python warns once, when it first compiles it.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

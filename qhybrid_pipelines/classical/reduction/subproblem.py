@@ -20,7 +20,7 @@ def flip_costs(model: IsingModel, assignment: U8) -> F64:
     return np.asarray(-2.0 * spins * fields, dtype=np.float64)
 
 
-def select_window(
+def select_subproblem(
     model: IsingModel, assignment: U8, *, size: int, rng: np.random.Generator, keep_cardinality: bool
 ) -> I32:
     """Return ``size`` variables in ascending order, connected where the model is.
@@ -69,11 +69,11 @@ def _grow(
     for i, j in model.pairs.tolist():
         neighbours[i].append(j)
         neighbours[j].append(i)
-    window: set[int] = set()
+    subproblem: set[int] = set()
     seen = {start}
     border = [(int(rank[start]), start)]
     elsewhere = iter(order.tolist())
-    while len(window) < size:
+    while len(subproblem) < size:
         if border:
             _, variable = heapq.heappop(border)
         else:  # this part of the model is used up: go on at the cheapest variable elsewhere
@@ -83,9 +83,9 @@ def _grow(
         if quota[value] == 0:
             continue
         quota[value] -= 1
-        window.add(variable)
+        subproblem.add(variable)
         for neighbour in neighbours[variable]:
             if neighbour not in seen:
                 seen.add(neighbour)
                 heapq.heappush(border, (int(rank[neighbour]), neighbour))
-    return np.array(sorted(window), dtype=np.int32)
+    return np.array(sorted(subproblem), dtype=np.int32)

@@ -39,7 +39,7 @@ class VariableMap:
         return cls(root=np.arange(size, dtype=np.int32), value=np.zeros(size, dtype=np.uint8))
 
     @classmethod
-    def fixing(cls, size: int, constants: Mapping[int, int]) -> Self:
+    def from_constants(cls, size: int, constants: Mapping[int, int]) -> Self:
         """Return the map that fixes some of ``size`` variables to 0 or 1 and keeps the order of the others."""
         source = np.arange(size, dtype=np.int32)
         value = np.zeros(size, dtype=np.uint8)
@@ -61,7 +61,7 @@ class VariableMap:
         renumbered[source >= 0] = root
         return cls(root=renumbered, value=value)
 
-    def then(self, inner: VariableMap) -> VariableMap:
+    def compose(self, inner: VariableMap) -> VariableMap:
         """Return this map followed by ``inner``, which maps this map's remaining variables further."""
         copied = self.root >= 0
         root, value = self.root.copy(), self.value.copy()

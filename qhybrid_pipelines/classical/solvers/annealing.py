@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.classical.bqm import is_flat, to_bqm
+from qhybrid_pipelines.classical.bqm import has_constant_energy, to_bqm
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
 
@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.ising import IsingModel
 _VISITS = 2_000_000_000
 
 
-def schedule(model: IsingModel) -> tuple[int, int]:
+def annealing_schedule(model: IsingModel) -> tuple[int, int]:
     """Return ``(reads, sweeps)`` for a model of this size.
 
     20 x 500 reaches every published optimum of the small QUBO files; 800 variables want an order more sweeps
@@ -37,7 +37,7 @@ def anneal(model: IsingModel, *, reads: int, sweeps: int, seed: int) -> U8:
             the sampler derives from the model.
         seed: any non-negative integer; its lower 31 bits are used.
     """
-    if is_flat(model):
+    if has_constant_energy(model):
         return np.zeros((reads, model.size), dtype=np.uint8)
     from dwave.samplers import SimulatedAnnealingSampler
 

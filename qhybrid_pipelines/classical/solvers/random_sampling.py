@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.exhaustive import outcomes
+from qhybrid_pipelines.classical.exhaustive import all_outcomes
 from qhybrid_pipelines.core.bits import U8, U64
 
 
@@ -23,7 +23,7 @@ def random_counts(
         cardinality: draw among outcomes with that many ones only: a sampler that never leaves the feasible subspace
             has to be compared with one that does not leave it either.
     """
-    words = outcomes(width, cardinality)
+    words = all_outcomes(width, cardinality)
     counts = rng.multinomial(samples, np.full(len(words), 1.0 / len(words)))
     seen = counts > 0
     return words[seen], counts[seen]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.classical.bqm import is_flat, to_bqm
+from qhybrid_pipelines.classical.bqm import has_constant_energy, to_bqm
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
 
@@ -21,12 +21,12 @@ _UPDATES = 100_000_000
 _SEARCHES = 11
 
 
-def visits(model: IsingModel) -> int:
+def count_visits(model: IsingModel) -> int:
     """Return how often all searches together look at the whole neighbourhood."""
-    return _SEARCHES * _per_search(model)
+    return _SEARCHES * _updates_per_search(model)
 
 
-def _per_search(model: IsingModel) -> int:
+def _updates_per_search(model: IsingModel) -> int:
     return max(100, min(_VISITS, _UPDATES // (_SEARCHES * max(1, model.size))))
 
 
@@ -37,11 +37,11 @@ def tabu_search(model: IsingModel, *, seed: int) -> U8:
         model: energy to be lowered.
         seed: any non-negative integer; its lower 31 bits are used.
     """
-    if is_flat(model):
+    if has_constant_energy(model):
         return np.zeros((1, model.size), dtype=np.uint8)
     from dwave.samplers import TabuSampler
 
-    per_search = _per_search(model)
+    per_search = _updates_per_search(model)
     sampler: Any = TabuSampler()  # type: ignore[no-untyped-call]
     found = sampler.sample(
         to_bqm(model),

@@ -15,22 +15,22 @@ from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 
 
-def looks_of(provider: str) -> str:
+def poll_breaker_name(provider: str) -> str:
     """Return the name of the breaker for looks at a provider's jobs; those for submissions have the backend's name."""
     return f"{provider}:*"
 
 
-def counts(error: ProviderError) -> bool:
+def counts_as_failure(error: ProviderError) -> bool:
     """Return whether an error says something about the health of a backend, as opposed to one request of ours."""
     return not isinstance(error, Rejected | UnknownProviderStatus)
 
 
-def is_waiting(breaker: Breaker | None, now: datetime) -> bool:
+def blocks_calls(breaker: Breaker | None, now: datetime) -> bool:
     """Return whether nothing may be sent yet."""
     return breaker is not None and breaker.state != "closed" and breaker.retry_at is not None and now < breaker.retry_at
 
 
-def on_trial(breaker: Breaker, rules: BreakerRules, now: datetime) -> Breaker:
+def half_open(breaker: Breaker, rules: BreakerRules, now: datetime) -> Breaker:
     """Return the breaker of whoever makes the one attempt; others wait as long as for another failure."""
     return replace(breaker, state="half_open", retry_at=now + timedelta(seconds=_open_seconds(breaker.failures, rules)))
 

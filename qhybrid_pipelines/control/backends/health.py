@@ -8,23 +8,23 @@ from datetime import datetime
 from qhybrid_pipelines.control.backends.circuit_breaker import (
     after_failure,
     after_success,
-    counts,
-    is_waiting,
-    on_trial,
+    blocks_calls,
+    counts_as_failure,
+    half_open,
 )
 from qhybrid_pipelines.control.ledger.port import Breaker, Ledger, StaleBreaker
 from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core.errors import ProviderError, Throttled
 
 #: How often a change is made again on a breaker that somebody else changed meanwhile; then theirs is good enough.
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 
 
-class LeftAlone(Throttled):
+class CircuitOpen(Throttled):
     """We keep a job here for now: nothing was sent, so this says nothing new about the backend."""
 
 
-class Health:
+class BackendHealth:
     """What was seen of each backend's health.
 
     Args:
@@ -40,32 +40,32 @@ class Health:
         """Return if ``name`` may be called now; an open breaker whose time has come lets its first caller through.
 
         Raises:
-            LeftAlone: it is not called for now.
+            CircuitOpen: it is not called for now.
         """
         breaker, now = self._ledger.breaker(name), self._clock()
         if breaker is None or breaker.state == "closed":
             return
-        if not is_waiting(breaker, now):
+        if not blocks_calls(breaker, now):
             try:
-                self._ledger.save_breaker(on_trial(breaker, self._rules, now))
+                self._ledger.save_breaker(half_open(breaker, self._rules, now))
             except StaleBreaker:
                 breaker = self._ledger.breaker(name) or breaker
             else:
                 return
         until = breaker.retry_at or now
-        raise LeftAlone(
+        raise CircuitOpen(
             f"'{name}' is left alone until {until:%Y-%m-%d %H:%M:%S} UTC after {breaker.reason}; nothing was sent",
             provider=provider,
             phase=phase,
             retry_after_seconds=max((until - now).total_seconds(), 0.0),
         )
 
-    def failed(self, name: str, error: ProviderError) -> None:
+    def record_failure(self, name: str, error: ProviderError) -> None:
         """Note a failure, if the error says something about the backend; else it answered, which is a success."""
-        if isinstance(error, LeftAlone):
+        if isinstance(error, CircuitOpen):
             return
-        if not counts(error):
-            self.succeeded(name)
+        if not counts_as_failure(error):
+            self.record_success(name)
             return
         now, after = self._clock(), getattr(error, "retry_after_seconds", None)
 
@@ -74,14 +74,14 @@ class Health:
 
         self._change(name, failure)
 
-    def succeeded(self, name: str) -> None:
+    def record_success(self, name: str) -> None:
         """Note a success."""
         known = self._ledger.breaker(name)
         if known is not None and (known.failures or known.state != "closed"):
             self._change(name, after_success)
 
     def _change(self, name: str, change: Callable[[Breaker], Breaker]) -> None:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             try:
                 self._ledger.save_breaker(change(self._ledger.breaker(name) or Breaker(backend=name)))
             except StaleBreaker:

@@ -10,12 +10,12 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, ProblemSpec
 from qhybrid_pipelines.problems.sources import read_file
 from qhybrid_pipelines.quantum.sweeps import check_sweep
-from qhybrid_pipelines.quantum.user_circuits.reader import read_foreign
+from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
 
 FIELD = "problem.circuit"
 
 
-def take_in(
+def register_circuit(
     problem: ProblemSpec, spec: ExperimentSpec, folder: Path, read_bytes: Callable[[FileSource], bytes]
 ) -> tuple[ProblemSpec, bytes | None]:
     """Return the problem with a circuit's path replaced by the file's name and hash, and the content to keep.
@@ -41,7 +41,7 @@ def take_in(
         name, data = named.file, read_bytes(named)
     else:
         name, data = read_file(named, folder, field=FIELD)
-    circuit = read_foreign(data, file=name)
+    circuit = read_user_circuit(data, file=name)
     if circuit.n_qubits > spec.reduce.max_qubits:
         raise InvalidInput(
             f"the circuit has {circuit.n_qubits} qubits, and no kernel has more than {spec.reduce.max_qubits}",

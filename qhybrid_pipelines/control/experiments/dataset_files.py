@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from qhybrid_pipelines.classical.learning.loading import load_dataset
-from qhybrid_pipelines.classical.learning.protocol import check_experiment
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.learning.data.load_dataset import load_dataset
+from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment
 from qhybrid_pipelines.problems.sources import read_file
 
 FIELD = "dataset.source"
 
 
-def take_in(
+def register_dataset(
     spec: LearningSpec, folder: Path, read_bytes: Callable[[FileSource], bytes]
 ) -> tuple[LearningSpec, bytes | None]:
     """Return the experiment with its data file's path replaced by name and hash, and the content to keep.
@@ -39,7 +39,7 @@ def take_in(
         return spec, None
     if spec.dataset.bundled is None:
         name, content = read_file(source, folder, field=FIELD)
-        taken = spec.dataset.model_copy(update={"source": FileSource(file=name, sha256=sha256_hex(content))})
-        spec = spec.model_copy(update={"dataset": taken})
+        resolved = spec.dataset.model_copy(update={"source": FileSource(file=name, sha256=sha256_hex(content))})
+        spec = spec.model_copy(update={"dataset": resolved})
     check_experiment(spec, load_dataset(spec.dataset, content))
     return spec, content

@@ -17,22 +17,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.experiments.registration import SPECIFICATION_ENDINGS, Accepted, Intake, read_text
+from qhybrid_pipelines.control.experiments.registration import (
+    SPECIFICATION_ENDINGS,
+    RegisteredExperiment,
+    Registration,
+    read_text,
+)
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.specification_text import read_mapping
 
 SETTLE_SECONDS = 3.0
 
 #: Folder in the inbox for what was taken in.
-ACCEPTED = "accepted"
+ACCEPTED_FOLDER = "accepted"
 #: Ending of the file that says why another one was refused.
-REASON = ".error.json"
+REASON_SUFFIX = ".error.json"
 #: Longest name of a file on the file systems in use.
 MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
+class QuarantinedFile:
     """A file that was refused, where it lies now, and why."""
 
     name: str
@@ -41,52 +46,52 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class ScanResult:
     """What one look at the inbox came to; ``waiting`` counts files that may still be written to."""
 
-    accepted: tuple[Accepted, ...]
-    quarantined: tuple[Quarantined, ...]
+    registered: tuple[RegisteredExperiment, ...]
+    quarantined: tuple[QuarantinedFile, ...]
     waiting: int
 
 
-def scan(inbox: Path, quarantine: Path, intake: Intake, *, now: float | None = None) -> Scan:
+def scan_inbox(inbox: Path, quarantine: Path, registration: Registration, *, now: float | None = None) -> ScanResult:
     """Take in every settled file of the inbox; one wrong file never keeps another from being taken in.
 
     Args:
         inbox: folder that people drop files into; made when missing. Its subfolders are not looked into.
         quarantine: folder for refused files.
-        intake: the door.
+        registration: the door.
         now: seconds since the epoch; the clock when omitted.
     """
     inbox.mkdir(parents=True, exist_ok=True)
     moment = time.time() if now is None else now
-    present = {path: changed for path in sorted(inbox.iterdir()) if (changed := _dropped(path)) is not None}
+    present = {path: changed for path in sorted(inbox.iterdir()) if (changed := _modified_at(path)) is not None}
     # A file of the future is as settled as one of the past: clocks differ, archives keep the times of other machines.
     settled = {path for path, changed in present.items() if abs(moment - changed) >= SETTLE_SECONDS}
-    accepted: list[Accepted] = []
+    registered: list[RegisteredExperiment] = []
     refusals: list[tuple[list[Path], Exception]] = []
-    taken: dict[Path, str] = {}
-    for files in _submissions(list(present), settled):
+    key_by_file: dict[Path, str] = {}
+    for files in _group_files(list(present), settled):
         try:
             for file in files:
-                _plain(file)
-            experiment = intake.accept_file(files[0])
+                _check_regular_file(file)
+            experiment = registration.register_file(files[0])
         except Exception as error:  # noqa: BLE001  one unreadable file must not stop the sensor; the reason is kept beside it
             refusals.append((files, error))
         else:
-            accepted.append(experiment)
-            taken.update(dict.fromkeys(files, experiment.key))
+            registered.append(experiment)
+            key_by_file.update(dict.fromkeys(files, experiment.key))
     # A problem file that a good specification used as well is taken in, whatever a wrong one said about it.
-    reasons = {file: error for files, error in refusals for file in files if file not in taken}
+    reasons = {file: error for files, error in refusals for file in files if file not in key_by_file}
     quarantined = tuple(
         _quarantine(file, quarantine, error) for file, error in reasons.items() if os.path.lexists(file)
     )
-    kept = [_keep(file, inbox / ACCEPTED / key) for file, key in taken.items()]
-    waiting = len(present) - len(settled) + kept.count(False)
-    return Scan(accepted=tuple(accepted), quarantined=quarantined, waiting=waiting)
+    archived = [_archive(file, inbox / ACCEPTED_FOLDER / key) for file, key in key_by_file.items()]
+    waiting = len(present) - len(settled) + archived.count(False)
+    return ScanResult(registered=tuple(registered), quarantined=quarantined, waiting=waiting)
 
 
-def _dropped(path: Path) -> float | None:
+def _modified_at(path: Path) -> float | None:
     """Return when a file of the inbox changed last; None for hidden ones, folders, and what is gone already."""
     try:
         # lstat: a dangling link is a file that somebody dropped here, and is refused below.
@@ -96,7 +101,7 @@ def _dropped(path: Path) -> float | None:
     return None if path.name.startswith(".") or stat.S_ISDIR(status.st_mode) else status.st_mtime
 
 
-def _submissions(present: list[Path], settled: set[Path]) -> Iterator[list[Path]]:
+def _group_files(present: list[Path], settled: set[Path]) -> Iterator[list[Path]]:
     """Yield what belongs together, the file to take in first: specification and problem file, problem file and sidecar.
 
     A group of which any file may still be written to is left for the next look.
@@ -105,7 +110,7 @@ def _submissions(present: list[Path], settled: set[Path]) -> Iterator[list[Path]
     specifications = [p for p in present if p.suffix.lower() in SPECIFICATION_ENDINGS]
     sidecars = {p for p in specifications if p.suffix == ".yaml" and p.stem in by_name}
     groups = [
-        [path, *(by_name[name] for name in _names_mentioned(path, by_name))]
+        [path, *(by_name[name] for name in _mentioned_files(path, by_name))]
         for path in specifications
         if path not in sidecars
     ]
@@ -118,7 +123,7 @@ def _submissions(present: list[Path], settled: set[Path]) -> Iterator[list[Path]
     return (group for group in groups if settled.issuperset(group))
 
 
-def _names_mentioned(specification: Path, names: Iterable[str]) -> list[str]:
+def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
     """Return the files of the inbox that a specification names as problem, circuit or data, also when it is wrong elsewhere.
 
     Where the text cannot be read as fields, every file whose name stands in it belongs to it: taken in by itself, such
@@ -126,7 +131,7 @@ def _names_mentioned(specification: Path, names: Iterable[str]) -> list[str]:
     """
     others = [name for name in names if name != specification.name]
     try:
-        _plain(specification)
+        _check_regular_file(specification)
         text = read_text(specification)
     except InvalidInput:
         return []
@@ -139,26 +144,26 @@ def _names_mentioned(specification: Path, names: Iterable[str]) -> list[str]:
     return [name for name in others if Path(name) in named]
 
 
-def _plain(path: Path) -> None:
+def _check_regular_file(path: Path) -> None:
     if path.is_symlink() or not path.is_file():
         raise InvalidInput(
             "links and special files are not followed", remedy="Copy the file itself into the inbox.", file=path.name
         )
 
 
-def _keep(path: Path, folder: Path) -> bool:
+def _archive(path: Path, folder: Path) -> bool:
     """Move a file that was taken in; False leaves it for the next look, which takes it in again to no effect."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.replace(_free(folder, path.name))
+        path.replace(_free_path(folder, path.name))
     except OSError:
         return False
     return True
 
 
-def _quarantine(path: Path, folder: Path, error: Exception) -> Quarantined:
+def _quarantine(path: Path, folder: Path, error: Exception) -> QuarantinedFile:
     folder.mkdir(parents=True, exist_ok=True)
-    target = _free(folder, path.name, beside=REASON)
+    target = _free_path(folder, path.name, companion_suffix=REASON_SUFFIX)
     details: dict[str, Any] = (
         error.details()
         if isinstance(error, QHybridError)
@@ -170,25 +175,26 @@ def _quarantine(path: Path, folder: Path, error: Exception) -> Quarantined:
     )
     record = {"quarantined": path.name, "message": str(error), **details}
     # The reason is written before the file moves: a crash in between leaves the file in the inbox, to be refused again.
-    target.with_name(target.name + REASON).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    target.with_name(target.name + REASON_SUFFIX).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     path.replace(target)
-    return Quarantined(name=path.name, path=target, reason=str(error))
+    return QuarantinedFile(name=path.name, path=target, reason=str(error))
 
 
-def _free(folder: Path, name: str, *, beside: str = "") -> Path:
-    """Return a place in a folder for a file, and for one with the ending ``beside``; what is there is never replaced.
+def _free_path(folder: Path, name: str, *, companion_suffix: str = "") -> Path:
+    """Return a place in a folder for a file, and for one with the ending ``companion_suffix``; what is there is never replaced.
 
     A name that with a number or that ending would be longer than any file's loses its end.
     """
     stem, suffix = Path(name).stem, Path(name).suffix
-    room = MAX_NAME_BYTES - len(os.fsencode(f".9999{suffix}{beside}"))
+    room = MAX_NAME_BYTES - len(os.fsencode(f".9999{suffix}{companion_suffix}"))
     if room < 1:
-        suffix, room = "", MAX_NAME_BYTES - len(f".9999{beside}")
+        suffix, room = "", MAX_NAME_BYTES - len(f".9999{companion_suffix}")
     cut = os.fsdecode(os.fsencode(stem)[:room])
-    whole = [name] if len(os.fsencode(name + beside)) <= MAX_NAME_BYTES else []
+    whole = [name] if len(os.fsencode(name + companion_suffix)) <= MAX_NAME_BYTES else []
     numbered = (f"{cut}.{number}{suffix}" for number in itertools.count(2))
     return next(
         folder / free
         for free in itertools.chain(whole, numbered)
-        if not os.path.lexists(folder / free) and not (beside and os.path.lexists(folder / f"{free}{beside}"))
+        if not os.path.lexists(folder / free)
+        and not (companion_suffix and os.path.lexists(folder / f"{free}{companion_suffix}"))
     )

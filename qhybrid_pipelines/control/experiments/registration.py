@@ -1,6 +1,6 @@
 """The one door for experiments: whatever is wrong is refused here, before anything runs or is paid.
 
-The command line, the inbox sensor and the next round of a continued experiment all come through `Intake`. Watching
+The command line, the inbox sensor and the next round of a continued experiment all come through `Registration`. Watching
 the inbox folder is `control.experiments.inbox`.
 """
 
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.experiments import circuit_files as circuits
-from qhybrid_pipelines.control.experiments import dataset_files as datasets
+from qhybrid_pipelines.control.experiments import circuit_files, dataset_files
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -20,10 +19,10 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import (
     MAX_BYTES,
     Lines,
-    line_of,
+    find_line,
     read_experiment,
     read_mapping,
-    validated,
+    validate_specification,
 )
 from qhybrid_pipelines.problems import baselines, registry, sources
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -32,7 +31,7 @@ SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class RegisteredExperiment:
     """An experiment that was taken in; ``new`` is False when the same one was known already."""
 
     key: str
@@ -40,7 +39,7 @@ class Accepted:
     new: bool
 
 
-class Intake:
+class Registration:
     """Validates experiments and registers them under their content-addressed key.
 
     Args:
@@ -52,7 +51,7 @@ class Intake:
         self._specifications = specifications
         self._backends = tuple(backends)
 
-    def accept_file(self, path: Path) -> Accepted:
+    def register_file(self, path: Path) -> RegisteredExperiment:
         """Take in a specification (YAML, JSON) or a problem file, with its sidecar ``<file name>.yaml`` if there is one.
 
         Raises:
@@ -60,73 +59,73 @@ class Intake:
         """
         _check_file(path)
         if path.suffix.lower() in SPECIFICATION_ENDINGS:
-            return self.accept_text(read_text(path), file=path.name, folder=path.parent)
-        return self._accept_problem_file(path)
+            return self.register_text(read_text(path), file=path.name, folder=path.parent)
+        return self._register_problem_file(path)
 
-    def accept_text(self, text: str, *, file: str, folder: Path) -> Accepted:
+    def register_text(self, text: str, *, file: str, folder: Path) -> RegisteredExperiment:
         """Take in the text of a specification of any kind; a relative path in it is looked up in ``folder``."""
         spec, lines = read_experiment(text, file=file)
-        return self.accept(spec, file=file, folder=folder, lines=lines)
+        return self.register(spec, file=file, folder=folder, lines=lines)
 
-    def accept(
+    def register(
         self, spec: ExperimentSpec | LearningSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
-    ) -> Accepted:
+    ) -> RegisteredExperiment:
         """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
-        taken: ExperimentSpec | LearningSpec
+        resolved: ExperimentSpec | LearningSpec
         try:
             if isinstance(spec, LearningSpec):
-                taken, content, circuit = *self._take_in_data(spec, folder), None
+                resolved, content, circuit = *self._resolve_dataset(spec, folder), None
             else:
-                taken, content, circuit = self._take_in_problem(spec, folder)
+                resolved, content, circuit = self._resolve_problem(spec, folder)
         except InvalidInput as error:
             # What names a file is about that file, and has its line there.
-            raise error if error.file else error.at(file=file, line=line_of(error.field, lines or {})) from None
-        key = experiment_key(taken)
+            raise error if error.file else error.at(file=file, line=find_line(error.field, lines or {})) from None
+        key = experiment_key(resolved)
         new = key not in self._specifications
-        self._specifications.register(taken, content, circuit)
-        return Accepted(key=key, specification=taken, new=new)
+        self._specifications.register(resolved, content, circuit)
+        return RegisteredExperiment(key=key, specification=resolved, new=new)
 
-    def _take_in_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, bytes | None, bytes | None]:
-        self._check(spec)
+    def _resolve_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, bytes | None, bytes | None]:
+        self._check_family(spec)
         self._check_backends(spec.backends, field="backends")
-        self._specifications.check_blob(spec.problem.source)
-        self._specifications.check_blob(spec.problem.circuit, field="problem.circuit")
-        problem, content = sources.take_in(spec.problem, folder, self._specifications.read_blob)
-        problem, circuit = circuits.take_in(problem, spec, folder, self._specifications.read_blob)
+        self._specifications.check_source_file(spec.problem.source)
+        self._specifications.check_source_file(spec.problem.circuit, field="problem.circuit")
+        problem, content = sources.register_source(spec.problem, folder, self._specifications.read_source_file)
+        problem, circuit = circuit_files.register_circuit(problem, spec, folder, self._specifications.read_source_file)
         return spec.model_copy(update={"problem": problem}), content, circuit
 
-    def _take_in_data(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
+    def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
         self._check_backends(spec.evaluation.backends, field="evaluation.backends")
-        self._specifications.check_blob(spec.dataset.source, field=datasets.FIELD)
-        return datasets.take_in(spec, folder, self._specifications.read_blob)
+        self._specifications.check_source_file(spec.dataset.source, field=dataset_files.FIELD)
+        return dataset_files.register_dataset(spec, folder, self._specifications.read_source_file)
 
-    def _accept_problem_file(self, path: Path) -> Accepted:
-        data, lines, said_in = self._from_sidecar(path)
+    def _register_problem_file(self, path: Path) -> RegisteredExperiment:
+        data, lines, source_file = self._read_sidecar(path)
         problem = data.setdefault("problem", {})
-        guess = sources.guess(path.name)
+        guess_format = sources.guess_format(path.name)
         if "family" not in problem:
-            if guess is None:
+            if guess_format is None:
                 ending = f"the ending {path.suffix!r}" if path.suffix else "a name without an ending"
                 raise InvalidInput(
                     f"{ending} does not tell which problem this is",
                     remedy=f"Put a file {path.name}.yaml beside it that says problem: {{family: ..., format: ...}}.",
                     file=path.name,
                 )
-            problem["family"] = guess[0]
+            problem["family"] = guess_format[0]
         if problem.setdefault("source", path.name) != path.name:
             raise InvalidInput(
                 f"the problem of a sidecar is the file beside it, {path.name}",
                 remedy="Remove the source, or give this specification a name of its own.",
-                file=said_in,
+                file=source_file,
                 line=lines.get(("problem", "source")),
                 field="problem.source",
             )
-        data.setdefault("name", _name_from(f"{problem['family']}-{path.stem}"))
-        spec = validated(data, file=said_in, lines=lines)
-        return self.accept(spec, file=said_in, folder=path.parent, lines=lines)
+        data.setdefault("name", _make_name(f"{problem['family']}-{path.stem}"))
+        spec = validate_specification(data, file=source_file, lines=lines)
+        return self.register(spec, file=source_file, folder=path.parent, lines=lines)
 
     @staticmethod
-    def _from_sidecar(path: Path) -> tuple[dict[str, Any], Lines, str]:
+    def _read_sidecar(path: Path) -> tuple[dict[str, Any], Lines, str]:
         """Return what is said beside a problem file, in which lines, and the file that says it: itself without one."""
         sidecar = path.with_name(path.name + ".yaml")
         if not _is_file(sidecar):
@@ -152,7 +151,7 @@ class Intake:
                     field=field,
                 )
 
-    def _check(self, spec: ExperimentSpec) -> None:
+    def _check_family(self, spec: ExperimentSpec) -> None:
         family = registry.family_named(spec.problem.family)
         baselines.check_baselines(spec)
         if spec.ansatz.mixer == "xy" and "cardinality" not in family.options.model_fields:
@@ -208,6 +207,6 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _name_from(stem: str) -> str:
+def _make_name(stem: str) -> str:
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
     return kept.strip("._-")[:64] or "problem"

@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.control.control_plane import Gateway
-from qhybrid_pipelines.control.jobs.admission import Terms
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.jobs.admission import SubmitOptions
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import Capabilities, JobState
-from qhybrid_pipelines.core.sub_batches import Part
+from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.execution.canaries import Shape, canary_batch
 
 CANARY_EXPERIMENT = "canary-00000000"
-WIDTH = 9
-QUBIT = 2
+CANARY_QUBITS = 9
+FLIPPED_QUBIT = 2
 
-_KEPT_BACK = "kept back"
+_NOT_RUN = "kept back"
 
 
-def wrong_bit_orders(gateway: Gateway) -> list[str]:
+def find_wrong_bit_orders(control_plane: ControlPlane) -> list[str]:
     """Return one sentence for each backend whose canary came back otherwise than it was set.
 
     Asked are the backends that answer at once, and of the simulated devices those that were ever used: a look at an
@@ -27,39 +27,39 @@ def wrong_bit_orders(gateway: Gateway) -> list[str]:
     and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
     """
     findings = []
-    used = {job.backend for job in gateway.ledger.jobs()}
-    for backend in filter(gateway.is_immediate, gateway.backends):
-        if _capabilities(gateway, backend).noisy and backend not in used:
+    used = {job.backend for job in control_plane.ledger.jobs()}
+    for backend in filter(control_plane.is_immediate, control_plane.backends):
+        if _capabilities(control_plane, backend).noisy and backend not in used:
             continue
         shapes: tuple[Shape, ...] = ("single", "batch", "qaoa")
-        ran = [_wrong(gateway, backend, shape) for shape in shapes]
-        if _KEPT_BACK in ran:
+        results = [_run_canary(control_plane, backend, shape) for shape in shapes]
+        if _NOT_RUN in results:
             continue
-        if all(finding is None for finding in ran):
+        if all(finding is None for finding in results):
             findings.append(f"{backend} runs none of the canaries")
-        findings += [finding for finding in ran if finding]
+        findings += [finding for finding in results if finding]
     return findings
 
 
-def _wrong(gateway: Gateway, backend: str, shape: Shape) -> str | None:
+def _run_canary(control_plane: ControlPlane, backend: str, shape: Shape) -> str | None:
     """Return what is wrong, an empty text when nothing is, None where the backend does not run this shape.
 
-    `_KEPT_BACK` where the policy does not let it run just like that.
+    `_NOT_RUN` where the policy does not let it run just like that.
     """
-    capabilities, dispatcher = _capabilities(gateway, backend), gateway.dispatcher
-    width = min(WIDTH, capabilities.max_qubits)
-    batch, expected = canary_batch(shape, width=width, qubit=QUBIT, backend=backend)
-    terms: Terms = {"tier": "interactive", "budget_usd": 0.0, "data_class": "public"}
+    capabilities, dispatcher = _capabilities(control_plane, backend), control_plane.dispatcher
+    width = min(CANARY_QUBITS, capabilities.max_qubits)
+    batch, expected = canary_batch(shape, width=width, qubit=FLIPPED_QUBIT, backend=backend)
+    options: SubmitOptions = {"tier": "interactive", "budget_usd": 0.0, "data_class": "public"}
     try:
-        [outlook] = dispatcher.preview([Part(batch=batch, first_point=0, first_repetition=0)], **terms)
+        [preview] = dispatcher.preview([SubBatch(batch=batch, first_point=0, first_repetition=0)], **options)
     except Refused:
-        return _KEPT_BACK
-    if outlook.admitted is not None and outlook.admitted.decision.verdict != "allow":
-        return _KEPT_BACK
+        return _NOT_RUN
+    if preview.admission is not None and preview.admission.decision.verdict != "allow":
+        return _NOT_RUN
     try:
-        job = dispatcher.submit(batch, **terms)
+        job = dispatcher.submit(batch, **options)
         if job.state in (JobState.AWAITING_APPROVAL, JobState.EXPIRED):
-            return _KEPT_BACK
+            return _NOT_RUN
         if job.state is JobState.REJECTED:
             return None
         counts = dispatcher.collect(job.job_id, batch).counts
@@ -74,8 +74,8 @@ def _wrong(gateway: Gateway, backend: str, shape: Shape) -> str | None:
     return "" if np.array_equal(measured, wanted) else f"{backend}: the {shape} canary came back with other bits set"
 
 
-def _capabilities(gateway: Gateway, backend: str) -> Capabilities:
-    return gateway.providers[backend.partition(":")[0]].capabilities(backend)
+def _capabilities(control_plane: ControlPlane, backend: str) -> Capabilities:
+    return control_plane.providers[backend.partition(":")[0]].capabilities(backend)
 
 
 def _most_frequent(counts: pa.Table) -> pa.Table:

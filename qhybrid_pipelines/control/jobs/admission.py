@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
-from qhybrid_pipelines.control.backends.circuit_breaker import is_waiting
-from qhybrid_pipelines.control.backends.health import Health
-from qhybrid_pipelines.control.backends.routing import Candidate, Route, choose, objection
+from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls
+from qhybrid_pipelines.control.backends.health import BackendHealth
+from qhybrid_pipelines.control.backends.routing import Candidate, Route, choose_route, objection
 from qhybrid_pipelines.control.jobs.limits import check_limits
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
-from qhybrid_pipelines.control.policy.deployment import Site
-from qhybrid_pipelines.control.policy.rules import Ask, Decision, Policy, decide
+from qhybrid_pipelines.control.policy.deployment import Deployment
+from qhybrid_pipelines.control.policy.rules import Decision, Policy, PolicyRequest, decide
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused, Rejected
 from qhybrid_pipelines.core.jobs import Calibration, Capabilities, CircuitBatch, Compiled, Estimate
 from qhybrid_pipelines.core.specification import DataClass
@@ -51,7 +51,7 @@ class Request:
     priority: int = 0
 
 
-def request_of(job: JobRecord, *, budget_usd: float, principal: str) -> Request:
+def request_from_job(job: JobRecord, *, budget_usd: float, principal: str) -> Request:
     """Return what a job was asked for with, for another job that takes its work over."""
     return Request(
         tier=job.tier,
@@ -63,7 +63,7 @@ def request_of(job: JobRecord, *, budget_usd: float, principal: str) -> Request:
     )
 
 
-class Terms(TypedDict):
+class SubmitOptions(TypedDict):
     """A `Request` as keywords of a call; who asks is this site's principal, unless the call says otherwise."""
 
     tier: str
@@ -76,7 +76,7 @@ class Terms(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admission:
     """The answer for some batches that were requested together on one backend.
 
     Attributes:
@@ -95,7 +95,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class _Assessment:
     """A candidate with what was found out about it on the way."""
 
     candidate: Candidate
@@ -106,13 +106,13 @@ class _Look:
     error: ProviderError | None = None
 
 
-class Admission:
+class AdmissionControl:
     """Asks limits, prices, policy and health.
 
     Args:
         ledger: keeps the calibrations that were seen.
-        provider_of: the provider of a backend's name; raises `InvalidInput` if there is none.
-        site: where this process stands.
+        get_provider: the provider of a backend's name; raises `InvalidInput` if there is none.
+        deployment: where this process stands.
         policy: what is allowed.
         health: breakers.
         clock: now, in UTC.
@@ -121,17 +121,17 @@ class Admission:
     def __init__(
         self,
         ledger: Ledger,
-        provider_of: Callable[[str], Provider],
+        get_provider: Callable[[str], Provider],
         *,
-        site: Site,
+        deployment: Deployment,
         policy: Policy,
-        health: Health,
+        health: BackendHealth,
         clock: Callable[[], datetime],
     ) -> None:
-        self._ledger, self._provider_of, self._site, self._policy = ledger, provider_of, site, policy
+        self._ledger, self._get_provider, self._site, self._policy = ledger, get_provider, deployment, policy
         self._health, self._clock = health, clock
 
-    def admit(self, batches: Sequence[CircuitBatch], request: Request, names: Sequence[str]) -> Admitted:
+    def admit(self, batches: Sequence[CircuitBatch], request: Request, names: Sequence[str]) -> Admission:
         """Return where some batches of one template may go, and at what price.
 
         Args:
@@ -146,16 +146,16 @@ class Admission:
         """
         wanted, *stand_ins = names
         self.capabilities(wanted)  # a name that does not exist is wrong input, not a reason to go elsewhere
-        looks = [self._look(wanted, batches, request)]
+        assessments = [self._assess(wanted, batches, request)]
         routing, tier, now = self._policy.routing, self._policy.tiers.of(request.tier), self._clock()
-        if stand_ins and objection(looks[0].candidate, routing=routing, tier=tier, now=now):
-            looks += [self._look(name, batches, request) for name in stand_ins]
-        route = choose([look.candidate for look in looks], routing=routing, tier=tier, now=now)
-        chosen = next(look for look in looks if look.candidate.backend == route.backend)
+        if stand_ins and objection(assessments[0].candidate, routing=routing, tier=tier, now=now):
+            assessments += [self._assess(name, batches, request) for name in stand_ins]
+        route = choose_route([assessment.candidate for assessment in assessments], routing=routing, tier=tier, now=now)
+        chosen = next(assessment for assessment in assessments if assessment.candidate.backend == route.backend)
         if chosen.error is not None or chosen.capabilities is None or chosen.decision is None:
             raise chosen.error or Refused(f"'{route.backend}' cannot be asked")
         compiled, rejected = self._prepare(batches[0], chosen.capabilities)
-        return Admitted(
+        return Admission(
             route=route,
             decision=chosen.decision,
             quotes=chosen.quotes,
@@ -170,7 +170,7 @@ class Admission:
         Raises:
             InvalidInput: there is no such provider or backend.
         """
-        provider = self._provider_of(backend)
+        provider = self._get_provider(backend)
         try:
             return provider.capabilities(backend)
         except Rejected as error:
@@ -184,16 +184,16 @@ class Admission:
         """Return the newest calibration of a backend, kept in the ledger."""
         if self.capabilities(backend).engines:
             return None
-        calibration = self._provider_of(backend).calibration(backend)
+        calibration = self._get_provider(backend).calibration(backend)
         if calibration is not None:
             self._ledger.add_calibration(backend, calibration)
         return calibration
 
-    def _look(self, backend: str, batches: Sequence[CircuitBatch], request: Request) -> _Look:
+    def _assess(self, backend: str, batches: Sequence[CircuitBatch], request: Request) -> _Assessment:
         """Return what speaks for and against one candidate."""
         here = [replace(batch, backend=backend) for batch in batches]
         breaker = self._ledger.breaker(backend)
-        waiting = is_waiting(breaker, self._clock())
+        waiting = blocks_calls(breaker, self._clock())
         try:
             capabilities = self.capabilities(backend)
             self._site.check_backend(capabilities)
@@ -202,21 +202,23 @@ class Admission:
             quotes = self._quotes(here)
             decision = self._decide(capabilities, here, quotes, request)
             # A backend that is left alone is not asked how it is.
-            status = None if capabilities.immediate or waiting else self._provider_of(backend).status(backend)
+            status = None if capabilities.immediate or waiting else self._get_provider(backend).status(backend)
             calibration = self.calibration(backend)
         except (Refused, InvalidInput) as error:
-            return _Look(candidate=Candidate(backend=backend, unfit=str(error)))
+            return _Assessment(candidate=Candidate(backend=backend, unsuitable_reason=str(error)))
         except ProviderError as error:
-            self._health.failed(backend, error)
-            return _Look(candidate=Candidate(backend=backend, breaker=breaker, unreachable=str(error)), error=error)
+            self._health.record_failure(backend, error)
+            return _Assessment(
+                candidate=Candidate(backend=backend, breaker=breaker, unreachable_reason=str(error)), error=error
+            )
         candidate = Candidate(
             backend=backend,
             breaker=breaker,
             status=status,
             calibration=calibration if capabilities.mode in _DRIFTING else None,
-            runs_ahead=capabilities.mode == "emulator",
+            has_virtual_clock=capabilities.mode == "emulator",
         )
-        return _Look(
+        return _Assessment(
             candidate=candidate, capabilities=capabilities, quotes=quotes, decision=decision, calibration=calibration
         )
 
@@ -227,7 +229,7 @@ class Admission:
         for batch in batches:
             size = (batch.template.template_id, batch.points * batch.repetitions, batch.shots)
             if size not in known:
-                known[size] = self._provider_of(batch.backend).estimate(batch)
+                known[size] = self._get_provider(batch.backend).estimate(batch)
             quotes.append(known[size])
         return tuple(quotes)
 
@@ -238,7 +240,7 @@ class Admission:
         quotes: Sequence[Estimate],
         request: Request,
     ) -> Decision:
-        ask = Ask(
+        policy_request = PolicyRequest(
             principal=request.principal,
             environment=self._site.environment,
             backend=capabilities.backend,
@@ -247,12 +249,12 @@ class Admission:
             cost_usd=sum(quote.high_usd for quote in quotes),
             data_class=request.data_class,
         )
-        decision = decide(self._policy, ask)
+        decision = decide(self._policy, policy_request)
         if decision.verdict == "deny":
             rule = f"rule '{decision.rule}': " if decision.rule else ""
             raise Refused(
-                f"the policy does not let '{ask.principal}' run {ask.shots} shots with {ask.data_class} data for "
-                f"${ask.cost_usd:.2f} on '{ask.backend}' ({ask.mode}) in {ask.environment}: {rule}{decision.reason}"
+                f"the policy does not let '{policy_request.principal}' run {policy_request.shots} shots with {policy_request.data_class} data for "
+                f"${policy_request.cost_usd:.2f} on '{policy_request.backend}' ({policy_request.mode}) in {policy_request.environment}: {rule}{decision.reason}"
             )
         return decision
 
@@ -260,14 +262,14 @@ class Admission:
         """Compile the template, unless that is part of the run."""
         if capabilities.engines:
             return None, None
-        provider = self._provider_of(capabilities.backend)
+        provider = self._get_provider(capabilities.backend)
         try:
             return provider.prepare(batch.template, capabilities.backend, level=LEVEL, seed=SEED), None
         except Rejected as error:
             return None, error
 
 
-def calibration_facts(calibration: Calibration | None) -> dict[str, Any]:
+def calibration_detail(calibration: Calibration | None) -> dict[str, Any]:
     """Return which calibration this is, ready for the ledger; nothing for a backend without one."""
     if calibration is None:
         return {}
@@ -278,12 +280,12 @@ def calibration_facts(calibration: Calibration | None) -> dict[str, Any]:
 
 
 def _detail(route: Route, compiled: Compiled | None, calibration: Calibration | None) -> dict[str, Any]:
-    facts: dict[str, Any] = calibration_facts(calibration)
+    detail: dict[str, Any] = calibration_detail(calibration)
     if compiled is not None:
-        facts |= {
+        detail |= {
             "compiled_sha256": compiled.compiled_sha256,
             "depth": compiled.depth,
             "two_qubit_gates": compiled.two_qubit_gates,
             "compile_seconds": compiled.compile_seconds,
         }
-    return facts | ({"route": route.reason} if route.reason else {})
+    return detail | ({"route": route.reason} if route.reason else {})

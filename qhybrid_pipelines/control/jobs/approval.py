@@ -9,15 +9,15 @@ from datetime import datetime
 from typing import Any
 
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
-from qhybrid_pipelines.control.ledger.budget import as_kept
+from qhybrid_pipelines.control.ledger.budget import round_stored_usd
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import JobRecord, Move, Step
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.control.policy.deployment import ANONYMOUS
 from qhybrid_pipelines.control.policy.rules import Decision
 from qhybrid_pipelines.core.errors import Refused
 
 
-def approved(job: JobRecord, *, by: str, now: datetime) -> Move:
+def approve(job: JobRecord, *, by: str, now: datetime) -> Transition:
     """Return the move by which a person agrees to a job.
 
     Raises:
@@ -31,21 +31,23 @@ def approved(job: JobRecord, *, by: str, now: datetime) -> Move:
         raise Refused(
             f"'{by}' asked for job {job.job_id}, and in prod somebody else has to agree. Have another person approve it."
         )
-    return Move.of(job, Event.APPROVE, now, approved_by=by, detail=_terms(job) | {"by": by})
+    return Transition.single(job, Event.APPROVE, now, approved_by=by, detail=_agreed_terms(job) | {"by": by})
 
 
-def declined(job: JobRecord, *, by: str, reason: str, now: datetime) -> Move:
+def decline(job: JobRecord, *, by: str, reason: str, now: datetime) -> Transition:
     """Return the move by which a person says no."""
-    return Move.of(job, Event.REJECT, now, error=f"declined by {by}: {reason}", detail={"by": by, "reason": reason})
+    return Transition.single(
+        job, Event.REJECT, now, error=f"declined by {by}: {reason}", detail={"by": by, "reason": reason}
+    )
 
 
-def price_check(job: JobRecord, decision: Decision, quote_usd: float, now: datetime) -> Move | None:
+def price_transition(job: JobRecord, decision: Decision, quote_usd: float, now: datetime) -> Transition | None:
     """Return what an approved job needs before it may be sent at today's price and by today's policy; None if nothing.
 
     A price above the one that was agreed to asks the person again; where the policy alone agreed and still does, the higher
     quote is reserved, if the budget holds it.
     """
-    risen = as_kept(quote_usd) > job.cost_quoted_usd
+    risen = round_stored_usd(quote_usd) > job.cost_quoted_usd
     by_person = job.approved_by is not None
     if not risen and (by_person or decision.verdict == "allow"):
         return None
@@ -53,11 +55,11 @@ def price_check(job: JobRecord, decision: Decision, quote_usd: float, now: datet
         "rule": decision.rule,
         "reason": f"the price rose from ${job.cost_quoted_usd:.2f} to ${quote_usd:.2f}" if risen else decision.reason,
     }
-    steps = [Step(event=Event.ASK_APPROVAL, at=now, detail=detail)]
+    steps = [EventData(event=Event.REQUEST_APPROVAL, at=now, detail=detail)]
     if decision.verdict == "allow" and not by_person:
-        steps.append(Step(event=Event.APPROVE, at=now, detail={"rule": decision.rule, "reason": decision.reason}))
-    return Move(job=job, steps=tuple(steps), observed_at=now, cost_quoted_usd=quote_usd if risen else None)
+        steps.append(EventData(event=Event.APPROVE, at=now, detail={"rule": decision.rule, "reason": decision.reason}))
+    return Transition(job=job, steps=tuple(steps), observed_at=now, cost_quoted_usd=quote_usd if risen else None)
 
 
-def _terms(job: JobRecord) -> dict[str, Any]:
+def _agreed_terms(job: JobRecord) -> dict[str, Any]:
     return {"payload_sha256": job.payload_sha256, "backend": job.backend, "cost_quoted_usd": job.cost_quoted_usd}

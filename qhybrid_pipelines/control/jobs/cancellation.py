@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from qhybrid_pipelines.control.jobs.cancel_reason import purpose_of
+from qhybrid_pipelines.control.jobs.cancel_reason import get_cancel_reason
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
-from qhybrid_pipelines.control.jobs.status_poller import Looking, of_providers
-from qhybrid_pipelines.control.jobs.submission_protocol import Submission
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, advance
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, StaleJob, Step
+from qhybrid_pipelines.control.jobs.status_poller import StatusPoller, group_by_provider
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
 from qhybrid_pipelines.core.failpoints import failpoint
@@ -27,7 +27,7 @@ from qhybrid_pipelines.execution.port import Provider
 NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
 
 
-def same_work(job: JobRecord, batch: CircuitBatch) -> CircuitBatch:
+def check_same_work(job: JobRecord, batch: CircuitBatch) -> CircuitBatch:
     """Return a batch as it was requested, if it is the work of ``job`` for another backend than the job's.
 
     Raises:
@@ -40,31 +40,31 @@ def same_work(job: JobRecord, batch: CircuitBatch) -> CircuitBatch:
     if requested.payload_sha256 != job.payload_sha256:
         raise InvalidInput(f"job {job.job_id} was made for another batch", remedy="Take the job's own batch.")
     if job.state not in NOT_ACKNOWLEDGED | OPEN:
-        advance(job.state, Event.REROUTE)
+        next_state(job.state, Event.REROUTE)
     return requested
 
 
-class Withdrawal:
+class Cancellation:
     """Ends jobs before they are done.
 
     Args:
         ledger: where that is written.
-        provider_of: the provider of a backend's name.
-        submission: clears up what became of a job that may have been sent.
+        get_provider: the provider of a backend's name.
+        protocol: clears up what became of a job that may have been sent.
         clock: now, in UTC.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        provider_of: Callable[[str], Provider],
+        get_provider: Callable[[str], Provider],
         *,
-        submission: Submission,
+        protocol: SubmissionProtocol,
         clock: Callable[[], datetime],
     ) -> None:
-        self._ledger, self._provider_of, self._submission, self._clock = ledger, provider_of, submission, clock
+        self._ledger, self._get_provider, self._protocol, self._clock = ledger, get_provider, protocol, clock
 
-    def withdraw(
+    def cancel(
         self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None = None, rerouted_to: str | None = None
     ) -> JobRecord:
         """Take a job back and return it as it stands: ended, CANCELLING, or going on because it was too late.
@@ -78,30 +78,30 @@ class Withdrawal:
         Raises:
             ProviderError: the provider could not be reached.
         """
-        facts: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
+        fields: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
         if job.state in NOT_ACKNOWLEDGED:
-            with self._submission.holding(job.job_id):
+            with self._protocol.job_lock(job.job_id):
                 job = self._ledger.job(job.job_id)
                 if job.state is JobState.SUBMITTING:
-                    job = self._submission.clear_up(job, self._provider_of(job.backend))
+                    job = self._protocol.settle_unacknowledged(job, self._get_provider(job.backend))
                 if job.state in NOT_ACKNOWLEDGED:
-                    return self._take(job, end, **facts)
+                    return self._record(job, end, **fields)
         if job.state is JobState.REROUTED and end is Event.REROUTE:
-            return self._take(job, end, **facts)
+            return self._record(job, end, **fields)
         if job.state in OPEN:
-            job = self._intended(job, end, detail)
-        return self._ask(job, end, **facts) if job.state in OPEN else job
+            job = self._record_intent(job, end, detail)
+        return self._request_cancel(job, end, **fields) if job.state in OPEN else job
 
-    def _ask(self, job: JobRecord, end: Event, **facts: Any) -> JobRecord:
+    def _request_cancel(self, job: JobRecord, end: Event, **fields: Any) -> JobRecord:
         """Ask the provider to cancel a job that it holds, and write its answer."""
-        failpoint("withdraw.before_cancel")
-        provider = self._provider_of(job.backend)
+        failpoint("cancel.before_call")
+        provider = self._get_provider(job.backend)
         outcome = provider.cancel(job.ref)
-        failpoint("withdraw.answered")
+        failpoint("cancel.answered")
         if outcome is CancelOutcome.CANCELLED:
-            return self._confirmed(job, end, cost_usd=_cost_usd(provider, job), **facts)
+            return self._record_confirmed(job, end, cost_usd=_cost_usd(provider, job), **fields)
         if outcome is CancelOutcome.REQUESTED or end is Event.EXPIRE:
-            return self._asked(job, end, facts["detail"])
+            return self._record_request(job, end, fields["detail"])
         return job
 
     def expire(self, job: JobRecord, tier: Tier) -> JobRecord:
@@ -114,22 +114,22 @@ class Withdrawal:
         if job.state is JobState.CANCELLING:
             if now - job.updated_at < grace:
                 return job
-            return self._take(job, Event.EXPIRE, detail={"confirmed": False})
+            return self._record(job, Event.EXPIRE, detail={"confirmed": False})
         try:
-            return self.withdraw(job, Event.EXPIRE)
+            return self.cancel(job, Event.EXPIRE)
         except ProviderError:
             if job.state not in OPEN or job.deadline_at is None or now - job.deadline_at < grace:
                 raise
-            self._asked(job, Event.EXPIRE, {"answered": False})
+            self._record_request(job, Event.EXPIRE, {"answered": False})
             raise
 
-    def expire_all(self, looking: Looking, tiers: Tiers) -> list[JobRecord]:
+    def expire_all(self, poller: StatusPoller, tiers: Tiers) -> list[JobRecord]:
         """Look at all jobs whose deadline has passed, end those that are not done, and return those that changed."""
         alive = self._ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
         overdue = [job for job in alive if is_overdue(job.deadline_at, self._clock())]
         seen: dict[str, JobRecord] = {}
-        for group in of_providers(overdue).values():
-            seen |= looking.look(group).jobs
+        for group in group_by_provider(overdue).values():
+            seen |= poller.poll_provider(group).jobs
         changed = []
         for before in overdue:
             job = seen.get(before.job_id, before)
@@ -142,7 +142,7 @@ class Withdrawal:
                 changed.append(job)
         return changed
 
-    def _confirmed(
+    def _record_confirmed(
         self,
         job: JobRecord,
         end: Event,
@@ -153,32 +153,37 @@ class Withdrawal:
     ) -> JobRecord:
         """Write the end of a job that its provider has cancelled; expiry and rerouting lead over CANCELLING."""
         if end is Event.CANCEL or job.state is JobState.CANCELLING:
-            return self._take(job, end, detail=detail, rerouted_to=rerouted_to, cost_usd=cost_usd)
+            return self._record(job, end, detail=detail, rerouted_to=rerouted_to, cost_usd=cost_usd)
         now = self._clock()
-        steps = (Step(event=Event.ASK_CANCEL, at=now, detail={"purpose": end}), Step(event=end, at=now, detail=detail))
-        return self._write(Move(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to, cost_usd=cost_usd))
+        steps = (
+            EventData(event=Event.REQUEST_CANCEL, at=now, detail={"purpose": end}),
+            EventData(event=end, at=now, detail=detail),
+        )
+        return self._write(
+            Transition(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to, cost_usd=cost_usd)
+        )
 
-    def _intended(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+    def _record_intent(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
         """Write for which purpose the provider is asked next, so that whoever sees its answer knows; once is enough."""
-        if job.state is JobState.CANCELLING or purpose_of(self._ledger, job)[0] is end:
+        if job.state is JobState.CANCELLING or get_cancel_reason(self._ledger, job)[0] is end:
             return job
-        return self._take(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
+        return self._record(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
 
-    def _asked(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+    def _record_request(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
         """Write that the provider was asked, and for which purpose."""
         if job.state is JobState.CANCELLING:
             return job
-        return self._take(job, Event.ASK_CANCEL, detail={"purpose": end} | dict(detail or {}))
+        return self._record(job, Event.REQUEST_CANCEL, detail={"purpose": end} | dict(detail or {}))
 
-    def _take(self, job: JobRecord, event: Event, **facts: Any) -> JobRecord:
-        return self._write(Move.of(job, event, self._clock(), **facts))
+    def _record(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
+        return self._write(Transition.single(job, event, self._clock(), **fields))
 
-    def _write(self, move: Move) -> JobRecord:
+    def _write(self, transition: Transition) -> JobRecord:
         """Write a move; where somebody else was quicker, return what they made of the job."""
         try:
-            return self._ledger.advance(move)
+            return self._ledger.advance(transition)
         except StaleJob:
-            return self._ledger.job(move.job.job_id)
+            return self._ledger.job(transition.job.job_id)
 
 
 def _cost_usd(provider: Provider, job: JobRecord) -> float | None:
@@ -187,4 +192,4 @@ def _cost_usd(provider: Provider, job: JobRecord) -> float | None:
         snapshots = provider.poll([job.ref])
     except ProviderError:
         return None
-    return next((shot.cost_usd for shot in snapshots if shot.state is JobState.CANCELLED), None)
+    return next((snapshot.cost_usd for snapshot in snapshots if snapshot.state is JobState.CANCELLED), None)

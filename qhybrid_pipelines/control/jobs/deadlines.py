@@ -15,7 +15,7 @@ from qhybrid_pipelines.control.policy.tiers import Tier
 _GROWTH = 1.5
 
 
-def deadline_of(tier: Tier, planned_at: datetime) -> datetime:
+def deadline_for(tier: Tier, planned_at: datetime) -> datetime:
     """Return when a job that is planned now is given up."""
     return planned_at + timedelta(seconds=tier.deadline_seconds)
 
@@ -25,7 +25,7 @@ def is_overdue(deadline_at: datetime | None, now: datetime) -> bool:
     return deadline_at is not None and now >= deadline_at
 
 
-def looks_until(age_seconds: float, tier: Tier) -> int:
+def polls_within(age_seconds: float, tier: Tier) -> int:
     """Return how many looks of the series lie within the first ``age_seconds`` after the last change."""
     least, most = tier.poll_min_seconds, tier.poll_max_seconds
     if age_seconds < least:
@@ -38,16 +38,16 @@ def looks_until(age_seconds: float, tier: Tier) -> int:
     return growing + math.floor((age_seconds - grown_age) / most + 1e-9)
 
 
-def is_due(changed_at: datetime, tier: Tier, *, last_round: datetime | None, now: datetime) -> bool:
+def is_due(changed_at: datetime, tier: Tier, *, last_poll: datetime | None, now: datetime) -> bool:
     """Return whether a job is to be looked at now.
 
     Args:
         changed_at: when the job changed last.
         tier: its tier's rules.
-        last_round: when jobs were looked at last; None if nobody knows, then it is due.
+        last_poll: when jobs were looked at last; None if nobody knows, then it is due.
         now: the present.
     """
-    if last_round is None:
+    if last_poll is None:
         return True
-    before, after = ((at - changed_at).total_seconds() for at in (last_round, now))
-    return looks_until(after, tier) > looks_until(before, tier)
+    before, after = ((at - changed_at).total_seconds() for at in (last_poll, now))
+    return polls_within(after, tier) > polls_within(before, tier)

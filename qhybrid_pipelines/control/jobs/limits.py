@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.control.ledger.budget import exchange
+from qhybrid_pipelines.control.ledger.budget import replace_reservation
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
@@ -36,4 +36,4 @@ def check_budget(ledger: Ledger, job: JobRecord, quote_usd: float, *, backend: s
     account = ledger.account(job.experiment)
     if account is not None:
         released_usd = job.cost_quoted_usd if job.cost_settled_usd is None else 0.0
-        exchange(account, released_usd=released_usd, quote_usd=quote_usd, backend=backend)
+        replace_reservation(account, released_usd=released_usd, quote_usd=quote_usd, backend=backend)

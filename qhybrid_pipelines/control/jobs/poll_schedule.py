@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from qhybrid_pipelines.control.backends.circuit_breaker import is_waiting, looks_of
+from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, poll_breaker_name
 from qhybrid_pipelines.control.jobs.deadlines import is_due
-from qhybrid_pipelines.control.jobs.results import Collection
-from qhybrid_pipelines.control.jobs.status_poller import Looked, Looking, of_providers
+from qhybrid_pipelines.control.jobs.results import ResultCollector
+from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.policy.tiers import Tiers
@@ -28,35 +28,35 @@ _ENDED_EARLY = (JobState.EXPIRED, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polled:
+class PollSummary:
     """What one round brought.
 
     Attributes:
-        looked: jobs that were looked at.
+        polled_jobs: jobs that were looked at.
         requests: calls of `Provider.poll`.
         changed: jobs that stand otherwise than before.
         waiting: open jobs whose next look comes later.
         problems: what went wrong; it hid nothing else.
-        notable: those of ``changed`` that the rules of their tier want people to hear of.
+        to_notify: those of ``changed`` that the rules of their tier want people to hear of.
         cursor: pass it to the next round.
     """
 
-    looked: int = 0
+    polled_jobs: int = 0
     requests: int = 0
     changed: tuple[JobRecord, ...] = ()
     waiting: int = 0
     problems: tuple[QHybridError, ...] = ()
-    notable: tuple[JobRecord, ...] = ()
+    to_notify: tuple[JobRecord, ...] = ()
     cursor: Mapping[str, str] = field(default_factory=dict)
 
 
-class Rounds:
+class PollSchedule:
     """Makes rounds of looks.
 
     Args:
         ledger: holds the open jobs.
-        looking: looks at them.
-        collection: keeps results that came late.
+        poller: looks at them.
+        collector: keeps results that came late.
         tiers: how often each tier is looked at.
         clock: now, in UTC.
     """
@@ -64,93 +64,93 @@ class Rounds:
     def __init__(
         self,
         ledger: Ledger,
-        looking: Looking,
-        collection: Collection,
+        poller: StatusPoller,
+        collector: ResultCollector,
         *,
         tiers: Tiers,
         clock: Callable[[], datetime],
     ) -> None:
-        self._ledger, self._looking, self._collection, self._tiers, self._clock = (
+        self._ledger, self._poller, self._collector, self._tiers, self._clock = (
             ledger,
-            looking,
-            collection,
+            poller,
+            collector,
             tiers,
             clock,
         )
 
-    def run(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> Polled:
+    def poll_due(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> PollSummary:
         """Look at every job that is due, the provider that waited longest first.
 
         A round that runs out of time goes on behind the last job it looked at, so no job waits for ever.
         """
         end = None if limit_seconds is None else time.monotonic() + limit_seconds
-        groups = of_providers(self._ledger.jobs(states=OPEN))
-        for name, late in self._may_come_late().items():
+        groups = group_by_provider(self._ledger.jobs(states=OPEN))
+        for name, late in self._late_candidates().items():
             groups.setdefault(name, []).extend(late)
-        total, after = Looked(), {name: mark for name, mark in cursor.items() if name in groups}
-        looked = waiting = 0
+        total, after = PollResult(), {name: mark for name, mark in cursor.items() if name in groups}
+        polled_jobs = waiting = 0
         for name in sorted(groups, key=lambda name: cursor.get(name, "")):
             now = self._clock()
-            last_round, behind = _read_mark(cursor.get(name))
-            due = [job for job in groups[name] if self._is_due(job, last_round, now)]
+            last_poll, resume_after = _parse_cursor(cursor.get(name))
+            due = [job for job in groups[name] if self._is_due(job, last_poll, now)]
             waiting += len(groups[name]) - len(due)
-            if is_waiting(self._ledger.breaker(looks_of(name)), now):
+            if blocks_calls(self._ledger.breaker(poll_breaker_name(name)), now):
                 waiting += len(due)
                 continue
-            due = sorted(due, key=lambda job: (job.job_id <= behind, job.job_id))
+            due = sorted(due, key=lambda job: (job.job_id <= resume_after, job.job_id))
             for start in range(0, len(due), PAGE):
                 if end is not None and time.monotonic() >= end:
-                    after[name] = _mark(last_round, due[start - 1].job_id if start else behind)
+                    after[name] = _format_cursor(last_poll, due[start - 1].job_id if start else resume_after)
                     waiting += len(due) - start
                     break
                 page = due[start : start + PAGE]
-                self._look(page, total)
-                looked += len(page)
+                self._poll_page(page, total)
+                polled_jobs += len(page)
             else:
-                after[name] = _mark(now, "")
+                after[name] = _format_cursor(now, "")
         changed = tuple(total.jobs.values())
-        return Polled(
-            looked=looked,
+        return PollSummary(
+            polled_jobs=polled_jobs,
             requests=total.requests,
             changed=changed,
             waiting=waiting,
             problems=tuple(total.problems),
-            notable=tuple(job for job in changed if job.state.value in self._tiers.of(job.tier).notify),
+            to_notify=tuple(job for job in changed if job.state.value in self._tiers.of(job.tier).notify),
             cursor=after,
         )
 
-    def _is_due(self, job: JobRecord, last_round: datetime | None, now: datetime) -> bool:
-        return is_due(job.updated_at, self._tiers.of(job.tier), last_round=last_round, now=now)
+    def _is_due(self, job: JobRecord, last_poll: datetime | None, now: datetime) -> bool:
+        return is_due(job.updated_at, self._tiers.of(job.tier), last_poll=last_poll, now=now)
 
-    def _look(self, page: Sequence[JobRecord], total: Looked) -> None:
-        seen = self._looking.look(page)
+    def _poll_page(self, page: Sequence[JobRecord], total: PollResult) -> None:
+        seen = self._poller.poll_provider(page)
         total.requests += seen.requests
         total.problems += seen.problems
         total.jobs |= seen.jobs
         for job in page:
-            shot = seen.snapshots.get(job.job_id)
-            if job.state in _ENDED_EARLY and shot is not None and shot.state is JobState.COMPLETED:
+            snapshot = seen.snapshots.get(job.job_id)
+            if job.state in _ENDED_EARLY and snapshot is not None and snapshot.state is JobState.COMPLETED:
                 try:
-                    total.jobs[job.job_id] = self._collection.keep_late(job)
+                    total.jobs[job.job_id] = self._collector.store_late(job)
                 except QHybridError as error:
                     total.problems.append(error)
 
-    def _may_come_late(self) -> dict[str, list[JobRecord]]:
+    def _late_candidates(self) -> dict[str, list[JobRecord]]:
         """Return ended jobs that their provider may still finish: looked at for as long again as they had."""
         groups: dict[str, list[JobRecord]] = {}
         now = self._clock()
         for job in self._ledger.jobs(states=_ENDED_EARLY):
-            window = timedelta(seconds=self._tiers.of(job.tier).deadline_seconds)
-            if job.provider_job_id is not None and job.result_sha256 is None and now - job.updated_at <= window:
+            grace = timedelta(seconds=self._tiers.of(job.tier).deadline_seconds)
+            if job.provider_job_id is not None and job.result_sha256 is None and now - job.updated_at <= grace:
                 groups.setdefault(job.provider, []).append(job)
         return groups
 
 
-def _mark(last_round: datetime | None, behind: str) -> str:
-    return f"{last_round.isoformat() if last_round else ''}|{behind}"
+def _format_cursor(last_poll: datetime | None, resume_after: str) -> str:
+    return f"{last_poll.isoformat() if last_poll else ''}|{resume_after}"
 
 
-def _read_mark(mark: str | None) -> tuple[datetime | None, str]:
+def _parse_cursor(mark: str | None) -> tuple[datetime | None, str]:
     """Return when a provider's jobs were looked at last, and the job behind which a broken round goes on."""
-    at, _, behind = (mark or "").partition("|")
-    return (datetime.fromisoformat(at) if at else None), behind
+    at, _, resume_after = (mark or "").partition("|")
+    return (datetime.fromisoformat(at) if at else None), resume_after

@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
 from qhybrid_pipelines.execution.port import Provider
 
 
-def decode_kept(
+def decode_stored(
     job: JobRecord, batch: CircuitBatch, *, ledger: Ledger, provider: Provider, raw_store: RawStore
 ) -> pa.Table:
     """Return the counts of a job, decoded from what was received, in `execution.port.COUNTS_SCHEMA`.

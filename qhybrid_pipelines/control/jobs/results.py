@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.jobs.submission_protocol import failure
+from qhybrid_pipelines.control.jobs.submission_protocol import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, StaleJob, Step, StoredResult
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, StaleJob, StoredResult, Transition
 from qhybrid_pipelines.core.errors import CorruptResult, JobFailed, Rejected
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState, RawResult
@@ -32,7 +32,7 @@ class RawStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class CollectedResult:
     """A verified result.
 
     Attributes:
@@ -45,12 +45,12 @@ class Collected:
     details: Mapping[str, Any]
 
 
-class Collection:
+class ResultCollector:
     """Fetches and verifies results.
 
     Args:
         ledger: where that is written.
-        provider_of: the provider of a backend's name.
+        get_provider: the provider of a backend's name.
         raw_store: where results are kept as they were received.
         clock: now, in UTC.
     """
@@ -58,12 +58,12 @@ class Collection:
     def __init__(
         self,
         ledger: Ledger,
-        provider_of: Callable[[str], Provider],
+        get_provider: Callable[[str], Provider],
         raw_store: RawStore,
         *,
         clock: Callable[[], datetime],
     ) -> None:
-        self._ledger, self._provider_of, self._raw_store, self._clock = ledger, provider_of, raw_store, clock
+        self._ledger, self._get_provider, self._raw_store, self._clock = ledger, get_provider, raw_store, clock
 
     def fetch(self, job: JobRecord) -> JobRecord:
         """Bring the raw result home: on our disk before the ledger says so, and before anybody tries to read it.
@@ -74,37 +74,37 @@ class Collection:
         """
         try:
             failpoint("collect.before_fetch")
-            raw = self._provider_of(job.backend).fetch(job.ref)
+            raw = self._get_provider(job.backend).fetch(job.ref)
         except Rejected as error:
-            return self._take(job, Event.FAIL, error=str(error), detail=failure(error))
+            return self._record(job, Event.FAIL, error=str(error), detail=error_detail(error))
         failpoint("collect.fetched")
-        result = self._kept(raw)
+        result = self._store(raw)
         failpoint("collect.stored")
         if raw.ref != job.ref:
             problem = f"asked for the result of job {job.ref.provider_job_id}, got that of {raw.ref.provider_job_id}"
             now = self._clock()
-            steps = (Step(event=Event.FETCH, at=now), Step(event=Event.FAIL, at=now, detail=_CORRUPT))
-            self._ledger.advance(Move(job=job, steps=steps, observed_at=now, error=problem, result=result))
+            steps = (EventData(event=Event.FETCH, at=now), EventData(event=Event.FAIL, at=now, detail=_CORRUPT))
+            self._ledger.advance(Transition(job=job, steps=steps, observed_at=now, error=problem, result=result))
             raise CorruptResult(problem)
-        job = self._take(job, Event.FETCH, result=result)
+        job = self._record(job, Event.FETCH, result=result)
         failpoint("collect.recorded")
         return job
 
-    def keep_late(self, job: JobRecord) -> JobRecord:
+    def store_late(self, job: JobRecord) -> JobRecord:
         """Keep the result of a job that had ended before it came; the state stays what it is.
 
         Raises:
             CorruptResult: it is the result of another job, and not kept.
             ProviderError: the provider does not deliver.
         """
-        raw = self._provider_of(job.backend).fetch(job.ref)
+        raw = self._get_provider(job.backend).fetch(job.ref)
         if raw.ref != job.ref:
             raise CorruptResult(f"asked for the late result of job {job.job_id}, got that of another")
-        result = self._kept(raw)
+        result = self._store(raw)
         failpoint("collect.stored_late")
-        return self._take(job, Event.ARRIVE_LATE, result=result)
+        return self._record(job, Event.ARRIVE_LATE, result=result)
 
-    def verify(self, job: JobRecord, batch: CircuitBatch) -> Collected:
+    def verify(self, job: JobRecord, batch: CircuitBatch) -> CollectedResult:
         """Decode what was kept; the first success is written down, a contradiction ends the job.
 
         Raises:
@@ -116,26 +116,26 @@ class Collection:
             raise JobFailed(f"job {job.job_id} is {job.state}, but the ledger does not know where its result is kept")
         content = self._raw_store.get(stored.sha256)
         raw = RawResult(ref=job.ref, content=content, content_type=stored.content_type)
-        provider = self._provider_of(job.backend)
+        provider = self._get_provider(job.backend)
         try:
             counts, details = provider.decode(raw, batch), provider.details(raw)
         except CorruptResult as error:
             if job.state is JobState.FETCHED:
-                self._take(job, Event.FAIL, error=str(error), detail=_CORRUPT)
+                self._record(job, Event.FAIL, error=str(error), detail=_CORRUPT)
             raise
         failpoint("collect.decoded")
         if job.state is JobState.FETCHED:
-            job = self._take(job, Event.VERIFY, engine=details.get("engine"), detail=details)
+            job = self._record(job, Event.VERIFY, engine=details.get("engine"), detail=details)
             failpoint("collect.verified")
-        return Collected(job=job, counts=counts, details=details)
+        return CollectedResult(job=job, counts=counts, details=details)
 
-    def _kept(self, raw: RawResult) -> StoredResult:
+    def _store(self, raw: RawResult) -> StoredResult:
         digest = self._raw_store.put(raw.content)
         return StoredResult(sha256=digest, size_bytes=len(raw.content), content_type=raw.content_type)
 
-    def _take(self, job: JobRecord, event: Event, **facts: Any) -> JobRecord:
+    def _record(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
         """Take one step and return the job; where somebody else was quicker, return what they made of it."""
         try:
-            return self._ledger.advance(Move.of(job, event, self._clock(), **facts))
+            return self._ledger.advance(Transition.single(job, event, self._clock(), **fields))
         except StaleJob:
             return self._ledger.job(job.job_id)

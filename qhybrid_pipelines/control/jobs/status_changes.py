@@ -10,35 +10,35 @@ from __future__ import annotations
 from datetime import datetime
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
-from qhybrid_pipelines.control.ledger.port import Step
+from qhybrid_pipelines.control.ledger.port import EventData
 from qhybrid_pipelines.core.errors import UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import JobState, Snapshot
 
 #: The way of a job through a provider: each state, and the event that leads into it.
-_WAY = (
+_PROGRESS = (
     (JobState.SUBMITTED, Event.ACKNOWLEDGE),
     (JobState.QUEUED, Event.QUEUE),
     (JobState.RUNNING, Event.START),
     (JobState.COMPLETED, Event.COMPLETE),
 )
-_RANK = {state: rank for rank, (state, _) in enumerate(_WAY)}
+_PROGRESS_RANK = {state: rank for rank, (state, _) in enumerate(_PROGRESS)}
 
 #: What a provider may report beside the way, and the event that says so.
-_ASIDE = {
+_OTHER_EVENTS = {
     JobState.FAILED: Event.FAIL,
-    JobState.CANCELLING: Event.ASK_CANCEL,
+    JobState.CANCELLING: Event.REQUEST_CANCEL,
     JobState.CANCELLED: Event.CANCEL,
 }
 
 
-def steps_seen(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[Step, ...]:
+def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[EventData, ...]:
     """Return the steps from ``state`` to what the snapshot shows; none if it shows nothing new or something older.
 
     Raises:
         UnknownProviderStatus: the snapshot's state is none that a provider can report.
     """
     seen = snapshot.state
-    if seen not in _RANK and seen not in _ASIDE:
+    if seen not in _PROGRESS_RANK and seen not in _OTHER_EVENTS:
         raise UnknownProviderStatus(
             f"status {snapshot.raw_status!r} of job {snapshot.ref.provider_job_id} was read as {seen}, which is no "
             "state of a job at a provider",
@@ -50,42 +50,42 @@ def steps_seen(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[S
     if state is JobState.CANCELLING:
         # A provider that has not got round to it still reports QUEUED or RUNNING; only an end is news.
         ended = seen is JobState.COMPLETED or seen in (JobState.FAILED, JobState.CANCELLED)
-        return (_end(snapshot, now),) if ended else ()
-    if seen in _RANK:
-        return _along_the_way(state, seen, snapshot, now)
+        return (_final_event(snapshot, now),) if ended else ()
+    if seen in _PROGRESS_RANK:
+        return _events_up_to(state, seen, snapshot, now)
     # How far it got before it failed or was cancelled is worth knowing, where the provider's timestamps tell.
     reached = JobState.SUBMITTED
     if snapshot.submitted_at is not None:
         reached = JobState.QUEUED
     if snapshot.started_at is not None:
         reached = JobState.RUNNING
-    return (*_along_the_way(state, reached, snapshot, now), _end(snapshot, now))
+    return (*_events_up_to(state, reached, snapshot, now), _final_event(snapshot, now))
 
 
-def _along_the_way(state: JobState, seen: JobState, snapshot: Snapshot, now: datetime) -> tuple[Step, ...]:
+def _events_up_to(state: JobState, seen: JobState, snapshot: Snapshot, now: datetime) -> tuple[EventData, ...]:
     return tuple(
-        _step(event, snapshot, now, is_seen=reached is seen)
-        for reached, event in _WAY[_RANK[state] + 1 : _RANK[seen] + 1]
+        _make_event(event, snapshot, now, is_seen=reached is seen)
+        for reached, event in _PROGRESS[_PROGRESS_RANK[state] + 1 : _PROGRESS_RANK[seen] + 1]
     )
 
 
-def _end(snapshot: Snapshot, now: datetime) -> Step:
+def _final_event(snapshot: Snapshot, now: datetime) -> EventData:
     """Return the step into the state that was seen."""
-    event = _ASIDE.get(snapshot.state, Event.COMPLETE)
-    step = _step(event, snapshot, now, is_seen=True)
+    event = _OTHER_EVENTS.get(snapshot.state, Event.COMPLETE)
+    step = _make_event(event, snapshot, now, is_seen=True)
     if event is not Event.FAIL:
         return step
     detail = {"phase": "execute", "message": snapshot.message}
-    return Step(event=event, at=step.at, clock=step.clock, raw_status=step.raw_status, detail=detail)
+    return EventData(event=event, at=step.at, clock=step.clock, raw_status=step.raw_status, detail=detail)
 
 
-def _step(event: Event, snapshot: Snapshot, now: datetime, *, is_seen: bool) -> Step:
-    vendor = {
+def _make_event(event: Event, snapshot: Snapshot, now: datetime, *, is_seen: bool) -> EventData:
+    vendor_time = {
         Event.QUEUE: snapshot.submitted_at,
         Event.START: snapshot.started_at,
-        Event.ASK_CANCEL: None,
+        Event.REQUEST_CANCEL: None,
     }.get(event, snapshot.completed_at)
-    if vendor is not None:
-        return Step(event=event, at=vendor, clock="vendor", raw_status=snapshot.raw_status)
+    if vendor_time is not None:
+        return EventData(event=event, at=vendor_time, clock="vendor", raw_status=snapshot.raw_status)
     detail = None if is_seen else {"inferred": True}
-    return Step(event=event, at=now, raw_status=snapshot.raw_status, detail=detail)
+    return EventData(event=event, at=now, raw_status=snapshot.raw_status, detail=detail)

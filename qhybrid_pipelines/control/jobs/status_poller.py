@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from qhybrid_pipelines.control.backends.circuit_breaker import looks_of
-from qhybrid_pipelines.control.backends.health import Health
-from qhybrid_pipelines.control.jobs.cancel_reason import purpose_of
-from qhybrid_pipelines.control.jobs.status_changes import steps_seen
+from qhybrid_pipelines.control.backends.circuit_breaker import poll_breaker_name
+from qhybrid_pipelines.control.backends.health import BackendHealth
+from qhybrid_pipelines.control.jobs.cancel_reason import get_cancel_reason
+from qhybrid_pipelines.control.jobs.status_changes import events_from_snapshot
 from qhybrid_pipelines.control.jobs.submission_protocol import next_job_id
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Step
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, Transition
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import JobState, Snapshot
@@ -23,7 +23,7 @@ _SEARCH_REQUESTS = 24
 
 
 @dataclass(slots=True, kw_only=True)
-class Looked:
+class PollResult:
     """What some looks brought.
 
     Attributes:
@@ -39,12 +39,12 @@ class Looked:
     problems: list[QHybridError] = field(default_factory=list)
 
 
-class Looking:
+class StatusPoller:
     """Looks at jobs and writes down what was seen.
 
     Args:
         ledger: where it is written.
-        provider_of: the provider of a backend's name; raises `InvalidInput` if there is none.
+        get_provider: the provider of a backend's name; raises `InvalidInput` if there is none.
         health: breakers.
         clock: now, in UTC.
     """
@@ -52,106 +52,112 @@ class Looking:
     def __init__(
         self,
         ledger: Ledger,
-        provider_of: Callable[[str], Provider],
+        get_provider: Callable[[str], Provider],
         *,
-        health: Health,
+        health: BackendHealth,
         clock: Callable[[], datetime],
     ) -> None:
-        self._ledger, self._provider_of, self._health, self._clock = ledger, provider_of, health, clock
+        self._ledger, self._get_provider, self._health, self._clock = ledger, get_provider, health, clock
 
-    def look(self, jobs: Sequence[JobRecord]) -> Looked:
+    def poll_provider(self, jobs: Sequence[JobRecord]) -> PollResult:
         """Look at jobs of one provider.
 
         The problems of one job, or of the whole provider, hide nothing else that was seen.
         """
-        looked = Looked()
+        result = PollResult()
         if not jobs:
-            return looked
+            return result
         try:
-            provider = self._provider_of(jobs[0].backend)
+            provider = self._get_provider(jobs[0].backend)
         except InvalidInput as error:
-            looked.problems.append(error)
-            return looked
-        moves: list[Move] = []
-        self._ask(provider, jobs, looked, moves)
-        self._note_health(provider.name, looked)
+            result.problems.append(error)
+            return result
+        transitions: list[Transition] = []
+        self._poll(provider, jobs, result, transitions)
+        self._record_health(provider.name, result)
         failpoint("poll.seen")
         before = {job.job_id: job for job in jobs}
-        for job in self._ledger.advance_all(moves):
+        for job in self._ledger.advance_all(transitions):
             if job != before[job.job_id]:
-                looked.jobs[job.job_id] = job
+                result.jobs[job.job_id] = job
         failpoint("poll.recorded")
-        return looked
+        return result
 
-    def look_at_all(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
+    def poll_all(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
         """Take one look at jobs of any providers and return them as they stand; raises the first problem at the end."""
-        now_stands: dict[str, JobRecord] = {}
+        current_jobs: dict[str, JobRecord] = {}
         problems: list[QHybridError] = []
-        for group in of_providers(jobs).values():
-            looked = self.look(group)
-            now_stands |= looked.jobs
-            problems += looked.problems
+        for group in group_by_provider(jobs).values():
+            result = self.poll_provider(group)
+            current_jobs |= result.jobs
+            problems += result.problems
         if problems:
             raise problems[0]
-        return [now_stands.get(job.job_id, job) for job in jobs]
+        return [current_jobs.get(job.job_id, job) for job in jobs]
 
-    def _ask(self, provider: Provider, jobs: Sequence[JobRecord], looked: Looked, moves: list[Move]) -> None:
+    def _poll(
+        self, provider: Provider, jobs: Sequence[JobRecord], result: PollResult, transitions: list[Transition]
+    ) -> None:
         """Ask about jobs; where one of them spoils the look for all, find out which."""
-        looked.requests += 1
+        result.requests += 1
         error: ProviderError | None = None
         try:
             snapshots: Sequence[Snapshot] = provider.poll([job.ref for job in jobs])
         except ProviderError as problem:
             error, snapshots = problem, problem.seen
-        by_ref = {shot.ref.provider_job_id: shot for shot in snapshots}
+        by_ref = {snapshot.ref.provider_job_id: snapshot for snapshot in snapshots}
         unseen = []
         for job in jobs:
-            shot = by_ref.get(job.ref.provider_job_id)
-            if shot is None:
+            snapshot = by_ref.get(job.ref.provider_job_id)
+            if snapshot is None:
                 unseen.append(job)
             else:
-                self._seen(job, shot, looked, moves)
+                self._record_snapshot(job, snapshot, result, transitions)
         if error is None:
             return
         is_one_odd_job = isinstance(error, Rejected | UnknownProviderStatus)
-        if is_one_odd_job and unseen and len(jobs) > 1 and looked.requests < _SEARCH_REQUESTS:
+        if is_one_odd_job and unseen and len(jobs) > 1 and result.requests < _SEARCH_REQUESTS:
             middle = (len(unseen) + 1) // 2
             for half in (unseen[:middle], unseen[middle:]):
                 if half:
-                    self._ask(provider, half, looked, moves)
+                    self._poll(provider, half, result, transitions)
             return
-        looked.problems.append(error)
+        result.problems.append(error)
         if not isinstance(error, Rejected) or len(jobs) > 1 or jobs[0].state not in OPEN:
             return
         if provider.capabilities(jobs[0].backend).immediate:
             # What a simulator on this machine does not have any more is gone; a vendor's 404 may be a wrong account.
             now = self._clock()
             detail = {"phase": "poll", "class": "Rejected", "retryable": False}
-            moves.append(Move.of(jobs[0], Event.FAIL, now, error=str(error), detail=detail))
+            transitions.append(Transition.single(jobs[0], Event.FAIL, now, error=str(error), detail=detail))
 
-    def _seen(self, job: JobRecord, snapshot: Snapshot, looked: Looked, moves: list[Move]) -> None:
+    def _record_snapshot(
+        self, job: JobRecord, snapshot: Snapshot, result: PollResult, transitions: list[Transition]
+    ) -> None:
         now = self._clock()
-        looked.snapshots[job.job_id] = snapshot
+        result.snapshots[job.job_id] = snapshot
         try:
-            steps = steps_seen(job.state, snapshot, now=now)
+            steps = events_from_snapshot(job.state, snapshot, now=now)
         except UnknownProviderStatus as error:
-            looked.problems.append(error)
+            result.problems.append(error)
             return
         if steps:
-            moves.append(self._move(job, steps, snapshot, now))
+            transitions.append(self._make_transition(job, steps, snapshot, now))
 
-    def _move(self, job: JobRecord, steps: tuple[Step, ...], snapshot: Snapshot, now: datetime) -> Move:
+    def _make_transition(
+        self, job: JobRecord, steps: tuple[EventData, ...], snapshot: Snapshot, now: datetime
+    ) -> Transition:
         """Return the move; a job that was cancelled for a purpose ends as that purpose says."""
         last, rerouted_to = steps[-1], None
         if last.event is Event.CANCEL:
-            purpose, detail = purpose_of(self._ledger, job)
-            rerouted_to = next_job_id(job) if purpose is Event.REROUTE else None
-            if purpose is not Event.CANCEL and job.state is not JobState.CANCELLING:
+            reason, detail = get_cancel_reason(self._ledger, job)
+            rerouted_to = next_job_id(job) if reason is Event.REROUTE else None
+            if reason is not Event.CANCEL and job.state is not JobState.CANCELLING:
                 # whoever asked died before the answer was written down
-                steps = (*steps[:-1], replace(last, event=Event.ASK_CANCEL, raw_status=None), last)
-            last = replace(last, event=purpose, detail=detail or None)
+                steps = (*steps[:-1], replace(last, event=Event.REQUEST_CANCEL, raw_status=None), last)
+            last = replace(last, event=reason, detail=detail or None)
         failed = last.event is Event.FAIL
-        return Move(
+        return Transition(
             job=job,
             steps=(*steps[:-1], last),
             observed_at=now,
@@ -160,15 +166,15 @@ class Looking:
             error=(snapshot.message or f"the provider reports {snapshot.raw_status}") if failed else None,
         )
 
-    def _note_health(self, name: str, looked: Looked) -> None:
-        errors = [problem for problem in looked.problems if isinstance(problem, ProviderError)]
-        if errors and not looked.snapshots:
-            self._health.failed(looks_of(name), errors[0])
-        elif looked.snapshots:
-            self._health.succeeded(looks_of(name))
+    def _record_health(self, name: str, result: PollResult) -> None:
+        errors = [problem for problem in result.problems if isinstance(problem, ProviderError)]
+        if errors and not result.snapshots:
+            self._health.record_failure(poll_breaker_name(name), errors[0])
+        elif result.snapshots:
+            self._health.record_success(poll_breaker_name(name))
 
 
-def of_providers(jobs: Sequence[JobRecord]) -> dict[str, list[JobRecord]]:
+def group_by_provider(jobs: Sequence[JobRecord]) -> dict[str, list[JobRecord]]:
     """Return the jobs that a look can tell something about, by provider."""
     groups: dict[str, list[JobRecord]] = {}
     for job in jobs:

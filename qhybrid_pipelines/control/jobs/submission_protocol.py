@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Outcome, Step
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, Outcome, Transition
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
@@ -30,50 +30,50 @@ from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
 from qhybrid_pipelines.execution.port import Provider
 
 #: How much longer than the declared listing lag a token is waited for before its absence counts.
-QUARANTINE_FACTOR = 1.5
+LISTING_LAG_FACTOR = 1.5
 
 
-def job_id_of(batch: CircuitBatch, occurrence: int = 1) -> str:
+def job_id_for(batch: CircuitBatch, run_number: int = 1) -> str:
     """Return the id of a batch's job: ``j`` and 16 hex digits; the same experiment, backend and payload, the same id.
 
     What counts is the backend that was asked for, wherever the work runs: asking again finds it, and pays nothing.
     """
-    return _job_id(batch.experiment, batch.backend, batch.payload_sha256, occurrence)
+    return _job_id(batch.experiment, batch.backend, batch.payload_sha256, run_number)
 
 
-def token_of(job_id: str, attempt: int) -> str:
+def token_for(job_id: str, attempt: int) -> str:
     """Return the idempotency key of an attempt: opaque, 32 hex digits, which every known provider accepts."""
     return sha256_hex(f"{job_id}|{attempt}")[:32]
 
 
-def failure(error: ProviderError) -> dict[str, Any]:
+def error_detail(error: ProviderError) -> dict[str, Any]:
     """Return what the ledger notes about a provider's refusal or failure."""
     return {"phase": error.phase, "class": type(error).__name__, "retryable": error.retryable}
 
 
-def job_ids_of(batch: CircuitBatch) -> Iterator[str]:
+def job_ids_for(batch: CircuitBatch) -> Iterator[str]:
     """Yield the ids of a batch's first, second, third job, without end."""
     payload = batch.payload_sha256
-    return (_job_id(batch.experiment, batch.backend, payload, occurrence) for occurrence in itertools.count(1))
+    return (_job_id(batch.experiment, batch.backend, payload, run_number) for run_number in itertools.count(1))
 
 
 def next_job_id(job: JobRecord) -> str:
     """Return the id of the job that takes over the work of ``job``: the next one of the same request."""
-    return _job_id(job.experiment, job.requested_backend, job.payload_sha256, job.occurrence + 1)
+    return _job_id(job.experiment, job.requested_backend, job.payload_sha256, job.run_number + 1)
 
 
-def _job_id(experiment: str, requested_backend: str, payload_sha256: str, occurrence: int) -> str:
+def _job_id(experiment: str, requested_backend: str, payload_sha256: str, run_number: int) -> str:
     text = f"{experiment}|{requested_backend}|{payload_sha256}"
-    return "j" + sha256_hex(text if occurrence == 1 else f"{text}|{occurrence}")[:16]
+    return "j" + sha256_hex(text if run_number == 1 else f"{text}|{run_number}")[:16]
 
 
-class Submission:
+class SubmissionProtocol:
     """The submission protocol, over a ledger.
 
     Args:
         clock: now, in UTC.
         sleep: waits for some seconds.
-        patience_seconds: how long another process may take over the same job before this one gives up.
+        timeout_seconds: how long another process may take over the same job before this one gives up.
     """
 
     def __init__(
@@ -82,17 +82,17 @@ class Submission:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
-        patience_seconds: float,
+        timeout_seconds: float,
     ) -> None:
-        self._ledger, self._clock, self._sleep, self._patience = ledger, clock, sleep, patience_seconds
+        self._ledger, self._clock, self._sleep, self._patience = ledger, clock, sleep, timeout_seconds
 
-    def run(
+    def submit(
         self,
         job: JobRecord,
         batch: CircuitBatch,
         provider: Provider,
         *,
-        before: Callable[[JobRecord], JobRecord],
+        pre_submit_check: Callable[[JobRecord], JobRecord],
         detail: Mapping[str, Any],
     ) -> JobRecord:
         """Hand a planned job over, or continue where an earlier call was cut off; `Dispatcher.submit` says the rest.
@@ -101,23 +101,23 @@ class Submission:
             job: as it was read; a job in another state than APPROVED and SUBMITTING is returned as it stands.
             batch: for the job's own backend.
             provider: of that backend.
-            before: looks at an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
+            pre_submit_check: looks at an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
             detail: what the ledger notes with the intent.
         """
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
             return job
-        with self.holding(job.job_id):
+        with self.job_lock(job.job_id):
             job = self._ledger.job(job.job_id)  # whoever held it before may have finished
             if job.state is JobState.APPROVED:
-                job = before(job)
+                job = pre_submit_check(job)
                 if job.state is not JobState.APPROVED:
                     return job
-                return self._hand_over(self._intend(job, detail), batch, provider)
+                return self._submit(self._record_intent(job, detail), batch, provider)
             if job.state is JobState.SUBMITTING:
                 return self._recover(job, batch, provider)
             return job
 
-    def clear_up(self, job: JobRecord, provider: Provider) -> JobRecord:
+    def settle_unacknowledged(self, job: JobRecord, provider: Provider) -> JobRecord:
         """Find out what became of a submission that was never acknowledged, without sending anything.
 
         Returns:
@@ -127,26 +127,26 @@ class Submission:
             Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
         if provider.capabilities(job.backend).dedupe == "none":
-            return self._record(job, Event.DOUBT)
-        ref = self._look_up(job, provider, quarantine=True)
+            return self._record(job, Event.MARK_UNKNOWN)
+        ref = self._find_by_token(job, provider, wait_for_listing=True)
         if ref is not None:
             return self._acknowledge(job, ref, Event.ADOPT)
-        self._check_that_it_is_over(job, provider)
-        return self._record(job, Event.DISPROVE)
+        self._check_acceptance_over(job, provider)
+        return self._record(job, Event.CONFIRM_ABSENT)
 
-    def holding(self, job_id: str) -> AbstractContextManager[None]:
+    def job_lock(self, job_id: str) -> AbstractContextManager[None]:
         """Keep everybody else from handing this job over."""
-        return self._ledger.holding(job_id, patience_seconds=self._patience)
+        return self._ledger.job_lock(job_id, timeout_seconds=self._patience)
 
-    def _intend(self, job: JobRecord, detail: Mapping[str, Any]) -> JobRecord:
+    def _record_intent(self, job: JobRecord, detail: Mapping[str, Any]) -> JobRecord:
         """Commit the intent of a job that is new or was deferred (same token) or proved not to be there (new attempt)."""
-        disproved = job.outcome is Outcome.NOT_ACCEPTED
-        token = token_of(job.job_id, job.attempt + 1) if disproved else None
+        confirmed_absent = job.outcome is Outcome.NOT_ACCEPTED
+        token = token_for(job.job_id, job.attempt + 1) if confirmed_absent else None
         intended = self._record(job, Event.SUBMIT, new_token=token, detail=detail or None)
         failpoint("submit.intended")
         return intended
 
-    def _hand_over(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+    def _submit(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         try:
             return self._send(job, batch, provider)
         except Ambiguous:
@@ -161,17 +161,17 @@ class Submission:
         """
         dedupe = provider.capabilities(job.backend).dedupe
         if dedupe == "none":
-            return self._record(job, Event.DOUBT)
+            return self._record(job, Event.MARK_UNKNOWN)
         # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for.
-        ref = self._look_up(job, provider, quarantine=dedupe == "tag_lookup")
+        ref = self._find_by_token(job, provider, wait_for_listing=dedupe == "tag_lookup")
         if ref is not None:
             return self._acknowledge(job, ref, Event.ADOPT)
         if dedupe == "tag_lookup":
-            self._check_that_it_is_over(job, provider)
-            job = self._intend_again(job)
+            self._check_acceptance_over(job, provider)
+            job = self._record_resubmission(job)
         return self._send(job, batch, provider)
 
-    def _check_that_it_is_over(self, job: JobRecord, provider: Provider) -> None:
+    def _check_acceptance_over(self, job: JobRecord, provider: Provider) -> None:
         """Return if what was sent, and is not listed, cannot be accepted any more; the job's last step is its sending.
 
         Raises:
@@ -186,32 +186,32 @@ class Submission:
                 phase="submit",
             )
 
-    def _intend_again(self, job: JobRecord) -> JobRecord:
+    def _record_resubmission(self, job: JobRecord) -> JobRecord:
         """Commit that the same token is sent once more: from now on this one may be accepted late."""
         now = self._clock()
-        steps = (Step(event=Event.DISPROVE, at=now), Step(event=Event.SUBMIT, at=now))
-        return self._ledger.advance(Move(job=job, steps=steps, observed_at=now))
+        steps = (EventData(event=Event.CONFIRM_ABSENT, at=now), EventData(event=Event.SUBMIT, at=now))
+        return self._ledger.advance(Transition(job=job, steps=steps, observed_at=now))
 
     def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         failpoint("submit.before_call")
         try:
             ref = provider.submit(batch, job.token)
         except Rejected as error:
-            return self._record(job, Event.REJECT, error=str(error), detail=failure(error))
+            return self._record(job, Event.REJECT, error=str(error), detail=error_detail(error))
         except Throttled as error:
             after = {"message": str(error), "retry_after_seconds": error.retry_after_seconds}
-            self._record(job, Event.DEFER, detail=failure(error) | after)
+            self._record(job, Event.RETRY_LATER, detail=error_detail(error) | after)
             raise
         failpoint("submit.accepted")
         return self._acknowledge(job, ref, Event.ACKNOWLEDGE)
 
-    def _look_up(self, job: JobRecord, provider: Provider, *, quarantine: bool) -> JobRef | None:
+    def _find_by_token(self, job: JobRecord, provider: Provider, *, wait_for_listing: bool) -> JobRef | None:
         """Return the provider's job that carries the token, or None.
 
-        With ``quarantine``, wait first until even a job that was accepted this very moment has to be listed.
+        With ``wait_for_listing``, wait first until even a job that was accepted this very moment has to be listed.
         """
-        if quarantine:
-            self._sleep(QUARANTINE_FACTOR * provider.capabilities(job.backend).listing_lag_seconds)
+        if wait_for_listing:
+            self._sleep(LISTING_LAG_FACTOR * provider.capabilities(job.backend).listing_lag_seconds)
         failpoint("recover.before_look_up")
         ref = provider.find(job.backend, job.token)
         failpoint("recover.looked_up")
@@ -223,5 +223,5 @@ class Submission:
         failpoint("submit.acknowledged")
         return acknowledged
 
-    def _record(self, job: JobRecord, event: Event, **facts: Any) -> JobRecord:
-        return self._ledger.advance(Move.of(job, event, self._clock(), **facts))
+    def _record(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
+        return self._ledger.advance(Transition.single(job, event, self._clock(), **fields))

@@ -13,16 +13,16 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 
 
 @dataclass(frozen=True)
-class Standing:
+class Successors:
     """The jobs of one experiment, read once."""
 
     by_id: dict[str, JobRecord]
     newest: dict[tuple[str, str], JobRecord]
 
     @classmethod
-    def of(cls, ledger: Ledger, experiment: str) -> Standing:
+    def of(cls, ledger: Ledger, experiment: str) -> Successors:
         """Read the jobs of an experiment."""
-        jobs = sorted(ledger.jobs(experiment=experiment), key=lambda job: job.occurrence)
+        jobs = sorted(ledger.jobs(experiment=experiment), key=lambda job: job.run_number)
         return cls(
             {job.job_id: job for job in jobs}, {(job.requested_backend, job.payload_sha256): job for job in jobs}
         )

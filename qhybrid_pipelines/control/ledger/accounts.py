@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.budget import Account, as_kept, exchange, reserve, settle
+from qhybrid_pipelines.control.ledger.budget import Account, replace_reservation, reserve, round_stored_usd, settle
 from qhybrid_pipelines.control.ledger.records import JobRecord, Plan
 from qhybrid_pipelines.core.errors import Refused
 
 
-def account_of(connection: Connection, experiment: str) -> Account | None:
+def get_account(connection: Connection, experiment: str) -> Account | None:
     """Return what an experiment may spend and has spent, or None."""
     row = (
         connection.execute(
@@ -33,8 +33,8 @@ def reserve_quote(connection: Connection, plan: Plan) -> None:
     Raises:
         Refused: the budget does not hold it, or is another one than the experiment's jobs were given before.
     """
-    known = account_of(connection, plan.experiment)
-    limit_usd = as_kept(plan.budget_usd)
+    known = get_account(connection, plan.experiment)
+    limit_usd = round_stored_usd(plan.budget_usd)
     account = known or Account(experiment=plan.experiment, limit_usd=limit_usd)
     if account.limit_usd != limit_usd:
         raise Refused(
@@ -49,22 +49,22 @@ def reserve_quote(connection: Connection, plan: Plan) -> None:
         _update_account(connection, reserved)
 
 
-def change_quote(connection: Connection, job: JobRecord, quote_usd: float) -> None:
+def replace_reserved_quote(connection: Connection, job: JobRecord, quote_usd: float) -> None:
     """Reserve another quote in the place of a job's own.
 
     Raises:
         Refused: the budget does not hold it.
     """
-    account = account_of(connection, job.experiment)
+    account = get_account(connection, job.experiment)
     if account is None:
         raise ValueError(f"job {job.job_id} has no budget")
-    changed = exchange(account, released_usd=job.cost_quoted_usd, quote_usd=quote_usd, backend=job.backend)
+    changed = replace_reservation(account, released_usd=job.cost_quoted_usd, quote_usd=quote_usd, backend=job.backend)
     _update_account(connection, changed)
 
 
 def settle_job(connection: Connection, job: JobRecord) -> None:
     """Release the quote of a job that has ended, and charge what it cost."""
-    account = account_of(connection, job.experiment)
+    account = get_account(connection, job.experiment)
     if account is None or job.cost_settled_usd is None:
         raise ValueError(f"job {job.job_id} has nothing to settle")
     _update_account(connection, settle(account, quote_usd=job.cost_quoted_usd, charged_usd=job.cost_settled_usd))

@@ -19,14 +19,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from qhybrid_pipelines.control.ledger.locks import LockBusy, lock_number
+from qhybrid_pipelines.control.ledger.locks import LockBusy, lock_key
 from qhybrid_pipelines.core.jobs import JobState
 
 #: Longer than a provider call takes: every adapter limits its own.
-SETTLING_SECONDS = 60.0
+RESTART_GRACE_SECONDS = 60.0
 
-_TRY = text("SELECT pg_try_advisory_lock(:key)")
-_GIVE_BACK = text("SELECT pg_advisory_unlock(:key)")
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
+_UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 _SCHEMA = text("SELECT current_schema()")
 _UPTIME_WHILE_SUBMITTING = text(
     """
@@ -40,49 +40,49 @@ _sockets: set[int] = set()
 
 
 @contextmanager
-def exclusive(sessions: Engine, name: str, *, patience_seconds: float) -> Iterator[None]:
+def hold_lock(sessions: Engine, name: str, *, timeout_seconds: float) -> Iterator[None]:
     """Hold the lock ``name`` of the ledger for the length of a ``with`` block.
 
     Raises:
-        LockBusy: somebody else holds it for longer than ``patience_seconds``.
+        LockBusy: somebody else holds it for longer than ``timeout_seconds``.
     """
     with sessions.connect() as session:
         # The locks of a server are counted by database; several ledgers may share one, a schema each.
-        key = {"key": lock_number(f"{session.scalar(_SCHEMA)}/{name}")}
-        _take(session, name, key, patience_seconds)
+        key = {"key": lock_key(f"{session.scalar(_SCHEMA)}/{name}")}
+        _acquire(session, name, key, timeout_seconds)
         raw: Any = session.connection.driver_connection
         socket = raw.fileno()
         _sockets.add(socket)
         try:
-            _settle(session, name)
+            _wait_after_restart(session, name)
             yield
         finally:
             _sockets.discard(socket)
             with contextlib.suppress(DBAPIError):  # the server has gone, and the lock with it
-                session.execute(_GIVE_BACK, key)
+                session.execute(_UNLOCK, key)
 
 
-def _take(session: Connection, name: str, key: dict[str, int], patience_seconds: float) -> None:
+def _acquire(session: Connection, name: str, key: dict[str, int], timeout_seconds: float) -> None:
     """Ask again and again: a statement that waits on the server could not be interrupted from the keyboard."""
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     pause = 0.002
-    while not session.scalar(_TRY, key):
+    while not session.scalar(_TRY_LOCK, key):
         if time.monotonic() >= deadline:
             raise LockBusy(
-                f"'{name}' is in the hands of another process for more than {patience_seconds:g} s. Try again later, "
+                f"'{name}' is in the hands of another process for more than {timeout_seconds:g} s. Try again later, "
                 "or end the process that holds it; nothing was changed."
             )
         time.sleep(pause)
         pause = min(2 * pause, 0.1)
 
 
-def _settle(session: Connection, name: str) -> None:
+def _wait_after_restart(session: Connection, name: str) -> None:
     uptime = session.scalar(_UPTIME_WHILE_SUBMITTING, {"name": name, "submitting": JobState.SUBMITTING})
-    if uptime is not None and uptime < SETTLING_SECONDS:
-        time.sleep(SETTLING_SECONDS - uptime)
+    if uptime is not None and uptime < RESTART_GRACE_SECONDS:
+        time.sleep(RESTART_GRACE_SECONDS - uptime)
 
 
-def _close_parents_locks() -> None:
+def _close_inherited_sockets() -> None:
     """A forked child closes its copies of the sockets, which would keep the locks of a parent that has died."""
     for socket in _sockets:
         with contextlib.suppress(OSError):
@@ -90,4 +90,4 @@ def _close_parents_locks() -> None:
     _sockets.clear()
 
 
-os.register_at_fork(after_in_child=_close_parents_locks)
+os.register_at_fork(after_in_child=_close_inherited_sockets)

@@ -9,25 +9,25 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker
-from qhybrid_pipelines.control.ledger.records import Breaker, KeptCalibration
-from qhybrid_pipelines.control.ledger.stored import kept_json
+from qhybrid_pipelines.control.ledger.records import Breaker, StoredCalibration
+from qhybrid_pipelines.control.ledger.stored import stored_json
 from qhybrid_pipelines.core.jobs import Calibration
 
 
-def breakers_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[Breaker]:
+def select_breakers(connection: Connection, *conditions: ColumnElement[bool]) -> list[Breaker]:
     """Return the breakers that fulfil all conditions, by backend."""
     columns = (column.label(column.key) for column in tables.breaker.c)
     rows = connection.execute(select(*columns).where(*conditions).order_by(tables.breaker.c.backend))
     return [Breaker(**row) for row in rows.mappings()]
 
 
-def calibrations_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[KeptCalibration]:
+def select_calibrations(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredCalibration]:
     """Return the calibrations that fulfil all conditions, by time of measurement, newest last."""
-    kept = tables.calibration.c
-    order = (kept.measured_at, kept.fetched_at, kept.backend, kept.calibration_id)
-    columns = (column.label(column.key) for column in kept)
+    stored = tables.calibration.c
+    order = (stored.measured_at, stored.fetched_at, stored.backend, stored.calibration_id)
+    columns = (column.label(column.key) for column in stored)
     return [
-        KeptCalibration(
+        StoredCalibration(
             backend=row["backend"],
             calibration=Calibration(
                 calibration_id=row["calibration_id"],
@@ -73,7 +73,7 @@ def write_calibration(connection: Connection, backend: str, calibration: Calibra
             calibration_id=calibration.calibration_id,
             measured_at=calibration.measured_at,
             fetched_at=calibration.fetched_at,
-            payload=kept_json(calibration.payload),
+            payload=stored_json(calibration.payload),
         )
     )
     return True

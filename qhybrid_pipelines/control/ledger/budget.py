@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from qhybrid_pipelines.core.errors import Refused
 
-MICRO = 1_000_000
+MICRO_USD_PER_USD = 1_000_000
 
 
 def to_micro_usd(usd: float) -> int:
@@ -24,15 +24,15 @@ def to_micro_usd(usd: float) -> int:
     if not (math.isfinite(usd) and usd >= 0):
         raise ValueError(f"{usd} is not an amount of money")
     # The shortest decimal that reads back as the float is what was meant; the product of floats would be off by an ulp.
-    return math.ceil(round(Decimal(repr(float(usd))) * MICRO, 3))
+    return math.ceil(round(Decimal(repr(float(usd))) * MICRO_USD_PER_USD, 3))
 
 
 def from_micro_usd(micro_usd: int) -> float:
     """Return whole micro-dollars as US dollars."""
-    return micro_usd / MICRO
+    return micro_usd / MICRO_USD_PER_USD
 
 
-def as_kept(usd: float) -> float:
+def round_stored_usd(usd: float) -> float:
     """Return an amount as the ledger keeps it, in whole micro-dollars."""
     return from_micro_usd(to_micro_usd(usd))
 
@@ -63,9 +63,9 @@ def reserve(account: Account, quote_usd: float, *, backend: str) -> Account:
     needed = reserved + to_micro_usd(account.settled_usd)
     if needed > to_micro_usd(account.limit_usd):
         raise Refused(
-            f"experiment '{account.experiment}' has a budget of {_dollars(account.limit_usd)} "
-            f"({_dollars(account.settled_usd)} spent, {_dollars(account.reserved_usd)} reserved), and '{backend}' "
-            f"quotes {_dollars(quote_usd)} for this job. Raise budget.usd to {_dollars(from_micro_usd(needed))} or "
+            f"experiment '{account.experiment}' has a budget of {_format_usd(account.limit_usd)} "
+            f"({_format_usd(account.settled_usd)} spent, {_format_usd(account.reserved_usd)} reserved), and '{backend}' "
+            f"quotes {_format_usd(quote_usd)} for this job. Raise budget.usd to {_format_usd(from_micro_usd(needed))} or "
             "more, or lower shots, repetitions or sweep.points."
         )
     return replace(account, reserved_usd=from_micro_usd(reserved))
@@ -80,7 +80,7 @@ def settle(account: Account, *, quote_usd: float, charged_usd: float) -> Account
     )
 
 
-def exchange(account: Account, *, released_usd: float, quote_usd: float, backend: str) -> Account:
+def replace_reservation(account: Account, *, released_usd: float, quote_usd: float, backend: str) -> Account:
     """Return the account with one quote reserved in the place of another, whose job costs nothing.
 
     Raises:
@@ -96,7 +96,7 @@ def charge_usd(*, quote_usd: float, reported_usd: float | None, accepted: bool) 
     return quote_usd if accepted else 0.0
 
 
-def _dollars(usd: float) -> str:
+def _format_usd(usd: float) -> str:
     """Return an amount with two decimals, or with up to six where two would hide something."""
     text = f"{usd:.6f}".rstrip("0")
     whole, _, decimals = text.partition(".")

@@ -13,7 +13,7 @@ from typing import Any
 from qhybrid_pipelines.core.canonical import content_hash
 
 #: Stored columns that a hash covers, all but the hash itself.
-SEALED = (
+HASHED_COLUMNS = (
     "position",
     "job_id",
     "sequence",
@@ -52,14 +52,14 @@ class ChainReport:
     problem: str | None = None
 
     @property
-    def whole(self) -> bool:
+    def is_intact(self) -> bool:
         """Nothing was tampered with."""
         return self.broken_at is None
 
 
-def seal(row: Mapping[str, Any]) -> str:
+def event_hash(row: Mapping[str, Any]) -> str:
     """Return the hash of an event: SHA-256 over the canonical JSON of its stored columns and of its predecessor's hash."""
-    return content_hash([row[name] for name in SEALED])
+    return content_hash([row[name] for name in HASHED_COLUMNS])
 
 
 def verify(rows: Iterable[Mapping[str, Any]], head: ChainHead, anchor: ChainHead | None = None) -> ChainReport:
@@ -73,12 +73,12 @@ def verify(rows: Iterable[Mapping[str, Any]], head: ChainHead, anchor: ChainHead
     try:
         last = _walk(rows, anchor)
         _check_end(last, head, anchor)
-    except _Broken as broken:
+    except _BrokenChain as broken:
         return ChainReport(events=broken.position - 1, broken_at=broken.position, problem=str(broken))
     return ChainReport(events=last.position)
 
 
-class _Broken(Exception):
+class _BrokenChain(Exception):
     """The chain is broken at a position."""
 
     def __init__(self, position: int, what: str) -> None:
@@ -91,33 +91,33 @@ def _walk(rows: Iterable[Mapping[str, Any]], anchor: ChainHead | None) -> ChainH
     for row in rows:
         last = _next_link(last, row)
         if anchor is not None and anchor.position == last.position and anchor.hash != last.hash:
-            raise _Broken(last.position, "was replaced after the anchor was noted")
+            raise _BrokenChain(last.position, "was replaced after the anchor was noted")
     return last
 
 
 def _check_end(last: ChainHead, head: ChainHead, anchor: ChainHead | None) -> None:
     if max(head.position, anchor.position if anchor else 0) > last.position:
-        raise _Broken(last.position + 1, "is missing")
+        raise _BrokenChain(last.position + 1, "is missing")
     if head.position < last.position:
-        raise _Broken(head.position + 1, "was inserted")
+        raise _BrokenChain(head.position + 1, "was inserted")
     if head.hash != last.hash:
-        raise _Broken(last.position, "was replaced by another one")
+        raise _BrokenChain(last.position, "was replaced by another one")
 
 
 def _next_link(last: ChainHead, row: Mapping[str, Any]) -> ChainHead:
     position = last.position + 1
     if row["position"] != position:
-        raise _Broken(position, "is missing")
-    if not _is_sealed(row):
-        raise _Broken(position, "does not match its own hash")
+        raise _BrokenChain(position, "is missing")
+    if not _matches_hash(row):
+        raise _BrokenChain(position, "does not match its own hash")
     if row["previous_hash"] != last.hash:
         # Both rows match their own hashes, so the earlier one was replaced as a whole after the later was written.
-        raise _Broken(max(last.position, 1), "was replaced by another one")
+        raise _BrokenChain(max(last.position, 1), "was replaced by another one")
     return ChainHead(position=position, hash=row["hash"])
 
 
-def _is_sealed(row: Mapping[str, Any]) -> bool:
+def _matches_hash(row: Mapping[str, Any]) -> bool:
     try:
-        return bool(seal(row) == row["hash"])
+        return bool(event_hash(row) == row["hash"])
     except (TypeError, ValueError):  # a value of a kind that the ledger never writes
         return False

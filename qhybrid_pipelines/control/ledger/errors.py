@@ -9,7 +9,7 @@ class StaleJob(QHybridError):
     """The job was changed by somebody else after it was read; nothing was written. Read it again."""
 
 
-class ProviderJobTaken(QHybridError):
+class DuplicateProviderJob(QHybridError):
     """A provider answered with a job id that belongs to another job of the ledger; nothing was written."""
 
     exit_code = 3
@@ -19,7 +19,7 @@ class StaleBreaker(QHybridError):
     """The breaker was changed by somebody else after it was read; nothing was written. Read it again."""
 
 
-class JobClash(QHybridError):
+class DuplicateJob(QHybridError):
     """Another job has this token, or this place among the jobs of a payload; nothing was written."""
 
     exit_code = 3

@@ -19,14 +19,14 @@ class Event(StrEnum):
     """What can happen to a job."""
 
     PLAN = "plan"  # the job is written down
-    ASK_APPROVAL = "ask_approval"  # a person has to agree first
+    REQUEST_APPROVAL = "ask_approval"  # a person has to agree first
     APPROVE = "approve"  # policy or a person agreed
     SUBMIT = "submit"  # the intent is written; the provider is called next
     ACKNOWLEDGE = "acknowledge"  # the provider answered with its id
     ADOPT = "adopt"  # the id was found by looking the token up
-    DEFER = "defer"  # the provider asks to come back later and accepted nothing
-    DOUBT = "doubt"  # nobody can say whether it was accepted
-    DISPROVE = "disprove"  # looked up: the provider has no such job
+    RETRY_LATER = "defer"  # the provider asks to come back later and accepted nothing
+    MARK_UNKNOWN = "doubt"  # nobody can say whether it was accepted
+    CONFIRM_ABSENT = "disprove"  # looked up: the provider has no such job
     REJECT = "reject"  # policy, a person or the provider said no
     QUEUE = "queue"
     START = "start"
@@ -35,7 +35,7 @@ class Event(StrEnum):
     VERIFY = "verify"  # the raw result was decoded and fits the request
     FAIL = "fail"
     INTEND_CANCEL = "intend_cancel"  # the provider is asked to cancel next, and why is written down
-    ASK_CANCEL = "ask_cancel"  # the provider was asked to cancel and has not answered yet
+    REQUEST_CANCEL = "ask_cancel"  # the provider was asked to cancel and has not answered yet
     CANCEL = "cancel"
     EXPIRE = "expire"  # the deadline passed
     REROUTE = "reroute"  # another backend gets the work
@@ -50,7 +50,7 @@ _S, _E = JobState, Event
 TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType(
     {
         (None, _E.PLAN): _S.PLANNED,
-        (_S.PLANNED, _E.ASK_APPROVAL): _S.AWAITING_APPROVAL,
+        (_S.PLANNED, _E.REQUEST_APPROVAL): _S.AWAITING_APPROVAL,
         (_S.PLANNED, _E.APPROVE): _S.APPROVED,
         (_S.PLANNED, _E.REJECT): _S.REJECTED,
         (_S.PLANNED, _E.CANCEL): _S.CANCELLED,
@@ -62,33 +62,33 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.AWAITING_APPROVAL, _E.REROUTE): _S.REROUTED,
         (_S.AWAITING_APPROVAL, _E.REPRIORITISE): _S.AWAITING_APPROVAL,
         (_S.APPROVED, _E.SUBMIT): _S.SUBMITTING,
-        (_S.APPROVED, _E.ASK_APPROVAL): _S.AWAITING_APPROVAL,  # the price has risen since
+        (_S.APPROVED, _E.REQUEST_APPROVAL): _S.AWAITING_APPROVAL,  # the price has risen since
         (_S.APPROVED, _E.CANCEL): _S.CANCELLED,
         (_S.APPROVED, _E.EXPIRE): _S.EXPIRED,
         (_S.APPROVED, _E.REROUTE): _S.REROUTED,
         (_S.APPROVED, _E.REPRIORITISE): _S.APPROVED,
         (_S.SUBMITTING, _E.ACKNOWLEDGE): _S.SUBMITTED,
         (_S.SUBMITTING, _E.ADOPT): _S.SUBMITTED,
-        (_S.SUBMITTING, _E.DEFER): _S.APPROVED,
-        (_S.SUBMITTING, _E.DISPROVE): _S.APPROVED,
-        (_S.SUBMITTING, _E.DOUBT): _S.SUBMIT_UNKNOWN,
+        (_S.SUBMITTING, _E.RETRY_LATER): _S.APPROVED,
+        (_S.SUBMITTING, _E.CONFIRM_ABSENT): _S.APPROVED,
+        (_S.SUBMITTING, _E.MARK_UNKNOWN): _S.SUBMIT_UNKNOWN,
         (_S.SUBMITTING, _E.REJECT): _S.REJECTED,
         (_S.SUBMIT_UNKNOWN, _E.ADOPT): _S.SUBMITTED,
-        (_S.SUBMIT_UNKNOWN, _E.DISPROVE): _S.APPROVED,
+        (_S.SUBMIT_UNKNOWN, _E.CONFIRM_ABSENT): _S.APPROVED,
         (_S.SUBMITTED, _E.QUEUE): _S.QUEUED,
         (_S.SUBMITTED, _E.FAIL): _S.FAILED,
         (_S.SUBMITTED, _E.INTEND_CANCEL): _S.SUBMITTED,
-        (_S.SUBMITTED, _E.ASK_CANCEL): _S.CANCELLING,
+        (_S.SUBMITTED, _E.REQUEST_CANCEL): _S.CANCELLING,
         (_S.SUBMITTED, _E.CANCEL): _S.CANCELLED,
         (_S.QUEUED, _E.START): _S.RUNNING,
         (_S.QUEUED, _E.FAIL): _S.FAILED,
         (_S.QUEUED, _E.INTEND_CANCEL): _S.QUEUED,
-        (_S.QUEUED, _E.ASK_CANCEL): _S.CANCELLING,
+        (_S.QUEUED, _E.REQUEST_CANCEL): _S.CANCELLING,
         (_S.QUEUED, _E.CANCEL): _S.CANCELLED,
         (_S.RUNNING, _E.COMPLETE): _S.COMPLETED,
         (_S.RUNNING, _E.FAIL): _S.FAILED,
         (_S.RUNNING, _E.INTEND_CANCEL): _S.RUNNING,
-        (_S.RUNNING, _E.ASK_CANCEL): _S.CANCELLING,
+        (_S.RUNNING, _E.REQUEST_CANCEL): _S.CANCELLING,
         (_S.RUNNING, _E.CANCEL): _S.CANCELLED,
         # A request to cancel is only a request: the job may win the race, and then its result counts.
         (_S.CANCELLING, _E.CANCEL): _S.CANCELLED,
@@ -110,16 +110,16 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
 TERMINAL = frozenset(JobState) - {state for (state, _), after in TRANSITIONS.items() if state not in (None, after)}
 
 #: Ends of a life that left no usable result; only these may be run again, as a new job.
-WITHOUT_RESULT = TERMINAL - {JobState.VERIFIED}
+ENDED_WITHOUT_RESULT = TERMINAL - {JobState.VERIFIED}
 
 #: States in which a provider holds the job, so that a look at it can tell something new.
 OPEN = frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING})
 
 #: States in which nobody waits for a provider or a person any more: the result can be had, or there will be none.
-SETTLED = WITHOUT_RESULT | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}
+SETTLED = ENDED_WITHOUT_RESULT | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}
 
 
-class HasState(Protocol):
+class HasJobState(Protocol):
     """A job, as far as its state goes."""
 
     @property
@@ -127,24 +127,24 @@ class HasState(Protocol):
         """Where it is in its life."""
 
 
-def is_settled(job: HasState) -> bool:
+def is_settled(job: HasJobState) -> bool:
     """Tell whether there is nothing more to wait for."""
     return job.state in SETTLED
 
 
 #: What the events are called in tables, logs and notifications.
-PUBLIC_NAMES: Mapping[Event, str] = MappingProxyType(
+EVENT_NAMES: Mapping[Event, str] = MappingProxyType(
     {
         Event.PLAN: "JobPlanned",
-        Event.ASK_APPROVAL: "JobApprovalRequested",
+        Event.REQUEST_APPROVAL: "JobApprovalRequested",
         Event.APPROVE: "JobApproved",
         Event.SUBMIT: "JobSubmitting",
         # The way by which the id became known is a detail: a job is submitted once, however often a process died.
         Event.ACKNOWLEDGE: "JobSubmitted",
         Event.ADOPT: "JobSubmitted",
-        Event.DEFER: "JobDeferred",
-        Event.DOUBT: "JobSubmissionUnknown",
-        Event.DISPROVE: "JobSubmissionDisproved",
+        Event.RETRY_LATER: "JobDeferred",
+        Event.MARK_UNKNOWN: "JobSubmissionUnknown",
+        Event.CONFIRM_ABSENT: "JobSubmissionDisproved",
         Event.REJECT: "JobRejected",
         Event.QUEUE: "JobQueued",
         Event.START: "JobStarted",
@@ -153,7 +153,7 @@ PUBLIC_NAMES: Mapping[Event, str] = MappingProxyType(
         Event.VERIFY: "JobVerified",
         Event.FAIL: "JobFailed",
         Event.INTEND_CANCEL: "JobCancelIntended",
-        Event.ASK_CANCEL: "JobCancelRequested",
+        Event.REQUEST_CANCEL: "JobCancelRequested",
         Event.CANCEL: "JobCancelled",
         Event.EXPIRE: "JobExpired",
         Event.REROUTE: "JobRerouted",
@@ -163,7 +163,7 @@ PUBLIC_NAMES: Mapping[Event, str] = MappingProxyType(
 )
 
 
-def advance(state: JobState | None, event: Event) -> JobState:
+def next_state(state: JobState | None, event: Event) -> JobState:
     """Return the state after ``event``.
 
     Raises:

@@ -31,19 +31,19 @@ _descriptors: dict[str, int] = {}
 
 
 @contextmanager
-def exclusive(path: Path, name: str, *, patience_seconds: float) -> Iterator[None]:
+def hold_lock(path: Path, name: str, *, timeout_seconds: float) -> Iterator[None]:
     """Hold the lock ``name`` of the lock file ``path`` for the length of a ``with`` block.
 
     Raises:
-        LockBusy: somebody else holds it for longer than ``patience_seconds``.
+        LockBusy: somebody else holds it for longer than ``timeout_seconds``.
     """
-    file, byte = str(path), lock_number(name)
-    deadline = time.monotonic() + patience_seconds
+    file, byte = str(path), lock_key(name)
+    deadline = time.monotonic() + timeout_seconds
     pause = 0.001
     while not _try(file, byte):
         if time.monotonic() >= deadline:
             raise LockBusy(
-                f"'{name}' is in the hands of another process for more than {patience_seconds:g} s. Try again later, "
+                f"'{name}' is in the hands of another process for more than {timeout_seconds:g} s. Try again later, "
                 "or end the process that holds it; nothing was changed."
             )
         time.sleep(pause)
@@ -54,7 +54,7 @@ def exclusive(path: Path, name: str, *, patience_seconds: float) -> Iterator[Non
         _release(file, byte)
 
 
-def lock_number(name: str) -> int:
+def lock_key(name: str) -> int:
     """Return the number that stands for a name, below 2**62; two names meet by accident as good as never."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2
 
@@ -94,11 +94,11 @@ def _same_file(descriptor: int, file: str) -> bool:
         return False
 
 
-def _forget_parents_locks() -> None:
+def _drop_inherited_locks() -> None:
     """A forked child holds none of its parent's record locks, and must not inherit a guard that was taken."""
     global _guard  # noqa: PLW0603 - the module's own lock has to be replaced as a whole
     _guard = threading.Lock()
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_forget_parents_locks)
+os.register_at_fork(after_in_child=_drop_inherited_locks)

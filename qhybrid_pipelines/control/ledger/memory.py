@@ -24,12 +24,12 @@ from qhybrid_pipelines.control.ledger.records import (
     Breaker,
     EventRecord,
     JobRecord,
-    KeptCalibration,
-    Move,
     Plan,
+    StoredCalibration,
     StoredResult,
+    Transition,
 )
-from qhybrid_pipelines.control.ledger.stored import from_micros, kept_json
+from qhybrid_pipelines.control.ledger.stored import from_microseconds, stored_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
 
@@ -54,22 +54,22 @@ class MemoryLedger:
 
     def plan_all(self, plans: Sequence[Plan]) -> list[JobRecord]:
         """Write many jobs down, all or none."""
-        with self._tables.writing():
+        with self._tables.transaction():
             return [self._tables.jobs.get(plan.job_id) or self._tables.write_plan(plan) for plan in plans]
 
-    def advance(self, move: Move) -> JobRecord:
+    def advance(self, transition: Transition) -> JobRecord:
         """Write the steps of one job."""
-        with self._tables.writing():
-            return self._tables.write_move(move)
+        with self._tables.transaction():
+            return self._tables.write_transition(transition)
 
-    def advance_all(self, moves: Sequence[Move]) -> list[JobRecord]:
+    def advance_all(self, transitions: Sequence[Transition]) -> list[JobRecord]:
         """Write the steps of many jobs, skipping stale moves."""
-        with self._tables.writing():
-            return [job for move in moves if (job := self._write_or_skip(move))]
+        with self._tables.transaction():
+            return [job for transition in transitions if (job := self._write_or_skip(transition))]
 
     def job(self, job_id: str) -> JobRecord:
         """Return one job."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             found = self._tables.jobs.get(job_id)
         if found is None:
             raise InvalidInput(f"the ledger has no job '{job_id}'", remedy="`qhybrid jobs list` shows those it has.")
@@ -83,8 +83,8 @@ class MemoryLedger:
 
     def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
         """Return jobs, all or those of one experiment or of some states."""
-        with self._tables.reading():
-            found = sorted(self._tables.jobs.values(), key=lambda job: (job.occurrence, job.job_id))
+        with self._tables.read_lock():
+            found = sorted(self._tables.jobs.values(), key=lambda job: (job.run_number, job.job_id))
         return [
             job
             for job in found
@@ -93,38 +93,38 @@ class MemoryLedger:
 
     def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             rows = [row for row in self._tables.events.values() if job_id in (None, row["job_id"])]
         return [_event(row) for row in rows if row["position"] > after]
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             return [self._tables.attempts[key] for key in sorted(self._tables.attempts) if key[0] == job_id]
 
     def stored_result(self, job_id: str) -> StoredResult | None:
         """Return where the raw result of a job is kept, or None."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             return self._tables.results.get(job_id)
 
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             return self._tables.accounts.get(experiment)
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             return self._tables.breakers.get(backend)
 
     def breakers(self) -> list[Breaker]:
         """Return all breakers."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             return [self._tables.breakers[backend] for backend in sorted(self._tables.breakers)]
 
     def save_breaker(self, breaker: Breaker) -> Breaker:
         """Write a breaker and return it with its next version."""
-        with self._tables.writing():
+        with self._tables.transaction():
             known = self._tables.breakers.get(breaker.backend)
             if (known.version if known else 0) != breaker.version:
                 raise StaleBreaker(
@@ -137,44 +137,44 @@ class MemoryLedger:
     def add_calibration(self, backend: str, calibration: Calibration) -> bool:
         """Keep a calibration, if it is not known."""
         key = (backend, calibration.calibration_id)
-        with self._tables.writing():
+        with self._tables.transaction():
             if key in self._tables.calibrations:
                 return False
-            payload = json.loads(kept_json(calibration.payload) or "null")
-            kept = KeptCalibration(backend=backend, calibration=replace(calibration, payload=payload))
-            self._tables.put(self._tables.calibrations, key, kept)
+            payload = json.loads(stored_json(calibration.payload) or "null")
+            stored = StoredCalibration(backend=backend, calibration=replace(calibration, payload=payload))
+            self._tables.put(self._tables.calibrations, key, stored)
             return True
 
-    def calibrations(self, backend: str | None = None) -> list[KeptCalibration]:
+    def calibrations(self, backend: str | None = None) -> list[StoredCalibration]:
         """Return the calibrations of one backend or of all."""
-        with self._tables.reading():
-            found = [kept for kept in self._tables.calibrations.values() if backend in (None, kept.backend)]
+        with self._tables.read_lock():
+            found = [stored for stored in self._tables.calibrations.values() if backend in (None, stored.backend)]
         return sorted(
             found,
-            key=lambda kept: (
-                kept.calibration.measured_at,
-                kept.calibration.fetched_at,
-                kept.backend,
-                kept.calibration.calibration_id,
+            key=lambda stored: (
+                stored.calibration.measured_at,
+                stored.calibration.fetched_at,
+                stored.backend,
+                stored.calibration.calibration_id,
             ),
         )
 
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             return self._tables.head
 
     def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
         """Recompute the chain of events."""
-        with self._tables.reading():
+        with self._tables.read_lock():
             return chain.verify(self._tables.events.values(), self.head(), anchor)
 
     @contextmanager
-    def holding(self, job_id: str, *, patience_seconds: float) -> Iterator[None]:
+    def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:
         """Keep every other thread from handing this job over."""
         with self._released:
-            if not self._released.wait_for(lambda: job_id not in self._held, timeout=patience_seconds):
-                raise LockBusy(f"'{job_id}' is in the hands of another thread for more than {patience_seconds:g} s")
+            if not self._released.wait_for(lambda: job_id not in self._held, timeout=timeout_seconds):
+                raise LockBusy(f"'{job_id}' is in the hands of another thread for more than {timeout_seconds:g} s")
             self._held.add(job_id)
         try:
             yield
@@ -183,11 +183,11 @@ class MemoryLedger:
                 self._held.discard(job_id)
                 self._released.notify_all()
 
-    def _write_or_skip(self, move: Move) -> JobRecord | None:
+    def _write_or_skip(self, transition: Transition) -> JobRecord | None:
         try:
-            return self._tables.write_move(move)
+            return self._tables.write_transition(transition)
         except StaleJob:
-            return self._tables.jobs.get(move.job.job_id)
+            return self._tables.jobs.get(transition.job.job_id)
 
 
 def _event(row: Mapping[str, Any]) -> EventRecord:
@@ -198,8 +198,8 @@ def _event(row: Mapping[str, Any]) -> EventRecord:
         event=row["event"],
         from_state=row["from_state"] and JobState(row["from_state"]),
         to_state=JobState(row["to_state"]),
-        at=from_micros(row["at_us"]),
-        observed_at=from_micros(row["observed_at_us"]),
+        at=from_microseconds(row["at_us"]),
+        observed_at=from_microseconds(row["observed_at_us"]),
         clock=row["clock"],
         raw_status=row["raw_status"],
         detail=row["detail"] and json.loads(row["detail"]),

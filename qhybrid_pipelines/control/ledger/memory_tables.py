@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qhybrid_pipelines.control.ledger import chain
-from qhybrid_pipelines.control.ledger.budget import Account, as_kept, charge_usd, reserve, settle
-from qhybrid_pipelines.control.ledger.errors import JobClash, ProviderJobTaken, StaleJob
-from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
+from qhybrid_pipelines.control.ledger.budget import Account, charge_usd, reserve, round_stored_usd, settle
+from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, Event, next_state
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
+    EventData,
     JobRecord,
-    KeptCalibration,
-    Move,
     Outcome,
     Plan,
-    Step,
+    StoredCalibration,
     StoredResult,
+    Transition,
 )
-from qhybrid_pipelines.control.ledger.stored import kept_json, kept_text, to_micros
+from qhybrid_pipelines.control.ledger.stored import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import JobState
 
@@ -35,14 +35,14 @@ _OUTCOMES = {
     Event.SUBMIT: Outcome.OPEN,
     Event.ACKNOWLEDGE: Outcome.ACCEPTED,
     Event.ADOPT: Outcome.ACCEPTED,
-    Event.DEFER: Outcome.DEFERRED,
+    Event.RETRY_LATER: Outcome.DEFERRED,
     Event.REJECT: Outcome.REJECTED,
-    Event.DOUBT: Outcome.UNKNOWN,
-    Event.DISPROVE: Outcome.NOT_ACCEPTED,
+    Event.MARK_UNKNOWN: Outcome.UNKNOWN,
+    Event.CONFIRM_ABSENT: Outcome.NOT_ACCEPTED,
 }
 
 #: Facts of a move that a job takes over as they are.
-_FACTS = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")
+_COPIED_FIELDS = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")
 
 
 class MemoryTables:
@@ -56,7 +56,7 @@ class MemoryTables:
         self.accounts: dict[str, Account] = {}
         self.results: dict[str, StoredResult] = {}
         self.breakers: dict[str, Breaker] = {}
-        self.calibrations: dict[tuple[str, str], KeptCalibration] = {}
+        self.calibrations: dict[tuple[str, str], StoredCalibration] = {}
         self._places: dict[tuple[str, str, str, int], str] = {}
         self._tokens: dict[str, str] = {}
         self._provider_jobs: dict[tuple[str, str], tuple[str, int]] = {}
@@ -68,12 +68,12 @@ class MemoryTables:
         position = len(self.events)
         return chain.ChainHead(position=position, hash=self.events[position]["hash"]) if position else chain.ChainHead()
 
-    def reading(self) -> AbstractContextManager[bool]:
+    def read_lock(self) -> AbstractContextManager[bool]:
         """Keep writers off."""
         return self._mutex
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Hold everybody off, and take everything back if something goes wrong."""
         with self._mutex:
             self._undo.clear()
@@ -88,7 +88,7 @@ class MemoryTables:
                 raise
 
     def put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
-        """Set an entry of a table, inside `writing`."""
+        """Set an entry of a table, inside `transaction`."""
         self._undo.append((table, key, table.get(key, _NOTHING)))
         table[key] = value
 
@@ -97,13 +97,13 @@ class MemoryTables:
 
         Raises:
             Refused: the budget does not hold the quote.
-            JobClash: another job has the token, or the same place among the jobs of the payload.
+            DuplicateJob: another job has the token, or the same place among the jobs of the payload.
         """
         self._reserve(plan)
-        place = (plan.experiment, plan.backend, plan.payload_sha256, plan.occurrence)
+        place = (plan.experiment, plan.backend, plan.payload_sha256, plan.run_number)
         if place in self._places:
             other = self._places[place]
-            raise JobClash(f"job {plan.job_id} would be number {plan.occurrence} of its payload, which {other} is")
+            raise DuplicateJob(f"job {plan.job_id} would be number {plan.run_number} of its payload, which {other} is")
         self.put(self._places, place, plan.job_id)
         job = JobRecord(
             job_id=plan.job_id,
@@ -111,7 +111,7 @@ class MemoryTables:
             backend=plan.backend,
             provider=plan.provider,
             payload_sha256=plan.payload_sha256,
-            occurrence=plan.occurrence,
+            run_number=plan.run_number,
             tier=plan.tier,
             circuits=plan.circuits,
             shots=plan.shots,
@@ -122,7 +122,7 @@ class MemoryTables:
             provider_job_id=None,
             outcome=Outcome.OPEN,
             engine=None,
-            cost_quoted_usd=as_kept(plan.cost_quoted_usd),
+            cost_quoted_usd=round_stored_usd(plan.cost_quoted_usd),
             price_source=plan.price_source,
             cost_usd=None,
             cost_settled_usd=None,
@@ -131,11 +131,11 @@ class MemoryTables:
             requested_at=_utc(plan.requested_at),
             created_at=plan.planned_at.astimezone(UTC),
             updated_at=plan.planned_at.astimezone(UTC),
-            requested_backend=plan.asked_backend,
+            requested_backend=plan.resolved_requested_backend,
             principal=plan.principal,
             environment=plan.environment,
             data_class=plan.data_class,
-            correlation_id=plan.correlation,
+            correlation_id=plan.resolved_correlation_id,
             priority=plan.priority,
             deadline_at=_utc(plan.deadline_at),
             policy_sha256=plan.policy_sha256,
@@ -144,62 +144,65 @@ class MemoryTables:
         )
         self.put(self.jobs, job.job_id, job)
         self._open_attempt(job)
-        return self.write_move(Move(job=job, steps=plan.steps, observed_at=plan.planned_at))
+        return self.write_transition(Transition(job=job, steps=plan.steps, observed_at=plan.planned_at))
 
-    def write_move(self, move: Move) -> JobRecord:
+    def write_transition(self, transition: Transition) -> JobRecord:
         """Write the steps of a job and return the job after them.
 
         Raises:
             IllegalTransition: the life cycle has no such step; nothing was written.
             StaleJob: the job has changed since it was read; nothing was written.
-            ProviderJobTaken: the provider's id belongs to another job.
+            DuplicateProviderJob: the provider's id belongs to another job.
             Refused: the move brings a new quote, and the budget does not hold it.
         """
-        job, known = move.job, self.jobs.get(move.job.job_id)
-        _check_steps(job, move.steps)
+        job, known = transition.job, self.jobs.get(transition.job.job_id)
+        _check_steps(job, transition.steps)
         if known is None or known.version != job.version:
             raise StaleJob(f"job {job.job_id} has changed since it was read as {job.state}")
-        for step in move.steps:
-            job = self._take(job, step, move.observed_at)
-        job = replace(job, updated_at=move.observed_at.astimezone(UTC), **_facts(move))
-        if move.result is not None:
-            self.put(self.results, job.job_id, move.result)
-        if move.new_token is not None:
+        for step in transition.steps:
+            job = self._append_event(job, step, transition.observed_at)
+        job = replace(job, updated_at=transition.observed_at.astimezone(UTC), **_changed_fields(transition))
+        if transition.result is not None:
+            self.put(self.results, job.job_id, transition.result)
+        if transition.new_token is not None:
             self._open_attempt(job)
         else:
-            self._note_outcome(job)
-        if move.cost_quoted_usd is not None and as_kept(move.cost_quoted_usd) != job.cost_quoted_usd:
-            job = self._change_quote(job, move.cost_quoted_usd)
+            self._record_outcome(job)
+        if (
+            transition.cost_quoted_usd is not None
+            and round_stored_usd(transition.cost_quoted_usd) != job.cost_quoted_usd
+        ):
+            job = self._replace_reserved_quote(job, transition.cost_quoted_usd)
         if job.state in TERMINAL and job.cost_settled_usd is None:
             job = self._settle(job)
         self.put(self.jobs, job.job_id, job)
         return job
 
-    def _take(self, job: JobRecord, step: Step, observed_at: datetime) -> JobRecord:
+    def _append_event(self, job: JobRecord, step: EventData, observed_at: datetime) -> JobRecord:
         """Append one event to the chain, and return the job after it."""
         before = job.state if job.version else None
-        after = advance(before, step.event)
+        after = next_state(before, step.event)
         head = self.head
         row = {
             "position": head.position + 1,
             "job_id": job.job_id,
             "sequence": job.version + 1,
-            "event": PUBLIC_NAMES[step.event],
+            "event": EVENT_NAMES[step.event],
             "from_state": before and before.value,
             "to_state": after.value,
-            "at_us": to_micros(step.at),
-            "observed_at_us": to_micros(observed_at),
+            "at_us": to_microseconds(step.at),
+            "observed_at_us": to_microseconds(observed_at),
             "clock": step.clock,
-            "raw_status": None if step.raw_status is None else kept_text(step.raw_status),
-            "detail": kept_json(step.detail),
+            "raw_status": None if step.raw_status is None else stored_text(step.raw_status),
+            "detail": stored_json(step.detail),
             "previous_hash": head.hash,
         }
-        self.put(self.events, head.position + 1, row | {"hash": chain.seal(row)})
+        self.put(self.events, head.position + 1, row | {"hash": chain.event_hash(row)})
         return replace(job, state=after, version=job.version + 1, outcome=_OUTCOMES.get(step.event, job.outcome))
 
     def _open_attempt(self, job: JobRecord) -> None:
         if job.token in self._tokens:
-            raise JobClash(f"the token of job {job.job_id} belongs to another attempt; nothing was written")
+            raise DuplicateJob(f"the token of job {job.job_id} belongs to another attempt; nothing was written")
         self.put(self._tokens, job.token, job.job_id)
         opened = AttemptRecord(
             job_id=job.job_id,
@@ -212,7 +215,7 @@ class MemoryTables:
         )
         self.put(self.attempts, (job.job_id, job.attempt), opened)
 
-    def _note_outcome(self, job: JobRecord) -> None:
+    def _record_outcome(self, job: JobRecord) -> None:
         key = (job.job_id, job.attempt)
         noted = replace(self.attempts[key], outcome=job.outcome, provider_job_id=job.provider_job_id)
         if noted == self.attempts[key]:
@@ -221,7 +224,7 @@ class MemoryTables:
             name = (job.provider, job.provider_job_id)
             holder = self._provider_jobs.get(name, key)
             if holder != key and self.attempts[holder].provider_job_id == job.provider_job_id:
-                raise ProviderJobTaken(
+                raise DuplicateProviderJob(
                     f"provider '{job.provider}' answered job {job.job_id} with id '{job.provider_job_id}', which belongs "
                     "to another job; nothing was written"
                 )
@@ -229,7 +232,7 @@ class MemoryTables:
         self.put(self.attempts, key, noted)
 
     def _reserve(self, plan: Plan) -> None:
-        limit_usd = as_kept(plan.budget_usd)
+        limit_usd = round_stored_usd(plan.budget_usd)
         account = self.accounts.get(plan.experiment) or Account(experiment=plan.experiment, limit_usd=limit_usd)
         if account.limit_usd != limit_usd:
             raise Refused(
@@ -238,10 +241,10 @@ class MemoryTables:
             )
         self.put(self.accounts, plan.experiment, reserve(account, plan.cost_quoted_usd, backend=plan.backend))
 
-    def _change_quote(self, job: JobRecord, quote_usd: float) -> JobRecord:
+    def _replace_reserved_quote(self, job: JobRecord, quote_usd: float) -> JobRecord:
         released = settle(self.accounts[job.experiment], quote_usd=job.cost_quoted_usd, charged_usd=0.0)
         self.put(self.accounts, job.experiment, reserve(released, quote_usd, backend=job.backend))
-        return replace(job, cost_quoted_usd=as_kept(quote_usd))
+        return replace(job, cost_quoted_usd=round_stored_usd(quote_usd))
 
     def _settle(self, job: JobRecord) -> JobRecord:
         charged_usd = charge_usd(
@@ -252,28 +255,30 @@ class MemoryTables:
         return replace(job, cost_settled_usd=charged_usd)
 
 
-def _check_steps(job: JobRecord, steps: Sequence[Step]) -> None:
+def _check_steps(job: JobRecord, steps: Sequence[EventData]) -> None:
     if not steps:
         raise ValueError("a move has at least one step")
     state = job.state if job.version else None
     for step in steps:
-        state = advance(state, step.event)
+        state = next_state(state, step.event)
 
 
-def _facts(move: Move) -> dict[str, Any]:
+def _changed_fields(transition: Transition) -> dict[str, Any]:
     """Return what becomes known about the job with its steps, as it is kept."""
-    facts: dict[str, Any] = {name: getattr(move, name) for name in _FACTS if getattr(move, name) is not None}
-    if move.deadline_at is not None:
-        facts["deadline_at"] = _utc(move.deadline_at)
-    if move.error is not None:
-        facts["error"] = kept_text(move.error)
-    if move.cost_usd is not None:
-        facts["cost_usd"] = as_kept(move.cost_usd)
-    if move.new_token is not None:
-        facts |= {"attempt": move.job.attempt + 1, "token": move.new_token}
-    if move.result is not None:
-        facts["result_sha256"] = move.result.sha256
-    return facts
+    fields: dict[str, Any] = {
+        name: getattr(transition, name) for name in _COPIED_FIELDS if getattr(transition, name) is not None
+    }
+    if transition.deadline_at is not None:
+        fields["deadline_at"] = _utc(transition.deadline_at)
+    if transition.error is not None:
+        fields["error"] = stored_text(transition.error)
+    if transition.cost_usd is not None:
+        fields["cost_usd"] = round_stored_usd(transition.cost_usd)
+    if transition.new_token is not None:
+        fields |= {"attempt": transition.job.attempt + 1, "token": transition.new_token}
+    if transition.result is not None:
+        fields["result_sha256"] = transition.result.sha256
+    return fields
 
 
 def _utc(at: datetime | None) -> datetime | None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, inspect, select, update
 from sqlalchemy.sql.functions import max as sql_max
 
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.records import correlation_id_of
+from qhybrid_pipelines.control.ledger.records import correlation_id_for
 from qhybrid_pipelines.core.errors import InvalidInput
 
 
@@ -25,24 +25,24 @@ class Migration:
 
     Attributes:
         dialects: further statements, which only one database understands.
-        fill: computes, after the statements, what SQL cannot.
+        backfill: computes, after the statements, what SQL cannot.
     """
 
     version: int
     summary: str
     statements: tuple[str, ...]
     dialects: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    fill: Callable[[Connection], None] | None = None
+    backfill: Callable[[Connection], None] | None = None
 
 
-def _fill_correlation_ids(connection: Connection) -> None:
+def _backfill_correlation_ids(connection: Connection) -> None:
     """Give the jobs of version 1 the id that they would be given today."""
     job = tables.job.c
     rows = connection.execute(select(job.job_id, job.experiment, job.requested_backend)).all()
     if rows:
         connection.execute(
             update(tables.job).where(job.job_id == bindparam("known")).values(correlation_id=bindparam("correlation")),
-            [{"known": row[0], "correlation": correlation_id_of(row[1], row[2])} for row in rows],
+            [{"known": row[0], "correlation": correlation_id_for(row[1], row[2])} for row in rows],
         )
 
 
@@ -195,7 +195,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             )
             """,
         ),
-        fill=_fill_correlation_ids,
+        backfill=_backfill_correlation_ids,
         dialects={
             "postgresql": (
                 """
@@ -254,8 +254,8 @@ def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS
             continue
         for statement in (*migration.statements, *migration.dialects.get(connection.dialect.name, ())):
             connection.exec_driver_sql(statement)
-        if migration.fill is not None:
-            migration.fill(connection)
+        if migration.backfill is not None:
+            migration.backfill(connection)
         connection.execute(
             insert(tables.schema_version).values(
                 version=migration.version, summary=migration.summary, applied_at=datetime.now(UTC)

@@ -20,4 +20,4 @@ def open_ledger(home: Home, url: str | None) -> SqlLedger:
     Raises:
         InvalidInput: it cannot be opened, or a newer release has written it.
     """
-    return SqlLedger.on_server(url) if url else SqlLedger.at(home.ledger)
+    return SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(home.ledger)

@@ -6,7 +6,7 @@ for milliseconds.
 
 There are no leases. A lease in a table has to outlive the slowest provider call, needs a clock that all machines agree
 on, and keeps a restart waiting for a holder who is dead; one that runs out too early lets two processes pay. The
-locks of `Ledger.holding` belong to their holder's process (a kernel lock beside SQLite, the lock of a session on Postgres),
+locks of `Ledger.job_lock` belong to their holder's process (a kernel lock beside SQLite, the lock of a session on Postgres),
 so they last exactly as long as it lives, and nobody has to guess a time.
 """
 
@@ -19,9 +19,9 @@ from typing import Protocol
 from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import (
-    JobClash,
+    DuplicateJob,
+    DuplicateProviderJob,
     LedgerUnreachable,
-    ProviderJobTaken,
     StaleBreaker,
     StaleJob,
 )
@@ -29,16 +29,16 @@ from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
     BreakerState,
-    Clock,
+    ClockSource,
+    EventData,
     EventRecord,
     JobRecord,
-    KeptCalibration,
-    Move,
     Outcome,
     Plan,
-    Step,
+    StoredCalibration,
     StoredResult,
-    correlation_id_of,
+    Transition,
+    correlation_id_for,
 )
 from qhybrid_pipelines.core.jobs import Calibration, JobState
 
@@ -46,22 +46,22 @@ __all__ = [
     "AttemptRecord",
     "Breaker",
     "BreakerState",
-    "Clock",
+    "ClockSource",
+    "DuplicateJob",
+    "DuplicateProviderJob",
+    "EventData",
     "EventRecord",
-    "JobClash",
     "JobRecord",
-    "KeptCalibration",
     "Ledger",
     "LedgerUnreachable",
-    "Move",
     "Outcome",
     "Plan",
-    "ProviderJobTaken",
     "StaleBreaker",
     "StaleJob",
-    "Step",
+    "StoredCalibration",
     "StoredResult",
-    "correlation_id_of",
+    "Transition",
+    "correlation_id_for",
 ]
 
 
@@ -73,7 +73,7 @@ class Ledger(Protocol):
 
         Raises:
             Refused: the quote does not fit the experiment's budget; nothing was written.
-            JobClash: another job has its token, or its place among the jobs of the payload; nothing was written.
+            DuplicateJob: another job has its token, or its place among the jobs of the payload; nothing was written.
         """
 
     def plan_all(self, plans: Sequence[Plan]) -> list[JobRecord]:
@@ -81,19 +81,19 @@ class Ledger(Protocol):
 
         Raises:
             Refused: the quotes together do not fit a budget; nothing was written.
-            JobClash: as for `plan`; nothing was written.
+            DuplicateJob: as for `plan`; nothing was written.
         """
 
-    def advance(self, move: Move) -> JobRecord:
+    def advance(self, transition: Transition) -> JobRecord:
         """Write the steps of one job; a job that has ended settles its budget in the same transaction.
 
         Raises:
             StaleJob: the job has changed since it was read; nothing was written.
             IllegalTransition: the life cycle has no such step; nothing was written.
-            ProviderJobTaken: the provider's id belongs to another job; nothing was written.
+            DuplicateProviderJob: the provider's id belongs to another job; nothing was written.
         """
 
-    def advance_all(self, moves: Sequence[Move]) -> list[JobRecord]:
+    def advance_all(self, transitions: Sequence[Transition]) -> list[JobRecord]:
         """Write the steps of many jobs and return them as they stand; a stale move is skipped, not an error."""
 
     def job(self, job_id: str) -> JobRecord:
@@ -121,11 +121,11 @@ class Ledger(Protocol):
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None if it has no job."""
 
-    def holding(self, job_id: str, *, patience_seconds: float) -> AbstractContextManager[None]:
+    def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from handing this job over; given back when the holder dies.
 
         Raises:
-            LockBusy: somebody else holds it for longer than ``patience_seconds``.
+            LockBusy: somebody else holds it for longer than ``timeout_seconds``.
         """
 
     def breaker(self, backend: str) -> Breaker | None:
@@ -144,7 +144,7 @@ class Ledger(Protocol):
     def add_calibration(self, backend: str, calibration: Calibration) -> bool:
         """Keep a calibration; False if the one of this id is known already, which stays as it was."""
 
-    def calibrations(self, backend: str | None = None) -> list[KeptCalibration]:
+    def calibrations(self, backend: str | None = None) -> list[StoredCalibration]:
         """Return the calibrations that were kept, of one backend or of all: by time of measurement, newest last."""
 
     def head(self) -> ChainHead:

@@ -6,7 +6,7 @@ and without retries. Transactions that only read see one snapshot and wait for n
 (``synchronous_commit``) when it returns.
 
 A server that restarts takes its sessions with it: connections are tested before they are used, and opened again for
-`PATIENCE_SECONDS`. What a transaction had not committed was not written; nothing else is lost.
+`RECONNECT_TIMEOUT_SECONDS`. What a transaction had not committed was not written; nothing else is lost.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable
-from qhybrid_pipelines.control.ledger.locks import lock_number
+from qhybrid_pipelines.control.ledger.locks import lock_key
 from qhybrid_pipelines.control.ledger.migrations import migrate
-from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY
+from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.storage.postgres import postgres_url
 
 LEDGER_VARIABLE = "QHYBRID_LEDGER_URL"
 
 #: How long a ledger that was open before waits for a server that is away.
-PATIENCE_SECONDS = 30.0
+RECONNECT_TIMEOUT_SECONDS = 30.0
 
 CONNECT_TIMEOUT_SECONDS = 10
 
@@ -59,12 +59,12 @@ def open_database(address: str) -> Engine:
     event.listen(engine, "connect", _configure)
     try:
         with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_number("migrations")})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("migrations")})
             migrate(connection)
     except DBAPIError as error:
         engine.dispose()
         raise InvalidInput(
-            f"the ledger at {_place(url)} cannot be opened: {_first_line(error.orig)}",
+            f"the ledger at {_redact_address(url)} cannot be opened: {_first_line(error.orig)}",
             remedy="Start the server, or correct the address: user, password, host, port and database must exist, and "
             "the user must be allowed to create tables.",
             field=LEDGER_VARIABLE,
@@ -73,11 +73,11 @@ def open_database(address: str) -> Engine:
         engine.dispose()
         raise
     event.listen(engine, "begin", _begin)
-    event.listen(engine, "do_connect", _connect_patiently)
+    event.listen(engine, "do_connect", _connect_with_retry)
     return engine
 
 
-def lock_sessions(engine: Engine) -> Engine:
+def make_lock_engine(engine: Engine) -> Engine:
     """Return the engine whose connections carry locks: one session each, and never in a transaction."""
     sessions = create_engine(
         engine.url,
@@ -86,7 +86,7 @@ def lock_sessions(engine: Engine) -> Engine:
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "qhybrid lock"},
     )
     event.listen(sessions, "connect", _configure)
-    event.listen(sessions, "do_connect", _connect_patiently)
+    event.listen(sessions, "do_connect", _connect_with_retry)
     return sessions
 
 
@@ -97,16 +97,16 @@ def _configure(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get(READS_ONLY, False):
+    if connection.get_execution_options().get(READ_ONLY_OPTION, False):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     else:
         connection.exec_driver_sql("SELECT 1 FROM chain_head FOR UPDATE")
 
 
-def _connect_patiently(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+def _connect_with_retry(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
     """Return a connection of the driver, as soon as the server answers."""
     driver = dialect.loaded_dbapi
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + RECONNECT_TIMEOUT_SECONDS
     pause = 0.05
     while True:
         try:
@@ -114,14 +114,14 @@ def _connect_patiently(dialect: Any, _record: Any, arguments: Any, parameters: A
         except driver.OperationalError as error:
             if time.monotonic() >= deadline:
                 raise LedgerUnreachable(
-                    f"the ledger's server has not answered for {PATIENCE_SECONDS:g} s: {_first_line(error)}. "
+                    f"the ledger's server has not answered for {RECONNECT_TIMEOUT_SECONDS:g} s: {_first_line(error)}. "
                     "Nothing was written; try again when it is back."
                 ) from None
         time.sleep(pause)
         pause = min(2 * pause, 1.0)
 
 
-def _place(url: URL) -> str:
+def _redact_address(url: URL) -> str:
     """Return where a database is, without who opens it and by which password."""
     return f"{url.host or 'this machine'}{f':{url.port}' if url.port else ''}/{url.database or ''}"
 

@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.ledger.records import (
     JobRecord,
     StoredResult,
 )
-from qhybrid_pipelines.control.ledger.stored import from_micros
+from qhybrid_pipelines.control.ledger.stored import from_microseconds
 from qhybrid_pipelines.core.jobs import JobState
 
 _LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
@@ -26,24 +26,24 @@ _JOB = select(
 ).select_from(tables.job.join(tables.attempt, _LAST_ATTEMPT))
 
 
-def jobs_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[JobRecord]:
+def select_jobs(connection: Connection, *conditions: ColumnElement[bool]) -> list[JobRecord]:
     """Return the jobs that fulfil all conditions, by occurrence of their payload, then by id."""
-    rows = connection.execute(_JOB.where(*conditions).order_by(tables.job.c.occurrence, tables.job.c.job_id))
+    rows = connection.execute(_JOB.where(*conditions).order_by(tables.job.c.run_number, tables.job.c.job_id))
     return [JobRecord(**row) for row in rows.mappings()]
 
 
-def events_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[EventRecord]:
+def select_events(connection: Connection, *conditions: ColumnElement[bool]) -> list[EventRecord]:
     """Return the events that fulfil all conditions, in the order they were written."""
-    return [_event(row) for row in event_rows(connection, *conditions)]
+    return [_event(row) for row in iter_event_rows(connection, *conditions)]
 
 
-def event_rows(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[dict[str, Any]]:
+def iter_event_rows(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[dict[str, Any]]:
     """Yield the stored columns of events, in the order they were written."""
     for row in connection.execute(select(tables.event).where(*conditions).order_by(tables.event.c.position)):
         yield row._asdict()
 
 
-def attempts_of(connection: Connection, job_id: str) -> list[AttemptRecord]:
+def select_attempts(connection: Connection, job_id: str) -> list[AttemptRecord]:
     """Return the attempts to submit a job, by number."""
     rows = connection.execute(
         select(*(column.label(column.key) for column in tables.attempt.c))
@@ -53,7 +53,7 @@ def attempts_of(connection: Connection, job_id: str) -> list[AttemptRecord]:
     return [AttemptRecord(**row) for row in rows.mappings()]
 
 
-def result_of(connection: Connection, job_id: str) -> StoredResult | None:
+def select_result(connection: Connection, job_id: str) -> StoredResult | None:
     """Return where the raw result of a job is kept, or None."""
     stored = tables.result_ref.c
     row = (
@@ -78,8 +78,8 @@ def _event(row: Mapping[str, Any]) -> EventRecord:
         event=row["event"],
         from_state=None if row["from_state"] is None else JobState(row["from_state"]),
         to_state=JobState(row["to_state"]),
-        at=from_micros(row["at_us"]),
-        observed_at=from_micros(row["observed_at_us"]),
+        at=from_microseconds(row["at_us"]),
+        observed_at=from_microseconds(row["observed_at_us"]),
         clock=row["clock"],
         raw_status=row["raw_status"],
         detail=None if row["detail"] is None else json.loads(row["detail"]),

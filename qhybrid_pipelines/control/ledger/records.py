@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.jobs import Calibration, JobRef, JobState
 
 #: Whose clock a timestamp comes from: the provider's, or ours when we saw the thing.
-Clock = Literal["vendor", "observed"]
+ClockSource = Literal["vendor", "observed"]
 
 
 class Outcome(StrEnum):
@@ -32,7 +32,7 @@ class JobRecord:
     """A job as it stands in the ledger.
 
     Attributes:
-        occurrence: 1 for the first job of a payload; a job that is run again counts on.
+        run_number: 1 for the first job of a payload; a job that is run again counts on.
         version: number of its events; a change is refused when it was made on an older version.
         attempt: number of the last attempt to submit, from 1; ``token``, ``provider_job_id`` and ``outcome`` are its.
         circuits: bound circuits, points x repetitions.
@@ -45,7 +45,7 @@ class JobRecord:
         principal: who asks, as the policy names people and services.
         environment: dev, test or prod.
         data_class: how sensitive the data behind the circuits is, in the policy's words.
-        correlation_id: what all jobs and log lines of one piece of work share, see `correlation_id_of`.
+        correlation_id: what all jobs and log lines of one piece of work share, see `correlation_id_for`.
         priority: 0 is normal, higher goes first.
         deadline_at: when the result is no longer of use.
         policy_sha256: of the policy that admitted the job.
@@ -58,7 +58,7 @@ class JobRecord:
     backend: str
     provider: str
     payload_sha256: str
-    occurrence: int
+    run_number: int
     tier: str
     circuits: int
     shots: int
@@ -113,7 +113,7 @@ class EventRecord:
     to_state: JobState
     at: datetime
     observed_at: datetime
-    clock: Clock
+    clock: ClockSource
     raw_status: str | None
     detail: Mapping[str, Any] | None
     hash: str
@@ -142,7 +142,7 @@ class StoredResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class EventData:
     """One step of a job's life, about to be written.
 
     Attributes:
@@ -152,7 +152,7 @@ class Step:
 
     event: Event
     at: datetime
-    clock: Clock = "observed"
+    clock: ClockSource = "observed"
     raw_status: str | None = None
     detail: Mapping[str, Any] | None = None
 
@@ -171,7 +171,7 @@ class Plan:
     backend: str
     provider: str
     payload_sha256: str
-    occurrence: int
+    run_number: int
     tier: str
     circuits: int
     shots: int
@@ -181,7 +181,7 @@ class Plan:
     budget_usd: float
     requested_at: datetime | None
     planned_at: datetime
-    steps: tuple[Step, ...]
+    steps: tuple[EventData, ...]
     requested_backend: str | None = None
     principal: str = "unknown"
     environment: str = "dev"
@@ -192,18 +192,18 @@ class Plan:
     policy_sha256: str | None = None
 
     @property
-    def asked_backend(self) -> str:
+    def resolved_requested_backend(self) -> str:
         """Where the work was asked for."""
         return self.requested_backend or self.backend
 
     @property
-    def correlation(self) -> str:
+    def resolved_correlation_id(self) -> str:
         """What all jobs and log lines of this piece of work share."""
-        return self.correlation_id or correlation_id_of(self.experiment, self.asked_backend)
+        return self.correlation_id or correlation_id_for(self.experiment, self.resolved_requested_backend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Transition:
     """Steps that a job takes, and the facts that become known with them; None leaves a fact as it is.
 
     Attributes:
@@ -214,7 +214,7 @@ class Move:
     """
 
     job: JobRecord
-    steps: tuple[Step, ...]
+    steps: tuple[EventData, ...]
     observed_at: datetime
     new_token: str | None = None
     provider_job_id: str | None = None
@@ -229,11 +229,11 @@ class Move:
     deadline_at: datetime | None = None
 
     @classmethod
-    def of(
-        cls, job: JobRecord, event: Event, now: datetime, *, detail: Mapping[str, Any] | None = None, **facts: Any
-    ) -> Move:
+    def single(
+        cls, job: JobRecord, event: Event, now: datetime, *, detail: Mapping[str, Any] | None = None, **fields: Any
+    ) -> Transition:
         """Return the move of one step that happens now, with the facts that become known with it."""
-        return cls(job=job, steps=(Step(event=event, at=now, detail=detail),), observed_at=now, **facts)
+        return cls(job=job, steps=(EventData(event=event, at=now, detail=detail),), observed_at=now, **fields)
 
 
 #: What a breaker lets through: everything, nothing, or one attempt to see whether the backend is back.
@@ -262,13 +262,13 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptCalibration:
+class StoredCalibration:
     """A calibration of a backend."""
 
     backend: str
     calibration: Calibration
 
 
-def correlation_id_of(experiment: str, requested_backend: str) -> str:
+def correlation_id_for(experiment: str, requested_backend: str) -> str:
     """Return the correlation id of all work of an experiment for a backend: ``c`` and 16 hexadecimal digits."""
     return "c" + sha256_hex(f"{experiment}|{requested_backend}")[:16]

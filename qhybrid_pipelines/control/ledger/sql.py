@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.control.ledger import advisory, backends, chain, locks, postgres, reading, sqlite, tables
-from qhybrid_pipelines.control.ledger.accounts import account_of
+from qhybrid_pipelines.control.ledger.accounts import get_account
 from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
@@ -26,24 +26,24 @@ from qhybrid_pipelines.control.ledger.records import (
     Breaker,
     EventRecord,
     JobRecord,
-    KeptCalibration,
-    Move,
     Plan,
+    StoredCalibration,
     StoredResult,
+    Transition,
 )
-from qhybrid_pipelines.control.ledger.sqlite import READS_ONLY
-from qhybrid_pipelines.control.ledger.writing import write_move, write_plan
+from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
+from qhybrid_pipelines.control.ledger.writing import write_plan, write_transition
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
 
 #: Moves in one transaction of `SqlLedger.advance_all`: a few tenths of a second, so that no writer waits long.
-MOVES_PER_TRANSACTION = 200
+TRANSITIONS_PER_TRANSACTION = 200
 
 
-class Exclusive(Protocol):
+class NamedLocks(Protocol):
     """Locks by name, which are given back when their holder dies."""
 
-    def __call__(self, name: str, *, patience_seconds: float) -> AbstractContextManager[None]:
+    def __call__(self, name: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Hold the lock ``name`` for the length of a ``with`` block, or raise `LockBusy`."""
 
 
@@ -56,33 +56,33 @@ class SqlLedger:
 
     Args:
         engine: on a database that has the newest schema. Its transactions write alone, one after the other; those with
-            the execution option `READS_ONLY` see one snapshot.
-        exclusive: the locks of this ledger.
+            the execution option `READ_ONLY_OPTION` see one snapshot.
+        hold_lock: the locks of this ledger.
     """
 
-    def __init__(self, engine: Engine, *, exclusive: Exclusive) -> None:
-        self._engine, self._exclusive = engine, exclusive
+    def __init__(self, engine: Engine, *, hold_lock: NamedLocks) -> None:
+        self._engine, self._exclusive = engine, hold_lock
         self._process = os.getpid()
 
     @classmethod
-    def at(cls, path: Path) -> SqlLedger:
+    def open_sqlite(cls, path: Path) -> SqlLedger:
         """Return the ledger in a SQLite file, created if it is not there.
 
         Raises:
             InvalidInput: the file cannot be opened, or a newer release has written it.
         """
         engine = sqlite.open_database(path)
-        return cls(engine, exclusive=partial(locks.exclusive, sqlite.lock_file(path)))
+        return cls(engine, hold_lock=partial(locks.hold_lock, sqlite.lock_file(path)))
 
     @classmethod
-    def on_server(cls, url: str) -> SqlLedger:
+    def open_postgres(cls, url: str) -> SqlLedger:
         """Return the ledger in a Postgres database, whose tables are created if they are not there.
 
         Raises:
             InvalidInput: the database cannot be opened, or a newer release has written it.
         """
         engine = postgres.open_database(url)
-        return cls(engine, exclusive=partial(advisory.exclusive, postgres.lock_sessions(engine)))
+        return cls(engine, hold_lock=partial(advisory.hold_lock, postgres.make_lock_engine(engine)))
 
     def close(self) -> None:
         """Close the connections; a ledger that is used again opens new ones."""
@@ -96,29 +96,29 @@ class SqlLedger:
     def plan_all(self, plans: Sequence[Plan]) -> list[JobRecord]:
         """Write many jobs down and reserve their quotes, in one transaction."""
         with self._transaction() as connection:
-            return [_known(connection, plan) or write_plan(connection, plan) for plan in plans]
+            return [_find_planned(connection, plan) or write_plan(connection, plan) for plan in plans]
 
-    def advance(self, move: Move) -> JobRecord:
+    def advance(self, transition: Transition) -> JobRecord:
         """Write the steps of one job."""
         with self._transaction() as connection:
-            return write_move(connection, move)
+            return write_transition(connection, transition)
 
-    def advance_all(self, moves: Sequence[Move]) -> list[JobRecord]:
+    def advance_all(self, transitions: Sequence[Transition]) -> list[JobRecord]:
         """Write the steps of many jobs, skipping stale moves."""
         records = []
-        for start in range(0, len(moves), MOVES_PER_TRANSACTION):
+        for start in range(0, len(transitions), TRANSITIONS_PER_TRANSACTION):
             with self._transaction() as connection:
-                for move in moves[start : start + MOVES_PER_TRANSACTION]:
+                for transition in transitions[start : start + TRANSITIONS_PER_TRANSACTION]:
                     try:
-                        records.append(write_move(connection, move))
+                        records.append(write_transition(connection, transition))
                     except StaleJob:
-                        records += reading.jobs_where(connection, tables.job.c.job_id == move.job.job_id)
+                        records += reading.select_jobs(connection, tables.job.c.job_id == transition.job.job_id)
         return records
 
     def job(self, job_id: str) -> JobRecord:
         """Return one job."""
         with self._snapshot() as connection:
-            found = reading.jobs_where(connection, tables.job.c.job_id == job_id)
+            found = reading.select_jobs(connection, tables.job.c.job_id == job_id)
         if not found:
             raise InvalidInput(f"the ledger has no job '{job_id}'", remedy="`qhybrid jobs list` shows those it has.")
         return found[0]
@@ -127,7 +127,7 @@ class SqlLedger:
         """Return the last job of a payload, or None."""
         job = tables.job.c
         with self._snapshot() as connection:
-            found = reading.jobs_where(
+            found = reading.select_jobs(
                 connection,
                 job.experiment == experiment,
                 job.backend == backend,
@@ -143,7 +143,7 @@ class SqlLedger:
         if states is not None:
             conditions.append(tables.job.c.state.in_(sorted(states)))
         with self._snapshot() as connection:
-            return reading.jobs_where(connection, *conditions)
+            return reading.select_jobs(connection, *conditions)
 
     def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
@@ -151,33 +151,33 @@ class SqlLedger:
         if after:
             conditions.append(tables.event.c.position > after)
         with self._snapshot() as connection:
-            return reading.events_where(connection, *conditions)
+            return reading.select_events(connection, *conditions)
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""
         with self._snapshot() as connection:
-            return reading.attempts_of(connection, job_id)
+            return reading.select_attempts(connection, job_id)
 
     def stored_result(self, job_id: str) -> StoredResult | None:
         """Return where the raw result of a job is kept, or None."""
         with self._snapshot() as connection:
-            return reading.result_of(connection, job_id)
+            return reading.select_result(connection, job_id)
 
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None."""
         with self._snapshot() as connection:
-            return account_of(connection, experiment)
+            return get_account(connection, experiment)
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""
         with self._snapshot() as connection:
-            found = backends.breakers_where(connection, tables.breaker.c.backend == backend)
+            found = backends.select_breakers(connection, tables.breaker.c.backend == backend)
         return found[0] if found else None
 
     def breakers(self) -> list[Breaker]:
         """Return all breakers."""
         with self._snapshot() as connection:
-            return backends.breakers_where(connection)
+            return backends.select_breakers(connection)
 
     def save_breaker(self, breaker: Breaker) -> Breaker:
         """Write a breaker and return it with its next version."""
@@ -189,11 +189,11 @@ class SqlLedger:
         with self._transaction() as connection:
             return backends.write_calibration(connection, backend, calibration)
 
-    def calibrations(self, backend: str | None = None) -> list[KeptCalibration]:
+    def calibrations(self, backend: str | None = None) -> list[StoredCalibration]:
         """Return the calibrations of one backend or of all."""
         conditions = [] if backend is None else [tables.calibration.c.backend == backend]
         with self._snapshot() as connection:
-            return backends.calibrations_where(connection, *conditions)
+            return backends.select_calibrations(connection, *conditions)
 
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
@@ -203,22 +203,22 @@ class SqlLedger:
     def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
         """Recompute the chain of events."""
         with self._snapshot() as connection:
-            return chain.verify(reading.event_rows(connection), reading.chain_head(connection), anchor)
+            return chain.verify(reading.iter_event_rows(connection), reading.chain_head(connection), anchor)
 
-    def holding(self, job_id: str, *, patience_seconds: float) -> AbstractContextManager[None]:
+    def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from handing this job over."""
-        return self._exclusive(job_id, patience_seconds=patience_seconds)
+        return self._exclusive(job_id, timeout_seconds=timeout_seconds)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with _answering(), self._own_engine().begin() as connection:
+        with _translate_disconnect(), self._own_engine().begin() as connection:
             yield connection
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
         with (
-            _answering(),
-            self._own_engine().connect().execution_options(**{READS_ONLY: True}) as connection,
+            _translate_disconnect(),
+            self._own_engine().connect().execution_options(**{READ_ONLY_OPTION: True}) as connection,
             connection.begin(),
         ):
             yield connection
@@ -232,7 +232,7 @@ class SqlLedger:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _translate_disconnect() -> Iterator[None]:
     """Say in our words that a server went away in the middle of a transaction."""
     try:
         yield
@@ -245,7 +245,7 @@ def _answering() -> Iterator[None]:
         ) from error
 
 
-def _known(connection: Connection, plan: Plan) -> JobRecord | None:
+def _find_planned(connection: Connection, plan: Plan) -> JobRecord | None:
     """Return the job of a plan, if it was written down before."""
-    found = reading.jobs_where(connection, tables.job.c.job_id == plan.job_id)
+    found = reading.select_jobs(connection, tables.job.c.job_id == plan.job_id)
     return found[0] if found else None

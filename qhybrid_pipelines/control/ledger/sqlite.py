@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
-from qhybrid_pipelines.control.ledger.locks import exclusive
+from qhybrid_pipelines.control.ledger.locks import hold_lock
 from qhybrid_pipelines.control.ledger.migrations import migrate
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 
 BUSY_TIMEOUT_SECONDS = 30
 
 #: Execution option of connections that only read: they see one snapshot and hold up nobody.
-READS_ONLY = "reads_only"
+READ_ONLY_OPTION = "reads_only"
 
 
 def lock_file(path: Path) -> Path:
@@ -60,7 +60,7 @@ def open_database(path: Path) -> Engine:
 def _prepare(engine: Engine, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The switch to WAL does not wait for other connections, and two first users must not both create tables.
-    with exclusive(lock_file(path), "migrations", patience_seconds=BUSY_TIMEOUT_SECONDS):
+    with hold_lock(lock_file(path), "migrations", timeout_seconds=BUSY_TIMEOUT_SECONDS):
         with engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=WAL")
@@ -75,5 +75,5 @@ def _configure(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get(READS_ONLY, False)
+    reads = connection.get_execution_options().get(READ_ONLY_OPTION, False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -16,25 +16,25 @@ MICROSECOND = timedelta(microseconds=1)
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def to_micros(at: datetime) -> int:
+def to_microseconds(at: datetime) -> int:
     """Return an aware datetime as microseconds since 1970 UTC."""
     return (at - EPOCH) // MICROSECOND
 
 
-def from_micros(at_us: int) -> datetime:
+def from_microseconds(at_us: int) -> datetime:
     """Return microseconds since 1970 UTC as an aware datetime."""
     return EPOCH + at_us * MICROSECOND
 
 
-def kept_text(text: str) -> str:
+def stored_text(text: str) -> str:
     """Return a text with a replacement character for every character that cannot be stored."""
     return _NOT_STORABLE.sub("\ufffd", text)
 
 
-def kept_json(value: Mapping[str, Any] | None) -> str | None:
+def stored_json(value: Mapping[str, Any] | None) -> str | None:
     """Return a value as the JSON that is stored, or None.
 
     Raises:
         ValueError: it holds NaN or an infinity.
     """
-    return None if value is None else kept_text(canonical_json(value))
+    return None if value is None else stored_text(canonical_json(value))

@@ -13,11 +13,11 @@ from sqlalchemy.types import TypeDecorator
 
 from qhybrid_pipelines.control.ledger.budget import from_micro_usd, to_micro_usd
 from qhybrid_pipelines.control.ledger.records import Outcome
-from qhybrid_pipelines.control.ledger.stored import from_micros, to_micros
+from qhybrid_pipelines.control.ledger.stored import from_microseconds, to_microseconds
 from qhybrid_pipelines.core.jobs import JobState
 
 
-class Instant(TypeDecorator[datetime]):
+class UtcTimestamp(TypeDecorator[datetime]):
     """An aware datetime, kept as microseconds since 1970 UTC."""
 
     impl = BigInteger
@@ -25,14 +25,14 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
         """Return what is stored."""
-        return None if value is None else to_micros(value)
+        return None if value is None else to_microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Return what was meant."""
-        return None if value is None else from_micros(value)
+        return None if value is None else from_microseconds(value)
 
 
-class Dollars(TypeDecorator[float]):
+class UsdAmount(TypeDecorator[float]):
     """US dollars, kept as whole micro-dollars."""
 
     impl = BigInteger
@@ -47,7 +47,7 @@ class Dollars(TypeDecorator[float]):
         return None if value is None else from_micro_usd(value)
 
 
-class State(TypeDecorator[JobState]):
+class JobStateText(TypeDecorator[JobState]):
     """A state of the life cycle, kept as its name."""
 
     impl = Text
@@ -83,26 +83,26 @@ job = Table(
     Column("tier", Text),
     Column("circuits", BigInteger),
     Column("shots", BigInteger),
-    Column("state", State),
+    Column("state", JobStateText),
     Column("version", BigInteger),
     Column("attempt", Integer),
     Column("engine", Text),
-    Column("cost_quoted_microusd", Dollars, key="cost_quoted_usd"),
+    Column("cost_quoted_microusd", UsdAmount, key="cost_quoted_usd"),
     Column("price_source", Text),
-    Column("cost_microusd", Dollars, key="cost_usd"),
-    Column("cost_settled_microusd", Dollars, key="cost_settled_usd"),
+    Column("cost_microusd", UsdAmount, key="cost_usd"),
+    Column("cost_settled_microusd", UsdAmount, key="cost_settled_usd"),
     Column("result_sha256", Text),
     Column("error", Text),
-    Column("requested_at_us", Instant, key="requested_at"),
-    Column("created_at_us", Instant, key="created_at"),
-    Column("updated_at_us", Instant, key="updated_at"),
+    Column("requested_at_us", UtcTimestamp, key="requested_at"),
+    Column("created_at_us", UtcTimestamp, key="created_at"),
+    Column("updated_at_us", UtcTimestamp, key="updated_at"),
     Column("requested_backend", Text),
     Column("principal", Text),
     Column("environment", Text),
     Column("data_class", Text),
     Column("correlation_id", Text),
     Column("priority", Integer),
-    Column("deadline_at_us", Instant, key="deadline_at"),
+    Column("deadline_at_us", UtcTimestamp, key="deadline_at"),
     Column("policy_sha256", Text),
     Column("approved_by", Text),
     Column("rerouted_to", Text),
@@ -117,7 +117,7 @@ attempt = Table(
     Column("provider", Text),
     Column("provider_job_id", Text),
     Column("outcome", OutcomeText),
-    Column("started_at_us", Instant, key="started_at"),
+    Column("started_at_us", UtcTimestamp, key="started_at"),
 )
 
 #: Raw columns, without conversion: what is sealed by a hash is what is stored, digit for digit.
@@ -151,9 +151,9 @@ budget = Table(
     "budget",
     metadata,
     Column("experiment", Text, primary_key=True),
-    Column("limit_microusd", Dollars, key="limit_usd"),
-    Column("reserved_microusd", Dollars, key="reserved_usd"),
-    Column("settled_microusd", Dollars, key="settled_usd"),
+    Column("limit_microusd", UsdAmount, key="limit_usd"),
+    Column("reserved_microusd", UsdAmount, key="reserved_usd"),
+    Column("settled_microusd", UsdAmount, key="settled_usd"),
 )
 
 result_ref = Table(
@@ -163,7 +163,7 @@ result_ref = Table(
     Column("sha256", Text),
     Column("size_bytes", BigInteger),
     Column("content_type", Text),
-    Column("stored_at_us", Instant, key="stored_at"),
+    Column("stored_at_us", UtcTimestamp, key="stored_at"),
 )
 
 breaker = Table(
@@ -172,8 +172,8 @@ breaker = Table(
     Column("backend", Text, primary_key=True),
     Column("state", Text),
     Column("failures", Integer),
-    Column("opened_at_us", Instant, key="opened_at"),
-    Column("retry_at_us", Instant, key="retry_at"),
+    Column("opened_at_us", UtcTimestamp, key="opened_at"),
+    Column("retry_at_us", UtcTimestamp, key="retry_at"),
     Column("reason", Text),
     Column("version", BigInteger),
 )
@@ -183,8 +183,8 @@ calibration = Table(
     metadata,
     Column("backend", Text, primary_key=True),
     Column("calibration_id", Text, primary_key=True),
-    Column("measured_at_us", Instant, key="measured_at"),
-    Column("fetched_at_us", Instant, key="fetched_at"),
+    Column("measured_at_us", UtcTimestamp, key="measured_at"),
+    Column("fetched_at_us", UtcTimestamp, key="fetched_at"),
     Column("payload", Text),
 )
 
@@ -193,5 +193,5 @@ schema_version = Table(
     metadata,
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("summary", Text),
-    Column("applied_at_us", Instant, key="applied_at"),
+    Column("applied_at_us", UtcTimestamp, key="applied_at"),
 )

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.accounts import change_quote, reserve_quote, settle_job
-from qhybrid_pipelines.control.ledger.budget import as_kept, charge_usd
-from qhybrid_pipelines.control.ledger.chain import ChainHead, seal
-from qhybrid_pipelines.control.ledger.errors import JobClash, ProviderJobTaken, StaleJob
-from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, TERMINAL, Event, advance
+from qhybrid_pipelines.control.ledger.accounts import replace_reserved_quote, reserve_quote, settle_job
+from qhybrid_pipelines.control.ledger.budget import charge_usd, round_stored_usd
+from qhybrid_pipelines.control.ledger.chain import ChainHead, event_hash
+from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, Event, next_state
 from qhybrid_pipelines.control.ledger.reading import chain_head
-from qhybrid_pipelines.control.ledger.records import JobRecord, Move, Outcome, Plan
-from qhybrid_pipelines.control.ledger.stored import kept_json, kept_text, to_micros
+from qhybrid_pipelines.control.ledger.records import JobRecord, Outcome, Plan, Transition
+from qhybrid_pipelines.control.ledger.stored import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.jobs import JobState
 
 #: What an event says about the attempt to submit that is under way.
@@ -24,16 +24,16 @@ OUTCOMES = {
     Event.SUBMIT: Outcome.OPEN,
     Event.ACKNOWLEDGE: Outcome.ACCEPTED,
     Event.ADOPT: Outcome.ACCEPTED,
-    Event.DEFER: Outcome.DEFERRED,
+    Event.RETRY_LATER: Outcome.DEFERRED,
     Event.REJECT: Outcome.REJECTED,
-    Event.DOUBT: Outcome.UNKNOWN,
-    Event.DISPROVE: Outcome.NOT_ACCEPTED,
+    Event.MARK_UNKNOWN: Outcome.UNKNOWN,
+    Event.CONFIRM_ABSENT: Outcome.NOT_ACCEPTED,
 }
 
 #: Facts of a move that the job takes over as they are.
-_TAKEN_OVER = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")
+_COPIED_FIELDS = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")
 
-_IN_ATTEMPT = frozenset({"token", "provider_job_id", "outcome"})
+_ATTEMPT_COLUMNS = frozenset({"token", "provider_job_id", "outcome"})
 
 
 def write_plan(connection: Connection, plan: Plan) -> JobRecord:
@@ -41,14 +41,14 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
 
     Raises:
         Refused: the budget does not hold the quote.
-        JobClash: another job has the token, or the same place among the jobs of the payload.
+        DuplicateJob: another job has the token, or the same place among the jobs of the payload.
     """
     reserve_quote(connection, plan)
     planned = {field.name for field in fields(Plan)} & {field.name for field in fields(JobRecord)}
     derived = {
-        "cost_quoted_usd": as_kept(plan.cost_quoted_usd),
-        "requested_backend": plan.asked_backend,
-        "correlation_id": plan.correlation,
+        "cost_quoted_usd": round_stored_usd(plan.cost_quoted_usd),
+        "requested_backend": plan.resolved_requested_backend,
+        "correlation_id": plan.resolved_correlation_id,
     }
     job = JobRecord(
         **({name: getattr(plan, name) for name in planned} | derived),
@@ -68,30 +68,30 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
         rerouted_to=None,
     )
     try:
-        connection.execute(insert(tables.job).values(_columns_of(job)))
+        connection.execute(insert(tables.job).values(_job_columns(job)))
     except IntegrityError as error:
-        raise JobClash(
-            f"job {job.job_id} would be number {job.occurrence} of its payload, which another job is; nothing was written"
+        raise DuplicateJob(
+            f"job {job.job_id} would be number {job.run_number} of its payload, which another job is; nothing was written"
         ) from error
     _open_attempt(connection, job)
-    return write_move(connection, Move(job=job, steps=plan.steps, observed_at=plan.planned_at))
+    return write_transition(connection, Transition(job=job, steps=plan.steps, observed_at=plan.planned_at))
 
 
-def write_move(connection: Connection, move: Move) -> JobRecord:
+def write_transition(connection: Connection, transition: Transition) -> JobRecord:
     """Write the steps of a job and return the job after them.
 
     Raises:
         StaleJob: the job has changed since it was read.
         IllegalTransition: the life cycle has no such step.
-        ProviderJobTaken: the provider's id belongs to another job.
+        DuplicateProviderJob: the provider's id belongs to another job.
         Refused: the move brings a new quote, and the budget does not hold it.
     """
-    before = move.job
-    job = _after(move)
+    before = transition.job
+    job = _next_record(transition)
     changed = connection.execute(
         update(tables.job)
         .where(tables.job.c.job_id == before.job_id, tables.job.c.version == before.version)
-        .values(_columns_of(job))
+        .values(_job_columns(job))
     )
     if changed.rowcount != 1:
         raise StaleJob(f"job {before.job_id} has changed since it was read as {before.state}")
@@ -99,41 +99,41 @@ def write_move(connection: Connection, move: Move) -> JobRecord:
         _open_attempt(connection, job)
     elif (job.outcome, job.provider_job_id) != (before.outcome, before.provider_job_id):
         _update_attempt(connection, job)
-    if move.result is not None:
+    if transition.result is not None:
         connection.execute(
             insert(tables.result_ref).values(
                 job_id=job.job_id,
-                sha256=move.result.sha256,
-                size_bytes=move.result.size_bytes,
-                content_type=move.result.content_type,
-                stored_at=move.observed_at,
+                sha256=transition.result.sha256,
+                size_bytes=transition.result.size_bytes,
+                content_type=transition.result.content_type,
+                stored_at=transition.observed_at,
             )
         )
     if job.cost_quoted_usd != before.cost_quoted_usd:
-        change_quote(connection, before, job.cost_quoted_usd)
+        replace_reserved_quote(connection, before, job.cost_quoted_usd)
     if job.cost_settled_usd is not None and before.cost_settled_usd is None:
         settle_job(connection, job)
-    _append_events(connection, move)
+    _append_events(connection, transition)
     return job
 
 
-def _after(move: Move) -> JobRecord:
+def _next_record(transition: Transition) -> JobRecord:
     """Return the job as it will be, by the table of the life cycle."""
-    job = move.job
+    job = transition.job
     state: JobState | None = job.state if job.version else None
     outcome = job.outcome
-    for step in move.steps:
-        state = advance(state, step.event)
+    for step in transition.steps:
+        state = next_state(state, step.event)
         outcome = OUTCOMES.get(step.event, outcome)
-    if state is None or not move.steps:
+    if state is None or not transition.steps:
         raise ValueError("a move has at least one step")
     after = replace(
         job,
         state=state,
         outcome=outcome,
-        version=job.version + len(move.steps),
-        updated_at=move.observed_at,
-        **_facts(move),
+        version=job.version + len(transition.steps),
+        updated_at=transition.observed_at,
+        **_changed_fields(transition),
     )
     if state not in TERMINAL or job.cost_settled_usd is not None:
         return after
@@ -145,23 +145,23 @@ def _after(move: Move) -> JobRecord:
     return replace(after, cost_settled_usd=charged)
 
 
-def _facts(move: Move) -> dict[str, Any]:
+def _changed_fields(transition: Transition) -> dict[str, Any]:
     """Return what becomes known about the job with its steps, as it is kept."""
-    given = {name: getattr(move, name) for name in _TAKEN_OVER}
-    given |= {name: getattr(move, name) for name in ("cost_usd", "cost_quoted_usd", "error")}
-    known = {name: fact for name, fact in given.items() if fact is not None}
-    known |= {name: as_kept(known[name]) for name in ("cost_usd", "cost_quoted_usd") if name in known}
+    given = {name: getattr(transition, name) for name in _COPIED_FIELDS}
+    given |= {name: getattr(transition, name) for name in ("cost_usd", "cost_quoted_usd", "error")}
+    known = {name: value for name, value in given.items() if value is not None}
+    known |= {name: round_stored_usd(known[name]) for name in ("cost_usd", "cost_quoted_usd") if name in known}
     if "error" in known:
-        known["error"] = kept_text(known["error"])
-    if move.result is not None:
-        known["result_sha256"] = move.result.sha256
-    if move.new_token is not None:
-        known |= {"attempt": move.job.attempt + 1, "token": move.new_token}
+        known["error"] = stored_text(known["error"])
+    if transition.result is not None:
+        known["result_sha256"] = transition.result.sha256
+    if transition.new_token is not None:
+        known |= {"attempt": transition.job.attempt + 1, "token": transition.new_token}
     return known
 
 
-def _columns_of(job: JobRecord) -> dict[str, Any]:
-    return {field.name: getattr(job, field.name) for field in fields(job) if field.name not in _IN_ATTEMPT}
+def _job_columns(job: JobRecord) -> dict[str, Any]:
+    return {field.name: getattr(job, field.name) for field in fields(job) if field.name not in _ATTEMPT_COLUMNS}
 
 
 def _open_attempt(connection: Connection, job: JobRecord) -> None:
@@ -177,7 +177,7 @@ def _open_attempt(connection: Connection, job: JobRecord) -> None:
             )
         )
     except IntegrityError as error:
-        raise JobClash(f"the token of job {job.job_id} belongs to another attempt; nothing was written") from error
+        raise DuplicateJob(f"the token of job {job.job_id} belongs to another attempt; nothing was written") from error
 
 
 def _update_attempt(connection: Connection, job: JobRecord) -> None:
@@ -188,34 +188,34 @@ def _update_attempt(connection: Connection, job: JobRecord) -> None:
             .values(outcome=job.outcome, provider_job_id=job.provider_job_id)
         )
     except IntegrityError as error:
-        raise ProviderJobTaken(
+        raise DuplicateProviderJob(
             f"provider '{job.provider}' answered job {job.job_id} with id '{job.provider_job_id}', which belongs to "
             "another job. Ask the provider which of them it holds; nothing was written."
         ) from error
 
 
-def _append_events(connection: Connection, move: Move) -> None:
+def _append_events(connection: Connection, transition: Transition) -> None:
     """Append one row for each step to the chain."""
     head = chain_head(connection)
-    state = move.job.state if move.job.version else None
+    state = transition.job.state if transition.job.version else None
     rows = []
-    for sequence, step in enumerate(move.steps, start=move.job.version + 1):
-        after = advance(state, step.event)
+    for sequence, step in enumerate(transition.steps, start=transition.job.version + 1):
+        after = next_state(state, step.event)
         row: dict[str, Any] = {
             "position": head.position + 1,
-            "job_id": move.job.job_id,
+            "job_id": transition.job.job_id,
             "sequence": sequence,
-            "event": PUBLIC_NAMES[step.event],
+            "event": EVENT_NAMES[step.event],
             "from_state": None if state is None else str(state),
             "to_state": str(after),
-            "at_us": to_micros(step.at),
-            "observed_at_us": to_micros(move.observed_at),
+            "at_us": to_microseconds(step.at),
+            "observed_at_us": to_microseconds(transition.observed_at),
             "clock": step.clock,
-            "raw_status": None if step.raw_status is None else kept_text(step.raw_status),
-            "detail": kept_json(step.detail),
+            "raw_status": None if step.raw_status is None else stored_text(step.raw_status),
+            "detail": stored_json(step.detail),
             "previous_hash": head.hash,
         }
-        row["hash"] = seal(row)
+        row["hash"] = event_hash(row)
         rows.append(row)
         head, state = ChainHead(position=row["position"], hash=row["hash"]), after
     connection.execute(insert(tables.event), rows)

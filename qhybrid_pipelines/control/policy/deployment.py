@@ -18,13 +18,13 @@ from qhybrid_pipelines.core.jobs import Capabilities
 #: Who a launch is that nobody put a name to, for example one from the web page.
 ANONYMOUS = "ui-anonymous"
 
-ENVIRONMENT, PRINCIPAL = "QHYBRID_ENV", "QHYBRID_PRINCIPAL"
-LEDGER_URL, POLICY = "QHYBRID_LEDGER_URL", "QHYBRID_POLICY"
+ENVIRONMENT_VARIABLE, PRINCIPAL_VARIABLE = "QHYBRID_ENV", "QHYBRID_PRINCIPAL"
+LEDGER_URL_VARIABLE, POLICY_VARIABLE = "QHYBRID_LEDGER_URL", "QHYBRID_POLICY"
 POLICY_FILE = "policy.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Deployment:
     """What holds for everything that this process does.
 
     Attributes:
@@ -41,7 +41,7 @@ class Site:
     policy_file: Path | None = None
 
     @classmethod
-    def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] | None = None) -> Site:
+    def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] | None = None) -> Deployment:
         """Return what the environment variables say; in prod only if all of it is safe.
 
         Args:
@@ -52,23 +52,23 @@ class Site:
             InvalidInput: a variable is wrong, or a setting is not safe enough for prod.
         """
         given = os.environ if environ is None else environ
-        environment = given.get(ENVIRONMENT) or "dev"
+        environment = given.get(ENVIRONMENT_VARIABLE) or "dev"
         if environment not in get_args(Environment):
             raise InvalidInput(
                 f"{environment!r} is no environment",
                 remedy="Set it to dev, test or prod, or remove it for dev.",
-                field=ENVIRONMENT,
+                field=ENVIRONMENT_VARIABLE,
             )
-        site = cls(
+        deployment = cls(
             environment=environment,  # type: ignore[arg-type]  # checked above
-            principal=given.get(PRINCIPAL) or _os_user(),
-            named=bool(given.get(PRINCIPAL)),
-            ledger_url=given.get(LEDGER_URL) or None,
+            principal=given.get(PRINCIPAL_VARIABLE) or _os_user(),
+            named=bool(given.get(PRINCIPAL_VARIABLE)),
+            ledger_url=given.get(LEDGER_URL_VARIABLE) or None,
             policy_file=_policy_file(given, home),
         )
-        if site.environment == "prod":
-            _check_settings(site, given)
-        return site
+        if deployment.environment == "prod":
+            _check_settings(deployment, given)
+        return deployment
 
     def check_backend(self, capabilities: Capabilities) -> None:
         """Return if the backend may be used here at all, whatever the policy says.
@@ -89,7 +89,9 @@ class Site:
             (backend.startswith("chaos:"), "breaks things on purpose", "Name the backend behind it"),
         ):
             if unsafe:
-                raise Refused(f"prod does not use '{backend}': it {problem}. {remedy}, or set {ENVIRONMENT}=test.")
+                raise Refused(
+                    f"prod does not use '{backend}': it {problem}. {remedy}, or set {ENVIRONMENT_VARIABLE}=test."
+                )
 
 
 def _os_user() -> str:
@@ -100,25 +102,25 @@ def _os_user() -> str:
 
 
 def _policy_file(given: Mapping[str, str], home: Path | None) -> Path | None:
-    if named := given.get(POLICY):
+    if named := given.get(POLICY_VARIABLE):
         return Path(named).expanduser()
     if home is not None and (home / POLICY_FILE).is_file():
         return home / POLICY_FILE
     return None
 
 
-def _check_settings(site: Site, given: Mapping[str, str]) -> None:
-    if site.ledger_url is None or not site.ledger_url.startswith("postgresql"):
+def _check_settings(deployment: Deployment, given: Mapping[str, str]) -> None:
+    if deployment.ledger_url is None or not deployment.ledger_url.startswith("postgresql"):
         raise InvalidInput(
             "prod does not keep its ledger in SQLite: one machine's disk would be all there is of every paid job",
             remedy="Name a Postgres database, postgresql://USER@HOST/NAME.",
-            field=LEDGER_URL,
+            field=LEDGER_URL_VARIABLE,
         )
-    if site.policy_file is None:
+    if deployment.policy_file is None:
         raise InvalidInput(
             "prod has no policy, and the built-in one allows nothing there",
-            remedy=f"Write {POLICY_FILE} into the home folder, or name a file in {POLICY}; docs/policy.md has an example.",
-            field=POLICY,
+            remedy=f"Write {POLICY_FILE} into the home folder, or name a file in {POLICY_VARIABLE}; docs/policy.md has an example.",
+            field=POLICY_VARIABLE,
         )
     for name, value in sorted(given.items()):
         if name.endswith("_API_URL") and urlsplit(value).scheme != "https":

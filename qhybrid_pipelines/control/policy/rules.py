@@ -18,25 +18,25 @@ from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.findings import first_finding
-from qhybrid_pipelines.core.specification import BACKEND_PATTERN, DataClass, Strict
-from qhybrid_pipelines.core.specification_text import line_of, read_mapping
+from qhybrid_pipelines.core.specification import BACKEND_PATTERN, DataClass, StrictModel
+from qhybrid_pipelines.core.specification_text import find_line, read_mapping
 
 Environment = Literal["dev", "test", "prod"]
 Mode = Literal["hardware", "simulator", "local-testing", "emulator"]
 Verdict = Literal["allow", "deny", "approve"]
 
-BUILT_IN = "default_policy.yaml"
+BUILT_IN_POLICY = "default_policy.yaml"
 
 #: What may stand behind a backend that answers at once.
-_HERE: frozenset[Mode] = frozenset({"simulator", "local-testing"})
+_LOCAL_MODES: frozenset[Mode] = frozenset({"simulator", "local-testing"})
 #: Fields of a rule that fit some work for a backend and not all.
-_DEPENDS_ON_THE_WORK = {"principal", "environment", "mode", "data_class", "max_shots", "max_cost_usd", "above_cost_usd"}
+_REQUEST_FIELDS = {"principal", "environment", "mode", "data_class", "max_shots", "max_cost_usd", "above_cost_usd"}
 
 _Globs = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
 _Backend = Annotated[str, Field(pattern=BACKEND_PATTERN)]
 
 
-class Rule(Strict):
+class Rule(StrictModel):
     """One line of the policy; a field that is left away fits everything."""
 
     name: str = Field(min_length=1, description="Short name; stands in the ledger with every decision.")
@@ -58,7 +58,7 @@ class Rule(Strict):
     above_cost_usd: float | None = Field(default=None, ge=0, description="Fits requests quoted above this.")
 
 
-class BreakerRules(Strict):
+class BreakerRules(StrictModel):
     """When a backend is left alone for a while."""
 
     failures: int = Field(default=5, ge=1, le=100, description="Retryable failures in a row that open the breaker.")
@@ -66,21 +66,21 @@ class BreakerRules(Strict):
     max_open_seconds: float = Field(default=3600.0, gt=0, description="Longest time it stays open.")
 
 
-class SaturationRules(Strict):
+class SaturationRules(StrictModel):
     """When a queue counts as full; the tier's tolerance multiplies both limits."""
 
     queued_jobs: int | None = Field(default=None, ge=0)
     queue_seconds: float | None = Field(default=14_400.0, ge=0)
 
 
-class CalibrationRules(Strict):
+class CalibrationRules(StrictModel):
     """How old a calibration may be, and what happens to work for a backend with an older one."""
 
     max_age_seconds: float | None = Field(default=172_800.0, gt=0)
     stale: Literal["refuse", "reroute", "accept"] = "reroute"
 
 
-class Routing(Strict):
+class Routing(StrictModel):
     """Where work may go, and when it goes elsewhere."""
 
     failover: dict[_Backend, Annotated[tuple[_Backend, ...], BeforeValidator(as_tuple)]] = Field(default_factory=dict)
@@ -89,7 +89,7 @@ class Routing(Strict):
     calibration: CalibrationRules = Field(default_factory=CalibrationRules)
 
 
-class Policy(Strict):
+class Policy(StrictModel):
     """The whole file."""
 
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = Field(min_length=1)
@@ -110,7 +110,7 @@ class Policy(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class PolicyRequest:
     """What somebody wants to do.
 
     Attributes:
@@ -139,37 +139,37 @@ class Decision:
     reason: str
 
 
-def decide(policy: Policy, ask: Ask) -> Decision:
+def decide(policy: Policy, policy_request: PolicyRequest) -> Decision:
     """Return the answer of the first rule that fits, else a denial."""
     for rule in policy.rules:
-        if _fits(rule, ask):
+        if _matches(rule, policy_request):
             return Decision(verdict=rule.then, rule=rule.name, reason=rule.reason)
     return Decision(verdict="deny", rule=None, reason="no rule of the policy allows it")
 
 
-def may_ask_a_person(policy: Policy, backend: str) -> bool:
+def may_need_approval(policy: Policy, backend: str) -> bool:
     """Tell whether some work for a backend on this machine has to be approved, by whomever it is and whatever it costs."""
     for rule in policy.rules:
-        there = rule.backend is None or any(fnmatchcase(backend, glob) for glob in rule.backend)
-        if not there or (rule.mode is not None and _HERE.isdisjoint(rule.mode)):
+        backend_matches = rule.backend is None or any(fnmatchcase(backend, glob) for glob in rule.backend)
+        if not backend_matches or (rule.mode is not None and _LOCAL_MODES.isdisjoint(rule.mode)):
             continue
         if rule.then == "approve":
             return True
-        if rule.model_dump(include=_DEPENDS_ON_THE_WORK, exclude_none=True) == {}:
+        if rule.model_dump(include=_REQUEST_FIELDS, exclude_none=True) == {}:
             return False  # it settles everything that the rules below could
     return False
 
 
-def _fits(rule: Rule, ask: Ask) -> bool:
+def _matches(rule: Rule, policy_request: PolicyRequest) -> bool:
     return (
-        (rule.principal is None or any(fnmatchcase(ask.principal, glob) for glob in rule.principal))
-        and (rule.environment is None or ask.environment in rule.environment)
-        and (rule.backend is None or any(fnmatchcase(ask.backend, glob) for glob in rule.backend))
-        and (rule.mode is None or ask.mode in rule.mode)
-        and (rule.data_class is None or ask.data_class in rule.data_class)
-        and (rule.max_shots is None or ask.shots <= rule.max_shots)
-        and (rule.max_cost_usd is None or ask.cost_usd <= rule.max_cost_usd)
-        and (rule.above_cost_usd is None or ask.cost_usd > rule.above_cost_usd)
+        (rule.principal is None or any(fnmatchcase(policy_request.principal, glob) for glob in rule.principal))
+        and (rule.environment is None or policy_request.environment in rule.environment)
+        and (rule.backend is None or any(fnmatchcase(policy_request.backend, glob) for glob in rule.backend))
+        and (rule.mode is None or policy_request.mode in rule.mode)
+        and (rule.data_class is None or policy_request.data_class in rule.data_class)
+        and (rule.max_shots is None or policy_request.shots <= rule.max_shots)
+        and (rule.max_cost_usd is None or policy_request.cost_usd <= rule.max_cost_usd)
+        and (rule.above_cost_usd is None or policy_request.cost_usd > rule.above_cost_usd)
     )
 
 
@@ -180,7 +180,9 @@ def read_policy(path: Path | None) -> Policy:
         InvalidInput: the file cannot be read, or a field is unknown, missing or wrong; names file, line and field.
     """
     if path is None:
-        return parse_policy(resources.files(__package__).joinpath(BUILT_IN).read_text("utf-8"), file=BUILT_IN)
+        return parse_policy(
+            resources.files(__package__).joinpath(BUILT_IN_POLICY).read_text("utf-8"), file=BUILT_IN_POLICY
+        )
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -207,5 +209,5 @@ def parse_policy(text: str, *, file: str) -> Policy:
         found = first_finding(error, data, Policy)
         field = ".".join(found.path) or None
         raise InvalidInput(
-            found.problem, remedy=found.remedy, file=file, line=line_of(field, lines), field=field
+            found.problem, remedy=found.remedy, file=file, line=find_line(field, lines), field=field
         ) from None

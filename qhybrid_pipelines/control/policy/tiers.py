@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from qhybrid_pipelines.core.specification import Strict
+from qhybrid_pipelines.core.specification import StrictModel
 
 DAY_SECONDS = 86_400.0
 
 #: States of a job that people may want to hear of.
-Notable = Literal["AWAITING_APPROVAL", "SUBMIT_UNKNOWN", "VERIFIED", "FAILED", "REJECTED", "CANCELLED", "EXPIRED"]
+NotifiableState = Literal[
+    "AWAITING_APPROVAL", "SUBMIT_UNKNOWN", "VERIFIED", "FAILED", "REJECTED", "CANCELLED", "EXPIRED"
+]
 
 
 def as_tuple(value: Any) -> Any:
@@ -19,14 +21,14 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-class Retry(Strict):
+class Retry(StrictModel):
     """What one call does about a provider that asks to come back later; a later call continues in any case."""
 
     submissions: int = Field(default=0, ge=0, le=20, description="Further tries within one call.")
     wait_seconds: float = Field(default=0.0, ge=0, le=600, description="Longest wait for one of them.")
 
 
-class Tier(Strict):
+class Tier(StrictModel):
     """The rules of one tier."""
 
     deadline_seconds: float = Field(gt=0, description="From planning; then the job is cancelled and ends EXPIRED.")
@@ -39,12 +41,12 @@ class Tier(Strict):
         default=1.0, gt=0, description="Factor on the limits of routing.saturation; below 1 is less patient."
     )
     retry: Retry = Field(default_factory=Retry)
-    notify: Annotated[tuple[Notable, ...], BeforeValidator(as_tuple)] = Field(
+    notify: Annotated[tuple[NotifiableState, ...], BeforeValidator(as_tuple)] = Field(
         default=("AWAITING_APPROVAL", "SUBMIT_UNKNOWN", "FAILED", "EXPIRED"), description="States to tell people about."
     )
 
     @model_validator(mode="after")
-    def _looks_get_rarer(self) -> Tier:
+    def _polls_get_rarer(self) -> Tier:
         if self.poll_max_seconds < self.poll_min_seconds:
             raise ValueError("poll_max_seconds must be at least poll_min_seconds")
         return self
@@ -78,10 +80,10 @@ class Scheduled(Tier):
     poll_max_seconds: float = Field(default=1800.0, gt=0)
     saturation_tolerance: float = Field(default=4.0, gt=0)
     retry: Retry = Retry(submissions=3, wait_seconds=120.0)
-    notify: Annotated[tuple[Notable, ...], BeforeValidator(as_tuple)] = ("SUBMIT_UNKNOWN", "FAILED", "EXPIRED")
+    notify: Annotated[tuple[NotifiableState, ...], BeforeValidator(as_tuple)] = ("SUBMIT_UNKNOWN", "FAILED", "EXPIRED")
 
 
-class Tiers(Strict):
+class Tiers(StrictModel):
     """The rules of all tiers."""
 
     interactive: Interactive = Field(default_factory=Interactive)

@@ -13,18 +13,18 @@ from operator import attrgetter
 from typing import Any
 
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.lifecycle import PUBLIC_NAMES, Event
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.warehouse import LedgerMark, LedgerPart
+from qhybrid_pipelines.storage.warehouse import LedgerCursor, LedgerDelta
 
 Row = dict[str, Any]
 
-#: Steps whose time is part of a latency. PUBLIC_NAMES gives an adopted job the name of an acknowledged one.
-_TIMED = (Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
+#: Steps whose time is part of a latency. EVENT_NAMES gives an adopted job the name of an acknowledged one.
+_TIMED_EVENTS = (Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
 #: Providers state times in whole seconds.
-_COARSE = timedelta(seconds=1)
+_CLOCK_RESOLUTION = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimeSpent:
+class ExecutionTimes:
     """What several jobs of one execution took together, in seconds; None where nobody knows (yet).
 
     Attributes:
@@ -94,7 +94,7 @@ class JobDetails:
     result_sha256: str | None
 
 
-def latency_of(ledger: Ledger, job_id: str) -> Latency:
+def read_latency(ledger: Ledger, job_id: str) -> Latency:
     """Return where the time of one job went."""
     return latency(ledger.job(job_id), ledger.events(job_id))
 
@@ -103,7 +103,11 @@ def job_details(ledger: Ledger, job_id: str) -> JobDetails:
     """Return what is known about the run of one job; what its result says counts more than what was planned."""
     events = ledger.events(job_id)
     # What the last hand-over and the result say is newer than the plan.
-    known = _detail(events, Event.PLAN) | _detail(events[::-1], Event.SUBMIT) | _detail(events, Event.VERIFY)
+    known = (
+        _event_detail(events, Event.PLAN)
+        | _event_detail(events[::-1], Event.SUBMIT)
+        | _event_detail(events, Event.VERIFY)
+    )
     calibrated = known.get("calibration_measured_at")
     return JobDetails(
         engine=known.get("engine"),
@@ -118,15 +122,15 @@ def job_details(ledger: Ledger, job_id: str) -> JobDetails:
     )
 
 
-def time_spent(ledger: Ledger, jobs: Sequence[JobRecord]) -> TimeSpent:
+def execution_times(ledger: Ledger, jobs: Sequence[JobRecord]) -> ExecutionTimes:
     """Return what the jobs of one execution took together."""
-    lives = [(job, ledger.events(job.job_id)) for job in jobs]
-    stored = [event.at for _, events in lives for event in events if event.event == PUBLIC_NAMES[Event.FETCH]]
+    histories = [(job, ledger.events(job.job_id)) for job in jobs]
+    stored = [event.at for _, events in histories for event in events if event.event == EVENT_NAMES[Event.FETCH]]
     asked = [job.requested_at or job.created_at for job in jobs]
-    parts = [latency(job, events) for job, events in lives]
+    parts = [latency(job, events) for job, events in histories]
     queued = [part.queue_seconds for part in parts if part.queue_seconds is not None]
-    return TimeSpent(
-        elapsed_seconds=_between(min(asked), max(stored)) if stored else None,
+    return ExecutionTimes(
+        elapsed_seconds=_seconds_between(min(asked), max(stored)) if stored else None,
         queue_seconds=max(queued, default=None),
         execute_seconds=_sum(*(part.execute_seconds for part in parts)),
     )
@@ -137,7 +141,7 @@ def ledger_tables(ledger: Ledger) -> dict[str, list[Row]]:
     return _rows(ledger, ledger.jobs(), ledger.events())
 
 
-def ledger_part(ledger: Ledger, seen: LedgerMark | None) -> LedgerPart:
+def ledger_delta(ledger: Ledger, seen: LedgerCursor | None) -> LedgerDelta:
     """Return what has changed in the ledger since a mark: all rows of every job with a later event.
 
     A job never changes without an event. Everything is returned where there is no mark, where the ledger has no such
@@ -145,15 +149,15 @@ def ledger_part(ledger: Ledger, seen: LedgerMark | None) -> LedgerPart:
     """
     # Read before the rows: what happens meanwhile is read once more the next time, never forgotten.
     head = ledger.head()
-    mark = LedgerMark(position=head.position, hash=head.hash)
+    mark = LedgerCursor(position=head.position, hash=head.hash)
     if seen is not None and seen.position > head.position / 2:
         events = ledger.events(after=seen.position - 1)
         if events and (events[0].position, events[0].hash) == (seen.position, seen.hash):
             changed = tuple(dict.fromkeys(event.job_id for event in events[1:]))
-            lives = [event for job_id in changed for event in ledger.events(job_id)]
-            rows = _rows(ledger, [ledger.job(job_id) for job_id in changed], lives)
-            return LedgerPart(rows=rows, mark=mark, jobs=changed)
-    return LedgerPart(rows=ledger_tables(ledger), mark=mark)
+            histories = [event for job_id in changed for event in ledger.events(job_id)]
+            rows = _rows(ledger, [ledger.job(job_id) for job_id in changed], histories)
+            return LedgerDelta(rows=rows, mark=mark, jobs=changed)
+    return LedgerDelta(rows=ledger_tables(ledger), mark=mark)
 
 
 def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecord]) -> dict[str, list[Row]]:
@@ -223,61 +227,61 @@ def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:
     we were told so, its times are moved until acceptance and acknowledgement coincide. A difference that is negative
     all the same counts as 0; a time that was only inferred counts as unknown.
     """
-    at = _moments(events)
+    at = _event_times(events)
     # The provider's own time of acceptance is earlier, and so closer to the truth, than our receipt of its answer.
     accepted = at.get(Event.QUEUE, (None, "observed"))
-    handed_over = accepted[0] if accepted[1] == "vendor" else at.get(Event.ACKNOWLEDGE, (None, ""))[0]
+    submitted_at = accepted[0] if accepted[1] == "vendor" else at.get(Event.ACKNOWLEDGE, (None, ""))[0]
 
     def when(event: Event) -> datetime | None:
         return at[event][0] if event in at else None
 
-    planned, verified = _detail(events, Event.PLAN), _detail(events, Event.VERIFY)
+    planned, verified = _event_detail(events, Event.PLAN), _event_detail(events, Event.VERIFY)
     before, within = planned.get("compile_seconds"), verified.get("compile_seconds")
     execute = verified.get("execute_seconds")
-    orchestration = _between(job.created_at, handed_over)
+    orchestration = _seconds_between(job.created_at, submitted_at)
     if execute is not None:  # what compiles within its run adds to what was compiled before the intent
         compiled = _sum(before, within)
     else:  # executed between the provider's timestamps, and compiled once: before the intent, or else after it
-        execute = _between(when(Event.START), when(Event.COMPLETE))
+        execute = _seconds_between(when(Event.START), when(Event.COMPLETE))
         compiled = within if before is None else before
-        orchestration = _less(orchestration, within) if before is None else orchestration
+        orchestration = _subtract(orchestration, within) if before is None else orchestration
     return Latency(
-        network_seconds=_less(_between(job.requested_at, job.created_at), before),
+        network_seconds=_subtract(_seconds_between(job.requested_at, job.created_at), before),
         orchestration_seconds=orchestration,
         compile_seconds=compiled,
-        queue_seconds=_between(when(Event.QUEUE), when(Event.START)),
+        queue_seconds=_seconds_between(when(Event.QUEUE), when(Event.START)),
         execute_seconds=execute,
-        fetch_seconds=_between(when(Event.COMPLETE), when(Event.FETCH)),
+        fetch_seconds=_seconds_between(when(Event.COMPLETE), when(Event.FETCH)),
     )
 
 
-def _moments(events: Sequence[EventRecord]) -> dict[Event, tuple[datetime, str]]:
+def _event_times(events: Sequence[EventRecord]) -> dict[Event, tuple[datetime, str]]:
     """Return when the steps of a job happened on our clock, and who said so; the last one where a step was repeated."""
-    names = {PUBLIC_NAMES[event]: event for event in _TIMED}
+    names = {EVENT_NAMES[event]: event for event in _TIMED_EVENTS}
     seen = [e for e in events if e.event in names and not (e.detail or {}).get("inferred")]
     at: dict[Event, tuple[datetime, str]] = {names[e.event]: (e.at, e.clock) for e in seen}
-    offset = _offset(at)
+    offset = _clock_offset(at)
     return {event: (moment - offset if clock == "vendor" else moment, clock) for event, (moment, clock) in at.items()}
 
 
-def _offset(at: Mapping[Event, tuple[datetime, str]]) -> timedelta:
+def _clock_offset(at: Mapping[Event, tuple[datetime, str]]) -> timedelta:
     """Return by how much the provider's clock is ahead of ours, 0 while nothing contradicts that they agree."""
     if not {Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE} <= at.keys() or at[Event.QUEUE][1] != "vendor":
         return timedelta()
     sent, accepted, told = (at[event][0] for event in (Event.SUBMIT, Event.QUEUE, Event.ACKNOWLEDGE))
-    return timedelta() if sent - _COARSE <= accepted <= told + _COARSE else accepted - told
+    return timedelta() if sent - _CLOCK_RESOLUTION <= accepted <= told + _CLOCK_RESOLUTION else accepted - told
 
 
-def _detail(events: Sequence[EventRecord], event: Event) -> Row:
+def _event_detail(events: Sequence[EventRecord], event: Event) -> Row:
     """Return the facts that were written down with an event, empty where it has not happened."""
-    return next((dict(e.detail or {}) for e in events if e.event == PUBLIC_NAMES[event]), {})
+    return next((dict(e.detail or {}) for e in events if e.event == EVENT_NAMES[event]), {})
 
 
-def _less(seconds: float | None, part: float | None) -> float | None:
+def _subtract(seconds: float | None, part: float | None) -> float | None:
     return None if seconds is None else max(0.0, seconds - (part or 0.0))
 
 
-def _between(begin: datetime | None, end: datetime | None) -> float | None:
+def _seconds_between(begin: datetime | None, end: datetime | None) -> float | None:
     return None if begin is None or end is None else max(0.0, (end - begin).total_seconds())
 
 

@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from qhybrid_pipelines.control.ledger.lifecycle import WITHOUT_RESULT
+from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import Ledger
-from qhybrid_pipelines.control.reporting.observed_ledger import StepTaken, WatchedLedger
-from qhybrid_pipelines.control.reporting.redaction import redacted
+from qhybrid_pipelines.control.reporting.observed_ledger import ObservedEvent, ObservedLedger
+from qhybrid_pipelines.control.reporting.redaction import redact_secrets
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 
@@ -53,23 +53,23 @@ FIELDS = (
     "error",
 )
 #: Written by others, so that they might repeat a secret.
-_FOREIGN = ("raw_status", "error", "provider_job_id")
+_EXTERNAL_TEXTS = ("raw_status", "error", "provider_job_id")
 #: A vendor may answer with a whole page; one line stays one write, so that the lines of processes do not mix.
 MAX_TEXT = 500
 
-_TROUBLE = WITHOUT_RESULT - {JobState.CANCELLED, JobState.REROUTED} | {JobState.SUBMIT_UNKNOWN}
+_FAILURE_STATES = ENDED_WITHOUT_RESULT - {JobState.CANCELLED, JobState.REROUTED} | {JobState.SUBMIT_UNKNOWN}
 
 
 L = TypeVar("L", bound=Ledger)
 
 
-def logged(ledger: L, environment: Mapping[str, str] | None = None) -> L:
+def with_logging(ledger: L, environment: Mapping[str, str] | None = None) -> L:
     """Return the ledger, wrapped so that its steps are logged if the environment asks for that."""
     log = logger_from_environment(os.environ if environment is None else environment)
-    return ledger if log is None else cast("L", WatchedLedger(ledger, log))
+    return ledger if log is None else cast("L", ObservedLedger(ledger, log))
 
 
-def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequence[StepTaken]], None] | None:
+def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequence[ObservedEvent]], None] | None:
     """Return what writes steps as lines, or None where no log is asked for.
 
     Raises:
@@ -82,7 +82,7 @@ def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequenc
         raise InvalidInput(
             f"{LOG_VARIABLE}={kind} is no kind of log", remedy="Set it to json, or unset it.", field=LOG_VARIABLE
         )
-    return step_logger(_opened(file) if file else sys.stderr, clock=lambda: datetime.now().astimezone())
+    return event_logger(_open_log_file(file) if file else sys.stderr, clock=lambda: datetime.now().astimezone())
 
 
 class Stream(Protocol):
@@ -95,35 +95,35 @@ class Stream(Protocol):
         """Hand it on."""
 
 
-def step_logger(stream: Stream, *, clock: Callable[[], datetime]) -> Callable[[Sequence[StepTaken]], None]:
+def event_logger(stream: Stream, *, clock: Callable[[], datetime]) -> Callable[[Sequence[ObservedEvent]], None]:
     """Return what writes steps to a stream; a stream that fails loses lines, and never stops a job."""
-    logger = _structured(stream, clock)
+    logger = _make_logger(stream, clock)
 
-    def log_steps(steps: Sequence[StepTaken]) -> None:
-        for taken in steps:
+    def log_events(steps: Sequence[ObservedEvent]) -> None:
+        for observed in steps:
             try:
-                logger.log(30 if taken.to_state in _TROUBLE else 20, taken.event, **fields_of(taken))
+                logger.log(30 if observed.to_state in _FAILURE_STATES else 20, observed.event, **log_fields(observed))
             except (OSError, ValueError):
                 return
 
-    return log_steps
+    return log_events
 
 
-def fields_of(taken: StepTaken) -> dict[str, Any]:
+def log_fields(observed: ObservedEvent) -> dict[str, Any]:
     """Return what a line says about a step; what is not known is left out."""
-    job, step = taken.job, taken.step
-    failed = taken.to_state in _TROUBLE
+    job, step = observed.job, observed.step
+    failed = observed.to_state in _FAILURE_STATES
     known = {
         "correlation_id": job.correlation_id,
         "job_id": job.job_id,
-        "sequence": taken.sequence,
+        "sequence": observed.sequence,
         "experiment": job.experiment,
         "backend": job.backend,
         "tier": job.tier,
         "environment": job.environment,
         "principal": job.principal,
-        "from_state": taken.from_state and str(taken.from_state),
-        "state": str(taken.to_state),
+        "from_state": observed.from_state and str(observed.from_state),
+        "state": str(observed.to_state),
         "at": step.at.isoformat(),
         "clock": step.clock,
         "attempt": job.attempt,
@@ -136,26 +136,31 @@ def fields_of(taken: StepTaken) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _structured(stream: Stream, clock: Callable[[], datetime]) -> FilteringBoundLogger:
+def _make_logger(stream: Stream, clock: Callable[[], datetime]) -> FilteringBoundLogger:
     """Return a logger of its own; the process's configuration of structlog, which Dagster shares, stays as it is."""
     import structlog
 
-    def stamped(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    def add_timestamp(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         return {"logged_at": clock().isoformat(), **line}
 
     return structlog.wrap_logger(  # type: ignore[no-any-return]
         structlog.WriteLogger(cast("TextIO", stream)),
         wrapper_class=structlog.make_filtering_bound_logger(0),
-        processors=[structlog.processors.add_log_level, stamped, _allowed, structlog.processors.JSONRenderer()],
+        processors=[
+            structlog.processors.add_log_level,
+            add_timestamp,
+            _select_fields,
+            structlog.processors.JSONRenderer(),
+        ],
     )
 
 
-def _allowed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+def _select_fields(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Keep the fields of the list, in its order, and take secrets out of texts that others wrote."""
     kept = {name: line[name] for name in FIELDS if name in line}
-    for name in _FOREIGN:
+    for name in _EXTERNAL_TEXTS:
         if name in kept:
-            kept[name] = redacted(str(kept[name]))[:MAX_TEXT]
+            kept[name] = redact_secrets(str(kept[name]))[:MAX_TEXT]
     return kept
 
 
@@ -173,7 +178,7 @@ class _SharedFile:
         """Nothing is held back."""
 
 
-def _opened(file: str) -> _SharedFile:
+def _open_log_file(file: str) -> _SharedFile:
     try:
         Path(file).open("ab").close()
         return _SharedFile(Path(file))

@@ -29,7 +29,7 @@ BREAKER_STATES = ("closed", "half_open", "open")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class LedgerSnapshot:
     """What the figures are computed from.
 
     Attributes:
@@ -44,13 +44,13 @@ class Facts:
     gauges: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
-def facts_of(ledger: Ledger, gauges: Mapping[str, tuple[str, float]] | None = None) -> Facts:
+def read_ledger_snapshot(ledger: Ledger, gauges: Mapping[str, tuple[str, float]] | None = None) -> LedgerSnapshot:
     """Return what the ledger knows; ``gauges`` are further figures without labels: name -> (meaning, value)."""
     jobs, events = ledger.jobs(), defaultdict(list)
     for event in ledger.events():
         events[event.job_id].append(event)
     accounts = [ledger.account(name) for name in {job.experiment for job in jobs}]
-    return Facts(
+    return LedgerSnapshot(
         jobs=jobs,
         events=events,
         accounts=[account for account in accounts if account is not None],
@@ -59,24 +59,24 @@ def facts_of(ledger: Ledger, gauges: Mapping[str, tuple[str, float]] | None = No
     )
 
 
-def metrics_text(facts: Facts, *, now: datetime) -> str:
+def metrics_text(snapshot: LedgerSnapshot, *, now: datetime) -> str:
     """Return the figures in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
-            yield from _jobs(facts.jobs, now)
-            yield _seconds(facts)
-            yield from _money(facts)
-            yield _breakers(facts.breakers)
-            yield from _plain(facts.gauges)
+            yield from _job_metrics(snapshot.jobs, now)
+            yield _latency_histogram(snapshot)
+            yield from _cost_metrics(snapshot)
+            yield _breaker_states(snapshot.breakers)
+            yield from _gauge_metrics(snapshot.gauges)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Collector())
     return generate_latest(registry).decode()
 
 
-def _jobs(jobs: Sequence[JobRecord], now: datetime) -> Iterator[Metric]:
+def _job_metrics(jobs: Sequence[JobRecord], now: datetime) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     by_state = GaugeMetricFamily("qhybrid_jobs", "Jobs in the ledger", labels=("backend", "state"))
@@ -89,16 +89,16 @@ def _jobs(jobs: Sequence[JobRecord], now: datetime) -> Iterator[Metric]:
     oldest = GaugeMetricFamily(
         "qhybrid_oldest_open_job_age_seconds", "Age of the oldest job that a provider holds", labels=("backend",)
     )
-    late = GaugeMetricFamily(
+    overdue = GaugeMetricFamily(
         "qhybrid_overdue_jobs", "Jobs that have not ended though their deadline has passed", labels=("backend",)
     )
     for backend in backends:
-        own = [job for job in jobs if job.backend == backend]
-        held = [job for job in own if job.state in OPEN]
+        backend_jobs = [job for job in jobs if job.backend == backend]
+        held = [job for job in backend_jobs if job.state in OPEN]
         opened.add_metric((backend,), len(held))
         oldest.add_metric((backend,), max(((now - job.created_at).total_seconds() for job in held), default=0.0))
-        late.add_metric((backend,), sum(is_overdue(job, now) for job in own))
-    yield from (opened, oldest, late)
+        overdue.add_metric((backend,), sum(has_missed_deadline(job, now) for job in backend_jobs))
+    yield from (opened, oldest, overdue)
 
     attempts = CounterMetricFamily("qhybrid_submission_attempts", "Attempts to submit", labels=("backend",))
     for backend in backends:
@@ -106,17 +106,17 @@ def _jobs(jobs: Sequence[JobRecord], now: datetime) -> Iterator[Metric]:
     yield attempts
 
 
-def is_overdue(job: JobRecord, now: datetime) -> bool:
+def has_missed_deadline(job: JobRecord, now: datetime) -> bool:
     """Tell whether a job has not ended though its deadline has passed."""
     return job.deadline_at is not None and job.deadline_at < now and job.state not in TERMINAL
 
 
-def _seconds(facts: Facts) -> Metric:
+def _latency_histogram(snapshot: LedgerSnapshot) -> Metric:
     from prometheus_client.core import HistogramMetricFamily
 
     seen: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for job in facts.jobs:
-        parts = latency(job, facts.events[job.job_id])
+    for job in snapshot.jobs:
+        parts = latency(job, snapshot.events[job.job_id])
         for component in COMPONENTS:
             seconds = getattr(parts, f"{component}_seconds")
             if seconds is not None:
@@ -132,25 +132,25 @@ def _seconds(facts: Facts) -> Metric:
     return family
 
 
-def _money(facts: Facts) -> Iterator[Metric]:
+def _cost_metrics(snapshot: LedgerSnapshot) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     cost = CounterMetricFamily(
         "qhybrid_cost_usd", "Money: quoted, reported by the provider, charged to budgets", labels=("backend", "kind")
     )
-    for backend in sorted({job.backend for job in facts.jobs}):
-        own = [job for job in facts.jobs if job.backend == backend]
-        cost.add_metric((backend, "quoted"), sum(job.cost_quoted_usd for job in own))
-        cost.add_metric((backend, "reported"), sum(job.cost_usd or 0.0 for job in own))
-        cost.add_metric((backend, "charged"), sum(job.cost_settled_usd or 0.0 for job in own))
+    for backend in sorted({job.backend for job in snapshot.jobs}):
+        backend_jobs = [job for job in snapshot.jobs if job.backend == backend]
+        cost.add_metric((backend, "quoted"), sum(job.cost_quoted_usd for job in backend_jobs))
+        cost.add_metric((backend, "reported"), sum(job.cost_usd or 0.0 for job in backend_jobs))
+        cost.add_metric((backend, "charged"), sum(job.cost_settled_usd or 0.0 for job in backend_jobs))
     yield cost
     budget = GaugeMetricFamily("qhybrid_budget_usd", "Budgets of all experiments together", labels=("kind",))
     for kind in ("limit", "reserved", "settled"):
-        budget.add_metric((kind,), sum(getattr(account, f"{kind}_usd") for account in facts.accounts))
+        budget.add_metric((kind,), sum(getattr(account, f"{kind}_usd") for account in snapshot.accounts))
     yield budget
 
 
-def _breakers(breakers: Sequence[Breaker]) -> Metric:
+def _breaker_states(breakers: Sequence[Breaker]) -> Metric:
     from prometheus_client.core import GaugeMetricFamily
 
     family = GaugeMetricFamily(
@@ -162,7 +162,7 @@ def _breakers(breakers: Sequence[Breaker]) -> Metric:
     return family
 
 
-def _plain(gauges: Mapping[str, tuple[str, float]]) -> Iterator[Metric]:
+def _gauge_metrics(gauges: Mapping[str, tuple[str, float]]) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily
 
     for name, (meaning, value) in gauges.items():

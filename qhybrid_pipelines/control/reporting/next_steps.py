@@ -31,7 +31,7 @@ _SENTENCES = {
 }
 
 
-def next_step(job: JobRecord, now: datetime) -> str:
+def next_steps(job: JobRecord, now: datetime) -> str:
     """Return what can be done about a job, as it stands now."""
     if job.state in OPEN and job.deadline_at is not None and job.deadline_at < now:
         return (

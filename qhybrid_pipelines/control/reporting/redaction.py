@@ -29,7 +29,7 @@ _CREDENTIALS = (
 )
 
 
-def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
+def redact_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:
     """Return ``text`` without secrets; the environment is read anew each time, because keys are rotated."""
     text = redact(text)
     for secret in sorted(_secrets(os.environ if environment is None else environment), key=len, reverse=True):

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
-from qhybrid_pipelines.control.reporting.stages import stages
+from qhybrid_pipelines.control.reporting.stages import time_intervals
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
@@ -49,7 +49,7 @@ class Exporter(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class ExportSummary:
     """What one sending came to; ``complete`` is False where the collector did not take everything."""
 
     jobs: int
@@ -80,20 +80,22 @@ def exporter_from_environment(environment: Mapping[str, str] | None = None) -> E
     return OTLPSpanExporter(timeout=None if own_timeout else TIMEOUT_SECONDS)
 
 
-def send_finished(ledger: Ledger, exporter: Exporter, *, kept: Path, locks: Path, tmp: Path) -> Sent:
+def export_finished_jobs(
+    ledger: Ledger, exporter: Exporter, *, position_file: Path, locks: Path, tmp: Path
+) -> ExportSummary:
     """Send the spans of all jobs that ended since the last time, one process at a time.
 
     Args:
         ledger: where the jobs are.
         exporter: to the collector.
-        kept: file that holds up to which event of the ledger everything was sent.
+        position_file: file that holds up to which event of the ledger everything was sent.
         locks: folder of lock files.
         tmp: folder of unfinished files.
     """
     from opentelemetry.sdk.trace.export import SpanExportResult
 
     with FileLock(locks / "spans.lock"):
-        sent_to, head = _position(kept), ledger.head().position
+        sent_to, head = _read_position(position_file), ledger.head().position
         by_job: dict[str, list[EventRecord]] = {}
         ended: dict[str, None] = {}
         for event in ledger.events():
@@ -101,24 +103,24 @@ def send_finished(ledger: Ledger, exporter: Exporter, *, kept: Path, locks: Path
             if sent_to < event.position <= head and event.to_state in TERMINAL:
                 ended[event.job_id] = None
         jobs = {job.job_id: job for job in ledger.jobs()}
-        spans = [span for job_id in ended for span in spans_of(jobs[job_id], by_job[job_id])]
+        spans = [span for job_id in ended for span in job_spans(jobs[job_id], by_job[job_id])]
         for first in range(0, len(spans), SPANS_PER_REQUEST):
             if exporter.export(spans[first : first + SPANS_PER_REQUEST]) is not SpanExportResult.SUCCESS:
-                return Sent(jobs=0, spans=0, complete=False)
+                return ExportSummary(jobs=0, spans=0, complete=False)
         if head > sent_to:
-            write_bytes(kept, str(head).encode(), tmp=tmp)
-    return Sent(jobs=len(ended), spans=len(spans))
+            write_bytes(position_file, str(head).encode(), tmp=tmp)
+    return ExportSummary(jobs=len(ended), spans=len(spans))
 
 
-def spans_of(job: JobRecord, events: Sequence[EventRecord]) -> list[ReadableSpan]:
+def job_spans(job: JobRecord, events: Sequence[EventRecord]) -> list[ReadableSpan]:
     """Return the spans of a job: ``qhybrid.job`` from request to end, and one below it for each known stretch."""
     begin, end = job.requested_at or job.created_at, events[-1].at
-    found = stages(job, events)
-    whole = _span(job, "job", None, begin, max([begin, end, *(stage.end for stage in found)]))
-    return [whole, *(_span(job, stage.name, whole, stage.begin, stage.end) for stage in found)]
+    found = time_intervals(job, events)
+    whole = _span(job, "job", None, begin, max([begin, end, *(interval.end for interval in found)]))
+    return [whole, *(_span(job, interval.name, whole, interval.begin, interval.end) for interval in found)]
 
 
-def trace_id_of(correlation_id: str) -> int:
+def trace_id_for(correlation_id: str) -> int:
     """Return the trace id of a correlation id, ``c`` and 16 hex digits."""
     return int(correlation_id.removeprefix("c"), 16)
 
@@ -130,7 +132,7 @@ def _span(job: JobRecord, name: str, parent: ReadableSpan | None, begin: datetim
     from opentelemetry.trace.status import Status, StatusCode
 
     context = SpanContext(
-        trace_id=trace_id_of(job.correlation_id),
+        trace_id=trace_id_for(job.correlation_id),
         span_id=int(sha256_hex(f"{job.job_id}|{name}")[:16], 16) or 1,
         is_remote=False,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
@@ -179,9 +181,9 @@ def _nanoseconds(at: datetime) -> int:
     return round(at.timestamp() * 1e6) * 1000
 
 
-def _position(kept: Path) -> int:
+def _read_position(position_file: Path) -> int:
     """Return up to which event everything was sent; 0 where nothing was, or where the file says nothing sensible."""
     try:
-        return int(kept.read_text(encoding="ascii"))
+        return int(position_file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         return 0

@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata as shown
-from qhybrid_pipelines.defs.history import outages_noted
-from qhybrid_pipelines.defs.partitions import executions_of
-from qhybrid_pipelines.defs.principals import principal_of
+from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs.history import tag_outages
+from qhybrid_pipelines.defs.partitions import get_executions
+from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.execute import circuit_batches as batches
 from qhybrid_pipelines.steps.execute import qpu_result_sets as results
@@ -18,7 +18,7 @@ from qhybrid_pipelines.steps.execute import qpu_submissions as submissions_step
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Return the assets of this leg over the given executions."""
-    stage: dict[str, Any] = {
+    table_options: dict[str, Any] = {
         "partitions_def": executions,
         "group_name": "execute",
         "kinds": {"parquet"},
@@ -26,7 +26,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
         "io_manager_key": "lake",
     }
 
-    @dg.asset(**stage)
+    @dg.asset(**table_options)
     def circuit_batches(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -36,12 +36,12 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
     ) -> pa.Table:
         """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
         table = batches.circuit_batches(
-            executions_of(context), experiments, kernels, parameter_sweeps, workspace.open().specifications
+            get_executions(context), experiments, kernels, parameter_sweeps, workspace.open().specifications
         )
-        context.add_output_metadata(shown.batches(table))
+        context.add_output_metadata(metadata.batches(table))
         return table
 
-    @dg.asset(**stage, pool="submissions")
+    @dg.asset(**table_options, pool="submissions")
     def qpu_submissions(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -49,16 +49,16 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
         circuit_batches: pa.Table,
     ) -> pa.Table:
         """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
-        with outages_noted(context):
-            gateway = workspace.open().gateway
+        with tag_outages(context):
+            control_plane = workspace.open().control_plane
             table = submissions_step.submissions(
                 circuit_batches,
                 experiments,
-                gateway.dispatcher,
-                principal=principal_of(context.run.tags, gateway.site),
+                control_plane.dispatcher,
+                principal=requesting_principal(context.run.tags, control_plane.deployment),
                 requested_at=_requested_at(context),
             )
-        context.add_output_metadata(shown.submissions(table))
+        context.add_output_metadata(metadata.submissions(table))
         return table
 
     qpu_completions = dg.AssetSpec(
@@ -70,7 +70,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
         kinds={"event"},
     )
 
-    @dg.asset(**stage, deps=["qpu_completions"])
+    @dg.asset(**table_options, deps=["qpu_completions"])
     def qpu_result_sets(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -78,9 +78,11 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
         qpu_submissions: pa.Table,
     ) -> pa.Table:
         """Measurement counts as packed integers, verified against the shots that were asked for."""
-        with outages_noted(context):
-            table = results.result_sets(circuit_batches, qpu_submissions, workspace.open().gateway.dispatcher)
-        context.add_output_metadata(shown.results(table))
+        with tag_outages(context):
+            table = results.collect_result_sets(
+                circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher
+            )
+        context.add_output_metadata(metadata.results(table))
         return table
 
     return [circuit_batches, qpu_submissions, qpu_completions, qpu_result_sets]

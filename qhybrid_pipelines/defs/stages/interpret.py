@@ -5,8 +5,8 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata as shown
-from qhybrid_pipelines.defs.partitions import executions_of
+from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs.partitions import get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons
 from qhybrid_pipelines.steps.interpret import decisions as decisions_step
@@ -17,12 +17,12 @@ from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Return the assets of this leg over the given executions."""
-    common: dict[str, Any] = {
+    asset_options: dict[str, Any] = {
         "partitions_def": executions,
         "group_name": "interpret",
         "backfill_policy": dg.BackfillPolicy.single_run(),
     }
-    stage: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
+    table_options: dict[str, Any] = {**asset_options, "kinds": {"parquet"}, "io_manager_key": "lake"}
 
     @dg.multi_asset(
         outs={
@@ -35,7 +35,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
                 description="The best assignments, scored on the original instance.",
             ),
         },
-        **common,
+        **asset_options,
     )
     def scored(
         context: dg.AssetExecutionContext,
@@ -46,13 +46,13 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
     ) -> tuple[pa.Table, pa.Table]:
         """Score every outcome on the original instance: as measured, repaired, and after local search."""
         points, solutions = scores.scores(
-            executions_of(context), experiments, problem_instances, kernels, qpu_result_sets
+            get_executions(context), experiments, problem_instances, kernels, qpu_result_sets
         )
-        context.add_output_metadata(shown.point_scores(points), output_name="point_scores")
-        context.add_output_metadata(shown.solutions(solutions), output_name="scored_solutions")
+        context.add_output_metadata(metadata.point_scores(points), output_name="point_scores")
+        context.add_output_metadata(metadata.solutions(solutions), output_name="scored_solutions")
         return points, solutions
 
-    @dg.asset(**stage)
+    @dg.asset(**table_options)
     def baseline_comparisons(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -65,19 +65,19 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
     ) -> pa.Table:
         """The verdict: quantum against the best classical baseline, paired over runs. That classical wins is a result."""
         table = comparisons.comparisons(
-            executions_of(context),
+            get_executions(context),
             instances=problem_instances,
             kernels=kernels,
             submissions=qpu_submissions,
             point_scores=point_scores,
             solutions=scored_solutions,
             baselines=baselines,
-            dispatcher=workspace.open().gateway.dispatcher,
+            dispatcher=workspace.open().control_plane.dispatcher,
         )
-        context.add_output_metadata(shown.comparisons(table, scored_solutions, baselines))
+        context.add_output_metadata(metadata.comparisons(table, scored_solutions, baselines))
         return table
 
-    @dg.asset(**stage)
+    @dg.asset(**table_options)
     def decisions(
         context: dg.AssetExecutionContext,
         experiments: pa.Table,
@@ -91,7 +91,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
     ) -> pa.Table:
         """Accept, continue with a next round, or fall back to the classical answer."""
         table = decisions_step.decisions(
-            executions_of(context),
+            get_executions(context),
             experiments=experiments,
             instances=problem_instances,
             kernels=kernels,
@@ -101,10 +101,10 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
             baselines=baselines,
             comparisons=baseline_comparisons,
         )
-        context.add_output_metadata(shown.decisions(table))
+        context.add_output_metadata(metadata.decisions(table))
         return table
 
-    @dg.asset(**stage, deps=["qpu_result_sets"])
+    @dg.asset(**table_options, deps=["qpu_result_sets"])
     def provenance(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -115,17 +115,17 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
     ) -> pa.Table:
         """Code, packages, machine, circuit, payload, result and times: why a number may have changed."""
         table = provenance_step.provenance(
-            executions_of(context),
+            get_executions(context),
             experiments=experiments,
             instances=problem_instances,
             batches=circuit_batches,
             submissions=qpu_submissions,
-            dispatcher=workspace.open().gateway.dispatcher,
+            dispatcher=workspace.open().control_plane.dispatcher,
         )
-        context.add_output_metadata(shown.provenance(table))
+        context.add_output_metadata(metadata.provenance(table))
         return table
 
-    @dg.asset(**{**stage, "kinds": {"parquet", "mlflow"}})
+    @dg.asset(**{**table_options, "kinds": {"parquet", "mlflow"}})
     def tracking_runs(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -139,7 +139,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         """The reproducibility record in MLflow; in the spool while MLflow is away."""
         tracker = workspace.open().tracker
         table = tracking_step.tracking_runs(
-            executions_of(context),
+            get_executions(context),
             experiments=experiments,
             batches=circuit_batches,
             counts=qpu_result_sets,
@@ -149,7 +149,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
             tracker=tracker,
             dagster_run_id=context.run.run_id,
         )
-        context.add_output_metadata(shown.tracking(table, tracker))
+        context.add_output_metadata(metadata.tracking(table, tracker))
         return table
 
     return [scored, baseline_comparisons, decisions, provenance, tracking_runs]

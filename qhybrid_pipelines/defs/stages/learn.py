@@ -6,15 +6,17 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata_learning as shown
-from qhybrid_pipelines.defs.history import outages_noted
-from qhybrid_pipelines.defs.partitions import EXPERIMENTS, executions_of
-from qhybrid_pipelines.defs.principals import principal_of
+from qhybrid_pipelines.defs import metadata_learning as metadata
+from qhybrid_pipelines.defs.history import tag_outages
+from qhybrid_pipelines.defs.partitions import EXPERIMENTS, get_executions
+from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps.learning import data, evaluation, inference, measurements, tracking, training
+from qhybrid_pipelines.steps.learning import datasets_and_folds as data
+from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
+from qhybrid_pipelines.steps.learning import inference_batches as inference
 
 common: dict[str, Any] = {"group_name": "learn", "backfill_policy": dg.BackfillPolicy.single_run()}
-stage: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
+table_options: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -23,39 +25,39 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         qml_datasets,
         qml_features,
         trained,
-        *_on_backends({"partitions_def": executions}),
+        *_assets_per_backend({"partitions_def": executions}),
         evaluated,
         qml_tracking,
     ]
 
 
-@dg.asset(**stage, partitions_def=EXPERIMENTS)
+@dg.asset(**table_options, partitions_def=EXPERIMENTS)
 def qml_datasets(context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table) -> pa.Table:
     """The data set: checked rows, content hash, and a card that says what it is and what it cannot tell."""
     table = data.qml_datasets(experiments, workspace.open().specifications)
-    context.add_output_metadata(shown.datasets(table))
+    context.add_output_metadata(metadata.datasets(table))
     return table
 
 
-@dg.asset(**stage, partitions_def=EXPERIMENTS)
+@dg.asset(**table_options, partitions_def=EXPERIMENTS)
 def qml_features(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, qml_datasets: pa.Table
 ) -> pa.Table:
     """The fold indices that all models share. Scaling, PCA and angles are fitted inside each fold, in training."""
     table = data.qml_folds(experiments, qml_datasets, workspace.open().specifications)
-    context.add_output_metadata(shown.folds(table))
+    context.add_output_metadata(metadata.folds(table))
     return table
 
 
-def _out(description: str, **more: Any) -> dg.AssetOut:
+def _table_output(description: str, **more: Any) -> dg.AssetOut:
     return dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description=description, **more)
 
 
 @dg.multi_asset(
     outs={
-        "qml_training": _out("One row per trained model: settings, how they were found, and the model."),
-        "qml_iterations": _out("Loss and gradient norm of every step of every final training."),
-        "qml_predictions": _out("What every model says about the rows of its test folds."),
+        "qml_training": _table_output("One row per trained model: settings, how they were found, and the model."),
+        "qml_iterations": _table_output("Loss and gradient norm of every step of every final training."),
+        "qml_predictions": _table_output("What every model says about the rows of its test folds."),
     },
     **common,
     partitions_def=EXPERIMENTS,
@@ -71,12 +73,12 @@ def trained(
     runs, iterations, predictions = training.train(
         experiments, qml_datasets, qml_features, workspace.open(), context.log.info
     )
-    context.add_output_metadata(shown.training(runs, iterations, predictions), output_name="qml_training")
+    context.add_output_metadata(metadata.training(runs, iterations, predictions), output_name="qml_training")
     return runs, iterations, predictions
 
 
-def _on_backends(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
-    @dg.asset(**stage, **on, pool="submissions")
+def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    @dg.asset(**table_options, **on, pool="submissions")
     def qml_submissions(
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
@@ -86,26 +88,26 @@ def _on_backends(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
         qml_training: pa.Table,
     ) -> pa.Table:
         """The jobs that measure trained circuits: every test row of every fold in one batch per model."""
-        house = workspace.open()
-        with outages_noted(context):
+        open_workspace = workspace.open()
+        with tag_outages(context):
             table = inference.qml_submissions(
-                executions_of(context),
+                get_executions(context),
                 experiments=experiments,
                 datasets=qml_datasets,
                 folds=qml_features,
                 runs=qml_training,
-                specifications=house.specifications,
-                dispatcher=house.gateway.dispatcher,
-                principal=principal_of(context.run.tags, house.gateway.site),
+                specifications=open_workspace.specifications,
+                dispatcher=open_workspace.control_plane.dispatcher,
+                principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
                 requested_at=_requested_at(context),
             )
-        context.add_output_metadata(shown.submissions(table))
+        context.add_output_metadata(metadata.submissions(table))
         return table
 
     @dg.multi_asset(
         outs={
-            "qml_measurements": _out("Predictions from measured expectations, one row per test row."),
-            "qml_gradients": _out("Gradients by parameter shift, beside the exact ones."),
+            "qml_measurements": _table_output("Predictions from measured expectations, one row per test row."),
+            "qml_gradients": _table_output("Gradients by parameter shift, beside the exact ones."),
         },
         **common,
         **on,
@@ -120,20 +122,20 @@ def _on_backends(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
         qml_submissions: pa.Table,
     ) -> tuple[pa.Table, pa.Table]:
         """Collect what came back, verified against the shots that were asked for."""
-        house = workspace.open()
-        with outages_noted(context):
+        open_workspace = workspace.open()
+        with tag_outages(context):
             rows, gradients = measurements.qml_measurements(
-                executions_of(context),
+                get_executions(context),
                 experiments=experiments,
                 datasets=qml_datasets,
                 folds=qml_features,
                 runs=qml_training,
                 submissions=qml_submissions,
-                specifications=house.specifications,
-                dispatcher=house.gateway.dispatcher,
+                specifications=open_workspace.specifications,
+                dispatcher=open_workspace.control_plane.dispatcher,
             )
-        context.add_output_metadata(shown.measurements(rows), output_name="qml_measurements")
-        context.add_output_metadata(shown.gradients(gradients), output_name="qml_gradients")
+        context.add_output_metadata(metadata.measurements(rows), output_name="qml_measurements")
+        context.add_output_metadata(metadata.gradients(gradients), output_name="qml_gradients")
         return rows, gradients
 
     return [qml_submissions, measured]
@@ -141,9 +143,9 @@ def _on_backends(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
 
 @dg.multi_asset(
     outs={
-        "qml_scores": _out("Every metric of every model on every test fold."),
-        "qml_summaries": _out("Means over the folds, with corrected intervals."),
-        "qml_evaluation": _out("The verdict about every circuit, in the words of the optimisation side."),
+        "qml_scores": _table_output("Every metric of every model on every test fold."),
+        "qml_summaries": _table_output("Means over the folds, with corrected intervals."),
+        "qml_evaluation": _table_output("The verdict about every circuit, in the words of the optimisation side."),
     },
     deps=["qml_measurements"],
     **common,
@@ -158,15 +160,15 @@ def evaluated(
     qml_predictions: pa.Table,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Score all on the same test folds and hold each circuit against the best baseline."""
-    house = workspace.open()
-    scores, summaries, verdicts = evaluation.evaluate(experiments, qml_datasets, qml_predictions, house.lake)
-    context.add_output_metadata(shown.evaluation(summaries, verdicts, qml_iterations), output_name="qml_evaluation")
+    open_workspace = workspace.open()
+    scores, summaries, verdicts = evaluation.evaluate(experiments, qml_datasets, qml_predictions, open_workspace.lake)
+    context.add_output_metadata(metadata.evaluation(summaries, verdicts, qml_iterations), output_name="qml_evaluation")
     for key in context.partition_keys:
-        training.forget_checkpoints(house, key)
+        training.delete_checkpoints(open_workspace, key)
     return scores, summaries, verdicts
 
 
-@dg.asset(**{**stage, "kinds": {"parquet", "mlflow"}}, partitions_def=EXPERIMENTS)
+@dg.asset(**{**table_options, "kinds": {"parquet", "mlflow"}}, partitions_def=EXPERIMENTS)
 def qml_tracking(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -193,7 +195,7 @@ def qml_tracking(
         tracker=tracker,
         dagster_run_id=context.run.run_id,
     )
-    context.add_output_metadata(shown.tracking(table, tracker))
+    context.add_output_metadata(metadata.tracking(table, tracker))
     return table
 
 

@@ -4,7 +4,7 @@ import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, LEARN, PREPARE
-from qhybrid_pipelines.defs import metadata as shown
+from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.operate import backend_calibrations as calibrations
 from qhybrid_pipelines.steps.operate import backend_capabilities as capabilities
@@ -14,16 +14,16 @@ from qhybrid_pipelines.steps.operate import warehouse as warehouse_step
 @dg.asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
 def backend_capabilities(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """What each backend can do, read from its provider."""
-    table = capabilities.backend_capabilities(workspace.open().gateway)
-    context.add_output_metadata(shown.capabilities(table))
+    table = capabilities.backend_capabilities(workspace.open().control_plane)
+    context.add_output_metadata(metadata.capabilities(table))
     return table
 
 
 @dg.asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
 def backend_calibrations(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """Every calibration that was seen of a device, and how its medians drift."""
-    table, problems = calibrations.backend_calibrations(workspace.open().gateway)
-    context.add_output_metadata(shown.calibrations(table, problems))
+    table, problems = calibrations.backend_calibrations(workspace.open().control_plane)
+    context.add_output_metadata(metadata.calibrations(table, problems))
     return table
 
 
@@ -35,7 +35,7 @@ def backend_calibrations(context: dg.AssetExecutionContext, workspace: Workspace
 )
 def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> None:
     """The DuckDB snapshot of everything, built beside the last one and put in its place in one step."""
-    context.add_output_metadata(shown.published(warehouse_step.publish(workspace.open())))
+    context.add_output_metadata(metadata.warehouse(warehouse_step.publish(workspace.open())))
 
 
 ASSETS = (backend_capabilities, backend_calibrations, warehouse)

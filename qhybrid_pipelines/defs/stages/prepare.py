@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata as shown
+from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.prepare import baselines as baselines_step
@@ -14,7 +14,7 @@ from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps_step
 from qhybrid_pipelines.steps.prepare import problem_instances as instances_step
 from qhybrid_pipelines.steps.prepare import reduced_models as kernels_step
 
-stage: dict[str, Any] = {
+table_options: dict[str, Any] = {
     "partitions_def": EXPERIMENTS,
     "group_name": "prepare",
     "kinds": {"parquet"},
@@ -23,57 +23,57 @@ stage: dict[str, Any] = {
 }
 
 
-@dg.asset(**stage)
+@dg.asset(**table_options)
 def experiments(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """The registered specification of an experiment: what was asked, and where it came from."""
     table = experiments_step.experiments(context.partition_keys, workspace.open().specifications)
-    context.add_output_metadata(shown.experiments(table))
+    context.add_output_metadata(metadata.experiments(table))
     return table
 
 
-@dg.asset(**stage)
+@dg.asset(**table_options)
 def problem_instances(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table
 ) -> pa.Table:
     """The problem instance: parsed, validated, content-hashed."""
     table = instances_step.problem_instances(experiments, workspace.open().specifications)
-    context.add_output_metadata(shown.instances(table))
+    context.add_output_metadata(metadata.instances(table))
     return table
 
 
-@dg.asset(**stage)
+@dg.asset(**table_options)
 def features(context: dg.AssetExecutionContext, problem_instances: pa.Table) -> pa.Table:
     """Deterministic numbers that describe an instance."""
     table = instances_step.features(problem_instances)
-    context.add_output_metadata(shown.features(table))
+    context.add_output_metadata(metadata.features(table))
     return table
 
 
-@dg.asset(**stage)
+@dg.asset(**table_options)
 def kernels(context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
     """What classical reduction leaves to be solved, rung by rung, and the best it could be worth."""
     table = kernels_step.kernels(experiments, problem_instances)
-    context.add_output_metadata(shown.kernels(table))
+    context.add_output_metadata(metadata.kernels(table))
     return table
 
 
-@dg.asset(**stage)
+@dg.asset(**table_options)
 def parameter_sweeps(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, kernels: pa.Table
 ) -> pa.Table:
     """The angles that will be tried, one row per point."""
     table = sweeps_step.parameter_sweeps(experiments, kernels, workspace.open().specifications)
-    context.add_output_metadata(shown.sweeps(table))
+    context.add_output_metadata(metadata.sweeps(table))
     return table
 
 
-@dg.asset(**stage)
+@dg.asset(**table_options)
 def baselines(
     context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table, kernels: pa.Table
 ) -> pa.Table:
     """What classical solvers make of the same instance, with the same objective and the same post-processing."""
     table = baselines_step.baselines(experiments, problem_instances, kernels)
-    context.add_output_metadata(shown.baselines(table))
+    context.add_output_metadata(metadata.baselines(table))
     return table
 
 

@@ -19,9 +19,9 @@ from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import Cloud
 from qhybrid_pipelines.emulator.faults import read_plan
-from qhybrid_pipelines.emulator.keys import Keys
+from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.machines import MACHINES
-from qhybrid_pipelines.emulator.views import backend_view, book_view
+from qhybrid_pipelines.emulator.views import backend_view, job_log_view
 
 _CHANGEABLE: Mapping[str, tuple[type, ...]] = MappingProxyType(
     {"status": (str,), "degraded": (bool,), "extra_wait_seconds": (int, float), "max_circuits_per_job": (int,)}
@@ -37,13 +37,13 @@ class AdminPages:
         requests: gives the counts of requests by route.
     """
 
-    def __init__(self, cloud: Cloud, keys: Keys, requests: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, cloud: Cloud, keys: ApiKeys, requests: Callable[[], Mapping[str, int]]) -> None:
         self._cloud, self._keys, self._requests = cloud, keys, requests
 
     def router(self) -> APIRouter:
         """Return the routes."""
         router = APIRouter()
-        router.get("/jobs")(self.book)
+        router.get("/jobs")(self.job_log)
         router.get("/requests")(self.requests)
         router.get("/bodies")(self.bodies)
         router.get("/faults")(self.faults)
@@ -54,9 +54,9 @@ class AdminPages:
         router.put("/key")(self.rotate_key)
         return router
 
-    async def book(self) -> JSONResponse:
+    async def job_log(self) -> JSONResponse:
         """Show every job ever accepted."""
-        return JSONResponse({"jobs": [book_view(self._cloud, job) for job in self._cloud.store.book()]})
+        return JSONResponse({"jobs": [job_log_view(self._cloud, job) for job in self._cloud.store.job_log()]})
 
     async def requests(self) -> JSONResponse:
         """Show how many requests came by route, since this process began."""
@@ -101,7 +101,7 @@ class AdminPages:
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < _A_CENTURY_SECONDS:
             raise BadRequest("advance_seconds is not a number from 0.", "advance_seconds")
         stretch = self._cloud.clock.advance(float(seconds))
-        self._cloud.store.remember("clock", [stretch.virtual_seconds, stretch.real_seconds, stretch.speed])
+        self._cloud.store.write_setting("clock", [stretch.virtual_seconds, stretch.real_seconds, stretch.speed])
         return JSONResponse(_clock(self._cloud))
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import STATES, Cloud, child_ids
-from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, read_order
+from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, read_job_request
 from qhybrid_pipelines.emulator.machines import MACHINES, PAGE_LIMIT
 from qhybrid_pipelines.emulator.pages.machines import machine
 from qhybrid_pipelines.emulator.views import job_view
@@ -42,14 +42,14 @@ class JobPages:
     async def create(self, request: Request) -> JSONResponse:
         """Accept a job."""
         body = await request.body()
-        order = read_order(body)
-        if self._cloud.changes(order.backend).get("status") == "retired":
-            raise BadRequest(f"{order.backend} is retired.", "backend")
-        most = self._cloud.max_circuits(MACHINES[order.backend])
-        if len(order.circuits) > most:
-            problem = f"The job has {len(order.circuits)} circuits; {order.backend} takes {most} per job."
+        job_request = read_job_request(body)
+        if self._cloud.backend_changes(job_request.backend).get("status") == "retired":
+            raise BadRequest(f"{job_request.backend} is retired.", "backend")
+        most = self._cloud.max_circuits(MACHINES[job_request.backend])
+        if len(job_request.circuits) > most:
+            problem = f"The job has {len(job_request.circuits)} circuits; {job_request.backend} takes {most} per job."
             raise BadRequest(problem, "input.circuits")
-        job = self._cloud.accept(order, body_seq=request.scope["emulator.body"], body=body)
+        job = self._cloud.accept(job_request, body_seq=request.scope["emulator.body"], body=body)
         return JSONResponse({"id": job.id, "status": self._cloud.state(job), "session_id": None}, status_code=201)
 
     async def jobs(
@@ -72,7 +72,7 @@ class JobPages:
             return JSONResponse({"jobs": [], "next": None})
         if parent_job_id is not None:
             return JSONResponse(self._children(parent_job_id, limit=limit, after=next))
-        page, following = self._cloud.listed(
+        page, following = self._cloud.list_jobs(
             after=next,
             limit=limit,
             ids=[part for entry in ids or () for part in entry.split(",") if part],
@@ -151,7 +151,9 @@ class JobPages:
                     "error_mitigation": error_mitigation,
                     **({} if session is None else {"session": session == "true"}),
                 },
-                "estimated_at": stamp(self._cloud.clock.now() + self._cloud.store.standing_seconds("clock_skew")),
+                "estimated_at": stamp(
+                    self._cloud.clock.now() + self._cloud.store.permanent_fault_seconds("clock_skew")
+                ),
                 "cost_unit": "usd",
                 "rate_information": {
                     "job_cost_minimum": asked.minimum_usd,

@@ -67,14 +67,16 @@ class MachinePages:
             return JSONResponse({"characterizations": [], "pages": 0})
         now = self._cloud.clock.now()
         # start belongs to the range, end does not
-        newest = history.number_at(now) if end is None else history.last_before(min(now, _moment(end, "end")))
+        newest = history.index_at(now) if end is None else history.last_before(min(now, _moment(end, "end")))
         oldest = 0 if start is None else history.last_before(_moment(start, "start")) + 1
         newest -= (page - 1) * limit
         numbers = range(newest, max(oldest, newest - limit + 1) - 1, -1)
-        skew = self._cloud.store.standing_seconds("clock_skew")
+        skew = self._cloud.store.permanent_fault_seconds("clock_skew")
         return JSONResponse(
             {
-                "characterizations": [history.numbered(number).payload(skew_seconds=skew) for number in numbers],
+                "characterizations": [
+                    history.characterization(number).payload(skew_seconds=skew) for number in numbers
+                ],
                 "pages": -(-max(0, newest - limit + 1 - oldest) // limit),
             }
         )
@@ -85,7 +87,7 @@ class MachinePages:
         found = history.find(identifier, self._cloud.clock.now()) if history is not None else None
         if found is None:
             raise NotFound(identifier)
-        return JSONResponse(found.payload(skew_seconds=self._cloud.store.standing_seconds("clock_skew")))
+        return JSONResponse(found.payload(skew_seconds=self._cloud.store.permanent_fault_seconds("clock_skew")))
 
 
 def _moment(text: str, name: str) -> float:

@@ -14,13 +14,13 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from qhybrid_pipelines.emulator.cloud import Cloud, NotFound, child_ids, result
+from qhybrid_pipelines.emulator.cloud import Cloud, NotFound, child_ids, compute_shots
 from qhybrid_pipelines.emulator.job_requests import MULTI, wants_debiasing
 from qhybrid_pipelines.emulator.sampling import Shots, frequencies, histogram
 from qhybrid_pipelines.emulator.store import Job
 from qhybrid_pipelines.emulator.views import variant_number, variant_slice
 
-_KEPT_SHOTS = 10_000_000
+_MAX_CACHED_SHOTS = 10_000_000
 
 
 class ResultPages:
@@ -28,8 +28,8 @@ class ResultPages:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._kept: OrderedDict[str, list[Shots]] = OrderedDict()
-        self._kept_shots = 0
+        self._cached: OrderedDict[str, list[Shots]] = OrderedDict()
+        self._cached_shots = 0
         self._one_at_a_time = asyncio.Lock()
 
     def router(self) -> APIRouter:
@@ -50,9 +50,9 @@ class ResultPages:
         shots = await self._shots(found)
         if child is None and found.type == MULTI:
             return JSONResponse(
-                {one: _formed(form, states) for one, states in zip(child_ids(found), shots, strict=True)}
+                {one: _format_states(form, states) for one, states in zip(child_ids(found), shots, strict=True)}
             )
-        return JSONResponse(_formed(form, shots[child or 0]))
+        return JSONResponse(_format_states(form, shots[child or 0]))
 
     async def variant(self, identifier: str, variant: str, form: str) -> JSONResponse:
         """Show the part of a result that was taken on one debiasing variant."""
@@ -61,7 +61,7 @@ class ResultPages:
         if number is None or not wants_debiasing(json.loads(found.settings)) or (found.type == MULTI and child is None):
             raise NotFound(variant)
         shots = await self._shots(found)
-        return JSONResponse(_formed(form, shots[child or 0][variant_slice(found.shots, number)]))
+        return JSONResponse(_format_states(form, shots[child or 0][variant_slice(found.shots, number)]))
 
     async def _shots(self, job: Job) -> list[Shots]:
         """Return the shots of a finished job.
@@ -71,21 +71,21 @@ class ResultPages:
         """
         if self._cloud.state(job) != "completed" or job.dry_run:
             raise NotFound(f"result of {job.id}")
-        if job.fate_name == "result_missing" and job.result_looks < job.fate_rule["params"]["n"]:
-            self._cloud.store.change(job.id, result_looks=job.result_looks + 1)
+        if job.outcome_fault == "result_missing" and job.result_polls < job.outcome_rule["params"]["n"]:
+            self._cloud.store.change(job.id, result_polls=job.result_polls + 1)
             raise NotFound(f"result of {job.id}")
         async with self._one_at_a_time:
-            if job.id not in self._kept:
-                self._kept[job.id] = await asyncio.to_thread(result, self._cloud.work(job))
-                self._kept_shots += job.shots * job.circuits
-        shots = self._kept[job.id]
-        while self._kept_shots > _KEPT_SHOTS and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._kept_shots -= sum(len(states) for states in oldest)
+            if job.id not in self._cached:
+                self._cached[job.id] = await asyncio.to_thread(compute_shots, self._cloud.result_inputs(job))
+                self._cached_shots += job.shots * job.circuits
+        shots = self._cached[job.id]
+        while self._cached_shots > _MAX_CACHED_SHOTS and len(self._cached) > 1:
+            _, oldest = self._cached.popitem(last=False)
+            self._cached_shots -= sum(len(states) for states in oldest)
         return shots
 
 
-def _formed(form: str, states: Shots) -> Any:
+def _format_states(form: str, states: Shots) -> Any:
     """Return shots in one of the published forms; shot by shot, a state's number is a text."""
     if form == "probabilities":
         return frequencies(states)

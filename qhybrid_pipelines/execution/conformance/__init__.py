@@ -1,6 +1,6 @@
 """The contract suite: what every provider must do, as plain functions that a test runs over all adapters.
 
-An adapter is described by a `Subject`; each check takes one and raises `AssertionError` with what was expected. Vendors'
+An adapter is described by a `ProviderUnderTest`; each check takes one and raises `AssertionError` with what was expected. Vendors'
 quirks have ordinary tests beside their adapter.
 """
 
@@ -23,25 +23,25 @@ from qhybrid_pipelines.execution.conformance.lives import (
     check_cancelling_a_finished_job_is_too_late,
     check_find,
     check_finished_job_is_stable,
-    check_one_look_per_poll,
     check_parts_make_the_whole,
+    check_requests_per_poll,
     check_token_of_another_batch_is_rejected,
     check_token_twice_gives_one_job,
     check_unknown_job_is_not_waited_for,
     check_unknown_status_is_loud,
 )
-from qhybrid_pipelines.execution.conformance.subject import MAX_LOOKS, Subject, collect
+from qhybrid_pipelines.execution.conformance.subject import MAX_POLLS, ProviderUnderTest, fetch_when_completed
 
-__all__ = ["CHECKS", "MAX_LOOKS", "Subject", "collect"]
+__all__ = ["CHECKS", "MAX_POLLS", "ProviderUnderTest", "fetch_when_completed"]
 
-CHECKS: tuple[Callable[[Subject], None], ...] = (
+CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
     check_capabilities,
     check_estimate,
     check_prepare,
     check_token_twice_gives_one_job,
     check_token_of_another_batch_is_rejected,
     check_find,
-    check_one_look_per_poll,
+    check_requests_per_poll,
     check_unknown_status_is_loud,
     check_finished_job_is_stable,
     check_unknown_job_is_not_waited_for,

@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.execution.conformance.subject import Subject, collect, refused, run
+from qhybrid_pipelines.execution.conformance.subject import ProviderUnderTest, assert_raises, fetch_when_completed, run
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 
-def check_capabilities(subject: Subject) -> None:
+def check_capabilities(subject: ProviderUnderTest) -> None:
     """The backend is listed under its provider's name and says what it can do; others are rejected."""
     provider = subject.connect()
     assert subject.backend in provider.backends()
@@ -29,10 +29,10 @@ def check_capabilities(subject: Subject) -> None:
     calibration = provider.calibration(subject.backend)
     if calibration is not None and capabilities.mode != "emulator":  # an emulated clock runs ahead of ours
         assert calibration.measured_at <= calibration.fetched_at
-    refused(Rejected, provider.capabilities, f"{provider.name}:no-such-backend")
+    assert_raises(Rejected, provider.capabilities, f"{provider.name}:no-such-backend")
 
 
-def check_estimate(subject: Subject) -> None:
+def check_estimate(subject: ProviderUnderTest) -> None:
     """A price is a range with its assumptions and source, known before submission."""
     estimate = subject.connect().estimate(subject.batch())
     assert 0 <= estimate.low_usd <= estimate.high_usd < np.inf
@@ -40,7 +40,7 @@ def check_estimate(subject: Subject) -> None:
     assert estimate.source
 
 
-def check_prepare(subject: Subject) -> None:
+def check_prepare(subject: ProviderUnderTest) -> None:
     """Compiling names what was compiled, and the same request gives the same circuit."""
     provider, template = subject.connect(), subject.batch().template
     compiled = [provider.prepare(template, subject.backend, level=1, seed=7) for _ in range(2)]
@@ -50,7 +50,7 @@ def check_prepare(subject: Subject) -> None:
     assert compiled[0].compile_seconds >= 0
 
 
-def check_counts_answer_the_batch(subject: Subject) -> None:
+def check_counts_answer_the_batch(subject: ProviderUnderTest) -> None:
     """Counts are in the agreed columns and order, and sum to the shots of every point and repetition."""
     provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
     counts = run(subject, provider, batch, "token-counts")
@@ -62,7 +62,7 @@ def check_counts_answer_the_batch(subject: Subject) -> None:
     assert set(sums.column("count_sum").to_pylist()) == {batch.shots}
 
 
-def check_bit_order(subject: Subject) -> None:
+def check_bit_order(subject: ProviderUnderTest) -> None:
     """One known qubit is 1 and stands at its own bit, on the single and on the batch path, at real width."""
     provider = subject.connect()
     for shape in subject.shapes:
@@ -74,16 +74,18 @@ def check_bit_order(subject: Subject) -> None:
                 seen = {row["bits"] for row in rows}
                 top = max(rows, key=lambda row: row["count"])["bits"]
                 assert top == expected, f"{shape}: qubit {qubit} was read as {top:#x}, not {expected:#x}"
-                assert seen == {expected} or not subject.certain, f"{shape}: outcomes {sorted(seen)} beside {expected}"
+                assert seen == {expected} or not subject.is_noiseless, (
+                    f"{shape}: outcomes {sorted(seen)} beside {expected}"
+                )
 
 
-def check_same_batch_same_counts(subject: Subject) -> None:
+def check_same_batch_same_counts(subject: ProviderUnderTest) -> None:
     """On a simulator two jobs with one batch have equal counts; a kept payload says the same whenever it is read.
 
     That holds for counts and details alike; details are ready for JSON.
     """
     provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
-    raw = collect(subject, provider, provider.submit(batch, "token-same-1"))
+    raw = fetch_when_completed(subject, provider, provider.submit(batch, "token-same-1"))
     counts = provider.decode(raw, batch)
     assert provider.details(raw) == subject.connect().details(raw)
     canonical_json(provider.details(raw))
@@ -92,24 +94,24 @@ def check_same_batch_same_counts(subject: Subject) -> None:
         assert run(subject, provider, batch, "token-same-2").equals(counts)
 
 
-def check_wrong_results_are_refused(subject: Subject) -> None:
+def check_wrong_results_are_refused(subject: ProviderUnderTest) -> None:
     """A result of another batch, a cut-off one and every damaged one are refused."""
     provider, batch = subject.connect(), subject.batch()
-    raw = collect(subject, provider, provider.submit(batch, "token-wrong"))
+    raw = fetch_when_completed(subject, provider, provider.submit(batch, "token-wrong"))
     provider.decode(raw, batch)
     other = subject.batch(qubit=2)
-    swapped = collect(subject, provider, provider.submit(other, "token-wrong-other"))
-    refused(CorruptResult, provider.decode, replace(swapped, ref=raw.ref), batch)
-    refused(CorruptResult, provider.decode, raw, other)
-    refused(CorruptResult, provider.decode, raw, replace(batch, shots=batch.shots + 1))
+    swapped = fetch_when_completed(subject, provider, provider.submit(other, "token-wrong-other"))
+    assert_raises(CorruptResult, provider.decode, replace(swapped, ref=raw.ref), batch)
+    assert_raises(CorruptResult, provider.decode, raw, other)
+    assert_raises(CorruptResult, provider.decode, raw, replace(batch, shots=batch.shots + 1))
     size = len(raw.content)
     for kept in (0, size // 2, size - size // 10):
-        refused(CorruptResult, provider.decode, replace(raw, content=raw.content[:kept]), batch)
+        assert_raises(CorruptResult, provider.decode, replace(raw, content=raw.content[:kept]), batch)
     for what, mutate in subject.mutations.items():
-        refused(CorruptResult, provider.decode, replace(raw, content=mutate(raw.content)), batch, what=what)
+        assert_raises(CorruptResult, provider.decode, replace(raw, content=mutate(raw.content)), batch, what=what)
 
 
-def check_malformed_batches_are_rejected(subject: Subject) -> None:
+def check_malformed_batches_are_rejected(subject: ProviderUnderTest) -> None:
     """NaN, infinities and bindings of another shape are refused at submission and leave no job."""
     provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
     nan, wide = batch.bindings.copy(), np.zeros((batch.points, len(batch.template.parameters) + 1))
@@ -118,5 +120,5 @@ def check_malformed_batches_are_rejected(subject: Subject) -> None:
     if nan.size:
         malformed += [replace(batch, bindings=nan), replace(batch, bindings=np.where(np.isnan(nan), np.inf, nan))]
     for index, bad in enumerate(malformed):
-        refused(Rejected, provider.submit, bad, f"token-malformed-{index}")
+        assert_raises(Rejected, provider.submit, bad, f"token-malformed-{index}")
         assert provider.find(subject.backend, f"token-malformed-{index}") is None

@@ -10,11 +10,18 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.core.sub_batches import split
-from qhybrid_pipelines.execution.conformance.subject import ON_THE_WAY, Subject, await_end, collect, refused, run
+from qhybrid_pipelines.execution.conformance.subject import (
+    OPEN_STATES,
+    ProviderUnderTest,
+    assert_raises,
+    await_end,
+    fetch_when_completed,
+    run,
+)
 from qhybrid_pipelines.execution.counts import verify_counts
 
 
-def check_token_twice_gives_one_job(subject: Subject) -> None:
+def check_token_twice_gives_one_job(subject: ProviderUnderTest) -> None:
     """The same token gives the same job, also to a fresh process; another token gives another job.
 
     Where the provider merges equal tokens, by submitting again; where jobs can only be searched for, by looking the token
@@ -25,55 +32,55 @@ def check_token_twice_gives_one_job(subject: Subject) -> None:
     if subject.connect().capabilities(subject.backend).dedupe == "token":
         assert subject.connect().submit(batch, "token-once") == first
     else:
-        subject.settle()
+        subject.wait_until_listed()
         assert subject.connect().find(subject.backend, "token-once") == first
         assert subject.connect().find(subject.backend, "token-once-more") is None
     assert subject.connect().submit(batch, "token-other").provider_job_id != first.provider_job_id
 
 
-def check_token_of_another_batch_is_rejected(subject: Subject) -> None:
+def check_token_of_another_batch_is_rejected(subject: ProviderUnderTest) -> None:
     """Where the provider merges equal tokens, one that was used for a payload is not accepted for another."""
     provider = subject.connect()
     if provider.capabilities(subject.backend).dedupe == "token":
         provider.submit(subject.batch(), "token-payload")
-        refused(Rejected, provider.submit, subject.batch(shots=63), "token-payload")
+        assert_raises(Rejected, provider.submit, subject.batch(shots=63), "token-payload")
 
 
-def check_find(subject: Subject) -> None:
+def check_find(subject: ProviderUnderTest) -> None:
     """A job is found by its token from a fresh process; an unknown token gives None."""
     provider = subject.connect()
     assert provider.find(subject.backend, "token-find") is None
     ref = provider.submit(subject.batch(), "token-find")
-    subject.settle()
+    subject.wait_until_listed()
     assert subject.connect().find(subject.backend, "token-find") == ref
     assert subject.connect().find(subject.backend, "token-unknown") is None
 
 
-def check_one_look_per_poll(subject: Subject) -> None:
+def check_requests_per_poll(subject: ProviderUnderTest) -> None:
     """A poll takes one look at all jobs and answers in their order, whatever their states.
 
     Where requests are counted, it makes one, and at most one more for each job that has ended (its cost).
     """
     provider = subject.connect()
     refs = [provider.submit(subject.batch(), f"token-look-{index}") for index in range(3)]
-    subject.settle()
+    subject.wait_until_listed()
     before = getattr(provider, "requests", None)
-    looks = provider.poll(refs)
-    assert [look.ref for look in looks] == refs
+    polls = provider.poll(refs)
+    assert [snapshot.ref for snapshot in polls] == refs
     if before is not None:
-        ended = sum(look.state not in ON_THE_WAY for look in looks)
+        ended = sum(snapshot.state not in OPEN_STATES for snapshot in polls)
         made = provider.requests - before  # type: ignore[attr-defined]
         assert made <= 1 + ended, f"{made} requests for one look at {len(refs)} jobs, {ended} of them ended"
 
 
-def check_unknown_status_is_loud(subject: Subject) -> None:
+def check_unknown_status_is_loud(subject: ProviderUnderTest) -> None:
     """A word that is in no table raises and names itself; it is not taken for any state."""
-    if subject.speaking is None:
+    if subject.with_status_word is None:
         return
     ref = subject.connect().submit(subject.batch(), "token-word")
-    subject.settle()
+    subject.wait_until_listed()
     try:
-        seen = subject.speaking("transmogrified").poll([ref])
+        seen = subject.with_status_word("transmogrified").poll([ref])
     except UnknownProviderStatus as error:
         seen, message = list(error.seen), str(error)
     else:
@@ -82,44 +89,44 @@ def check_unknown_status_is_loud(subject: Subject) -> None:
     assert "transmogrified" in message
 
 
-def check_finished_job_is_stable(subject: Subject) -> None:
+def check_finished_job_is_stable(subject: ProviderUnderTest) -> None:
     """Polling a finished job changes nothing, its times are in order, and its result is the same bytes each time."""
     provider = subject.connect()
     ref = provider.submit(subject.batch(), "token-stable")
-    raw = collect(subject, provider, ref)
-    looks = [subject.connect().poll([ref, ref]) for _ in range(2)]
-    assert looks[0] == looks[1]
-    assert looks[0][0] == looks[0][1]
-    times = [t for t in (looks[0][0].submitted_at, looks[0][0].started_at, looks[0][0].completed_at) if t]
+    raw = fetch_when_completed(subject, provider, ref)
+    polls = [subject.connect().poll([ref, ref]) for _ in range(2)]
+    assert polls[0] == polls[1]
+    assert polls[0][0] == polls[0][1]
+    times = [t for t in (polls[0][0].submitted_at, polls[0][0].started_at, polls[0][0].completed_at) if t]
     assert times == sorted(times)
     assert all(t.tzinfo is not None for t in times)
     assert subject.connect().fetch(ref).content == raw.content
     assert subject.connect().poll([]) == []
 
 
-def check_unknown_job_is_not_waited_for(subject: Subject) -> None:
+def check_unknown_job_is_not_waited_for(subject: ProviderUnderTest) -> None:
     """A reference that the provider does not know raises, or is reported as failed; it has no result."""
     provider = subject.connect()
     ref = JobRef(provider=provider.name, backend=subject.backend, provider_job_id="no-such-job")
     try:
-        [look] = provider.poll([ref])
+        [snapshot] = provider.poll([ref])
     except ProviderError:
         pass
     else:
-        assert look.state is JobState.FAILED, look
-    refused(ProviderError, provider.fetch, ref)
+        assert snapshot.state is JobState.FAILED, snapshot
+    assert_raises(ProviderError, provider.fetch, ref)
 
 
-def check_cancelling_a_finished_job_is_too_late(subject: Subject) -> None:
+def check_cancelling_a_finished_job_is_too_late(subject: ProviderUnderTest) -> None:
     """A finished job cannot be cancelled, and keeps its result."""
     provider = subject.connect()
     ref = provider.submit(subject.batch(), "token-cancel")
-    raw = collect(subject, provider, ref)
+    raw = fetch_when_completed(subject, provider, ref)
     assert provider.cancel(ref) is CancelOutcome.TOO_LATE
     assert provider.fetch(ref).content == raw.content
 
 
-def check_cancel_races(subject: Subject) -> None:
+def check_cancel_races(subject: ProviderUnderTest) -> None:
     """However a cancellation and a completion race, the job ends; as cancelled without a result, or with a right one."""
     provider, batch = subject.connect(), subject.batch()
     for attempt in range(4):
@@ -130,14 +137,14 @@ def check_cancel_races(subject: Subject) -> None:
         end = await_end(subject, provider, ref)
         if end.state is JobState.CANCELLED:
             assert outcome is not CancelOutcome.TOO_LATE
-            refused(ProviderError, provider.fetch, ref, what="the result of a cancelled job")
+            assert_raises(ProviderError, provider.fetch, ref, what="the result of a cancelled job")
         else:
             assert outcome is not CancelOutcome.CANCELLED
             assert end.state is JobState.COMPLETED, end
             provider.decode(provider.fetch(ref), batch)
 
 
-def check_parts_make_the_whole(subject: Subject) -> None:
+def check_parts_make_the_whole(subject: ProviderUnderTest) -> None:
     """A batch that is too large for one job runs in parts, and these put together are its answer."""
     provider = subject.connect()
     batch, outcomes = subject.canary(subject.shapes[-1], qubit=1)
@@ -146,7 +153,7 @@ def check_parts_make_the_whole(subject: Subject) -> None:
     assert len(parts) > 1
     assert sum(part.batch.points * part.batch.repetitions for part in parts) == batch.points * batch.repetitions
     pieces = [
-        _placed(run(subject, provider, part.batch, f"token-part-{index}"), part.first_point, part.first_repetition)
+        _at_offset(run(subject, provider, part.batch, f"token-part-{index}"), part.first_point, part.first_repetition)
         for index, part in enumerate(parts)
     ]
     order = [("point", "ascending"), ("repetition", "ascending"), ("bits", "ascending")]
@@ -157,7 +164,7 @@ def check_parts_make_the_whole(subject: Subject) -> None:
         assert max(rows, key=lambda row: row["count"])["bits"] == expected
 
 
-def _placed(counts: pa.Table, first_point: int, first_repetition: int) -> pa.Table:
+def _at_offset(counts: pa.Table, first_point: int, first_repetition: int) -> pa.Table:
     """Return the counts of a part with the points and repetitions of the whole."""
     for name, first in (("point", first_point), ("repetition", first_repetition)):
         index = counts.schema.get_field_index(name)

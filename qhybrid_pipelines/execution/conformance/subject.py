@@ -11,13 +11,13 @@ from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState, RawResul
 from qhybrid_pipelines.execution.canaries import Shape, canary_batch
 from qhybrid_pipelines.execution.port import Provider
 
-#: Looks at a job until it must be finished; between two looks `Subject.wait` is called.
-MAX_LOOKS = 200
-ON_THE_WAY = (JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+#: Looks at a job until it must be finished; between two looks `Subject.wait_between_polls` is called.
+MAX_POLLS = 200
+OPEN_STATES = (JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class ProviderUnderTest:
     """One backend of one adapter under test.
 
     Attributes:
@@ -25,12 +25,12 @@ class Subject:
         backend: full name.
         shapes: the canaries that the backend can run; ``single`` or ``batch`` unless it runs QAOA structures only.
         width: of the canaries; the real width of the work to come.
-        wait: lets time pass between two looks at a job, for providers with a queue.
+        wait_between_polls: lets time pass between two looks at a job, for providers with a queue.
         mutations: the vendor-specific ways to damage a payload, by what they damage; each maps the result's bytes to
             bytes that `decode` must refuse. Cut-off and swapped payloads are tried on every adapter.
-        certain: False where noise blurs the canary; then it must still be the most frequent outcome.
-        settle: lets time pass until a job accepted now is listed, for providers whose listing lags.
-        speaking: returns a provider over the same state to which every job's status is the given word; None where no
+        is_noiseless: False where noise blurs the canary; then it must still be the most frequent outcome.
+        wait_until_listed: lets time pass until a job accepted now is listed, for providers whose listing lags.
+        with_status_word: returns a provider over the same state to which every job's status is the given word; None where no
             vendor's words are read.
         limits: what the provider's side states, by the names of `Capabilities`; they must be read, not guessed.
     """
@@ -39,11 +39,11 @@ class Subject:
     backend: str
     shapes: tuple[Shape, ...] = ("single", "batch")
     width: int = 12
-    wait: Callable[[], None] = lambda: None
+    wait_between_polls: Callable[[], None] = lambda: None
     mutations: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
-    certain: bool = True
-    settle: Callable[[], None] = lambda: None
-    speaking: Callable[[str], Provider] | None = None
+    is_noiseless: bool = True
+    wait_until_listed: Callable[[], None] = lambda: None
+    with_status_word: Callable[[str], Provider] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
 
     def batch(self, shape: Shape | None = None, *, qubit: int = 1, shots: int = 64) -> CircuitBatch:
@@ -55,29 +55,29 @@ class Subject:
         return canary_batch(shape, width=self.width, qubit=qubit, backend=self.backend, shots=shots, repetitions=2)
 
 
-def await_end(subject: Subject, provider: Provider, ref: JobRef) -> Snapshot:
+def await_end(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> Snapshot:
     """Look at a job until it has ended."""
-    for _ in range(MAX_LOOKS):
+    for _ in range(MAX_POLLS):
         [snapshot] = provider.poll([ref])
-        if snapshot.state not in ON_THE_WAY:
+        if snapshot.state not in OPEN_STATES:
             return snapshot
-        subject.wait()
-    raise AssertionError(f"job {ref} had not ended after {MAX_LOOKS} looks")
+        subject.wait_between_polls()
+    raise AssertionError(f"job {ref} had not ended after {MAX_POLLS} looks")
 
 
-def collect(subject: Subject, provider: Provider, ref: JobRef) -> RawResult:
+def fetch_when_completed(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> RawResult:
     """Look at a job until it is completed, and fetch its result."""
     snapshot = await_end(subject, provider, ref)
     assert snapshot.state is JobState.COMPLETED, snapshot
     return provider.fetch(ref)
 
 
-def run(subject: Subject, provider: Provider, batch: CircuitBatch, token: str) -> pa.Table:
+def run(subject: ProviderUnderTest, provider: Provider, batch: CircuitBatch, token: str) -> pa.Table:
     """Return the counts of a batch."""
-    return provider.decode(collect(subject, provider, provider.submit(batch, token)), batch)
+    return provider.decode(fetch_when_completed(subject, provider, provider.submit(batch, token)), batch)
 
 
-def refused(error: type[Exception], call: Callable[..., object], *arguments: object, what: str = "this") -> None:
+def assert_raises(error: type[Exception], call: Callable[..., object], *arguments: object, what: str = "this") -> None:
     """Check that a call raises this error."""
     try:
         call(*arguments)

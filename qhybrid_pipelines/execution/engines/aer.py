@@ -45,7 +45,7 @@ def compile_circuit(circuit: QuantumCircuit, *, level: int = 0, seed: int = 0) -
     return manager.run(circuit)
 
 
-def faulty_text(template: Template) -> str | None:
+def text_problem(template: Template) -> str | None:
     """Return why a template's text cannot be run with its bindings, or None."""
     try:
         circuit = _read(template.text)
@@ -88,7 +88,7 @@ def measured_qubits(text: str) -> tuple[int, ...] | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class PreparedCircuit:
     """A compiled circuit and, for each of its inputs, the column of the bindings.
 
     qiskit sorts inputs by name and a compiler may drop some, so columns are matched by name.
@@ -102,12 +102,12 @@ class Ready:
         return bindings[:, list(self.columns)]
 
 
-def make_ready(
+def prepare_circuit(
     template: Template,
     *,
     keep_measurements: bool,
     compiled: Callable[[QuantumCircuit], QuantumCircuit] = compile_circuit,
-) -> tuple[Ready, float]:
+) -> tuple[PreparedCircuit, float]:
     """Return the compiled circuit of a template and the seconds it took.
 
     Args:
@@ -121,7 +121,7 @@ def make_ready(
         circuit = circuit.remove_final_measurements(inplace=False)
     circuit = compiled(circuit)
     columns = tuple(template.parameters.index(parameter.name) for parameter in circuit.parameters)
-    return Ready(circuit=circuit, columns=columns), time.perf_counter() - begin
+    return PreparedCircuit(circuit=circuit, columns=columns), time.perf_counter() - begin
 
 
 def compile_template(template: Template, *, level: int, seed: int, provider: str) -> Compiled:
@@ -132,9 +132,9 @@ def compile_template(template: Template, *, level: int, seed: int, provider: str
     """
     from qiskit.qasm3 import dumps
 
-    faulty = faulty_text(template)
-    if faulty:
-        raise Rejected(faulty, provider=provider, phase="prepare")
+    problem = text_problem(template)
+    if problem:
+        raise Rejected(problem, provider=provider, phase="prepare")
     begin = time.perf_counter()
     circuit = compile_circuit(_read(template.text), level=level, seed=seed)
     seconds = time.perf_counter() - begin

@@ -17,7 +17,13 @@ from qhybrid_pipelines.core.errors import JobFailed
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
-from qhybrid_pipelines.execution.engines.aer import Ready, aer_version, faulty_text, make_ready, measured_qubits
+from qhybrid_pipelines.execution.engines.aer import (
+    PreparedCircuit,
+    aer_version,
+    measured_qubits,
+    prepare_circuit,
+    text_problem,
+)
 from qhybrid_pipelines.execution.engines.engine import EngineRun
 from qhybrid_pipelines.execution.sampling import sample_rows
 
@@ -35,22 +41,22 @@ class AerExact:
         """Return the version of Aer."""
         return aer_version()
 
-    def unsupported(self, batch: CircuitBatch) -> str | None:
+    def unsupported_reason(self, batch: CircuitBatch) -> str | None:
         """Return why the engine cannot run a batch, or None if it can."""
-        faulty = faulty_text(batch.template)
-        if faulty is None and measured_qubits(batch.template.text) is None:
+        problem = text_problem(batch.template)
+        if problem is None and measured_qubits(batch.template.text) is None:
             return "the circuit is not unitary up to one measurement of every bit at its end"
-        return faulty
+        return problem
 
     def run(self, batch: CircuitBatch) -> EngineRun:
         """Simulate a batch."""
-        ready, compile_seconds = make_ready(batch.template, keep_measurements=False)
+        prepared, compile_seconds = prepare_circuit(batch.template, keep_measurements=False)
         begin = time.perf_counter()
-        counts = counts_table(sample_rows(exact_probabilities(batch, ready), batch.seeds, batch.shots))
+        counts = counts_table(sample_rows(exact_probabilities(batch, prepared), batch.seeds, batch.shots))
         return EngineRun(counts=counts, compile_seconds=compile_seconds, execute_seconds=time.perf_counter() - begin)
 
 
-def exact_probabilities(batch: CircuitBatch, ready: Ready) -> Iterator[F64]:
+def exact_probabilities(batch: CircuitBatch, prepared: PreparedCircuit) -> Iterator[F64]:
     """Yield the ``(2**n,)`` probabilities of every point, indexed by the packed outcome.
 
     Raises:
@@ -59,11 +65,11 @@ def exact_probabilities(batch: CircuitBatch, ready: Ready) -> Iterator[F64]:
     from qiskit_aer import AerSimulator
 
     simulator = AerSimulator(method="statevector", max_parallel_experiments=os.cpu_count() or 1)
-    circuit = ready.circuit.copy()
+    circuit = prepared.circuit.copy()
     circuit.save_probabilities(list(measured_qubits(batch.template.text) or ()))
     block = max(1, BLOCK_PROBABILITIES >> batch.template.n_qubits)
     for first in range(0, batch.points, block):
-        values = ready.values(batch.bindings[first : first + block])
+        values = prepared.values(batch.bindings[first : first + block])
         # Without inputs all points are the same circuit: Aer runs it once.
         binds = [{parameter: values[:, i].tolist() for i, parameter in enumerate(circuit.parameters)}]
         outcome: Any = simulator.run([circuit], shots=1, parameter_binds=binds if circuit.parameters else None).result()

@@ -18,17 +18,17 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.execution.counts import counts_of_points
-from qhybrid_pipelines.execution.engines.aer import aer_version, faulty_text, make_ready
+from qhybrid_pipelines.execution.counts import counts_from_points
+from qhybrid_pipelines.execution.engines.aer import aer_version, prepare_circuit, text_problem
 from qhybrid_pipelines.execution.engines.engine import EngineRun
 from qhybrid_pipelines.execution.sampling import shot_seed
 
 #: Raised with every change that can move a count.
 VERSION = "2"
 #: Shots of one call; Aer and qiskit hold each of them as text and as bytes until it ends, some 100 bytes in all.
-SHOTS_OF_A_CALL = 1 << 20
+MAX_SHOTS_PER_CALL = 1 << 20
 #: Circuits that a call should have at least, so that cores have something to share.
-CIRCUITS_OF_A_CALL = 4
+MAX_CIRCUITS_PER_CALL = 4
 
 
 class AerSampler:
@@ -41,44 +41,44 @@ class AerSampler:
         """Return the version of this engine and of Aer."""
         return f"{VERSION}, {aer_version()}"
 
-    def unsupported(self, batch: CircuitBatch) -> str | None:
+    def unsupported_reason(self, batch: CircuitBatch) -> str | None:
         """Return why the engine cannot run a batch, or None if it can."""
-        return faulty_text(batch.template)
+        return text_problem(batch.template)
 
     def run(self, batch: CircuitBatch) -> EngineRun:
         """Simulate a batch."""
         from qiskit_aer.primitives import SamplerV2
 
-        ready, compile_seconds = make_ready(batch.template, keep_measurements=True)
+        prepared, compile_seconds = prepare_circuit(batch.template, keep_measurements=True)
         begin = time.perf_counter()
         options = {"backend_options": {"max_parallel_experiments": os.cpu_count() or 1}}
-        values = ready.values(batch.bindings)
+        values = prepared.values(batch.bindings)
         shots = np.empty((batch.points, batch.repetitions, batch.shots), dtype=np.uint64)
-        for these in _calls(batch):
-            seeds = batch.seeds[these]
+        for part_slice in _split_calls(batch):
+            seeds = batch.seeds[part_slice]
             sampler = SamplerV2(
                 default_shots=seeds.shape[1] * batch.shots, seed=shot_seed(seeds.ravel()), options=options
             )
-            [answer] = sampler.run([(ready.circuit, values[these[0]])]).result()
-            shots[these] = _packed(answer.join_data().array).reshape(*seeds.shape, batch.shots)
+            [answer] = sampler.run([(prepared.circuit, values[part_slice[0]])]).result()
+            shots[part_slice] = _pack_samples(answer.join_data().array).reshape(*seeds.shape, batch.shots)
         shots.sort(axis=2)
-        counts = counts_of_points(shots, first_point=0)
+        counts = counts_from_points(shots, first_point=0)
         seconds = time.perf_counter() - begin
         return EngineRun(
             counts=pa.Table.from_batches([counts]), compile_seconds=compile_seconds, execute_seconds=seconds
         )
 
 
-def _calls(batch: CircuitBatch) -> Iterator[tuple[slice, slice]]:
+def _split_calls(batch: CircuitBatch) -> Iterator[tuple[slice, slice]]:
     """Yield the points and repetitions of each call, as many as fit, at least one of each."""
-    repetitions = max(1, min(batch.repetitions, SHOTS_OF_A_CALL // (CIRCUITS_OF_A_CALL * batch.shots)))
-    points = max(1, SHOTS_OF_A_CALL // (repetitions * batch.shots))
+    repetitions = max(1, min(batch.repetitions, MAX_SHOTS_PER_CALL // (MAX_CIRCUITS_PER_CALL * batch.shots)))
+    points = max(1, MAX_SHOTS_PER_CALL // (repetitions * batch.shots))
     for point in range(0, batch.points, points):
         for repetition in range(0, batch.repetitions, repetitions):
             yield slice(point, point + points), slice(repetition, repetition + repetitions)
 
 
-def _packed(samples: Any) -> U64:
+def _pack_samples(samples: Any) -> U64:
     """Return packed outcomes of qiskit's bit arrays: bytes of one outcome on the last axis, most significant first."""
     words = np.zeros((*samples.shape[:-1], 8), dtype=np.uint8)
     words[..., 8 - samples.shape[-1] :] = samples

@@ -36,7 +36,7 @@ class Engine(Protocol):
     def version(self) -> str:
         """Return the version of the code that simulates."""
 
-    def unsupported(self, batch: CircuitBatch) -> str | None:
+    def unsupported_reason(self, batch: CircuitBatch) -> str | None:
         """Return why the engine cannot run a batch, or None if it can."""
 
     def run(self, batch: CircuitBatch) -> EngineRun:
@@ -49,23 +49,23 @@ def choose_engine(engines: Sequence[Engine], batch: CircuitBatch, *, provider: s
     Raises:
         Rejected: the batch is malformed, or no engine can run it; says why for each.
     """
-    refuse_malformed(batch, provider=provider)
+    check_well_formed(batch, provider=provider)
     reasons = []
     for engine in engines:
-        reason = too_wide(engine, batch) or engine.unsupported(batch)
+        reason = too_wide_reason(engine, batch) or engine.unsupported_reason(batch)
         if reason is None:
             return engine
         reasons.append(f"{engine.name}: {reason}")
     raise Rejected("; ".join(reasons), provider=provider, phase="submit")
 
 
-def too_wide(engine: Engine, batch: CircuitBatch) -> str | None:
+def too_wide_reason(engine: Engine, batch: CircuitBatch) -> str | None:
     """Return why a batch has too many qubits for an engine, or None."""
     width = batch.template.n_qubits
     return f"{width} qubits are more than {engine.max_qubits}" if width > engine.max_qubits else None
 
 
-def refuse_malformed(batch: CircuitBatch, *, provider: str) -> None:
+def check_well_formed(batch: CircuitBatch, *, provider: str) -> None:
     """Refuse a batch that no backend could run.
 
     NaN and infinities are caught here because simulators and compilers answer them with unrelated errors, or not at all.

@@ -19,7 +19,7 @@ import numpy as np
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
-from qhybrid_pipelines.execution.engines.aer import Ready, faulty_text, make_ready, measured_qubits
+from qhybrid_pipelines.execution.engines.aer import PreparedCircuit, measured_qubits, prepare_circuit, text_problem
 from qhybrid_pipelines.execution.engines.engine import EngineRun
 from qhybrid_pipelines.execution.sampling import sample_rows
 
@@ -73,18 +73,18 @@ class Lightning:
         """Return the version of this engine and of lightning."""
         return f"{VERSION}, pennylane-lightning {version('pennylane-lightning')}"
 
-    def unsupported(self, batch: CircuitBatch) -> str | None:
+    def unsupported_reason(self, batch: CircuitBatch) -> str | None:
         """Return why the engine cannot run a batch, or None if it can."""
-        faulty = faulty_text(batch.template)
-        if faulty is None and measured_qubits(batch.template.text) is None:
+        problem = text_problem(batch.template)
+        if problem is None and measured_qubits(batch.template.text) is None:
             return "the circuit is not unitary up to one measurement of every bit at its end"
-        return faulty
+        return problem
 
     def run(self, batch: CircuitBatch) -> EngineRun:
         """Simulate a batch."""
-        ready, compile_seconds = make_ready(batch.template, keep_measurements=False, compiled=compile_circuit)
+        prepared, compile_seconds = prepare_circuit(batch.template, keep_measurements=False, compiled=compile_circuit)
         begin = time.perf_counter()
-        counts = counts_table(sample_rows(exact_probabilities(batch, ready), batch.seeds, batch.shots))
+        counts = counts_table(sample_rows(exact_probabilities(batch, prepared), batch.seeds, batch.shots))
         return EngineRun(counts=counts, compile_seconds=compile_seconds, execute_seconds=time.perf_counter() - begin)
 
 
@@ -102,16 +102,16 @@ def compile_circuit(circuit: QuantumCircuit) -> QuantumCircuit:
     return generate_preset_pass_manager(0, target=_target(), seed_transpiler=0).run(circuit)
 
 
-def exact_probabilities(batch: CircuitBatch, ready: Ready) -> Iterator[F64]:
+def exact_probabilities(batch: CircuitBatch, prepared: PreparedCircuit) -> Iterator[F64]:
     """Yield the ``(2**n,)`` probabilities of every point, indexed by the packed outcome."""
     from pennylane_lightning.lightning_qubit_ops import StateVectorC128
 
     outcomes = 1 << batch.template.n_qubits
     state = StateVectorC128(batch.template.n_qubits)
-    steps, angles = _program(ready.circuit, measured_qubits(batch.template.text) or ())
+    steps, angles = _compile_program(prepared.circuit, measured_qubits(batch.template.text) or ())
     calls = [(getattr(state, step.gate), step.wires, step.inverse, step.angles) for step in steps]
 
-    def simulated(row: list[float]) -> F64:
+    def simulate_point(row: list[float]) -> F64:
         state.resetStateVector()
         for apply, wires, inverse, columns in calls:
             apply(wires, inverse, [row[column] for column in columns])
@@ -121,16 +121,16 @@ def exact_probabilities(batch: CircuitBatch, ready: Ready) -> Iterator[F64]:
         np.square(parts, out=parts)
         return np.asarray(parts[0::2] + parts[1::2], dtype=np.float64)
 
-    if not ready.circuit.parameters:  # all points are the same circuit
-        row = simulated(angles(np.empty((1, 0)))[0])
+    if not prepared.circuit.parameters:  # all points are the same circuit
+        row = simulate_point(angles(np.empty((1, 0)))[0])
         yield from (row for _ in range(batch.points))
         return
     for first in range(0, batch.points, BLOCK_POINTS):
-        yield from map(simulated, angles(ready.values(batch.bindings[first : first + BLOCK_POINTS])))
+        yield from map(simulate_point, angles(prepared.values(batch.bindings[first : first + BLOCK_POINTS])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class GateCall:
     """One gate: its name in lightning, its wires, and which of the angles it takes."""
 
     gate: str
@@ -155,27 +155,27 @@ def _gates(circuit: QuantumCircuit) -> list[_Gate]:
     A wide state is bound by memory: every gate passes over it once, whatever it does there.
     """
     gates: list[_Gate] = []
-    turning: dict[int, _Gate] = {}  # by qubit, the rotation that nothing else has followed yet
+    open_rotations: dict[int, _Gate] = {}  # by qubit, the rotation that nothing else has followed yet
     for instruction in circuit.data:
         if instruction.name == "barrier":
             continue
         qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
         name, inverse = GATES[instruction.name]
         gate = _Gate(name=name, inverse=inverse, qubits=qubits, angles=list(instruction.params))
-        before = turning.get(qubits[0])
-        joined = _joined(before, gate) if before is not None else None
+        before = open_rotations.get(qubits[0])
+        joined = _merge_rotations(before, gate) if before is not None else None
         if before is not None and joined is not None:
             before.name, before.angles = "Rot", joined
             continue
         for qubit in qubits:
-            turning.pop(qubit, None)
+            open_rotations.pop(qubit, None)
         if name in {"RY", "RZ"}:
-            turning[qubits[0]] = gate
+            open_rotations[qubits[0]] = gate
         gates.append(gate)
     return gates
 
 
-def _joined(before: _Gate, gate: _Gate) -> list[Any] | None:
+def _merge_rotations(before: _Gate, gate: _Gate) -> list[Any] | None:
     """Return the angles of the rotation about z, y and z, in this order, that two rotations make up, if they do."""
     if (before.name, gate.name) == ("RY", "RZ"):
         return [0.0, *before.angles, *gate.angles]
@@ -186,9 +186,9 @@ def _joined(before: _Gate, gate: _Gate) -> list[Any] | None:
     return None
 
 
-def _program(
+def _compile_program(
     circuit: QuantumCircuit, measured: tuple[int, ...]
-) -> tuple[list[Step], Callable[[F64], list[list[float]]]]:
+) -> tuple[list[GateCall], Callable[[F64], list[list[float]]]]:
     """Return the steps of a circuit, and what gives the angles of each point.
 
     Lightning's wire 0 is the most significant; bit ``b`` of the outcome is read from the wire of qubit ``measured[b]``.
@@ -196,7 +196,7 @@ def _program(
     wire_of = {qubit: circuit.num_qubits - 1 - bit for bit, qubit in enumerate(measured)}
     columns: dict[Any, int] = {}
     steps = [
-        Step(
+        GateCall(
             gate=gate.name,
             inverse=gate.inverse,
             wires=[wire_of[qubit] for qubit in gate.qubits],
@@ -208,16 +208,16 @@ def _program(
 
     def angles(values: F64) -> list[list[float]]:
         """Return the angles of every point, given the ``(points, inputs)`` values of the inputs."""
-        every = np.empty((len(values), len(columns)))
+        all_angles = np.empty((len(values), len(columns)))
         for expression, column in columns.items():
-            every[:, column] = _evaluated(expression, inputs, values)
-        rows: list[list[float]] = every.tolist()
+            all_angles[:, column] = _evaluate_expression(expression, inputs, values)
+        rows: list[list[float]] = all_angles.tolist()
         return rows
 
     return steps, angles
 
 
-def _evaluated(expression: Any, inputs: list[Any], values: F64) -> Any:
+def _evaluate_expression(expression: Any, inputs: list[Any], values: F64) -> Any:
     """Return a number, or the value of an expression at every point.
 
     Expressions are nearly always a multiple of one input, or a sum of such: these are computed for all points at once, and

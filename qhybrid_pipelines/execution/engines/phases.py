@@ -27,17 +27,17 @@ from qhybrid_pipelines.core.ising import F64
 #: A narrower circuit has many points in a block,
 BLOCK_AMPLITUDES = 1 << 17
 #: but not more than this.
-MOST_POINTS = 256
+MAX_POINTS_PER_BLOCK = 256
 
 C128 = npt.NDArray[np.complex128]
 
 #: A table is worth its while where this many outcomes share an energy (unweighted MaxCut has a few dozen levels).
-SHARED = 4
+MIN_OUTCOMES_PER_LEVEL = 4
 #: Tables are filled up to a multiple of this, so that vectorised sines treat all points of a block alike.
-LANES = 8
+SIMD_LANES = 8
 #: ``(-i)**q`` and ``(-1)**q`` of the number of ones modulo four.
-ONCE = np.array([1, -1j, -1, 1j])
-TWICE = np.array([1, -1, 1, -1], dtype=np.complex128)
+QUARTER_TURN_FACTORS = np.array([1, -1j, -1, 1j])
+HALF_TURN_FACTORS = np.array([1, -1, 1, -1], dtype=np.complex128)
 
 
 class Phases:
@@ -52,23 +52,23 @@ class Phases:
         size: how many outcomes are kept: all, or the first half.
         points: how many points fit a block.
         energies: shape ``(size,)``.
-        quarters: shape ``(size,)``, the number of ones modulo four.
+        ones_mod_four: shape ``(size,)``, the number of ones modulo four.
         levels: the distinct energies, filled up; empty where too few outcomes share one.
-        index: shape ``(size,)``, four times the level of every outcome plus its quarters; empty like ``levels``.
+        index: shape ``(size,)``, four times the level of every outcome plus its ones modulo four; empty like ``levels``.
     """
 
     def __init__(self, energies: F64, *, mirrored: bool = False) -> None:
         self.outcomes = len(energies)
         self.mirrored = mirrored
         self.size = len(energies) // (1 + mirrored)
-        self.points = min(MOST_POINTS, max(1, BLOCK_AMPLITUDES // self.size))
+        self.points = min(MAX_POINTS_PER_BLOCK, max(1, BLOCK_AMPLITUDES // self.size))
         self.energies = energies[: self.size].copy()
-        self.quarters = np.asarray(np.bitwise_count(np.arange(self.size)) & 3, dtype=np.uint8)
+        self.ones_mod_four = np.asarray(np.bitwise_count(np.arange(self.size)) & 3, dtype=np.uint8)
         distinct, level_of = np.unique(self.energies, return_inverse=True)
-        shared = SHARED * len(distinct) <= self.size
-        self.levels = np.zeros(-(-len(distinct) // LANES) * LANES if shared else 0)
+        shared = MIN_OUTCOMES_PER_LEVEL * len(distinct) <= self.size
+        self.levels = np.zeros(-(-len(distinct) // SIMD_LANES) * SIMD_LANES if shared else 0)
         self.levels[: len(distinct)] = distinct if shared else 0
-        entries = 4 * level_of + self.quarters if shared else ()
+        entries = 4 * level_of + self.ones_mod_four if shared else ()
         self.index = np.asarray(entries, dtype=np.int32)
 
     def table(self, gammas: F64, *, first: bool) -> C128:
@@ -79,24 +79,24 @@ class Phases:
         np.sin(turned, out=phases.imag)
         return (phases[:, :, None] * self._quarter_turns(first=first)).reshape(len(gammas), -1)
 
-    def write(self, out: C128, begin: int, gammas: F64, table: C128, *, first: bool) -> None:
+    def write_phases(self, out: C128, begin: int, gammas: F64, table: C128, *, first: bool) -> None:
         """Write the phases of the outcomes from ``begin`` on to ``out``, shape ``(points, outcomes)``.
 
         The first layer's hold the amplitude of the uniform superposition too.
         """
-        these = slice(begin, begin + out.shape[1])
+        part_slice = slice(begin, begin + out.shape[1])
         if len(self.index):
-            np.take(table, self.index[these], axis=1, out=out, mode="clip")
+            np.take(table, self.index[part_slice], axis=1, out=out, mode="clip")
             return
-        turned = np.multiply.outer(-gammas, self.energies[these])
+        turned = np.multiply.outer(-gammas, self.energies[part_slice])
         np.cos(turned, out=out.real)
         np.sin(turned, out=out.imag)
-        np.multiply(out, self._quarter_turns(first=first)[self.quarters[these]], out=out)
+        np.multiply(out, self._quarter_turns(first=first)[self.ones_mod_four[part_slice]], out=out)
 
     @property
     def mirror_turn(self) -> complex:
         """``-i**n``, the factor between complements in the last qubit's turn."""
-        return complex(-ONCE[(self.outcomes.bit_length() - 1) % 4].conjugate())
+        return complex(-QUARTER_TURN_FACTORS[(self.outcomes.bit_length() - 1) % 4].conjugate())
 
     def _quarter_turns(self, *, first: bool) -> C128:
-        return ONCE / np.sqrt(self.outcomes) if first else TWICE
+        return QUARTER_TURN_FACTORS / np.sqrt(self.outcomes) if first else HALF_TURN_FACTORS

@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.jobs import ring_pairs
 Index = npt.NDArray[np.intp]
 
 
-def outcomes_with(ones: int, n: int) -> U64:
+def outcomes_with_ones(ones: int, n: int) -> U64:
     """Return the packed outcomes of ``n`` bits with ``ones`` ones, ascending."""
     words = np.arange(1 << n, dtype=np.uint64)
     return np.asarray(words[np.bitwise_count(words) == ones], dtype=np.uint64)
@@ -23,7 +23,7 @@ def outcomes_with(ones: int, n: int) -> U64:
 @lru_cache(maxsize=4)
 def _partners(ones: int, n: int) -> list[tuple[Index, Index]]:
     """Return, for every pair of the ring, the positions of the outcomes 01 and of their partners 10."""
-    words = outcomes_with(ones, n)
+    words = outcomes_with_ones(ones, n)
     tables = []
     for i, j in ring_pairs(n):
         bit_i, bit_j = np.uint64(1 << i), np.uint64(1 << j)
@@ -33,7 +33,7 @@ def _partners(ones: int, n: int) -> list[tuple[Index, Index]]:
 
 
 class RingMixer:
-    """Probabilities of :func:`outcomes_with`, point by point; an object for one thread, like the X mixer's.
+    """Probabilities of :func:`outcomes_with_ones`, point by point; an object for one thread, like the X mixer's.
 
     ``exp(-i beta (XX + YY) / 2)`` leaves 00 and 11 alone and turns 01 into 10 by the angle beta. All arrays have the
     shape of the subspace, so a point's result does not depend on its neighbours.
@@ -42,7 +42,7 @@ class RingMixer:
         points: most points of a call.
 
     Args:
-        energies: shape ``(C(n, ones),)``, of :func:`outcomes_with`.
+        energies: shape ``(C(n, ones),)``, of :func:`outcomes_with_ones`.
         ones: how many of the ``n`` bits are 1.
         n: number of qubits.
     """

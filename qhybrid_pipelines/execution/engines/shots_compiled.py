@@ -1,4 +1,4 @@
-"""Looking shots up in probabilities, compiled by numba: the same outcomes as `sampling.look_up`, to the last shot.
+"""Looking shots up in probabilities, compiled by numba: the same outcomes as `sampling.outcomes_from_uniforms`, to the last shot.
 
 Importing this module needs numba, which the extra ``fast`` installs.
 """
@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.ising import F64
 Index = npt.NDArray[np.intp]
 
 #: Outcomes per shot up to which the way to the next shot is walked, not searched.
-NEAR = 8
+MAX_LINEAR_SEARCH_OUTCOMES = 8
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -50,9 +50,9 @@ def _first_above(cumulated: F64, wanted: float, begin: int, last: int) -> int:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _look_up(probabilities: F64, uniforms: F64, found: Index, cumulated: F64) -> None:
+def _outcomes_from_uniforms(probabilities: F64, uniforms: F64, found: Index, cumulated: F64) -> None:
     points, repetitions, shots = uniforms.shape
-    near = cumulated.shape[0] <= NEAR * shots
+    near = cumulated.shape[0] <= MAX_LINEAR_SEARCH_OUTCOMES * shots
     for point in range(points):
         last = _cumulate(probabilities[point], cumulated)
         total = cumulated[last]
@@ -68,8 +68,8 @@ def _look_up(probabilities: F64, uniforms: F64, found: Index, cumulated: F64) ->
                 found[point, repetition, shot] = place
 
 
-def look_up(probabilities: F64, uniforms: F64) -> Index:
-    """As `sampling.look_up`."""
+def outcomes_from_uniforms(probabilities: F64, uniforms: F64) -> Index:
+    """As `sampling.outcomes_from_uniforms`."""
     found = np.empty(uniforms.shape, dtype=np.intp)
-    _look_up(probabilities, uniforms, found, np.empty(probabilities.shape[1]))
+    _outcomes_from_uniforms(probabilities, uniforms, found, np.empty(probabilities.shape[1]))
     return found

@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-Part = TypeVar("Part")
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def cores() -> int:
+def usable_cores() -> int:
     """Return the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def in_order(
-    make_worker: Callable[[], Callable[[Part], Answer]], parts: Iterable[Part], *, threads: int
-) -> Iterator[Answer]:
+def map_in_order(
+    make_worker: Callable[[], Callable[[Item], Result]], parts: Iterable[Item], *, threads: int
+) -> Iterator[Result]:
     """Yield the answer to every part, in order.
 
     Args:
@@ -35,14 +35,14 @@ def in_order(
         return
     own = threading.local()
 
-    def work(part: Part) -> Answer:
+    def work(part: Item) -> Result:
         if not hasattr(own, "worker"):
             own.worker = make_worker()
-        answer: Answer = own.worker(part)
+        answer: Result = own.worker(part)
         return answer
 
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Answer]] = deque()
+        waiting: deque[Future[Result]] = deque()
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))

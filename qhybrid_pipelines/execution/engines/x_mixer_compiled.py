@@ -31,7 +31,7 @@ HALF_PI_3 = float.fromhex("0x1.3198a2e037073p-69")
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _turn_two(x0: F64, x1: F64, x2: F64, x3: F64, c: float, s: float) -> None:
+def _rotate_two_qubits(x0: F64, x1: F64, x2: F64, x3: F64, c: float, s: float) -> None:
     """Turn two qubits; the arrays are the amplitudes with 00, 01, 10 and 11 there."""
     for k in range(x0.shape[0]):
         a0, a1, a2, a3 = x0[k], x1[k], x2[k], x3[k]
@@ -41,7 +41,7 @@ def _turn_two(x0: F64, x1: F64, x2: F64, x3: F64, c: float, s: float) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _turn_one(x0: F64, x1: F64, c: float, s: float) -> None:
+def _rotate_one_qubit(x0: F64, x1: F64, c: float, s: float) -> None:
     """Turn one qubit; the arrays are the amplitudes with 0 and 1 there."""
     for k in range(x0.shape[0]):
         a0, a1 = x0[k], x1[k]
@@ -49,7 +49,7 @@ def _turn_one(x0: F64, x1: F64, c: float, s: float) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _turn_lowest_three(x: F64, c: float, s: float) -> None:
+def _rotate_lowest_three(x: F64, c: float, s: float) -> None:
     for g in range(x.shape[0] // 8):
         k = 8 * g
         a0, a1, a2, a3 = x[k], x[k + 1], x[k + 2], x[k + 3]
@@ -65,7 +65,7 @@ def _turn_lowest_three(x: F64, c: float, s: float) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _turn(x: F64, stride: int, row: int, begin: int, columns: int, c: float, s: float) -> None:
+def _rotate(x: F64, stride: int, row: int, begin: int, columns: int, c: float, s: float) -> None:
     """Turn all qubits from ``stride`` on, of ``columns`` amplitudes from ``begin`` on in every row of ``row``."""
     size = x.shape[0]
     while 4 * stride <= size:
@@ -73,23 +73,23 @@ def _turn(x: F64, stride: int, row: int, begin: int, columns: int, c: float, s: 
         for base in range(begin, size, 4 * stride):
             for k in range(base, base + stride, row):
                 k1, k2, k3 = k + stride, k + 2 * stride, k + 3 * stride
-                _turn_two(x[k : k + w], x[k1 : k1 + w], x[k2 : k2 + w], x[k3 : k3 + w], c, s)
+                _rotate_two_qubits(x[k : k + w], x[k1 : k1 + w], x[k2 : k2 + w], x[k3 : k3 + w], c, s)
         stride *= 4
     if 2 * stride <= size:
         w = min(columns, stride)
         for k in range(begin, begin + stride, row):
-            _turn_one(x[k : k + w], x[k + stride : k + stride + w], c, s)
+            _rotate_one_qubit(x[k : k + w], x[k + stride : k + stride + w], c, s)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _turn_block(x: F64, c: float, s: float) -> None:
+def _rotate_block(x: F64, c: float, s: float) -> None:
     """Turn all qubits of a block."""
     size = x.shape[0]
     stride = 1
     if size >= 8:
-        _turn_lowest_three(x, c, s)
+        _rotate_lowest_three(x, c, s)
         stride = 8
-    _turn(x, stride, size, 0, size, c, s)
+    _rotate(x, stride, size, 0, size, c, s)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -131,7 +131,7 @@ def _sine_and_cosine(angle: float, quarters: int) -> tuple[float, float]:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _start(re: F64, im: F64, scale: float, gamma: float, energies: F64, quarters: U8) -> None:
+def _initial_phases(re: F64, im: F64, scale: float, gamma: float, energies: F64, quarters: U8) -> None:
     """Apply the first layer's phases to the uniform superposition, outcome by outcome."""
     for k in range(re.shape[0]):
         sine, cosine = _sine_and_cosine(-gamma * energies[k], -quarters[k])
@@ -139,7 +139,7 @@ def _start(re: F64, im: F64, scale: float, gamma: float, energies: F64, quarters
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _multiply(re: F64, im: F64, gamma: float, energies: F64, quarters: U8) -> None:
+def _multiply_phases(re: F64, im: F64, gamma: float, energies: F64, quarters: U8) -> None:
     """Apply a later layer's phases, outcome by outcome."""
     for k in range(re.shape[0]):
         sine, cosine = _sine_and_cosine(-gamma * energies[k], 2 * quarters[k])
@@ -148,20 +148,20 @@ def _multiply(re: F64, im: F64, gamma: float, energies: F64, quarters: U8) -> No
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _start_by_table(re: F64, im: F64, cosines: F64, sines: F64, index: I32) -> None:
+def _initial_phases_by_table(re: F64, im: F64, cosines: F64, sines: F64, index: I32) -> None:
     for k in range(re.shape[0]):
         re[k], im[k] = cosines[index[k]], sines[index[k]]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _multiply_by_table(re: F64, im: F64, cosines: F64, sines: F64, index: I32) -> None:
+def _multiply_phases_by_table(re: F64, im: F64, cosines: F64, sines: F64, index: I32) -> None:
     for k in range(re.shape[0]):
         a, b, cosine, sine = re[k], im[k], cosines[index[k]], sines[index[k]]
         re[k], im[k] = a * cosine - b * sine, a * sine + b * cosine
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill(table: F64, levels: F64, gamma: float, scale: float, turn: int) -> None:
+def _fill_phase_table(table: F64, levels: F64, gamma: float, scale: float, turn: int) -> None:
     """Fill the table of a layer; ``turn`` is how many quarter turns every one of an outcome adds."""
     for level in range(levels.shape[0]):
         for quarter in range(4):
@@ -170,7 +170,9 @@ def _fill(table: F64, levels: F64, gamma: float, scale: float, turn: int) -> Non
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _turn_last(re: F64, im: F64, re2: F64, im2: F64, c: float, s: complex, quarters: U8, quarters2: U8) -> None:
+def _rotate_mirrored_qubit(
+    re: F64, im: F64, re2: F64, im2: F64, c: float, s: complex, quarters: U8, quarters2: U8
+) -> None:
     """Turn the last qubit of a mirrored state: each outcome of a stretch with its complement, which ends the other."""
     last = re.shape[0] - 1
     for k in range(re.shape[0]):
@@ -182,7 +184,7 @@ def _turn_last(re: F64, im: F64, re2: F64, im2: F64, c: float, s: complex, quart
         im2[last - k] = c * b_im + sign2 * (s.real * a_im + s.imag * a_re)
 
 
-class Tables(NamedTuple):
+class PhaseTables(NamedTuple):
     """What the loops need of `phases.Phases`; ``mirror_turn`` is 0 for a state that is not mirrored."""
 
     levels: F64
@@ -193,30 +195,32 @@ class Tables(NamedTuple):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _apply_phases(state: F64, table: F64, tables: Tables, begin: int, end: int, gamma: float, scale: float) -> None:
+def _apply_phases(
+    state: F64, table: F64, tables: PhaseTables, begin: int, end: int, gamma: float, scale: float
+) -> None:
     """Apply the phases of the outcomes from ``begin`` up to ``end``; ``scale`` is 0 but for the first layer."""
     re, im = state[0, begin:end], state[1, begin:end]
     if tables.levels.shape[0] > 0:
         index = tables.entries[begin:end]
         if scale > 0:
-            _start_by_table(re, im, table[0], table[1], index)
+            _initial_phases_by_table(re, im, table[0], table[1], index)
         else:
-            _multiply_by_table(re, im, table[0], table[1], index)
+            _multiply_phases_by_table(re, im, table[0], table[1], index)
     elif scale > 0:
-        _start(re, im, scale, gamma, tables.energies[begin:end], tables.quarters[begin:end])
+        _initial_phases(re, im, scale, gamma, tables.energies[begin:end], tables.quarters[begin:end])
     else:
-        _multiply(re, im, gamma, tables.energies[begin:end], tables.quarters[begin:end])
+        _multiply_phases(re, im, gamma, tables.energies[begin:end], tables.quarters[begin:end])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _apply_layer(state: F64, table: F64, tables: Tables, gamma: float, beta: float, scale: float) -> None:
+def _apply_layer(state: F64, table: F64, tables: PhaseTables, gamma: float, beta: float, scale: float) -> None:
     """Apply one layer, block by block, then the upper qubits. A mirrored state has two blocks in hand, end to end."""
     size = state.shape[1]
     c, s = cos(beta), sin(beta)
     if scale > 0:
-        _fill(table, tables.levels, gamma, scale, -1)
+        _fill_phase_table(table, tables.levels, gamma, scale, -1)
     else:
-        _fill(table, tables.levels, gamma, 1.0, 2)
+        _fill_phase_table(table, tables.levels, gamma, 1.0, 2)
     mirrored = tables.mirror_turn != 0
     half = size // 2 if mirrored else size
     width = min(half, BLOCK)
@@ -225,7 +229,7 @@ def _apply_layer(state: F64, table: F64, tables: Tables, gamma: float, beta: flo
         _apply_phases(state, table, tables, begin, end, gamma, scale)
         if mirrored:
             _apply_phases(state, table, tables, begin2, end2, gamma, scale)
-            _turn_last(
+            _rotate_mirrored_qubit(
                 state[0, begin:end],
                 state[1, begin:end],
                 state[0, begin2:end2],
@@ -236,17 +240,17 @@ def _apply_layer(state: F64, table: F64, tables: Tables, gamma: float, beta: flo
                 tables.quarters[begin2:end2],
             )
         for part in range(2):
-            _turn_block(state[part, begin:end], c, s)
+            _rotate_block(state[part, begin:end], c, s)
             if mirrored:
-                _turn_block(state[part, begin2:end2], c, s)
+                _rotate_block(state[part, begin2:end2], c, s)
     if width < size:
         for begin in range(0, width, COLUMNS):
             for part in range(2):
-                _turn(state[part], width, width, begin, COLUMNS, c, s)
+                _rotate(state[part], width, width, begin, COLUMNS, c, s)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _probabilities(state: F64, table: F64, tables: Tables, angles: F64, out: F64) -> None:
+def _probabilities(state: F64, table: F64, tables: PhaseTables, angles: F64, out: F64) -> None:
     """Write the probabilities of every point to ``out``, shape ``(points, 2**n)``; state and table are for its use."""
     points, outcomes = out.shape
     layers = angles.shape[1] // 2
@@ -270,11 +274,11 @@ class CompiledXMixer:
         self._outcomes = phases.outcomes
         self._state = np.empty((2, phases.size))
         self._table = np.empty((2, 4 * len(phases.levels)))
-        self._tables = Tables(
+        self._tables = PhaseTables(
             phases.levels,
             phases.index,
             phases.energies,
-            phases.quarters,
+            phases.ones_mod_four,
             phases.mirror_turn if phases.mirrored else 0j,
         )
 

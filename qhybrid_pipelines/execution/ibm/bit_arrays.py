@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import U8, U64, WORD
-from qhybrid_pipelines.execution.counts import counts_of_shots, counts_table
+from qhybrid_pipelines.execution.counts import counts_from_shots, counts_table
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 
-def counts_of_bytes(shots: U8, width: int) -> pa.Table:
+def counts_from_bytes(shots: U8, width: int) -> pa.Table:
     """Return counts in `COUNTS_SCHEMA` of packed shots.
 
     Args:
@@ -22,9 +22,9 @@ def counts_of_bytes(shots: U8, width: int) -> pa.Table:
     if width <= WORD:
         words = _words(shots)
         words.sort(axis=2)
-        return counts_table(counts_of_shots(rows, point=point) for point, rows in enumerate(words))
+        return counts_table(counts_from_shots(rows, point=point) for point, rows in enumerate(words))
     return counts_table(
-        _counts_of_wide_run(run, point=point, repetition=repetition)
+        _counts_from_wide_run(run, point=point, repetition=repetition)
         for point, repetitions in enumerate(shots)
         for repetition, run in enumerate(repetitions)
     )
@@ -37,7 +37,7 @@ def _words(shots: U8) -> U64:
     return np.asarray(padded.view(">u8")[..., 0], dtype=np.uint64)
 
 
-def _counts_of_wide_run(run: U8, *, point: int, repetition: int) -> Any:
+def _counts_from_wide_run(run: U8, *, point: int, repetition: int) -> Any:
     """Return the counts of one run of more than 64 bits, sorted by the lower word, then by what is above it."""
     little = np.ascontiguousarray(run[:, ::-1])
     low, high = little[:, :8].copy().view("<u8")[:, 0], np.ascontiguousarray(little[:, 8:])

@@ -17,7 +17,7 @@ QUBIT_FIGURES = ("T1", "T2", "readout_error", "prob_meas0_prep1", "prob_meas1_pr
 GATE_FIGURES = ("gate_error", "gate_length")
 
 
-def calibration_of(properties: Mapping[str, Any], *, fetched_at: datetime) -> Calibration:
+def calibration_from_properties(properties: Mapping[str, Any], *, fetched_at: datetime) -> Calibration:
     """Return the calibration that a device's properties state.
 
     The payload holds every figure with its unit and its own date (the vendor measures T1 on other days than readout),
@@ -27,7 +27,7 @@ def calibration_of(properties: Mapping[str, Any], *, fetched_at: datetime) -> Ca
         properties: what ``BackendProperties.to_dict()`` gives, or the service's JSON; dates as text or `datetime`.
         fetched_at: when it was read.
     """
-    measured_at = _moment(properties["last_update_date"])
+    measured_at = _parse_timestamp(properties["last_update_date"])
     qubits = [_figures(figures, QUBIT_FIGURES) for figures in properties["qubits"]]
     gates = [
         {"gate": gate["gate"], "qubits": list(gate["qubits"]), **_figures(gate["parameters"], GATE_FIGURES)}
@@ -57,7 +57,7 @@ def _figures(entries: list[dict[str, Any]], wanted: tuple[str, ...]) -> dict[str
         entry["name"]: {
             "value": entry["value"] if math.isfinite(entry["value"]) else None,
             "unit": entry["unit"],
-            "measured_at": _moment(entry["date"]).isoformat(),
+            "measured_at": _parse_timestamp(entry["date"]).isoformat(),
         }
         for entry in entries
         if entry["name"] in wanted
@@ -67,12 +67,14 @@ def _figures(entries: list[dict[str, Any]], wanted: tuple[str, ...]) -> dict[str
 def _medians(qubits: list[dict[str, Any]], gates: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for name, entry in [("", entry) for entry in qubits] + [(entry["gate"], entry) for entry in gates]:
-        for figure, said in entry.items():
-            if isinstance(said, dict) and said["value"] is not None:
-                values[f"{name} {figure}".strip(), said["unit"]].append(said["value"])
-    return {name: {"value": statistics.median(said), "unit": unit} for (name, unit), said in sorted(values.items())}
+        for figure, reported in entry.items():
+            if isinstance(reported, dict) and reported["value"] is not None:
+                values[f"{name} {figure}".strip(), reported["unit"]].append(reported["value"])
+    return {
+        name: {"value": statistics.median(reported), "unit": unit} for (name, unit), reported in sorted(values.items())
+    }
 
 
-def _moment(said: datetime | str) -> datetime:
-    moment = said if isinstance(said, datetime) else datetime.fromisoformat(said)
+def _parse_timestamp(reported: datetime | str) -> datetime:
+    moment = reported if isinstance(reported, datetime) else datetime.fromisoformat(reported)
     return moment.astimezone(UTC)

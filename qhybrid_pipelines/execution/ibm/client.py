@@ -12,7 +12,7 @@ cut off, timed out     `Ambiguous`                             `Unavailable`
 401                    new access token, then `Throttled`       new access token once; then `Unavailable`
 403                    `Throttled`                             `ProviderError`
 no key, no instance    `Throttled`: nothing was sent           `Unavailable`
-404                    `Rejected`                              `NotThere`
+404                    `Rejected`                              `ResourceNotFound`
 3xx, 408, 5xx          `Ambiguous`                             `Unavailable`
 other 4xx              `Rejected`                              `ProviderError`
 no JSON, no id         `Ambiguous`                             `Unavailable`
@@ -34,7 +34,15 @@ from urllib.parse import quote, urlencode
 
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
-from qhybrid_pipelines.execution.transport import Answer, Bounds, Broken, NotSent, check_url, is_loopback, send
+from qhybrid_pipelines.execution.transport import (
+    ConnectionBroken,
+    HttpResponse,
+    NotSent,
+    RequestLimits,
+    check_url,
+    is_loopback,
+    send,
+)
 
 NAME = "ibm"
 URL_VARIABLE = "QISKIT_IBM_URL"
@@ -50,12 +58,12 @@ TOKEN_MARGIN_SECONDS = 60.0
 Params = list[tuple[str, str]]
 
 
-class NotThere(Unavailable):
+class ResourceNotFound(Unavailable):
     """The service says that there is no such thing (404)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Access:
+class _AccessToken:
     key: Secret
     token: Secret
     until: float
@@ -64,9 +72,9 @@ class _Access:
 class RuntimeClient:
     """One request per call, and one more where a new access token is needed."""
 
-    def __init__(self, *, credentials: CredentialSource = CREDENTIALS, bounds: Bounds | None = None) -> None:
-        self._credentials, self._bounds = credentials, bounds or Bounds()
-        self._access: _Access | None = None
+    def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
+        self._credentials, self._limits = credentials, limits or RequestLimits()
+        self._access: _AccessToken | None = None
         self._lock = Lock()
 
     @property
@@ -76,12 +84,12 @@ class RuntimeClient:
         Raises:
             InvalidInput: the address is not safe to send a key to, or there is no instance.
         """
-        said = os.environ.get(URL_VARIABLE)
-        if not said:
+        reported = os.environ.get(URL_VARIABLE)
+        if not reported:
             # A CRN: crn:v1:bluemix:public:quantum-computing:<region>:a/<account>:<instance>::
             region = self.instance.split(":")[5]
-            said = f"https://{'' if region == 'us-east' else f'{region}.'}quantum.cloud.ibm.com/api/v1"
-        return check_url(said, variable=URL_VARIABLE)
+            reported = f"https://{'' if region == 'us-east' else f'{region}.'}quantum.cloud.ibm.com/api/v1"
+        return check_url(reported, variable=URL_VARIABLE)
 
     @property
     def instance(self) -> str:
@@ -108,71 +116,71 @@ class RuntimeClient:
             Ambiguous: nobody knows.
         """
         try:
-            answer = self._authorised("POST", "/jobs", phase="submit", body=body)
+            answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
         except NotSent as error:
             problem = f"the service could not be reached, so nothing was accepted: {redact(str(error))}"
             raise Throttled(problem, provider=NAME, phase="submit") from None
-        except Broken as error:
-            raise _in_doubt(redact(str(error))) from None
+        except ConnectionBroken as error:
+            raise _ambiguous_error(redact(str(error))) from None
         _raise_if_throttled(answer, "submit")
         if answer.status in (200, 201):
-            found = _parsed(answer.body)
+            found = _parse_json(answer.body)
             job_id = found.get("id") if isinstance(found, dict) else None
             if isinstance(job_id, str) and job_id:
                 return job_id
-            raise _in_doubt(f"the answer names no job: {_told(answer)}")
+            raise _ambiguous_error(f"the answer names no job: {_error_text(answer)}")
         if answer.status in (401, 403):
-            problem = f"nothing was accepted: {_told(answer)}. {self._credentials.remedy}"
+            problem = f"nothing was accepted: {_error_text(answer)}. {self._credentials.remedy}"
             raise Throttled(problem, provider=NAME, phase="submit")
         if 400 <= answer.status < 500 and answer.status != 408:
-            raise Rejected(_told(answer), provider=NAME, phase="submit")
-        raise _in_doubt(_told(answer))
+            raise Rejected(_error_text(answer), provider=NAME, phase="submit")
+        raise _ambiguous_error(_error_text(answer))
 
     def get(self, *path: str, phase: str, params: Params | None = None) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
 
         Raises:
-            NotThere: 404.
+            ResourceNotFound: 404.
             Throttled: asked to come back later.
             Unavailable: no usable answer; asking again is safe and may help.
             ProviderError: refused; asking again will not help.
         """
-        answer = self._look("GET", path, phase, params)
-        parsed = _parsed(answer.body)
+        answer = self._request_json("GET", path, phase, params)
+        parsed = _parse_json(answer.body)
         if parsed is None:
-            raise Unavailable(f"the answer is not JSON: {_told(answer)}", provider=NAME, phase=phase)
+            raise Unavailable(f"the answer is not JSON: {_error_text(answer)}", provider=NAME, phase=phase)
         return answer.body, parsed
 
     def cancel(self, job_id: str) -> bool:
         """Ask for a job to be cancelled; return False where the service says that it is too late. Raises as `get`."""
-        return self._look("POST", ("jobs", job_id, "cancel"), "cancel", None, accept=(409,)).status != 409
+        return self._request_json("POST", ("jobs", job_id, "cancel"), "cancel", None, accept=(409,)).status != 409
 
-    def _look(
+    def _request_json(
         self, method: str, path: tuple[str, ...], phase: str, params: Params | None, accept: tuple[int, ...] = ()
-    ) -> Answer:
+    ) -> HttpResponse:
         place = "/" + "/".join(quote(part, safe="") for part in path)
         try:
-            answer = self._authorised(method, place, phase=phase, params=params)
-        except (NotSent, Broken) as error:
+            answer = self._send_authorised(method, place, phase=phase, params=params)
+        except (NotSent, ConnectionBroken) as error:
             raise Unavailable(f"no answer: {redact(str(error))}", provider=NAME, phase=phase) from None
         _raise_if_throttled(answer, phase)
         if 200 <= answer.status < 300 or answer.status in accept:
             return answer
         if answer.status == 404:
-            raise NotThere(_told(answer), provider=NAME, phase=phase)
+            raise ResourceNotFound(_error_text(answer), provider=NAME, phase=phase)
         if 400 <= answer.status < 500 and answer.status not in (401, 408):
-            raise ProviderError(_told(answer), provider=NAME, phase=phase)
-        raise Unavailable(_told(answer), provider=NAME, phase=phase)
+            raise ProviderError(_error_text(answer), provider=NAME, phase=phase)
+        raise Unavailable(_error_text(answer), provider=NAME, phase=phase)
 
-    def _authorised(
+    def _send_authorised(
         self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
-    ) -> Answer:
+    ) -> HttpResponse:
         for fresh in (False, True):
             access = self._token(phase, fresh=fresh)
             try:
                 url, instance = self.url + path, self.instance
             except InvalidInput as error:
-                raise _without_key(str(error), phase) from None
+                raise _missing_key_error(str(error), phase) from None
             headers = {"Service-CRN": instance, "IBM-API-Version": API_VERSION}
             if body is not None:
                 headers["Content-Type"] = "application/json"
@@ -183,7 +191,7 @@ class RuntimeClient:
                 headers=headers,
                 params=params,
                 body=body,
-                bounds=self._bounds,
+                limits=self._limits,
             )
             if answer.status != 401:  # refused before anything was done: the access token may have been revoked
                 break
@@ -194,45 +202,47 @@ class RuntimeClient:
             key = self._credentials.read()
             iam = check_url(os.environ.get(IAM_VARIABLE) or IAM_URL, variable=IAM_VARIABLE)
         except InvalidInput as error:
-            raise _without_key(str(error), phase) from None
+            raise _missing_key_error(str(error), phase) from None
         with self._lock:
             known = self._access
-            if known and not fresh and known.key.same_as(key) and time.monotonic() < known.until:
+            if known and not fresh and known.key.equals(key) and time.monotonic() < known.until:
                 return known.token
-            self._access = self._exchanged(key, iam, phase)
+            self._access = self._exchange_key(key, iam, phase)
             return self._access.token
 
-    def _exchanged(self, key: Secret, iam: str, phase: str) -> _Access:
+    def _exchange_key(self, key: Secret, iam: str, phase: str) -> _AccessToken:
         form = urlencode({"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": key.reveal()})
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
-            answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), bounds=self._bounds)
-        except (NotSent, Broken) as error:
+            answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), limits=self._limits)
+        except (NotSent, ConnectionBroken) as error:
             # No job was sent yet, whatever became of this request.
             kind = Throttled if phase == "submit" else Unavailable
             raise kind(f"no access token: {redact(str(error))}", provider=NAME, phase=phase) from None
         _raise_if_throttled(answer, phase)
-        found = _parsed(answer.body)
+        found = _parse_json(answer.body)
         token = found.get("access_token") if isinstance(found, dict) else None
         if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
             lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
-            return _Access(key=key, token=Secret(token), until=time.monotonic() + lives)
+            return _AccessToken(key=key, token=Secret(token), until=time.monotonic() + lives)
         if 400 <= answer.status < 500:
-            raise _without_key(f"the key is not accepted, {_told(answer)}. {self._credentials.remedy}", phase)
+            raise _missing_key_error(
+                f"the key is not accepted, {_error_text(answer)}. {self._credentials.remedy}", phase
+            )
         kind = Throttled if phase == "submit" else Unavailable
-        raise kind(f"no access token: {_told(answer)}", provider=NAME, phase=phase)
+        raise kind(f"no access token: {_error_text(answer)}", provider=NAME, phase=phase)
 
 
-def _without_key(problem: str, phase: str) -> ProviderError:
+def _missing_key_error(problem: str, phase: str) -> ProviderError:
     kind = Throttled if phase == "submit" else Unavailable
     return kind(redact(problem), provider=NAME, phase=phase)
 
 
-def _in_doubt(reason: str) -> Ambiguous:
+def _ambiguous_error(reason: str) -> Ambiguous:
     return Ambiguous(f"{reason}. The job may have been accepted: look its token up.", provider=NAME, phase="submit")
 
 
-def _raise_if_throttled(answer: Answer, phase: str) -> None:
+def _raise_if_throttled(answer: HttpResponse, phase: str) -> None:
     if answer.status != 429:
         return
     try:
@@ -242,14 +252,14 @@ def _raise_if_throttled(answer: Answer, phase: str) -> None:
     raise Throttled("too many requests; nothing was done", provider=NAME, phase=phase, retry_after_seconds=seconds)
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
 
-def _told(answer: Answer) -> str:
+def _error_text(answer: HttpResponse) -> str:
     """Return status and message of an answer, one line without secrets."""
     text = " ".join(redact(answer.body[:300].decode("utf-8", "replace")).split())
     return f"status {answer.status}" + (f", {text}" if text else "")

@@ -56,7 +56,7 @@ def used_qubits(circuit: QuantumCircuit) -> tuple[int, ...]:
     )
 
 
-def narrowed(circuit: QuantumCircuit, used: tuple[int, ...]) -> QuantumCircuit:
+def narrow_circuit(circuit: QuantumCircuit, used: tuple[int, ...]) -> QuantumCircuit:
     """Return a compiled circuit on its used qubits alone, in ascending order; its classical bits stay as they are."""
     from qiskit import QuantumCircuit, QuantumRegister
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.jobs import Calibration
-from qhybrid_pipelines.execution.ibm.calibrations import calibration_of
+from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 
 if TYPE_CHECKING:
     from qiskit.transpiler import Target
@@ -42,7 +42,7 @@ class Device:
     seconds_per_shot: float
 
 
-def device_of(configuration: Any, properties: Mapping[str, Any], target: Target, *, max_circuits: int) -> Device:
+def make_device(configuration: Any, properties: Mapping[str, Any], target: Target, *, max_circuits: int) -> Device:
     """Return a device.
 
     Args:
@@ -51,7 +51,7 @@ def device_of(configuration: Any, properties: Mapping[str, Any], target: Target,
         target: made of both.
         max_circuits: per job.
     """
-    calibration = calibration_of(properties, fetched_at=datetime.now(UTC))
+    calibration = calibration_from_properties(properties, fetched_at=datetime.now(UTC))
     digest = content_hash(
         {
             "calibration": calibration.calibration_id,
@@ -71,16 +71,16 @@ def device_of(configuration: Any, properties: Mapping[str, Any], target: Target,
     )
 
 
-def described_device(name: str, configuration: dict[str, Any], properties: dict[str, Any]) -> Device:
+def device_from_description(name: str, configuration: dict[str, Any], properties: dict[str, Any]) -> Device:
     """Return a device from the service's JSON, read by the vendor's own code."""
     from qiskit_ibm_runtime.utils.backend_converter import convert_to_target
     from qiskit_ibm_runtime.utils.backend_decoder import configuration_from_server_data, properties_from_server_data
 
     # Both readers write into what they are given.
-    said = configuration_from_server_data(deepcopy(configuration))
+    reported = configuration_from_server_data(deepcopy(configuration))
     target = convert_to_target(
-        configuration=said,
+        configuration=reported,
         properties=properties_from_server_data(deepcopy(properties)),
         include_fractional_gates=False,
     )
-    return device_of(said, {**properties, "backend_name": name}, target, max_circuits=MAX_EXECUTIONS)
+    return make_device(reported, {**properties, "backend_name": name}, target, max_circuits=MAX_EXECUTIONS)

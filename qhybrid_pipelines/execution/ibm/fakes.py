@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from qhybrid_pipelines.execution.ibm.devices import Device, device_of
+from qhybrid_pipelines.execution.ibm.devices import Device, make_device
 
 #: Our names, and the classes in `qiskit_ibm_runtime.fake_provider`.
 FAKES = {
@@ -23,6 +23,6 @@ def fake_device(name: str) -> Device:
 
     backend = getattr(fake_provider, FAKES[name])()
     configuration = backend.configuration()
-    return device_of(
+    return make_device(
         configuration, backend.properties().to_dict(), backend.target, max_circuits=configuration.max_experiments
     )

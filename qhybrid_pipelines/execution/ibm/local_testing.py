@@ -30,25 +30,25 @@ from qhybrid_pipelines.core.jobs import (
     JobState,
     Template,
 )
-from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, made_of
-from qhybrid_pipelines.execution.engines.aer import faulty_text
-from qhybrid_pipelines.execution.engines.engine import refuse_malformed
-from qhybrid_pipelines.execution.ibm.bit_arrays import counts_of_bytes
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
+from qhybrid_pipelines.execution.engines.aer import text_problem
+from qhybrid_pipelines.execution.engines.engine import check_well_formed
+from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.client import NAME
-from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions, narrowed, used_qubits
+from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions, narrow_circuit, used_qubits
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device
-from qhybrid_pipelines.execution.ibm.noise import noise_on
+from qhybrid_pipelines.execution.ibm.noise import noise_model_for
 from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
 from qhybrid_pipelines.execution.sampling import shot_seed
-from qhybrid_pipelines.execution.stored_jobs import KeptJobs, Simulated
+from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
 
 
 class LocalTesting:
     """The backends ``ibm:fake_*``."""
 
     def __init__(self, folder: Path) -> None:
-        self.jobs = KeptJobs(NAME, folder / "results")
+        self.jobs = StoredJobs(NAME, folder / "results")
         self.cache = CompileCache(folder / "compiled")
 
     def backends(self) -> tuple[str, ...]:
@@ -95,14 +95,14 @@ class LocalTesting:
         if template.n_qubits > limit:
             problem = f"{template.n_qubits} qubits are more than {limit}, the most that {backend} takes"
             raise Rejected(problem, provider=NAME, phase="prepare")
-        return self.cache.compiled(
+        return self.cache.get_or_compile(
             template,
             backend=backend,
             target_digest=device.target_digest,
             level=level,
             seed=seed,
             versions=compiler_versions(),
-            make=lambda: made_of(_compile(template, device, level=level, seed=seed)),
+            compile_now=lambda: with_circuit_figures(_compile(template, device, level=level, seed=seed)),
         )
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
@@ -116,11 +116,11 @@ class LocalTesting:
         Raises:
             Rejected: the batch is malformed, too wide or has too many shots, or the token belongs to another batch.
         """
-        return self.jobs.submit(batch, token, lambda: self._simulated(batch))
+        return self.jobs.submit(batch, token, lambda: self._simulate(batch))
 
-    def _simulated(self, batch: CircuitBatch) -> Simulated:
+    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
         device = _device(batch.backend, phase="submit")
-        refuse_malformed(batch, provider=NAME)
+        check_well_formed(batch, provider=NAME)
         if batch.shots > device.max_shots or batch.seeds.size > device.max_circuits:
             problem = (
                 f"{batch.seeds.size} circuits of {batch.shots} shots are more than the {device.max_circuits} circuits of "
@@ -137,7 +137,7 @@ class LocalTesting:
                 f"and noise is simulated for {MAX_SIMULATED_QUBITS}"
             )
             raise Rejected(problem, provider=NAME, phase="submit")
-        circuit = narrowed(compiled.native, used)
+        circuit = narrow_circuit(compiled.native, used)
         columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
         started_at, begin = datetime.now(UTC), time.perf_counter()
         shots = batch.shots * batch.repetitions
@@ -150,10 +150,10 @@ class LocalTesting:
             noise=_noise(batch.backend, used),
             method=method,
         )
-        counts = counts_of_bytes(
+        counts = counts_from_bytes(
             drawn.reshape(batch.points, batch.repetitions, batch.shots, -1), batch.template.n_qubits
         )
-        facts = {
+        details = {
             "engine": f"{batch.backend.removeprefix(f'{NAME}:')}, local testing",
             "engine_version": f"qiskit-ibm-runtime {version('qiskit-ibm-runtime')}, qiskit-aer {version('qiskit-aer')}",
             "compile_seconds": compile_seconds,
@@ -166,11 +166,11 @@ class LocalTesting:
             "physical_qubits": list(used),
             "method": method,
         }
-        return Simulated(counts=counts, started_at=started_at, facts=facts)
+        return SimulationResult(counts=counts, started_at=started_at, details=details)
 
 
 def _compile(template: Template, device: Device, *, level: int, seed: int) -> Any:
-    faulty = faulty_text(template)
+    faulty = text_problem(template)
     if faulty:
         raise Rejected(faulty, provider=NAME, phase="prepare")
     return compile_for(template.text, device.target, level=level, seed=seed)
@@ -179,7 +179,7 @@ def _compile(template: Template, device: Device, *, level: int, seed: int) -> An
 @lru_cache(maxsize=64)
 def _noise(backend: str, used: tuple[int, ...]) -> Any:
     """Return the noise of some qubits of a fake device; it has one calibration, which never changes in a process."""
-    return noise_on(_device(backend, phase="submit").target, used)
+    return noise_model_for(_device(backend, phase="submit").target, used)
 
 
 def _known(backend: str, *, phase: str) -> str:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from qiskit.transpiler import Target
 
 
-def noise_on(target: Target, used: tuple[int, ...]) -> Any:
+def noise_model_for(target: Target, used: tuple[int, ...]) -> Any:
     """Return Aer's noise model of a device (gate, relaxation and readout errors), for some of its qubits.
 
     It is what ``NoiseModel.from_backend`` gives for those qubits. That function works through the whole device, which
@@ -22,7 +22,7 @@ def noise_on(target: Target, used: tuple[int, ...]) -> Any:
     from qiskit_aer.noise import NoiseModel
     from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
 
-    narrow = narrowed_target(target, used)
+    narrow = narrow_target(target, used)
     model = NoiseModel(basis_gates=list(target.operation_names))
     for qubits, error in basic_device_readout_errors(target=narrow):
         model.add_readout_error(error, qubits)
@@ -31,7 +31,7 @@ def noise_on(target: Target, used: tuple[int, ...]) -> Any:
     return model
 
 
-def narrowed_target(target: Target, used: tuple[int, ...]) -> Target:
+def narrow_target(target: Target, used: tuple[int, ...]) -> Target:
     """Return the device that is left when only some of its qubits are kept, numbered from 0 in the order given."""
     from qiskit.transpiler import Target
 
@@ -42,7 +42,9 @@ def narrowed_target(target: Target, used: tuple[int, ...]) -> Target:
         if None in figures:  # control flow belongs to no qubit
             continue
         kept = {
-            tuple(place[q] for q in qubits): said for qubits, said in figures.items() if all(q in place for q in qubits)
+            tuple(place[q] for q in qubits): reported
+            for qubits, reported in figures.items()
+            if all(q in place for q in qubits)
         }
         if kept:
             narrow.add_instruction(target.operation_from_name(name), kept, name=name)

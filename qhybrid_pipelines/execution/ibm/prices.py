@@ -13,18 +13,18 @@ from qhybrid_pipelines.core.errors import InvalidInput
 PRICE_VARIABLE = "QISKIT_IBM_USD_PER_SECOND"
 
 
-def price_of_a_second() -> dict[str, Any]:
+def price_per_second() -> dict[str, Any]:
     """Return the price of a second with where it comes from: as set by the operator, else the packaged assumption."""
-    said = os.environ.get(PRICE_VARIABLE)
-    if said is None:
+    reported = os.environ.get(PRICE_VARIABLE)
+    if reported is None:
         packaged: dict[str, Any] = json.loads((files(__package__) / "price.json").read_text())
         return packaged
     try:
-        price = float(said)
+        price = float(reported)
     except ValueError:
         price = -1.0
     if not 0 <= price < float("inf"):
-        raise InvalidInput(f"{PRICE_VARIABLE} is {said!r}", remedy="Give a number of US dollars, for example 1.6.")
+        raise InvalidInput(f"{PRICE_VARIABLE} is {reported!r}", remedy="Give a number of US dollars, for example 1.6.")
     today = datetime.now(UTC).date().isoformat()
     return {
         "usd_per_second": price,

@@ -11,7 +11,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import verify_counts
-from qhybrid_pipelines.execution.ibm.bit_arrays import counts_of_bytes
+from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 
 #: Key of the circuit's metadata that carries the batch's hash; the service gives a circuit's metadata back.
 PAYLOAD = "payload"
@@ -26,7 +26,7 @@ def decode_result(content: bytes, batch: CircuitBatch) -> pa.Table:
     Raises:
         CorruptResult: not a sampler's result, or payload, points, repetitions, shots or width do not match the batch.
     """
-    result = _decoded(content)
+    result = _decode_json(content)
     try:
         [answer] = list(result)
         bits = answer.data["c"]
@@ -41,12 +41,12 @@ def decode_result(content: bytes, batch: CircuitBatch) -> pa.Table:
         raise CorruptResult(
             f"the result has {width} bits and shape {shots.shape}, expected {batch.template.n_qubits} and {expected}"
         )
-    counts = counts_of_bytes(shots, width)
+    counts = counts_from_bytes(shots, width)
     verify_counts(counts, batch)
     return counts
 
 
-def _decoded(content: bytes) -> Any:
+def _decode_json(content: bytes) -> Any:
     from qiskit_ibm_runtime.utils import RuntimeDecoder
 
     try:

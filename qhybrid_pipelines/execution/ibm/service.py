@@ -33,14 +33,14 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
-from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, made_of
-from qhybrid_pipelines.execution.engines.aer import faulty_text
-from qhybrid_pipelines.execution.engines.engine import refuse_malformed
-from qhybrid_pipelines.execution.ibm.calibrations import calibration_of
-from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, NotThere, RuntimeClient
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
+from qhybrid_pipelines.execution.engines.aer import text_problem
+from qhybrid_pipelines.execution.engines.engine import check_well_formed
+from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
+from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, ResourceNotFound, RuntimeClient
 from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
-from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, described_device
-from qhybrid_pipelines.execution.ibm.prices import price_of_a_second
+from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
+from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD
 
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
@@ -50,7 +50,7 @@ ACCEPTANCE_SECONDS = 600.0
 #: A device's description is asked for again after this time.
 REMEMBERED_SECONDS = 300.0
 #: Cancelled by the service because it ran too long.
-RAN_TOO_LONG = 1305
+TIME_LIMIT_REASON = 1305
 
 STATES = {
     "queued": JobState.QUEUED,
@@ -71,12 +71,12 @@ class Service:
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.client = client or RuntimeClient()
         self.cache = CompileCache(folder / "compiled")
-        self._described: dict[str, tuple[float, Device]] = {}
+        self._devices: dict[str, tuple[float, Device]] = {}
 
     @staticmethod
     def backends() -> tuple[str, ...]:
         """Return the full names of the backends, without asking; none without a key."""
-        return _named() if CREDENTIALS.present() else ()
+        return _configured_backends() if CREDENTIALS.is_configured() else ()
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits as the device's configuration states them."""
@@ -108,15 +108,15 @@ class Service:
         name = self._name(backend, phase="calibration")
         _, properties = self._get("backends", name, "properties", phase="calibration")
         try:
-            return calibration_of({**properties, "backend_name": name}, fetched_at=datetime.now(UTC))
+            return calibration_from_properties({**properties, "backend_name": name}, fetched_at=datetime.now(UTC))
         except UNREADABLE as error:
-            raise _unreadable(backend, error, phase="calibration") from None
+            raise _unreadable_error(backend, error, phase="calibration") from None
 
     def status(self, backend: str) -> BackendStatus:
         """Return whether the device takes jobs, and how many wait."""
-        _, said = self._get("backends", self._name(backend, phase="status"), "status", phase="status")
-        online = bool(said.get("state")) and said.get("status", "active") == "active"
-        queued = said.get("length_queue")
+        _, reported = self._get("backends", self._name(backend, phase="status"), "status", phase="status")
+        online = bool(reported.get("state")) and reported.get("status", "active") == "active"
+        queued = reported.get("length_queue")
         return BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
@@ -125,17 +125,17 @@ class Service:
         if template.n_qubits > device.n_qubits:
             problem = f"{template.n_qubits} qubits are more than the {device.n_qubits} of {backend}"
             raise Rejected(problem, provider=NAME, phase="prepare")
-        faulty = faulty_text(template)
+        faulty = text_problem(template)
         if faulty:
             raise Rejected(faulty, provider=NAME, phase="prepare")
-        return self.cache.compiled(
+        return self.cache.get_or_compile(
             template,
             backend=backend,
             target_digest=device.target_digest,
             level=level,
             seed=seed,
             versions=compiler_versions(),
-            make=lambda: made_of(compile_for(template.text, device.target, level=level, seed=seed)),
+            compile_now=lambda: with_circuit_figures(compile_for(template.text, device.target, level=level, seed=seed)),
         )
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
@@ -145,7 +145,7 @@ class Service:
         up to three times that and ten seconds more for loading. The vendor bills by the second and measures afterwards.
         """
         device = self._device(batch.backend, phase="estimate")
-        price = price_of_a_second()
+        price = price_per_second()
         seconds = batch.seeds.size * batch.shots * device.seconds_per_shot
         low, high = max(1.0, seconds), 3 * seconds + 10
         return Estimate(
@@ -160,7 +160,7 @@ class Service:
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
         """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
-        refuse_malformed(batch, provider=NAME)
+        check_well_formed(batch, provider=NAME)
         device = self._device(batch.backend, phase="submit")
         if batch.shots > device.max_shots or batch.seeds.size * batch.shots > MAX_EXECUTIONS:
             problem = (
@@ -179,8 +179,8 @@ class Service:
         """
         name = self._name(backend, phase="find")
         params = [("tags", token), ("backend", name), ("exclude_params", "true"), ("limit", "200"), ("sort", "ASC")]
-        _, said = self._get("jobs", phase="find", params=params)
-        jobs = said.get("jobs")
+        _, reported = self._get("jobs", phase="find", params=params)
+        jobs = reported.get("jobs")
         if not isinstance(jobs, list):
             raise Unavailable("the list of jobs has another form than published", provider=NAME, phase="find")
         for job in jobs:
@@ -188,7 +188,7 @@ class Service:
                 return JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
         return None
 
-    def look(self, ref: JobRef) -> Snapshot:
+    def poll_job(self, ref: JobRef) -> Snapshot:
         """Take one look at a job, and at its times and use once it has ended."""
         job = self._job(ref, phase="poll")
         state, raw_status, reason = _state(job, ref)
@@ -201,10 +201,10 @@ class Service:
             ref=ref,
             state=state,
             raw_status=raw_status,
-            submitted_at=_moment(times.get("created") or job.get("created")),
-            started_at=_moment(times.get("running")),
-            completed_at=_moment(times.get("finished")),
-            cost_usd=None if used is None else float(used) * price_of_a_second()["usd_per_second"],
+            submitted_at=_parse_timestamp(times.get("created") or job.get("created")),
+            started_at=_parse_timestamp(times.get("running")),
+            completed_at=_parse_timestamp(times.get("finished")),
+            cost_usd=None if used is None else float(used) * price_per_second()["usd_per_second"],
             message=reason,
         )
 
@@ -220,8 +220,8 @@ class Service:
         """Ask for a job to be cancelled, then look what came of it."""
         try:
             in_time = self.client.cancel(ref.provider_job_id)
-        except NotThere:
-            raise _unknown(ref, phase="cancel") from None
+        except ResourceNotFound:
+            raise _unknown_job_error(ref, phase="cancel") from None
         state, _, _ = _state(self._job(ref, phase="cancel"), ref)
         if state is JobState.CANCELLED:
             return CancelOutcome.CANCELLED
@@ -230,38 +230,38 @@ class Service:
     def _job(self, ref: JobRef, *, phase: str) -> dict[str, Any]:
         try:
             _, job = self._get("jobs", ref.provider_job_id, phase=phase, params=[("exclude_params", "true")])
-        except NotThere:
-            raise _unknown(ref, phase=phase) from None
+        except ResourceNotFound:
+            raise _unknown_job_error(ref, phase=phase) from None
         return job
 
     def _get(self, *path: str, phase: str, params: list[tuple[str, str]] | None = None) -> tuple[bytes, dict[str, Any]]:
-        content, said = self.client.get(*path, phase=phase, params=params)
-        if not isinstance(said, dict):
+        content, reported = self.client.get(*path, phase=phase, params=params)
+        if not isinstance(reported, dict):
             raise Unavailable("the answer has another form than published", provider=NAME, phase=phase)
-        return content, said
+        return content, reported
 
     def _name(self, backend: str, *, phase: str) -> str:
-        named = _named()
+        named = _configured_backends()
         if backend not in named:
             problem = f"no backend {backend!r}; {BACKENDS_VARIABLE} names {', '.join(named) or 'none'}"
             raise Rejected(problem, provider=NAME, phase=phase)
-        if not CREDENTIALS.present():
+        if not CREDENTIALS.is_configured():
             kind = Throttled if phase == "submit" else Unavailable
             raise kind(f"there is no key. {CREDENTIALS.remedy}", provider=NAME, phase=phase)
         return backend.removeprefix(f"{NAME}:")
 
     def _device(self, backend: str, *, phase: str) -> Device:
         name = self._name(backend, phase=phase)
-        described_at, known = self._described.get(name, (0.0, None))
+        described_at, known = self._devices.get(name, (0.0, None))
         if known and time.monotonic() - described_at < REMEMBERED_SECONDS:
             return known
         _, configuration = self._get("backends", name, "configuration", phase=phase)
         _, properties = self._get("backends", name, "properties", phase=phase)
         try:
-            device = described_device(name, configuration, properties)
+            device = device_from_description(name, configuration, properties)
         except UNREADABLE as error:
-            raise _unreadable(backend, error, phase=phase) from None
-        self._described[name] = (time.monotonic(), device)
+            raise _unreadable_error(backend, error, phase=phase) from None
+        self._devices[name] = (time.monotonic(), device)
         return device
 
 
@@ -281,31 +281,31 @@ def _job_body(batch: CircuitBatch, circuit: Any, *, name: str, token: str) -> by
 
 def _state(job: dict[str, Any], ref: JobRef) -> tuple[JobState, str, str | None]:
     """Return our state, the vendor's word and the vendor's reason."""
-    said = job.get("state") or {}
-    word = said.get("status") or job.get("status")
+    reported = job.get("state") or {}
+    word = reported.get("status") or job.get("status")
     state = STATES.get(str(word).lower())
     if state is None:
         raise UnknownProviderStatus(
             f"job {ref.provider_job_id} has status {word!r}, which no table contains", provider=NAME, phase="poll"
         )
-    if state is JobState.CANCELLED and said.get("reason_code") == RAN_TOO_LONG:
+    if state is JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
         state = JobState.FAILED
-    return state, str(word), said.get("reason") or None
+    return state, str(word), reported.get("reason") or None
 
 
-def _unknown(ref: JobRef, *, phase: str) -> Rejected:
+def _unknown_job_error(ref: JobRef, *, phase: str) -> Rejected:
     return Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
 
 
-def _named() -> tuple[str, ...]:
+def _configured_backends() -> tuple[str, ...]:
     """Return the full names of the backends that the environment names."""
     names = (name.strip() for name in os.environ.get(BACKENDS_VARIABLE, "").split(","))
     return tuple(f"{NAME}:{name}" for name in names if name)
 
 
-def _unreadable(backend: str, error: Exception, *, phase: str) -> Unavailable:
+def _unreadable_error(backend: str, error: Exception, *, phase: str) -> Unavailable:
     return Unavailable(f"the description of {backend} cannot be read: {error!r}", provider=NAME, phase=phase)
 
 
-def _moment(said: str | None) -> datetime | None:
-    return datetime.fromisoformat(said).astimezone(UTC) if said else None
+def _parse_timestamp(reported: str | None) -> datetime | None:
+    return datetime.fromisoformat(reported).astimezone(UTC) if reported else None

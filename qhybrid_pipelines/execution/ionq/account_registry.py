@@ -15,13 +15,13 @@ from pathlib import Path
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 
 
-class Witness:
+class AccountRegistry:
     """Notes in one folder, a small file each, by the service's address."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def accepted(self, url: str, backend: str, job_id: str) -> None:
+    def record_accepted(self, url: str, backend: str, job_id: str) -> None:
         """Note a job as the last one that the service has accepted for a backend."""
         self._write(url, f"backend {backend}", job_id)
 
@@ -29,11 +29,11 @@ class Witness:
         """Return the job noted last for a backend, None if there is none."""
         return self._read(url, f"backend {backend}")
 
-    def belongs(self, url: str, name: str, project: str) -> None:
+    def record_project(self, url: str, name: str, project: str) -> None:
         """Note the project under which a token is sent, or a job was accepted."""
         self._write(url, f"project of {name}", project)
 
-    def project_of(self, url: str, name: str) -> str | None:
+    def get_project(self, url: str, name: str) -> str | None:
         """Return the project noted for a token or job, None if there is none."""
         return self._read(url, f"project of {name}")
 

@@ -9,7 +9,7 @@ from typing import Any
 from qhybrid_pipelines.core.errors import Rejected, Unavailable
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, JobState
 from qhybrid_pipelines.execution.ionq import NAME
-from qhybrid_pipelines.execution.ionq.client import IonQClient, NotThere
+from qhybrid_pipelines.execution.ionq.client import IonQClient, ResourceNotFound
 from qhybrid_pipelines.execution.ionq.gates import GATES
 from qhybrid_pipelines.execution.ionq.payload import SIMULATOR
 
@@ -33,7 +33,7 @@ class Backends:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits and abilities as the service states them. Raises `Rejected` for a backend that is not offered."""
-        device = device_of(backend, phase="capabilities")
+        device = device_name(backend, phase="capabilities")
         key = (self._client.url, backend)
         then, known = self._known.get(key, (0.0, None))
         if known is not None and time.monotonic() - then < _REMEMBERED_SECONDS:
@@ -74,14 +74,14 @@ class Backends:
 
     def status(self, backend: str) -> BackendStatus:
         """Return whether it takes jobs and how long they wait on average: one look."""
-        entry = self._entry(device_of(backend, phase="status"), "status")
+        entry = self._entry(device_name(backend, phase="status"), "status")
         wait = entry.get("average_queue_time")  # milliseconds
         seconds = wait / 1000 if isinstance(wait, int | float) and not isinstance(wait, bool) and wait >= 0 else None
         return BackendStatus(online=entry.get("status") == "available", queue_seconds=seconds)
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return the newest characterization of a machine, None for the simulator."""
-        device = device_of(backend, phase="calibration")
+        device = device_name(backend, phase="calibration")
         if device == SIMULATOR:
             return None
         _, answer = self._client.get(
@@ -106,14 +106,14 @@ class Backends:
     def _entry(self, device: str, phase: str) -> dict[str, Any]:
         try:
             _, entry = self._client.get("backends", device, phase=phase, public=True)
-        except NotThere:
+        except ResourceNotFound:
             raise Rejected(f"the provider has no backend {device} any more", provider=NAME, phase=phase) from None
         if not isinstance(entry, dict) or entry.get("backend") != device:
             raise Unavailable(f"the answer is not about backend {device}", provider=NAME, phase=phase)
         return entry
 
 
-def device_of(backend: str, *, phase: str) -> str:
+def device_name(backend: str, *, phase: str) -> str:
     """Return the vendor's name of a backend. Raises `Rejected` for one that is not offered."""
     if backend not in BACKENDS:
         raise Rejected(f"no backend {backend!r}; there are {', '.join(BACKENDS)}", provider=NAME, phase=phase)

@@ -8,7 +8,7 @@ cut off, timed out     `Ambiguous`                             `Unavailable`
 429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
 401, 403               key read again once; then `Throttled`   key read again once; then `Unavailable`
 no key                 `Throttled`: nothing was sent           `Unavailable`
-404                    `Rejected`                              `NotThere`
+404                    `Rejected`                              `ResourceNotFound`
 408, 3xx, 5xx          `Ambiguous`                             `Unavailable`
 other 4xx              `Rejected`                              `ProviderError`: asking again will not help
 no JSON, no id         `Ambiguous`                             `Unavailable`
@@ -29,7 +29,15 @@ from urllib.parse import quote
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
 from qhybrid_pipelines.execution.ionq import NAME
-from qhybrid_pipelines.execution.transport import Answer, Bounds, Broken, NotSent, check_url, is_loopback, send
+from qhybrid_pipelines.execution.transport import (
+    ConnectionBroken,
+    HttpResponse,
+    NotSent,
+    RequestLimits,
+    check_url,
+    is_loopback,
+    send,
+)
 
 URL_VARIABLE = "IONQ_API_URL"
 PUBLIC_URL = "https://api.ionq.co/v0.4"
@@ -43,7 +51,7 @@ _FORBIDDEN = (401, 403)
 _LONGEST_WAIT_SECONDS = 86_400.0
 
 
-class NotThere(Unavailable):
+class ResourceNotFound(Unavailable):
     """The provider says that there is no such thing (404)."""
 
 
@@ -54,9 +62,9 @@ class IonQClient:
         requests: how many were made since it was built.
     """
 
-    def __init__(self, *, credentials: CredentialSource = CREDENTIALS, bounds: Bounds | None = None) -> None:
+    def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         self.requests = 0
-        self._credentials, self._bounds, self._lock = credentials, bounds or Bounds(), Lock()
+        self._credentials, self._limits, self._lock = credentials, limits or RequestLimits(), Lock()
 
     @property
     def url(self) -> str:
@@ -77,30 +85,30 @@ class IonQClient:
             Ambiguous: nobody knows.
         """
         try:
-            answer = self._authorised("POST", "/jobs", phase="submit", body=body)
+            answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
         except NotSent as error:
             raise Throttled(
                 f"{self.url} could not be reached, so nothing was accepted: {redact(str(error))}. Try again later.",
                 provider=NAME,
                 phase="submit",
             ) from None
-        except Broken as error:
-            raise self._in_doubt(redact(str(error))) from None
+        except ConnectionBroken as error:
+            raise self._ambiguous_error(redact(str(error))) from None
         except InvalidInput as error:
             raise Throttled(f"nothing was sent: {error}", provider=NAME, phase="submit") from None
         if answer.status in (200, 201):
-            found = _parsed(answer.body)
+            found = _parse_json(answer.body)
             job_id = found.get("id") if isinstance(found, dict) else None
             if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id):
                 return job_id
-            raise self._in_doubt(f"the answer with status {answer.status} names no job: {_told(answer)}")
+            raise self._ambiguous_error(f"the answer with status {answer.status} names no job: {_error_text(answer)}")
         _raise_if_throttled(answer, "submit")
         if answer.status in _FORBIDDEN:
-            problem = f"nothing was accepted: {_told(answer)}. {self._credentials.remedy}"
+            problem = f"nothing was accepted: {_error_text(answer)}. {self._credentials.remedy}"
             raise Throttled(problem, provider=NAME, phase="submit")
         if 400 <= answer.status < 500 and answer.status != 408:
-            raise Rejected(_told(answer), provider=NAME, phase="submit")
-        raise self._in_doubt(_told(answer))
+            raise Rejected(_error_text(answer), provider=NAME, phase="submit")
+        raise self._ambiguous_error(_error_text(answer))
 
     def get(self, *path: str, phase: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
@@ -112,12 +120,14 @@ class IonQClient:
             public: no key is needed, so none is sent.
 
         Raises:
-            NotThere: 404.
+            ResourceNotFound: 404.
             Throttled: asked to come back later.
             Unavailable: no usable answer; asking again is safe and may help.
             ProviderError: refused; asking again will not help.
         """
-        return self._look("GET", "/" + "/".join(quote(part, safe="") for part in path), phase, params, public=public)
+        return self._request_json(
+            "GET", "/" + "/".join(quote(part, safe="") for part in path), phase, params, public=public
+        )
 
     def project(self, *, phase: str) -> str | None:
         """Return the project of the key, None where the service does not say. Raises as :meth:`get` does."""
@@ -127,43 +137,43 @@ class IonQClient:
 
     def cancel(self, job_id: str) -> None:
         """Ask for a job to be cancelled, which may be repeated. Raises as :meth:`get` does."""
-        self._look("PUT", f"/jobs/{quote(job_id, safe='')}/status/cancel", "cancel", None)
+        self._request_json("PUT", f"/jobs/{quote(job_id, safe='')}/status/cancel", "cancel", None)
 
-    def _look(
+    def _request_json(
         self, method: str, path: str, phase: str, params: Params | None, *, public: bool = False
     ) -> tuple[bytes, Any]:
         try:
             if public:
                 answer = self._send(method, path, None, params=params)
             else:
-                answer = self._authorised(method, path, phase=phase, params=params)
+                answer = self._send_authorised(method, path, phase=phase, params=params)
         except InvalidInput as error:
             raise ProviderError(str(error), provider=NAME, phase=phase) from None
-        except (NotSent, Broken) as error:
+        except (NotSent, ConnectionBroken) as error:
             raise Unavailable(f"no answer from {self.url}: {redact(str(error))}", provider=NAME, phase=phase) from None
         _raise_if_throttled(answer, phase)
         if answer.status in (200, 201):
-            parsed = _parsed(answer.body)
+            parsed = _parse_json(answer.body)
             if parsed is None:
-                raise Unavailable(f"the answer is not JSON: {_told(answer)}", provider=NAME, phase=phase)
+                raise Unavailable(f"the answer is not JSON: {_error_text(answer)}", provider=NAME, phase=phase)
             return answer.body, parsed
         if answer.status == 404:
-            raise NotThere(_told(answer), provider=NAME, phase=phase)
+            raise ResourceNotFound(_error_text(answer), provider=NAME, phase=phase)
         if answer.status in _FORBIDDEN:
-            raise Unavailable(f"{_told(answer)}. {self._credentials.remedy}", provider=NAME, phase=phase)
+            raise Unavailable(f"{_error_text(answer)}. {self._credentials.remedy}", provider=NAME, phase=phase)
         if 400 <= answer.status < 500 and answer.status != 408:
-            raise ProviderError(_told(answer), provider=NAME, phase=phase)
-        raise Unavailable(_told(answer), provider=NAME, phase=phase)
+            raise ProviderError(_error_text(answer), provider=NAME, phase=phase)
+        raise Unavailable(_error_text(answer), provider=NAME, phase=phase)
 
-    def _authorised(
+    def _send_authorised(
         self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
-    ) -> Answer:
+    ) -> HttpResponse:
         key = self._key(phase)
         answer = self._send(method, path, key, params=params, body=body)
         if answer.status in _FORBIDDEN:
             # Refused before anything was done. The key may have been replaced since it was read.
             fresh = self._key(phase)
-            if not fresh.same_as(key):
+            if not fresh.equals(key):
                 answer = self._send(method, path, fresh, params=params, body=body)
         return answer
 
@@ -176,7 +186,7 @@ class IonQClient:
 
     def _send(
         self, method: str, path: str, key: Secret | None, *, params: Params | None, body: bytes | None = None
-    ) -> Answer:
+    ) -> HttpResponse:
         with self._lock:
             self.requests += 1
         return send(
@@ -186,15 +196,15 @@ class IonQClient:
             headers={"Content-Type": "application/json"} if body is not None else None,
             params=params,
             body=body,
-            bounds=self._bounds,
+            limits=self._limits,
         )
 
     @staticmethod
-    def _in_doubt(reason: str) -> Ambiguous:
+    def _ambiguous_error(reason: str) -> Ambiguous:
         return Ambiguous(f"{reason}. The job may have been accepted: look its token up.", provider=NAME, phase="submit")
 
 
-def _raise_if_throttled(answer: Answer, phase: str) -> None:
+def _raise_if_throttled(answer: HttpResponse, phase: str) -> None:
     if answer.status != 429:
         return
     seconds = _retry_after_seconds(answer.headers.get("Retry-After"))
@@ -221,7 +231,7 @@ def _retry_after_seconds(header: str | None) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - NaN
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     """Return a body as JSON, None if it is none."""
     try:
         return json.loads(body)
@@ -229,9 +239,9 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-def _told(answer: Answer) -> str:
+def _error_text(answer: HttpResponse) -> str:
     """Return status and message of an answer, one line without secrets."""
-    parsed = _parsed(answer.body)
+    parsed = _parse_json(answer.body)
     text = parsed.get("message") or parsed.get("error") if isinstance(parsed, dict) else None
     if not isinstance(text, str):
         text = answer.body[:120].decode("utf-8", "replace")

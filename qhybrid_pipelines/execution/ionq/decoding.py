@@ -53,11 +53,11 @@ def decode(raw: RawResult, batch: CircuitBatch) -> pa.Table:
         CorruptResult: cut off, not of this job or batch, a circuit is missing, renamed or in another place, the width
             or the shots differ, or a probability is negative, NaN, or no frequency of shots.
     """
-    job, children, results = _opened(raw.content)
+    job, children, results = _open_envelope(raw.content)
     names = circuit_names(batch)
-    _same("job", job.get("id"), raw.ref.provider_job_id)
-    _same("status", job.get("status"), "completed")
-    _same("type", job.get("type"), JOB_TYPE)
+    _check_equal("job", job.get("id"), raw.ref.provider_job_id)
+    _check_equal("status", job.get("status"), "completed")
+    _check_equal("type", job.get("type"), JOB_TYPE)
     _check_run("job", job, batch)
     order = job.get("child_job_ids")
     if not isinstance(order, list) or len(order) != len(names) or len(set(map(str, order))) != len(names):
@@ -68,8 +68,8 @@ def decode(raw: RawResult, batch: CircuitBatch) -> pa.Table:
     parts = []
     for place, (child_id, name) in enumerate(zip(order, names, strict=True)):
         child, what = children[child_id], f"circuit {place}"
-        _same(f"{what}'s name", child.get("name"), name)
-        _same(f"{what}'s job", child.get("parent_job_id"), raw.ref.provider_job_id)
+        _check_equal(f"{what}'s name", child.get("name"), name)
+        _check_equal(f"{what}'s job", child.get("parent_job_id"), raw.ref.provider_job_id)
         _check_run(what, child, batch)
         bits, probabilities = _distribution(results[child_id], batch.template.n_qubits, what)
         point, repetition = divmod(place, batch.repetitions)
@@ -81,7 +81,7 @@ def decode(raw: RawResult, batch: CircuitBatch) -> pa.Table:
 
 def details(raw: RawResult) -> dict[str, Any]:
     """Return what a raw result says about its making. Raises `CorruptResult` for one that cannot be read."""
-    job, _, _ = _opened(raw.content)
+    job, _, _ = _open_envelope(raw.content)
     found: dict[str, Any] = {"engine": job.get("backend")}
     output = job.get("output")
     own = output.get("emulator") if isinstance(output, dict) else None
@@ -92,14 +92,14 @@ def details(raw: RawResult) -> dict[str, Any]:
     return found
 
 
-def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _open_envelope(content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the job, its circuits by id and their probabilities by id."""
     try:
         texts = json.loads(content)
         job = json.loads(texts["job"])
         pages = [json.loads(text)["jobs"] for text in texts["children"]]
-        results = json.loads(texts["results"], object_pairs_hook=_unique)
-        children = _unique([(child["id"], child) for page in pages for child in page])
+        results = json.loads(texts["results"], object_pairs_hook=_reject_duplicate_keys)
+        children = _reject_duplicate_keys([(child["id"], child) for page in pages for child in page])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptResult(f"the result cannot be read: {error}") from None
     if not isinstance(job, dict) or not isinstance(results, dict):
@@ -107,14 +107,14 @@ def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, A
     return job, children, results
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name stands twice in one object")
     return found
 
 
-def _same(what: str, found: Any, expected: Any) -> None:
+def _check_equal(what: str, found: Any, expected: Any) -> None:
     if found != expected:
         raise CorruptResult(f"the result's {what} is {str(found)[:80]!r}, expected {expected!r}")
 
@@ -122,9 +122,9 @@ def _same(what: str, found: Any, expected: Any) -> None:
 def _check_run(what: str, job: Any, batch: CircuitBatch) -> None:
     """Check backend, shots and width, which stand in the job and in each of its circuits."""
     stats = job.get("stats")
-    _same(f"{what}'s backend", job.get("backend"), batch.backend.partition(":")[2])
-    _same(f"{what}'s shots", job.get("shots"), batch.shots)
-    _same(f"{what}'s width", stats.get("qubits") if isinstance(stats, dict) else None, batch.template.n_qubits)
+    _check_equal(f"{what}'s backend", job.get("backend"), batch.backend.partition(":")[2])
+    _check_equal(f"{what}'s shots", job.get("shots"), batch.shots)
+    _check_equal(f"{what}'s width", stats.get("qubits") if isinstance(stats, dict) else None, batch.template.n_qubits)
 
 
 def _distribution(answer: Any, width: int, what: str) -> tuple[U64, F64]:

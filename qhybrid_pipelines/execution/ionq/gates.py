@@ -13,8 +13,8 @@ from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import Compiled, Template
-from qhybrid_pipelines.execution.compile_cache import CompileCache, Made, made_of
-from qhybrid_pipelines.execution.engines.aer import faulty_text, measured_qubits
+from qhybrid_pipelines.execution.compile_cache import CompileCache, FreshlyCompiled, with_circuit_figures
+from qhybrid_pipelines.execution.engines.aer import measured_qubits, text_problem
 from qhybrid_pipelines.execution.ionq import NAME
 
 if TYPE_CHECKING:
@@ -58,19 +58,19 @@ def compile_template(cache: CompileCache, template: Template, backend: str, *, l
     """
     from importlib.metadata import version
 
-    problem = faulty_text(template)
+    problem = text_problem(template)
     if problem is None and measured_qubits(template.text) is None:
         problem = "the circuit does more than unitary gates and one measurement of every qubit into a bit of its own"
     if problem is not None:
         raise Rejected(problem, provider=NAME, phase="prepare")
-    return cache.compiled(
+    return cache.get_or_compile(
         template,
         backend=backend,
         target_digest=TARGET_DIGEST,
         level=level,
         seed=seed,
         versions={"qiskit": version("qiskit")},
-        make=lambda: _make(template.text, level=level, seed=seed),
+        compile_now=lambda: _compile(template.text, level=level, seed=seed),
     )
 
 
@@ -102,13 +102,13 @@ def gate_counts(circuit: QuantumCircuit) -> tuple[int, int]:
     return sizes.count(1), sizes.count(2)
 
 
-def _make(text: str, *, level: int, seed: int) -> Made:
+def _compile(text: str, *, level: int, seed: int) -> FreshlyCompiled:
     from qiskit.transpiler import generate_preset_pass_manager
 
     from qhybrid_pipelines.core.openqasm import read_circuit
 
     manager = generate_preset_pass_manager(level, basis_gates=sorted(GATES), seed_transpiler=seed)
-    return made_of(manager.run(read_circuit(text)))
+    return with_circuit_figures(manager.run(read_circuit(text)))
 
 
 def _gates(circuit: QuantumCircuit, bit_of_qubit: dict[int, int]) -> list[Gate]:

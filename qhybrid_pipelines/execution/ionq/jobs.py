@@ -15,8 +15,8 @@ from qhybrid_pipelines.core.errors import ProviderError, Rejected, Unavailable, 
 from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
 from qhybrid_pipelines.execution.credentials import redact
 from qhybrid_pipelines.execution.ionq import NAME
-from qhybrid_pipelines.execution.ionq.account_registry import Witness
-from qhybrid_pipelines.execution.ionq.client import IonQClient, NotThere, Params
+from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
+from qhybrid_pipelines.execution.ionq.client import IonQClient, Params, ResourceNotFound
 from qhybrid_pipelines.execution.ionq.payload import TOKEN_KEY
 
 #: The vendor's words. "started" may mean that only some of a job's circuits have run.
@@ -34,12 +34,12 @@ LOST = "lost"
 #: Jobs per page: the published maximum.
 PAGE_JOBS = 25
 #: Pages that a search for a token reads before it gives up; newest jobs come first.
-MOST_PAGES = 400
+MAX_PAGES = 400
 #: A second job with the same token was accepted within so long of the first; beyond, a search reads no further.
-TWINS_APART = timedelta(days=1)
+DUPLICATE_WINDOW = timedelta(days=1)
 
 
-def look(client: IonQClient, refs: Sequence[JobRef], witness: Witness) -> list[Snapshot]:
+def poll_jobs(client: IonQClient, refs: Sequence[JobRef], account_registry: AccountRegistry) -> list[Snapshot]:
     """Return a snapshot of each job: one request per 25 jobs, one more for each that has ended (its cost) or is not listed.
 
     Raises:
@@ -58,7 +58,7 @@ def look(client: IonQClient, refs: Sequence[JobRef], witness: Witness) -> list[S
             break  # a provider that is down or busy is not asked for the other pages as well
         for ref in chunk:
             try:
-                found[ref.provider_job_id] = _snapshot(client, ref, listed.get(ref.provider_job_id), witness)
+                found[ref.provider_job_id] = _snapshot(client, ref, listed.get(ref.provider_job_id), account_registry)
             except ProviderError as error:
                 problems.append(error)
     if problems:
@@ -68,11 +68,11 @@ def look(client: IonQClient, refs: Sequence[JobRef], witness: Witness) -> list[S
     return [found[ref.provider_job_id] for ref in refs]
 
 
-def look_at(client: IonQClient, ref: JobRef, *, phase: str) -> tuple[bytes, dict[str, Any]]:
+def get_job(client: IonQClient, ref: JobRef, *, phase: str) -> tuple[bytes, dict[str, Any]]:
     """Return a job as the provider shows it, as bytes and read.
 
     Raises:
-        NotThere: the provider does not know it.
+        ResourceNotFound: the provider does not know it.
         ProviderError: no usable answer.
     """
     content, job = client.get("jobs", ref.provider_job_id, phase=phase)
@@ -83,7 +83,7 @@ def look_at(client: IonQClient, ref: JobRef, *, phase: str) -> tuple[bytes, dict
     return content, job
 
 
-def state_of(job: dict[str, Any], ref: JobRef, *, phase: str) -> JobState:
+def job_state(job: dict[str, Any], ref: JobRef, *, phase: str) -> JobState:
     """Return what the vendor's word for a job's status means.
 
     Raises:
@@ -100,14 +100,14 @@ def state_of(job: dict[str, Any], ref: JobRef, *, phase: str) -> JobState:
         ) from None
 
 
-def children(client: IonQClient, ref: JobRef, count: int) -> list[tuple[bytes, Any]]:
+def list_child_pages(client: IonQClient, ref: JobRef, count: int) -> list[tuple[bytes, Any]]:
     """Return the pages that list the ``count`` circuits of a job, as bytes and read."""
     params = [("parent_job_id", ref.provider_job_id)]
-    most = -(-count // PAGE_JOBS) + 1
-    return list(_pages(client, params, phase="fetch", most=most))
+    max_pages = -(-count // PAGE_JOBS) + 1
+    return list(_pages(client, params, phase="fetch", max_pages=max_pages))
 
 
-def find(client: IonQClient, backend: str, token: str, witness: Witness) -> JobRef | None:
+def find(client: IonQClient, backend: str, token: str, account_registry: AccountRegistry) -> JobRef | None:
     """Return the oldest listed job that carries a token, None when the listing works and has none.
 
     Raises:
@@ -117,61 +117,61 @@ def find(client: IonQClient, backend: str, token: str, witness: Witness) -> JobR
     """
     device = backend.partition(":")[2]
     empty = True
-    carriers: list[dict[str, Any]] = []
-    pages = _pages(client, [("target", device)], phase="find", most=MOST_PAGES)
+    matches: list[dict[str, Any]] = []
+    pages = _pages(client, [("target", device)], phase="find", max_pages=MAX_PAGES)
     for number, (_, page) in enumerate(pages, start=1):
         jobs = page["jobs"]
         empty = empty and not jobs
-        carriers += [job for job in jobs if _carries(job, token, device)]
-        far_back = _submitted_at(jobs) < _submitted_at(carriers) - TWINS_APART
-        if carriers and (far_back or number == MOST_PAGES):
+        matches += [job for job in jobs if _has_token(job, token, device)]
+        far_back = _submitted_at(jobs) < _submitted_at(matches) - DUPLICATE_WINDOW
+        if matches and (far_back or number == MAX_PAGES):
             break
-    if carriers:
-        oldest = min(carriers, key=lambda job: _submitted_at([job]))
+    if matches:
+        oldest = min(matches, key=lambda job: _submitted_at([job]))
         return JobRef(provider=NAME, backend=backend, provider_job_id=oldest["id"])
-    sent_by = witness.project_of(client.url, token)
-    if (project := client.project(phase="find")) != sent_by and sent_by is not None:
-        raise _another_project(project, sent_by, phase="find")
+    submitting_project = account_registry.get_project(client.url, token)
+    if (project := client.project(phase="find")) != submitting_project and submitting_project is not None:
+        raise _another_project(project, submitting_project, phase="find")
     if empty:
-        _prove_empty(client, backend, witness)
+        _check_empty_listing(client, backend, account_registry)
     return None
 
 
-def absent(client: IonQClient, ref: JobRef, witness: Witness, *, phase: str) -> Rejected:
+def absent_job_error(client: IonQClient, ref: JobRef, account_registry: AccountRegistry, *, phase: str) -> Rejected:
     """Return the error for a job that the provider does not know.
 
     Raises:
         Unavailable: nobody can say that the key is of the project that the job belongs to.
     """
-    sent_by = witness.project_of(client.url, ref.provider_job_id)
-    if (project := client.project(phase=phase)) != sent_by or sent_by is None:
-        raise _another_project(project, sent_by, phase=phase)
+    submitting_project = account_registry.get_project(client.url, ref.provider_job_id)
+    if (project := client.project(phase=phase)) != submitting_project or submitting_project is None:
+        raise _another_project(project, submitting_project, phase=phase)
     return Rejected(f"the provider does not know job {ref.provider_job_id}", provider=NAME, phase=phase)
 
 
 def _submitted_at(jobs: Sequence[Any]) -> datetime:
     """Return when the oldest of some jobs was submitted; the end of time if none says so."""
-    moments = [_moment(job.get("submitted_at")) for job in jobs if isinstance(job, dict)]
+    moments = [_parse_timestamp(job.get("submitted_at")) for job in jobs if isinstance(job, dict)]
     return min((moment for moment in moments if moment), default=datetime.max.replace(tzinfo=UTC))
 
 
-def _another_project(project: str | None, sent_by: str | None, *, phase: str) -> Unavailable:
+def _another_project(project: str | None, submitting_project: str | None, *, phase: str) -> Unavailable:
     return Unavailable(
-        f"the provider does not show the job to project {project}; it was sent by project {sent_by or 'unknown'}. Use a "
+        f"the provider does not show the job to project {project}; it was sent by project {submitting_project or 'unknown'}. Use a "
         "key of the project that sent it, or settle the job by hand.",
         provider=NAME,
         phase=phase,
     )
 
 
-def _prove_empty(client: IonQClient, backend: str, witness: Witness) -> None:
+def _check_empty_listing(client: IonQClient, backend: str, account_registry: AccountRegistry) -> None:
     """Raise unless an empty listing can be believed: a job that was accepted here before should be in it."""
-    known = witness.last_accepted(client.url, backend)
+    known = account_registry.last_accepted(client.url, backend)
     if known is None:
         return  # the account may be new
     try:
         client.get("jobs", known, phase="find")
-    except NotThere:
+    except ResourceNotFound:
         return  # the provider has forgotten that one too: it was cleared, or is another one at the same address
     raise Unavailable(
         f"the listing is empty although the provider has job {known}; it says nothing about other jobs",
@@ -180,7 +180,7 @@ def _prove_empty(client: IonQClient, backend: str, witness: Witness) -> None:
     )
 
 
-def _carries(job: Any, token: str, device: str) -> bool:
+def _has_token(job: Any, token: str, device: str) -> bool:
     """Tell whether a listed job is the one with the token; the circuits of a job repeat its metadata and are not it."""
     if not isinstance(job, dict) or not isinstance(job.get("id"), str):
         return False
@@ -194,56 +194,56 @@ def _listed(client: IonQClient, refs: Sequence[JobRef]) -> dict[str, Any]:
     params = [("ids", ref.provider_job_id) for ref in refs]
     wanted = {ref.provider_job_id for ref in refs}
     listed: dict[str, Any] = {}
-    for _, page in _pages(client, params, phase="poll", most=2):
+    for _, page in _pages(client, params, phase="poll", max_pages=2):
         listed |= {job["id"]: job for job in page["jobs"] if isinstance(job, dict) and job.get("id") in wanted}
         if len(listed) == len(wanted):
             break
     return listed
 
 
-def _pages(client: IonQClient, params: Params, *, phase: str, most: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
+def _pages(client: IonQClient, params: Params, *, phase: str, max_pages: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Yield the pages of a listing.
 
     Raises:
-        Unavailable: a page is none, comes twice, or there are more than ``most`` (in a search only).
+        Unavailable: a page is none, comes twice, or there are more than ``max_pages`` (in a search only).
     """
-    following: str | None = None
+    next_page: str | None = None
     known: set[str] = set()
-    for _ in range(most):
-        more = [("next", following)] if following else []
+    for _ in range(max_pages):
+        more = [("next", next_page)] if next_page else []
         content, page = client.get("jobs", phase=phase, params=[*params, ("limit", str(PAGE_JOBS)), *more])
         if not isinstance(page, dict) or not isinstance(page.get("jobs"), list):
             raise Unavailable("the answer is no list of jobs", provider=NAME, phase=phase)
         yield content, page
-        following = page.get("next")
-        if not following:
+        next_page = page.get("next")
+        if not next_page:
             return
-        if not isinstance(following, str) or following in known:
+        if not isinstance(next_page, str) or next_page in known:
             raise Unavailable("the list of jobs repeats a page", provider=NAME, phase=phase)
-        known.add(following)
+        known.add(next_page)
     if phase == "find":
         raise Unavailable(
-            f"the list of jobs has more than {most} pages, and the token is in none of them; settle the job by hand",
+            f"the list of jobs has more than {max_pages} pages, and the token is in none of them; settle the job by hand",
             provider=NAME,
             phase=phase,
         )
 
 
-def _snapshot(client: IonQClient, ref: JobRef, job: Any, witness: Witness) -> Snapshot:
+def _snapshot(client: IonQClient, ref: JobRef, job: Any, account_registry: AccountRegistry) -> Snapshot:
     if job is None or not isinstance(job.get("status"), str):
         try:
-            _, job = look_at(client, ref, phase="poll")
-        except NotThere:
-            message = str(absent(client, ref, witness, phase="poll"))
+            _, job = get_job(client, ref, phase="poll")
+        except ResourceNotFound:
+            message = str(absent_job_error(client, ref, account_registry, phase="poll"))
             return Snapshot(ref=ref, state=JobState.FAILED, raw_status=LOST, message=message)
-    state = state_of(job, ref, phase="poll")
+    state = job_state(job, ref, phase="poll")
     return Snapshot(
         ref=ref,
         state=state,
         raw_status=job["status"],
-        submitted_at=_moment(job.get("submitted_at")),
-        started_at=_moment(job.get("started_at")),
-        completed_at=_moment(job.get("completed_at")),
+        submitted_at=_parse_timestamp(job.get("submitted_at")),
+        started_at=_parse_timestamp(job.get("started_at")),
+        completed_at=_parse_timestamp(job.get("completed_at")),
         cost_usd=_cost_usd(client, ref) if state in ENDED else None,
         message=_failure(job) if state is JobState.FAILED else None,
     )
@@ -272,7 +272,7 @@ def _failure(job: dict[str, Any]) -> str:
     return redact(re.sub(r"\s+", " ", ": ".join(words)))[:500] or "the provider gives no reason"
 
 
-def _moment(text: Any) -> datetime | None:
+def _parse_timestamp(text: Any) -> datetime | None:
     """Return a vendor's timestamp; one without a zone is UTC, one that cannot be read is none."""
     try:
         moment = datetime.fromisoformat(text)

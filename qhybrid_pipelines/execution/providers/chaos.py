@@ -30,7 +30,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
-from qhybrid_pipelines.execution.chaos_plan import Fault, Method, Plan, is_hit, read_plan
+from qhybrid_pipelines.execution.chaos_plan import Fault, FaultPlan, PortMethod, is_hit, read_plan
 from qhybrid_pipelines.execution.port import Provider
 
 NAME = "chaos"
@@ -48,7 +48,7 @@ class ChaosProvider:
     name = NAME
 
     def __init__(
-        self, plan: Plan, providers: Mapping[str, Provider], sleep: Callable[[float], None] = time.sleep
+        self, plan: FaultPlan, providers: Mapping[str, Provider], sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._plan, self._sleep = plan, sleep
         self._inner = {
@@ -64,65 +64,65 @@ class ChaosProvider:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return what the backend behind can do."""
-        provider, inner = self._behind(backend, "capabilities")
+        provider, inner = self._resolve_backend(backend, "capabilities")
         return replace(provider.capabilities(inner), backend=backend)
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return the calibration of the backend behind."""
-        provider, inner = self._behind(backend, "calibration")
+        provider, inner = self._resolve_backend(backend, "calibration")
         return provider.calibration(inner)
 
     def status(self, backend: str) -> BackendStatus:
         """Return the status of the backend behind."""
-        provider, inner = self._behind(backend, "status")
+        provider, inner = self._resolve_backend(backend, "status")
         return provider.status(inner)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile for the backend behind."""
-        provider, inner = self._behind(backend, "prepare")
+        provider, inner = self._resolve_backend(backend, "prepare")
         return provider.prepare(template, inner, level=level, seed=seed)
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         """Return the price at the backend behind, or fail as planned."""
-        provider, inner = self._behind(batch.backend, "estimate")
-        self._strike("estimate", batch.payload_sha256)
+        provider, inner = self._resolve_backend(batch.backend, "estimate")
+        self._apply_faults("estimate", batch.payload_sha256)
         return provider.estimate(replace(batch, backend=inner))
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
         """Hand over to the backend behind, or fail before or after it has accepted, as planned."""
-        provider, inner = self._behind(batch.backend, "submit")
-        words = self._strike("submit", token)
-        if "before" in words:
+        provider, inner = self._resolve_backend(batch.backend, "submit")
+        effects = self._apply_faults("submit", token)
+        if "before" in effects:
             raise Ambiguous("planned: the connection broke", provider=NAME, phase="submit")
         ref = provider.submit(replace(batch, backend=inner), token)
-        if "after" in words:
+        if "after" in effects:
             raise Ambiguous("planned: the connection broke", provider=NAME, phase="submit")
-        return _ours(ref, batch.backend)
+        return _outer_ref(ref, batch.backend)
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Look up at the backend behind, or fail as planned."""
-        provider, inner = self._behind(backend, "find")
-        self._strike("find", token)
+        provider, inner = self._resolve_backend(backend, "find")
+        self._apply_faults("find", token)
         ref = provider.find(inner, token)
-        return None if ref is None else _ours(ref, backend)
+        return None if ref is None else _outer_ref(ref, backend)
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
         """Look at jobs behind, one look per provider, or fail or lose some as planned."""
         found: dict[JobRef, Snapshot] = {}
         asked: dict[str, list[JobRef]] = {}
         for ref in refs:
-            provider, _ = self._behind(ref.backend, "poll")
-            if "lost" in self._strike("poll", ref.provider_job_id):
+            provider, _ = self._resolve_backend(ref.backend, "poll")
+            if "lost" in self._apply_faults("poll", ref.provider_job_id):
                 message = "planned: the provider does not know this job any more"
                 found[ref] = Snapshot(ref=ref, state=JobState.FAILED, raw_status="lost", message=message)
             else:
                 asked.setdefault(provider.name, []).append(ref)
         for group in asked.values():
-            provider, _ = self._behind(group[0].backend, "poll")
+            provider, _ = self._resolve_backend(group[0].backend, "poll")
             try:
-                seen = provider.poll([self._theirs(ref) for ref in group])
+                seen = provider.poll([self._inner_ref(ref) for ref in group])
             except ProviderError as error:
-                names = {self._theirs(ref): ref for ref in group}
+                names = {self._inner_ref(ref): ref for ref in group}
                 error.seen = (
                     *found.values(),
                     *(replace(shot, ref=names[shot.ref]) for shot in error.seen),
@@ -133,10 +133,10 @@ class ChaosProvider:
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Fetch from the backend behind; fail or change a byte as planned."""
-        provider, _ = self._behind(ref.backend, "fetch")
-        words = self._strike("fetch", ref.provider_job_id)
-        raw = replace(provider.fetch(self._theirs(ref)), ref=ref)
-        if "corrupt" in words:
+        provider, _ = self._resolve_backend(ref.backend, "fetch")
+        effects = self._apply_faults("fetch", ref.provider_job_id)
+        raw = replace(provider.fetch(self._inner_ref(ref)), ref=ref)
+        if "corrupt" in effects:
             middle = len(raw.content) // 2
             changed = bytes([raw.content[middle] ^ 1])
             raw = replace(raw, content=raw.content[:middle] + changed + raw.content[middle + 1 :])
@@ -144,45 +144,45 @@ class ChaosProvider:
 
     def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
         """Decode as the backend behind does."""
-        provider, inner = self._behind(batch.backend, "decode")
-        return provider.decode(replace(raw, ref=self._theirs(raw.ref)), replace(batch, backend=inner))
+        provider, inner = self._resolve_backend(batch.backend, "decode")
+        return provider.decode(replace(raw, ref=self._inner_ref(raw.ref)), replace(batch, backend=inner))
 
     def details(self, raw: RawResult) -> dict[str, Any]:
         """Return what the backend behind says about the run."""
-        provider, _ = self._behind(raw.ref.backend, "details")
-        return provider.details(replace(raw, ref=self._theirs(raw.ref)))
+        provider, _ = self._resolve_backend(raw.ref.backend, "details")
+        return provider.details(replace(raw, ref=self._inner_ref(raw.ref)))
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Cancel at the backend behind, or fail as planned."""
-        provider, _ = self._behind(ref.backend, "cancel")
-        self._strike("cancel", ref.provider_job_id)
-        return provider.cancel(self._theirs(ref))
+        provider, _ = self._resolve_backend(ref.backend, "cancel")
+        self._apply_faults("cancel", ref.provider_job_id)
+        return provider.cancel(self._inner_ref(ref))
 
-    def _behind(self, backend: str, phase: str) -> tuple[Provider, str]:
+    def _resolve_backend(self, backend: str, phase: str) -> tuple[Provider, str]:
         try:
             return self._inner[backend]
         except KeyError:
             known = ", ".join(self._inner)
             raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase) from None
 
-    def _theirs(self, ref: JobRef) -> JobRef:
-        provider, inner = self._behind(ref.backend, "poll")
+    def _inner_ref(self, ref: JobRef) -> JobRef:
+        provider, inner = self._resolve_backend(ref.backend, "poll")
         return replace(ref, provider=provider.name, backend=inner)
 
-    def _strike(self, method: Method, subject: str) -> set[str]:
+    def _apply_faults(self, method: PortMethod, subject: str) -> set[str]:
         """Count a call, wait or raise as planned, and return the words that the caller has to act on."""
-        words: set[str] = set()
+        effects: set[str] = set()
         for place, rule in enumerate(self._plan.faults):
             if rule.on != method or not is_hit(self._plan.seed, place, subject, rule.share):
                 continue
             if rule.times is not None and self._hits[place, subject] >= rule.times:
                 continue
             self._hits[place, subject] += 1
-            self._act(rule, method)
-            words.add(rule.fault)
-        return words
+            self._wait_or_raise(rule, method)
+            effects.add(rule.fault)
+        return effects
 
-    def _act(self, rule: Fault, method: Method) -> None:
+    def _wait_or_raise(self, rule: Fault, method: PortMethod) -> None:
         if rule.fault == "slow":
             self._sleep(rule.seconds)
         elif rule.fault == "throttle":
@@ -191,5 +191,5 @@ class ChaosProvider:
             raise Unavailable("planned: no answer", provider=NAME, phase=method)
 
 
-def _ours(ref: JobRef, backend: str) -> JobRef:
+def _outer_ref(ref: JobRef, backend: str) -> JobRef:
     return replace(ref, provider=NAME, backend=backend)

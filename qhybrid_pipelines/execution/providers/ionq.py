@@ -27,9 +27,9 @@ from qhybrid_pipelines.core.jobs import (
 )
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, jobs, prices
-from qhybrid_pipelines.execution.ionq.account_registry import Witness
-from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_of
-from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient, NotThere
+from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
+from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_name
+from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient, ResourceNotFound
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
 from qhybrid_pipelines.execution.port import Provider
 
@@ -51,7 +51,7 @@ class IonQProvider:
         self._client = client or IonQClient()
         self._backends = Backends(self._client)
         self._cache = CompileCache(folder / "compiled")
-        self._witness = Witness(folder / "accepted")
+        self._account_registry = AccountRegistry(folder / "accepted")
 
     @property
     def requests(self) -> int:
@@ -64,12 +64,12 @@ class IonQProvider:
 
     def is_immediate(self, backend: str) -> bool:
         """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for an unknown backend."""
-        device_of(backend, phase="capabilities")
+        device_name(backend, phase="capabilities")
         return False
 
     def needs(self) -> str | None:
         """Return what has to be set before anybody is asked; None where somebody wants to use it."""
-        ready = CREDENTIALS.present() or os.environ.get(URL_VARIABLE)
+        ready = CREDENTIALS.is_configured() or os.environ.get(URL_VARIABLE)
         return None if ready else f"nobody has set it up. {CREDENTIALS.remedy}"
 
     def check_key(self) -> None:
@@ -98,7 +98,7 @@ class IonQProvider:
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile a template to the vendor's gates; inputs stay free."""
-        device_of(backend, phase="prepare")
+        device_name(backend, phase="prepare")
         return gates.compile_template(self._cache, template, backend, level=level, seed=seed)
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
@@ -112,21 +112,21 @@ class IonQProvider:
         body = job_body(batch, circuits, token)
         url, project = self._client.url, self._project()
         if project is not None:
-            self._witness.belongs(url, token, project)
+            self._account_registry.record_project(url, token, project)
         job_id = self._client.submit(body)
-        self._witness.accepted(url, batch.backend, job_id)
+        self._account_registry.record_accepted(url, batch.backend, job_id)
         if project is not None:
-            self._witness.belongs(url, job_id, project)
+            self._account_registry.record_project(url, job_id, project)
         return JobRef(provider=NAME, backend=batch.backend, provider_job_id=job_id)
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries a token, or None where the listing can be believed."""
-        device_of(backend, phase="find")
-        return jobs.find(self._client, backend, token, self._witness)
+        device_name(backend, phase="find")
+        return jobs.find(self._client, backend, token, self._account_registry)
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
         """Take one look at many jobs, a page per request. A job that the service has forgotten has failed."""
-        return jobs.look(self._client, refs, self._witness)
+        return jobs.poll_jobs(self._client, refs, self._account_registry)
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return the service's answers about a finished job as they came.
@@ -136,12 +136,12 @@ class IonQProvider:
             Unavailable: the result is not there yet, or no usable answer came; asking again may help.
         """
         try:
-            job_bytes, job = jobs.look_at(self._client, ref, phase="fetch")
-        except NotThere:
-            raise jobs.absent(self._client, ref, self._witness, phase="fetch") from None
-        if jobs.state_of(job, ref, phase="fetch") is not JobState.COMPLETED:
+            job_bytes, job = jobs.get_job(self._client, ref, phase="fetch")
+        except ResourceNotFound:
+            raise jobs.absent_job_error(self._client, ref, self._account_registry, phase="fetch") from None
+        if jobs.job_state(job, ref, phase="fetch") is not JobState.COMPLETED:
             raise Unavailable(f"job {ref.provider_job_id} is {job['status']}", provider=NAME, phase="fetch")
-        pages = jobs.children(self._client, ref, len(job.get("child_job_ids") or ()))
+        pages = jobs.list_child_pages(self._client, ref, len(job.get("child_job_ids") or ()))
         results, _ = self._client.get("jobs", ref.provider_job_id, "results", "probabilities", phase="fetch")
         content = decoding.envelope(job_bytes, [page for page, _ in pages], results)
         return RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
@@ -163,10 +163,10 @@ class IonQProvider:
         """
         try:
             self._client.cancel(ref.provider_job_id)
-            _, job = jobs.look_at(self._client, ref, phase="cancel")
-        except NotThere:
-            raise jobs.absent(self._client, ref, self._witness, phase="cancel") from None
-        state = jobs.state_of(job, ref, phase="cancel")
+            _, job = jobs.get_job(self._client, ref, phase="cancel")
+        except ResourceNotFound:
+            raise jobs.absent_job_error(self._client, ref, self._account_registry, phase="cancel") from None
+        state = jobs.job_state(job, ref, phase="cancel")
         if state is JobState.CANCELLED:
             return CancelOutcome.CANCELLED
         return CancelOutcome.TOO_LATE if state in jobs.ENDED else CancelOutcome.REQUESTED

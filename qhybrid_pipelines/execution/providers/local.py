@@ -32,7 +32,7 @@ from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
 from qhybrid_pipelines.execution.engines.lightning import Lightning
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.results import read_head
-from qhybrid_pipelines.execution.stored_jobs import KeptJobs, Simulated, decode_kept
+from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs, decode_stored
 
 NAME = "local"
 #: In order of preference: exact and fast first, general last.
@@ -50,7 +50,7 @@ class LocalProvider:
     name = NAME
 
     def __init__(self, folder: Path) -> None:
-        self._jobs = KeptJobs(NAME, folder)
+        self._jobs = StoredJobs(NAME, folder)
         self._engines: dict[str, tuple[Engine, ...]] = {f"{NAME}:auto": ENGINES} | {
             f"{NAME}:{engine.name}": (engine,) for engine in ENGINES
         }
@@ -61,7 +61,7 @@ class LocalProvider:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
-        engines = self._behind(backend, phase="capabilities")
+        engines = self._engine_for(backend, phase="capabilities")
         return Capabilities(
             backend=backend,
             max_qubits=max(engine.max_qubits for engine in engines),
@@ -86,22 +86,22 @@ class LocalProvider:
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return None: an ideal simulator has nothing to calibrate. Raises `Rejected` for a backend it does not have."""
-        self._behind(backend, phase="calibration")
+        self._engine_for(backend, phase="calibration")
         return None
 
     def status(self, backend: str) -> BackendStatus:
         """Return that it is here and has no queue. Raises `Rejected` for a backend it does not have."""
-        self._behind(backend, phase="status")
+        self._engine_for(backend, phase="status")
         return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile a template for Aer; parameters stay free. Raises `Rejected` for a faulty text or unknown backend."""
-        self._behind(backend, phase="prepare")
+        self._engine_for(backend, phase="prepare")
         return compile_template(template, level=level, seed=seed, provider=NAME)
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         """Return a price of nothing."""
-        self._behind(batch.backend, phase="estimate")
+        self._engine_for(batch.backend, phase="estimate")
         return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
@@ -110,7 +110,7 @@ class LocalProvider:
         Raises:
             Rejected: the batch is malformed, no engine of the backend can run it, or the token belongs to another batch.
         """
-        return self._jobs.submit(batch, token, lambda: self._simulated(batch))
+        return self._jobs.submit(batch, token, lambda: self._simulate(batch))
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries ``token``, or None."""
@@ -130,7 +130,7 @@ class LocalProvider:
         Raises:
             CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
         """
-        return decode_kept(raw, batch)
+        return decode_stored(raw, batch)
 
     def details(self, raw: RawResult) -> dict[str, Any]:
         """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""
@@ -140,19 +140,19 @@ class LocalProvider:
         """Return that it is too late: a job is done when it is submitted."""
         return self._jobs.cancel(ref)
 
-    def _simulated(self, batch: CircuitBatch) -> Simulated:
-        engine = choose_engine(self._behind(batch.backend, phase="submit"), batch, provider=NAME)
+    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
+        engine = choose_engine(self._engine_for(batch.backend, phase="submit"), batch, provider=NAME)
         started_at = datetime.now(UTC)
         run = engine.run(batch)
-        facts = {
+        details = {
             "engine": engine.name,
             "engine_version": engine.version(),
             "compile_seconds": run.compile_seconds,
             "execute_seconds": run.execute_seconds,
         }
-        return Simulated(counts=run.counts, started_at=started_at, facts=facts)
+        return SimulationResult(counts=run.counts, started_at=started_at, details=details)
 
-    def _behind(self, backend: str, *, phase: str) -> tuple[Engine, ...]:
+    def _engine_for(self, backend: str, *, phase: str) -> tuple[Engine, ...]:
         try:
             return self._engines[backend]
         except KeyError:

@@ -33,7 +33,7 @@ from qhybrid_pipelines.core.jobs import (
 )
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.port import Provider
-from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpacked
+from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpack_recording
 from qhybrid_pipelines.execution.store import ResultStore
 
 NAME = "replay"
@@ -114,8 +114,8 @@ class ReplayProvider:
             raise Rejected("no result of this batch was recorded", provider=NAME, phase="submit")
         ref = self._ref(batch.backend, token)
         note = canonical_json({"backend": batch.backend, "batch": key, "submitted_at": datetime.now(UTC).isoformat()})
-        kept = json.loads(self._jobs.keep(ref.provider_job_id, note.encode()))
-        if (kept["backend"], kept["batch"]) != (batch.backend, key):
+        stored = json.loads(self._jobs.write_once(ref.provider_job_id, note.encode()))
+        if (stored["backend"], stored["batch"]) != (batch.backend, key):
             raise Rejected("this token belongs to another batch", provider=NAME, phase="submit")
         return ref
 
@@ -140,12 +140,12 @@ class ReplayProvider:
 
     def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
         """Decode with the decoder of the provider that ran it. Raises `CorruptResult` as that does."""
-        recorded = unpacked(raw.content)
+        recorded = unpack_recording(raw.content)
         return self._recorder(recorded).decode(recorded, replace(batch, backend=recorded.ref.backend))
 
     def details(self, raw: RawResult) -> dict[str, Any]:
         """Return what the result says about its making, and which backend made it."""
-        recorded = unpacked(raw.content)
+        recorded = unpack_recording(raw.content)
         return {**self._recorder(recorded).details(recorded), "recorded_on": recorded.ref.backend}
 
     def cancel(self, ref: JobRef) -> CancelOutcome:

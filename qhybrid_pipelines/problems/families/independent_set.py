@@ -20,9 +20,9 @@ from pydantic import BaseModel, Field
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.specification import Strict
+from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import conflicts
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer
+from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
@@ -43,7 +43,7 @@ _Generator = tuple[type[BaseModel], Callable[[BaseModel], Instance]]
 PENALTY_FACTOR = 1.05
 
 
-class Options(Strict):
+class Options(StrictModel):
     """What a specification may say about an independent set."""
 
     best_known: float | None = Field(default=None, description="Best known total weight, where a source states one.")
@@ -56,7 +56,7 @@ class Options(Strict):
     )
 
 
-def instance_of(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
+def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
     """Return the instance on a graph of conflicts.
 
     Raises:
@@ -82,7 +82,7 @@ def instance_of(graph: WeightedGraph, *, name: str, source: str, best_known: flo
     )
 
 
-def _generated(
+def _make_generator(
     name: str, label: str, kind: type[Parameters], graph: Callable[[Parameters], WeightedGraph]
 ) -> _Generator:
     """Return the entry of one generator: its parameters, and the function that makes an instance of them."""
@@ -90,7 +90,7 @@ def _generated(
     def make(parameters: BaseModel) -> Instance:
         assert isinstance(parameters, kind)
         full_name = f"{name}_{label.format(**parameters.model_dump())}"
-        return instance_of(graph(parameters), name=full_name, source=f"generator:{name}", best_known=None)
+        return make_instance(graph(parameters), name=full_name, source=f"generator:{name}", best_known=None)
 
     return kind, make
 
@@ -119,7 +119,7 @@ def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
 
 
 def _from_file(graph: WeightedGraph, options: Options, file: str) -> Instance:
-    return instance_of(graph, name=file.rsplit(".", 1)[0], source=f"file:{file}", best_known=options.best_known)
+    return make_instance(graph, name=file.rsplit(".", 1)[0], source=f"file:{file}", best_known=options.best_known)
 
 
 def _arrays(instance: Instance) -> tuple[F64, solvers.Edges]:
@@ -139,22 +139,24 @@ class IndependentSet:
     parsers: Mapping[str, Parser] = MappingProxyType(
         {"dimacs_edge": _from_dimacs_edge, "csv_edges": _from_csv_edges, "edge_list": _from_edge_list}
     )
-    endings: Mapping[str, str] = MappingProxyType({".gph": "dimacs_edge", ".col": "dimacs_edge"})
+    file_suffixes: Mapping[str, str] = MappingProxyType({".gph": "dimacs_edge", ".col": "dimacs_edge"})
     generators: Mapping[str, _Generator] = MappingProxyType(
         {
-            "random_graph": _generated(
+            "random_graph": _make_generator(
                 "random_graph",
                 "n{nodes}_p{probability:g}_w{weighted:d}_s{seed}",
                 conflicts.RandomGraph,
                 conflicts.random_graph,
             ),
-            "interval_scheduling": _generated(
+            "interval_scheduling": _make_generator(
                 "interval_scheduling",
                 "j{jobs}_m{machines}_s{seed}",
                 conflicts.IntervalScheduling,
                 conflicts.interval_scheduling,
             ),
-            "dispatch": _generated("dispatch", "v{vehicles}_j{jobs}_s{seed}", conflicts.Dispatch, conflicts.dispatch),
+            "dispatch": _make_generator(
+                "dispatch", "v{vehicles}_j{jobs}_s{seed}", conflicts.Dispatch, conflicts.dispatch
+            ),
         }
     )
     solver_name = "cp_sat"
@@ -162,7 +164,7 @@ class IndependentSet:
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:
         """Return the instance whose conflicts are the graph's edges; nodes may have the attribute ``weight``."""
         assert isinstance(options, Options)
-        return instance_of(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=options.best_known)
+        return make_instance(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=options.best_known)
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise ``-sum w_i x_i`` with ``x_i + x_j <= 1`` for each conflict."""
@@ -178,7 +180,7 @@ class IndependentSet:
             model.add_constraint_from_iterable(pair, "<=", 1, label=f"conflict_{i}_{j}")
         return model
 
-    def penalised(self, instance: Instance) -> Penalised:
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return ``-sum w_i x_i + A * (number of conflicts)``.
 
         With ``A`` above the most that a conflict can gain, dropping the lighter end of a conflict always lowers the
@@ -188,7 +190,7 @@ class IndependentSet:
         most = np.minimum(weights[edges[:, 0]], weights[edges[:, 1]]).max(initial=0.0)
         penalty = PENALTY_FACTOR * float(most)
         model = IsingModel.from_qubo(-weights, edges, np.full(len(edges), penalty), 0.0)
-        return Penalised(model=model, penalty_weight=penalty, sign=-1)
+        return PenalisedModel(model=model, penalty_weight=penalty, sign=-1)
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
         """Return the total weight of each row, conflicts or not."""
@@ -196,7 +198,7 @@ class IndependentSet:
 
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:
         """Return which rows hold no conflict."""
-        return np.equal(solvers.conflicts(_arrays(instance)[1], assignments), 0)
+        return np.equal(solvers.count_conflicts(_arrays(instance)[1], assignments), 0)
 
     def violation(self, instance: Instance, assignment: U8) -> str:
         """Return the first conflict by the names of its ends, and how many there are; empty without any."""
@@ -208,8 +210,8 @@ class IndependentSet:
         return f"conflict: {first} and {second} both chosen; {len(broken)} in all"
 
     def repair(self, instance: Instance, assignments: U8) -> U8:
-        """Return rows without conflicts: drop the least worth, then add what is free; see ``made_independent``."""
-        return solvers.made_independent(*_arrays(instance), assignments)
+        """Return rows without conflicts: drop the least worth, then add what is free; see ``make_independent``."""
+        return solvers.make_independent(*_arrays(instance), assignments)
 
     def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002 - the port asks per instance
         """Return None: any number of candidates may be chosen."""
@@ -223,7 +225,7 @@ class IndependentSet:
         """Return the set of the rule GWMIN: most weight per vertex used up."""
         return solvers.greedy_set(*_arrays(instance), seed)
 
-    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+    def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Run CP-SAT with a deterministic limit of work."""
         return solvers.cp_sat(*_arrays(instance), seed)
 
@@ -242,7 +244,7 @@ class IndependentSet:
             "weight_total": float(weights.sum()),
             "weight_rms": float(np.sqrt((weights**2).mean())),
             "weight_ratio": float(weights.max() / weights.min()),
-            "penalty_weight": self.penalised(instance).penalty_weight,
+            "penalty_weight": self.penalised_model(instance).penalty_weight,
         }
 
 

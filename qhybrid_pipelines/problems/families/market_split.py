@@ -22,8 +22,8 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import Strict
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer
+from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.formats import qoblib_market_split
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.solvers import market_split as solvers
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_VALUE = 2**48
 
 
-class Options(Strict):
+class Options(StrictModel):
     """What a specification may say about a market split."""
 
     best_known: float | None = Field(
@@ -44,7 +44,7 @@ class Options(Strict):
     )
 
 
-class Random(Strict):
+class Random(StrictModel):
     """Parameters of `random`: coefficients drawn evenly from 1 to a maximum."""
 
     constraints: int = Field(ge=1, le=50, description="Number of rows (products).")
@@ -56,7 +56,7 @@ class Random(Strict):
     )
 
 
-def instance_of(
+def make_instance(
     coefficients: solvers.I64, targets: solvers.I64, *, name: str, source: str, best_known: float | None
 ) -> Instance:
     """Return the instance of ``coefficients`` ``(m, n)`` and ``targets`` ``(m,)``, integers from 0.
@@ -95,7 +95,7 @@ def random_split(parameters: BaseModel) -> Instance:
     shape = (parameters.constraints, parameters.variables)
     coefficients = random.integers(1, parameters.coefficient_max + 1, size=shape)
     hidden = random.integers(0, 2, size=parameters.variables)
-    return instance_of(
+    return make_instance(
         coefficients,
         coefficients @ hidden if parameters.planted else coefficients.sum(axis=1) // 2,
         name="random_m{constraints}_n{variables}_c{coefficient_max}_p{planted:d}_s{seed}".format(
@@ -109,7 +109,7 @@ def random_split(parameters: BaseModel) -> Instance:
 def _from_file(text: str, options: BaseModel, file: str) -> Instance:
     assert isinstance(options, Options)
     equations = qoblib_market_split.read(text, file=file)
-    return instance_of(
+    return make_instance(
         equations.coefficients,
         equations.targets,
         name=file.rsplit(".", 1)[0],
@@ -143,7 +143,7 @@ class MarketSplit:
     unit = "squared residual"
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"qoblib_market_split": _from_file})
-    endings: Mapping[str, str] = MappingProxyType({".dat": "qoblib_market_split"})
+    file_suffixes: Mapping[str, str] = MappingProxyType({".dat": "qoblib_market_split"})
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"random": (Random, random_split)}
     )
@@ -173,9 +173,9 @@ class MarketSplit:
         model.set_objective(objective)
         return model
 
-    def penalised(self, instance: Instance) -> Penalised:
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return the squared residual itself: no constraint is left to be penalised."""
-        return Penalised(model=IsingModel.from_qubo(*_qubo(instance)), penalty_weight=0.0, sign=1)
+        return PenalisedModel(model=IsingModel.from_qubo(*_qubo(instance)), penalty_weight=0.0, sign=1)
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
         """Return the squared residual of each row, exact."""
@@ -212,7 +212,7 @@ class MarketSplit:
         """Return where steepest descent by single flips ends, from nothing chosen."""
         return solvers.descend(*_arrays(instance), seed)
 
-    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+    def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Return the best by matching half sums, enumeration or, for large instances, CP-SAT; see ``solvers.solve``."""
         return solvers.solve(*_arrays(instance), seed)
 

@@ -22,18 +22,18 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.specification import Strict
+from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import random_graphs
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer
+from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list, rudy
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.quadratic import pair_sums
-from qhybrid_pipelines.problems.reduction_steps import follow
+from qhybrid_pipelines.problems.reduction_steps import follow_substitutions
 from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
 from qhybrid_pipelines.problems.solvers.ising import minimise_mapped
-from qhybrid_pipelines.problems.solvers.spins import greedy_placement, spins_of
+from qhybrid_pipelines.problems.solvers.spins import greedy_placement, to_spins
 
 if TYPE_CHECKING:
     import dimod
@@ -43,7 +43,7 @@ Parameters = TypeVar("Parameters", bound=BaseModel)
 _Generator = tuple[type[BaseModel], Callable[[BaseModel], Instance]]
 
 
-class Options(Strict):
+class Options(StrictModel):
     """What a specification may say about a MaxCut instance."""
 
     best_known: float | None = Field(default=None, description="Best known cut, where a source states one.")
@@ -55,7 +55,7 @@ class Options(Strict):
     )
 
 
-def instance_of(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
+def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
     """Return the instance on a graph; edges of weight 0 are left out, node weights have no meaning here.
 
     Raises:
@@ -102,14 +102,14 @@ def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
             field="problem.options.index_base",
         )
     graph = edge_list.read(text, file=file, index_base=declared.index_base, duplicates=declared.duplicates)
-    return instance_of(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
+    return make_instance(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
 
 
 def _from_file(graph: WeightedGraph, options: BaseModel, file: str) -> Instance:
     """Return the instance of a format that fixes its index base itself."""
     declared = _declared(options)
     _refuse_index_base(declared)
-    return instance_of(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
+    return make_instance(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
 
 
 def _refuse_index_base(options: Options) -> None:
@@ -126,7 +126,7 @@ def _declared(options: BaseModel) -> Options:
     return options
 
 
-def _generated(
+def _make_generator(
     name: str, label: str, kind: type[Parameters], graph: Callable[[Parameters], WeightedGraph]
 ) -> _Generator:
     """Return the entry of one generator: its parameters, and the function that makes an instance of them."""
@@ -134,7 +134,7 @@ def _generated(
     def make(parameters: BaseModel) -> Instance:
         assert isinstance(parameters, kind)
         full_name = f"{name}-{label.format(**parameters.model_dump())}"
-        return instance_of(graph(parameters), name=full_name, source=f"generator:{name}", best_known=None)
+        return make_instance(graph(parameters), name=full_name, source=f"generator:{name}", best_known=None)
 
     return kind, make
 
@@ -163,22 +163,22 @@ class MaxCut:
             "csv_edges": _from_csv_edges,
         }
     )
-    endings: Mapping[str, str] = MappingProxyType({".mc": "rudy", ".rud": "rudy"})
+    file_suffixes: Mapping[str, str] = MappingProxyType({".mc": "rudy", ".rud": "rudy"})
     generators: Mapping[str, _Generator] = MappingProxyType(
         {
-            "random_regular": _generated(
+            "random_regular": _make_generator(
                 "random_regular",
                 "n{nodes}-d{degree}-s{seed}",
                 random_graphs.RandomRegular,
                 random_graphs.random_regular,
             ),
-            "erdos_renyi": _generated(
+            "erdos_renyi": _make_generator(
                 "erdos_renyi",
                 "n{nodes}-p{probability:g}-w{weighted:d}-s{seed}",
                 random_graphs.ErdosRenyi,
                 random_graphs.erdos_renyi,
             ),
-            "torus": _generated("torus", "{rows}x{columns}-s{seed}", random_graphs.Torus, random_graphs.torus),
+            "torus": _make_generator("torus", "{rows}x{columns}-s{seed}", random_graphs.Torus, random_graphs.torus),
         }
     )
     solver_name = "semidefinite+tabu+cp_sat"
@@ -187,7 +187,7 @@ class MaxCut:
         """Return the instance on a graph; the edge attribute ``weight`` counts, 1 where it is missing."""
         declared = _declared(options)
         _refuse_index_base(declared)
-        return instance_of(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=declared.best_known)
+        return make_instance(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=declared.best_known)
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise ``sum w_ij (2 x_i x_j - x_i - x_j)``, which is minus the cut, without constraints."""
@@ -202,7 +202,7 @@ class MaxCut:
         model.set_objective(objective)
         return model
 
-    def penalised(self, instance: Instance) -> Penalised:
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return ``-sum w_ij (1 - s_i s_j) / 2``; there is nothing to penalise.
 
         The model keeps its symmetry under flipping all spins: fixing one spin would save a qubit but put fields into
@@ -212,12 +212,12 @@ class MaxCut:
         model = IsingModel(
             linear=np.zeros(instance.size), pairs=edges, couplings=weights / 2, offset=float(-weights.sum() / 2)
         )
-        return Penalised(model=model, penalty_weight=0.0, sign=-1)
+        return PenalisedModel(model=model, penalty_weight=0.0, sign=-1)
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
         """Return the weight of the edges between the two sides, for each row."""
         edges, weights = _graph(instance)
-        return np.asarray((weights.sum() - pair_sums(spins_of(assignments), edges, weights)) / 2, dtype=np.float64)
+        return np.asarray((weights.sum() - pair_sums(to_spins(assignments), edges, weights)) / 2, dtype=np.float64)
 
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002
         """Return True for each row: every assignment is a cut."""
@@ -241,20 +241,20 @@ class MaxCut:
         if not found:
             return []
         note = f"{len(found)} nodes follow an edge that outweighs all others at the node"
-        return [FamilyReduction(rung="dominating_edges", exact=True, substitutions=found, note=note)]
+        return [FamilyReduction(step_name="dominating_edges", exact=True, substitutions=found, note=note)]
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the cut of placing node after node where it gains most, then moving single nodes while that helps."""
-        model = self.penalised(instance).model
+        model = self.penalised_model(instance).model
         placed: U8 = one_flip_descent(model, greedy_placement(model, seed)[None])[0]
         return placed
 
-    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+    def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Reduce by dominating edges, then enumerate, or relax (Goemans-Williamson), search and prove."""
         found = dominating_edges(instance.size, *_graph(instance))
-        variables = follow(VariableMap.identity(instance.size), found)
-        answer = minimise_mapped(self.penalised(instance).model, variables, seed)
-        return SolverAnswer(
+        variables = follow_substitutions(VariableMap.identity(instance.size), found)
+        answer = minimise_mapped(self.penalised_model(instance).model, variables, seed)
+        return SolverResult(
             assignment=answer.assignment,
             optimal=answer.optimal,
             bound=-answer.lower_bound,

@@ -27,27 +27,40 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import Strict
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer, Substitution
+from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.problems.family import (
+    Family,
+    FamilyReduction,
+    Parser,
+    PenalisedModel,
+    SolverResult,
+    Substitution,
+)
 from qhybrid_pipelines.problems.formats import orlib_port
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.quadratic import pair_sums
 from qhybrid_pipelines.problems.solvers import portfolio as solvers
-from qhybrid_pipelines.problems.solvers.choice import I64, Choice, fix_by_bound, least_penalty, most_promising
+from qhybrid_pipelines.problems.solvers.choice import (
+    I64,
+    CardinalityProblem,
+    fix_by_bound,
+    most_promising_subset,
+    smallest_exact_penalty,
+)
 from qhybrid_pipelines.problems.solvers.rows import weighted_sums
 
 if TYPE_CHECKING:
     import dimod
     import networkx as nx
 
-#: Penalty weight in units of the least that makes every minimum of the penalised form an optimum; see `penalised`.
+#: Penalty weight in units of the least that makes every minimum of the penalised form an optimum; see `penalised_model`.
 PENALTY_FACTOR = 1.05
 
 DEFAULT_RISK_AVERSION = 10.0
 RISK_AVERSION = "Price of one unit of variance in units of return; 10 weighs both about equally on weekly returns."
 
 
-class Options(Strict):
+class Options(StrictModel):
     """What a specification may say about a portfolio."""
 
     best_known: float | None = Field(default=None, description="Best known loss, where a source states one.")
@@ -55,7 +68,7 @@ class Options(Strict):
     risk_aversion: float = Field(default=DEFAULT_RISK_AVERSION, ge=0, description=RISK_AVERSION)
 
 
-class FactorModel(Strict):
+class FactorModel(StrictModel):
     """Parameters of `factor_model`: returns moved by common factors and by noise of each asset's own."""
 
     assets: int = Field(ge=1, le=500, description="Number of assets, n.")
@@ -65,13 +78,13 @@ class FactorModel(Strict):
     seed: int = Field(default=7, ge=0, description="Seed of the random choices.")
 
     @model_validator(mode="after")
-    def _enough_assets(self) -> FactorModel:
+    def _check_asset_count(self) -> FactorModel:
         if self.cardinality > self.assets:
             raise ValueError(f"{self.cardinality} assets are to be held, there are {self.assets}")
         return self
 
 
-def instance_of(
+def make_instance(
     assets: orlib_port.Assets,
     *,
     cardinality: int | None,
@@ -128,7 +141,7 @@ def factor_model(parameters: BaseModel) -> Instance:
     covariance = np.diag(own**2)
     for factor in loadings:
         covariance += np.outer(factor, factor)
-    return instance_of(
+    return make_instance(
         orlib_port.Assets(means=means, covariance=covariance),
         cardinality=parameters.cardinality,
         risk_aversion=parameters.risk_aversion,
@@ -140,7 +153,7 @@ def factor_model(parameters: BaseModel) -> Instance:
 
 def _from_file(text: str, options: BaseModel, file: str) -> Instance:
     assert isinstance(options, Options)
-    return instance_of(
+    return make_instance(
         orlib_port.read(text, file=file),
         cardinality=options.cardinality,
         risk_aversion=options.risk_aversion,
@@ -157,17 +170,17 @@ def _assets(instance: Instance) -> orlib_port.Assets:
     return orlib_port.Assets(means=means, covariance=upper + np.triu(upper, k=1).T)
 
 
-def _choice(instance: Instance) -> Choice:
+def _cardinality_problem(instance: Instance) -> CardinalityProblem:
     """Return the instance as a choice of ``K`` of ``n``, ``linear @ x + x @ matrix @ x``."""
     assets, cardinality = _assets(instance), instance.payload["cardinality"]
-    return Choice(
+    return CardinalityProblem(
         linear=-assets.means / cardinality,
         matrix=assets.covariance * (instance.payload["risk_aversion"] / cardinality**2),
         chosen=cardinality,
     )
 
 
-def _qubo(problem: Choice) -> tuple[F64, npt.NDArray[np.int32], F64]:
+def _qubo(problem: CardinalityProblem) -> tuple[F64, npt.NDArray[np.int32], F64]:
     """Return ``(linear, pairs, quadratic)`` of the objective over 0 and 1; all pairs ``i < j``."""
     pairs = np.stack(np.triu_indices(problem.size, k=1), axis=1).astype(np.int32)
     return problem.linear + np.diag(problem.matrix), pairs, 2 * problem.matrix[pairs[:, 0], pairs[:, 1]]
@@ -182,7 +195,7 @@ class Portfolio:
     unit = "risk-adjusted loss"
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"orlib_port": _from_file})
-    endings: Mapping[str, str] = MappingProxyType({})
+    file_suffixes: Mapping[str, str] = MappingProxyType({})
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"factor_model": (FactorModel, factor_model)}
     )
@@ -200,7 +213,7 @@ class Portfolio:
         """Return: minimise the loss with ``sum x_i = K``."""
         import dimod
 
-        problem, names = _choice(instance), list(instance.variables)
+        problem, names = _cardinality_problem(instance), list(instance.variables)
         linear, pairs, quadratic = _qubo(problem)
         terms = (pairs[:, 0], pairs[:, 1], quadratic)
         loss = dimod.BinaryQuadraticModel.from_numpy_vectors(linear, terms, 0.0, dimod.BINARY, variable_order=names)
@@ -209,23 +222,23 @@ class Portfolio:
         model.add_constraint_from_iterable([(name, 1) for name in names], "==", problem.chosen, label="cardinality")
         return model
 
-    def penalised(self, instance: Instance) -> Penalised:
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return ``loss + A * (sum x - K)^2``, with ``A`` just above what keeps every minimum at ``K`` assets.
 
-        Where ``least_penalty`` is 0 or close to it, the assets ask for ``K`` by themselves; a visible weight, 5 % of the
+        Where ``smallest_exact_penalty`` is 0 or close to it, the assets ask for ``K`` by themselves; a visible weight, 5 % of the
         largest linear term, then does no harm.
         """
-        problem = _choice(instance)
+        problem = _cardinality_problem(instance)
         linear, pairs, quadratic = _qubo(problem)
-        penalty = PENALTY_FACTOR * max(least_penalty(problem), 0.05 * float(np.abs(linear).max()))
+        penalty = PENALTY_FACTOR * max(smallest_exact_penalty(problem), 0.05 * float(np.abs(linear).max()))
         model = IsingModel.from_qubo(
             linear + penalty * (1 - 2 * problem.chosen), pairs, quadratic + 2 * penalty, penalty * problem.chosen**2
         )
-        return Penalised(model=model, penalty_weight=penalty, sign=1)
+        return PenalisedModel(model=model, penalty_weight=penalty, sign=1)
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
         """Return the loss of each row by the formula of the module, whatever number of assets it holds."""
-        linear, pairs, quadratic = _qubo(_choice(instance))
+        linear, pairs, quadratic = _qubo(_cardinality_problem(instance))
         return weighted_sums(linear, assignments) + pair_sums(assignments, pairs, quadratic)
 
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:
@@ -238,8 +251,8 @@ class Portfolio:
         return "" if held == wanted else f"cardinality: {held} assets held instead of {wanted} ({held - wanted:+d})"
 
     def repair(self, instance: Instance, assignments: U8) -> U8:
-        """Return rows that hold ``K`` assets, one exchanged at a time for the least loss; see ``to_cardinality``."""
-        return solvers.to_cardinality(_choice(instance), assignments)
+        """Return rows that hold ``K`` assets, one exchanged at a time for the least loss; see ``repair_cardinality``."""
+        return solvers.repair_cardinality(_cardinality_problem(instance), assignments)
 
     def cardinality(self, instance: Instance) -> int | None:
         """Return ``K``."""
@@ -251,23 +264,23 @@ class Portfolio:
         The first needs an incumbent, which the family's own swap search gives; the second is a heuristic and only
         there where the first leaves more than ``max_qubits`` assets.
         """
-        problem = _choice(instance)
-        incumbent, _ = solvers.search(problem, seed=0)
+        problem = _cardinality_problem(instance)
+        incumbent, _ = solvers.swap_search(problem, seed=0)
         ones, zeros = fix_by_bound(problem, problem.value(incumbent))
-        found = [_reduction("reduced_cost", ones, zeros, exact=True)]
+        found = [_family_reduction("reduced_cost", ones, zeros, exact=True)]
         free = np.setdiff1d(np.arange(problem.size), np.concatenate([ones, zeros]))
         if len(free) > max_qubits:
-            taken, left_out = most_promising(problem.after(ones, free), incumbent[free], max_qubits)
-            found.append(_reduction("box_relaxation", free[taken], free[left_out], exact=False))
+            taken, left_out = most_promising_subset(problem.subproblem(ones, free), incumbent[free], max_qubits)
+            found.append(_family_reduction("box_relaxation", free[taken], free[left_out], exact=False))
         return [reduction for reduction in found if reduction.substitutions]
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return ``K`` assets, each in turn the one that adds least to the loss."""
-        return solvers.build(_choice(instance), seed)
+        return solvers.greedy_portfolio(_cardinality_problem(instance), seed)
 
-    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+    def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Return the best by swap search, bounds and enumeration; see ``solvers.solve``."""
-        return solvers.solve(_choice(instance), seed)
+        return solvers.solve(_cardinality_problem(instance), seed)
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, moments of the returns, and how large the choice is."""
@@ -281,14 +294,14 @@ class Portfolio:
             "mean_return_mean": float(assets.means.mean()),
             "deviation_mean": float(np.sqrt(variances).mean()),
             "share_of_largest_factor": float(eigenvalues[-1] / variances.sum()) if variances.any() else 0.0,
-            "penalty_weight": self.penalised(instance).penalty_weight,
+            "penalty_weight": self.penalised_model(instance).penalty_weight,
         }
 
 
-def _reduction(rung: str, ones: I64, zeros: I64, *, exact: bool) -> FamilyReduction:
+def _family_reduction(step_name: str, ones: I64, zeros: I64, *, exact: bool) -> FamilyReduction:
     fixed = [(v, 1) for v in ones.tolist()] + [(v, 0) for v in zeros.tolist()]
     return FamilyReduction(
-        rung=rung,
+        step_name=step_name,
         exact=exact,
         substitutions=tuple(Substitution(variable=v, constant=x) for v, x in sorted(fixed)),
         note=f"{len(ones)} held, {len(zeros)} left out",

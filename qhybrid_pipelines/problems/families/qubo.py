@@ -24,12 +24,12 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import Strict
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, Penalised, SolverAnswer
+from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.instance import Instance, Sense
-from qhybrid_pipelines.problems.quadratic import QuadraticForm, form_of, pair_sums
+from qhybrid_pipelines.problems.quadratic import QuadraticForm, make_quadratic_form, pair_sums
 from qhybrid_pipelines.problems.solvers.ising import minimise_mapped
 from qhybrid_pipelines.problems.solvers.rows import weighted_sums
 from qhybrid_pipelines.problems.solvers.spins import greedy_placement
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _ROOF_DUALITY_PAIRS = 20_000
 
 
-class Options(Strict):
+class Options(StrictModel):
     """What a specification may say about a QUBO."""
 
     best_known: float | None = Field(default=None, description="Best known energy, where a source states one.")
@@ -56,7 +56,7 @@ class Options(Strict):
     )
 
 
-class RandomMatrix(Strict):
+class RandomMatrix(StrictModel):
     """Parameters of `random`: a matrix with integer entries from -100 to 100, as Beasley's instances."""
 
     variables: int = Field(ge=1, le=2_000, description="Number of variables.")
@@ -64,7 +64,7 @@ class RandomMatrix(Strict):
     seed: int = Field(default=7, ge=0, description="Seed of the random choices.")
 
 
-def instance_of(form: QuadraticForm, *, name: str, source: str, best_known: float | None) -> Instance:
+def make_instance(form: QuadraticForm, *, name: str, source: str, best_known: float | None) -> Instance:
     """Return the instance of a quadratic form.
 
     Raises:
@@ -125,7 +125,7 @@ def _from_lp(text: str, options: BaseModel, file: str) -> Instance:
 
 
 def _from_file(form: QuadraticForm, options: Options, file: str) -> Instance:
-    return instance_of(form, name=PurePath(file).stem, source=f"file:{file}", best_known=options.best_known)
+    return make_instance(form, name=PurePath(file).stem, source=f"file:{file}", best_known=options.best_known)
 
 
 def _random(parameters: BaseModel) -> Instance:
@@ -137,9 +137,9 @@ def _random(parameters: BaseModel) -> Instance:
     # Without 0, so that the density is the one asked for.
     values = random.integers(1, 101, size=len(i)) * random.choice([-1, 1], size=len(i))
     entries = zip(i[there].tolist(), j[there].tolist(), values[there].astype(np.float64).tolist(), strict=True)
-    form = form_of(map(str, range(size)), entries, offdiagonal_factor=2.0)
+    form = make_quadratic_form(map(str, range(size)), entries, offdiagonal_factor=2.0)
     name = f"random-n{size}-p{parameters.density:g}-s{parameters.seed}"
-    return instance_of(form, name=name, source="generator:random", best_known=None)
+    return make_instance(form, name=name, source="generator:random", best_known=None)
 
 
 def _declared(options: BaseModel) -> Options:
@@ -147,7 +147,7 @@ def _declared(options: BaseModel) -> Options:
     return options
 
 
-def _form(instance: Instance) -> QuadraticForm:
+def _quadratic_form(instance: Instance) -> QuadraticForm:
     return QuadraticForm(
         names=instance.variables,
         linear=np.array(instance.payload["linear"], dtype=np.float64),
@@ -168,7 +168,7 @@ class Qubo:
     parsers: Mapping[str, Parser] = MappingProxyType(
         {"biqmac_sparse": _from_biqmac_sparse, "csv_matrix": _from_csv_matrix, "lp": _from_lp}
     )
-    endings: Mapping[str, str] = MappingProxyType({".sparse": "biqmac_sparse"})
+    file_suffixes: Mapping[str, str] = MappingProxyType({".sparse": "biqmac_sparse"})
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"random": (RandomMatrix, _random)}
     )
@@ -186,7 +186,7 @@ class Qubo:
         """Return: minimise the form, without constraints."""
         import dimod
 
-        form = _form(instance)
+        form = _quadratic_form(instance)
         vectors = (form.pairs[:, 0], form.pairs[:, 1], form.quadratic)
         objective = dimod.BinaryQuadraticModel.from_numpy_vectors(
             form.linear, vectors, form.offset, dimod.BINARY, variable_order=form.names
@@ -195,15 +195,15 @@ class Qubo:
         model.set_objective(objective)
         return model
 
-    def penalised(self, instance: Instance) -> Penalised:
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return the form itself: there is nothing to penalise."""
-        form = _form(instance)
+        form = _quadratic_form(instance)
         model = IsingModel.from_qubo(form.linear, form.pairs, form.quadratic, form.offset)
-        return Penalised(model=model, penalty_weight=0.0, sign=1)
+        return PenalisedModel(model=model, penalty_weight=0.0, sign=1)
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
         """Return the form's value for each row."""
-        form = _form(instance)
+        form = _quadratic_form(instance)
         products = pair_sums(assignments, form.pairs, form.quadratic)
         return form.offset + weighted_sums(form.linear, assignments) + products
 
@@ -229,16 +229,16 @@ class Qubo:
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the assignment of setting variable after variable where it matters most, then flipping single ones."""
-        model = self.penalised(instance).model
+        model = self.penalised_model(instance).model
         placed: U8 = one_flip_descent(model, greedy_placement(model, seed)[None])[0]
         return placed
 
-    def solve(self, instance: Instance, seed: int) -> SolverAnswer:
+    def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Fix what roof duality proves, then enumerate, or relax, search and prove."""
-        model = self.penalised(instance).model
+        model = self.penalised_model(instance).model
         fixed = persistent_values(model) if len(model.pairs) <= _ROOF_DUALITY_PAIRS else {}
-        found = minimise_mapped(model, VariableMap.fixing(model.size, fixed), seed)
-        return SolverAnswer(
+        found = minimise_mapped(model, VariableMap.from_constants(model.size, fixed), seed)
+        return SolverResult(
             assignment=found.assignment,
             optimal=found.optimal,
             bound=found.lower_bound,
@@ -247,7 +247,7 @@ class Qubo:
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, degrees and the spread of the coefficients."""
-        form = _form(instance)
+        form = _quadratic_form(instance)
         size, m = instance.size, len(form.pairs)
         degrees = np.bincount(form.pairs.ravel(), minlength=size)
         coefficients = np.concatenate([form.linear[form.linear != 0], form.quadratic])

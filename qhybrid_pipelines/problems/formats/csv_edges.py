@@ -11,7 +11,7 @@ import csv
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES, Row
 from qhybrid_pipelines.problems.formats.pairs import Duplicates, Record, collect
-from qhybrid_pipelines.problems.graphs import WeightedGraph, graph_of
+from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 
 MAX_NAME = 200
 
@@ -25,7 +25,7 @@ def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> Weighted
         InvalidInput: names the line and the remedy.
     """
     names, records = read_records(text, file=file, headers=(("i", "j", "weight"), ("i", "j")))
-    return graph_of(names, collect(records, duplicates=duplicates))
+    return make_weighted_graph(names, collect(records, duplicates=duplicates))
 
 
 def read_records(text: str, *, file: str, headers: tuple[tuple[str, ...], ...]) -> tuple[list[str], list[Record]]:
@@ -55,7 +55,7 @@ def read_records(text: str, *, file: str, headers: tuple[tuple[str, ...], ...]) 
     records: list[Record] = []
     for row in lines:
         if len(row.fields) != width:
-            raise row.wrong(
+            raise row.invalid(
                 f"the line has {len(row.fields)} fields, the header has {width}",
                 "Write decimals with a point, not a comma, and put names with a comma into double quotes."
                 if len(row.fields) > width
@@ -63,10 +63,10 @@ def read_records(text: str, *, file: str, headers: tuple[tuple[str, ...], ...]) 
             )
         for name in row.fields[:2]:
             if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-                raise row.wrong(f"{name[:40]!r} is no name", f"Use 1 to {MAX_NAME} printable characters.")
+                raise row.invalid(f"{name[:40]!r} is no name", f"Use 1 to {MAX_NAME} printable characters.")
         i, j = (index.setdefault(name, len(index)) for name in row.fields[:2])
         if len(index) > MAX_VARIABLES:
-            raise row.wrong(f"the file names more than {MAX_VARIABLES} nodes", "Reduce the problem first.")
+            raise row.invalid(f"the file names more than {MAX_VARIABLES} nodes", "Reduce the problem first.")
         records.append((row, i, j, row.number(2, "the weight") if width == 3 else 1.0))
     return list(index), records
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qhybrid_pipelines.problems.formats.csv_edges import read_records
 from qhybrid_pipelines.problems.formats.pairs import Duplicates, collect
-from qhybrid_pipelines.problems.quadratic import QuadraticForm, form_of
+from qhybrid_pipelines.problems.quadratic import QuadraticForm, make_quadratic_form
 
 
 def read(text: str, *, file: str, offdiag_doubled: bool, duplicates: Duplicates = "refuse") -> QuadraticForm:
@@ -19,4 +19,4 @@ def read(text: str, *, file: str, offdiag_doubled: bool, duplicates: Duplicates 
     """
     names, records = read_records(text, file=file, headers=(("i", "j", "value"),))
     entries = collect(records, duplicates=duplicates, diagonal=True)
-    return form_of(names, entries, offdiagonal_factor=2.0 if offdiag_doubled else 1.0)
+    return make_quadratic_form(names, entries, offdiagonal_factor=2.0 if offdiag_doubled else 1.0)

@@ -7,9 +7,9 @@ Source: DIMACS, "Clique and Coloring Problems Graph Format" (1993); QOBLIB class
 from __future__ import annotations
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.formats.lines import Row, check_count, rows_of, size_field
+from qhybrid_pipelines.problems.formats.lines import Row, check_count, size_field, split_rows
 from qhybrid_pipelines.problems.formats.pairs import Duplicates, collect
-from qhybrid_pipelines.problems.graphs import WeightedGraph, graph_of
+from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 
 
 def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> WeightedGraph:
@@ -20,7 +20,7 @@ def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> Weighted
     Raises:
         InvalidInput: names the line and the remedy.
     """
-    rows = [row for row in rows_of(text, file=file) if row.fields[0] != "c"]
+    rows = [row for row in split_rows(text, file=file) if row.fields[0] != "c"]
     if not rows or rows[0].fields[0] != "p":
         raise InvalidInput(
             "the first line is not `p edge nodes edges`",
@@ -36,7 +36,7 @@ def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> Weighted
         kind = row.fields[0]
         expected = 3 if kind in ("e", "n") else 0
         if len(row.fields) != expected:
-            raise row.wrong(
+            raise row.invalid(
                 f"the line is not `e i j` or `n i weight`: {' '.join(row.fields)[:40]!r}",
                 "Correct the line; weighted edges need another format, for example rudy.",
             )
@@ -44,11 +44,11 @@ def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> Weighted
         if kind == "e":
             edges.append((row, node, row.index(2, size, base=1), 1.0))
         elif node in node_weights:
-            raise row.wrong(f"node {node + 1} has a weight already", "Give each node one weight.")
+            raise row.invalid(f"node {node + 1} has a weight already", "Give each node one weight.")
         else:
             node_weights[node] = row.number(2, "the node's weight")
     check_count(header, header.integer(3, "the number of edges"), [edge[0] for edge in edges], "edges")
-    return graph_of(
+    return make_weighted_graph(
         map(str, range(1, size + 1)),
         collect(edges, duplicates=duplicates),
         [node_weights.get(node, 1.0) for node in range(size)] if node_weights else None,
@@ -57,5 +57,5 @@ def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> Weighted
 
 def _check_header(header: Row) -> int:
     if len(header.fields) != 4 or header.fields[1] not in ("edge", "col"):
-        raise header.wrong("the header is not `p edge nodes edges`", "Write it with exactly these four fields.")
+        raise header.invalid("the header is not `p edge nodes edges`", "Write it with exactly these four fields.")
     return size_field(header, 2, "the number of nodes")

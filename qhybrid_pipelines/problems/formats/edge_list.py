@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from qhybrid_pipelines.problems.formats.lines import check_count, rows_of, size_field
+from qhybrid_pipelines.problems.formats.lines import check_count, size_field, split_rows
 from qhybrid_pipelines.problems.formats.pairs import Duplicates, collect
-from qhybrid_pipelines.problems.graphs import WeightedGraph, graph_of
+from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 
 
 def read(text: str, *, file: str, index_base: Literal[0, 1], duplicates: Duplicates = "refuse") -> WeightedGraph:
@@ -23,9 +23,9 @@ def read(text: str, *, file: str, index_base: Literal[0, 1], duplicates: Duplica
     Raises:
         InvalidInput: names the line and the remedy.
     """
-    header, *lines = rows_of(text, file=file)
+    header, *lines = split_rows(text, file=file)
     if len(header.fields) > 2:
-        raise header.wrong(
+        raise header.invalid(
             f"the header has {len(header.fields)} fields", "Start the file with the number of nodes alone in its line."
         )
     size = size_field(header, 0, "the number of nodes")
@@ -33,7 +33,7 @@ def read(text: str, *, file: str, index_base: Literal[0, 1], duplicates: Duplica
     records = []
     for row in lines:
         if len(row.fields) not in (2, 3) or len(row.fields) != width:
-            raise row.wrong(
+            raise row.invalid(
                 f"the line has {len(row.fields)} fields, the first edge has {width}",
                 "Write every edge as `i j` or every edge as `i j weight`; the file may be half-written.",
             )
@@ -41,4 +41,4 @@ def read(text: str, *, file: str, index_base: Literal[0, 1], duplicates: Duplica
         records.append((row, row.index(0, size, base=index_base), row.index(1, size, base=index_base), weight))
     if len(header.fields) == 2:
         check_count(header, header.integer(1, "the number of edges"), lines, "edges")
-    return graph_of(map(str, range(index_base, size + index_base)), collect(records, duplicates=duplicates))
+    return make_weighted_graph(map(str, range(index_base, size + index_base)), collect(records, duplicates=duplicates))

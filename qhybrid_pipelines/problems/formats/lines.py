@@ -37,14 +37,14 @@ _SIGNATURES = (
 )
 
 
-def text_of(data: bytes, *, file: str) -> str:
+def decode_text(data: bytes, *, file: str) -> str:
     """Return the text of a problem file: UTF-8, without byte-order mark, lines ended by a newline character.
 
     Raises:
         InvalidInput: empty, larger than 50 MB, an archive or another binary file, or not UTF-8.
     """
     if len(data) > MAX_BYTES:
-        raise too_large(len(data), file=file)
+        raise file_too_large_error(len(data), file=file)
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             raise InvalidInput(
@@ -71,7 +71,7 @@ def text_of(data: bytes, *, file: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def too_large(size: int, *, file: str) -> InvalidInput:
+def file_too_large_error(size: int, *, file: str) -> InvalidInput:
     """Return the error for a file of ``size`` bytes that is over the limit."""
     return InvalidInput(
         f"the file has {size / 1e6:.0f} MB",
@@ -88,7 +88,7 @@ class Row:
     line: int
     fields: tuple[str, ...]
 
-    def wrong(self, problem: str, remedy: str) -> InvalidInput:
+    def invalid(self, problem: str, remedy: str) -> InvalidInput:
         """Return an error at this line."""
         return InvalidInput(problem, remedy=remedy, file=self.file, line=self.line)
 
@@ -100,7 +100,7 @@ class Row:
         """
         field = self._field(column, meaning)
         if not _INTEGER.fullmatch(field):
-            raise self.wrong(f"{meaning} is {field[:40]!r}, not an integer", "Write it with digits only.")
+            raise self.invalid(f"{meaning} is {field[:40]!r}, not an integer", "Write it with digits only.")
         return int(field)
 
     def number(self, column: int, meaning: str) -> float:
@@ -111,9 +111,9 @@ class Row:
         """
         field = self._field(column, meaning)
         if _DECIMAL_COMMA.fullmatch(field):
-            raise self.wrong(f"{meaning} {field[:40]!r} has a decimal comma", "Write a decimal point.")
+            raise self.invalid(f"{meaning} {field[:40]!r} has a decimal comma", "Write a decimal point.")
         if not _NUMBER.fullmatch(field) or not math.isfinite(float(field)):
-            raise self.wrong(
+            raise self.invalid(
                 f"{meaning} is {field[:40]!r}, not a finite number", "Write a plain number such as -3, 0.25 or 1e-3."
             )
         return float(field)
@@ -127,7 +127,7 @@ class Row:
         given = self.integer(column, "the index")
         if not base <= given < size + base:
             other = 1 - base
-            raise self.wrong(
+            raise self.invalid(
                 f"index {given} is outside {base} to {size - 1 + base}",
                 f"This format counts from {base} here; a file that counts from {other} must be declared as such "
                 f"(format edge_list with options.index_base: {other})."
@@ -138,14 +138,14 @@ class Row:
 
     def _field(self, column: int, meaning: str) -> str:
         if column >= len(self.fields):
-            raise self.wrong(
+            raise self.invalid(
                 f"{meaning} is missing: the line has {len(self.fields)} of at least {column + 1} fields",
                 "Complete the line; the file may be half-written.",
             )
         return self.fields[column]
 
 
-def rows_of(text: str, *, file: str, comments: tuple[str, ...] = ("#",)) -> list[Row]:
+def split_rows(text: str, *, file: str, comments: tuple[str, ...] = ("#",)) -> list[Row]:
     """Return the rows of a text, without blank lines and without lines that start with a comment mark.
 
     Raises:
@@ -169,7 +169,7 @@ def size_field(row: Row, column: int, meaning: str) -> int:
     """
     size = row.integer(column, meaning)
     if not 1 <= size <= MAX_VARIABLES:
-        raise row.wrong(f"{meaning} is {size}", f"It must be from 1 to {MAX_VARIABLES}.")
+        raise row.invalid(f"{meaning} is {size}", f"It must be from 1 to {MAX_VARIABLES}.")
     return size
 
 
@@ -180,15 +180,15 @@ def check_count(header: Row, announced: int, records: list[Row], what: str) -> N
         InvalidInput: fewer (names the last line that is there) or more (names the first line too many).
     """
     if announced < 0:
-        raise header.wrong(f"the number of {what} is {announced}", "Correct the header.")
+        raise header.invalid(f"the number of {what} is {announced}", "Correct the header.")
     if len(records) < announced:
         last = records[-1] if records else header
-        raise last.wrong(
+        raise last.invalid(
             f"the file ends after {len(records)} of {announced} {what}",
             f"Complete the file (it may be half-written) or correct the header in line {header.line}.",
         )
     if len(records) > announced:
-        raise records[announced].wrong(
+        raise records[announced].invalid(
             f"the file holds {len(records)} {what}, its header announces {announced}",
             f"Remove what is too many or correct the header in line {header.line}.",
         )

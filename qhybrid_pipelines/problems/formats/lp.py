@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES
-from qhybrid_pipelines.problems.quadratic import QuadraticForm, form_of
+from qhybrid_pipelines.problems.quadratic import QuadraticForm, make_quadratic_form
 
 #: Section -> the words that open it, at the start of a line, in any case.
 _SECTIONS = {
@@ -31,7 +31,7 @@ _SECTIONS = {
     "other": r"semi-?continuous|semis?|sc|sos[12]?|lazy\s+constraints|user\s+cuts|general\s+constraints|pwlobj",
     "end": r"end",
 }
-_OPENING = re.compile(
+_OBJECTIVE_OPENING = re.compile(
     rf"\s*(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _SECTIONS.items())})(?=\s|$)", re.IGNORECASE
 )
 _TOKEN = re.compile(
@@ -63,13 +63,13 @@ class _Token:
     line: int
 
 
-class _File:
+class _LpSource:
     """The name of the file, for messages."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def wrong(self, problem: str, remedy: str, line: int | None) -> InvalidInput:
+    def invalid(self, problem: str, remedy: str, line: int | None) -> InvalidInput:
         return InvalidInput(problem, remedy=remedy, file=self.name, line=line)
 
 
@@ -80,7 +80,7 @@ def read(text: str, *, file: str) -> QuadraticForm:
         InvalidInput: names the line and the remedy. A maximum, constraints, bounds, integer or continuous variables
             and unknown sections are refused.
     """
-    source = _File(file)
+    source = _LpSource(file)
     sections = _sections(text, source)
     objective = list(_tokens(sections.pop("minimize"), source))
     binary = list(_tokens(sections.pop("binary", []), source))
@@ -91,28 +91,28 @@ def read(text: str, *, file: str) -> QuadraticForm:
     if len(objective) > 1 and objective[1].text == ":":
         objective = objective[2:]
     _check_grammar(objective, source)
-    return _through_dimod(objective, _variables(objective, binary, source), source)
+    return _parse_with_dimod(objective, _variables(objective, binary, source), source)
 
 
-def _sections(text: str, source: _File) -> dict[str, list[tuple[int, str]]]:
+def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
     """Return the numbered lines of each section, without comments and opening words."""
     found: dict[str, list[tuple[int, str]]] = {}
     current: str | None = None
     for number, whole in enumerate(text.split("\n"), start=1):
         line = whole.split("\\", 1)[0]
-        opening = _OPENING.match(line)
+        opening = _OBJECTIVE_OPENING.match(line)
         if opening and current != "end":
             current = str(opening.lastgroup)
             if current in found:
-                raise source.wrong(f"a second section {opening[0].strip()!r}", "Join it with the first.", number)
+                raise source.invalid(f"a second section {opening[0].strip()!r}", "Join it with the first.", number)
             if current == "maximize":
-                raise source.wrong(
+                raise source.invalid(
                     "the objective is to be maximised",
                     "Multiply it by -1 and write Minimize: energies are always minimised, and no sign is changed here.",
                     number,
                 )
             if current == "other":
-                raise source.wrong(
+                raise source.invalid(
                     f"the section {opening[0].strip()!r} is not accepted",
                     "Only an objective over binary variables is.",
                     number,
@@ -120,29 +120,29 @@ def _sections(text: str, source: _File) -> dict[str, list[tuple[int, str]]]:
             found[current] = []
             line = line[opening.end() :]
         if current is None and line.strip() and not line.lstrip().startswith("#"):
-            raise source.wrong(
+            raise source.invalid(
                 f"{line.strip()[:40]!r} stands before any section", "Start the file with Minimize.", number
             )
         if current is not None:
             found[current].append((number, line))
     if "minimize" not in found:
-        raise source.wrong("the file has no objective", "Start it with Minimize.", None)
+        raise source.invalid("the file has no objective", "Start it with Minimize.", None)
     if "end" not in found:
-        raise source.wrong("the file does not stop with End", "Complete it; it may be half-written.", number)
+        raise source.invalid("the file does not stop with End", "Complete it; it may be half-written.", number)
     return found
 
 
-def _not_empty(section: str, line: int, source: _File) -> InvalidInput:
+def _not_empty(section: str, line: int, source: _LpSource) -> InvalidInput:
     problem, remedy = {
         "constraints": ("a QUBO has no constraints", "Put them into the objective as a penalty."),
         "bounds": ("bounds on binary variables are not accepted", "Put the fixed values into the objective."),
         "general": ("integer variables are not accepted", "Write them as sums of binary variables."),
         "end": ("something follows End", "Remove it."),
     }[section]
-    return source.wrong(problem, remedy, line)
+    return source.invalid(problem, remedy, line)
 
 
-def _tokens(lines: list[tuple[int, str]], source: _File) -> Iterator[_Token]:
+def _tokens(lines: list[tuple[int, str]], source: _LpSource) -> Iterator[_Token]:
     for number, line in lines:
         place = 0
         while line[place:].strip():
@@ -150,7 +150,7 @@ def _tokens(lines: list[tuple[int, str]], source: _File) -> Iterator[_Token]:
             if match is None:
                 rest = line[place:].split()[0]
                 comma = rest.startswith(",")
-                raise source.wrong(
+                raise source.invalid(
                     f"{rest[:40]!r} does not belong here",
                     "Write a decimal point instead of the comma." if comma else "Write terms such as + 2.5 x3.",
                     number,
@@ -158,62 +158,62 @@ def _tokens(lines: list[tuple[int, str]], source: _File) -> Iterator[_Token]:
             place = match.end()
             token = _Token(str(match.lastgroup), match[match.lastgroup or 0], number)
             if token.kind == "number" and not math.isfinite(float(token.text)):
-                raise source.wrong(f"{token.text!r} is not finite", "Scale the objective.", number)
+                raise source.invalid(f"{token.text!r} is not finite", "Scale the objective.", number)
             if token.kind == "name" and _NO_NAME.match(token.text):
-                raise source.wrong(
+                raise source.invalid(
                     f"{token.text!r} is neither a number nor a name", "Write a plain number, or rename it.", number
                 )
             yield token
 
 
-def _check_grammar(objective: list[_Token], source: _File) -> None:
+def _check_grammar(objective: list[_Token], source: _LpSource) -> None:
     """Check that every two neighbouring tokens make sense together, and that brackets match."""
     inside = False
     start, end = _Token("start", "", 0), _Token("end", "the end", objective[-1].line if objective else 0)
     for before, token in pairwise([start, *objective, end]):
         if token.text in ("[", "]"):
             if inside == (token.text == "["):
-                raise source.wrong("brackets do not match", _BRACKETS, token.line)
+                raise source.invalid("brackets do not match", _BRACKETS, token.line)
             inside = token.text == "["
         if token.text == ":" or (token.text in ("*", "^") and (not inside or before.kind != "name")):
-            raise source.wrong(f"{token.text!r} is out of place", _BRACKETS, token.line)
+            raise source.invalid(f"{token.text!r} is out of place", _BRACKETS, token.line)
         if (before.kind, token.kind) in _NEVER_TOGETHER or (before.kind == "sign" and token.text == "]"):
-            raise source.wrong(
+            raise source.invalid(
                 f"{before.text!r} is followed by {token.text!r}",
                 "Put one sign between terms; if this is the name of a section, it is not accepted.",
                 token.line,
             )
     if inside:
-        raise source.wrong("a bracket is not closed", _BRACKETS, end.line)
+        raise source.invalid("a bracket is not closed", _BRACKETS, end.line)
 
 
-def _variables(objective: list[_Token], binary: list[_Token], source: _File) -> list[str]:
+def _variables(objective: list[_Token], binary: list[_Token], source: _LpSource) -> list[str]:
     """Return the variables in order of first appearance; each must be declared binary."""
     for token in binary:
         if token.kind != "name":
-            raise source.wrong(f"{token.text!r} is no variable", "List names only.", token.line)
+            raise source.invalid(f"{token.text!r} is no variable", "List names only.", token.line)
     declared = {token.text for token in binary}
     for token in objective:
         if token.kind == "name" and token.text not in declared:
-            raise source.wrong(
+            raise source.invalid(
                 f"the variable {token.text!r} is continuous",
                 "List it under Binary; other kinds are not accepted.",
                 token.line,
             )
     names = list(dict.fromkeys(token.text for token in [*objective, *binary] if token.kind == "name"))
     if not 1 <= len(names) <= MAX_VARIABLES:
-        raise source.wrong(f"the file has {len(names)} variables", f"It must have 1 to {MAX_VARIABLES}.", None)
+        raise source.invalid(f"the file has {len(names)} variables", f"It must have 1 to {MAX_VARIABLES}.", None)
     return names
 
 
-def _through_dimod(objective: list[_Token], names: list[str], source: _File) -> QuadraticForm:
+def _parse_with_dimod(objective: list[_Token], names: list[str], source: _LpSource) -> QuadraticForm:
     import dimod
 
     clean = f"Minimize\n obj: {' '.join(t.text for t in objective)}\nBinary\n {' '.join(names)}\nEnd\n"
     try:
         model = dimod.lp.loads(clean)
     except ValueError:
-        raise source.wrong(
+        raise source.invalid(
             "the objective is not understood",
             _BRACKETS,
             objective[0].line if objective else None,
@@ -224,4 +224,4 @@ def _through_dimod(objective: list[_Token], names: list[str], source: _File) -> 
     entries += [
         (min(index[u], index[v]), max(index[u], index[v]), float(bias)) for (u, v), bias in found.quadratic.items()
     ]
-    return form_of(names, entries, offdiagonal_factor=1.0, offset=float(found.offset))
+    return make_quadratic_form(names, entries, offdiagonal_factor=1.0, offset=float(found.offset))

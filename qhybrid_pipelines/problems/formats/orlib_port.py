@@ -14,7 +14,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.problems.formats.lines import Row, check_count, rows_of, size_field
+from qhybrid_pipelines.problems.formats.lines import Row, check_count, size_field, split_rows
 
 #: Correlations are printed with 6 decimals; each may be off by half of the last one.
 ROUNDING = 5e-7
@@ -39,9 +39,9 @@ def read(text: str, *, file: str) -> Assets:
     Raises:
         InvalidInput: names the line and the remedy; or the correlations belong to no random variables at all.
     """
-    header, *lines = rows_of(text, file=file)
+    header, *lines = split_rows(text, file=file)
     if len(header.fields) != 1:
-        raise header.wrong(
+        raise header.invalid(
             f"the header has {len(header.fields)} fields", "Start the file with the number of assets alone in its line."
         )
     size = size_field(header, 0, "the number of assets")
@@ -66,13 +66,13 @@ def read(text: str, *, file: str) -> Assets:
 
 def _moments(row: Row) -> tuple[float, float]:
     if len(row.fields) != 2:
-        raise row.wrong(
+        raise row.invalid(
             f"the line has {len(row.fields)} fields instead of mean and deviation",
             "Write one such line for each asset before the correlations.",
         )
     mean, deviation = row.number(0, "the mean return"), row.number(1, "the standard deviation")
     if deviation < 0:
-        raise row.wrong(f"the standard deviation is {deviation:g}", "A deviation is not negative.")
+        raise row.invalid(f"the standard deviation is {deviation:g}", "A deviation is not negative.")
     return mean, deviation
 
 
@@ -82,24 +82,24 @@ def _correlations(rows: list[Row], size: int, *, last: Row) -> dict[tuple[int, i
     lines: dict[tuple[int, int], int] = {}
     for row in rows:
         if len(row.fields) != 3:
-            raise row.wrong(
+            raise row.invalid(
                 f"the line has {len(row.fields)} fields instead of `i j correlation`",
                 "Complete the line; the file may be half-written.",
             )
         i, j = sorted((row.index(0, size, base=1), row.index(1, size, base=1)))
         value = row.number(2, "the correlation")
         if abs(value) > 1:
-            raise row.wrong(f"the correlation {value:g} is outside -1 to 1", "Give correlations, not covariances.")
+            raise row.invalid(f"the correlation {value:g} is outside -1 to 1", "Give correlations, not covariances.")
         if i == j and abs(value - 1) > ROUNDING:
-            raise row.wrong(f"asset {i + 1} has correlation {value:g} with itself", "It must be 1.")
+            raise row.invalid(f"asset {i + 1} has correlation {value:g} with itself", "It must be 1.")
         if (i, j) in values:
-            raise row.wrong(f"this pair stands in line {lines[i, j]} already", "Remove one of the two lines.")
+            raise row.invalid(f"this pair stands in line {lines[i, j]} already", "Remove one of the two lines.")
         values[i, j], lines[i, j] = value, row.line
     expected = size * (size + 1) // 2
     if len(values) < expected:
         pairs = itertools.combinations_with_replacement(range(size), 2)
         i, j = next(pair for pair in pairs if pair not in values)
-        raise last.wrong(
+        raise last.invalid(
             f"the correlation of assets {i + 1} and {j + 1} is missing; {len(values)} of {expected} are there",
             "Complete the file; it may be half-written.",
         )

@@ -31,7 +31,7 @@ def collect(
     seen: dict[tuple[int, int], tuple[float, int]] = {}
     for row, i, j, weight in records:
         if i == j and not diagonal:
-            raise row.wrong("an edge joins a node to itself", "Remove the self-loop.")
+            raise row.invalid("an edge joins a node to itself", "Remove the self-loop.")
         pair = (i, j) if i < j else (j, i)
         if pair not in seen:
             seen[pair] = (weight, row.line)
@@ -39,7 +39,7 @@ def collect(
             seen[pair] = (seen[pair][0] + weight, seen[pair][1])
         elif duplicates == "refuse" or seen[pair][0] != weight:
             first, line = seen[pair]
-            raise row.wrong(
+            raise row.invalid(
                 f"this pair stands in line {line} already, with {'the same' if first == weight else 'another'} weight",
                 "Remove one, or declare options.duplicates: sum to add them up"
                 + (" (once: equal repeats count once)." if first == weight else "."),

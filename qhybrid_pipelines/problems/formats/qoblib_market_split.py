@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.problems.formats.lines import check_count, rows_of, size_field
+from qhybrid_pipelines.problems.formats.lines import check_count, size_field, split_rows
 
 I64 = npt.NDArray[np.int64]
 
@@ -35,9 +35,9 @@ def read(text: str, *, file: str) -> Equations:
     Raises:
         InvalidInput: names the line and the remedy.
     """
-    header, *lines = rows_of(text, file=file)
+    header, *lines = split_rows(text, file=file)
     if len(header.fields) != 2:
-        raise header.wrong(
+        raise header.invalid(
             f"the header has {len(header.fields)} fields", "Start the file with the numbers of rows and of variables."
         )
     constraints = size_field(header, 0, "the number of rows")
@@ -45,13 +45,13 @@ def read(text: str, *, file: str) -> Equations:
     numbers: list[list[int]] = []
     for row in lines:
         if len(row.fields) != variables + 1:
-            raise row.wrong(
+            raise row.invalid(
                 f"the row has {len(row.fields)} numbers instead of {variables + 1}",
                 "Write one coefficient for each variable, then the target; the file may be half-written.",
             )
         values = [row.integer(column, "the number") for column in range(variables + 1)]
         if min(values) < 0:
-            raise row.wrong(f"the row holds {min(values)}", "Coefficients and targets are not negative.")
+            raise row.invalid(f"the row holds {min(values)}", "Coefficients and targets are not negative.")
         numbers.append(values)
     check_count(header, constraints, lines, "rows")
     matrix = np.array(numbers, dtype=np.int64)

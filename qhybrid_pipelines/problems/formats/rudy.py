@@ -5,9 +5,9 @@ Source: G. Rinaldi's generator `rudy`; C. Helmberg and F. Rendl, SIAM J. Optim. 
 
 from __future__ import annotations
 
-from qhybrid_pipelines.problems.formats.lines import check_count, rows_of, size_field
+from qhybrid_pipelines.problems.formats.lines import check_count, size_field, split_rows
 from qhybrid_pipelines.problems.formats.pairs import Duplicates, collect
-from qhybrid_pipelines.problems.graphs import WeightedGraph, graph_of
+from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 
 
 def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> WeightedGraph:
@@ -19,25 +19,25 @@ def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> Weighted
     Raises:
         InvalidInput: names the line and the remedy.
     """
-    header, *lines = rows_of(text, file=file)
+    header, *lines = split_rows(text, file=file)
     if len(header.fields) == 1:
-        raise header.wrong(
+        raise header.invalid(
             "the header has one number where rudy has two: nodes and edges",
             "For a list without edge count declare format: edge_list and options.index_base.",
         )
     size = size_field(header, 0, "the number of nodes")
     announced = header.integer(1, "the number of edges")
     if len(header.fields) > 3 or not all(word.isalpha() for word in header.fields[2:]):
-        raise header.wrong("the header is not `nodes edges`", "A rudy file starts with exactly these two numbers.")
+        raise header.invalid("the header is not `nodes edges`", "A rudy file starts with exactly these two numbers.")
     width = len(lines[0].fields) if lines else 3
     records = []
     for row in lines:
         if len(row.fields) not in (2, 3) or len(row.fields) != width:
-            raise row.wrong(
+            raise row.invalid(
                 f"the line has {len(row.fields)} fields, the first edge has {width}",
                 "Write every edge as `i j weight`; the file may be half-written.",
             )
         weight = row.number(2, "the weight") if width == 3 else 1.0
         records.append((row, row.index(0, size, base=1), row.index(1, size, base=1), weight))
     check_count(header, announced, lines, "edges")
-    return graph_of(map(str, range(1, size + 1)), collect(records, duplicates=duplicates))
+    return make_weighted_graph(map(str, range(1, size + 1)), collect(records, duplicates=duplicates))

@@ -25,7 +25,7 @@ RELATIVE_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class CardinalityProblem:
     """Minimise ``linear @ x + x @ matrix @ x`` over ``x`` in 0 and 1 with ``sum x = chosen``.
 
     Attributes:
@@ -58,10 +58,10 @@ class Choice:
         point = x.astype(np.float64)
         return np.asarray(self.linear + np.diag(self.matrix) * (1 - 2 * point) + 2 * (self.matrix @ point))
 
-    def after(self, ones: I64, free: I64) -> Choice:
+    def subproblem(self, ones: I64, free: I64) -> CardinalityProblem:
         """Return the problem over ``free`` once ``ones`` are chosen; values differ by a constant."""
         linear = self.linear[free] + 2 * self.matrix[np.ix_(free, ones)].sum(axis=1)
-        return Choice(linear=linear, matrix=self.matrix[np.ix_(free, free)], chosen=self.chosen - len(ones))
+        return CardinalityProblem(linear=linear, matrix=self.matrix[np.ix_(free, free)], chosen=self.chosen - len(ones))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Relaxation:
     base: float
 
 
-def relax(problem: Choice) -> Relaxation:
+def relax(problem: CardinalityProblem) -> Relaxation:
     """Return the box relaxation by accelerated projected gradient with a fixed number of steps.
 
     The lowest eigenvalue is moved from the diagonal to the linear part, so that the matrix is just positive
@@ -120,12 +120,12 @@ def _project(point: F64, total: int) -> F64:
     return nearest
 
 
-def lower_bound(problem: Choice, relaxation: Relaxation) -> float:
+def lower_bound(problem: CardinalityProblem, relaxation: Relaxation) -> float:
     """Return a proved lower bound on the value of every choice."""
     return relaxation.base + float(np.sort(relaxation.gradient)[: problem.chosen].sum())
 
 
-def fix_by_bound(problem: Choice, incumbent: float) -> tuple[I64, I64]:
+def fix_by_bound(problem: CardinalityProblem, incumbent: float) -> tuple[I64, I64]:
     """Return ``(ones, zeros)``: what every choice that is not worse than ``incumbent`` has in common.
 
     A candidate is left out where the tangent says that every choice with it is worse than the incumbent, and taken
@@ -133,7 +133,7 @@ def fix_by_bound(problem: Choice, incumbent: float) -> tuple[I64, I64]:
     """
     ones, zeros = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     free = np.arange(problem.size)
-    while 0 < (part := problem.after(ones, free)).chosen < part.size:
+    while 0 < (part := problem.subproblem(ones, free)).chosen < part.size:
         tangent = relax(part)
         ordered = np.sort(tangent.gradient)
         cheapest, last, following = ordered[: part.chosen].sum(), ordered[part.chosen - 1], ordered[part.chosen]
@@ -151,7 +151,7 @@ def fix_by_bound(problem: Choice, incumbent: float) -> tuple[I64, I64]:
     return ones, np.concatenate([zeros, free])
 
 
-def most_promising(problem: Choice, incumbent: U8, size: int) -> tuple[I64, I64]:
+def most_promising_subset(problem: CardinalityProblem, incumbent: U8, size: int) -> tuple[I64, I64]:
     """Return ``(ones, zeros)`` that leave ``size`` candidates free: a heuristic, which keeps ``incumbent`` within reach.
 
     With the incumbent's candidates first and then the others, both in descending order of their relaxed weight, the
@@ -164,7 +164,7 @@ def most_promising(problem: Choice, incumbent: U8, size: int) -> tuple[I64, I64]
     return order[:start], order[start + size :]
 
 
-def least_penalty(problem: Choice) -> float:
+def smallest_exact_penalty(problem: CardinalityProblem) -> float:
     """Return a weight ``a`` such that above it every minimum of ``value + a * (sum x - chosen)^2`` has ``chosen`` ones.
 
     It is what a step towards ``chosen`` can cost at its cheapest. Adding ``i`` to at most ``chosen - 1`` others costs

@@ -17,8 +17,8 @@ import numpy as np
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.seeds import small_seed
-from qhybrid_pipelines.problems.solvers.granularity import energy_step, sharpened
+from qhybrid_pipelines.core.seeds import derive_seed_31bit
+from qhybrid_pipelines.problems.solvers.granularity import energy_step, round_bound_to_step
 
 #: Above this, proofs no longer come within seconds.
 MAX_COUPLINGS = 2000
@@ -45,7 +45,7 @@ class Proof:
     optimal: bool
 
 
-def prove(model: IsingModel, hint: U8, seed: int) -> Proof | None:
+def prove_optimum(model: IsingModel, hint: U8, seed: int) -> Proof | None:
     """Return the optimum, or the best of a bounded search and a bound.
 
     Args:
@@ -92,7 +92,7 @@ def prove(model: IsingModel, hint: U8, seed: int) -> Proof | None:
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
-    solver.parameters.random_seed = small_seed(seed, "cp_sat")
+    solver.parameters.random_seed = derive_seed_31bit(seed, "cp_sat")
     solver.parameters.linearization_level = 2
     solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
     status = solver.solve(problem)
@@ -102,7 +102,7 @@ def prove(model: IsingModel, hint: U8, seed: int) -> Proof | None:
     half_steps = math.ceil(solver.best_objective_bound - 1e-6)
     return Proof(
         assignment=np.array([solver.boolean_value(bit) for bit in bits], dtype=np.uint8),
-        lower_bound=sharpened(model, constant + step / 2 * half_steps),
+        lower_bound=round_bound_to_step(model, constant + step / 2 * half_steps),
         optimal=status == cp_model.OPTIMAL,
     )
 

@@ -29,7 +29,7 @@ def energy_step(model: IsingModel) -> float | None:
     return None
 
 
-def sharpened(model: IsingModel, bound: float) -> float:
+def round_bound_to_step(model: IsingModel, bound: float) -> float:
     """Return the lowest energy not below ``bound`` that the model can have; ``bound`` itself where there is no step."""
     step = energy_step(model)
     if step is None:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.seeds import generator, small_seed
-from qhybrid_pipelines.problems.family import FamilyReduction, SolverAnswer, Substitution
-from qhybrid_pipelines.problems.solvers.rows import by_blocks, weighted_sums
+from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
+from qhybrid_pipelines.problems.family import FamilyReduction, SolverResult, Substitution
+from qhybrid_pipelines.problems.solvers.rows import apply_in_blocks, weighted_sums
 
 Edges = npt.NDArray[np.int32]
 
@@ -56,15 +56,15 @@ def reductions(weights: F64, edges: Edges) -> list[FamilyReduction]:
     """
     remaining: Remaining = {v: set(near.tolist()) for v, near in enumerate(neighbours(len(weights), edges))}
     found: list[FamilyReduction] = []
-    rules = {"heavy_vertex": _heavy, "domination": _dominated, "linear_programme": _linear_programme}
+    rules = {"heavy_vertex": _heavy_vertices, "domination": _dominated_vertices, "linear_programme": _linear_programme}
     while remaining:
-        for rung, rule in rules.items():
+        for step_name, rule in rules.items():
             fixed = rule(remaining, weights)
             if fixed:
                 steps = tuple(Substitution(variable=v, constant=x) for v, x in fixed)
                 taken = sum(x for _, x in fixed)
                 note = f"{taken} taken, {len(fixed) - taken} left out"
-                found.append(FamilyReduction(rung=rung, exact=True, substitutions=steps, note=note))
+                found.append(FamilyReduction(step_name=step_name, exact=True, substitutions=steps, note=note))
                 break
         else:
             break
@@ -84,7 +84,7 @@ def _take(remaining: Remaining, vertex: int) -> list[tuple[int, int]]:
     return [(vertex, 1), *((v, 0) for v in near)]
 
 
-def _heavy(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
+def _heavy_vertices(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
     fixed: list[tuple[int, int]] = []
     before = -1
     while before < len(fixed):
@@ -95,7 +95,7 @@ def _heavy(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
     return fixed
 
 
-def _dominated(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
+def _dominated_vertices(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
     fixed: list[tuple[int, int]] = []
     for v in sorted(remaining):
         near = remaining[v]
@@ -126,17 +126,17 @@ def _linear_programme(remaining: Remaining, weights: F64) -> list[tuple[int, int
     return fixed
 
 
-def conflicts(edges: Edges, rows: U8) -> npt.NDArray[np.int64]:
+def count_conflicts(edges: Edges, rows: U8) -> npt.NDArray[np.int64]:
     """Return the number of edges with both ends chosen, per row of ``(m, n)``."""
 
     def count(block: U8) -> npt.NDArray[np.int64]:
         number: npt.NDArray[np.int64] = (block[:, edges[:, 0]] & block[:, edges[:, 1]]).sum(axis=1, dtype=np.int64)
         return number
 
-    return by_blocks(count, rows, bytes_per_row=3 * len(edges))
+    return apply_in_blocks(count, rows, bytes_per_row=3 * len(edges))
 
 
-def made_independent(weights: F64, edges: Edges, rows: U8) -> U8:
+def make_independent(weights: F64, edges: Edges, rows: U8) -> U8:
     """Return ``rows`` ``(m, n)`` with the conflicts resolved; rows without conflict stay as they are.
 
     Vertices are visited by ``weight / (degree + 1)``, the lower number first: one leaves where a chosen neighbour is
@@ -145,7 +145,7 @@ def made_independent(weights: F64, edges: Edges, rows: U8) -> U8:
     """
     near = neighbours(len(weights), edges)
     order = np.argsort(weights / (1 + np.array([len(v) for v in near])), kind="stable")
-    broken = conflicts(edges, rows) > 0
+    broken = count_conflicts(edges, rows) > 0
     columns = np.ascontiguousarray(rows[broken].T)
     for v in order:
         columns[v] &= ~columns[near[v]].any(axis=0)
@@ -179,7 +179,7 @@ def greedy_set(weights: F64, edges: Edges, seed: int) -> U8:
     return chosen
 
 
-def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverAnswer:
+def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverResult:
     """Return the best set that CP-SAT finds, started from the greedy one, and its proved upper bound.
 
     One worker, a fixed seed and a deterministic limit of work, so that the same call gives the same answer. CP-SAT
@@ -203,11 +203,11 @@ def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverAnswer:
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
-    solver.parameters.random_seed = small_seed(seed, "independent_set", "cp_sat")
+    solver.parameters.random_seed = derive_seed_31bit(seed, "independent_set", "cp_sat")
     solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return SolverAnswer(assignment=start, optimal=False, bound=None, evaluations=solver.num_branches)
+        return SolverResult(assignment=start, optimal=False, bound=None, evaluations=solver.num_branches)
     assignment = np.array([solver.value(v) for v in chosen], dtype=np.uint8)
     optimal = status == cp_model.OPTIMAL
     rounding = 0.0 if integral else size / 2
@@ -216,4 +216,4 @@ def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverAnswer:
         if optimal
         else (solver.best_objective_bound + rounding) / scale
     )
-    return SolverAnswer(assignment=assignment, optimal=optimal, bound=bound, evaluations=solver.num_branches)
+    return SolverResult(assignment=assignment, optimal=optimal, bound=bound, evaluations=solver.num_branches)

@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.bits import U8, unpack
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.problems.solvers import cp_sat, semidefinite
-from qhybrid_pipelines.problems.solvers.granularity import sharpened
+from qhybrid_pipelines.problems.solvers.granularity import round_bound_to_step
 from qhybrid_pipelines.problems.solvers.spins import energies, greedy_placement, tabu_search
 
 #: Tabu steps, over all starts: one to three seconds, whatever the size. Each step looks at every variable once.
@@ -25,7 +25,7 @@ _HYPERPLANES, _STARTS = 64, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Minimum:
+class IsingMinimum:
     """What was found.
 
     Attributes:
@@ -41,29 +41,29 @@ class Minimum:
     evaluations: int
 
 
-def minimise(model: IsingModel, seed: int) -> Minimum:
+def minimise(model: IsingModel, seed: int) -> IsingMinimum:
     """Return a low energy of a model and what is proved about it.
 
     Up to 20 variables by enumeration. Above that: hyperplane rounding of the semidefinite relaxation (greedy placement
     where that is too large), tabu search from there, and CP-SAT where the model is sparse.
     """
     if model.size <= exhaustive.MAX_VARIABLES:
-        word, energy = exhaustive.minimum(model)
+        word, energy = exhaustive.find_minimum(model)
         assignment = unpack(np.array([word], dtype=np.uint64), model.size)[0]
-        return Minimum(assignment=assignment, optimal=True, lower_bound=energy, evaluations=1 << model.size)
+        return IsingMinimum(assignment=assignment, optimal=True, lower_bound=energy, evaluations=1 << model.size)
     bound, starts = _relax(model, seed)
     steps = min(max(_STEPS_PER_VARIABLE * model.size, _MIN_STEPS), _MAX_UPDATES // model.size) // len(starts)
     found = [tabu_search(model, start, derive_seed(seed, k), steps=steps) for k, start in enumerate(starts)]
     best = found[int(energies(model, np.stack(found)).argmin())]
     energy = float(energies(model, best[None])[0])
     if energy > bound + energy_resolution(model):
-        proof = cp_sat.prove(model, best, seed)
+        proof = cp_sat.prove_optimum(model, best, seed)
         if proof is not None:
             best = proof.assignment
             energy = float(energies(model, best[None])[0])
             bound = energy if proof.optimal else max(proof.lower_bound, bound)
     optimal = energy <= bound + energy_resolution(model)
-    return Minimum(
+    return IsingMinimum(
         assignment=best, optimal=optimal, lower_bound=energy if optimal else bound, evaluations=steps * len(starts)
     )
 
@@ -73,14 +73,14 @@ def _relax(model: IsingModel, seed: int) -> tuple[float, U8]:
     if model.size > semidefinite.MAX_SPINS:
         no_term_frustrated = model.offset - np.abs(model.linear).sum() - np.abs(model.couplings).sum()
         return float(no_term_frustrated), greedy_placement(model, seed)[None]
-    found = semidefinite.vectors(model, seed)
+    found = semidefinite.relaxation_vectors(model, seed)
     bound = semidefinite.lower_bound(model, found)
-    rows = semidefinite.roundings(model, found, seed, count=_HYPERPLANES)
+    rows = semidefinite.hyperplane_roundings(model, found, seed, count=_HYPERPLANES)
     best = np.argsort(energies(model, rows), kind="stable")[:_STARTS]
-    return sharpened(model, bound), rows[best]
+    return round_bound_to_step(model, bound), rows[best]
 
 
-def minimise_mapped(model: IsingModel, variables: VariableMap, seed: int) -> Minimum:
+def minimise_mapped(model: IsingModel, variables: VariableMap, seed: int) -> IsingMinimum:
     """Return what :func:`minimise` finds on the remaining variables of an exact reduction, mapped back."""
     found = minimise(substitute(model, variables), seed)
     return dataclasses.replace(found, assignment=_expand(variables, found.assignment))

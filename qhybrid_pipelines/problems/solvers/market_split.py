@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.seeds import generator, small_seed
-from qhybrid_pipelines.problems.family import SolverAnswer
-from qhybrid_pipelines.problems.solvers.rows import BLOCK_BYTES, by_blocks
+from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
+from qhybrid_pipelines.problems.family import SolverResult
+from qhybrid_pipelines.problems.solvers.rows import BLOCK_BYTES, apply_in_blocks
 
 I64 = npt.NDArray[np.int64]
 
@@ -32,7 +32,7 @@ MAX_DETERMINISTIC_TIME = 2.0
 def residuals(coefficients: I64, targets: I64, rows: U8) -> F64:
     """Return ``A x - b`` of each row ``(k, n)``, shape ``(k, m)``; integers, exact in any order of addition."""
     matrix = coefficients.T.astype(np.float64)
-    return by_blocks(lambda block: block @ matrix - targets, rows, bytes_per_row=9 * len(matrix))
+    return apply_in_blocks(lambda block: block @ matrix - targets, rows, bytes_per_row=9 * len(matrix))
 
 
 def descend(coefficients: I64, targets: I64, seed: int) -> U8:
@@ -59,7 +59,7 @@ def descend(coefficients: I64, targets: I64, seed: int) -> U8:
     return assignment
 
 
-def solve(coefficients: I64, targets: I64, seed: int) -> SolverAnswer:
+def solve(coefficients: I64, targets: I64, seed: int) -> SolverResult:
     """Return the best assignment by the strongest method that the size allows.
 
     Up to 40 variables, two tables of half sums are matched, which finds a solution without residual or proves that
@@ -69,14 +69,14 @@ def solve(coefficients: I64, targets: I64, seed: int) -> SolverAnswer:
     size = coefficients.shape[1]
     least = 0
     if size <= MAX_MATCHED and _key_bits(coefficients) <= 62:
-        found = _match(coefficients, targets)
+        found = _meet_in_the_middle(coefficients, targets)
         if found is not None:
             sums = 2 ** (size // 2) + 2 ** (size - size // 2)
-            return SolverAnswer(assignment=found, optimal=True, bound=0.0, evaluations=sums)
+            return SolverResult(assignment=found, optimal=True, bound=0.0, evaluations=sums)
         least = 1  # the residuals are integers
     if size <= MAX_ENUMERATED:
         assignment, value = _enumerate(coefficients, targets)
-        return SolverAnswer(assignment=assignment, optimal=True, bound=value, evaluations=2**size)
+        return SolverResult(assignment=assignment, optimal=True, bound=value, evaluations=2**size)
     return _cp_sat(coefficients, targets, seed, least=least)
 
 
@@ -123,7 +123,7 @@ def _key_bits(coefficients: I64) -> int:
     return math.prod(_radices(coefficients)).bit_length()
 
 
-def _match(coefficients: I64, targets: I64) -> U8 | None:
+def _meet_in_the_middle(coefficients: I64, targets: I64) -> U8 | None:
     """Return an assignment without residual, or None where there is none.
 
     All rows are joined into one number with a digit for each row; no digit can overflow, so that the rows are met
@@ -145,7 +145,7 @@ def _match(coefficients: I64, targets: I64) -> U8 | None:
     return _bits(int(hits[0]) << half | int(order[position[hits[0]]]), len(keys))
 
 
-def _cp_sat(coefficients: I64, targets: I64, seed: int, *, least: int) -> SolverAnswer:
+def _cp_sat(coefficients: I64, targets: I64, seed: int, *, least: int) -> SolverResult:
     """Return what CP-SAT finds from the greedy start; ``least`` is a proved lower bound of the value."""
     from ortools.sat.python import cp_model
 
@@ -169,12 +169,12 @@ def _cp_sat(coefficients: I64, targets: I64, seed: int, *, least: int) -> Solver
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
-    solver.parameters.random_seed = small_seed(seed, "market_split", "cp_sat")
+    solver.parameters.random_seed = derive_seed_31bit(seed, "market_split", "cp_sat")
     solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
     status = solver.solve(model)
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     assignment = np.array([solver.value(v) for v in chosen], dtype=np.uint8) if found else start
-    return SolverAnswer(
+    return SolverResult(
         assignment=assignment,
         optimal=status == cp_model.OPTIMAL,
         bound=max(float(least), math.ceil(solver.best_objective_bound - 1e-6)) if found else float(least),

@@ -9,9 +9,9 @@ import numpy as np
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.problems.family import SolverAnswer
-from qhybrid_pipelines.problems.solvers.choice import Choice, fix_by_bound, lower_bound, relax
-from qhybrid_pipelines.problems.solvers.rows import by_blocks
+from qhybrid_pipelines.problems.family import SolverResult
+from qhybrid_pipelines.problems.solvers.choice import CardinalityProblem, fix_by_bound, lower_bound, relax
+from qhybrid_pipelines.problems.solvers.rows import apply_in_blocks
 
 #: Independent starts of the swap search, and the most swaps of each.
 STARTS = 20
@@ -22,16 +22,16 @@ MAX_PAIR_TERMS = 100_000_000
 CHUNK = 1 << 17
 
 
-def to_cardinality(problem: Choice, rows: U8) -> U8:
+def repair_cardinality(problem: CardinalityProblem, rows: U8) -> U8:
     """Return ``rows`` ``(m, n)`` with exactly ``chosen`` ones; rows that have them stay as they are.
 
     Too many: the candidate goes that saves most; too few: the one comes that costs least; one at a time, ties to the
     lower index. All rows at once, each by itself: the result does not depend on the rows beside it.
     """
-    return by_blocks(lambda block: _to_cardinality(problem, block), rows, bytes_per_row=40 * problem.size)
+    return apply_in_blocks(lambda block: _repair_block(problem, block), rows, bytes_per_row=40 * problem.size)
 
 
-def _to_cardinality(problem: Choice, rows: U8) -> U8:
+def _repair_block(problem: CardinalityProblem, rows: U8) -> U8:
     repaired = rows.copy()
     broken = np.flatnonzero(rows.sum(axis=1, dtype=np.int64) != problem.chosen)
     x = repaired[broken]
@@ -52,7 +52,7 @@ def _to_cardinality(problem: Choice, rows: U8) -> U8:
     return repaired
 
 
-def build(problem: Choice, seed: int) -> U8:
+def greedy_portfolio(problem: CardinalityProblem, seed: int) -> U8:
     """Return ``(n,)``: from nothing, always the candidate that costs least beside those chosen; ties by a seeded order."""
     order = generator(seed, "portfolio", "greedy").permutation(problem.size)
     x = np.zeros(problem.size, dtype=np.uint8)
@@ -62,7 +62,7 @@ def build(problem: Choice, seed: int) -> U8:
     return x
 
 
-def swap(problem: Choice, x: U8) -> tuple[U8, int]:
+def swap_descent(problem: CardinalityProblem, x: U8) -> tuple[U8, int]:
     """Return where steepest descent by exchanging one in for one out ends, and the number of swaps."""
     x = x.copy()
     for swaps in range(MAX_SWAPS):
@@ -79,19 +79,19 @@ def swap(problem: Choice, x: U8) -> tuple[U8, int]:
     return x, MAX_SWAPS
 
 
-def search(problem: Choice, seed: int) -> tuple[U8, int]:
+def swap_search(problem: CardinalityProblem, seed: int) -> tuple[U8, int]:
     """Return the best of several swap searches, and the swaps in all; from the greedy choice and from random ones."""
     random = generator(seed, "portfolio", "search")
-    starts = [build(problem, seed)]
+    starts = [greedy_portfolio(problem, seed)]
     for _ in range(STARTS - 1):
         start = np.zeros(problem.size, dtype=np.uint8)
         start[random.permutation(problem.size)[: problem.chosen]] = 1
         starts.append(start)
-    found = [swap(problem, start) for start in starts]
+    found = [swap_descent(problem, start) for start in starts]
     return min((x for x, _ in found), key=problem.value), sum(swaps for _, swaps in found)
 
 
-def enumerate_choices(problem: Choice) -> U8:
+def enumerate_choices(problem: CardinalityProblem) -> U8:
     """Return the best of all choices, the first in lexicographic order; memory is bounded by chunks of them."""
     diagonal, matrix = problem.linear + np.diag(problem.matrix), 2 * problem.matrix
     choices = itertools.combinations(range(problem.size), problem.chosen)
@@ -112,23 +112,23 @@ def enumerate_choices(problem: Choice) -> U8:
     return x
 
 
-def solve(problem: Choice, seed: int) -> SolverAnswer:
+def solve(problem: CardinalityProblem, seed: int) -> SolverResult:
     """Return the best choice: swap search, exact fixing by bounds, then enumeration where what is left is small enough.
 
     ``evaluations`` counts the swaps and the choices enumerated.
     """
-    x, evaluations = search(problem, seed)
+    x, evaluations = swap_search(problem, seed)
     ones, zeros = fix_by_bound(problem, problem.value(x))
     free = np.setdiff1d(np.arange(problem.size), np.concatenate([ones, zeros]))
-    rest = problem.after(ones, free)
+    rest = problem.subproblem(ones, free)
     count = math.comb(rest.size, rest.chosen)
     if count * (rest.chosen + 1) ** 2 // 2 > MAX_PAIR_TERMS:
         bound = lower_bound(problem, relax(problem))
-        return SolverAnswer(assignment=x, optimal=False, bound=bound, evaluations=evaluations)
+        return SolverResult(assignment=x, optimal=False, bound=bound, evaluations=evaluations)
     best = np.zeros(problem.size, dtype=np.uint8)
     best[ones] = 1
     if rest.chosen:
         best[free] = enumerate_choices(rest)
     if problem.value(best) > problem.value(x):
         best = x
-    return SolverAnswer(assignment=best, optimal=True, bound=problem.value(best), evaluations=evaluations + count)
+    return SolverResult(assignment=best, optimal=True, bound=problem.value(best), evaluations=evaluations + count)

@@ -21,7 +21,7 @@ BLOCK_BYTES = 2**26
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 
-def by_blocks(function: Callable[[U8], Array], rows: U8, *, bytes_per_row: int) -> Array:
+def apply_in_blocks(function: Callable[[U8], Array], rows: U8, *, bytes_per_row: int) -> Array:
     """Return ``function`` of ``rows`` ``(m, n)``, applied to blocks that need at most 64 MiB of working memory.
 
     Args:
@@ -41,4 +41,4 @@ def by_blocks(function: Callable[[U8], Array], rows: U8, *, bytes_per_row: int) 
 def weighted_sums(weights: F64, rows: U8) -> F64:
     """Return the sum of the chosen weights of each row ``(m, n)``, shape ``(m,)``."""
     size = len(weights)
-    return by_blocks(lambda block: (block * weights).sum(axis=1), rows, bytes_per_row=9 * size)
+    return apply_in_blocks(lambda block: (block * weights).sum(axis=1), rows, bytes_per_row=9 * size)

@@ -26,9 +26,9 @@ MAX_SPINS = 2000
 _SWEEPS, _WORK, _GAIN = 60, 2_000_000_000, 1e-6
 
 
-def vectors(model: IsingModel, seed: int) -> F64:
+def relaxation_vectors(model: IsingModel, seed: int) -> F64:
     """Return unit vectors of the relaxation, shape ``(n, k)``, or ``(n + 1, k)`` where the model has fields."""
-    whole = _without_fields(model)
+    whole = _absorb_fields(model)
     rank = math.isqrt(2 * whole.size) + 2
     found = generator(seed, "semidefinite").normal(size=(whole.size, rank))
     found /= np.linalg.norm(found, axis=1, keepdims=True)
@@ -48,7 +48,7 @@ def vectors(model: IsingModel, seed: int) -> F64:
     return found
 
 
-def roundings(model: IsingModel, found: F64, seed: int, *, count: int) -> U8:
+def hyperplane_roundings(model: IsingModel, found: F64, seed: int, *, count: int) -> U8:
     """Return the assignments of ``count`` random hyperplanes, shape ``(count, n)``."""
     normals = generator(seed, "hyperplanes").normal(size=(found.shape[1], count))
     positive = (found @ normals).T >= 0
@@ -65,7 +65,7 @@ def lower_bound(model: IsingModel, found: F64) -> float:
     \ge \tfrac12 (n \lambda_{\min} + \sum y)`. The choice :math:`y_i = -\lVert (A V)_i \rVert` makes this tight at the
     relaxation's optimum; the bound holds for any vectors. Rounding of the eigenvalue is taken off.
     """
-    whole = _without_fields(model)
+    whole = _absorb_fields(model)
     matrix = np.zeros((whole.size, whole.size))
     matrix[whole.pairs[:, 0], whole.pairs[:, 1]] = whole.couplings
     matrix += matrix.T
@@ -76,7 +76,7 @@ def lower_bound(model: IsingModel, found: F64) -> float:
     return float(model.offset + (whole.size * lowest + y.sum()) / 2 - rounding)
 
 
-def _without_fields(model: IsingModel) -> IsingModel:
+def _absorb_fields(model: IsingModel) -> IsingModel:
     """Return the model with its fields as couplings to one more spin, the last; unchanged where there are none."""
     coupled = np.flatnonzero(model.linear)
     if not len(coupled):

@@ -16,7 +16,7 @@ from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.quadratic import pair_sums
 
 
-class Walk:
+class SpinState:
     """One assignment of spins, moved flip by flip.
 
     Attributes:
@@ -34,7 +34,7 @@ class Walk:
         self.tolerance = energy_resolution(model)
 
     @property
-    def changes(self) -> F64:
+    def energy_changes(self) -> F64:
         """Change of energy by flipping each spin, shape ``(n,)``."""
         return -2 * self.spins * self.fields
 
@@ -60,14 +60,14 @@ def adjacency(model: IsingModel) -> tuple[list[npt.NDArray[np.int32]], list[F64]
     return np.split(target[order], starts), np.split(both[order], starts)
 
 
-def spins_of(assignment: U8) -> F64:
+def to_spins(assignment: U8) -> F64:
     """Return the spins ``1 - 2 b`` of bits."""
     return np.asarray(1.0 - 2.0 * assignment, dtype=np.float64)
 
 
 def energies(model: IsingModel, assignments: U8) -> F64:
     """Return the energy of each row ``(m, n)`` without an ``(m, couplings)`` array, for models with many couplings."""
-    spins = spins_of(assignments)
+    spins = to_spins(assignments)
     return np.asarray(model.offset + spins @ model.linear + pair_sums(spins, model.pairs, model.couplings))
 
 
@@ -78,15 +78,15 @@ def greedy_placement(model: IsingModel, seed: int) -> U8:
     of nodes on the side where more of their edges are cut (S. Sahni, T. Gonzalez, J. ACM 23, 555 (1976)); on a QUBO
     it is the greedy rule of P. Merz and B. Freisleben, Journal of Heuristics 8, 197 (2002).
     """
-    walk = Walk(model, np.zeros(model.size))
+    state = SpinState(model, np.zeros(model.size))
     # A rank below the tolerance decides ties only.
-    rank = generator(seed, "greedy_placement").permutation(model.size) * walk.tolerance / max(model.size, 1)
-    strength = np.abs(walk.fields) + rank
+    rank = generator(seed, "greedy_placement").permutation(model.size) * state.tolerance / max(model.size, 1)
+    strength = np.abs(state.fields) + rank
     for _ in range(model.size):
         variable = int(strength.argmax())
-        walk.set(variable, -1.0 if walk.fields[variable] > 0 else 1.0)
-        strength = np.where(walk.spins == 0, np.abs(walk.fields) + rank, -1.0)
-    return walk.assignment
+        state.set(variable, -1.0 if state.fields[variable] > 0 else 1.0)
+        strength = np.where(state.spins == 0, np.abs(state.fields) + rank, -1.0)
+    return state.assignment
 
 
 def tabu_search(model: IsingModel, start: U8, seed: int, *, steps: int) -> U8:
@@ -102,20 +102,20 @@ def tabu_search(model: IsingModel, start: U8, seed: int, *, steps: int) -> U8:
     random = generator(seed, "tabu_search")
     picks = random.random(steps)
     rests = random.integers(4, 5 + max(1, model.size // 10), size=steps)
-    walk = Walk(model, spins_of(start))
+    state = SpinState(model, to_spins(start))
     energy = best = 0.0  # relative to the start
-    best_spins = walk.spins.copy()
+    best_spins = state.spins.copy()
     tabu_until = np.zeros(model.size, dtype=np.int64)
     for step in range(steps):
-        changes = walk.changes
-        variable = int(changes.argmin())
-        if energy + changes[variable] >= best - walk.tolerance:
-            allowed = np.where(tabu_until <= step, changes, np.inf)
-            ties = np.flatnonzero(allowed <= allowed.min() + walk.tolerance)
+        energy_changes = state.energy_changes
+        variable = int(energy_changes.argmin())
+        if energy + energy_changes[variable] >= best - state.tolerance:
+            allowed = np.where(tabu_until <= step, energy_changes, np.inf)
+            ties = np.flatnonzero(allowed <= allowed.min() + state.tolerance)
             variable = int(ties[int(picks[step] * len(ties))])
-        energy += float(changes[variable])
-        walk.set(variable, -walk.spins[variable])
+        energy += float(energy_changes[variable])
+        state.set(variable, -state.spins[variable])
         tabu_until[variable] = step + rests[step]
-        if energy < best - walk.tolerance:
-            best, best_spins = energy, walk.spins.copy()
+        if energy < best - state.tolerance:
+            best, best_spins = energy, state.spins.copy()
     return (best_spins < 0).astype(np.uint8)

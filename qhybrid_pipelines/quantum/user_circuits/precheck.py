@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.quantum.user_circuits.limits import MAX_GATES, MAX_INPUTS
 from qhybrid_pipelines.quantum.user_circuits.statements import Statements
-from qhybrid_pipelines.quantum.user_circuits.tokens import respelled, tokens_of
+from qhybrid_pipelines.quantum.user_circuits.tokens import join_tokens, split_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedCircuit:
     """What the tokens of a circuit say.
 
     Attributes:
@@ -34,19 +34,19 @@ class Checked:
     gates: int
 
 
-def check(text: str, *, max_gates: int = MAX_GATES, max_inputs: int = MAX_INPUTS) -> Checked:
+def check_circuit(text: str, *, max_gates: int = MAX_GATES, max_inputs: int = MAX_INPUTS) -> CheckedCircuit:
     """Judge the text of a circuit without parsing it, in time linear in its length.
 
     Raises:
         InvalidInput: names the line where there is one.
     """
-    tokens = tokens_of(text)
+    tokens = split_tokens(text)
     statements = Statements(tokens, max_gates=max_gates, max_inputs=max_inputs)
     statements.read()
     if not statements.qubits:
         raise InvalidInput("the circuit declares no qubits", remedy="Declare a register, for example `qubit[4] q;`.")
-    return Checked(
-        text=respelled(tokens),
+    return CheckedCircuit(
+        text=join_tokens(tokens),
         version=statements.version,
         inputs=tuple(statements.inputs),
         n_qubits=sum(statements.qubits.values()),

@@ -17,21 +17,21 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.reduced_model import Kernel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.ansatz import Ansatz
 from qhybrid_pipelines.quantum.user_circuits.limits import MAX_BYTES, MAX_GATES
-from qhybrid_pipelines.quantum.user_circuits.precheck import check
+from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 
 SANDBOX = ("-m", "qhybrid_pipelines.quantum.user_circuits.sandbox")
 #: Several times the processor time that the child may take, for machines that are busy with other things.
 MAX_SECONDS = 300.0
-MAX_ANSWER_BYTES = 16_000_000
+MAX_OUTPUT_BYTES = 16_000_000
 #: Gates and inputs of a canonical text: gates that OpenQASM 3 does not know are defined in it, and count as their bodies.
-MAX_CANONICAL = 100 * MAX_GATES
+MAX_CANONICAL_GATES = 100 * MAX_GATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignCircuit:
+class UserCircuit:
     """A circuit from a file as an ansatz; its angles are the file's inputs, in the order of their declarations."""
 
     file: str
@@ -44,16 +44,16 @@ class ForeignCircuit:
         return self.ansatz.template.n_qubits
 
 
-def check_width(circuit: ForeignCircuit, kernel: Kernel) -> None:
+def check_width(circuit: UserCircuit, reduced_model: ReducedModel) -> None:
     """Check that a circuit has a qubit for every variable of a kernel.
 
     Raises:
         InvalidInput: it has more or fewer.
     """
-    if circuit.n_qubits != kernel.size:
+    if circuit.n_qubits != reduced_model.size:
         raise InvalidInput(
-            f"the circuit has {circuit.n_qubits} qubits, and reduction leaves a kernel of {kernel.size} variables",
-            remedy=f"Write it for {kernel.size} qubits, one per kernel variable in their order (the table kernels lists "
+            f"the circuit has {circuit.n_qubits} qubits, and reduction leaves a kernel of {reduced_model.size} variables",
+            remedy=f"Write it for {reduced_model.size} qubits, one per kernel variable in their order (the table kernels lists "
             "them), or lead reduction to another size by reduce.max_qubits.",
             file=circuit.file,
             field="problem.circuit",
@@ -61,7 +61,7 @@ def check_width(circuit: ForeignCircuit, kernel: Kernel) -> None:
 
 
 @lru_cache(maxsize=16)
-def read_foreign(data: bytes, *, file: str) -> ForeignCircuit:
+def read_user_circuit(data: bytes, *, file: str) -> UserCircuit:
     """Return the circuit that the bytes of an OpenQASM 2 or 3 file hold.
 
     Whatever the file does to a parser, this process survives.
@@ -70,25 +70,25 @@ def read_foreign(data: bytes, *, file: str) -> ForeignCircuit:
         InvalidInput: names the file, the line where it is known, and the remedy.
     """
     try:
-        checked = check(_text(data))
-        answer = parsed_in_child(checked.text)
+        checked = check_circuit(_text(data))
+        answer = parse_in_sandbox(checked.text)
         # The canonical text will be read in this process; what the child says about it is not taken on trust.
-        judged = check(answer["text"], max_gates=MAX_CANONICAL, max_inputs=MAX_CANONICAL)
+        rechecked = check_circuit(answer["text"], max_gates=MAX_CANONICAL_GATES, max_inputs=MAX_CANONICAL_GATES)
     except InvalidInput as error:
         raise error.at(file=file) from None
-    if judged.n_qubits != checked.n_qubits or judged.inputs != tuple(answer["parameters"]):
-        raise _failed("its canonical form is not the circuit of the file").at(file=file)
+    if rechecked.n_qubits != checked.n_qubits or rechecked.inputs != tuple(answer["parameters"]):
+        raise _sandbox_error("its canonical form is not the circuit of the file").at(file=file)
     columns = len(answer["parameters"])
     offset, matrix = np.zeros(columns), np.zeros((len(checked.inputs), columns))
     for column, (constant, slopes) in enumerate(answer["angles"]):
         offset[column] = constant
         for index, factor in slopes:
             matrix[index, column] = factor
-    return ForeignCircuit(
+    return UserCircuit(
         file=file,
         inputs=checked.inputs,
         ansatz=Ansatz(
-            template=Template(text=answer["text"], parameters=judged.inputs, n_qubits=judged.n_qubits),
+            template=Template(text=answer["text"], parameters=rechecked.inputs, n_qubits=rechecked.n_qubits),
             offset=offset,
             matrix=matrix,
             depth=answer["depth"],
@@ -97,7 +97,7 @@ def read_foreign(data: bytes, *, file: str) -> ForeignCircuit:
     )
 
 
-def parsed_in_child(text: str, *, code: Sequence[str] = SANDBOX, seconds: float = MAX_SECONDS) -> dict[str, Any]:
+def parse_in_sandbox(text: str, *, code: Sequence[str] = SANDBOX, seconds: float = MAX_SECONDS) -> dict[str, Any]:
     """Return the answer of the child process about a text.
 
     Its code is our own; tests give it other code to see what happens. It starts in an empty folder, without this process's environment, and is ended when it takes too long.
@@ -105,13 +105,13 @@ def parsed_in_child(text: str, *, code: Sequence[str] = SANDBOX, seconds: float 
     Raises:
         InvalidInput: it refused the text, died, took too long, or its answer is too long or no answer.
     """
-    with tempfile.TemporaryDirectory(prefix="circuit-") as empty, tempfile.TemporaryFile() as question:
+    with tempfile.TemporaryDirectory(prefix="circuit-") as empty, tempfile.TemporaryFile() as request_file:
         # A file and not a pipe, so that neither process ever waits for the other to read.
-        question.write(text.encode())
-        question.seek(0)
+        request_file.write(text.encode())
+        request_file.seek(0)
         with subprocess.Popen(  # noqa: S603  our own code
             [sys.executable, "-I", "-B", *code],
-            stdin=question,
+            stdin=request_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=empty,
@@ -119,29 +119,29 @@ def parsed_in_child(text: str, *, code: Sequence[str] = SANDBOX, seconds: float 
             start_new_session=True,
         ) as process:
             assert process.stdout is not None
-            late = threading.Event()
+            timed_out = threading.Event()
 
             def give_up() -> None:
-                late.set()
+                timed_out.set()
                 process.kill()
 
             timer = threading.Timer(seconds, give_up)
             timer.start()
             try:
-                output = process.stdout.read(MAX_ANSWER_BYTES + 1)
-                if len(output) > MAX_ANSWER_BYTES:
+                output = process.stdout.read(MAX_OUTPUT_BYTES + 1)
+                if len(output) > MAX_OUTPUT_BYTES:
                     process.kill()
                 exit_code = process.wait()
             finally:
                 timer.cancel()
-    if len(output) > MAX_ANSWER_BYTES:
-        raise _failed("its canonical form is too long")
-    if late.is_set():
-        raise _failed(f"reading it takes more than {seconds:g} s")
+    if len(output) > MAX_OUTPUT_BYTES:
+        raise _sandbox_error("its canonical form is too long")
+    if timed_out.is_set():
+        raise _sandbox_error(f"reading it takes more than {seconds:g} s")
     if exit_code < 0:
-        raise _failed(f"the reader was ended by signal {-exit_code}")
+        raise _sandbox_error(f"the reader was ended by signal {-exit_code}")
     if exit_code:
-        raise _failed(f"the reader failed with exit code {exit_code}")
+        raise _sandbox_error(f"the reader failed with exit code {exit_code}")
     return _answer(output)
 
 
@@ -149,7 +149,7 @@ def _answer(output: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(output)
     except ValueError:
-        raise _failed("the reader gave no answer") from None
+        raise _sandbox_error("the reader gave no answer") from None
     if "problem" in answer:
         raise InvalidInput(answer["problem"], remedy=answer["remedy"], line=answer["line"])
     return dict(answer)
@@ -162,7 +162,7 @@ def _environment() -> dict[str, str]:
     return {"LC_ALL": "C.UTF-8", **single, **kept}
 
 
-def _failed(problem: str) -> InvalidInput:
+def _sandbox_error(problem: str) -> InvalidInput:
     return InvalidInput(
         f"the circuit was refused: {problem}",
         remedy="Simplify it; other tools may read it, but not within the limits here.",

@@ -24,7 +24,7 @@ RECURSION_LIMIT = 20_000
 _LINE = re.compile(r"(?:<input>:|L|\b)(\d+)(?:,\d+:|:C\d+)")
 
 
-def limit() -> None:
+def limit_resources() -> None:
     """Give up memory, time, and the right to write files; none of it can be taken back."""
     for kind, most in (
         (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
@@ -40,14 +40,14 @@ def limit() -> None:
 
 def main() -> None:
     """Answer one text."""
-    limit()
+    limit_resources()
     text = sys.stdin.buffer.read().decode()
     from qhybrid_pipelines.core.errors import InvalidInput
-    from qhybrid_pipelines.quantum.user_circuits.canonical import canonical
-    from qhybrid_pipelines.quantum.user_circuits.precheck import check
+    from qhybrid_pipelines.quantum.user_circuits.canonical import to_canonical
+    from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 
     try:
-        answer = dataclasses.asdict(canonical(check(text)))
+        answer = dataclasses.asdict(to_canonical(check_circuit(text)))
     except InvalidInput as error:
         answer = {"problem": error.problem, "remedy": error.remedy, "line": error.line or _line(error.problem)}
     except BaseException as error:  # noqa: BLE001  a panic of a parser is no Exception

@@ -14,7 +14,7 @@ from qhybrid_pipelines.quantum.user_circuits.limits import (
     REMEDY,
     VARIABLES,
 )
-from qhybrid_pipelines.quantum.user_circuits.tokens import MAX_DEPTH, Cursor, Token, unexpected
+from qhybrid_pipelines.quantum.user_circuits.tokens import MAX_DEPTH, Cursor, Token, unexpected_token_error
 
 
 class Statements(Cursor):
@@ -60,7 +60,7 @@ class Statements(Cursor):
         if token.text in special:
             return special[token.text]()
         if token.kind != "word":
-            raise unexpected(token, expected="a statement")
+            raise unexpected_token_error(token, expected="a statement")
         return self._measured() if token.text in self.bits else self._call(token)[0]
 
     def _limited(self, gates: int, line: int) -> int:
@@ -150,7 +150,7 @@ class Statements(Cursor):
                 self._operands()
                 continue
             if token.kind != "word" or token.text in REFUSED or token.text in ("for", "measure", "gate", "include"):
-                raise unexpected(token, expected="a gate of this gate's body")
+                raise unexpected_token_error(token, expected="a gate of this gate's body")
             more, inner = self._call(token)
             gates, depth = self._limited(gates + more, token.line), max(depth, inner + 1)
         self.take()
@@ -204,7 +204,7 @@ class Statements(Cursor):
             token = self.take()
             depth += (token.text == "(") - (token.text == ")")
             if token.kind == "text" or (token.kind == "symbol" and token.text not in allowed):
-                raise unexpected(token, expected="a sum, a product or a function")
+                raise unexpected_token_error(token, expected="a sum, a product or a function")
             if token.kind == "number" and len(token.text) > 40:
                 raise InvalidInput("a number has more than 40 digits", remedy="17 say all.", line=token.line)
             if depth == 0:
@@ -215,7 +215,7 @@ class Statements(Cursor):
         widest = 0
         while (token := self.take()).text != ";":
             if token.text in "{}" or token.kind == "text":
-                raise unexpected(token, expected="a qubit")
+                raise unexpected_token_error(token, expected="a qubit")
             if token.kind == "word":
                 widest = max(widest, self._reach(token))
         return widest
@@ -234,7 +234,7 @@ class Statements(Cursor):
         inside = 0
         while (token := self.take()).text != "]":
             if token.text == ";":
-                raise unexpected(token, expected="an index")
+                raise unexpected_token_error(token, expected="an index")
             inside += 1
         return 1 if inside == 1 else whole
 
@@ -256,7 +256,7 @@ class Statements(Cursor):
             self._size()
         self.name()
         self.expect("in")
-        self.loops.append(self._turns())
+        self.loops.append(self._loop_turns())
         turns = 1
         for loop in self.loops:
             turns *= max(loop, 1)
@@ -273,7 +273,7 @@ class Statements(Cursor):
         self.take()
         return self._limited(gates * self.loops.pop(), line)
 
-    def _turns(self) -> int:
+    def _loop_turns(self) -> int:
         """Read ``[first:last]``, ``[first:step:last]`` or ``{1, 2, 5}``; both ends of a range belong to it."""
         if self.expect("[", "{").text == "{":
             turns = 1

@@ -34,7 +34,7 @@ class Token(NamedTuple):
     line: int
 
 
-def tokens_of(text: str) -> list[Token]:
+def split_tokens(text: str) -> list[Token]:
     """Return the tokens of a text without white space and comments, in time linear in its length.
 
     Raises:
@@ -47,7 +47,7 @@ def tokens_of(text: str) -> list[Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise _strange(text[position], line)
+            raise _unknown_character_error(text[position], line)
         kind, position = str(match.lastgroup), match.end()
         if kind == "newline":
             line += 1
@@ -65,13 +65,13 @@ def tokens_of(text: str) -> list[Token]:
                     f"the text has more than {MAX_TOKENS} words and symbols", remedy="Use fewer gates.", line=line
                 )
             if kind == "symbol":
-                _nest(token, opened)
+                _track_nesting(token, opened)
     if opened:
         raise InvalidInput(f"{opened[-1].text!r} is never closed", remedy="Add what closes it.", line=opened[-1].line)
     return found
 
 
-def respelled(tokens: list[Token]) -> str:
+def join_tokens(tokens: list[Token]) -> str:
     """Return a text of the same tokens in the same lines, comments left out.
 
     Parsers get this text and not the file's own: what they see is then exactly what was judged.
@@ -103,14 +103,14 @@ class Cursor:
         """Return the next token, which must be one of these."""
         token = self.take()
         if token.text not in texts:
-            raise unexpected(token, expected=" or ".join(repr(text) for text in texts))
+            raise unexpected_token_error(token, expected=" or ".join(repr(text) for text in texts))
         return token
 
     def name(self) -> Token:
         """Return the next token, which must be a word."""
         token = self.take()
         if token.kind != "word":
-            raise unexpected(token, expected="a name")
+            raise unexpected_token_error(token, expected="a name")
         return token
 
     def integer(self) -> int:
@@ -119,11 +119,11 @@ class Cursor:
         token = self.take()
         digits = token.text.replace("_", "")
         if token.kind != "number" or not digits.isdecimal():
-            raise unexpected(token, expected="a whole number")
+            raise unexpected_token_error(token, expected="a whole number")
         return sign * (int(digits) if len(digits) <= 18 else 10**18)
 
 
-def unexpected(token: Token, *, expected: str) -> InvalidInput:
+def unexpected_token_error(token: Token, *, expected: str) -> InvalidInput:
     """Return the error for a token where something else must stand."""
     return InvalidInput(
         f"{token.text[:40]!r} stands where {expected} must stand",
@@ -132,7 +132,7 @@ def unexpected(token: Token, *, expected: str) -> InvalidInput:
     )
 
 
-def _strange(character: str, line: int) -> InvalidInput:
+def _unknown_character_error(character: str, line: int) -> InvalidInput:
     if character == "$":
         return InvalidInput(
             "the circuit is written for the qubits of one device ($0, $1, ...)",
@@ -146,7 +146,7 @@ def _strange(character: str, line: int) -> InvalidInput:
     )
 
 
-def _nest(token: Token, opened: list[Token]) -> None:
+def _track_nesting(token: Token, opened: list[Token]) -> None:
     """Keep the list of brackets that are open."""
     if token.text in "([{":
         opened.append(token)

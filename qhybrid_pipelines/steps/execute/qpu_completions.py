@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from qhybrid_pipelines.control.experiments.due_stages import Leg, due_legs, jobs_of
-from qhybrid_pipelines.control.jobs.poll_schedule import Polled
+from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, execution_jobs
+from qhybrid_pipelines.control.jobs.poll_schedule import PollSummary
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.reporting.ledger_tables import TimeSpent, time_spent
+from qhybrid_pipelines.control.reporting.ledger_tables import ExecutionTimes, execution_times
 from qhybrid_pipelines.steps.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class PollReport:
     """What one look at the open jobs came to.
 
     Attributes:
@@ -21,7 +21,7 @@ class Looked:
         problems: one sentence each about what could not be done; the next look tries again.
     """
 
-    polled: Polled
+    polled: PollSummary
     expired: Sequence[JobRecord]
     problems: Sequence[str]
 
@@ -35,23 +35,23 @@ class Looked:
         """The look in one line."""
         seen = self.polled
         return (
-            f"{seen.looked} jobs looked at in {seen.requests} requests, {len(seen.changed)} changed, {seen.waiting} not due, "
+            f"{seen.polled_jobs} jobs looked at in {seen.requests} requests, {len(seen.changed)} changed, {seen.waiting} not due, "
             f"{len(self.expired)} ended by their deadlines, {len(self.problems)} problems"
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
+class CompletedExecution:
     """An execution whose jobs are all settled, and that was not collected yet."""
 
-    leg: Leg
+    stage: Stage
     jobs: Sequence[JobRecord]
-    spent: TimeSpent
+    spent: ExecutionTimes
 
     @property
     def name(self) -> str:
         """The same for the same jobs of the same execution."""
-        return f"{self.leg.backend}|{self.leg.experiment}|{self.leg.occasion}"
+        return f"{self.stage.backend}|{self.stage.experiment}|{self.stage.job_set_hash}"
 
     @property
     def states(self) -> dict[str, int]:
@@ -68,7 +68,7 @@ class Completion:
         )
 
 
-def look(workspace: Workspace, *, limit_seconds: float, cursor: Mapping[str, str]) -> Looked:
+def poll_open_jobs(workspace: Workspace, *, limit_seconds: float, cursor: Mapping[str, str]) -> PollReport:
     """Look at the jobs that are due for it, in bulk, and end those whose deadline has come.
 
     Raises nothing of a provider's: what could not be done is a problem in the result, and hides nothing else.
@@ -78,19 +78,19 @@ def look(workspace: Workspace, *, limit_seconds: float, cursor: Mapping[str, str
         limit_seconds: no further request is made after this time.
         cursor: that of the look before; empty looks at everything.
     """
-    dispatcher = workspace.gateway.dispatcher
+    dispatcher = workspace.control_plane.dispatcher
     polled = dispatcher.poll_due(limit_seconds=limit_seconds, cursor=cursor)
     expired = dispatcher.expire_due()
-    return Looked(polled=polled, expired=expired, problems=[str(problem) for problem in polled.problems])
+    return PollReport(polled=polled, expired=expired, problems=[str(problem) for problem in polled.problems])
 
 
-def completions(workspace: Workspace) -> list[Completion]:
+def find_completed_executions(workspace: Workspace) -> list[CompletedExecution]:
     """Return the executions that are complete and were not collected yet."""
     registered = [(key, workspace.specifications.load_any(key)) for key in workspace.specifications]
-    ledger = workspace.gateway.ledger
+    ledger = workspace.control_plane.ledger
     found = []
-    for leg in due_legs(registered, workspace.lake, workspace.gateway):
-        if leg.job == "collect":
-            jobs = jobs_of(workspace.lake, ledger, leg.experiment, leg.backend or "")
-            found.append(Completion(leg=leg, jobs=jobs, spent=time_spent(ledger, jobs)))
+    for stage in due_stages(registered, workspace.lake, workspace.control_plane):
+        if stage.job == "collect":
+            jobs = execution_jobs(workspace.lake, ledger, stage.experiment, stage.backend or "")
+            found.append(CompletedExecution(stage=stage, jobs=jobs, spent=execution_times(ledger, jobs)))
     return found

@@ -8,19 +8,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.successors import Standing
-from qhybrid_pipelines.control.ledger.lifecycle import WITHOUT_RESULT
+from qhybrid_pipelines.control.jobs.successors import Successors
+from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import JobFailed, QHybridError
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
-from qhybrid_pipelines.core.sub_batches import Part, part_of
+from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.rows import Row, rows_of
+from qhybrid_pipelines.steps.rows import Row, select_rows
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.tables import conform, empty, with_texts_held_once
+from qhybrid_pipelines.storage.tables import conform, empty, with_texts_deduplicated
 
 
-def result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher) -> pa.Table:
+def collect_result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher) -> pa.Table:
     """Return the table `counts`.
 
     An execution has all its counts or none: where the deadline of one of its jobs passed, the results of the others are
@@ -32,13 +32,13 @@ def result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher
     tables: list[pa.Table] = []
     for row in batches.to_pylist():
         batch = batch_from_row(row)
-        rows = rows_of(submissions, batch.experiment, batch.backend).to_pylist()
-        tables += collected(batch, rows, dispatcher)
+        rows = select_rows(submissions, batch.experiment, batch.backend).to_pylist()
+        tables += collect_counts(batch, rows, dispatcher)
     # Whoever asked keeps this table, Dagster among them: in a long sweep keys of rows would take more room than counts.
-    return with_texts_held_once(conform(schemas.COUNTS, pa.concat_tables(tables or [empty(schemas.COUNTS)])))
+    return with_texts_deduplicated(conform(schemas.COUNTS, pa.concat_tables(tables or [empty(schemas.COUNTS)])))
 
 
-def jobs_behind(submissions: Sequence[Row], dispatcher: Dispatcher) -> list[JobRecord]:
+def get_current_jobs(submissions: Sequence[Row], dispatcher: Dispatcher) -> list[JobRecord]:
     """Return the jobs that stand now for the rows of one execution, in their order.
 
     Raises:
@@ -46,11 +46,11 @@ def jobs_behind(submissions: Sequence[Row], dispatcher: Dispatcher) -> list[JobR
     """
     if not submissions:
         return []
-    standing = Standing.of(dispatcher.ledger, submissions[0]["experiment"])
-    return [standing.job(row["job_id"]) or dispatcher.ledger.job(row["job_id"]) for row in submissions]
+    successors = Successors.of(dispatcher.ledger, submissions[0]["experiment"])
+    return [successors.job(row["job_id"]) or dispatcher.ledger.job(row["job_id"]) for row in submissions]
 
 
-def why_without_counts(jobs: Iterable[JobRecord]) -> str | None:
+def explain_missing_counts(jobs: Iterable[JobRecord]) -> str | None:
     """Return which job of an execution was not done in time, as a sentence; None if none was."""
     late = next((job for job in jobs if job.state is JobState.EXPIRED), None)
     if late is None:
@@ -59,7 +59,7 @@ def why_without_counts(jobs: Iterable[JobRecord]) -> str | None:
     return f"Job {late.job_id} on {late.backend} was not done by the deadline{deadline} of its tier '{late.tier}'."
 
 
-def collected(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
+def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
     """Return the counts of every part of a batch; none if one of them is not to be had any more.
 
     Args:
@@ -68,16 +68,16 @@ def collected(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatcher) 
         dispatcher: collects.
 
     Raises:
-        JobFailed: as `result_sets`.
+        JobFailed: as `collect_result_sets`.
     """
     tables: list[pa.Table] = []
     failures: list[QHybridError] = []
-    jobs = jobs_behind(rows, dispatcher)
+    jobs = get_current_jobs(rows, dispatcher)
     for row, job in zip(rows, jobs, strict=True):
         if job.state is JobState.EXPIRED:
             continue
         try:
-            tables.append(_part(_part_of(batch, row), job, batch, dispatcher))
+            tables.append(_fetch_sub_batch(_sub_batch_for(batch, row), job, batch, dispatcher))
         except QHybridError as error:
             failures.append(error)
     if failures:
@@ -85,21 +85,21 @@ def collected(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatcher) 
     return tables if len(tables) == len(rows) else []
 
 
-def _part_of(batch: CircuitBatch, row: Mapping[str, int]) -> Part:
+def _sub_batch_for(batch: CircuitBatch, row: Mapping[str, int]) -> SubBatch:
     names = ("first_point", "points", "first_repetition", "repetitions")
-    return part_of(batch, **{name: row[name] for name in names})
+    return make_sub_batch(batch, **{name: row[name] for name in names})
 
 
-def _part(part: Part, job: JobRecord, whole: CircuitBatch, dispatcher: Dispatcher) -> pa.Table:
+def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: CircuitBatch, dispatcher: Dispatcher) -> pa.Table:
     """Return the counts of one part, its points and repetitions counted as in the whole."""
-    if job.state in WITHOUT_RESULT:
+    if job.state in ENDED_WITHOUT_RESULT:
         raise JobFailed(
             f"job {job.job_id} of experiment '{job.experiment}' on '{job.backend}' is {job.state} and has no result"
             f"{': ' + job.error.rstrip('.') if job.error else ''}. `qhybrid jobs show {job.job_id}` tells its life, "
             f"`qhybrid jobs retry {job.job_id}` runs it again as a new job"
         )
-    counts = dispatcher.collect(job.job_id, part.batch).counts
-    shift = {"point": part.first_point, "repetition": part.first_repetition}
+    counts = dispatcher.collect(job.job_id, sub_batch.batch).counts
+    shift = {"point": sub_batch.first_point, "repetition": sub_batch.first_repetition}
     columns = {
         "experiment": pa.repeat(whole.experiment, len(counts)),
         "backend": pa.repeat(whole.backend, len(counts)),

@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.rows import Row, specification_of
+from qhybrid_pipelines.steps.rows import Row, get_specification
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -42,12 +42,12 @@ def submissions(
     rows: list[Row] = []
     for row in batches.to_pylist():
         batch = batch_from_row(row)
-        spec = specification_of(experiments, batch.experiment)
-        rows += handed_over(batch, spec, dispatcher, principal=principal, requested_at=requested_at)
+        spec = get_specification(experiments, batch.experiment)
+        rows += submit_batch(batch, spec, dispatcher, principal=principal, requested_at=requested_at)
     return from_rows(schemas.SUBMISSIONS, rows)
 
 
-def handed_over(
+def submit_batch(
     batch: CircuitBatch,
     spec: ExperimentSpec | LearningSpec,
     dispatcher: Dispatcher,
@@ -56,9 +56,9 @@ def handed_over(
     requested_at: datetime | None,
 ) -> list[Row]:
     """Hand one batch over and return a row for each of its parts. Arguments and errors are those of `submissions`."""
-    parts = dispatcher.split(batch)
+    sub_batches = dispatcher.split(batch)
     jobs = dispatcher.submit_all(
-        parts,
+        sub_batches,
         tier=spec.tier,
         budget_usd=spec.budget.usd,
         principal=principal,
@@ -70,16 +70,16 @@ def handed_over(
             "experiment": batch.experiment,
             "backend": batch.backend,
             "part": number,
-            "first_point": part.first_point,
-            "first_repetition": part.first_repetition,
-            "points": part.batch.points,
-            "repetitions": part.batch.repetitions,
+            "first_point": sub_batch.first_point,
+            "first_repetition": sub_batch.first_repetition,
+            "points": sub_batch.batch.points,
+            "repetitions": sub_batch.batch.repetitions,
             "job_id": job.job_id,
             "token": job.token,
             "provider_job_id": job.provider_job_id,
-            "payload_sha256": part.batch.payload_sha256,
-            "shots_total": part.batch.points * part.batch.repetitions * part.batch.shots,
+            "payload_sha256": sub_batch.batch.payload_sha256,
+            "shots_total": sub_batch.batch.points * sub_batch.batch.repetitions * sub_batch.batch.shots,
             "cost_quoted_usd": job.cost_quoted_usd,
         }
-        for number, (part, job) in enumerate(zip(parts, jobs, strict=True))
+        for number, (sub_batch, job) in enumerate(zip(sub_batches, jobs, strict=True))
     ]

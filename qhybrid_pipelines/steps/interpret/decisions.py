@@ -9,13 +9,13 @@ import pyarrow as pa
 from qhybrid_pipelines.problems.decisions import decide
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.steps.rows import Execution, only_row, rows_of, specification_of
+from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, get_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
 def decisions(
-    executions: Iterable[Execution],
+    executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
     instances: pa.Table,
@@ -29,19 +29,19 @@ def decisions(
     """Return the table `decisions`, next specifications included; registering those is `steps.interpret.next_rounds`."""
     rows = []
     for backend, key in executions:
-        instance = Instance.from_row(only_row(instances, key))
+        instance = Instance.from_row(get_row(instances, key))
         decision = decide(
             family_named(instance.family),
             instance,
-            specification_of(experiments, key),
+            get_specification(experiments, key),
             experiment=key,
             backend=backend,
-            kernel_row=only_row(kernels, key),
-            comparison_row=only_row(comparisons, key, backend),
-            sweep_points=rows_of(sweep_points, key),
-            point_scores=rows_of(point_scores, key, backend),
-            solutions=rows_of(solutions, key, backend),
-            baselines=rows_of(baselines, key),
+            reduced_model_row=get_row(kernels, key),
+            comparison_row=get_row(comparisons, key, backend),
+            sweep_points=select_rows(sweep_points, key),
+            point_scores=select_rows(point_scores, key, backend),
+            solutions=select_rows(solutions, key, backend),
+            baselines=select_rows(baselines, key),
         )
         rows.append({"experiment": key, "backend": backend, **decision})
     return from_rows(schemas.DECISIONS, rows)

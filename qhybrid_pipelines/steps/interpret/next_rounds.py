@@ -30,7 +30,7 @@ def register_next_rounds(
                 if row["next_specification"] is None:
                     continue
                 following = ExperimentSpec.model_validate_json(row["next_specification"])
-                accepted = workspace.intake.accept(following, file=f"next round of {key}", folder=Path())
-                if accepted.new:
-                    new.append(accepted.key)
+                registered = workspace.registration.register(following, file=f"next round of {key}", folder=Path())
+                if registered.new:
+                    new.append(registered.key)
     return new

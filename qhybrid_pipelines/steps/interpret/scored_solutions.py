@@ -8,32 +8,32 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines.problems.reduction import kernel_from_row
+from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.scoring import score_counts
-from qhybrid_pipelines.steps.rows import Execution, columns_of, only_row, rows_of, specification_of
+from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, get_specification, select_rows, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import empty, from_columns
 
 
 def scores(
-    executions: Iterable[Execution], experiments: pa.Table, instances: pa.Table, kernels: pa.Table, counts: pa.Table
+    executions: Iterable[ExecutionKey], experiments: pa.Table, instances: pa.Table, kernels: pa.Table, counts: pa.Table
 ) -> tuple[pa.Table, pa.Table]:
     """Return the tables `point_scores` and `solutions`; both without rows where nothing was run."""
     points, solutions = [empty(schemas.POINT_SCORES)], [empty(schemas.SOLUTIONS)]
     for backend, key in executions:
-        measured = rows_of(counts, key, backend).select(["point", "repetition", "bits", "count"])
+        measured = select_rows(counts, key, backend).select(["point", "repetition", "bits", "count"])
         if not measured.num_rows:
             continue
-        instance = Instance.from_row(only_row(instances, key))
-        kernel_row = only_row(kernels, key)
-        spec = specification_of(experiments, key)
+        instance = Instance.from_row(get_row(instances, key))
+        reduced_model_row = get_row(kernels, key)
+        spec = get_specification(experiments, key)
         scored = score_counts(
             family_named(instance.family),
             instance,
-            kernel_from_row(kernel_row),
-            columns_of(measured),
-            incumbent=assignment_array(kernel_row["incumbent"]),
+            reduced_model_from_row(reduced_model_row),
+            to_columns(measured),
+            incumbent=assignment_array(reduced_model_row["incumbent"]),
             shots=spec.shots,
         )
         labels = {"experiment": key, "backend": backend}

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import bitstring
-from qhybrid_pipelines.quantum.qasm import draw
-from qhybrid_pipelines.steps.rows import Execution, Row, only_row, rows_of, specification_of
+from qhybrid_pipelines.quantum.qasm import draw_circuit
+from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_row, get_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.tracking import Tracker
@@ -35,7 +35,7 @@ METRICS = (
 
 
 def tracking_runs(
-    executions: Iterable[Execution],
+    executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
     batches: pa.Table,
@@ -49,10 +49,10 @@ def tracking_runs(
     """Return the table `tracking_runs`. An unavailable store never fails this step: the record waits in the spool."""
     rows = []
     for backend, key in executions:
-        comparison = only_row(comparisons, key, backend)
-        batch = next(iter(rows_of(batches, key, backend).to_pylist()), None)
-        spec = specification_of(experiments, key).model_dump(mode="json")
-        origin = only_row(provenance, key, backend)
+        comparison = get_row(comparisons, key, backend)
+        batch = next(iter(select_rows(batches, key, backend).to_pylist()), None)
+        spec = get_specification(experiments, key).model_dump(mode="json")
+        origin = get_row(provenance, key, backend)
         record = TrackingRecord(
             key=f"{key}|{backend}",
             family=comparison["family"],
@@ -62,9 +62,9 @@ def tracking_runs(
             tags={"verdict": comparison["verdict"], "backend": backend, "experiment": key},
             specification=spec,
             circuit=batch["template"] if batch else None,
-            drawing=draw(batch["template"]) if batch else None,
+            drawing=draw_circuit(batch["template"]) if batch else None,
             counts=_best_counts(
-                rows_of(point_scores, key, backend), rows_of(counts, key, backend), comparison["n_qubits"]
+                select_rows(point_scores, key, backend), select_rows(counts, key, backend), comparison["n_qubits"]
             ),
             verdict=comparison,
             provenance=origin,

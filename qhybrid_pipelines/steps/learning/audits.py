@@ -10,7 +10,7 @@ import pyarrow as pa
 from qhybrid_pipelines.steps.rows import Row
 
 
-def folds_sound(folds: pa.Table) -> Iterator[str]:
+def audit_folds(folds: pa.Table) -> Iterator[str]:
     """Every row has one role in a fold, and is tested exactly once in every repeat."""
     roles: dict[tuple[str, int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for row in folds.to_pylist():
@@ -19,25 +19,27 @@ def folds_sound(folds: pa.Table) -> Iterator[str]:
     rows: dict[str, set[int]] = defaultdict(set)
     for (experiment, repeat, fold), by_row in roles.items():
         rows[experiment] |= set(by_row)
-        tested[experiment, repeat] += [row for row, played in by_row.items() if "test" in played]
-        for row, played in by_row.items():
-            if len(played) != 1:
-                yield f"{experiment}: row {row} is {' and '.join(sorted(played))} in repeat {repeat}, fold {fold}"
+        tested[experiment, repeat] += [row for row, roles_in_fold in by_row.items() if "test" in roles_in_fold]
+        for row, roles_in_fold in by_row.items():
+            if len(roles_in_fold) != 1:
+                yield f"{experiment}: row {row} is {' and '.join(sorted(roles_in_fold))} in repeat {repeat}, fold {fold}"
     for (experiment, repeat), seen in tested.items():
         if sorted(seen) != sorted(rows[experiment]):
             yield f"{experiment}: in repeat {repeat} not every row is tested exactly once"
 
 
-def controls_at_chance(datasets: pa.Table, summaries: pa.Table) -> Iterator[str]:
+def audit_permuted_labels(datasets: pa.Table, summaries: pa.Table) -> Iterator[str]:
     """A model trained on shuffled labels is no better than always saying the largest class."""
     shares = {row["experiment"]: row["majority_share"] for row in datasets.to_pylist()}
     for row in summaries.to_pylist():
-        if (row["model"], row["metric"]) == ("permuted_labels", "accuracy") and _above(row, shares[row["experiment"]]):
+        if (row["model"], row["metric"]) == ("permuted_labels", "accuracy") and _is_above(
+            row, shares[row["experiment"]]
+        ):
             yield (
                 f"{row['experiment']}: shuffled labels are learnt, accuracy {row['mean']:.3f} where the largest class has "
                 f"{shares[row['experiment']]:.3f}: something about the test rows reaches the training"
             )
 
 
-def _above(row: Row, share: float) -> bool:
+def _is_above(row: Row, share: float) -> bool:
     return row["low"] is not None and row["low"] > share

@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qhybrid_pipelines.classical.learning.reduction import fit_angles
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec, ModelName
-from qhybrid_pipelines.steps.learning.data import folds_of, rows_behind
-from qhybrid_pipelines.steps.learning.inference import FoldModel, Inference, inferences, planned
+from qhybrid_pipelines.learning.data.feature_pipeline import fit_angle_encoder
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset, make_folds
+from qhybrid_pipelines.steps.learning.inference_batches import (
+    FoldModel,
+    InferenceBatch,
+    inference_batches,
+    plan_inference,
+)
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
+    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpochPlan:
+class EpochEstimate:
     """One pass over the training rows of a fold, with gradients by parameter shift on a backend.
 
     Attributes:
@@ -43,46 +48,46 @@ class EpochPlan:
 
 def planned_inferences(
     workspace: Workspace, key: str, backend: str, spec: LearningSpec, registered: Specifications
-) -> list[Inference]:
+) -> list[InferenceBatch]:
     """Return the batches that a backend would get; before training, with the first parameters in place of trained ones."""
-    dataset, whole = rows_behind(spec, registered), PartitionKey(experiment=key)
-    splits = folds_of(spec, dataset)
+    dataset, whole = load_experiment_dataset(spec, registered), PartitionKey(experiment=key)
+    splits = make_folds(spec, dataset)
     if workspace.lake.exists(schemas.QML_RUNS, whole):
         runs = workspace.lake.read(schemas.QML_RUNS, whole)
-        return [*inferences(key, backend, spec=spec, dataset=dataset, splits=splits, runs=runs)]
+        return [*inference_batches(key, backend, spec=spec, dataset=dataset, splits=splits, runs=runs)]
     found = []
     for model in spec.measured_models:
         folds = tuple(
             FoldModel(
                 split=split,
-                reduction=fit_angles(dataset.features[split.outer_train], spec.features.pca),
-                estimator=_untrained(model, spec, dataset.labels, len(dataset.feature_names)),
+                reduction=fit_angle_encoder(dataset.features[split.outer_train], spec.features.pca),
+                estimator=_untrained_classifier(model, spec, dataset.labels, len(dataset.feature_names)),
             )
             for split in splits
         )
         found += [
-            planned(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
+            plan_inference(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
             for shots in spec.measured_shots
         ]
     return found
 
 
-def epochs(key: str, backend: str, spec: LearningSpec, registered: Specifications) -> Iterator[EpochPlan]:
+def estimate_epochs(key: str, backend: str, spec: LearningSpec, registered: Specifications) -> Iterator[EpochEstimate]:
     """Yield what an epoch of training would be for each circuit on a backend, at the most shots of the experiment."""
-    from qhybrid_pipelines.quantum.learning.batches import (
+    from qhybrid_pipelines.learning.measurement.circuit_batches import (
         circuits_per_sample,
         epoch_size,
         gradient_batch,
         sampling_seeds,
     )
 
-    dataset = rows_behind(spec, registered)
-    split, shots = folds_of(spec, dataset)[0], max(spec.measured_shots)
+    dataset = load_experiment_dataset(spec, registered)
+    split, shots = make_folds(spec, dataset)[0], max(spec.measured_shots)
     rows = split.outer_train
-    features = fit_angles(dataset.features[rows], spec.features.pca).transform(dataset.features[rows])
+    features = fit_angle_encoder(dataset.features[rows], spec.features.pca).transform(dataset.features[rows])
     batch_size = min(spec.training.batch_size, len(rows))
     for model in spec.measured_models:
-        circuit = _untrained(model, spec, dataset.labels, len(dataset.feature_names)).circuit_
+        circuit = _untrained_classifier(model, spec, dataset.labels, len(dataset.feature_names)).circuit_
         size = epoch_size(circuit.shape, samples=len(rows), batch_size=batch_size, shots=shots)
         points = batch_size * circuits_per_sample(circuit.shape)
         step = gradient_batch(
@@ -93,19 +98,21 @@ def epochs(key: str, backend: str, spec: LearningSpec, registered: Specification
             shots=shots,
             seeds=sampling_seeds(spec.seed, model, "estimate", points=points),
         )
-        yield EpochPlan(model=model, submissions=size.submissions, circuits=size.circuits, shots=size.shots, step=step)
+        yield EpochEstimate(
+            model=model, submissions=size.submissions, circuits=size.circuits, shots=size.shots, step=step
+        )
 
 
-def _untrained(
+def _untrained_classifier(
     model: ModelName, spec: LearningSpec, labels: np.ndarray[tuple[int], np.dtype[np.int64]], columns: int
 ) -> ReuploadingClassifier:
     """Return a classifier with its first parameters: the right circuit for a price, the wrong one for a prediction."""
-    from qhybrid_pipelines.quantum.learning.separable import SeparableClassifier
-    from qhybrid_pipelines.quantum.learning.variational import VariationalClassifier
+    from qhybrid_pipelines.learning.models.separable_classifier import SeparableClassifier
+    from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
 
     build = VariationalClassifier if model == "variational" else SeparableClassifier
     estimator = build(layers=spec.training.layers, seed=spec.seed)
     classes = np.unique(labels)
     width = spec.features.pca or columns
-    estimator.circuit_ = estimator.trainer(np.zeros((len(classes), width)), classes).circuit
+    estimator.circuit_ = estimator.make_trainer(np.zeros((len(classes), width)), classes).circuit
     return estimator

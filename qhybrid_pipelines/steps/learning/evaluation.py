@@ -9,17 +9,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.classical.learning.comparison import summaries, verdicts
-from qhybrid_pipelines.classical.learning.protocol import score_rows
-from qhybrid_pipelines.classical.learning.rows import ScoreRow
-from qhybrid_pipelines.classical.learning.scoring import METRICS
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.steps.rows import Row, learning_in, only_row, rows_of
+from qhybrid_pipelines.learning.data.table_rows import ScoreRow
+from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
+from qhybrid_pipelines.learning.evaluation.fold_results import score_rows
+from qhybrid_pipelines.learning.evaluation.metrics import METRICS
+from qhybrid_pipelines.steps.rows import Row, get_row, read_learning_experiments, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.tables import from_rows
 
-_TRAINING = ("model", "side", "inputs", "repeat", "fold", "purpose", "train_rows")
+_TRAINING_KEY = ("model", "side", "inputs", "repeat", "fold", "purpose", "train_rows")
 
 
 def evaluate(
@@ -29,12 +29,12 @@ def evaluate(
     scores: list[ScoreRow] = []
     means: list[Any] = []
     words: list[Any] = []
-    for key, spec in learning_in(experiments):
-        n_classes = only_row(datasets, key)["n_classes"]
-        found = _scores(spec, rows_of(predictions, key).to_pylist(), measurements_of(key, spec, lake), n_classes)
+    for key, spec in read_learning_experiments(experiments):
+        n_classes = get_row(datasets, key)["n_classes"]
+        found = _scores(spec, select_rows(predictions, key).to_pylist(), read_measurements(key, spec, lake), n_classes)
         scores += found
-        means += chain.from_iterable(summaries(key, found, metric) for metric in METRICS)
-        words += verdicts(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)
+        means += chain.from_iterable(summary_rows(key, found, metric) for metric in METRICS)
+        words += verdict_rows(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)
     return (
         from_rows(schemas.QML_SCORES, scores),
         from_rows(schemas.QML_SUMMARIES, means),
@@ -42,7 +42,7 @@ def evaluate(
     )
 
 
-def measurements_of(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
+def read_measurements(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
     """Return what was measured for an experiment on all its backends.
 
     Raises:
@@ -56,22 +56,26 @@ def _scores(spec: LearningSpec, predictions: Sequence[Any], measured: Sequence[A
     """Return every score; circuits by exact expectations only if the experiment asks for them."""
     rows: list[ScoreRow] = []
     trained: dict[tuple[str, int, int], Row] = {}
-    for place, group in _groups(predictions, _TRAINING).items():
-        about = dict(zip(_TRAINING, place, strict=True))
-        if about["purpose"] == "comparison":
-            trained.setdefault((about["model"], about["repeat"], about["fold"]), about)
-        if about["side"] in {"quantum", "twin"} and None not in spec.evaluation.shots:
+    for place, group in _group_rows(predictions, _TRAINING_KEY).items():
+        training_columns = dict(zip(_TRAINING_KEY, place, strict=True))
+        if training_columns["purpose"] == "comparison":
+            trained.setdefault(
+                (training_columns["model"], training_columns["repeat"], training_columns["fold"]), training_columns
+            )
+        if training_columns["side"] in {"quantum", "twin"} and None not in spec.evaluation.shots:
             continue
-        terms = {name: about[name] for name in ("side", "inputs", "train_rows", "purpose")}
-        rows += score_rows(group, n_classes=n_classes, **terms)
-    for (backend, shots, *which), group in _groups(measured, ("backend", "shots", "model", "repeat", "fold")).items():
-        about = trained[tuple(which)]
-        terms = {name: about[name] for name in ("side", "inputs", "train_rows")}
-        rows += score_rows(group, backend=backend, shots=shots, n_classes=n_classes, **terms)
+        score_labels = {name: training_columns[name] for name in ("side", "inputs", "train_rows", "purpose")}
+        rows += score_rows(group, n_classes=n_classes, **score_labels)
+    for (backend, shots, *which), group in _group_rows(
+        measured, ("backend", "shots", "model", "repeat", "fold")
+    ).items():
+        training_columns = trained[tuple(which)]
+        score_labels = {name: training_columns[name] for name in ("side", "inputs", "train_rows")}
+        rows += score_rows(group, backend=backend, shots=shots, n_classes=n_classes, **score_labels)
     return rows
 
 
-def _groups(rows: Sequence[Row], names: Sequence[str]) -> dict[tuple[Any, ...], list[Any]]:
+def _group_rows(rows: Sequence[Row], names: Sequence[str]) -> dict[tuple[Any, ...], list[Any]]:
     groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in rows:
         groups[tuple(row[name] for name in names)].append(row)

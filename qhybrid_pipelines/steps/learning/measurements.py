@@ -7,21 +7,21 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.rows import MeasurementRow
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.steps.execute.qpu_result_sets import collected
-from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.inference import FoldModel, Inference, inferences
-from qhybrid_pipelines.steps.rows import Execution, Row, learning_of, rows_of
+from qhybrid_pipelines.learning.data.dataset import Dataset
+from qhybrid_pipelines.learning.data.table_rows import MeasurementRow
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_counts
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.inference_batches import FoldModel, InferenceBatch, inference_batches
+from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_learning_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
 
 def qml_measurements(
-    executions: Iterable[Execution],
+    executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
     datasets: pa.Table,
@@ -41,51 +41,53 @@ def qml_measurements(
     measured: list[MeasurementRow] = []
     gradients: list[Row] = []
     for backend, key in executions:
-        spec = learning_of(experiments, key)
-        dataset = checked_dataset(key, spec, datasets, specifications)
-        parts = rows_of(submissions, key, backend).to_pylist()
-        for planned in inferences(
-            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=rows_of(runs, key)
+        spec = get_learning_specification(experiments, key)
+        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        parts = select_rows(submissions, key, backend).to_pylist()
+        for inference_batch in inference_batches(
+            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=select_rows(runs, key)
         ):
-            batch = planned.batch
-            mine = [row for row in parts if (row["model"], row["shots"]) == (planned.model, batch.shots)]
-            tables = collected(batch, mine, dispatcher)
+            batch = inference_batch.batch
+            mine = [row for row in parts if (row["model"], row["shots"]) == (inference_batch.model, batch.shots)]
+            tables = collect_counts(batch, mine, dispatcher)
             if tables:
-                expectations = _expectations(pa.concat_tables(tables), planned)
-                measured += _measured(planned, dataset, expectations[: planned.test_points])
-                gradients += _gradients(planned, dataset, expectations[planned.test_points :])
+                expectations = _expectations(pa.concat_tables(tables), inference_batch)
+                measured += _measurement_rows(inference_batch, dataset, expectations[: inference_batch.test_points])
+                gradients += _gradient_rows(inference_batch, dataset, expectations[inference_batch.test_points :])
     return from_rows(schemas.QML_MEASUREMENTS, measured), from_rows(schemas.QML_GRADIENTS, gradients)
 
 
-def _expectations(counts: pa.Table, planned: Inference) -> F64:
+def _expectations(counts: pa.Table, inference_batch: InferenceBatch) -> F64:
     """Return the measured <Z>, shape ``(points, n_qubits)``."""
-    from qhybrid_pipelines.quantum.learning.batches import expectations_from_counts
+    from qhybrid_pipelines.learning.measurement.circuit_batches import expectations_from_counts
 
-    return expectations_from_counts(counts, planned.batch)[:, 0]
+    return expectations_from_counts(counts, inference_batch.batch)[:, 0]
 
 
-def _measured(planned: Inference, dataset: Dataset, expectations: F64) -> list[MeasurementRow]:
+def _measurement_rows(inference_batch: InferenceBatch, dataset: Dataset, expectations: F64) -> list[MeasurementRow]:
     rows, start = [], 0
-    for fold in planned.folds:
+    for fold in inference_batch.folds:
         end = start + len(fold.split.test)
-        rows += _fold_rows(planned, fold, dataset, expectations[start:end])
+        rows += _fold_measurement_rows(inference_batch, fold, dataset, expectations[start:end])
         start = end
     return rows
 
 
-def _fold_rows(planned: Inference, fold: FoldModel, dataset: Dataset, expectations: F64) -> list[MeasurementRow]:
-    from qhybrid_pipelines.quantum.learning.readout import flat, probabilities
+def _fold_measurement_rows(
+    inference_batch: InferenceBatch, fold: FoldModel, dataset: Dataset, expectations: F64
+) -> list[MeasurementRow]:
+    from qhybrid_pipelines.learning.circuits.readout import probabilities, squeeze_binary_scores
 
     scores = fold.estimator.circuit_.scores(expectations)
-    decision = flat(scores)
-    predicted = fold.estimator.labels(decision)
+    decision = squeeze_binary_scores(scores)
+    predicted = fold.estimator.labels_from_scores(decision)
     shares = probabilities(scores)
     return [
         MeasurementRow(
-            experiment=planned.batch.experiment,
-            backend=planned.batch.backend,
-            model=planned.model,
-            shots=planned.batch.shots,
+            experiment=inference_batch.batch.experiment,
+            backend=inference_batch.batch.backend,
+            model=inference_batch.model,
+            shots=inference_batch.batch.shots,
             repeat=fold.split.repeat,
             fold=fold.split.fold,
             row=int(row),
@@ -99,25 +101,25 @@ def _fold_rows(planned: Inference, fold: FoldModel, dataset: Dataset, expectatio
     ]
 
 
-def _gradients(planned: Inference, dataset: Dataset, expectations: F64) -> list[Row]:
+def _gradient_rows(inference_batch: InferenceBatch, dataset: Dataset, expectations: F64) -> list[Row]:
     """Return one row per parameter: the slope that was measured, and the exact one."""
-    if not len(planned.gradient_rows):
+    if not len(inference_batch.gradient_rows):
         return []
-    from qhybrid_pipelines.quantum.learning.batches import gradient_from_expectations
-    from qhybrid_pipelines.quantum.learning.engines import make_engine
+    from qhybrid_pipelines.learning.circuits.gradient_engines import make_gradient_engine
+    from qhybrid_pipelines.learning.measurement.circuit_batches import gradient_from_expectations
 
-    first = planned.folds[0]
-    circuit, rows = first.estimator.circuit_, planned.gradient_rows
+    first = inference_batch.folds[0]
+    circuit, rows = first.estimator.circuit_, inference_batch.gradient_rows
     targets = np.searchsorted(first.estimator.classes_, dataset.labels[rows])
     features = first.reduction.transform(dataset.features[rows])
     _, measured = gradient_from_expectations(expectations, circuit, targets)
-    _, exact = make_engine("adjoint", circuit.shape).loss_and_gradient(circuit.parameters, features, targets)
+    _, exact = make_gradient_engine("adjoint", circuit.shape).loss_and_gradient(circuit.parameters, features, targets)
     return [
         {
-            "experiment": planned.batch.experiment,
-            "backend": planned.batch.backend,
-            "model": planned.model,
-            "shots": planned.batch.shots,
+            "experiment": inference_batch.batch.experiment,
+            "backend": inference_batch.batch.backend,
+            "model": inference_batch.model,
+            "shots": inference_batch.batch.shots,
             "parameter": number,
             "rows": len(rows),
             "measured": float(slope),

@@ -14,16 +14,16 @@ import pyarrow as pa
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.provenance import environment
-from qhybrid_pipelines.steps.learning.cards import dataset_card, model_card
-from qhybrid_pipelines.steps.learning.predictor import predictor_text
-from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row, learning_in, only_row, rows_of
+from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
+from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
+from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row, get_row, read_learning_experiments, select_rows
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.learning_pictures import confusion_png, convergence_png
+from qhybrid_pipelines.storage.learning_plots import confusion_png, convergence_png
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.tracking import Tracker
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
 
-_Place = tuple[str, str, int, int]
+_FitKey = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class _Results:
     spec: LearningSpec
     card: Row
     runs: list[Row]
-    iterations: dict[_Place, list[Row]]
+    iterations: dict[_FitKey, list[Row]]
     predictions: list[Row]
     scores: list[Row]
     summaries: list[Row]
@@ -56,25 +56,27 @@ def qml_tracking(
 ) -> pa.Table:
     """Return the table `qml_tracking`. An unavailable store never fails this step: the records wait in the spool."""
     rows = []
-    for key, spec in learning_in(experiments):
-        by_place = defaultdict(list)
-        for row in rows_of(iterations, key).to_pylist():
-            by_place[_place(row)].append(row)
+    for key, spec in read_learning_experiments(experiments):
+        steps_by_fit = defaultdict(list)
+        for row in select_rows(iterations, key).to_pylist():
+            steps_by_fit[_fit_key(row)].append(row)
         found = _Results(
             key=key,
             spec=spec,
-            card=only_row(datasets, key),
-            runs=[row for row in rows_of(runs, key).to_pylist() if row["purpose"] == "comparison"],
-            iterations=by_place,
-            predictions=[row for row in rows_of(predictions, key).to_pylist() if row["purpose"] == "comparison"],
-            scores=[row for row in rows_of(scores, key).to_pylist() if row["purpose"] == "comparison"],
-            summaries=rows_of(summaries, key).to_pylist(),
-            verdicts=rows_of(verdicts, key).to_pylist(),
+            card=get_row(datasets, key),
+            runs=[row for row in select_rows(runs, key).to_pylist() if row["purpose"] == "comparison"],
+            iterations=steps_by_fit,
+            predictions=[row for row in select_rows(predictions, key).to_pylist() if row["purpose"] == "comparison"],
+            scores=[row for row in select_rows(scores, key).to_pylist() if row["purpose"] == "comparison"],
+            summaries=select_rows(summaries, key).to_pylist(),
+            verdicts=select_rows(verdicts, key).to_pylist(),
         )
-        above: str | None = None
+        experiment_run_id: str | None = None
         for record, about in _records(found, dagster_run_id):
-            tracked = tracker.record(record if above is None else replace(record, parent_run_id=above))
-            above = above or tracked.run_id
+            tracked = tracker.record(
+                record if experiment_run_id is None else replace(record, parent_run_id=experiment_run_id)
+            )
+            experiment_run_id = experiment_run_id or tracked.run_id
             rows.append(
                 {
                     "experiment": key,
@@ -91,16 +93,16 @@ def qml_tracking(
 
 def losses_by_model(iterations: Sequence[Row]) -> dict[str, list[list[float]]]:
     """Return, by model, the losses of every fold's training in order of steps, from rows of `qml_iterations`."""
-    by_fold: dict[_Place, list[Row]] = defaultdict(list)
+    by_fold: dict[_FitKey, list[Row]] = defaultdict(list)
     for row in iterations:
-        by_fold[_place(row)].append(row)
+        by_fold[_fit_key(row)].append(row)
     found: dict[str, list[list[float]]] = defaultdict(list)
-    for place, steps in sorted(by_fold.items(), reverse=True):
-        found[place[0]].append([step["loss"] for step in sorted(steps, key=lambda step: step["iteration"])])
+    for fit_key, steps in sorted(by_fold.items(), reverse=True):
+        found[fit_key[0]].append([step["loss"] for step in sorted(steps, key=lambda step: step["iteration"])])
     return dict(found)
 
 
-def best_log_loss(summaries: Sequence[Row]) -> tuple[str, float] | None:
+def best_baseline_log_loss(summaries: Sequence[Row]) -> tuple[str, float] | None:
     """Return the classical model with the lowest mean log-loss on the reduced features, and that; None without any."""
     fit = [
         row for row in summaries if (row["side"], row["inputs"], row["metric"]) == ("baseline", "reduced", "log_loss")
@@ -109,7 +111,7 @@ def best_log_loss(summaries: Sequence[Row]) -> tuple[str, float] | None:
     return None if best is None else (best["model"], best["mean"])
 
 
-def confusion(predictions: Sequence[Row], n_classes: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def confusion_matrix(predictions: Sequence[Row], n_classes: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     """Return how many rows of each class were taken for which one, over all test folds, shape ``(classes, classes)``."""
     matrix = np.zeros((n_classes, n_classes), dtype=np.int64)
     np.add.at(matrix, ([row["truth"] for row in predictions], [row["predicted"] for row in predictions]), 1)
@@ -117,23 +119,25 @@ def confusion(predictions: Sequence[Row], n_classes: int) -> np.ndarray[tuple[in
 
 
 def _records(found: _Results, dagster_run_id: str) -> Iterator[tuple[TrackingRecord, Row]]:
-    yield _parent(found, dagster_run_id), {}
+    yield _experiment_record(found, dagster_run_id), {}
     for run in found.runs:
-        yield _child(found, run, dagster_run_id), run
+        yield _model_record(found, run, dagster_run_id), run
 
 
-def _parent(found: _Results, dagster_run_id: str) -> TrackingRecord:
+def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
     spec, card = found.spec, found.card
     classes, circuits = list(json.loads(card["classes"])), spec.model_names
     pictures = {
         f"confusion_{model}.png": confusion_png(
-            confusion([row for row in found.predictions if row["model"] == model], len(classes)), classes, title=model
+            confusion_matrix([row for row in found.predictions if row["model"] == model], len(classes)),
+            classes,
+            title=model,
         )
         for model in circuits
     }
     losses = losses_by_model([row for steps in found.iterations.values() for row in steps])
     if losses:
-        pictures["convergence.png"] = convergence_png(losses, best_log_loss(found.summaries))
+        pictures["convergence.png"] = convergence_png(losses, best_baseline_log_loss(found.summaries))
     return TrackingRecord(
         key=found.key,
         family=LEARNING_FAMILY,
@@ -156,7 +160,7 @@ def _parent(found: _Results, dagster_run_id: str) -> TrackingRecord:
             "backends": ", ".join(spec.backends),
         },
         metrics={_metric_name(row): row["mean"] for row in found.summaries if row["metric"] == spec.evaluation.metric},
-        tags={"experiment": found.key, **{f"verdict.{_where(row)}": row["verdict"] for row in found.verdicts}},
+        tags={"experiment": found.key, **{f"verdict.{_verdict_tag(row)}": row["verdict"] for row in found.verdicts}},
         specification=spec.model_dump(mode="json"),
         provenance=environment().to_row(),
         dataset=_dataset(card, "cross-validation"),
@@ -173,13 +177,13 @@ def _parent(found: _Results, dagster_run_id: str) -> TrackingRecord:
     )
 
 
-def _child(found: _Results, run: Row, dagster_run_id: str) -> TrackingRecord:
-    steps = found.iterations.get(_place(run), [])
-    mine = [row for row in found.scores if _place(row) == _place(run)]
+def _model_record(found: _Results, run: Row, dagster_run_id: str) -> TrackingRecord:
+    steps = found.iterations.get(_fit_key(run), [])
+    mine = [row for row in found.scores if _fit_key(row) == _fit_key(run)]
     split = {"repeat": run["repeat"], "fold": run["fold"]}
-    tested = [row["row"] for row in found.predictions if _place(row) == _place(run)]
+    tested = [row["row"] for row in found.predictions if _fit_key(row) == _fit_key(run)]
     return TrackingRecord(
-        key=f"{found.key}|{'|'.join(map(str, _place(run)))}|{run['seed']}",
+        key=f"{found.key}|{'|'.join(map(str, _fit_key(run)))}|{run['seed']}",
         parent_key=found.key,
         family=LEARNING_FAMILY,
         name=f"{run['model']} {run['inputs']} {run['repeat']}.{run['fold']}",
@@ -204,13 +208,13 @@ def _child(found: _Results, run: Row, dagster_run_id: str) -> TrackingRecord:
         dataset=_dataset(found.card, "training"),
         texts={
             "split.json": canonical_json({**split, "test_rows": tested}) + "\n",
-            **({"model.json": predictor_text(run)} if run["saved_model"] else {}),
+            **({"model.json": predictor_to_json(run)} if run["saved_model"] else {}),
         },
         dagster_run_id=dagster_run_id,
     )
 
 
-def _place(row: Row) -> _Place:
+def _fit_key(row: Row) -> _FitKey:
     return row["model"], row["inputs"], row["repeat"], row["fold"]
 
 
@@ -222,7 +226,7 @@ def _metric_name(row: Row, metric: str = "") -> str:
     return ".".join(parts)
 
 
-def _where(row: Row) -> str:
+def _verdict_tag(row: Row) -> str:
     return ".".join([row["model"], row["scope"], *([row["backend"], str(row["shots"])] if row["backend"] else [])])
 
 

@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from qhybrid_pipelines.classical.learning.dataset import Dataset
-from qhybrid_pipelines.classical.learning.folds import Split
-from qhybrid_pipelines.classical.learning.learner import Learner
-from qhybrid_pipelines.classical.learning.protocol import prediction_rows, run_row
-from qhybrid_pipelines.classical.learning.rows import IterationRow, PredictionRow, Purpose, RunRow
-from qhybrid_pipelines.classical.learning.tuning import Tuned, Tuner
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.fitting import CheckpointedFit, Report
-from qhybrid_pipelines.steps.learning.learners import learners
-from qhybrid_pipelines.steps.rows import learning_in
+from qhybrid_pipelines.learning.data.dataset import Dataset
+from qhybrid_pipelines.learning.data.folds import Split
+from qhybrid_pipelines.learning.data.table_rows import IterationRow, PredictionRow, Purpose, RunRow
+from qhybrid_pipelines.learning.evaluation.fold_results import prediction_rows, run_row
+from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner, Tuner
+from qhybrid_pipelines.learning.models.learner import Learner
+from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.experiment_learners import make_learners
+from qhybrid_pipelines.steps.rows import read_learning_experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingRows:
     """Rows of the tables that training gives."""
 
     runs: list[RunRow] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Trained:
 
 
 def train(
-    experiments: pa.Table, datasets: pa.Table, folds: pa.Table, workspace: Workspace, report: Report
+    experiments: pa.Table, datasets: pa.Table, folds: pa.Table, workspace: Workspace, report: ReportProgress
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Return the tables `qml_runs`, `qml_iterations` and `qml_predictions`.
 
@@ -43,9 +43,9 @@ def train(
     Raises:
         InvalidInput: the data cannot be used, or training diverged with the stated learning rate.
     """
-    found = Trained()
-    for key, spec in learning_in(experiments):
-        dataset = checked_dataset(key, spec, datasets, workspace.specifications)
+    found = TrainingRows()
+    for key, spec in read_learning_experiments(experiments):
+        dataset = load_verified_dataset(key, spec, datasets, workspace.specifications)
         _train(key, spec, dataset, stored_folds(folds, key), found, workspace=workspace, report=report)
     return (
         from_rows(schemas.QML_RUNS, found.runs),
@@ -54,7 +54,7 @@ def train(
     )
 
 
-def forget_checkpoints(workspace: Workspace, key: str) -> None:
+def delete_checkpoints(workspace: Workspace, key: str) -> None:
     """Remove the checkpoints of an experiment whose tables are written."""
     shutil.rmtree(workspace.home.checkpoints / key, ignore_errors=True)
 
@@ -64,12 +64,12 @@ def _train(
     spec: LearningSpec,
     dataset: Dataset,
     splits: list[Split],
-    found: Trained,
+    found: TrainingRows,
     *,
     workspace: Workspace,
-    report: Report,
+    report: ReportProgress,
 ) -> None:
-    home, chosen = workspace.home, learners(spec)
+    home, chosen = workspace.home, make_learners(spec)
     tuner = Tuner(
         dataset,
         pca=spec.features.pca,
@@ -81,26 +81,26 @@ def _train(
     for number, split in enumerate(splits):
         for learner in chosen:
             tuned = tuner.tune(learner, split)
-            _add(found, learner, split, tuned, key=key, dataset=dataset)
+            _append_rows(found, learner, split, tuned, key=key, dataset=dataset)
             if learner.side == "control":
                 continue
             for size in spec.evaluation.curve:
-                point = tuner.fit_on(learner, split, tuned.settings, size)
-                _add(found, learner, split, point, key=key, dataset=dataset, purpose="learning_curve")
+                point = tuner.fit_on_subset(learner, split, tuned.settings, size)
+                _append_rows(found, learner, split, point, key=key, dataset=dataset, purpose="learning_curve")
         report(f"fold {number + 1} of {len(splits)} done: {len(chosen)} models")
 
 
-def _add(
-    found: Trained,
+def _append_rows(
+    found: TrainingRows,
     learner: Learner,
     split: Split,
-    tuned: Tuned,
+    tuned: TunedLearner,
     *,
     key: str,
     dataset: Dataset,
     purpose: Purpose = "comparison",
 ) -> None:
-    template, steps, saved = _about_circuit(tuned) if learner.side in {"quantum", "twin"} else (None, None, None)
+    template, steps, saved = _circuit_columns(tuned) if learner.side in {"quantum", "twin"} else (None, None, None)
     found.runs.append(
         run_row(key, learner, split, tuned, purpose=purpose, template=template, iterations=steps, saved_model=saved)
     )
@@ -124,16 +124,16 @@ def _add(
         )
 
 
-def _about_circuit(tuned: Tuned) -> tuple[str | None, int | None, str]:
+def _circuit_columns(tuned: TunedLearner) -> tuple[str | None, int | None, str]:
     """Return what only circuits have: template and steps of those with weights, and the saved model."""
-    from qhybrid_pipelines.quantum.learning.classifier import ReuploadingClassifier
-    from qhybrid_pipelines.quantum.learning.kernel import QuantumKernelClassifier
-    from qhybrid_pipelines.quantum.learning.saved import model_to_bytes
-    from qhybrid_pipelines.quantum.learning.templates import template_of
+    from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template
+    from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
+    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
+    from qhybrid_pipelines.learning.models.saved_models import model_to_bytes
 
     model = tuned.estimator
     assert isinstance(model, ReuploadingClassifier | QuantumKernelClassifier)
     saved = model_to_bytes(model).decode()
     if isinstance(model, QuantumKernelClassifier):
         return None, None, saved
-    return template_of(model.circuit_.shape).template_id, model.n_iter_, saved
+    return circuit_template(model.circuit_.shape).template_id, model.n_iter_, saved

@@ -16,31 +16,31 @@ from filelock import FileLock, Timeout
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
-from qhybrid_pipelines.control.reporting.metrics import is_overdue
-from qhybrid_pipelines.control.reporting.next_steps import next_step
+from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
+from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage.warehouse import is_as_published
+from qhybrid_pipelines.storage.warehouse import matches_published_checksum
 
 #: With less than this the next snapshot or result may not fit, so people are warned before it hurts.
 FREE_BYTES = 2 * 2**30
 #: A clock this far behind the newest event of the ledger was set back, or belongs to another machine.
 CLOCK_TOLERANCE = timedelta(seconds=10)
 #: A breaker that has been open for longer does not close by itself soon.
-LONG_OPEN = timedelta(hours=1)
+BREAKER_OPEN_LIMIT = timedelta(hours=1)
 #: A submission that takes longer has lost its process; reconciling should have found it long ago.
-LONG_SUBMITTING = timedelta(hours=1)
+SUBMITTING_LIMIT = timedelta(hours=1)
 #: Jobs named in one row; the list of jobs has them all.
-NAMED = 5
+MAX_LISTED_JOBS = 5
 
-Finding = tuple[bool, str]
+CheckResult = tuple[bool, str]
 
 
 def findings(workspace: Workspace, *, online: bool = False, now: datetime | None = None) -> list[Row]:
@@ -52,7 +52,7 @@ def findings(workspace: Workspace, *, online: bool = False, now: datetime | None
         now: the time to compare with; the default is now.
     """
     now = now or datetime.now(UTC)
-    looks: list[tuple[str, Callable[[], Finding]]] = [
+    checks: list[tuple[str, Callable[[], CheckResult]]] = [
         ("python", lambda: (sys.version_info >= (3, 11), sys.version.split()[0])),
         ("packages", _packages),
         ("floating point", _floating_point),
@@ -62,7 +62,7 @@ def findings(workspace: Workspace, *, online: bool = False, now: datetime | None
         ("policy", lambda: _policy(workspace)),
         ("clock", lambda: _clock(workspace, now)),
         ("ledger chain", lambda: _chain(workspace)),
-        ("backends", lambda: (bool(workspace.gateway.backends), ", ".join(workspace.gateway.backends))),
+        ("backends", lambda: (bool(workspace.control_plane.backends), ", ".join(workspace.control_plane.backends))),
         ("breakers", lambda: _breakers(workspace, now)),
         ("open jobs", lambda: _open_jobs(workspace)),
         ("jobs past their deadline", lambda: _overdue(workspace, now)),
@@ -75,35 +75,35 @@ def findings(workspace: Workspace, *, online: bool = False, now: datetime | None
         ("quarantine", lambda: _quarantine(workspace)),
         ("log and collector", _telemetry),
     ]
-    rows = [_row(name, look) for name, look in looks]
-    return rows + list(_reached(workspace)) if online else rows
+    rows = [_row(name, run_check) for name, run_check in checks]
+    return rows + list(_provider_checks(workspace)) if online else rows
 
 
-def _row(name: str, look: Callable[[], Finding]) -> Row:
+def _row(name: str, run_check: Callable[[], CheckResult]) -> Row:
     try:
-        ok, seen = look()
+        ok, seen = run_check()
     except (QHybridError, OSError) as error:
         ok, seen = False, str(error)
     return {"look": name, "ok": ok, "seen": seen}
 
 
-def _packages() -> Finding:
+def _packages() -> CheckResult:
     return True, ", ".join(f"{name} {version(name)}" for name in ("dagster", "qiskit", "duckdb", "mlflow"))
 
 
-def _floating_point() -> Finding:
+def _floating_point() -> CheckResult:
     # A library linked for fast mathematics can switch the whole process to flush-to-zero, which breaks transpilation.
     denormals = float(np.float64(5e-324) * np.float64(1.0)) != 0.0
     return denormals, "denormal numbers are kept" if denormals else "denormal numbers become zero"
 
 
-def _home(workspace: Workspace) -> Finding:
+def _home(workspace: Workspace) -> CheckResult:
     path = workspace.home.path
     usable = os.access(path, os.W_OK)
     return usable, f"{path} is {'' if usable else 'not '}writable"
 
 
-def _disk(path: Path) -> Finding:
+def _disk(path: Path) -> CheckResult:
     usage = shutil.disk_usage(path)
     seen = f"{usage.free / 2**30:.1f} GiB free of {usage.total / 2**30:.0f} GiB"
     if usage.free >= FREE_BYTES:
@@ -111,20 +111,20 @@ def _disk(path: Path) -> Finding:
     return False, f"{seen}; make room before it is full (docs/runbook.md says what may be deleted)"
 
 
-def _environment(workspace: Workspace) -> Finding:
-    site = Site.from_environment(workspace.home.path)
-    ledger = "Postgres" if site.ledger_url else "SQLite"
-    return True, f"{site.environment}, asking as {site.principal}, ledger in {ledger}"
+def _environment(workspace: Workspace) -> CheckResult:
+    deployment = Deployment.from_environment(workspace.home.path)
+    ledger = "Postgres" if deployment.ledger_url else "SQLite"
+    return True, f"{deployment.environment}, asking as {deployment.principal}, ledger in {ledger}"
 
 
-def _policy(workspace: Workspace) -> Finding:
-    file = Site.from_environment(workspace.home.path).policy_file
+def _policy(workspace: Workspace) -> CheckResult:
+    file = Deployment.from_environment(workspace.home.path).policy_file
     policy = read_policy(file)
     return True, f"{len(policy.rules)} rules of {file or 'the built-in policy'}, SHA-256 {policy.sha256[:12]}"
 
 
-def _clock(workspace: Workspace, now: datetime) -> Finding:
-    newest = max((job.updated_at for job in workspace.gateway.ledger.jobs()), default=None)
+def _clock(workspace: Workspace, now: datetime) -> CheckResult:
+    newest = max((job.updated_at for job in workspace.control_plane.ledger.jobs()), default=None)
     if newest is None or newest <= now + CLOCK_TOLERANCE:
         return True, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than every event of the ledger"
     return False, (
@@ -133,14 +133,14 @@ def _clock(workspace: Workspace, now: datetime) -> Finding:
     )
 
 
-def _chain(workspace: Workspace) -> Finding:
-    chain = workspace.gateway.ledger.verify_chain()
-    return chain.whole, chain.problem or f"{chain.events} events, all links whole"
+def _chain(workspace: Workspace) -> CheckResult:
+    chain = workspace.control_plane.ledger.verify_chain()
+    return chain.is_intact, chain.problem or f"{chain.events} events, all links whole"
 
 
-def _breakers(workspace: Workspace, now: datetime) -> Finding:
-    opened = [breaker for breaker in workspace.gateway.ledger.breakers() if breaker.state != "closed"]
-    stuck = [b for b in opened if b.opened_at is not None and now - b.opened_at > LONG_OPEN]
+def _breakers(workspace: Workspace, now: datetime) -> CheckResult:
+    opened = [breaker for breaker in workspace.control_plane.ledger.breakers() if breaker.state != "closed"]
+    stuck = [b for b in opened if b.opened_at is not None and now - b.opened_at > BREAKER_OPEN_LIMIT]
     seen = "; ".join(
         f"{b.backend} is {b.state.replace('_', ' ')} after {b.failures} failures ({b.reason}), tried again at "
         f"{b.retry_at:%H:%M:%S} UTC"
@@ -149,39 +149,42 @@ def _breakers(workspace: Workspace, now: datetime) -> Finding:
     return not stuck, seen or "all closed"
 
 
-def _open_jobs(workspace: Workspace) -> Finding:
-    jobs = workspace.gateway.ledger.jobs(states=list(OPEN))
+def _open_jobs(workspace: Workspace) -> CheckResult:
+    jobs = workspace.control_plane.ledger.jobs(states=list(OPEN))
     return True, f"{len(jobs)} with their providers"
 
 
-def _overdue(workspace: Workspace, now: datetime) -> Finding:
-    late = [job for job in workspace.gateway.ledger.jobs() if is_overdue(job, now)]
+def _overdue(workspace: Workspace, now: datetime) -> CheckResult:
+    late = [job for job in workspace.control_plane.ledger.jobs() if has_missed_deadline(job, now)]
     if not late:
         return True, "none"
-    return False, f"{_named(late)}: the sensor qpu_poll ends them; start it (`make ui`), or cancel them"
+    return False, f"{_list_job_ids(late)}: the sensor qpu_poll ends them; start it (`make ui`), or cancel them"
 
 
-def _submitting(workspace: Workspace, now: datetime) -> Finding:
-    jobs = workspace.gateway.ledger.jobs(states=[JobState.SUBMITTING])
-    lost = [job for job in jobs if now - job.updated_at > LONG_SUBMITTING]
+def _submitting(workspace: Workspace, now: datetime) -> CheckResult:
+    jobs = workspace.control_plane.ledger.jobs(states=[JobState.SUBMITTING])
+    lost = [job for job in jobs if now - job.updated_at > SUBMITTING_LIMIT]
     if not lost:
         return True, f"{len(jobs)} under way"
-    return False, f"{_named(lost)}: their process is gone; run their experiments again, which looks them up first"
+    return (
+        False,
+        f"{_list_job_ids(lost)}: their process is gone; run their experiments again, which looks them up first",
+    )
 
 
-def _waiting(workspace: Workspace, state: JobState, now: datetime) -> Finding:
-    jobs = workspace.gateway.ledger.jobs(states=[state])
+def _waiting(workspace: Workspace, state: JobState, now: datetime) -> CheckResult:
+    jobs = workspace.control_plane.ledger.jobs(states=[state])
     if not jobs:
         return True, "none"
-    return False, f"{_named(jobs)}. {next_step(jobs[0], now)}"
+    return False, f"{_list_job_ids(jobs)}. {next_steps(jobs[0], now)}"
 
 
-def _named(jobs: list[JobRecord]) -> str:
-    more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
-    return ", ".join(job.job_id for job in jobs[:NAMED]) + more
+def _list_job_ids(jobs: list[JobRecord]) -> str:
+    more = f" and {len(jobs) - MAX_LISTED_JOBS} more" if len(jobs) > MAX_LISTED_JOBS else ""
+    return ", ".join(job.job_id for job in jobs[:MAX_LISTED_JOBS]) + more
 
 
-def _locks(folder: Path) -> Finding:
+def _locks(folder: Path) -> CheckResult:
     """Name the locks that are held. The kernel gives back a dead process's locks, so a held one has a living holder."""
     held = []
     for file in sorted(folder.glob("*.lock")):
@@ -193,9 +196,9 @@ def _locks(folder: Path) -> Finding:
     return True, f"held by running processes: {', '.join(held)}" if held else "none held"
 
 
-def _warehouse(workspace: Workspace) -> Finding:
+def _warehouse(workspace: Workspace) -> CheckResult:
     try:
-        if not is_as_published(workspace.home):
+        if not matches_published_checksum(workspace.home):
             return False, (
                 f"{workspace.home.warehouse} has other bytes than were published (a damaged disk, or somebody wrote to "
                 "it): delete it and publish again; the data is in the lake"
@@ -207,47 +210,49 @@ def _warehouse(workspace: Workspace) -> Finding:
     return True, "older than the lake; the next publish renews it" if is_stale(workspace) else "up to date"
 
 
-def _spool(workspace: Workspace) -> Finding:
+def _spool(workspace: Workspace) -> CheckResult:
     folder = workspace.home.spool
     waiting = len(list(folder.glob("*.json"))) if folder.is_dir() else 0
     return True, f"{waiting} records wait; `qhybrid sync` hands them over"
 
 
-def _quarantine(workspace: Workspace) -> Finding:
+def _quarantine(workspace: Workspace) -> CheckResult:
     folder = workspace.home.quarantine
     files = len(list(folder.glob("*.error.json"))) if folder.is_dir() else 0
     return True, f"{files} files; each has a .error.json beside it"
 
 
-def _telemetry() -> Finding:
+def _telemetry() -> CheckResult:
     log, exporter = logger_from_environment(os.environ), exporter_from_environment()
     return True, f"steps are {'' if log else 'not '}logged, spans are {'sent' if exporter else 'not sent'}"
 
 
-def _reached(workspace: Workspace) -> Iterator[Row]:
+def _provider_checks(workspace: Workspace) -> Iterator[Row]:
     """Yield one look at every provider's key and every backend; one that nothing here uses may be out of reach."""
-    used = {job.backend for job in workspace.gateway.ledger.jobs(states=list(OPEN))}
+    used = {job.backend for job in workspace.control_plane.ledger.jobs(states=list(OPEN))}
     for key in workspace.specifications:
         used |= set(workspace.specifications.load_any(key).backends)
-    for name, check in workspace.gateway.key_checks().items():
-        yield _forgiven(
-            _row(f"key of {name}", partial(_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)
+    for name, check in workspace.control_plane.key_checks().items():
+        yield _downgrade_if_unused(
+            _row(f"key of {name}", partial(_check_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)
         )
-    for backend in workspace.gateway.backends:
-        yield _forgiven(_row(f"look at {backend}", partial(_status, workspace, backend)), is_used=backend in used)
+    for backend in workspace.control_plane.backends:
+        yield _downgrade_if_unused(
+            _row(f"look at {backend}", partial(_status, workspace, backend)), is_used=backend in used
+        )
 
 
-def _forgiven(row: Row, *, is_used: bool) -> Row:
+def _downgrade_if_unused(row: Row, *, is_used: bool) -> Row:
     return row if row["ok"] or is_used else row | {"ok": True, "seen": f"{row['seen']}; no experiment names it"}
 
 
-def _key(check: Callable[[], object]) -> Finding:
+def _check_key(check: Callable[[], object]) -> CheckResult:
     check()
     return True, "accepted"
 
 
-def _status(workspace: Workspace, backend: str) -> Finding:
-    status = workspace.gateway.providers[backend.partition(":")[0]].status(backend)
+def _status(workspace: Workspace, backend: str) -> CheckResult:
+    status = workspace.control_plane.providers[backend.partition(":")[0]].status(backend)
     queue = "" if status.queued_jobs is None else f", {status.queued_jobs} jobs wait"
     if status.queue_seconds is not None:
         queue += f", about {status.queue_seconds:.0f} s"

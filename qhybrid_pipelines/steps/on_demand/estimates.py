@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.experiments.registration import Intake
+from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
-from qhybrid_pipelines.steps.learning.estimates import epochs, planned_inferences
+from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
 from qhybrid_pipelines.steps.prepare.reduced_models import kernels
-from qhybrid_pipelines.steps.rows import Row, only_row
+from qhybrid_pipelines.steps.rows import Row, get_row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic, schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -73,14 +73,14 @@ def estimates(workspace: Workspace, specifications: Sequence[Path]) -> Preview:
     Raises:
         InvalidInput: an experiment is wrong.
     """
-    with atomic.scratch(workspace.home.tmp) as folder:
+    with atomic.scratch_folder(workspace.home.tmp) as folder:
         aside = Specifications(Home(folder))
-        intake = Intake(aside, workspace.gateway.backends)
-        keys = dict.fromkeys(intake.accept_file(path).key for path in specifications)
+        registration = Registration(aside, workspace.control_plane.backends)
+        keys = dict.fromkeys(registration.register_file(path).key for path in specifications)
         return _preview(workspace, keys, aside)
 
 
-def estimates_of_due(workspace: Workspace) -> Preview:
+def estimate_due(workspace: Workspace) -> Preview:
     """Say what the registered experiments that are not decided everywhere would cost: what a backfill would pay."""
     registered, lake = workspace.specifications, workspace.lake
     undecided = [
@@ -99,21 +99,21 @@ def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backe
 
 def _preview(workspace: Workspace, keys: Iterable[str], registered: Specifications) -> Preview:
     specs = [(key, registered.load_any(key)) for key in keys]
-    found = [found for key, spec in specs for found in _rows_of(workspace, key, spec, registered)]
+    found = [found for key, spec in specs for found in _estimate_rows(workspace, key, spec, registered)]
     return Preview(
         rows=[row for row, _ in found],
         problems=[problem for _, problem in found if problem],
-        epochs=[row for key, spec in specs for row in _epochs_of(workspace, key, spec, registered)],
+        epochs=[row for key, spec in specs for row in _training_epoch_rows(workspace, key, spec, registered)],
     )
 
 
-def _rows_of(
+def _estimate_rows(
     workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
 ) -> Iterator[tuple[Row, QHybridError | None]]:
     """Yield one row per batch and why it would not go, with what the rows before it leave of the budget."""
-    account = workspace.gateway.ledger.account(key)
+    account = workspace.control_plane.ledger.account(key)
     left = spec.budget.usd if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
-    for backend, what, qubits, batch in _planned(workspace, key, spec, registered):
+    for backend, what, qubits, batch in _plan_batches(workspace, key, spec, registered):
         row: Row = {
             "experiment": key,
             "backend": backend,
@@ -135,7 +135,7 @@ def _rows_of(
             row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
             row |= {"low_usd": None, "high_usd": None}
             try:
-                _look(workspace, batch, spec, row)
+                _fill_price_and_verdict(workspace, batch, spec, row)
                 _check_budget(row)
             except QHybridError as error:
                 problem = error
@@ -145,7 +145,7 @@ def _rows_of(
         yield row, problem
 
 
-def _planned(
+def _plan_batches(
     workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
 ) -> Iterator[tuple[str, str, int, CircuitBatch | None]]:
     """Yield backend, what is run, its qubits, and the batch; None where there is nothing to run."""
@@ -162,18 +162,18 @@ def _planned(
     points = parameter_sweeps(asked, reduced, registered)
     batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
     for backend in spec.backends:
-        yield backend, "sweep", only_row(reduced, key)["n_qubits"], _batch_of(batches, backend)
+        yield backend, "sweep", get_row(reduced, key)["n_qubits"], _find_batch(batches, backend)
 
 
-def _epochs_of(
+def _training_epoch_rows(
     workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
 ) -> Iterator[Row]:
     """Yield, per backend and circuit of a learning experiment, what an epoch of training there would be."""
     if not isinstance(spec, LearningSpec):
         return
     for backend in spec.backends:
-        provider = workspace.gateway.providers[backend.partition(":")[0]]
-        for plan in epochs(key, backend, spec, registered):
+        provider = workspace.control_plane.providers[backend.partition(":")[0]]
+        for plan in estimate_epochs(key, backend, spec, registered):
             row: Row = {
                 "experiment": key,
                 "backend": backend,
@@ -196,34 +196,36 @@ def _epochs_of(
             yield row
 
 
-def _batch_of(batches: pa.Table, backend: str) -> CircuitBatch | None:
+def _find_batch(batches: pa.Table, backend: str) -> CircuitBatch | None:
     found = [row for row in batches.to_pylist() if row["backend"] == backend]
     return batch_from_row(found[0]) if found else None
 
 
-def _look(workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec | LearningSpec, row: Row) -> None:
+def _fill_price_and_verdict(
+    workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec | LearningSpec, row: Row
+) -> None:
     """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
 
     Raises:
         Refused: a limit or the policy says no.
         ProviderError: the provider could not be asked.
     """
-    dispatcher = workspace.gateway.dispatcher
-    parts = dispatcher.split(batch)
-    new = [part for part in parts if dispatcher.latest(part.batch) is None]
-    row |= {"jobs": len(parts), "jobs_paid": len(parts) - len(new)}
+    dispatcher = workspace.control_plane.dispatcher
+    sub_batches = dispatcher.split(batch)
+    new = [sub_batch for sub_batch in sub_batches if dispatcher.latest_job(sub_batch.batch) is None]
+    row |= {"jobs": len(sub_batches), "jobs_paid": len(sub_batches) - len(new)}
     if not new:
         row |= {"policy": "already there", "assumptions": "every job is in the ledger already"}
         row |= {"low_usd": 0.0, "high_usd": 0.0}
         return
-    provider = workspace.gateway.providers[batch.backend.partition(":")[0]]
-    _set_price(row, [provider.estimate(part.batch) for part in new])
-    outlooks = dispatcher.preview(new, tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
-    admitted = [outlook.admitted for outlook in outlooks if outlook.admitted is not None]
-    if not admitted:
+    provider = workspace.control_plane.providers[batch.backend.partition(":")[0]]
+    _set_price(row, [provider.estimate(sub_batch.batch) for sub_batch in new])
+    previews = dispatcher.preview(new, tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
+    admission = [preview.admission for preview in previews if preview.admission is not None]
+    if not admission:
         return
-    _set_price(row, admitted[0].quotes)
-    route, decision = admitted[0].route, admitted[0].decision
+    _set_price(row, admission[0].quotes)
+    route, decision = admission[0].route, admission[0].decision
     elsewhere = f" on {route.backend}, because {route.reason}" if route.backend != batch.backend else ""
     row["policy"] = f"{decision.verdict}{elsewhere}: {decision.reason}"
 

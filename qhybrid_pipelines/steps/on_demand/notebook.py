@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.specification_text import validated
-from qhybrid_pipelines.quantum.recording import recorded
+from qhybrid_pipelines.core.specification_text import validate_specification
+from qhybrid_pipelines.quantum.recording import record_circuit
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import atomic
 from qhybrid_pipelines.storage.layout import Home
 
 
-def experiment_of(
+def register_circuit_function(
     circuit: Callable[[Any], Any],
     *,
     angles: int,
@@ -40,10 +40,10 @@ def experiment_of(
     Raises:
         InvalidInput: the circuit or a field is wrong; names it and the remedy.
     """
-    text = recorded(circuit, angles=angles, qubits=qubits)
+    text = record_circuit(circuit, angles=angles, qubits=qubits)
     title = name or circuit.__name__
     workspace = Workspace(Home(Path(home)).make())
-    with atomic.scratch(workspace.home.tmp) as folder:
+    with atomic.scratch_folder(workspace.home.tmp) as folder:
         file = folder / f"{title}.qasm"
         file.write_text(text, encoding="utf-8")
         data = {
@@ -52,5 +52,5 @@ def experiment_of(
             **fields,
             "problem": {**problem, "circuit": file.name},
         }
-        spec = validated(data, file=title, lines={})
-        return workspace.intake.accept(spec, file=title, folder=folder).key
+        spec = validate_specification(data, file=title, lines={})
+        return workspace.registration.register(spec, file=title, folder=folder).key

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.control.jobs.replay import decode_kept
+from qhybrid_pipelines.control.jobs.replay import decode_stored
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.sub_batches import Part
-from qhybrid_pipelines.steps.on_demand.stored_batches import part_behind
+from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
@@ -55,21 +55,21 @@ def replay(workspace: Workspace, job: JobRecord) -> Replay:
         MissingUpstream: the lake does not have the circuits.
         Damaged: the kept bytes are gone or changed.
     """
-    part = part_behind(workspace, job)
+    sub_batch = find_sub_batch(workspace, job)
     stored = _stored(workspace, job)
-    gateway = workspace.gateway
+    control_plane = workspace.control_plane
     try:
-        decoded = decode_kept(
+        decoded = decode_stored(
             job,
-            replace(part.batch, backend=job.backend),
-            ledger=gateway.ledger,
-            provider=gateway.providers[job.provider],
+            replace(sub_batch.batch, backend=job.backend),
+            ledger=control_plane.ledger,
+            provider=control_plane.providers[job.provider],
             raw_store=RawStore(workspace.home.raw),
         )
     except CorruptResult as error:
         sentence = f"Today's decoder refuses the kept result of {job.job_id}: {error}"
         return Replay(job_id=job.job_id, equal=False, decoded=None, stored=_rows(stored), points=[], sentence=sentence)
-    decoded = _placed(decoded, part)
+    decoded = _shift_indices(decoded, sub_batch)
     if stored is None:
         sentence = (
             f"The kept result of {job.job_id} decodes to {decoded.num_rows} outcomes; the lake has no counts of it."
@@ -77,7 +77,7 @@ def replay(workspace: Workspace, job: JobRecord) -> Replay:
         return Replay(
             job_id=job.job_id, equal=False, decoded=decoded.num_rows, stored=None, points=[], sentence=sentence
         )
-    equal = _alike(decoded, stored)
+    equal = _has_equal_rows(decoded, stored)
     points = total_variation(stored, decoded)
     worst = max((row["total_variation"] for row in points), default=0.0)
     sentence = (
@@ -134,15 +134,15 @@ def _stored(workspace: Workspace, job: JobRecord) -> pa.Table | None:
     return own if own.num_rows else None
 
 
-def _placed(counts: pa.Table, part: Part) -> pa.Table:
+def _shift_indices(counts: pa.Table, sub_batch: SubBatch) -> pa.Table:
     """Return a part's counts with points and repetitions as the whole batch numbers them, like the lake."""
-    for column, first in (("point", part.first_point), ("repetition", part.first_repetition)):
+    for column, first in (("point", sub_batch.first_point), ("repetition", sub_batch.first_repetition)):
         moved = pc.add(counts.column(column), pa.scalar(first, counts.column(column).type))
         counts = counts.set_column(counts.column_names.index(column), counts.schema.field(column), moved)
     return counts.select(list(_OUTCOME))
 
 
-def _alike(one: pa.Table, other: pa.Table) -> bool:
+def _has_equal_rows(one: pa.Table, other: pa.Table) -> bool:
     """Tell whether two tables of counts have the same rows, in whatever order."""
     order = [(name, "ascending") for name in ("point", "repetition", "bits", "high_bits")]
     one, other = one.sort_by(order), other.sort_by(order)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qhybrid_pipelines.control.ledger.lifecycle import WITHOUT_RESULT
+from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.steps.on_demand.stored_batches import part_behind
+from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.workspace import Workspace
 
 
@@ -23,8 +23,8 @@ def reroute(workspace: Workspace, job: JobRecord, backend: str) -> JobRecord:
             remedy=f"Name another backend, or run it again with `qhybrid jobs retry {job.job_id}`.",
             field="BACKEND",
         )
-    elsewhere = replace(part_behind(workspace, job).batch, backend=backend)
-    return workspace.gateway.dispatcher.reroute(job.job_id, elsewhere, reason="a person asked for it")
+    elsewhere = replace(find_sub_batch(workspace, job).batch, backend=backend)
+    return workspace.control_plane.dispatcher.reroute(job.job_id, elsewhere, reason="a person asked for it")
 
 
 def retry(workspace: Workspace, job: JobRecord) -> JobRecord:
@@ -33,21 +33,21 @@ def retry(workspace: Workspace, job: JobRecord) -> JobRecord:
     Raises:
         InvalidInput: the job has a result, has not ended, or has been run again already.
     """
-    dispatcher, part = workspace.gateway.dispatcher, part_behind(workspace, job)
-    newest = dispatcher.latest(part.batch)
+    dispatcher, sub_batch = workspace.control_plane.dispatcher, find_sub_batch(workspace, job)
+    newest = dispatcher.latest_job(sub_batch.batch)
     if newest is not None and newest.job_id != job.job_id:
         raise InvalidInput(
             f"the work of job {job.job_id} was taken over by {newest.job_id}",
             remedy=f"`qhybrid jobs show {newest.job_id}` says how that went.",
         )
-    if job.state not in WITHOUT_RESULT:
+    if job.state not in ENDED_WITHOUT_RESULT:
         raise InvalidInput(
             f"job {job.job_id} is {job.state}; only what ended without a result is run again",
             remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
         )
     spec = workspace.specifications.load_any(job.experiment)
     [again] = dispatcher.submit_all(
-        [part],
+        [sub_batch],
         tier=spec.tier,
         budget_usd=spec.budget.usd,
         repeat=True,

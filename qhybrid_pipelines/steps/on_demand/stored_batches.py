@@ -8,17 +8,17 @@ from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sub_batches import Part, part_of
+from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.learning.data import checked_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.inference import inferences
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 
 
-def part_behind(workspace: Workspace, job: JobRecord) -> Part:
+def find_sub_batch(workspace: Workspace, job: JobRecord) -> SubBatch:
     """Return what a job was asked for: the part of its experiment's batch that has the job's payload.
 
     The part names the backend that was asked for, also where the job ran elsewhere.
@@ -29,9 +29,9 @@ def part_behind(workspace: Workspace, job: JobRecord) -> Part:
     """
     key = PartitionKey(experiment=job.experiment, backend=job.requested_backend)
     for batch, rows in _batches(workspace, key):
-        for part in _parts(workspace, batch, rows):
-            if part.batch.payload_sha256 == job.payload_sha256:
-                return part
+        for sub_batch in _parts(workspace, batch, rows):
+            if sub_batch.batch.payload_sha256 == job.payload_sha256:
+                return sub_batch
     raise InvalidInput(
         f"the circuits of job {job.job_id} are not those in the lake",
         remedy=f"Materialise its circuits for '{key}' with the release that made the job.",
@@ -55,11 +55,11 @@ def _batches(workspace: Workspace, key: PartitionKey) -> Iterator[tuple[CircuitB
         lake.read(table, whole) for table in (schemas.QML_DATASETS, schemas.QML_FOLDS, schemas.QML_RUNS)
     )
     name, there = experiment or "", lake.exists(schemas.QML_SUBMISSIONS, key)
-    for plan in inferences(
+    for plan in inference_batches(
         name,
         key.backend or "",
         spec=spec,
-        dataset=checked_dataset(name, spec, datasets, workspace.specifications),
+        dataset=load_verified_dataset(name, spec, datasets, workspace.specifications),
         splits=stored_folds(folds, name),
         runs=runs,
     ):
@@ -70,12 +70,12 @@ def _batches(workspace: Workspace, key: PartitionKey) -> Iterator[tuple[CircuitB
         )
 
 
-def _parts(workspace: Workspace, batch: CircuitBatch, rows: Sequence[Row] | None) -> list[Part]:
+def _parts(workspace: Workspace, batch: CircuitBatch, rows: Sequence[Row] | None) -> list[SubBatch]:
     """Return the parts as they were handed over; where that is not written yet, as they would be."""
     if rows is None:
-        return [*workspace.gateway.dispatcher.split(batch)]
+        return [*workspace.control_plane.dispatcher.split(batch)]
     return [
-        part_of(
+        make_sub_batch(
             batch,
             first_point=row["first_point"],
             points=row["points"],

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.steps.learning.summary import learning_verdicts
+from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 
-FROM_COMPARISON = (
+_COMPARISON_COLUMNS = (
     "instance",
     "family",
     "n_variables",
@@ -56,7 +56,7 @@ def verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
                     "experiment": key,
                     "backend": backend,
                     "round": spec.lineage.round,
-                    **{name: comparison[name] for name in FROM_COMPARISON},
+                    **{name: comparison[name] for name in _COMPARISON_COLUMNS},
                     "decision": decision["decision"],
                     "next_experiment": decision["next_experiment"],
                     "final_objective": decision["final_objective"],

@@ -8,23 +8,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
-from qhybrid_pipelines.control.fleet.canaries import wrong_bit_orders
+from qhybrid_pipelines.control.fleet.canaries import find_wrong_bit_orders
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.bits import assignment_array
-from qhybrid_pipelines.problems.baselines import ALWAYS_ON, EXHAUSTIVE
+from qhybrid_pipelines.problems.baselines import DEFAULT_BASELINES, EXHAUSTIVE
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.steps.execute.qpu_result_sets import jobs_behind, why_without_counts
-from qhybrid_pipelines.steps.rows import Execution, only_row, rows_of
+from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
+from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, select_rows
 
 RELATIVE_TOLERANCE = 1e-9
 
 
 def counts_sum_to_shots(
-    executions: Sequence[Execution],
+    executions: Sequence[ExecutionKey],
     batches: pa.Table,
     submissions: pa.Table,
     counts: pa.Table,
@@ -33,13 +33,13 @@ def counts_sum_to_shots(
     """Every point and repetition of every batch holds exactly its shots; where a deadline passed, there are no counts."""
     findings = []
     for backend, key in executions:
-        measured = rows_of(counts, key, backend)
-        late = why_without_counts(jobs_behind(rows_of(submissions, key, backend).to_pylist(), dispatcher))
+        measured = select_rows(counts, key, backend)
+        late = explain_missing_counts(get_current_jobs(select_rows(submissions, key, backend).to_pylist(), dispatcher))
         if late is not None:
             if measured.num_rows:
                 findings.append(f"{key} on {backend}: counts of a part of the batch only. {late}")
             continue
-        for batch in rows_of(batches, key, backend).select(["points", "repetitions", "shots"]).to_pylist():
+        for batch in select_rows(batches, key, backend).select(["points", "repetitions", "shots"]).to_pylist():
             sums = measured.group_by(["point", "repetition"]).aggregate([("count", "sum")])
             if sums.num_rows != batch["points"] * batch["repetitions"]:
                 findings.append(f"{key} on {backend}: {sums.num_rows} of {batch['points'] * batch['repetitions']} runs")
@@ -55,7 +55,7 @@ def objectives_recompute(instances: pa.Table, solutions: pa.Table) -> list[str]:
         instance = Instance.from_row(row)
         family = family_named(instance.family)
         model = family.model(instance)
-        kept = rows_of(solutions, row["experiment"]).select(["assignment", "objective", "feasible"])
+        kept = select_rows(solutions, row["experiment"]).select(["assignment", "objective", "feasible"])
         if not kept.num_rows:
             continue
         assignments = np.stack([assignment_array(text) for text in kept.column("assignment").to_pylist()])
@@ -79,7 +79,7 @@ def baselines_present(experiments: Iterable[str], baselines: pa.Table) -> list[s
     """Every experiment has all the baselines that are always on; enumeration only runs where the kernel allows it."""
     findings = []
     for key in experiments:
-        missing = set(ALWAYS_ON) - {EXHAUSTIVE} - set(rows_of(baselines, key).column("solver").to_pylist())
+        missing = set(DEFAULT_BASELINES) - {EXHAUSTIVE} - set(select_rows(baselines, key).column("solver").to_pylist())
         if missing:
             findings.append(f"{key}: no rows of {', '.join(sorted(missing))}")
     return findings
@@ -89,24 +89,24 @@ def budget_kept(experiments: pa.Table, submissions: pa.Table) -> list[str]:
     """Quoted cost over all backends of an experiment stays within its budget."""
     findings = []
     for key in sorted(set(submissions.column("experiment").to_pylist())):
-        quoted = pc.sum(rows_of(submissions, key).column("cost_quoted_usd")).as_py() or 0.0
-        budget = only_row(experiments, key)["budget_usd"]
+        quoted = pc.sum(select_rows(submissions, key).column("cost_quoted_usd")).as_py() or 0.0
+        budget = get_row(experiments, key)["budget_usd"]
         if quoted > budget:
             findings.append(f"{key}: quoted {quoted:.2f} USD, budget {budget:.2f} USD")
     return findings
 
 
-def bit_order(gateway: Gateway) -> list[str]:
+def bit_order(control_plane: ControlPlane) -> list[str]:
     """A canary on every backend comes back with its bit where it was set."""
-    return wrong_bit_orders(gateway)
+    return find_wrong_bit_orders(control_plane)
 
 
-def calibrations_fresh(gateway: Gateway) -> list[str]:
+def calibrations_fresh(control_plane: ControlPlane) -> list[str]:
     """The newest calibration of every device is younger than the policy's limit."""
-    return stale_calibrations(gateway)
+    return stale_calibrations(control_plane)
 
 
 def ledger_unbroken(ledger: Ledger) -> list[str]:
     """The hash chain over all events is whole."""
     report = ledger.verify_chain()
-    return [] if report.whole else [str(report.problem)]
+    return [] if report.is_intact else [str(report.problem)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.control_plane import Gateway
-from qhybrid_pipelines.control.fleet.calibrations import calibration_row, keep_calibrations
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.fleet.calibrations import calibration_row, store_calibrations
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -13,7 +13,9 @@ from qhybrid_pipelines.storage.tables import from_rows
 FIGURES = ("two_qubit_error", "readout_error", "one_qubit_error", "t1_us", "t2_us")
 
 
-def backend_calibrations(gateway: Gateway) -> tuple[pa.Table, list[str]]:
+def backend_calibrations(control_plane: ControlPlane) -> tuple[pa.Table, list[str]]:
     """Look at every device, and return the table `calibrations` with all that is kept; and who could not be asked."""
-    problems = keep_calibrations(gateway)
-    return from_rows(schemas.CALIBRATIONS, [calibration_row(kept) for kept in gateway.ledger.calibrations()]), problems
+    problems = store_calibrations(control_plane)
+    return from_rows(
+        schemas.CALIBRATIONS, [calibration_row(stored) for stored in control_plane.ledger.calibrations()]
+    ), problems

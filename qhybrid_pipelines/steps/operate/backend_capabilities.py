@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
 from qhybrid_pipelines.steps.rows import Row
@@ -12,20 +12,20 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def backend_capabilities(gateway: Gateway) -> pa.Table:
+def backend_capabilities(control_plane: ControlPlane) -> pa.Table:
     """Return the table `capabilities`: one row per backend of every provider, also of one that does not answer."""
-    return from_rows(schemas.CAPABILITIES, [_row(gateway, backend) for backend in gateway.backends])
+    return from_rows(schemas.CAPABILITIES, [_row(control_plane, backend) for backend in control_plane.backends])
 
 
-def _row(gateway: Gateway, backend: str) -> Row:
+def _row(control_plane: ControlPlane, backend: str) -> Row:
     """Return the row of a backend; one whose provider nobody has set up is not asked."""
-    provider = gateway.providers[backend.partition(":")[0]]
+    provider = control_plane.providers[backend.partition(":")[0]]
     unknown: Row = {column.name: None for column in schemas.CAPABILITIES.columns}
     said: Row = {}
-    problem = gateway.needs(provider.name)
+    problem = control_plane.missing_setting(provider.name)
     if problem is None:
         try:
-            said = _abilities(provider.capabilities(backend))
+            said = _capability_columns(provider.capabilities(backend))
             said |= _status(provider.status(backend))
         except ProviderError as error:
             problem = str(error)
@@ -39,7 +39,7 @@ def _row(gateway: Gateway, backend: str) -> Row:
     }
 
 
-def _abilities(found: Capabilities) -> Row:
+def _capability_columns(found: Capabilities) -> Row:
     return {
         "mode": found.mode,
         "simulator": found.simulator,

@@ -27,4 +27,4 @@ def specifications(night: date) -> list[ExperimentSpec]:
 
 def register(workspace: Workspace, night: date) -> list[str]:
     """Register the questions of one night and return their keys."""
-    return [workspace.intake.accept(spec, folder=Path()).key for spec in specifications(night)]
+    return [workspace.registration.register(spec, folder=Path()).key for spec in specifications(night)]

@@ -6,13 +6,13 @@ import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from qhybrid_pipelines.control.reporting.metrics import facts_of, metrics_text
-from qhybrid_pipelines.control.reporting.spans import Sent, exporter_from_environment, send_finished
+from qhybrid_pipelines.control.reporting.metrics import metrics_text, read_ledger_snapshot
+from qhybrid_pipelines.control.reporting.spans import ExportSummary, export_finished_jobs, exporter_from_environment
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.steps.workspace import Workspace
 
 
-def send_spans(workspace: Workspace) -> Sent | None:
+def send_spans(workspace: Workspace) -> ExportSummary | None:
     """Send the spans of jobs that ended since the last time; None where the environment names no collector.
 
     A collector that is away is no error: what it missed is sent the next time.
@@ -24,16 +24,18 @@ def send_spans(workspace: Workspace) -> Sent | None:
     if exporter is None:
         return None
     home = workspace.home
-    return send_finished(workspace.gateway.ledger, exporter, kept=home.spans, locks=home.locks, tmp=home.tmp)
+    return export_finished_jobs(
+        workspace.control_plane.ledger, exporter, position_file=home.spans, locks=home.locks, tmp=home.tmp
+    )
 
 
-def send_spans_aside(workspace: Workspace) -> None:
+def send_spans_best_effort(workspace: Workspace) -> None:
     """Send spans while something else is the purpose: what is wrong with the collector is for `qhybrid doctor` to say."""
     with suppress(InvalidInput):
         send_spans(workspace)
 
 
-def figures(workspace: Workspace) -> str:
+def prometheus_text(workspace: Workspace) -> str:
     """Return the figures of a home in Prometheus' text format."""
     home = workspace.home
     gauges = {
@@ -46,6 +48,6 @@ def figures(workspace: Workspace) -> str:
             float(len(list(home.quarantine.glob("*.error.json")))),
         ),
         "qhybrid_disk_free_bytes": ("Free space where the home lies", float(shutil.disk_usage(home.path).free)),
-        "qhybrid_ledger_events": ("Events in the ledger", float(workspace.gateway.ledger.head().position)),
+        "qhybrid_ledger_events": ("Events in the ledger", float(workspace.control_plane.ledger.head().position)),
     }
-    return metrics_text(facts_of(workspace.gateway.ledger, gauges), now=datetime.now(UTC))
+    return metrics_text(read_ledger_snapshot(workspace.control_plane.ledger, gauges), now=datetime.now(UTC))

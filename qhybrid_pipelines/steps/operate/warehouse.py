@@ -6,17 +6,17 @@ import time
 from datetime import timedelta
 from functools import partial
 
-from qhybrid_pipelines.control.reporting.ledger_tables import ledger_part
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.analyst import query
-from qhybrid_pipelines.storage.warehouse import Published
+from qhybrid_pipelines.storage.warehouse import PublishReport
 
 
-def publish(workspace: Workspace) -> Published:
+def publish(workspace: Workspace) -> PublishReport:
     """Build a snapshot from the lake and the ledger and put it in the place of the last one."""
-    return warehouse.publish(workspace.home, partial(ledger_part, workspace.gateway.ledger))
+    return warehouse.publish(workspace.home, partial(ledger_delta, workspace.control_plane.ledger))
 
 
 def is_stale(workspace: Workspace, patience: timedelta = timedelta()) -> bool:
@@ -34,7 +34,7 @@ def is_stale(workspace: Workspace, patience: timedelta = timedelta()) -> bool:
             return False
         sql = "SELECT ledger_position, ledger_hash FROM snapshot"
         (seen,) = query(workspace.home, sql).to_pylist()
-    except (FileNotFoundError, InvalidInput, Damaged):
+    except (FileNotFoundError, InvalidInput, CorruptFile):
         return True
-    head = workspace.gateway.ledger.head()
+    head = workspace.control_plane.ledger.head()
     return (seen["ledger_position"], seen["ledger_hash"]) != (head.position, head.hash)

@@ -33,7 +33,7 @@ def _row(key: str, spec: ExperimentSpec | LearningSpec) -> Row:
         "name": spec.name,
         "tier": spec.tier,
         "family": spec.problem.family,
-        "source": source_text(spec.problem.source),
+        "source": describe_source(spec.problem.source),
         "ansatz": spec.ansatz.kind if spec.problem.circuit is None else "file",
         "layers": spec.ansatz.layers if spec.problem.circuit is None else 0,
         "sweep": spec.sweep.strategy,
@@ -57,7 +57,7 @@ def _learning_row(key: str, spec: LearningSpec) -> Row:
         "name": spec.name,
         "tier": spec.tier,
         "family": LEARNING_FAMILY,
-        "source": source_text(spec.dataset.source),
+        "source": describe_source(spec.dataset.source),
         "ansatz": ", ".join(spec.model_names),
         "layers": spec.training.layers,
         "sweep": "training",
@@ -75,7 +75,7 @@ def _learning_row(key: str, spec: LearningSpec) -> Row:
     }
 
 
-def source_text(source: str | FileSource | GeneratorSource) -> str:
+def describe_source(source: str | FileSource | GeneratorSource) -> str:
     """Return where an instance comes from in one word: networkx:NAME, file:NAME or generator:NAME."""
     if isinstance(source, FileSource):
         return f"file:{source.file}"

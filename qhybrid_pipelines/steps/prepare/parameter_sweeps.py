@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.problems.reduction import kernel_from_row
+from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
-from qhybrid_pipelines.steps.prepare.user_circuits import circuit_of
-from qhybrid_pipelines.steps.rows import Row, experiments_in, labelled, only_row
+from qhybrid_pipelines.steps.prepare.user_circuits import load_user_circuit
+from qhybrid_pipelines.steps.rows import Row, get_row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -16,7 +16,7 @@ from qhybrid_pipelines.storage.tables import from_rows
 def parameter_sweeps(experiments: pa.Table, kernels: pa.Table, specifications: Specifications) -> pa.Table:
     """Return the table `sweep_points`; an experiment that reduction solved has none."""
     rows: list[Row] = []
-    for key, spec in experiments_in(experiments):
-        plan = plan_sweep(kernel_from_row(only_row(kernels, key)), spec, circuit_of(spec, specifications))
-        rows += labelled(plan.rows(), experiment=key)
+    for key, spec in read_experiments(experiments):
+        plan = plan_sweep(reduced_model_from_row(get_row(kernels, key)), spec, load_user_circuit(spec, specifications))
+        rows += with_partition_columns(plan.rows(), experiment=key)
     return from_rows(schemas.SWEEP_POINTS, rows)

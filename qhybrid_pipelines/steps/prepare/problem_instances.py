@@ -8,7 +8,7 @@ from qhybrid_pipelines.problems import feature_table
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import load_instance
-from qhybrid_pipelines.steps.rows import Row, experiments_in, labelled
+from qhybrid_pipelines.steps.rows import Row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -19,8 +19,8 @@ def problem_instances(experiments: pa.Table, specifications: Specifications) -> 
     return from_rows(
         schemas.INSTANCES,
         [
-            {"experiment": key, **_row(load_instance(spec.problem, specifications.read_blob))}
-            for key, spec in experiments_in(experiments)
+            {"experiment": key, **_row(load_instance(spec.problem, specifications.read_source_file))}
+            for key, spec in read_experiments(experiments)
         ],
     )
 
@@ -30,7 +30,7 @@ def features(instances: pa.Table) -> pa.Table:
     rows: list[Row] = []
     for row in instances.to_pylist():
         instance = Instance.from_row(row)
-        rows += labelled(
+        rows += with_partition_columns(
             feature_table.feature_rows(family_named(instance.family), instance), experiment=row["experiment"]
         )
     return from_rows(schemas.FEATURES, rows)
@@ -42,7 +42,7 @@ def _row(instance: Instance) -> Row:
         "instance": instance.name,
         "family": instance.family,
         "n_variables": instance.size,
-        "n_terms": len(family.penalised(instance).model.pairs),
+        "n_terms": len(family.penalised_model(instance).model.pairs),
         "sense": family.sense,
         "unit": family.unit,
         "best_known": instance.best_known,

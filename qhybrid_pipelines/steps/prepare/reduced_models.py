@@ -7,7 +7,7 @@ import pyarrow as pa
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.steps.rows import experiments_in, only_row
+from qhybrid_pipelines.steps.rows import get_row, read_experiments
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -15,8 +15,8 @@ from qhybrid_pipelines.storage.tables import from_rows
 def kernels(experiments: pa.Table, instances: pa.Table) -> pa.Table:
     """Return the table `kernels`: the reduced model of each experiment and the ladder that led to it."""
     rows = []
-    for key, spec in experiments_in(experiments):
-        instance = Instance.from_row(only_row(instances, key))
+    for key, spec in read_experiments(experiments):
+        instance = Instance.from_row(get_row(instances, key))
         reduction = reduce_instance(family_named(instance.family), instance, spec)
         rows.append({"experiment": key, **reduction.to_row()})
     return from_rows(schemas.KERNELS, rows)

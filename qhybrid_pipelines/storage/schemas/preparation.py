@@ -88,7 +88,7 @@ FEATURES = Table(
     ),
 )
 
-RUNG = pa.struct(
+REDUCTION_STEP = pa.struct(
     [
         pa.field("step", I32),
         pa.field("rung", TEXT),
@@ -122,7 +122,7 @@ KERNELS = Table(
         column("model", TEXT, "Ising model of the kernel as canonical JSON: linear, pairs, couplings, offset"),
         column("root", pa.list_(I32), "Per instance variable: kernel variable it copies, -1 for a constant"),
         column("value", pa.list_(I32), "Per instance variable: the constant, or 1 where the copy is negated"),
-        column("rungs", pa.list_(RUNG), "The reduction ladder, step by step"),
+        column("rungs", pa.list_(REDUCTION_STEP), "The reduction ladder, step by step"),
         column("rung_seconds", pa.list_(F64), "Time of each step of the ladder", "s", measured=True),
         column("reduce_seconds", F64, "Time of the whole ladder", "s", measured=True),
     ),

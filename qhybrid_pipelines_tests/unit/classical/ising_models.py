@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.ising import IsingModel
 
 
-def model_of(linear, couplings, offset=0.0) -> IsingModel:
+def make_model(linear, couplings, offset=0.0) -> IsingModel:
     """Return the model of fields and a dictionary of couplings."""
     pairs = sorted(couplings)
     return IsingModel(
@@ -36,4 +36,4 @@ def ising_models(draw, *, min_size=1, max_size=8, integers=None) -> IsingModel:
     possible = list(itertools.combinations(range(size), 2))
     pairs = draw(st.lists(st.sampled_from(possible), unique=True, max_size=2 * size)) if possible else []
     couplings = {pair: value for pair in pairs if (value := draw(number)) != 0}
-    return model_of([draw(number) for _ in range(size)], couplings, draw(number))
+    return make_model([draw(number) for _ in range(size)], couplings, draw(number))

@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from ising_models import model_of
+from ising_models import make_model
 
-from qhybrid_pipelines.classical.exhaustive import minimum, outcomes
-from qhybrid_pipelines.classical.solvers.annealing import anneal, schedule
+from qhybrid_pipelines.classical.exhaustive import find_minimum, outcomes
+from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts, random_rows
 from qhybrid_pipelines.classical.solvers.tabu import tabu_search
 
@@ -17,19 +17,19 @@ from qhybrid_pipelines.classical.solvers.tabu import tabu_search
 def glass(size, seed):
     rng = np.random.default_rng(seed)
     couplings = {pair: rng.normal() for pair in itertools.combinations(range(size), 2)}
-    return model_of(rng.normal(size=size), couplings, 1.0)
+    return make_model(rng.normal(size=size), couplings, 1.0)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**62 + 5])
 def test_annealing_and_tabu_find_the_optimum_of_a_small_glass(seed):
     model = glass(14, seed % 97)
-    _, lowest = minimum(model)
-    reads, sweeps = schedule(model)
+    _, lowest = find_minimum(model)
+    reads, sweeps = annealing_schedule(model)
     annealed = anneal(model, reads=reads, sweeps=sweeps, seed=seed)
     assert annealed.shape == (20, 14)
     assert annealed.dtype == np.uint8
-    assert model.energies_of(annealed).min() == pytest.approx(lowest)
-    assert model.energies_of(tabu_search(model, seed=seed))[0] == pytest.approx(lowest)
+    assert model.assignment_energies(annealed).min() == pytest.approx(lowest)
+    assert model.assignment_energies(tabu_search(model, seed=seed))[0] == pytest.approx(lowest)
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_seed_others():
@@ -42,13 +42,13 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others():
 
 @pytest.mark.parametrize("size", [0, 1, 3])
 def test_a_flat_model_is_answered_without_a_solver(size):
-    model = model_of(np.zeros(size), {}, 2.0)
+    model = make_model(np.zeros(size), {}, 2.0)
     assert anneal(model, reads=2, sweeps=5, seed=1).shape == (2, size)
     assert tabu_search(model, seed=1).shape == (1, size)
 
 
 def test_one_spin_in_a_field():
-    model = model_of([1.0], {})
+    model = make_model([1.0], {})
     assert anneal(model, reads=2, sweeps=5, seed=1).tolist() == [[1], [1]]
     assert tabu_search(model, seed=1).tolist() == [[1]]
 
@@ -57,9 +57,9 @@ def test_the_schedule_stays_bounded_as_models_grow():
     rng = np.random.default_rng(0)
     pairs = np.unique(np.sort(rng.integers(0, 800, size=(60_000, 2)), axis=1), axis=0)
     couplings = {(int(i), int(j)): 1.0 for i, j in pairs if i < j}
-    reads, sweeps = schedule(model_of(np.zeros(800), couplings))
+    reads, sweeps = annealing_schedule(make_model(np.zeros(800), couplings))
     assert reads * sweeps * (800 + 2 * len(couplings)) <= 2_000_000_000
-    assert schedule(glass(16, 0)) == (20, 500)
+    assert annealing_schedule(glass(16, 0)) == (20, 500)
 
 
 @pytest.mark.parametrize("cardinality", [None, 2])

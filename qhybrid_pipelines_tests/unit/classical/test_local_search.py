@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ising_models import all_assignments, ising_models, model_of
+from ising_models import all_assignments, ising_models, make_model
 
 from qhybrid_pipelines.classical import local_search
 from qhybrid_pipelines.classical.local_search import descend, one_flip_descent, swap_descent
@@ -20,12 +20,12 @@ TOLERANCE = 1e-9
 def test_no_single_flip_improves_the_result(model):
     starts = all_assignments(model.size)
     found = one_flip_descent(model, starts)
-    energy = model.energies_of(found)
-    assert (energy <= model.energies_of(starts) + TOLERANCE).all()
+    energy = model.assignment_energies(found)
+    assert (energy <= model.assignment_energies(starts) + TOLERANCE).all()
     for variable in range(model.size):
         flipped = found.copy()
         flipped[:, variable] ^= 1
-        assert (model.energies_of(flipped) >= energy - TOLERANCE).all()
+        assert (model.assignment_energies(flipped) >= energy - TOLERANCE).all()
 
 
 @settings(deadline=None, max_examples=60)
@@ -33,13 +33,13 @@ def test_no_single_flip_improves_the_result(model):
 def test_no_swap_improves_the_result_and_the_number_of_ones_stays(model):
     starts = all_assignments(model.size)
     found = swap_descent(model, starts)
-    energy = model.energies_of(found)
+    energy = model.assignment_energies(found)
     assert (found.sum(axis=1) == starts.sum(axis=1)).all()
-    assert (energy <= model.energies_of(starts) + TOLERANCE).all()
+    assert (energy <= model.assignment_energies(starts) + TOLERANCE).all()
     for i, j in itertools.combinations(range(model.size), 2):
         swapped = found.copy()
         swapped[:, [i, j]] = swapped[:, [j, i]]
-        assert (model.energies_of(swapped) >= energy - TOLERANCE).all()
+        assert (model.assignment_energies(swapped) >= energy - TOLERANCE).all()
 
 
 @settings(deadline=None, max_examples=40)
@@ -55,7 +55,7 @@ def test_only_movable_variables_change(model, data, swaps):
 def test_a_row_ends_in_the_same_place_alone_and_in_any_block(monkeypatch):
     rng = np.random.default_rng(3)
     couplings = {pair: rng.normal() for pair in itertools.combinations(range(12), 2)}
-    model = model_of(rng.normal(size=12), couplings)
+    model = make_model(rng.normal(size=12), couplings)
     starts = rng.integers(0, 2, size=(200, 12), dtype=np.uint8)
     for search in (one_flip_descent, swap_descent):
         together = search(model, starts)
@@ -69,11 +69,11 @@ def test_a_row_ends_in_the_same_place_alone_and_in_any_block(monkeypatch):
 
 def test_the_start_is_not_changed():
     starts = np.ones((1, 2), dtype=np.uint8)
-    assert one_flip_descent(model_of([-1.0, -1.0], {}), starts).tolist() == [[0, 0]]
+    assert one_flip_descent(make_model([-1.0, -1.0], {}), starts).tolist() == [[0, 0]]
     assert starts.tolist() == [[1, 1]]
 
 
 def test_nothing_to_search():
-    model = model_of([], {})
+    model = make_model([], {})
     assert one_flip_descent(model, np.zeros((3, 0), dtype=np.uint8)).shape == (3, 0)
     assert swap_descent(model, np.zeros((0, 0), dtype=np.uint8)).shape == (0, 0)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from qhybrid_pipelines.classical.statistics import (
-    holm,
+    holm_adjusted,
     paired_bootstrap,
     rule_of_three,
     trials_to_target,
@@ -66,6 +66,6 @@ def test_trials_to_target():
 
 
 def test_holm_on_a_worked_example():
-    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
-    assert holm(np.array([])).tolist() == []
+    assert holm_adjusted(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm_adjusted(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
+    assert holm_adjusted(np.array([])).tolist() == []

@@ -38,7 +38,7 @@ def test_energies_stay_the_same(model, data):
     smaller = substitute(model, variables)
     rows = all_assignments(smaller.size)
     assert smaller.size == variables.size
-    assert np.allclose(smaller.energies_of(rows), model.energies_of(expand(variables, rows)), atol=1e-9)
+    assert np.allclose(smaller.assignment_energies(rows), model.assignment_energies(expand(variables, rows)), atol=1e-9)
     assert (smaller.pairs[:, 0] < smaller.pairs[:, 1]).all()
     assert (smaller.couplings != 0).all()
 
@@ -49,12 +49,12 @@ def test_two_maps_in_a_row_are_one_map(data):
     outer = data.draw(variable_maps(6))
     inner = data.draw(variable_maps(outer.size)) if outer.size else VariableMap.identity(0)
     rows = all_assignments(inner.size)
-    both = outer.then(inner)
+    both = outer.compose(inner)
     assert np.array_equal(expand(both, rows), expand(outer, expand(inner, rows)) if outer.size else expand(outer, rows))
 
 
 def test_fixing_keeps_the_order_of_the_others():
-    variables = VariableMap.fixing(5, {3: 1, 0: 0})
+    variables = VariableMap.from_constants(5, {3: 1, 0: 0})
     assert variables.root.tolist() == [-1, 0, 1, -1, 2]
     assert variables.value.tolist() == [0, 0, 0, 1, 0]
 

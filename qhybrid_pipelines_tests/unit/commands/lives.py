@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Move, Plan, Step
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, Plan, Transition
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EXPERIMENT = "karate-0a1b2c3d"
@@ -24,18 +24,20 @@ COMPLETE = (
     (E.FETCH, 320, "observed"),
     (E.VERIFY, 320.1, "observed"),
 )
-WAITS_FOR_APPROVAL = ((E.PLAN, 0, "observed"), (E.ASK_APPROVAL, 0, "observed"))
-UNKNOWN = (*COMPLETE[:3], (E.DOUBT, 2, "observed"))
+WAITS_FOR_APPROVAL = ((E.PLAN, 0, "observed"), (E.REQUEST_APPROVAL, 0, "observed"))
+UNKNOWN = (*COMPLETE[:3], (E.MARK_UNKNOWN, 2, "observed"))
 FAILED = (*COMPLETE[:6], (E.FAIL, 301, "vendor"))
 
 
-def noon_and(seconds: float) -> datetime:
+def noon_plus(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def live(ledger: Ledger, job_id: str, steps=COMPLETE, *, facts: dict[str, Any] | None = None, **plan: Any) -> JobRecord:
-    """Let a job take its steps and return it; ``facts`` come with the last one."""
-    written = [Step(event=event, at=noon_and(at), clock=clock) for event, at, clock in steps]
+def write_job_history(
+    ledger: Ledger, job_id: str, steps=COMPLETE, *, fields: dict[str, Any] | None = None, **plan: Any
+) -> JobRecord:
+    """Let a job take its steps and return it; ``fields`` come with the last one."""
+    written = [EventData(event=event, at=noon_plus(at), clock=clock) for event, at, clock in steps]
     backend = plan.setdefault("backend", "ionq:simulator")
     first = min(3, len(written))
     job = ledger.plan(
@@ -53,7 +55,7 @@ def live(ledger: Ledger, job_id: str, steps=COMPLETE, *, facts: dict[str, Any] |
                 "cost_quoted_usd": 0.5,
                 "price_source": "the list of May",
                 "budget_usd": 2.0,
-                "requested_at": noon_and(-1),
+                "requested_at": noon_plus(-1),
                 "planned_at": NOON,
                 "steps": tuple(written[:first]),
                 "principal": "ada",
@@ -63,8 +65,8 @@ def live(ledger: Ledger, job_id: str, steps=COMPLETE, *, facts: dict[str, Any] |
     )
     rest = written[first:]
     for number, step in enumerate(rest, start=1):
-        more = dict(facts or {}) if number == len(rest) else {}
+        more = dict(fields or {}) if number == len(rest) else {}
         if step.event is E.ACKNOWLEDGE:
             more |= {"provider_job_id": f"vendor-{job_id}"}
-        job = ledger.advance(Move(job=job, steps=(step,), observed_at=step.at, **more))
+        job = ledger.advance(Transition(job=job, steps=(step,), observed_at=step.at, **more))
     return job

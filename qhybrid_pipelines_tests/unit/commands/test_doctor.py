@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
-from lives import COMPLETE, NOON, live, noon_and
+from lives import COMPLETE, NOON, noon_plus, write_job_history
 
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.emulator.process import start_emulator
@@ -17,7 +17,7 @@ from qhybrid_pipelines.steps.operate.warehouse import publish
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
-LATER = noon_and(400)
+LATER = noon_plus(400)
 
 
 class Usage(NamedTuple):
@@ -31,39 +31,41 @@ def workspace(tmp_path):
     return Workspace(Home(tmp_path / "home").make())
 
 
-def sick(workspace, now=LATER) -> dict[str, str]:
+def failed_checks(workspace, now=LATER) -> dict[str, str]:
     return {row["look"]: row["seen"] for row in findings(workspace, now=now) if not row["ok"]}
 
 
 def test_a_fresh_home_is_well(workspace):
-    assert sick(workspace) == {}
+    assert failed_checks(workspace) == {}
 
 
 def test_a_disk_that_is_nearly_full(workspace, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40 - FREE_BYTES, FREE_BYTES - 1))
-    assert sick(workspace)["disk"].startswith("2.0 GiB free of 1024 GiB; make room")
+    assert failed_checks(workspace)["disk"].startswith("2.0 GiB free of 1024 GiB; make room")
 
 
 def test_a_clock_that_was_set_back(workspace):
-    live(workspace.gateway.ledger, "j1", COMPLETE)
-    assert "the ledger has an event of 2026-05-01 12:05:20" in sick(workspace, now=NOON)["clock"]
-    assert sick(workspace) == {}
+    write_job_history(workspace.control_plane.ledger, "j1", COMPLETE)
+    assert "the ledger has an event of 2026-05-01 12:05:20" in failed_checks(workspace, now=NOON)["clock"]
+    assert failed_checks(workspace) == {}
 
 
 def test_jobs_that_nobody_ends(workspace):
-    ledger = workspace.gateway.ledger
-    live(ledger, "j1", COMPLETE[:5], deadline_at=noon_and(60))
-    live(ledger, "j2", COMPLETE[:3])
-    assert set(sick(workspace)) == {"jobs past their deadline"}
-    found = sick(workspace, now=NOON + timedelta(hours=2))
+    ledger = workspace.control_plane.ledger
+    write_job_history(ledger, "j1", COMPLETE[:5], deadline_at=noon_plus(60))
+    write_job_history(ledger, "j2", COMPLETE[:3])
+    assert set(failed_checks(workspace)) == {"jobs past their deadline"}
+    found = failed_checks(workspace, now=NOON + timedelta(hours=2))
     assert found["jobs past their deadline"].startswith("j1: the sensor qpu_poll ends them")
     assert found["submissions without an answer"].startswith("j2: their process is gone")
 
 
 def test_many_jobs_make_a_short_row(workspace):
     for number in range(8):
-        live(workspace.gateway.ledger, f"j{number}", COMPLETE[:5], deadline_at=noon_and(60), budget_usd=9.0)
-    assert "j4 and 3 more: " in sick(workspace)["jobs past their deadline"]
+        write_job_history(
+            workspace.control_plane.ledger, f"j{number}", COMPLETE[:5], deadline_at=noon_plus(60), budget_usd=9.0
+        )
+    assert "j4 and 3 more: " in failed_checks(workspace)["jobs past their deadline"]
 
 
 def test_a_breaker_is_named_at_once_and_a_finding_after_an_hour(workspace):
@@ -72,20 +74,20 @@ def test_a_breaker_is_named_at_once_and_a_finding_after_an_hour(workspace):
         state="open",
         failures=6,
         opened_at=NOON,
-        retry_at=noon_and(500),
+        retry_at=noon_plus(500),
         reason="no answer",
     )
-    workspace.gateway.ledger.save_breaker(opened)
+    workspace.control_plane.ledger.save_breaker(opened)
     seen = {row["look"]: row for row in findings(workspace, now=LATER)}["breakers"]
     assert seen["ok"]
     assert seen["seen"] == "ionq:simulator is open after 6 failures (no answer), tried again at 12:08:20 UTC"
-    assert "breakers" in sick(workspace, now=NOON + timedelta(hours=2))
+    assert "breakers" in failed_checks(workspace, now=NOON + timedelta(hours=2))
 
 
 def test_what_is_written_wrong_is_a_finding_and_hides_nothing(workspace, monkeypatch):
     (workspace.home.path / "policy.yaml").write_text("rules: []\n")
     monkeypatch.setenv("QHYBRID_LOG", "xml")
-    found = sick(workspace)
+    found = failed_checks(workspace)
     assert "policy" in found
     assert "field 'rules'" in found["policy"]
     assert "QHYBRID_LOG=xml" in found["log and collector"]
@@ -94,7 +96,7 @@ def test_what_is_written_wrong_is_a_finding_and_hides_nothing(workspace, monkeyp
 
 def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
     monkeypatch.setenv("QHYBRID_ENV", "prod")
-    assert "prod does not keep its ledger in SQLite" in sick(workspace)["environment"]
+    assert "prod does not keep its ledger in SQLite" in failed_checks(workspace)["environment"]
 
 
 def test_a_held_lock_is_named(workspace):
@@ -105,15 +107,15 @@ def test_a_held_lock_is_named(workspace):
 
 def test_a_damaged_snapshot_is_named(workspace):
     publish(workspace)
-    assert sick(workspace) == {}
+    assert failed_checks(workspace) == {}
     path = workspace.home.warehouse
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.chmod(0o644)
     path.write_bytes(content)
-    assert "delete it and publish again" in sick(workspace)["warehouse"]
+    assert "delete it and publish again" in failed_checks(workspace)["warehouse"]
     publish(workspace)
-    assert sick(workspace) == {}
+    assert failed_checks(workspace) == {}
 
 
 def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
@@ -123,7 +125,7 @@ def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
     assert rows["look at local:auto"]["seen"].startswith("takes jobs")
     assert rows["look at ionq:simulator"]["ok"]
     assert rows["look at ionq:simulator"]["seen"].endswith("; no experiment names it")
-    live(workspace.gateway.ledger, "j1", COMPLETE[:5])
+    write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
     rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
     assert not rows["look at ionq:simulator"]["ok"]
     assert "planted-secret" not in str(rows)
@@ -134,7 +136,7 @@ def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, 
     try:
         for name, value in emulator.environment.items():
             monkeypatch.setenv(name, value)
-        live(workspace.gateway.ledger, "j1", COMPLETE[:5])
+        write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
         rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
         assert rows["key of ionq"] == {"look": "key of ionq", "ok": True, "seen": "accepted"}
         for key, why in (("of-yesterday", "401"), ("", "there is no key")):

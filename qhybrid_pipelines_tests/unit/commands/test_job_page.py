@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lives import COMPLETE, FAILED, UNKNOWN, WAITS_FOR_APPROVAL, live, noon_and
+from lives import COMPLETE, FAILED, UNKNOWN, WAITS_FOR_APPROVAL, noon_plus, write_job_history
 
 from qhybrid_pipelines.commands.job_page import dollars, duration, job_page
 from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
-from qhybrid_pipelines.control.reporting.next_steps import next_step
+from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.jobs import JobState
 
-LATER = noon_and(400)
+LATER = noon_plus(400)
 
 
 @pytest.fixture
@@ -23,13 +23,13 @@ def ledger():
     return MemoryLedger()
 
 
-def page_of(ledger, job, now=LATER) -> str:
+def render_page(ledger, job, now=LATER) -> str:
     return job_page(job, ledger.events(job.job_id), ledger.account(job.experiment), now=now)
 
 
 def test_the_page_of_a_complete_job(ledger):
-    job = live(ledger, "j0123456789abcdef", facts={"cost_usd": 0.4, "engine": "simulator"})
-    page = page_of(ledger, job)
+    job = write_job_history(ledger, "j0123456789abcdef", facts={"cost_usd": 0.4, "engine": "simulator"})
+    page = render_page(ledger, job)
     lines = page.splitlines()
     assert lines[0] == "j0123456789abcdef  VERIFIED  on ionq:simulator"
     assert "ada in dev, data internal; trace " + job.correlation_id in page
@@ -45,9 +45,9 @@ def test_the_page_of_a_complete_job(ledger):
 
 
 def test_a_job_elsewhere_says_where_it_was_asked_for(ledger):
-    job = live(ledger, "j1", requested_backend="ibm:fake_fez")
-    assert page_of(ledger, job).startswith("j1  VERIFIED  on ionq:simulator\n")
-    assert "asked for    ibm:fake_fez" in page_of(ledger, job)
+    job = write_job_history(ledger, "j1", requested_backend="ibm:fake_fez")
+    assert render_page(ledger, job).startswith("j1  VERIFIED  on ionq:simulator\n")
+    assert "asked for    ibm:fake_fez" in render_page(ledger, job)
 
 
 @pytest.mark.parametrize(
@@ -61,26 +61,28 @@ def test_a_job_elsewhere_says_where_it_was_asked_for(ledger):
     ],
 )
 def test_it_says_what_to_do_next(ledger, steps, words):
-    assert words in " ".join(page_of(ledger, live(ledger, "j1", steps)).split())
+    assert words in " ".join(render_page(ledger, write_job_history(ledger, "j1", steps)).split())
 
 
 def test_a_passed_deadline_and_a_refused_result_change_the_advice(ledger):
-    late = live(ledger, "j1", COMPLETE[:5], deadline_at=noon_and(60))
-    assert "deadline has passed" in next_step(late, LATER)
-    assert "deadline" not in next_step(late, noon_and(30))
+    late = write_job_history(ledger, "j1", COMPLETE[:5], deadline_at=noon_plus(60))
+    assert "deadline has passed" in next_steps(late, LATER)
+    assert "deadline" not in next_steps(late, noon_plus(30))
 
 
 def test_there_is_advice_for_every_state(ledger):
-    job = live(ledger, "j1")
+    job = write_job_history(ledger, "j1")
     for state in JobState:
-        assert "{" not in next_step(replace(job, state=state), LATER)
+        assert "{" not in next_steps(replace(job, state=state), LATER)
 
 
 @pytest.fixture(scope="module")
 def failed():
     """A job that failed, and its events."""
     ledger = MemoryLedger()
-    job = live(ledger, "j0123456789abcdef", FAILED, deadline_at=noon_and(86400), requested_backend="ibm:some_backend")
+    job = write_job_history(
+        ledger, "j0123456789abcdef", FAILED, deadline_at=noon_plus(86400), requested_backend="ibm:some_backend"
+    )
     return job, ledger.events(job.job_id)
 
 

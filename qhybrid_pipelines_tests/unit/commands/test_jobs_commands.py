@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from lives import COMPLETE, EXPERIMENT, FAILED, UNKNOWN, WAITS_FOR_APPROVAL, live, noon_and
+from lives import COMPLETE, EXPERIMENT, FAILED, UNKNOWN, WAITS_FOR_APPROVAL, noon_plus, write_job_history
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.storage.layout import Home
@@ -17,18 +17,18 @@ DONE, WAITS, DOUBT, LOST, QUEUED = (f"j{number}" + "0" * 15 for number in range(
 def home(tmp_path):
     """A home whose ledger has one job of each kind."""
     place = Home(tmp_path / "home").make()
-    ledger = SqlLedger.at(place.ledger)
-    live(ledger, DONE, COMPLETE, facts={"cost_usd": 0.4})
+    ledger = SqlLedger.open_sqlite(place.ledger)
+    write_job_history(ledger, DONE, COMPLETE, facts={"cost_usd": 0.4})
     # Its deadline is far away from any day on which this test runs.
-    live(ledger, WAITS, WAITS_FOR_APPROVAL, backend="local:auto", deadline_at=noon_and(4e9))
-    live(ledger, DOUBT, UNKNOWN)
-    live(ledger, LOST, FAILED, facts={"error": "the machine\nwas struck by lightning"})
+    write_job_history(ledger, WAITS, WAITS_FOR_APPROVAL, backend="local:auto", deadline_at=noon_plus(4e9))
+    write_job_history(ledger, DOUBT, UNKNOWN)
+    write_job_history(ledger, LOST, FAILED, facts={"error": "the machine\nwas struck by lightning"})
     ledger.close()
     return place.path
 
 
 def jobs_of(home):
-    ledger = SqlLedger.at(Home(home).ledger)
+    ledger = SqlLedger.open_sqlite(Home(home).ledger)
     found = {job.job_id: job for job in ledger.jobs()}
     ledger.close()
     return found

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from durable_vendor import DurableVendor
-from small_world import World
+from small_world import DispatcherHarness
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.storage.raw import RawStore
-from qhybrid_pipelines_tests.ledgers import ledger_in
+from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
-Stage = Callable[..., list[int]]
+RunProcess = Callable[..., list[int]]
 
 
 @pytest.fixture
@@ -29,29 +29,29 @@ def vendor(tmp_path: Path) -> DurableVendor:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[SqlLedger]:
-    made = ledger_in(tmp_path)
+    made = open_test_ledger(tmp_path)
     yield made
     made.close()
 
 
 @pytest.fixture
-def naps() -> list[float]:
+def sleeps() -> list[float]:
     """Seconds that the dispatcher waited, instead of waiting."""
     return []
 
 
 @pytest.fixture
-def dispatcher(tmp_path: Path, ledger: SqlLedger, vendor: DurableVendor, naps: list[float]) -> Dispatcher:
-    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=naps.append)
+def dispatcher(tmp_path: Path, ledger: SqlLedger, vendor: DurableVendor, sleeps: list[float]) -> Dispatcher:
+    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=sleeps.append)
 
 
 @pytest.fixture
-def world(tmp_path: Path, ledger: SqlLedger) -> World:
-    return World(tmp_path, ledger)
+def harness(tmp_path: Path, ledger: SqlLedger) -> DispatcherHarness:
+    return DispatcherHarness(tmp_path, ledger)
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
+def run_process() -> Iterator[RunProcess]:
     """Run a command of ``crash_stage.py`` in one or more forked processes and return how each ended."""
     folder = Path(__file__).parent
     with subprocess.Popen(

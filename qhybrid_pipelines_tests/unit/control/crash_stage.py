@@ -23,21 +23,21 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.core.sub_batches import part_of
+from qhybrid_pipelines.core.sub_batches import make_sub_batch
 from qhybrid_pipelines.storage.raw import RawStore
-from qhybrid_pipelines_tests.ledgers import ledger_in
+from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
 TRY_AGAIN = 75
 
 
-def vendor_of(command: dict[str, Any]) -> DurableVendor:
+def make_vendor(command: dict[str, Any]) -> DurableVendor:
     return DurableVendor(Path(command["home"]) / "vendor", **command.get("vendor", {}))
 
 
-def life(command: dict[str, Any]) -> None:
+def run_one_job(command: dict[str, Any]) -> None:
     """The whole life of one job, as a pipeline runs it."""
-    home, vendor = Path(command["home"]), vendor_of(command)
-    dispatcher = Dispatcher(ledger_in(home), {"vendor": vendor}, RawStore(home / "raw"))
+    home, vendor = Path(command["home"]), make_vendor(command)
+    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
     batch = make_batch()
     job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
     [job] = dispatcher.poll([job])
@@ -45,23 +45,25 @@ def life(command: dict[str, Any]) -> None:
         dispatcher.collect(job.job_id, batch)
 
 
-def many(command: dict[str, Any]) -> None:
+def run_many_jobs(command: dict[str, Any]) -> None:
     """A batch that its provider takes in three parts, submitted together and collected."""
-    home, vendor = Path(command["home"]), vendor_of(command)
-    dispatcher = Dispatcher(ledger_in(home), {"vendor": vendor}, RawStore(home / "raw"))
+    home, vendor = Path(command["home"]), make_vendor(command)
+    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
     whole = make_batch(points=3)
-    parts = [part_of(whole, first_point=point, points=1, first_repetition=0, repetitions=2) for point in range(3)]
-    jobs = dispatcher.submit_all(parts, tier="batch", budget_usd=command.get("budget_usd", 0.0))
-    for job, part in zip(jobs, parts, strict=True):
+    sub_batches = [
+        make_sub_batch(whole, first_point=point, points=1, first_repetition=0, repetitions=2) for point in range(3)
+    ]
+    jobs = dispatcher.submit_all(sub_batches, tier="batch", budget_usd=command.get("budget_usd", 0.0))
+    for job, sub_batch in zip(jobs, sub_batches, strict=True):
         if job.provider_job_id is not None:
-            dispatcher.collect(job.job_id, part.batch)
+            dispatcher.collect(job.job_id, sub_batch.batch)
 
 
-def take_back(command: dict[str, Any]) -> None:
+def cancel_job(command: dict[str, Any]) -> None:
     """Submit a job that its vendor lets run, and take it back as ``how`` says; what was done before is found again."""
-    home, one, how = Path(command["home"]), vendor_of(command), command.get("how")
+    home, one, how = Path(command["home"]), make_vendor(command), command.get("how")
     vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
-    ledger, raw_store = ledger_in(home), RawStore(home / "raw")
+    ledger, raw_store = open_test_ledger(home), RawStore(home / "raw")
     dispatcher = Dispatcher(ledger, vendors, raw_store)
     batch = make_batch()
     job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
@@ -81,10 +83,10 @@ def take_back(command: dict[str, Any]) -> None:
             dispatcher.poll_due()
 
 
-def spender(command: dict[str, Any]) -> None:
+def spend_budget(command: dict[str, Any]) -> None:
     """One of many that spend from one budget: own work, same experiment, until the budget says no."""
-    home, vendor = Path(command["home"]), vendor_of(command)
-    dispatcher = Dispatcher(ledger_in(home), {"vendor": vendor}, RawStore(home / "raw"))
+    home, vendor = Path(command["home"]), make_vendor(command)
+    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
     for number in range(command["tries"]):
         batch = make_batch(seed=os.getpid() * 1000 + number * 10)
         try:
@@ -95,11 +97,11 @@ def spender(command: dict[str, Any]) -> None:
             continue
 
 
-def naive(command: dict[str, Any]) -> None:
+def submit_naively(command: dict[str, Any]) -> None:
     """The negative control: submit, then note the id."""
     noted = Path(command["home"]) / "noted"
     if not noted.exists():
-        ref = vendor_of(command).submit(make_batch(), token=uuid.uuid4().hex)
+        ref = make_vendor(command).submit(make_batch(), token=uuid.uuid4().hex)
         failpoint("naive.accepted")
         noted.write_text(ref.provider_job_id)
 
@@ -107,9 +109,13 @@ def naive(command: dict[str, Any]) -> None:
 def perform(command: dict[str, Any]) -> int:
     os.environ[VARIABLE] = command.get("failpoint", "")
     try:
-        {"life": life, "many": many, "take_back": take_back, "spender": spender, "naive": naive}[command["action"]](
-            command
-        )
+        {
+            "life": run_one_job,
+            "many": run_many_jobs,
+            "take_back": cancel_job,
+            "spender": spend_budget,
+            "naive": submit_naively,
+        }[command["action"]](command)
     except (Ambiguous, Throttled):
         return TRY_AGAIN
     except Exception:  # noqa: BLE001 - a child must report, whatever happened
@@ -120,7 +126,7 @@ def perform(command: dict[str, Any]) -> int:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as home:
-        life({"home": home})  # what a process imports late and compiles once, its forks need not do again
+        run_one_job({"home": home})  # what a process imports late and compiles once, its forks need not do again
     for line in sys.stdin:
         command = json.loads(line)
         children = []

@@ -10,32 +10,32 @@ from durable_vendor import DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import Plan, Step
+from qhybrid_pipelines.control.ledger.port import EventData, Plan
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.policy.deployment import Site
+from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
-from qhybrid_pipelines.core.sub_batches import Part
+from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.storage.raw import RawStore
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ALLOW = {"name": "all", "then": "allow", "reason": "trust"}
-TERMS: Any = {"tier": "batch", "budget_usd": 100.0}
+SUBMIT_OPTIONS: Any = {"tier": "batch", "budget_usd": 100.0}
 
 
-def parts(*seeds: int) -> list[Part]:
-    return [Part(batch=make_batch(seed=10 * seed), first_point=0, first_repetition=seed) for seed in seeds]
+def sub_batches(*seeds: int) -> list[SubBatch]:
+    return [SubBatch(batch=make_batch(seed=10 * seed), first_point=0, first_repetition=seed) for seed in seeds]
 
 
-class World:
+class DispatcherHarness:
     """Two vendors, one ledger, a clock that the test moves (and that sleeping moves)."""
 
     def __init__(self, tmp_path: Path, ledger: SqlLedger) -> None:
-        self.now, self.naps, self.ledger, self.path = NOON, [], ledger, tmp_path
+        self.now, self.sleeps, self.ledger, self.path = NOON, [], ledger, tmp_path
         self.one = DurableVendor(tmp_path / "one", name="vendor", mode="hardware")
         self.two = DurableVendor(tmp_path / "two", name="other", mode="hardware")
 
     def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
+        self.sleeps.append(seconds)
         self.now += timedelta(seconds=seconds)
 
     def dispatcher(self, *rules: dict, environment: Any = "dev", principal: str = "ada", **sections) -> Dispatcher:
@@ -44,7 +44,7 @@ class World:
             self.ledger,
             {"vendor": self.one, "other": self.two},
             RawStore(self.path / "raw"),
-            site=Site(environment=environment, principal=principal),
+            deployment=Deployment(environment=environment, principal=principal),
             policy=policy,
             clock=lambda: self.now,
             sleep=self.sleep,
@@ -60,7 +60,7 @@ def plans(count: int) -> list[Plan]:
             backend="vendor:device",
             provider="vendor",
             payload_sha256=f"{n:064x}",
-            occurrence=1,
+            run_number=1,
             tier="batch",
             circuits=1,
             shots=1,
@@ -70,7 +70,7 @@ def plans(count: int) -> list[Plan]:
             budget_usd=0.0,
             requested_at=None,
             planned_at=NOON,
-            steps=tuple(Step(event=event, at=NOON) for event in (Event.PLAN, Event.APPROVE, Event.SUBMIT)),
+            steps=tuple(EventData(event=event, at=NOON) for event in (Event.PLAN, Event.APPROVE, Event.SUBMIT)),
         )
         for n in range(count)
     ]

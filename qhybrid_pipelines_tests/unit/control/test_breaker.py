@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.control.backends.circuit_breaker import (
     after_failure,
     after_success,
-    counts,
-    is_waiting,
-    on_trial,
+    blocks_calls,
+    counts_as_failure,
+    half_open,
 )
-from qhybrid_pipelines.control.backends.health import Health, LeftAlone
+from qhybrid_pipelines.control.backends.health import BackendHealth, CircuitOpen
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled, UnknownProviderStatus
@@ -58,23 +58,23 @@ def test_whatever_happens_it_lets_somebody_through_in_the_end(history, seconds) 
         elif what == "succeed":
             breaker = after_success(breaker)
             assert breaker == Breaker(backend="v:d")
-        elif breaker.state != "closed" and not is_waiting(breaker, now):
-            breaker = on_trial(breaker, RULES, now)
-            assert is_waiting(breaker, now)
-    assert not is_waiting(breaker, now + timedelta(seconds=RULES.max_open_seconds))
-    assert is_waiting(breaker, now) <= (breaker.state != "closed")
+        elif breaker.state != "closed" and not blocks_calls(breaker, now):
+            breaker = half_open(breaker, RULES, now)
+            assert blocks_calls(breaker, now)
+    assert not blocks_calls(breaker, now + timedelta(seconds=RULES.max_open_seconds))
+    assert blocks_calls(breaker, now) <= (breaker.state != "closed")
 
 
 def test_a_refusal_of_our_request_says_nothing_about_the_backend() -> None:
     words = {"provider": "v", "phase": "submit"}
-    assert counts(Ambiguous("x", **words))
-    assert counts(Throttled("x", **words))
-    assert not counts(Rejected("x", **words))
-    assert not counts(UnknownProviderStatus("x", **words))
+    assert counts_as_failure(Ambiguous("x", **words))
+    assert counts_as_failure(Throttled("x", **words))
+    assert not counts_as_failure(Rejected("x", **words))
+    assert not counts_as_failure(UnknownProviderStatus("x", **words))
 
 
 class TestShared:
-    """Two processes, each with its own `Health` over one ledger."""
+    """Two processes, each with its own `BackendHealth` over one ledger."""
 
     @pytest.fixture
     def clock(self):
@@ -87,29 +87,29 @@ class TestShared:
         return Clock()
 
     @pytest.fixture
-    def two(self, ledger, clock) -> tuple[Health, Health]:
-        return Health(ledger, RULES, clock=clock), Health(ledger, RULES, clock=clock)
+    def two(self, ledger, clock) -> tuple[BackendHealth, BackendHealth]:
+        return BackendHealth(ledger, RULES, clock=clock), BackendHealth(ledger, RULES, clock=clock)
 
     def test_failures_of_both_add_up_and_only_one_makes_the_trial(self, two, ledger, clock) -> None:
         error = Ambiguous("reset", provider="v", phase="submit")
         for health in (*two, two[0]):
             health.admit("v:d", provider="v", phase="submit")
             health.failed("v:d", error)
-        with pytest.raises(LeftAlone, match="reset") as held:
+        with pytest.raises(CircuitOpen, match="reset") as held:
             two[1].admit("v:d", provider="v", phase="submit")
         assert held.value.retry_after_seconds == 10.0
         clock.now += timedelta(seconds=10)
         two[1].admit("v:d", provider="v", phase="submit")
-        with pytest.raises(LeftAlone):
+        with pytest.raises(CircuitOpen):
             two[0].admit("v:d", provider="v", phase="submit")
-        two[1].succeeded("v:d")
+        two[1].record_success("v:d")
         two[0].admit("v:d", provider="v", phase="submit")
         assert ledger.breaker("v:d").state == "closed"
 
     def test_being_held_back_is_no_further_failure(self, two, ledger) -> None:
-        two[0].failed("v:d", LeftAlone("wait", provider="v", phase="submit"))
+        two[0].failed("v:d", CircuitOpen("wait", provider="v", phase="submit"))
         assert ledger.breaker("v:d") is None
 
     def test_a_backend_that_never_failed_leaves_no_trace(self, two, ledger) -> None:
-        two[0].succeeded("v:d")
+        two[0].record_success("v:d")
         assert ledger.breakers() == []

@@ -11,13 +11,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from crash_stage import TRY_AGAIN, vendor_of
+from crash_stage import TRY_AGAIN, make_vendor
 from durable_vendor import DurableVendor
 
 import qhybrid_pipelines.control
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.raw import RawStore
-from qhybrid_pipelines_tests.ledgers import ledger_in
+from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
 KILLED = -signal.SIGKILL
 
@@ -41,7 +41,7 @@ ON_THE_WAY = (
     "collect.verified",
 )
 IN_RECOVERY = ("recover.before_look_up", "recover.looked_up")
-IN_WITHDRAWAL = ("withdraw.before_cancel", "withdraw.answered", "withdraw.left", "collect.stored_late")
+IN_CANCELLATION = ("cancel.before_call", "cancel.answered", "cancel.left", "collect.stored_late")
 FAULTS = ("none", "throttled", "ambiguous_before", "ambiguous_after")
 #: What the vendor does to the first submissions, in this order.
 TROUBLES = (
@@ -53,10 +53,10 @@ TROUBLES = (
 )
 #: Ways to take a job back, with their end, and the places that each of them passes.
 WAYS_BACK = {
-    "cancel": (JobState.CANCELLED, IN_WITHDRAWAL[:2]),
-    "cancel, but it comes": (JobState.CANCELLED, IN_WITHDRAWAL[-1:]),
-    "expire": (JobState.EXPIRED, IN_WITHDRAWAL[:2]),
-    "reroute": (JobState.REROUTED, (*IN_WITHDRAWAL[:3], *ON_THE_WAY[:8])),
+    "cancel": (JobState.CANCELLED, IN_CANCELLATION[:2]),
+    "cancel, but it comes": (JobState.CANCELLED, IN_CANCELLATION[-1:]),
+    "expire": (JobState.EXPIRED, IN_CANCELLATION[:2]),
+    "reroute": (JobState.REROUTED, (*IN_CANCELLATION[:3], *ON_THE_WAY[:8])),
 }
 KINDS = {
     "token": {"dedupe": "token"},
@@ -65,12 +65,12 @@ KINDS = {
 }
 
 
-def run_to_the_end(stage, home: Path, vendor: dict, **first) -> None:
+def run_to_the_end(run_process, home: Path, vendor: dict, **first) -> None:
     """Run the same command again and again until it is through, as a schedule would."""
     if first:
-        stage("life", home, vendor=vendor, **first)
+        run_process("life", home, vendor=vendor, **first)
     for _ in range(5):
-        [code] = stage("life", home, vendor=vendor)
+        [code] = run_process("life", home, vendor=vendor)
         if code != TRY_AGAIN:
             break
     assert code == 0
@@ -78,11 +78,11 @@ def run_to_the_end(stage, home: Path, vendor: dict, **first) -> None:
 
 def judge(home: Path, vendor: dict) -> None:
     """One job accepted, its result verified, nothing reserved, the chain whole; or, in doubt for ever, nothing sent twice."""
-    accepted = vendor_of({"home": str(home), "vendor": vendor}).book()
-    ledger = ledger_in(home)
+    accepted = make_vendor({"home": str(home), "vendor": vendor}).book()
+    ledger = open_test_ledger(home)
     try:
         [job] = ledger.jobs()
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
         assert len(ledger.attempts(job.job_id)) == 1
         if job.state is JobState.REJECTED:
             assert accepted == []
@@ -107,85 +107,85 @@ def test_the_list_of_places_is_complete() -> None:
     named = {
         name for file in folder.glob("**/*.py") for name in re.findall(r'failpoint\("([^"]+)"\)', file.read_text())
     }
-    assert named == {name for name in (*ON_THE_WAY, *IN_RECOVERY, *IN_WITHDRAWAL) if not name.startswith("vendor.")}
+    assert named == {name for name in (*ON_THE_WAY, *IN_RECOVERY, *IN_CANCELLATION) if not name.startswith("vendor.")}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", ON_THE_WAY)
-def test_killed_once_then_run_again(stage, tmp_path: Path, kind: str, place: str) -> None:
+def test_killed_once_then_run_again(run_process, tmp_path: Path, kind: str, place: str) -> None:
     vendor = KINDS[kind]
-    assert stage("life", tmp_path, vendor=vendor, failpoint=place) == [KILLED]
-    run_to_the_end(stage, tmp_path, vendor)
+    assert run_process("life", tmp_path, vendor=vendor, failpoint=place) == [KILLED]
+    run_to_the_end(run_process, tmp_path, vendor)
     judge(tmp_path, vendor)
 
 
 @pytest.mark.parametrize("kind", ["token", "tag_lookup"])
 @pytest.mark.parametrize("place", IN_RECOVERY)
-def test_killed_again_while_it_recovers(stage, tmp_path: Path, kind: str, place: str) -> None:
+def test_killed_again_while_it_recovers(run_process, tmp_path: Path, kind: str, place: str) -> None:
     for number, first in enumerate(["submit.intended", "vendor.received", "vendor.accepted", "submit.accepted"]):
         home, vendor = tmp_path / str(number), KINDS[kind]
-        assert stage("life", home, vendor=vendor, failpoint=first) == [KILLED]
-        assert stage("life", home, vendor=vendor, failpoint=place) == [KILLED]
-        run_to_the_end(stage, home, vendor)
+        assert run_process("life", home, vendor=vendor, failpoint=first) == [KILLED]
+        assert run_process("life", home, vendor=vendor, failpoint=place) == [KILLED]
+        run_to_the_end(run_process, home, vendor)
         judge(home, vendor)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_faults_of_the_vendor_and_a_kill_at_every_place(stage, tmp_path: Path, kind: str, trouble: str) -> None:
+def test_faults_of_the_vendor_and_a_kill_at_every_place(run_process, tmp_path: Path, kind: str, trouble: str) -> None:
     """Every fault with every place of the submission, also those that only recovery passes."""
     for number, place in enumerate((*ON_THE_WAY[:8], *IN_RECOVERY)):
         home, vendor = tmp_path / str(number), KINDS[kind]
-        vendor_of({"home": str(home), "vendor": vendor}).plan_faults(*trouble.split())
-        run_to_the_end(stage, home, vendor, failpoint=place)
+        make_vendor({"home": str(home), "vendor": vendor}).plan_faults(*trouble.split())
+        run_to_the_end(run_process, home, vendor, failpoint=place)
         judge(home, vendor)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_at_random_moments(stage, tmp_path: Path, kind: str) -> None:
+def test_killed_at_random_moments(run_process, tmp_path: Path, kind: str) -> None:
     """Some kills fall before the first commit, some after the end; seeds make a failure repeatable in kind."""
     kills = 0
     for seed in range(8):
         chance, home, vendor = random.Random(seed), tmp_path / str(seed), KINDS[kind] | {"calls_seconds": 0.01}
-        vendor_of({"home": str(home), "vendor": vendor}).plan_faults(*chance.choices(FAULTS, k=3))
+        make_vendor({"home": str(home), "vendor": vendor}).plan_faults(*chance.choices(FAULTS, k=3))
         for _ in range(4):
-            [code] = stage("life", home, vendor=vendor, kill_after_seconds=chance.uniform(0.0, 0.08))
+            [code] = run_process("life", home, vendor=vendor, kill_after_seconds=chance.uniform(0.0, 0.08))
             kills += code == KILLED
-        run_to_the_end(stage, home, vendor)
+        run_to_the_end(run_process, home, vendor)
         judge(home, vendor)
     assert kills >= 5
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_processes_that_race_on_one_job_submit_it_once(stage, tmp_path: Path, kind: str) -> None:
+def test_processes_that_race_on_one_job_submit_it_once(run_process, tmp_path: Path, kind: str) -> None:
     """Also for providers that merge no tokens: one process hands over, the others wait and find it done."""
     vendor = KINDS[kind] | {"calls_seconds": 0.05}
-    assert stage("life", tmp_path, vendor=vendor, copies=6) == [0] * 6
-    assert vendor_of({"home": str(tmp_path), "vendor": vendor}).calls("submit") == 1
+    assert run_process("life", tmp_path, vendor=vendor, copies=6) == [0] * 6
+    assert make_vendor({"home": str(tmp_path), "vendor": vendor}).calls("submit") == 1
     judge(tmp_path, vendor)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_survivors_of_a_race_continue_for_the_one_that_was_killed(stage, tmp_path: Path, kind: str) -> None:
+def test_the_survivors_of_a_race_continue_for_the_one_that_was_killed(run_process, tmp_path: Path, kind: str) -> None:
     vendor = KINDS[kind] | {"calls_seconds": 0.1}
-    ends = stage("life", tmp_path, vendor=vendor, copies=3, kill_after_seconds=0.06)
+    ends = run_process("life", tmp_path, vendor=vendor, copies=3, kill_after_seconds=0.06)
     assert sorted(ends) in ([KILLED, 0, 0], [0, 0, 0])
-    run_to_the_end(stage, tmp_path, vendor)
+    run_to_the_end(run_process, tmp_path, vendor)
     judge(tmp_path, vendor)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", ON_THE_WAY[:8])
-def test_a_batch_in_parts_survives_a_kill_at_every_place(stage, tmp_path: Path, kind: str, place: str) -> None:
+def test_a_batch_in_parts_survives_a_kill_at_every_place(run_process, tmp_path: Path, kind: str, place: str) -> None:
     """Planned together or not at all; each part accepted once, whichever the kill fell on."""
     vendor = KINDS[kind]
-    assert stage("many", tmp_path, vendor=vendor, failpoint=place) == [KILLED]
-    assert stage("many", tmp_path, vendor=vendor) == [0]
-    book = vendor_of({"home": str(tmp_path), "vendor": vendor}).book()
-    ledger = ledger_in(tmp_path)
+    assert run_process("many", tmp_path, vendor=vendor, failpoint=place) == [KILLED]
+    assert run_process("many", tmp_path, vendor=vendor) == [0]
+    book = make_vendor({"home": str(tmp_path), "vendor": vendor}).book()
+    ledger = open_test_ledger(tmp_path)
     jobs = ledger.jobs()
     unknown = [job for job in jobs if job.state is JobState.SUBMIT_UNKNOWN]
-    assert ledger.verify_chain().whole
+    assert ledger.verify_chain().is_intact
     ledger.close()
     assert len(jobs) == 3
     assert len(unknown) <= (kind == "none")
@@ -194,16 +194,16 @@ def test_a_batch_in_parts_survives_a_kill_at_every_place(stage, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("how", WAYS_BACK)
-def test_killed_while_a_job_is_taken_back(stage, tmp_path: Path, how: str) -> None:
+def test_killed_while_a_job_is_taken_back(run_process, tmp_path: Path, how: str) -> None:
     """Its vendor holds it once, whoever takes the work over gets it once, and nothing stays reserved."""
     end, places = WAYS_BACK[how]
     for number, place in enumerate(places):
         home, vendor = tmp_path / str(number), KINDS["token"] | {"price_usd": 1.0}
         settings = {"vendor": vendor, "budget_usd": 5.0}
-        assert stage("take_back", home, **settings) == [0]
-        assert stage("take_back", home, how=how, failpoint=place, **settings) == [KILLED], place
-        assert stage("take_back", home, how=how, **settings) == [0]
-        ledger = ledger_in(home)
+        assert run_process("take_back", home, **settings) == [0]
+        assert run_process("take_back", home, how=how, failpoint=place, **settings) == [KILLED], place
+        assert run_process("take_back", home, how=how, **settings) == [0]
+        ledger = open_test_ledger(home)
         first, *others = ledger.jobs()
         assert first.state is end
         assert [job.state for job in others] == [JobState.VERIFIED] * (how == "reroute")
@@ -213,13 +213,13 @@ def test_killed_while_a_job_is_taken_back(stage, tmp_path: Path, how: str) -> No
         told = [event.event for event in ledger.events(first.job_id)]
         assert len(told) == len(set(told))
         assert ledger.account(first.experiment).reserved_usd == 0.0
-        assert ledger.verify_chain().whole
+        assert ledger.verify_chain().is_intact
         ledger.close()
 
 
-def test_the_naive_protocol_pays_twice_in_the_same_harness(stage, tmp_path: Path) -> None:
+def test_the_naive_protocol_pays_twice_in_the_same_harness(run_process, tmp_path: Path) -> None:
     """The negative control; that of the quarantine stands in test_dispatcher."""
     vendor = KINDS["none"]
-    assert stage("naive", tmp_path, vendor=vendor, failpoint="naive.accepted") == [KILLED]
-    assert stage("naive", tmp_path, vendor=vendor) == [0]
-    assert len(vendor_of({"home": str(tmp_path), "vendor": vendor}).book()) == 2
+    assert run_process("naive", tmp_path, vendor=vendor, failpoint="naive.accepted") == [KILLED]
+    assert run_process("naive", tmp_path, vendor=vendor) == [0]
+    assert len(make_vendor({"home": str(tmp_path), "vendor": vendor}).book()) == 2

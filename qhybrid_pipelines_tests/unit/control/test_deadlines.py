@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.jobs.deadlines import deadline_of, is_due, is_overdue, looks_until
+from qhybrid_pipelines.control.jobs.deadlines import deadline_for, is_due, is_overdue, polls_within
 from qhybrid_pipelines.control.policy.tiers import Tiers
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -20,14 +20,14 @@ names = st.sampled_from(["interactive", "batch", "scheduled"])
 @settings(deadline=None, max_examples=200)
 @given(names, st.lists(st.floats(0.01, 5000), min_size=1, max_size=40))
 def test_every_look_of_the_series_falls_into_exactly_one_round(name, gaps) -> None:
-    tier, at, due, looks = TIERS.of(name), NOW, 0, []
+    tier, at, due, poll_counts = TIERS.of(name), NOW, 0, []
     for gap in gaps:
         before, at = at, at + timedelta(seconds=gap)
-        due += is_due(NOW, tier, last_round=before, now=at)
-        looks.append(looks_until((at - NOW).total_seconds(), tier))
-    assert looks == sorted(looks)
-    assert due == sum(b > a for a, b in zip([0, *looks], looks, strict=False))
-    assert (due > 0) == (looks[-1] > 0)
+        due += is_due(NOW, tier, last_poll=before, now=at)
+        poll_counts.append(polls_within((at - NOW).total_seconds(), tier))
+    assert poll_counts == sorted(poll_counts)
+    assert due == sum(b > a for a, b in zip([0, *poll_counts], poll_counts, strict=False))
+    assert (due > 0) == (poll_counts[-1] > 0)
 
 
 @pytest.mark.parametrize("name", ["interactive", "batch", "scheduled"])
@@ -35,7 +35,7 @@ def test_intervals_grow_from_the_least_to_the_most(name) -> None:
     tier = TIERS.of(name)
     step = tier.poll_min_seconds / 50
     ages = [k * step for k in range(int(12 * tier.poll_max_seconds / step))]
-    counts = [looks_until(age, tier) for age in ages]
+    counts = [polls_within(age, tier) for age in ages]
     times = [ages[i] for i in range(1, len(ages)) if counts[i] > counts[i - 1]]
     intervals = [b - a for a, b in zip([0.0, *times], times, strict=False)]
     assert intervals[0] == pytest.approx(tier.poll_min_seconds, abs=2 * step)
@@ -45,11 +45,11 @@ def test_intervals_grow_from_the_least_to_the_most(name) -> None:
 
 
 def test_a_poller_that_remembers_nothing_looks() -> None:
-    assert is_due(NOW, TIERS.batch, last_round=None, now=NOW)
+    assert is_due(NOW, TIERS.batch, last_poll=None, now=NOW)
 
 
 def test_deadlines() -> None:
-    deadline = deadline_of(TIERS.interactive, NOW)
+    deadline = deadline_for(TIERS.interactive, NOW)
     assert deadline == NOW + timedelta(seconds=900)
     assert not is_overdue(deadline, NOW)
     assert is_overdue(deadline, deadline)

@@ -11,7 +11,7 @@ import pytest
 from durable_vendor import BACKEND, DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.submission_protocol import job_id_of, token_of
+from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for, token_for
 from qhybrid_pipelines.control.ledger.port import JobRecord, Outcome
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import (
@@ -37,11 +37,13 @@ def submit(dispatcher: Dispatcher, **facts) -> JobRecord:
     return dispatcher.submit(make_batch(), **({"tier": "batch", "budget_usd": 0.0} | facts))
 
 
-def with_vendor(dispatcher: Dispatcher, tmp_path: Path, naps: list[float], **facts) -> tuple[Dispatcher, DurableVendor]:
+def dispatcher_for_vendor(
+    dispatcher: Dispatcher, tmp_path: Path, sleeps: list[float], **facts
+) -> tuple[Dispatcher, DurableVendor]:
     """The same home with a provider of another kind."""
     vendor = DurableVendor(tmp_path / "other_vendor", **facts)
     store = RawStore(tmp_path / "raw")
-    return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, sleep=naps.append), vendor
+    return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, sleep=sleeps.append), vendor
 
 
 def event_names(ledger: SqlLedger, job: JobRecord) -> list[str]:
@@ -54,7 +56,7 @@ class TestSubmit:
         original = vendor.submit
 
         def spy(batch, token):
-            seen.append(ledger.latest(batch.experiment, batch.backend, batch.payload_sha256))
+            seen.append(ledger.latest_job(batch.experiment, batch.backend, batch.payload_sha256))
             assert seen[0].token == token
             return original(batch, token)
 
@@ -74,12 +76,12 @@ class TestSubmit:
 
     def test_ids_and_tokens_follow_from_the_content_alone(self) -> None:
         batch = make_batch()
-        assert job_id_of(batch) == job_id_of(make_batch())
+        assert job_id_for(batch) == job_id_for(make_batch())
         others = [make_batch(seed=2), make_batch(experiment="other-00000000"), make_batch(shots=101)]
-        ids = {job_id_of(other) for other in [batch, *others]} | {job_id_of(batch, 2)}
+        ids = {job_id_for(other) for other in [batch, *others]} | {job_id_for(batch, 2)}
         assert len(ids) == 5
         assert all(len(job_id) == 17 and job_id[0] == "j" for job_id in ids)
-        assert len({token_of(job_id, attempt) for job_id in ids for attempt in (1, 2)}) == 10
+        assert len({token_for(job_id, attempt) for job_id in ids for attempt in (1, 2)}) == 10
 
     def test_what_was_submitted_is_never_submitted_again(self, dispatcher, vendor) -> None:
         first = submit(dispatcher)
@@ -102,14 +104,14 @@ class TestSubmit:
         first = submit(dispatcher)
         second = submit(dispatcher, repeat=True)
         assert (first.state, second.state) == (JobState.REJECTED, JobState.SUBMITTED)
-        assert (first.occurrence, second.occurrence) == (1, 2)
+        assert (first.run_number, second.run_number) == (1, 2)
         assert submit(dispatcher) == submit(dispatcher, repeat=True) == second
         assert len(vendor.book()) == 1
 
     def test_who_was_overtaken_by_a_later_repetition_leaves_it_alone(self, dispatcher, vendor, monkeypatch) -> None:
         vendor.plan_faults("rejected", "rejected", "ambiguous_before", "ambiguous_before")
         submit(dispatcher)
-        hold = dispatcher._submission.holding
+        hold = dispatcher._protocol.job_lock
 
         def overtaken(job_id):
             monkeypatch.undo()
@@ -118,9 +120,9 @@ class TestSubmit:
                 submit(dispatcher, repeat=True)
             return hold(job_id)
 
-        monkeypatch.setattr(dispatcher._submission, "holding", overtaken)
+        monkeypatch.setattr(dispatcher._protocol, "holding", overtaken)
         job = submit(dispatcher, repeat=True)
-        assert (job.occurrence, job.state) == (3, JobState.SUBMITTING)
+        assert (job.run_number, job.state) == (3, JobState.SUBMITTING)
         assert vendor.calls("submit") == 4
 
     def test_a_throttled_job_waits_with_its_token_and_is_sent_later(self, dispatcher, ledger, vendor) -> None:
@@ -140,15 +142,15 @@ class TestRefusals:
         ("facts", "words"),
         [({"max_qubits": 2}, "at most 2"), ({"price_usd": 1.5}, "Raise budget.usd to \\$1.50")],
     )
-    def test_a_refused_batch_leaves_no_trace_anywhere(self, dispatcher, tmp_path, naps, facts, words) -> None:
-        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, **facts)
+    def test_a_refused_batch_leaves_no_trace_anywhere(self, dispatcher, tmp_path, sleeps, facts, words) -> None:
+        dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, **facts)
         with pytest.raises(Refused, match=words):
             submit(dispatcher)
         assert dispatcher.ledger.jobs() == []
         assert vendor.calls("submit") == 0
 
-    def test_the_quote_is_reserved_and_then_settled(self, dispatcher, tmp_path, naps) -> None:
-        dispatcher, _ = with_vendor(dispatcher, tmp_path, naps, price_usd=1.5)
+    def test_the_quote_is_reserved_and_then_settled(self, dispatcher, tmp_path, sleeps) -> None:
+        dispatcher, _ = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, price_usd=1.5)
         job = submit(dispatcher, budget_usd=2.0)
         assert dispatcher.ledger.account(job.experiment).reserved_usd == 1.5
         done = dispatcher.collect(job.job_id, make_batch()).job
@@ -170,13 +172,13 @@ class TestDoubt:
     """The answer to a submission is lost; the three kinds of providers differ in what may be done."""
 
     @pytest.mark.parametrize("fault", ["ambiguous_before", "ambiguous_after"])
-    def test_a_provider_that_merges_tokens_is_asked_again(self, dispatcher, ledger, vendor, naps, fault) -> None:
+    def test_a_provider_that_merges_tokens_is_asked_again(self, dispatcher, ledger, vendor, sleeps, fault) -> None:
         vendor.plan_faults(fault)
         job = submit(dispatcher)
         assert job.state is JobState.SUBMITTED
         assert len(vendor.book()) == 1
         assert vendor.calls("submit") == (2 if fault == "ambiguous_before" else 1)
-        assert naps == []
+        assert sleeps == []
         assert ledger.events(job.job_id)[-1].detail == ({"adopted": True} if fault == "ambiguous_after" else None)
 
     @pytest.mark.parametrize("fault", ["ambiguous_before", "ambiguous_after"])
@@ -187,22 +189,26 @@ class TestDoubt:
         assert submit(dispatcher).state is JobState.SUBMITTED
         assert len(vendor.book()) == 1
 
-    def test_the_quarantine_is_longer_than_the_lag(self, dispatcher, tmp_path, naps) -> None:
-        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="tag_lookup", listing_lag_seconds=20.0)
+    def test_the_quarantine_is_longer_than_the_lag(self, dispatcher, tmp_path, sleeps) -> None:
+        dispatcher, vendor = dispatcher_for_vendor(
+            dispatcher, tmp_path, sleeps, dedupe="tag_lookup", listing_lag_seconds=20.0
+        )
         vendor.plan_faults("ambiguous_before")
         submit(dispatcher)
-        assert naps == [30.0]
+        assert sleeps == [30.0]
 
-    def test_without_the_quarantine_the_same_provider_is_paid_twice(self, dispatcher, tmp_path, naps) -> None:
+    def test_without_the_quarantine_the_same_provider_is_paid_twice(self, dispatcher, tmp_path, sleeps) -> None:
         """The negative control: here nobody waits, although 50 ms have to pass until a job is listed."""
-        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="tag_lookup", listing_lag_seconds=0.05)
+        dispatcher, vendor = dispatcher_for_vendor(
+            dispatcher, tmp_path, sleeps, dedupe="tag_lookup", listing_lag_seconds=0.05
+        )
         vendor.plan_faults("ambiguous_after")
         submit(dispatcher)
         assert len(vendor.book()) == 2
 
     @pytest.mark.parametrize("fault", ["ambiguous_before", "ambiguous_after"])
-    def test_a_provider_that_can_do_neither_leaves_it_to_a_person(self, dispatcher, tmp_path, naps, fault) -> None:
-        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none", price_usd=1.0)
+    def test_a_provider_that_can_do_neither_leaves_it_to_a_person(self, dispatcher, tmp_path, sleeps, fault) -> None:
+        dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, dedupe="none", price_usd=1.0)
         vendor.plan_faults(fault)
         job = submit(dispatcher, budget_usd=1.0)
         assert job.state is JobState.SUBMIT_UNKNOWN
@@ -211,8 +217,8 @@ class TestDoubt:
         assert vendor.calls("cancel") == 0
         assert dispatcher.ledger.account(job.experiment).reserved_usd == 1.0
 
-    def test_a_person_who_found_the_job_has_it_adopted(self, dispatcher, tmp_path, naps) -> None:
-        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none")
+    def test_a_person_who_found_the_job_has_it_adopted(self, dispatcher, tmp_path, sleeps) -> None:
+        dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, dedupe="none")
         vendor.plan_faults("ambiguous_after")
         job = dispatcher.resolve(submit(dispatcher).job_id, vendor.book()[0]["id"])
         assert job.state is JobState.SUBMITTED
@@ -220,8 +226,8 @@ class TestDoubt:
         with pytest.raises(IllegalTransition):
             dispatcher.resolve(job.job_id, None)
 
-    def test_a_person_who_found_none_allows_a_further_attempt(self, dispatcher, tmp_path, naps) -> None:
-        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none")
+    def test_a_person_who_found_none_allows_a_further_attempt(self, dispatcher, tmp_path, sleeps) -> None:
+        dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, dedupe="none")
         vendor.plan_faults("ambiguous_before")
         first = submit(dispatcher)
         assert dispatcher.resolve(first.job_id, None).state is JobState.APPROVED
@@ -570,9 +576,9 @@ class TestCancel:
         assert vendor.calls("submit") == 2
 
     def test_a_doubt_that_nobody_can_clear_up_is_not_cancelled_but_kept_for_a_person(
-        self, dispatcher, ledger, tmp_path, naps
+        self, dispatcher, ledger, tmp_path, sleeps
     ) -> None:
-        dispatcher, vendor = with_vendor(dispatcher, tmp_path, naps, dedupe="none")
+        dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, dedupe="none")
         vendor.submit = lambda *_: (_ for _ in ()).throw(ConnectionError("raw socket error"))
         with pytest.raises(ConnectionError):
             submit(dispatcher)

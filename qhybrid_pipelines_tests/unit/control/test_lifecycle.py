@@ -7,14 +7,14 @@ import itertools
 import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import (
+    ENDED_WITHOUT_RESULT,
+    EVENT_NAMES,
     OPEN,
-    PUBLIC_NAMES,
     TERMINAL,
     TRANSITIONS,
-    WITHOUT_RESULT,
     Event,
-    advance,
     mermaid,
+    next_state,
 )
 from qhybrid_pipelines.core.errors import IllegalTransition
 from qhybrid_pipelines.core.jobs import JobState
@@ -38,7 +38,7 @@ def test_the_terminal_states_are_these_and_have_no_exit() -> None:
     assert all(TRANSITIONS[state, event] is state for state, event in only_noted)
     for state, event in set(itertools.product(TERMINAL, Event)) - only_noted:
         with pytest.raises(IllegalTransition, match=f"{state} cannot {event}"):
-            advance(state, event)
+            next_state(state, event)
 
 
 def test_every_state_can_be_reached_and_from_every_state_an_end() -> None:
@@ -48,18 +48,18 @@ def test_every_state_can_be_reached_and_from_every_state_an_end() -> None:
 
 
 def test_every_event_is_used_and_has_a_public_name() -> None:
-    assert {event for _, event in TRANSITIONS} == set(Event) == set(PUBLIC_NAMES)
-    assert all(name.startswith("Job") for name in PUBLIC_NAMES.values())
-    assert {"JobSubmitted", "JobQueued", "JobStarted", "JobCompleted", "JobFailed"} <= set(PUBLIC_NAMES.values())
+    assert {event for _, event in TRANSITIONS} == set(Event) == set(EVENT_NAMES)
+    assert all(name.startswith("Job") for name in EVENT_NAMES.values())
+    assert {"JobSubmitted", "JobQueued", "JobStarted", "JobCompleted", "JobFailed"} <= set(EVENT_NAMES.values())
 
 
 def test_the_table_is_total_every_other_step_is_illegal() -> None:
     for state, event in itertools.product((None, *JobState), Event):
         if (state, event) in TRANSITIONS:
-            assert advance(state, event) is TRANSITIONS[state, event]
+            assert next_state(state, event) is TRANSITIONS[state, event]
         else:
             with pytest.raises(IllegalTransition):
-                advance(state, event)
+                next_state(state, event)
 
 
 def test_a_provider_is_called_only_after_an_intent_and_a_result_only_counts_when_it_was_stored() -> None:
@@ -86,9 +86,9 @@ def test_a_job_is_sent_again_only_when_it_is_known_not_to_have_been_accepted() -
         (S.PLANNED, Event.APPROVE),
         (S.AWAITING_APPROVAL, Event.APPROVE),
         (S.APPROVED, Event.REPRIORITISE),
-        (S.SUBMITTING, Event.DEFER),
-        (S.SUBMITTING, Event.DISPROVE),
-        (S.SUBMIT_UNKNOWN, Event.DISPROVE),
+        (S.SUBMITTING, Event.RETRY_LATER),
+        (S.SUBMITTING, Event.CONFIRM_ABSENT),
+        (S.SUBMIT_UNKNOWN, Event.CONFIRM_ABSENT),
     }
 
 
@@ -99,7 +99,7 @@ def test_a_late_result_changes_no_state() -> None:
 def test_open_jobs_can_still_change_at_the_provider() -> None:
     assert not OPEN & TERMINAL
     assert S.SUBMIT_UNKNOWN not in OPEN
-    assert TERMINAL - {S.VERIFIED} == WITHOUT_RESULT
+    assert TERMINAL - {S.VERIFIED} == ENDED_WITHOUT_RESULT
 
 
 def test_the_diagram_shows_every_step_once() -> None:

@@ -11,14 +11,14 @@ import pytest
 import structlog
 from durable_vendor import DurableVendor, make_batch
 
-from qhybrid_pipelines.control.control_plane import Gateway
+from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import Move, StaleJob
+from qhybrid_pipelines.control.ledger.port import StaleJob, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.reporting.logs import FIELDS, MAX_TEXT, logger_from_environment, step_logger
-from qhybrid_pipelines.control.reporting.observed_ledger import WatchedLedger
-from qhybrid_pipelines.control.reporting.redaction import redacted
+from qhybrid_pipelines.control.reporting.logs import FIELDS, MAX_TEXT, event_logger, logger_from_environment
+from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
+from qhybrid_pipelines.control.reporting.redaction import redact_secrets
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.layout import Home
@@ -34,7 +34,7 @@ def stream():
 
 @pytest.fixture
 def watched(ledger: SqlLedger, stream):
-    return WatchedLedger(ledger, step_logger(stream, clock=lambda: NOON))
+    return ObservedLedger(ledger, event_logger(stream, clock=lambda: NOON))
 
 
 @pytest.fixture
@@ -70,11 +70,11 @@ def test_what_was_not_written_is_not_told(dispatcher, watched, stream, vendor):
     assert lines(stream) == []
     job = dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0)
     told = len(lines(stream))
-    moved = Move.of(job, Event.CANCEL, NOON)
+    moved = Transition.single(job, Event.CANCEL, NOON)
     watched.advance(moved)
     with pytest.raises(StaleJob):
         watched.advance(moved)
-    [after] = watched.advance_all([Move.of(job, Event.FAIL, NOON)])
+    [after] = watched.advance_all([Transition.single(job, Event.FAIL, NOON)])
     assert after.state is JobState.CANCELLED
     assert len(lines(stream)) == told + 1
 
@@ -85,7 +85,7 @@ def test_a_failure_warns_and_hides_the_keys_of_the_process(watched, dispatcher, 
     monkeypatch.setenv("VENDOR_TOKEN_FILE", str(tmp_path / "key"))
     job = dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0)
     error = "401 for planted-secret and rotated-secret, Authorization: apiKey abcdef123456 " + "x" * 5000
-    watched.advance(Move.of(job, Event.FAIL, NOON, error=error))
+    watched.advance(Transition.single(job, Event.FAIL, NOON, error=error))
     line = lines(stream)[-1]
     assert (line["level"], line["state"]) == ("warning", "FAILED")
     assert len(line["error"]) <= MAX_TEXT
@@ -106,7 +106,7 @@ def test_a_failure_warns_and_hides_the_keys_of_the_process(watched, dispatcher, 
     ],
 )
 def test_what_looks_like_a_credential_is_hidden(text, kept):
-    assert redacted(text, {}) == kept
+    assert redact_secrets(text, {}) == kept
 
 
 def test_silent_unless_asked_and_plain_about_a_wrong_word(tmp_path):
@@ -122,7 +122,7 @@ def test_lines_go_to_the_error_stream_or_to_a_shared_file(ledger, vendor, tmp_pa
     to_file = logger_from_environment({"QHYBRID_LOG": "json", "QHYBRID_LOG_FILE": str(file)})
     to_stream = logger_from_environment({"QHYBRID_LOG": "json"})
     for observer in (to_file, to_stream):
-        dispatcher = Dispatcher(WatchedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
+        dispatcher = Dispatcher(ObservedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
         dispatcher.submit(make_batch(seed=1 if observer is to_file else 2), tier="batch", budget_usd=5.0)
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -133,9 +133,9 @@ def test_lines_go_to_the_error_stream_or_to_a_shared_file(ledger, vendor, tmp_pa
 
 def test_a_stream_that_fails_never_stops_a_job(ledger, vendor, tmp_path):
     stream = io.StringIO()
-    observer = step_logger(stream, clock=lambda: NOON)
+    observer = event_logger(stream, clock=lambda: NOON)
     stream.close()
-    dispatcher = Dispatcher(WatchedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
+    dispatcher = Dispatcher(ObservedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
     assert dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0).state is JobState.SUBMITTED
 
 
@@ -147,8 +147,8 @@ def test_nobody_elses_logging_is_configured(stream, dispatcher):
 
 def test_a_homes_ledger_is_logged_when_asked_for(tmp_path, monkeypatch):
     home = Home(tmp_path).make()
-    assert not isinstance(Gateway(home).ledger, WatchedLedger)
+    assert not isinstance(ControlPlane(home).ledger, ObservedLedger)
     monkeypatch.setenv("QHYBRID_LOG", "json")
-    watched = Gateway(home).ledger
-    assert isinstance(watched, WatchedLedger)
-    assert watched.verify_chain().whole
+    watched = ControlPlane(home).ledger
+    assert isinstance(watched, ObservedLedger)
+    assert watched.verify_chain().is_intact

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import Breaker
-from qhybrid_pipelines.control.reporting.metrics import BUCKETS, facts_of, metrics_text
+from qhybrid_pipelines.control.reporting.metrics import BUCKETS, metrics_text, read_ledger_snapshot
 from qhybrid_pipelines.core.jobs import JobState
 
 
@@ -26,7 +26,7 @@ def told(dispatcher, ledger, vendor: DurableVendor):
     dispatcher.collect(done.job_id, batches[0])
     dispatcher.cancel(cancelled.job_id)
     now = running.created_at + timedelta(hours=1)
-    text = metrics_text(facts_of(ledger, {"qhybrid_spooled_records": ("Records that wait", 7.0)}), now=now)
+    text = metrics_text(read_ledger_snapshot(ledger, {"qhybrid_spooled_records": ("Records that wait", 7.0)}), now=now)
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -72,7 +72,7 @@ def test_a_breaker_is_in_one_state(ledger, vendor):
             backend="vendor:device", state="open", failures=5, opened_at=now, retry_at=now, reason="away", version=0
         )
     )
-    text = metrics_text(facts_of(ledger), now=now)
+    text = metrics_text(read_ledger_snapshot(ledger), now=now)
     [family] = [f for f in text_string_to_metric_families(text) if f.name == "qhybrid_breaker_state"]
     assert values(family) == {
         ("vendor:device", "open"): 1.0,
@@ -82,6 +82,6 @@ def test_a_breaker_is_in_one_state(ledger, vendor):
 
 
 def test_an_empty_ledger_has_figures_too(ledger):
-    text = metrics_text(facts_of(ledger), now=datetime.now(UTC))
+    text = metrics_text(read_ledger_snapshot(ledger), now=datetime.now(UTC))
     assert "qhybrid_budget_usd" in text
     assert list(text_string_to_metric_families(text))

@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from durable_vendor import DurableVendor, make_batch
+from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
-from qhybrid_pipelines.control.reporting.spans import exporter_from_environment, send_finished, trace_id_of
-from qhybrid_pipelines.control.reporting.stages import stages
+from qhybrid_pipelines.control.reporting.spans import export_finished_jobs, exporter_from_environment, trace_id_for
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.raw import RawStore
@@ -21,7 +21,7 @@ from qhybrid_pipelines.storage.raw import RawStore
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def noon_and(seconds: float) -> datetime:
+def noon_plus(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
@@ -77,8 +77,8 @@ def send(ledger: SqlLedger, collector: Collector, tmp_path, monkeypatch):
 
     def send():
         exporter = exporter_from_environment()
-        sent = send_finished(
-            ledger, exporter, kept=tmp_path / "spans.position", locks=tmp_path / "locks", tmp=tmp_path / "tmp"
+        sent = export_finished_jobs(
+            ledger, exporter, position_file=tmp_path / "spans.position", locks=tmp_path / "locks", tmp=tmp_path / "tmp"
         )
         exporter.shutdown()
         return sent
@@ -94,26 +94,26 @@ class Clock:
 
 
 @pytest.fixture
-def lived(ledger: SqlLedger, vendor: DurableVendor, tmp_path):
+def finished_jobs(ledger: SqlLedger, vendor: DurableVendor, tmp_path):
     """Run jobs to their ends: asked 2 s before noon, queued at +1, started at +31, done at +41, fetched at +63."""
 
-    def live(*seeds: int, ends=JobState.COMPLETED):
+    def write_job_history(*seeds: int, ends=JobState.COMPLETED):
         clock = Clock()
         dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=clock)
         jobs = []
         for seed in seeds:
             clock.now, batch = NOON, make_batch(seed=seed)
-            job = dispatcher.submit(batch, tier="batch", budget_usd=5.0, requested_at=noon_and(-2))
-            times = {"submitted_at": noon_and(1), "started_at": noon_and(31), "completed_at": noon_and(41)}
+            job = dispatcher.submit(batch, tier="batch", budget_usd=5.0, requested_at=noon_plus(-2))
+            times = {"submitted_at": noon_plus(1), "started_at": noon_plus(31), "completed_at": noon_plus(41)}
             vendor.show(job.provider_job_id, ends, cost_usd=0.5, **times)
-            clock.now = noon_and(63)
+            clock.now = noon_plus(63)
             dispatcher.poll([job])
             if ends is JobState.COMPLETED:
                 dispatcher.collect(job.job_id, batch)
             jobs.append(ledger.job(job.job_id))
         return jobs
 
-    return live
+    return write_job_history
 
 
 def seconds(span) -> tuple[float, float]:
@@ -121,8 +121,8 @@ def seconds(span) -> tuple[float, float]:
     return round(span.start_time_unix_nano / 1e9 - start, 3), round(span.end_time_unix_nano / 1e9 - start, 3)
 
 
-def test_a_finished_job_is_one_trace_with_the_ledgers_times(lived, send, collector, ledger):
-    [job] = lived(1)
+def test_a_finished_job_is_one_trace_with_the_ledgers_times(finished_jobs, send, collector, ledger):
+    [job] = finished_jobs(1)
     sent = send()
     assert (sent.jobs, sent.complete) == (1, True)
     assert collector.requests == [("/v1/traces", "application/x-protobuf")]
@@ -139,7 +139,7 @@ def test_a_finished_job_is_one_trace_with_the_ledgers_times(lived, send, collect
         assert span.parent_span_id == root.span_id
         assert span.trace_id == root.trace_id
         assert seconds(root)[0] <= seconds(span)[0] <= seconds(span)[1] <= seconds(root)[1]
-    assert int.from_bytes(root.trace_id) == trace_id_of(job.correlation_id)
+    assert int.from_bytes(root.trace_id) == trace_id_for(job.correlation_id)
     assert root.trace_id.hex().endswith(job.correlation_id[1:])
     attributes = {a.key: a.value for a in root.attributes}
     assert attributes["qhybrid.job_id"].string_value == job.job_id
@@ -147,32 +147,32 @@ def test_a_finished_job_is_one_trace_with_the_ledgers_times(lived, send, collect
     assert collector.resources[0]["service.name"] == "qhybrid-pipelines"
 
 
-def test_the_bars_are_as_long_as_the_table_of_latencies_says(lived, ledger):
-    [job] = lived(1)
+def test_the_bars_are_as_long_as_the_table_of_latencies_says(finished_jobs, ledger):
+    [job] = finished_jobs(1)
     events = ledger.events(job.job_id)
-    parts, found = latency(job, events), {stage.name: stage for stage in stages(job, events)}
+    parts, found = latency(job, events), {interval.name: interval for interval in time_intervals(job, events)}
     assert found["queue"].seconds == parts.queue_seconds
     assert found["execute"].seconds == parts.execute_seconds
     assert found["fetch"].seconds == parts.fetch_seconds
     assert found["orchestrate"].seconds == parts.network_seconds + parts.orchestration_seconds
-    provider = sum(stage.seconds for stage in found.values() if stage.of_provider)
+    provider = sum(interval.seconds for interval in found.values() if interval.by_provider)
     assert provider == parts.provider_seconds
 
 
-def test_every_span_is_sent_once_and_jobs_that_have_not_ended_wait(lived, send, collector):
-    lived(1, 2)
-    lived(3, ends=JobState.RUNNING)
+def test_every_span_is_sent_once_and_jobs_that_have_not_ended_wait(finished_jobs, send, collector):
+    finished_jobs(1, 2)
+    finished_jobs(3, ends=JobState.RUNNING)
     assert send().jobs == 2
     assert (send().jobs, len(collector.requests)) == (0, 1)
-    lived(4)
+    finished_jobs(4)
     assert send().jobs == 1
     ids = [span.span_id for span in collector.spans]
     assert len(set(ids)) == len(ids)
     assert sum(span.name == "qhybrid.job" for span in collector.spans) == 3
 
 
-def test_a_collector_that_refuses_gets_the_same_spans_the_next_time(lived, send, collector, tmp_path):
-    lived(1)
+def test_a_collector_that_refuses_gets_the_same_spans_the_next_time(finished_jobs, send, collector, tmp_path):
+    finished_jobs(1)
     collector.status = 400
     assert not send().complete
     assert not (tmp_path / "spans.position").exists()
@@ -180,8 +180,8 @@ def test_a_collector_that_refuses_gets_the_same_spans_the_next_time(lived, send,
     assert (send().jobs, send().jobs) == (1, 0)
 
 
-def test_a_failed_job_is_an_error_in_its_trace(lived, send, collector):
-    lived(1, ends=JobState.FAILED)
+def test_a_failed_job_is_an_error_in_its_trace(finished_jobs, send, collector):
+    finished_jobs(1, ends=JobState.FAILED)
     send()
     [root] = [span for span in collector.spans if span.name == "qhybrid.job"]
     assert root.status.code == 2

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.status_changes import steps_seen
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, advance
+from qhybrid_pipelines.control.jobs.status_changes import events_from_snapshot
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
 from qhybrid_pipelines.core.errors import UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
 
@@ -18,14 +18,14 @@ BEFORE = [NOW - timedelta(seconds=s) for s in (30, 20, 10)]
 REPORTABLE = (S.SUBMITTED, S.QUEUED, S.RUNNING, S.COMPLETED, S.FAILED, S.CANCELLING, S.CANCELLED)
 
 
-def look(state: JobState, **facts) -> Snapshot:
+def make_snapshot(state: JobState, **facts) -> Snapshot:
     ref = JobRef(provider="v", backend="v:d", provider_job_id="7")
     return Snapshot(ref=ref, state=state, raw_status=f"raw-{state}", **facts)
 
 
 def test_a_job_seen_only_when_done_gets_every_state_with_the_vendors_times() -> None:
     times = dict(zip(("submitted_at", "started_at", "completed_at"), BEFORE, strict=True))
-    steps = steps_seen(S.SUBMITTED, look(S.COMPLETED, **times), now=NOW)
+    steps = events_from_snapshot(S.SUBMITTED, make_snapshot(S.COMPLETED, **times), now=NOW)
     assert [(step.event, step.at, step.clock) for step in steps] == [
         (Event.QUEUE, BEFORE[0], "vendor"),
         (Event.START, BEFORE[1], "vendor"),
@@ -35,7 +35,7 @@ def test_a_job_seen_only_when_done_gets_every_state_with_the_vendors_times() -> 
 
 
 def test_without_vendors_times_only_the_state_that_was_seen_has_a_time_of_its_own() -> None:
-    steps = steps_seen(S.SUBMITTED, look(S.RUNNING), now=NOW)
+    steps = events_from_snapshot(S.SUBMITTED, make_snapshot(S.RUNNING), now=NOW)
     assert [(step.event, step.at, step.clock, step.detail) for step in steps] == [
         (Event.QUEUE, NOW, "observed", {"inferred": True}),
         (Event.START, NOW, "observed", None),
@@ -46,8 +46,8 @@ def test_without_vendors_times_only_the_state_that_was_seen_has_a_time_of_its_ow
 def test_whatever_is_seen_the_steps_are_legal_and_never_lead_back(state: JobState, seen: JobState) -> None:
     order = [S.SUBMITTED, S.QUEUED, S.RUNNING, S.COMPLETED]
     after = state
-    for step in steps_seen(state, look(seen, submitted_at=BEFORE[0], started_at=BEFORE[1]), now=NOW):
-        after = advance(after, step.event)
+    for step in events_from_snapshot(state, make_snapshot(seen, submitted_at=BEFORE[0], started_at=BEFORE[1]), now=NOW):
+        after = next_state(after, step.event)
     if state is S.CANCELLING:
         assert after is (seen if seen in (S.COMPLETED, S.FAILED, S.CANCELLED) else S.CANCELLING)
     elif seen in order:
@@ -58,19 +58,19 @@ def test_whatever_is_seen_the_steps_are_legal_and_never_lead_back(state: JobStat
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - OPEN))
 def test_a_job_that_no_provider_can_change_any_more_takes_no_step(state: JobState) -> None:
-    assert steps_seen(state, look(S.COMPLETED), now=NOW) == ()
+    assert events_from_snapshot(state, make_snapshot(S.COMPLETED), now=NOW) == ()
 
 
 def test_a_failure_tells_how_far_the_job_got_and_what_the_provider_said() -> None:
-    steps = steps_seen(
-        S.SUBMITTED, look(S.FAILED, submitted_at=BEFORE[0], started_at=BEFORE[1], message="too hot"), now=NOW
+    steps = events_from_snapshot(
+        S.SUBMITTED, make_snapshot(S.FAILED, submitted_at=BEFORE[0], started_at=BEFORE[1], message="too hot"), now=NOW
     )
     assert [step.event for step in steps] == [Event.QUEUE, Event.START, Event.FAIL]
     assert steps[-1].detail == {"phase": "execute", "message": "too hot"}
-    assert [step.event for step in steps_seen(S.SUBMITTED, look(S.FAILED), now=NOW)] == [Event.FAIL]
+    assert [step.event for step in events_from_snapshot(S.SUBMITTED, make_snapshot(S.FAILED), now=NOW)] == [Event.FAIL]
 
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - set(REPORTABLE)))
 def test_a_state_that_no_provider_can_report_is_loud(state: JobState) -> None:
     with pytest.raises(UnknownProviderStatus, match=f"raw-{state}"):
-        steps_seen(S.QUEUED, look(state), now=NOW)
+        events_from_snapshot(S.QUEUED, make_snapshot(state), now=NOW)

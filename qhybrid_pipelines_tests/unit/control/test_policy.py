@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.policy.rules import (
-    Ask,
     Policy,
+    PolicyRequest,
     Rule,
     decide,
-    may_ask_a_person,
+    may_need_approval,
     parse_policy,
     read_policy,
 )
 from qhybrid_pipelines.core.errors import InvalidInput
 
-ASK = Ask(
+POLICY_REQUEST = PolicyRequest(
     principal="ada",
     environment="dev",
     backend="ionq:qpu.aria-1",
@@ -35,7 +35,7 @@ MODES = ("hardware", "simulator", "local-testing", "emulator")
 CLASSES = ("public", "internal", "confidential")
 
 asks = st.builds(
-    Ask,
+    PolicyRequest,
     principal=st.sampled_from(["ada", "bob", "ui-anonymous"]),
     environment=st.sampled_from(ENVIRONMENTS),
     backend=st.sampled_from(["local:auto", "ionq:simulator", "ionq:qpu.aria-1"]),
@@ -67,19 +67,19 @@ def policy_of(*given_rules: Rule) -> Policy:
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(rules, min_size=1, max_size=5, unique_by=lambda rule: rule.name), asks)
-def test_the_first_rule_that_fits_decides_alone(given_rules, ask) -> None:
-    alone = [decide(policy_of(rule), ask) for rule in given_rules]
+def test_the_first_rule_that_fits_decides_alone(given_rules, policy_request) -> None:
+    alone = [decide(policy_of(rule), policy_request) for rule in given_rules]
     fitting = [decision for decision in alone if decision.rule is not None]
-    assert decide(policy_of(*given_rules), ask) == (fitting[0] if fitting else alone[0])
+    assert decide(policy_of(*given_rules), policy_request) == (fitting[0] if fitting else alone[0])
     assert all(decision.verdict == "deny" for decision in alone if decision.rule is None)
 
 
 @settings(deadline=None, max_examples=150)
 @given(rules, asks)
-def test_a_limit_that_is_kept_by_much_is_kept_by_little(rule, ask) -> None:
+def test_a_limit_that_is_kept_by_much_is_kept_by_little(rule, policy_request) -> None:
     rule = rule.model_copy(update={"above_cost_usd": None})
-    if decide(policy_of(rule), ask).rule is not None:
-        assert decide(policy_of(rule), replace(ask, shots=1, cost_usd=0.0)).rule is not None
+    if decide(policy_of(rule), policy_request).rule is not None:
+        assert decide(policy_of(rule), replace(policy_request, shots=1, cost_usd=0.0)).rule is not None
 
 
 class TestBuiltIn:
@@ -100,26 +100,30 @@ class TestBuiltIn:
         ],
     )
     def test_it_says(self, change, verdict, rule) -> None:
-        decision = decide(self.policy, replace(ASK, **change))
+        decision = decide(self.policy, replace(POLICY_REQUEST, **change))
         assert (decision.verdict, decision.rule) == (verdict, rule)
         assert decision.reason
 
     @settings(deadline=None)
     @given(asks)
-    def test_laws_that_hold_for_everybody(self, ask) -> None:
-        verdict = decide(self.policy, ask).verdict
-        if ask.environment == "prod":
+    def test_laws_that_hold_for_everybody(self, policy_request) -> None:
+        verdict = decide(self.policy, policy_request).verdict
+        if policy_request.environment == "prod":
             assert verdict == "deny"
         if (
-            ask.data_class == "confidential"
-            and ask.mode in ("hardware", "emulator")
-            and not ask.backend.startswith("local:")
+            policy_request.data_class == "confidential"
+            and policy_request.mode in ("hardware", "emulator")
+            and not policy_request.backend.startswith("local:")
         ):
             assert verdict == "deny"
-        if ask.principal == "ui-anonymous" and ask.cost_usd > 0 and verdict != "deny":
-            assert ask.data_class == "confidential"
-            assert ask.backend.startswith("local:") or ask.mode == "local-testing"
-        if ask.mode == "hardware" and ask.cost_usd > 0 and not ask.backend.startswith("local:"):
+        if policy_request.principal == "ui-anonymous" and policy_request.cost_usd > 0 and verdict != "deny":
+            assert policy_request.data_class == "confidential"
+            assert policy_request.backend.startswith("local:") or policy_request.mode == "local-testing"
+        if (
+            policy_request.mode == "hardware"
+            and policy_request.cost_usd > 0
+            and not policy_request.backend.startswith("local:")
+        ):
             assert verdict != "allow"
 
     def test_tiers_differ_in_patience(self) -> None:
@@ -169,7 +173,7 @@ class TestFile:
         page = Path(__file__).parents[3] / "docs" / "policy.md"
         [example] = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
         policy = parse_policy(example, file="policy.md")
-        verdict = lambda **change: decide(policy, replace(ASK, **change)).verdict  # noqa: E731
+        verdict = lambda **change: decide(policy, replace(POLICY_REQUEST, **change)).verdict  # noqa: E731
         assert verdict(environment="prod", principal="nightly", cost_usd=20.0) == "allow"
         assert verdict(environment="prod", principal="nightly", cost_usd=21.0) == "approve"
         assert verdict(environment="prod", principal="ada", mode="simulator", backend="local:auto") == "allow"
@@ -191,4 +195,4 @@ class TestFile:
     ],
 )
 def test_whether_a_person_may_be_asked(rules, asks) -> None:
-    assert may_ask_a_person(parse_policy(f"rules: [{rules}]", file="p.yaml"), "local:auto") is asks
+    assert may_need_approval(parse_policy(f"rules: [{rules}]", file="p.yaml"), "local:auto") is asks

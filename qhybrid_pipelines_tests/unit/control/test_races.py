@@ -9,28 +9,28 @@ import time
 from pathlib import Path
 
 import pytest
-from crash_stage import vendor_of
+from crash_stage import make_vendor
 from durable_vendor import DurableVendor, make_batch
-from small_world import ALLOW, TERMS
+from small_world import ALLOW, SUBMIT_OPTIONS
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.storage.raw import RawStore
-from qhybrid_pipelines_tests.ledgers import ledger_in
+from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
 S = JobState
 
 
-def test_eight_processes_never_spend_more_than_one_budget(stage, tmp_path: Path) -> None:
+def test_eight_processes_never_spend_more_than_one_budget(run_process, tmp_path: Path) -> None:
     """40 jobs are wanted, the budget holds 10; the vendor's own book is the judge."""
     vendor, budget = {"price_usd": 0.3}, 3.0
-    ends = stage("spender", tmp_path, vendor=vendor, copies=8, tries=5, budget_usd=budget)
+    ends = run_process("spender", tmp_path, vendor=vendor, copies=8, tries=5, budget_usd=budget)
     assert ends == [0] * 8
-    book = vendor_of({"home": str(tmp_path), "vendor": vendor}).book()
+    book = make_vendor({"home": str(tmp_path), "vendor": vendor}).book()
     assert len(book) == 10
-    ledger = ledger_in(tmp_path)
+    ledger = open_test_ledger(tmp_path)
     [experiment] = {job.experiment for job in ledger.jobs()}
     account = ledger.account(experiment)
     ledger.close()
@@ -69,7 +69,7 @@ def test_cancel_against_completion_two_hundred_times(tmp_path: Path, ledger: Sql
     dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), policy=policy)
     for number in range(200):
         batch = make_batch(seed=100 * number)
-        job = dispatcher.submit(batch, **TERMS)
+        job = dispatcher.submit(batch, **SUBMIT_OPTIONS)
         vendor.show(job.provider_job_id, S.RUNNING)
         vendor.asked.clear()
         vendor.hesitates_seconds = chance.uniform(0.0, 0.004)
@@ -99,17 +99,17 @@ def test_cancel_against_completion_two_hundred_times(tmp_path: Path, ledger: Sql
             assert job.state is S.CANCELLED
     ends = list(vendor.ends.values())
     assert min(ends.count("completed"), ends.count("cancelled")) >= 20, "the race had a fixed winner"
-    assert ledger.verify_chain().whole
+    assert ledger.verify_chain().is_intact
 
 
-def test_a_vendor_that_completes_what_it_has_cancelled_is_believed_and_the_result_kept(world) -> None:
-    dispatcher = world.dispatcher()
-    job = dispatcher.submit(make_batch(), **TERMS)
-    world.one.show(job.provider_job_id, S.RUNNING)
-    (world.one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
+def test_a_vendor_that_completes_what_it_has_cancelled_is_believed_and_the_result_kept(harness) -> None:
+    dispatcher = harness.dispatcher()
+    job = dispatcher.submit(make_batch(), **SUBMIT_OPTIONS)
+    harness.one.show(job.provider_job_id, S.RUNNING)
+    (harness.one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
     assert dispatcher.cancel(job.job_id).state is S.CANCELLED
-    world.one.show(job.provider_job_id, S.COMPLETED)
+    harness.one.show(job.provider_job_id, S.COMPLETED)
     [late] = dispatcher.poll_due().changed
     assert late.state is S.CANCELLED
-    stored = RawStore(world.path / "raw").get(world.ledger.stored_result(job.job_id).sha256)
+    stored = RawStore(harness.path / "raw").get(harness.ledger.stored_result(job.job_id).sha256)
     assert json.loads(stored)["id"] == job.provider_job_id

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.backends.circuit_breaker import is_waiting
-from qhybrid_pipelines.control.backends.routing import Candidate, choose, objection
+from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls
+from qhybrid_pipelines.control.backends.routing import Candidate, choose_route, objection
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy.rules import Routing
 from qhybrid_pipelines.control.policy.tiers import Tiers
@@ -39,7 +39,7 @@ def opened(seconds: float, failures: int = 9) -> Breaker:
 
 
 def route(*candidates: Candidate, routing: Routing = ROUTING, tier=TIER):
-    return choose(candidates, routing=routing, tier=tier, now=NOW)
+    return choose_route(candidates, routing=routing, tier=tier, now=NOW)
 
 
 GOOD = Candidate(backend="b:y")
@@ -117,7 +117,7 @@ def test_a_calibration_of_the_future_has_no_age_that_could_be_trusted() -> None:
     assert "dated 30.0 h in the future" in chosen.reason
     with pytest.raises(Refused, match="in the future"):
         route(ahead)
-    assert route(replace(ahead, runs_ahead=True)).reason == ""
+    assert route(replace(ahead, has_virtual_clock=True)).reason == ""
 
 
 def test_a_provider_that_asks_for_a_moment_is_given_it_by_a_patient_tier() -> None:
@@ -161,10 +161,10 @@ def test_laws_of_every_choice(given_facts, stale) -> None:
     assert taken.unfit is None
     assert stale == "accept" or taken.calibration is None or taken.calibration.calibration_id == "c1"
     if taken not in free:
-        held = chosen.offline or taken.unreachable is not None or is_waiting(taken.breaker, NOW)
+        held = chosen.offline or taken.unreachable is not None or blocks_calls(taken.breaker, NOW)
         joined = taken.status is not None and taken.status.online
         assert held or joined
         assert chosen.reason
-        assert not free or is_waiting(taken.breaker, NOW)
+        assert not free or blocks_calls(taken.breaker, NOW)
     elif free:
         assert taken is free[0]

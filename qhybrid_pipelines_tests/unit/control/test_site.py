@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from durable_vendor import BACKEND, DurableVendor
 
-from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Site
+from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 
 SAFE = {"QHYBRID_ENV": "prod", "QHYBRID_LEDGER_URL": "postgresql://u@h/db", "QHYBRID_PRINCIPAL": "nightly"}
@@ -21,9 +21,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_without_variables_it_is_dev_with_the_users_name(tmp_path) -> None:
-    site = Site.from_environment(tmp_path, {})
-    assert (site.environment, site.ledger_url, site.policy_file) == ("dev", None, None)
-    assert site.principal
+    deployment = Deployment.from_environment(tmp_path, {})
+    assert (deployment.environment, deployment.ledger_url, deployment.policy_file) == ("dev", None, None)
+    assert deployment.principal
 
 
 def test_a_user_without_a_name_is_anonymous(monkeypatch) -> None:
@@ -31,30 +31,30 @@ def test_a_user_without_a_name_is_anonymous(monkeypatch) -> None:
         raise KeyError("uid not found")
 
     monkeypatch.setattr("getpass.getuser", nobody)
-    assert Site.from_environment(None, {}).principal == ANONYMOUS
+    assert Deployment.from_environment(None, {}).principal == ANONYMOUS
 
 
 def test_the_variables_count_before_the_home(home) -> None:
-    assert Site.from_environment(home, {}).policy_file == home / "policy.yaml"
-    site = Site.from_environment(
+    assert Deployment.from_environment(home, {}).policy_file == home / "policy.yaml"
+    deployment = Deployment.from_environment(
         home, {"QHYBRID_POLICY": "other.yaml", "QHYBRID_ENV": "test", "QHYBRID_PRINCIPAL": "ada"}
     )
-    assert (site.policy_file, site.environment, site.principal) == (Path("other.yaml"), "test", "ada")
+    assert (deployment.policy_file, deployment.environment, deployment.principal) == (Path("other.yaml"), "test", "ada")
 
 
 def test_an_environment_that_nobody_knows_is_wrong_input() -> None:
     with pytest.raises(InvalidInput, match="'staging' is no environment"):
-        Site.from_environment(None, {"QHYBRID_ENV": "staging"})
+        Deployment.from_environment(None, {"QHYBRID_ENV": "staging"})
 
 
 def test_prod_takes_what_is_safe(home) -> None:
     key = home / "key"
     key.write_text("secret")
     key.chmod(0o600)
-    site = Site.from_environment(
+    deployment = Deployment.from_environment(
         home, SAFE | {"IONQ_API_URL": "https://api.example/v0.4", "IONQ_API_KEY_FILE": str(key)}
     )
-    assert (site.environment, site.principal) == ("prod", "nightly")
+    assert (deployment.environment, deployment.principal) == ("prod", "nightly")
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_prod_takes_what_is_safe(home) -> None:
 )
 def test_prod_refuses(home, change, words) -> None:
     with pytest.raises(InvalidInput, match=words):
-        Site.from_environment(home, SAFE | change)
-    Site.from_environment(home, SAFE | change | {"QHYBRID_ENV": "test"})
+        Deployment.from_environment(home, SAFE | change)
+    Deployment.from_environment(home, SAFE | change | {"QHYBRID_ENV": "test"})
 
 
 def test_prod_refuses_a_missing_policy(tmp_path) -> None:
     with pytest.raises(InvalidInput, match="no policy"):
-        Site.from_environment(tmp_path, SAFE)
+        Deployment.from_environment(tmp_path, SAFE)
 
 
 def test_prod_refuses_a_key_that_everybody_may_read(home) -> None:
@@ -81,7 +81,7 @@ def test_prod_refuses_a_key_that_everybody_may_read(home) -> None:
     key.write_text("secret")
     key.chmod(0o644)
     with pytest.raises(InvalidInput, match="chmod o-r") as refusal:
-        Site.from_environment(home, SAFE | {"IONQ_API_KEY_FILE": str(key)})
+        Deployment.from_environment(home, SAFE | {"IONQ_API_KEY_FILE": str(key)})
     assert "secret" not in str(refusal.value)
 
 
@@ -96,5 +96,5 @@ def test_prod_refuses_a_key_that_everybody_may_read(home) -> None:
 def test_backends_that_prod_does_not_use(tmp_path, facts, words) -> None:
     capabilities = replace(DurableVendor(tmp_path).capabilities(BACKEND), **facts)
     with pytest.raises(Refused, match=words):
-        Site(environment="prod", principal="nightly").check_backend(capabilities)
-    Site(environment="test", principal="nightly").check_backend(capabilities)
+        Deployment(environment="prod", principal="nightly").check_backend(capabilities)
+    Deployment(environment="test", principal="nightly").check_backend(capabilities)

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as arrays
 from qhybrid_pipelines.core.bits import assignment_array, assignment_text, bitstring, pack, unpack
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash, sha256_hex
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import Kernel
-from qhybrid_pipelines.core.seeds import derive_seed, generator, small_seed
+from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.seeds import derive_seed, derive_seed_31bit, generator
 
 # Multiples of 1/4 keep every sum exact, so that equality is equality.
 QUARTERS = st.integers(-400, 400).map(lambda value: value / 4)
@@ -115,7 +115,7 @@ def test_all_ways_to_an_energy_agree(qubo):
     model = IsingModel.from_qubo(*qubo)
     words = np.arange(2**model.size, dtype=np.uint64)
     rows = unpack(words, model.size)
-    np.testing.assert_array_equal(model.energies_of(rows), model.diagonal)
+    np.testing.assert_array_equal(model.assignment_energies(rows), model.diagonal)
     np.testing.assert_array_equal(model.energies(words), model.diagonal)
     assert IsingModel.from_dict(model.to_dict()).to_dict() == model.to_dict()
 
@@ -130,7 +130,7 @@ def test_energies_above_the_width_of_a_table():
         0.25,
     )
     words = random.integers(0, 2**size, size=70_000, dtype=np.uint64)
-    np.testing.assert_array_equal(model.energies(words), model.energies_of(unpack(words, size)))
+    np.testing.assert_array_equal(model.energies(words), model.assignment_energies(unpack(words, size)))
 
 
 def test_the_diagonal_cannot_be_changed():
@@ -147,24 +147,24 @@ def kernels(draw):
     root = np.array(draw(st.permutations([*range(size), *others])), dtype=np.int32)
     value = np.array(draw(st.lists(st.integers(0, 1), min_size=len(root), max_size=len(root))), dtype=np.uint8)
     model = IsingModel.from_qubo(np.zeros(size), np.zeros((0, 2), dtype=np.int32), np.zeros(0), 0.0)
-    return Kernel(model=model, root=root, value=value, cardinality=None, exact=True)
+    return ReducedModel(model=model, root=root, value=value, cardinality=None, exact=True)
 
 
 @LAW
-@given(kernel=kernels())
-def test_expand_follows_its_definition_and_restrict_is_the_way_back(kernel):
-    words = np.arange(2**kernel.size, dtype=np.uint64)
-    rows = kernel.expand(words)
+@given(reduced_model=kernels())
+def test_expand_follows_its_definition_and_restrict_is_the_way_back(reduced_model):
+    words = np.arange(2**reduced_model.size, dtype=np.uint64)
+    rows = reduced_model.expand(words)
     for word, row in zip(words.tolist(), rows, strict=True):
-        copies = zip(kernel.root.tolist(), kernel.value.tolist(), strict=True)
+        copies = zip(reduced_model.root.tolist(), reduced_model.value.tolist(), strict=True)
         assert row.tolist() == [constant if r < 0 else (word >> r & 1) ^ constant for r, constant in copies]
-        assert kernel.restrict(row) == word
+        assert reduced_model.restrict(row) == word
 
 
 def test_seeds_are_named_streams():
     """Numbers written down once: a change here changes every stored result."""
     assert derive_seed(7, "shots", 0) == 404291380224966138
-    assert small_seed(7, "shots", 0) == derive_seed(7, "shots", 0) & 0x7FFFFFFF
+    assert derive_seed_31bit(7, "shots", 0) == derive_seed(7, "shots", 0) & 0x7FFFFFFF
     assert generator(7, "a").integers(0, 1000, 3).tolist() == generator(7, "a").integers(0, 1000, 3).tolist()
 
 
@@ -175,7 +175,7 @@ def test_a_seed_depends_on_its_labels_alone(seed, labels):
     assert 0 <= value < 2**63
     assert value == derive_seed(seed, *labels)
     assert value != derive_seed(seed, *labels, "more")
-    assert 0 <= small_seed(seed, *labels) < 2**31
+    assert 0 <= derive_seed_31bit(seed, *labels) < 2**31
 
 
 @LAW

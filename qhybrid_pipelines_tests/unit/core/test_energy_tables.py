@@ -7,7 +7,7 @@ from qhybrid_pipelines.core.energy_tables import BLOCK_ROWS, as_words
 from qhybrid_pipelines.core.ising import IsingModel
 
 
-def model_of(size, couplings, seed):
+def make_model(size, couplings, seed):
     """Return a model with that many random couplings; multiples of 1/4 keep every sum exact."""
     random = np.random.default_rng(seed)
     flat = np.sort(random.choice(size * (size - 1) // 2, couplings, replace=False))
@@ -29,16 +29,16 @@ def outcomes(size, rows, seed):
 @pytest.mark.parametrize("density", ["none", "few", "all"])
 def test_looked_up_energies_are_the_computed_ones(size, density):
     pairs = size * (size - 1) // 2
-    model = model_of(size, {"none": 0, "few": size // 2, "all": pairs}[density], seed=size)
+    model = make_model(size, {"none": 0, "few": size // 2, "all": pairs}[density], seed=size)
     assignments, low, high = outcomes(size, 60, seed=1)
     words = as_words(low, high, size)
-    np.testing.assert_array_equal(model.energies(words), model.energies_of(assignments))
+    np.testing.assert_array_equal(model.energies(words), model.assignment_energies(assignments))
     if size <= 64:
         np.testing.assert_array_equal(model.energies(low), model.energies(words))
 
 
 def test_a_row_does_not_depend_on_those_around_it():
-    model = IsingModel(**vars(model_of(27, 300, seed=2)) | {"couplings": np.random.default_rng(0).normal(size=300)})
+    model = IsingModel(**vars(make_model(27, 300, seed=2)) | {"couplings": np.random.default_rng(0).normal(size=300)})
     words = np.random.default_rng(1).integers(0, 2**27, BLOCK_ROWS + 5, dtype=np.uint64)
     whole = model.energies(words)
     np.testing.assert_array_equal(whole, np.concatenate([model.energies(words[:7]), model.energies(words[7:])]))
@@ -47,11 +47,11 @@ def test_a_row_does_not_depend_on_those_around_it():
 
 
 def test_the_lowest_of_a_diagonal_is_found_in_the_tables():
-    small = model_of(20, 60, seed=3)
+    small = make_model(20, 60, seed=3)
     words = np.arange(2**20, dtype=np.uint64)
     np.testing.assert_array_equal(small.tables.energies(words[:, None]), small.diagonal)
 
 
 def test_a_wrong_number_of_words_is_refused():
     with pytest.raises(ValueError, match="70 variables are not 1 words"):
-        model_of(70, 5, seed=0).energies(np.zeros(3, dtype=np.uint64))
+        make_model(70, 5, seed=0).energies(np.zeros(3, dtype=np.uint64))

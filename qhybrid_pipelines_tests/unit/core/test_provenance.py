@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core import provenance
-from qhybrid_pipelines.core.provenance import DECISIVE, environment
+from qhybrid_pipelines.core.provenance import RESULT_AFFECTING_PACKAGES, environment
 from qhybrid_pipelines.storage import schemas
 
 
@@ -50,7 +50,7 @@ def test_its_columns_are_those_of_the_table() -> None:
 
 def test_versions_are_those_that_are_installed() -> None:
     versions = json.loads(environment().packages)
-    assert set(versions) <= set(DECISIVE)
+    assert set(versions) <= set(RESULT_AFFECTING_PACKAGES)
     assert {"numpy", "qiskit", "qhybrid-pipelines"} <= set(versions)
     assert all(importlib.metadata.version(name) == version for name, version in versions.items())
     assert environment().python == platform.python_version()

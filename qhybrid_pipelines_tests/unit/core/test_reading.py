@@ -33,11 +33,11 @@ FULL = {
 }
 
 
-def spec_of(text, file="x.yaml"):
+def make_spec(text, file="x.yaml"):
     return read_specification(text, file=file)[0]
 
 
-def refusal_of(text):
+def get_refusal(text):
     try:
         read_specification(text, file="x.yaml")
     except InvalidInput as error:
@@ -61,8 +61,8 @@ def test_the_key_depends_on_content_and_not_on_how_it_is_written(data):
         "\ufeff# licence\r\n" + yaml.safe_dump(content, sort_keys=False).replace("\n", "\r\n"),
         json.dumps(content),
     ]
-    keys = {experiment_key(spec_of(text.removeprefix("\ufeff"))) for text in texts}
-    keys.add(experiment_key(spec_of(json.dumps(content, indent="\t"), file="x.json")))
+    keys = {experiment_key(make_spec(text.removeprefix("\ufeff"))) for text in texts}
+    keys.add(experiment_key(make_spec(json.dumps(content, indent="\t"), file="x.json")))
     assert keys == {experiment_key(ExperimentSpec.model_validate(FULL))}
 
 
@@ -74,7 +74,7 @@ def test_keys_of_this_release_stay():
 
 def test_what_stands_as_default_may_be_left_away():
     everything = ExperimentSpec.model_validate(SMALLEST).model_dump(mode="json")
-    assert spec_of(json.dumps(everything)) == spec_of(yaml.safe_dump(SMALLEST))
+    assert make_spec(json.dumps(everything)) == make_spec(yaml.safe_dump(SMALLEST))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_is_no_key_is_refused(key):
 
 def test_the_commented_default_is_complete_and_is_the_default():
     text = commented_default()
-    spec = spec_of(text)
+    spec = make_spec(text)
     problem = ProblemSpec(family="maxcut", source="networkx:karate_club")
     assert spec == ExperimentSpec(name="maxcut-karate", problem=problem)
     given = yaml.safe_load(text)
@@ -152,7 +152,7 @@ def test_the_size_is_looked_at_first():
 @settings(deadline=None, max_examples=300)
 @given(text=st.one_of(st.text(max_size=200), st.text(alphabet="nameproblm:{}[]&*!|>-?'\"\n\t 01.", max_size=200)))
 def test_any_text_is_read_or_refused_with_a_remedy(text):
-    error = refusal_of(text)
+    error = get_refusal(text)
     assert error is None or (error.file == "x.yaml" and error.remedy)
 
 
@@ -165,7 +165,7 @@ def test_any_text_is_read_or_refused_with_a_remedy(text):
     field=st.sampled_from(list(ExperimentSpec.model_fields)),
 )
 def test_any_value_in_any_field_is_taken_or_refused_with_its_place(content, field):
-    error = refusal_of(yaml.safe_dump({**SMALLEST, field: content}, sort_keys=False))
+    error = get_refusal(yaml.safe_dump({**SMALLEST, field: content}, sort_keys=False))
     if error is not None:
         assert error.remedy
         assert error.line is not None or error.field is None

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.circuits import BadRequest
-from qhybrid_pipelines.emulator.faults import FAULTS, ROUTES, Rule, chance, read_plan
-from qhybrid_pipelines.emulator.job_requests import read_order
-from qhybrid_pipelines.emulator.middleware import route_of
+from qhybrid_pipelines.emulator.faults import FAULTS, ROUTES, FaultRule, chance, read_plan
+from qhybrid_pipelines.emulator.job_requests import read_job_request
+from qhybrid_pipelines.emulator.middleware import route_name
 from qhybrid_pipelines_tests.emulators import BELL, job_body
 
 
 def order(**changes: Any):
     body = {**job_body(), **changes}
-    return read_order(json.dumps(body).encode())
+    return read_job_request(json.dumps(body).encode())
 
 
 def test_a_body_is_read_with_its_sizes() -> None:
@@ -33,7 +33,7 @@ def test_a_body_is_read_with_its_sizes() -> None:
 def test_circuits_inherit_and_override_the_gate_set() -> None:
     body = job_body(BELL, BELL)
     body["input"]["circuits"][1] = {"gateset": "native", "circuit": [{"gate": "gpi", "target": 0, "phase": 0.5}]}
-    assert [one.gateset for one in read_order(json.dumps(body).encode()).circuits] == ["qis", "native"]
+    assert [one.gateset for one in read_job_request(json.dumps(body).encode()).circuits] == ["qis", "native"]
 
 
 def without(name: str) -> dict[str, Any]:
@@ -87,13 +87,13 @@ def test_what_cannot_be_accepted_is_named(changes: dict[str, Any], key: str, sai
 
 def test_too_many_circuits() -> None:
     with pytest.raises(BadRequest, match="takes 300 per job"):
-        read_order(json.dumps(job_body(*[BELL] * 301, backend="qpu.aria-1")).encode())
+        read_job_request(json.dumps(job_body(*[BELL] * 301, backend="qpu.aria-1")).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe"])
 def test_what_is_no_object(body: bytes) -> None:
     with pytest.raises(BadRequest, match=r"not (JSON|a JSON object)"):
-        read_order(body)
+        read_job_request(body)
 
 
 JSON = st.recursive(
@@ -119,7 +119,7 @@ def test_any_value_anywhere_is_read_or_refused_but_never_breaks(place: tuple, va
         inner = inner[step]
     inner[place[-1]] = value
     try:
-        read_order(json.dumps(body).encode())
+        read_job_request(json.dumps(body).encode())
     except BadRequest as error:
         assert str(error).endswith(".")  # noqa: PT017 - most values are refused, some are fine
 
@@ -177,7 +177,7 @@ def test_the_page_shows_a_plan_that_is_taken_and_every_fault_with_its_parameters
         assert all(f"`{name}`" in rows[fault] for name in defaults), fault
 
 
-def fired(rule: Rule, requests: int, seed: int = 0) -> list[int]:
+def fired(rule: FaultRule, requests: int, seed: int = 0) -> list[int]:
     struck: list[int] = []
     for seen in range(1, requests + 1):
         if rule.fires(seen=seen, fired=len(struck), chance=chance(seed, 0, seen)):
@@ -186,14 +186,14 @@ def fired(rule: Rule, requests: int, seed: int = 0) -> list[int]:
 
 
 def test_when_rules_fire() -> None:
-    assert fired(Rule(route="*", fault="reset", nth=3, times=1), 6) == [3]
-    assert fired(Rule(route="*", fault="reset", nth=3, times=2), 6) == [3, 4]
-    assert fired(Rule(route="*", fault="reset", times=2), 6) == [1, 2]
-    assert fired(Rule(route="*", fault="reset"), 4) == [1, 2, 3, 4]
-    often = fired(Rule(route="*", fault="reset", probability=0.3), 2000)
+    assert fired(FaultRule(route="*", fault="reset", nth=3, times=1), 6) == [3]
+    assert fired(FaultRule(route="*", fault="reset", nth=3, times=2), 6) == [3, 4]
+    assert fired(FaultRule(route="*", fault="reset", times=2), 6) == [1, 2]
+    assert fired(FaultRule(route="*", fault="reset"), 4) == [1, 2, 3, 4]
+    often = fired(FaultRule(route="*", fault="reset", probability=0.3), 2000)
     assert 500 < len(often) < 700
-    assert often == fired(Rule(route="*", fault="reset", probability=0.3), 2000), "the same seed, the same faults"
-    assert often != fired(Rule(route="*", fault="reset", probability=0.3), 2000, seed=1)
+    assert often == fired(FaultRule(route="*", fault="reset", probability=0.3), 2000), "the same seed, the same faults"
+    assert often != fired(FaultRule(route="*", fault="reset", probability=0.3), 2000, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -211,5 +211,5 @@ def test_when_rules_fire() -> None:
     ],
 )
 def test_routes_have_the_names_of_the_plan(method: str, path: str, name: str) -> None:
-    assert route_of(method, path) == name
+    assert route_name(method, path) == name
     assert name in ROUTES

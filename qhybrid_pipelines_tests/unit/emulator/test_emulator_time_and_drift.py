@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.emulator.clock import Clock, Stretch, stamp
-from qhybrid_pipelines.emulator.drift import WORST, History
+from qhybrid_pipelines.emulator.drift import WORST, CharacterizationHistory
 from qhybrid_pipelines.emulator.machines import MACHINES
 
 ARIA = MACHINES["qpu.aria-1"]
@@ -59,25 +59,29 @@ def test_stamp_is_utc_with_milliseconds() -> None:
     assert stamp(moment) == "2026-05-28T20:47:05.440Z"
 
 
-def history(seed: int = 7) -> History:
-    return History(ARIA, seed=seed, began_at=1000.0, every_seconds=3600.0)
+def history(seed: int = 7) -> CharacterizationHistory:
+    return CharacterizationHistory(ARIA, seed=seed, began_at=1000.0, every_seconds=3600.0)
 
 
 def test_a_characterization_is_a_function_of_seed_and_number() -> None:
     late, early = history(), history()
-    far = late.numbered(500)
-    assert [early.numbered(number) for number in (0, 3, 500)] == [late.numbered(0), late.numbered(3), far]
-    assert history(8).numbered(3) != late.numbered(3)
-    assert len({late.numbered(number).id for number in range(200)}) == 200
+    far = late.characterization(500)
+    assert [early.characterization(number) for number in (0, 3, 500)] == [
+        late.characterization(0),
+        late.characterization(3),
+        far,
+    ]
+    assert history(8).characterization(3) != late.characterization(3)
+    assert len({late.characterization(number).id for number in range(200)}) == 200
 
 
 def test_characterizations_are_dated_and_the_one_in_force_is_the_last_before_now() -> None:
     drifting = history()
     assert drifting.at(1000.0).measured_at == 1000.0
-    assert drifting.at(1000.0 + 3599.0) == drifting.numbered(0)
+    assert drifting.at(1000.0 + 3599.0) == drifting.characterization(0)
     assert drifting.at(1000.0 + 3600.0).measured_at == 4600.0
-    assert drifting.find(drifting.numbered(2).id, 1000.0 + 2 * 3600.0) == drifting.numbered(2)
-    assert drifting.find(drifting.numbered(3).id, 1000.0 + 2 * 3600.0) is None, "not measured yet"
+    assert drifting.find(drifting.characterization(2).id, 1000.0 + 2 * 3600.0) == drifting.characterization(2)
+    assert drifting.find(drifting.characterization(3).id, 1000.0 + 2 * 3600.0) is None, "not measured yet"
     assert drifting.last_before(1000.0) == -1
     assert drifting.last_before(1000.1) == 0
     assert drifting.last_before(4600.0) == 0
@@ -85,10 +89,10 @@ def test_characterizations_are_dated_and_the_one_in_force_is_the_last_before_now
 
 def test_errors_wander_but_stay_within_their_bounds() -> None:
     drifting = history()
-    usual = ARIA.usual
-    assert usual is not None
-    errors = np.array([1 - drifting.numbered(number).fidelity.two_qubit for number in range(400)])
-    factors = errors / (1 - usual.two_qubit)
+    average_fidelity = ARIA.average_fidelity
+    assert average_fidelity is not None
+    errors = np.array([1 - drifting.characterization(number).fidelity.two_qubit for number in range(400)])
+    factors = errors / (1 - average_fidelity.two_qubit)
     assert factors.min() >= 1 / WORST - 1e-3
     assert factors.max() <= WORST + 1e-3
     assert factors.max() / factors.min() > 2, "it does wander"
@@ -97,7 +101,7 @@ def test_errors_wander_but_stay_within_their_bounds() -> None:
 
 @pytest.mark.parametrize("name", ["qpu.aria-1", "qpu.forte-1"])
 def test_all_fidelities_are_probabilities(name: str) -> None:
-    drifting = History(MACHINES[name], seed=1, began_at=0.0, every_seconds=1.0)
+    drifting = CharacterizationHistory(MACHINES[name], seed=1, began_at=0.0, every_seconds=1.0)
     for number in range(100):
-        fidelity = drifting.numbered(number).fidelity
+        fidelity = drifting.characterization(number).fidelity
         assert all(0.5 < value < 1 for value in (fidelity.one_qubit, fidelity.two_qubit, fidelity.spam))

@@ -9,7 +9,7 @@ import pytest
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, InvalidInput, Throttled, Unavailable
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.execution.canaries import canary_batch
-from qhybrid_pipelines.execution.chaos_plan import FAULTS, Plan, is_hit, read_plan
+from qhybrid_pipelines.execution.chaos_plan import FAULTS, FaultPlan, is_hit, read_plan
 from qhybrid_pipelines.execution.providers.chaos import ChaosProvider, wrap
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.registry import build_providers
@@ -18,8 +18,8 @@ BACKEND = "chaos:local.aer-exact"
 BATCH, OUTCOMES = canary_batch("single", width=3, qubit=1, backend=BACKEND)
 
 
-def planned(tmp_path, *faults: dict, seed: int = 1, **more) -> ChaosProvider:
-    plan = Plan.model_validate({"seed": seed, "faults": list(faults)})
+def chaos_provider(tmp_path, *faults: dict, seed: int = 1, **more) -> ChaosProvider:
+    plan = FaultPlan.model_validate({"seed": seed, "faults": list(faults)})
     return ChaosProvider(plan, {"local": LocalProvider(tmp_path / "local")}, **more)
 
 
@@ -34,11 +34,11 @@ def test_offered_only_where_a_plan_lies(tmp_path):
 
 
 def test_in_doubt_before_and_after_acceptance(tmp_path):
-    before = planned(tmp_path, {"on": "submit", "fault": "before", "times": 1})
+    before = chaos_provider(tmp_path, {"on": "submit", "fault": "before", "times": 1})
     with pytest.raises(Ambiguous):
         before.submit(BATCH, "one")
     assert before.find(BACKEND, "one") is None
-    after = planned(tmp_path, {"on": "submit", "fault": "after", "times": 1})
+    after = chaos_provider(tmp_path, {"on": "submit", "fault": "after", "times": 1})
     with pytest.raises(Ambiguous):
         after.submit(BATCH, "two")
     ref = after.find(BACKEND, "two")
@@ -49,13 +49,13 @@ def test_in_doubt_before_and_after_acceptance(tmp_path):
 @pytest.mark.parametrize("method", sorted(FAULTS["throttle"]))
 def test_every_call_can_be_throttled_and_slowed(method, tmp_path):
     waited: list[float] = []
-    chaos = planned(
+    chaos = chaos_provider(
         tmp_path,
         {"on": method, "fault": "slow", "seconds": 3.0},
         {"on": method, "fault": "throttle", "times": 1, "seconds": 5.0},
         sleep=waited.append,
     )
-    calm = planned(tmp_path)
+    calm = chaos_provider(tmp_path)
     ref = calm.submit(BATCH, "a token")
     calls = {
         "submit": lambda: chaos.submit(BATCH, "a token"),
@@ -73,7 +73,7 @@ def test_every_call_can_be_throttled_and_slowed(method, tmp_path):
 
 
 def test_looks_fail_jobs_vanish_and_bytes_change(tmp_path):
-    chaos = planned(
+    chaos = chaos_provider(
         tmp_path,
         {"on": "poll", "fault": "unavailable", "times": 1},
         {"on": "fetch", "fault": "corrupt", "times": 1},
@@ -85,15 +85,15 @@ def test_looks_fail_jobs_vanish_and_bytes_change(tmp_path):
     with pytest.raises(CorruptResult):
         chaos.decode(chaos.fetch(ref), BATCH)
     assert chaos.decode(chaos.fetch(ref), BATCH).column("bits").to_pylist() == OUTCOMES
-    lossy = planned(tmp_path, {"on": "poll", "fault": "lost", "share": 0.5})
+    lossy = chaos_provider(tmp_path, {"on": "poll", "fault": "lost", "share": 0.5})
     refs = [lossy.submit(BATCH, f"token {n}") for n in range(20)]
     looks = lossy.poll(refs)
-    assert [look.ref for look in looks] == refs
-    lost = [look.raw_status == "lost" for look in looks]
+    assert [snapshot.ref for snapshot in looks] == refs
+    lost = [snapshot.raw_status == "lost" for snapshot in looks]
     assert 0 < sum(lost) < 20
     assert lost == [
-        look.raw_status == "lost"
-        for look in planned(tmp_path, *[f.model_dump() for f in lossy._plan.faults]).poll(refs)
+        snapshot.raw_status == "lost"
+        for snapshot in chaos_provider(tmp_path, *[f.model_dump() for f in lossy._plan.faults]).poll(refs)
     ]
 
 

@@ -12,7 +12,12 @@ from qiskit.circuit import Parameter
 
 from qhybrid_pipelines.core.jobs import Template
 from qhybrid_pipelines.execution import compile_cache
-from qhybrid_pipelines.execution.compile_cache import CacheUse, CompileCache, Made, made_of
+from qhybrid_pipelines.execution.compile_cache import (
+    CacheStatistics,
+    CompileCache,
+    FreshlyCompiled,
+    with_circuit_figures,
+)
 
 TEMPLATE = Template(text="OPENQASM 3.0;", parameters=("angle",), n_qubits=2)
 
@@ -25,9 +30,9 @@ def circuit() -> QuantumCircuit:
     return made
 
 
-def ask(cache, *, template=TEMPLATE, make=lambda: made_of(circuit()), **changes):
+def ask(cache, *, template=TEMPLATE, compile_now=lambda: with_circuit_figures(circuit()), **changes):
     question = {"backend": "x:y", "target_digest": "t", "level": 1, "seed": 7, "versions": {"qiskit": "2"}}
-    return cache.compiled(template, **(question | changes), make=make)
+    return cache.get_or_compile(template, **(question | changes), compile_now=compile_now)
 
 
 def refuse():
@@ -38,13 +43,13 @@ def test_memory_then_disk_then_compiler(tmp_path):
     cache = CompileCache(tmp_path)
     first = ask(cache)
     assert (first.depth, first.two_qubit_gates) == (2, 1)
-    assert ask(cache, make=refuse) is first
-    assert cache.use == CacheUse(memory_hits=1, misses=1)
+    assert ask(cache, compile_now=refuse) is first
+    assert cache.statistics == CacheStatistics(memory_hits=1, misses=1)
     fresh = CompileCache(tmp_path)
-    again = ask(fresh, make=refuse)
+    again = ask(fresh, compile_now=refuse)
     assert again == first  # also the seconds that compiling took; parameters are compared by their identity in QPY
     assert again.native == first.native
-    assert fresh.use == CacheUse(disk_hits=1)
+    assert fresh.statistics == CacheStatistics(disk_hits=1)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,7 @@ def test_everything_that_decides_a_compilation_is_part_of_its_name(tmp_path, cha
     cache = CompileCache(tmp_path)
     ask(cache)
     ask(cache, **change)
-    assert cache.use.misses == 2
+    assert cache.statistics.misses == 2
 
 
 @pytest.mark.parametrize("size", [0, 1, 40, 100, -1])
@@ -73,8 +78,8 @@ def test_a_cut_off_file_is_compiled_again_and_repaired(tmp_path, size):
     file.write_bytes(file.read_bytes()[:size])
     cache = CompileCache(tmp_path)
     ask(cache)
-    assert cache.use == CacheUse(misses=1, damaged=1)
-    assert ask(CompileCache(tmp_path), make=refuse).depth == 2
+    assert cache.statistics == CacheStatistics(misses=1, damaged=1)
+    assert ask(CompileCache(tmp_path), compile_now=refuse).depth == 2
 
 
 def test_every_flipped_byte_is_noticed(tmp_path):
@@ -85,7 +90,7 @@ def test_every_flipped_byte_is_noticed(tmp_path):
         file.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
         cache = CompileCache(tmp_path)
         ask(cache)
-        assert cache.use.damaged == 1, place
+        assert cache.statistics.damaged == 1, place
 
 
 def test_a_file_under_another_ones_name_is_not_used(tmp_path):
@@ -96,13 +101,13 @@ def test_a_file_under_another_ones_name_is_not_used(tmp_path):
     two.write_bytes(one.read_bytes())
     cache = CompileCache(tmp_path)
     ask(cache, level=2)
-    assert cache.use == CacheUse(misses=1, damaged=1)
+    assert cache.statistics == CacheStatistics(misses=1, damaged=1)
 
 
 def test_bytes_of_an_adapters_own_form_are_kept_as_they_are(tmp_path):
-    made = Made(native=b"\x00\nany\nbytes", compiled_sha256="a" * 64, depth=3, two_qubit_gates=4)
-    ask(CompileCache(tmp_path), make=lambda: made)
-    assert ask(CompileCache(tmp_path), make=refuse).native == made.native
+    made = FreshlyCompiled(native=b"\x00\nany\nbytes", compiled_sha256="a" * 64, depth=3, two_qubit_gates=4)
+    ask(CompileCache(tmp_path), compile_now=lambda: made)
+    assert ask(CompileCache(tmp_path), compile_now=refuse).native == made.native
 
 
 def test_memory_is_bounded_and_the_oldest_goes_first(tmp_path, monkeypatch):
@@ -110,14 +115,14 @@ def test_memory_is_bounded_and_the_oldest_goes_first(tmp_path, monkeypatch):
     cache = CompileCache(tmp_path)
     for level in (0, 1, 0, 2, 0, 1):
         ask(cache, level=level)
-    assert cache.use == CacheUse(memory_hits=2, disk_hits=1, misses=3)
+    assert cache.statistics == CacheStatistics(memory_hits=2, disk_hits=1, misses=3)
 
 
 def test_threads_compile_once(tmp_path):
     cache = CompileCache(tmp_path)
     with ThreadPoolExecutor(8) as pool:
         assert len({id(found) for found in pool.map(lambda _: ask(cache), range(40))}) == 1
-    assert cache.use == CacheUse(memory_hits=39, misses=1)
+    assert cache.statistics == CacheStatistics(memory_hits=39, misses=1)
 
 
 PREPARE = """

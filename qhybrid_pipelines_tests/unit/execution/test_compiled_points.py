@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantum_cases import circuit_probabilities, ising, kernel_of, spec_of
+from quantum_cases import circuit_probabilities, ising, make_reduced_model, make_spec
 from scipy.stats import chisquare
 
 from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.openqasm import read_circuit, with_numbers
+from qhybrid_pipelines.core.openqasm import bind_parameters, read_circuit
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.sub_batches import part_of, split
+from qhybrid_pipelines.core.sub_batches import make_sub_batch, split
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch
@@ -37,16 +37,16 @@ twice(p0) q[0];
 MODEL = ising([0.3, -1.1, 0.6], {(0, 1): 0.7, (1, 2): -0.4})
 
 
-def batch_of(backend: str, *, points=3, compiled="points", **changes) -> CircuitBatch:
-    kernel = kernel_of(MODEL)
-    spec = spec_of(points=points, strategy="random", **changes).model_copy(update={"compile": compiled})
-    angles = plan_sweep(kernel, spec).angles
-    planned = build_batch(kernel, angles, spec, experiment="case-00000000", backend=backend)
+def make_batch(backend: str, *, points=3, compiled="points", **changes) -> CircuitBatch:
+    reduced_model = make_reduced_model(MODEL)
+    spec = make_spec(points=points, strategy="random", **changes).model_copy(update={"compile": compiled})
+    angles = plan_sweep(reduced_model, spec).angles
+    planned = build_batch(reduced_model, angles, spec, experiment="case-00000000", backend=backend)
     assert batch_from_row(batch_to_row(planned)).payload_sha256 == planned.batch.payload_sha256
     return planned.batch
 
 
-TEMPLATE = batch_of("local:auto").template
+TEMPLATE = make_batch("local:auto").template
 
 
 @settings(deadline=None, max_examples=25)
@@ -54,26 +54,26 @@ TEMPLATE = batch_of("local:auto").template
 def test_numbers_stand_in_the_text_to_the_last_digit(numbers):
     values = dict(zip(TEMPLATE.parameters, numbers, strict=False)) | dict.fromkeys(TEMPLATE.parameters[4:], 0.5)
     bound = read_circuit(TEMPLATE.text).assign_parameters(values)
-    written = read_circuit(with_numbers(TEMPLATE.text, values))
+    written = read_circuit(bind_parameters(TEMPLATE.text, values))
     assert not written.parameters
     assert [i.operation.params for i in written.data] == [[float(p) for p in i.operation.params] for i in bound.data]
 
 
 def test_a_gate_of_the_text_keeps_angles_that_are_called_like_an_input():
-    written = read_circuit(with_numbers(TEXT, {"p0": -0.25})).decompose()
+    written = read_circuit(bind_parameters(TEXT, {"p0": -0.25})).decompose()
     assert [float(i.operation.params[0]) for i in written.data] == [-0.5]
-    assert with_numbers(TEXT, {}) == TEXT
+    assert bind_parameters(TEXT, {}) == TEXT
 
 
 def test_a_part_is_a_point_with_its_numbers(tmp_path):
-    batch = batch_of("ibm:fake_manila")
+    batch = make_batch("ibm:fake_manila")
     assert batch.compile_points
     parts = split(batch, IbmProvider(tmp_path).capabilities(batch.backend))
     assert [part.first_point for part in parts] == [0, 1, 2]
     for part in parts:
         assert part.batch.template.parameters == ()
         assert part.batch.bindings.shape == (1, 0)
-        whole = part_of(part.batch, first_point=0, points=1, first_repetition=0, repetitions=batch.repetitions)
+        whole = make_sub_batch(part.batch, first_point=0, points=1, first_repetition=0, repetitions=batch.repetitions)
         assert whole.batch.payload_sha256 == part.batch.payload_sha256
         row = batch.bindings[part.first_point]
         expected = circuit_probabilities(batch.template, row)
@@ -82,11 +82,11 @@ def test_a_part_is_a_point_with_its_numbers(tmp_path):
 
 
 def test_the_usual_way_is_not_touched(tmp_path):
-    batch = batch_of("ibm:fake_manila", compiled="template")
+    batch = make_batch("ibm:fake_manila", compiled="template")
     [part] = split(batch, IbmProvider(tmp_path).capabilities(batch.backend))
     assert part.batch is batch
     assert batch.payload_sha256 != replace(batch, compile_points=True).payload_sha256
-    assert not batch_of("local:auto").compile_points
+    assert not make_batch("local:auto").compile_points
     usual, other = (
         ExperimentSpec.model_validate({"name": "a", "problem": {"family": "maxcut", "source": "x.txt"}, **more})
         for more in ({}, {"compile": "points"})
@@ -97,7 +97,7 @@ def test_the_usual_way_is_not_touched(tmp_path):
 
 @pytest.mark.parametrize("backend", ["ibm:fake_manila", "local:aer-sampler"])
 def test_providers_compile_and_run_the_parts(backend, tmp_path):
-    batch = replace(batch_of(backend, points=2, shots=2000, repetitions=1), compile_points=True)
+    batch = replace(make_batch(backend, points=2, shots=2000, repetitions=1), compile_points=True)
     provider = (IbmProvider if backend.startswith("ibm") else LocalProvider)(tmp_path)
     for part in split(batch, provider.capabilities(backend)):
         raw = provider.fetch(provider.submit(part.batch, f"token-{part.first_point}"))

@@ -10,7 +10,7 @@ import pytest
 
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.execution import conformance
-from qhybrid_pipelines.execution.conformance import Subject
+from qhybrid_pipelines.execution.conformance import ProviderUnderTest
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.results import read_counts
 
@@ -129,7 +129,7 @@ class Careless(LocalProvider):
         (Blind, "check_finished_job_is_stable"),
         (Revoking, "check_cancelling_a_finished_job_is_too_late"),
         (Revoking, "check_cancel_races"),
-        (Chatty, "check_one_look_per_poll"),
+        (Chatty, "check_requests_per_poll"),
         (Deaf, "check_unknown_status_is_loud"),
         (Rewinding, "check_parts_make_the_whole"),
         (Inventive, "check_unknown_job_is_not_waited_for"),
@@ -137,12 +137,12 @@ class Careless(LocalProvider):
     ],
 )
 def test_a_broken_promise_is_noticed(liar, check, tmp_path):
-    subject = Subject(
+    subject = ProviderUnderTest(
         connect=lambda: liar(tmp_path / "local"),
         backend="local:aer-exact",
-        speaking=(lambda word: liar(tmp_path / "local")) if liar is Deaf else None,
+        with_status_word=(lambda word: liar(tmp_path / "local")) if liar is Deaf else None,
     )
-    honest = replace(subject, connect=lambda: LocalProvider(tmp_path / "honest"), speaking=None)
+    honest = replace(subject, connect=lambda: LocalProvider(tmp_path / "honest"), with_status_word=None)
     getattr(conformance, check)(honest)
     if liar is Inventive:
         LocalProvider(tmp_path / "local").submit(subject.batch(), "some token")

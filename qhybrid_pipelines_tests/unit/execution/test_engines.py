@@ -11,14 +11,14 @@ from importlib.util import find_spec
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from quantum_cases import circuit_probabilities, ising, kernel_of, read_maxcut, spec_of
+from quantum_cases import circuit_probabilities, ising, make_reduced_model, make_spec, read_maxcut
 from scipy.stats import chi2_contingency, chisquare, kstest
 
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import CircuitBatch, Template
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.engines import aer_exact, aer_sampler, diagonal_qaoa, lightning, phases
-from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, Ready, make_ready
+from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, PreparedCircuit, prepare_circuit
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
@@ -47,11 +47,11 @@ EVERY = [
 MODEL = ising([0.3, -1.1, 0.0, 0.6, 0.2], {(0, 1): 0.7, (1, 3): -0.4, (2, 4): 1.3, (0, 4): 0.7})
 
 
-def batch_of(model=MODEL, *, cardinality=None, kind="qaoa", points=5, layers=2, **changes) -> CircuitBatch:
-    kernel = kernel_of(model, cardinality)
-    spec = spec_of(kind=kind, points=points, strategy="random", layers=layers, **changes)
-    angles = plan_sweep(kernel, spec).angles
-    return build_batch(kernel, angles, spec, experiment="case-00000000", backend="local:auto").batch
+def make_batch(model=MODEL, *, cardinality=None, kind="qaoa", points=5, layers=2, **changes) -> CircuitBatch:
+    reduced_model = make_reduced_model(model, cardinality)
+    spec = make_spec(kind=kind, points=points, strategy="random", layers=layers, **changes)
+    angles = plan_sweep(reduced_model, spec).angles
+    return build_batch(reduced_model, angles, spec, experiment="case-00000000", backend="local:auto").batch
 
 
 def spread(structure) -> np.ndarray:
@@ -66,13 +66,13 @@ def spread(structure) -> np.ndarray:
 
 
 def by_aer(batch: CircuitBatch) -> np.ndarray:
-    ready, _ = make_ready(batch.template, keep_measurements=False)
-    return np.array(list(aer_exact.exact_probabilities(batch, ready)))
+    prepared, _ = prepare_circuit(batch.template, keep_measurements=False)
+    return np.array(list(aer_exact.exact_probabilities(batch, prepared)))
 
 
 def by_lightning(batch: CircuitBatch) -> np.ndarray:
-    ready, _ = make_ready(batch.template, keep_measurements=False, compiled=lightning.compile_circuit)
-    return np.array(list(lightning.exact_probabilities(batch, ready)))
+    prepared, _ = prepare_circuit(batch.template, keep_measurements=False, compiled=lightning.compile_circuit)
+    return np.array(list(lightning.exact_probabilities(batch, prepared)))
 
 
 def truth(batch: CircuitBatch) -> np.ndarray:
@@ -81,7 +81,7 @@ def truth(batch: CircuitBatch) -> np.ndarray:
 
 @pytest.mark.parametrize("cardinality", [None, 1, 2, 4])
 def test_engines_give_the_state_vector_of_the_circuit(cardinality):
-    batch = batch_of(cardinality=cardinality, layers=3)
+    batch = make_batch(cardinality=cardinality, layers=3)
     expected = truth(batch)
     assert np.abs(spread(batch.structure) - expected).max() < 1e-12
     assert np.abs(by_aer(batch) - expected).max() < 1e-12
@@ -92,7 +92,7 @@ def test_engines_give_the_state_vector_of_the_circuit(cardinality):
 def test_every_width_of_the_x_mixer(n):
     rng = np.random.default_rng(n)
     pairs = {(i, j): rng.normal() for i in range(n) for j in range(i + 1, n) if rng.random() < 0.5}
-    batch = batch_of(ising(rng.normal(size=n), pairs), points=2)
+    batch = make_batch(ising(rng.normal(size=n), pairs), points=2)
     assert np.abs(spread(batch.structure) - by_aer(batch)).max() < 1e-12
 
 
@@ -100,12 +100,12 @@ def test_every_width_of_the_x_mixer(n):
 def test_every_width_of_the_ring_mixer(n, ones):
     rng = np.random.default_rng(n)
     pairs = {(i, j): rng.normal() for i in range(n) for j in range(i + 1, n)}
-    batch = batch_of(ising(rng.normal(size=n), pairs), cardinality=ones, points=2)
+    batch = make_batch(ising(rng.normal(size=n), pairs), cardinality=ones, points=2)
     assert np.abs(spread(batch.structure) - by_aer(batch)).max() < 1e-12
 
 
 def test_hardware_efficient_circuits():
-    batch = batch_of(kind="hardware_efficient")
+    batch = make_batch(kind="hardware_efficient")
     assert batch.structure is None
     expected = truth(batch)
     assert np.abs(by_aer(batch) - expected).max() < 1e-12
@@ -113,14 +113,14 @@ def test_hardware_efficient_circuits():
 
 
 def test_sixteen_qubits_agree(shared_data):
-    batch = batch_of(read_maxcut(shared_data / "maxcut" / "mc_016_003_000.txt"), points=2, layers=4)
+    batch = make_batch(read_maxcut(shared_data / "maxcut" / "mc_016_003_000.txt"), points=2, layers=4)
     assert np.abs(spread(batch.structure) - by_aer(batch)).max() < 1e-12
     assert np.abs(by_lightning(batch) - by_aer(batch)).max() < 1e-12
 
 
 @pytest.mark.parametrize("cardinality", [None, 2])
 def test_probabilities_do_not_depend_on_how_points_are_split(cardinality):
-    structure = batch_of(cardinality=cardinality, points=23).structure
+    structure = make_batch(cardinality=cardinality, points=23).structure
     together = spread(structure)
     for part in (slice(0, 1), slice(1, 8), slice(8, 23), slice(None, None, -1), slice(3, None, 5)):
         alone = spread(replace(structure, angles=np.ascontiguousarray(structure.angles[part])))
@@ -128,7 +128,7 @@ def test_probabilities_do_not_depend_on_how_points_are_split(cardinality):
 
 
 def test_blocks_are_filled_up_to_one_shape(monkeypatch):
-    structure = batch_of(points=23).structure
+    structure = make_batch(points=23).structure
     together = spread(structure)
     # 23 points of 32 amplitudes in blocks of 8: the last block is padded.
     monkeypatch.setattr(phases, "BLOCK_AMPLITUDES", 256)
@@ -159,7 +159,7 @@ def test_probabilities_do_not_depend_on_threads():
 
 @pytest.mark.parametrize("cardinality", [None, 2])
 def test_exact_engines_give_equal_counts(cardinality):
-    batch = batch_of(cardinality=cardinality, shots=2000)
+    batch = make_batch(cardinality=cardinality, shots=2000)
     first, *others = (engine.run(batch).counts for engine in ENGINES if engine.name != "aer-sampler")
     assert len(others) == 2
     assert all(counts.equals(first) for counts in others)
@@ -168,7 +168,7 @@ def test_exact_engines_give_equal_counts(cardinality):
 @pytest.mark.parametrize("engine", EVERY)
 @pytest.mark.parametrize("cardinality", [None, 2])
 def test_counts_fit_the_probabilities(engine, cardinality):
-    batch = batch_of(cardinality=cardinality, points=4, shots=20_000)
+    batch = make_batch(cardinality=cardinality, points=4, shots=20_000)
     expected = truth(batch) * batch.shots * batch.repetitions
     counts = engine.run(batch).counts
     for point, row in enumerate(expected):
@@ -188,7 +188,7 @@ def test_counts_fit_the_probabilities(engine, cardinality):
 @pytest.mark.parametrize("engine", EVERY)
 def test_repetitions_are_samples_of_their_own(engine):
     """Neither alike nor sorted apart: two repetitions differ as two independent samples do, no more and no less."""
-    batch = batch_of(points=40, shots=2000)
+    batch = make_batch(points=40, shots=2000)
     counts = engine.run(batch).counts
     p_values = []
     for point in range(batch.points):
@@ -200,7 +200,7 @@ def test_repetitions_are_samples_of_their_own(engine):
 
 
 def test_the_sampler_repeats_itself_for_the_same_batch():
-    batch, sampler = batch_of(), AerSampler()
+    batch, sampler = make_batch(), AerSampler()
     assert sampler.run(batch).counts.equals(sampler.run(batch).counts)
     assert not sampler.run(replace(batch, seeds=batch.seeds + np.uint64(1))).counts.equals(sampler.run(batch).counts)
 
@@ -212,7 +212,7 @@ def test_the_sampler_gives_every_point_its_own_counts_over_many_calls(monkeypatc
         bindings=np.pi * np.array(wanted, dtype=np.float64)[:, None],
         seeds=np.arange(14, dtype=np.uint64).reshape(7, 2),
     )
-    monkeypatch.setattr(aer_sampler, "SHOTS_OF_A_CALL", 300)  # three of 14 runs
+    monkeypatch.setattr(aer_sampler, "MAX_SHOTS_PER_CALL", 300)  # three of 14 runs
     assert AerSampler().run(batch).counts.select(["point", "repetition", "bits", "count"]).to_pylist() == [
         {"point": point, "repetition": repetition, "bits": bit, "count": 100}
         for point, bit in enumerate(wanted)
@@ -239,25 +239,25 @@ def circuit(*body: str, inputs=(), n=2) -> CircuitBatch:
 MEASURE = ("c[0] = measure q[0];", "c[1] = measure q[1];")
 
 
-def chosen(batch: CircuitBatch) -> str:
+def chosen_engine(batch: CircuitBatch) -> str:
     return choose_engine(ENGINES, batch, provider="local").name
 
 
 def test_engines_by_capability():
-    assert chosen(batch_of()) == "diagonal-qaoa"
-    assert chosen(batch_of(kind="hardware_efficient")) == "lightning"
-    assert chosen(circuit("h q[0];", "cx q[0], q[1];", *MEASURE)) == "lightning"
-    assert chosen(circuit("h q[0];", MEASURE[0], "cx q[0], q[1];", MEASURE[1])) == "aer-sampler"
-    assert chosen(circuit("reset q[0];", *MEASURE)) == "aer-sampler"
-    assert chosen(circuit("h q[0];", MEASURE[0], "if (c[0]) {", "  x q[1];", "}", MEASURE[1])) == "aer-sampler"
-    assert chosen(canary_batch("single", width=21, qubit=3, backend="local:auto")[0]) == "aer-sampler"
+    assert chosen_engine(make_batch()) == "diagonal-qaoa"
+    assert chosen_engine(make_batch(kind="hardware_efficient")) == "lightning"
+    assert chosen_engine(circuit("h q[0];", "cx q[0], q[1];", *MEASURE)) == "lightning"
+    assert chosen_engine(circuit("h q[0];", MEASURE[0], "cx q[0], q[1];", MEASURE[1])) == "aer-sampler"
+    assert chosen_engine(circuit("reset q[0];", *MEASURE)) == "aer-sampler"
+    assert chosen_engine(circuit("h q[0];", MEASURE[0], "if (c[0]) {", "  x q[1];", "}", MEASURE[1])) == "aer-sampler"
+    assert chosen_engine(canary_batch("single", width=21, qubit=3, backend="local:auto")[0]) == "aer-sampler"
 
 
 def test_a_structure_whose_circuit_measures_early_is_not_taken_at_its_word():
-    batch = batch_of()
+    batch = make_batch()
     early = batch.template.text.replace("qubit[5] q;\n", "qubit[5] q;\nc[0] = measure q[0];\n")
     assert early != batch.template.text
-    assert chosen(replace(batch, template=replace(batch.template, text=early))) == "aer-sampler"
+    assert chosen_engine(replace(batch, template=replace(batch.template, text=early))) == "aer-sampler"
 
 
 def test_mid_circuit_measurements_are_simulated():
@@ -270,11 +270,11 @@ def test_mid_circuit_measurements_are_simulated():
 def test_bits_follow_the_measurements_and_not_the_qubits():
     crossed = circuit("x q[0];", "c[1] = measure q[0];", "c[0] = measure q[1];")
     for engine in ENGINES[1:]:
-        assert engine.unsupported(crossed) is None
+        assert engine.unsupported_reason(crossed) is None
         assert engine.run(crossed).counts.column("bits").to_pylist() == [2], engine.name
 
 
-def renamed(batch: CircuitBatch, *parameters: str) -> CircuitBatch:
+def rename_inputs(batch: CircuitBatch, *parameters: str) -> CircuitBatch:
     return replace(batch, template=replace(batch.template, parameters=parameters))
 
 
@@ -283,7 +283,7 @@ def renamed(batch: CircuitBatch, *parameters: str) -> CircuitBatch:
     [
         (circuit("nonsense q[0];", *MEASURE), ENGINES, "cannot be read"),
         (circuit("h q[0];", *MEASURE, n=3), ENGINES[:3], "one measurement of every bit"),
-        (renamed(circuit("rx(a) q[0];", *MEASURE, inputs=("a",)), "b"), ENGINES, "inputs are not those"),
+        (rename_inputs(circuit("rx(a) q[0];", *MEASURE, inputs=("a",)), "b"), ENGINES, "inputs are not those"),
         (replace(circuit(*MEASURE), template=Template(text="x", parameters=(), n_qubits=2)), ENGINES, "OPENQASM 3"),
         (replace(circuit(*MEASURE), template=replace(circuit(*MEASURE).template, n_qubits=3)), ENGINES, "not 3 each"),
         (canary_batch("single", width=25, qubit=0, backend="local:auto")[0], ENGINES, "25 qubits are more than 24"),
@@ -295,7 +295,7 @@ def test_a_refusal_says_why(batch, engines, reason):
 
 
 def test_malformed_batches_are_rejected():
-    batch = batch_of()
+    batch = make_batch()
     structure = batch.structure
     nan = np.full_like(batch.bindings, np.nan)
     for bad in (
@@ -314,15 +314,15 @@ def test_malformed_batches_are_rejected():
 
 
 def test_structures_that_mean_nothing_are_rejected():
-    batch = batch_of(cardinality=2)
+    batch = make_batch(cardinality=2)
     for structure in (
         replace(batch.structure, cardinality=None),
         replace(batch.structure, cardinality=6),
         replace(batch.structure, angles=batch.structure.angles[:, :3]),
         replace(batch.structure, angles=batch.structure.angles[:, :0]),
     ):
-        assert ENGINES[0].unsupported(replace(batch, structure=structure)) is not None
-    assert ENGINES[0].unsupported(batch) is None
+        assert ENGINES[0].unsupported_reason(replace(batch, structure=structure)) is not None
+    assert ENGINES[0].unsupported_reason(batch) is None
 
 
 # ---- lightning ---------------------------------------------------------------------------------------------------
@@ -345,8 +345,8 @@ def test_every_gate_of_lightning(name):
                 qiskit.rz(0.9 - qubit, qubit)
             qiskit.append(operation, order[: gate.num_qubits])
         batch = circuit("h q[0];", *(f"c[{i}] = measure q[{i}];" for i in range(3)), n=3)
-        ready = Ready(circuit=qiskit, columns=())
-        [row] = lightning.exact_probabilities(batch, ready)
+        prepared = PreparedCircuit(circuit=qiskit, columns=())
+        [row] = lightning.exact_probabilities(batch, prepared)
         assert np.abs(row - Statevector(qiskit).probabilities()).max() < 1e-14
 
 
@@ -366,7 +366,7 @@ def test_rotations_that_meet_on_a_qubit_become_one():
             case _:
                 getattr(qiskit, name)(rng.uniform(-3, 3), qubit)
     batch = circuit("h q[0];", *(f"c[{i}] = measure q[{i}];" for i in range(3)), n=3)
-    [row] = lightning.exact_probabilities(batch, Ready(circuit=qiskit, columns=()))
+    [row] = lightning.exact_probabilities(batch, PreparedCircuit(circuit=qiskit, columns=()))
     assert np.abs(row - Statevector(qiskit).probabilities()).max() < 1e-14
     assert len(lightning._gates(qiskit)) < 50
 
@@ -388,7 +388,7 @@ def test_lightning_evaluates_expressions(angle):
 @pytest.mark.parametrize("engine", [Lightning(), AerExact()], ids=lambda engine: engine.name)
 @pytest.mark.parametrize("kind", ["qaoa", "hardware_efficient"])
 def test_exact_engines_do_not_depend_on_how_points_are_split(engine, kind, monkeypatch):
-    batch = batch_of(kind=kind, points=23)
+    batch = make_batch(kind=kind, points=23)
     together = engine.run(batch).counts
     monkeypatch.setattr("qhybrid_pipelines.execution.sampling.BLOCK_VALUES", 1000)
     assert engine.run(batch).counts.equals(together)
@@ -401,6 +401,6 @@ def test_native_gates_are_those_of_aer():
     from qiskit_aer import AerSimulator
 
     assert set(NATIVE_GATES) <= set(AerSimulator(method="statevector").target.operation_names)
-    for batch in (batch_of(), batch_of(cardinality=2), batch_of(kind="hardware_efficient")):
-        ready, _ = make_ready(batch.template, keep_measurements=False)
-        assert set(ready.circuit.count_ops()) <= set(NATIVE_GATES)
+    for batch in (make_batch(), make_batch(cardinality=2), make_batch(kind="hardware_efficient")):
+        prepared, _ = prepare_circuit(batch.template, keep_measurements=False)
+        assert set(prepared.circuit.count_ops()) <= set(NATIVE_GATES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qhybrid_pipelines.execution.figures import Figures, figures_of
+from qhybrid_pipelines.execution.figures import CalibrationSummary, summarise_calibration
 from qhybrid_pipelines.execution.providers import ibm
 
 
@@ -14,7 +14,7 @@ def test_medians_with_units():
         "sx gate_error": {"value": 0.0002, "unit": ""},
         "readout_error": {"value": 0.01, "unit": ""},
     }
-    assert figures_of({"medians": medians, "qubits": [{}, {}]}) == Figures(
+    assert summarise_calibration({"medians": medians, "qubits": [{}, {}]}) == CalibrationSummary(
         qubits=2, t1_us=200.0, t2_us=150.0, one_qubit_error=0.0002, two_qubit_error=0.003, readout_error=0.01
     )
 
@@ -25,7 +25,7 @@ def test_fidelities_and_seconds():
         "fidelity": {"1q": {"median": 0.9998}, "2q": {"mean": 0.98}, "spam": {"median": 0.995}},
         "timing": {"t1": 10.0, "t2": 0.5},
     }
-    found = figures_of(payload)
+    found = summarise_calibration(payload)
     assert (found.qubits, found.t1_us, found.t2_us) == (25, 1e7, 5e5)
     assert found.one_qubit_error == pytest.approx(0.0002)
     assert found.two_qubit_error == pytest.approx(0.02)
@@ -33,13 +33,13 @@ def test_fidelities_and_seconds():
 
 
 def test_what_is_not_said_is_not_known():
-    assert figures_of({}) == Figures()
-    assert figures_of({"medians": {}, "qubits": 3}) == Figures(qubits=3)
+    assert summarise_calibration({}) == CalibrationSummary()
+    assert summarise_calibration({"medians": {}, "qubits": 3}) == CalibrationSummary(qubits=3)
 
 
 def test_every_figure_of_a_fake_device_is_found(tmp_path):
     calibration = ibm.build(tmp_path).calibration("ibm:fake_manila")
-    found = figures_of(calibration.payload)
+    found = summarise_calibration(calibration.payload)
     assert found.qubits == 5
     assert None not in found.to_row().values()
     assert 10 < found.t1_us < 1000

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash
-from qhybrid_pipelines.execution.ibm.calibrations import calibration_of
+from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 
 # From the files that the client carries.
@@ -58,7 +58,7 @@ def test_what_is_no_number_is_none_and_another_figure_is_another_calibration():
 
     now = datetime.now(UTC)
     infinite, finite, later = (
-        calibration_of(properties(t1), fetched_at=at)
+        calibration_from_properties(properties(t1), fetched_at=at)
         for t1, at in ((float("inf"), now), (50.0, now), (50.0, now + timedelta(hours=1)))
     )
     assert infinite.payload["qubits"][0]["T1"]["value"] is None

@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import JobState, Template
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.ibm.fakes import fake_device
-from qhybrid_pipelines.execution.ibm.noise import narrowed_target, noise_on
+from qhybrid_pipelines.execution.ibm.noise import narrow_target, noise_model_for
 from qhybrid_pipelines.execution.ibm.simulation import method_for, sample
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
@@ -98,7 +98,7 @@ def full_noise(name):
 
 def test_restricted_noise_is_the_full_models_error_by_error():
     used = (3, 1, 2)
-    full, ours = full_noise("fake_manila"), noise_on(fake_device("fake_manila").target, used)
+    full, ours = full_noise("fake_manila"), noise_model_for(fake_device("fake_manila").target, used)
     place = {qubit: position for position, qubit in enumerate(used)}
 
     def kept(errors):
@@ -136,7 +136,7 @@ def test_restricted_noise_gives_the_full_devices_distribution():
 
     none = np.empty((1, 0))
     target, shots = fake_device("fake_manila").target, 40_000
-    narrow = noise_on(target, (1, 2, 3))
+    narrow = noise_model_for(target, (1, 2, 3))
     ours = sample(circuit(3, 0), none, shots=shots, seed=5, noise=narrow, method="density_matrix")
     whole = sample(circuit(5, 1), none, shots=shots, seed=6, noise=full_noise("fake_manila"), method="density_matrix")
     by_shot = sample(circuit(3, 0), none, shots=2000, seed=7, noise=narrow, method="statevector")
@@ -149,7 +149,7 @@ def test_restricted_noise_gives_the_full_devices_distribution():
 
 def test_a_narrowed_device_keeps_figures_and_couplings():
     target = fake_device("fake_manila").target
-    narrow = narrowed_target(target, (1, 2))
+    narrow = narrow_target(target, (1, 2))
     assert narrow.num_qubits == 2
     assert narrow["cx"][0, 1] == target["cx"][1, 2]
     assert narrow.qubit_properties[0].t1 == target.qubit_properties[1].t1
@@ -204,7 +204,7 @@ def test_one_template_is_compiled_once_for_all_its_jobs(tmp_path):
     for job in range(3):
         batch = turned(MANILA, shots=50)
         provider.submit(replace(batch, bindings=batch.bindings + job), f"token-{job}")
-    assert (provider.local.cache.use.misses, provider.local.cache.use.memory_hits) == (1, 2)
+    assert (provider.local.cache.statistics.misses, provider.local.cache.statistics.memory_hits) == (1, 2)
 
 
 KILLED = """
@@ -225,7 +225,7 @@ def test_a_kill_between_simulating_and_keeping_loses_and_doubles_nothing(tmp_pat
     assert provider.find(MANILA, "token") is None
     batch = canary_batch("single", width=3, qubit=1, backend=MANILA)[0]
     ref = provider.submit(batch, "token")
-    assert provider.local.cache.use.disk_hits == 1  # what was compiled before the kill is still there
+    assert provider.local.cache.statistics.disk_hits == 1  # what was compiled before the kill is still there
     assert IbmProvider(tmp_path).find(MANILA, "token") == ref
     [snapshot] = provider.poll([ref])
     assert snapshot.state is JobState.COMPLETED

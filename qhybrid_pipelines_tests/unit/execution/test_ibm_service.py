@@ -21,8 +21,8 @@ from qhybrid_pipelines.core.errors import (
 )
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.execution.canaries import canary_batch
-from qhybrid_pipelines.execution.conformance import CHECKS, Subject, collect
-from qhybrid_pipelines.execution.ibm.bit_arrays import counts_of_bytes
+from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
+from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines_tests.ibm_double import CREATED, CRN, KEY, Cloud, serve
 
@@ -69,7 +69,7 @@ def test_contract(check, cloud, tmp_path):
         "html": lambda _: b"<html></html>",
         "a flipped byte": lambda content: content.replace(b"eJ", b"eK", 1),
     }
-    check(Subject(connect=lambda: IbmProvider(tmp_path), backend=BACKEND, width=5, mutations=mutations))
+    check(ProviderUnderTest(connect=lambda: IbmProvider(tmp_path), backend=BACKEND, width=5, mutations=mutations))
 
 
 def test_what_leaves_is_circuit_bindings_shots_hash_and_tag(cloud, provider):
@@ -108,7 +108,7 @@ def test_the_vendors_own_client_speaks_to_the_stand_in(cloud, provider, monkeypa
             return request
 
     runtime = Runtime(RetrySession(os.environ["QISKIT_IBM_URL"], auth=Bearer()))
-    cloud.looks_until_done = 0
+    cloud.polls_until_done = 0
     batch = canary()
     ref = provider.submit(batch, "ours")
     assert [job["id"] for job in runtime.jobs_get(job_tags=["ours"])["jobs"]] == [ref.provider_job_id]
@@ -230,14 +230,14 @@ def test_a_filter_that_the_service_ignores_finds_no_stranger(cloud, provider):
 def test_cancelling(cloud, provider):
     early, late = (provider.submit(canary(), f"token-{i}") for i in range(2))
     assert provider.cancel(early) is CancelOutcome.CANCELLED
-    collect(Subject(connect=lambda: provider, backend=BACKEND), provider, late)
+    fetch_when_completed(ProviderUnderTest(connect=lambda: provider, backend=BACKEND), provider, late)
     assert provider.cancel(late) is CancelOutcome.TOO_LATE
     with pytest.raises(Rejected, match="no job"):
         provider.cancel(JobRef(provider="ibm", backend=BACKEND, provider_job_id="none"))
 
 
 def test_a_result_of_a_neighbour_is_refused(cloud, provider):
-    cloud.looks_until_done = 0
+    cloud.polls_until_done = 0
     batch, other = canary(), replace(canary(), bindings=canary().bindings + 0.1)
     mine, theirs = provider.submit(batch, "mine"), provider.submit(other, "theirs")
     cloud.jobs[mine.provider_job_id]["result"] = cloud.result(cloud.jobs[theirs.provider_job_id])
@@ -326,7 +326,7 @@ def test_capabilities_calibration_and_price(cloud, provider, monkeypatch):
 def test_outcomes_wider_than_a_word():
     rng = np.random.default_rng(3)
     shots = rng.integers(0, 2, (2, 3, 50, 17), dtype=np.uint8)  # 133 bits, few of them set
-    counts = counts_of_bytes(shots, 133)
+    counts = counts_from_bytes(shots, 133)
     assert counts.column("count").to_numpy().sum() == 300
     expected = {}
     for point in range(2):

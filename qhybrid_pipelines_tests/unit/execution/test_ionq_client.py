@@ -8,12 +8,12 @@ from email.utils import format_datetime
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.execution.ionq.client import IonQClient, NotThere
-from qhybrid_pipelines.execution.transport import Bounds
-from qhybrid_pipelines_tests.vendors import closed_port, raw_server, reply, vendor
+from qhybrid_pipelines.execution.ionq.client import IonQClient, ResourceNotFound
+from qhybrid_pipelines.execution.transport import RequestLimits
+from qhybrid_pipelines_tests.vendors import closed_port, raw_server, reply, scripted_server
 
 KEY = "planted-7d1e-key"
-SHORT = Bounds(connect_seconds=0.5, read_seconds=0.3, total_seconds=0.6)
+SHORT = RequestLimits(connect_seconds=0.5, read_seconds=0.3, total_seconds=0.6)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def key(monkeypatch):
 def at(monkeypatch):
     def lead(url: str) -> IonQClient:
         monkeypatch.setenv("IONQ_API_URL", url)
-        return IonQClient(bounds=SHORT)
+        return IonQClient(limits=SHORT)
 
     return lead
 
@@ -64,7 +64,7 @@ ECHO = {"error": "Unauthorized", "message": f"Invalid key apiKey {KEY} provided.
     ],
 )
 def test_a_submission_is_one_request_and_its_failure_has_one_meaning(answer, error, at):
-    with vendor(lambda *_: answer) as server:
+    with scripted_server(lambda *_: answer) as server:
         client = at(server.url)
         with pytest.raises(ProviderError) as caught:
             client.submit(b"{}")
@@ -75,7 +75,7 @@ def test_a_submission_is_one_request_and_its_failure_has_one_meaning(answer, err
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_an_accepted_job_has_its_id_whatever_else_stands_there(status, at):
-    with vendor(
+    with scripted_server(
         lambda *_: reply({"id": "a1b2-c3", "status": "submitted", "session_id": None, "new": 1}, status)
     ) as server:
         assert at(server.url).submit(b'{"shots":1}') == "a1b2-c3"
@@ -106,7 +106,7 @@ def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (reply({"message": "not found"}, 404), NotThere),
+        (reply({"message": "not found"}, 404), ResourceNotFound),
         (reply({"message": "bad"}, 400), ProviderError),
         (reply(ECHO, 401), Unavailable),
         (reply({}, 429), Throttled),
@@ -119,7 +119,7 @@ def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
     ],
 )
 def test_a_look_that_fails_never_rejects_the_job(answer, error, at):
-    with vendor(lambda *_: answer) as server:
+    with scripted_server(lambda *_: answer) as server:
         with pytest.raises(ProviderError) as caught:
             at(server.url).get("jobs", "a", phase="fetch")
         assert len(server.asked) == 1
@@ -141,7 +141,7 @@ def test_a_look_that_fails_never_rejects_the_job(answer, error, at):
     ],
 )
 def test_the_provider_says_when_to_come_back(header, seconds, at):
-    with vendor(lambda *_: reply({}, 429, Retry_After=header)) as server, pytest.raises(Throttled) as caught:
+    with scripted_server(lambda *_: reply({}, 429, Retry_After=header)) as server, pytest.raises(Throttled) as caught:
         at(server.url).submit(b"{}")
     found = caught.value.retry_after_seconds
     assert found == (seconds if seconds is None else pytest.approx(seconds, abs=5))
@@ -149,7 +149,7 @@ def test_the_provider_says_when_to_come_back(header, seconds, at):
 
 def test_the_provider_may_name_a_date_instead(at):
     until = format_datetime(datetime.now(UTC) + timedelta(seconds=50), usegmt=True)
-    with vendor(lambda *_: reply({}, 429, Retry_After=until)) as server, pytest.raises(Throttled) as caught:
+    with scripted_server(lambda *_: reply({}, 429, Retry_After=until)) as server, pytest.raises(Throttled) as caught:
         at(server.url).submit(b"{}")
     assert 30 < caught.value.retry_after_seconds <= 50
 
@@ -165,14 +165,14 @@ def test_a_rotated_key_is_read_again_once(at, tmp_path, monkeypatch):
         file.write_text("new-key")
         return reply(ECHO, 401)
 
-    with vendor(answer) as server:
+    with scripted_server(answer) as server:
         assert at(server.url).submit(b"{}") == "a"
     assert server.authorizations == ["apiKey old-key", "apiKey new-key"]
 
 
 def test_without_a_key_nothing_is_sent(at, monkeypatch):
     monkeypatch.delenv("IONQ_API_KEY")
-    with vendor(lambda *_: reply([])) as server:
+    with scripted_server(lambda *_: reply([])) as server:
         client = at(server.url)
         with pytest.raises(Throttled, match="IONQ_API_KEY_FILE"):
             client.submit(b"{}")
@@ -192,6 +192,6 @@ def test_a_key_is_not_sent_in_the_clear(at):
 
 
 def test_ids_do_not_leave_their_place_in_the_address(at):
-    with vendor(lambda *_: reply({})) as server:
+    with scripted_server(lambda *_: reply({})) as server:
         at(server.url).get("jobs", "../whoami?x=1", phase="poll")
     assert server.asked == [("GET", "/jobs/..%2Fwhoami%3Fx%3D1", {})]

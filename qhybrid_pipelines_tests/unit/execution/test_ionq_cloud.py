@@ -17,10 +17,10 @@ from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.execution.transport import Bounds
+from qhybrid_pipelines.execution.transport import RequestLimits
 
 SIMULATOR = "ionq:simulator"
-PATIENCE = Bounds(connect_seconds=1, read_seconds=0.4, total_seconds=0.8)
+PATIENCE = RequestLimits(connect_seconds=1, read_seconds=0.4, total_seconds=0.8)
 NUMBERS = count()
 
 

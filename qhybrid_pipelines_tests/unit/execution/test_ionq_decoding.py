@@ -22,13 +22,13 @@ from qhybrid_pipelines.execution.sampling import sample_point
 WIDTH = 4
 
 
-def batch_on(device: str, *, shots: int = 100, repetitions: int = 2) -> CircuitBatch:
+def make_batch(device: str, *, shots: int = 100, repetitions: int = 2) -> CircuitBatch:
     return canary_batch("batch", width=WIDTH, qubit=0, backend=f"ionq:{device}", shots=shots, repetitions=repetitions)[
         0
     ]
 
 
-def answered(batch: CircuitBatch, results: list[dict[str, float]], *, per_page: int = 4) -> RawResult:
+def raw_result_for(batch: CircuitBatch, results: list[dict[str, float]], *, per_page: int = 4) -> RawResult:
     """What the vendor would answer: one dictionary of probabilities per circuit."""
     names = circuit_names(batch)
     device = batch.backend.partition(":")[2]
@@ -52,7 +52,7 @@ def answered(batch: CircuitBatch, results: list[dict[str, float]], *, per_page: 
 @given(data=st.data())
 def test_frequencies_give_back_the_counts(data):
     shots = data.draw(st.integers(1, 10_000))
-    batch = batch_on("qpu.aria-1", shots=shots, repetitions=1)
+    batch = make_batch("qpu.aria-1", shots=shots, repetitions=1)
     wanted = []
     for _ in range(batch.points):
         outcomes = data.draw(st.lists(st.integers(0, 2**WIDTH - 1), min_size=1, max_size=min(shots, 9), unique=True))
@@ -63,7 +63,7 @@ def test_frequencies_give_back_the_counts(data):
         )
         wanted.append(dict(zip(outcomes, np.diff([0, *cuts, shots]).tolist(), strict=True)))
     results = [{str(outcome): round(count / shots, 9) for outcome, count in point.items()} for point in wanted]
-    counts = decode(answered(batch, results), batch)
+    counts = decode(raw_result_for(batch, results), batch)
     found = [{} for _ in wanted]
     for row in counts.to_pylist():
         found[row["point"]][row["bits"]] = row["count"]
@@ -71,7 +71,7 @@ def test_frequencies_give_back_the_counts(data):
 
 
 def test_exact_probabilities_are_sampled_as_the_local_simulator_samples_them():
-    batch = batch_on("simulator", shots=1000, repetitions=2)
+    batch = make_batch("simulator", shots=1000, repetitions=2)
     exact = np.random.default_rng(3).dirichlet(np.ones(2**WIDTH), size=batch.points)
     results = [
         {str(outcome): float(p) for outcome, p in enumerate(exact[point])}
@@ -79,25 +79,25 @@ def test_exact_probabilities_are_sampled_as_the_local_simulator_samples_them():
         for _ in range(2)
     ]
     expected = counts_table(sample_point(exact[p], batch.seeds[p], 1000, point=p) for p in range(batch.points))
-    assert decode(answered(batch, results), batch).equals(expected)
+    assert decode(raw_result_for(batch, results), batch).equals(expected)
 
 
 def test_a_machine_has_no_exact_probabilities():
-    batch = batch_on("qpu.aria-1", shots=1000)
+    batch = make_batch("qpu.aria-1", shots=1000)
     with pytest.raises(CorruptResult, match="no frequencies"):
-        decode(answered(batch, [{"0": 1 / 3, "1": 2 / 3}] * 6), batch)
+        decode(raw_result_for(batch, [{"0": 1 / 3, "1": 2 / 3}] * 6), batch)
 
 
 @pytest.mark.parametrize("total", [0.999, 1.001])
 def test_a_distribution_that_is_not_one_is_not_sampled(total):
-    batch = batch_on("simulator", shots=1000)
+    batch = make_batch("simulator", shots=1000)
     with pytest.raises(CorruptResult, match="no frequencies"):
-        decode(answered(batch, [{"0": total / 3, "1": 2 * total / 3}] * 6), batch)
+        decode(raw_result_for(batch, [{"0": total / 3, "1": 2 * total / 3}] * 6), batch)
 
 
 def test_outcomes_with_no_counts_are_left_out():
-    batch = batch_on("qpu.aria-1")
-    counts = decode(answered(batch, [{"0": 1.0, "5": 0.0}] * 6), batch)
+    batch = make_batch("qpu.aria-1")
+    counts = decode(raw_result_for(batch, [{"0": 1.0, "5": 0.0}] * 6), batch)
     assert counts.column("bits").to_pylist() == [0] * 6
 
 
@@ -111,8 +111,8 @@ def test_every_byte_of_the_answers_is_kept():
 @given(data=st.data())
 def test_no_cut_or_changed_byte_gives_other_counts(data):
     """Whatever happens to one byte, the counts are the same or refused."""
-    batch = batch_on("qpu.aria-1", repetitions=1)
-    raw = answered(batch, [{"1": 0.25, "6": 0.75}] * 3)
+    batch = make_batch("qpu.aria-1", repetitions=1)
+    raw = raw_result_for(batch, [{"1": 0.25, "6": 0.75}] * 3)
     truth = decode(raw, batch)
     place = data.draw(st.integers(0, len(raw.content) - 1))
     if data.draw(st.booleans()):
@@ -129,8 +129,8 @@ def test_no_cut_or_changed_byte_gives_other_counts(data):
 
 
 def test_details_are_what_the_vendor_says():
-    batch = batch_on("qpu.aria-1")
-    raw = answered(batch, [{"0": 1.0}] * 6)
+    batch = make_batch("qpu.aria-1")
+    raw = raw_result_for(batch, [{"0": 1.0}] * 6)
     assert details(raw) == {"engine": "qpu.aria-1"}
     texts = json.loads(raw.content)
     job = json.loads(texts["job"]) | {

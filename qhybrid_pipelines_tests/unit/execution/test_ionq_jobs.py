@@ -8,9 +8,9 @@ import pytest
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
-from qhybrid_pipelines.execution.ionq.jobs import MOST_PAGES, PAGE_JOBS
+from qhybrid_pipelines.execution.ionq.jobs import MAX_PAGES, PAGE_JOBS
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines_tests.vendors import reply, vendor
+from qhybrid_pipelines_tests.vendors import reply, scripted_server
 
 BACKEND = "ionq:qpu.aria-1"
 HOME, AWAY = "project-home", "project-away"
@@ -65,7 +65,7 @@ class Cloud:
 @pytest.fixture
 def cloud(monkeypatch):
     cloud = Cloud()
-    with vendor(cloud.answer) as server:
+    with scripted_server(cloud.answer) as server:
         monkeypatch.setenv("IONQ_API_URL", server.url)
         monkeypatch.setenv("IONQ_API_KEY", "some-key")
         cloud.server = server
@@ -80,14 +80,14 @@ def provider(tmp_path):
 def sent(provider: IonQProvider, cloud: Cloud, *names: str) -> None:
     """Note what `submit` notes."""
     for name in names:
-        provider._witness.belongs(cloud.server.url, name, HOME)
+        provider._witness.record_project(cloud.server.url, name, HOME)
 
 
 def test_many_open_jobs_take_a_request_per_page(cloud, provider):
     refs = [cloud.add(f"job-{index}") for index in range(210)]
     looks = provider.poll(refs[::-1])
-    assert [look.ref for look in looks] == refs[::-1]
-    assert {look.state for look in looks} == {JobState.QUEUED}
+    assert [poll_jobs.ref for poll_jobs in looks] == refs[::-1]
+    assert {poll_jobs.state for poll_jobs in looks} == {JobState.QUEUED}
     assert provider.requests == len(cloud.server.asked) == -(-210 // PAGE_JOBS)
 
 
@@ -99,7 +99,7 @@ def test_ended_jobs_cost_one_more_request_each(cloud, provider):
         cloud.add("d", "failed"),
     ]
     looks = provider.poll(refs)
-    assert [look.cost_usd for look in looks] == [1.25, None, 1.25, 1.25]
+    assert [poll_jobs.cost_usd for poll_jobs in looks] == [1.25, None, 1.25, 1.25]
     assert provider.requests == 1 + 3
 
 
@@ -124,7 +124,9 @@ def test_one_odd_job_hides_no_other(kinds, cloud, provider):
     cloud.jobs["job-31"]["status"] = word
     with pytest.raises(error, match=r"job-31") as caught:
         provider.poll(refs)
-    assert {look.ref for look in caught.value.seen} == {ref for ref in refs if ref.provider_job_id != "job-31"}
+    assert {poll_jobs.ref for poll_jobs in caught.value.seen} == {
+        ref for ref in refs if ref.provider_job_id != "job-31"
+    }
 
 
 def test_a_provider_that_fails_half_way_keeps_what_was_seen_and_is_left_alone(cloud, provider):
@@ -143,11 +145,11 @@ def test_times_reasons_and_unknown_costs(cloud, provider):
     failure = {"code": "QuantumComputerError", "message": "it  broke\nsome-key"}
     ref = cloud.add("a", "failed", failure=failure, started_at="2026-01-01T00:00:05.500Z", completed_at="not a time")
     cloud.replies["/jobs/a/cost"] = reply({}, 500)
-    [look] = provider.poll([ref])
-    assert look.message == "QuantumComputerError: it broke [hidden]"
-    assert look.started_at == datetime(2026, 1, 1, 0, 0, 5, 500_000, tzinfo=UTC)
-    assert look.completed_at is None
-    assert look.cost_usd is None
+    [poll_jobs] = provider.poll([ref])
+    assert poll_jobs.message == "QuantumComputerError: it broke [hidden]"
+    assert poll_jobs.started_at == datetime(2026, 1, 1, 0, 0, 5, 500_000, tzinfo=UTC)
+    assert poll_jobs.completed_at is None
+    assert poll_jobs.cost_usd is None
 
 
 @pytest.mark.parametrize(
@@ -167,10 +169,10 @@ def test_a_job_is_lost_only_to_the_project_that_sent_it(cloud, provider):
     other = cloud.add("here")
     with pytest.raises(Unavailable, match="project") as caught:
         provider.poll([ref, other])
-    assert [look.ref for look in caught.value.seen] == [other]
+    assert [poll_jobs.ref for poll_jobs in caught.value.seen] == [other]
     sent(provider, cloud, "gone")
-    [look, _] = provider.poll([ref, other])
-    assert (look.state, look.raw_status) == (JobState.FAILED, "lost")
+    [poll_jobs, _] = provider.poll([ref, other])
+    assert (poll_jobs.state, poll_jobs.raw_status) == (JobState.FAILED, "lost")
     for call in (provider.fetch, provider.cancel):
         with pytest.raises(Rejected, match="gone"):
             call(ref)
@@ -256,7 +258,7 @@ def test_a_listing_without_end_is_no_answer(cloud, provider):
     cloud.page = lambda query: reply({"jobs": [{"id": "a"}], "next": str(int(query.get("next", ["0"])[0]) + 1)})
     with pytest.raises(Unavailable, match="pages"):
         provider.find(BACKEND, "t")
-    assert provider.requests == MOST_PAGES
+    assert provider.requests == MAX_PAGES
 
 
 # --- results and cancelling ------------------------------------------------------------------------------------------
@@ -327,7 +329,7 @@ def test_a_backend_that_was_taken_away_is_rejected(cloud, provider):
         provider.capabilities(BACKEND)
 
 
-def priced(provider):
+def price_estimate(provider):
     from qhybrid_pipelines.execution.canaries import canary_batch
 
     return provider.estimate(canary_batch("batch", width=4, qubit=0, backend=BACKEND, shots=100)[0])
@@ -335,7 +337,7 @@ def priced(provider):
 
 def test_a_price_names_its_source_and_date(cloud, provider):
     cloud.replies["/jobs/estimate"] = reply(PRICES)
-    estimate = priced(provider)
+    estimate = price_estimate(provider)
     assert (estimate.low_usd, estimate.high_usd) == (12.0, 40.0)
     assert "2026-01-01" in estimate.source
     [(_, _, query)] = cloud.server.asked
@@ -360,4 +362,4 @@ def test_a_price_names_its_source_and_date(cloud, provider):
 def test_a_price_that_is_not_known_is_not_nothing(answer, cloud, provider):
     cloud.replies["/jobs/estimate"] = answer
     with pytest.raises(ProviderError):
-        priced(provider)
+        price_estimate(provider)

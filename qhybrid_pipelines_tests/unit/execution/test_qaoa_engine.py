@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantum_cases import dense_qaoa, ising, kernel_of, spec_of
+from quantum_cases import dense_qaoa, ising, make_reduced_model, make_spec
 
 from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa, exact_probabilities
-from qhybrid_pipelines.execution.engines.workers import in_order
+from qhybrid_pipelines.execution.engines.workers import map_in_order
 from qhybrid_pipelines.quantum.circuits import build_batch
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 
@@ -42,20 +42,20 @@ def random_model(n: int, *, fields: bool, levels: bool, seed: int = 0):
     return ising(rng.integers(-1, 2, size=n) if fields else np.zeros(n), pairs)
 
 
-def rows_of(model, angles, *, compiled: bool) -> np.ndarray:
+def probabilities_for(model, angles, *, compiled: bool) -> np.ndarray:
     structure = QaoaStructure(model=model, angles=np.asarray(angles, dtype=float), mixer="x", cardinality=None)
     return np.array(list(exact_probabilities(structure, compiled=compiled)[1]))
 
 
-def angles_of(points: int, layers: int) -> np.ndarray:
+def random_angles(points: int, layers: int) -> np.ndarray:
     return np.random.default_rng(3).uniform(-2, 2, size=(points, 2 * layers))
 
 
-def batch_of(model, *, cardinality=None, points=23) -> CircuitBatch:
-    kernel = kernel_of(model, cardinality)
-    spec = spec_of(points=points, strategy="random", layers=2, shots=200, repetitions=2)
-    angles = plan_sweep(kernel, spec).angles
-    return build_batch(kernel, angles, spec, experiment="case-00000000", backend="local:auto").batch
+def make_batch(model, *, cardinality=None, points=23) -> CircuitBatch:
+    reduced_model = make_reduced_model(model, cardinality)
+    spec = make_spec(points=points, strategy="random", layers=2, shots=200, repetitions=2)
+    angles = plan_sweep(reduced_model, spec).angles
+    return build_batch(reduced_model, angles, spec, experiment="case-00000000", backend="local:auto").batch
 
 
 @pytest.mark.parametrize("compiled", WAYS)
@@ -63,9 +63,9 @@ def batch_of(model, *, cardinality=None, points=23) -> CircuitBatch:
 @pytest.mark.parametrize("levels", [False, True])
 @pytest.mark.parametrize("n", range(1, 7))
 def test_probabilities_of_dense_matrices(n, levels, fields, compiled):
-    model, angles = random_model(n, fields=fields, levels=levels), angles_of(3, 3)
+    model, angles = random_model(n, fields=fields, levels=levels), random_angles(3, 3)
     expected = [dense_qaoa(model, row, "x", None) for row in angles]
-    assert np.abs(rows_of(model, angles, compiled=compiled) - expected).max() < 1e-13
+    assert np.abs(probabilities_for(model, angles, compiled=compiled) - expected).max() < 1e-13
 
 
 @pytest.mark.parametrize("fields", [False, True])
@@ -73,9 +73,9 @@ def test_probabilities_of_dense_matrices(n, levels, fields, compiled):
 @pytest.mark.parametrize("n", [7, 8, 12, 13, 14, 15, WIDE, 17])
 @pytest.mark.parametrize("compiled", [COMPILED])
 def test_compiled_probabilities_are_those_of_numpy(n, levels, fields, compiled):
-    model, angles = random_model(n, fields=fields, levels=levels), angles_of(2, 3)
-    by_numpy = rows_of(model, angles, compiled=False)
-    assert np.abs(rows_of(model, angles, compiled=compiled) - by_numpy).max() < 1e-13
+    model, angles = random_model(n, fields=fields, levels=levels), random_angles(2, 3)
+    by_numpy = probabilities_for(model, angles, compiled=False)
+    assert np.abs(probabilities_for(model, angles, compiled=compiled) - by_numpy).max() < 1e-13
 
 
 @pytest.mark.parametrize("compiled", WAYS)
@@ -84,7 +84,7 @@ def test_wide_states_of_single_fields_are_products(fields, compiled):
     """Fields alone make every qubit a coin of its own, with 1 at probability (1 - sin(2 gamma h) sin(2 beta)) / 2."""
     field, gamma, beta = (0.3 if fields else 0.0), 0.7, 0.5
     model = ising(np.full(WIDE, field), {(0, 1): 0.0})
-    [row] = rows_of(model, [[gamma, beta]], compiled=compiled)
+    [row] = probabilities_for(model, [[gamma, beta]], compiled=compiled)
     one = (1 - np.sin(2 * gamma * field) * np.sin(2 * beta)) / 2
     ones = np.bitwise_count(np.arange(1 << WIDE)).astype(int)
     assert np.abs(row - one**ones * (1 - one) ** (WIDE - ones)).max() < 1e-15
@@ -98,7 +98,7 @@ def test_wide_states_of_single_fields_are_products(fields, compiled):
 )
 def test_large_angles_and_energies_keep_the_norm_and_the_truth(angles, scale, compiled):
     model = ising([0.3 * scale, -scale, 0.1 * scale], {(0, 2): 0.7 * scale})
-    [row] = rows_of(model, [angles], compiled=compiled)
+    [row] = probabilities_for(model, [angles], compiled=compiled)
     assert abs(row.sum() - 1) < 1e-12
     assert np.abs(row - dense_qaoa(model, np.array(angles), "x", None)).max() < 1e-8
 
@@ -111,20 +111,20 @@ def test_large_angles_and_energies_keep_the_norm_and_the_truth(angles, scale, co
     ("n", "cardinality", "points"), [(5, None, 600), (5, 2, 23), (10, None, 70), (15, None, 7)], ids=str
 )
 def test_counts_depend_on_no_threads_and_no_split(n, cardinality, points, compiled):
-    batch = batch_of(random_model(n, fields=n == 5, levels=True), cardinality=cardinality, points=points)
+    batch = make_batch(random_model(n, fields=n == 5, levels=True), cardinality=cardinality, points=points)
     together = DiagonalQaoa(threads=1, compiled=compiled).run(batch).counts
     for threads in (2, 5):
         assert DiagonalQaoa(threads=threads, compiled=compiled).run(batch).counts.equals(together)
     cut = points // 3
     for first, last in ((0, cut), (cut, points)):
-        part = DiagonalQaoa(threads=2, compiled=compiled).run(points_of(batch, first, last)).counts
+        part = DiagonalQaoa(threads=2, compiled=compiled).run(slice_batch(batch, first, last)).counts
         index = together.column("point").to_numpy()
         mine = together.filter(pa.array((index >= first) & (index < last)))
         assert np.array_equal(part.column("point").to_numpy() + first, mine.column("point").to_numpy())
         assert part.drop_columns("point").equals(mine.drop_columns("point"))
 
 
-def points_of(batch: CircuitBatch, first: int, last: int) -> CircuitBatch:
+def slice_batch(batch: CircuitBatch, first: int, last: int) -> CircuitBatch:
     these = slice(first, last)
     return replace(
         batch,
@@ -137,10 +137,10 @@ def points_of(batch: CircuitBatch, first: int, last: int) -> CircuitBatch:
 @pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize(("n", "fields"), [(6, True), (6, False), (15, True), (15, False)])
 def test_probabilities_depend_on_no_neighbours(n, fields, compiled):
-    model, angles = random_model(n, fields=fields, levels=False), angles_of(5, 2)
-    together = rows_of(model, angles, compiled=compiled)
+    model, angles = random_model(n, fields=fields, levels=False), random_angles(5, 2)
+    together = probabilities_for(model, angles, compiled=compiled)
     for part in (slice(0, 1), slice(1, 5), slice(None, None, -1), slice(3, None)):
-        assert np.array_equal(rows_of(model, angles[part], compiled=compiled), together[part])
+        assert np.array_equal(probabilities_for(model, angles[part], compiled=compiled), together[part])
 
 
 @pytest.mark.parametrize("compiled", WAYS)
@@ -173,7 +173,7 @@ def test_answers_come_in_order_and_parts_are_taken_as_needed(threads):
 
         return work
 
-    answers = in_order(make_worker, parts(), threads=threads)
+    answers = map_in_order(make_worker, parts(), threads=threads)
     assert [next(answers) for _ in range(10)] == [part * part for part in range(10)]
     assert len(taken) <= 10 + 2 * threads + 1
     assert list(answers) == [part * part for part in range(10, 100)]
@@ -187,6 +187,6 @@ def test_a_failure_is_raised_and_ends_the_work(threads):
             raise ValueError(f"part {part}")
         return part
 
-    answers = in_order(lambda: work, iter(range(1000)), threads=threads)
+    answers = map_in_order(lambda: work, iter(range(1000)), threads=threads)
     with pytest.raises(ValueError, match="part 4"):
         list(answers)

@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.providers.replay import ReplayProvider
-from qhybrid_pipelines.execution.recordings import batch_key, packed, record, unpacked
+from qhybrid_pipelines.execution.recordings import batch_key, pack_recording, record_result, unpack_recording
 from qhybrid_pipelines.execution.registry import build_providers
 
 BATCH = canary_batch("batch", width=3, qubit=1, backend="local:aer-exact", repetitions=2)[0]
@@ -29,8 +29,8 @@ def raw(local):
 
 
 def test_a_recording_is_the_result_as_it_was_fetched(raw):
-    assert unpacked(packed(raw)) == raw
-    assert packed(raw).endswith(raw.content)
+    assert unpack_recording(pack_recording(raw)) == raw
+    assert pack_recording(raw).endswith(raw.content)
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_a_recording_is_the_result_as_it_was_fetched(raw):
 )
 def test_a_spoilt_recording_is_refused(raw, spoil):
     with pytest.raises(CorruptResult):
-        unpacked(spoil(packed(raw)))
+        unpack_recording(spoil(pack_recording(raw)))
 
 
 def test_replay_is_offered_only_where_something_was_recorded(local, raw, tmp_path):
     assert "replay" not in build_providers(tmp_path)
-    record(tmp_path / "replay" / "recordings", BATCH, raw)
+    record_result(tmp_path / "replay" / "recordings", BATCH, raw)
     replay = build_providers(tmp_path)["replay"]
     assert replay.backends() == ("replay:local.aer-exact",)
     ref = replay.submit(REPLAYED, "another token")
@@ -65,14 +65,14 @@ def test_replay_is_offered_only_where_something_was_recorded(local, raw, tmp_pat
     ids=["shots", "bindings", "seeds", "points", "template"],
 )
 def test_what_was_not_recorded_is_rejected(other, local, raw, tmp_path):
-    record(tmp_path / "recordings", BATCH, raw)
+    record_result(tmp_path / "recordings", BATCH, raw)
     replay = ReplayProvider(tmp_path, {"local": local})
     with pytest.raises(Rejected, match="recorded"):
         replay.submit(other, "a token")
 
 
 def test_a_result_whose_decoder_is_gone_is_refused(raw, tmp_path):
-    record(tmp_path / "recordings", BATCH, raw)
+    record_result(tmp_path / "recordings", BATCH, raw)
     replay = ReplayProvider(tmp_path, {})
     kept = replay.fetch(replay.submit(REPLAYED, "a token"))
     with pytest.raises(CorruptResult, match="local"):

@@ -14,8 +14,8 @@ from qhybrid_pipelines.execution.store import ResultStore
 def test_the_first_content_stays(tmp_path):
     store = ResultStore(tmp_path / "made" / "on demand")
     assert store.read("a") is None
-    assert store.keep("a", b"first") == b"first"
-    assert store.keep("a", b"second") == b"first"
+    assert store.write_once("a", b"first") == b"first"
+    assert store.write_once("a", b"second") == b"first"
     assert store.read("a") == b"first"
     assert [path.name for path in store.folder.iterdir()] == ["a.arrow"]
 
@@ -25,7 +25,7 @@ def test_names_cannot_leave_the_folder(tmp_path, name):
     store = ResultStore(tmp_path / "store")
     assert store.read(name) is None
     with pytest.raises(ValueError, match="not a name"):
-        store.keep(name, b"")
+        store.write_once(name, b"")
 
 
 RACE = """

@@ -11,10 +11,10 @@ import time
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.execution.transport import Bounds, Broken, NotSent, check_url, send
-from qhybrid_pipelines_tests.vendors import closed_port, raw_server, reply, vendor
+from qhybrid_pipelines.execution.transport import ConnectionBroken, NotSent, RequestLimits, check_url, send
+from qhybrid_pipelines_tests.vendors import closed_port, raw_server, reply, scripted_server
 
-SHORT = Bounds(connect_seconds=0.5, read_seconds=0.3, total_seconds=0.8, body_bytes=10_000)
+SHORT = RequestLimits(connect_seconds=0.5, read_seconds=0.3, total_seconds=0.8, body_bytes=10_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -58,24 +58,24 @@ def say(content: bytes):
 def test_a_connection_that_breaks_leaves_doubt_and_ends_in_time(behave):
     with raw_server(behave) as url:
         begin = time.monotonic()
-        with pytest.raises(Broken):
-            send("POST", url, body=b"{}", bounds=SHORT)
+        with pytest.raises(ConnectionBroken):
+            send("POST", url, body=b"{}", limits=SHORT)
         assert time.monotonic() - begin < SHORT.total_seconds + 0.5
 
 
 def test_a_request_that_expired_leaves_no_thread_behind():
     with raw_server(drip(HEAD, b"X-A: b\r\n")) as url:
-        with pytest.raises(Broken, match=r"longer than 0\.8 seconds"):
-            send("GET", url, bounds=SHORT)
+        with pytest.raises(ConnectionBroken, match=r"longer than 0\.8 seconds"):
+            send("GET", url, limits=SHORT)
         time.sleep(0.2)
         assert not [thread for thread in threading.enumerate() if thread.name == "http-request"]
 
 
 def test_refused_and_unresolvable_were_not_sent():
     with pytest.raises(NotSent):
-        send("POST", f"http://127.0.0.1:{closed_port()}", body=b"{}", bounds=SHORT)
+        send("POST", f"http://127.0.0.1:{closed_port()}", body=b"{}", limits=SHORT)
     with pytest.raises(NotSent):
-        send("POST", "http://no-such-host.invalid", body=b"{}", bounds=SHORT)
+        send("POST", "http://no-such-host.invalid", body=b"{}", limits=SHORT)
 
 
 def test_nothing_is_sent_after_the_deadline():
@@ -93,22 +93,25 @@ def test_nothing_is_sent_after_the_deadline():
         # A listener accepts into its backlog at once, so the delay is put into the handshake of TLS, which never comes.
         thread = threading.Thread(target=accept_late, args=(listener,))
         thread.start()
-        bounds = Bounds(connect_seconds=5, read_seconds=5, total_seconds=0.3)
+        limits = RequestLimits(connect_seconds=5, read_seconds=5, total_seconds=0.3)
         with pytest.raises(NotSent, match="longer"):
-            send("POST", f"https://127.0.0.1:{listener.getsockname()[1]}", body=b"SECRET", bounds=bounds)
+            send("POST", f"https://127.0.0.1:{listener.getsockname()[1]}", body=b"SECRET", limits=limits)
         thread.join()
     assert b"SECRET" not in received[0]
 
 
 def test_redirects_are_returned_and_the_key_goes_nowhere_else():
-    with vendor(lambda *_: reply({})) as other, vendor(lambda *_: reply({}, 302, Location=other.url)) as first:
+    with (
+        scripted_server(lambda *_: reply({})) as other,
+        scripted_server(lambda *_: reply({}, 302, Location=other.url)) as first,
+    ):
         answer = send("GET", first.url, authorization="apiKey abc")
         assert answer.status == 302
         assert not other.asked
 
 
 def test_one_request_whatever_the_status():
-    with vendor(lambda *_: reply({}, 503)) as server:
+    with scripted_server(lambda *_: reply({}, 503)) as server:
         assert send("POST", server.url, body=b"{}").status == 503
         assert len(server.asked) == 1
 
@@ -117,7 +120,7 @@ def test_a_netrc_file_does_not_replace_the_key(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password other\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with vendor(lambda *_: reply({})) as server:
+    with scripted_server(lambda *_: reply({})) as server:
         send("GET", server.url, authorization="apiKey abc")
         assert server.authorizations == ["apiKey abc"]
 

@@ -18,8 +18,8 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 def rows_for(family, instance, **fields):
     spec = tiny_spec(**fields)
-    kernel = reduce_instance(family, instance, spec).kernel
-    return run_baselines(family, instance, kernel, spec)
+    reduced_model = reduce_instance(family, instance, spec).reduced_model
+    return run_baselines(family, instance, reduced_model, spec)
 
 
 @settings(deadline=None, max_examples=25)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from tiny_family import TinyFamily, tiny_instance
-from verdict_tables import ONES, baselines, kernel_row, point_scores, solutions
+from verdict_tables import ONES, baselines, point_scores, reduced_model_row, solutions
 
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.storage import schemas
@@ -16,11 +16,11 @@ from qhybrid_pipelines.storage.tables import from_rows
 MAX = TinyFamily("max")
 
 
-def verdict_of(quantum, *, kernel=None, scores=None, instance=ONES, family=MAX, seconds=None, **classical):
+def verdict_for(quantum, *, reduced_model=None, scores=None, instance=ONES, family=MAX, seconds=None, **classical):
     return compare(
         family,
         instance,
-        kernel or kernel_row(),
+        reduced_model or reduced_model_row(),
         point_scores=scores or point_scores(len(quantum)),
         solutions=solutions(quantum),
         baselines=baselines(**classical),
@@ -31,7 +31,7 @@ def verdict_of(quantum, *, kernel=None, scores=None, instance=ONES, family=MAX, 
 
 class TestVerdicts:
     def test_quantum_better(self):
-        row = verdict_of([6, 7, 6, 7, 6, 7, 6, 7, 6, 7], tabu=[5] * 10, greedy=[4] * 10)
+        row = verdict_for([6, 7, 6, 7, 6, 7, 6, 7, 6, 7], tabu=[5] * 10, greedy=[4] * 10)
         assert row["verdict"] == "quantum_better"
         assert row["best_solver"] == "tabu"
         assert row["gain"] == pytest.approx(1.5)
@@ -39,27 +39,27 @@ class TestVerdicts:
         assert "1.5 over tabu" in row["reason"]
 
     def test_better_than_a_weak_baseline_is_not_enough(self):
-        row = verdict_of([6] * 10, random=[4] * 10, simulated_annealing=[7] * 10)
+        row = verdict_for([6] * 10, random=[4] * 10, simulated_annealing=[7] * 10)
         assert row["verdict"] == "classical_better"
         assert row["best_solver"] == "simulated_annealing"
 
     def test_nine_runs_are_too_few_for_a_claim(self):
-        row = verdict_of([7] * 9, tabu=[5] * 9)
+        row = verdict_for([7] * 9, tabu=[5] * 9)
         assert row["verdict"] == "inconclusive"
         assert "at least 10" in row["reason"]
 
     def test_tie(self):
-        row = verdict_of([7] * 10, tabu=[7] * 10)
+        row = verdict_for([7] * 10, tabu=[7] * 10)
         assert row["verdict"] == "tie"
         assert (row["gain"], row["gain_low"], row["gain_high"]) == (0.0, 0.0, 0.0)
 
     def test_wide_bounds_are_inconclusive(self):
-        assert verdict_of([8, 2] * 5, tabu=[5] * 10)["verdict"] == "inconclusive"
+        assert verdict_for([8, 2] * 5, tabu=[5] * 10)["verdict"] == "inconclusive"
 
     def test_runs_are_paired(self):
         """Both sides vary a lot between runs and quantum is one ahead in each: only pairing shows it."""
         classical = [1, 2, 3, 4, 5, 6, 7, 1, 2, 3]
-        row = verdict_of([value + 1 for value in classical], tabu=classical)
+        row = verdict_for([value + 1 for value in classical], tabu=classical)
         assert row["verdict"] == "quantum_better"
         assert row["gain_low"] == row["gain_high"] == 1.0
 
@@ -68,19 +68,19 @@ class TestVerdicts:
         [(10, 8, "tie"), (10, 7, "classical_better"), (9, 8, "inconclusive"), (1, 7, "inconclusive")],
     )
     def test_against_a_proved_optimum_ten_runs_that_agree_are_enough(self, runs, reached, word):
-        row = verdict_of([reached] * runs, proved=8)
+        row = verdict_for([reached] * runs, proved=8)
         assert row["verdict"] == word
         assert ("at least 10" if word == "inconclusive" else "proved optimum 8") in row["reason"]
 
     def test_against_a_proved_optimum_runs_that_disagree_need_statistics(self):
-        assert verdict_of([8, 7, 8], proved=8)["verdict"] == "inconclusive"
-        assert verdict_of([8] * 5 + [7] * 5, proved=8)["verdict"] == "classical_better"
+        assert verdict_for([8, 7, 8], proved=8)["verdict"] == "inconclusive"
+        assert verdict_for([8] * 5 + [7] * 5, proved=8)["verdict"] == "classical_better"
 
     def test_solved_by_reduction(self):
         row = compare(
             MAX,
             ONES,
-            kernel_row(solved=True, incumbent=8),
+            reduced_model_row(solved=True, incumbent=8),
             point_scores=point_scores(0),
             solutions=solutions([]),
             baselines=baselines(proved=8, tabu=[8] * 10),
@@ -90,48 +90,51 @@ class TestVerdicts:
         assert (row["success_low"], row["success_high"], row["target_reached"]) == (0.0, 1.0, False)
 
     def test_no_counts(self):
-        assert verdict_of([], tabu=[7] * 10)["verdict"] == "inconclusive"
+        assert verdict_for([], tabu=[7] * 10)["verdict"] == "inconclusive"
 
     def test_a_window_without_anything_to_win(self):
-        ceiling = kernel_row(exact=False, incumbent=6, optimum=6)
-        row = verdict_of([6] * 10, kernel=ceiling, tabu=[7] * 10)
+        ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
+        row = verdict_for([6] * 10, reduced_model=ceiling, tabu=[7] * 10)
         assert row["verdict"] == "kernel_ceiling_reached"
         assert "6-qubit kernel is worth 6" in row["reason"]
 
     def test_an_exact_kernel_has_no_ceiling(self):
-        assert verdict_of([6] * 10, kernel=kernel_row(incumbent=6, optimum=6), tabu=[6] * 10)["verdict"] == "tie"
+        assert (
+            verdict_for([6] * 10, reduced_model=reduced_model_row(incumbent=6, optimum=6), tabu=[6] * 10)["verdict"]
+            == "tie"
+        )
 
     def test_a_window_that_could_improve_is_judged_by_its_runs(self):
-        open_window = kernel_row(exact=False, incumbent=6, optimum=7)
-        assert verdict_of([6] * 10, kernel=open_window, tabu=[7] * 10)["verdict"] == "classical_better"
+        open_window = reduced_model_row(exact=False, incumbent=6, optimum=7)
+        assert verdict_for([6] * 10, reduced_model=open_window, tabu=[7] * 10)["verdict"] == "classical_better"
 
     def test_an_answer_that_repair_lifted_above_the_ceiling_counts(self):
-        ceiling = kernel_row(exact=False, incumbent=5, optimum=5)
-        assert verdict_of([6] * 10, kernel=ceiling, tabu=[5] * 10)["verdict"] == "quantum_better"
+        ceiling = reduced_model_row(exact=False, incumbent=5, optimum=5)
+        assert verdict_for([6] * 10, reduced_model=ceiling, tabu=[5] * 10)["verdict"] == "quantum_better"
 
 
 class TestFeasibility:
     def test_a_side_that_never_found_anything_feasible_loses(self):
-        assert verdict_of([None] * 10, tabu=[3] * 10)["verdict"] == "classical_better"
-        assert verdict_of([3] * 10, tabu=[None] * 10)["verdict"] == "quantum_better"
-        assert verdict_of([3] * 9, tabu=[None] * 9)["verdict"] == "inconclusive"
-        assert verdict_of([3] * 9 + [None], tabu=[None] * 10)["verdict"] == "inconclusive"
-        assert verdict_of([None] * 10, tabu=[None] * 10)["verdict"] == "inconclusive"
+        assert verdict_for([None] * 10, tabu=[3] * 10)["verdict"] == "classical_better"
+        assert verdict_for([3] * 10, tabu=[None] * 10)["verdict"] == "quantum_better"
+        assert verdict_for([3] * 9, tabu=[None] * 9)["verdict"] == "inconclusive"
+        assert verdict_for([3] * 9 + [None], tabu=[None] * 10)["verdict"] == "inconclusive"
+        assert verdict_for([None] * 10, tabu=[None] * 10)["verdict"] == "inconclusive"
 
     def test_a_run_without_a_feasible_answer_counts_as_the_worst_one_seen(self):
-        row = verdict_of([7] * 9 + [None], tabu=[5] * 10)
+        row = verdict_for([7] * 9 + [None], tabu=[5] * 10)
         assert row["gain"] == pytest.approx((9 * 2 + 0) / 10)
 
     def test_the_baseline_to_beat_is_feasible_most_often(self):
-        assert verdict_of([5] * 10, tabu=[8] + [None] * 9, greedy=[4] * 10)["best_solver"] == "greedy"
+        assert verdict_for([5] * 10, tabu=[8] + [None] * 9, greedy=[4] * 10)["best_solver"] == "greedy"
 
 
 class TestFigures:
     def test_the_row_fits_the_table(self):
         rows = [
-            verdict_of([6] * 10, tabu=[5] * 10, seconds=3.0),
-            verdict_of([None] * 10, tabu=[None] * 10),
-            verdict_of([], proved=8),
+            verdict_for([6] * 10, tabu=[5] * 10, seconds=3.0),
+            verdict_for([None] * 10, tabu=[None] * 10),
+            verdict_for([], proved=8),
         ]
         for row in rows:
             table = from_rows(schemas.COMPARISONS, [{"experiment": "a-00000000", "backend": "local:auto", **row}])
@@ -139,15 +142,15 @@ class TestFigures:
 
     def test_equally_good_baselines_are_named_by_speed(self):
         equal = [6] * 10
-        assert verdict_of([5] * 10, tabu=equal, random_plus_local_search=equal)["best_solver"] == "random+local_search"
-        assert verdict_of([5] * 10, proved=6, tabu=equal)["best_solver"] == "tabu"
+        assert verdict_for([5] * 10, tabu=equal, random_plus_local_search=equal)["best_solver"] == "random+local_search"
+        assert verdict_for([5] * 10, proved=6, tabu=equal)["best_solver"] == "tabu"
 
     def test_the_reference_is_the_optimum_else_the_best_known_else_the_best_seen(self):
         known = tiny_instance([1] * 8, best_known=7.0)
-        assert verdict_of([5] * 10, instance=known, proved=8)["reference"] == 8.0
-        narrow = kernel_row(exact=False, optimum=5)
-        assert verdict_of([5] * 10, instance=known, tabu=[4] * 10, kernel=narrow)["reference"] == 7.0
-        assert verdict_of([5] * 10, tabu=[6] * 10, kernel=narrow)["reference"] == 6.0
+        assert verdict_for([5] * 10, instance=known, proved=8)["reference"] == 8.0
+        narrow = reduced_model_row(exact=False, optimum=5)
+        assert verdict_for([5] * 10, instance=known, tabu=[4] * 10, reduced_model=narrow)["reference"] == 7.0
+        assert verdict_for([5] * 10, tabu=[6] * 10, reduced_model=narrow)["reference"] == 6.0
 
     @pytest.mark.parametrize(
         ("sense", "factor", "expected"), [("max", 1, 0.75), ("min", -1, 0.75), ("min", 1, 8 / 6), ("max", -1, 8 / 6)]
@@ -158,27 +161,27 @@ class TestFigures:
         tables = {"solutions": solutions([6] * 10), "baselines": baselines(proved=8)}
         for table in tables.values():
             table["objective"] = [factor * value for value in table["objective"]]
-        row = compare(TinyFamily(sense), instance, kernel_row(), point_scores=point_scores(10), **tables)
+        row = compare(TinyFamily(sense), instance, reduced_model_row(), point_scores=point_scores(10), **tables)
         assert row["ratio"] == pytest.approx(expected)
         assert row["mean_ratio"] == pytest.approx(expected)
 
     def test_a_reference_of_zero_has_no_ratio(self):
         tables = {"solutions": solutions([2] * 10), "baselines": baselines(proved=0)}
         row = compare(
-            TinyFamily("min"), ONES, kernel_row(incumbent=2, optimum=0), point_scores=point_scores(10), **tables
+            TinyFamily("min"), ONES, reduced_model_row(incumbent=2, optimum=0), point_scores=point_scores(10), **tables
         )
         assert row["ratio"] is None
         assert row["verdict"] == "classical_better"
 
     def test_the_corrected_ratio_of_raw_shots(self):
         """Raw shots of the best point are worth 4 on average, random ones 2, the optimum 8."""
-        row = verdict_of([8] * 10, proved=8, random=[7] * 10)
+        row = verdict_for([8] * 10, proved=8, random=[7] * 10)
         assert row["sample_ratio"] == pytest.approx(0.5)
         assert row["random_corrected_ratio"] == pytest.approx((4 - 2) / (8 - 2))
 
     def test_success_and_shots_to_target(self):
         scores = point_scores(10, best=8.0, p_optimum=0.02)
-        row = verdict_of([8] * 7 + [7] * 3, scores=scores, proved=8, seconds=5.0)
+        row = verdict_for([8] * 7 + [7] * 3, scores=scores, proved=8, seconds=5.0)
         assert (row["success_runs"], row["runs"]) == (7, 10)
         assert row["success_low"] < 0.7 < row["success_high"]
         assert row["target_reached"]
@@ -187,31 +190,31 @@ class TestFigures:
         assert row["seconds_to_target_99"] == pytest.approx(needed * 5.0 / 2000)
 
     def test_a_target_that_no_shot_reached_gives_a_bound(self):
-        row = verdict_of([7] * 10, proved=8)
+        row = verdict_for([7] * 10, proved=8)
         assert not row["target_reached"]
         assert row["success_high"] == pytest.approx(0.3)
         assert row["shots_to_target_99"] == pytest.approx(math.log(0.01) / math.log(1 - 3 / 2000))
         assert row["seconds_to_target_99"] is None
 
     def test_noise_is_judged_point_by_point(self):
-        assert verdict_of([5] * 10, scores=point_scores(10, noise=True), tabu=[5] * 10)["noise_like"]
+        assert verdict_for([5] * 10, scores=point_scores(10, noise=True), tabu=[5] * 10)["noise_like"]
         lucky = point_scores(10, noise=True)
         lucky["noise_like"][3] = False
-        assert verdict_of([5] * 10, scores=lucky, tabu=[5] * 10)["noise_like"]
+        assert verdict_for([5] * 10, scores=lucky, tabu=[5] * 10)["noise_like"]
         signal = point_scores(10, noise=True)
         signal["noise_like"][:10] = [False] * 10
-        assert not verdict_of([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"]
+        assert not verdict_for([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"]
 
     def test_the_kernel_optimum_counts_as_found_by_a_shot_or_by_an_answer(self):
-        assert not verdict_of([7] * 10, proved=8)["kernel_optimum_reached"]
-        assert verdict_of([8] * 10, proved=8)["kernel_optimum_reached"]
+        assert not verdict_for([7] * 10, proved=8)["kernel_optimum_reached"]
+        assert verdict_for([8] * 10, proved=8)["kernel_optimum_reached"]
         shot = point_scores(10, p_optimum=0.01)
-        assert verdict_of([7] * 10, scores=shot, proved=8)["kernel_optimum_reached"]
+        assert verdict_for([7] * 10, scores=shot, proved=8)["kernel_optimum_reached"]
 
     def test_times(self):
-        row = verdict_of([6] * 10, tabu=[5] * 10, seconds=3.0)
+        row = verdict_for([6] * 10, tabu=[5] * 10, seconds=3.0)
         assert (row["quantum_seconds"], row["classical_seconds"]) == (3.0, 0.5)
 
     def test_the_same_tables_give_the_same_row(self):
         quantum = np.random.default_rng(3).integers(1, 8, size=10).tolist()
-        assert verdict_of(quantum, tabu=[4] * 10) == verdict_of(quantum, tabu=[4] * 10)
+        assert verdict_for(quantum, tabu=[4] * 10) == verdict_for(quantum, tabu=[4] * 10)

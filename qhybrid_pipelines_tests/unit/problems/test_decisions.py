@@ -6,7 +6,7 @@ import json
 
 import pytest
 from tiny_family import TinyFamily, tiny_spec
-from verdict_tables import ONES, baselines, kernel_row, ones, point_scores, solutions
+from verdict_tables import ONES, baselines, ones, point_scores, reduced_model_row, solutions
 
 from qhybrid_pipelines.core.experiment import experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -20,21 +20,21 @@ KEY = "tiny-0123abcd"
 ANGLES = {"point": [0, 1], "angles": [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]]}
 
 
-def decided(quantum, *, kernel=None, scores=None, classical, spec=None):
+def decide_for(quantum, *, reduced_model=None, scores=None, classical, spec=None):
     tables = {
         "point_scores": scores or point_scores(len(quantum)),
         "solutions": solutions(quantum),
         "baselines": baselines(**classical),
     }
-    kernel = kernel or kernel_row()
+    reduced_model = reduced_model or reduced_model_row()
     row = decide(
         MAX,
         ONES,
         spec or tiny_spec(),
         experiment=KEY,
         backend="local:auto",
-        kernel_row=kernel,
-        comparison_row=compare(MAX, ONES, kernel, **tables),
+        reduced_model_row=reduced_model,
+        comparison_row=compare(MAX, ONES, reduced_model, **tables),
         sweep_points=ANGLES,
         **tables,
     )
@@ -51,30 +51,32 @@ def following(row) -> ExperimentSpec:
 
 class TestAccept:
     def test_the_proved_optimum(self):
-        row = decided([8] + [7] * 9, classical={"proved": 8})
+        row = decide_for([8] + [7] * 9, classical={"proved": 8})
         assert (row["decision"], row["final_source"], row["final_objective"]) == ("accept", "quantum", 8.0)
         assert "proved optimum" in row["reason"]
 
     def test_solved_by_reduction(self):
-        solved = kernel_row(solved=True, incumbent=8)
-        row = decided([], kernel=solved, scores=point_scores(0), classical={"proved": 8})
+        solved = reduced_model_row(solved=True, incumbent=8)
+        row = decide_for([], reduced_model=solved, scores=point_scores(0), classical={"proved": 8})
         assert (row["decision"], row["final_source"], row["final_assignment"]) == ("accept", "reduction", ones(8))
 
     def test_a_better_verdict(self):
-        row = decided([7] * 10, kernel=kernel_row(exact=False, optimum=7), classical={"tabu": [5] * 10})
+        row = decide_for(
+            [7] * 10, reduced_model=reduced_model_row(exact=False, optimum=7), classical={"tabu": [5] * 10}
+        )
         assert (row["decision"], row["next_experiment"]) == ("accept", None)
 
     def test_the_last_round_with_the_best_answer(self):
         spec = tiny_spec(rounds={"max": 1})
-        row = decided([7] + [2] * 9, spec=spec, classical={"tabu": [6] * 10})
+        row = decide_for([7] + [2] * 9, spec=spec, classical={"tabu": [6] * 10})
         assert row["decision"] == "accept"
         assert row["final_objective"] == 7.0
 
 
 class TestContinue:
     def test_at_the_ceiling_with_another_window(self):
-        ceiling = kernel_row(exact=False, window=True, incumbent=6, optimum=6)
-        row = decided([6] * 10, kernel=ceiling, classical={"tabu": [7] * 10})
+        ceiling = reduced_model_row(exact=False, subproblem=True, incumbent=6, optimum=6)
+        row = decide_for([6] * 10, reduced_model=ceiling, classical={"tabu": [7] * 10})
         assert row["decision"] == "continue"
         spec, before = following(row), tiny_spec()
         assert spec.lineage.model_dump() == {"round": 2, "parent": KEY, "root": KEY, "incumbent": ones(6)}
@@ -85,14 +87,14 @@ class TestContinue:
         assert (row["final_source"], row["final_objective"]) == ("tabu", 7.0)
 
     def test_from_an_improved_incumbent(self):
-        window = kernel_row(exact=False, window=True, incumbent=4, optimum=6)
-        row = decided([6] + [5] * 9, kernel=window, classical={"tabu": [7] * 10})
+        subproblem = reduced_model_row(exact=False, subproblem=True, incumbent=4, optimum=6)
+        row = decide_for([6] + [5] * 9, reduced_model=subproblem, classical={"tabu": [7] * 10})
         assert row["decision"] == "continue"
         assert following(row).lineage.incumbent == ones(6)
         assert "improved" in row["adjusted"]
 
     def test_closer_to_the_best_angles_on_the_same_kernel(self):
-        row = decided([7] * 10, classical={"proved": 8})
+        row = decide_for([7] * 10, classical={"proved": 8})
         spec, before = following(row), tiny_spec()
         assert spec.sweep.strategy == "refine"
         assert spec.sweep.center == (0.5, 0.6, 0.7, 0.8)
@@ -104,55 +106,59 @@ class TestContinue:
         spec = tiny_spec(
             rounds={"max": 3}, sweep=sweep, lineage={"round": 2, "parent": "p-00000000", "root": "r-00000000"}
         )
-        after = following(decided([7] * 10, spec=spec, classical={"proved": 8}))
+        after = following(decide_for([7] * 10, spec=spec, classical={"proved": 8}))
         assert after.sweep.spread == 0.1
         assert (after.lineage.round, after.lineage.parent, after.lineage.root) == (3, KEY, "r-00000000")
 
     def test_another_window_forgets_the_centre_of_the_old_one(self):
         sweep = {"strategy": "refine", "points": 2, "center": [0.1, 0.2, 0.3, 0.4]}
         spec = tiny_spec(rounds={"max": 3}, sweep=sweep, lineage={"round": 2, "incumbent": ones(4)})
-        ceiling = kernel_row(exact=False, window=True, incumbent=6, optimum=6)
-        after = following(decided([6] * 10, kernel=ceiling, spec=spec, classical={"tabu": [7] * 10}))
+        ceiling = reduced_model_row(exact=False, subproblem=True, incumbent=6, optimum=6)
+        after = following(decide_for([6] * 10, reduced_model=ceiling, spec=spec, classical={"tabu": [7] * 10}))
         assert (after.sweep.strategy, after.sweep.center, after.sweep.points) == ("fixed_angles", None, 2)
 
     def test_only_the_backend_decided_on_goes_on(self):
         spec = tiny_spec(backends=["local:auto", "ionq:simulator"])
-        assert following(decided([7] * 10, spec=spec, classical={"proved": 8})).backends == ("local:auto",)
+        assert following(decide_for([7] * 10, spec=spec, classical={"proved": 8})).backends == ("local:auto",)
 
     def test_a_classical_answer_never_becomes_the_incumbent(self):
-        ceiling = kernel_row(exact=False, window=True, incumbent=4, optimum=4)
-        row = decided([4] * 10, kernel=ceiling, classical={"tabu": [8] * 10})
+        ceiling = reduced_model_row(exact=False, subproblem=True, incumbent=4, optimum=4)
+        row = decide_for([4] * 10, reduced_model=ceiling, classical={"tabu": [8] * 10})
         assert following(row).lineage.incumbent == ones(4)
 
 
 class TestFallBack:
     def test_no_round_is_left(self):
-        row = decided([7] * 10, spec=tiny_spec(rounds={"max": 1}), classical={"proved": 8})
+        row = decide_for([7] * 10, spec=tiny_spec(rounds={"max": 1}), classical={"proved": 8})
         assert (row["decision"], row["next_specification"]) == ("fall_back", None)
         assert (row["final_source"], row["final_assignment"]) == ("brute_force", ones(8))
 
     def test_a_tie_within_the_margin_of_a_better_answer_is_not_accepted(self):
-        kernel = kernel_row(incumbent=7, optimum=8)
-        row = decided([7] * 10, kernel=kernel, spec=tiny_spec(rounds={"max": 1}), classical={"tabu": [7] * 9 + [8]})
+        reduced_model = reduced_model_row(incumbent=7, optimum=8)
+        row = decide_for(
+            [7] * 10, reduced_model=reduced_model, spec=tiny_spec(rounds={"max": 1}), classical={"tabu": [7] * 9 + [8]}
+        )
         assert row["decision"] == "fall_back"
 
     def test_a_heuristic_kernel_that_is_no_window_is_not_tried_again(self):
-        ceiling = kernel_row(exact=False, incumbent=6, optimum=6)
-        row = decided([6] * 10, kernel=ceiling, classical={"tabu": [7] * 10})
+        ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
+        row = decide_for([6] * 10, reduced_model=ceiling, classical={"tabu": [7] * 10})
         assert (row["decision"], row["next_experiment"]) == ("fall_back", None)
 
     def test_nothing_was_measured(self):
-        row = decided([], scores=point_scores(0), classical={"tabu": [5] * 10})
+        row = decide_for([], scores=point_scores(0), classical={"tabu": [5] * 10})
         assert row["decision"] == "fall_back"
         assert row["final_source"] == "tabu"
 
     def test_the_incumbent_stands_where_it_is_the_best(self):
-        window = kernel_row(exact=False, incumbent=8, optimum=8)
-        row = decided([7] * 10, kernel=window, classical={"tabu": [7] * 10}, spec=tiny_spec(rounds={"max": 1}))
+        subproblem = reduced_model_row(exact=False, incumbent=8, optimum=8)
+        row = decide_for(
+            [7] * 10, reduced_model=subproblem, classical={"tabu": [7] * 10}, spec=tiny_spec(rounds={"max": 1})
+        )
         assert (row["final_source"], row["final_objective"]) == ("greedy", 8.0)
 
     def test_an_infeasible_answer_never_beats_a_feasible_one(self):
-        row = decided([None] * 10, classical={"tabu": [5] * 10})
+        row = decide_for([None] * 10, classical={"tabu": [5] * 10})
         assert row["final_feasible"]
         assert row["final_source"] == "tabu"
 
@@ -160,10 +166,10 @@ class TestFallBack:
 @pytest.mark.parametrize("rounds", [1, 2, 5])
 def test_rounds_end(rounds):
     """However hopeless the kernel, the line of experiments ends after the rounds that the author allowed."""
-    ceiling = kernel_row(exact=False, window=True, incumbent=6, optimum=6)
+    ceiling = reduced_model_row(exact=False, subproblem=True, incumbent=6, optimum=6)
     spec, taken = tiny_spec(rounds={"max": rounds}), 1
     while True:
-        row = decided([6] * 10, kernel=ceiling, spec=spec, classical={"tabu": [7] * 10})
+        row = decide_for([6] * 10, reduced_model=ceiling, spec=spec, classical={"tabu": [7] * 10})
         if row["decision"] != "continue":
             break
         spec, taken = following(row), taken + 1

@@ -11,7 +11,7 @@ import pytest
 
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import unpack
-from qhybrid_pipelines.core.specification import ProblemSpec, Strict
+from qhybrid_pipelines.core.specification import ProblemSpec, StrictModel
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction_steps import follow
 from qhybrid_pipelines.problems.registry import all_families
@@ -78,12 +78,12 @@ def test_descriptions_are_complete(name):
     assert family.title
     assert family.unit
     assert family.solver_name
-    assert issubclass(family.options, Strict)
+    assert issubclass(family.options, StrictModel)
     assert "best_known" in family.options.model_fields
     family.options()  # every option has a default
     for model in (family.options, *(parameters for parameters, _ in family.generators.values())):
         assert all(field.description for field in model.model_fields.values()), model
-    for ending, fmt in family.endings.items():
+    for ending, fmt in family.file_suffixes.items():
         assert ending.startswith(".")
         assert ending == ending.lower()
         assert fmt in family.parsers
@@ -123,22 +123,22 @@ def test_an_instance_survives_its_table_row(case):
 @every_case
 def test_penalised_energy_is_signed_objective_plus_weighted_violation(case):
     family, instance, rows, objective, feasible = prepared(case)
-    penalised = family.penalised(instance)
-    assert penalised.sign == (-1 if family.sense == "max" else 1)
-    assert penalised.model.size == instance.size
-    energies = penalised.model.energies_of(rows)
+    penalised_model = family.penalised_model(instance)
+    assert penalised_model.sign == (-1 if family.sense == "max" else 1)
+    assert penalised_model.model.size == instance.size
+    energies = penalised_model.model.assignment_energies(rows)
     scale = np.abs(energies).max() + 1
-    excess = energies - penalised.sign * objective
+    excess = energies - penalised_model.sign * objective
     np.testing.assert_allclose(excess[feasible], 0, atol=1e-9 * scale)
-    if penalised.penalty_weight:
+    if penalised_model.penalty_weight:
         # The violation is a whole number of conflicts, or a squared number of ones too many: 1 at least.
-        violation = excess[~feasible] / penalised.penalty_weight
+        violation = excess[~feasible] / penalised_model.penalty_weight
         np.testing.assert_allclose(violation, np.rint(violation), atol=1e-6)
         assert (np.rint(violation) >= 1).all()
     else:
         assert feasible.all()
     lowest = energies.min()
-    assert lowest == pytest.approx(penalised.sign * best_feasible(family, objective, feasible), abs=1e-9 * scale)
+    assert lowest == pytest.approx(penalised_model.sign * best_feasible(family, objective, feasible), abs=1e-9 * scale)
     assert feasible[energies <= lowest + 1e-9 * scale].all()
 
 

@@ -11,8 +11,8 @@ from scipy.optimize import linear_sum_assignment
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.families.independent_set import FAMILY, Options, instance_of
-from qhybrid_pipelines.problems.graphs import graph_of
+from qhybrid_pipelines.problems.families.independent_set import FAMILY, Options, make_instance
+from qhybrid_pipelines.problems.graphs import make_weighted_graph
 from qhybrid_pipelines.problems.solvers import independent_set as solvers
 
 PUBLISHED = {"farm": 10, "karate": 20, "ibm32": 13, "chesapeake": 17, "johnson8-2-4": 7, "hamming6-4": 12}
@@ -23,8 +23,8 @@ def all_rows(size):
 
 
 def build(weights, pairs):
-    graph = graph_of([f"v{i}" for i in range(len(weights))], [(i, j, 1.0) for i, j in pairs], weights)
-    return instance_of(graph, name="test", source="generator:test", best_known=None)
+    graph = make_weighted_graph([f"v{i}" for i in range(len(weights))], [(i, j, 1.0) for i, j in pairs], weights)
+    return make_instance(graph, name="test", source="generator:test", best_known=None)
 
 
 def generate(name, **parameters):
@@ -73,11 +73,13 @@ def test_published_optima_are_proved_and_reductions_keep_them(shared_data, name)
 @given(instances())
 def test_every_minimum_of_the_penalised_form_is_an_optimum(instance):
     rows = all_rows(instance.size)
-    penalised = FAMILY.penalised(instance)
+    penalised_model = FAMILY.penalised_model(instance)
     violations = np.array([sum(row[i] & row[j] for i, j in instance.payload["edges"]) for row in rows], dtype=float)
     objective = FAMILY.objective(instance, rows)
-    energies = penalised.model.energies_of(rows)
-    np.testing.assert_allclose(energies, penalised.sign * objective + penalised.penalty_weight * violations, atol=1e-9)
+    energies = penalised_model.model.assignment_energies(rows)
+    np.testing.assert_allclose(
+        energies, penalised_model.sign * objective + penalised_model.penalty_weight * violations, atol=1e-9
+    )
     np.testing.assert_array_equal(FAMILY.feasible(instance, rows), violations == 0)
     minima = np.isclose(energies, energies.min(), rtol=0, atol=1e-9)
     assert (violations[minima] == 0).all()
@@ -136,11 +138,11 @@ def test_solver_equals_enumeration_and_greedy_is_maximal(instance, seed):
     assert FAMILY.objective(instance, answer.assignment[None])[0] == pytest.approx(optimum(instance), rel=1e-9)
     assert answer.bound == pytest.approx(optimum(instance), rel=1e-9)
     greedy = FAMILY.greedy(instance, seed)
-    conflicts = nx.Graph(instance.payload["edges"])
-    conflicts.add_nodes_from(range(instance.size))
+    count_conflicts = nx.Graph(instance.payload["edges"])
+    count_conflicts.add_nodes_from(range(instance.size))
     chosen = set(np.flatnonzero(greedy).tolist())
-    assert not conflicts.subgraph(chosen).size()
-    assert all(chosen & {v, *conflicts[v]} for v in conflicts)
+    assert not count_conflicts.subgraph(chosen).size()
+    assert all(chosen & {v, *count_conflicts[v]} for v in count_conflicts)
 
 
 def test_an_unfinished_search_gives_a_set_and_a_bound(monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.families.market_split import FAMILY, Options, Random, instance_of
+from qhybrid_pipelines.problems.families.market_split import FAMILY, Options, Random, make_instance
 from qhybrid_pipelines.problems.solvers import market_split as solvers
 
 
@@ -19,7 +19,9 @@ def all_rows(size):
 
 
 def build(coefficients, targets):
-    return instance_of(np.array(coefficients), np.array(targets), name="test", source="generator:test", best_known=None)
+    return make_instance(
+        np.array(coefficients), np.array(targets), name="test", source="generator:test", best_known=None
+    )
 
 
 def generate(**parameters):
@@ -42,11 +44,11 @@ def instances(draw):
 @pytest.mark.parametrize("name", ["ms_03_050_002", "ms_03_100_001"])
 def test_published_instances_have_exactly_one_solution_and_it_is_found(shared_data, name):
     text = (shared_data / "marketsplit" / f"{name}.dat").read_text(encoding="utf-8")
-    instance = FAMILY.parsers[FAMILY.endings[".dat"]](text, Options(best_known=0.0), f"{name}.dat")
+    instance = FAMILY.parsers[FAMILY.file_suffixes[".dat"]](text, Options(best_known=0.0), f"{name}.dat")
     answer = FAMILY.solve(instance, seed=7)
     assert (answer.optimal, answer.bound) == (True, 0.0)
     assert squared_residual(instance, answer.assignment) == 0
-    energies = FAMILY.penalised(instance).model.diagonal
+    energies = FAMILY.penalised_model(instance).model.diagonal
     assert np.count_nonzero(energies == 0) == 1  # the Ising form is exact, quarters included
     assert energies.min() == 0
     np.testing.assert_array_equal(unpack(np.array([energies.argmin()], dtype=np.uint64), 20)[0], answer.assignment)
@@ -57,10 +59,10 @@ def test_published_instances_have_exactly_one_solution_and_it_is_found(shared_da
 def test_objective_energy_and_solver_against_integers(instance, seed):
     rows = all_rows(instance.size)
     expected = np.array([squared_residual(instance, row) for row in rows], dtype=float)
-    penalised = FAMILY.penalised(instance)
+    penalised_model = FAMILY.penalised_model(instance)
     np.testing.assert_array_equal(FAMILY.objective(instance, rows), expected)
-    np.testing.assert_array_equal(penalised.model.energies_of(rows), expected)
-    assert (penalised.penalty_weight, penalised.sign) == (0.0, 1)
+    np.testing.assert_array_equal(penalised_model.model.assignment_energies(rows), expected)
+    assert (penalised_model.penalty_weight, penalised_model.sign) == (0.0, 1)
     answer = FAMILY.solve(instance, seed)
     assert answer.optimal
     assert squared_residual(instance, answer.assignment) == answer.bound == expected.min()

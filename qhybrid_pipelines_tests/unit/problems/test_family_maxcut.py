@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, instance_of
-from qhybrid_pipelines.problems.formats.lines import text_of
-from qhybrid_pipelines.problems.graphs import graph_of, networkx_graph
-from qhybrid_pipelines_tests.own_time import own_seconds_below
+from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, make_instance
+from qhybrid_pipelines.problems.formats.lines import decode_text
+from qhybrid_pipelines.problems.graphs import make_weighted_graph, networkx_graph
+from qhybrid_pipelines_tests.own_time import cpu_seconds_below
 
 
 def bundled(name):
@@ -24,7 +24,7 @@ def bundled(name):
 
 def published(shared_data, name):
     path = shared_data / "maxcut" / f"{name}.txt"
-    text = text_of(path.read_bytes(), file=path.name)
+    text = decode_text(path.read_bytes(), file=path.name)
     if name.startswith("G"):
         return FAMILY.parsers["rudy"](text, Options(), path.name)
     return FAMILY.parsers["edge_list"](text, Options(index_base=0), path.name)
@@ -62,7 +62,7 @@ def test_g11_is_solved_and_proved(shared_data):
 
 
 def test_g1_loads_quickly_is_solved_closely_and_scored_in_bulk(shared_data):
-    with own_seconds_below(1.0):
+    with cpu_seconds_below(1.0):
         instance = published(shared_data, "G1")
     answer = FAMILY.solve(instance, 7)
     assert cut(instance, answer.assignment) >= 11600  # best known 11624, a random cut has about 9600
@@ -70,7 +70,7 @@ def test_g1_loads_quickly_is_solved_closely_and_scored_in_bulk(shared_data):
     assert not answer.optimal
     rows = np.random.default_rng(1).integers(0, 2, (1024, 800), dtype=np.uint8)
     FAMILY.objective(instance, rows[:1])
-    with own_seconds_below(1.0):
+    with cpu_seconds_below(1.0):
         values = FAMILY.objective(instance, rows)
     assert values[17] == cut(instance, rows[17])
 
@@ -108,17 +108,19 @@ def test_greedy_cuts_at_least_half_of_positive_edges(data):
     every = [(i, j) for i in range(size) for j in range(i + 1, size)]
     pairs = data.draw(st.lists(st.sampled_from(every), unique=True, min_size=1))
     weights = [data.draw(st.integers(1, 9)) for _ in pairs]
-    graph = graph_of(map(str, range(size)), [(i, j, float(w)) for (i, j), w in zip(pairs, weights, strict=True)])
-    instance = instance_of(graph, name="t", source="generator:t", best_known=None)
+    graph = make_weighted_graph(
+        map(str, range(size)), [(i, j, float(w)) for (i, j), w in zip(pairs, weights, strict=True)]
+    )
+    instance = make_instance(graph, name="t", source="generator:t", best_known=None)
     assert cut(instance, FAMILY.greedy(instance, data.draw(st.integers(0, 3)))) * 2 >= sum(weights)
 
 
 def test_the_symmetry_of_flipping_all_spins_is_kept():
     instance = bundled("petersen")
-    model = FAMILY.penalised(instance).model
+    model = FAMILY.penalised_model(instance).model
     assert not model.linear.any()
     rows = unpack(np.arange(64, dtype=np.uint64), 10)
-    np.testing.assert_array_equal(model.energies_of(rows), model.energies_of(1 - rows))
+    np.testing.assert_array_equal(model.assignment_energies(rows), model.assignment_energies(1 - rows))
 
 
 @pytest.mark.parametrize(
@@ -127,12 +129,14 @@ def test_the_symmetry_of_flipping_all_spins_is_kept():
 )
 def test_graphs_without_a_cut_are_refused(edges, words):
     with pytest.raises(InvalidInput, match=words):
-        instance_of(graph_of("abc", edges), name="t", source="file:t", best_known=None)
+        make_instance(make_weighted_graph("abc", edges), name="t", source="file:t", best_known=None)
 
 
 def test_edges_of_weight_0_are_no_content():
-    with_zero = instance_of(graph_of("abc", [(0, 1, 2.0), (1, 2, 0.0)]), name="a", source="file:a", best_known=None)
-    without = instance_of(graph_of("abc", [(0, 1, 2.0)]), name="b", source="file:b", best_known=None)
+    with_zero = make_instance(
+        make_weighted_graph("abc", [(0, 1, 2.0), (1, 2, 0.0)]), name="a", source="file:a", best_known=None
+    )
+    without = make_instance(make_weighted_graph("abc", [(0, 1, 2.0)]), name="b", source="file:b", best_known=None)
     assert with_zero.sha256 == without.sha256
 
 

@@ -13,10 +13,16 @@ from scipy.optimize import minimize
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.families.portfolio import FAMILY, FactorModel, Options, instance_of
+from qhybrid_pipelines.problems.families.portfolio import FAMILY, FactorModel, Options, make_instance
 from qhybrid_pipelines.problems.formats.orlib_port import Assets
 from qhybrid_pipelines.problems.solvers import portfolio as solvers
-from qhybrid_pipelines.problems.solvers.choice import Choice, fix_by_bound, least_penalty, lower_bound, relax
+from qhybrid_pipelines.problems.solvers.choice import (
+    CardinalityProblem,
+    fix_by_bound,
+    lower_bound,
+    relax,
+    smallest_exact_penalty,
+)
 
 
 def all_rows(size):
@@ -24,7 +30,7 @@ def all_rows(size):
 
 
 def build(means, covariance, cardinality, risk_aversion=10.0):
-    return instance_of(
+    return make_instance(
         Assets(means=np.array(means), covariance=np.array(covariance)),
         cardinality=cardinality,
         risk_aversion=risk_aversion,
@@ -65,7 +71,7 @@ def problems(draw):
     numbers = st.one_of(st.integers(-3, 3), st.floats(-3, 3, allow_subnormal=False)).map(float)
     square = np.array(draw(st.lists(numbers, min_size=size**2, max_size=size**2))).reshape(size, size)
     linear = np.array(draw(st.lists(numbers, min_size=size, max_size=size)))
-    return Choice(linear=linear, matrix=(square + square.T) / 2, chosen=draw(st.integers(1, size)))
+    return CardinalityProblem(linear=linear, matrix=(square + square.T) / 2, chosen=draw(st.integers(1, size)))
 
 
 @st.composite
@@ -89,10 +95,10 @@ def test_objective_energy_and_penalty(instance):
     objective = FAMILY.objective(instance, rows)
     for k in range(0, len(rows), 7):
         assert objective[k] == pytest.approx(loss(instance, rows[k]), rel=1e-9, abs=1e-12)
-    penalised = FAMILY.penalised(instance)
+    penalised_model = FAMILY.penalised_model(instance)
     violations = (rows.sum(axis=1, dtype=float) - chosen) ** 2
-    energies = penalised.model.energies_of(rows)
-    np.testing.assert_allclose(energies, objective + penalised.penalty_weight * violations, rtol=1e-9, atol=1e-12)
+    energies = penalised_model.model.assignment_energies(rows)
+    np.testing.assert_allclose(energies, objective + penalised_model.penalty_weight * violations, rtol=1e-9, atol=1e-12)
     assert energies[violations > 0].min(initial=np.inf) > energies[violations == 0].min()
     np.testing.assert_array_equal(FAMILY.feasible(instance, rows), violations == 0)
 
@@ -103,7 +109,7 @@ def test_above_the_least_penalty_every_minimum_has_the_right_number(problem):
     rows = all_rows(problem.size)
     values = np.array([problem.value(row) for row in rows])
     distance = np.abs(rows.sum(axis=1, dtype=float) - problem.chosen)
-    weight = max(least_penalty(problem), 0.0) + 1e-6
+    weight = max(smallest_exact_penalty(problem), 0.0) + 1e-6
     energies = values + weight * distance**2
     assert energies[distance > 0].min(initial=np.inf) > energies[distance == 0].min()
 
@@ -168,7 +174,7 @@ def test_repair_takes_the_cheapest_step():
 
 def test_relaxation_against_a_general_optimiser(shared_data):
     instance = from_file(shared_data, "port1", cardinality=6)
-    problem = choice_of(instance)
+    problem = cardinality_problem_for(instance)
     found = relax(problem)
     lowest = np.linalg.eigvalsh(problem.matrix)[0]
     matrix, linear = problem.matrix - lowest * np.eye(31), problem.linear + lowest
@@ -194,12 +200,12 @@ def from_file(shared_data, name, **options):
     return FAMILY.parsers["orlib_port"](text, Options(**options), f"{name}.txt")
 
 
-def choice_of(instance):
+def cardinality_problem_for(instance):
     size, held = instance.size, instance.payload["cardinality"]
     covariance = np.zeros((size, size))
     covariance[np.triu_indices(size)] = instance.payload["covariance_upper"]
     covariance = covariance + np.triu(covariance, k=1).T
-    return Choice(
+    return CardinalityProblem(
         linear=-np.array(instance.payload["means"]) / held,
         matrix=covariance * instance.payload["risk_aversion"] / held**2,
         chosen=held,
@@ -211,7 +217,7 @@ def test_31_choose_6_by_bounds_and_by_enumeration(shared_data):
     answer = FAMILY.solve(instance, seed=7)
     assert answer.optimal
     assert answer.evaluations < 1000
-    enumerated = solvers.enumerate_choices(choice_of(instance))
+    enumerated = solvers.enumerate_choices(cardinality_problem_for(instance))
     np.testing.assert_array_equal(answer.assignment, enumerated)
     assert FAMILY.objective(instance, enumerated[None])[0] == pytest.approx(0.002928, abs=1e-6)
     assert answer.bound == pytest.approx(loss(instance, enumerated), rel=1e-12)
@@ -233,7 +239,7 @@ def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed(shared_d
     assert len(fixed) == 85 - 16
     assert 0 <= 31 - sum(s.constant for s in fixed) <= 16
     # What the swap search found stays within reach of the kernel.
-    incumbent, _ = solvers.search(choice_of(hard), seed=0)
+    incumbent, _ = solvers.swap_search(cardinality_problem_for(hard), seed=0)
     assert all(incumbent[s.variable] == s.constant for s in fixed)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, instance_of
-from qhybrid_pipelines.problems.formats.lines import text_of
-from qhybrid_pipelines.problems.quadratic import form_of
+from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance
+from qhybrid_pipelines.problems.formats.lines import decode_text
+from qhybrid_pipelines.problems.quadratic import make_quadratic_form
 
 
 def by_hand(text, row):
@@ -32,8 +32,8 @@ def test_the_solver_proves_every_published_optimum(shared_data):
     assert len(rows) == 7
     for row in rows:
         path = shared_data / row["file"]
-        text = text_of(path.read_bytes(), file=path.name)
-        instance = FAMILY.parsers[FAMILY.endings[".sparse"]](text, Options(), path.name)
+        text = decode_text(path.read_bytes(), file=path.name)
+        instance = FAMILY.parsers[FAMILY.file_suffixes[".sparse"]](text, Options(), path.name)
         answer = FAMILY.solve(instance, 7)
         assert (answer.optimal, answer.bound) == (True, float(row["best_known"])), path.name
         assert by_hand(text, answer.assignment.astype(float)) == float(row["best_known"])
@@ -74,13 +74,15 @@ def test_a_graph_alone_is_no_qubo():
 )
 def test_matrices_without_an_optimum_are_refused(entries, words):
     with np.errstate(over="ignore"), pytest.raises(InvalidInput, match=words):
-        instance_of(form_of("ab", entries, offdiagonal_factor=2.0), name="t", source="file:t", best_known=None)
+        make_instance(
+            make_quadratic_form("ab", entries, offdiagonal_factor=2.0), name="t", source="file:t", best_known=None
+        )
 
 
 def test_minus_zero_is_zero():
     hashes = {
-        instance_of(
-            form_of("ab", [(0, 0, zero), (0, 1, 1.0)], offdiagonal_factor=1.0, offset=zero),
+        make_instance(
+            make_quadratic_form("ab", [(0, 0, zero), (0, 1, 1.0)], offdiagonal_factor=1.0, offset=zero),
             name="t",
             source="file:t",
             best_known=None,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list, rudy
-from qhybrid_pipelines.problems.formats.lines import text_of
+from qhybrid_pipelines.problems.formats.lines import decode_text
 
 
 @st.composite
@@ -37,13 +37,13 @@ def test_rudy_and_edge_lists_give_back_the_graph_whatever_the_order(graph, rando
     random.shuffle(shuffled)
     for base in (0, 1):
         lines = [f"{i + base} {j + base} {w!r}" for i, j, w in shuffled]
-        text = text_of(("\ufeff# licence" + end + end.join([str(size), *lines])).encode(), file="f")
+        text = decode_text(("\ufeff# licence" + end + end.join([str(size), *lines])).encode(), file="f")
         found = edge_list.read(text, file="f", index_base=base)
         assert listed(found) == sorted(edges)
         assert found.nodes == tuple(map(str, range(base, size + base)))
         with_count = text.replace(f"{size}\n", f"{size} {len(edges)}\n", 1)
         assert listed(edge_list.read(with_count, file="f", index_base=base)) == sorted(edges)
-    text = text_of((end.join([f"{size} {len(edges)}", *lines]) + end).encode(), file="f")
+    text = decode_text((end.join([f"{size} {len(edges)}", *lines]) + end).encode(), file="f")
     assert listed(rudy.read(text, file="f")) == sorted(edges)
 
 
@@ -168,7 +168,7 @@ def test_repeats_by_declared_policy():
 
 @pytest.mark.parametrize(("name", "nodes", "edges"), [("G1", 800, 19176), ("G11", 800, 1600), ("G14", 800, 4694)])
 def test_published_rudy_files(shared_data, name, nodes, edges):
-    text = text_of((shared_data / "maxcut" / f"{name}.txt").read_bytes(), file=name)
+    text = decode_text((shared_data / "maxcut" / f"{name}.txt").read_bytes(), file=name)
     graph = rudy.read(text, file=name)
     assert (graph.size, len(graph.edges)) == (nodes, edges)
     assert set(np.unique(graph.weights)) <= {-1.0, 1.0}
@@ -177,7 +177,7 @@ def test_published_rudy_files(shared_data, name, nodes, edges):
 def test_published_edge_lists_and_dimacs_files(shared_data):
     for path in sorted((shared_data / "maxcut").glob("mc_*.txt")):
         size, degree = int(path.stem.split("_")[1]), int(path.stem.split("_")[2])
-        graph = edge_list.read(text_of(path.read_bytes(), file=path.name), file=path.name, index_base=0)
+        graph = edge_list.read(decode_text(path.read_bytes(), file=path.name), file=path.name, index_base=0)
         assert (graph.size, set(graph.degrees.tolist())) == (size, {degree})
     for path in sorted((shared_data / "mis").glob("*.gph")):
-        dimacs_edge.read(text_of(path.read_bytes(), file=path.name), file=path.name)
+        dimacs_edge.read(decode_text(path.read_bytes(), file=path.name), file=path.name)

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, Row, check_count, rows_of, size_field, text_of
+from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, Row, check_count, decode_text, size_field, split_rows
 
 
 def zipped():
@@ -34,19 +34,19 @@ def zipped():
 )
 def test_what_is_no_text_is_refused(data, line, word):
     with pytest.raises(InvalidInput, match=word) as caught:
-        text_of(data, file="graph.rud")
+        decode_text(data, file="graph.rud")
     assert (caught.value.file, caught.value.line) == ("graph.rud", line)
 
 
 def test_byte_order_mark_and_line_ends_are_accepted():
-    assert text_of("\ufeff1 2\r\n3 4\r5 6\n".encode(), file="f") == "1 2\n3 4\n5 6\n"
+    assert decode_text("\ufeff1 2\r\n3 4\r5 6\n".encode(), file="f") == "1 2\n3 4\n5 6\n"
 
 
 def test_rows_keep_their_line_numbers_across_blank_lines_and_comments():
-    rows = rows_of("# licence\n\n 1  2 \n#\n3\n", file="f")
+    rows = split_rows("# licence\n\n 1  2 \n#\n3\n", file="f")
     assert [(row.line, row.fields) for row in rows] == [(3, ("1", "2")), (5, ("3",))]
     with pytest.raises(InvalidInput, match="only comments"):
-        rows_of("# a\n# b\n", file="f")
+        split_rows("# a\n# b\n", file="f")
 
 
 @pytest.mark.parametrize("text", ["3", "-3", "+3.", ".5", "0.25", "1e-3", "2E+4"])

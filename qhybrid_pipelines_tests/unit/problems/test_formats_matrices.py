@@ -21,7 +21,7 @@ def triangles(draw):
     return np.triu(np.array(values, dtype=float).reshape(size, size))
 
 
-def values_of(form, rows):
+def form_values(form, rows):
     return form.offset + rows @ form.linear + pair_sums(rows, form.pairs, form.quadratic)
 
 
@@ -39,7 +39,7 @@ def test_both_readers_mean_the_same_matrix(triangle, doubled, lower):
     rows = unpack(np.arange(2**size, dtype=np.uint64), size)
     text = "\n".join([f"{size} {len(entries)}", *(f"{i + 1} {j + 1} {v}" for i, j, v in written)])
     form = biqmac_sparse.read(text, file="f", offdiag_doubled=doubled)
-    np.testing.assert_array_equal(values_of(form, rows), by_hand(triangle, rows, doubled=doubled))
+    np.testing.assert_array_equal(form_values(form, rows), by_hand(triangle, rows, doubled=doubled))
 
     zeros = [f"{i},{i},0" for i in range(size) if not triangle[i, i]]  # so that every variable is named
     text = "\n".join(["i,j,value", *zeros, *(f"{i},{j},{v}" for i, j, v in written)])
@@ -47,7 +47,7 @@ def test_both_readers_mean_the_same_matrix(triangle, doubled, lower):
     columns = [form.names.index(str(i)) for i in range(size)]
     ordered = np.zeros_like(rows)
     ordered[:, columns] = rows
-    np.testing.assert_array_equal(values_of(form, ordered), by_hand(triangle, rows, doubled=doubled))
+    np.testing.assert_array_equal(form_values(form, ordered), by_hand(triangle, rows, doubled=doubled))
 
 
 def test_doubling_is_the_default_of_biqmac_files():

@@ -6,10 +6,10 @@ import networkx as nx
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.graphs import BUNDLED, from_networkx, graph_of, networkx_graph
+from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS, from_networkx, make_weighted_graph, networkx_graph
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", NETWORKX_GRAPHS)
 def test_bundled_graphs_arrive_whole(name):
     original = networkx_graph(name)
     graph = from_networkx(original)
@@ -58,7 +58,7 @@ def test_other_graphs_are_refused(graph):
 
 
 def test_edges_are_sorted_whatever_their_order():
-    graph = graph_of("abc", [(2, 0, 1.0), (1, 0, 2.0)])
+    graph = make_weighted_graph("abc", [(2, 0, 1.0), (1, 0, 2.0)])
     assert graph.edges.tolist() == [[0, 1], [0, 2]]
     assert graph.weights.tolist() == [2.0, 1.0]
     assert graph.degrees.tolist() == [2, 1, 1]

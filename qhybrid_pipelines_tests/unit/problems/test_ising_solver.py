@@ -16,7 +16,7 @@ from qhybrid_pipelines.problems.graphs import from_networkx
 from qhybrid_pipelines.problems.reduction_steps import follow
 from qhybrid_pipelines.problems.solvers import cp_sat, ising, semidefinite
 from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
-from qhybrid_pipelines.problems.solvers.granularity import energy_step, sharpened
+from qhybrid_pipelines.problems.solvers.granularity import energy_step, round_bound_to_step
 from qhybrid_pipelines.problems.solvers.spins import energies, greedy_placement, tabu_search
 
 decimals = st.integers(-50, 50).map(lambda k: k / 10)
@@ -73,7 +73,7 @@ def test_relaxation_bounds_the_minimum_and_rounds_to_assignments(model, seed):
     found = semidefinite.vectors(model, seed)
     lowest = model.diagonal.min()
     assert semidefinite.lower_bound(model, found) <= lowest + 1e-9
-    rows = semidefinite.roundings(model, found, seed, count=5)
+    rows = semidefinite.hyperplane_roundings(model, found, seed, count=5)
     assert rows.shape == (5, model.size)
     assert (energies(model, rows) >= lowest - 1e-9).all()
 
@@ -83,7 +83,7 @@ def test_the_bound_is_tight_where_nothing_is_frustrated():
     model = cut_model(30, ring.edges, ring.weights)
     found = semidefinite.vectors(model, 1)
     assert semidefinite.lower_bound(model, found) == pytest.approx(-30, abs=0.5)
-    assert sharpened(model, semidefinite.lower_bound(model, found)) == -30
+    assert round_bound_to_step(model, semidefinite.lower_bound(model, found)) == -30
 
 
 def test_the_relaxation_of_the_pentagon_has_its_known_value():
@@ -97,7 +97,7 @@ def test_the_relaxation_of_the_pentagon_has_its_known_value():
 @settings(deadline=None, max_examples=40)
 @given(st.one_of(models(), models(fields=False)), st.integers(0, 5))
 def test_cp_sat_proves_the_minimum(model, seed):
-    proof = cp_sat.prove(model, np.zeros(model.size, dtype=np.uint8), seed)
+    proof = cp_sat.prove_optimum(model, np.zeros(model.size, dtype=np.uint8), seed)
     if not len(model.pairs):
         assert proof is None
         return
@@ -112,9 +112,9 @@ def test_cp_sat_declines_what_it_cannot_prove():
     irrational = IsingModel(
         linear=irrational.linear, pairs=irrational.pairs, couplings=irrational.couplings * np.pi, offset=0.0
     )
-    assert cp_sat.prove(irrational, np.zeros(6, dtype=np.uint8), 1) is None
+    assert cp_sat.prove_optimum(irrational, np.zeros(6, dtype=np.uint8), 1) is None
     dense = random_model(80, 1.0, 1, fields=False)
-    assert cp_sat.prove(dense, np.zeros(80, dtype=np.uint8), 1) is None
+    assert cp_sat.prove_optimum(dense, np.zeros(80, dtype=np.uint8), 1) is None
 
 
 @pytest.mark.parametrize("graph", [nx.petersen_graph(), nx.complete_graph(6), nx.grid_2d_graph(3, 4), nx.path_graph(5)])
@@ -175,7 +175,7 @@ def test_search_is_never_worse_than_its_start(model, seed):
     np.testing.assert_array_equal(found, tabu_search(model, start, seed, steps=50))
     # Terms may cancel to nothing, so what rounding leaves is measured by the terms, not by their sum.
     terms = np.abs(model.linear).sum() + np.abs(model.couplings).sum() + abs(model.offset)
-    assert abs(first - model.energies_of(start[None])[0]) <= 64 * np.finfo(np.float64).eps * terms
+    assert abs(first - model.assignment_energies(start[None])[0]) <= 64 * np.finfo(np.float64).eps * terms
 
 
 @settings(deadline=None, max_examples=60)
@@ -186,7 +186,7 @@ def test_energies_are_multiples_of_the_step_and_bounds_are_sharpened_to_one(mode
     offset = model.to_qubo()[3]
     multiples = (model.diagonal - offset) / step
     np.testing.assert_allclose(multiples, np.rint(multiples), atol=1e-6)
-    assert sharpened(model, lowest - step / 3) == pytest.approx(lowest, abs=1e-9)
+    assert round_bound_to_step(model, lowest - step / 3) == pytest.approx(lowest, abs=1e-9)
 
 
 @pytest.mark.parametrize("fields", [True, False])

@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.specification import ExperimentSpec, GeneratorSource
 from qhybrid_pipelines.problems.baselines import run_baselines
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import all_families, family_named
-from qhybrid_pipelines.problems.sources import load_instance, take_in
+from qhybrid_pipelines.problems.sources import load_instance, register_source
 
 #: family of the file of best-known values -> our family, format and options
 READ_AS = {
@@ -41,7 +41,7 @@ GENERATED = (
 )
 
 
-def spec_of(problem, **fields):
+def make_spec(problem, **fields):
     defaults = {"name": "public", "shots": 256, "sweep": {"points": 8}, "repetitions": 2}
     return ExperimentSpec.model_validate({**defaults, **fields, "problem": problem})
 
@@ -52,7 +52,7 @@ def public(shared_data, name):
         row = next(row for row in csv.DictReader(file) if row["instance"] == name)
     family, form, options = READ_AS[row["family"]][row["format"]]
     written = ProblemSpec(family=family, source=row["file"], format=form, options=options)
-    problem, content = take_in(written, shared_data)
+    problem, content = register_source(written, shared_data)
     instance = load_instance(problem, lambda _: content)
     return row, family_named(family), instance, problem
 
@@ -70,9 +70,9 @@ def test_every_family_is_generated_here():
 def test_the_best_baseline_reaches_the_published_optimum(shared_data, name):
     row, family, instance, problem = public(shared_data, name)
     assert row["status"] == "optimal"
-    spec = spec_of(problem)
+    spec = make_spec(problem)
     reduction = reduce_instance(family, instance, spec)
-    rows = run_baselines(family, instance, reduction.kernel, spec)
+    rows = run_baselines(family, instance, reduction.reduced_model, spec)
     feasible = [baseline["objective"] for baseline in rows if baseline["feasible"]]
     best = max(feasible) if family.sense == "max" else min(feasible)
     assert best == pytest.approx(float(row["best_known"]))
@@ -80,7 +80,7 @@ def test_the_best_baseline_reaches_the_published_optimum(shared_data, name):
         assignment = assignment_array(baseline["assignment"])[None, :]
         assert baseline["objective"] == family.objective(instance, assignment)[0]
         assert not baseline["optimal"] or baseline["objective"] == pytest.approx(float(row["best_known"]))
-    if reduction.kernel.exact:
+    if reduction.reduced_model.exact:
         assert reduction.kernel_optimum == pytest.approx(float(row["best_known"]))
     if name in SOLVED_BY_REDUCTION:
         assert reduction.solved_by_reduction
@@ -90,8 +90,8 @@ def test_the_best_baseline_reaches_the_published_optimum(shared_data, name):
 @pytest.mark.parametrize("name", ["gka6a", "bqp100-1", "mc_040_003_000"])
 def test_annealing_and_tabu_reach_published_values(shared_data, name):
     row, family, instance, problem = public(shared_data, name)
-    spec = spec_of(problem, repetitions=1)
-    rows = run_baselines(family, instance, reduce_instance(family, instance, spec).kernel, spec)
+    spec = make_spec(problem, repetitions=1)
+    rows = run_baselines(family, instance, reduce_instance(family, instance, spec).reduced_model, spec)
     reached = {baseline["solver"]: baseline["objective"] for baseline in rows}
     assert reached["simulated_annealing"] == reached["tabu"] == float(row["best_known"])
 
@@ -99,23 +99,23 @@ def test_annealing_and_tabu_reach_published_values(shared_data, name):
 def test_a_cubic_graph_keeps_all_its_qubits(shared_data):
     """Without fields the energy is the same after a global flip: no value can be proved, and none must be guessed."""
     _, family, instance, problem = public(shared_data, "mc_016_003_000")
-    reduction = reduce_instance(family, instance, spec_of(problem))
-    assert reduction.kernel.size == 16
-    assert reduction.kernel.exact
+    reduction = reduce_instance(family, instance, make_spec(problem))
+    assert reduction.reduced_model.size == 16
+    assert reduction.reduced_model.exact
     assert (reduction.kernel_optimum, reduction.kernel_minimum_energy) == (21.0, -21.0)
 
 
 @pytest.mark.parametrize("name", ["G1", "G11"])
 def test_a_large_graph_is_cut_down_to_a_window(shared_data, name):
     _, family, instance, problem = public(shared_data, name)
-    reduction = reduce_instance(family, instance, spec_of(problem))
-    fixed = {rung["rung"]: rung["variables_fixed"] for rung in reduction.rungs}
+    reduction = reduce_instance(family, instance, make_spec(problem))
+    fixed = {rung["rung"]: rung["variables_fixed"] for rung in reduction.step_log}
     assert (fixed["roof_duality"], fixed["components"], fixed["window"]) == (0, 0, 784)
-    assert not reduction.kernel.exact
+    assert not reduction.reduced_model.exact
     assert reduction.kernel_optimum >= reduction.incumbent_objective
     bits = np.array([0, 1, 2**15, 2**16 - 1], dtype=np.uint64)
-    expanded = reduction.kernel.expand(bits)
-    assert np.allclose(reduction.kernel.model.energies(bits), -family.objective(instance, expanded))
+    expanded = reduction.reduced_model.expand(bits)
+    assert np.allclose(reduction.reduced_model.model.energies(bits), -family.objective(instance, expanded))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -125,16 +125,16 @@ def test_exact_kernels_hold_an_optimum_and_every_kernel_keeps_its_energies(famil
     rows = all_rows(instance.size)
     values = family.objective(instance, rows)[family.feasible(instance, rows)]
     optimum = values.max() if family.sense == "max" else values.min()
-    model = family.penalised(instance).model
+    model = family.penalised_model(instance).model
     for qubits in (16, 4):
-        reduction = reduce_instance(family, instance, spec_of(problem, reduce={"max_qubits": qubits}))
-        kernel = reduction.kernel
-        bits = np.arange(2**kernel.size, dtype=np.uint64)
-        energies = model.energies_of(kernel.expand(bits))
+        reduction = reduce_instance(family, instance, make_spec(problem, reduce={"max_qubits": qubits}))
+        reduced_model = reduction.reduced_model
+        bits = np.arange(2**reduced_model.size, dtype=np.uint64)
+        energies = model.assignment_energies(reduced_model.expand(bits))
         scale = np.abs(energies).max() + np.abs(model.couplings).sum()
-        assert np.abs(kernel.model.energies(bits) - energies).max() <= 1e-12 * scale
-        assert kernel.size <= qubits
-        if kernel.exact:
+        assert np.abs(reduced_model.model.energies(bits) - energies).max() <= 1e-12 * scale
+        assert reduced_model.size <= qubits
+        if reduced_model.exact:
             assert reduction.kernel_optimum == pytest.approx(optimum)
         else:
             sense = 1 if family.sense == "max" else -1

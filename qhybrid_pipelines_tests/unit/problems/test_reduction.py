@@ -10,7 +10,7 @@ from tiny_family import TinyFamily, all_rows, cut_instance, families, tiny_insta
 
 from qhybrid_pipelines.core.bits import assignment_array, assignment_text
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.reduction import kernel_from_row, reduce_instance
+from qhybrid_pipelines.problems.reduction import reduce_instance, reduced_model_from_row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -29,23 +29,25 @@ def words(size):
 @given(family=families, instance=tiny_instances())
 def test_an_exact_ladder_keeps_an_optimum(family, instance):
     reduction = reduce_instance(family, instance, tiny_spec())
-    assert reduction.kernel.exact
+    assert reduction.reduced_model.exact
     assert reduction.kernel_optimum == pytest.approx(optimum(family, instance))
     assert family.feasible(instance, reduction.kernel_optimum_assignment[None, :])[0]
-    assert reduction.solved_by_reduction == (reduction.kernel.size == 0)
+    assert reduction.solved_by_reduction == (reduction.reduced_model.size == 0)
 
 
 @settings(deadline=None, max_examples=80)
 @given(family=families, instance=tiny_instances(min_size=4), qubits=st.integers(2, 7), seed=st.integers(0, 99))
 def test_kernel_energies_are_those_of_the_expanded_assignments(family, instance, qubits, seed):
     reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": qubits}, seed=seed))
-    kernel = reduction.kernel
-    assert kernel.size <= qubits
-    bits = words(kernel.size)
-    expanded = kernel.expand(bits)
-    assert np.allclose(kernel.model.energies(bits), family.penalised(instance).model.energies_of(expanded))
-    if kernel.cardinality is not None:
-        inside = np.bitwise_count(bits) == kernel.cardinality
+    reduced_model = reduction.reduced_model
+    assert reduced_model.size <= qubits
+    bits = words(reduced_model.size)
+    expanded = reduced_model.expand(bits)
+    assert np.allclose(
+        reduced_model.model.energies(bits), family.penalised_model(instance).model.assignment_energies(expanded)
+    )
+    if reduced_model.cardinality is not None:
+        inside = np.bitwise_count(bits) == reduced_model.cardinality
         assert np.array_equal(inside, expanded.sum(axis=1) == instance.payload["cardinality"])
 
 
@@ -54,9 +56,9 @@ def test_kernel_energies_are_those_of_the_expanded_assignments(family, instance,
 def test_a_window_is_never_worse_than_its_incumbent_and_never_claims_to_be_exact(family, instance, seed):
     reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 3}, seed=seed))
     sense = 1 if family.sense == "max" else -1
-    frozen = any(rung["rung"] == "window" for rung in reduction.rungs)
-    assert reduction.kernel.exact is not frozen
-    if frozen and not any(rung["variables_fixed"] for rung in reduction.rungs if rung["rung"] != "window"):
+    frozen = any(rung["rung"] == "window" for rung in reduction.step_log)
+    assert reduction.reduced_model.exact is not frozen
+    if frozen and not any(rung["variables_fixed"] for rung in reduction.step_log if rung["rung"] != "window"):
         assert sense * (reduction.kernel_optimum - reduction.incumbent_objective) >= -1e-9
 
 
@@ -64,9 +66,9 @@ def test_a_window_with_a_fixed_number_of_ones_has_something_to_exchange():
     family = TinyFamily("min")
     instance = tiny_instance(range(12), cardinality=3, start=[0] * 9 + [1] * 3)
     reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 6}))
-    assert reduction.kernel.size == 6
-    assert 0 < reduction.kernel.cardinality < 6
-    assert {rung["rung"] for rung in reduction.rungs}.isdisjoint({"components", "roof_duality"})
+    assert reduction.reduced_model.size == 6
+    assert 0 < reduction.reduced_model.cardinality < 6
+    assert {rung["rung"] for rung in reduction.step_log}.isdisjoint({"components", "roof_duality"})
 
 
 @pytest.mark.parametrize("cardinality", [0, 4])
@@ -82,37 +84,37 @@ def test_a_family_rung_with_copies_shrinks_the_kernel():
     edges = {(0, 1): 1, (1, 2): 1, (0, 2): 1, (2, 3): 2, (3, 4): 1}
     steps = [{"variable": 4, "constant": 1, "copy_of": 3}, {"variable": 3, "constant": 1, "copy_of": 2}]
     instance = cut_instance(5, edges, reductions=[("leaves", True, steps)])
-    kernel = reduce_instance(TinyFamily("max"), instance, tiny_spec()).kernel
-    assert kernel.root.tolist() == [0, 1, 2, 2, 2]
-    assert kernel.value.tolist() == [0, 0, 0, 1, 0]
-    assert kernel.exact
+    reduced_model = reduce_instance(TinyFamily("max"), instance, tiny_spec()).reduced_model
+    assert reduced_model.root.tolist() == [0, 1, 2, 2, 2]
+    assert reduced_model.value.tolist() == [0, 0, 0, 1, 0]
+    assert reduced_model.exact
 
 
 def test_a_heuristic_rung_is_taken_only_where_it_is_needed_and_never_leaves_nothing():
     frustrated = {(0, 1): 3, (1, 2): 3, (0, 2): 3, (2, 3): 3, (0, 3): 3, (1, 3): 3}
     guess = [("guess", False, [{"variable": 0, "constant": 1}])]
     instance = tiny_instance([-4, -4, -4, -4], frustrated, reductions=guess)
-    assert reduce_instance(TinyFamily(), instance, tiny_spec()).kernel.exact
+    assert reduce_instance(TinyFamily(), instance, tiny_spec()).reduced_model.exact
     narrow = reduce_instance(TinyFamily(), instance, tiny_spec(reduce={"max_qubits": 3}))
-    assert narrow.kernel.value[0] == 1
-    assert not narrow.kernel.exact
+    assert narrow.reduced_model.value[0] == 1
+    assert not narrow.reduced_model.exact
     everything = [("guess", False, [{"variable": v, "constant": 1} for v in range(4)])]
     instance = tiny_instance([-4, -4, -4, -4], frustrated, reductions=everything)
-    kernel = reduce_instance(TinyFamily(), instance, tiny_spec(reduce={"max_qubits": 3})).kernel
-    assert kernel.size == 3
+    reduced_model = reduce_instance(TinyFamily(), instance, tiny_spec(reduce={"max_qubits": 3})).reduced_model
+    assert reduced_model.size == 3
 
 
 def test_the_ladder_is_logged_rung_by_rung():
     instance = tiny_instance([1, -2, 0, 3], {(0, 1): 1})
     reduction = reduce_instance(TinyFamily(), instance, tiny_spec())
-    assert [rung["step"] for rung in reduction.rungs] == list(range(1, len(reduction.rungs) + 1))
-    assert [rung["rung"] for rung in reduction.rungs][:3] == ["validate", "components", "roof_duality"]
+    assert [rung["step"] for rung in reduction.step_log] == list(range(1, len(reduction.step_log) + 1))
+    assert [rung["rung"] for rung in reduction.step_log][:3] == ["validate", "components", "roof_duality"]
     left = 4
-    for rung in reduction.rungs:
+    for rung in reduction.step_log:
         left -= rung["variables_fixed"]
         assert rung["variables_left"] == left
     assert reduction.solved_by_reduction
-    assert len(reduction.rung_seconds) == len(reduction.rungs)
+    assert len(reduction.step_seconds) == len(reduction.step_log)
 
 
 def test_the_row_fits_the_table_and_gives_the_kernel_back():
@@ -120,11 +122,14 @@ def test_the_row_fits_the_table_and_gives_the_kernel_back():
     instance = cut_instance(6, edges, start=[1, 0, 0, 1, 1, 0])
     reduction = reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"max_qubits": 3}))
     table = from_rows(schemas.KERNELS, [{"experiment": "tiny-00000000", **reduction.to_row()}])
-    kernel = kernel_from_row(table.to_pylist()[0])
-    bits = words(reduction.kernel.size)
-    assert np.array_equal(kernel.expand(bits), reduction.kernel.expand(bits))
-    assert np.array_equal(kernel.model.energies(bits), reduction.kernel.model.energies(bits))
-    assert (kernel.cardinality, kernel.exact) == (reduction.kernel.cardinality, reduction.kernel.exact)
+    reduced_model = reduced_model_from_row(table.to_pylist()[0])
+    bits = words(reduction.reduced_model.size)
+    assert np.array_equal(reduced_model.expand(bits), reduction.reduced_model.expand(bits))
+    assert np.array_equal(reduced_model.model.energies(bits), reduction.reduced_model.model.energies(bits))
+    assert (reduced_model.cardinality, reduced_model.exact) == (
+        reduction.reduced_model.cardinality,
+        reduction.reduced_model.exact,
+    )
 
 
 def test_the_same_specification_gives_the_same_reduction():
@@ -171,7 +176,7 @@ def test_another_seed_gives_another_window():
     kept = set()
     for seed in range(6):
         reduction = reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"max_qubits": 6}, seed=seed))
-        kept.add(tuple(np.flatnonzero(reduction.kernel.root >= 0)))
+        kept.add(tuple(np.flatnonzero(reduction.reduced_model.root >= 0)))
         assert len(assignment_array(reduction.to_row()["incumbent"])) == 20
     assert len(kept) > 2
 

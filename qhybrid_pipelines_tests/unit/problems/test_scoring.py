@@ -21,7 +21,7 @@ from qhybrid_pipelines.storage.tables import from_columns
 SHOTS = 40
 
 
-def counts_of(size, *, points, repetitions, seed, words=None):
+def random_counts(size, *, points, repetitions, seed, words=None):
     rng = np.random.default_rng(seed)
     columns = defaultdict(list)
     for point in range(points):
@@ -39,12 +39,12 @@ def counts_of(size, *, points, repetitions, seed, words=None):
 
 def prepared(family, instance, seed=1, **fields):
     reduction = reduce_instance(family, instance, tiny_spec(**fields))
-    counts = counts_of(reduction.kernel.size, points=2, repetitions=3, seed=seed)
-    scored = score_counts(family, instance, reduction.kernel, counts, incumbent=reduction.incumbent, shots=SHOTS)
+    counts = random_counts(reduction.reduced_model.size, points=2, repetitions=3, seed=seed)
+    scored = score_counts(family, instance, reduction.reduced_model, counts, incumbent=reduction.incumbent, shots=SHOTS)
     return reduction, counts, scored
 
 
-def rows_of(columns):
+def to_rows(columns):
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -52,17 +52,17 @@ def rows_of(columns):
 @given(family=families, instance=tiny_instances(min_size=3, max_size=6), seed=st.integers(0, 99))
 def test_point_scores_are_sums_over_shots(family, instance, seed):
     reduction, counts, scored = prepared(family, instance, seed)
-    kernel = reduction.kernel
-    model = family.penalised(instance).model
-    table = rows_of(scored.point_scores)
+    reduced_model = reduction.reduced_model
+    model = family.penalised_model(instance).model
+    table = to_rows(scored.point_scores)
     assert [(row["point"], row["repetition"]) for row in table] == [(p, r) for p in range(2) for r in range(3)]
     for row in table:
         shots = []
         for point, repetition, bits, count in zip(*counts.values(), strict=True):
             if (point, repetition) == (row["point"], row["repetition"]):
                 shots += [int(bits)] * count
-        assignments = kernel.expand(np.array(shots, dtype=np.uint64))
-        energies = model.energies_of(assignments)
+        assignments = reduced_model.expand(np.array(shots, dtype=np.uint64))
+        energies = model.assignment_energies(assignments)
         feasible = family.feasible(instance, assignments)
         objectives = family.objective(instance, assignments)[feasible]
         assert row["shots"] == SHOTS
@@ -80,8 +80,8 @@ def test_point_scores_are_sums_over_shots(family, instance, seed):
             assert row["mean_objective"] is None
             assert row["best_objective"] is None
         allowed = np.ones(SHOTS, dtype=bool)
-        if kernel.cardinality is not None:
-            allowed = np.bitwise_count(np.array(shots, dtype=np.uint64)) == kernel.cardinality
+        if reduced_model.cardinality is not None:
+            allowed = np.bitwise_count(np.array(shots, dtype=np.uint64)) == reduced_model.cardinality
         at_optimum = (energies <= reduction.kernel_minimum_energy + 1e-9) & allowed
         assert row["p_kernel_optimum"] == pytest.approx(at_optimum.mean())
 
@@ -90,8 +90,8 @@ def test_point_scores_are_sums_over_shots(family, instance, seed):
 @given(family=families, instance=tiny_instances(min_size=3, max_size=6), seed=st.integers(0, 99))
 def test_solutions_are_the_best_of_each_run_and_recomputed_on_the_instance(family, instance, seed):
     reduction, counts, scored = prepared(family, instance, seed)
-    kernel, sense = reduction.kernel, 1 if family.sense == "max" else -1
-    table = rows_of(scored.solutions)
+    reduced_model, sense = reduction.reduced_model, 1 if family.sense == "max" else -1
+    table = to_rows(scored.solutions)
     measured = defaultdict(lambda: defaultdict(int))
     for _, repetition, bits, count in zip(*counts.values(), strict=True):
         measured[repetition][int(bits)] += count
@@ -102,7 +102,7 @@ def test_solutions_are_the_best_of_each_run_and_recomputed_on_the_instance(famil
         assert (row["violation"] == "") == row["feasible"]
         assert row["count"] == measured[row["repetition"]][int(row["bits"])]
         if row["source"] == QUANTUM:
-            assert np.array_equal(kernel.expand(np.array([row["bits"]], dtype=np.uint64)), assignment)
+            assert np.array_equal(reduced_model.expand(np.array([row["bits"]], dtype=np.uint64)), assignment)
         else:
             assert row["feasible"]
         gain = sense * (row["objective"] - reduction.incumbent_objective)
@@ -114,7 +114,7 @@ def test_solutions_are_the_best_of_each_run_and_recomputed_on_the_instance(famil
             assert len({row["assignment"] for row in kept}) == len(kept) <= 3
             values = [sense * row["objective"] for row in kept if row["feasible"]]
             assert values == sorted(values, reverse=True)
-            raw = kernel.expand(np.array(list(measured[repetition]), dtype=np.uint64))
+            raw = reduced_model.expand(np.array(list(measured[repetition]), dtype=np.uint64))
             rows = raw if source == QUANTUM else family.repair(instance, raw)
             good = sense * family.objective(instance, rows)[family.feasible(instance, rows)]
             if len(good):
@@ -138,7 +138,9 @@ def test_no_counts_give_no_rows():
     family, instance = TinyFamily(), tiny_instance([1, -1])
     reduction = reduce_instance(family, instance, tiny_spec())
     nothing = {name: np.zeros(0, dtype=np.int64) for name in ("point", "repetition", "bits", "count")}
-    scored = score_counts(family, instance, reduction.kernel, nothing, incumbent=reduction.incumbent, shots=SHOTS)
+    scored = score_counts(
+        family, instance, reduction.reduced_model, nothing, incumbent=reduction.incumbent, shots=SHOTS
+    )
     labels = {"experiment": "tiny-00000000", "backend": "local:auto"}
     assert from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores}).num_rows == 0
     assert from_columns(schemas.SOLUTIONS, {**labels, **scored.solutions}).num_rows == 0
@@ -154,8 +156,8 @@ def test_the_point_of_a_solution_is_where_it_was_measured_most_often():
         "bits": np.array([0b001, 0b000, 0b001, 0b000], dtype=np.uint64),
         "count": np.array([10, 30, 15, 25]),
     }
-    scored = score_counts(family, instance, reduction.kernel, counts, incumbent=reduction.incumbent, shots=SHOTS)
-    first = rows_of(scored.solutions)[0]
+    scored = score_counts(family, instance, reduction.reduced_model, counts, incumbent=reduction.incumbent, shots=SHOTS)
+    first = to_rows(scored.solutions)[0]
     assert (first["bits"], first["count"], first["point"], first["rank"]) == (1, 25, 1, 1)
 
 
@@ -177,19 +179,21 @@ def test_counts_that_contradict_the_request_are_refused(change, message):
         "count": np.array([SHOTS]),
     }
     with pytest.raises(CorruptResult, match=message):
-        score_counts(family, instance, reduction.kernel, counts | change, incumbent=reduction.incumbent, shots=SHOTS)
+        score_counts(
+            family, instance, reduction.reduced_model, counts | change, incumbent=reduction.incumbent, shots=SHOTS
+        )
 
 
 def test_noise_and_signal():
     family = TinyFamily("max")
     instance = cut_instance(8, {(i, j): 1 for i in range(8) for j in range(i + 1, 8)})
     reduction = reduce_instance(family, instance, tiny_spec())
-    kernel = reduction.kernel
-    energies = kernel.model.diagonal
+    reduced_model = reduction.reduced_model
+    energies = reduced_model.model.diagonal
     good = np.flatnonzero(energies <= np.quantile(energies, 0.3))
     for words, noisy in ((None, True), (good, False)):
-        counts = counts_of(kernel.size, points=1, repetitions=10, seed=4, words=words)
-        scored = score_counts(family, instance, kernel, counts, incumbent=reduction.incumbent, shots=SHOTS)
+        counts = random_counts(reduced_model.size, points=1, repetitions=10, seed=4, words=words)
+        scored = score_counts(family, instance, reduced_model, counts, incumbent=reduction.incumbent, shots=SHOTS)
         assert np.mean(scored.point_scores["noise_like"]) == pytest.approx(float(noisy), abs=0.2)
 
 
@@ -197,13 +201,13 @@ def test_samples_inside_the_subspace_are_held_against_random_ones_from_there():
     family = TinyFamily("min")
     instance = tiny_instance(range(8), cardinality=4)
     reduction = reduce_instance(family, instance, tiny_spec())
-    kernel = reduction.kernel
+    reduced_model = reduction.reduced_model
     inside = np.flatnonzero(all_rows(8).sum(axis=1) == 4)
     # Random inside the subspace: far below random bits, whose energy is mostly penalty, and still only noise.
-    counts = counts_of(8, points=1, repetitions=10, seed=4, words=inside)
-    scored = score_counts(family, instance, kernel, counts, incumbent=reduction.incumbent, shots=SHOTS)
+    counts = random_counts(8, points=1, repetitions=10, seed=4, words=inside)
+    scored = score_counts(family, instance, reduced_model, counts, incumbent=reduction.incumbent, shots=SHOTS)
     assert np.mean(scored.point_scores["noise_like"]) == 1.0
     stray = np.append(inside, 0)
-    counts = counts_of(8, points=1, repetitions=10, seed=4, words=stray)
-    scored = score_counts(family, instance, kernel, counts, incumbent=reduction.incumbent, shots=SHOTS)
+    counts = random_counts(8, points=1, repetitions=10, seed=4, words=stray)
+    scored = score_counts(family, instance, reduced_model, counts, incumbent=reduction.incumbent, shots=SHOTS)
     assert np.mean(scored.point_scores["noise_like"]) < 0.3

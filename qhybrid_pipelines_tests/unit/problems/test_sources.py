@@ -26,9 +26,9 @@ def load(problem):
     return sources.load_instance(problem, no_file)
 
 
-def refused(problem, folder=None, read_bytes=None):
+def refusal(problem, folder=None, read_bytes=None):
     with pytest.raises(InvalidInput) as caught:
-        sources.take_in(problem, folder, read_bytes) if folder else load(problem)
+        sources.register_source(problem, folder, read_bytes) if folder else load(problem)
     assert caught.value.remedy
     return caught.value
 
@@ -36,20 +36,20 @@ def refused(problem, folder=None, read_bytes=None):
 def test_a_path_becomes_name_and_hash_and_its_content_counts(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "triangle.rud").write_bytes(TRIANGLE)
-    problem, data = sources.take_in(spec("sub/triangle.rud", options={"best_known": 2}), tmp_path)
+    problem, data = sources.register_source(spec("sub/triangle.rud", options={"best_known": 2}), tmp_path)
     assert problem.source == FileSource(file="triangle.rud", sha256=sha256_hex(TRIANGLE))
     assert (problem.format, data) == ("rudy", TRIANGLE)
     (tmp_path / "sub" / "triangle.rud").unlink()
     instance = sources.load_instance(problem, lambda source: {problem.source.sha256: TRIANGLE}[source.sha256])
     assert (instance.name, instance.source, instance.best_known) == ("triangle", "file:triangle.rud", 2.0)
-    assert sources.take_in(problem, tmp_path, lambda _: TRIANGLE) == (problem, None)
-    assert sources.take_in(problem, tmp_path) == (problem, None)
+    assert sources.register_source(problem, tmp_path, lambda _: TRIANGLE) == (problem, None)
+    assert sources.register_source(problem, tmp_path) == (problem, None)
 
 
 def test_an_absolute_path_and_a_declared_format(tmp_path):
     path = tmp_path / "triangle.txt"
     path.write_bytes(TRIANGLE)
-    problem, _ = sources.take_in(spec(str(path), format="rudy"), tmp_path / "elsewhere")
+    problem, _ = sources.register_source(spec(str(path), format="rudy"), tmp_path / "elsewhere")
     assert problem.source.file == "triangle.txt"
 
 
@@ -58,7 +58,7 @@ def test_the_same_graph_by_two_formats_is_the_same_instance(tmp_path):
     (tmp_path / "b.gph").write_bytes(b"\xef\xbb\xbfc no\r\np edge 3 3\r\ne 3 1\r\ne 2 1\r\ne 3 2\r\n")
     hashes = set()
     for name, fmt in (("a.rud", None), ("b.gph", "dimacs_edge")):
-        problem, data = sources.take_in(spec(name, format=fmt), tmp_path)
+        problem, data = sources.register_source(spec(name, format=fmt), tmp_path)
         hashes.add(sources.load_instance(problem, lambda _, data=data: data).sha256)
     assert len(hashes) == 1
 
@@ -73,7 +73,7 @@ def test_bundled_graphs_and_generators_pass_unchanged(tmp_path):
         ),
     ):
         problem = spec(source, options={"best_known": 12.0})
-        assert sources.take_in(problem, tmp_path) == (problem, None)
+        assert sources.register_source(problem, tmp_path) == (problem, None)
         instance = load(problem)
         assert (instance.name, instance.source, instance.best_known) == (name, shown, 12.0)
 
@@ -100,7 +100,7 @@ def test_sources_that_are_not_there(tmp_path, source, words):
     (tmp_path / "folder").mkdir()
     (tmp_path / "triangle.rud").write_bytes(TRIANGLE)
     os.mkfifo(tmp_path / "pipe")
-    error = refused(spec(source), tmp_path)
+    error = refusal(spec(source), tmp_path)
     assert error.field == "problem.source"
     assert words in error.problem
 
@@ -108,7 +108,7 @@ def test_sources_that_are_not_there(tmp_path, source, words):
 def test_a_large_file_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "big.rud").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    assert "50 MB" in str(refused(spec("big.rud"), tmp_path))
+    assert "50 MB" in str(refusal(spec("big.rud"), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path):
 )
 def test_nothing_wrong_gets_in(tmp_path, content, line, words):
     (tmp_path / "wrong.rud").write_bytes(content)
-    error = refused(spec("wrong.rud"), tmp_path)
+    error = refusal(spec("wrong.rud"), tmp_path)
     assert (error.file, error.line) == ("wrong.rud", line)
     assert words in str(error)
 
 
 def test_formats_are_declared_or_known_by_their_ending(tmp_path):
     (tmp_path / "g.txt").write_bytes(TRIANGLE)
-    error = refused(spec("g.txt"), tmp_path)
+    error = refusal(spec("g.txt"), tmp_path)
     assert error.field == "problem.format"
     assert "rudy" in error.remedy
-    assert refused(spec("g.txt", format="tsplib"), tmp_path).field == "problem.format"
-    assert refused(spec("networkx:petersen", format="rudy")).field == "problem.format"
+    assert refusal(spec("g.txt", format="tsplib"), tmp_path).field == "problem.format"
+    assert refusal(spec("networkx:petersen", format="rudy")).field == "problem.format"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_formats_are_declared_or_known_by_their_ending(tmp_path):
     ],
 )
 def test_wrong_fields_are_named(problem, field):
-    assert refused(problem).field == field
+    assert refusal(problem).field == field
 
 
 def test_a_copy_that_changed_is_noticed():
@@ -172,7 +172,7 @@ def test_a_copy_that_changed_is_noticed():
 def test_a_name_cannot_lead_out_of_its_folder():
     for name in ("../g.rud", "a/b.rud", "a\\b.rud", "..", ""):
         problem = ProblemSpec(family="maxcut", source=FileSource(file=name, sha256="0" * 64), format="rudy")
-        assert refused(problem).field == "problem.source"
+        assert refusal(problem).field == "problem.source"
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_a_name_cannot_lead_out_of_its_folder():
     ],
 )
 def test_only_endings_without_doubt_are_guessed(name, expected):
-    assert sources.guess(name) == expected
+    assert sources.guess_format(name) == expected

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.problems.family import FamilyReduction, Penalised, SolverAnswer, Substitution
+from qhybrid_pipelines.problems.family import FamilyReduction, PenalisedModel, SolverResult, Substitution
 from qhybrid_pipelines.problems.instance import Instance
 
 
@@ -25,7 +25,7 @@ class TinyFamily:
     def __init__(self, sense="min"):
         self.sense = sense
 
-    def penalised(self, instance):
+    def penalised_model(self, instance):
         data = instance.payload
         n, sign = instance.size, 1 if self.sense == "min" else -1
         linear = sign * np.array(data["linear"], dtype=np.float64)
@@ -44,7 +44,7 @@ class TinyFamily:
             quadratic += [2 * weight] * (n * (n - 1) // 2)
         array = np.array(pairs, dtype=np.int32).reshape(-1, 2)
         model = IsingModel.from_qubo(linear, array, np.array(quadratic, dtype=np.float64), offset)
-        return Penalised(model=model, penalty_weight=weight, sign=sign)
+        return PenalisedModel(model=model, penalty_weight=weight, sign=sign)
 
     def objective(self, instance, assignments):
         data = instance.payload
@@ -98,7 +98,7 @@ class TinyFamily:
         sign = 1 if self.sense == "min" else -1
         best = rows[np.argmin(sign * self.objective(instance, rows))]
         value = float(self.objective(instance, best[None, :])[0])
-        return SolverAnswer(assignment=best, optimal=True, bound=value, evaluations=len(rows))
+        return SolverResult(assignment=best, optimal=True, bound=value, evaluations=len(rows))
 
     def features(self, instance):
         return {"size": float(instance.size)}

@@ -18,7 +18,7 @@ def ones(number: int | None) -> str:
     return "1" * number + "0" * (8 - number)
 
 
-def kernel_row(*, exact=True, incumbent=4, optimum=8, solved=False, window=False) -> dict[str, Any]:
+def reduced_model_row(*, exact=True, incumbent=4, optimum=8, solved=False, subproblem=False) -> dict[str, Any]:
     return {
         "instance": ONES.name,
         "n_qubits": 0 if solved else 6,
@@ -29,7 +29,7 @@ def kernel_row(*, exact=True, incumbent=4, optimum=8, solved=False, window=False
         "incumbent_objective": float(incumbent),
         "kernel_optimum": float(optimum),
         "kernel_optimum_assignment": ones(optimum),
-        "rungs": [{"rung": "window"}] if window else [],
+        "rungs": [{"rung": "window"}] if subproblem else [],
     }
 
 

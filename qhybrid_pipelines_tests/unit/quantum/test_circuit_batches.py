@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from quantum_cases import ising, kernel_of, spec_of
+from quantum_cases import ising, make_reduced_model, make_spec
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.seeds import derive_seed
@@ -19,15 +19,18 @@ from qhybrid_pipelines.storage.tables import from_rows
 MODEL = ising([0.1, -1 / 3, 0.0, 2.5], {(0, 1): 0.7, (1, 3): -1e-9, (2, 3): 0.7})
 
 
-def planned(kind="qaoa", cardinality=None, backend="local:auto", **changes):
-    kernel, spec = kernel_of(MODEL, cardinality), spec_of(kind=kind, points=5, strategy="random", **changes)
-    plan = plan_sweep(kernel, spec)
-    return build_batch(kernel, plan.angles, spec, experiment="case-00000000", backend=backend)
+def plan_batch(kind="qaoa", cardinality=None, backend="local:auto", **changes):
+    reduced_model, spec = (
+        make_reduced_model(MODEL, cardinality),
+        make_spec(kind=kind, points=5, strategy="random", **changes),
+    )
+    plan = plan_sweep(reduced_model, spec)
+    return build_batch(reduced_model, plan.angles, spec, experiment="case-00000000", backend=backend)
 
 
 @pytest.mark.parametrize(("kind", "cardinality"), [("qaoa", None), ("qaoa", 2), ("hardware_efficient", None)])
 def test_a_batch_survives_its_table(kind, cardinality):
-    made = planned(kind, cardinality)
+    made = plan_batch(kind, cardinality)
     table = from_rows(CIRCUIT_BATCHES, [batch_to_row(made)])
     [row] = table.to_pylist()
     batch, again = made.batch, batch_from_row(row)
@@ -49,7 +52,7 @@ def test_a_batch_survives_its_table(kind, cardinality):
 
 
 def test_seeds_depend_on_point_and_repetition_and_not_on_the_backend():
-    here, there = planned(), planned(backend="ionq:simulator")
+    here, there = plan_batch(), plan_batch(backend="ionq:simulator")
     assert np.array_equal(here.batch.seeds, there.batch.seeds)
     assert here.batch.payload_sha256 != there.batch.payload_sha256
     assert here.batch.seeds[2, 1] == derive_seed(7, "shots", 2, 1)
@@ -58,24 +61,28 @@ def test_seeds_depend_on_point_and_repetition_and_not_on_the_backend():
 
 @pytest.mark.parametrize(("cardinality", "mixer"), [(None, "x"), (0, "x"), (1, "xy"), (3, "xy"), (4, "x")])
 def test_auto_mixer(cardinality, mixer):
-    assert planned(cardinality=cardinality).mixer == mixer
+    assert plan_batch(cardinality=cardinality).mixer == mixer
 
 
 def test_asked_for_mixers():
-    assert planned(cardinality=2, mixer="x").mixer == "x"
+    assert plan_batch(cardinality=2, mixer="x").mixer == "x"
     with pytest.raises(InvalidInput, match=r"ansatz.mixer"):
-        build_batch(kernel_of(MODEL), np.zeros((1, 4)), spec_of(mixer="xy"), experiment="e", backend="local:auto")
+        build_batch(
+            make_reduced_model(MODEL), np.zeros((1, 4)), make_spec(mixer="xy"), experiment="e", backend="local:auto"
+        )
 
 
 @pytest.mark.parametrize("angles", [np.zeros((2, 3)), np.zeros(4), np.full((1, 4), np.nan), np.full((1, 4), np.inf)])
 def test_angles_that_do_not_fit_are_refused(angles):
     with pytest.raises(InvalidInput, match="angles"):
-        build_batch(kernel_of(MODEL), angles, spec_of(), experiment="e", backend="local:auto")
+        build_batch(make_reduced_model(MODEL), angles, make_spec(), experiment="e", backend="local:auto")
 
 
 def test_an_empty_kernel_has_no_circuit():
     with pytest.raises(ValueError, match="no variables"):
-        build_batch(kernel_of(ising([], {})), np.empty((0, 0)), spec_of(), experiment="e", backend="local:auto")
+        build_batch(
+            make_reduced_model(ising([], {})), np.empty((0, 0)), make_spec(), experiment="e", backend="local:auto"
+        )
 
 
 def test_importing_and_planning_needs_no_circuit_library():

@@ -1,4 +1,4 @@
-from qhybrid_pipelines.quantum.drawing import draw_plainly
+from qhybrid_pipelines.quantum.drawing import draw_from_text
 from qhybrid_pipelines.quantum.qasm import draw, empty_circuit, make_template
 
 TEXT = """OPENQASM 3.0;
@@ -18,7 +18,7 @@ c[0] = measure q[0];
 
 
 def test_a_step_stands_where_its_wires_are_free():
-    assert draw_plainly(TEXT, columns=120) == (
+    assert draw_from_text(TEXT, columns=120) == (
         "q[0]: ─[h]────●───────[M]──\n"
         "q[1]: ────────┼─────[rx(a)]\n"
         "q[2]: ─[h]─[rzz(a)]────────"
@@ -26,7 +26,7 @@ def test_a_step_stands_where_its_wires_are_free():
 
 
 def test_a_long_circuit_is_folded():
-    parts = draw_plainly(TEXT + "h q[1];\n" * 40, columns=60).split("\n\n")
+    parts = draw_from_text(TEXT + "h q[1];\n" * 40, columns=60).split("\n\n")
     assert len(parts) > 2
     assert all(len(line) <= 60 and line.startswith("q[") for part in parts for line in part.splitlines())
     assert sum(part.count("[h]") for part in parts) == 42
@@ -34,7 +34,7 @@ def test_a_long_circuit_is_folded():
 
 def test_what_is_more_than_gates_is_drawn_by_qiskit():
     text = TEXT + "if (c[0]) {\n  x q[1];\n}\n"
-    assert draw_plainly(text, columns=120) is None
+    assert draw_from_text(text, columns=120) is None
     assert "If-0" in draw(text)
 
 

@@ -11,17 +11,17 @@ import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.quantum.user_circuits.precheck import check
-from qhybrid_pipelines.quantum.user_circuits.reader import parsed_in_child, read_foreign
-from qhybrid_pipelines.quantum.user_circuits.tokens import respelled, tokens_of
-from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, UNFIT, V2, V3, doubling
-from qhybrid_pipelines_tests.own_time import own_seconds_below
+from qhybrid_pipelines.quantum.user_circuits.reader import parse_in_sandbox, read_user_circuit
+from qhybrid_pipelines.quantum.user_circuits.tokens import join_tokens, split_tokens
+from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, UNSUPPORTED, V2, V3, doubling_gates
+from qhybrid_pipelines_tests.own_time import cpu_seconds_below
 
 LIMITED = "import sys; from qhybrid_pipelines.quantum.user_circuits.sandbox import limit; limit(); "
 
 
 def refusal(text: str | bytes) -> InvalidInput:
     with pytest.raises(InvalidInput) as caught:
-        read_foreign(text if isinstance(text, bytes) else text.encode(), file="evil.qasm")
+        read_user_circuit(text if isinstance(text, bytes) else text.encode(), file="evil.qasm")
     return caught.value
 
 
@@ -29,7 +29,7 @@ def refusal(text: str | bytes) -> InvalidInput:
 def test_an_attack_is_refused_before_any_parser_sees_it(name, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", None)
     attack = ATTACKS[name]
-    with own_seconds_below(1.0):
+    with cpu_seconds_below(1.0):
         error = refusal(attack.text)
     assert attack.says in error.problem + error.remedy
     assert (error.file, error.line) == ("evil.qasm", attack.line)
@@ -37,17 +37,17 @@ def test_an_attack_is_refused_before_any_parser_sees_it(name, monkeypatch):
     assert len(str(error)) < 400
 
 
-@pytest.mark.parametrize("name", UNFIT)
+@pytest.mark.parametrize("name", UNSUPPORTED)
 def test_what_the_reader_refuses_names_the_file_and_the_line(name):
-    error = refusal(UNFIT[name].text)
-    assert UNFIT[name].says in error.problem
-    assert (error.file, error.line) == ("evil.qasm", UNFIT[name].line)
+    error = refusal(UNSUPPORTED[name].text)
+    assert UNSUPPORTED[name].says in error.problem
+    assert (error.file, error.line) == ("evil.qasm", UNSUPPORTED[name].line)
 
 
 def test_the_bombs_are_as_small_as_they_are_said_to_be():
-    assert len(doubling(18)) < 600
-    assert len(doubling(30)) < 1000
-    assert check(doubling(13)).gates == 2**13
+    assert len(doubling_gates(18)) < 600
+    assert len(doubling_gates(30)) < 1000
+    assert check(doubling_gates(13)).gates == 2**13
 
 
 def test_bytes_that_are_no_text_are_refused():
@@ -57,10 +57,10 @@ def test_bytes_that_are_no_text_are_refused():
 
 def test_parsers_see_what_was_judged_and_no_comment():
     text = f'{V3}// include "/etc/passwd";\nqubit /* [99] */ [2]\n q;\n'
-    seen = respelled(tokens_of(text))
+    seen = join_tokens(split_tokens(text))
     assert "passwd" not in seen
     assert "99" not in seen
-    assert [(t.text, t.line) for t in tokens_of(seen)] == [(t.text, t.line) for t in tokens_of(text)]
+    assert [(t.text, t.line) for t in split_tokens(seen)] == [(t.text, t.line) for t in split_tokens(text)]
 
 
 def in_another_process(code: str, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -85,13 +85,13 @@ def test_a_parser_that_crashes_takes_only_the_child_with_it():
     """The nested parentheses reach the parser here: its process dies of a signal, this one goes on."""
     code = LIMITED + "from qiskit import qasm2; qasm2.loads(sys.stdin.read())"
     with pytest.raises(InvalidInput, match=r"signal (11|6|7)"):
-        parsed_in_child(ATTACKS["30,000 nested parentheses"].text, code=("-c", code))
+        parse_in_sandbox(ATTACKS["30,000 nested parentheses"].text, code=("-c", code))
 
 
 def test_a_parser_that_takes_all_memory_fails_in_the_child():
     code = LIMITED + "from qiskit import qasm2; qasm2.loads(sys.stdin.read())"
     with pytest.raises(InvalidInput, match=r"the reader (failed with exit code|was ended by signal)"):
-        parsed_in_child(ATTACKS["10^9 qubits, version 2"].text, code=("-c", code))
+        parse_in_sandbox(ATTACKS["10^9 qubits, version 2"].text, code=("-c", code))
 
 
 def test_a_panic_of_a_parser_is_told_as_an_error():
@@ -103,7 +103,7 @@ def test_a_panic_of_a_parser_is_told_as_an_error():
         "canonical.canonical = panic; sandbox.main()"
     )
     with pytest.raises(InvalidInput, match="Panic: capacity overflow"):
-        parsed_in_child(f"{V2}qreg q[1];\n", code=("-c", code))
+        parse_in_sandbox(f"{V2}qreg q[1];\n", code=("-c", code))
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_a_panic_of_a_parser_is_told_as_an_error():
 )
 def test_whatever_the_child_does_is_an_error_of_the_file(code, said):
     with pytest.raises(InvalidInput, match=said):
-        parsed_in_child("x" * 1_000_000, code=("-c", code), seconds=1.0 if "sleep" in code else 60.0)
+        parse_in_sandbox("x" * 1_000_000, code=("-c", code), seconds=1.0 if "sleep" in code else 60.0)
 
 
 def test_the_child_sees_nothing_of_this_process(monkeypatch):
     monkeypatch.setenv("IONQ_API_KEY", "hunter2")
     code = "import os, json; print(json.dumps({'env': dict(os.environ), 'files': os.listdir('.'), 'cwd': os.getcwd()}))"
-    seen = parsed_in_child("", code=("-c", code))
+    seen = parse_in_sandbox("", code=("-c", code))
     assert "hunter2" not in json.dumps(seen)
     assert not {"HOME", "PATH", "PYTHONPATH"} & seen["env"].keys()
     assert seen["files"] == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from quantum_cases import circuit_probabilities, on_qubits
 
-from qhybrid_pipelines.quantum.hardware_efficient import angles_of, hardware_efficient_ansatz
+from qhybrid_pipelines.quantum.hardware_efficient import count_angles, hardware_efficient_ansatz
 
 
 def dense(n: int, layers: int, angles: np.ndarray) -> np.ndarray:
@@ -30,8 +30,8 @@ def dense(n: int, layers: int, angles: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("n", "layers"), [(1, 1), (2, 2), (3, 2), (4, 1)])
 def test_probabilities(n, layers):
     ansatz = hardware_efficient_ansatz(n, layers)
-    assert len(ansatz.template.parameters) == angles_of(n, layers) == n * (2 * layers + 1)
-    angles = np.random.default_rng(n).normal(size=(1, angles_of(n, layers)))
+    assert len(ansatz.template.parameters) == count_angles(n, layers) == n * (2 * layers + 1)
+    angles = np.random.default_rng(n).normal(size=(1, count_angles(n, layers)))
     expected = dense(n, layers, angles[0])
     assert np.abs(circuit_probabilities(ansatz.template, ansatz.bindings(angles)[0]) - expected).max() < 1e-12
 
@@ -39,7 +39,7 @@ def test_probabilities(n, layers):
 def test_more_than_ten_qubits_keep_their_angles_apart():
     # Inputs sort by name, ry_0_10 before ry_0_2; the map from angles must follow.
     ansatz = hardware_efficient_ansatz(12, 1)
-    angles = np.zeros((1, angles_of(12, 1)))
+    angles = np.zeros((1, count_angles(12, 1)))
     angles[0, 2] = np.pi
     probabilities = circuit_probabilities(ansatz.template, ansatz.bindings(angles)[0])
     assert probabilities.argmax() == 1 << 2

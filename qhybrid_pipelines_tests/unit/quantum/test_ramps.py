@@ -40,8 +40,12 @@ def test_a_cardinality_penalty_does_not_change_the_scale_where_the_ones_are_cons
     pairs = np.array([(i, j) for i in range(6) for j in range(i + 1, 6)], dtype=np.int32)
     linear, quadratic = rng.normal(size=6), rng.normal(size=15)
     bare = IsingModel.from_qubo(linear, pairs, quadratic, 0.0)
-    penalised = IsingModel.from_qubo(linear + weight * (1 - 2 * ones), pairs, quadratic + 2 * weight, weight * ones**2)
-    assert cost_scale(penalised, constant_ones=True) == pytest.approx(cost_scale(bare, constant_ones=True), rel=1e-6)
+    penalised_model = IsingModel.from_qubo(
+        linear + weight * (1 - 2 * ones), pairs, quadratic + 2 * weight, weight * ones**2
+    )
+    assert cost_scale(penalised_model, constant_ones=True) == pytest.approx(
+        cost_scale(bare, constant_ones=True), rel=1e-6
+    )
 
 
 def test_a_model_without_fields_has_scale_one():

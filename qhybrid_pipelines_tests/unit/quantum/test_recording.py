@@ -5,9 +5,9 @@ import pennylane as qml
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.quantum.recording import recorded
-from qhybrid_pipelines.quantum.user_circuits.reader import read_foreign
-from qhybrid_pipelines.steps.on_demand.notebook import experiment_of
+from qhybrid_pipelines.quantum.recording import record_circuit
+from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
+from qhybrid_pipelines.steps.on_demand.notebook import register_circuit_function
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -33,7 +33,7 @@ def test_the_text_is_the_function():
         ladder(angles)
         return qml.probs(wires=[2, 1, 0])  # Qiskit writes qubit 0 last
 
-    circuit = read_circuit(recorded(ladder, angles=4, qubits=3)).remove_final_measurements(inplace=False)
+    circuit = read_circuit(record_circuit(ladder, angles=4, qubits=3)).remove_final_measurements(inplace=False)
     bound = circuit.assign_parameters({f"t_{number}": value for number, value in enumerate(values)})
     assert np.allclose(Statevector(bound).probabilities(), node(values), atol=1e-12)
 
@@ -48,12 +48,12 @@ def test_one_call_makes_an_experiment_of_it(tmp_path):
             qml.CZ(wires=(wire, wire + 1))
 
     terms = {"angles": 9, "qubits": 9, "problem": problem, "home": tmp_path, "shots": 64}
-    key = experiment_of(chain, **terms)
-    assert experiment_of(chain, **terms) == key
+    key = register_circuit_function(chain, **terms)
+    assert register_circuit_function(chain, **terms) == key
     registered = Specifications(Home(tmp_path))
     spec = registered.load(key)
     assert (spec.name, spec.shots, spec.sweep.strategy) == ("chain", 64, "random")
-    kept = read_foreign(registered.read_blob(spec.problem.circuit), file="chain.qasm")
+    kept = read_user_circuit(registered.read_source_file(spec.problem.circuit), file="chain.qasm")
     assert (kept.n_qubits, len(kept.inputs)) == (9, 9)
 
 
@@ -72,4 +72,4 @@ def strange(angles):
 @pytest.mark.parametrize(("circuit", "words"), [(deaf, "recorded"), (wide, "wires"), (strange, "QubitUnitary")])
 def test_what_cannot_be_recorded_is_named(circuit, words):
     with pytest.raises(InvalidInput, match=words):
-        recorded(circuit, angles=1, qubits=2)
+        record_circuit(circuit, angles=1, qubits=2)

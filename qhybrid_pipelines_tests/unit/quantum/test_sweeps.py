@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantum_cases import ising, kernel_of, maxcut, spec_of
+from quantum_cases import ising, make_reduced_model, make_spec, maxcut
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, Lineage, ProblemSpec, SweepSpec
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
-from qhybrid_pipelines.quantum.hardware_efficient import angles_of
+from qhybrid_pipelines.quantum.hardware_efficient import count_angles
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.sweeps import RAMP_TIMES, plan_sweep
 from qhybrid_pipelines.storage.schemas import SWEEP_POINTS
@@ -26,7 +26,7 @@ PATH = ising([0.5, 0, 0, 0], {(0, 1): 1.0, (1, 2): -2.0, (2, 3): 0.5})
 @pytest.mark.parametrize("model", [CUBE, PATH], ids=["regular", "other"])
 @pytest.mark.parametrize("points", [1, 2, 3, 16])
 def test_point_0_is_the_best_guess_and_the_rest_differ_from_it(strategy, model, points):
-    plan = plan_sweep(kernel_of(model), spec_of(strategy=strategy, points=points, layers=3))
+    plan = plan_sweep(make_reduced_model(model), make_spec(strategy=strategy, points=points, layers=3))
     assert plan.angles.shape == (points, 6)
     best = ramp(3, scale=cost_scale(model))
     if strategy != "ramp" and model is CUBE:
@@ -40,21 +40,25 @@ def test_point_0_is_the_best_guess_and_the_rest_differ_from_it(strategy, model, 
 @settings(deadline=None, max_examples=40)
 @given(st.sampled_from(STRATEGIES), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**31 - 1))
 def test_the_same_question_has_the_same_answer(strategy, points, layers, seed):
-    spec = spec_of(strategy=strategy, points=points, layers=layers, seed=seed)
-    first, again = (plan_sweep(kernel_of(CUBE), spec) for _ in range(2))
+    spec = make_spec(strategy=strategy, points=points, layers=layers, seed=seed)
+    first, again = (plan_sweep(make_reduced_model(CUBE), spec) for _ in range(2))
     assert np.array_equal(first.angles, again.angles)
     assert first.angle_source == again.angle_source
 
 
 def test_only_seeded_strategies_look_at_the_seed():
     for strategy in STRATEGIES:
-        one, two = (plan_sweep(kernel_of(CUBE), spec_of(strategy=strategy, points=9, seed=seed)) for seed in (1, 2))
+        one, two = (
+            plan_sweep(make_reduced_model(CUBE), make_spec(strategy=strategy, points=9, seed=seed)) for seed in (1, 2)
+        )
         assert np.array_equal(one.angles, two.angles) == (strategy not in ("random", "refine"))
 
 
 def test_the_source_says_table_or_why_not():
     def sources(model, **changes):
-        return plan_sweep(kernel_of(model, changes.pop("cardinality", None)), spec_of(points=2, **changes)).angle_source
+        return plan_sweep(
+            make_reduced_model(model, changes.pop("cardinality", None)), make_spec(points=2, **changes)
+        ).angle_source
 
     assert sources(CUBE) == ("table: degree 3", "near table: degree 3")
     assert sources(PATH)[0] == "ramp: there are fields"
@@ -66,7 +70,7 @@ def test_the_source_says_table_or_why_not():
 
 
 def test_ramp_points_are_total_times():
-    plan = plan_sweep(kernel_of(PATH), spec_of(strategy="ramp", points=8, layers=4))
+    plan = plan_sweep(make_reduced_model(PATH), make_spec(strategy="ramp", points=8, layers=4))
     factors = plan.angles / plan.angles[0]
     assert np.ptp(factors, axis=1).max() < 1e-12
     assert (factors[1:, 0] >= RAMP_TIMES[0] - 1e-12).all()
@@ -74,7 +78,7 @@ def test_ramp_points_are_total_times():
 
 
 def test_grid_at_one_layer_is_a_lattice_of_gamma_and_beta():
-    plan = plan_sweep(kernel_of(CUBE), spec_of(strategy="grid", points=17, layers=1))
+    plan = plan_sweep(make_reduced_model(CUBE), make_spec(strategy="grid", points=17, layers=1))
     gammas, betas = (np.unique(np.round(plan.angles[1:, i], 12)) for i in range(2))
     assert len(gammas) == len(betas) == 4
     assert 0 < gammas.min() < gammas.max() < 1.5
@@ -83,7 +87,7 @@ def test_grid_at_one_layer_is_a_lattice_of_gamma_and_beta():
 
 def test_refine_stays_in_the_box_around_the_centre():
     center = (0.4, 0.8, 0.0, -0.2)
-    plan = plan_sweep(kernel_of(CUBE), spec_of(strategy="refine", center=center, spread=0.25, points=200))
+    plan = plan_sweep(make_reduced_model(CUBE), make_spec(strategy="refine", center=center, spread=0.25, points=200))
     assert plan.angle_source[:2] == ("centre", "near centre")
     assert np.array_equal(plan.angles[0], center)
     offsets = np.abs(plan.angles - center)
@@ -99,13 +103,13 @@ def test_a_centre_of_an_earlier_round_is_called_so():
         sweep=SweepSpec(strategy="refine", center=(0.4, -0.3), points=2),
         lineage=Lineage(round=2, parent="case-00000000", root="case-00000000"),
     )
-    assert plan_sweep(kernel_of(CUBE), spec).angle_source == ("parent round", "near parent round")
+    assert plan_sweep(make_reduced_model(CUBE), spec).angle_source == ("parent round", "near parent round")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_free_ansatz(strategy):
-    plan = plan_sweep(kernel_of(PATH), spec_of(kind="hardware_efficient", strategy=strategy, points=5))
-    assert plan.angles.shape == (5, angles_of(4, 2))
+    plan = plan_sweep(make_reduced_model(PATH), make_spec(kind="hardware_efficient", strategy=strategy, points=5))
+    assert plan.angles.shape == (5, count_angles(4, 2))
     assert plan.layers == 0
     assert len(np.unique(plan.angles, axis=0)) == 5
     if strategy in ("fixed_angles", "ramp"):
@@ -116,25 +120,25 @@ def test_free_ansatz(strategy):
 
 
 def test_free_ansatz_checks_its_centre():
-    spec = spec_of(kind="hardware_efficient", strategy="refine", center=(0.1,) * angles_of(4, 2), points=3)
-    assert np.array_equal(plan_sweep(kernel_of(PATH), spec).angles[0], [0.1] * angles_of(4, 2))
+    spec = make_spec(kind="hardware_efficient", strategy="refine", center=(0.1,) * count_angles(4, 2), points=3)
+    assert np.array_equal(plan_sweep(make_reduced_model(PATH), spec).angles[0], [0.1] * count_angles(4, 2))
     with pytest.raises(InvalidInput, match=r"sweep.center"):
-        plan_sweep(kernel_of(PATH), spec_of(kind="hardware_efficient", strategy="refine", center=(0.1,)))
+        plan_sweep(make_reduced_model(PATH), make_spec(kind="hardware_efficient", strategy="refine", center=(0.1,)))
 
 
 def test_the_ring_mixer_needs_a_cardinality():
     with pytest.raises(InvalidInput, match=r"ansatz.mixer"):
-        plan_sweep(kernel_of(CUBE), spec_of(mixer="xy"))
+        plan_sweep(make_reduced_model(CUBE), make_spec(mixer="xy"))
 
 
 @pytest.mark.parametrize("kind", ["qaoa", "hardware_efficient"])
 def test_an_empty_kernel_has_no_points(kind):
-    plan = plan_sweep(kernel_of(ising([], {})), spec_of(kind=kind))
+    plan = plan_sweep(make_reduced_model(ising([], {})), make_spec(kind=kind))
     assert plan.rows() == []
 
 
 def test_rows_fit_the_table():
-    plan = plan_sweep(kernel_of(CUBE), spec_of(points=4))
+    plan = plan_sweep(make_reduced_model(CUBE), make_spec(points=4))
     table = from_rows(SWEEP_POINTS, [{"experiment": "case-00000000", **row} for row in plan.rows()])
     assert table.num_rows == 4
     assert np.array_equal(np.array(table.column("angles").to_pylist()), plan.angles)
@@ -142,6 +146,6 @@ def test_rows_fit_the_table():
 
 def test_angles_that_overflow_are_refused():
     # A box this wide leaves the range of float64.
-    spec = spec_of(strategy="refine", center=(1e308, 1e308, -1e308, -1e308), spread=4.0)
+    spec = make_spec(strategy="refine", center=(1e308, 1e308, -1e308, -1e308), spread=4.0)
     with np.errstate(over="ignore"), pytest.raises(InvalidInput, match="not finite"):
-        plan_sweep(kernel_of(CUBE), spec)
+        plan_sweep(make_reduced_model(CUBE), spec)

@@ -36,7 +36,7 @@ def circuits(draw):
     return circuit
 
 
-def described(instruction):
+def describe_instruction(instruction):
     # By class and names: a Parameter that was read again has another identity.
     operation = instruction.operation
     qubits = [qubit._index for qubit in instruction.qubits]
@@ -49,7 +49,9 @@ def test_write_read_write_is_a_fixpoint(circuit):
     template = make_template(circuit)
     again = read_circuit(template.text)
     assert write_circuit(again) == template.text
-    assert [gate for gate in map(described, again.data) if gate[1] != "measure"] == list(map(described, circuit.data))
+    assert [gate for gate in map(describe_instruction, again.data) if gate[1] != "measure"] == list(
+        map(describe_instruction, circuit.data)
+    )
     assert tuple(p.name for p in again.parameters) == template.parameters
     assert tuple(re.findall(r"^input float\[64\] (\w+);$", template.text, re.MULTILINE)) == template.parameters
 

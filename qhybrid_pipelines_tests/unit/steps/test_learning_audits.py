@@ -4,14 +4,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from qhybrid_pipelines.classical.learning.folds import fold_rows, make_splits
-from qhybrid_pipelines.steps.learning.audits import controls_at_chance, folds_sound
+from qhybrid_pipelines.learning.data.folds import fold_rows, make_splits
+from qhybrid_pipelines.steps.learning.audits import audit_folds, audit_permuted_labels
 
 FOLDS = fold_rows("e", list(make_splits(np.arange(20) % 2, k=4, repeats=2, seed=1)))
 
 
 def test_folds_as_they_are_made_are_sound():
-    assert list(folds_sound(pa.Table.from_pylist(FOLDS))) == []
+    assert list(audit_folds(pa.Table.from_pylist(FOLDS))) == []
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ def test_folds_as_they_are_made_are_sound():
     ids=["a row that is trained and tested", "a row that is never tested"],
 )
 def test_a_planted_leak_is_found(change, words):
-    assert any(words in finding for finding in folds_sound(pa.Table.from_pylist(change(FOLDS))))
+    assert any(words in finding for finding in audit_folds(pa.Table.from_pylist(change(FOLDS))))
 
 
 @pytest.mark.parametrize(("low", "found"), [(0.55, 0), (0.65, 1)])
 def test_learnt_noise_is_found(low, found):
     cards = pa.Table.from_pylist([{"experiment": "e", "majority_share": 0.6}])
     row = {"experiment": "e", "model": "permuted_labels", "metric": "accuracy", "mean": low + 0.1, "low": low}
-    assert len(list(controls_at_chance(cards, pa.Table.from_pylist([row])))) == found
+    assert len(list(audit_permuted_labels(cards, pa.Table.from_pylist([row])))) == found

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.storage import analyst, warehouse
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import samples
@@ -42,11 +42,11 @@ def test_a_damaged_block_is_not_a_mistake_in_the_query(tmp_path):
     sql = "SELECT count(DISTINCT columns(*)) FROM counts"
     for start in range(12288 + 1000, len(whole), 262_144):
         home.warehouse.write_bytes(whole[:start] + b"\xaa" * 4096 + whole[start + 4096 :])
-        with suppress(Damaged):  # not every block holds something of this table
+        with suppress(CorruptFile):  # not every block holds something of this table
             analyst.query(home, sql)
             continue
         break
-    with pytest.raises(Damaged, match=r"the snapshot is damaged: .* Delete this file and publish again"):
+    with pytest.raises(CorruptFile, match=r"the snapshot is damaged: .* Delete this file and publish again"):
         analyst.query(home, sql)
 
 

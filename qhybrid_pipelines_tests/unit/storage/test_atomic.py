@@ -57,7 +57,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(home, monkeypatch):
 
 def test_scratch_is_removed_also_after_an_error(home):
     def fail():
-        with atomic.scratch(home.tmp) as folder:
+        with atomic.scratch_folder(home.tmp) as folder:
             (folder / "file").touch()
             raise RuntimeError
 
@@ -72,10 +72,10 @@ def test_sweep_removes_what_a_killed_process_left_and_nothing_of_a_living_one(ho
     )
     left = process.stdout.readline().strip()
     (home.tmp / "not-ours").touch()
-    with atomic.scratch(home.tmp) as mine:
-        assert atomic.sweep(home) == ()
+    with atomic.scratch_folder(home.tmp) as mine:
+        assert atomic.remove_leftovers(home) == ()
         process.communicate("die\n")
-        assert atomic.sweep(home) == (left,)
+        assert atomic.remove_leftovers(home) == (left,)
         assert sorted(home.tmp.iterdir()) == sorted([mine, home.tmp / "not-ours"])
 
 
@@ -88,7 +88,7 @@ def test_sweep_counts_a_process_that_nobody_waited_for_as_dead(home):
     process.stdin.flush()
     process.stdout.read()  # ends when the process does; it is a zombie until `wait`
     deadline = time.monotonic() + 5
-    while not (removed := atomic.sweep(home)) and time.monotonic() < deadline:
+    while not (removed := atomic.remove_leftovers(home)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert removed == (left,)
     process.communicate()
@@ -96,20 +96,20 @@ def test_sweep_counts_a_process_that_nobody_waited_for_as_dead(home):
 
 def test_an_id_that_was_given_again_does_not_protect_a_dead_owner(home):
     home.make()
-    pid, start, rest = atomic._own_name("file").split(".", 2)
+    pid, start, rest = atomic._temporary_name("file").split(".", 2)
     (home.tmp / f"{pid}.{int(start) + 1}.{rest}").touch()
-    assert len(atomic.sweep(home)) == 1
+    assert len(atomic.remove_leftovers(home)) == 1
 
 
 def test_another_machines_files_are_left_for_a_day(home):
     home.make()
     file = home.tmp / f"1.1.{'0' * 12}-{'0' * 16}-data.parquet"
     file.touch()
-    assert atomic.sweep(home) == ()
-    long_ago = time.time() - atomic.FOREIGN_AGE_SECONDS - 60
+    assert atomic.remove_leftovers(home) == ()
+    long_ago = time.time() - atomic.OTHER_MACHINE_AGE_SECONDS - 60
     os.utime(file, (long_ago, long_ago))
-    assert atomic.sweep(home) == (file.name,)
+    assert atomic.remove_leftovers(home) == (file.name,)
 
 
 def test_sweep_of_a_home_that_is_not_there(home):
-    assert atomic.sweep(home) == ()
+    assert atomic.remove_leftovers(home) == ()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput, MissingUpstream
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import VERSION_FIELD, Lake, PartitionKey, escape
 from qhybrid_pipelines.storage.layout import Home
@@ -125,7 +125,7 @@ def test_a_file_in_the_folder_of_another_partition_is_refused(lake, column):
     path = lake.write(schemas.COUNTS, KEY, counts()).path
     pq.write_table(data, path)
     with pytest.raises(
-        Damaged, match=f"rows of another {column} .* Materialise 'qpu_result_sets' for '{re.escape(str(KEY))}'"
+        CorruptFile, match=f"rows of another {column} .* Materialise 'qpu_result_sets' for '{re.escape(str(KEY))}'"
     ):
         lake.read(schemas.COUNTS, KEY)
 
@@ -200,13 +200,13 @@ def test_a_file_of_an_older_release_lacks_a_nullable_column(lake):
 
 def test_a_file_without_a_needed_column_is_damaged(lake):
     write_by_hand(lake, counts().drop_columns(["count"]))
-    with pytest.raises(Damaged, match="column count is missing"):
+    with pytest.raises(CorruptFile, match="column count is missing"):
         lake.read(schemas.COUNTS, KEY)
 
 
 def test_a_file_of_a_newer_release_asks_for_an_update(lake):
     write_by_hand(lake, counts(), version=schemas.SCHEMA_VERSION + 1)
-    with pytest.raises(Damaged, match="Update"):
+    with pytest.raises(CorruptFile, match="Update"):
         lake.read(schemas.COUNTS, KEY)
 
 
@@ -214,7 +214,7 @@ def test_a_file_of_a_newer_release_asks_for_an_update(lake):
 def test_a_truncated_file_is_damaged_and_names_the_remedy(lake, keep):
     path = lake.write(schemas.COUNTS, KEY, counts()).path
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(Damaged, match=r"Materialise 'qpu_result_sets'"):
+    with pytest.raises(CorruptFile, match=r"Materialise 'qpu_result_sets'"):
         lake.read(schemas.COUNTS, KEY)
 
 
@@ -230,7 +230,7 @@ def test_texts_that_an_older_release_did_not_write_are_null(table, lake):
 def test_a_file_of_something_else_is_damage(lake):
     path = lake.write(schemas.COUNTS, KEY, counts()).path
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(Damaged, match="column experiment is missing"):
+    with pytest.raises(CorruptFile, match="column experiment is missing"):
         lake.read(schemas.COUNTS, KEY)
 
 

@@ -6,7 +6,7 @@ import pytest
 HELD = """
 import os
 import numpy as np
-from qhybrid_pipelines.storage.memory import give_back
+from qhybrid_pipelines.storage.memory import release_memory
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -18,7 +18,7 @@ keep = np.ones(1 << 10)
 before = resident()
 del parts[:-1]  # the last one stands in the way of those below it
 kept = resident()
-give_back()
+release_memory()
 print(before, kept, resident())
 """
 

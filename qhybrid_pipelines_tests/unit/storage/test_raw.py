@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.raw import RawStore
 
@@ -30,14 +30,14 @@ def test_nothing_unfinished_is_left(store):
 def test_changed_bytes_are_refused_and_a_second_put_mends_them(store):
     digest = store.put(b"answer")
     (store.folder / digest).write_bytes(b"other")
-    with pytest.raises(Damaged, match="SHA-256"):
+    with pytest.raises(CorruptFile, match="SHA-256"):
         store.get(digest)
     store.put(b"answer")
     assert store.get(digest) == b"answer"
 
 
 def test_what_is_missing_is_named(store):
-    with pytest.raises(Damaged, match="missing"):
+    with pytest.raises(CorruptFile, match="missing"):
         store.get("0" * 64)
     assert "0" * 64 not in store
 

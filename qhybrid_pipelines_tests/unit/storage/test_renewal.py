@@ -8,17 +8,17 @@ import sys
 
 import pytest
 
-from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.storage import analyst, published, schemas, warehouse
 from qhybrid_pipelines.storage.inventory import inventory
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import from_rows
-from qhybrid_pipelines.storage.warehouse import LedgerMark, LedgerPart
+from qhybrid_pipelines.storage.warehouse import LedgerCursor, LedgerDelta
 from qhybrid_pipelines_tests import samples
 
 
-class Book:
+class LedgerContent:
     """A ledger: rows by table, and which job had an event at which position."""
 
     def __init__(self, rows):
@@ -39,14 +39,14 @@ class Book:
         self.events.append(job_id)
 
     def whole(self, _mark=None):
-        return LedgerPart(rows=self.rows, mark=LedgerMark(position=len(self.events), hash="book"))
+        return LedgerDelta(rows=self.rows, mark=LedgerCursor(position=len(self.events), hash="book"))
 
     def since(self, mark):
         if mark is None or not mark.position:
             return self.whole()
         jobs = tuple(sorted(set(self.events[mark.position :])))
         rows = {name: [row for row in rows if row["job_id"] in jobs] for name, rows in self.rows.items()}
-        return LedgerPart(rows=rows, mark=LedgerMark(position=len(self.events), hash="book"), jobs=jobs)
+        return LedgerDelta(rows=rows, mark=LedgerCursor(position=len(self.events), hash="book"), jobs=jobs)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def from_nothing(home, ledger):
     shutil.rmtree(beside.path, ignore_errors=True)
     beside.path.mkdir()
     beside.lake.symlink_to(home.lake)
-    assert warehouse.publish(beside, ledger).anew
+    assert warehouse.publish(beside, ledger).rebuild
     return content(beside)
 
 
@@ -85,7 +85,7 @@ def everything():
     return parts
 
 
-def change_something(choose, lake, ledger, parts):
+def change_one_partition_or_job(choose, lake, ledger, parts):
     """Write, write again, remove or damage one partition, or change or remove one job."""
     table, key, rows = choose.choice(parts)
     path = lake.path(table, key)
@@ -112,7 +112,7 @@ def damaged_files(lake, parts):
         try:
             if lake.exists(table, key):
                 lake.read(table, key)
-        except Damaged:
+        except CorruptFile:
             paths.append(lake.path(table, key))
     return paths
 
@@ -120,20 +120,20 @@ def damaged_files(lake, parts):
 @pytest.mark.parametrize("seed", range(2))
 def test_after_any_changes_it_is_what_one_from_nothing_is(home, seed):
     choose, lake, parts = random.Random(seed), Lake(home), everything()
-    ledger = Book(samples.write(home))
-    assert warehouse.publish(home, ledger.since).anew
+    ledger = LedgerContent(samples.write(home))
+    assert warehouse.publish(home, ledger.since).rebuild
     for _ in range(3):
         for _ in range(choose.randint(4, 12)):
-            change_something(choose, lake, ledger, parts)
+            change_one_partition_or_job(choose, lake, ledger, parts)
         if paths := damaged_files(lake, parts):
             before = home.warehouse.read_bytes()
-            with pytest.raises(Damaged):
+            with pytest.raises(CorruptFile):
                 warehouse.publish(home, ledger.since)
             assert home.warehouse.read_bytes() == before
             for path in paths:
                 path.unlink()
         assert warehouse.lake_has_changed(home)
-        assert not warehouse.publish(home, ledger.since).anew
+        assert not warehouse.publish(home, ledger.since).rebuild
         assert content(home) == from_nothing(home, ledger.whole)
         assert not warehouse.lake_has_changed(home)
 
@@ -146,12 +146,12 @@ def test_only_what_changed_is_read(home):
     key = lake.keys(schemas.COUNTS)[0]
     lake.write(schemas.COUNTS, key, lake.read(schemas.COUNTS, key))
     result = warehouse.publish(home, ledger)
-    assert (result.files, result.anew) == (1, False)
+    assert (result.files, result.rebuild) == (1, False)
 
 
 def test_a_file_too_new_to_be_told_from_its_successor_is_read_again(home, monkeypatch):
     samples.write(home)
-    monkeypatch.setattr("qhybrid_pipelines.storage.inventory.STEP_SECONDS", 60.0)
+    monkeypatch.setattr("qhybrid_pipelines.storage.inventory.SCAN_INTERVAL_SECONDS", 60.0)
     monkeypatch.setattr("qhybrid_pipelines.storage.inventory.LOOKS", 1)
     files = inventory(home)
     assert files.column("changed_ns").null_count == files.num_rows
@@ -188,26 +188,26 @@ def test_a_snapshot_that_is_not_as_it_was_published_is_built_from_nothing(home, 
     whole = content(home)
     home.warehouse.chmod(0o644)
     spoil(home.warehouse)
-    assert not warehouse.is_as_published(home)
-    assert warehouse.publish(home, ledger).anew
+    assert not warehouse.matches_published_checksum(home)
+    assert warehouse.publish(home, ledger).rebuild
     assert content(home) == whole
-    assert warehouse.is_as_published(home)
-    assert not warehouse.publish(home, ledger).anew
+    assert warehouse.matches_published_checksum(home)
+    assert not warehouse.publish(home, ledger).rebuild
 
 
 def test_a_snapshot_without_its_checksum_or_with_that_of_another_is_built_from_nothing(home, monkeypatch):
     warehouse.publish(home, {})
     home.warehouse_checksum.unlink()
-    assert warehouse.publish(home, {}).anew
+    assert warehouse.publish(home, {}).rebuild
     before = home.warehouse.read_bytes()
     monkeypatch.setattr(warehouse, "promote", power_cut)
     with pytest.raises(InterruptedError):
         warehouse.publish(home, {})
     monkeypatch.undo()
     assert home.warehouse.read_bytes() == before
-    assert not warehouse.is_as_published(home)
-    assert warehouse.publish(home, {}).anew
-    assert warehouse.is_as_published(home)
+    assert not warehouse.matches_published_checksum(home)
+    assert warehouse.publish(home, {}).rebuild
+    assert warehouse.matches_published_checksum(home)
 
 
 def power_cut(*_):
@@ -217,11 +217,11 @@ def power_cut(*_):
 
 def test_a_snapshot_of_other_tables_or_mostly_free_blocks_is_built_from_nothing(home, monkeypatch):
     warehouse.publish(home, {})
-    monkeypatch.setattr(warehouse, "_layout_sha256", lambda: "another")
-    assert warehouse.publish(home, {}).anew
-    assert not warehouse.publish(home, {}).anew
+    monkeypatch.setattr(warehouse, "_schema_sha256", lambda: "another")
+    assert warehouse.publish(home, {}).rebuild
+    assert not warehouse.publish(home, {}).rebuild
     monkeypatch.setattr(warehouse, "_is_mostly_free", lambda _connection: True)
-    assert warehouse.publish(home, {}).anew
+    assert warehouse.publish(home, {}).rebuild
 
 
 def test_rows_of_another_partition_are_named_and_never_shown(home):
@@ -230,12 +230,14 @@ def test_rows_of_another_partition_are_named_and_never_shown(home):
     first, second, *_ = (lake.path(schemas.COUNTS, key) for key in lake.keys(schemas.COUNTS))
     whole, before = second.read_bytes(), home.warehouse.read_bytes()
     second.write_bytes(first.read_bytes())
-    for anew in (False, True):
-        with pytest.raises(Damaged, match=r"data\.parquet: it holds rows of another .*Materialise 'qpu_result_sets'"):
-            warehouse.publish(home, ledger, anew=anew)
+    for rebuild in (False, True):
+        with pytest.raises(
+            CorruptFile, match=r"data\.parquet: it holds rows of another .*Materialise 'qpu_result_sets'"
+        ):
+            warehouse.publish(home, ledger, rebuild=rebuild)
         assert home.warehouse.read_bytes() == before
     second.write_bytes(whole)
-    assert not warehouse.publish(home, ledger).anew
+    assert not warehouse.publish(home, ledger).rebuild
     assert content(home) == from_nothing(home, ledger)
 
 
@@ -245,5 +247,5 @@ def test_a_file_where_its_table_has_no_partition_is_still_shown(home):
     stray = PartitionKey(experiment=samples.FIRST.key)
     table = dict(samples.execution_tables(samples.FIRST, "local:auto"))[schemas.COUNTS]
     Lake(home).write(schemas.COUNTS, stray, from_rows(schemas.COUNTS, table))
-    assert warehouse.publish(home, ledger).anew
+    assert warehouse.publish(home, ledger).rebuild
     assert content(home) == from_nothing(home, ledger)

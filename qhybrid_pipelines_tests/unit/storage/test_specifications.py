@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import Damaged, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.experiment import experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.storage.layout import Home
@@ -45,11 +45,11 @@ def test_the_problem_file_is_kept_by_its_hash(register):
     key = register.register(with_file(), GRAPH)
     source = register.load(key).problem.source
     assert isinstance(source, FileSource)
-    assert register.read_blob(source) == GRAPH
+    assert register.read_source_file(source) == GRAPH
     register.register(with_file())  # the next round does not carry the bytes
     (register.home.blobs / source.sha256).write_bytes(b"3 1\n1 2 1\n")
-    with pytest.raises(Damaged):
-        register.read_blob(source)
+    with pytest.raises(CorruptFile):
+        register.read_source_file(source)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_changed_file_is_not_loaded(register):
     key = register.register(spec())
     path = register.home.specifications / f"{key}.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "shots": 1}))
-    with pytest.raises(Damaged, match="changed after it was registered"):
+    with pytest.raises(CorruptFile, match="changed after it was registered"):
         register.load(key)
 
 
@@ -87,7 +87,7 @@ def test_a_file_that_this_release_does_not_understand(register):
     key = f"odd-{sha256_hex(text)[:8]}"
     register.home.specifications.mkdir(parents=True)
     (register.home.specifications / f"{key}.json").write_text(text)
-    with pytest.raises(Damaged, match="this release cannot read it"):
+    with pytest.raises(CorruptFile, match="this release cannot read it"):
         register.load(key)
 
 

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.schemas import Column, Table
-from qhybrid_pipelines.storage.tables import SchemaMismatch, Texts, conform, from_columns, from_rows, lift
+from qhybrid_pipelines.storage.tables import (
+    SchemaMismatch,
+    TextDeduplicator,
+    conform,
+    from_columns,
+    from_rows,
+    upgrade_rows,
+)
 
 SMALL = Table(
     name="small",
@@ -78,11 +85,11 @@ def test_a_missing_column_is_named():
 
 def test_rows_of_an_older_release_get_nulls_and_those_of_a_newer_one_lose_what_is_unknown():
     older = pa.table({"a": ["x"], "word": ["yes"], "b": pa.array([b"1"])})
-    assert lift(SMALL, older).to_pylist() == [{"a": "x", "b": b"1", "word": "yes", "count": None}]
+    assert upgrade_rows(SMALL, older).to_pylist() == [{"a": "x", "b": b"1", "word": "yes", "count": None}]
     newer = small([("x", b"1")]).append_column("later", pa.array([7]))
-    assert lift(SMALL, newer).equals(small([("x", b"1")]))
+    assert upgrade_rows(SMALL, newer).equals(small([("x", b"1")]))
     with pytest.raises(SchemaMismatch, match="column word is missing"):
-        lift(SMALL, pa.table({"a": ["x"]}))
+        upgrade_rows(SMALL, pa.table({"a": ["x"]}))
 
 
 def test_descriptions_are_consistent():
@@ -102,8 +109,8 @@ def test_a_text_that_fills_a_column_is_held_once_for_all_batches():
     ]
     batches.append(pa.record_batch({"a": ["key", "other"], "b": ["x", "x"], "c": [None, None]}))
     batches.append(batches[0].slice(0, 0))
-    texts = Texts()
-    kept = [texts.held_once(batch) for batch in batches]
+    texts = TextDeduplicator()
+    kept = [texts.deduplicate_texts(batch) for batch in batches]
     assert [batch.to_pylist() for batch in kept] == [batch.to_pylist() for batch in batches]
     places = [batch.column("a").buffers()[2].address for batch in kept[:3]]
     assert len(set(places)) == 1

@@ -183,7 +183,7 @@ def test_a_broken_store_spools_and_nothing_is_raised(home, harm, caplog):
     assert "waits in the spool" in caplog.text
     assert "Traceback" not in caplog.text
     assert TrackingRecord.from_json((home.spool / RECORD.file_name).read_text()).key == RECORD.key
-    assert tracker.sync() == tracking.Synced(recorded=(), waiting=1)
+    assert tracker.sync() == tracking.SyncResult(recorded=(), waiting=1)
 
 
 def test_a_locked_store_spools_after_a_while(home, monkeypatch):
@@ -191,7 +191,7 @@ def test_a_locked_store_spools_after_a_while(home, monkeypatch):
     with closing(sqlite3.connect(home.mlflow / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert Tracker(home).record(RECORD).spooled
-    assert Tracker(home).sync() == tracking.Synced(recorded=(RECORD.key,), waiting=0)
+    assert Tracker(home).sync() == tracking.SyncResult(recorded=(RECORD.key,), waiting=0)
 
 
 def test_a_server_that_does_not_answer_spools(home, monkeypatch):
@@ -210,7 +210,7 @@ def test_the_spool_is_replayed_once_and_the_newest_record_stands(home):
     synced = Tracker(home).sync()
     assert sorted(synced.recorded) == sorted([RECORD.key, other.key])
     assert synced.waiting == 1
-    assert Tracker(home).sync() == tracking.Synced(recorded=(), waiting=1)
+    assert Tracker(home).sync() == tracking.SyncResult(recorded=(), waiting=1)
     ratios = {run.data.tags["qhybrid.key"]: run.data.metrics["ratio"] for run in runs(home)}
     assert ratios == {RECORD.key: 0.9, "other": 0.75}
 
@@ -218,7 +218,7 @@ def test_the_spool_is_replayed_once_and_the_newest_record_stands(home):
 def test_a_record_that_gets_through_replaces_the_one_that_waits(home):
     Tracker(home, uri="http://127.0.0.1:9").record(replace(RECORD, metrics={"ratio": 0.1}))
     Tracker(home).record(RECORD)
-    assert Tracker(home).sync() == tracking.Synced(recorded=(), waiting=0)
+    assert Tracker(home).sync() == tracking.SyncResult(recorded=(), waiting=0)
     assert [run.data.metrics["ratio"] for run in runs(home)] == [0.75]
 
 

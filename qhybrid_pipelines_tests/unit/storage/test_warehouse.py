@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.errors import Damaged
+from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.storage import analyst, atomic, published, schemas, warehouse
 from qhybrid_pipelines.storage.inventory import inventory
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -240,7 +240,7 @@ def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
     died = subprocess.run([sys.executable, "-c", DIE_WHILE_PUBLISHING, str(home.path), moment], check=False)
     assert died.returncode == -signal.SIGKILL
     assert home.warehouse.read_bytes() == before
-    assert len(atomic.sweep(home)) == 1
+    assert len(atomic.remove_leftovers(home)) == 1
     assert list(home.tmp.iterdir()) == []
     warehouse.publish(home, {})  # the dead process' lock is gone
     assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 0}]
@@ -253,7 +253,7 @@ def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
     path = lake.path(schemas.COUNTS, lake.keys(schemas.COUNTS)[0])
     path.write_bytes(path.read_bytes()[:100])
     before = home.warehouse.read_bytes()
-    with pytest.raises(Damaged, match=r"data\.parquet.*Materialise 'qpu_result_sets'"):
+    with pytest.raises(CorruptFile, match=r"data\.parquet.*Materialise 'qpu_result_sets'"):
         warehouse.publish(home, ledger)
     assert home.warehouse.read_bytes() == before
     assert list(home.tmp.iterdir()) == []

@@ -1,0 +1,48 @@
+"""What a gradient engine offers, and which ones compute exactly; those give the same numbers up to rounding.
+
+The one that measures on a backend is `measured`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
+from qhybrid_pipelines.learning.circuits.pennylane_engine import BackpropEngine, require_jax
+from qhybrid_pipelines.learning.circuits.readout import I64
+from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
+
+#: ``adjoint`` is NumPy, ``autograd`` and ``jax`` are PennyLane's backpropagation.
+GradientEngineName = Literal["adjoint", "autograd", "jax"]
+
+
+class GradientEngine(Protocol):
+    """Loss and gradient of one circuit shape.
+
+    Attributes:
+        name: tells engines apart whose numbers differ, if only in the last bits; a checkpoint is continued by its own.
+    """
+
+    name: str
+
+    def loss_and_gradient(self, parameters: F64, features: F64, targets: I64) -> tuple[float, F64]:
+        """Return the mean loss and its gradient, in the order of ``parameters``."""
+
+
+def make_gradient_engine(name: GradientEngineName, shape: CircuitShape) -> GradientEngine:
+    """Return the engine of this name for a circuit.
+
+    Raises:
+        InvalidInput: there is no such engine, or jax is not installed.
+    """
+    match name:
+        case "adjoint":
+            return AdjointEngine(shape)
+        case "autograd":
+            return BackpropEngine(shape, "autograd")
+        case "jax":
+            require_jax()
+            return BackpropEngine(shape, "jax")
+    raise InvalidInput(f"there is no engine {name!r}", remedy="Choose adjoint, autograd or jax.", field="engine")

@@ -1,0 +1,122 @@
+"""The features of a model: scaling, principal components, angles; fitted on training rows, applied to any.
+
+Fitting takes training rows and nothing else; a test plants a leak to show that it would be noticed. What was fitted is
+plain numbers, so that a stored model needs no pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.learning_specification import MAX_LEARNING_QUBITS
+from qhybrid_pipelines.learning.data.dataset import Dataset
+
+#: Angles of the encoding: one half turn from the smallest to the largest training value, radians.
+LOWEST_ANGLE, HIGHEST_ANGLE = -np.pi / 2, np.pi / 2
+
+Inputs = Literal["reduced", "all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturePipeline:
+    """A fitted chain: standardise, then (if reduced) project on principal components and map to angles with clipping.
+
+    Attributes:
+        mean: per column, shape ``(columns,)``.
+        scale: standard deviation per column, 1 where a column is constant on the training rows.
+        components: principal axes, shape ``(k, columns)``; None where all columns are used as they are.
+        low: smallest training value per output, shape ``(k,)``; None where nothing is mapped to angles.
+        high: largest one.
+    """
+
+    mean: F64
+    scale: F64
+    components: F64 | None = None
+    low: F64 | None = None
+    high: F64 | None = None
+
+    def transform(self, features: F64) -> F64:
+        """Return the features of rows, shape ``(rows, k)``: angles in [-pi/2, pi/2], or standardised columns."""
+        values = (features - self.mean) / self.scale
+        if self.components is not None:
+            values = values @ self.components.T
+        if self.low is None or self.high is None:
+            return values
+        span = np.where(self.high > self.low, self.high - self.low, 1.0)
+        share = np.clip((values - self.low) / span, 0.0, 1.0)
+        return LOWEST_ANGLE + share * (HIGHEST_ANGLE - LOWEST_ANGLE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fitted numbers, ready for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: None if value is None else value.tolist() for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, fitted: Mapping[str, Any]) -> FeaturePipeline:
+        """Return the chain that `to_dict` wrote; it gives the same features bit by bit."""
+        return cls(**{name: np.array(v, dtype=np.float64) for name, v in fitted.items() if v is not None})
+
+
+def check_features(dataset: Dataset, k: int | None) -> None:
+    """Check that the data set's columns fit on the qubits, one angle each.
+
+    Raises:
+        InvalidInput: more components than columns, or without components more columns than qubits.
+    """
+    columns = len(dataset.feature_names)
+    if k is None and columns > MAX_LEARNING_QUBITS:
+        raise InvalidInput(
+            f"{columns} features need {columns} qubits, and a circuit that is trained has at most {MAX_LEARNING_QUBITS}",
+            remedy="Reduce them, for example features.pca: 4, or choose some under dataset.features.",
+            field="features.pca",
+        )
+    if k is not None and k > columns:
+        raise InvalidInput(
+            f"{columns} columns have no {k} principal components",
+            remedy=f"Use features.pca: {columns} or less.",
+            field="features.pca",
+        )
+
+
+def fit_standard_scaler(train: F64) -> FeaturePipeline:
+    """Return the chain for models that see every column: mean 0 and standard deviation 1 on the training rows."""
+    varies = train.max(axis=0) > train.min(axis=0)  # the deviation of a constant may be rounding noise, not zero
+    deviation = train.std(axis=0)  # and that of very small numbers may be zero
+    return FeaturePipeline(mean=train.mean(axis=0), scale=np.where(varies & (deviation > 0), deviation, 1.0))
+
+
+def fit_angle_encoder(train: F64, k: int | None) -> FeaturePipeline:
+    """Return the chain to ``k`` angles, one per qubit.
+
+    Args:
+        train: training rows, shape ``(rows, columns)``.
+        k: principal components; None maps every column to an angle without projecting.
+
+    Raises:
+        ValueError: there are fewer than ``k`` columns or rows.
+    """
+    standard = fit_standard_scaler(train)
+    values = standard.transform(train)
+    components = None
+    if k is not None:
+        if k > min(values.shape):
+            raise ValueError(f"{values.shape[0]} rows of {values.shape[1]} columns have no {k} principal components")
+        # The standardised training rows have mean 0, so their right singular vectors are the principal axes.
+        axes = np.linalg.svd(values, full_matrices=False)[2][:k]
+        # An axis has no direction of its own: its largest entry is made positive.
+        components = axes * np.sign(axes[np.arange(k), np.argmax(np.abs(axes), axis=1)])[:, None]
+        values = values @ components.T
+    return FeaturePipeline(
+        mean=standard.mean, scale=standard.scale, components=components, low=values.min(axis=0), high=values.max(axis=0)
+    )
+
+
+def fit_feature_pipeline(train: F64, *, inputs: Inputs, k: int | None) -> FeaturePipeline:
+    """Return the chain to what a model is given: ``reduced`` for angles, ``all`` for every column standardised."""
+    return fit_angle_encoder(train, k) if inputs == "reduced" else fit_standard_scaler(train)

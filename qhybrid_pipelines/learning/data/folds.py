@@ -1,0 +1,150 @@
+"""Repeated stratified k-fold: the same folds for every model, each with an inner split for tuning.
+
+A fold is dealt, not drawn: the shuffled rows of one class after the other go round the folds like cards, so that folds
+differ by at most one row, in all and in each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.learning.data.dataset import I64, Dataset
+from qhybrid_pipelines.learning.data.table_rows import FoldRow
+
+#: Share of each class of the outer training rows that tuning is scored on.
+VALIDATION_SHARE = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One outer fold; the three parts hold row numbers, ascending, and are disjoint.
+
+    Attributes:
+        repeat: from 0.
+        fold: from 0.
+        train: rows that settings are fitted on while tuning.
+        validation: rows that settings are scored on; afterwards both parts train the final model.
+        test: rows that nothing is fitted or chosen on.
+    """
+
+    repeat: int
+    fold: int
+    train: I64
+    validation: I64
+    test: I64
+
+    @property
+    def outer_train(self) -> I64:
+        """Rows of training and validation together, ascending."""
+        return np.sort(np.concatenate([self.train, self.validation]))
+
+
+def check_folds(dataset: Dataset, k: int) -> None:
+    """Check that every class has rows in every part of every fold.
+
+    Raises:
+        InvalidInput: a class has fewer rows than folds, or too few to be split once more inside.
+    """
+    if dataset.rows < k:
+        raise InvalidInput(
+            f"{dataset.rows} rows cannot be dealt to {k} folds", remedy="Add rows or use fewer folds.", field="folds.k"
+        )
+    counts = dataset.class_counts
+    rarest = int(np.argmin(counts))
+    count = int(counts[rarest])
+    needed = max(k, 4 if k == 2 else 3)
+    if count < needed:
+        raise InvalidInput(
+            f"class {dataset.class_names[rarest]!r} has {count} {'row' if count == 1 else 'rows'}, fewer than the "
+            f"{needed} that {k} folds need",
+            remedy="Use fewer folds, add rows, or leave the class away with dataset.classes.",
+            field="folds.k",
+        )
+
+
+def make_splits(labels: I64, *, k: int, repeats: int, seed: int) -> Iterator[Split]:
+    """Yield the ``k * repeats`` splits of the rows with these labels, in order of repeat and fold."""
+    rows = np.arange(len(labels), dtype=np.int64)
+    for repeat in range(repeats):
+        fold_index = _assign_folds(labels, rows, k, seed, repeat)
+        for fold in range(k):
+            outer = rows[fold_index != fold]
+            inner = _draw_validation_rows(labels, outer, seed, repeat, fold)
+            yield Split(
+                repeat=repeat,
+                fold=fold,
+                train=np.setdiff1d(outer, inner),
+                validation=inner,
+                test=rows[fold_index == fold],
+            )
+
+
+def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
+    """Return ``size`` of the training rows for a point of the learning curve, ascending.
+
+    Classes keep about their shares, every class has at least one row, and a larger subset contains every smaller
+    one of the same seed, so that neighbouring points of a curve differ by what was added.
+
+    Raises:
+        ValueError: there are fewer rows than ``size``, or fewer places than classes.
+    """
+    shuffled = generator(seed, "learning curve").permutation(rows)
+    of_shuffled = labels[shuffled]
+    classes, counts = np.unique(of_shuffled, return_counts=True)
+    if not len(classes) <= size <= len(rows):
+        raise ValueError(f"a subset of {size} out of {len(rows)} rows with {len(classes)} classes is not possible")
+    # The i-th of c rows of a class stands at (i + 1/2) / c; its first row stands before all others.
+    place = np.empty(len(rows))
+    for cls, count in zip(classes, counts, strict=True):
+        place[of_shuffled == cls] = (np.arange(count) + 0.5) / count
+        place[np.argmax(of_shuffled == cls)] = -1.0
+    return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])
+
+
+def fold_rows(experiment: str, splits: Sequence[Split]) -> list[FoldRow]:
+    """Return the table of the folds: one row per repeat, fold and row of the data set."""
+    return [
+        FoldRow(experiment=experiment, repeat=split.repeat, fold=split.fold, row=int(row), role=role)
+        for split in splits
+        for role, part in (("train", split.train), ("validation", split.validation), ("test", split.test))
+        for row in part
+    ]
+
+
+def splits_from_rows(rows: Sequence[FoldRow]) -> list[Split]:
+    """Return the splits that a table of folds holds, in order of repeat and fold."""
+    parts: dict[tuple[int, int], dict[str, list[int]]] = {}
+    for row in rows:
+        parts.setdefault((row["repeat"], row["fold"]), {}).setdefault(row["role"], []).append(row["row"])
+    return [
+        Split(
+            repeat=repeat,
+            fold=fold,
+            **{role: np.array(sorted(roles[role]), dtype=np.int64) for role in ("train", "validation", "test")},
+        )
+        for (repeat, fold), roles in sorted(parts.items())
+    ]
+
+
+def _assign_folds(labels: I64, rows: I64, k: int, seed: int, repeat: int) -> I64:
+    """Return the fold of each row, shape ``(rows,)``."""
+    shuffled = generator(seed, "folds", repeat).permutation(rows)
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    fold_index = np.empty(len(rows), dtype=np.int64)
+    fold_index[by_class] = rows % k
+    return fold_index
+
+
+def _draw_validation_rows(labels: I64, outer: I64, seed: int, repeat: int, fold: int) -> I64:
+    """Return the validation rows of an outer training part, ascending: of each class a share, at least one row."""
+    shuffled = generator(seed, "validation", repeat, fold).permutation(outer)
+    chosen = []
+    for cls in np.unique(labels[outer]):
+        members = shuffled[labels[shuffled] == cls]
+        chosen.append(members[: max(1, round(VALIDATION_SHARE * len(members)))])
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,299 @@
+"""A user's CSV or Parquet file as rows of numbers and labels; every fault has its column and line or row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.learning.data.row_selection import RawDataset, normalise_label, unknown_column_error
+from qhybrid_pipelines.learning.data.table_cells import first_missing_index, is_number, parse_number, replace_booleans
+
+MAX_BYTES = 50_000_000
+#: Every model is trained many times over all rows; the kernel methods take time with their square.
+MAX_ROWS = 20_000
+MAX_COLUMNS = 1_000
+#: What a compressed file may unpack to.
+MAX_UNPACKED_BYTES = 500_000_000
+
+#: Squares of larger values leave the range of float64.
+MAX_MAGNITUDE = 1e100
+
+FILE_SUFFIXES = (".csv", ".parquet")
+
+
+def read_table(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
+    """Return the rows of a table file; columns that are neither the label nor a feature are not looked at.
+
+    Args:
+        content: the file's bytes.
+        file: its name; the ending tells the format.
+        target: the column of the label.
+        features: the feature columns; None for all but the label.
+
+    Raises:
+        InvalidInput: not such a file, an unknown or repeated column, a missing value, or a feature that is no finite
+            number. Names the file, the column and the line (CSV) or row (Parquet).
+    """
+    if len(content) > MAX_BYTES:
+        raise InvalidInput(
+            f"the file has more than {MAX_BYTES // 1_000_000} MB", remedy="Train on a sample of its rows.", file=file
+        )
+    ending = PurePath(file).suffix.lower()
+    if ending == ".csv":
+        return _read_csv(content, file=file, target=target, features=features)
+    if ending == ".parquet":
+        return _read_parquet(content, file=file, target=target, features=features)
+    raise InvalidInput(
+        f"a data set cannot be read from {ending or 'a file without an ending'}",
+        remedy=f"Use one of: {', '.join(FILE_SUFFIXES)}; or one of scikit-learn's as sklearn:NAME.",
+        file=file,
+        field="dataset.source",
+    )
+
+
+def _read_csv(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
+    header, rows, lines = _csv_rows(content, file)
+    wanted = _feature_columns(header, target, features, file, line=lines.pop(0))
+    _check_size(len(rows), len(wanted), file)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    for name in (*wanted, target):
+        empty = first_missing_index(columns[name])
+        if empty is not None:
+            raise _missing_value_error(name, file=file, line=lines[empty], target=target)
+    return _raw_dataset(
+        [_csv_numbers(columns[name], name, file=file, lines=lines) for name in wanted],
+        wanted,
+        replace_booleans(columns[target]),
+        file=file,
+        target=target,
+        lines=tuple(lines),
+    )
+
+
+def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return the header, the rows below it, and the line of the header and of each row."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InvalidInput("this is not UTF-8 text", remedy="Save it as UTF-8.", file=file, line=line) from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, lines = [], []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise InvalidInput(
+            f"this is not CSV: {error}", remedy="Check the quotes at this line.", file=file, line=reader.line_num
+        ) from None
+    if not rows:
+        raise InvalidInput("the file is empty", remedy="Put the names of the columns into the first line.", file=file)
+    header = [name.strip() for name in rows[0]]
+    if len(header) == 1 and ";" in header[0]:
+        raise InvalidInput(
+            "the columns are parted by semicolons", remedy="Part them by commas.", file=file, line=lines[0]
+        )
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(header):
+            raise InvalidInput(
+                f"this line has {len(row)} cells and the first has {len(header)}",
+                remedy="Every line needs one cell for each column; numbers are written with a decimal point.",
+                file=file,
+                line=line,
+            )
+    return header, rows[1:], lines
+
+
+def _csv_numbers(cells: Sequence[str], name: str, *, file: str, lines: Sequence[int]) -> F64:
+    numbers = replace_booleans(cells)
+    try:
+        values = np.array([parse_number(cell) for cell in numbers], dtype=np.float64)
+    except ValueError:
+        at = next(at for at, cell in enumerate(cells) if not is_number(cell))
+    else:
+        usable = np.abs(values) <= MAX_MAGNITUDE
+        if usable.all():
+            return values
+        at = int(np.argmin(usable))
+    raise _not_finite_error(name, cells[at], file=file, line=lines[at])
+
+
+def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        opened = pq.ParquetFile(pa.BufferReader(content))
+        header, parquet_metadata = list(opened.schema_arrow.names), opened.metadata
+        wanted = _feature_columns(header, target, features, file)
+        _check_size(parquet_metadata.num_rows, len(wanted), file)
+        if (
+            sum(parquet_metadata.row_group(group).total_byte_size for group in range(parquet_metadata.num_row_groups))
+            > MAX_UNPACKED_BYTES
+        ):
+            raise InvalidInput(
+                f"the file unpacks to more than {MAX_UNPACKED_BYTES // 1_000_000} MB",
+                remedy="Train on a sample of its rows.",
+                file=file,
+            )
+        table = opened.read(columns=[*wanted, target])
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput(
+            f"this is not a readable Parquet file: {str(error).splitlines()[0]}", remedy="Write it again.", file=file
+        ) from None
+    for name in (*wanted, target):
+        if table[name].null_count:
+            row = int(np.argmax(table[name].is_null().to_numpy()))
+            raise _missing_value_error(name, file=file, row=row, target=target)
+    return _raw_dataset(
+        [_parquet_numbers(table[name], name, file=file) for name in wanted],
+        wanted,
+        _parquet_labels(table[target], target, file=file),
+        file=file,
+        target=target,
+    )
+
+
+def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        column, kind = column.cast(pa.int8()), pa.int8()
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise InvalidInput(
+            f"column {name!r} holds {kind}, not numbers",
+            remedy="Turn it into numbers, or leave it away: list the other columns under dataset.features.",
+            file=file,
+            field="dataset.features",
+        )
+    values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    usable = np.abs(values) <= MAX_MAGNITUDE
+    if not usable.all():
+        row = int(np.argmin(usable))
+        if np.isnan(values[row]):
+            raise _missing_value_error(name, file=file, row=row, target="")
+        raise _not_finite_error(name, str(values[row]), file=file, row=row)
+    return values
+
+
+def _parquet_labels(column: Any, name: str, *, file: str) -> list[str]:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_boolean(kind):
+        column, kind = column.cast(pa.int8()), pa.int8()
+    if not (
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind) or kind == pa.large_string()
+    ):
+        raise InvalidInput(
+            f"column {name!r} holds {kind}, which cannot be a label",
+            remedy="Use whole numbers or texts.",
+            file=file,
+            field="dataset.target",
+        )
+    labels = [str(value) for value in column.to_pylist()]
+    empty = first_missing_index(labels)
+    if empty is not None:
+        raise _missing_value_error(name, file=file, row=empty, target=name)
+    return labels
+
+
+def _feature_columns(
+    header: Sequence[str], target: str, features: Sequence[str] | None, file: str, *, line: int | None = None
+) -> tuple[str, ...]:
+    """Return the feature columns, after checking that all names are there, once; ``line`` is the header's."""
+    repeated = next((name for at, name in enumerate(header) if name in header[:at]), None)
+    if repeated is not None:
+        raise InvalidInput(f"two columns are called {repeated!r}", remedy="Rename one.", file=file, line=line)
+    if features is None and "" in header:
+        raise InvalidInput(
+            f"column {list(header).index('') + 1} has no name",
+            remedy="Numbers of rows are no feature: remove the column, or list the others under dataset.features.",
+            file=file,
+            field="dataset.features",
+        )
+    if target not in header:
+        raise unknown_column_error(target, header, file=file, field="dataset.target")
+    for name in features or ():
+        if name not in header:
+            raise unknown_column_error(name, header, file=file, field="dataset.features")
+    wanted = tuple(features) if features is not None else tuple(name for name in header if name != target)
+    if not wanted:
+        raise InvalidInput("there is no column beside the label", remedy="Add at least one feature.", file=file)
+    return wanted
+
+
+def _check_size(rows: int, columns: int, file: str) -> None:
+    if not rows:
+        raise InvalidInput("there are no rows below the names of the columns", remedy="Add rows.", file=file)
+    for count, most, what in ((rows, MAX_ROWS, "rows"), (columns, MAX_COLUMNS, "feature columns")):
+        if count > most:
+            raise InvalidInput(
+                f"the file has {count} {what}, more than {most}",
+                remedy="Every model is trained many times over all of them: take a sample or a selection.",
+                file=file,
+            )
+
+
+def _raw_dataset(
+    numbers: Sequence[F64],
+    names: tuple[str, ...],
+    labels: Sequence[str],
+    *,
+    file: str,
+    target: str,
+    lines: tuple[int, ...] | None = None,
+) -> RawDataset:
+    plain = {label: normalise_label(label) for label in set(labels)}
+    return RawDataset(
+        name=file,
+        features=np.column_stack(numbers),
+        feature_names=names,
+        labels=tuple(plain[label] for label in labels),
+        source=f"The file {file}, label in column {target!r}.",
+        licence="Unknown: the file's owner decides.",
+        target=target,
+        file=file,
+        lines=lines,
+    )
+
+
+def _missing_value_error(
+    name: str, *, file: str, target: str, line: int | None = None, row: int | None = None
+) -> InvalidInput:
+    return InvalidInput(
+        f"a value is missing in column {name!r}{_row_phrase(row)}",
+        remedy="Fill it, or remove the row or the column; nothing is filled in silently.",
+        file=file,
+        line=line,
+        field="dataset.target" if name == target else "dataset.features",
+    )
+
+
+def _not_finite_error(
+    name: str, cell: str, *, file: str, line: int | None = None, row: int | None = None
+) -> InvalidInput:
+    return InvalidInput(
+        f"{cell!r} in column {name!r}{_row_phrase(row)} is no finite number up to {MAX_MAGNITUDE:g}",
+        remedy="Write plain numbers with a decimal point, or leave the column away: list the others under "
+        "dataset.features.",
+        file=file,
+        line=line,
+        field="dataset.features",
+    )
+
+
+def _row_phrase(row: int | None) -> str:
+    return "" if row is None else f", row {row + 1}"

@@ -1,0 +1,191 @@
+"""One fold of one learner as rows: what was trained, what it says about the test rows, and what that scores."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.learning.data.dataset import Dataset, describe_dataset
+from qhybrid_pipelines.learning.data.feature_pipeline import check_features
+from qhybrid_pipelines.learning.data.folds import VALIDATION_SHARE, Split, check_folds
+from qhybrid_pipelines.learning.data.table_rows import (
+    DatasetRow,
+    MeasurementRow,
+    PredictionRow,
+    Purpose,
+    RunRow,
+    ScoreRow,
+)
+from qhybrid_pipelines.learning.evaluation.metrics import compute_metrics, predict_all
+from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner
+from qhybrid_pipelines.learning.models.learner import Learner
+
+#: A kernel compares every pair of rows: at this size its overlaps take 400 MB, and four times as much at twice the rows.
+MAX_KERNEL_ROWS = 5_000
+
+
+def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
+    """Check everything about an experiment that can be wrong before something is trained.
+
+    Raises:
+        InvalidInput: too few rows for the folds or too many for a kernel, more features than qubits, or a learning curve
+            beyond the rows.
+    """
+    if "kernel" in spec.model_names and dataset.rows > MAX_KERNEL_ROWS:
+        raise InvalidInput(
+            f"a kernel compares every pair of rows, and {dataset.rows} rows are more than {MAX_KERNEL_ROWS}",
+            remedy="Use models: [variational], or a sample of the rows.",
+            field="models",
+        )
+    check_folds(dataset, spec.folds.k)
+    check_features(dataset, spec.features.pca)
+    fewest = dataset.rows - -(-dataset.rows // spec.folds.k)
+    for number, size in enumerate(spec.evaluation.curve):
+        if not max(len(dataset.class_names), spec.features.pca or 1) <= size <= fewest:
+            raise InvalidInput(
+                f"a learning curve cannot be drawn at {size} rows: {fewest} are there to train on in a fold",
+                remedy=f"Use sizes up to {fewest}, not below the number of components and classes.",
+                field=f"evaluation.curve.{number}",
+            )
+    components = spec.features.pca
+    smallest = fewest - math.ceil(VALIDATION_SHARE * fewest) - len(dataset.class_names)  # at most one row off per class
+    if components is not None and components > smallest:
+        raise InvalidInput(
+            f"the {smallest} rows that are surely there to tune on have no {components} principal components",
+            remedy="Use fewer components or more rows.",
+            field="features.pca",
+        )
+
+
+def dataset_row(experiment: str, dataset: Dataset) -> DatasetRow:
+    """Return the row of the data set's card."""
+    dataset_card = describe_dataset(dataset)
+    return DatasetRow(
+        experiment=experiment,
+        dataset=dataset_card["name"],
+        digest=dataset_card["digest"],
+        rows=dataset_card["rows"],
+        columns=dataset_card["columns"],
+        n_classes=len(dataset_card["classes"]),
+        # Not canonical JSON, which sorts: the order of the classes is their index.
+        classes=json.dumps(dataset_card["classes"], ensure_ascii=False, separators=(",", ":")),
+        majority_share=dataset_card["majority_share"],
+        duplicate_rows=dataset_card["duplicate_rows"],
+        ranges=canonical_json(dataset_card["ranges"]),
+        source=dataset_card["source"],
+        licence=dataset_card["licence"],
+        notes=canonical_json(dataset_card["notes"]),
+        limits=canonical_json(dataset_card["limits"]),
+    )
+
+
+def run_row(
+    experiment: str,
+    learner: Learner,
+    split: Split,
+    tuned: TunedLearner,
+    *,
+    purpose: Purpose = "comparison",
+    template: str | None = None,
+    saved_model: str | None = None,
+    iterations: int | None = None,
+) -> RunRow:
+    """Return the row of one training; ``template``, ``saved_model`` and ``iterations`` belong to circuits."""
+    winning_scores = [trial.score for trial in tuned.trials if trial.settings == tuned.settings]
+    return RunRow(
+        experiment=experiment,
+        model=learner.name,
+        side=learner.side,
+        inputs=learner.inputs,
+        repeat=split.repeat,
+        fold=split.fold,
+        purpose=purpose,
+        train_rows=tuned.train_rows,
+        test_rows=len(split.test),
+        seed=tuned.seed,
+        settings=canonical_json(tuned.settings),
+        trials=max(1, len(tuned.trials)),
+        trial_scores=canonical_json([{"settings": trial.settings, "score": trial.score} for trial in tuned.trials]),
+        validation_score=winning_scores[0] if winning_scores else None,
+        converged=tuned.converged,
+        iterations=iterations,
+        reduction=canonical_json(tuned.reduction.to_dict()),
+        template=template,
+        saved_model=saved_model,
+        fit_seconds=tuned.fit_seconds,
+        tuning_seconds=tuned.tuning_seconds,
+    )
+
+
+def prediction_rows(
+    experiment: str,
+    learner: Learner,
+    split: Split,
+    tuned: TunedLearner,
+    dataset: Dataset,
+    *,
+    purpose: Purpose = "comparison",
+) -> list[PredictionRow]:
+    """Return what a fitted learner says about the test rows of its fold, which nothing has seen before."""
+    model_output = predict_all(tuned.estimator, tuned.reduction.transform(dataset.features[split.test]))
+    return [
+        PredictionRow(
+            experiment=experiment,
+            model=learner.name,
+            side=learner.side,
+            inputs=learner.inputs,
+            repeat=split.repeat,
+            fold=split.fold,
+            purpose=purpose,
+            train_rows=tuned.train_rows,
+            row=int(row),
+            truth=int(dataset.labels[row]),
+            predicted=int(model_output.predicted[place]),
+            probabilities=None if model_output.probabilities is None else model_output.probabilities[place].tolist(),
+            decision=None if model_output.decision is None else float(model_output.decision[place]),
+        )
+        for place, row in enumerate(split.test)
+    ]
+
+
+def score_rows(
+    rows: Sequence[PredictionRow] | Sequence[MeasurementRow],
+    *,
+    backend: str | None = None,
+    shots: int | None = None,
+    side: str,
+    inputs: str,
+    train_rows: int,
+    n_classes: int,
+    purpose: str = "comparison",
+) -> list[ScoreRow]:
+    """Return one row per metric for the predictions of one model on one test fold, computed or measured."""
+    first = rows[0]
+    truth, predicted = (np.array([row[name] for row in rows], dtype=np.int64) for name in ("truth", "predicted"))
+    probabilities = None if first["probabilities"] is None else np.array([row["probabilities"] for row in rows])
+    decision = None if first["decision"] is None else np.array([row["decision"] for row in rows])
+    values = compute_metrics(truth, predicted, n_classes=n_classes, probabilities=probabilities, decision=decision)
+    return [
+        ScoreRow(
+            experiment=first["experiment"],
+            model=first["model"],
+            side=side,
+            inputs=inputs,
+            backend=backend,
+            shots=shots,
+            repeat=first["repeat"],
+            fold=first["fold"],
+            purpose=purpose,
+            train_rows=train_rows,
+            test_rows=len(rows),
+            metric=metric,
+            value=value,
+        )
+        for metric, value in values.items()
+    ]

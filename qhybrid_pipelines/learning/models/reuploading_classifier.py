@@ -1,0 +1,200 @@
+"""What the variational classifier and its twin have in common: everything but the CNOTs.
+
+The classes are scikit-learn estimators, so this module imports scikit-learn; only import it where models are fitted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
+from qhybrid_pipelines.learning.circuits.gradient_engines import (
+    GradientEngine,
+    GradientEngineName,
+    make_gradient_engine,
+)
+from qhybrid_pipelines.learning.circuits.input_checks import (
+    check_angles,
+    check_classes,
+    check_positive,
+    check_qubit_count,
+    check_whole_number,
+)
+from qhybrid_pipelines.learning.circuits.readout import probabilities, squeeze_binary_scores
+from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
+from qhybrid_pipelines.learning.training.stopping_rules import iteration_limit_message
+from qhybrid_pipelines.learning.training.trainer import HALF_TURN, Trainer, TrainingConfig
+from qhybrid_pipelines.learning.training.training_state import TrainingStep
+
+
+class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A re-uploading circuit with a trained linear readout of all qubits.
+
+    Two classes share one score, the log-odds of the second; more classes have one score each, from one circuit, and the
+    softmax of the scores is their probability.
+
+    Attributes:
+        circuit_: the trained circuit with its readout.
+        classes_: labels in ascending order.
+        history_: one `TrainingStep` per iteration.
+        outcome_: why training ended, ``converged`` or ``iteration_limit``.
+    """
+
+    entangled: ClassVar[bool]
+
+    def __init__(
+        self,
+        *,
+        n_qubits: int | None = None,
+        layers: int = 3,
+        learning_rate: float = 0.05,
+        batch_size: int = 32,
+        max_iterations: int = 1500,
+        window: int = 200,
+        must_converge: bool = False,
+        seed: int = 0,
+        engine: GradientEngineName = "adjoint",
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            n_qubits: one for each feature where it is None; spare qubits repeat features.
+            layers: how often the features are uploaded.
+            learning_rate: step of Adam, radians; at most half a turn, beyond which a step says nothing about an angle.
+            batch_size: samples per iteration.
+            max_iterations: training ends there at the latest.
+            window: iterations over which the loss must be flat to end earlier.
+            must_converge: raise `NotConverged` where it was not flat at the end; else that is a `ConvergenceWarning`.
+            seed: of first parameters and batches.
+            engine: ``adjoint``, ``autograd`` or ``jax``; only training uses it, predictions are always the adjoint engine's.
+        """
+        self.n_qubits = n_qubits
+        self.layers = layers
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iterations = max_iterations
+        self.window = window
+        self.must_converge = must_converge
+        self.seed = seed
+        self.engine = engine
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803  # scikit-learn's name
+        y: Any,
+        *,
+        checkpoint: bytes | None = None,
+        engine: GradientEngine | None = None,
+        on_iteration: Callable[[TrainingStep, Trainer], None] | None = None,
+    ) -> Self:
+        """Train.
+
+        One thread serves the small matrix products: it is faster, and the last bits do not depend on the number of cores.
+
+        Args:
+            X: shape ``(samples, n_features)``, radians in [-pi/2, pi/2].
+            y: labels.
+            checkpoint: ``trainer.state.to_bytes()`` of an earlier fit with the same data and settings, to go on from.
+            engine: in place of the one that the setting names, for example a `ParameterShiftEngine`.
+            on_iteration: called after every iteration, to record it, or to keep the trainer's state.
+
+        Raises:
+            InvalidInput: data or settings cannot be used, or the checkpoint is another training's.
+            Diverged: the learning rate is too large.
+            NotConverged: the loss was not flat at the end, and ``must_converge`` is set.
+            Damaged: the checkpoint cannot be read.
+        """
+        trainer = self.make_trainer(X, y, checkpoint=checkpoint, engine=engine)
+        with threadpool_limits(limits=1, user_api="blas"):
+            for step in trainer.iterations():
+                if on_iteration is not None:
+                    on_iteration(step, trainer)
+        state = trainer.state
+        self.circuit_, self.history_, self.outcome_ = trainer.circuit, state.history, state.outcome
+        self.n_iter_ = state.iteration
+        if state.outcome == "iteration_limit":
+            losses = [step.loss for step in state.history]
+            warnings.warn(iteration_limit_message(losses, self.window), ConvergenceWarning, stacklevel=2)
+        return self
+
+    def make_trainer(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        checkpoint: bytes | None = None,
+        engine: GradientEngine | None = None,
+    ) -> Trainer:
+        """Return the training that `fit` would run, not begun yet. Sets ``classes_``."""
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False)
+        check_angles(X, getattr(self, "feature_names_in_", None))
+        check_classification_targets(y)
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        check_classes(self.classes_)
+        config = TrainingConfig(
+            learning_rate=check_positive("learning_rate", self.learning_rate, at_most=HALF_TURN),
+            batch_size=check_whole_number("batch_size", self.batch_size, at_least=1),
+            max_iterations=check_whole_number("max_iterations", self.max_iterations, at_least=1),
+            window=check_whole_number("window", self.window, at_least=2),
+            must_converge=self.must_converge,
+            seed=check_whole_number("seed", self.seed, at_least=0),
+        )
+        shape = self.circuit_shape(X.shape[1])
+        return Trainer(
+            shape,
+            config,
+            X,
+            targets,
+            n_classes=len(self.classes_),
+            engine=make_gradient_engine(self.engine, shape) if engine is None else engine,
+            checkpoint=checkpoint,
+        )
+
+    def circuit_shape(self, n_features: int) -> CircuitShape:
+        """Return the circuit for so many features, without training anything.
+
+        Raises:
+            UnusableInput: there are more features than qubits, or too many qubits.
+        """
+        return CircuitShape(
+            n_features=n_features,
+            n_qubits=check_qubit_count(n_features, self.n_qubits),
+            layers=check_whole_number("layers", self.layers, at_least=1),
+            entangled=self.entangled,
+        )
+
+    def expectations(self, X: Any) -> F64:  # noqa: N803
+        """Return the exact <Z> of every qubit, shape ``(samples, n_qubits)``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False, reset=False)
+        check_angles(X, getattr(self, "feature_names_in_", None))
+        return AdjointEngine(self.circuit_.shape).expectations(X, self.circuit_.weights)
+
+    def decision_function(self, X: Any) -> F64:  # noqa: N803
+        """Return the log-odds of the second class, shape ``(samples,)``; for more classes a score each."""
+        expectations = self.expectations(X)
+        return squeeze_binary_scores(self.circuit_.scores(expectations))
+
+    def predict_proba(self, X: Any) -> F64:  # noqa: N803
+        """Return the probabilities, shape ``(samples, classes)``."""
+        expectations = self.expectations(X)
+        return probabilities(self.circuit_.scores(expectations))
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """Return the most probable label of every sample."""
+        return self.labels_from_scores(self.decision_function(X))
+
+    def labels_from_scores(self, scores: F64) -> Any:
+        """Return the labels of scores, shaped as `decision_function` gives them; they may come from counts."""
+        chosen = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[chosen]

@@ -1,0 +1,165 @@
+"""Trained circuits on a backend: one batch per model and number of shots, every test row of every fold in it.
+
+All folds share a circuit template and differ in its inputs, so all their test rows are points of one batch; rows whose
+gradient is wanted follow behind them. A batch goes through the same dispatcher as every other: ledger, price, budget.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.learning.data.dataset import I64, Dataset
+from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
+from qhybrid_pipelines.learning.data.folds import Split
+from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batch
+from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_learning_specification, select_rows
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines.storage.tables import from_rows
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldModel:
+    """One trained circuit and the fold that it was trained on."""
+
+    split: Split
+    reduction: FeaturePipeline
+    estimator: ReuploadingClassifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceBatch:
+    """One batch and what its points are.
+
+    Attributes:
+        model: name of the circuit.
+        folds: the trained circuits, whose test rows are the batch's first points, fold after fold.
+        gradient_rows: rows of the data set whose gradient is measured at the first fold's weights, by the points after
+            those; may be empty.
+    """
+
+    model: str
+    folds: tuple[FoldModel, ...]
+    gradient_rows: I64
+    batch: CircuitBatch
+
+    @property
+    def test_points(self) -> int:
+        """Points that are test rows."""
+        return sum(len(fold.split.test) for fold in self.folds)
+
+
+def qml_submissions(
+    executions: Iterable[ExecutionKey],
+    *,
+    experiments: pa.Table,
+    datasets: pa.Table,
+    folds: pa.Table,
+    runs: pa.Table,
+    specifications: Specifications,
+    dispatcher: Dispatcher,
+    principal: str,
+    requested_at: datetime | None = None,
+) -> pa.Table:
+    """Return the table `qml_submissions`: the jobs behind each batch, handed over once. Errors as in `steps.execute.qpu_submissions`."""
+    rows: list[Row] = []
+    for backend, key in executions:
+        spec = get_learning_specification(experiments, key)
+        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        for inference_batch in inference_batches(
+            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=select_rows(runs, key)
+        ):
+            labels = {"model": inference_batch.model, "shots": inference_batch.batch.shots}
+            parts = submit_batch(
+                inference_batch.batch, spec, dispatcher, principal=principal, requested_at=requested_at
+            )
+            rows += [{**labels, **part} for part in parts]
+    return from_rows(schemas.QML_SUBMISSIONS, rows)
+
+
+def inference_batches(
+    key: str, backend: str, *, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], runs: pa.Table
+) -> Iterator[InferenceBatch]:
+    """Yield the batches of an experiment on a backend; the same ones whenever it is asked.
+
+    Args:
+        key: of the experiment.
+        backend: where they shall run.
+        spec: of the experiment.
+        dataset: its rows.
+        splits: its folds.
+        runs: its rows of `qml_runs`.
+    """
+    if backend not in spec.backends:
+        return
+    trained = runs.filter(pc.equal(runs.column("purpose"), "comparison")).to_pylist()
+    for model in spec.measured_models:
+        by_fold = {(run["repeat"], run["fold"]): run for run in trained if run["model"] == model}
+        folds = tuple(_fold_model(split, by_fold[split.repeat, split.fold]) for split in splits)
+        for shots in spec.measured_shots:
+            yield plan_inference(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
+
+
+def plan_inference(
+    key: str,
+    backend: str,
+    *,
+    spec: LearningSpec,
+    dataset: Dataset,
+    model: str,
+    folds: tuple[FoldModel, ...],
+    shots: int,
+) -> InferenceBatch:
+    """Return the batch that measures one model with one number of shots."""
+    from qhybrid_pipelines.learning.measurement.circuit_batches import (
+        circuits_per_sample,
+        gradient_batch,
+        inference_batch,
+        sampling_seeds,
+    )
+
+    pieces = []
+    where: dict[str, Any] = {"experiment": key, "backend": backend, "shots": shots}
+    for fold in folds:
+        split = fold.split
+        seeds = sampling_seeds(spec.seed, model, shots, split.repeat, split.fold, points=len(split.test))
+        features = fold.reduction.transform(dataset.features[split.test])
+        pieces.append(inference_batch(fold.estimator.circuit_, features, seeds=seeds, **where))
+    first = folds[0]
+    rows = first.split.train[: spec.evaluation.gradient_rows]
+    if len(rows):
+        points = len(rows) * circuits_per_sample(first.estimator.circuit_.shape)
+        seeds = sampling_seeds(spec.seed, model, shots, "gradient", points=points)
+        features = first.reduction.transform(dataset.features[rows])
+        pieces.append(gradient_batch(first.estimator.circuit_, features, seeds=seeds, **where))
+    batch = replace(
+        pieces[0],
+        bindings=np.concatenate([piece.bindings for piece in pieces]),
+        seeds=np.concatenate([piece.seeds for piece in pieces]),
+    )
+    return InferenceBatch(model=model, folds=folds, gradient_rows=rows, batch=batch)
+
+
+def _fold_model(split: Split, run: Row) -> FoldModel:
+    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
+    from qhybrid_pipelines.learning.models.saved_models import model_from_bytes
+
+    estimator = model_from_bytes(run["saved_model"].encode(), name=f"{run['model']} of fold {run['fold']}")
+    assert isinstance(estimator, ReuploadingClassifier)
+    reduction = FeaturePipeline.from_dict(json.loads(run["reduction"]))
+    return FoldModel(split=split, reduction=reduction, estimator=estimator)

@@ -1,0 +1,106 @@
+"""Cards in plain words: what a data set and a model are, how they were compared, and what they cannot tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.steps.rows import Row
+
+_MODEL_DESCRIPTIONS = {
+    "variational": "A data re-uploading circuit: features and trained rotations in every layer, rings of CNOTs between, "
+    "all qubits measured, and a trained linear readout of their expectations.",
+    "separable": "The same circuit without its CNOTs. Its qubits can be simulated one by one, so what it reaches needs no "
+    "quantum computer.",
+    "kernel": "A support vector machine on the fidelity of embedded states (ZZ feature map). It is computed exactly and "
+    "not measured: a backend would need a circuit for every pair of rows. The saved model holds its training rows.",
+}
+
+
+def dataset_card(card: Row) -> str:
+    """Return the card of a data set as Markdown, from its row of `qml_datasets`."""
+    classes = json.loads(card["classes"])
+    lines = [
+        f"# Data set {card['dataset']}",
+        "",
+        f"{card['source']}. {card['licence']}",
+        "",
+        f"{card['rows']} rows, {card['columns']} feature columns. Classes: "
+        + ", ".join(f"{name} ({count})" for name, count in classes.items())
+        + f". SHA-256 of names, values and labels: `{card['digest']}`.",
+        "",
+        *(f"- {note}" for note in json.loads(card["notes"])),
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in json.loads(card["limits"])),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def model_card(model: str, spec: LearningSpec, card: Row, summaries: Sequence[Row], verdicts: Sequence[Row]) -> str:
+    """Return the card of a circuit as Markdown.
+
+    Args:
+        model: name of the circuit.
+        spec: of the experiment.
+        card: its row of `qml_datasets`.
+        summaries: its rows of `qml_summaries`.
+        verdicts: its rows of `qml_verdicts`.
+    """
+    metric = spec.evaluation.metric
+    mine = [row for row in summaries if row["model"] == model and row["metric"] == metric]
+    lines = [
+        f"# Model {model}",
+        "",
+        _MODEL_DESCRIPTIONS[model],
+        "",
+        _training_sentence(spec, card),
+        "",
+        "## How it was compared",
+        "",
+        _comparison_sentence(spec),
+        "",
+        f"| where | shots | mean {metric} | 95 % interval |",
+        "|---|---|---|---|",
+        *(
+            f"| {row['backend'] or 'exact'} | {row['shots'] or ''} | {row['mean']:.4f} | {_interval(row)} |"
+            for row in mine
+        ),
+        "",
+        *(_verdict_line(row) for row in verdicts if row["model"] == model),
+        "",
+        "## Limits",
+        "",
+        "- Each fold has a model of its own; none was trained on all rows.",
+        *(f"- {limit}" for limit in json.loads(card["limits"])),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _interval(row: Row) -> str:
+    return "" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
+
+
+def _training_sentence(spec: LearningSpec, card: Row) -> str:
+    features = "all columns" if spec.features.pca is None else f"{spec.features.pca} principal components"
+    return (
+        f"Trained on {card['dataset']} ({card['rows']} rows, {card['n_classes']} classes, `{card['digest'][:12]}`), "
+        f"{features} as angles, fitted inside each fold; {spec.training.layers} layers, at most {spec.training.epochs} epochs."
+    )
+
+
+def _comparison_sentence(spec: LearningSpec) -> str:
+    folds = spec.folds.k * spec.folds.repeats
+    return (
+        f"{spec.folds.k} folds, {spec.folds.repeats} repeats, {folds} test folds in all, the same for every model; "
+        f"{spec.tuning.trials} settings tried per model and fold on inner validation rows; intervals corrected after "
+        f"Nadeau and Bengio; margin {spec.evaluation.margin:g}."
+    )
+
+
+def _verdict_line(verdict: Row) -> str:
+    where = f"{verdict['backend']}, {verdict['shots']} shots" if verdict["backend"] else "exact"
+    against = "all features too" if verdict["scope"] == "all" else "the same features"
+    return f"- {where}, against baselines on {against}: **{verdict['verdict']}**. {verdict['reason']}"

@@ -1,0 +1,58 @@
+"""One line per verdict about a circuit: where it was measured, what it scored, and what the best baseline scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow.compute as pc
+
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+
+VERDICT_COLUMNS = (
+    "model",
+    "backend",
+    "shots",
+    "metric",
+    "model_mean",
+    "baseline",
+    "baseline_inputs",
+    "baseline_mean",
+    "gain",
+    "low",
+    "high",
+    "folds",
+    "verdict",
+    "reason",
+)
+
+
+def learning_verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
+    """Return the verdicts of the learning experiments among some keys, against baselines on all features too.
+
+    ``seconds`` is everything that was trained and tuned for the experiment.
+    """
+    lake, rows = workspace.lake, []
+    for key in keys:
+        whole = PartitionKey(experiment=key)
+        if not isinstance(workspace.specifications.load_any(key), LearningSpec):
+            continue
+        if not lake.exists(schemas.QML_VERDICTS, whole):
+            continue
+        card = lake.read(schemas.QML_DATASETS, whole).to_pylist()[0]
+        runs = lake.read(schemas.QML_RUNS, whole)
+        seconds = sum(pc.sum(runs[name]).as_py() or 0.0 for name in ("fit_seconds", "tuning_seconds"))
+        rows += [
+            {
+                "experiment": key,
+                "dataset": card["dataset"],
+                **{name: verdict[name] for name in VERDICT_COLUMNS},
+                "seconds": seconds,
+            }
+            for verdict in lake.read(schemas.QML_VERDICTS, whole).to_pylist()
+            if verdict["scope"] == "all"
+        ]
+    return rows

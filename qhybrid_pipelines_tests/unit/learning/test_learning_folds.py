@@ -1,0 +1,133 @@
+"""Folds: disjoint, complete, stratified, the same for the same seed; and a table that gives them back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningSpec
+from qhybrid_pipelines.learning.data.folds import (
+    check_folds,
+    fold_rows,
+    make_splits,
+    splits_from_rows,
+    training_subset,
+)
+from qhybrid_pipelines.learning.data.load_dataset import load_dataset
+from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment
+
+
+@st.composite
+def labels_and_fold_count(draw):
+    k = draw(st.integers(2, 6))
+    counts = draw(st.lists(st.integers(max(k, 4 if k == 2 else 3), 40), min_size=2, max_size=4))
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return draw(st.permutations(labels.tolist()).map(np.array)), k, draw(st.integers(0, 2**31 - 1))
+
+
+@settings(deadline=None, max_examples=60)
+@given(labels_and_fold_count())
+def test_folds_are_disjoint_complete_and_stratified(case):
+    labels, k, seed = case
+    splits = list(make_splits(labels, k=k, repeats=2, seed=seed))
+    assert [(s.repeat, s.fold) for s in splits] == [(r, f) for r in range(2) for f in range(k)]
+    for repeat in range(2):
+        mine = [s for s in splits if s.repeat == repeat]
+        assert np.sort(np.concatenate([s.test for s in mine])).tolist() == list(range(len(labels)))
+        sizes = [len(s.test) for s in mine]
+        assert max(sizes) - min(sizes) <= 1
+        per_class = np.array([np.bincount(labels[s.test], minlength=labels.max() + 1) for s in mine])
+        assert (np.ptp(per_class, axis=0) <= 1).all()
+    for s in splits:
+        parts = np.concatenate([s.train, s.validation, s.test])
+        assert np.sort(parts).tolist() == list(range(len(labels)))
+        for part in (s.train, s.validation, s.test):
+            assert set(labels[part]) == set(labels), "every class stands in every part"
+
+
+def test_the_seed_decides_and_repeats_differ():
+    labels = np.repeat([0, 1], 50)
+    one, again, other = (list(make_splits(labels, k=5, repeats=2, seed=s)) for s in (1, 1, 2))
+    assert fold_rows("e", one) == fold_rows("e", again) != fold_rows("e", other)
+    assert one[0].test.tolist() != one[5].test.tolist()
+
+
+def test_the_table_gives_the_folds_back():
+    splits = list(make_splits(np.repeat([0, 1, 2], 11), k=3, repeats=2, seed=5))
+    rows = fold_rows("e", splits)
+    assert len(rows) == 33 * 3 * 2
+    back = splits_from_rows(rows[::-1])
+    assert fold_rows("e", back) == rows
+
+
+@settings(deadline=None, max_examples=40)
+@given(labels_and_fold_count(), st.data())
+def test_subsets_of_a_learning_curve_are_nested_and_hold_every_class(case, data):
+    labels, _, seed = case
+    classes = len(set(labels))
+    rows = np.flatnonzero(np.arange(len(labels)) % 3)
+    assume(len(set(labels[rows])) == classes)
+    small, large = sorted(data.draw(st.tuples(*[st.integers(classes, len(rows))] * 2)))
+    one, other = (training_subset(labels, rows, size, seed=seed) for size in (small, large))
+    assert len(one) == small
+    assert set(one) <= set(other) <= set(rows)
+    assert set(labels[one]) == set(labels)
+    expected = small * np.bincount(labels[rows]) / len(rows)
+    assert (np.abs(np.bincount(labels[one]) - expected) <= classes).all()
+
+
+def test_a_subset_that_is_not_possible_is_refused():
+    labels, rows = np.array([0, 1, 0, 1]), np.arange(4)
+    for size in (1, 5):
+        with pytest.raises(ValueError, match="not possible"):
+            training_subset(labels, rows, size, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "k", "says"),
+    [((2, 2), 5, "4 rows cannot be dealt to 5 folds"), ((30, 3), 5, "class 'b' has 3 rows"), ((9, 1), 2, "has 1 row,")],
+)
+def test_fewer_rows_than_folds_are_refused(counts, k, says):
+    labels = "a" * counts[0] + "b" * counts[1]
+    text = "x,y\n" + "".join(f"{at},{label}\n" for at, label in enumerate(labels))
+    dataset = load_dataset(DatasetSpec(source="r.csv", target="y", classes=("a", "b")), text.encode())
+    with pytest.raises(InvalidInput) as caught:
+        check_folds(dataset, k)
+    assert caught.value.field == "folds.k"
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ({"features": {"pca": None}}, "features.pca", "30 features need 30 qubits"),
+        ({"features": {"pca": 4}, "dataset": {"features": ("mean_area", "mean_texture")}}, "features.pca", "2 columns"),
+        (
+            {"dataset": {"classes": (0, 1), "source": "sklearn:iris"}, "features": {"pca": 5}},
+            "features.pca",
+            "4 columns",
+        ),
+        ({"evaluation": {"curve": (20, 500)}}, "evaluation.curve.1", "455 are there to train on"),
+    ],
+)
+def test_what_does_not_fit_the_data_is_refused_before_training(fields, field, says):
+    source = {"source": "sklearn:breast_cancer", **fields.pop("dataset", {})}
+    spec = LearningSpec.model_validate({"name": "x", "dataset": source, **fields})
+    with pytest.raises(InvalidInput) as caught:
+        check_experiment(spec, load_dataset(spec.dataset))
+    assert caught.value.field == field
+    assert says in str(caught.value)
+
+
+def test_more_components_than_training_rows_are_refused():
+    rows = np.random.default_rng(0).random((10, 8))
+    text = "a,b,c,d,e,f,g,h,y\n" + "".join(f"{','.join(map(str, row))},{at % 2}\n" for at, row in enumerate(rows))
+    spec = LearningSpec.model_validate(
+        {"name": "x", "dataset": {"source": "r.csv", "target": "y"}, "features": {"pca": 6}, "folds": {"k": 2}}
+    )
+    with pytest.raises(InvalidInput, match="no 6 principal components") as caught:
+        check_experiment(spec, load_dataset(spec.dataset, text.encode()))
+    assert caught.value.field == "features.pca"
