@@ -7,9 +7,11 @@ Sphinx, because it checks every link, reads the roles that the docstrings are wr
 times a year; MkDocs has had no release since August 2024, and its successor Zensical is not at 1.0 yet.
 """
 
+import ast
 import re
 import sys
 from functools import cache
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -92,24 +94,50 @@ DOCUMENTED = {"module", "class", "exception", "function", "method", "property"}
 
 @cache
 def descriptions(module: str) -> dict[str, str]:
-    """Return the comments `#:` above the constants of a module, which say what each one is for."""
+    """Return what a module says of its own names, by their names within it: docstrings, and comments `#:` above constants."""
     file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     text = (file if file.exists() else file.with_suffix("") / "__init__.py").read_text("utf-8")
-    found = re.findall(r"^((?:#:.*\n)+)(\w+)\b", text, re.MULTILINE)
-    return {name: re.sub(r"^#: ?", "", comment, flags=re.MULTILINE) for comment, name in found}
+    lines = text.splitlines()
+    found: dict[str, str] = {"": ast.get_docstring(ast.parse(text)) or ""}
+
+    def note(nodes: list[ast.stmt], prefix: str) -> None:
+        for node, after in zip_longest(nodes, nodes[1:]):
+            match node:
+                case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                    found[prefix + node.name] = ast.get_docstring(node) or found.get(prefix + node.name, "")
+                    if isinstance(node, ast.ClassDef):
+                        note(node.body, f"{prefix}{node.name}.")
+                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                    above = takewhile(lambda line: line.lstrip().startswith("#:"), reversed(lines[: node.lineno - 1]))
+                    comment = [line.lstrip().removeprefix("#:").strip() for line in above][::-1]
+                    match after:
+                        case ast.Expr(value=ast.Constant(value=str(below))):
+                            comment = [below]
+                    found[prefix + name] = "\n".join(comment)
+                case ast.If() | ast.Try():
+                    note([*node.body, *node.orelse], prefix)
+
+    note(ast.parse(text).body, "")
+    return found
 
 
 def skip_member(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: list[str]) -> bool | None:  # noqa: FBT001, ARG001, PLR0917
-    """Warn of a public name without a docstring, and omit constants that nobody described."""
-    if skip or any(part.startswith("_") for part in name.split(".")):
+    """Warn of a public name without a docstring of its own, and omit constants that nobody described."""
+    if skip or what == "package" or any(part.startswith("_") for part in name.split(".")):
         return None
-    if what in DOCUMENTED and not obj.docstring:
-        logging.getLogger(__name__).warning("%s %s is public and has no docstring", what, name, type="api")
-    if what != "data":
-        return None
-    module, _, short = name.rpartition(".")
-    obj.docstring = obj.docstring or descriptions(module).get(short, "")
-    return not obj.docstring
+    module = name
+    while not (
+        ROOT.joinpath(*module.split(".")).is_dir() or ROOT.joinpath(*module.split(".")).with_suffix(".py").exists()
+    ):
+        module = module.rpartition(".")[0]
+    own = descriptions(module).get(name[len(module) + 1 :], "")
+    if not own:
+        obj.docstring = ""  # not the words of another package's base class
+        if what in DOCUMENTED:
+            logging.getLogger(__name__).warning("%s %s is public and has no docstring", what, name, type="api")
+    elif not obj.docstring:
+        obj.docstring = own
+    return (what == "data" and not own) or None
 
 
 def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:

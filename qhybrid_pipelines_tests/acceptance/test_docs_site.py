@@ -30,6 +30,7 @@ OTHER = "# Another page\n\n## A heading\n"
 MODULE = '''"""A documented module; see :func:`double`."""
 
 from functools import cached_property
+from json import JSONEncoder as Encoder
 
 #: What everything is multiplied by.
 FACTOR = 2
@@ -44,7 +45,7 @@ def double(number: int) -> int:
     return FACTOR * number
 
 
-class Pair:
+class Pair(Encoder):
     """Two numbers, of which :math:`a^2` is one."""
 
     @property
@@ -56,6 +57,10 @@ class Pair:
     def second(self) -> int:
         """The second."""
         return 2
+
+    def encode(self, o: object) -> str:
+        """Return a text of our own."""
+        return "pair"
 
     def _private(self) -> None: ...
 
@@ -78,6 +83,7 @@ FAULTS = {
     "a function without a docstring": ("qhybrid_pipelines/room/module.py", "def _hidden", "def hidden", "function qhybrid_pipelines.room.module.hidden is public"),
     "a method without a docstring": ("qhybrid_pipelines/room/module.py", "def _private", "def public", "method qhybrid_pipelines.room.module.Pair.public is public"),
     "a class without a docstring": ("qhybrid_pipelines/room/module.py", '"""Two numbers, of which :math:`a^2` is one."""', "", "class qhybrid_pipelines.room.module.Pair is public"),
+    "a method with a docstring of its base class only": ("qhybrid_pipelines/room/module.py", '"""Return a text of our own."""', "", "method qhybrid_pipelines.room.module.Pair.encode is public"),
     "a property without a docstring": ("qhybrid_pipelines/room/module.py", '"""The first."""', "", "property qhybrid_pipelines.room.module.Pair.first is public"),
     "a reference to a name that is not there": ("qhybrid_pipelines/room/module.py", '"""The second."""', '"""Half of :func:`quadruple`."""', "target not found: quadruple"),
 }  # fmt: skip
