@@ -28,21 +28,19 @@ from measuring import interleaved, machine, show, span
 from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, PREPARE, Stage
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.history import EXPERIMENT_TAG
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key, executions
+from qhybrid_pipelines.defs.run_history import EXPERIMENT_TAG
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.steps.execute import circuit_batches as batches
-from qhybrid_pipelines.steps.execute import qpu_result_sets as results
-from qhybrid_pipelines.steps.execute import qpu_submissions as submissions
-from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons
-from qhybrid_pipelines.steps.interpret import decisions, provenance
-from qhybrid_pipelines.steps.interpret import scored_solutions as scores
-from qhybrid_pipelines.steps.interpret import tracking_runs as tracking
-from qhybrid_pipelines.steps.prepare import baselines, experiments
-from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps
-from qhybrid_pipelines.steps.prepare import problem_instances as instances
-from qhybrid_pipelines.steps.prepare import reduced_models as kernels
+from qhybrid_pipelines.steps.execute import circuit_batches, qpu_result_sets, qpu_submissions
+from qhybrid_pipelines.steps.interpret import (
+    baseline_comparisons,
+    decisions,
+    provenance,
+    scored_solutions,
+    tracking_runs,
+)
+from qhybrid_pipelines.steps.prepare import baselines, experiments, parameter_sweeps, problem_instances, reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
@@ -84,21 +82,23 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
 
     executions, dispatcher = [(BACKEND, key)], workspace.control_plane.dispatcher
     asked = timed("experiments", lambda: experiments.experiments([key], workspace.specifications))
-    found = timed("problem_instances", lambda: instances.problem_instances(asked, workspace.specifications))
-    timed("features", lambda: instances.features(found))
-    reduced = timed("kernels", lambda: kernels.kernels(asked, found))
-    points = timed("parameter_sweeps", lambda: sweeps.parameter_sweeps(asked, reduced, workspace.specifications))
+    found = timed("problem_instances", lambda: problem_instances.problem_instances(asked, workspace.specifications))
+    timed("features", lambda: problem_instances.features(found))
+    reduced = timed("kernels", lambda: reduced_models.kernels(asked, found))
+    points = timed(
+        "parameter_sweeps", lambda: parameter_sweeps.parameter_sweeps(asked, reduced, workspace.specifications)
+    )
     classical = timed("baselines", lambda: baselines.baselines(asked, found, reduced))
     sent = timed(
         "circuit_batches",
-        lambda: batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
+        lambda: circuit_batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
     )
-    jobs = timed("qpu_submissions", lambda: submissions.submissions(sent, asked, dispatcher, principal="benchmark"))
-    counts = timed("qpu_result_sets", lambda: results.collect_result_sets(sent, jobs, dispatcher))
-    summary, solutions = timed("scored", lambda: scores.scores(executions, asked, found, reduced, counts))
+    jobs = timed("qpu_submissions", lambda: qpu_submissions.submissions(sent, asked, dispatcher, principal="benchmark"))
+    counts = timed("qpu_result_sets", lambda: qpu_result_sets.collect_result_sets(sent, jobs, dispatcher))
+    summary, solutions = timed("scored", lambda: scored_solutions.scores(executions, asked, found, reduced, counts))
     compared = timed(
         "baseline_comparisons",
-        lambda: comparisons.comparisons(
+        lambda: baseline_comparisons.comparisons(
             executions,
             instances=found,
             kernels=reduced,
@@ -131,7 +131,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
     )
     timed(
         "tracking_runs",
-        lambda: tracking.tracking_runs(
+        lambda: tracking_runs.tracking_runs(
             executions,
             experiments=asked,
             batches=sent,

@@ -26,7 +26,7 @@ from typing import Any
 
 from measuring import machine, show
 
-from qhybrid_pipelines.control.ledger import advisory
+from qhybrid_pipelines.control.ledger import postgres_locks
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines_tests import servers
 from qhybrid_pipelines_tests.paid_once.judge import Tally
@@ -120,7 +120,7 @@ def main() -> int:
         if options.ledger == "postgres":
             # Right after a server's start, locks of submissions under way are given out late, because a start ends sessions
             # of living holders too. This server was there before any process, and is not started again.
-            advisory.RESTART_GRACE_SECONDS = 0.0
+            postgres_locks.RESTART_GRACE_SECONDS = 0.0
             server = stack.enter_context(servers.database(stack.enter_context(servers.server_url())))
         for name in names:
             started = time.perf_counter()

@@ -89,7 +89,7 @@ def schema(
     ] = "optimisation",
 ) -> None:
     """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
-    from qhybrid_pipelines.core.commented import commented_default, commented_learning_default
+    from qhybrid_pipelines.core.commented_defaults import commented_default, commented_learning_default
     from qhybrid_pipelines.core.learning_specification import LearningSpec
     from qhybrid_pipelines.core.specification import ExperimentSpec
     from qhybrid_pipelines.terminal import print_json

@@ -6,7 +6,7 @@ import dagster as dg
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.defs import automation, checks, jobs
-from qhybrid_pipelines.defs.io import ParquetIOManager, with_column_schemas
+from qhybrid_pipelines.defs.parquet_io import ParquetIOManager, with_column_schemas
 from qhybrid_pipelines.defs.partitions import executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare

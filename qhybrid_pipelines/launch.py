@@ -22,10 +22,10 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import make_materialization
-from qhybrid_pipelines.defs.history import OUTAGE_TAG, backoff_after, stage_tags
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
+from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, backoff_after, stage_tags
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.execute.qpu_completions import find_completed_executions, poll_open_jobs
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds

@@ -17,7 +17,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import ledger_tables
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.storage import analyst, published
+from qhybrid_pipelines.storage import analyst, warehouse_tables
 from qhybrid_pipelines.storage.layout import Home
 
 Spec = dict[str, Any]
@@ -71,7 +71,7 @@ def read_jobs(home: Path) -> list[dict[str, Any]]:
 def read_reproducible_columns(home: Path, names: Sequence[str] | None = None) -> dict[str, pa.Table]:
     """Return the warehouse's tables without the columns that may differ between two runs, whole and in order."""
     tables = {}
-    for table in published.TABLES:
+    for table in warehouse_tables.TABLES:
         columns = [column.name for column in table.columns if not column.measured]
         if columns and (names is None or table.name in names):
             quoted = ", ".join(f'"{name}"' for name in columns)

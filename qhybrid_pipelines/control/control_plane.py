@@ -14,8 +14,8 @@ from qhybrid_pipelines.control.reporting.logs import with_logging
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.raw import RawStore
 
 
 class ControlPlane:

@@ -2,7 +2,7 @@
 
 Everything here may be killed at any moment and called again. What happens behind the door: `control.jobs.admission` (whether,
 where, for how much), `control.jobs.submitter` (plans and reservations), `control.jobs.submission_protocol` (each job once), `control.jobs.status_poller`
-and `control.jobs.poll_schedule` (what became of them), `control.jobs.results` (results), `control.jobs.cancellation` (taking a job back).
+and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_collector` (results), `control.jobs.cancellation` (taking a job back).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from qhybrid_pipelines.control.jobs.admission import AdmissionControl, Request, 
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
-from qhybrid_pipelines.control.jobs.results import CollectedResult, RawStore, ResultCollector
+from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol, next_job_id
 from qhybrid_pipelines.control.jobs.submitter import Preview, Submitter

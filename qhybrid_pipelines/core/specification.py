@@ -1,7 +1,7 @@
 """An experiment as a user writes it: a strict, frozen specification.
 
 Every field beside ``name`` and ``problem`` has a default. Reading YAML or JSON text is `core.specification_text`; the key under
-which an experiment is stored is `core.experiment`. Which families, formats and solvers exist is not known here.
+which an experiment is stored is `core.experiment_key`. Which families, formats and solvers exist is not known here.
 """
 
 from __future__ import annotations

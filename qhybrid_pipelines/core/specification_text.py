@@ -9,9 +9,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.findings import first_finding
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.validation_messages import first_finding
 
 Model = TypeVar("Model", bound=BaseModel)
 

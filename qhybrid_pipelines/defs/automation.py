@@ -2,7 +2,7 @@
 
 All of them ask `control.experiments.due_stages` what is due, and request the same jobs that the command line runs. The lake and the
 ledger decide what is done; Dagster only schedules and shows. When a leg that failed is requested again is
-`defs.history`; it keeps nothing else waiting.
+`defs.run_history`; it keeps nothing else waiting.
 """
 
 import json
@@ -18,11 +18,11 @@ from qhybrid_pipelines.control.experiments.inbox import scan_inbox
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs import metadata
-from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, is_permanent_failure, read_run_history, stage_tags
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, is_permanent_failure, read_run_history, stage_tags
 from qhybrid_pipelines.steps.execute.qpu_completions import (
     CompletedExecution,
     find_completed_executions,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.experiment import experiment_key
+from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.core.specification import ExperimentSpec, Lineage, SweepSpec
 from qhybrid_pipelines.core.verdicts import Verdict

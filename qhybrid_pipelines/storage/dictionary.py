@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from qhybrid_pipelines.storage import ddl, published
-from qhybrid_pipelines.storage.published import View
+from qhybrid_pipelines.storage import ddl, warehouse_tables
 from qhybrid_pipelines.storage.schemas import Table
+from qhybrid_pipelines.storage.warehouse_tables import View
 
 PAGE = Path("docs/data-dictionary.md")
 
@@ -28,7 +28,7 @@ variable first. Worked examples: [questions.md](questions.md)."""
 
 def page() -> str:
     """Return the whole page as Markdown."""
-    relations: tuple[View | Table, ...] = (*published.VIEWS, *published.TABLES)
+    relations: tuple[View | Table, ...] = (*warehouse_tables.VIEWS, *warehouse_tables.TABLES)
     overview = "\n".join(f"- [{r.name}](#{r.name}): {r.meaning}." for r in relations)
     sections = [_view(r) if isinstance(r, View) else _table(r) for r in relations]
     return "\n\n".join([_INTRODUCTION, overview, *sections]) + "\n"

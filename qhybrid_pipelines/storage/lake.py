@@ -24,7 +24,7 @@ from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpst
 from qhybrid_pipelines.storage.atomic import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import BY_ASSET, SCHEMA_VERSION, Table
-from qhybrid_pipelines.storage.schemas.describing import JOB_ID
+from qhybrid_pipelines.storage.schemas.descriptions import JOB_ID
 from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, TextDeduplicator, conform, upgrade_rows
 
 FILE_NAME = "data.parquet"

@@ -27,14 +27,21 @@ import pyarrow as pa
 from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.storage import ddl, published, schemas
+from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
 from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.checksum import checksum
-from qhybrid_pipelines.storage.filling import LakeChange, LedgerRows, compare_files, fill_ledger, fill_tables, insert
-from qhybrid_pipelines.storage.inventory import inventory
 from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import LEDGER_TABLES, Table
+from qhybrid_pipelines.storage.snapshot_rows import (
+    LakeChange,
+    LedgerRows,
+    compare_files,
+    fill_ledger,
+    fill_tables,
+    insert,
+)
 from qhybrid_pipelines.storage.tables import from_rows
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -166,7 +173,9 @@ def lake_has_changed(home: Home) -> bool:
     with duckdb.connect(":memory:") as connection:
         try:
             connection.execute(f"ATTACH {ddl.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
-            return bool(compare_files(connection, inventory(home), recorded=f"warehouse.{published.LAKE_FILES.name}"))
+            return bool(
+                compare_files(connection, inventory(home), recorded=f"warehouse.{warehouse_tables.LAKE_FILES.name}")
+            )
         except duckdb.Error:  # there is none, or one of an older release
             return True
 
@@ -184,7 +193,7 @@ def _build(path: Path, home: Home, read: LedgerReader, started_at: int) -> _Fill
     with duckdb.connect(path) as connection:
         connection.begin()  # one flush to the disk at the end instead of one per statement
         connection.execute(";\n".join(_schema_statements()))
-        change = compare_files(connection, inventory(home), recorded=published.LAKE_FILES.name)
+        change = compare_files(connection, inventory(home), recorded=warehouse_tables.LAKE_FILES.name)
         return _fill(connection, home, change, read(None), started_at)
 
 
@@ -204,7 +213,7 @@ def _update_copy(path: Path, home: Home, read: LedgerReader, started_at: int) ->
         *found, position, hash_ = connection.execute(f"SELECT {said} FROM snapshot").fetchall()[0]  # noqa: S608  our own names
         if found != [_schema_sha256(), version("qhybrid-pipelines")]:
             return None
-        change = compare_files(connection, inventory(home), recorded=published.LAKE_FILES.name)
+        change = compare_files(connection, inventory(home), recorded=warehouse_tables.LAKE_FILES.name)
         if not change.is_regular:
             return None
         connection.begin()
@@ -219,9 +228,9 @@ def _fill(connection: Any, home: Home, change: LakeChange, ledger: LedgerDelta, 
         raise ValueError(f"there are no ledger tables {unknown}")
     fill_ledger(connection, ledger.rows, ledger.jobs)
     fill_tables(connection, Lake(home), change)
-    connection.execute(f"DELETE FROM {published.SNAPSHOT.name}")  # noqa: S608  our own name
-    insert(connection, published.SNAPSHOT, _snapshot(ledger.mark, started_at).to_batches())
-    tables = {table.name: _count(connection, table) for table in published.TABLES}
+    connection.execute(f"DELETE FROM {warehouse_tables.SNAPSHOT.name}")  # noqa: S608  our own name
+    insert(connection, warehouse_tables.SNAPSHOT, _snapshot(ledger.mark, started_at).to_batches())
+    tables = {table.name: _count(connection, table) for table in warehouse_tables.TABLES}
     connection.commit()
     connection.execute("CHECKPOINT")
     return _FillCounts(tables=tables, files=change.written.num_rows)
@@ -244,24 +253,24 @@ def _snapshot(mark: LedgerCursor, started_at: int) -> pa.Table:
         "read_at": _EPOCH + timedelta(microseconds=started_at),
         "layout_sha256": _schema_sha256(),
     }
-    return from_rows(published.SNAPSHOT, [row])
+    return from_rows(warehouse_tables.SNAPSHOT, [row])
 
 
 def _schema_statements() -> Iterator[str]:
     """Yield the statements that make the tables and views, and say what they mean."""
-    for table in published.TABLES:
-        yield ddl.create_table(table, published.GENERATED.get(table.name, {}))
-    for view in published.VIEWS:
+    for table in warehouse_tables.TABLES:
+        yield ddl.create_table(table, warehouse_tables.GENERATED.get(table.name, {}))
+    for view in warehouse_tables.VIEWS:
         yield f"CREATE VIEW {ddl.name(view.name)} AS {view.sql}"
-    for table in published.TABLES:
+    for table in warehouse_tables.TABLES:
         yield from ddl.comments("TABLE", table.name, table.meaning, ddl.column_comments(table))
-    for view in published.VIEWS:
+    for view in warehouse_tables.VIEWS:
         yield from ddl.comments("VIEW", view.name, view.meaning, view.columns)
 
 
 @cache
 def _schema_sha256() -> str:
-    fills = (sql for _, _, sql in published.DERIVED)
+    fills = (sql for _, _, sql in warehouse_tables.DERIVED)
     return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), *fills, *_schema_statements())))
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.unit.control.durable_vendor import DurableVendor, make_batch
 
 home, url, number, tries, price, budget = sys.argv[1:]

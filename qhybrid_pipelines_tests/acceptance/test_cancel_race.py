@@ -24,7 +24,7 @@ from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 

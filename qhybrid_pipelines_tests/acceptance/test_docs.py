@@ -8,7 +8,7 @@ import pytest
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.ledger.lifecycle import mermaid
-from qhybrid_pipelines.core.commented import commented_default
+from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.specification import RoundsSpec
 from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS
 from qhybrid_pipelines.problems.registry import all_families

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.ledger.chain import ChainHead
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, TRANSITIONS, Event
-from qhybrid_pipelines.control.ledger.locks import LockBusy
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.ledger.port import (
     Breaker,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from qhybrid_pipelines.control.ledger.chain import event_hash
+from qhybrid_pipelines.control.ledger.event_chain import event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.reading import iter_event_rows
+from qhybrid_pipelines.control.ledger.queries import iter_event_rows
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.ledger_cases import apply_events, plan

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from qhybrid_pipelines.control.ledger import advisory, postgres, tables
+from qhybrid_pipelines.control.ledger import postgres, postgres_locks, tables
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.locks import LockBusy
 from qhybrid_pipelines.control.ledger.migrations import MIGRATIONS, migrate
 from qhybrid_pipelines.control.ledger.opening import open_ledger
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
@@ -184,7 +184,7 @@ class TestRestart:
 
     def test_the_lock_of_a_job_under_way_is_kept_back_after_a_restart(self, own, own_server, monkeypatch) -> None:
         """Its holder may have lost the lock in the middle of a call, and the call may still be accepted."""
-        monkeypatch.setattr(advisory, "RESTART_GRACE_SECONDS", 1.5)
+        monkeypatch.setattr(postgres_locks, "RESTART_GRACE_SECONDS", 1.5)
         own.plan_all([plan("a"), plan("b", events=(Event.PLAN, Event.APPROVE))])
         with own.job_lock("j-a", timeout_seconds=0):
             own_server.stop()

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import inspect
 
 from qhybrid_pipelines.control.ledger import migrations, tables
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.locks import LockBusy
 from qhybrid_pipelines.control.ledger.migrations import MIGRATIONS, Migration, migrate
 from qhybrid_pipelines.control.ledger.port import StoredResult, correlation_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger

@@ -28,7 +28,7 @@ from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.unit.control.durable_vendor import DurableVendor, make_batch
 
 EXPERIMENT = "maxcut-small-00000000"

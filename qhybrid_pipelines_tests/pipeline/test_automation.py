@@ -10,8 +10,8 @@ from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
-from qhybrid_pipelines.defs.history import MAX_ATTEMPTS, read_run_history, stage_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
+from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, read_run_history, stage_tags
 from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines_tests import homes
 from qhybrid_pipelines_tests.houses import NIGHT, open_code_location, requested_stages

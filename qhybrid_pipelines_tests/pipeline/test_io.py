@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.io import _split
+from qhybrid_pipelines.defs.parquet_io import _split
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey

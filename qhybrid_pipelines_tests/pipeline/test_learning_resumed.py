@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.steps.learning import checkpointed_fit as fitting
+from qhybrid_pipelines.steps.learning import checkpointed_fit
 from qhybrid_pipelines.steps.learning.datasets_and_folds import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.training import delete_checkpoints, train
 from qhybrid_pipelines.steps.prepare.experiments import experiments
@@ -45,14 +45,14 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
     folds = qml_folds(asked, cards, workspace.specifications)
     run = lambda: train(asked, cards, folds, workspace, lambda _: None)  # noqa: E731
 
-    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)  # after every step
+    monkeypatch.setattr(checkpointed_fit, "CHECKPOINT_SECONDS", 0.0)  # after every step
     steps = 0
 
     def count(_name):
         nonlocal steps
         steps += 1
 
-    monkeypatch.setattr(fitting, "failpoint", count)
+    monkeypatch.setattr(checkpointed_fit, "failpoint", count)
     whole = without_timings(run())
     delete_checkpoints(workspace, key)
     total, steps = steps, 0
@@ -65,7 +65,7 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
         if steps in cuts:
             raise CutOffError
 
-    monkeypatch.setattr(fitting, "failpoint", cut)
+    monkeypatch.setattr(checkpointed_fit, "failpoint", cut)
     for _ in cuts:
         with pytest.raises(CutOffError):
             run()

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.defs import history
+from qhybrid_pipelines.defs import run_history
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG
 from qhybrid_pipelines.defs.partitions import execution_key
 from qhybrid_pipelines.emulator.process import start_emulator
@@ -280,18 +280,18 @@ def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location
 
 
 def test_an_outage_of_any_length_loses_no_request_and_pays_once(code_location, cloud, emulator, monkeypatch):
-    monkeypatch.setattr(history, "LONGEST_BACKOFF", timedelta(0))
+    monkeypatch.setattr(run_history, "LONGEST_BACKOFF", timedelta(0))
     set_policy(code_location)
     code_location.register(spec_in(code_location.home))
     (prepare,) = code_location.tick("onward")
     assert code_location.run(prepare).success
     emulator.kill()
     try:
-        for _ in range(history.MAX_ATTEMPTS + 2):
+        for _ in range(run_history.MAX_ATTEMPTS + 2):
             (submit,) = code_location.tick("onward")
             assert not code_location.run(submit).success
         run = code_location.instance.get_runs(limit=1)[0]
-        assert run.tags[history.OUTAGE_TAG]
+        assert run.tags[run_history.OUTAGE_TAG]
         assert code_location.poll().asset_events == []
     finally:
         emulator.restart()
@@ -300,10 +300,10 @@ def test_an_outage_of_any_length_loses_no_request_and_pays_once(code_location, c
 
 
 def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
-    pauses = [history.backoff_after(runs) for runs in (1, 2, 3, 50)]
-    assert pauses[:3] == [history.FIRST_BACKOFF, 2 * history.FIRST_BACKOFF, 4 * history.FIRST_BACKOFF]
-    assert pauses[3] == history.LONGEST_BACKOFF
-    backing_off = history.RunHistory(
+    pauses = [run_history.backoff_after(runs) for runs in (1, 2, 3, 50)]
+    assert pauses[:3] == [run_history.FIRST_BACKOFF, 2 * run_history.FIRST_BACKOFF, 4 * run_history.FIRST_BACKOFF]
+    assert pauses[3] == run_history.LONGEST_BACKOFF
+    backing_off = run_history.RunHistory(
         running=False, ended=1, failed_attempts=0, backs_off_until=datetime.now(UTC) + pauses[0]
     )
     assert backing_off.is_backing_off(datetime.now(UTC))

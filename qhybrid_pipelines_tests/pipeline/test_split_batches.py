@@ -18,8 +18,8 @@ from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
 from qhybrid_pipelines.steps.prepare.reduced_models import kernels
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.raw import RawStore
 
 BACKEND = "local:auto"
 SPEC = """

@@ -13,7 +13,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.experiments import circuit_files, dataset_files
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.experiment import experiment_key
+from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import (

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, poll_breaker_name
 from qhybrid_pipelines.control.jobs.deadlines import is_due
-from qhybrid_pipelines.control.jobs.results import ResultCollector
+from qhybrid_pipelines.control.jobs.result_collector import ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.jobs.results import RawStore
+from qhybrid_pipelines.control.jobs.result_collector import RawStore
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker
 from qhybrid_pipelines.control.ledger.records import Breaker, StoredCalibration
-from qhybrid_pipelines.control.ledger.stored import stored_json
+from qhybrid_pipelines.control.ledger.stored_values import stored_json
 from qhybrid_pipelines.core.jobs import Calibration
 
 

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from qhybrid_pipelines.control.ledger import chain
+from qhybrid_pipelines.control.ledger import event_chain
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker, StaleJob
-from qhybrid_pipelines.control.ledger.locks import LockBusy
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.memory_tables import MemoryTables
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
@@ -29,7 +29,7 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
     Transition,
 )
-from qhybrid_pipelines.control.ledger.stored import from_microseconds, stored_json
+from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
 
@@ -167,7 +167,7 @@ class MemoryLedger:
     def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
         """Recompute the chain of events."""
         with self._tables.read_lock():
-            return chain.verify(self._tables.events.values(), self.head(), anchor)
+            return event_chain.verify(self._tables.events.values(), self.head(), anchor)
 
     @contextmanager
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from qhybrid_pipelines.control.ledger import chain
+from qhybrid_pipelines.control.ledger import event_chain
 from qhybrid_pipelines.control.ledger.budget import Account, charge_usd, reserve, round_stored_usd, settle
 from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, Event, next_state
@@ -24,7 +24,7 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
     Transition,
 )
-from qhybrid_pipelines.control.ledger.stored import stored_json, stored_text, to_microseconds
+from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import JobState
 
@@ -63,10 +63,14 @@ class MemoryTables:
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
     @property
-    def head(self) -> chain.ChainHead:
+    def head(self) -> event_chain.ChainHead:
         """The last link of the chain of events."""
         position = len(self.events)
-        return chain.ChainHead(position=position, hash=self.events[position]["hash"]) if position else chain.ChainHead()
+        return (
+            event_chain.ChainHead(position=position, hash=self.events[position]["hash"])
+            if position
+            else event_chain.ChainHead()
+        )
 
     def read_lock(self) -> AbstractContextManager[bool]:
         """Keep writers off."""
@@ -197,7 +201,7 @@ class MemoryTables:
             "detail": stored_json(step.detail),
             "previous_hash": head.hash,
         }
-        self.put(self.events, head.position + 1, row | {"hash": chain.event_hash(row)})
+        self.put(self.events, head.position + 1, row | {"hash": event_chain.event_hash(row)})
         return replace(job, state=after, version=job.version + 1, outcome=_OUTCOMES.get(step.event, job.outcome))
 
     def _open_attempt(self, job: JobRecord) -> None:

@@ -17,7 +17,6 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import (
     DuplicateJob,
     DuplicateProviderJob,
@@ -25,6 +24,7 @@ from qhybrid_pipelines.control.ledger.errors import (
     StaleBreaker,
     StaleJob,
 )
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,

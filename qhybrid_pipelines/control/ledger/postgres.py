@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable
-from qhybrid_pipelines.control.ledger.locks import lock_key
+from qhybrid_pipelines.control.ledger.file_locks import lock_key
 from qhybrid_pipelines.control.ledger.migrations import migrate
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError

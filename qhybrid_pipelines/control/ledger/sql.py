@@ -1,6 +1,6 @@
 """The ledger in a SQL database, through SQLAlchemy Core: short transactions, chained events, a version on every job.
 
-What is written and read within a transaction stands in `control.ledger.writing` and `control.ledger.reading`; what is
+What is written and read within a transaction stands in `control.ledger.statements` and `control.ledger.queries`; what is
 special to one database (its mode, its locks) in a module of its own, such as `control.ledger.sqlite`.
 """
 
@@ -16,11 +16,20 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from qhybrid_pipelines.control.ledger import advisory, backends, chain, locks, postgres, reading, sqlite, tables
-from qhybrid_pipelines.control.ledger.accounts import get_account
+from qhybrid_pipelines.control.ledger import (
+    backends,
+    event_chain,
+    file_locks,
+    postgres,
+    postgres_locks,
+    queries,
+    sqlite,
+    tables,
+)
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.chain import ChainHead, ChainReport
+from qhybrid_pipelines.control.ledger.budget_rows import get_account
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
@@ -32,7 +41,7 @@ from qhybrid_pipelines.control.ledger.records import (
     Transition,
 )
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
-from qhybrid_pipelines.control.ledger.writing import write_plan, write_transition
+from qhybrid_pipelines.control.ledger.statements import write_plan, write_transition
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
 
@@ -72,7 +81,7 @@ class SqlLedger:
             InvalidInput: the file cannot be opened, or a newer release has written it.
         """
         engine = sqlite.open_database(path)
-        return cls(engine, hold_lock=partial(locks.hold_lock, sqlite.lock_file(path)))
+        return cls(engine, hold_lock=partial(file_locks.hold_lock, sqlite.lock_file(path)))
 
     @classmethod
     def open_postgres(cls, url: str) -> SqlLedger:
@@ -82,7 +91,7 @@ class SqlLedger:
             InvalidInput: the database cannot be opened, or a newer release has written it.
         """
         engine = postgres.open_database(url)
-        return cls(engine, hold_lock=partial(advisory.hold_lock, postgres.make_lock_engine(engine)))
+        return cls(engine, hold_lock=partial(postgres_locks.hold_lock, postgres.make_lock_engine(engine)))
 
     def close(self) -> None:
         """Close the connections; a ledger that is used again opens new ones."""
@@ -112,13 +121,13 @@ class SqlLedger:
                     try:
                         records.append(write_transition(connection, transition))
                     except StaleJob:
-                        records += reading.select_jobs(connection, tables.job.c.job_id == transition.job.job_id)
+                        records += queries.select_jobs(connection, tables.job.c.job_id == transition.job.job_id)
         return records
 
     def job(self, job_id: str) -> JobRecord:
         """Return one job."""
         with self._snapshot() as connection:
-            found = reading.select_jobs(connection, tables.job.c.job_id == job_id)
+            found = queries.select_jobs(connection, tables.job.c.job_id == job_id)
         if not found:
             raise InvalidInput(f"the ledger has no job '{job_id}'", remedy="`qhybrid jobs list` shows those it has.")
         return found[0]
@@ -127,7 +136,7 @@ class SqlLedger:
         """Return the last job of a payload, or None."""
         job = tables.job.c
         with self._snapshot() as connection:
-            found = reading.select_jobs(
+            found = queries.select_jobs(
                 connection,
                 job.experiment == experiment,
                 job.backend == backend,
@@ -143,7 +152,7 @@ class SqlLedger:
         if states is not None:
             conditions.append(tables.job.c.state.in_(sorted(states)))
         with self._snapshot() as connection:
-            return reading.select_jobs(connection, *conditions)
+            return queries.select_jobs(connection, *conditions)
 
     def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
@@ -151,17 +160,17 @@ class SqlLedger:
         if after:
             conditions.append(tables.event.c.position > after)
         with self._snapshot() as connection:
-            return reading.select_events(connection, *conditions)
+            return queries.select_events(connection, *conditions)
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""
         with self._snapshot() as connection:
-            return reading.select_attempts(connection, job_id)
+            return queries.select_attempts(connection, job_id)
 
     def stored_result(self, job_id: str) -> StoredResult | None:
         """Return where the raw result of a job is kept, or None."""
         with self._snapshot() as connection:
-            return reading.select_result(connection, job_id)
+            return queries.select_result(connection, job_id)
 
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None."""
@@ -198,12 +207,12 @@ class SqlLedger:
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
         with self._snapshot() as connection:
-            return reading.chain_head(connection)
+            return queries.chain_head(connection)
 
     def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
         """Recompute the chain of events."""
         with self._snapshot() as connection:
-            return chain.verify(reading.iter_event_rows(connection), reading.chain_head(connection), anchor)
+            return event_chain.verify(queries.iter_event_rows(connection), queries.chain_head(connection), anchor)
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from handing this job over."""
@@ -247,5 +256,5 @@ def _translate_disconnect() -> Iterator[None]:
 
 def _find_planned(connection: Connection, plan: Plan) -> JobRecord | None:
     """Return the job of a plan, if it was written down before."""
-    found = reading.select_jobs(connection, tables.job.c.job_id == plan.job_id)
+    found = queries.select_jobs(connection, tables.job.c.job_id == plan.job_id)
     return found[0] if found else None

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
-from qhybrid_pipelines.control.ledger.locks import hold_lock
+from qhybrid_pipelines.control.ledger.file_locks import hold_lock
 from qhybrid_pipelines.control.ledger.migrations import migrate
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 

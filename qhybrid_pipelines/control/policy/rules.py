@@ -17,9 +17,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.findings import first_finding
 from qhybrid_pipelines.core.specification import BACKEND_PATTERN, DataClass, StrictModel
 from qhybrid_pipelines.core.specification_text import find_line, read_mapping
+from qhybrid_pipelines.core.validation_messages import first_finding
 
 Environment = Literal["dev", "test", "prod"]
 Mode = Literal["hardware", "simulator", "local-testing", "emulator"]

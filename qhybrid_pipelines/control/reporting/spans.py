@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
-from qhybrid_pipelines.control.reporting.stages import time_intervals
+from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState

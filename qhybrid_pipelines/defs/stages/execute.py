@@ -7,10 +7,10 @@ import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.defs import metadata
-from qhybrid_pipelines.defs.history import tag_outages
 from qhybrid_pipelines.defs.partitions import get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.run_history import tag_outages
 from qhybrid_pipelines.steps.execute import circuit_batches as batches
 from qhybrid_pipelines.steps.execute import qpu_result_sets as results
 from qhybrid_pipelines.steps.execute import qpu_submissions as submissions_step

@@ -7,10 +7,10 @@ import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.defs import metadata_learning as metadata
-from qhybrid_pipelines.defs.history import tag_outages
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.run_history import tag_outages
 from qhybrid_pipelines.steps.learning import datasets_and_folds as data
 from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
 from qhybrid_pipelines.steps.learning import inference_batches as inference

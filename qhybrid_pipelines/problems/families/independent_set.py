@@ -26,7 +26,7 @@ from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, P
 from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
-from qhybrid_pipelines.problems.solvers import independent_set as solvers
+from qhybrid_pipelines.problems.solvers import independent_set
 from qhybrid_pipelines.problems.solvers.rows import weighted_sums
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _from_file(graph: WeightedGraph, options: Options, file: str) -> Instance:
     return make_instance(graph, name=file.rsplit(".", 1)[0], source=f"file:{file}", best_known=options.best_known)
 
 
-def _arrays(instance: Instance) -> tuple[F64, solvers.Edges]:
+def _arrays(instance: Instance) -> tuple[F64, independent_set.Edges]:
     """Return the weights ``(n,)`` and the edges ``(m, 2)`` of an instance."""
     weights = np.array(instance.payload["weights"], dtype=np.float64)
     return weights, np.array(instance.payload["edges"], dtype=np.int32).reshape(-1, 2)
@@ -198,7 +198,7 @@ class IndependentSet:
 
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:
         """Return which rows hold no conflict."""
-        return np.equal(solvers.count_conflicts(_arrays(instance)[1], assignments), 0)
+        return np.equal(independent_set.count_conflicts(_arrays(instance)[1], assignments), 0)
 
     def violation(self, instance: Instance, assignment: U8) -> str:
         """Return the first conflict by the names of its ends, and how many there are; empty without any."""
@@ -211,7 +211,7 @@ class IndependentSet:
 
     def repair(self, instance: Instance, assignments: U8) -> U8:
         """Return rows without conflicts: drop the least worth, then add what is free; see ``make_independent``."""
-        return solvers.make_independent(*_arrays(instance), assignments)
+        return independent_set.make_independent(*_arrays(instance), assignments)
 
     def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002 - the port asks per instance
         """Return None: any number of candidates may be chosen."""
@@ -219,15 +219,15 @@ class IndependentSet:
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - all are exact
         """Return the exact reductions: heavy vertices, domination, Nemhauser-Trotter; see ``solvers.reductions``."""
-        return solvers.reductions(*_arrays(instance))
+        return independent_set.reductions(*_arrays(instance))
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the set of the rule GWMIN: most weight per vertex used up."""
-        return solvers.greedy_set(*_arrays(instance), seed)
+        return independent_set.greedy_set(*_arrays(instance), seed)
 
     def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Run CP-SAT with a deterministic limit of work."""
-        return solvers.cp_sat(*_arrays(instance), seed)
+        return independent_set.cp_sat(*_arrays(instance), seed)
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, degrees, spread of the weights and what the penalised form makes of them."""

@@ -26,7 +26,7 @@ from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.formats import qoblib_market_split
 from qhybrid_pipelines.problems.instance import Instance, Sense
-from qhybrid_pipelines.problems.solvers import market_split as solvers
+from qhybrid_pipelines.problems.solvers import market_split
 
 if TYPE_CHECKING:
     import dimod
@@ -57,7 +57,7 @@ class Random(StrictModel):
 
 
 def make_instance(
-    coefficients: solvers.I64, targets: solvers.I64, *, name: str, source: str, best_known: float | None
+    coefficients: market_split.I64, targets: market_split.I64, *, name: str, source: str, best_known: float | None
 ) -> Instance:
     """Return the instance of ``coefficients`` ``(m, n)`` and ``targets`` ``(m,)``, integers from 0.
 
@@ -118,7 +118,7 @@ def _from_file(text: str, options: BaseModel, file: str) -> Instance:
     )
 
 
-def _arrays(instance: Instance) -> tuple[solvers.I64, solvers.I64]:
+def _arrays(instance: Instance) -> tuple[market_split.I64, market_split.I64]:
     """Return ``A``, shape ``(m, n)``, and ``b``, shape ``(m,)``."""
     coefficients = np.array(instance.payload["coefficients"], dtype=np.int64)
     return coefficients, np.array(instance.payload["targets"], dtype=np.int64)
@@ -179,7 +179,7 @@ class MarketSplit:
 
     def objective(self, instance: Instance, assignments: U8) -> F64:
         """Return the squared residual of each row, exact."""
-        squared: F64 = np.square(solvers.residuals(*_arrays(instance), assignments)).sum(axis=1)
+        squared: F64 = np.square(market_split.residuals(*_arrays(instance), assignments)).sum(axis=1)
         return squared
 
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002 - see the module
@@ -210,11 +210,11 @@ class MarketSplit:
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return where steepest descent by single flips ends, from nothing chosen."""
-        return solvers.descend(*_arrays(instance), seed)
+        return market_split.descend(*_arrays(instance), seed)
 
     def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Return the best by matching half sums, enumeration or, for large instances, CP-SAT; see ``solvers.solve``."""
-        return solvers.solve(*_arrays(instance), seed)
+        return market_split.solve(*_arrays(instance), seed)
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, coefficients, and how many solutions coefficients like these would lead one to expect.

@@ -17,8 +17,8 @@ from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.lake import PartitionKey
-from qhybrid_pipelines.storage.raw import RawStore
 
 _OUTCOME = ("point", "repetition", "bits", "high_bits", "count")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.experiment import check_key
+from qhybrid_pipelines.core.experiment_key import check_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
 from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row

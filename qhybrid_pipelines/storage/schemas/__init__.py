@@ -8,7 +8,7 @@ same experiment; every other column is bit-identical. Building tables from these
 from __future__ import annotations
 
 from qhybrid_pipelines.storage.schemas.backends import CALIBRATIONS, CAPABILITIES
-from qhybrid_pipelines.storage.schemas.describing import BACKEND, SCHEMA_VERSION, Column, Table, comment
+from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, SCHEMA_VERSION, Column, Table, comment
 from qhybrid_pipelines.storage.schemas.execution import CIRCUIT_BATCHES, COUNTS, SUBMISSIONS
 from qhybrid_pipelines.storage.schemas.interpretation import (
     COMPARISONS,

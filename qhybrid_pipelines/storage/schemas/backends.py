@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.storage.schemas.describing import BACKEND, BOOL, F64, I32, I64, TEXT, TIME, Table, column
+from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, BOOL, F64, I32, I64, TEXT, TIME, Table, column
 
 CAPABILITIES = Table(
     name="capabilities",

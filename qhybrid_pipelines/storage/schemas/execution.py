@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.storage.schemas.describing import (
+from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
     BOOL,
     BYTES,

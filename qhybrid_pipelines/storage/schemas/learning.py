@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from qhybrid_pipelines.core.verdicts import Verdict
-from qhybrid_pipelines.storage.schemas.describing import BACKEND, BOOL, EXPERIMENT, F64, I32, I64, TEXT, Table, column
+from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, BOOL, EXPERIMENT, F64, I32, I64, TEXT, Table, column
 from qhybrid_pipelines.storage.schemas.execution import SUBMISSIONS
 from qhybrid_pipelines.storage.schemas.interpretation import TRACKING_RUNS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.storage.schemas.describing import (
+from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
     EXPERIMENT,
     F64,

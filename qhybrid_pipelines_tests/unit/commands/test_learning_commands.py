@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from qhybrid_pipelines import cli
-from qhybrid_pipelines.core.commented import commented_learning_default
+from qhybrid_pipelines.core.commented_defaults import commented_learning_default
 from qhybrid_pipelines.terminal import print_learning_verdicts
 
 

@@ -16,7 +16,7 @@ from small_world import DispatcherHarness
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
 RunProcess = Callable[..., list[int]]

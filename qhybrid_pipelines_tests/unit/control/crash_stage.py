@@ -24,7 +24,7 @@ from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.sub_batches import make_sub_batch
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
 TRY_AGAIN = 75

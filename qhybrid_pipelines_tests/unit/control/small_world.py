@@ -15,7 +15,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.sub_batches import SubBatch
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ALLOW = {"name": "all", "then": "allow", "reason": "trust"}

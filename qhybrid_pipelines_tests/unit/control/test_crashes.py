@@ -16,7 +16,7 @@ from durable_vendor import DurableVendor
 
 import qhybrid_pipelines.control
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
 KILLED = -signal.SIGKILL

@@ -28,7 +28,7 @@ from qhybrid_pipelines.core.errors import (
 )
 from qhybrid_pipelines.core.jobs import JobRef, JobState, RawResult
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 
 NOW = datetime.now(UTC)
 

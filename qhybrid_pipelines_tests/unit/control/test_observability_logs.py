@@ -21,8 +21,8 @@ from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines.control.reporting.redaction import redact_secrets
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.raw import RawStore
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -8,15 +8,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from durable_vendor import DurableVendor, make_batch
-from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
 from qhybrid_pipelines.control.reporting.spans import export_finished_jobs, exporter_from_environment, trace_id_for
+from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.storage.raw import RawStore
+from qhybrid_pipelines.storage.content_store import RawStore
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

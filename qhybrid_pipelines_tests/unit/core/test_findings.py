@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from qhybrid_pipelines.core.findings import first_finding
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.validation_messages import first_finding
 
 GOOD = {"name": "x", "problem": {"family": "maxcut", "source": "networkx:petersen"}}
 

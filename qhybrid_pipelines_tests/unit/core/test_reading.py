@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.commented import commented_default
+from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.experiment import KEY_PATTERN, check_key, experiment_key
+from qhybrid_pipelines.core.experiment_key import KEY_PATTERN, check_key, experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.core.specification_text import MAX_BYTES, read_mapping, read_specification
 

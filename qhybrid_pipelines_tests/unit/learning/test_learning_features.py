@@ -22,7 +22,7 @@ from qhybrid_pipelines.learning.data.feature_pipeline import (
     fit_standard_scaler,
 )
 from qhybrid_pipelines.learning.data.folds import make_splits
-from qhybrid_pipelines.learning.evaluation import tuner as tuning
+from qhybrid_pipelines.learning.evaluation import tuner
 from qhybrid_pipelines.learning.models.baselines import baseline_learners
 
 
@@ -104,8 +104,8 @@ def training_features(features, labels, split):
         licence="",
     )
     for model in baseline_learners(["rbf_svm"]):
-        learner = tuning.replace(model, build=lambda _settings, _seed: RecordingEstimator(given))
-        tuning.Tuner(dataset, pca=4, trials=3, seed=1).tune(learner, split)
+        learner = tuner.replace(model, build=lambda _settings, _seed: RecordingEstimator(given))
+        tuner.Tuner(dataset, pca=4, trials=3, seed=1).tune(learner, split)
     assert len(given) == 2 * (3 + 1)
     return given
 
@@ -130,13 +130,13 @@ def test_a_planted_leak_is_noticed(wine, monkeypatch):
     def fitted_on_all_rows(train, *, inputs, k):
         return reduction.fit_feature_pipeline(everything["rows"], inputs=inputs, k=k)
 
-    class Leaking(tuning.Tuner):
+    class Leaking(tuner.Tuner):
         def __init__(self, dataset, **options):
             everything["rows"] = dataset.features
             super().__init__(dataset, **options)
 
-    monkeypatch.setattr(tuning, "fit_feature_pipeline", fitted_on_all_rows)
-    monkeypatch.setattr(tuning, "Tuner", Leaking)
+    monkeypatch.setattr(tuner, "fit_feature_pipeline", fitted_on_all_rows)
+    monkeypatch.setattr(tuner, "Tuner", Leaking)
     assert leaks(*wine, split)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from qhybrid_pipelines.core.commented import commented_default, commented_learning_default
+from qhybrid_pipelines.core.commented_defaults import commented_default, commented_learning_default
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.experiment import KEY_PATTERN, experiment_key, experiment_text
+from qhybrid_pipelines.core.experiment_key import KEY_PATTERN, experiment_key, experiment_text
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import read_experiment, read_specification

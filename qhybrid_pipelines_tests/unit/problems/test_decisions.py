@@ -8,7 +8,7 @@ import pytest
 from tiny_family import TinyFamily, tiny_spec
 from verdict_tables import ONES, baselines, ones, point_scores, reduced_model_row, solutions
 
-from qhybrid_pipelines.core.experiment import experiment_key
+from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.decisions import decide

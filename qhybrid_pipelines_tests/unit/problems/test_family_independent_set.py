@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.independent_set import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.graphs import make_weighted_graph
-from qhybrid_pipelines.problems.solvers import independent_set as solvers
+from qhybrid_pipelines.problems.solvers import independent_set
 
 PUBLISHED = {"farm": 10, "karate": 20, "ibm32": 13, "chesapeake": 17, "johnson8-2-4": 7, "hamming6-4": 12}
 
@@ -146,7 +146,7 @@ def test_solver_equals_enumeration_and_greedy_is_maximal(instance, seed):
 
 
 def test_an_unfinished_search_gives_a_set_and_a_bound(monkeypatch):
-    monkeypatch.setattr(solvers, "MAX_DETERMINISTIC_TIME", 0.02)
+    monkeypatch.setattr(independent_set, "MAX_DETERMINISTIC_TIME", 0.02)
     instance = generate("random_graph", nodes=120, probability=0.1, seed=1, weighted=True)
     answer = FAMILY.solve(instance, seed=7)
     value = FAMILY.objective(instance, answer.assignment[None])[0]

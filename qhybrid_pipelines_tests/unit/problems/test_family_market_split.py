@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.market_split import FAMILY, Options, Random, make_instance
-from qhybrid_pipelines.problems.solvers import market_split as solvers
+from qhybrid_pipelines.problems.solvers import market_split
 
 
 def all_rows(size):
@@ -76,12 +76,12 @@ def test_the_three_methods_agree(instance):
     coefficients = np.array(instance.payload["coefficients"])
     targets = np.array(instance.payload["targets"])
     least = min(squared_residual(instance, row) for row in all_rows(instance.size))
-    enumerated, value = solvers._enumerate(coefficients, targets)
+    enumerated, value = market_split._enumerate(coefficients, targets)
     assert squared_residual(instance, enumerated) == value == least
-    matched = solvers._match(coefficients, targets)
+    matched = market_split._match(coefficients, targets)
     assert (matched is not None) == (least == 0)
     assert matched is None or squared_residual(instance, matched) == 0
-    answer = solvers._cp_sat(coefficients, targets, 7, least=0)
+    answer = market_split._cp_sat(coefficients, targets, 7, least=0)
     assert answer.optimal
     assert squared_residual(instance, answer.assignment) == answer.bound == least
 
@@ -95,7 +95,7 @@ def test_half_sums_solve_what_enumeration_could_not():
 
 
 def test_a_large_instance_gets_a_bounded_repeatable_search(monkeypatch):
-    monkeypatch.setattr(solvers, "MAX_DETERMINISTIC_TIME", 0.1)
+    monkeypatch.setattr(market_split, "MAX_DETERMINISTIC_TIME", 0.1)
     instance = generate(constraints=6, variables=50, coefficient_max=100, seed=1)
     first, second = FAMILY.solve(instance, seed=7), FAMILY.solve(instance, seed=7)
     value = FAMILY.objective(instance, first.assignment[None])[0]
@@ -108,9 +108,9 @@ def test_a_large_instance_gets_a_bounded_repeatable_search(monkeypatch):
 def test_enumeration_in_blocks_equals_enumeration_at_once(monkeypatch):
     instance = generate(constraints=3, variables=13, planted=False, seed=5)
     arrays = np.array(instance.payload["coefficients"]), np.array(instance.payload["targets"])
-    whole = solvers._enumerate(*arrays)
-    monkeypatch.setattr(solvers, "BLOCK_BYTES", 16 * 2**7 * 3)
-    blocks = solvers._enumerate(*arrays)
+    whole = market_split._enumerate(*arrays)
+    monkeypatch.setattr(market_split, "BLOCK_BYTES", 16 * 2**7 * 3)
+    blocks = market_split._enumerate(*arrays)
     np.testing.assert_array_equal(whole[0], blocks[0])
     assert whole[1] == blocks[1]
 

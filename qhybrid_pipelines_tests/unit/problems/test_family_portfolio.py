@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.portfolio import FAMILY, FactorModel, Options, make_instance
 from qhybrid_pipelines.problems.formats.orlib_port import Assets
-from qhybrid_pipelines.problems.solvers import portfolio as solvers
+from qhybrid_pipelines.problems.solvers import portfolio
 from qhybrid_pipelines.problems.solvers.choice import (
     CardinalityProblem,
     fix_by_bound,
@@ -132,14 +132,14 @@ def test_bounds_hold_and_fixing_keeps_every_optimum(problem):
 @given(problems(), st.integers(0, 3))
 def test_solver_equals_enumeration(problem, seed):
     values = [problem.value(row) for row in choices(problem.size, problem.chosen)]
-    answer = solvers.solve(problem, seed)
+    answer = portfolio.solve(problem, seed)
     assert answer.optimal
     assert answer.assignment.sum() == problem.chosen
     assert problem.value(answer.assignment) == pytest.approx(min(values), abs=1e-9)
     assert answer.bound == problem.value(answer.assignment)
-    enumerated = solvers.enumerate_choices(problem)
+    enumerated = portfolio.enumerate_choices(problem)
     assert problem.value(enumerated) == pytest.approx(min(values), abs=1e-9)
-    assert solvers.build(problem, seed).sum() == problem.chosen
+    assert portfolio.build(problem, seed).sum() == problem.chosen
 
 
 @settings(deadline=None, max_examples=40)
@@ -217,7 +217,7 @@ def test_31_choose_6_by_bounds_and_by_enumeration(shared_data):
     answer = FAMILY.solve(instance, seed=7)
     assert answer.optimal
     assert answer.evaluations < 1000
-    enumerated = solvers.enumerate_choices(cardinality_problem_for(instance))
+    enumerated = portfolio.enumerate_choices(cardinality_problem_for(instance))
     np.testing.assert_array_equal(answer.assignment, enumerated)
     assert FAMILY.objective(instance, enumerated[None])[0] == pytest.approx(0.002928, abs=1e-6)
     assert answer.bound == pytest.approx(loss(instance, enumerated), rel=1e-12)
@@ -239,7 +239,7 @@ def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed(shared_d
     assert len(fixed) == 85 - 16
     assert 0 <= 31 - sum(s.constant for s in fixed) <= 16
     # What the swap search found stays within reach of the kernel.
-    incumbent, _ = solvers.swap_search(cardinality_problem_for(hard), seed=0)
+    incumbent, _ = portfolio.swap_search(cardinality_problem_for(hard), seed=0)
     assert all(incumbent[s.variable] == s.constant for s in fixed)
 
 

@@ -6,7 +6,7 @@ import pytest
 HELD = """
 import os
 import numpy as np
-from qhybrid_pipelines.storage.memory import release_memory
+from qhybrid_pipelines.storage.freed_memory import release_memory
 
 def resident():
     with open("/proc/self/statm") as file:

@@ -3,7 +3,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from qhybrid_pipelines.storage import dictionary, published, questions
+from qhybrid_pipelines.storage import analyst_questions, dictionary, warehouse_tables
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[3]
     ("path", "made", "module"),
     [
         (dictionary.PAGE, dictionary.page, "dictionary"),
-        (questions.PAGE, questions.page, "questions"),
-        (questions.NOTEBOOK, questions.notebook, "questions"),
+        (analyst_questions.PAGE, analyst_questions.page, "questions"),
+        (analyst_questions.NOTEBOOK, analyst_questions.notebook, "questions"),
     ],
     ids=["dictionary", "questions", "notebook"],
 )
@@ -23,21 +23,23 @@ def test_committed_pages_are_what_the_descriptions_give(path, made, module):
 
 def test_the_dictionary_explains_every_column():
     page = dictionary.page()
-    for relation in (*published.TABLES, *published.VIEWS):
+    for relation in (*warehouse_tables.TABLES, *warehouse_tables.VIEWS):
         assert f"\n## {relation.name}\n" in page
-        columns = relation.columns if isinstance(relation, published.View) else [c.name for c in relation.columns]
+        columns = (
+            relation.columns if isinstance(relation, warehouse_tables.View) else [c.name for c in relation.columns]
+        )
         section = page.split(f"\n## {relation.name}\n")[1].split("\n## ")[0]
         assert all(f"\n| `{column}` |" in section for column in columns), relation.name
 
 
 def test_the_notebook_is_valid_and_holds_no_outputs():
-    notebook = nbformat.reads(questions.notebook(), as_version=4)
+    notebook = nbformat.reads(analyst_questions.notebook(), as_version=4)
     nbformat.validate(notebook)
     assert all(not cell.get("outputs") for cell in notebook.cells)
     assert [cell.source.count("SELECT") > 0 for cell in notebook.cells if cell.cell_type == "code"].count(True) == len(
-        questions.QUESTIONS
+        analyst_questions.QUESTIONS
     ) + 1
 
 
 def test_every_question_has_a_title_of_its_own():
-    assert len({q.title for q in questions.QUESTIONS}) == len(questions.QUESTIONS) >= 10
+    assert len({q.title for q in analyst_questions.QUESTIONS}) == len(analyst_questions.QUESTIONS) >= 10

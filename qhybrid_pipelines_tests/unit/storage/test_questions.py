@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from qhybrid_pipelines.core.experiment import experiment_key
+from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import analyst, warehouse
+from qhybrid_pipelines.storage.analyst_questions import QUESTIONS
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.questions import QUESTIONS
 from qhybrid_pipelines_tests import samples
 
 FIRST, SECOND, NOISY = (sample.key for sample in samples.SAMPLES)

@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import CorruptFile
+from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.raw import RawStore
 
 
 @pytest.fixture

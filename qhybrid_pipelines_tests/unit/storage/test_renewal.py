@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.storage import analyst, published, schemas, warehouse
-from qhybrid_pipelines.storage.inventory import inventory
+from qhybrid_pipelines.storage import analyst, schemas, warehouse, warehouse_tables
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.warehouse import LedgerCursor, LedgerDelta
@@ -57,7 +57,7 @@ def home(tmp_path):
 def content(home):
     """Return the rows of every table and view, in an order of their own; without when they were published."""
     with analyst.connect(home) as connection:
-        relations = [r.name for r in (*published.TABLES, *published.VIEWS) if r.name != "snapshot"]
+        relations = [r.name for r in (*warehouse_tables.TABLES, *warehouse_tables.VIEWS) if r.name != "snapshot"]
         return {name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"').fetchall())) for name in relations}
 
 
@@ -151,8 +151,8 @@ def test_only_what_changed_is_read(home):
 
 def test_a_file_too_new_to_be_told_from_its_successor_is_read_again(home, monkeypatch):
     samples.write(home)
-    monkeypatch.setattr("qhybrid_pipelines.storage.inventory.SCAN_INTERVAL_SECONDS", 60.0)
-    monkeypatch.setattr("qhybrid_pipelines.storage.inventory.LOOKS", 1)
+    monkeypatch.setattr("qhybrid_pipelines.storage.lake_files.SCAN_INTERVAL_SECONDS", 60.0)
+    monkeypatch.setattr("qhybrid_pipelines.storage.lake_files.LOOKS", 1)
     files = inventory(home)
     assert files.column("changed_ns").null_count == files.num_rows
     monkeypatch.setattr(warehouse, "inventory", lambda _home: files)

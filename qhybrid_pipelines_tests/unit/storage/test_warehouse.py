@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.storage import analyst, atomic, published, schemas, warehouse
-from qhybrid_pipelines.storage.inventory import inventory
+from qhybrid_pipelines.storage import analyst, atomic, schemas, warehouse, warehouse_tables
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns, from_rows
 from qhybrid_pipelines_tests import learning_samples, samples
@@ -56,10 +56,10 @@ def test_every_table_holds_what_lake_and_ledger_hold(filled):
     assert result.bytes == home.warehouse.stat().st_size
 
 
-@pytest.mark.parametrize("relation", [*published.TABLES, *published.VIEWS], ids=lambda r: r.name)
+@pytest.mark.parametrize("relation", [*warehouse_tables.TABLES, *warehouse_tables.VIEWS], ids=lambda r: r.name)
 def test_tables_views_and_columns_say_what_they_mean(filled, relation):
     home, _ = filled
-    kind = "view" if isinstance(relation, published.View) else "table"
+    kind = "view" if isinstance(relation, warehouse_tables.View) else "table"
     said = rows(home, f"SELECT comment FROM duckdb_{kind}s() WHERE {kind}_name = '{relation.name}'")
     assert said == [{"comment": relation.meaning}]
     columns = rows(
@@ -73,10 +73,10 @@ def test_tables_views_and_columns_say_what_they_mean(filled, relation):
 
 def test_a_home_without_anything_gives_typed_empty_tables(home):
     result = warehouse.publish(home, {})
-    assert result.tables == {table.name: int(table.name == "snapshot") for table in published.TABLES}
-    for table in published.TABLES:
+    assert result.tables == {table.name: int(table.name == "snapshot") for table in warehouse_tables.TABLES}
+    for table in warehouse_tables.TABLES:
         assert analyst.query(home, f'FROM "{table.name}"').schema.names == [column.name for column in table.columns]
-    for view in published.VIEWS:
+    for view in warehouse_tables.VIEWS:
         assert analyst.query(home, f"FROM {view.name}").num_rows == 0
 
 

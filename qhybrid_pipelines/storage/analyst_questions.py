@@ -1,6 +1,6 @@
 """Questions that analysts ask, as SQL: the one source of docs/questions.md and notebooks/analyst_questions.ipynb.
 
-python -m qhybrid_pipelines.storage.questions         writes both
+python -m qhybrid_pipelines.storage.analyst_questions         writes both
 """
 
 from __future__ import annotations

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.accounts import replace_reserved_quote, reserve_quote, settle_job
 from qhybrid_pipelines.control.ledger.budget import charge_usd, round_stored_usd
-from qhybrid_pipelines.control.ledger.chain import ChainHead, event_hash
+from qhybrid_pipelines.control.ledger.budget_rows import replace_reserved_quote, reserve_quote, settle_job
 from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead, event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, Event, next_state
-from qhybrid_pipelines.control.ledger.reading import chain_head
+from qhybrid_pipelines.control.ledger.queries import chain_head
 from qhybrid_pipelines.control.ledger.records import JobRecord, Outcome, Plan, Transition
-from qhybrid_pipelines.control.ledger.stored import stored_json, stored_text, to_microseconds
+from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.jobs import JobState
 
 #: What an event says about the attempt to submit that is under way.

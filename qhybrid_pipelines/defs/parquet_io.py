@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import MissingUpstream
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.storage.freed_memory import release_memory
 from qhybrid_pipelines.storage.lake import PartitionKey
-from qhybrid_pipelines.storage.memory import release_memory
 from qhybrid_pipelines.storage.schemas import BY_ASSET, Table, comment
 
 

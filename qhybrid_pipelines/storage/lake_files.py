@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from qhybrid_pipelines.storage.lake import FILE_NAME
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.published import LAKE_FILES
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES
+from qhybrid_pipelines.storage.warehouse_tables import LAKE_FILES
 
 #: No file system in use here notes times more coarsely than the kernel's slowest tick, 10 ms.
 SCAN_INTERVAL_SECONDS = 0.02

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from qhybrid_pipelines.control.ledger.locks import LockBusy, lock_key
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy, lock_key
 from qhybrid_pipelines.core.jobs import JobState
 
 #: Longer than a provider call takes: every adapter limits its own.

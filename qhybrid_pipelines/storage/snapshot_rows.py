@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import MissingUpstream
-from qhybrid_pipelines.storage import ddl, published, schemas
+from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEDGER_TABLES, Table
 from qhybrid_pipelines.storage.tables import from_rows
@@ -76,9 +76,14 @@ def fill_tables(connection: Any, lake: Lake, change: LakeChange) -> None:
                 insert(connection, table, _batches(lake, table, written))
     _fill_counts(connection, lake, change)
     _fill_derived(connection, change)
-    _remove(connection, published.LAKE_FILES.name, pa.concat_tables([change.written, change.removed]), _SAME_PARTITION)
+    _remove(
+        connection,
+        warehouse_tables.LAKE_FILES.name,
+        pa.concat_tables([change.written, change.removed]),
+        _SAME_PARTITION,
+    )
     if change.written.num_rows:
-        insert(connection, published.LAKE_FILES, change.written.to_batches())
+        insert(connection, warehouse_tables.LAKE_FILES, change.written.to_batches())
 
 
 def fill_ledger(connection: Any, rows: LedgerRows, jobs: Sequence[str] | None) -> None:
@@ -100,12 +105,12 @@ def _fill_counts(connection: Any, lake: Lake, change: LakeChange) -> None:
     written = sorted([*written, *again], key=_order)
     _remove_partitions(connection, schemas.COUNTS, [*written, *removed])
     if written:
-        insert(connection, published.COUNTS, _counts(lake, written, _widths(connection)))
+        insert(connection, warehouse_tables.COUNTS, _counts(lake, written, _widths(connection)))
 
 
 def _fill_derived(connection: Any, change: LakeChange) -> None:
     """Make what is derived from other tables again, for the partitions of theirs that have changed."""
-    for source, derived, sql in published.DERIVED:
+    for source, derived, sql in warehouse_tables.DERIVED:
         written, removed = change.of(source)
         if keys := [*written, *removed]:
             _remove_partitions(connection, derived, keys)
@@ -173,7 +178,7 @@ def insert(connection: Any, table: Table, batches: Iterable[pa.RecordBatch]) -> 
     """Append record batches as they come; memory holds one at a time."""
     import duckdb
 
-    stored = [c for c in table.columns if c.name not in published.GENERATED.get(table.name, {})]
+    stored = [c for c in table.columns if c.name not in warehouse_tables.GENERATED.get(table.name, {})]
     names = ", ".join(ddl.name(c.name) for c in stored)
     schema = pa.schema([pa.field(c.name, c.type) for c in stored])
     failures: list[Exception] = []

@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.chain import ChainHead
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     EventRecord,
     JobRecord,
     StoredResult,
 )
-from qhybrid_pipelines.control.ledger.stored import from_microseconds
+from qhybrid_pipelines.control.ledger.stored_values import from_microseconds
 from qhybrid_pipelines.core.jobs import JobState
 
 _LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)

@@ -22,7 +22,7 @@ _CORRUPT = {"phase": "verify", "class": "CorruptResult", "retryable": False}
 
 
 class RawStore(Protocol):
-    """As much of `storage.raw.RawStore` as is needed: bytes kept under their SHA-256."""
+    """As much of `storage.content_store.RawStore` as is needed: bytes kept under their SHA-256."""
 
     def put(self, content: bytes) -> str:
         """Keep ``content`` durably and return its SHA-256."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.schemas.describing import (
+from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
     BOOL,
     EXPERIMENT,
