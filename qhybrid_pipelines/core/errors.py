@@ -7,7 +7,7 @@ Each branch has its own exit code::
     ├── JobFailed             3   a job ended without a usable result
     │   └── CorruptResult         what came back contradicts what was asked for
     ├── MissingUpstream       3   a table that a stage needs was never written
-    ├── Damaged               3   a stored file is not what was written
+    ├── CorruptFile           3   a stored file is not what was written
     ├── Refused               4   policy, budget or a limit said no, before anything was paid
     ├── IllegalTransition     1   the life of a job took a step that its table does not know
     └── ProviderError         3   a provider refused, failed, or could not be reached

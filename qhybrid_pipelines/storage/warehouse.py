@@ -110,7 +110,7 @@ def publish(home: Home, ledger: LedgerRows | LedgerReader, *, rebuild: bool = Fa
     Raises:
         SchemaMismatch: ledger rows do not match their descriptions.
         ValueError: there is no ledger table of some name.
-        Damaged: a file of the lake that has changed cannot be read; the last snapshot stays.
+        CorruptFile: a file of the lake that has changed cannot be read; the last snapshot stays.
     """
     import duckdb
 
