@@ -40,8 +40,8 @@ from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
 from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
-from qhybrid_pipelines.execution.sampling import shot_seed
 from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
+from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 
 class LocalTesting:

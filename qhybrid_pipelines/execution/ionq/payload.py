@@ -16,7 +16,7 @@ from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.gates import Gate
-from qhybrid_pipelines.execution.sampling import shot_seed
+from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 JOB_TYPE = "ionq.multi-circuit.v1"
 TOKEN_KEY = "qhybrid_token"  # noqa: S105 - the name of a field
