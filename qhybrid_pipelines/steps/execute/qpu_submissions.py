@@ -7,6 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -59,11 +60,13 @@ def submit_batch(
     sub_batches = dispatcher.split(batch)
     jobs = dispatcher.submit_all(
         sub_batches,
-        tier=spec.tier,
-        budget_usd=spec.budget.usd,
-        principal=principal,
-        requested_at=requested_at,
-        data_class=spec.data_class,
+        SubmitRequest(
+            tier=spec.tier,
+            budget_usd=spec.budget.usd,
+            principal=principal,
+            requested_at=requested_at,
+            data_class=spec.data_class,
+        ),
     )
     return [
         {

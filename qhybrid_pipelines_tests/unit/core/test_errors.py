@@ -39,7 +39,7 @@ def test_a_place_that_is_known_is_not_replaced():
         (errors.MissingUpstream("kernels", "x-00000000"), 3),
         (errors.CorruptFile("a.parquet", "cut off", remedy="Write it again."), 3),
         (errors.IllegalTransition("no"), 1),
-        (errors.Throttled("later", provider="local", phase="submit"), 3),
+        (errors.Throttled("later"), 3),
     ],
 )
 def test_every_error_has_its_exit_code_and_goes_into_json(error, code):

@@ -89,7 +89,7 @@ def test_nobody_there_means_nothing_was_accepted(at):
     with pytest.raises(Throttled, match="nothing was accepted"):
         client.submit(b"{}")
     with pytest.raises(Unavailable, match="no answer"):
-        client.get("jobs", phase="poll")
+        client.get("jobs")
 
 
 def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
@@ -98,7 +98,7 @@ def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
         with pytest.raises(Ambiguous):
             client.submit(b"{}")
         with pytest.raises(Unavailable):
-            client.get("jobs", phase="poll")
+            client.get("jobs")
         with pytest.raises(Unavailable):
             client.cancel("a")
 
@@ -121,7 +121,7 @@ def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
 def test_a_look_that_fails_never_rejects_the_job(answer, error, at):
     with scripted_server(lambda *_: answer) as server:
         with pytest.raises(ProviderError) as caught:
-            at(server.url).get("jobs", "a", phase="fetch")
+            at(server.url).get("jobs", "a")
         assert len(server.asked) == 1
     assert type(caught.value) is error
     assert caught.value.phase == "fetch"
@@ -177,9 +177,9 @@ def test_without_a_key_nothing_is_sent(at, monkeypatch):
         with pytest.raises(Throttled, match="IONQ_API_KEY_FILE"):
             client.submit(b"{}")
         with pytest.raises(Unavailable, match="IONQ_API_KEY_FILE"):
-            client.get("jobs", phase="poll")
+            client.get("jobs")
         assert not server.asked
-        client.get("backends", phase="capabilities", public=True)
+        client.get("backends", public=True)
         assert server.authorizations == [None]
 
 
@@ -188,10 +188,10 @@ def test_a_key_is_not_sent_in_the_clear(at):
     with pytest.raises(Throttled, match=r"nothing was sent: .*https"):
         client.submit(b"{}")
     with pytest.raises(ProviderError, match="https"):
-        client.get("backends", phase="capabilities", public=True)
+        client.get("backends", public=True)
 
 
 def test_ids_do_not_leave_their_place_in_the_address(at):
     with scripted_server(lambda *_: reply({})) as server:
-        at(server.url).get("jobs", "../whoami?x=1", phase="poll")
+        at(server.url).get("jobs", "../whoami?x=1")
     assert server.asked == [("GET", "/jobs/..%2Fwhoami%3Fx%3D1", {})]
