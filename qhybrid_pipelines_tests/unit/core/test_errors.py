@@ -50,3 +50,12 @@ def test_every_error_has_its_exit_code_and_goes_into_json(error, code):
 def test_only_what_may_help_is_retried():
     retryable = {kind.__name__ for kind in errors.ProviderError.__subclasses__() if kind.retryable}
     assert retryable == {"Throttled", "Unavailable"}
+
+
+def test_a_providers_error_names_the_call_that_failed_and_the_innermost_one_counts():
+    error = errors.Throttled("too many requests", retry_after_seconds=3.0)
+    assert str(error) == "too many requests"
+    error.add_call("ionq", "submit")
+    error.add_call("chaos", "poll")
+    assert (str(error), error.provider, error.phase) == ("ionq: submit failed: too many requests", "ionq", "submit")
+    assert error.details() == {"error": "Throttled", "message": "ionq: submit failed: too many requests"}

@@ -9,6 +9,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.execution.ionq.client import IonQClient, ResourceNotFound
+from qhybrid_pipelines.execution.port import calling
 from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines_tests.vendors import closed_port, raw_server, reply, scripted_server
 
@@ -120,11 +121,12 @@ def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
 )
 def test_a_look_that_fails_never_rejects_the_job(answer, error, at):
     with scripted_server(lambda *_: answer) as server:
-        with pytest.raises(ProviderError) as caught:
+        with pytest.raises(ProviderError) as caught, calling("ionq", "fetch"):
             at(server.url).get("jobs", "a")
         assert len(server.asked) == 1
     assert type(caught.value) is error
     assert caught.value.phase == "fetch"
+    assert str(caught.value).startswith("ionq: fetch failed: ")
     assert caught.value.retryable is (error is not ProviderError)
     assert KEY not in str(caught.value)
 
