@@ -46,7 +46,7 @@ class Dispatcher:
         deployment: environment and principal; the default is what the environment variables say.
         policy: what is allowed; the default is the built-in one.
         clock: the time; sleeping waits for quarantines, and for providers that ask for a moment.
-        timeout_seconds: how long another process may take to hand over the same job.
+        timeout_seconds: how long another process may take to submit the same job.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Dispatcher:
         checks = {name: getattr(provider, "check_key", None) for name, provider in self._context.providers.items()}
         return {name: partial(_check_key, name, check) for name, check in checks.items() if check is not None}
 
-    # -- handing over ----------------------------------------------------------------------------------------------
+    # -- submitting ------------------------------------------------------------------------------------------------
 
     def split(self, batch: CircuitBatch) -> tuple[SubBatch, ...]:
         """Return the parts of a batch that each fit into one job of its backend.
@@ -137,15 +137,15 @@ class Dispatcher:
         return self._earlier_split(batch) or split(batch, self._admission.capabilities(batch.backend))
 
     def submit(self, batch: CircuitBatch, request: SubmitRequest) -> JobRecord:
-        """Hand one batch over and return its job. Raises as `submit_all`."""
-        [job] = self._submitter.submit_batches([batch], self._complete(request))
+        """Submit one batch and return its job. Raises as `submit_all`."""
+        [job] = self._submitter.submit_jobs([batch], self._complete(request))
         return job
 
     def submit_all(self, sub_batches: Sequence[SubBatch], request: SubmitRequest) -> list[JobRecord]:
-        """Hand parts to their provider, each once: one that has a job already gets that job back.
+        """Submit parts to their provider, each once: one that has a job already gets that job back.
 
         Limits, prices, policy and health are asked first; then all jobs are written down with their reservations in one
-        transaction; then they are handed over one by one. One that fails does not keep the others from being tried.
+        transaction; then they are submitted one by one. One that fails does not keep the others from being tried.
 
         Args:
             sub_batches: what to run; experiment, requested backend and payload decide which job each is.
@@ -153,7 +153,7 @@ class Dispatcher:
 
         Returns:
             The jobs in the order of the parts: acknowledged by a provider (the requested one, or one that the policy
-            lets stand in for it); or AWAITING_APPROVAL by a person, and handed over by the next call after that; or
+            lets stand in for it); or AWAITING_APPROVAL by a person, and submitted by the next call after that; or
             REJECTED; or SUBMIT_UNKNOWN, where nobody can say whether the provider accepted it and a person has to
             `resolve` it.
 
@@ -162,10 +162,10 @@ class Dispatcher:
             Throttled: a provider takes nothing for now; its jobs are APPROVED, and calling again continues them.
             Ambiguous: in doubt, even after looking; the job is SUBMITTING, and calling again continues it.
             ProviderError: a provider could not be reached; calling again continues.
-            LockBusy: another process is handing the same job over and takes too long.
+            LockBusy: another process is submitting the same job and takes too long.
             InvalidInput: there is no such provider or backend.
         """
-        return self._submitter.submit_batches([sub_batch.batch for sub_batch in sub_batches], self._complete(request))
+        return self._submitter.submit_jobs([sub_batch.batch for sub_batch in sub_batches], self._complete(request))
 
     def preview(self, sub_batches: Sequence[SubBatch], request: SubmitRequest) -> list[Preview]:
         """Say what `submit_all` would do with each part; no job is written down, and nothing is sent.
@@ -206,7 +206,7 @@ class Dispatcher:
     # -- what persons decide ---------------------------------------------------------------------------------------
 
     def approve(self, job_id: str, *, by: str) -> JobRecord:
-        """Agree to a job: to its payload, on its backend, at its price. The next `submit` of its batch hands it over.
+        """Agree to a job: to its payload, on its backend, at its price. The next `submit` of its batch submits it.
 
         Raises:
             Refused: its deadline has passed, or in prod its own requester agrees.
@@ -276,7 +276,7 @@ class Dispatcher:
         detail = {"backend": batch.backend, "reason": reason}
         left = self._cancellation.cancel(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
         failpoint("cancel.left")
-        return self._submitter.submit_batches([requested], request)[0] if left.state is JobState.REROUTED else left
+        return self._submitter.submit_jobs([requested], request)[0] if left.state is JobState.REROUTED else left
 
     def expire_due(self) -> list[JobRecord]:
         """End the jobs whose deadline has passed and return those that changed.

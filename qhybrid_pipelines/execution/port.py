@@ -65,7 +65,7 @@ class Provider(Protocol):
         """Return the cost range of a batch, before anything is sent."""
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
+        """Submit a batch. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries ``token``, or None."""

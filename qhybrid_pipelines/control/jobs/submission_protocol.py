@@ -1,4 +1,4 @@
-"""Handing a batch to a provider once: intent, token, submission, acknowledgement, and what to do in doubt.
+"""Submitting a batch to a provider once: intent, token, submission, acknowledgement, and what to do in doubt.
 
 The protocol (every simpler one was seen to lose jobs or to pay twice when processes are killed):
 
@@ -69,7 +69,7 @@ def _job_id(experiment: str, requested_backend: str, payload_sha256: str, run_nu
 
 
 class SubmissionProtocol:
-    """Hands one job at a time to its provider.
+    """Submits one job at a time to its provider.
 
     Args:
         context: ledger, providers and time.
@@ -87,7 +87,7 @@ class SubmissionProtocol:
         pre_submit_check: Callable[[JobRecord], JobRecord],
         detail: Mapping[str, Any],
     ) -> JobRecord:
-        """Hand a planned job over, or continue where an earlier call was cut off, and return it as it stands then.
+        """Submit a planned job, or continue where an earlier call was cut off, and return it as it stands then.
 
         Args:
             job: as it was read; a job in another state than APPROVED and SUBMITTING is returned as it stands.
@@ -99,7 +99,7 @@ class SubmissionProtocol:
             Throttled: the provider takes nothing for now; the job is APPROVED again.
             Ambiguous: in doubt, even after looking; the job stays SUBMITTING, and the next call continues here.
             ProviderError: the provider could not be reached; calling again continues.
-            LockBusy: another process is handing the same job over and takes too long.
+            LockBusy: another process is submitting the same job and takes too long.
         """
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
             return job
@@ -134,7 +134,7 @@ class SubmissionProtocol:
         return self._context.advance(job, Event.CONFIRM_ABSENT)
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
-        """Keep everybody else from handing this job over."""
+        """Keep everybody else from submitting this job."""
         return self._context.ledger.job_lock(job_id, timeout_seconds=self._timeout_seconds)
 
     def _record_intent(self, job: JobRecord, detail: Mapping[str, Any]) -> JobRecord:

@@ -1,4 +1,4 @@
-"""From a request to jobs at a provider: plans and reservations in one transaction, then one hand-over after the other."""
+"""From a request to jobs at a provider: plans and reservations in one transaction, then one submission after the other."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Preview:
 
 
 class Submitter:
-    """Plans jobs and hands them over.
+    """Plans jobs and submits them.
 
     Args:
         context: ledger, providers and time.
         admission: whether, where and for how much.
-        protocol: the protocol of a single hand-over.
+        protocol: the protocol of a single submission.
         health: breakers.
         deployment: where this process stands.
         policy: what is allowed.
@@ -74,10 +74,10 @@ class Submitter:
         self._context, self._ledger, self._admission, self._protocol = context, context.ledger, admission, protocol
         self._health, self._deployment, self._policy = health, deployment, policy
 
-    def submit_batches(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[JobRecord]:
-        """Return the job of each batch, handed over as far as that is possible now.
+    def submit_jobs(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[JobRecord]:
+        """Return the job of each batch, submitted as far as that is possible now.
 
-        All jobs are written down with their reservations in one transaction, then handed over one by one, those of high
+        All jobs are written down with their reservations in one transaction, then submitted one by one, those of high
         priority first. One that fails does not keep the others from being tried; the first failure is raised at the end.
 
         Raises:
@@ -101,7 +101,7 @@ class Submitter:
         return jobs
 
     def preview(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[Preview]:
-        """Return what `submit_batches` would do with each batch; no job is written down, and nothing is sent."""
+        """Return what `submit_jobs` would do with each batch; no job is written down, and nothing is sent."""
         items = [_PendingBatch(batch=batch, job=self.latest_job(batch)) for batch in batches]
         self._admit(items, request)
         return [Preview(job=item.job, admission=item.admission) for item in items]
@@ -221,7 +221,7 @@ class Submitter:
         )
 
     def _submit_job(self, item: _PendingBatch, job: JobRecord, calibrations: dict[str, dict[str, Any]]) -> JobRecord:
-        """Hand one job over; a provider that asks for a moment is given it, as far as the tier is patient."""
+        """Submit one job; a provider that asks for a moment is given it, as far as the tier is patient."""
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
             return job
         batch = replace(item.batch, backend=job.backend)

@@ -107,7 +107,7 @@ class RuntimeClient:
         """Whether the service is a stand-in on this machine."""
         return is_loopback(self.url)
 
-    def submit(self, body: bytes) -> str:
+    def post_job(self, body: bytes) -> str:
         """Send a job once and return the service's id of it.
 
         Raises:

@@ -159,13 +159,13 @@ class Service:
         )
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
+        """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         check_well_formed(batch)
         try:
             body = self._make_body(batch, token)
         except Unavailable as error:  # the device could not be described, and no job was sent yet
             raise Throttled(error.message) from None
-        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.submit(body))
+        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.post_job(body))
 
     def _make_body(self, batch: CircuitBatch, token: str) -> bytes:
         device = self._device(batch.backend)

@@ -75,7 +75,7 @@ class IonQClient:
         """Whether the service is an emulator on this machine."""
         return is_loopback(self.url)
 
-    def submit(self, body: bytes) -> str:
+    def post_job(self, body: bytes) -> str:
         """Send a job once and return the provider's id of it.
 
         Raises:

@@ -17,7 +17,7 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def submissions(
+def submit_circuit_batches(
     batches: pa.Table,
     experiments: pa.Table,
     dispatcher: Dispatcher,
@@ -56,7 +56,7 @@ def submit_batch(
     principal: str,
     requested_at: datetime | None,
 ) -> list[Row]:
-    """Hand one batch over and return a row for each of its parts. Arguments and errors are those of `submissions`."""
+    """Submit one batch and return a row for each of its parts. Raises as `submit_circuit_batches`."""
     sub_batches = dispatcher.split(batch)
     jobs = dispatcher.submit_all(
         sub_batches,
