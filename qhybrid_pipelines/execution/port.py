@@ -6,11 +6,13 @@ on its own. Adapters live in `execution/providers/`, one file per vendor; only `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
     Calibration,
@@ -63,7 +65,7 @@ class Provider(Protocol):
         """Return the cost range of a batch, before anything is sent."""
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
+        """Submit a batch. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries ``token``, or None."""
@@ -95,3 +97,18 @@ class Provider(Protocol):
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Ask the provider to cancel a job."""
+
+
+@contextmanager
+def calling(provider: str, method: str) -> Iterator[None]:
+    """Name the call in what a provider's method raises: adapters say what happened, the caller knows whom it asked for what.
+
+    Args:
+        provider: its name.
+        method: of the port.
+    """
+    try:
+        yield
+    except ProviderError as error:
+        error.add_call(provider, method)
+        raise

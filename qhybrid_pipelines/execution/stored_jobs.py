@@ -69,7 +69,7 @@ class StoredJobs:
             content = self._store.write_once(ref.provider_job_id, encode(simulated.counts, head))
         stored = read_head(content)
         if (stored["payload_sha256"], stored["backend"]) != (batch.payload_sha256, batch.backend):
-            raise Rejected("this token belongs to another batch", provider=self._provider, phase="submit")
+            raise Rejected("this token belongs to another batch")
         return ref
 
     def find(self, backend: str, token: str) -> JobRef | None:
@@ -84,11 +84,11 @@ class StoredJobs:
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
-        return RawResult(ref=ref, content=self._content(ref, phase="fetch"), content_type=CONTENT_TYPE)
+        return RawResult(ref=ref, content=self._content(ref), content_type=CONTENT_TYPE)
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
-        self._content(ref, phase="cancel")
+        self._content(ref)
         return CancelOutcome.TOO_LATE
 
     def _ref(self, backend: str, token: str) -> JobRef:
@@ -96,15 +96,15 @@ class StoredJobs:
             provider=self._provider, backend=backend, provider_job_id=f"{self._provider}-{sha256_hex(token)[:32]}"
         )
 
-    def _content(self, ref: JobRef, *, phase: str) -> bytes:
+    def _content(self, ref: JobRef) -> bytes:
         content = self._store.read(ref.provider_job_id)
         if content is None:
-            raise Rejected(f"no job {ref.provider_job_id}", provider=self._provider, phase=phase)
+            raise Rejected(f"no job {ref.provider_job_id}")
         return content
 
     def _snapshot(self, ref: JobRef) -> Snapshot:
         try:
-            head = read_head(self._content(ref, phase="poll"))
+            head = read_head(self._content(ref))
         except CorruptResult as error:
             return Snapshot(ref=ref, state=JobState.FAILED, raw_status="unreadable", message=str(error))
         return Snapshot(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.defs import run_history
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG
@@ -271,7 +272,7 @@ def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location
     partition = PartitionKey(experiment=key, backend=QUEUED)
     batch = batch_from_row(code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, partition).to_pylist()[0])
     dispatcher = code_location.workspace.control_plane.dispatcher
-    dispatcher.submit_all(dispatcher.split(batch), tier="batch", budget_usd=0.0, repeat=True)
+    dispatcher.submit_all(dispatcher.split(batch), SubmitRequest(tier="batch", budget_usd=0.0, repeat=True))
     cloud.advance(10_000)
     code_location.poll()
     assert onward(code_location)[0][0] == "collect"

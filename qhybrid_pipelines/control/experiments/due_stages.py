@@ -55,7 +55,7 @@ STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: States that end only by handing the batch over (again), which is the submit leg's work. A job that stands for a part
+#: States that end only by submitting the batch (again), which is the submit leg's work. A job that stands for a part
 #: and is REROUTED was taken from its backend, and not written down for the other one yet.
 TO_SUBMIT = frozenset({JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING, JobState.REROUTED})
 #: States in which a result is there and was not brought home: paid for, and in no table.
@@ -186,7 +186,7 @@ def _due_execution(
 def _next_stage(
     key: str, backend: str, control_plane: ControlPlaneView, jobs: Sequence[JobRecord], stages: tuple[str, str]
 ) -> Stage | None:
-    """Return which of two legs is due, handing over or bringing home; None while a provider or a person has the jobs."""
+    """Return which of two legs is due, submitting or collecting; None while a provider or a person has the jobs."""
     first, last = stages
     if any(job.state in TO_SUBMIT for job in jobs):
         return Stage(experiment=key, backend=backend, job=first, job_set_hash=_job_set_hash(jobs))

@@ -102,7 +102,7 @@ def read_latency(ledger: Ledger, job_id: str) -> Latency:
 def job_details(ledger: Ledger, job_id: str) -> JobDetails:
     """Return what is known about the run of one job; what its result says counts more than what was planned."""
     events = ledger.events(job_id)
-    # What the last hand-over and the result say is newer than the plan.
+    # What the last submission and the result say is newer than the plan.
     known = (
         _event_detail(events, Event.PLAN)
         | _event_detail(events[::-1], Event.SUBMIT)

@@ -13,7 +13,7 @@ from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import tag_outages
 from qhybrid_pipelines.steps.execute import circuit_batches as batches
 from qhybrid_pipelines.steps.execute import qpu_result_sets as results
-from qhybrid_pipelines.steps.execute import qpu_submissions as submissions_step
+from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -51,7 +51,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
         """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
         with tag_outages(context):
             control_plane = workspace.open().control_plane
-            table = submissions_step.submissions(
+            table = submit_circuit_batches(
                 circuit_batches,
                 experiments,
                 control_plane.dispatcher,

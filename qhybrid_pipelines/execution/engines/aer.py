@@ -124,7 +124,7 @@ def prepare_circuit(
     return PreparedCircuit(circuit=circuit, columns=columns), time.perf_counter() - begin
 
 
-def compile_template(template: Template, *, level: int, seed: int, provider: str) -> Compiled:
+def compile_template(template: Template, *, level: int, seed: int) -> Compiled:
     """Return a template compiled for Aer; ``native`` is the circuit.
 
     Raises:
@@ -134,7 +134,7 @@ def compile_template(template: Template, *, level: int, seed: int, provider: str
 
     problem = text_problem(template)
     if problem:
-        raise Rejected(problem, provider=provider, phase="prepare")
+        raise Rejected(problem)
     begin = time.perf_counter()
     circuit = compile_circuit(_read(template.text), level=level, seed=seed)
     seconds = time.perf_counter() - begin

@@ -107,7 +107,7 @@ class RuntimeClient:
         """Whether the service is a stand-in on this machine."""
         return is_loopback(self.url)
 
-    def submit(self, body: bytes) -> str:
+    def post_job(self, body: bytes) -> str:
         """Send a job once and return the service's id of it.
 
         Raises:
@@ -116,13 +116,15 @@ class RuntimeClient:
             Ambiguous: nobody knows.
         """
         try:
-            answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
+            answer = self._send_authorised("POST", "/jobs", body=body)
         except NotSent as error:
             problem = f"the service could not be reached, so nothing was accepted: {redact(str(error))}"
-            raise Throttled(problem, provider=NAME, phase="submit") from None
+            raise Throttled(problem) from None
         except ConnectionBroken as error:
             raise _ambiguous_error(redact(str(error))) from None
-        _raise_if_throttled(answer, "submit")
+        except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent yet
+            raise Throttled(error.message) from None
+        _raise_if_throttled(answer)
         if answer.status in (200, 201):
             found = _parse_json(answer.body)
             job_id = found.get("id") if isinstance(found, dict) else None
@@ -131,12 +133,12 @@ class RuntimeClient:
             raise _ambiguous_error(f"the answer names no job: {_error_text(answer)}")
         if answer.status in (401, 403):
             problem = f"nothing was accepted: {_error_text(answer)}. {self._credentials.remedy}"
-            raise Throttled(problem, provider=NAME, phase="submit")
+            raise Throttled(problem)
         if 400 <= answer.status < 500 and answer.status != 408:
-            raise Rejected(_error_text(answer), provider=NAME, phase="submit")
+            raise Rejected(_error_text(answer))
         raise _ambiguous_error(_error_text(answer))
 
-    def get(self, *path: str, phase: str, params: Params | None = None) -> tuple[bytes, Any]:
+    def get(self, *path: str, params: Params | None = None) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
 
         Raises:
@@ -145,42 +147,42 @@ class RuntimeClient:
             Unavailable: no usable answer; asking again is safe and may help.
             ProviderError: refused; asking again will not help.
         """
-        answer = self._request_json("GET", path, phase, params)
+        answer = self._request_json("GET", path, params)
         parsed = _parse_json(answer.body)
         if parsed is None:
-            raise Unavailable(f"the answer is not JSON: {_error_text(answer)}", provider=NAME, phase=phase)
+            raise Unavailable(f"the answer is not JSON: {_error_text(answer)}")
         return answer.body, parsed
 
     def cancel(self, job_id: str) -> bool:
         """Ask for a job to be cancelled; return False where the service says that it is too late. Raises as `get`."""
-        return self._request_json("POST", ("jobs", job_id, "cancel"), "cancel", None, accept=(409,)).status != 409
+        return self._request_json("POST", ("jobs", job_id, "cancel"), None, accept=(409,)).status != 409
 
     def _request_json(
-        self, method: str, path: tuple[str, ...], phase: str, params: Params | None, accept: tuple[int, ...] = ()
+        self, method: str, path: tuple[str, ...], params: Params | None, accept: tuple[int, ...] = ()
     ) -> HttpResponse:
         place = "/" + "/".join(quote(part, safe="") for part in path)
         try:
-            answer = self._send_authorised(method, place, phase=phase, params=params)
+            answer = self._send_authorised(method, place, params=params)
         except (NotSent, ConnectionBroken) as error:
-            raise Unavailable(f"no answer: {redact(str(error))}", provider=NAME, phase=phase) from None
-        _raise_if_throttled(answer, phase)
+            raise Unavailable(f"no answer: {redact(str(error))}") from None
+        _raise_if_throttled(answer)
         if 200 <= answer.status < 300 or answer.status in accept:
             return answer
         if answer.status == 404:
-            raise ResourceNotFound(_error_text(answer), provider=NAME, phase=phase)
+            raise ResourceNotFound(_error_text(answer))
         if 400 <= answer.status < 500 and answer.status not in (401, 408):
-            raise ProviderError(_error_text(answer), provider=NAME, phase=phase)
-        raise Unavailable(_error_text(answer), provider=NAME, phase=phase)
+            raise ProviderError(_error_text(answer))
+        raise Unavailable(_error_text(answer))
 
     def _send_authorised(
-        self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
+        self, method: str, path: str, *, params: Params | None = None, body: bytes | None = None
     ) -> HttpResponse:
         for fresh in (False, True):
-            access = self._token(phase, fresh=fresh)
+            access = self._token(fresh=fresh)
             try:
                 url, instance = self.url + path, self.instance
             except InvalidInput as error:
-                raise _missing_key_error(str(error), phase) from None
+                raise Unavailable(redact(str(error))) from None
             headers = {"Service-CRN": instance, "IBM-API-Version": API_VERSION}
             if body is not None:
                 headers["Content-Type"] = "application/json"
@@ -197,59 +199,49 @@ class RuntimeClient:
                 break
         return answer
 
-    def _token(self, phase: str, *, fresh: bool) -> Secret:
+    def _token(self, *, fresh: bool) -> Secret:
         try:
             key = self._credentials.read()
             iam = check_url(os.environ.get(IAM_VARIABLE) or IAM_URL, variable=IAM_VARIABLE)
         except InvalidInput as error:
-            raise _missing_key_error(str(error), phase) from None
+            raise Unavailable(redact(str(error))) from None
         with self._lock:
             known = self._access
             if known and not fresh and known.key.equals(key) and time.monotonic() < known.until:
                 return known.token
-            self._access = self._exchange_key(key, iam, phase)
+            self._access = self._exchange_key(key, iam)
             return self._access.token
 
-    def _exchange_key(self, key: Secret, iam: str, phase: str) -> _AccessToken:
+    def _exchange_key(self, key: Secret, iam: str) -> _AccessToken:
         form = urlencode({"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": key.reveal()})
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
             answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), limits=self._limits)
         except (NotSent, ConnectionBroken) as error:
-            # No job was sent yet, whatever became of this request.
-            kind = Throttled if phase == "submit" else Unavailable
-            raise kind(f"no access token: {redact(str(error))}", provider=NAME, phase=phase) from None
-        _raise_if_throttled(answer, phase)
+            raise Unavailable(f"no access token: {redact(str(error))}") from None
+        _raise_if_throttled(answer)
         found = _parse_json(answer.body)
         token = found.get("access_token") if isinstance(found, dict) else None
         if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
             lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
             return _AccessToken(key=key, token=Secret(token), until=time.monotonic() + lives)
         if 400 <= answer.status < 500:
-            raise _missing_key_error(
-                f"the key is not accepted, {_error_text(answer)}. {self._credentials.remedy}", phase
-            )
-        kind = Throttled if phase == "submit" else Unavailable
-        raise kind(f"no access token: {_error_text(answer)}", provider=NAME, phase=phase)
-
-
-def _missing_key_error(problem: str, phase: str) -> ProviderError:
-    kind = Throttled if phase == "submit" else Unavailable
-    return kind(redact(problem), provider=NAME, phase=phase)
+            raise Unavailable(redact(f"the key is not accepted, {_error_text(answer)}. {self._credentials.remedy}"))
+        raise Unavailable(f"no access token: {_error_text(answer)}")
 
 
 def _ambiguous_error(reason: str) -> Ambiguous:
-    return Ambiguous(f"{reason}. The job may have been accepted: look its token up.", provider=NAME, phase="submit")
+    return Ambiguous(f"{reason}. The job may have been accepted: look its token up.")
 
 
-def _raise_if_throttled(answer: HttpResponse, phase: str) -> None:
+def _raise_if_throttled(answer: HttpResponse) -> None:
     if answer.status != 429:
         return
     try:
         seconds = min(max(float(answer.headers.get("Retry-After", "")), 0.0), 86_400.0)
     except ValueError:
         seconds = None
-    raise Throttled("too many requests; nothing was done", provider=NAME, phase=phase, retry_after_seconds=seconds)
+    raise Throttled("too many requests; nothing was done", retry_after_seconds=seconds)
 
 
 def _parse_json(body: bytes) -> Any:

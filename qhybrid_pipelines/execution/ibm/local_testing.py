@@ -57,7 +57,7 @@ class LocalTesting:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return the limits that the device's configuration states, the width narrowed to what can be simulated."""
-        device = _device(backend, phase="capabilities")
+        device = _device(backend)
         return Capabilities(
             backend=backend,
             max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
@@ -81,20 +81,20 @@ class LocalTesting:
 
     def calibration(self, backend: str) -> Calibration:
         """Return the calibration that the snapshot carries, dated as the vendor dated it."""
-        return replace(_device(backend, phase="calibration").calibration, fetched_at=datetime.now(UTC))
+        return replace(_device(backend).calibration, fetched_at=datetime.now(UTC))
 
     def status(self, backend: str) -> BackendStatus:
         """Return that it is here and has no queue."""
-        _known(backend, phase="status")
+        _known(backend)
         return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Return a template compiled for the device, from the cache where it was compiled before."""
-        device = _device(backend, phase="prepare")
+        device = _device(backend)
         limit = min(device.n_qubits, MAX_SIMULATED_QUBITS)
         if template.n_qubits > limit:
             problem = f"{template.n_qubits} qubits are more than {limit}, the most that {backend} takes"
-            raise Rejected(problem, provider=NAME, phase="prepare")
+            raise Rejected(problem)
         return self.cache.get_or_compile(
             template,
             backend=backend,
@@ -107,7 +107,7 @@ class LocalTesting:
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         """Return a price of nothing."""
-        _known(batch.backend, phase="estimate")
+        _known(batch.backend)
         return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
@@ -119,14 +119,14 @@ class LocalTesting:
         return self.jobs.submit(batch, token, lambda: self._simulate(batch))
 
     def _simulate(self, batch: CircuitBatch) -> SimulationResult:
-        device = _device(batch.backend, phase="submit")
-        check_well_formed(batch, provider=NAME)
+        device = _device(batch.backend)
+        check_well_formed(batch)
         if batch.shots > device.max_shots or batch.seeds.size > device.max_circuits:
             problem = (
                 f"{batch.seeds.size} circuits of {batch.shots} shots are more than the {device.max_circuits} circuits of "
                 f"{device.max_shots} shots that {batch.backend} takes in one job"
             )
-            raise Rejected(problem, provider=NAME, phase="submit")
+            raise Rejected(problem)
         begin = time.perf_counter()
         compiled = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED)
         compile_seconds = time.perf_counter() - begin
@@ -136,7 +136,7 @@ class LocalTesting:
                 f"placing {batch.template.n_qubits} qubits on {batch.backend} takes {len(used)}, "
                 f"and noise is simulated for {MAX_SIMULATED_QUBITS}"
             )
-            raise Rejected(problem, provider=NAME, phase="submit")
+            raise Rejected(problem)
         circuit = narrow_circuit(compiled.native, used)
         columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
         started_at, begin = datetime.now(UTC), time.perf_counter()
@@ -172,23 +172,23 @@ class LocalTesting:
 def _compile(template: Template, device: Device, *, level: int, seed: int) -> Any:
     faulty = text_problem(template)
     if faulty:
-        raise Rejected(faulty, provider=NAME, phase="prepare")
+        raise Rejected(faulty)
     return compile_for(template.text, device.target, level=level, seed=seed)
 
 
 @lru_cache(maxsize=64)
 def _noise(backend: str, used: tuple[int, ...]) -> Any:
     """Return the noise of some qubits of a fake device; it has one calibration, which never changes in a process."""
-    return noise_model_for(_device(backend, phase="submit").target, used)
+    return noise_model_for(_device(backend).target, used)
 
 
-def _known(backend: str, *, phase: str) -> str:
+def _known(backend: str) -> str:
     name = backend.removeprefix(f"{NAME}:")
     if name not in FAKES:
         known = ", ".join(f"{NAME}:{known}" for known in FAKES)
-        raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase)
+        raise Rejected(f"no backend {backend!r}; there are {known}")
     return name
 
 
-def _device(backend: str, *, phase: str) -> Device:
-    return fake_device(_known(backend, phase=phase))
+def _device(backend: str) -> Device:
+    return fake_device(_known(backend))

@@ -80,7 +80,7 @@ class Service:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits as the device's configuration states them."""
-        device = self._device(backend, phase="capabilities")
+        device = self._device(backend)
         return Capabilities(
             backend=backend,
             max_qubits=device.n_qubits,
@@ -105,29 +105,29 @@ class Service:
 
     def calibration(self, backend: str) -> Calibration:
         """Return the device's calibration as it is now."""
-        name = self._name(backend, phase="calibration")
-        _, properties = self._get("backends", name, "properties", phase="calibration")
+        name = self._name(backend)
+        _, properties = self._get("backends", name, "properties")
         try:
             return calibration_from_properties({**properties, "backend_name": name}, fetched_at=datetime.now(UTC))
         except UNREADABLE as error:
-            raise _unreadable_error(backend, error, phase="calibration") from None
+            raise _unreadable_error(backend, error) from None
 
     def status(self, backend: str) -> BackendStatus:
         """Return whether the device takes jobs, and how many wait."""
-        _, reported = self._get("backends", self._name(backend, phase="status"), "status", phase="status")
+        _, reported = self._get("backends", self._name(backend), "status")
         online = bool(reported.get("state")) and reported.get("status", "active") == "active"
         queued = reported.get("length_queue")
         return BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Return a template compiled for the device as it is calibrated now."""
-        device = self._device(backend, phase="prepare")
+        device = self._device(backend)
         if template.n_qubits > device.n_qubits:
             problem = f"{template.n_qubits} qubits are more than the {device.n_qubits} of {backend}"
-            raise Rejected(problem, provider=NAME, phase="prepare")
+            raise Rejected(problem)
         faulty = text_problem(template)
         if faulty:
-            raise Rejected(faulty, provider=NAME, phase="prepare")
+            raise Rejected(faulty)
         return self.cache.get_or_compile(
             template,
             backend=backend,
@@ -144,7 +144,7 @@ class Service:
         From the executions (points x repetitions x shots) times the device's own time between shots, at least a second;
         up to three times that and ten seconds more for loading. The vendor bills by the second and measures afterwards.
         """
-        device = self._device(batch.backend, phase="estimate")
+        device = self._device(batch.backend)
         price = price_per_second()
         seconds = batch.seeds.size * batch.shots * device.seconds_per_shot
         low, high = max(1.0, seconds), 3 * seconds + 10
@@ -159,17 +159,23 @@ class Service:
         )
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
-        check_well_formed(batch, provider=NAME)
-        device = self._device(batch.backend, phase="submit")
+        """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
+        check_well_formed(batch)
+        try:
+            body = self._make_body(batch, token)
+        except Unavailable as error:  # the device could not be described, and no job was sent yet
+            raise Throttled(error.message) from None
+        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.post_job(body))
+
+    def _make_body(self, batch: CircuitBatch, token: str) -> bytes:
+        device = self._device(batch.backend)
         if batch.shots > device.max_shots or batch.seeds.size * batch.shots > MAX_EXECUTIONS:
             problem = (
                 f"{batch.seeds.size} circuits of {batch.shots} shots are more than {batch.backend} takes in one job"
             )
-            raise Rejected(problem, provider=NAME, phase="submit")
+            raise Rejected(problem)
         circuit = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
-        body = _job_body(batch, circuit, name=self._name(batch.backend, phase="submit"), token=token)
-        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.submit(body))
+        return _job_body(batch, circuit, name=self._name(batch.backend), token=token)
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries a token, the oldest if there are several, or None.
@@ -177,12 +183,12 @@ class Service:
         None is certain only for jobs older than the listing's lag. The tag is compared here too: a service that ignores
         a filter it does not know would hand out a stranger's job.
         """
-        name = self._name(backend, phase="find")
+        name = self._name(backend)
         params = [("tags", token), ("backend", name), ("exclude_params", "true"), ("limit", "200"), ("sort", "ASC")]
-        _, reported = self._get("jobs", phase="find", params=params)
+        _, reported = self._get("jobs", params=params)
         jobs = reported.get("jobs")
         if not isinstance(jobs, list):
-            raise Unavailable("the list of jobs has another form than published", provider=NAME, phase="find")
+            raise Unavailable("the list of jobs has another form than published")
         for job in jobs:
             if token in (job.get("tags") or ()) and job.get("backend") == name:
                 return JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
@@ -190,11 +196,11 @@ class Service:
 
     def poll_job(self, ref: JobRef) -> Snapshot:
         """Take one look at a job, and at its times and use once it has ended."""
-        job = self._job(ref, phase="poll")
+        job = self._job(ref)
         state, raw_status, reason = _state(job, ref)
         metrics: dict[str, Any] = {}
         if state in ENDED:
-            _, metrics = self._get("jobs", ref.provider_job_id, "metrics", phase="poll")
+            _, metrics = self._get("jobs", ref.provider_job_id, "metrics")
         times = metrics.get("timestamps") or {}
         used = (metrics.get("usage") or {}).get("quantum_seconds")
         return Snapshot(
@@ -210,10 +216,10 @@ class Service:
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return a finished job's result as it was sent."""
-        state, raw_status, _ = _state(self._job(ref, phase="fetch"), ref)
+        state, raw_status, _ = _state(self._job(ref), ref)
         if state is not JobState.COMPLETED:
-            raise Unavailable(f"job {ref.provider_job_id} is {raw_status}", provider=NAME, phase="fetch")
-        content, _ = self.client.get("jobs", ref.provider_job_id, "results", phase="fetch")
+            raise Unavailable(f"job {ref.provider_job_id} is {raw_status}")
+        content, _ = self.client.get("jobs", ref.provider_job_id, "results")
         return RawResult(ref=ref, content=content, content_type="application/json")
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
@@ -221,46 +227,45 @@ class Service:
         try:
             in_time = self.client.cancel(ref.provider_job_id)
         except ResourceNotFound:
-            raise _unknown_job_error(ref, phase="cancel") from None
-        state, _, _ = _state(self._job(ref, phase="cancel"), ref)
+            raise _unknown_job_error(ref) from None
+        state, _, _ = _state(self._job(ref), ref)
         if state is JobState.CANCELLED:
             return CancelOutcome.CANCELLED
         return CancelOutcome.REQUESTED if in_time and state not in ENDED else CancelOutcome.TOO_LATE
 
-    def _job(self, ref: JobRef, *, phase: str) -> dict[str, Any]:
+    def _job(self, ref: JobRef) -> dict[str, Any]:
         try:
-            _, job = self._get("jobs", ref.provider_job_id, phase=phase, params=[("exclude_params", "true")])
+            _, job = self._get("jobs", ref.provider_job_id, params=[("exclude_params", "true")])
         except ResourceNotFound:
-            raise _unknown_job_error(ref, phase=phase) from None
+            raise _unknown_job_error(ref) from None
         return job
 
-    def _get(self, *path: str, phase: str, params: list[tuple[str, str]] | None = None) -> tuple[bytes, dict[str, Any]]:
-        content, reported = self.client.get(*path, phase=phase, params=params)
+    def _get(self, *path: str, params: list[tuple[str, str]] | None = None) -> tuple[bytes, dict[str, Any]]:
+        content, reported = self.client.get(*path, params=params)
         if not isinstance(reported, dict):
-            raise Unavailable("the answer has another form than published", provider=NAME, phase=phase)
+            raise Unavailable("the answer has another form than published")
         return content, reported
 
-    def _name(self, backend: str, *, phase: str) -> str:
+    def _name(self, backend: str) -> str:
         named = _configured_backends()
         if backend not in named:
             problem = f"no backend {backend!r}; {BACKENDS_VARIABLE} names {', '.join(named) or 'none'}"
-            raise Rejected(problem, provider=NAME, phase=phase)
+            raise Rejected(problem)
         if not CREDENTIALS.is_configured():
-            kind = Throttled if phase == "submit" else Unavailable
-            raise kind(f"there is no key. {CREDENTIALS.remedy}", provider=NAME, phase=phase)
+            raise Unavailable(f"there is no key. {CREDENTIALS.remedy}")
         return backend.removeprefix(f"{NAME}:")
 
-    def _device(self, backend: str, *, phase: str) -> Device:
-        name = self._name(backend, phase=phase)
+    def _device(self, backend: str) -> Device:
+        name = self._name(backend)
         described_at, known = self._devices.get(name, (0.0, None))
         if known and time.monotonic() - described_at < REMEMBERED_SECONDS:
             return known
-        _, configuration = self._get("backends", name, "configuration", phase=phase)
-        _, properties = self._get("backends", name, "properties", phase=phase)
+        _, configuration = self._get("backends", name, "configuration")
+        _, properties = self._get("backends", name, "properties")
         try:
             device = device_from_description(name, configuration, properties)
         except UNREADABLE as error:
-            raise _unreadable_error(backend, error, phase=phase) from None
+            raise _unreadable_error(backend, error) from None
         self._devices[name] = (time.monotonic(), device)
         return device
 
@@ -285,16 +290,14 @@ def _state(job: dict[str, Any], ref: JobRef) -> tuple[JobState, str, str | None]
     word = reported.get("status") or job.get("status")
     state = STATES.get(str(word).lower())
     if state is None:
-        raise UnknownProviderStatus(
-            f"job {ref.provider_job_id} has status {word!r}, which no table contains", provider=NAME, phase="poll"
-        )
+        raise UnknownProviderStatus(f"job {ref.provider_job_id} has status {word!r}, which no table contains")
     if state is JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
         state = JobState.FAILED
     return state, str(word), reported.get("reason") or None
 
 
-def _unknown_job_error(ref: JobRef, *, phase: str) -> Rejected:
-    return Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
+def _unknown_job_error(ref: JobRef) -> Rejected:
+    return Rejected(f"no job {ref.provider_job_id}")
 
 
 def _configured_backends() -> tuple[str, ...]:
@@ -303,8 +306,8 @@ def _configured_backends() -> tuple[str, ...]:
     return tuple(f"{NAME}:{name}" for name in names if name)
 
 
-def _unreadable_error(backend: str, error: Exception, *, phase: str) -> Unavailable:
-    return Unavailable(f"the description of {backend} cannot be read: {error!r}", provider=NAME, phase=phase)
+def _unreadable_error(backend: str, error: Exception) -> Unavailable:
+    return Unavailable(f"the description of {backend} cannot be read: {error!r}")
 
 
 def _parse_timestamp(reported: str | None) -> datetime | None:

@@ -28,7 +28,6 @@ from urllib.parse import quote
 
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
-from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
     HttpResponse,
@@ -76,7 +75,7 @@ class IonQClient:
         """Whether the service is an emulator on this machine."""
         return is_loopback(self.url)
 
-    def submit(self, body: bytes) -> str:
+    def post_job(self, body: bytes) -> str:
         """Send a job once and return the provider's id of it.
 
         Raises:
@@ -85,37 +84,36 @@ class IonQClient:
             Ambiguous: nobody knows.
         """
         try:
-            answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
+            answer = self._send_authorised("POST", "/jobs", body=body)
         except NotSent as error:
             raise Throttled(
                 f"{self.url} could not be reached, so nothing was accepted: {redact(str(error))}. Try again later.",
-                provider=NAME,
-                phase="submit",
             ) from None
         except ConnectionBroken as error:
             raise self._ambiguous_error(redact(str(error))) from None
+        except Unavailable as error:  # there is no key
+            raise Throttled(error.message) from None
         except InvalidInput as error:
-            raise Throttled(f"nothing was sent: {error}", provider=NAME, phase="submit") from None
+            raise Throttled(f"nothing was sent: {error}") from None
         if answer.status in (200, 201):
             found = _parse_json(answer.body)
             job_id = found.get("id") if isinstance(found, dict) else None
             if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id):
                 return job_id
             raise self._ambiguous_error(f"the answer with status {answer.status} names no job: {_error_text(answer)}")
-        _raise_if_throttled(answer, "submit")
+        _raise_if_throttled(answer)
         if answer.status in _FORBIDDEN:
             problem = f"nothing was accepted: {_error_text(answer)}. {self._credentials.remedy}"
-            raise Throttled(problem, provider=NAME, phase="submit")
+            raise Throttled(problem)
         if 400 <= answer.status < 500 and answer.status != 408:
-            raise Rejected(_error_text(answer), provider=NAME, phase="submit")
+            raise Rejected(_error_text(answer))
         raise self._ambiguous_error(_error_text(answer))
 
-    def get(self, *path: str, phase: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
+    def get(self, *path: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
 
         Args:
             path: parts of the address below the base.
-            phase: the port's method, for messages.
             params: of the query.
             public: no key is needed, so none is sent.
 
@@ -125,64 +123,61 @@ class IonQClient:
             Unavailable: no usable answer; asking again is safe and may help.
             ProviderError: refused; asking again will not help.
         """
-        return self._request_json(
-            "GET", "/" + "/".join(quote(part, safe="") for part in path), phase, params, public=public
-        )
+        return self._request_json("GET", "/" + "/".join(quote(part, safe="") for part in path), params, public=public)
 
-    def project(self, *, phase: str) -> str | None:
+    def project(self) -> str | None:
         """Return the project of the key, None where the service does not say. Raises as :meth:`get` does."""
-        _, answer = self.get("whoami", phase=phase)
+        _, answer = self.get("whoami")
         project = answer.get("project_id") if isinstance(answer, dict) else None
         return project if isinstance(project, str) else None
 
     def cancel(self, job_id: str) -> None:
         """Ask for a job to be cancelled, which may be repeated. Raises as :meth:`get` does."""
-        self._request_json("PUT", f"/jobs/{quote(job_id, safe='')}/status/cancel", "cancel", None)
+        self._request_json("PUT", f"/jobs/{quote(job_id, safe='')}/status/cancel", None)
 
     def _request_json(
-        self, method: str, path: str, phase: str, params: Params | None, *, public: bool = False
+        self, method: str, path: str, params: Params | None, *, public: bool = False
     ) -> tuple[bytes, Any]:
         try:
             if public:
                 answer = self._send(method, path, None, params=params)
             else:
-                answer = self._send_authorised(method, path, phase=phase, params=params)
+                answer = self._send_authorised(method, path, params=params)
         except InvalidInput as error:
-            raise ProviderError(str(error), provider=NAME, phase=phase) from None
+            raise ProviderError(str(error)) from None
         except (NotSent, ConnectionBroken) as error:
-            raise Unavailable(f"no answer from {self.url}: {redact(str(error))}", provider=NAME, phase=phase) from None
-        _raise_if_throttled(answer, phase)
+            raise Unavailable(f"no answer from {self.url}: {redact(str(error))}") from None
+        _raise_if_throttled(answer)
         if answer.status in (200, 201):
             parsed = _parse_json(answer.body)
             if parsed is None:
-                raise Unavailable(f"the answer is not JSON: {_error_text(answer)}", provider=NAME, phase=phase)
+                raise Unavailable(f"the answer is not JSON: {_error_text(answer)}")
             return answer.body, parsed
         if answer.status == 404:
-            raise ResourceNotFound(_error_text(answer), provider=NAME, phase=phase)
+            raise ResourceNotFound(_error_text(answer))
         if answer.status in _FORBIDDEN:
-            raise Unavailable(f"{_error_text(answer)}. {self._credentials.remedy}", provider=NAME, phase=phase)
+            raise Unavailable(f"{_error_text(answer)}. {self._credentials.remedy}")
         if 400 <= answer.status < 500 and answer.status != 408:
-            raise ProviderError(_error_text(answer), provider=NAME, phase=phase)
-        raise Unavailable(_error_text(answer), provider=NAME, phase=phase)
+            raise ProviderError(_error_text(answer))
+        raise Unavailable(_error_text(answer))
 
     def _send_authorised(
-        self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
+        self, method: str, path: str, *, params: Params | None = None, body: bytes | None = None
     ) -> HttpResponse:
-        key = self._key(phase)
+        key = self._key()
         answer = self._send(method, path, key, params=params, body=body)
         if answer.status in _FORBIDDEN:
             # Refused before anything was done. The key may have been replaced since it was read.
-            fresh = self._key(phase)
+            fresh = self._key()
             if not fresh.equals(key):
                 answer = self._send(method, path, fresh, params=params, body=body)
         return answer
 
-    def _key(self, phase: str) -> Secret:
+    def _key(self) -> Secret:
         try:
             return self._credentials.read()
         except InvalidInput as error:
-            kind = Throttled if phase == "submit" else Unavailable
-            raise kind(str(error), provider=NAME, phase=phase) from None
+            raise Unavailable(str(error)) from None
 
     def _send(
         self, method: str, path: str, key: Secret | None, *, params: Params | None, body: bytes | None = None
@@ -201,18 +196,16 @@ class IonQClient:
 
     @staticmethod
     def _ambiguous_error(reason: str) -> Ambiguous:
-        return Ambiguous(f"{reason}. The job may have been accepted: look its token up.", provider=NAME, phase="submit")
+        return Ambiguous(f"{reason}. The job may have been accepted: look its token up.")
 
 
-def _raise_if_throttled(answer: HttpResponse, phase: str) -> None:
+def _raise_if_throttled(answer: HttpResponse) -> None:
     if answer.status != 429:
         return
     seconds = _retry_after_seconds(answer.headers.get("Retry-After"))
     when = "later" if seconds is None else f"in {seconds:g} seconds"
     raise Throttled(
         f"too many requests; nothing was done. Try again {when}.",
-        provider=NAME,
-        phase=phase,
         retry_after_seconds=seconds,
     )
 

@@ -64,7 +64,7 @@ class IonQProvider:
 
     def is_immediate(self, backend: str) -> bool:
         """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for an unknown backend."""
-        device_name(backend, phase="capabilities")
+        device_name(backend)
         return False
 
     def needs(self) -> str | None:
@@ -78,7 +78,7 @@ class IonQProvider:
         Raises:
             ProviderError: it does not, there is none, or no answer came.
         """
-        self._client.project(phase="status")
+        self._client.project()
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits and abilities as the service states them; remembered for some minutes."""
@@ -98,7 +98,7 @@ class IonQProvider:
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile a template to the vendor's gates; inputs stay free."""
-        device_name(backend, phase="prepare")
+        device_name(backend)
         return gates.compile_template(self._cache, template, backend, level=level, seed=seed)
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
@@ -113,7 +113,7 @@ class IonQProvider:
         url, project = self._client.url, self._project()
         if project is not None:
             self._account_registry.record_project(url, token, project)
-        job_id = self._client.submit(body)
+        job_id = self._client.post_job(body)
         self._account_registry.record_accepted(url, batch.backend, job_id)
         if project is not None:
             self._account_registry.record_project(url, job_id, project)
@@ -121,7 +121,7 @@ class IonQProvider:
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries a token, or None where the listing can be believed."""
-        device_name(backend, phase="find")
+        device_name(backend)
         return jobs.find(self._client, backend, token, self._account_registry)
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
@@ -136,13 +136,13 @@ class IonQProvider:
             Unavailable: the result is not there yet, or no usable answer came; asking again may help.
         """
         try:
-            job_bytes, job = jobs.get_job(self._client, ref, phase="fetch")
+            job_bytes, job = jobs.get_job(self._client, ref)
         except ResourceNotFound:
-            raise jobs.absent_job_error(self._client, ref, self._account_registry, phase="fetch") from None
-        if jobs.job_state(job, ref, phase="fetch") is not JobState.COMPLETED:
-            raise Unavailable(f"job {ref.provider_job_id} is {job['status']}", provider=NAME, phase="fetch")
+            raise jobs.absent_job_error(self._client, ref, self._account_registry) from None
+        if jobs.job_state(job, ref) is not JobState.COMPLETED:
+            raise Unavailable(f"job {ref.provider_job_id} is {job['status']}")
         pages = jobs.list_child_pages(self._client, ref, len(job.get("child_job_ids") or ()))
-        results, _ = self._client.get("jobs", ref.provider_job_id, "results", "probabilities", phase="fetch")
+        results, _ = self._client.get("jobs", ref.provider_job_id, "results", "probabilities")
         content = decoding.envelope(job_bytes, [page for page, _ in pages], results)
         return RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 
@@ -163,10 +163,10 @@ class IonQProvider:
         """
         try:
             self._client.cancel(ref.provider_job_id)
-            _, job = jobs.get_job(self._client, ref, phase="cancel")
+            _, job = jobs.get_job(self._client, ref)
         except ResourceNotFound:
-            raise jobs.absent_job_error(self._client, ref, self._account_registry, phase="cancel") from None
-        state = jobs.job_state(job, ref, phase="cancel")
+            raise jobs.absent_job_error(self._client, ref, self._account_registry) from None
+        state = jobs.job_state(job, ref)
         if state is JobState.CANCELLED:
             return CancelOutcome.CANCELLED
         return CancelOutcome.TOO_LATE if state in jobs.ENDED else CancelOutcome.REQUESTED
@@ -174,7 +174,7 @@ class IonQProvider:
     def _project(self) -> str | None:
         """Return the project of the key; not knowing it is no reason not to submit."""
         try:
-            return self._client.project(phase="submit")
+            return self._client.project()
         except ProviderError:
             return None
 

@@ -61,7 +61,7 @@ class LocalProvider:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
-        engines = self._engine_for(backend, phase="capabilities")
+        engines = self._engine_for(backend)
         return Capabilities(
             backend=backend,
             max_qubits=max(engine.max_qubits for engine in engines),
@@ -86,22 +86,22 @@ class LocalProvider:
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return None: an ideal simulator has nothing to calibrate. Raises `Rejected` for a backend it does not have."""
-        self._engine_for(backend, phase="calibration")
+        self._engine_for(backend)
         return None
 
     def status(self, backend: str) -> BackendStatus:
         """Return that it is here and has no queue. Raises `Rejected` for a backend it does not have."""
-        self._engine_for(backend, phase="status")
+        self._engine_for(backend)
         return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile a template for Aer; parameters stay free. Raises `Rejected` for a faulty text or unknown backend."""
-        self._engine_for(backend, phase="prepare")
-        return compile_template(template, level=level, seed=seed, provider=NAME)
+        self._engine_for(backend)
+        return compile_template(template, level=level, seed=seed)
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         """Return a price of nothing."""
-        self._engine_for(batch.backend, phase="estimate")
+        self._engine_for(batch.backend)
         return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
@@ -141,7 +141,7 @@ class LocalProvider:
         return self._jobs.cancel(ref)
 
     def _simulate(self, batch: CircuitBatch) -> SimulationResult:
-        engine = choose_engine(self._engine_for(batch.backend, phase="submit"), batch, provider=NAME)
+        engine = choose_engine(self._engine_for(batch.backend), batch)
         started_at = datetime.now(UTC)
         run = engine.run(batch)
         details = {
@@ -152,9 +152,9 @@ class LocalProvider:
         }
         return SimulationResult(counts=run.counts, started_at=started_at, details=details)
 
-    def _engine_for(self, backend: str, *, phase: str) -> tuple[Engine, ...]:
+    def _engine_for(self, backend: str) -> tuple[Engine, ...]:
         try:
             return self._engines[backend]
         except KeyError:
             known = ", ".join(self._engines)
-            raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase) from None
+            raise Rejected(f"no backend {backend!r}; there are {known}") from None

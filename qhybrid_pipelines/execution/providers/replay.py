@@ -61,7 +61,7 @@ class ReplayProvider:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return that anything goes that was recorded."""
-        self._folder_of(backend, "capabilities")
+        self._folder_of(backend)
         return Capabilities(
             backend=backend,
             max_qubits=1_000,
@@ -85,22 +85,22 @@ class ReplayProvider:
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return None: what was true when the result was recorded stands with the result."""
-        self._folder_of(backend, "calibration")
+        self._folder_of(backend)
         return None
 
     def status(self, backend: str) -> BackendStatus:
         """Return that it is here and has no queue."""
-        self._folder_of(backend, "status")
+        self._folder_of(backend)
         return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
     def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
         """Compile for a simulator, for the circuit's figures only."""
-        self._folder_of(backend, "prepare")
-        return compile_template(template, level=level, seed=seed, provider=NAME)
+        self._folder_of(backend)
+        return compile_template(template, level=level, seed=seed)
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         """Return a price of nothing: nothing is run."""
-        self._folder_of(batch.backend, "estimate")
+        self._folder_of(batch.backend)
         return Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
@@ -110,13 +110,13 @@ class ReplayProvider:
             Rejected: nothing of that kind was recorded, or the token belongs to another batch.
         """
         key = batch_key(batch)
-        if not (self._folder_of(batch.backend, "submit") / f"{key}{SUFFIX}").is_file():
-            raise Rejected("no result of this batch was recorded", provider=NAME, phase="submit")
+        if not (self._folder_of(batch.backend) / f"{key}{SUFFIX}").is_file():
+            raise Rejected("no result of this batch was recorded")
         ref = self._ref(batch.backend, token)
         note = canonical_json({"backend": batch.backend, "batch": key, "submitted_at": datetime.now(UTC).isoformat()})
         stored = json.loads(self._jobs.write_once(ref.provider_job_id, note.encode()))
         if (stored["backend"], stored["batch"]) != (batch.backend, key):
-            raise Rejected("this token belongs to another batch", provider=NAME, phase="submit")
+            raise Rejected("this token belongs to another batch")
         return ref
 
     def find(self, backend: str, token: str) -> JobRef | None:
@@ -131,11 +131,11 @@ class ReplayProvider:
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return the recording. Raises `Rejected` for a job that is not there, or whose recording is gone."""
-        key = self._note(ref, "fetch")["batch"]
+        key = self._note(ref)["batch"]
         try:
-            content = (self._folder_of(ref.backend, "fetch") / f"{key}{SUFFIX}").read_bytes()
+            content = (self._folder_of(ref.backend) / f"{key}{SUFFIX}").read_bytes()
         except FileNotFoundError:
-            raise Rejected("the recording is gone", provider=NAME, phase="fetch") from None
+            raise Rejected("the recording is gone") from None
         return RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
 
     def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
@@ -150,7 +150,7 @@ class ReplayProvider:
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
-        self._note(ref, "cancel")
+        self._note(ref)
         return CancelOutcome.TOO_LATE
 
     def _recorder(self, recorded: RawResult) -> Provider:
@@ -159,24 +159,24 @@ class ReplayProvider:
         except KeyError:
             raise CorruptResult(f"there is no decoder for results of '{recorded.ref.provider}' here") from None
 
-    def _folder_of(self, backend: str, phase: str) -> Path:
+    def _folder_of(self, backend: str) -> Path:
         if backend not in self.backends():
             known = ", ".join(self.backends())
-            raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase)
+            raise Rejected(f"no backend {backend!r}; there are {known}")
         return self._recordings / backend.partition(":")[2]
 
     def _ref(self, backend: str, token: str) -> JobRef:
         return JobRef(provider=NAME, backend=backend, provider_job_id=f"{NAME}-{sha256_hex(token)[:32]}")
 
-    def _note(self, ref: JobRef, phase: str) -> dict[str, Any]:
+    def _note(self, ref: JobRef) -> dict[str, Any]:
         note = self._jobs.read(ref.provider_job_id)
         if note is None:
-            raise Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
+            raise Rejected(f"no job {ref.provider_job_id}")
         found: dict[str, Any] = json.loads(note)
         return found
 
     def _snapshot(self, ref: JobRef) -> Snapshot:
-        at = datetime.fromisoformat(self._note(ref, "poll")["submitted_at"])
+        at = datetime.fromisoformat(self._note(ref)["submitted_at"])
         return Snapshot(
             ref=ref,
             state=JobState.COMPLETED,

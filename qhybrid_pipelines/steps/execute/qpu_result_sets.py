@@ -63,8 +63,8 @@ def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatc
     """Return the counts of every part of a batch; none if one of them is not to be had any more.
 
     Args:
-        batch: what was handed over.
-        rows: of its parts, as they were handed over.
+        batch: what was submitted.
+        rows: of its parts, as they were submitted.
         dispatcher: collects.
 
     Raises:

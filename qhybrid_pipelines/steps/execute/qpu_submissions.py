@@ -7,6 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -16,7 +17,7 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def submissions(
+def submit_circuit_batches(
     batches: pa.Table,
     experiments: pa.Table,
     dispatcher: Dispatcher,
@@ -55,15 +56,17 @@ def submit_batch(
     principal: str,
     requested_at: datetime | None,
 ) -> list[Row]:
-    """Hand one batch over and return a row for each of its parts. Arguments and errors are those of `submissions`."""
+    """Submit one batch and return a row for each of its parts. Raises as `submit_circuit_batches`."""
     sub_batches = dispatcher.split(batch)
     jobs = dispatcher.submit_all(
         sub_batches,
-        tier=spec.tier,
-        budget_usd=spec.budget.usd,
-        principal=principal,
-        requested_at=requested_at,
-        data_class=spec.data_class,
+        SubmitRequest(
+            tier=spec.tier,
+            budget_usd=spec.budget.usd,
+            principal=principal,
+            requested_at=requested_at,
+            data_class=spec.data_class,
+        ),
     )
     return [
         {

@@ -76,7 +76,7 @@ def qml_submissions(
     principal: str,
     requested_at: datetime | None = None,
 ) -> pa.Table:
-    """Return the table `qml_submissions`: the jobs behind each batch, handed over once. Errors as in `steps.execute.qpu_submissions`."""
+    """Return the table `qml_submissions`: the jobs behind each batch, submitted once. Errors as in `steps.execute.qpu_submissions`."""
     rows: list[Row] = []
     for backend, key in executions:
         spec = get_learning_specification(experiments, key)

@@ -232,7 +232,7 @@ def _provider_checks(workspace: Workspace) -> Iterator[Row]:
     used = {job.backend for job in workspace.control_plane.ledger.jobs(states=list(OPEN))}
     for key in workspace.specifications:
         used |= set(workspace.specifications.load_any(key).backends)
-    for name, check in workspace.control_plane.key_checks().items():
+    for name, check in workspace.control_plane.dispatcher.key_checks().items():
         yield _downgrade_if_unused(
             _row(f"key of {name}", partial(_check_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)
         )
@@ -246,13 +246,13 @@ def _downgrade_if_unused(row: Row, *, is_used: bool) -> Row:
     return row if row["ok"] or is_used else row | {"ok": True, "seen": f"{row['seen']}; no experiment names it"}
 
 
-def _check_key(check: Callable[[], object]) -> CheckResult:
+def _check_key(check: Callable[[], None]) -> CheckResult:
     check()
     return True, "accepted"
 
 
 def _status(workspace: Workspace, backend: str) -> CheckResult:
-    status = workspace.control_plane.providers[backend.partition(":")[0]].status(backend)
+    status = workspace.control_plane.dispatcher.status(backend)
     queue = "" if status.queued_jobs is None else f", {status.queued_jobs} jobs wait"
     if status.queue_seconds is not None:
         queue += f", about {status.queue_seconds:.0f} s"

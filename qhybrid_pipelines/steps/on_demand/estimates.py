@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from qhybrid_pipelines.control.experiments.registration import Registration
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -172,7 +173,6 @@ def _training_epoch_rows(
     if not isinstance(spec, LearningSpec):
         return
     for backend in spec.backends:
-        provider = workspace.control_plane.providers[backend.partition(":")[0]]
         for plan in estimate_epochs(key, backend, spec, registered):
             row: Row = {
                 "experiment": key,
@@ -186,7 +186,7 @@ def _training_epoch_rows(
                 "assumptions": "",
             }
             try:
-                quote = provider.estimate(plan.step)
+                quote = workspace.control_plane.dispatcher.estimate(plan.step)
             except QHybridError as error:
                 row["assumptions"] = str(error)
             else:
@@ -218,9 +218,10 @@ def _fill_price_and_verdict(
         row |= {"policy": "already there", "assumptions": "every job is in the ledger already"}
         row |= {"low_usd": 0.0, "high_usd": 0.0}
         return
-    provider = workspace.control_plane.providers[batch.backend.partition(":")[0]]
-    _set_price(row, [provider.estimate(sub_batch.batch) for sub_batch in new])
-    previews = dispatcher.preview(new, tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
+    _set_price(row, [dispatcher.estimate(sub_batch.batch) for sub_batch in new])
+    previews = dispatcher.preview(
+        new, SubmitRequest(tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
+    )
     admission = [preview.admission for preview in previews if preview.admission is not None]
     if not admission:
         return

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.control.jobs.replay import decode_stored
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.sub_batches import SubBatch
@@ -17,7 +16,6 @@ from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.lake import PartitionKey
 
 _OUTCOME = ("point", "repetition", "bits", "high_bits", "count")
@@ -57,15 +55,8 @@ def replay(workspace: Workspace, job: JobRecord) -> Replay:
     """
     sub_batch = find_sub_batch(workspace, job)
     stored = _stored(workspace, job)
-    control_plane = workspace.control_plane
     try:
-        decoded = decode_stored(
-            job,
-            replace(sub_batch.batch, backend=job.backend),
-            ledger=control_plane.ledger,
-            provider=control_plane.providers[job.provider],
-            raw_store=RawStore(workspace.home.raw),
-        )
+        decoded = workspace.control_plane.dispatcher.decode_stored(job, replace(sub_batch.batch, backend=job.backend))
     except CorruptResult as error:
         sentence = f"Today's decoder refuses the kept result of {job.job_id}: {error}"
         return Replay(job_id=job.job_id, equal=False, decoded=None, stored=_rows(stored), points=[], sentence=sentence)

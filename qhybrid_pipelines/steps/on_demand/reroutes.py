@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -48,10 +49,12 @@ def retry(workspace: Workspace, job: JobRecord) -> JobRecord:
     spec = workspace.specifications.load_any(job.experiment)
     [again] = dispatcher.submit_all(
         [sub_batch],
-        tier=spec.tier,
-        budget_usd=spec.budget.usd,
-        repeat=True,
-        data_class=spec.data_class,
-        priority=job.priority,
+        SubmitRequest(
+            tier=spec.tier,
+            budget_usd=spec.budget.usd,
+            repeat=True,
+            data_class=spec.data_class,
+            priority=job.priority,
+        ),
     )
     return again

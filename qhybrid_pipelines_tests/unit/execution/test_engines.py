@@ -244,7 +244,7 @@ MEASURE = ("c[0] = measure q[0];", "c[1] = measure q[1];")
 
 
 def chosen_engine(batch: CircuitBatch) -> str:
-    return choose_engine(ENGINES, batch, provider="local").name
+    return choose_engine(ENGINES, batch).name
 
 
 def test_engines_by_capability():
@@ -295,7 +295,7 @@ def rename_inputs(batch: CircuitBatch, *parameters: str) -> CircuitBatch:
 )
 def test_a_refusal_says_why(batch, engines, reason):
     with pytest.raises(Rejected, match=reason):
-        choose_engine(engines, batch, provider="local")
+        choose_engine(engines, batch)
 
 
 def test_malformed_batches_are_rejected():
@@ -314,7 +314,7 @@ def test_malformed_batches_are_rejected():
         replace(batch, structure=replace(structure, model=ising([1.0], {}))),
     ):
         with pytest.raises(Rejected):
-            choose_engine(ENGINES, bad, provider="local")
+            choose_engine(ENGINES, bad)
 
 
 def test_structures_that_mean_nothing_are_rejected():
