@@ -11,6 +11,7 @@ from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, may_need_approval, read_policy
 from qhybrid_pipelines.control.reporting.logs import with_logging
 from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.storage.content_store import RawStore
@@ -36,7 +37,7 @@ class ControlPlane:
     def is_immediate(self, backend: str) -> bool:
         """Tell whether a job on that backend is done when it is acknowledged; false where nobody can say.
 
-        A provider whose capabilities need a request says so itself, in a method of the same name.
+        A provider whose capabilities need a request says so without one, see `Ability.IS_IMMEDIATE`.
         """
         provider = self._providers.get(backend.partition(":")[0])
         if backend not in self._immediate:
@@ -71,8 +72,8 @@ class ControlPlane:
 
 
 def _is_immediate(provider: Provider, backend: str) -> bool:
-    probe = getattr(provider, "is_immediate", None)
+    able = with_ability(provider, Ability.IS_IMMEDIATE)
     try:
-        return bool(probe(backend)) if probe else provider.capabilities(backend).immediate
+        return able.is_immediate(backend) if able is not None else provider.capabilities(backend).immediate
     except ProviderError:
         return False

@@ -33,6 +33,7 @@ from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate, JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider, calling
 
 
@@ -110,17 +111,17 @@ class Dispatcher:
 
         Only jobs may ask a provider that nobody has set up; snapshots of the fleet leave it alone.
         """
-        probe = getattr(self._context.provider_for(backend), "needs", None)
-        return probe() if probe else None
+        provider = with_ability(self._context.provider_for(backend), Ability.MISSING_SETTING)
+        return provider.missing_setting() if provider is not None else None
 
     def key_checks(self) -> Mapping[str, Callable[[], None]]:
         """Return, by provider, a look that only a valid key is allowed; it raises `ProviderError` for any other.
 
-        Only providers that tell their backends' state to everybody have one, in a method `check_key`: a look at the
+        Only providers that tell their backends' state to everybody have one, see `Ability.CHECK_KEY`: a look at the
         state of another's backend says as much.
         """
-        checks = {name: getattr(provider, "check_key", None) for name, provider in self._context.providers.items()}
-        return {name: partial(_check_key, name, check) for name, check in checks.items() if check is not None}
+        able = {name: with_ability(provider, Ability.CHECK_KEY) for name, provider in self._context.providers.items()}
+        return {name: partial(_check_key, name, provider.check_key) for name, provider in able.items() if provider}
 
     # -- submitting ------------------------------------------------------------------------------------------------
 

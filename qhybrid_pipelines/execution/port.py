@@ -26,6 +26,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 
 #: What `Provider.decode` returns: sorted by (point, repetition, bits), one row per distinct outcome.
 COUNTS_SCHEMA = pa.schema(
@@ -45,6 +46,10 @@ class Provider(Protocol):
     @property
     def name(self) -> str:
         """First part of its backends' names, ``name:backend``."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """The optional members that it has, see `execution.abilities`."""
 
     def backends(self) -> tuple[str, ...]:
         """Return the full names of the backends it offers."""

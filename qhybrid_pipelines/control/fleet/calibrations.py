@@ -10,7 +10,7 @@ from qhybrid_pipelines.control.ledger.port import StoredCalibration
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
-from qhybrid_pipelines.execution.figures import summarise_calibration
+from qhybrid_pipelines.execution.calibration_summary import summarise_calibration
 
 
 def store_calibrations(control_plane: ControlPlane) -> list[str]:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qhybrid_pipelines.execution.conformance.answers import (
-    check_bit_order,
-    check_capabilities,
-    check_counts_answer_the_batch,
-    check_estimate,
-    check_malformed_batches_are_rejected,
-    check_prepare,
-    check_same_batch_same_counts,
-    check_wrong_results_are_refused,
+from qhybrid_pipelines.execution.conformance.ability_checks import (
+    check_abilities_are_declared,
+    check_immediacy_agrees_with_capabilities,
+    check_keys_are_told_apart,
+    check_nothing_is_missing,
+    check_requests_are_counted,
 )
-from qhybrid_pipelines.execution.conformance.lives import (
+from qhybrid_pipelines.execution.conformance.job_checks import (
     check_cancel_races,
     check_cancelling_a_finished_job_is_too_late,
     check_find,
@@ -30,11 +27,30 @@ from qhybrid_pipelines.execution.conformance.lives import (
     check_unknown_job_is_not_waited_for,
     check_unknown_status_is_loud,
 )
-from qhybrid_pipelines.execution.conformance.subject import MAX_POLLS, ProviderUnderTest, fetch_when_completed
+from qhybrid_pipelines.execution.conformance.provider_under_test import (
+    MAX_POLLS,
+    ProviderUnderTest,
+    fetch_when_completed,
+)
+from qhybrid_pipelines.execution.conformance.result_checks import (
+    check_bit_order,
+    check_capabilities,
+    check_counts_answer_the_batch,
+    check_estimate,
+    check_malformed_batches_are_rejected,
+    check_prepare,
+    check_same_batch_same_counts,
+    check_wrong_results_are_refused,
+)
 
 __all__ = ["CHECKS", "MAX_POLLS", "ProviderUnderTest", "fetch_when_completed"]
 
 CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
+    check_abilities_are_declared,
+    check_nothing_is_missing,
+    check_keys_are_told_apart,
+    check_immediacy_agrees_with_capabilities,
+    check_requests_are_counted,
     check_capabilities,
     check_estimate,
     check_prepare,

@@ -30,6 +30,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.chaos_plan import Fault, FaultPlan, PortMethod, is_hit, read_plan
 from qhybrid_pipelines.execution.port import Provider
 
@@ -46,6 +47,7 @@ class ChaosProvider:
     """Passes everything on to another provider, under its own names, unless the plan says otherwise."""
 
     name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(
         self, plan: FaultPlan, providers: Mapping[str, Provider], sleep: Callable[[float], None] = time.sleep

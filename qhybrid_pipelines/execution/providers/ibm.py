@@ -22,6 +22,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.local_testing import LocalTesting
 from qhybrid_pipelines.execution.ibm.results import decode_result
@@ -40,6 +41,7 @@ class IbmProvider:
     """IBM's devices: ``ibm:fake_*`` on this machine, any other name at the service."""
 
     name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.local = LocalTesting(folder)

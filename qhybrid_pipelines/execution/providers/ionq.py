@@ -25,6 +25,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, jobs, prices
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
@@ -46,6 +47,7 @@ class IonQProvider:
     """IonQ's backends behind the port. A batch is one job of many circuits, one per point and repetition."""
 
     name = NAME
+    abilities = frozenset(Ability)
 
     def __init__(self, folder: Path, client: IonQClient | None = None) -> None:
         self._client = client or IonQClient()
@@ -67,8 +69,8 @@ class IonQProvider:
         device_name(backend)
         return False
 
-    def needs(self) -> str | None:
-        """Return what has to be set before anybody is asked; None where somebody wants to use it."""
+    def missing_setting(self) -> str | None:
+        """Return which setting is missing; None where there is a key, or an address of somebody's own."""
         ready = CREDENTIALS.is_configured() or os.environ.get(URL_VARIABLE)
         return None if ready else f"nobody has set it up. {CREDENTIALS.remedy}"
 

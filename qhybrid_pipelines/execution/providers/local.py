@@ -24,6 +24,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
@@ -48,6 +49,7 @@ class LocalProvider:
     """Simulators behind the same port as a vendor; ``local:auto`` picks the engine, the other backends force one."""
 
     name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path) -> None:
         self._jobs = StoredJobs(NAME, folder)

@@ -31,6 +31,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpack_recording
@@ -50,6 +51,7 @@ class ReplayProvider:
     """Jobs that are done at once, because their results lie there already."""
 
     name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path, providers: Mapping[str, Provider]) -> None:
         self._recordings, self._providers = folder / "recordings", providers

@@ -35,6 +35,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 BACKEND = "vendor:device"
@@ -63,6 +64,8 @@ def make_batch(
 
 class DurableVendor:
     """Keeps the promises of the provider port, in a folder."""
+
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(
         self,
