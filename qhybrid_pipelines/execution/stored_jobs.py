@@ -6,7 +6,8 @@ nothing is lost by a kill, and a token can never have two results. All timestamp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, JobState, RawResult, Snapshot
 from qhybrid_pipelines.execution.counts import verify_counts
+from qhybrid_pipelines.execution.polling import poll_each
 from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
 from qhybrid_pipelines.execution.store import ResultStore
 
@@ -37,25 +39,34 @@ class SimulationResult:
     details: dict[str, Any]
 
 
-class StoredJobs:
-    """The jobs of one provider, by token; safe for several processes and for being killed at any moment."""
+class StoredJobs(ABC):
+    """What the port says about jobs, for a provider that simulates; safe for several processes and for being killed.
 
-    def __init__(self, provider: str, folder: Path) -> None:
-        self._provider = provider
+    Args:
+        name: of the provider.
+        folder: for the results.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
         self._store = ResultStore(folder)
         self._store.sweep_temporary()
 
-    def submit(self, batch: CircuitBatch, token: str, simulate: Callable[[], SimulationResult]) -> JobRef:
-        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
+    @abstractmethod
+    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
+        """Simulate a batch. Raises `Rejected` for one that cannot be run."""
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Simulate a batch and store its result. The same token gives the same job, without simulating again.
 
         Raises:
-            Rejected: the token belongs to another batch; or what ``simulate`` raises.
+            Rejected: the batch is malformed, the backend cannot run it, or the token belongs to another batch.
         """
         ref = self._ref(batch.backend, token)
         content = self._store.read(ref.provider_job_id)
         if content is None:
             submitted_at = datetime.now(UTC)
-            simulated = simulate()
+            simulated = self._simulate(batch)
             head = {
                 **simulated.details,
                 "job": ref.provider_job_id,
@@ -79,12 +90,24 @@ class StoredJobs:
         return ref if content is not None and read_head(content)["backend"] == backend else None
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
-        return [self._snapshot(ref) for ref in refs]
+        """Take one look at many jobs. Raises `Rejected` for a job that is not there; ``seen`` holds those before it."""
+        return poll_each(refs, self._snapshot)
 
     def fetch(self, ref: JobRef) -> RawResult:
-        """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
+        """Return the result's bytes as they were stored. Raises `Rejected` for a job that is not there."""
         return RawResult(ref=ref, content=self._content(ref), content_type=CONTENT_TYPE)
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`.
+
+        Raises:
+            CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
+        """
+        return decode_stored(raw, batch)
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""
+        return read_head(raw.content)
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
@@ -92,9 +115,7 @@ class StoredJobs:
         return CancelOutcome.TOO_LATE
 
     def _ref(self, backend: str, token: str) -> JobRef:
-        return JobRef(
-            provider=self._provider, backend=backend, provider_job_id=f"{self._provider}-{sha256_hex(token)[:32]}"
-        )
+        return JobRef(provider=self.name, backend=backend, provider_job_id=f"{self.name}-{sha256_hex(token)[:32]}")
 
     def _content(self, ref: JobRef) -> bytes:
         content = self._store.read(ref.provider_job_id)

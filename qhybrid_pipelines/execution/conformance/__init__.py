@@ -18,6 +18,7 @@ from qhybrid_pipelines.execution.conformance.ability_checks import (
 from qhybrid_pipelines.execution.conformance.job_checks import (
     check_cancel_races,
     check_cancelling_a_finished_job_is_too_late,
+    check_failed_poll_keeps_what_it_saw,
     check_find,
     check_finished_job_is_stable,
     check_parts_make_the_whole,
@@ -59,6 +60,7 @@ CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
     check_find,
     check_requests_per_poll,
     check_unknown_status_is_loud,
+    check_failed_poll_keeps_what_it_saw,
     check_finished_job_is_stable,
     check_unknown_job_is_not_waited_for,
     check_counts_answer_the_batch,

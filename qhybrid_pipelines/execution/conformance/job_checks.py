@@ -119,6 +119,19 @@ def check_unknown_job_is_not_waited_for(subject: ProviderUnderTest) -> None:
     assert_raises(ProviderError, provider.fetch, ref)
 
 
+def check_failed_poll_keeps_what_it_saw(subject: ProviderUnderTest) -> None:
+    """A poll that fails for one job raises with the snapshots of the jobs that it saw before."""
+    provider = subject.connect()
+    known = provider.submit(subject.batch(), "token-seen")
+    subject.wait_until_listed()
+    unknown = replace(known, provider_job_id="no-such-job")
+    try:
+        seen = provider.poll([known, unknown])
+    except ProviderError as error:
+        seen = list(error.seen)
+    assert known in [snapshot.ref for snapshot in seen], "the snapshot of another job was lost"
+
+
 def check_cancelling_a_finished_job_is_too_late(subject: ProviderUnderTest) -> None:
     """A finished job cannot be cancelled, and keeps its result."""
     provider = subject.connect()

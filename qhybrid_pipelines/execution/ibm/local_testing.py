@@ -26,10 +26,10 @@ from qhybrid_pipelines.core.jobs import (
     CircuitBatch,
     Compiled,
     Estimate,
-    JobRef,
     JobState,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
 from qhybrid_pipelines.execution.engines.aer import text_problem
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -44,11 +44,13 @@ from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
 from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 
-class LocalTesting:
+class LocalTesting(StoredJobs):
     """The backends ``ibm:fake_*``."""
 
+    abilities: frozenset[Ability] = frozenset()
+
     def __init__(self, folder: Path) -> None:
-        self.jobs = StoredJobs(NAME, folder / "results")
+        super().__init__(NAME, folder / "results")
         self.cache = CompileCache(folder / "compiled")
 
     def backends(self) -> tuple[str, ...]:
@@ -109,14 +111,6 @@ class LocalTesting:
         """Return a price of nothing."""
         _known(batch.backend)
         return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
-
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
-
-        Raises:
-            Rejected: the batch is malformed, too wide or has too many shots, or the token belongs to another batch.
-        """
-        return self.jobs.submit(batch, token, lambda: self._simulate(batch))
 
     def _simulate(self, batch: CircuitBatch) -> SimulationResult:
         device = _device(batch.backend)

@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import (
@@ -33,6 +35,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
 from qhybrid_pipelines.execution.engines.aer import text_problem
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -41,7 +44,8 @@ from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, ResourceNo
 from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
-from qhybrid_pipelines.execution.ibm.results import PAYLOAD
+from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
+from qhybrid_pipelines.execution.polling import poll_each
 
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
 #: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
@@ -67,6 +71,9 @@ ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
 
 class Service:
     """The backends that QISKIT_IBM_BACKENDS names, where there is a key."""
+
+    name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.client = client or RuntimeClient()
@@ -194,8 +201,15 @@ class Service:
                 return JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
         return None
 
-    def poll_job(self, ref: JobRef) -> Snapshot:
-        """Take one look at a job, and at its times and use once it has ended."""
+    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+        """Take one look at each of some jobs, with one request, and one more for times and use once a job has ended.
+
+        Raises:
+            ProviderError: a look failed; ``seen`` holds the snapshots of the jobs before it.
+        """
+        return poll_each(refs, self._poll_job)
+
+    def _poll_job(self, ref: JobRef) -> Snapshot:
         job = self._job(ref)
         state, raw_status, reason = _state(job, ref)
         metrics: dict[str, Any] = {}
@@ -221,6 +235,14 @@ class Service:
             raise Unavailable(f"job {ref.provider_job_id} is {raw_status}")
         content, _ = self.client.get("jobs", ref.provider_job_id, "results")
         return RawResult(ref=ref, content=content, content_type="application/json")
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
+        return decode_result(raw.content, batch)
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        """Return which device it was: the result says no more about its making."""
+        return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Ask for a job to be cancelled, then look what came of it."""

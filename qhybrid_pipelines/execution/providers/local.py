@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
     Calibration,
-    CancelOutcome,
     Capabilities,
     CircuitBatch,
     Compiled,
     Estimate,
-    JobRef,
     JobState,
-    RawResult,
-    Snapshot,
     Template,
 )
 from qhybrid_pipelines.execution.abilities import Ability
@@ -32,8 +24,7 @@ from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
 from qhybrid_pipelines.execution.engines.lightning import Lightning
 from qhybrid_pipelines.execution.port import Provider
-from qhybrid_pipelines.execution.results import read_head
-from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs, decode_stored
+from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
 
 NAME = "local"
 #: In order of preference: exact and fast first, general last.
@@ -45,14 +36,13 @@ def build(folder: Path) -> Provider:
     return LocalProvider(folder)
 
 
-class LocalProvider:
+class LocalProvider(StoredJobs):
     """Simulators behind the same port as a vendor; ``local:auto`` picks the engine, the other backends force one."""
 
-    name = NAME
     abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path) -> None:
-        self._jobs = StoredJobs(NAME, folder)
+        super().__init__(NAME, folder)
         self._engines: dict[str, tuple[Engine, ...]] = {f"{NAME}:auto": ENGINES} | {
             f"{NAME}:{engine.name}": (engine,) for engine in ENGINES
         }
@@ -105,42 +95,6 @@ class LocalProvider:
         """Return a price of nothing."""
         self._engine_for(batch.backend)
         return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
-
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
-
-        Raises:
-            Rejected: the batch is malformed, no engine of the backend can run it, or the token belongs to another batch.
-        """
-        return self._jobs.submit(batch, token, lambda: self._simulate(batch))
-
-    def find(self, backend: str, token: str) -> JobRef | None:
-        """Return the job that carries ``token``, or None."""
-        return self._jobs.find(backend, token)
-
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
-        return self._jobs.poll(refs)
-
-    def fetch(self, ref: JobRef) -> RawResult:
-        """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
-        return self._jobs.fetch(ref)
-
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
-        """Return counts in `COUNTS_SCHEMA`.
-
-        Raises:
-            CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
-        """
-        return decode_stored(raw, batch)
-
-    def details(self, raw: RawResult) -> dict[str, Any]:
-        """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""
-        return read_head(raw.content)
-
-    def cancel(self, ref: JobRef) -> CancelOutcome:
-        """Return that it is too late: a job is done when it is submitted."""
-        return self._jobs.cancel(ref)
 
     def _simulate(self, batch: CircuitBatch) -> SimulationResult:
         engine = choose_engine(self._engine_for(batch.backend), batch)

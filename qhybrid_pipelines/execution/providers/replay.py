@@ -33,6 +33,7 @@ from qhybrid_pipelines.core.jobs import (
 )
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
+from qhybrid_pipelines.execution.polling import poll_each
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpack_recording
 from qhybrid_pipelines.execution.store import ResultStore
@@ -128,8 +129,8 @@ class ReplayProvider:
         return ref if note is not None and json.loads(note)["backend"] == backend else None
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Return that every job is completed. Raises `Rejected` for one that is not there."""
-        return [self._snapshot(ref) for ref in refs]
+        """Return that every job is completed. Raises `Rejected` for one that is not there, with those before in ``seen``."""
+        return poll_each(refs, self._snapshot)
 
     def fetch(self, ref: JobRef) -> RawResult:
         """Return the recording. Raises `Rejected` for a job that is not there, or whose recording is gone."""

@@ -63,6 +63,13 @@ class Flickering(LocalProvider):
         return [replace(s, cost_usd=float(self.calls)) for s in seen]
 
 
+class Wasteful(LocalProvider):
+    """Throws away what it saw when one look fails."""
+
+    def poll(self, refs):
+        return [self._snapshot(ref) for ref in refs]
+
+
 class Revoking(LocalProvider):
     def cancel(self, ref):
         return CancelOutcome.CANCELLED
@@ -77,7 +84,7 @@ class Blind(LocalProvider):
 
 class Inventive(LocalProvider):
     def fetch(self, ref: JobRef):
-        known = next(self._jobs._store.folder.glob("*.arrow"))
+        known = next(self._store.folder.glob("*.arrow"))
         return replace(super().fetch(replace(ref, provider_job_id=known.stem)), ref=ref)
 
 
@@ -173,6 +180,7 @@ class Careless(LocalProvider):
         (Permuting, "check_bit_order"),
         (Trusting, "check_wrong_results_are_refused"),
         (Flickering, "check_finished_job_is_stable"),
+        (Wasteful, "check_failed_poll_keeps_what_it_saw"),
         (Blind, "check_finished_job_is_stable"),
         (Revoking, "check_cancelling_a_finished_job_is_too_late"),
         (Revoking, "check_cancel_races"),
