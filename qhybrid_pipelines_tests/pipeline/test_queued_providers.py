@@ -242,7 +242,7 @@ def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_
     assert onward(code_location)[1] == "everything is decided"
     set_policy(code_location)
     workspace = Workspace(Home(code_location.home))
-    retry(workspace, jobs(code_location)[0])
+    retry(jobs(code_location)[0], workspace.control_plane.dispatcher, workspace.lake, workspace.specifications)
     cloud.advance(10_000)
     code_location.poll()
     ran, last = onward(code_location)
