@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ising_models import make_model
 
-from qhybrid_pipelines.classical.exhaustive import find_minimum, outcomes
+from qhybrid_pipelines.classical.exhaustive import all_outcomes, find_minimum
 from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts, random_rows
 from qhybrid_pipelines.classical.solvers.tabu import tabu_search
@@ -65,7 +65,7 @@ def test_the_schedule_stays_bounded_as_models_grow():
 @pytest.mark.parametrize("cardinality", [None, 2])
 def test_random_counts_are_uniform(cardinality):
     words, counts = random_counts(np.random.default_rng(5), 6, 64_000, cardinality)
-    allowed = outcomes(6, cardinality)
+    allowed = all_outcomes(6, cardinality)
     assert words.tolist() == allowed.tolist()
     assert counts.sum() == 64_000
     expected = 64_000 / len(allowed)

@@ -129,7 +129,10 @@ def test_a_provider_that_asks_for_a_moment_is_given_it_by_a_patient_tier() -> No
 
 def test_where_nobody_can_ever_take_it_all_reasons_are_given() -> None:
     with pytest.raises(Refused, match=r"'a:x' cannot take it: too few.*'b:y' cannot take it: denied"):
-        route(Candidate(backend="a:x", unsuitable_reason="too few qubits"), Candidate(backend="b:y", unsuitable_reason="denied"))
+        route(
+            Candidate(backend="a:x", unsuitable_reason="too few qubits"),
+            Candidate(backend="b:y", unsuitable_reason="denied"),
+        )
     with pytest.raises(Refused, match=r"^too few qubits$"):
         route(Candidate(backend="a:x", unsuitable_reason="too few qubits"))
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.quantum.user_circuits.precheck import check
+from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 from qhybrid_pipelines.quantum.user_circuits.reader import parse_in_sandbox, read_user_circuit
 from qhybrid_pipelines.quantum.user_circuits.tokens import join_tokens, split_tokens
 from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, UNSUPPORTED, V2, V3, doubling_gates
 from qhybrid_pipelines_tests.own_time import cpu_seconds_below
 
-LIMITED = "import sys; from qhybrid_pipelines.quantum.user_circuits.sandbox import limit; limit(); "
+LIMITED = "import sys; from qhybrid_pipelines.quantum.user_circuits.sandbox import limit_resources; limit_resources(); "
 
 
 def refusal(text: str | bytes) -> InvalidInput:
@@ -47,7 +47,7 @@ def test_what_the_reader_refuses_names_the_file_and_the_line(name):
 def test_the_bombs_are_as_small_as_they_are_said_to_be():
     assert len(doubling_gates(18)) < 600
     assert len(doubling_gates(30)) < 1000
-    assert check(doubling_gates(13)).gates == 2**13
+    assert check_circuit(doubling_gates(13)).gates == 2**13
 
 
 def test_bytes_that_are_no_text_are_refused():
@@ -100,7 +100,7 @@ def test_a_panic_of_a_parser_is_told_as_an_error():
         "from qhybrid_pipelines.quantum.user_circuits import canonical, sandbox\n"
         "class Panic(BaseException): pass\n"
         "def panic(checked): raise Panic('capacity overflow')\n"
-        "canonical.canonical = panic; sandbox.main()"
+        "canonical.to_canonical = panic; sandbox.main()"
     )
     with pytest.raises(InvalidInput, match="Panic: capacity overflow"):
         parse_in_sandbox(f"{V2}qreg q[1];\n", code=("-c", code))

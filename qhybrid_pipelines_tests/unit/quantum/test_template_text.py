@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.quantum.qasm import draw, empty_circuit, make_template, write_circuit
+from qhybrid_pipelines.quantum.qasm import draw_circuit, empty_circuit, make_template, write_circuit
 
 GATES = {
     **dict.fromkeys(("h", "x", "y", "z", "s", "t", "sx"), (1, 0)),
@@ -100,6 +100,6 @@ def test_the_drawing_names_the_inputs():
     from qiskit.circuit import Parameter
 
     circuit.rzz(Parameter("cost_0_0"), 0, 1)
-    drawing = draw(make_template(circuit).text)
+    drawing = draw_circuit(make_template(circuit).text)
     assert "cost_0_0" in drawing
     assert "q[1]" in drawing
