@@ -132,10 +132,8 @@ def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(
 def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(finished, tmp_path):
     workspace, key = finished[0].workspace, finished[1]
     for job in workspace.control_plane.ledger.jobs(experiment=key):
-        assert (
-            find_sub_batch(job, dispatcher, workspace.lake, workspace.specifications).batch.payload_sha256
-            == job.payload_sha256
-        )
+        sub_batch = find_sub_batch(job, workspace.control_plane.dispatcher, workspace.lake, workspace.specifications)
+        assert sub_batch.batch.payload_sha256 == job.payload_sha256
     (tmp_path / "moons.csv").write_text(table_text())
     (tmp_path / "moons.yaml").write_text(yaml.safe_dump(SPEC))
     preview = estimates(

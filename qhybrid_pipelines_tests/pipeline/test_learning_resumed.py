@@ -43,14 +43,16 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
     asked = experiments([key], workspace.specifications)
     cards = qml_datasets(asked, workspace.specifications)
     folds = qml_folds(asked, cards, workspace.specifications)
-    run = lambda: train(
-        asked,
-        cards,
-        folds,
-        specifications=workspace.specifications,
-        home=workspace.home,
-        report=lambda _: None,
-    )  # noqa: E731
+
+    def run():
+        return train(
+            asked,
+            cards,
+            folds,
+            specifications=workspace.specifications,
+            home=workspace.home,
+            report=lambda _: None,
+        )
 
     monkeypatch.setattr(checkpointed_fit, "CHECKPOINT_SECONDS", 0.0)  # after every step
     steps = 0

@@ -14,6 +14,7 @@ import pyarrow as pa
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -26,7 +27,7 @@ from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
 from qhybrid_pipelines.steps.prepare.reduced_models import kernels
 from qhybrid_pipelines.steps.rows import Row, get_row
-from qhybrid_pipelines.storage import atomic, schemas
+from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -72,12 +73,12 @@ class Preview:
 
 
 def estimates(
-    files: Sequence[Path], dispatcher: Dispatcher, lake: Lake, *, backends: Collection[str], tmp: Path
+    paths: Sequence[Path], dispatcher: Dispatcher, lake: Lake, *, backends: Collection[str], tmp: Path
 ) -> Preview:
     """Reduce and plan the experiments of some files, and say what they would cost.
 
     Args:
-        files: specifications.
+        paths: specification files.
         dispatcher: is asked for prices, limits and policy.
         lake: may have some of them trained already.
         backends: that exist, by full names.
@@ -86,10 +87,10 @@ def estimates(
     Raises:
         InvalidInput: an experiment is wrong.
     """
-    with atomic.scratch_folder(tmp) as folder:
+    with files.scratch_folder(tmp) as folder:
         aside = Specifications(Home(folder))
         registration = Registration(aside, backends)
-        keys = dict.fromkeys(registration.register_file(path).key for path in files)
+        keys = dict.fromkeys(registration.register_file(path).key for path in paths)
         return _preview(keys, aside, dispatcher, lake)
 
 
