@@ -132,10 +132,17 @@ def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(
 def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(finished, tmp_path):
     workspace, key = finished[0].workspace, finished[1]
     for job in workspace.control_plane.ledger.jobs(experiment=key):
-        assert find_sub_batch(workspace, job).batch.payload_sha256 == job.payload_sha256
+        sub_batch = find_sub_batch(job, workspace.control_plane.dispatcher, workspace.lake, workspace.specifications)
+        assert sub_batch.batch.payload_sha256 == job.payload_sha256
     (tmp_path / "moons.csv").write_text(table_text())
     (tmp_path / "moons.yaml").write_text(yaml.safe_dump(SPEC))
-    preview = estimates(workspace, [tmp_path / "moons.yaml"])
+    preview = estimates(
+        [tmp_path / "moons.yaml"],
+        workspace.control_plane.dispatcher,
+        workspace.lake,
+        backends=workspace.control_plane.backends,
+        tmp=workspace.home.tmp,
+    )
     assert [(row["jobs"], row["jobs_paid"], row["policy"]) for row in preview.rows] == [(1, 1, "already there")] * 4
     trained_on, weights = ROWS // 2, 1 * 2 * 3
     assert {(row["circuits"], row["submissions"]) for row in preview.epochs} == {(trained_on * (2 * weights + 1), 3)}
@@ -169,10 +176,10 @@ def test_controls_and_steps_are_there(finished):
 
 def test_the_command_line_shows_a_line_for_each_verdict(finished):
     workspace, key = finished[0].workspace, finished[1]
-    lines = learning_verdicts(workspace, [key])
+    lines = learning_verdicts([key], workspace.lake, workspace.specifications)
     assert len(lines) == 7
     assert {line["dataset"] for line in lines} == {"moons.csv"}
-    [listed] = registered(workspace)
+    [listed] = registered(workspace.lake, workspace.specifications)
     assert (listed["family"], listed["verdict"]) == ("qml", "inconclusive")
 
 
@@ -195,7 +202,7 @@ def test_a_saved_model_predicts_what_it_predicted(finished):
     workspace, key = finished[0].workspace, finished[1]
     dataset = load_experiment_dataset(workspace.specifications.load_learning(key), workspace.specifications)
     for model in ("variational", "separable", "kernel"):
-        predictor = load_predictor(workspace, key, model, fold=1)
+        predictor = load_predictor(workspace.lake, key, model, fold=1)
         said = rows(
             finished,
             f"SELECT row, predicted FROM qml_predictions WHERE model = '{model}' AND fold = 1 AND purpose = 'comparison'",

@@ -8,6 +8,7 @@ import pytest
 
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.processes import process_name
 from qhybrid_pipelines.defs import run_history
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG
 from qhybrid_pipelines.defs.partitions import execution_key
@@ -16,7 +17,6 @@ from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.on_demand.reroutes import retry
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.atomic import process_name
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes
@@ -242,7 +242,7 @@ def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_
     assert onward(code_location)[1] == "everything is decided"
     set_policy(code_location)
     workspace = Workspace(Home(code_location.home))
-    retry(workspace, jobs(code_location)[0])
+    retry(jobs(code_location)[0], workspace.control_plane.dispatcher, workspace.lake, workspace.specifications)
     cloud.advance(10_000)
     code_location.poll()
     ran, last = onward(code_location)

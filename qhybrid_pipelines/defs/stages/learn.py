@@ -70,8 +70,14 @@ def trained(
     qml_features: pa.Table,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Train circuits, baselines and controls on the same folds, each with the same number of settings to try."""
+    open_workspace = workspace.open()
     runs, iterations, predictions = training.train(
-        experiments, qml_datasets, qml_features, workspace.open(), context.log.info
+        experiments,
+        qml_datasets,
+        qml_features,
+        specifications=open_workspace.specifications,
+        home=open_workspace.home,
+        report=context.log.info,
     )
     context.add_output_metadata(metadata.training(runs, iterations, predictions), output_name="qml_training")
     return runs, iterations, predictions
@@ -164,7 +170,7 @@ def evaluated(
     scores, summaries, verdicts = evaluation.evaluate(experiments, qml_datasets, qml_predictions, open_workspace.lake)
     context.add_output_metadata(metadata.evaluation(summaries, verdicts, qml_iterations), output_name="qml_evaluation")
     for key in context.partition_keys:
-        training.delete_checkpoints(open_workspace, key)
+        training.delete_checkpoints(open_workspace.home, key)
     return scores, summaries, verdicts
 
 

@@ -3,20 +3,8 @@
 The vendor's own transport is not used: it repeats POST requests by itself and waits up to fifteen minutes for one. Its
 codecs for circuits, bindings and results are; see `service`.
 
-=====================  ======================================  ==========================================
-what happened          to a submission                         to a look, search or download
-=====================  ======================================  ==========================================
-no connection          `Throttled`: nothing was sent           `Unavailable`
-cut off, timed out     `Ambiguous`                             `Unavailable`
-429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
-401                    new access token, then `Throttled`       new access token once; then `Unavailable`
-403                    `Throttled`                             `ProviderError`
-no key, no instance    `Throttled`: nothing was sent           `Unavailable`
-404                    `Rejected`                              `ResourceNotFound`
-3xx, 408, 5xx          `Ambiguous`                             `Unavailable`
-other 4xx              `Rejected`                              `ProviderError`
-no JSON, no id         `Ambiguous`                             `Unavailable`
-=====================  ======================================  ==========================================
+What failures mean stands in `execution.http_errors`. A 401 refuses the access token: a new one is asked for once before
+that counts. A 403 refuses a valid one: the instance is not this key's.
 
 An API key is exchanged for an access token that lives for an hour. The key is read for every call; the token is
 kept in memory, and dropped as soon as the key is another one.
@@ -24,7 +12,6 @@ kept in memory, and dropped as soon as the key is another one.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -32,8 +19,9 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.core.errors import InvalidInput, Throttled, Unavailable
 from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
+from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, HttpErrors, error_text, parse_json
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
     HttpResponse,
@@ -58,10 +46,6 @@ TOKEN_MARGIN_SECONDS = 60.0
 Params = list[tuple[str, str]]
 
 
-class ResourceNotFound(Unavailable):
-    """The service says that there is no such thing (404)."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AccessToken:
     key: Secret
@@ -74,6 +58,7 @@ class RuntimeClient:
 
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         self._credentials, self._limits = credentials, limits or RequestLimits()
+        self._errors = HttpErrors(credentials=credentials, replaceable_key=(UNAUTHORIZED,))
         self._access: _AccessToken | None = None
         self._lock = Lock()
 
@@ -117,26 +102,11 @@ class RuntimeClient:
         """
         try:
             answer = self._send_authorised("POST", "/jobs", body=body)
-        except NotSent as error:
-            problem = f"the service could not be reached, so nothing was accepted: {redact(str(error))}"
-            raise Throttled(problem) from None
-        except ConnectionBroken as error:
-            raise _ambiguous_error(redact(str(error))) from None
-        except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent yet
+        except (NotSent, ConnectionBroken) as error:
+            raise self._errors.submission_unanswered(error, self.url) from None
+        except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent
             raise Throttled(error.message) from None
-        _raise_if_throttled(answer)
-        if answer.status in (200, 201):
-            found = _parse_json(answer.body)
-            job_id = found.get("id") if isinstance(found, dict) else None
-            if isinstance(job_id, str) and job_id:
-                return job_id
-            raise _ambiguous_error(f"the answer names no job: {_error_text(answer)}")
-        if answer.status in (401, 403):
-            problem = f"nothing was accepted: {_error_text(answer)}. {self._credentials.remedy}"
-            raise Throttled(problem)
-        if 400 <= answer.status < 500 and answer.status != 408:
-            raise Rejected(_error_text(answer))
-        raise _ambiguous_error(_error_text(answer))
+        return self._errors.accepted_job_id(answer)
 
     def get(self, *path: str, params: Params | None = None) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
@@ -148,10 +118,7 @@ class RuntimeClient:
             ProviderError: refused; asking again will not help.
         """
         answer = self._request_json("GET", path, params)
-        parsed = _parse_json(answer.body)
-        if parsed is None:
-            raise Unavailable(f"the answer is not JSON: {_error_text(answer)}")
-        return answer.body, parsed
+        return answer.body, self._errors.parsed(answer)
 
     def cancel(self, job_id: str) -> bool:
         """Ask for a job to be cancelled; return False where the service says that it is too late. Raises as `get`."""
@@ -164,15 +131,10 @@ class RuntimeClient:
         try:
             answer = self._send_authorised(method, place, params=params)
         except (NotSent, ConnectionBroken) as error:
-            raise Unavailable(f"no answer: {redact(str(error))}") from None
-        _raise_if_throttled(answer)
+            raise self._errors.unanswered(error, self.url) from None
         if 200 <= answer.status < 300 or answer.status in accept:
             return answer
-        if answer.status == 404:
-            raise ResourceNotFound(_error_text(answer))
-        if 400 <= answer.status < 500 and answer.status not in (401, 408):
-            raise ProviderError(_error_text(answer))
-        raise Unavailable(_error_text(answer))
+        raise self._errors.refused(answer)
 
     def _send_authorised(
         self, method: str, path: str, *, params: Params | None = None, body: bytes | None = None
@@ -195,7 +157,9 @@ class RuntimeClient:
                 body=body,
                 limits=self._limits,
             )
-            if answer.status != 401:  # refused before anything was done: the access token may have been revoked
+            if (
+                answer.status != UNAUTHORIZED
+            ):  # refused before anything was done: the access token may have been revoked
                 break
         return answer
 
@@ -218,40 +182,16 @@ class RuntimeClient:
         try:
             answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), limits=self._limits)
         except (NotSent, ConnectionBroken) as error:
-            raise Unavailable(f"no access token: {redact(str(error))}") from None
-        _raise_if_throttled(answer)
-        found = _parse_json(answer.body)
+            # No job was sent yet, whatever became of this request.
+            raise Unavailable(redact(f"no access token: {error}")) from None
+        found = parse_json(answer.body)
         token = found.get("access_token") if isinstance(found, dict) else None
         if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
             lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
             return _AccessToken(key=key, token=Secret(token), until=time.monotonic() + lives)
+        if answer.status == 429:
+            raise self._errors.refused(answer)
         if 400 <= answer.status < 500:
-            raise Unavailable(redact(f"the key is not accepted, {_error_text(answer)}. {self._credentials.remedy}"))
-        raise Unavailable(f"no access token: {_error_text(answer)}")
-
-
-def _ambiguous_error(reason: str) -> Ambiguous:
-    return Ambiguous(f"{reason}. The job may have been accepted: look its token up.")
-
-
-def _raise_if_throttled(answer: HttpResponse) -> None:
-    if answer.status != 429:
-        return
-    try:
-        seconds = min(max(float(answer.headers.get("Retry-After", "")), 0.0), 86_400.0)
-    except ValueError:
-        seconds = None
-    raise Throttled("too many requests; nothing was done", retry_after_seconds=seconds)
-
-
-def _parse_json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _error_text(answer: HttpResponse) -> str:
-    """Return status and message of an answer, one line without secrets."""
-    text = " ".join(redact(answer.body[:300].decode("utf-8", "replace")).split())
-    return f"status {answer.status}" + (f", {text}" if text else "")
+            problem = f"the key is not accepted, {error_text(answer)}. {self._credentials.remedy}"
+            raise Unavailable(redact(problem))
+        raise Unavailable(redact(f"no access token: {error_text(answer)}"))

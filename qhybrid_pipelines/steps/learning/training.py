@@ -18,8 +18,9 @@ from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, R
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.experiment_learners import make_learners
 from qhybrid_pipelines.steps.rows import read_learning_experiments
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
 
@@ -33,7 +34,13 @@ class TrainingRows:
 
 
 def train(
-    experiments: pa.Table, datasets: pa.Table, folds: pa.Table, workspace: Workspace, report: ReportProgress
+    experiments: pa.Table,
+    datasets: pa.Table,
+    folds: pa.Table,
+    *,
+    specifications: Specifications,
+    home: Home,
+    report: ReportProgress,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Return the tables `qml_runs`, `qml_iterations` and `qml_predictions`.
 
@@ -45,8 +52,8 @@ def train(
     """
     found = TrainingRows()
     for key, spec in read_learning_experiments(experiments):
-        dataset = load_verified_dataset(key, spec, datasets, workspace.specifications)
-        _train(key, spec, dataset, stored_folds(folds, key), found, workspace=workspace, report=report)
+        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        _train(key, spec, dataset, stored_folds(folds, key), found, home=home, report=report)
     return (
         from_rows(schemas.QML_RUNS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),
@@ -54,9 +61,9 @@ def train(
     )
 
 
-def delete_checkpoints(workspace: Workspace, key: str) -> None:
+def delete_checkpoints(home: Home, key: str) -> None:
     """Remove the checkpoints of an experiment whose tables are written."""
-    shutil.rmtree(workspace.home.checkpoints / key, ignore_errors=True)
+    shutil.rmtree(home.checkpoints / key, ignore_errors=True)
 
 
 def _train(
@@ -66,10 +73,10 @@ def _train(
     splits: list[Split],
     found: TrainingRows,
     *,
-    workspace: Workspace,
+    home: Home,
     report: ReportProgress,
 ) -> None:
-    home, chosen = workspace.home, make_learners(spec)
+    chosen = make_learners(spec)
     tuner = Tuner(
         dataset,
         pca=spec.features.pca,
