@@ -18,17 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobState,
-    Template,
-)
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
 from qhybrid_pipelines.execution.engines.aer import text_problem
@@ -57,10 +48,10 @@ class LocalTesting(StoredJobs):
         """Return the full names of the backends; loads nothing."""
         return tuple(f"{NAME}:{name}" for name in FAKES)
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return the limits that the device's configuration states, the width narrowed to what can be simulated."""
         device = _device(backend)
-        return Capabilities(
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
             max_shots=device.max_shots,
@@ -71,7 +62,7 @@ class LocalTesting(StoredJobs):
             noisy=True,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED, JobState.FAILED),
+            states=(jobs.JobState.COMPLETED, jobs.JobState.FAILED),
             queue="none: it runs in the caller's process, and its timestamps are this machine's",
             security="none needed: nothing leaves this machine",
             mode="local-testing",
@@ -81,16 +72,16 @@ class LocalTesting(StoredJobs):
             integration="none: the vendor's client brings the devices along",
         )
 
-    def calibration(self, backend: str) -> Calibration:
+    def calibration(self, backend: str) -> jobs.Calibration:
         """Return the calibration that the snapshot carries, dated as the vendor dated it."""
         return replace(_device(backend).calibration, fetched_at=datetime.now(UTC))
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return that it is here and has no queue."""
         _known(backend)
-        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Return a template compiled for the device, from the cache where it was compiled before."""
         device = _device(backend)
         limit = min(device.n_qubits, MAX_SIMULATED_QUBITS)
@@ -107,12 +98,12 @@ class LocalTesting(StoredJobs):
             compile_now=lambda: with_circuit_figures(_compile(template, device, level=level, seed=seed)),
         )
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return a price of nothing."""
         _known(batch.backend)
-        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
+        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
 
-    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
+    def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
         device = _device(batch.backend)
         check_well_formed(batch)
         if batch.shots > device.max_shots or batch.seeds.size > device.max_circuits:
@@ -163,7 +154,7 @@ class LocalTesting(StoredJobs):
         return SimulationResult(counts=counts, started_at=started_at, details=details)
 
 
-def _compile(template: Template, device: Device, *, level: int, seed: int) -> Any:
+def _compile(template: jobs.Template, device: Device, *, level: int, seed: int) -> Any:
     faulty = text_problem(template)
     if faulty:
         raise Rejected(faulty)

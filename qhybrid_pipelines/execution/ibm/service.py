@@ -20,21 +20,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected, Throttled, Unavailable, UnknownProviderStatus
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    RawResult,
-    Snapshot,
-    Template,
-)
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
 from qhybrid_pipelines.execution.engines.aer import text_problem
@@ -58,16 +45,16 @@ REMEMBERED_SECONDS = 300.0
 TIME_LIMIT_REASON = 1305
 
 STATES = {
-    "queued": JobState.QUEUED,
-    "running": JobState.RUNNING,
-    "completed": JobState.COMPLETED,
-    "failed": JobState.FAILED,
-    "cancelled": JobState.CANCELLED,
-    "cancelled - ran too long": JobState.FAILED,
+    "queued": jobs.JobState.QUEUED,
+    "running": jobs.JobState.RUNNING,
+    "completed": jobs.JobState.COMPLETED,
+    "failed": jobs.JobState.FAILED,
+    "cancelled": jobs.JobState.CANCELLED,
+    "cancelled - ran too long": jobs.JobState.FAILED,
 }
 #: What reading a description raises that has another form than the vendor's code expects.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
-ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
+ENDED = (jobs.JobState.COMPLETED, jobs.JobState.FAILED, jobs.JobState.CANCELLED)
 
 
 class Service:
@@ -86,10 +73,10 @@ class Service:
         """Return the full names of the backends, without asking; none without a key."""
         return _configured_backends() if CREDENTIALS.is_configured() else ()
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return limits as the device's configuration states them."""
         device = self._device(backend)
-        return Capabilities(
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=device.n_qubits,
             max_shots=device.max_shots,
@@ -102,7 +89,7 @@ class Service:
             dedupe="tag_lookup",
             listing_lag_seconds=LISTING_LAG_SECONDS,
             acceptance_seconds=ACCEPTANCE_SECONDS,
-            states=(JobState.QUEUED, JobState.RUNNING, *ENDED),
+            states=(jobs.JobState.QUEUED, jobs.JobState.RUNNING, *ENDED),
             queue="shared by all users, fair share per instance; its length is published",
             security="API key exchanged for an access token of an hour; bound to a service instance",
             mode="emulator" if self.client.on_this_machine else "hardware",
@@ -111,7 +98,7 @@ class Service:
             integration=f"{CREDENTIALS.variable}, QISKIT_IBM_INSTANCE and {BACKENDS_VARIABLE}",
         )
 
-    def calibration(self, backend: str) -> Calibration:
+    def calibration(self, backend: str) -> jobs.Calibration:
         """Return the device's calibration as it is now."""
         name = self._name(backend)
         _, properties = self._get("backends", name, "properties")
@@ -120,14 +107,14 @@ class Service:
         except UNREADABLE as error:
             raise _unreadable_error(backend, error) from None
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return whether the device takes jobs, and how many wait."""
         _, reported = self._get("backends", self._name(backend), "status")
         online = bool(reported.get("state")) and reported.get("status", "active") == "active"
         queued = reported.get("length_queue")
-        return BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
+        return jobs.BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Return a template compiled for the device as it is calibrated now."""
         device = self._device(backend)
         if template.n_qubits > device.n_qubits:
@@ -146,7 +133,7 @@ class Service:
             compile_now=lambda: with_circuit_figures(compile_for(template.text, device.target, level=level, seed=seed)),
         )
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return the price of the seconds that the device will be held.
 
         From the executions (points x repetitions x shots) times the device's own time between shots, at least a second;
@@ -156,7 +143,7 @@ class Service:
         price = price_per_second()
         seconds = batch.seeds.size * batch.shots * device.seconds_per_shot
         low, high = max(1.0, seconds), 3 * seconds + 10
-        return Estimate(
+        return jobs.Estimate(
             low_usd=low * price["usd_per_second"],
             high_usd=high * price["usd_per_second"],
             assumptions=(
@@ -166,16 +153,16 @@ class Service:
             source=price["source"],
         )
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         check_well_formed(batch)
         try:
             body = self._make_body(batch, token)
         except Unavailable as error:  # the device could not be described, and no job was sent yet
             raise Throttled(error.message) from None
-        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.post_job(body))
+        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.post_job(body))
 
-    def _make_body(self, batch: CircuitBatch, token: str) -> bytes:
+    def _make_body(self, batch: jobs.CircuitBatch, token: str) -> bytes:
         device = self._device(batch.backend)
         if batch.shots > device.max_shots or batch.seeds.size * batch.shots > MAX_EXECUTIONS:
             problem = (
@@ -185,7 +172,7 @@ class Service:
         circuit = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
         return _job_body(batch, circuit, name=self._name(batch.backend), token=token)
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries a token, the oldest if there are several, or None.
 
         None is certain only for jobs older than the listing's lag. The tag is compared here too: a service that ignores
@@ -194,15 +181,15 @@ class Service:
         name = self._name(backend)
         params = [("tags", token), ("backend", name), ("exclude_params", "true"), ("limit", "200"), ("sort", "ASC")]
         _, reported = self._get("jobs", params=params)
-        jobs = reported.get("jobs")
-        if not isinstance(jobs, list):
+        listed = reported.get("jobs")
+        if not isinstance(listed, list):
             raise Unavailable("the list of jobs has another form than published")
-        for job in jobs:
+        for job in listed:
             if token in (job.get("tags") or ()) and job.get("backend") == name:
-                return JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
+                return jobs.JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
         return None
 
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at each of some jobs, with one request, and one more for times and use once a job has ended.
 
         Raises:
@@ -210,7 +197,7 @@ class Service:
         """
         return poll_each(refs, self._poll_job)
 
-    def _poll_job(self, ref: JobRef) -> Snapshot:
+    def _poll_job(self, ref: jobs.JobRef) -> jobs.Snapshot:
         job = self._job(ref)
         state, raw_status, reason = _state(job, ref)
         metrics: dict[str, Any] = {}
@@ -218,7 +205,7 @@ class Service:
             _, metrics = self._get("jobs", ref.provider_job_id, "metrics")
         times = metrics.get("timestamps") or {}
         used = (metrics.get("usage") or {}).get("quantum_seconds")
-        return Snapshot(
+        return jobs.Snapshot(
             ref=ref,
             state=state,
             raw_status=raw_status,
@@ -229,34 +216,34 @@ class Service:
             message=reason,
         )
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return a finished job's result as it was sent."""
         state, raw_status, _ = _state(self._job(ref), ref)
-        if state is not JobState.COMPLETED:
+        if state is not jobs.JobState.COMPLETED:
             raise Unavailable(f"job {ref.provider_job_id} is {raw_status}")
         content, _ = self.client.get("jobs", ref.provider_job_id, "results")
-        return RawResult(ref=ref, content=content, content_type="application/json")
+        return jobs.RawResult(ref=ref, content=content, content_type="application/json")
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
         return decode_result(raw.content, batch)
 
-    def details(self, raw: RawResult) -> dict[str, Any]:
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return which device it was: the result says no more about its making."""
         return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Ask for a job to be cancelled, then look what came of it."""
         try:
             in_time = self.client.cancel(ref.provider_job_id)
         except ResourceNotFound:
             raise _unknown_job_error(ref) from None
         state, _, _ = _state(self._job(ref), ref)
-        if state is JobState.CANCELLED:
-            return CancelOutcome.CANCELLED
-        return CancelOutcome.REQUESTED if in_time and state not in ENDED else CancelOutcome.TOO_LATE
+        if state is jobs.JobState.CANCELLED:
+            return jobs.CancelOutcome.CANCELLED
+        return jobs.CancelOutcome.REQUESTED if in_time and state not in ENDED else jobs.CancelOutcome.TOO_LATE
 
-    def _job(self, ref: JobRef) -> dict[str, Any]:
+    def _job(self, ref: jobs.JobRef) -> dict[str, Any]:
         try:
             _, job = self._get("jobs", ref.provider_job_id, params=[("exclude_params", "true")])
         except ResourceNotFound:
@@ -293,7 +280,7 @@ class Service:
         return device
 
 
-def _job_body(batch: CircuitBatch, circuit: Any, *, name: str, token: str) -> bytes:
+def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, token: str) -> bytes:
     from qiskit.primitives.containers.sampler_pub import SamplerPub
     from qiskit_ibm_runtime.utils import RuntimeEncoder
 
@@ -307,19 +294,19 @@ def _job_body(batch: CircuitBatch, circuit: Any, *, name: str, token: str) -> by
     return json.dumps(job, cls=RuntimeEncoder).encode()
 
 
-def _state(job: dict[str, Any], ref: JobRef) -> tuple[JobState, str, str | None]:
+def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[jobs.JobState, str, str | None]:
     """Return our state, the vendor's word and the vendor's reason."""
     reported = job.get("state") or {}
     word = reported.get("status") or job.get("status")
     state = STATES.get(str(word).lower())
     if state is None:
         raise UnknownProviderStatus(f"job {ref.provider_job_id} has status {word!r}, which no table contains")
-    if state is JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
-        state = JobState.FAILED
+    if state is jobs.JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
+        state = jobs.JobState.FAILED
     return state, str(word), reported.get("reason") or None
 
 
-def _unknown_job_error(ref: JobRef) -> Rejected:
+def _unknown_job_error(ref: jobs.JobRef) -> Rejected:
     return Rejected(f"no job {ref.provider_job_id}")
 
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobState,
-    Template,
-)
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
@@ -51,10 +42,10 @@ class LocalProvider(StoredJobs):
         """Return the full names of the backends it offers."""
         return tuple(self._engines)
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
         engines = self._engine_for(backend)
-        return Capabilities(
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=max(engine.max_qubits for engine in engines),
             max_shots=1_000_000,
@@ -65,7 +56,7 @@ class LocalProvider(StoredJobs):
             noisy=False,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED, JobState.FAILED),
+            states=(jobs.JobState.COMPLETED, jobs.JobState.FAILED),
             queue="none: a job is done when it is acknowledged",
             security="none needed: it runs in the caller's process",
             mode="simulator",
@@ -76,27 +67,27 @@ class LocalProvider(StoredJobs):
             engines=tuple(engine.name for engine in engines),
         )
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return None: an ideal simulator has nothing to calibrate. Raises `Rejected` for a backend it does not have."""
         self._engine_for(backend)
         return None
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return that it is here and has no queue. Raises `Rejected` for a backend it does not have."""
         self._engine_for(backend)
-        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template for Aer; parameters stay free. Raises `Rejected` for a faulty text or unknown backend."""
         self._engine_for(backend)
         return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return a price of nothing."""
         self._engine_for(batch.backend)
-        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
+        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
 
-    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
+    def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
         engine = choose_engine(self._engine_for(batch.backend), batch)
         started_at = datetime.now(UTC)
         run = engine.run(batch)

@@ -15,22 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    RawResult,
-    Snapshot,
-    Template,
-)
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.polling import poll_each
@@ -63,10 +50,10 @@ class ReplayProvider:
         """Return one name for each backend that was recorded."""
         return tuple(f"{NAME}:{name}" for name in recorded_backends(self._recordings))
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return that anything goes that was recorded."""
         self._folder_of(backend)
-        return Capabilities(
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=1_000,
             max_shots=100_000_000,
@@ -77,7 +64,7 @@ class ReplayProvider:
             noisy=False,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED,),
+            states=(jobs.JobState.COMPLETED,),
             queue="none: results are there already",
             security="none needed: it reads files",
             mode="simulator",
@@ -87,27 +74,27 @@ class ReplayProvider:
             integration="files with recorded results",
         )
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return None: what was true when the result was recorded stands with the result."""
         self._folder_of(backend)
         return None
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return that it is here and has no queue."""
         self._folder_of(backend)
-        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile for a simulator, for the circuit's figures only."""
         self._folder_of(backend)
         return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return a price of nothing: nothing is run."""
         self._folder_of(batch.backend)
-        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
+        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Return the job of a token; its result is the recording of the same template, bindings, shots and seeds.
 
         Raises:
@@ -123,41 +110,41 @@ class ReplayProvider:
             raise Rejected("this token belongs to another batch")
         return ref
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job of a token, or None."""
         ref = self._ref(backend, token)
         note = self._jobs.read(ref.provider_job_id)
         return ref if note is not None and json.loads(note)["backend"] == backend else None
 
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Return that every job is completed. Raises `Rejected` for one that is not there, with those before in ``seen``."""
         return poll_each(refs, self._snapshot)
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return the recording. Raises `Rejected` for a job that is not there, or whose recording is gone."""
         key = self._note(ref)["batch"]
         try:
             content = (self._folder_of(ref.backend) / f"{key}{SUFFIX}").read_bytes()
         except FileNotFoundError:
             raise Rejected("the recording is gone") from None
-        return RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
+        return jobs.RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
         """Decode with the decoder of the provider that ran it. Raises `CorruptResult` as that does."""
         recorded = unpack_recording(raw.content)
         return self._recorder(recorded).decode(recorded, replace(batch, backend=recorded.ref.backend))
 
-    def details(self, raw: RawResult) -> dict[str, Any]:
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return what the result says about its making, and which backend made it."""
         recorded = unpack_recording(raw.content)
         return {**self._recorder(recorded).details(recorded), "recorded_on": recorded.ref.backend}
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
         self._note(ref)
-        return CancelOutcome.TOO_LATE
+        return jobs.CancelOutcome.TOO_LATE
 
-    def _recorder(self, recorded: RawResult) -> Provider:
+    def _recorder(self, recorded: jobs.RawResult) -> Provider:
         try:
             return self._providers[recorded.ref.provider]
         except KeyError:
@@ -169,21 +156,21 @@ class ReplayProvider:
             raise Rejected(f"no backend {backend!r}; there are {known}")
         return self._recordings / backend.partition(":")[2]
 
-    def _ref(self, backend: str, token: str) -> JobRef:
-        return JobRef(provider=NAME, backend=backend, provider_job_id=f"{NAME}-{sha256_hex(token)[:32]}")
+    def _ref(self, backend: str, token: str) -> jobs.JobRef:
+        return jobs.JobRef(provider=NAME, backend=backend, provider_job_id=f"{NAME}-{sha256_hex(token)[:32]}")
 
-    def _note(self, ref: JobRef) -> dict[str, Any]:
+    def _note(self, ref: jobs.JobRef) -> dict[str, Any]:
         note = self._jobs.read(ref.provider_job_id)
         if note is None:
             raise Rejected(f"no job {ref.provider_job_id}")
         found: dict[str, Any] = json.loads(note)
         return found
 
-    def _snapshot(self, ref: JobRef) -> Snapshot:
+    def _snapshot(self, ref: jobs.JobRef) -> jobs.Snapshot:
         at = datetime.fromisoformat(self._note(ref)["submitted_at"])
-        return Snapshot(
+        return jobs.Snapshot(
             ref=ref,
-            state=JobState.COMPLETED,
+            state=jobs.JobState.COMPLETED,
             raw_status="recorded",
             submitted_at=at,
             started_at=at,
