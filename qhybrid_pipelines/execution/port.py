@@ -75,7 +75,7 @@ class Provider(Protocol):
         """Return the result's bytes as received."""
 
     def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
-        """Return counts in `COUNTS_SCHEMA`. Pure, so that kept payloads can be decoded again.
+        """Return counts in `COUNTS_SCHEMA`. Pure, so that stored payloads can be decoded again.
 
         Raises:
             CorruptResult: shots, width, points or job do not match the batch.
@@ -85,7 +85,7 @@ class Provider(Protocol):
         """Return what a result says about its making, ready for JSON. Pure, like `decode`.
 
         Known words are ``engine``, ``engine_version``, ``compile_seconds`` and ``execute_seconds``; an adapter that
-        gives ``execute_seconds`` has compiled within its run, otherwise before it handed the batch over.
+        gives ``execute_seconds`` has compiled within its run, otherwise before it submitted the batch.
         """
 
     def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:

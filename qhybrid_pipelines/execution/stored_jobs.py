@@ -62,7 +62,7 @@ class StoredJobs(ABC):
         Raises:
             Rejected: the batch is malformed, the backend cannot run it, or the token belongs to another batch.
         """
-        ref = self._ref(batch.backend, token)
+        ref = token_ref(self.name, batch.backend, token)
         content = self._store.read(ref.provider_job_id)
         if content is None:
             submitted_at = datetime.now(UTC)
@@ -85,7 +85,7 @@ class StoredJobs(ABC):
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries ``token``, or None."""
-        ref = self._ref(backend, token)
+        ref = token_ref(self.name, backend, token)
         content = self._store.read(ref.provider_job_id)
         return ref if content is not None and read_head(content)["backend"] == backend else None
 
@@ -114,9 +114,6 @@ class StoredJobs(ABC):
         self._content(ref)
         return CancelOutcome.TOO_LATE
 
-    def _ref(self, backend: str, token: str) -> JobRef:
-        return JobRef(provider=self.name, backend=backend, provider_job_id=f"{self.name}-{sha256_hex(token)[:32]}")
-
     def _content(self, ref: JobRef) -> bytes:
         content = self._store.read(ref.provider_job_id)
         if content is None:
@@ -139,8 +136,13 @@ class StoredJobs(ABC):
         )
 
 
+def token_ref(provider: str, backend: str, token: str) -> JobRef:
+    """Return the job of a token, for a provider whose jobs' ids are made of tokens."""
+    return JobRef(provider=provider, backend=backend, provider_job_id=f"{provider}-{sha256_hex(token)[:32]}")
+
+
 def decode_stored(raw: RawResult, batch: CircuitBatch) -> pa.Table:
-    """Return the counts of a kept job in `COUNTS_SCHEMA`. Pure.
+    """Return the counts of a stored job in `COUNTS_SCHEMA`. Pure.
 
     Raises:
         CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.

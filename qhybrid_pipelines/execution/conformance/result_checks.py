@@ -85,7 +85,7 @@ def check_bit_order(subject: ProviderUnderTest) -> None:
 
 
 def check_same_batch_same_counts(subject: ProviderUnderTest) -> None:
-    """On a simulator two jobs with one batch have equal counts; a kept payload says the same whenever it is read.
+    """On a simulator two jobs with one batch have equal counts; a stored payload says the same whenever it is read.
 
     That holds for counts and details alike; details are ready for JSON.
     """

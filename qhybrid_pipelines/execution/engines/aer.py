@@ -60,6 +60,14 @@ def text_problem(template: Template) -> str | None:
     return None
 
 
+def exact_simulation_problem(template: Template) -> str | None:
+    """Return why the probabilities of a template's outcomes cannot be computed from one state vector, or None."""
+    problem = text_problem(template)
+    if problem is None and measured_qubits(template.text) is None:
+        return "the circuit is not unitary up to one measurement of every bit at its end"
+    return problem
+
+
 @lru_cache(maxsize=16)
 def _read(text: str) -> QuantumCircuit:
     return read_circuit(text)

@@ -81,7 +81,7 @@ def check_well_formed(batch: CircuitBatch) -> None:
     if batch.bindings.ndim != 2 or batch.bindings.shape[1] != inputs:
         refuse(f"bindings have shape {batch.bindings.shape}, the template has {inputs} inputs")
     if batch.seeds.ndim != 2 or len(batch.seeds) != batch.points or 0 in batch.seeds.shape or batch.shots < 1:
-        refuse(f"{batch.points} points, seeds of shape {batch.seeds.shape} and {batch.shots} shots are nothing to run")
+        refuse(f"the batch is empty: {batch.points} points, seeds of shape {batch.seeds.shape}, {batch.shots} shots")
     if not np.isfinite(batch.bindings).all():
         refuse("bindings hold NaN or infinities")
     structure = batch.structure

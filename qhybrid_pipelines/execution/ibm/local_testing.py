@@ -21,12 +21,11 @@ from typing import Any
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.execution.abilities import Ability
-from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
-from qhybrid_pipelines.execution.engines.aer import text_problem
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.client import NAME
-from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions, narrow_circuit, used_qubits
+from qhybrid_pipelines.execution.ibm.compilation import compile_template, narrow_circuit, used_qubits
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
@@ -84,18 +83,14 @@ class LocalTesting(StoredJobs):
     def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Return a template compiled for the device, from the cache where it was compiled before."""
         device = _device(backend)
-        limit = min(device.n_qubits, MAX_SIMULATED_QUBITS)
-        if template.n_qubits > limit:
-            problem = f"{template.n_qubits} qubits are more than {limit}, the most that {backend} takes"
-            raise Rejected(problem)
-        return self.cache.get_or_compile(
+        return compile_template(
+            self.cache,
             template,
+            device,
             backend=backend,
-            target_digest=device.target_digest,
+            max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
             level=level,
             seed=seed,
-            versions=compiler_versions(),
-            compile_now=lambda: with_circuit_figures(_compile(template, device, level=level, seed=seed)),
         )
 
     def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
@@ -152,13 +147,6 @@ class LocalTesting(StoredJobs):
             "method": method,
         }
         return SimulationResult(counts=counts, started_at=started_at, details=details)
-
-
-def _compile(template: jobs.Template, device: Device, *, level: int, seed: int) -> Any:
-    faulty = text_problem(template)
-    if faulty:
-        raise Rejected(faulty)
-    return compile_for(template.text, device.target, level=level, seed=seed)
 
 
 @lru_cache(maxsize=64)

@@ -23,13 +23,12 @@ import pyarrow as pa
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.execution.abilities import Ability
-from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
-from qhybrid_pipelines.execution.engines.aer import text_problem
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
-from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
+from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
@@ -117,20 +116,8 @@ class Service:
     def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Return a template compiled for the device as it is calibrated now."""
         device = self._device(backend)
-        if template.n_qubits > device.n_qubits:
-            problem = f"{template.n_qubits} qubits are more than the {device.n_qubits} of {backend}"
-            raise Rejected(problem)
-        faulty = text_problem(template)
-        if faulty:
-            raise Rejected(faulty)
-        return self.cache.get_or_compile(
-            template,
-            backend=backend,
-            target_digest=device.target_digest,
-            level=level,
-            seed=seed,
-            versions=compiler_versions(),
-            compile_now=lambda: with_circuit_figures(compile_for(template.text, device.target, level=level, seed=seed)),
+        return compile_template(
+            self.cache, template, device, backend=backend, max_qubits=device.n_qubits, level=level, seed=seed
         )
 
     def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:

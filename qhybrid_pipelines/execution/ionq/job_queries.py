@@ -214,7 +214,7 @@ def _pages(
         more = [("next", next_page)] if next_page else []
         content, page = client.get("jobs", params=[*params, ("limit", str(PAGE_JOBS)), *more])
         if not isinstance(page, dict) or not isinstance(page.get("jobs"), list):
-            raise Unavailable("the answer is no list of jobs")
+            raise Unavailable("the answer is not a list of jobs")
         yield content, page
         next_page = page.get("next")
         if not next_page:

@@ -25,7 +25,7 @@ NAME = "chaos"
 
 
 def wrap(folder: Path, providers: Mapping[str, Provider]) -> Provider | None:
-    """Return the provider if there is a plan in its folder. Raises `InvalidInput` for one that is no plan."""
+    """Return the provider if there is a plan in its folder. Raises `InvalidInput` for a file that is not a plan."""
     file = folder / "plan.json"
     return ChaosProvider(read_plan(file), providers) if file.is_file() else None
 
@@ -48,7 +48,7 @@ class ChaosProvider:
         self._hits: Counter[tuple[int, str]] = Counter()
 
     def backends(self) -> tuple[str, ...]:
-        """Return the names under which the other providers' backends stand here."""
+        """Return the names of the wrapped backends."""
         return tuple(self._inner)
 
     def capabilities(self, backend: str) -> jobs.Capabilities:
@@ -78,7 +78,7 @@ class ChaosProvider:
         return provider.estimate(replace(batch, backend=inner))
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
-        """Hand over to the backend behind, or fail before or after it has accepted, as planned."""
+        """Submit to the backend behind, or fail before or after it has accepted, as planned."""
         provider, inner = self._resolve_backend(batch.backend)
         effects = self._apply_faults("submit", token)
         if "before" in effects:

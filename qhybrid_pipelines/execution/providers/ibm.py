@@ -57,7 +57,7 @@ class IbmProvider:
         return self._owner(batch.backend).estimate(batch)
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
-        """Hand a batch over. Raises `Rejected`, `Throttled` or `Ambiguous`.
+        """Submit a batch. Raises `Rejected`, `Throttled` or `Ambiguous`.
 
         On fake devices the same token gives the same job; for the service, look a token up before sending again.
         """

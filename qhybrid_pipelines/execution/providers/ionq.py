@@ -96,7 +96,7 @@ class IonQProvider:
         return prices.estimate(self._client, batch, gates.gate_counts(self._circuit(batch)))
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
-        """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
+        """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         check_batch(batch, self.capabilities(batch.backend))
         circuits = gates.bind(self._circuit(batch), batch.template.parameters, batch.bindings)
         body = job_body(batch, circuits, token)

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
@@ -24,6 +24,7 @@ from qhybrid_pipelines.execution.polling import poll_each
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpack_recording
 from qhybrid_pipelines.execution.store import ResultStore
+from qhybrid_pipelines.execution.stored_jobs import token_ref
 
 NAME = "replay"
 CONTENT_TYPE = "application/vnd.qhybrid.recording"
@@ -52,7 +53,7 @@ class ReplayProvider:
 
     def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return that anything goes that was recorded."""
-        self._folder_of(backend)
+        self._recording_folder(backend)
         return jobs.Capabilities(
             backend=backend,
             max_qubits=1_000,
@@ -76,22 +77,22 @@ class ReplayProvider:
 
     def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return None: what was true when the result was recorded stands with the result."""
-        self._folder_of(backend)
+        self._recording_folder(backend)
         return None
 
     def status(self, backend: str) -> jobs.BackendStatus:
         """Return that it is here and has no queue."""
-        self._folder_of(backend)
+        self._recording_folder(backend)
         return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
     def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile for a simulator, for the circuit's figures only."""
-        self._folder_of(backend)
+        self._recording_folder(backend)
         return compile_template(template, level=level, seed=seed)
 
     def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return a price of nothing: nothing is run."""
-        self._folder_of(batch.backend)
+        self._recording_folder(batch.backend)
         return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
@@ -101,9 +102,9 @@ class ReplayProvider:
             Rejected: nothing of that kind was recorded, or the token belongs to another batch.
         """
         key = batch_key(batch)
-        if not (self._folder_of(batch.backend) / f"{key}{SUFFIX}").is_file():
+        if not (self._recording_folder(batch.backend) / f"{key}{SUFFIX}").is_file():
             raise Rejected("no result of this batch was recorded")
-        ref = self._ref(batch.backend, token)
+        ref = token_ref(NAME, batch.backend, token)
         note = canonical_json({"backend": batch.backend, "batch": key, "submitted_at": datetime.now(UTC).isoformat()})
         stored = json.loads(self._jobs.write_once(ref.provider_job_id, note.encode()))
         if (stored["backend"], stored["batch"]) != (batch.backend, key):
@@ -112,7 +113,7 @@ class ReplayProvider:
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job of a token, or None."""
-        ref = self._ref(backend, token)
+        ref = token_ref(NAME, backend, token)
         note = self._jobs.read(ref.provider_job_id)
         return ref if note is not None and json.loads(note)["backend"] == backend else None
 
@@ -122,9 +123,9 @@ class ReplayProvider:
 
     def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return the recording. Raises `Rejected` for a job that is not there, or whose recording is gone."""
-        key = self._note(ref)["batch"]
+        key = self._job_note(ref)["batch"]
         try:
-            content = (self._folder_of(ref.backend) / f"{key}{SUFFIX}").read_bytes()
+            content = (self._recording_folder(ref.backend) / f"{key}{SUFFIX}").read_bytes()
         except FileNotFoundError:
             raise Rejected("the recording is gone") from None
         return jobs.RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
@@ -141,7 +142,7 @@ class ReplayProvider:
 
     def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
-        self._note(ref)
+        self._job_note(ref)
         return jobs.CancelOutcome.TOO_LATE
 
     def _recorder(self, recorded: jobs.RawResult) -> Provider:
@@ -150,16 +151,13 @@ class ReplayProvider:
         except KeyError:
             raise CorruptResult(f"there is no decoder for results of '{recorded.ref.provider}' here") from None
 
-    def _folder_of(self, backend: str) -> Path:
+    def _recording_folder(self, backend: str) -> Path:
         if backend not in self.backends():
             known = ", ".join(self.backends())
             raise Rejected(f"no backend {backend!r}; there are {known}")
         return self._recordings / backend.partition(":")[2]
 
-    def _ref(self, backend: str, token: str) -> jobs.JobRef:
-        return jobs.JobRef(provider=NAME, backend=backend, provider_job_id=f"{NAME}-{sha256_hex(token)[:32]}")
-
-    def _note(self, ref: jobs.JobRef) -> dict[str, Any]:
+    def _job_note(self, ref: jobs.JobRef) -> dict[str, Any]:
         note = self._jobs.read(ref.provider_job_id)
         if note is None:
             raise Rejected(f"no job {ref.provider_job_id}")
@@ -167,7 +165,7 @@ class ReplayProvider:
         return found
 
     def _snapshot(self, ref: jobs.JobRef) -> jobs.Snapshot:
-        at = datetime.fromisoformat(self._note(ref)["submitted_at"])
+        at = datetime.fromisoformat(self._job_note(ref)["submitted_at"])
         return jobs.Snapshot(
             ref=ref,
             state=jobs.JobState.COMPLETED,
