@@ -20,7 +20,7 @@ VERDICT_STYLES = {
     "tie": "cyan",
     "classical_better": "yellow",
     "solved_by_reduction": "blue",
-    "kernel_ceiling_reached": "magenta",
+    "reduced_model_ceiling": "magenta",
     "inconclusive": "dim",
 }
 

@@ -125,14 +125,14 @@ OBJECTIVES: dict[str, Callable[[Any, list[int]], tuple[float, bool]]] = {
 
 
 def recompute_objectives(home: Path, table: str) -> tuple[int, list[str]]:
-    """Recompute every row of ``solutions`` or ``baselines`` from its text of 0 and 1.
+    """Recompute every row of ``scored_solutions`` or ``baselines`` from its text of 0 and 1.
 
     Returns:
         How many rows there were, and one sentence for each that disagrees.
     """
     instances = {
         row["experiment"]: (OBJECTIVES[row["family"]], json.loads(row["payload"]))
-        for row in rows(home, "SELECT experiment, family, payload FROM instances")
+        for row in rows(home, "SELECT experiment, family, payload FROM problem_instances")
     }
     found = rows(home, f"SELECT experiment, assignment, objective, feasible FROM {table} WHERE objective IS NOT NULL")
     wrong = []

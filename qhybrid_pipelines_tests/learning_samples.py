@@ -101,13 +101,13 @@ def write_learning_tables(home: Home) -> None:
     for table, rows in (
         (schemas.QML_DATASETS, [dataset_row(KEY, dataset)]),
         (schemas.QML_FOLDS, fold_rows(KEY, splits)),
-        (schemas.QML_RUNS, runs),
+        (schemas.QML_MODELS, runs),
         (schemas.QML_ITERATIONS, steps),
         (schemas.QML_PREDICTIONS, predictions),
         (schemas.QML_SCORES, scores),
         (schemas.QML_SUMMARIES, means),
         (schemas.QML_VERDICTS, judged),
-        (schemas.QML_TRACKING, [_tracking_row()]),
+        (schemas.QML_TRACKING_RUNS, [_tracking_row()]),
     ):
         lake.write(table, PartitionKey(experiment=KEY), from_rows(table, rows))
     for table, rows in (

@@ -13,7 +13,7 @@ class Verdict(StrEnum):
     CLASSICAL_BETTER = "classical_better"
     INCONCLUSIVE = "inconclusive"
     SOLVED_BY_REDUCTION = "solved_by_reduction"
-    KERNEL_CEILING_REACHED = "kernel_ceiling_reached"
+    REDUCED_MODEL_CEILING = "reduced_model_ceiling"
 
 
 class DecisionKind(StrEnum):

@@ -55,8 +55,8 @@ def plan_next_round(
         incumbent: best assignment that this line of rounds knows, first variable first. Baselines do not count: a
             quantum answer that only repeats theirs would be no answer.
         improved: the measured answers are better than the incumbent of this round.
-        reduced_model_row: row of `kernels`.
-        comparison_row: row of `comparisons`.
+        reduced_model_row: row of `reduced_models`.
+        comparison_row: row of `baseline_comparisons`.
         best_angles: angles of the best point of the sweep, in radians.
     """
     if spec.lineage.round >= spec.rounds.max:
@@ -67,8 +67,8 @@ def plan_next_round(
         root=spec.lineage.root or experiment,
         incumbent=incumbent,
     )
-    has_subproblem = any(step_name["rung"] == "window" for step_name in reduced_model_row["rungs"])
-    at_ceiling = comparison_row["verdict"] == Verdict.KERNEL_CEILING_REACHED
+    has_subproblem = any(step["step_name"] == "subproblem" for step in reduced_model_row["reduction_steps"])
+    at_ceiling = comparison_row["verdict"] == Verdict.REDUCED_MODEL_CEILING
     # A circuit from a file was written for its kernel, and would mean nothing on another one.
     if has_subproblem and (improved or at_ceiling) and spec.problem.circuit is None:
         changed = {
@@ -83,7 +83,7 @@ def plan_next_round(
         return NextRound(
             spec=_change_specification(spec, changed), adjusted=f"Another window around {start}, with a new seed."
         )
-    if not comparison_row["kernel_optimum_reached"] and best_angles:
+    if not comparison_row["reduced_model_optimum_reached"] and best_angles:
         spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
         sweep = SweepSpec(
             strategy="refine", points=spec.sweep.points, center=tuple(map(float, best_angles)), spread=spread

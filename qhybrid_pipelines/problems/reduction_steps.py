@@ -52,7 +52,7 @@ class ReductionSteps:
         self.step_log.append(
             {
                 "step": len(self.step_log) + 1,
-                "rung": step_name,
+                "step_name": step_name,
                 "exact": exact,
                 "variables_fixed": before - self.model.size,
                 "variables_left": self.model.size,

@@ -24,7 +24,7 @@ from qhybrid_pipelines.problems.solutions import best_solutions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTables:
-    """Columns of equal length of the tables `point_scores` and `solutions`, without experiment and backend."""
+    """Columns of equal length of the tables `point_scores` and `scored_solutions`, without experiment and backend."""
 
     point_scores: dict[str, Any]
     solutions: dict[str, Any]

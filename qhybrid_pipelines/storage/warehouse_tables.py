@@ -44,12 +44,12 @@ _BITSTRING = """right(
     || bits::BIT::VARCHAR, n_qubits)"""
 
 #: SQL of columns that are computed when they are read and take no space, by table and column.
-GENERATED = MappingProxyType({"counts": MappingProxyType({"bitstring": _BITSTRING})})
+GENERATED = MappingProxyType({"qpu_result_sets": MappingProxyType({"bitstring": _BITSTRING})})
 
-COUNTS = replace(
-    schemas.COUNTS,
+QPU_RESULT_SETS = replace(
+    schemas.QPU_RESULT_SETS,
     columns=(
-        *schemas.COUNTS.columns,
+        *schemas.QPU_RESULT_SETS.columns,
         Column(
             name="n_qubits",
             type=I32,
@@ -67,11 +67,10 @@ COUNTS = replace(
 )
 
 #: Tables that are filled from the lake and the ledger, in the order of the data's way.
-FILLED: tuple[Table, ...] = tuple(COUNTS if t is schemas.COUNTS else t for t in schemas.TABLES)
+FILLED: tuple[Table, ...] = tuple(QPU_RESULT_SETS if t is schemas.QPU_RESULT_SETS else t for t in schemas.TABLES)
 
 REDUCTION_STEPS = Table(
     name="reduction_steps",
-    asset="kernels",
     meaning="The reduction ladder of every kernel, one row per step",
     key=("experiment", "instance", "step"),
     order=("experiment", "instance", "step"),
@@ -79,7 +78,7 @@ REDUCTION_STEPS = Table(
         EXPERIMENT,
         INSTANCE,
         Column(name="step", type=I32, meaning="Order of the steps"),
-        Column(name="rung", type=TEXT, meaning="What was done"),
+        Column(name="step_name", type=TEXT, meaning="What was done"),
         Column(name="exact", type=BOOL, meaning="The step keeps at least one optimum"),
         Column(name="variables_fixed", type=I32, meaning="Variables that the step removed", unit="variables"),
         Column(name="variables_left", type=I32, meaning="Variables left after it", unit="variables"),
@@ -90,7 +89,6 @@ REDUCTION_STEPS = Table(
 
 POINT_ENERGIES = Table(
     name="point_energies",
-    asset="point_scores",
     meaning="Energy of every point over all its repetitions, so that a ranking of points groups nothing",
     key=("experiment", "backend", "point"),
     order=("experiment", "backend", "point"),
@@ -107,7 +105,6 @@ POINT_ENERGIES = Table(
 
 SNAPSHOT = Table(
     name="snapshot",
-    asset="warehouse",
     meaning="One row: how old this snapshot is and what wrote it",
     key=("published_at",),
     order=("published_at",),
@@ -126,7 +123,6 @@ SNAPSHOT = Table(
 
 LAKE_FILES = Table(
     name="lake_files",
-    asset="warehouse",
     meaning="One row per file of the lake that this snapshot shows: what the next one compares the lake with",
     key=("asset", "experiment", "backend"),
     order=("asset", "experiment", "backend"),
@@ -154,12 +150,12 @@ TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, SNAPSHOT,
 #: pairs them by position.
 FILL_REDUCTION_STEPS = """
 INSERT INTO reduction_steps
-SELECT experiment, instance, rung.step, rung.rung, rung.exact, rung.variables_fixed, rung.variables_left, rung.note, seconds
+SELECT experiment, instance, log.step, log.step_name, log.exact, log.variables_fixed, log.variables_left, log.note, seconds
 FROM (
-    SELECT experiment, instance, unnest(rungs) AS rung, unnest(rung_seconds) AS seconds
-    FROM kernels SEMI JOIN renewed USING (experiment)
+    SELECT experiment, instance, unnest(reduction_steps) AS log, unnest(step_seconds) AS seconds
+    FROM reduced_models SEMI JOIN renewed USING (experiment)
 )
-ORDER BY experiment, instance, rung.step
+ORDER BY experiment, instance, log.step
 """
 
 #: Rows of `point_energies` for the executions of a relation `renewed`. Sums run in a fixed order, so that the last bit
@@ -174,7 +170,7 @@ ORDER BY experiment, backend, point
 
 #: What is made from tables of the lake: from which, what, and how.
 DERIVED = (
-    (schemas.KERNELS, REDUCTION_STEPS, FILL_REDUCTION_STEPS),
+    (schemas.REDUCED_MODELS, REDUCTION_STEPS, FILL_REDUCTION_STEPS),
     (schemas.POINT_SCORES, POINT_ENERGIES, FILL_POINT_ENERGIES),
 )
 
@@ -221,9 +217,9 @@ SELECT c.experiment, c.backend, c.instance, e.name, e.tier, c.family, e.root, e.
        c.reference, c.ratio, c.mean_ratio, c.gain, c.gain_low, c.gain_high,
        d.decision, d.next_experiment, d.final_source, d.final_objective,
        coalesce(p.usd, 0) AS cost_usd, c.quantum_seconds, c.classical_seconds
-FROM comparisons c
+FROM baseline_comparisons c
 JOIN experiments e USING (experiment)
-JOIN instances i USING (experiment, instance)
+JOIN problem_instances i USING (experiment, instance)
 LEFT JOIN decisions d USING (experiment, backend, instance)
 LEFT JOIN (
     SELECT j.experiment, j.requested_backend AS backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
@@ -279,7 +275,7 @@ LEFT JOIN experiments e USING (experiment)
 LEFT JOIN provenance p ON p.experiment = j.experiment AND p.backend = j.requested_backend
 LEFT JOIN (
     SELECT s.job_id, any_value(m.template) AS template
-    FROM qml_submissions s JOIN qml_runs m USING (experiment, model) GROUP BY s.job_id
+    FROM qml_submissions s JOIN qml_models m USING (experiment, model) GROUP BY s.job_id
 ) t ON t.job_id = j.job_id
 LEFT JOIN (
     SELECT job_id, arg_max(detail ->> 'engine_version', sequence) AS engine_version,
@@ -288,7 +284,7 @@ LEFT JOIN (
 ) r ON r.job_id = j.job_id
 LEFT JOIN latency l ON l.job_id = j.job_id
 LEFT JOIN costs c ON c.job_id = j.job_id
-LEFT JOIN (SELECT experiment, backend, sum("distinct")::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
+LEFT JOIN (SELECT experiment, backend, sum(distinct_outcomes)::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
        ON n.experiment = j.experiment AND n.backend = j.requested_backend
 """,
 )
@@ -351,7 +347,7 @@ WITH spent AS (
     FROM jobs j JOIN costs c USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
 ),
 decided AS (
-    SELECT experiment, backend FROM comparisons WHERE verdict <> 'inconclusive'
+    SELECT experiment, backend FROM baseline_comparisons WHERE verdict <> 'inconclusive'
     UNION
     SELECT experiment, backend FROM qml_verdicts WHERE verdict <> 'inconclusive'  -- no backend: nothing was measured
 ),

@@ -85,7 +85,7 @@ def home(shared_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def verdicts(home):
-    found = homes.rows(home, "SELECT * FROM comparisons JOIN experiments USING (experiment)")
+    found = homes.rows(home, "SELECT * FROM baseline_comparisons JOIN experiments USING (experiment)")
     return {row["name"]: row for row in found}
 
 
@@ -113,7 +113,7 @@ def test_roof_duality_solves_what_it_is_known_to_solve(verdicts):
         assert (verdicts[name]["verdict"], verdicts[name]["n_qubits"]) == ("solved_by_reduction", 0)
 
 
-@pytest.mark.parametrize("table", ["solutions", "baselines"])
+@pytest.mark.parametrize("table", ["scored_solutions", "baselines"])
 def test_every_objective_follows_from_its_assignment(home, table):
     rows, wrong = homes.recompute_objectives(home, table)
     assert rows > 300

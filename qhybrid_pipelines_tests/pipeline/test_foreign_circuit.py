@@ -91,8 +91,8 @@ def test_it_runs_to_a_verdict_as_an_ansatz_of_its_own(home):
 
 
 def test_its_counts_have_the_distribution_of_the_file(home):
-    points = rows(home, "SELECT point, angles FROM sweep_points ORDER BY point")
-    counts = rows(home, "SELECT point, bitstring, sum(count) AS count FROM counts GROUP BY point, bitstring")
+    points = rows(home, "SELECT point, angles FROM parameter_sweeps ORDER BY point")
+    counts = rows(home, "SELECT point, bitstring, sum(count) AS count FROM qpu_result_sets GROUP BY point, bitstring")
     assert len(points) == 3
     for point in points:
         expected = expected_probabilities(*point["angles"])

@@ -187,7 +187,7 @@ def event_row(event: EventRecord) -> Row:
         "event": event.event,
         "from_state": None if event.from_state is None else str(event.from_state),
         "to_state": str(event.to_state),
-        "at": event.at,
+        "occurred_at": event.at,
         "observed_at": event.observed_at,
         "clock": event.clock,
         "raw_status": event.raw_status,

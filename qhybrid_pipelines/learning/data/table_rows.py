@@ -33,7 +33,7 @@ class DatasetRow(TypedDict):
 
 
 class FoldRow(TypedDict):
-    """``qml_features``: the fold indices. Key: experiment, repeat, fold, row."""
+    """``qml_folds``: the fold indices. Key: experiment, repeat, fold, row."""
 
     experiment: str
     repeat: int  # from 0
@@ -43,7 +43,7 @@ class FoldRow(TypedDict):
 
 
 class RunRow(TypedDict):
-    """``qml_runs``: one trained model on one fold. Key: experiment, model, inputs, repeat, fold, purpose, train_rows."""
+    """``qml_models``: one trained model on one fold. Key: experiment, model, inputs, repeat, fold, purpose, train_rows."""
 
     experiment: str
     model: str  # variational | separable | kernel | logistic_regression | ... | majority_class | permuted_labels
@@ -86,7 +86,7 @@ class IterationRow(TypedDict):
 
 
 class PredictionRow(TypedDict):
-    """``qml_predictions``: one test row of one model, computed exactly. Key: as ``qml_runs``, and the row."""
+    """``qml_predictions``: one test row of one model, computed exactly. Key: as ``qml_models``, and the row."""
 
     experiment: str
     model: str

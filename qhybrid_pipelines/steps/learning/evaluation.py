@@ -23,15 +23,17 @@ _TRAINING_KEY = ("model", "side", "inputs", "repeat", "fold", "purpose", "train_
 
 
 def evaluate(
-    experiments: pa.Table, datasets: pa.Table, predictions: pa.Table, lake: Lake
+    experiments: pa.Table, qml_datasets: pa.Table, qml_predictions: pa.Table, lake: Lake
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Return the tables `qml_scores`, `qml_summaries` and `qml_verdicts`; measurements are read from the lake."""
     scores: list[ScoreRow] = []
     means: list[Any] = []
     words: list[Any] = []
     for key, spec in read_learning_experiments(experiments):
-        n_classes = get_row(datasets, key)["n_classes"]
-        found = _scores(spec, select_rows(predictions, key).to_pylist(), read_measurements(key, spec, lake), n_classes)
+        n_classes = get_row(qml_datasets, key)["n_classes"]
+        found = _scores(
+            spec, select_rows(qml_predictions, key).to_pylist(), read_measurements(key, spec, lake), n_classes
+        )
         scores += found
         means += chain.from_iterable(summary_rows(key, found, metric) for metric in METRICS)
         words += verdict_rows(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)

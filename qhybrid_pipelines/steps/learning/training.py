@@ -33,9 +33,9 @@ class TrainingRows:
 
 
 def train(
-    experiments: pa.Table, datasets: pa.Table, folds: pa.Table, workspace: Workspace, report: ReportProgress
+    experiments: pa.Table, qml_datasets: pa.Table, qml_folds: pa.Table, workspace: Workspace, report: ReportProgress
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the tables `qml_runs`, `qml_iterations` and `qml_predictions`.
+    """Return the tables `qml_models`, `qml_iterations` and `qml_predictions`.
 
     A process that was killed goes on from its last checkpoint, to the same tables. Nothing is written before all of an
     experiment is trained.
@@ -45,10 +45,10 @@ def train(
     """
     found = TrainingRows()
     for key, spec in read_learning_experiments(experiments):
-        dataset = load_verified_dataset(key, spec, datasets, workspace.specifications)
-        _train(key, spec, dataset, stored_folds(folds, key), found, workspace=workspace, report=report)
+        dataset = load_verified_dataset(key, spec, qml_datasets, workspace.specifications)
+        _train(key, spec, dataset, stored_folds(qml_folds, key), found, workspace=workspace, report=report)
     return (
-        from_rows(schemas.QML_RUNS, found.runs),
+        from_rows(schemas.QML_MODELS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),
         from_rows(schemas.QML_PREDICTIONS, found.predictions),
     )

@@ -23,7 +23,6 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 CIRCUIT_BATCHES = Table(
     name="circuit_batches",
-    asset="circuit_batches",
     meaning="Template x bindings x shots x seeds for one backend",
     key=("experiment", "backend"),
     order=("experiment", "backend"),
@@ -49,9 +48,8 @@ CIRCUIT_BATCHES = Table(
     ),
 )
 
-SUBMISSIONS = Table(
-    name="submissions",
-    asset="qpu_submissions",
+QPU_SUBMISSIONS = Table(
+    name="qpu_submissions",
     meaning="The jobs that stand in the ledger for an execution, one row per part of its batch",
     key=("experiment", "backend", "part"),
     order=("experiment", "backend", "part"),
@@ -72,9 +70,8 @@ SUBMISSIONS = Table(
     ),
 )
 
-COUNTS = Table(
-    name="counts",
-    asset="qpu_result_sets",
+QPU_RESULT_SETS = Table(
+    name="qpu_result_sets",
     meaning="Measurement counts in long form, one row per distinct outcome of a point and repetition",
     key=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
     order=("experiment", "backend", "point", "repetition", "bits", "high_bits"),

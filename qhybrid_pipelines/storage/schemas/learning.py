@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, BOOL, EXPERIMENT, F64, I32, I64, TEXT, Table, column
-from qhybrid_pipelines.storage.schemas.execution import SUBMISSIONS
+from qhybrid_pipelines.storage.schemas.execution import QPU_SUBMISSIONS
 from qhybrid_pipelines.storage.schemas.interpretation import TRACKING_RUNS
 
 _MODEL = column("model", TEXT, "Name of the model: a circuit, a classical baseline or a control")
@@ -43,7 +43,6 @@ _METRIC = column("metric", TEXT, "What is measured", words=("accuracy", "balance
 
 QML_DATASETS = Table(
     name="qml_datasets",
-    asset="qml_datasets",
     meaning="The data set of a learning experiment: its content hash and its card",
     key=("experiment",),
     order=("experiment",),
@@ -67,7 +66,6 @@ QML_DATASETS = Table(
 
 QML_FOLDS = Table(
     name="qml_folds",
-    asset="qml_features",
     meaning="The fold indices, the same for every model: which row does what in which fold",
     key=("experiment", "repeat", "fold", "row"),
     order=("experiment", "repeat", "fold", "row"),
@@ -82,9 +80,8 @@ QML_FOLDS = Table(
 
 _ONE_TRAINING = ("experiment", "model", "inputs", "repeat", "fold", "purpose", "train_rows")
 
-QML_RUNS = Table(
-    name="qml_runs",
-    asset="qml_training",
+QML_MODELS = Table(
+    name="qml_models",
     meaning="One row per trained model: its settings, how they were found, and the model itself",
     key=_ONE_TRAINING,
     order=_ONE_TRAINING,
@@ -119,7 +116,6 @@ QML_RUNS = Table(
 
 QML_ITERATIONS = Table(
     name="qml_iterations",
-    asset="qml_iterations",
     meaning="One row per step of every final training of a circuit",
     key=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
     order=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
@@ -139,7 +135,6 @@ QML_ITERATIONS = Table(
 
 QML_PREDICTIONS = Table(
     name="qml_predictions",
-    asset="qml_predictions",
     meaning="What every model says about every row of its test folds; circuits by their exact expectations",
     key=(*_ONE_TRAINING, "row"),
     order=(*_ONE_TRAINING, "row"),
@@ -162,7 +157,6 @@ QML_PREDICTIONS = Table(
 
 QML_SUBMISSIONS = Table(
     name="qml_submissions",
-    asset="qml_submissions",
     meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per part of a batch",
     key=("experiment", "backend", "model", "shots", "part"),
     order=("experiment", "backend", "model", "shots", "part"),
@@ -171,13 +165,12 @@ QML_SUBMISSIONS = Table(
         BACKEND,
         _MODEL,
         column("shots", I32, "Shots per circuit", "shots", minimum=1),
-        *SUBMISSIONS.columns[2:],
+        *QPU_SUBMISSIONS.columns[2:],
     ),
 )
 
 QML_MEASUREMENTS = Table(
     name="qml_measurements",
-    asset="qml_measurements",
     meaning="What trained circuits measured on a backend, one row per test row",
     key=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
     order=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
@@ -199,7 +192,6 @@ QML_MEASUREMENTS = Table(
 
 QML_GRADIENTS = Table(
     name="qml_gradients",
-    asset="qml_gradients",
     meaning="The gradient of the loss on training rows of the first fold, by parameter shift on a backend, and exactly",
     key=("experiment", "backend", "model", "shots", "parameter"),
     order=("experiment", "backend", "model", "shots", "parameter"),
@@ -231,7 +223,6 @@ _ONE_SCORE = (
 
 QML_SCORES = Table(
     name="qml_scores",
-    asset="qml_scores",
     meaning="One metric of one model on one test fold, exact or measured",
     key=_ONE_SCORE,
     order=_ONE_SCORE,
@@ -254,7 +245,6 @@ QML_SCORES = Table(
 
 QML_SUMMARIES = Table(
     name="qml_summaries",
-    asset="qml_summaries",
     meaning="Mean of one metric over all test folds, with an interval that knows that folds share rows",
     key=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
     order=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
@@ -275,7 +265,6 @@ QML_SUMMARIES = Table(
 
 QML_VERDICTS = Table(
     name="qml_verdicts",
-    asset="qml_evaluation",
     meaning="One circuit against the best classical baseline on the same folds",
     key=("experiment", "model", "backend", "shots", "scope"),
     order=("experiment", "model", "backend", "shots", "scope"),
@@ -310,9 +299,8 @@ QML_VERDICTS = Table(
     ),
 )
 
-QML_TRACKING = Table(
-    name="qml_tracking",
-    asset="qml_tracking",
+QML_TRACKING_RUNS = Table(
+    name="qml_tracking_runs",
     meaning="Where the records of a learning experiment stand in MLflow: the experiment, and each model, fold and seed",
     key=("experiment", "tracking_key"),
     order=("experiment", "tracking_key"),
@@ -331,7 +319,7 @@ QML_TRACKING = Table(
 LEARNING_TABLES: tuple[Table, ...] = (
     QML_DATASETS,
     QML_FOLDS,
-    QML_RUNS,
+    QML_MODELS,
     QML_ITERATIONS,
     QML_PREDICTIONS,
     QML_SUBMISSIONS,
@@ -340,5 +328,5 @@ LEARNING_TABLES: tuple[Table, ...] = (
     QML_SCORES,
     QML_SUMMARIES,
     QML_VERDICTS,
-    QML_TRACKING,
+    QML_TRACKING_RUNS,
 )

@@ -19,7 +19,6 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 JOBS = Table(
     name="jobs",
-    asset="ledger",
     meaning="Every job in the ledger, paid or free",
     key=("job_id",),
     order=("experiment", "backend", "job_id"),
@@ -57,7 +56,6 @@ JOBS = Table(
 
 JOB_EVENTS = Table(
     name="job_events",
-    asset="ledger",
     meaning="The life of every job, one row per event; append-only and hash-chained in the ledger",
     key=("job_id", "sequence"),
     order=("job_id", "sequence"),
@@ -69,9 +67,11 @@ JOB_EVENTS = Table(
         ),
         column("from_state", TEXT, "State before", nullable=True),
         column("to_state", TEXT, "State after"),
-        column("at", TIME, "The provider's timestamp where there is one, otherwise when we saw it", measured=True),
+        column(
+            "occurred_at", TIME, "The provider's timestamp where there is one, otherwise when we saw it", measured=True
+        ),
         column("observed_at", TIME, "When we saw it", measured=True),
-        column("clock", TEXT, "Whose clock `at` is", words=("vendor", "observed")),
+        column("clock", TEXT, "Whose clock `occurred_at` is", words=("vendor", "observed")),
         column("raw_status", TEXT, "The provider's own word", nullable=True),
         column("detail", TEXT, "Further facts as JSON", nullable=True, measured=True),
     ),
@@ -79,7 +79,6 @@ JOB_EVENTS = Table(
 
 LATENCY = Table(
     name="latency",
-    asset="ledger",
     meaning="Where the time of a job went: the five components, from event timestamps",
     key=("job_id",),
     order=("job_id",),
@@ -126,7 +125,6 @@ LATENCY = Table(
 
 COSTS = Table(
     name="costs",
-    asset="ledger",
     meaning="What each job was quoted, reported and reconciled at",
     key=("job_id",),
     order=("job_id",),

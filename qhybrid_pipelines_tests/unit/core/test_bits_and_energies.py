@@ -140,7 +140,7 @@ def test_the_diagonal_cannot_be_changed():
 
 
 @st.composite
-def kernels(draw):
+def reduced_models(draw):
     """A kernel of k variables in an instance of n, in which every kernel variable has a place."""
     size = draw(st.integers(0, 6))
     others = draw(st.lists(st.integers(-1, size - 1), max_size=6))
@@ -151,7 +151,7 @@ def kernels(draw):
 
 
 @LAW
-@given(reduced_model=kernels())
+@given(reduced_model=reduced_models())
 def test_expand_follows_its_definition_and_restrict_is_the_way_back(reduced_model):
     words = np.arange(2**reduced_model.size, dtype=np.uint64)
     rows = reduced_model.expand(words)

@@ -23,7 +23,7 @@ ANGLES = {"point": [0, 1], "angles": [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]
 def decide_for(quantum, *, reduced_model=None, scores=None, classical, spec=None):
     tables = {
         "point_scores": scores or point_scores(len(quantum)),
-        "solutions": solutions(quantum),
+        "scored_solutions": solutions(quantum),
         "baselines": baselines(**classical),
     }
     reduced_model = reduced_model or reduced_model_row()
@@ -35,7 +35,7 @@ def decide_for(quantum, *, reduced_model=None, scores=None, classical, spec=None
         backend="local:auto",
         reduced_model_row=reduced_model,
         comparison_row=compare(MAX, ONES, reduced_model, **tables),
-        sweep_points=ANGLES,
+        parameter_sweeps=ANGLES,
         **tables,
     )
     assert from_rows(schemas.DECISIONS, [{"experiment": KEY, "backend": "local:auto", **row}]).num_rows == 1

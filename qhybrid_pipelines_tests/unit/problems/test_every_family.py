@@ -228,7 +228,7 @@ def test_exact_reductions_keep_an_optimum_and_come_first(case):
     assert exact == sorted(exact, reverse=True)
     variables = VariableMap.identity(instance.size)
     for reduction in found:
-        assert reduction.rung
+        assert reduction.step_name
         assert reduction.note
         if not reduction.exact:
             continue

@@ -99,15 +99,17 @@ def test_reductions_keep_an_optimum(instance):
 
 def test_each_rule_finds_what_it_is_for():
     star = build([1, 1, 1, 3], [(0, 3), (1, 3), (2, 3)])
-    assert [r.rung for r in FAMILY.reductions(star, 2)] == ["heavy_vertex"]
+    assert [r.step_name for r in FAMILY.reductions(star, 2)] == ["heavy_vertex"]
     # Of two equal twins one stands in for the other, and then outweighs the third vertex.
     triangle = build([2, 2, 1], [(0, 1), (0, 2), (1, 2)])
-    assert [r.rung for r in FAMILY.reductions(triangle, 2)] == ["domination", "heavy_vertex"]
+    assert [r.step_name for r in FAMILY.reductions(triangle, 2)] == ["domination", "heavy_vertex"]
     wheel = build([1] * 5 + [1], [(i, (i + 1) % 5) for i in range(5)] + [(i, 5) for i in range(5)])
-    assert [(r.rung, r.note) for r in FAMILY.reductions(wheel, 2)] == [("domination", "0 taken, 1 left out")]
+    assert [(r.step_name, r.note) for r in FAMILY.reductions(wheel, 2)] == [("domination", "0 taken, 1 left out")]
     # In K(2, 3) no vertex outweighs its neighbours and none dominates; the relaxation takes the larger side.
     bipartite = build([1] * 5, [(i, j) for i in (0, 1) for j in (2, 3, 4)])
-    assert [(r.rung, r.note) for r in FAMILY.reductions(bipartite, 2)] == [("linear_programme", "3 taken, 2 left out")]
+    assert [(r.step_name, r.note) for r in FAMILY.reductions(bipartite, 2)] == [
+        ("linear_programme", "3 taken, 2 left out")
+    ]
     # An odd cycle is all halves.
     assert FAMILY.reductions(build([1] * 5, [(i, (i + 1) % 5) for i in range(5)]), 2) == []
 

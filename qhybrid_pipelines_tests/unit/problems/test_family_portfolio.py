@@ -226,7 +226,7 @@ def test_31_choose_6_by_bounds_and_by_enumeration(shared_data):
 def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed(shared_data):
     easy = from_file(shared_data, "port1", cardinality=6)
     (exact,) = FAMILY.reductions(easy, 10)
-    assert (exact.rung, exact.exact, exact.note) == ("reduced_cost", True, "3 held, 18 left out")
+    assert (exact.step_name, exact.exact, exact.note) == ("reduced_cost", True, "3 held, 18 left out")
     optimum = FAMILY.solve(easy, 7).assignment
     assert all(optimum[s.variable] == s.constant for s in exact.substitutions)
     exact, heuristic = FAMILY.reductions(easy, 8)

@@ -81,7 +81,7 @@ def test_the_best_baseline_reaches_the_published_optimum(shared_data, name):
         assert baseline["objective"] == family.objective(instance, assignment)[0]
         assert not baseline["optimal"] or baseline["objective"] == pytest.approx(float(row["best_known"]))
     if reduction.reduced_model.exact:
-        assert reduction.kernel_optimum == pytest.approx(float(row["best_known"]))
+        assert reduction.reduced_model_optimum == pytest.approx(float(row["best_known"]))
     if name in SOLVED_BY_REDUCTION:
         assert reduction.solved_by_reduction
         assert reduction.incumbent_objective == pytest.approx(float(row["best_known"]))
@@ -102,17 +102,17 @@ def test_a_cubic_graph_keeps_all_its_qubits(shared_data):
     reduction = reduce_instance(family, instance, make_spec(problem))
     assert reduction.reduced_model.size == 16
     assert reduction.reduced_model.exact
-    assert (reduction.kernel_optimum, reduction.kernel_minimum_energy) == (21.0, -21.0)
+    assert (reduction.reduced_model_optimum, reduction.reduced_model_minimum_energy) == (21.0, -21.0)
 
 
 @pytest.mark.parametrize("name", ["G1", "G11"])
 def test_a_large_graph_is_cut_down_to_a_window(shared_data, name):
     _, family, instance, problem = public(shared_data, name)
     reduction = reduce_instance(family, instance, make_spec(problem))
-    fixed = {rung["rung"]: rung["variables_fixed"] for rung in reduction.step_log}
-    assert (fixed["roof_duality"], fixed["components"], fixed["window"]) == (0, 0, 784)
+    fixed = {step["step_name"]: step["variables_fixed"] for step in reduction.step_log}
+    assert (fixed["roof_duality"], fixed["components"], fixed["subproblem"]) == (0, 0, 784)
     assert not reduction.reduced_model.exact
-    assert reduction.kernel_optimum >= reduction.incumbent_objective
+    assert reduction.reduced_model_optimum >= reduction.incumbent_objective
     bits = np.array([0, 1, 2**15, 2**16 - 1], dtype=np.uint64)
     expanded = reduction.reduced_model.expand(bits)
     assert np.allclose(reduction.reduced_model.model.energies(bits), -family.objective(instance, expanded))
@@ -135,7 +135,7 @@ def test_exact_kernels_hold_an_optimum_and_every_kernel_keeps_its_energies(famil
         assert np.abs(reduced_model.model.energies(bits) - energies).max() <= 1e-12 * scale
         assert reduced_model.size <= qubits
         if reduced_model.exact:
-            assert reduction.kernel_optimum == pytest.approx(optimum)
+            assert reduction.reduced_model_optimum == pytest.approx(optimum)
         else:
             sense = 1 if family.sense == "max" else -1
-            assert sense * (optimum - reduction.kernel_optimum) >= -1e-9
+            assert sense * (optimum - reduction.reduced_model_optimum) >= -1e-9

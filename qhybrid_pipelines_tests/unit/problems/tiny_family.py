@@ -84,9 +84,12 @@ class TinyFamily:
     def reductions(self, instance, max_qubits):
         return [
             FamilyReduction(
-                rung=rung, exact=exact, substitutions=tuple(Substitution(**step) for step in steps), note="by hand"
+                step_name=step_name,
+                exact=exact,
+                substitutions=tuple(Substitution(**step) for step in steps),
+                note="by hand",
             )
-            for rung, exact, steps in instance.payload["reductions"]
+            for step_name, exact, steps in instance.payload["reductions"]
         ]
 
     def greedy(self, instance, seed):

@@ -14,7 +14,7 @@ from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.hardware_efficient import count_angles
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.sweeps import RAMP_TIMES, plan_sweep
-from qhybrid_pipelines.storage.schemas import SWEEP_POINTS
+from qhybrid_pipelines.storage.schemas import PARAMETER_SWEEPS
 from qhybrid_pipelines.storage.tables import from_rows
 
 STRATEGIES = ["fixed_angles", "ramp", "grid", "random", "refine"]
@@ -139,7 +139,7 @@ def test_an_empty_kernel_has_no_points(kind):
 
 def test_rows_fit_the_table():
     plan = plan_sweep(make_reduced_model(CUBE), make_spec(points=4))
-    table = from_rows(SWEEP_POINTS, [{"experiment": "case-00000000", **row} for row in plan.rows()])
+    table = from_rows(PARAMETER_SWEEPS, [{"experiment": "case-00000000", **row} for row in plan.rows()])
     assert table.num_rows == 4
     assert np.array_equal(np.array(table.column("angles").to_pylist()), plan.angles)
 

@@ -94,7 +94,7 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
     key = PartitionKey(experiment="e", backend="b:x")
     head = {"experiment": "e", "backend": "b:x"}
     counts = from_columns(
-        schemas.COUNTS,
+        schemas.QPU_RESULT_SETS,
         {
             **head,
             "job_id": "j",
@@ -110,22 +110,28 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
     _, batch = next(samples.execution_tables(samples.FIRST, "b:x"))
     batch = from_columns(schemas.CIRCUIT_BATCHES, {n: [v] for n, v in {**batch[0], **head, "n_qubits": width}.items()})
     Lake(home).write(schemas.CIRCUIT_BATCHES, key, batch)
-    Lake(home).write(schemas.COUNTS, key, counts)
+    Lake(home).write(schemas.QPU_RESULT_SETS, key, counts)
     warehouse.publish(home, {})
-    texts = [row["bitstring"] for row in rows(home, "SELECT bitstring FROM counts ORDER BY point")]
+    texts = [row["bitstring"] for row in rows(home, "SELECT bitstring FROM qpu_result_sets ORDER BY point")]
     assert texts == [format(outcome, f"0{width}b") if width else "" for outcome in outcomes]
 
 
 def test_counts_without_their_batch_have_no_bitstring(home):
     key = PartitionKey(experiment=samples.FIRST.key, backend="local:auto")
-    table = dict(samples.execution_tables(samples.FIRST, "local:auto"))[schemas.COUNTS]
-    Lake(home).write(schemas.COUNTS, key, from_columns(schemas.COUNTS, {n: [r[n] for r in table] for n in table[0]}))
+    table = dict(samples.execution_tables(samples.FIRST, "local:auto"))[schemas.QPU_RESULT_SETS]
+    Lake(home).write(
+        schemas.QPU_RESULT_SETS,
+        key,
+        from_columns(schemas.QPU_RESULT_SETS, {n: [r[n] for r in table] for n in table[0]}),
+    )
     warehouse.publish(home, {})
-    assert rows(home, "SELECT DISTINCT n_qubits, bitstring FROM counts") == [{"n_qubits": None, "bitstring": None}]
+    assert rows(home, "SELECT DISTINCT n_qubits, bitstring FROM qpu_result_sets") == [
+        {"n_qubits": None, "bitstring": None}
+    ]
 
 
 def test_counts_stand_sorted_by_backend_experiment_and_point(filled):
-    stored = rows(filled[0], "SELECT backend, experiment, point, repetition, bits FROM counts")
+    stored = rows(filled[0], "SELECT backend, experiment, point, repetition, bits FROM qpu_result_sets")
     order = [tuple(row.values()) for row in stored]
     assert order == sorted(order)
 
@@ -207,7 +213,7 @@ def test_the_energies_of_points_are_those_of_their_repetitions(filled):
 
 
 def test_each_step_of_the_ladder_has_its_own_time(filled):
-    stored = rows(filled[0], "SELECT DISTINCT step, rung, seconds FROM reduction_steps ORDER BY step")
+    stored = rows(filled[0], "SELECT DISTINCT step, step_name, seconds FROM reduction_steps ORDER BY step")
     assert [tuple(row.values()) for row in stored] == [(0, "components", 0.25), (1, "roof duality", 0.5)]
 
 
@@ -250,7 +256,7 @@ def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
     ledger = samples.write(home)
     warehouse.publish(home, ledger)
     lake = Lake(home)
-    path = lake.path(schemas.COUNTS, lake.keys(schemas.COUNTS)[0])
+    path = lake.path(schemas.QPU_RESULT_SETS, lake.keys(schemas.QPU_RESULT_SETS)[0])
     path.write_bytes(path.read_bytes()[:100])
     before = home.warehouse.read_bytes()
     with pytest.raises(CorruptFile, match=r"data\.parquet.*Materialise 'qpu_result_sets'"):
@@ -263,13 +269,13 @@ def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatc
     samples.write(home)
     lake, listed = Lake(home), inventory(home)
     monkeypatch.setattr(warehouse, "inventory", lambda _home: listed)
-    first, *others = lake.keys(schemas.COUNTS)
-    lake.path(schemas.COUNTS, first).unlink()
-    left = sum(lake.read(schemas.COUNTS, key).num_rows for key in others)
-    assert warehouse.publish(home, {}).tables["counts"] == left
+    first, *others = lake.keys(schemas.QPU_RESULT_SETS)
+    lake.path(schemas.QPU_RESULT_SETS, first).unlink()
+    left = sum(lake.read(schemas.QPU_RESULT_SETS, key).num_rows for key in others)
+    assert warehouse.publish(home, {}).tables["qpu_result_sets"] == left
     monkeypatch.undo()
     assert warehouse.lake_has_changed(home)
-    assert warehouse.publish(home, {}).tables["counts"] == left
+    assert warehouse.publish(home, {}).tables["qpu_result_sets"] == left
     assert not warehouse.lake_has_changed(home)
 
 
