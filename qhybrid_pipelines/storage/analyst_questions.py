@@ -86,7 +86,8 @@ GROUP BY c.experiment, c.backend
 ORDER BY quoted_usd DESC, any_value(v.verdict) IS NULL, c.experiment, c.backend
 """,
         reading="Quoted is what was reserved before submission, reported what the provider said, reconciled what the bill said. "
-        "Without a verdict are experiments that are still on their way, and `canary-…`, the checks of each backend's bit order.",
+        "Without a verdict are experiments that are still on their way. What the checks of each backend's bit order cost is in "
+        "`canary_jobs`.",
     ),
     Question(
         title="Where did the time go?",
@@ -152,22 +153,23 @@ ORDER BY finding, c.experiment, c.backend
     Question(
         title="Was anything paid twice?",
         sql="""
+WITH every_job AS (FROM jobs UNION ALL BY NAME FROM canary_jobs)
 SELECT 'payload in two jobs that cost something' AS finding, count(*) AS checked, count(*) FILTER (n > 1) AS found
-FROM (SELECT payload_sha256, backend, count(*) FILTER (coalesce(cost_usd, 0) > 0) AS n FROM jobs GROUP BY ALL)
+FROM (SELECT payload_sha256, backend, count(*) FILTER (coalesce(cost_usd, 0) > 0) AS n FROM every_job GROUP BY ALL)
 UNION ALL
 SELECT 'vendor job behind two of ours', count(*), count(*) FILTER (n > 1)
-FROM (SELECT provider, provider_job_id, count(*) AS n FROM jobs WHERE provider_job_id IS NOT NULL GROUP BY ALL)
+FROM (SELECT provider, provider_job_id, count(*) AS n FROM every_job WHERE provider_job_id IS NOT NULL GROUP BY ALL)
 UNION ALL
 SELECT 'job accepted more often than attempted', count(*), count(*) FILTER (n > attempt)
 FROM (
     SELECT job_id, any_value(attempt) AS attempt, count(*) FILTER (event = 'JobSubmitted') AS n
-    FROM jobs LEFT JOIN job_events USING (job_id) GROUP BY job_id
+    FROM every_job LEFT JOIN job_events USING (job_id) GROUP BY job_id
 )
 UNION ALL
 SELECT 'job sent again because its provider did not list it', count(*), count(*) FILTER (n > 0)
 FROM (
     SELECT job_id, count(*) FILTER (event = 'JobSubmissionDisproved') AS n
-    FROM jobs LEFT JOIN job_events USING (job_id) GROUP BY job_id
+    FROM every_job LEFT JOIN job_events USING (job_id) GROUP BY job_id
 )
 ORDER BY finding
 """,
@@ -231,7 +233,6 @@ SELECT j.experiment, j.requested_backend, j.backend, j.job_id, j.tier, j.priorit
        greatest(0, epoch(s.until) - epoch(s.since)) AS seconds, s.raw_status, s.because, j.deadline_at
 FROM stretches s
 JOIN jobs j USING (job_id)
-WHERE NOT starts_with(j.experiment, 'canary-')
 QUALIFY row_number() OVER (PARTITION BY s.job_id ORDER BY seconds DESC, s.sequence) <= 3
 ORDER BY j.experiment, j.job_id, seconds DESC, s.sequence
 """,

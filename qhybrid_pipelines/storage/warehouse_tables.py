@@ -230,10 +230,11 @@ LEFT JOIN (
 
 OPERATIONS_LOG = View(
     name="operations_log",
-    meaning="One row per job: what ran where, when, with which versions, seeds and shots, and how long it took",
+    meaning="One row per job, canaries included: what ran where, when, with which versions, seeds and shots, and how long it took",
     columns=MappingProxyType(
         {
             "job_id": "Our id of the job",
+            "canary": "It only proves the bit order of its backend (table `canary_jobs`)",
             "experiment": "Key of the experiment",
             "provider": "Provider",
             "backend": "Backend that it runs on, as provider:backend",
@@ -262,15 +263,27 @@ OPERATIONS_LOG = View(
         }
     ),
     sql="""
-SELECT j.job_id, j.experiment, j.provider, j.backend, j.requested_backend, j.principal, j.provider_job_id,
+WITH every_job AS (
+    SELECT job_id, false AS canary, j.experiment, provider, j.backend, requested_backend, principal, provider_job_id, state,
+           attempt, payload_sha256, engine, created_at, updated_at, shots, l.queue_seconds, l.execute_seconds,
+           coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
+           result_sha256, error
+    FROM jobs j LEFT JOIN latency l USING (job_id) LEFT JOIN costs c USING (job_id)
+    UNION ALL
+    SELECT job_id, true, experiment, provider, backend, requested_backend, principal, provider_job_id, state,
+           attempt, payload_sha256, engine, created_at, updated_at, shots, queue_seconds, execute_seconds,
+           coalesce(reconciled_usd, cost_usd, cost_quoted_usd),
+           result_sha256, error
+    FROM canary_jobs
+)
+SELECT j.job_id, j.canary, j.experiment, j.provider, j.backend, j.requested_backend, j.principal, j.provider_job_id,
        j.state, j.attempt,
        coalesce(p.template_id, t.template) AS circuit_version, j.payload_sha256, p.packages AS sdk_versions,
        coalesce(j.engine, p.engine) AS engine, coalesce(r.engine_version, p.engine_version) AS engine_version,
        coalesce(r.calibration_id, p.calibration_id) AS calibration_id, j.created_at, j.updated_at, j.shots,
-       e.seed, l.queue_seconds, l.execute_seconds,
-       coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
+       e.seed, j.queue_seconds, j.execute_seconds, j.cost_usd,
        j.result_sha256, n.outcomes, j.error
-FROM jobs j
+FROM every_job j
 LEFT JOIN experiments e USING (experiment)
 LEFT JOIN provenance p ON p.experiment = j.experiment AND p.backend = j.requested_backend
 LEFT JOIN (
@@ -282,8 +295,6 @@ LEFT JOIN (
            arg_max(detail ->> 'calibration_id', sequence) AS calibration_id
     FROM job_events WHERE event IN ('JobPlanned', 'JobSubmitting', 'JobVerified') GROUP BY job_id
 ) r ON r.job_id = j.job_id
-LEFT JOIN latency l ON l.job_id = j.job_id
-LEFT JOIN costs c ON c.job_id = j.job_id
 LEFT JOIN (SELECT experiment, backend, sum(distinct_outcomes)::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
        ON n.experiment = j.experiment AND n.backend = j.requested_backend
 """,
@@ -291,7 +302,7 @@ LEFT JOIN (SELECT experiment, backend, sum(distinct_outcomes)::BIGINT AS outcome
 
 LATENCY_BY_BACKEND = View(
     name="latency_by_backend",
-    meaning="Where the time of the jobs of experiments goes, per backend and component; without canaries",
+    meaning="Where the time of the jobs goes, per backend and component; those in `jobs`, so without canaries",
     columns=MappingProxyType(
         {
             "backend": "Backend as provider:backend",
@@ -310,7 +321,7 @@ WITH parts AS (
         SELECT j.backend, l.network_seconds AS network, l.orchestration_seconds AS orchestration,
                l.compile_seconds AS compile, l.queue_seconds AS queue, l.execute_seconds AS execute,
                l.fetch_seconds AS "fetch"
-        FROM latency l JOIN jobs j USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
+        FROM latency l JOIN jobs j USING (job_id)
     ) ON network, orchestration, compile, queue, execute, "fetch" INTO NAME component VALUE seconds
 )
 SELECT backend, component, CASE WHEN component IN ('queue', 'execute') THEN 'provider' ELSE 'application' END AS side,
@@ -323,7 +334,7 @@ FROM parts GROUP BY backend, component
 
 COST_BY_BACKEND = View(
     name="cost_by_backend",
-    meaning="What the jobs of experiments cost per backend, and what a result that decides something cost; without canaries",
+    meaning="What the jobs cost per backend, and what a result that decides something cost; those in `jobs`, so without canaries",
     columns=MappingProxyType(
         {
             "backend": "Backend that the jobs ran on, as provider:backend",
@@ -344,7 +355,7 @@ COST_BY_BACKEND = View(
 WITH spent AS (
     SELECT j.*, c.quoted_usd, c.reported_usd, c.reconciled_usd,
            coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd) AS usd
-    FROM jobs j JOIN costs c USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
+    FROM jobs j JOIN costs c USING (job_id)
 ),
 decided AS (
     SELECT experiment, backend FROM baseline_comparisons WHERE verdict <> 'inconclusive'

@@ -33,7 +33,7 @@ from qhybrid_pipelines.storage.schemas.learning import (
     QML_TRACKING_RUNS,
     QML_VERDICTS,
 )
-from qhybrid_pipelines.storage.schemas.ledger import COSTS, JOB_EVENTS, JOBS, LATENCY, LEDGER_TABLES
+from qhybrid_pipelines.storage.schemas.ledger import CANARY_JOBS, COSTS, JOB_EVENTS, JOBS, LATENCY, LEDGER_TABLES
 from qhybrid_pipelines.storage.schemas.preparation import (
     BASELINES,
     EXPERIMENTS,
@@ -82,6 +82,7 @@ __all__ = [
     "BASELINES",
     "BASELINE_COMPARISONS",
     "BY_NAME",
+    "CANARY_JOBS",
     "CIRCUIT_BATCHES",
     "COSTS",
     "DECISIONS",

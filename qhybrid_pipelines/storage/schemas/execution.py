@@ -50,7 +50,8 @@ CIRCUIT_BATCHES = Table(
 
 QPU_SUBMISSIONS = Table(
     name="qpu_submissions",
-    meaning="The jobs that stand in the ledger for an execution, one row per part of its batch",
+    meaning="What was submitted for a partition: one row per part of its batch, with the job it was first submitted as. "
+    "Written once; what became of the job since, a retry or a reroute included, is in `jobs`",
     key=("experiment", "backend", "part"),
     order=("experiment", "backend", "part"),
     columns=(

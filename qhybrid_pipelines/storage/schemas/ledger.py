@@ -19,7 +19,9 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 JOBS = Table(
     name="jobs",
-    meaning="Every job in the ledger, paid or free",
+    meaning="Every job of an experiment as the ledger knows it now, paid or free: its state, attempts and cost. A job that "
+    "was retried or rerouted stands here beside its successor; `qpu_submissions` says which job each part of a batch was "
+    "first submitted as. Canaries are in `canary_jobs`",
     key=("job_id",),
     order=("experiment", "backend", "job_id"),
     columns=(
@@ -56,7 +58,7 @@ JOBS = Table(
 
 JOB_EVENTS = Table(
     name="job_events",
-    meaning="The life of every job, one row per event; append-only and hash-chained in the ledger",
+    meaning="The life of every job in `jobs` and `canary_jobs`, one row per event; append-only and hash-chained in the ledger",
     key=("job_id", "sequence"),
     order=("job_id", "sequence"),
     columns=(
@@ -79,7 +81,7 @@ JOB_EVENTS = Table(
 
 LATENCY = Table(
     name="latency",
-    meaning="Where the time of a job went: the five components, from event timestamps",
+    meaning="Where the time of each job in `jobs` went: the five components, from event timestamps",
     key=("job_id",),
     order=("job_id",),
     columns=(
@@ -125,7 +127,7 @@ LATENCY = Table(
 
 COSTS = Table(
     name="costs",
-    meaning="What each job was quoted, reported and reconciled at",
+    meaning="What each job in `jobs` was quoted, reported and reconciled at",
     key=("job_id",),
     order=("job_id",),
     columns=(
@@ -140,5 +142,18 @@ COSTS = Table(
     ),
 )
 
+CANARY_JOBS = Table(
+    name="canary_jobs",
+    meaning="Every job that proves the bit order of a backend, with its cost and latency; these are in no other table but "
+    "`job_events`",
+    key=("job_id",),
+    order=("backend", "job_id"),
+    columns=(
+        *JOBS.columns,
+        *(c for c in COSTS.columns if c.name in {"reconciled_usd", "price_source"}),
+        *LATENCY.columns[1:],
+    ),
+)
+
 #: Tables that the ledger exports when the warehouse is built.
-LEDGER_TABLES: tuple[Table, ...] = (JOBS, JOB_EVENTS, LATENCY, COSTS)
+LEDGER_TABLES: tuple[Table, ...] = (JOBS, JOB_EVENTS, LATENCY, COSTS, CANARY_JOBS)

@@ -150,6 +150,42 @@ def test_the_operations_log_says_what_ran(filled):
     assert all(None not in {v for k, v in row.items() if k not in ("calibration_id", "error")} for row in stored)
 
 
+def test_canaries_are_in_their_own_table_and_marked_in_the_operations_log(home):
+    ledger = samples.write(home)
+    head = {**ledger["jobs"][0], "job_id": "jcanary", "experiment": "canary-00000000", "cost_usd": 0.7}
+    seconds = {name: value for name, value in ledger["latency"][0].items() if name != "job_id"} | {"queue_seconds": 9.0}
+    canary = {**head, **seconds, "reconciled_usd": None, "price_source": "free"}
+    event = {**ledger["job_events"][0], "job_id": "jcanary"}
+    warehouse.publish(home, {**ledger, "canary_jobs": [canary], "job_events": [*ledger["job_events"], event]})
+    assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 4}]
+    sums = "SELECT sum(jobs)::BIGINT AS jobs, sum(usd) AS usd FROM cost_by_backend"
+    assert rows(home, sums) == [{"jobs": 4, "usd": pytest.approx(4 * 0.4)}]
+    assert rows(home, "SELECT max(p95_seconds) AS most FROM latency_by_backend") == [{"most": 2.0}]
+    told = rows(home, "SELECT job_id, cost_usd, queue_seconds, circuit_version FROM operations_log WHERE canary")
+    assert told == [{"job_id": "jcanary", "cost_usd": 0.7, "queue_seconds": 9.0, "circuit_version": None}]
+    assert rows(home, "SELECT count(*) AS n FROM operations_log WHERE NOT canary") == [{"n": 4}]
+
+
+def test_no_name_needs_quotes(filled):
+    """Every table, view and column is read by its bare name, as an analyst types it."""
+    connection = duckdb.connect()
+    reserved = {
+        word
+        for word, kind in connection.execute("SELECT keyword_name, keyword_category FROM duckdb_keywords()").fetchall()
+        if kind in ("reserved", "type_function")
+    }
+    assert {"select", "distinct", "at"} <= reserved
+    columns = rows(
+        filled[0],
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND database_name = current_database()",
+    )
+    names = {name for row in columns for name in row.values()}
+    assert {"jobs", "verdicts", "occurred_at", "distinct_outcomes"} <= names
+    assert names & reserved == set()
+    for row in columns:
+        rows(filled[0], "SELECT {column_name} FROM {table_name} ORDER BY {column_name} LIMIT 0".format(**row))
+
+
 def learning_jobs(ledger):
     """Return the ledger with the jobs of the learning experiment in it, for 0.3 dollars together."""
     head = {"experiment": learning_samples.KEY, "backend": learning_samples.BACKEND, "cost_usd": None, "engine": None}
