@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check ui clean
+.PHONY: demo test check docs ui clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## from problem files to verdicts, one table at the end
 	$(BIN)/qhybrid demo
 
-test: check  ## every check and every test
+test: check docs  ## every check, the site, and every test
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## formatting, lint, types, import rules
@@ -24,6 +24,9 @@ check: $(STAMP)  ## formatting, lint, types, import rules
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## the pages and an API reference as a site in build/docs; any warning fails it
+	$(BIN)/python -m sphinx --builder html --conf-dir docs --fresh-env --fail-on-warning --keep-going --quiet . build/docs
 
 ui: $(STAMP)  ## Dagster on http://127.0.0.1:3000, state under data/
 	DAGSTER_HOME=$(CURDIR) $(BIN)/dagster dev

@@ -25,7 +25,7 @@ def plan(
         "backend": "v:d",
         "provider": "v",
         "payload_sha256": name,
-        "occurrence": 1,
+        "run_number": 1,
         "tier": "batch",
         "circuits": 20,
         "shots": 2000,

@@ -1,11 +1,13 @@
-"""The errors of this package: a small tree that callers can act on, and the exit code of each branch.
+"""The errors of this package: a small tree that callers can act on.
+
+Each branch has its own exit code::
 
     QHybridError
     ├── InvalidInput          2   a file, a field or an argument is wrong; nothing was run
     ├── JobFailed             3   a job ended without a usable result
     │   └── CorruptResult         what came back contradicts what was asked for
     ├── MissingUpstream       3   a table that a stage needs was never written
-    ├── Damaged               3   a stored file is not what was written
+    ├── CorruptFile           3   a stored file is not what was written
     ├── Refused               4   policy, budget or a limit said no, before anything was paid
     ├── IllegalTransition     1   the life of a job took a step that its table does not know
     └── ProviderError         3   a provider refused, failed, or could not be reached

@@ -1,6 +1,6 @@
 """The fault plan: a list of rules, each saying on which request of which route what goes wrong, and how often.
 
-A rule is a JSON object:
+A rule is a JSON object::
 
     route        for example "POST /jobs"; see ROUTES; "*" is every route
     backend      only requests about this backend (POST /jobs, GET /jobs/estimate, GET /backends/...)

@@ -135,7 +135,7 @@ def job_log_view(cloud: Cloud, job: Job) -> dict[str, Any]:
         "starts_at": stamp(job.starts_at),
         "ends_at": stamp(job.ends_at),
         "state": cloud.state(job),
-        "fate": job.outcome_fault,
+        "outcome": job.outcome_fault,
         "deleted": bool(job.deleted),
         "estimated_usd": job.estimated_usd,
         "charged_usd": cloud.charged_usd(job),

@@ -103,7 +103,7 @@ def send(
 
     Raises:
         NotSent: no connection came about.
-        Broken: timed out, cut off, too large or not HTTP, after the connection stood.
+        ConnectionBroken: timed out, cut off, too large or not HTTP, after the connection stood.
     """
     limits = limits or RequestLimits()
     request = _Request(

@@ -33,7 +33,7 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
 
     Raises:
         InvalidInput: nothing was published yet, or the file is no snapshot of this pipeline.
-        Damaged: the file has other bytes than were written.
+        CorruptFile: the file has other bytes than were written.
     """
     import duckdb
 
@@ -68,7 +68,7 @@ def query(home: Home, sql: str) -> pa.Table:
 
     Raises:
         InvalidInput: nothing was published yet, the SQL is wrong, or it tries to write or to leave the warehouse.
-        Damaged: what it asks for cannot be read from the file.
+        CorruptFile: what it asks for cannot be read from the file.
     """
     import duckdb
 

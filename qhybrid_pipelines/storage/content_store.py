@@ -38,7 +38,7 @@ class RawStore:
         """Return the content of that SHA-256.
 
         Raises:
-            Damaged: it is not there, or its bytes are not those that were put.
+            CorruptFile: it is not there, or its bytes are not those that were put.
             ValueError: ``digest`` is no SHA-256.
         """
         path = self._path(digest)

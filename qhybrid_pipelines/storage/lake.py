@@ -99,7 +99,7 @@ class Lake:
 
         Raises:
             MissingUpstream: it was never written.
-            Damaged: the file cannot be read, or holds rows of another partition.
+            CorruptFile: the file cannot be read, or holds rows of another partition.
         """
         return pa.Table.from_batches(self.batches(asset, key), schema=_description_for(asset).schema)
 

@@ -82,7 +82,7 @@ class Specifications:
 
         Raises:
             InvalidInput: ``key`` has not the form of a key, or is not registered.
-            Damaged: the file was changed after it was registered.
+            CorruptFile: the file was changed after it was registered.
         """
         path = self.home.specifications / f"{check_key(key)}.json"
         try:
@@ -127,7 +127,7 @@ class Specifications:
         """Return the problem file or circuit that a specification names.
 
         Raises:
-            Damaged: it is gone, or its bytes are not those that were taken in.
+            CorruptFile: it is gone, or its bytes are not those that were taken in.
         """
         return self._blobs.get(source.sha256)
 

@@ -110,7 +110,7 @@ def publish(home: Home, ledger: LedgerRows | LedgerReader, *, rebuild: bool = Fa
     Raises:
         SchemaMismatch: ledger rows do not match their descriptions.
         ValueError: there is no ledger table of some name.
-        Damaged: a file of the lake that has changed cannot be read; the last snapshot stays.
+        CorruptFile: a file of the lake that has changed cannot be read; the last snapshot stays.
     """
     import duckdb
 
@@ -152,7 +152,7 @@ def matches_published_checksum(home: Home) -> bool:
     """Tell whether the snapshot holds the bytes that were published; reads all of it.
 
     Raises:
-        Timeout: one is being published at this moment (`filelock.Timeout`).
+        filelock.Timeout: one is being published at this moment.
         FileNotFoundError: there is no snapshot.
     """
     with FileLock(home.locks / "warehouse.lock", timeout=0):

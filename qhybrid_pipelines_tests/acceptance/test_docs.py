@@ -10,13 +10,13 @@ from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.ledger.lifecycle import mermaid
 from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.specification import RoundsSpec
-from qhybrid_pipelines.problems.graphs import BUNDLED
+from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 TEXTS = {
     page.name if page.parent == ROOT / "docs" else str(page.relative_to(ROOT)): page.read_text("utf-8")
     for page in PAGES
@@ -65,7 +65,7 @@ def test_every_file_on_the_page_is_used_and_every_format_is_shown(registration, 
 
 
 def test_the_page_names_every_graph_and_shows_the_current_defaults():
-    assert f"NetworkX ships: {', '.join(BUNDLED)} |" in EXPERIMENTS
+    assert f"NetworkX ships: {', '.join(NETWORKX_GRAPHS)} |" in EXPERIMENTS
     assert f"```yaml\n{commented_default()}```" in EXPERIMENTS
 
 

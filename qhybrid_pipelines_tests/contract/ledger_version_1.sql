@@ -60,7 +60,7 @@ CREATE TABLE job (
                 backend TEXT NOT NULL,
                 provider TEXT NOT NULL,
                 payload_sha256 TEXT NOT NULL,
-                occurrence INTEGER NOT NULL CHECK (occurrence >= 1),
+                run_number INTEGER NOT NULL CHECK (run_number >= 1),
                 tier TEXT NOT NULL,
                 circuits BIGINT NOT NULL,
                 shots BIGINT NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE job (
                 requested_at_us BIGINT,
                 created_at_us BIGINT NOT NULL,
                 updated_at_us BIGINT NOT NULL,
-                UNIQUE (experiment, backend, payload_sha256, occurrence)
+                UNIQUE (experiment, backend, payload_sha256, run_number)
             );
 INSERT INTO "job" VALUES('j-a','maxcut-small-00000000','v:d','v','a',1,'batch',20,2000,'VERIFIED',9,1,'e-1',500000,'list of 2026-01-01',250000,250000,'0000000000000000000000000000000000000000000000000000000000000000',NULL,1777636797123456,1777636800123456,1777636802123456);
 INSERT INTO "job" VALUES('j-b','maxcut-small-00000000','v:d','v','b',1,'batch',20,2000,'SUBMIT_UNKNOWN',4,1,NULL,750000,'list of 2026-01-01',NULL,NULL,NULL,NULL,1777636797123456,1777636800123456,1777636802123456);

@@ -129,7 +129,7 @@ def test_lost_jobs_are_unknown_to_clients_and_known_to_the_book(client: Client) 
     assert kept in listed
     assert lost not in listed
     assert client.book()[-2]["id"] == lost
-    assert client.book()[-2]["fate"] == "lost"
+    assert client.book()[-2]["outcome"] == "lost"
 
 
 def test_failed_jobs_say_why_and_cost_nothing(client: Client) -> None:

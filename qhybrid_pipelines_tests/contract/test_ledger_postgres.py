@@ -33,7 +33,7 @@ HOLDER = """
 import os, sys, time
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 
-with SqlLedger.open_postgres(sys.argv[1]).holding("j-a", timeout_seconds=0):
+with SqlLedger.open_postgres(sys.argv[1]).job_lock("j-a", timeout_seconds=0):
     child = os.fork() if sys.argv[2] else None
     if child != 0:
         print("held", child or 0, flush=True)

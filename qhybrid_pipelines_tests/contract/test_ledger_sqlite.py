@@ -168,7 +168,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_in_its_place(tmp_path: Path
 def test_the_lock_of_a_killed_holder_is_free_at_once(ledger: SqlLedger, tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from qhybrid_pipelines.control.ledger.sql import SqlLedger\n"
-        "with SqlLedger.open_sqlite(Path(sys.argv[1])).holding('j-a', timeout_seconds=0): print('held', flush=True); time.sleep(60)"
+        "with SqlLedger.open_sqlite(Path(sys.argv[1])).job_lock('j-a', timeout_seconds=0): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "ledger.db")], stdout=subprocess.PIPE, text=True

@@ -26,7 +26,7 @@ def decode_stored(
     Raises:
         InvalidInput: no result of this job was ever received.
         CorruptResult: today's decoder refuses it.
-        Damaged: the kept bytes are gone or changed.
+        CorruptFile: the kept bytes are gone or changed.
     """
     stored = ledger.stored_result(job.job_id)
     if stored is None:

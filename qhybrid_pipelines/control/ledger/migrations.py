@@ -58,7 +58,7 @@ MIGRATIONS: tuple[Migration, ...] = (
                 backend TEXT NOT NULL,
                 provider TEXT NOT NULL,
                 payload_sha256 TEXT NOT NULL,
-                occurrence INTEGER NOT NULL CHECK (occurrence >= 1),
+                run_number INTEGER NOT NULL CHECK (run_number >= 1),
                 tier TEXT NOT NULL,
                 circuits BIGINT NOT NULL,
                 shots BIGINT NOT NULL,
@@ -75,7 +75,7 @@ MIGRATIONS: tuple[Migration, ...] = (
                 requested_at_us BIGINT,
                 created_at_us BIGINT NOT NULL,
                 updated_at_us BIGINT NOT NULL,
-                UNIQUE (experiment, backend, payload_sha256, occurrence)
+                UNIQUE (experiment, backend, payload_sha256, run_number)
             )
             """,
             "CREATE INDEX job_by_state ON job (state)",

@@ -27,7 +27,7 @@ _JOB = select(
 
 
 def select_jobs(connection: Connection, *conditions: ColumnElement[bool]) -> list[JobRecord]:
-    """Return the jobs that fulfil all conditions, by occurrence of their payload, then by id."""
+    """Return the jobs that fulfil all conditions, by run_number of their payload, then by id."""
     rows = connection.execute(_JOB.where(*conditions).order_by(tables.job.c.run_number, tables.job.c.job_id))
     return [JobRecord(**row) for row in rows.mappings()]
 

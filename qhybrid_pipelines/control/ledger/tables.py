@@ -79,7 +79,7 @@ job = Table(
     Column("backend", Text),
     Column("provider", Text),
     Column("payload_sha256", Text),
-    Column("occurrence", Integer),
+    Column("run_number", Integer),
     Column("tier", Text),
     Column("circuits", BigInteger),
     Column("shots", BigInteger),

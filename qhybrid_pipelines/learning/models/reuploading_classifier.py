@@ -112,7 +112,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             InvalidInput: data or settings cannot be used, or the checkpoint is another training's.
             Diverged: the learning rate is too large.
             NotConverged: the loss was not flat at the end, and ``must_converge`` is set.
-            Damaged: the checkpoint cannot be read.
+            CorruptFile: the checkpoint cannot be read.
         """
         trainer = self.make_trainer(X, y, checkpoint=checkpoint, engine=engine)
         with threadpool_limits(limits=1, user_api="blas"):

@@ -66,7 +66,7 @@ def model_from_bytes(data: bytes, *, name: str = "model") -> Model:
         name: what people call the file.
 
     Raises:
-        Damaged: the bytes are not a whole model of this format.
+        CorruptFile: the bytes are not a whole model of this format.
     """
     record = verify_checksum(data, name=name, remedy=SAVE_AGAIN_REMEDY)
     try:

@@ -24,7 +24,7 @@ def verify_checksum(data: bytes, *, name: str, remedy: str) -> dict[str, Any]:
         remedy: what to do where they are damaged.
 
     Raises:
-        Damaged: the bytes are not whole.
+        CorruptFile: the bytes are not whole.
     """
     try:
         record = json.loads(data)

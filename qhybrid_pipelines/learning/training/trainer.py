@@ -111,7 +111,7 @@ class Trainer:
 
         Raises:
             InvalidInput: the checkpoint belongs to another training.
-            Damaged: the checkpoint cannot be read.
+            CorruptFile: the checkpoint cannot be read.
         """
         self.shape, self.config = shape, config
         self._features, self._targets = features, targets

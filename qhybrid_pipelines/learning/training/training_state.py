@@ -89,7 +89,7 @@ class TrainingState:
             name: what people call the checkpoint.
 
         Raises:
-            Damaged: the bytes are not a whole checkpoint.
+            CorruptFile: the bytes are not a whole checkpoint.
             InvalidInput: it belongs to another training, or to another version of the format.
         """
         remedy_text = "Remove the checkpoint; training then starts from its beginning."

@@ -45,7 +45,7 @@ class CheckpointedFit:
             InvalidInput: training diverged with the settings of the specification, or the checkpoint there belongs to
                 another training.
             NotConverged: it did not converge though it had to; settings that are tried may lose by this.
-            Damaged: the checkpoint cannot be read.
+            CorruptFile: the checkpoint cannot be read.
         """
         from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
         from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged

@@ -59,7 +59,7 @@ def load_verified_dataset(
     """Return the rows of an experiment, which must be those that its card describes.
 
     Raises:
-        Damaged: they are others, for example because another release of scikit-learn bundles another copy.
+        CorruptFile: they are others, for example because another release of scikit-learn bundles another copy.
     """
     dataset, digest = load_experiment_dataset(spec, specifications), get_row(qml_datasets, key)["digest"]
     if dataset.digest != digest:

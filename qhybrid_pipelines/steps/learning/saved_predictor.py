@@ -44,7 +44,7 @@ def predictor_from_json(text: str, *, name: str = "model") -> Predictor:
     """Return the predictor that `predictor_to_json` wrote down; the same rows give the same classes.
 
     Raises:
-        Damaged: it is no such text.
+        CorruptFile: it is no such text.
     """
     from qhybrid_pipelines.learning.models.saved_models import model_from_bytes
 

@@ -53,7 +53,7 @@ def replay(workspace: Workspace, job: JobRecord) -> Replay:
     Raises:
         InvalidInput: no result was ever received, or the lake has other circuits.
         MissingUpstream: the lake does not have the circuits.
-        Damaged: the kept bytes are gone or changed.
+        CorruptFile: the kept bytes are gone or changed.
     """
     sub_batch = find_sub_batch(workspace, job)
     stored = _stored(workspace, job)

@@ -47,7 +47,7 @@ def write_job_history(
                 "experiment": EXPERIMENT,
                 "provider": backend.partition(":")[0],
                 "payload_sha256": job_id.ljust(64, "0"),
-                "occurrence": 1,
+                "run_number": 1,
                 "tier": "batch",
                 "circuits": 80,
                 "shots": 81_920,

@@ -28,7 +28,7 @@ def render_page(ledger, job, now=LATER) -> str:
 
 
 def test_the_page_of_a_complete_job(ledger):
-    job = write_job_history(ledger, "j0123456789abcdef", facts={"cost_usd": 0.4, "engine": "simulator"})
+    job = write_job_history(ledger, "j0123456789abcdef", fields={"cost_usd": 0.4, "engine": "simulator"})
     page = render_page(ledger, job)
     lines = page.splitlines()
     assert lines[0] == "j0123456789abcdef  VERIFIED  on ionq:simulator"

@@ -18,11 +18,11 @@ def home(tmp_path):
     """A home whose ledger has one job of each kind."""
     place = Home(tmp_path / "home").make()
     ledger = SqlLedger.open_sqlite(place.ledger)
-    write_job_history(ledger, DONE, COMPLETE, facts={"cost_usd": 0.4})
+    write_job_history(ledger, DONE, COMPLETE, fields={"cost_usd": 0.4})
     # Its deadline is far away from any day on which this test runs.
     write_job_history(ledger, WAITS, WAITS_FOR_APPROVAL, backend="local:auto", deadline_at=noon_plus(4e9))
     write_job_history(ledger, DOUBT, UNKNOWN)
-    write_job_history(ledger, LOST, FAILED, facts={"error": "the machine\nwas struck by lightning"})
+    write_job_history(ledger, LOST, FAILED, fields={"error": "the machine\nwas struck by lightning"})
     ledger.close()
     return place.path
 

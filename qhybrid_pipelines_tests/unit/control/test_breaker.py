@@ -94,7 +94,7 @@ class TestShared:
         error = Ambiguous("reset", provider="v", phase="submit")
         for health in (*two, two[0]):
             health.admit("v:d", provider="v", phase="submit")
-            health.failed("v:d", error)
+            health.record_failure("v:d", error)
         with pytest.raises(CircuitOpen, match="reset") as held:
             two[1].admit("v:d", provider="v", phase="submit")
         assert held.value.retry_after_seconds == 10.0
@@ -107,7 +107,7 @@ class TestShared:
         assert ledger.breaker("v:d").state == "closed"
 
     def test_being_held_back_is_no_further_failure(self, two, ledger) -> None:
-        two[0].failed("v:d", CircuitOpen("wait", provider="v", phase="submit"))
+        two[0].record_failure("v:d", CircuitOpen("wait", provider="v", phase="submit"))
         assert ledger.breaker("v:d") is None
 
     def test_a_backend_that_never_failed_leaves_no_trace(self, two, ledger) -> None:

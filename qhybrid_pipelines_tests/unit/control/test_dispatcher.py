@@ -120,7 +120,7 @@ class TestSubmit:
                 submit(dispatcher, repeat=True)
             return hold(job_id)
 
-        monkeypatch.setattr(dispatcher._protocol, "holding", overtaken)
+        monkeypatch.setattr(dispatcher._protocol, "job_lock", overtaken)
         job = submit(dispatcher, repeat=True)
         assert (job.run_number, job.state) == (3, JobState.SUBMITTING)
         assert vendor.calls("submit") == 4

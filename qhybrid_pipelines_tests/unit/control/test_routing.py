@@ -44,8 +44,8 @@ def route(*candidates: Candidate, routing: Routing = ROUTING, tier=TIER):
 
 GOOD = Candidate(backend="b:y")
 OUT = {
-    "unfit": {"unfit": "too few qubits"},
-    "unreachable": {"unreachable": "timeout"},
+    "unfit": {"unsuitable_reason": "too few qubits"},
+    "unreachable": {"unreachable_reason": "timeout"},
     "broken": {"breaker": opened(600)},
     "offline": {"status": BackendStatus(online=False)},
     "stale": {"calibration": calibrated(3)},
@@ -129,15 +129,18 @@ def test_a_provider_that_asks_for_a_moment_is_given_it_by_a_patient_tier() -> No
 
 def test_where_nobody_can_ever_take_it_all_reasons_are_given() -> None:
     with pytest.raises(Refused, match=r"'a:x' cannot take it: too few.*'b:y' cannot take it: denied"):
-        route(Candidate(backend="a:x", unfit="too few qubits"), Candidate(backend="b:y", unfit="denied"))
+        route(
+            Candidate(backend="a:x", unsuitable_reason="too few qubits"),
+            Candidate(backend="b:y", unsuitable_reason="denied"),
+        )
     with pytest.raises(Refused, match=r"^too few qubits$"):
-        route(Candidate(backend="a:x", unfit="too few qubits"))
+        route(Candidate(backend="a:x", unsuitable_reason="too few qubits"))
 
 
 facts = st.fixed_dictionaries(
     {
-        "unfit": st.sampled_from([None, None, "denied"]),
-        "unreachable": st.sampled_from([None, None, "timeout"]),
+        "unsuitable_reason": st.sampled_from([None, None, "denied"]),
+        "unreachable_reason": st.sampled_from([None, None, "timeout"]),
         "breaker": st.sampled_from([None, opened(5), opened(600), opened(5, failures=1)]),
         "status": st.sampled_from([None, BackendStatus(online=False), BackendStatus(online=True, queued_jobs=500)]),
         "calibration": st.sampled_from([None, calibrated(1), calibrated(5)]),
@@ -158,10 +161,10 @@ def test_laws_of_every_choice(given_facts, stale) -> None:
         assert not free or stale == "refuse"
         return
     [taken] = [c for c in candidates if c.backend == chosen.backend]
-    assert taken.unfit is None
+    assert taken.unsuitable_reason is None
     assert stale == "accept" or taken.calibration is None or taken.calibration.calibration_id == "c1"
     if taken not in free:
-        held = chosen.offline or taken.unreachable is not None or blocks_calls(taken.breaker, NOW)
+        held = chosen.offline or taken.unreachable_reason is not None or blocks_calls(taken.breaker, NOW)
         joined = taken.status is not None and taken.status.online
         assert held or joined
         assert chosen.reason

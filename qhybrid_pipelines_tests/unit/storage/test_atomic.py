@@ -12,7 +12,7 @@ LEAVE_A_FILE = """
 import os, signal, sys
 from pathlib import Path
 from qhybrid_pipelines.storage import atomic
-with atomic.scratch(Path(sys.argv[1])) as folder:
+with atomic.scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "half").write_bytes(b"half")
     print(folder.name, flush=True)
     sys.stdin.readline()
