@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
-from qhybrid_pipelines.core.experiment_key import experiment_key
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT, experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -93,6 +93,8 @@ def write(home: Home, samples: tuple[Sample, ...] = SAMPLES) -> Rows:
     lake.write(schemas.BACKEND_CAPABILITIES, PartitionKey(), from_rows(schemas.BACKEND_CAPABILITIES, [*capabilities()]))
     lake.write(schemas.BACKEND_CALIBRATIONS, PartitionKey(), from_rows(schemas.BACKEND_CALIBRATIONS, [*calibrations()]))
     learning_samples.write_learning_tables(home)
+    for name, row in canary_rows(ledger):
+        ledger[name].append(row)
     return dict(ledger)
 
 
@@ -529,6 +531,15 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
             "price_source": "the sample's price list",
         },
     )
+
+
+def canary_rows(ledger: Rows) -> Iterator[tuple[str, Row]]:
+    """A canary that waited and cost more than any job of an experiment."""
+    job, latency = {**ledger["jobs"][0]}, {**ledger["latency"][0]}
+    own = {"job_id": "jcanary", "experiment": CANARY_EXPERIMENT, "cost_usd": 7.0, "queue_seconds": 900.0}
+    own |= {"provider_job_id": "vendor-jcanary", "payload_sha256": sha256_hex("jcanary")}
+    yield "canary_jobs", {**job, **latency, "reconciled_usd": None, "price_source": "the sample's price list", **own}
+    yield "job_events", {**ledger["job_events"][0], "job_id": "jcanary"}
 
 
 def capabilities() -> Iterator[Row]:

@@ -47,7 +47,7 @@ def features(table: pa.Table) -> Metadata:
 
 
 def reduced_models(table: pa.Table) -> Metadata:
-    """Show how large the kernel is, what it can be worth at best, and the ladder that led to it."""
+    """Show how large the reduced model is, what it can be worth at best, and the steps that led to it."""
     reduction_steps = [
         {
             "experiment": row["experiment"],

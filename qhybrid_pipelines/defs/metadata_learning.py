@@ -17,7 +17,7 @@ from qhybrid_pipelines.storage.tracking import Tracker
 def datasets(table: pa.Table) -> Metadata:
     """Show the card."""
     metadata = row_metadata(
-        table, ["dataset", "digest", "rows", "columns", "classes", "majority_share", "source", "licence"]
+        table, ["dataset", "digest", "n_rows", "n_columns", "classes", "majority_share", "source", "licence"]
     )
     if table.num_rows == 1:
         metadata["limits"] = dg.MetadataValue.md(

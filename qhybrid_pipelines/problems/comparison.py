@@ -176,7 +176,7 @@ def _is_ceiling(
     incumbent: SolutionValue,
     best_quantum: float | None,
 ) -> bool:
-    """Return whether the kernel, being only a part of the instance, had nothing to offer above the incumbent."""
+    """Return whether the reduced model, being only a part of the instance, had nothing to offer above the incumbent."""
     if reduced_model_row["exact"] or is_better(family, ceiling, incumbent):
         return False
     return best_quantum is None or not is_better(family, (best_quantum, True), incumbent)
@@ -237,7 +237,7 @@ def _time_to_target(scores: Table, sense: int, reference: float | None) -> _Time
     if not shots:
         return _TimeToTarget(reached=False, shots=0, shots_needed=None)
     reached = bool(_reaches(_finite(scores["best_objective"]), reference, sense).any())
-    # The reference is at least as good as the kernel's optimum, so a shot that reaches it is at the lowest energy.
+    # The reference is at least as good as the reduced model's optimum, so a shot that reaches it is at the lowest energy.
     share = _weighted(scores["p_reduced_model_optimum"], scores["shots"]) if reached else 0.0
     return _TimeToTarget(reached=reached, shots=shots, shots_needed=trials_to_target(share or 0.0, shots))
 

@@ -1,9 +1,9 @@
-"""From an instance to the kernel that is worth sending to a QPU, rung by rung.
+"""From an instance to the reduced model that is worth sending to a QPU, step by step.
 
-The ladder: validate, the family's exact rules, then components and roof duality until neither finds anything, the
-family's heuristic rules, an incumbent and a window around it. The family's rules go first because they reason about
+The steps: validate, the family's exact rules, then components and roof duality until neither finds anything, the
+family's heuristic rules, an incumbent and a subproblem around it. The family's rules go first because they reason about
 the instance as it was given; components and roof duality reason about whatever model is left, and are sound after
-anything. Every rung is logged with what it fixed.
+anything. Every step is logged with what it fixed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from qhybrid_pipelines.problems.reduction_steps import ReductionSteps, follow_su
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction:
-    """A kernel, what is known before it is solved, and how it came about; columns of `storage.schemas.REDUCED_MODELS`."""
+    """A reduced model, what is known before it is solved, and how it came about; columns of `storage.schemas.REDUCED_MODELS`."""
 
     instance: str
     reduced_model: ReducedModel
@@ -79,7 +79,7 @@ class Reduction:
 
 
 def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
-    """Return the kernel kept in a row of the table `reduced_models`."""
+    """Return the reduced model kept in a row of the table `reduced_models`."""
     return ReducedModel(
         model=IsingModel.from_dict(json.loads(row["model"])),
         root=np.array(row["root"], dtype=np.int32),
@@ -90,7 +90,7 @@ def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
 
 
 def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) -> Reduction:
-    """Return the kernel of an instance, at most ``spec.reduce.max_qubits`` wide, with its ceiling and the log.
+    """Return the reduced model of an instance, at most ``spec.reduce.max_qubits`` wide, with its ceiling and the log.
 
     Raises:
         InvalidInput: the model has coefficients that are no finite numbers, or ``lineage.incumbent`` does not fit.
@@ -161,7 +161,7 @@ def _apply_family_step(steps: ReductionSteps, reduction: FamilyReduction) -> Non
 
 
 def _apply_generic_steps(steps: ReductionSteps) -> None:
-    """Split into components and fix persistent values until neither rung settles anything more.
+    """Split into components and fix persistent values until neither settles anything more.
 
     Both keep an optimum of the penalised model, which is one of the instance. They are not used where the number of
     ones is fixed: its penalty couples everything with everything and leaves them nothing to find.
@@ -184,7 +184,7 @@ def _apply_cardinality_step(steps: ReductionSteps, cardinality: int) -> None:
 
 
 def _reduce_around_incumbent(problem: Problem, spec: ExperimentSpec, steps: ReductionSteps) -> Incumbent:
-    """Find the incumbent and, where too many variables are left, freeze all but a window at its values."""
+    """Find the incumbent and, where too many variables are left, freeze all but a subproblem at its values."""
     found: list[Incumbent] = []
     steps.apply(
         "incumbent",

@@ -51,7 +51,7 @@ def score_counts(
         shots: that every point and repetition was asked for.
 
     Raises:
-        CorruptResult: an outcome is wider than the kernel, or counts do not add up to the shots.
+        CorruptResult: an outcome is wider than the reduced model, or counts do not add up to the shots.
     """
     problem = Problem.of(family, instance)
     measured = read_counts(counts, width=reduced_model.size)

@@ -132,7 +132,7 @@ ORDER BY n_noise_like / n DESC, s.experiment, s.backend
         "`nothing_but_noise` means that no point did.",
     ),
     Question(
-        title="Did the kernel's ceiling limit us?",
+        title="Did the reduced model's ceiling limit us?",
         sql="""
 SELECT c.experiment, c.backend, c.instance, c.n_variables, c.n_qubits, k.exact, k.incumbent_objective,
        k.reduced_model_optimum AS ceiling, c.reference, c.best_quantum_raw, c.best_classical,

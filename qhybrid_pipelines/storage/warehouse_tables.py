@@ -60,7 +60,7 @@ QPU_RESULT_SETS = replace(
         Column(
             name="bitstring",
             type=TEXT,
-            meaning="Outcome as text, bit 0 (kernel variable 0) rightmost; as many characters as qubits",
+            meaning="Outcome as text, bit 0 (reduced-model variable 0) rightmost; as many characters as qubits",
             nullable=True,
         ),
     ),
@@ -71,7 +71,7 @@ FILLED: tuple[Table, ...] = tuple(QPU_RESULT_SETS if t is schemas.QPU_RESULT_SET
 
 REDUCTION_STEPS = Table(
     name="reduction_steps",
-    meaning="The reduction ladder of every kernel, one row per step",
+    meaning="The steps that led to every reduced model, one row each",
     key=("experiment", "instance", "step"),
     order=("experiment", "instance", "step"),
     columns=(
@@ -98,7 +98,7 @@ POINT_ENERGIES = Table(
         POINT,
         Column(name="repetitions", type=I32, meaning="Independent runs", unit="runs"),
         Column(name="shots", type=I64, meaning="Shots over all repetitions", unit="shots"),
-        Column(name="mean_energy", type=F64, meaning="Mean over repetitions of the mean energy of the kernel's model"),
+        Column(name="mean_energy", type=F64, meaning="Mean over repetitions of the mean energy of the reduced model"),
         Column(name="min_energy", type=F64, meaning="Lowest energy seen"),
     ),
 )
@@ -190,7 +190,7 @@ VERDICTS = View(
             "sense": "max or min",
             "unit": "Unit of the objective",
             "n_variables": "Variables of the instance [variables]",
-            "n_qubits": "Variables of the kernel [qubits]",
+            "n_qubits": "Variables of the reduced model [qubits]",
             "verdict": "Who won, in one word",
             "reason": "The verdict in one sentence",
             "best_quantum": "Best feasible objective over all quantum runs",

@@ -95,7 +95,7 @@ def test_the_best_baseline_reaches_every_published_optimum(shared_data, verdicts
     for name, value in published.items():
         row = verdicts[name]
         print(
-            f"{name:16s} n={row['n_variables']:3d} kernel={row['n_qubits']:2d} published={value:8g} "
+            f"{name:16s} n={row['n_variables']:3d} reduced={row['n_qubits']:2d} published={value:8g} "
             f"classical={row['best_classical']:8g} ({row['best_solver']}) quantum={row['best_quantum']} {row['verdict']}"
         )
     assert {name: verdicts[name]["best_classical"] for name in published} == pytest.approx(published)

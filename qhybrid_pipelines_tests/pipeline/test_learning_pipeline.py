@@ -153,7 +153,7 @@ def test_verdicts_cover_every_circuit_backend_and_shots_with_the_unentangled_con
     measured = {(model, backend, 64) for model in ("variational", "separable") for backend in BACKENDS}
     assert places == measured | {(model, None, None) for model in ("variational", "separable", "kernel")}
     assert {r["verdict"] for r in found} <= set(Verdict)
-    assert {r["side"] for r in found if r["model"] == "separable"} == {"twin"}
+    assert {r["side"] for r in found if r["model"] == "separable"} == {"unentangled_control"}
     assert all("at least 10 are needed" in r["reason"] for r in found)  # two folds decide nothing
 
 

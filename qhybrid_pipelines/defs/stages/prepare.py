@@ -1,4 +1,4 @@
-"""PREPARE, one partition per experiment: experiments > instances > features, kernels > sweeps, and the baselines."""
+"""PREPARE, one partition per experiment: experiments > instances > features, reduced models > sweeps, and the baselines."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def features(context: dg.AssetExecutionContext, problem_instances: pa.Table) -> 
 
 @dg.asset(**table_options)
 def reduced_models(context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
-    """What classical reduction leaves to be solved, rung by rung, and the best it could be worth."""
+    """What classical reduction leaves to be solved, step by step, and the best it could be worth."""
     table = models_step.reduced_models(experiments, problem_instances)
     context.add_output_metadata(metadata.reduced_models(table))
     return table

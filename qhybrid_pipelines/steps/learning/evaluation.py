@@ -64,7 +64,7 @@ def _scores(spec: LearningSpec, predictions: Sequence[Any], measured: Sequence[A
             trained.setdefault(
                 (training_columns["model"], training_columns["repeat"], training_columns["fold"]), training_columns
             )
-        if training_columns["side"] in {"quantum", "twin"} and None not in spec.evaluation.shots:
+        if training_columns["side"] in {"quantum", "unentangled_control"} and None not in spec.evaluation.shots:
             continue
         score_labels = {name: training_columns[name] for name in ("side", "inputs", "train_rows", "purpose")}
         rows += score_rows(group, n_classes=n_classes, **score_labels)

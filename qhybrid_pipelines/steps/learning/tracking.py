@@ -147,8 +147,8 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
         params={
             "dataset": card["dataset"],
             "dataset_sha256": card["digest"],
-            "rows": card["rows"],
-            "columns": card["columns"],
+            "n_rows": card["n_rows"],
+            "n_columns": card["n_columns"],
             "pca": spec.features.pca,
             "layers": spec.training.layers,
             "epochs": spec.training.epochs,
@@ -233,7 +233,7 @@ def _verdict_tag(row: Row) -> str:
 
 
 def _dataset(card: Row, context: str) -> dict[str, str]:
-    profile = {"rows": card["rows"], "columns": card["columns"], "classes": json.loads(card["classes"])}
+    profile = {"n_rows": card["n_rows"], "n_columns": card["n_columns"], "classes": json.loads(card["classes"])}
     return {
         "name": card["dataset"],
         "digest": card["digest"],

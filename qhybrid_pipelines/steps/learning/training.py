@@ -100,7 +100,9 @@ def _append_rows(
     dataset: Dataset,
     purpose: Purpose = "comparison",
 ) -> None:
-    template, steps, saved = _circuit_columns(tuned) if learner.side in {"quantum", "twin"} else (None, None, None)
+    template, steps, saved = (
+        _circuit_columns(tuned) if learner.side in {"quantum", "unentangled_control"} else (None, None, None)
+    )
     found.runs.append(
         run_row(key, learner, split, tuned, purpose=purpose, template=template, iterations=steps, saved_model=saved)
     )

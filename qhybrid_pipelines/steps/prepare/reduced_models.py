@@ -13,7 +13,7 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def reduced_models(experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
-    """Return the table `reduced_models`: the reduced model of each experiment and the ladder that led to it."""
+    """Return the table `reduced_models`: the reduced model of each experiment and the steps that led to it."""
     rows = []
     for key, spec in read_experiments(experiments):
         instance = Instance.from_row(get_row(problem_instances, key))

@@ -82,7 +82,7 @@ QPU_RESULT_SETS = Table(
         JOB_ID,
         POINT,
         REPETITION,
-        column("bits", U64, "Outcome as a packed integer, bit 0 = kernel variable 0 = least significant"),
+        column("bits", U64, "Outcome as a packed integer, bit 0 = reduced-model variable 0 = least significant"),
         column("high_bits", BYTES, "Bits above 63, little-endian; null for widths up to 64", nullable=True),
         column("count", I64, "How often it was measured", "shots", minimum=1),
     ),

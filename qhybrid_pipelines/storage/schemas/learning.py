@@ -11,7 +11,12 @@ from qhybrid_pipelines.storage.schemas.interpretation import TRACKING_RUNS
 
 _MODEL = column("model", TEXT, "Name of the model: a circuit, a classical baseline or a control")
 
-_SIDE = column("side", TEXT, "What kind of model it is", words=("quantum", "twin", "baseline", "control"))
+_SIDE = column(
+    "side",
+    TEXT,
+    "What kind of model it is; a control must stay at chance, or only names the largest class",
+    words=("quantum", "unentangled_control", "baseline", "control"),
+)
 
 _INPUTS = column("inputs", TEXT, "Features it was given", words=("reduced", "all"))
 
@@ -50,8 +55,8 @@ QML_DATASETS = Table(
         EXPERIMENT,
         column("dataset", TEXT, "sklearn:NAME or the file's name"),
         column("digest", TEXT, "SHA-256 over names, values and labels, the same for CSV and Parquet"),
-        column("rows", I32, "Rows that are used", "rows"),
-        column("columns", I32, "Feature columns", "columns"),
+        column("n_rows", I32, "Rows that are used", "rows"),
+        column("n_columns", I32, "Feature columns", "columns"),
         column("n_classes", I32, "Classes"),
         column("classes", TEXT, "JSON: class name and its rows, in the order of the class indices"),
         column("majority_share", F64, "Share of rows in the largest class"),
@@ -291,9 +296,9 @@ QML_VERDICTS = Table(
         column(
             "p_adjusted", F64, "The same after Holm, over all circuits, backends and shots of a scope", nullable=True
         ),
-        column("twin_gain", F64, "Gain over the twin without entanglement, measured alike", nullable=True),
-        column("twin_low", F64, "Lower 95 % bound of that", nullable=True),
-        column("twin_high", F64, "Upper 95 % bound of that", nullable=True),
+        column("unentangled_gain", F64, "Gain over the control without entanglement, measured alike", nullable=True),
+        column("unentangled_low", F64, "Lower 95 % bound of that", nullable=True),
+        column("unentangled_high", F64, "Upper 95 % bound of that", nullable=True),
         column("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
         column("reason", TEXT, "The verdict in a sentence or two"),
     ),

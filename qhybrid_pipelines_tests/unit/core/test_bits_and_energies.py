@@ -1,4 +1,4 @@
-"""Packed bits, Ising energies, kernels and seeds against definitions written out in plain Python."""
+"""Packed bits, Ising energies, reduced models and seeds against definitions written out in plain Python."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_the_diagonal_cannot_be_changed():
 
 @st.composite
 def reduced_models(draw):
-    """A kernel of k variables in an instance of n, in which every kernel variable has a place."""
+    """A reduced model of k variables in an instance of n, in which every reduced-model variable has a place."""
     size = draw(st.integers(0, 6))
     others = draw(st.lists(st.integers(-1, size - 1), max_size=6))
     root = np.array(draw(st.permutations([*range(size), *others])), dtype=np.int32)

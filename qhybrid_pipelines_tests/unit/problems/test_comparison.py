@@ -96,9 +96,9 @@ class TestVerdicts:
         ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
         row = verdict_for([6] * 10, reduced_model=ceiling, tabu=[7] * 10)
         assert row["verdict"] == "reduced_model_ceiling"
-        assert "6-qubit kernel is worth 6" in row["reason"]
+        assert "6-qubit reduced model is worth 6" in row["reason"]
 
-    def test_an_exact_kernel_has_no_ceiling(self):
+    def test_an_exact_reduced_model_has_no_ceiling(self):
         assert (
             verdict_for([6] * 10, reduced_model=reduced_model_row(incumbent=6, optimum=6), tabu=[6] * 10)["verdict"]
             == "tie"
@@ -207,7 +207,7 @@ class TestFigures:
         signal["noise_like"][:10] = [False] * 10
         assert not verdict_for([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"]
 
-    def test_the_kernel_optimum_counts_as_found_by_a_shot_or_by_an_answer(self):
+    def test_the_reduced_model_optimum_counts_as_found_by_a_shot_or_by_an_answer(self):
         assert not verdict_for([7] * 10, proved=8)["reduced_model_optimum_reached"]
         assert verdict_for([8] * 10, proved=8)["reduced_model_optimum_reached"]
         shot = point_scores(10, p_optimum=0.01)

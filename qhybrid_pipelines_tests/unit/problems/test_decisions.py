@@ -93,7 +93,7 @@ class TestContinue:
         assert following(row).lineage.incumbent == ones(6)
         assert "improved" in row["adjusted"]
 
-    def test_closer_to_the_best_angles_on_the_same_kernel(self):
+    def test_closer_to_the_best_angles_on_the_same_reduced_model(self):
         row = decide_for([7] * 10, classical={"proved": 8})
         spec, before = following(row), tiny_spec()
         assert spec.sweep.strategy == "refine"
@@ -140,7 +140,7 @@ class TestFallBack:
         )
         assert row["decision"] == "fall_back"
 
-    def test_a_heuristic_kernel_that_is_no_window_is_not_tried_again(self):
+    def test_a_heuristic_reduced_model_that_is_not_a_subproblem_is_not_tried_again(self):
         ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
         row = decide_for([6] * 10, reduced_model=ceiling, classical={"tabu": [7] * 10})
         assert (row["decision"], row["next_experiment"]) == ("fall_back", None)
@@ -165,7 +165,7 @@ class TestFallBack:
 
 @pytest.mark.parametrize("rounds", [1, 2, 5])
 def test_rounds_end(rounds):
-    """However hopeless the kernel, the line of experiments ends after the rounds that the author allowed."""
+    """However hopeless the reduced model, the line of experiments ends after the rounds that the author allowed."""
     ceiling = reduced_model_row(exact=False, subproblem=True, incumbent=6, optimum=6)
     spec, taken = tiny_spec(rounds={"max": rounds}), 1
     while True:

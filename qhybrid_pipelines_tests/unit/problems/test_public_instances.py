@@ -120,7 +120,7 @@ def test_a_large_graph_is_cut_down_to_a_window(shared_data, name):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize(("family", "source"), GENERATED)
-def test_exact_kernels_hold_an_optimum_and_every_kernel_keeps_its_energies(family, source, seed):
+def test_exact_reduced_models_hold_an_optimum_and_every_reduced_model_keeps_its_energies(family, source, seed):
     family, instance, problem = generated(family, source, seed)
     rows = all_rows(instance.size)
     values = family.objective(instance, rows)[family.feasible(instance, rows)]

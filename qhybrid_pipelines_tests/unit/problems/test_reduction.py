@@ -1,4 +1,4 @@
-"""The ladder: nothing is lost on exact rungs, and the kernel's energies are those of the instance."""
+"""Reduction: nothing is lost by exact steps, and the reduced model's energies are those of the instance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_exact_ladder_keeps_an_optimum(family, instance):
 
 @settings(deadline=None, max_examples=80)
 @given(family=families, instance=tiny_instances(min_size=4), qubits=st.integers(2, 7), seed=st.integers(0, 99))
-def test_kernel_energies_are_those_of_the_expanded_assignments(family, instance, qubits, seed):
+def test_reduced_model_energies_are_those_of_the_expanded_assignments(family, instance, qubits, seed):
     reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": qubits}, seed=seed))
     reduced_model = reduction.reduced_model
     assert reduced_model.size <= qubits
@@ -72,14 +72,14 @@ def test_a_window_with_a_fixed_number_of_ones_has_something_to_exchange():
 
 
 @pytest.mark.parametrize("cardinality", [0, 4])
-def test_no_choice_is_no_kernel(cardinality):
+def test_no_choice_is_no_reduced_model(cardinality):
     reduction = reduce_instance(TinyFamily(), tiny_instance([1, 2, 3, 4], cardinality=cardinality), tiny_spec())
     assert reduction.solved_by_reduction
     assert reduction.reduced_model_optimum == (0 if cardinality == 0 else 10)
     assert reduction.incumbent_source == "reduction"
 
 
-def test_a_family_rung_with_copies_shrinks_the_kernel():
+def test_a_family_step_with_copies_shrinks_the_reduced_model():
     """A path hangs on a triangle: its nodes follow their neighbours, and the triangle is left."""
     edges = {(0, 1): 1, (1, 2): 1, (0, 2): 1, (2, 3): 2, (3, 4): 1}
     steps = [{"variable": 4, "constant": 1, "copy_of": 3}, {"variable": 3, "constant": 1, "copy_of": 2}]
@@ -117,7 +117,7 @@ def test_the_ladder_is_logged_rung_by_rung():
     assert len(reduction.step_seconds) == len(reduction.step_log)
 
 
-def test_the_row_fits_the_table_and_gives_the_kernel_back():
+def test_the_row_fits_the_table_and_gives_the_reduced_model_back():
     edges = {(i, j): (i + 2 * j) % 5 + 1 for i in range(6) for j in range(i + 1, 6)}
     instance = cut_instance(6, edges, start=[1, 0, 0, 1, 1, 0])
     reduction = reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"max_qubits": 3}))

@@ -132,7 +132,7 @@ def test_the_ring_mixer_needs_a_cardinality():
 
 
 @pytest.mark.parametrize("kind", ["qaoa", "hardware_efficient"])
-def test_an_empty_kernel_has_no_points(kind):
+def test_an_empty_reduced_model_has_no_points(kind):
     plan = plan_sweep(make_reduced_model(ising([], {})), make_spec(kind=kind))
     assert plan.rows() == []
 
