@@ -93,7 +93,7 @@ class Contest:
             level=self.level,
             seed=SEED,
             versions=compiler_versions(),
-            make=lambda: with_circuit_figures(
+            compile_now=lambda: with_circuit_figures(
                 compile_for(self._template.text, self._device.target, level=self.level, seed=SEED)
             ),
         )

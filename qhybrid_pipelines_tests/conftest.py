@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from qhybrid_pipelines_tests import ledgers, servers
-
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Folder of public instances with best-known values, beside the checkout; not part of the project."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip("SKIPPED LOUDLY: ../shared/data is not there, published optima are not checked")
-    return SHARED_DATA
 
 
 @pytest.fixture(scope="session")

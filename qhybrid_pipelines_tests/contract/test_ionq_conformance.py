@@ -120,9 +120,9 @@ def test_ionq(check, backend, emulator, tmp_path, monkeypatch):
         ProviderUnderTest(
             connect=lambda: IonQProvider(tmp_path / "ionq"),
             backend=f"ionq:{backend}",
-            wait=lambda: time.sleep(0.01),
-            settle=lambda: time.sleep(1.5 * LAG_SECONDS),
-            speaking=lambda word: IonQProvider(tmp_path / "ionq", Speaking(word)),
+            wait_between_polls=lambda: time.sleep(0.01),
+            wait_until_listed=lambda: time.sleep(1.5 * LAG_SECONDS),
+            with_status_word=lambda word: IonQProvider(tmp_path / "ionq", Speaking(word)),
             mutations=IONQ_MUTATIONS,
             is_noiseless=backend == "simulator",
             limits={**limits, "max_qubits": stated["qubits"]},

@@ -20,7 +20,7 @@ from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.execution.transport import Bounds
+from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.emulators import Client
 
@@ -44,7 +44,7 @@ def accepted_of_one_work(cloud: Client, home: Path, monkeypatch, *, acceptance_s
     slow = {"route": "POST /jobs", "fault": "slow", "params": {"seconds": LATE_SECONDS, "accept": "last"}, "times": 1}
     cloud.faults(slow)
     before = len(cloud.book())
-    impatient = IonQClient(bounds=Bounds(read_seconds=PATIENCE_SECONDS))
+    impatient = IonQClient(limits=RequestLimits(read_seconds=PATIENCE_SECONDS))
     dispatcher = Dispatcher(MemoryLedger(), {"ionq": IonQProvider(home / "ionq", impatient)}, RawStore(home / "raw"))
     batch, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
     batch = replace(batch, seeds=batch.seeds + np.uint64(acceptance_seconds))  # each test has work of its own

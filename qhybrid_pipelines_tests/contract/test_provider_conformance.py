@@ -15,7 +15,7 @@ from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
 from qhybrid_pipelines.execution.providers import chaos, replay
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
-from qhybrid_pipelines.execution.recordings import record
+from qhybrid_pipelines.execution.recordings import record_result
 from qhybrid_pipelines.execution.results import encode, read_counts, read_head
 
 ENGINES = ("auto", "diagonal-qaoa", "lightning", "aer-exact", "aer-sampler")
@@ -117,7 +117,7 @@ class Recording(replay.ReplayProvider):
         with contextlib.suppress(Rejected):
             local, at_home = self._providers["local"], replace(batch, backend="local:auto")
             ref = local.submit(at_home, f"recorded {token} {batch.payload_sha256}")
-            record(self._recordings, at_home, local.fetch(ref))
+            record_result(self._recordings, at_home, local.fetch(ref))
         return super().submit(batch, token)
 
 
@@ -130,5 +130,5 @@ def test_replay(check, tmp_path):
         mutations={"a changed recording": lambda content: content.replace(b'"sha256":"', b'"sha256":"0')},
     )
     first = replace(subject.batch(qubit=3), backend="local:auto")
-    record(tmp_path / "replay" / "recordings", first, local.fetch(local.submit(first, "first")))
+    record_result(tmp_path / "replay" / "recordings", first, local.fetch(local.submit(first, "first")))
     check(subject)

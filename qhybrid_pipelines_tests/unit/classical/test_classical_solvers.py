@@ -65,7 +65,7 @@ def test_the_schedule_stays_bounded_as_models_grow():
 @pytest.mark.parametrize("cardinality", [None, 2])
 def test_random_counts_are_uniform(cardinality):
     words, counts = random_counts(np.random.default_rng(5), 6, 64_000, cardinality)
-    allowed = outcomes(6, cardinality)
+    allowed = all_outcomes(6, cardinality)
     assert words.tolist() == allowed.tolist()
     assert counts.sum() == 64_000
     expected = 64_000 / len(allowed)

@@ -56,7 +56,7 @@ class TestSubmit:
         original = vendor.submit
 
         def spy(batch, token):
-            seen.append(ledger.latest_job(batch.experiment, batch.backend, batch.payload_sha256))
+            seen.append(ledger.latest(batch.experiment, batch.backend, batch.payload_sha256))
             assert seen[0].token == token
             return original(batch, token)
 

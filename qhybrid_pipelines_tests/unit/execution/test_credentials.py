@@ -47,7 +47,7 @@ def test_a_file_that_is_not_there_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_KEY_FILE", str(tmp_path / "none"))
     with pytest.raises(InvalidInput, match="cannot be read"):
         SOURCE.read()
-    assert SOURCE.present()
+    assert SOURCE.is_configured()
 
 
 def test_a_secret_is_not_shown_or_written():

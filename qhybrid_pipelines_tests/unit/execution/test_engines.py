@@ -27,6 +27,7 @@ from qhybrid_pipelines.execution.engines.lightning import Lightning
 from qhybrid_pipelines.execution.providers.local import ENGINES
 from qhybrid_pipelines.quantum.circuits import build_batch
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
+from qhybrid_pipelines_tests.instance_files import named
 
 #: Chance that a right engine fails one goodness-of-fit test; the seeds are fixed, so it fails always or never.
 ERROR_RATE = 1e-4
@@ -112,8 +113,8 @@ def test_hardware_efficient_circuits():
     assert np.abs(by_lightning(batch) - expected).max() < 1e-12
 
 
-def test_sixteen_qubits_agree(shared_data):
-    batch = make_batch(read_maxcut(shared_data / "maxcut" / "mc_016_003_000.txt"), points=2, layers=4)
+def test_sixteen_qubits_agree():
+    batch = make_batch(read_maxcut(named("mc_016_003_000").path), points=2, layers=4)
     assert np.abs(spread(batch.structure) - by_aer(batch)).max() < 1e-12
     assert np.abs(by_lightning(batch) - by_aer(batch)).max() < 1e-12
 

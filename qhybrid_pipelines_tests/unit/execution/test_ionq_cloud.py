@@ -36,7 +36,7 @@ def provider(emulator, tmp_path, monkeypatch):
     for name, value in emulator.environment.items():
         monkeypatch.setenv(name, value)
     admin(emulator, "PUT", "/faults", [])
-    return IonQProvider(tmp_path / "ionq", IonQClient(bounds=PATIENCE))
+    return IonQProvider(tmp_path / "ionq", IonQClient(limits=PATIENCE))
 
 
 def admin(emulator, method: str, path: str, body=None):

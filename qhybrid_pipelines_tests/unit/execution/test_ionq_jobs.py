@@ -80,7 +80,7 @@ def provider(tmp_path):
 def sent(provider: IonQProvider, cloud: Cloud, *names: str) -> None:
     """Note what `submit` notes."""
     for name in names:
-        provider._witness.record_project(cloud.server.url, name, HOME)
+        provider._account_registry.record_project(cloud.server.url, name, HOME)
 
 
 def test_many_open_jobs_take_a_request_per_page(cloud, provider):
@@ -217,7 +217,7 @@ def test_circuits_and_jobs_of_other_backends_are_not_the_job(cloud, provider):
 def test_an_empty_listing_is_believed_only_where_no_job_is_known(cloud, provider):
     assert provider.find(BACKEND, "t") is None
     cloud.add("known")
-    provider._witness.accepted(cloud.server.url, BACKEND, "known")
+    provider._account_registry.accepted(cloud.server.url, BACKEND, "known")
     cloud.listed = False
     with pytest.raises(Unavailable, match="known"):
         provider.find(BACKEND, "t")

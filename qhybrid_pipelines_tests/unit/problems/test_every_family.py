@@ -13,7 +13,7 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.specification import ProblemSpec, StrictModel
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines.problems.reduction_steps import follow
+from qhybrid_pipelines.problems.reduction_steps import follow_substitutions
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.problems.sources import load_instance
 
@@ -232,7 +232,7 @@ def test_exact_reductions_keep_an_optimum_and_come_first(case):
         assert reduction.note
         if not reduction.exact:
             continue
-        variables = variables.then(follow(variables, reduction.substitutions))
+        variables = variables.compose(follow_substitutions(variables, reduction.substitutions))
     words = unpack(np.arange(2**variables.size, dtype=np.uint64), variables.size)
     reachable = np.broadcast_to(variables.value, (len(words), instance.size)).copy()
     copied = variables.root >= 0

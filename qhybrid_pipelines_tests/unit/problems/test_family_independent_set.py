@@ -14,6 +14,8 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.independent_set import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.graphs import make_weighted_graph
 from qhybrid_pipelines.problems.solvers import independent_set
+from qhybrid_pipelines_tests import known_optima
+from qhybrid_pipelines_tests.instance_files import named
 
 PUBLISHED = {"farm": 10, "karate": 20, "ibm32": 13, "chesapeake": 17, "johnson8-2-4": 7, "hamming6-4": 12}
 
@@ -51,9 +53,9 @@ def instances(draw):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_optima_are_proved_and_reductions_keep_them(shared_data, name):
-    text = (shared_data / "mis" / f"{name}.gph").read_text(encoding="utf-8")
-    instance = FAMILY.parsers["dimacs_edge"](text, Options(best_known=PUBLISHED[name]), f"{name}.gph")
+def test_published_optima_are_proved_and_reductions_keep_them(name):
+    assert named(name).best_known == PUBLISHED[name]
+    instance = FAMILY.parsers["dimacs_edge"](named(name).text, Options(best_known=PUBLISHED[name]), f"{name}.gph")
     answer = FAMILY.solve(instance, seed=7)
     assert answer.optimal
     assert answer.bound == PUBLISHED[name] == instance.best_known
@@ -67,6 +69,27 @@ def test_published_optima_are_proved_and_reductions_keep_them(shared_data, name)
         assert sum(fixed.values()) + rest.bound == PUBLISHED[name]
     else:
         assert sum(fixed.values()) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        pytest.param(known_optima.kneser_graph(9, 2), id="kneser 9 2"),
+        pytest.param(known_optima.kneser_graph(7, 3), id="kneser 7 3"),
+        pytest.param(known_optima.distant_words(6, 4), id="words of 6 bits"),
+        pytest.param(known_optima.distant_words(7, 4), id="words of 7 bits"),
+        pytest.param(known_optima.deletion_graph(6, 10), id="1dc.64"),
+        pytest.param(known_optima.queens_graph(8), id="queens"),
+        pytest.param(known_optima.paley_graph(17, 3), id="paley 17"),
+        pytest.param(known_optima.paley_graph(37, 4), id="paley 37"),
+    ],
+)
+def test_theorems_about_graphs_are_proved(graph):
+    instance = FAMILY.parsers["dimacs_edge"](graph.dimacs, Options(), "graph.gph")
+    answer = FAMILY.solve(instance, seed=7)
+    assert (answer.optimal, answer.bound) == (True, graph.optimum)
+    assert FAMILY.feasible(instance, answer.assignment[None])[0]
+    assert answer.assignment.sum() == graph.optimum
 
 
 @settings(deadline=None, max_examples=60)

@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.market_split import FAMILY, Options, Random, make_instance
 from qhybrid_pipelines.problems.solvers import market_split
+from qhybrid_pipelines_tests.instance_files import named
 
 
 def all_rows(size):
@@ -42,9 +43,8 @@ def instances(draw):
 
 
 @pytest.mark.parametrize("name", ["ms_03_050_002", "ms_03_100_001"])
-def test_published_instances_have_exactly_one_solution_and_it_is_found(shared_data, name):
-    text = (shared_data / "marketsplit" / f"{name}.dat").read_text(encoding="utf-8")
-    instance = FAMILY.parsers[FAMILY.file_suffixes[".dat"]](text, Options(best_known=0.0), f"{name}.dat")
+def test_published_instances_have_exactly_one_solution_and_it_is_found(name):
+    instance = FAMILY.parsers[FAMILY.file_suffixes[".dat"]](named(name).text, Options(best_known=0.0), f"{name}.dat")
     answer = FAMILY.solve(instance, seed=7)
     assert (answer.optimal, answer.bound) == (True, 0.0)
     assert squared_residual(instance, answer.assignment) == 0
@@ -78,7 +78,7 @@ def test_the_three_methods_agree(instance):
     least = min(squared_residual(instance, row) for row in all_rows(instance.size))
     enumerated, value = market_split._enumerate(coefficients, targets)
     assert squared_residual(instance, enumerated) == value == least
-    matched = market_split._match(coefficients, targets)
+    matched = market_split._meet_in_the_middle(coefficients, targets)
     assert (matched is not None) == (least == 0)
     assert matched is None or squared_residual(instance, matched) == 0
     answer = market_split._cp_sat(coefficients, targets, 7, least=0)

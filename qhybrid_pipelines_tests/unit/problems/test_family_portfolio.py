@@ -23,6 +23,7 @@ from qhybrid_pipelines.problems.solvers.choice import (
     relax,
     smallest_exact_penalty,
 )
+from qhybrid_pipelines_tests.instance_files import named
 
 
 def all_rows(size):
@@ -139,7 +140,7 @@ def test_solver_equals_enumeration(problem, seed):
     assert answer.bound == problem.value(answer.assignment)
     enumerated = portfolio.enumerate_choices(problem)
     assert problem.value(enumerated) == pytest.approx(min(values), abs=1e-9)
-    assert portfolio.build(problem, seed).sum() == problem.chosen
+    assert portfolio.greedy_portfolio(problem, seed).sum() == problem.chosen
 
 
 @settings(deadline=None, max_examples=40)
@@ -172,8 +173,8 @@ def test_repair_takes_the_cheapest_step():
             assert FAMILY.objective(instance, repaired[None])[0] == pytest.approx(best, abs=1e-15)
 
 
-def test_relaxation_against_a_general_optimiser(shared_data):
-    instance = from_file(shared_data, "port1", cardinality=6)
+def test_relaxation_against_a_general_optimiser():
+    instance = from_file(cardinality=6)
     problem = cardinality_problem_for(instance)
     found = relax(problem)
     lowest = np.linalg.eigvalsh(problem.matrix)[0]
@@ -195,9 +196,8 @@ def test_relaxation_against_a_general_optimiser(shared_data):
     assert lower_bound(problem, found) == pytest.approx(value, rel=1e-6)  # the duality gap is closed
 
 
-def from_file(shared_data, name, **options):
-    text = (shared_data / "portfolio" / f"{name}.txt").read_text(encoding="utf-8")
-    return FAMILY.parsers["orlib_port"](text, Options(**options), f"{name}.txt")
+def from_file(**options):
+    return FAMILY.parsers["orlib_port"](named("factors31").text, Options(**options), "factors31.txt")
 
 
 def cardinality_problem_for(instance):
@@ -212,21 +212,27 @@ def cardinality_problem_for(instance):
     )
 
 
-def test_31_choose_6_by_bounds_and_by_enumeration(shared_data):
-    instance = from_file(shared_data, "port1", cardinality=6)
+def test_31_choose_6_by_bounds_and_by_enumeration():
+    instance = from_file(cardinality=6)
     answer = FAMILY.solve(instance, seed=7)
     assert answer.optimal
     assert answer.evaluations < 1000
     enumerated = portfolio.enumerate_choices(cardinality_problem_for(instance))
     np.testing.assert_array_equal(answer.assignment, enumerated)
-    assert FAMILY.objective(instance, enumerated[None])[0] == pytest.approx(0.002928, abs=1e-6)
+    assert FAMILY.objective(instance, enumerated[None])[0] == pytest.approx(named("factors31").best_known, rel=1e-12)
+    # All 736,281 choices without any of our code.
+    problem, chosen = cardinality_problem_for(instance), np.array(list(itertools.combinations(range(31), 6)))
+    values = sum(problem.linear[chosen[:, k]] for k in range(6))
+    values = values + sum(problem.matrix[chosen[:, k], chosen[:, m]] for k in range(6) for m in range(6))
+    assert values.min() == pytest.approx(named("factors31").best_known, rel=1e-12)
+    assert chosen[values.argmin()].tolist() == np.flatnonzero(enumerated).tolist()
     assert answer.bound == pytest.approx(loss(instance, enumerated), rel=1e-12)
 
 
-def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed(shared_data):
-    easy = from_file(shared_data, "port1", cardinality=6)
-    (exact,) = FAMILY.reductions(easy, 10)
-    assert (exact.step_name, exact.exact, exact.note) == ("reduced_cost", True, "3 held, 18 left out")
+def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed():
+    easy = from_file(cardinality=6)
+    (exact,) = FAMILY.reductions(easy, 12)
+    assert (exact.step_name, exact.exact, exact.note) == ("reduced_cost", True, "3 held, 16 left out")
     optimum = FAMILY.solve(easy, 7).assignment
     assert all(optimum[s.variable] == s.constant for s in exact.substitutions)
     exact, heuristic = FAMILY.reductions(easy, 8)
@@ -234,17 +240,19 @@ def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed(shared_d
     assert len(exact.substitutions) + len(heuristic.substitutions) == 31 - 8
     assert not {s.variable for s in exact.substitutions} & {s.variable for s in heuristic.substitutions}
     # Held assets never exceed what is to be held, and enough are left to choose from.
-    hard = from_file(shared_data, "port2", cardinality=31, risk_aversion=50.0)
-    fixed = [s for r in FAMILY.reductions(hard, 16) for s in r.substitutions]
+    hard = generate(assets=85, cardinality=14, risk_aversion=50.0, seed=2)
+    exact, heuristic = FAMILY.reductions(hard, 16)
+    assert (exact.exact, heuristic.exact) == (True, False)
+    fixed = [*exact.substitutions, *heuristic.substitutions]
     assert len(fixed) == 85 - 16
-    assert 0 <= 31 - sum(s.constant for s in fixed) <= 16
+    assert 0 <= 14 - sum(s.constant for s in fixed) <= 16
     # What the swap search found stays within reach of the reduced model.
     incumbent, _ = portfolio.swap_search(cardinality_problem_for(hard), seed=0)
     assert all(incumbent[s.variable] == s.constant for s in fixed)
 
 
-def test_what_cannot_be_proved_comes_with_a_bound(shared_data):
-    hard = from_file(shared_data, "port2", cardinality=6, risk_aversion=50.0)
+def test_what_cannot_be_proved_comes_with_a_bound():
+    hard = generate(assets=85, cardinality=6, risk_aversion=50.0, seed=2)
     answer = FAMILY.solve(hard, seed=7)
     assert not answer.optimal
     value = FAMILY.objective(hard, answer.assignment[None])[0]

@@ -1,8 +1,6 @@
-"""QUBO against published optima and x'Qx by hand."""
+"""QUBO against published optima, a mixed-integer solver and x'Qx by hand."""
 
 from __future__ import annotations
-
-import csv
 
 import networkx as nx
 import numpy as np
@@ -11,8 +9,9 @@ import pytest
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance
-from qhybrid_pipelines.problems.formats.lines import decode_text
 from qhybrid_pipelines.problems.quadratic import make_quadratic_form
+from qhybrid_pipelines_tests.instance_files import instance_files, named
+from qhybrid_pipelines_tests.known_optima import independent_set_as_qubo, mixed_integer_minimum
 
 
 def by_hand(text, row):
@@ -26,17 +25,28 @@ def by_hand(text, row):
     return row @ matrix @ row
 
 
-def test_the_solver_proves_every_published_optimum(shared_data):
-    with (shared_data / "best_known.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["family"] == "qubo"]
-    assert len(rows) == 7
-    for row in rows:
-        path = shared_data / row["file"]
-        text = decode_text(path.read_bytes(), file=path.name)
-        instance = FAMILY.parsers[FAMILY.file_suffixes[".sparse"]](text, Options(), path.name)
-        answer = FAMILY.solve(instance, 7)
-        assert (answer.optimal, answer.bound) == (True, float(row["best_known"])), path.name
-        assert by_hand(text, answer.assignment.astype(float)) == float(row["best_known"])
+#: Graphs whose largest independent set is published, and the solver proves it for the QUBO as well.
+GRAPHS = ("farm", "karate", "ibm32", "chesapeake", "johnson8-2-4")
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_solver_proves_published_optima(name):
+    prove(independent_set_as_qubo(named(name).text), -named(name).best_known)
+
+
+@pytest.mark.parametrize("name", [file.instance for file in instance_files("qubo")])
+def test_the_solver_and_a_mixed_integer_solver_prove_the_same_optimum(name):
+    file = named(name)
+    reference = mixed_integer_minimum(file.text)
+    assert reference.success
+    assert (reference.fun, reference.mip_dual_bound) == pytest.approx((file.best_known, file.best_known), abs=1e-6)
+    prove(file.text, file.best_known)
+
+
+def prove(text, optimum):
+    answer = FAMILY.solve(FAMILY.parsers[FAMILY.file_suffixes[".sparse"]](text, Options(), "m.sparse"), 7)
+    assert (answer.optimal, answer.bound) == (True, optimum)
+    assert by_hand(text, answer.assignment.astype(float)) == optimum
 
 
 def test_doubling_is_declared_never_guessed():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from operator import attrgetter
 
-import numpy as np
+import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list, rudy
 from qhybrid_pipelines.problems.formats.lines import decode_text
+from qhybrid_pipelines_tests import known_optima
+from qhybrid_pipelines_tests.instance_files import instance_files, named
 
 
 @st.composite
@@ -166,18 +169,54 @@ def test_repeats_by_declared_policy():
     assert listed(rudy.read("2 2\n1 2 1\n2 1 2\n", file="f", duplicates="sum")) == [(0, 1, 3.0)]
 
 
-@pytest.mark.parametrize(("name", "nodes", "edges"), [("G1", 800, 19176), ("G11", 800, 1600), ("G14", 800, 4694)])
-def test_published_rudy_files(shared_data, name, nodes, edges):
-    text = decode_text((shared_data / "maxcut" / f"{name}.txt").read_bytes(), file=name)
-    graph = rudy.read(text, file=name)
-    assert (graph.size, len(graph.edges)) == (nodes, edges)
-    assert set(np.unique(graph.weights)) <= {-1.0, 1.0}
+@pytest.mark.parametrize(
+    "graph",
+    [
+        pytest.param(known_optima.random_graph(800, 19176, seed=1), id="random"),
+        pytest.param(known_optima.planted_torus(100, 8, seed=1), id="torus"),
+        pytest.param(known_optima.planted_triangles(800, 1500, seed=1), id="triangles"),
+    ],
+)
+def test_large_rudy_files(graph):
+    found = rudy.read(graph.rudy, file="g.rud")
+    assert found.size == graph.size
+    assert sorted(listed(found)) == sorted((min(i, j), max(i, j), float(weight)) for i, j, weight in graph.edges)
 
 
-def test_published_edge_lists_and_dimacs_files(shared_data):
-    for path in sorted((shared_data / "maxcut").glob("mc_*.txt")):
-        size, degree = int(path.stem.split("_")[1]), int(path.stem.split("_")[2])
-        graph = edge_list.read(decode_text(path.read_bytes(), file=path.name), file=path.name, index_base=0)
-        assert (graph.size, set(graph.degrees.tolist())) == (size, {degree})
-    for path in sorted((shared_data / "mis").glob("*.gph")):
-        dimacs_edge.read(decode_text(path.read_bytes(), file=path.name), file=path.name)
+def test_a_rudy_file_and_its_optimum():
+    file = named("torus4x4")
+    graph = rudy.read(file.text, file="torus4x4.rud")
+    assert (graph.size, set(graph.degrees.tolist()), set(graph.weights.tolist())) == (16, {4}, {-1.0, 1.0})
+    edges = listed(graph)
+    cuts = [sum(weight for i, j, weight in edges if (sides >> i ^ sides >> j) & 1) for sides in range(2**15)]
+    assert max(cuts) == file.best_known == known_optima.planted_torus(4, 4, seed=1).optimum
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in instance_files("maxcut") if f.format == "edge_list"], ids=attrgetter("instance")
+)
+def test_published_edge_lists(file):
+    size, degree = (int(part) for part in file.instance.split("_")[1:3])
+    graph = edge_list.read(file.text, file=file.instance, index_base=0)
+    assert (graph.size, set(graph.degrees.tolist())) == (size, {degree})
+
+
+@pytest.mark.parametrize(
+    ("name", "vertices", "edges"),
+    [
+        *(("farm", 17, 39), ("karate", 34, 78), ("ibm32", 32, 90), ("chesapeake", 39, 170)),
+        *(("johnson8-2-4", 28, 210), ("hamming6-4", 64, 704)),
+    ],
+)
+def test_published_dimacs_files(name, vertices, edges):
+    graph = dimacs_edge.read(named(name).text, file=name)
+    assert (graph.size, len(graph.edges)) == (vertices, edges)
+    # Three of them are known otherwise as well.
+    ours = nx.Graph(graph.edges.tolist())
+    if name == "karate":
+        assert nx.utils.graphs_equal(ours, nx.Graph(nx.karate_club_graph().edges))
+    if name == "johnson8-2-4":
+        assert nx.is_isomorphic(ours, nx.kneser_graph(8, 2))
+    if name == "hamming6-4":
+        edges = {tuple(sorted(edge)) for edge in graph.edges.tolist()}
+        assert edges == {(i, j) for i, j, _ in known_optima.distant_words(6, 4).edges}

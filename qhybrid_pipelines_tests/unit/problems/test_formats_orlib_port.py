@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats.orlib_port import read
+from qhybrid_pipelines_tests.instance_files import FOLDER, named
+
+PRICES = "qoblib/portfolio/po_a010_t10_orig__stock_prices.txt.gz"
 
 LINES = ["3", "0.01 0.2", "-0.02 .5", "0 1e-1", "1 1 1.0", "1 2 0.5", "1 3 -0.25", "2 2 1", "2 3 0", "3 3 1.000000"]
 
@@ -30,12 +35,26 @@ def test_either_triangle_and_comments_are_accepted():
     np.testing.assert_array_equal(changed.covariance, read(text(), file="p.txt").covariance)
 
 
-@pytest.mark.parametrize(("name", "size", "first"), [("port1", 31, 0.001309), ("port2", 85, 0.001970)])
-def test_published_files(shared_data, name, size, first):
-    assets = read((shared_data / "portfolio" / f"{name}.txt").read_text(encoding="utf-8"), file=f"{name}.txt")
-    assert assets.covariance.shape == (size, size)
-    assert assets.means[0] == first
+def test_a_whole_file():
+    assets = read(named("factors31").text, file="factors31.txt")
+    assert assets.covariance.shape == (31, 31)
+    assert assets.means[0] == 0.005314
     assert np.linalg.eigvalsh(assets.covariance)[0] > 0
+
+
+def test_prices_of_a_market_survive_the_format():
+    """Ten days of ten shares: nine returns, so the matrix has no full rank, and rounding must not make it a wrong one."""
+    lines = gzip.decompress((FOLDER / PRICES).read_bytes()).decode().splitlines()
+    rows = [line.split() for line in lines if line and not line.startswith("#")]
+    prices = np.array([float(price) for _, _, price in rows]).reshape(10, 10)
+    returns = prices[1:] / prices[:-1] - 1
+    covariance, deviations = np.cov(returns.T), returns.std(axis=0, ddof=1)
+    moments = [f"{mean:.6f} {deviation:.6f}" for mean, deviation in zip(returns.mean(axis=0), deviations, strict=True)]
+    correlations = covariance / np.outer(deviations, deviations)
+    triangle = [f"{i + 1} {j + 1} {correlations[i, j]:.6f}" for i in range(10) for j in range(i, 10)]
+    assets = read("\n".join(["10", *moments, *triangle]), file="prices.txt")
+    np.testing.assert_allclose(assets.means, returns.mean(axis=0), atol=5e-7)
+    np.testing.assert_allclose(assets.covariance, covariance, atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats.qoblib_market_split import read
+from qhybrid_pipelines_tests.instance_files import named
 
 SAMPLE = "# licence\n2 3\n 1 0 4  5\n 2 2 2  4\n"
 
@@ -17,8 +18,8 @@ def test_coefficients_and_targets():
 
 
 @pytest.mark.parametrize(("name", "targets"), [("ms_03_050_002", [299, 217, 257]), ("ms_03_100_001", [424, 508, 562])])
-def test_published_files(shared_data, name, targets):
-    equations = read((shared_data / "marketsplit" / f"{name}.dat").read_text(encoding="utf-8"), file=name)
+def test_published_files(name, targets):
+    equations = read(named(name).text, file=name)
     assert equations.coefficients.shape == (3, 20)
     assert equations.targets.tolist() == targets
 

@@ -13,7 +13,7 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems.graphs import from_networkx
-from qhybrid_pipelines.problems.reduction_steps import follow
+from qhybrid_pipelines.problems.reduction_steps import follow_substitutions
 from qhybrid_pipelines.problems.solvers import cp_sat, ising, semidefinite
 from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
 from qhybrid_pipelines.problems.solvers.granularity import energy_step, round_bound_to_step
@@ -70,7 +70,7 @@ def random_model(size, density, seed, *, fields):
 @settings(deadline=None, max_examples=40)
 @given(st.one_of(models(), models(fields=False), models(value=reals)), st.integers(0, 5))
 def test_relaxation_bounds_the_minimum_and_rounds_to_assignments(model, seed):
-    found = semidefinite.vectors(model, seed)
+    found = semidefinite.relaxation_vectors(model, seed)
     lowest = model.diagonal.min()
     assert semidefinite.lower_bound(model, found) <= lowest + 1e-9
     rows = semidefinite.hyperplane_roundings(model, found, seed, count=5)
@@ -81,7 +81,7 @@ def test_relaxation_bounds_the_minimum_and_rounds_to_assignments(model, seed):
 def test_the_bound_is_tight_where_nothing_is_frustrated():
     ring = from_networkx(nx.cycle_graph(30))
     model = cut_model(30, ring.edges, ring.weights)
-    found = semidefinite.vectors(model, 1)
+    found = semidefinite.relaxation_vectors(model, 1)
     assert semidefinite.lower_bound(model, found) == pytest.approx(-30, abs=0.5)
     assert round_bound_to_step(model, semidefinite.lower_bound(model, found)) == -30
 
@@ -90,7 +90,7 @@ def test_the_relaxation_of_the_pentagon_has_its_known_value():
     """Goemans and Williamson: 5/2 (1 - cos(4 pi / 5)) = 4.5225 against a cut of 4."""
     ring = from_networkx(nx.cycle_graph(5))
     model = cut_model(5, ring.edges, ring.weights)
-    bound = semidefinite.lower_bound(model, semidefinite.vectors(model, 3))
+    bound = semidefinite.lower_bound(model, semidefinite.relaxation_vectors(model, 3))
     assert bound == pytest.approx(-2.5 * (1 - np.cos(0.8 * np.pi)), abs=1e-3)
 
 
@@ -140,7 +140,7 @@ def test_dominating_edges_keep_a_maximum_cut(case):
     kept = weights != 0
     found = dominating_edges(model.size, pairs[kept], weights[kept])
     assert len({step.variable for step in found}) == len(found)
-    variables = follow(VariableMap.identity(model.size), found)
+    variables = follow_substitutions(VariableMap.identity(model.size), found)
     words = np.arange(2**variables.size, dtype=np.uint64)
     rows = np.broadcast_to(variables.value, (len(words), model.size)).copy()
     copied = variables.root >= 0
@@ -214,7 +214,7 @@ def test_small_and_empty_models_are_enumerated():
         model = random_model(size, 1.0, 1, fields=True)
         answer = ising.minimise(model, 0)
         assert answer.optimal
-        assert (answer.assignment.shape, answer.lower_bound) == ((size,), exhaustive.minimum(model)[1])
+        assert (answer.assignment.shape, answer.lower_bound) == ((size,), exhaustive.find_minimum(model)[1])
 
 
 def test_a_model_too_large_for_the_relaxation_is_searched_from_greedy():

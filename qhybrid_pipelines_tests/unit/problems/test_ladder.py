@@ -36,9 +36,9 @@ def test_a_constant_reaches_every_copy(value):
 
 
 def test_what_is_settled_stays():
-    known = VariableMap.fixing(3, {1: 1})
+    known = VariableMap.from_constants(3, {1: 1})
     steps = (Substitution(variable=1, constant=0), Substitution(variable=0, constant=1, copy_of=1))
-    found = known.then(follow_substitutions(known, steps))
+    found = known.compose(follow_substitutions(known, steps))
     assert found.root.tolist() == [-1, -1, 0]
     assert found.value.tolist() == [0, 1, 0]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 from tiny_family import all_rows
@@ -14,21 +12,16 @@ from qhybrid_pipelines.problems.baselines import run_baselines
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import all_families, family_named
 from qhybrid_pipelines.problems.sources import load_instance, register_source
+from qhybrid_pipelines_tests import known_optima
+from qhybrid_pipelines_tests.instance_files import instance_files, named
+from qhybrid_pipelines_tests.known_optima import independent_set_as_qubo
 
-#: family of the file of best-known values -> our family, format and options
-READ_AS = {
-    "maxcut": {"qedc_edgelist0": ("maxcut", "edge_list", {"index_base": 0}), "rudy": ("maxcut", "rudy", {})},
-    "qubo": {"biqmac_sparse": ("qubo", None, {})},
-    "mis": {"dimacs_edge": ("independent_set", None, {})},
-    "marketsplit": {"qoblib_ms": ("market_split", None, {})},
-}
-OPTIMAL = (
-    *("mc_012_003_000", "mc_016_003_000", "mc_016_013_000", "mc_020_003_000"),
-    *("gka1b", "gka1a", "bqp50-1", "bqp50-2", "bqp50-3"),
-    *("farm", "karate", "ibm32", "chesapeake", "johnson8-2-4", "hamming6-4"),
-    *("ms_03_050_002", "ms_03_100_001"),
-)
-SOLVED_BY_REDUCTION = ("gka1a", "bqp50-1", "bqp50-2", "bqp50-3")
+#: Problems that annealing and tabu search solve alone, without a proof.
+LARGE = ("medium30", "sparse100", "mc_040_003_000")
+#: Graphs whose independent sets are also written as a QUBO, whose optimum is then published as well.
+AS_QUBO = ("farm", "karate", "ibm32", "chesapeake", "johnson8-2-4")
+OPTIMAL = (*(file.instance for file in instance_files()), *(f"{name} as QUBO" for name in AS_QUBO))
+SOLVED_BY_REDUCTION = ("sparse50-1", "sparse50-2", "sparse50-3", "farm as QUBO")
 
 GENERATED = (
     ("independent_set", {"generator": "random_graph", "nodes": 10, "probability": 0.5, "weighted": True}),
@@ -46,15 +39,24 @@ def make_spec(problem, **fields):
     return ExperimentSpec.model_validate({**defaults, **fields, "problem": problem})
 
 
-def public(shared_data, name):
-    """Return the row of best-known values, the family and the instance."""
-    with (shared_data / "best_known.csv").open(newline="") as file:
-        row = next(row for row in csv.DictReader(file) if row["instance"] == name)
-    family, form, options = READ_AS[row["family"]][row["format"]]
-    written = ProblemSpec(family=family, source=row["file"], format=form, options=options)
-    problem, content = register_source(written, shared_data)
-    instance = load_instance(problem, lambda _: content)
-    return row, family_named(family), instance, problem
+def public(name, folder):
+    """Return the best known value, the family, the instance and its problem."""
+    file = named(name.removesuffix(" as QUBO"))
+    problem, best_known = file.problem, file.best_known
+    if name.endswith(" as QUBO"):
+        (folder / "graph.sparse").write_text(independent_set_as_qubo(file.text))
+        problem, best_known = {"family": "qubo", "source": "graph.sparse"}, -best_known
+    return best_known, *loaded(ProblemSpec.model_validate(problem), folder)
+
+
+def large(graph, folder):
+    (folder / "graph.rud").write_text(graph.rudy)
+    return loaded(ProblemSpec(family="maxcut", source="graph.rud"), folder)
+
+
+def loaded(written, folder):
+    problem, content = register_source(written, folder)
+    return family_named(written.family), load_instance(problem, lambda _: content), problem
 
 
 def generated(family, source, seed):
@@ -67,47 +69,52 @@ def test_every_family_is_generated_here():
 
 
 @pytest.mark.parametrize("name", OPTIMAL)
-def test_the_best_baseline_reaches_the_published_optimum(shared_data, name):
-    row, family, instance, problem = public(shared_data, name)
-    assert row["status"] == "optimal"
+def test_the_best_baseline_reaches_the_published_optimum(name, tmp_path):
+    best_known, family, instance, problem = public(name, tmp_path)
     spec = make_spec(problem)
     reduction = reduce_instance(family, instance, spec)
     rows = run_baselines(family, instance, reduction.reduced_model, spec)
     feasible = [baseline["objective"] for baseline in rows if baseline["feasible"]]
     best = max(feasible) if family.sense == "max" else min(feasible)
-    assert best == pytest.approx(float(row["best_known"]))
+    assert best == pytest.approx(best_known)
     for baseline in rows:
         assignment = assignment_array(baseline["assignment"])[None, :]
         assert baseline["objective"] == family.objective(instance, assignment)[0]
-        assert not baseline["optimal"] or baseline["objective"] == pytest.approx(float(row["best_known"]))
+        assert not baseline["optimal"] or baseline["objective"] == pytest.approx(best_known)
     if reduction.reduced_model.exact:
-        assert reduction.reduced_model_optimum == pytest.approx(float(row["best_known"]))
+        assert reduction.reduced_model_optimum == pytest.approx(best_known)
     if name in SOLVED_BY_REDUCTION:
         assert reduction.solved_by_reduction
-        assert reduction.incumbent_objective == pytest.approx(float(row["best_known"]))
+        assert reduction.incumbent_objective == pytest.approx(best_known)
 
 
-@pytest.mark.parametrize("name", ["gka6a", "bqp100-1", "mc_040_003_000"])
-def test_annealing_and_tabu_reach_published_values(shared_data, name):
-    row, family, instance, problem = public(shared_data, name)
+@pytest.mark.parametrize("name", LARGE)
+def test_annealing_and_tabu_reach_published_values(name, tmp_path):
+    best_known, family, instance, problem = public(name, tmp_path)
     spec = make_spec(problem, repetitions=1)
     rows = run_baselines(family, instance, reduce_instance(family, instance, spec).reduced_model, spec)
     reached = {baseline["solver"]: baseline["objective"] for baseline in rows}
-    assert reached["simulated_annealing"] == reached["tabu"] == float(row["best_known"])
+    assert reached["simulated_annealing"] == reached["tabu"] == best_known
 
 
-def test_a_cubic_graph_keeps_all_its_qubits(shared_data):
+def test_a_cubic_graph_keeps_all_its_qubits(tmp_path):
     """Without fields the energy is the same after a global flip: no value can be proved, and none must be guessed."""
-    _, family, instance, problem = public(shared_data, "mc_016_003_000")
+    _, family, instance, problem = public("mc_016_003_000", tmp_path)
     reduction = reduce_instance(family, instance, make_spec(problem))
     assert reduction.reduced_model.size == 16
     assert reduction.reduced_model.exact
     assert (reduction.reduced_model_optimum, reduction.reduced_model_minimum_energy) == (21.0, -21.0)
 
 
-@pytest.mark.parametrize("name", ["G1", "G11"])
-def test_a_large_graph_is_cut_down_to_a_window(shared_data, name):
-    _, family, instance, problem = public(shared_data, name)
+@pytest.mark.parametrize(
+    "graph",
+    [
+        pytest.param(known_optima.random_graph(800, 19176, seed=1), id="random"),
+        pytest.param(known_optima.planted_torus(100, 8, seed=1), id="torus"),
+    ],
+)
+def test_a_large_graph_is_cut_down_to_a_subproblem(graph, tmp_path):
+    family, instance, problem = large(graph, tmp_path)
     reduction = reduce_instance(family, instance, make_spec(problem))
     fixed = {step["step_name"]: step["variables_fixed"] for step in reduction.step_log}
     assert (fixed["roof_duality"], fixed["components"], fixed["subproblem"]) == (0, 0, 784)

@@ -1,5 +1,5 @@
 from qhybrid_pipelines.quantum.drawing import draw_from_text
-from qhybrid_pipelines.quantum.qasm import draw, empty_circuit, make_template
+from qhybrid_pipelines.quantum.qasm import draw_circuit, empty_circuit, make_template
 
 TEXT = """OPENQASM 3.0;
 include "stdgates.inc";
@@ -35,7 +35,7 @@ def test_a_long_circuit_is_folded():
 def test_what_is_more_than_gates_is_drawn_by_qiskit():
     text = TEXT + "if (c[0]) {\n  x q[1];\n}\n"
     assert draw_from_text(text, columns=120) is None
-    assert "If-0" in draw(text)
+    assert "If-0" in draw_circuit(text)
 
 
 def test_every_step_of_a_template_is_in_its_drawing():
@@ -44,5 +44,5 @@ def test_every_step_of_a_template_is_in_its_drawing():
         circuit.h(qubit)
     circuit.cx(3, 1)
     circuit.cx(0, 2)
-    drawing = draw(make_template(circuit).text)
+    drawing = draw_circuit(make_template(circuit).text)
     assert [drawing.count(mark) for mark in ("[h]", "[cx]", "●", "┼", "[M]")] == [4, 2, 2, 2, 4]

@@ -13,6 +13,7 @@ from qhybrid_pipelines.execution.engines.x_mixer import probabilities
 from qhybrid_pipelines.quantum.angles_table import FIXED_ANGLES
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.large_girth import cut_fraction
+from qhybrid_pipelines_tests.instance_files import FOLDER, named
 
 ENTRIES = [(degree, layers) for degree, rows in FIXED_ANGLES.items() for layers in rows]
 
@@ -78,8 +79,8 @@ def test_more_layers_are_better():
         assert all((np.array(rows[layers][1]) > 0).all() and (np.array(rows[layers][2]) < 0).all() for layers in rows)
 
 
-def test_no_entry_is_below_the_published_table(shared_data):
-    published = json.loads((shared_data / "qaoa_angles" / "fixed_angle_regular_graphs.json").read_text())
+def test_no_entry_is_below_the_published_table():
+    published = json.loads((FOLDER / "qedc" / "fixed_angle_regular_graphs.json").read_text())
     compared = 0
     for degree, layers in ENTRIES:
         other = published.get(str(degree), {}).get(str(layers))
@@ -95,8 +96,8 @@ def test_no_entry_is_below_the_published_table(shared_data):
 
 
 @pytest.mark.parametrize(("layers", "ratio"), [(1, 0.783), (4, 0.925)])
-def test_ratio_on_a_cubic_graph(shared_data, layers, ratio):
-    model = read_maxcut(shared_data / "maxcut" / "mc_016_003_000.txt")
+def test_ratio_on_a_cubic_graph(layers, ratio):
+    model = read_maxcut(named("mc_016_003_000").path)
     angles, source = table_angles(model, layers)
     assert source == "degree 3"
     [row] = probabilities(model.diagonal - model.offset, angles[None])

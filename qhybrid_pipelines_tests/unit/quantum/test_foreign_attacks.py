@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.quantum.user_circuits.precheck import check
+from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 from qhybrid_pipelines.quantum.user_circuits.reader import parse_in_sandbox, read_user_circuit
 from qhybrid_pipelines.quantum.user_circuits.tokens import join_tokens, split_tokens
 from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, UNSUPPORTED, V2, V3, doubling_gates
@@ -47,7 +47,7 @@ def test_what_the_reader_refuses_names_the_file_and_the_line(name):
 def test_the_bombs_are_as_small_as_they_are_said_to_be():
     assert len(doubling_gates(18)) < 600
     assert len(doubling_gates(30)) < 1000
-    assert check(doubling_gates(13)).gates == 2**13
+    assert check_circuit(doubling_gates(13)).gates == 2**13
 
 
 def test_bytes_that_are_no_text_are_refused():

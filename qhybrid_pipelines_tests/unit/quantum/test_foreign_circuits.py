@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch
 from qhybrid_pipelines.quantum.qasm import write_circuit
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
-from qhybrid_pipelines.quantum.user_circuits.precheck import check
+from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
 from qhybrid_pipelines_tests.foreign_circuits import V2, V3, circuits
 from qhybrid_pipelines_tests.quantum_cases import ising, make_reduced_model, make_spec
@@ -50,7 +50,7 @@ def bound(text: str, values: dict[str, float]):
 
 def meaning(text: str, angles: list[float]):
     """The unitary that the canonical form has at some values of the file's inputs."""
-    found = to_canonical(check(text))
+    found = to_canonical(check_circuit(text))
     assert write_circuit(read_circuit(found.text)) == found.text
     assert list(found.parameters) == sorted(found.parameters)
     values = {
@@ -74,7 +74,7 @@ def test_what_qiskit_writes_as_version_3_keeps_its_meaning_at_all_inputs(circuit
     from qiskit import qasm3
 
     text = qasm3.dumps(circuit)
-    assert check(text).inputs == ("a0", "a1")
+    assert check_circuit(text).inputs == ("a0", "a1")
     expected = circuit.assign_parameters(dict(zip(circuit.parameters, angles, strict=True)))
     assert meaning(text, list(angles)).equiv(unitary(expected))
 
@@ -88,9 +88,9 @@ def test_constants_become_inputs_in_full_and_quarter_turns_stay():
     bindings = ansatz.bindings(np.array([[0.7, 0.2], [1.0, 2.0]]))
     assert np.array_equal(bindings, [[2 * 0.7, 0.7 / 3 - 0.1, 0.2], [2.0, 1 / 3 - 0.1, 2.0]])
     exact = 0.1234567890123456789
-    assert to_canonical(check(f"{V3}qubit q;\nrz({exact!r}) q;\n")).angles == ((exact, ()),)
-    assert to_canonical(check(f"{V3}qubit q;\nrz(-3*pi/4) q;\n")).angles == ()
-    assert to_canonical(check(f"{V3}qubit q;\nrz(-3*pi/4 + 1e-9) q;\n")).angles[0][0] == -3 * math.pi / 4 + 1e-9
+    assert to_canonical(check_circuit(f"{V3}qubit q;\nrz({exact!r}) q;\n")).angles == ((exact, ()),)
+    assert to_canonical(check_circuit(f"{V3}qubit q;\nrz(-3*pi/4) q;\n")).angles == ()
+    assert to_canonical(check_circuit(f"{V3}qubit q;\nrz(-3*pi/4 + 1e-9) q;\n")).angles[0][0] == -3 * math.pi / 4 + 1e-9
 
 
 def test_an_angle_may_hang_on_several_inputs():
@@ -110,15 +110,17 @@ def test_names_of_inputs_do_not_matter():
 def test_a_qubit_becomes_the_bit_that_it_is_measured_into():
     text = f"{V2}qreg a[1];\nqreg b[2];\ncreg c[3];\nx a[0];\nbarrier a;\nmeasure a[0] -> c[2];\n"
     text += "measure b[0] -> c[0];\nmeasure b[1] -> c[1];\n"
-    assert "x q[2];" in to_canonical(check(text)).text
-    unmeasured = to_canonical(check(f"{V2}qreg a[1];\nqreg b[2];\nx b[0];\n")).text
+    assert "x q[2];" in to_canonical(check_circuit(text)).text
+    unmeasured = to_canonical(check_circuit(f"{V2}qreg a[1];\nqreg b[2];\nx b[0];\n")).text
     assert "x q[1];" in unmeasured
     assert "c[2] = measure q[2];" in unmeasured
 
 
 def test_loops_are_written_out():
     found = to_canonical(
-        check(f"{V3}qubit[2] q;\nfor uint i in [0:2:4] {{ rx(i*0.1) q[0]; }}\nfor int j in {{1, 5}} {{ x q; }}\n")
+        check_circuit(
+            f"{V3}qubit[2] q;\nfor uint i in [0:2:4] {{ rx(i*0.1) q[0]; }}\nfor int j in {{1, 5}} {{ x q; }}\n"
+        )
     )
     assert found.angles == ((0.2, ()), (0.4, ()))
     assert found.text.count("x q[1];") == 2
@@ -126,7 +128,7 @@ def test_loops_are_written_out():
 
 def test_a_borrowed_name_keeps_its_own_body():
     text = f"{V2}qreg q[2];\ngate rzz2(a) x,y {{ h x; }}\nrzz2(0.3) q[0],q[1];\n".replace("rzz2", "ryy")
-    assert "\nh q[0];" in to_canonical(check(text)).text
+    assert "\nh q[0];" in to_canonical(check_circuit(text)).text
 
 
 def test_a_borrowed_name_is_not_the_standard_gate_because_they_agree_at_one_angle():
@@ -137,12 +139,12 @@ def test_a_borrowed_name_is_not_the_standard_gate_because_they_agree_at_one_angl
 
 
 def test_a_standard_gate_is_known_by_its_matrix_also_at_sums_of_inputs():
-    found = to_canonical(check(RING))
+    found = to_canonical(check_circuit(RING))
     assert (found.two_qubit_gates, found.text.count("rzz(t_0)")) == (2, 2)
 
 
 def test_depth_and_two_qubit_gates_leave_barriers_out():
-    found = to_canonical(check(f"{V2}qreg q[2];\nh q;\nbarrier q;\ncx q[0],q[1];\n"))
+    found = to_canonical(check_circuit(f"{V2}qreg q[2];\nh q;\nbarrier q;\ncx q[0],q[1];\n"))
     assert (found.depth, found.two_qubit_gates) == (2, 1)
 
 

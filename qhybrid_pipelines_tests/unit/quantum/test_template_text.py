@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.quantum.qasm import draw, empty_circuit, make_template, write_circuit
+from qhybrid_pipelines.quantum.qasm import draw_circuit, empty_circuit, make_template, write_circuit
 
 GATES = {
     **dict.fromkeys(("h", "x", "y", "z", "s", "t", "sx"), (1, 0)),
@@ -26,13 +26,13 @@ GATES = {
 def circuits(draw):
     from qiskit.circuit import Parameter
 
-    n = draw(st.integers(2, 5))
+    n = draw_circuit(st.integers(2, 5))
     circuit = empty_circuit(n)
     inputs = {name: Parameter(name) for name in ("gamma_0", "gamma_10", "gamma_2", "beta_0", "a")}
-    for name in draw(st.lists(st.sampled_from(sorted(GATES)), max_size=12)):
+    for name in draw_circuit(st.lists(st.sampled_from(sorted(GATES)), max_size=12)):
         qubits, angles = GATES[name]
-        where = draw(st.permutations(range(n)))[:qubits]
-        getattr(circuit, name)(*[inputs[draw(st.sampled_from(sorted(inputs)))] for _ in range(angles)], *where)
+        where = draw_circuit(st.permutations(range(n)))[:qubits]
+        getattr(circuit, name)(*[inputs[draw_circuit(st.sampled_from(sorted(inputs)))] for _ in range(angles)], *where)
     return circuit
 
 
@@ -100,6 +100,6 @@ def test_the_drawing_names_the_inputs():
     from qiskit.circuit import Parameter
 
     circuit.rzz(Parameter("cost_0_0"), 0, 1)
-    drawing = draw(make_template(circuit).text)
+    drawing = draw_circuit(make_template(circuit).text)
     assert "cost_0_0" in drawing
     assert "q[1]" in drawing
