@@ -168,7 +168,7 @@ FROM (
 UNION ALL
 SELECT 'job sent again because its provider did not list it', count(*), count(*) FILTER (n > 0)
 FROM (
-    SELECT job_id, count(*) FILTER (event = 'JobSubmissionDisproved') AS n
+    SELECT job_id, count(*) FILTER (event = 'JobConfirmedAbsent') AS n
     FROM every_job LEFT JOIN job_events USING (job_id) GROUP BY job_id
 )
 ORDER BY finding
