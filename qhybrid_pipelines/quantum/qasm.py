@@ -77,4 +77,4 @@ def draw_circuit(template_text: str, *, columns: int = 120) -> str:
     plain = draw_from_text(template_text, columns=columns)
     if plain is not None:
         return plain
-    return str(read_circuit(template_text).draw_circuit(output="text", fold=columns, idle_wires=True))
+    return str(read_circuit(template_text).draw(output="text", fold=columns, idle_wires=True))

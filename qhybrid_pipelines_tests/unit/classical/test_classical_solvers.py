@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ising_models import make_model
 
-from qhybrid_pipelines.classical.exhaustive import find_minimum, outcomes
+from qhybrid_pipelines.classical.exhaustive import all_outcomes, find_minimum
 from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts, random_rows
 from qhybrid_pipelines.classical.solvers.tabu import tabu_search

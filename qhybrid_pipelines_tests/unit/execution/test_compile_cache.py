@@ -132,7 +132,7 @@ from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 provider = IbmProvider(pathlib.Path(sys.argv[1]))
 batch, _ = canary_batch("batch", width=4, qubit=1, backend="ibm:fake_manila")
 found = provider.prepare(batch.template, "ibm:fake_manila", level=3, seed=7)
-print(found.compiled_sha256, provider.local.cache.use.disk_hits)
+print(found.compiled_sha256, provider.local.cache.statistics.disk_hits)
 """
 
 

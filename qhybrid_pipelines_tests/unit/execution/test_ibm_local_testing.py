@@ -209,11 +209,11 @@ def test_one_template_is_compiled_once_for_all_its_jobs(tmp_path):
 
 KILLED = """
 import os, signal, sys, pathlib
-from qhybrid_pipelines.execution import kept_jobs
+from qhybrid_pipelines.execution import stored_jobs
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 provider = IbmProvider(pathlib.Path(sys.argv[1]))
-kept_jobs.encode = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+stored_jobs.encode = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 provider.submit(canary_batch("single", width=3, qubit=1, backend="ibm:fake_manila")[0], "token")
 """
 

@@ -217,7 +217,7 @@ def test_circuits_and_jobs_of_other_backends_are_not_the_job(cloud, provider):
 def test_an_empty_listing_is_believed_only_where_no_job_is_known(cloud, provider):
     assert provider.find(BACKEND, "t") is None
     cloud.add("known")
-    provider._account_registry.accepted(cloud.server.url, BACKEND, "known")
+    provider._account_registry.record_accepted(cloud.server.url, BACKEND, "known")
     cloud.listed = False
     with pytest.raises(Unavailable, match="known"):
         provider.find(BACKEND, "t")

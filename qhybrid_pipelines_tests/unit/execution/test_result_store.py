@@ -34,7 +34,7 @@ from qhybrid_pipelines.execution.store import ResultStore
 store = ResultStore(pathlib.Path(sys.argv[1]))
 sys.stdin.readline()
 for name in range(200):
-    kept = store.keep(f"n{name}", os.urandom(1000))
+    kept = store.write_once(f"n{name}", os.urandom(1000))
     print(hash(kept))
 """
 

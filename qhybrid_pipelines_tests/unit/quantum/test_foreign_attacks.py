@@ -16,7 +16,7 @@ from qhybrid_pipelines.quantum.user_circuits.tokens import join_tokens, split_to
 from qhybrid_pipelines_tests.foreign_circuits import ATTACKS, UNSUPPORTED, V2, V3, doubling_gates
 from qhybrid_pipelines_tests.own_time import cpu_seconds_below
 
-LIMITED = "import sys; from qhybrid_pipelines.quantum.user_circuits.sandbox import limit; limit(); "
+LIMITED = "import sys; from qhybrid_pipelines.quantum.user_circuits.sandbox import limit_resources; limit_resources(); "
 
 
 def refusal(text: str | bytes) -> InvalidInput:
@@ -100,7 +100,7 @@ def test_a_panic_of_a_parser_is_told_as_an_error():
         "from qhybrid_pipelines.quantum.user_circuits import canonical, sandbox\n"
         "class Panic(BaseException): pass\n"
         "def panic(checked): raise Panic('capacity overflow')\n"
-        "canonical.canonical = panic; sandbox.main()"
+        "canonical.to_canonical = panic; sandbox.main()"
     )
     with pytest.raises(InvalidInput, match="Panic: capacity overflow"):
         parse_in_sandbox(f"{V2}qreg q[1];\n", code=("-c", code))

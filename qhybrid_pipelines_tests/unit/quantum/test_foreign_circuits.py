@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from qhybrid_pipelines.quantum.user_circuits.to_canonical import to_canonical
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch
 from qhybrid_pipelines.quantum.qasm import write_circuit
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
+from qhybrid_pipelines.quantum.user_circuits.canonical import to_canonical
 from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
 from qhybrid_pipelines_tests.foreign_circuits import V2, V3, circuits

@@ -26,13 +26,13 @@ GATES = {
 def circuits(draw):
     from qiskit.circuit import Parameter
 
-    n = draw_circuit(st.integers(2, 5))
+    n = draw(st.integers(2, 5))
     circuit = empty_circuit(n)
     inputs = {name: Parameter(name) for name in ("gamma_0", "gamma_10", "gamma_2", "beta_0", "a")}
-    for name in draw_circuit(st.lists(st.sampled_from(sorted(GATES)), max_size=12)):
+    for name in draw(st.lists(st.sampled_from(sorted(GATES)), max_size=12)):
         qubits, angles = GATES[name]
-        where = draw_circuit(st.permutations(range(n)))[:qubits]
-        getattr(circuit, name)(*[inputs[draw_circuit(st.sampled_from(sorted(inputs)))] for _ in range(angles)], *where)
+        where = draw(st.permutations(range(n)))[:qubits]
+        getattr(circuit, name)(*[inputs[draw(st.sampled_from(sorted(inputs)))] for _ in range(angles)], *where)
     return circuit
 
 
