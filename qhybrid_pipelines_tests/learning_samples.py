@@ -136,7 +136,7 @@ def _submission_row(model: str) -> dict[str, object]:
         "backend": BACKEND,
         "model": model,
         "shots": SHOTS,
-        "part": 0,
+        "sub_batch": 0,
         "first_point": 0,
         "first_repetition": 0,
         "points": 2 * ROWS,

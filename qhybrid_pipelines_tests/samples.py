@@ -267,7 +267,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         [
             {
                 **head,
-                "part": 0,
+                "sub_batch": 0,
                 "first_point": 0,
                 "first_repetition": 0,
                 "points": POINTS,

@@ -112,7 +112,7 @@ def submissions(table: pa.Table) -> Metadata:
         "jobs": table.num_rows,
         "shots": _sum(table, "shots_total"),
         "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
-        "references": table_metadata(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
+        "references": table_metadata(table, ["experiment", "backend", "sub_batch", "job_id", "provider_job_id"]),
     }
 
 

@@ -58,7 +58,7 @@ def submissions(table: pa.Table) -> Metadata:
         "shots": pc.sum(table["shots_total"]).as_py() or 0,
         "cost_quoted_usd": float(pc.sum(table["cost_quoted_usd"]).as_py() or 0.0),
         "references": table_metadata(
-            table, ["experiment", "backend", "model", "shots", "part", "job_id", "provider_job_id"]
+            table, ["experiment", "backend", "model", "shots", "sub_batch", "job_id", "provider_job_id"]
         ),
     }
 

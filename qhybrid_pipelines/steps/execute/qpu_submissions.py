@@ -69,7 +69,7 @@ def submit_batch(
         {
             "experiment": batch.experiment,
             "backend": batch.backend,
-            "part": number,
+            "sub_batch": number,
             "first_point": sub_batch.first_point,
             "first_repetition": sub_batch.first_repetition,
             "points": sub_batch.batch.points,

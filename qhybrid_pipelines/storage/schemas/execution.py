@@ -50,23 +50,23 @@ CIRCUIT_BATCHES = Table(
 
 QPU_SUBMISSIONS = Table(
     name="qpu_submissions",
-    meaning="What was submitted for a partition: one row per part of its batch, with the job it was first submitted as. "
+    meaning="What was submitted for a partition: one row per sub-batch, with the job that it was first submitted as. "
     "Written once; what became of the job since, a retry or a reroute included, is in `jobs`",
-    key=("experiment", "backend", "part"),
-    order=("experiment", "backend", "part"),
+    key=("experiment", "backend", "sub_batch"),
+    order=("experiment", "backend", "sub_batch"),
     columns=(
         EXPERIMENT,
         BACKEND,
-        column("part", I32, "Which part of the batch, from 0; a batch that fits into one job is one part", minimum=0),
-        column("first_point", I32, "Point of the sweep that is the part's first", minimum=0),
-        column("first_repetition", I32, "Repetition that is the part's first", minimum=0),
-        column("points", I32, "Points of the part", minimum=1),
-        column("repetitions", I32, "Repetitions of the part", minimum=1),
+        column("sub_batch", I32, "Which sub-batch, from 0; a batch that fits into one job is one", minimum=0),
+        column("first_point", I32, "Point of the sweep that is the sub-batch's first", minimum=0),
+        column("first_repetition", I32, "Repetition that is the sub-batch's first", minimum=0),
+        column("points", I32, "Points of the sub-batch", minimum=1),
+        column("repetitions", I32, "Repetitions of the sub-batch", minimum=1),
         JOB_ID,
         column("token", TEXT, "Idempotency key that the provider was given"),
         column("provider_job_id", TEXT, "The provider's id of the job", nullable=True, measured=True),
-        column("payload_sha256", TEXT, "Hash of all that decides the part's result"),
-        column("shots_total", I64, "Shots over all points and repetitions of the part", "shots"),
+        column("payload_sha256", TEXT, "Hash of all that decides the sub-batch's result"),
+        column("shots_total", I64, "Shots over all points and repetitions of the sub-batch", "shots"),
         column("cost_quoted_usd", F64, "Highest quoted cost", "USD", minimum=0),
     ),
 )

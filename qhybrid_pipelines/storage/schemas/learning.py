@@ -162,9 +162,9 @@ QML_PREDICTIONS = Table(
 
 QML_SUBMISSIONS = Table(
     name="qml_submissions",
-    meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per part of a batch",
-    key=("experiment", "backend", "model", "shots", "part"),
-    order=("experiment", "backend", "model", "shots", "part"),
+    meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per sub-batch",
+    key=("experiment", "backend", "model", "shots", "sub_batch"),
+    order=("experiment", "backend", "model", "shots", "sub_batch"),
     columns=(
         EXPERIMENT,
         BACKEND,
