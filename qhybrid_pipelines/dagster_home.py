@@ -11,8 +11,8 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
+from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.storage import atomic
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import DRIVER, postgres_url
 
@@ -54,7 +54,7 @@ def make_dagster_storage(home: Home) -> None:
         missing = [name for name in ("history", "schedules") if not (home.dagster / name).exists()]
         if not missing:
             return
-        with atomic.scratch_folder(home.tmp) as built:
+        with files.scratch_folder(home.tmp) as built:
             dg.DagsterInstance.from_ref(instance_ref(built)).dispose()
             for name in missing:
                 _promote(built / name, home.dagster / name)
@@ -63,7 +63,7 @@ def make_dagster_storage(home: Home) -> None:
 def _promote(built: Path, place: Path) -> None:
     """Put a folder in its place, unless a daemon of Dagster, which knows no lock of ours, has just made one there."""
     try:
-        atomic.promote(built, place)
+        files.promote(built, place)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise

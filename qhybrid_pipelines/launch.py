@@ -16,7 +16,7 @@ import dagster as dg
 from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core import errors
+from qhybrid_pipelines.core import errors, files
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
@@ -31,7 +31,6 @@ from qhybrid_pipelines.steps.execute.qpu_completions import find_completed_execu
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage import atomic
 from qhybrid_pipelines.storage.layout import Home
 
 #: Told what happens: the leg, and the asset that was just written (None when the leg starts).
@@ -80,7 +79,7 @@ class Launcher:
         self._on_message: MessageCallback = lambda _: None
         _quiet_dagster()
         self.workspace.home.make()
-        atomic.remove_leftovers(self.workspace.home)
+        files.remove_leftovers(self.workspace.home.tmp)
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:

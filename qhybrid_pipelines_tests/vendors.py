@@ -56,7 +56,7 @@ def scripted_server(answer: Callable[[str, str, dict[str, list[str]]], Reply]) -
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - names of the base class
+        do_GET = do_POST = do_PUT = do_CONNECT = handle_any  # noqa: N815 - names of the base class
 
         def log_message(self, *arguments: Any) -> None:
             pass
@@ -72,8 +72,11 @@ def scripted_server(answer: Callable[[str, str, dict[str, list[str]]], Reply]) -
 
 
 @contextmanager
-def raw_server(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """Hand every connection, its request read as far as it came at once, to ``behave``, and close it then."""
+def raw_server(behave: Callable[[socket.socket, threading.Event], None], *, peek: bool = False) -> Iterator[str]:
+    """Hand every connection, its request read as far as it came at once, to ``behave``, and close it then.
+
+    With ``peek`` what came is left to be read, for a ``behave`` that speaks TLS.
+    """
     over = threading.Event()
 
     def serve() -> None:
@@ -84,7 +87,7 @@ def raw_server(behave: Callable[[socket.socket, threading.Event], None]) -> Iter
 
     def handle(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            connection.recv(1 << 16)
+            connection.recv(1 << 16, socket.MSG_PEEK if peek else 0)
             behave(connection, over)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

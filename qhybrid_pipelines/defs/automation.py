@@ -16,6 +16,7 @@ import dagster as dg
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.inbox import scan_inbox
 from qhybrid_pipelines.control.policy.deployment import Deployment
+from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
@@ -33,7 +34,6 @@ from qhybrid_pipelines.steps.operate import nightly_benchmark as nightly
 from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage import atomic
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
@@ -171,7 +171,7 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         open_workspace = workspace.open()
         open_workspace.tracker.sync()
         send_spans_best_effort(open_workspace)
-        atomic.remove_leftovers(open_workspace.home)
+        files.remove_leftovers(open_workspace.home.tmp)
         mine = {
             stage: read_run_history(context.instance, stage)
             for stage in _due_stages(open_workspace)

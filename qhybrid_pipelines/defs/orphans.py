@@ -10,7 +10,7 @@ nothing until the new process has written its own.
 
 import dagster as dg
 
-from qhybrid_pipelines.storage.atomic import process_has_ended, process_name
+from qhybrid_pipelines.core.processes import process_has_ended, process_name
 
 PROCESS_TAG = "qhybrid/process"
 

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import threading
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash, sha256_hex
+from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
 from qhybrid_pipelines.core.jobs import Compiled, Template
 
 if TYPE_CHECKING:
@@ -91,6 +90,7 @@ class CompileCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        remove_leftovers(folder)
         self._memory: OrderedDict[str, Compiled] = OrderedDict()
         self._lock = threading.Lock()
         self._use = dict.fromkeys(("memory_hits", "disk_hits", "misses", "damaged"), 0)
@@ -195,14 +195,8 @@ class CompileCache:
             }
         )
         rest = head.encode() + b"\n" + (get_or_compile.native if is_bytes else _to_qpy(get_or_compile.native))
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f".{key}.{os.getpid()}.{uuid.uuid4().hex}.tmp"
-        try:
-            # Not synced: what a power cut takes away is found out by its hash and compiled again.
-            temporary.write_bytes(sha256_hex(rest).encode() + b"\n" + rest)
-            temporary.replace(self._path(key))
-        finally:
-            temporary.unlink(missing_ok=True)
+        # Not durable: what a power cut takes away is found out by its hash and compiled again.
+        write_bytes(self._path(key), sha256_hex(rest).encode() + b"\n" + rest, durable=False)
 
 
 def _to_qpy(circuit: QuantumCircuit) -> bytes:

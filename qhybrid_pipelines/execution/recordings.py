@@ -7,14 +7,13 @@ provider's bytes, letter for letter. A batch is named by what decides its result
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from pathlib import Path
 
 import numpy as np
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult
+from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
 
 SUFFIX = ".recording"
@@ -44,10 +43,8 @@ def record_result(folder: Path, batch: CircuitBatch, raw: RawResult) -> Path:
         raw: what its provider's ``fetch`` returned.
     """
     file = folder / backend_slug(batch.backend) / f"{batch_key(batch)}{SUFFIX}"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{os.getpid()}.{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(pack_recording(raw))
-    temporary.replace(file)
+    remove_leftovers(file.parent)
+    write_bytes(file, pack_recording(raw))
     return file
 
 

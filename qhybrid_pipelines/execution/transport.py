@@ -3,26 +3,41 @@
 No library default does that. A read timeout starts anew with every byte, so a body or header that drips never times
 out; a redirect may lead a key to another host; a retry may pay twice. Here a request has a deadline as a whole, and
 whoever calls is told whether anything can have reached the other side.
+
+=======================================================================  ===========================================
+what httpx raises                                                        what it means
+=======================================================================  ===========================================
+ConnectError, ConnectTimeout, PoolTimeout, ProxyError, or the deadline   `NotSent`: the request never left
+passes while it is still connecting
+ReadError, ReadTimeout, WriteError, WriteTimeout, RemoteProtocolError,   `ConnectionBroken`: it may have been accepted
+the deadline passes later, and everything else
+=======================================================================  ===========================================
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
-import socket
-import threading
-from collections.abc import Callable, Mapping
+import os
+import ssl
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
-
-from requests import PreparedRequest, RequestException, Session
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
 
 from qhybrid_pipelines.core.errors import InvalidInput
 
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
 _CHUNK = 1 << 16
+#: Each may name a file or a folder of certificates; the first that is set decides.
+CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,142 +110,157 @@ def send(
     *,
     authorization: str | None = None,
     headers: Mapping[str, str] | None = None,
-    params: list[tuple[str, str]] | None = None,
+    params: Sequence[tuple[str, str]] | None = None,
     body: bytes | None = None,
     limits: RequestLimits | None = None,
 ) -> HttpResponse:
     """Make one request over one new connection and return the answer; redirects are returned, not followed.
 
+    Proxies and certificates are those that the environment names; no proxy stands between this machine and itself.
+
     Raises:
         NotSent: no connection came about.
         ConnectionBroken: timed out, cut off, too large or not HTTP, after the connection stood.
     """
+    import httpx
+
     limits = limits or RequestLimits()
-    request = _Request(
-        method=method, url=url, authorization=authorization, headers=headers or {}, params=params or [], body=body
-    )
-    call = _Call()
-
-    def work() -> None:
-        try:
-            call.answer = _exchange(call, request, limits)
-        except (RequestException, HTTPError, OSError, ValueError) as error:
-            call.error = error
-        finally:
-            call.done.set()
-
-    # A thread of its own, because neither the look-up of a name nor a handshake can be told a deadline.
-    threading.Thread(target=work, daemon=True, name="http-request").start()
-    in_time = call.done.wait(limits.total_seconds)
-    if not in_time:
-        call.expire()
-    if in_time and call.answer is not None:
-        return call.answer
-    reason = _reason(call.error) if in_time else f"it took longer than {limits.total_seconds:g} seconds"
-    if call.connected:
-        raise ConnectionBroken(reason)
-    raise NotSent(reason)
+    try:
+        client = httpx.AsyncClient(
+            verify=_tls_context(url), trust_env=not is_loopback(url), timeout=_timeout(limits), follow_redirects=False
+        )
+        # An answer that unpacks itself has no bounded size.
+        wanted = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
+        if authorization is not None:
+            wanted["Authorization"] = authorization
+        request = client.build_request(method, url, params=tuple(params or ()) or None, headers=wanted, content=body)
+    except (httpx.InvalidURL, OSError, ValueError, ImportError) as error:
+        raise NotSent(_reason(error, limits)) from None
+    return _run(_exchange(client, request, limits))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    method: str
-    url: str
-    authorization: str | None = field(repr=False)
-    headers: Mapping[str, str]
-    params: list[tuple[str, str]]
-    body: bytes | None = field(repr=False)
+async def _exchange(client: httpx.AsyncClient, request: httpx.Request, limits: RequestLimits) -> HttpResponse:
+    import anyio
+    import httpx
+
+    progress = _Progress()
+    request.extensions = {**request.extensions, "trace": progress.trace}
+    try:
+        with anyio.fail_after(limits.total_seconds):
+            async with client:
+                return await _read_response(await client.send(request, stream=True), limits)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+        raise NotSent(_reason(error, limits)) from None
+    except TimeoutError:
+        reason = f"it took longer than {limits.total_seconds:g} seconds"
+        raise (NotSent if progress.is_connecting else ConnectionBroken)(reason) from None
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        raise ConnectionBroken(_reason(error, limits)) from None
+    finally:
+        await progress.close()
 
 
-class _Call:
-    """What both threads know of a request. Once it has expired, no connection of it may stand any more."""
+class _Progress:
+    """How far a request has come, by the events that httpx reports."""
 
     def __init__(self) -> None:
-        self.done = threading.Event()
-        self.answer: HttpResponse | None = None
-        self.error: Exception | None = None
-        self.connected = False
-        self._expired = False
-        self._connection: Any = None
-        self._lock = threading.Lock()
+        self._last_event = ""
+        self._streams: list[Any] = []
 
-    def on_connected(self, connection: Any) -> None:
-        with self._lock:
-            if self._expired:
-                connection.close()
-                raise OSError("the connection came too late")
-            self.connected, self._connection = True, connection
+    async def trace(self, event: str, details: Mapping[str, Any]) -> None:
+        """Take note of an event, as httpx's extension `trace` calls it."""
+        self._last_event = event
+        if event == "connection.connect_tcp.complete":
+            self._streams.append(details["return_value"])
 
-    def expire(self) -> None:
-        """Cut the connection, which ends the other thread; or keep it from sending anything."""
-        with self._lock:
-            self._expired = True
-            if self._connection is None or self._connection.sock is None:
-                return
-            with contextlib.suppress(OSError):
-                self._connection.sock.shutdown(socket.SHUT_RDWR)
+    @property
+    def is_connecting(self) -> bool:
+        """Whether nothing can have been sent yet. It has to be seen: doubt is the rule."""
+        return self._last_event.startswith(("connection.connect_tcp.", "connection.start_tls."))
+
+    async def close(self) -> None:
+        """Close what was connected: a handshake that the deadline interrupts leaves its connection open."""
+        for stream in self._streams:
+            await stream.aclose()
 
 
-class _Adapter(HTTPAdapter):
-    """Tells a call when its connection stands."""
-
-    def __init__(self, call: _Call) -> None:
-        super().__init__(max_retries=0)
-        self._call = call
-
-    def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*arguments, **named)
-        pool.ConnectionCls = _notifying_connection(pool.ConnectionCls, self._call.on_connected)
-        return pool
-
-
-def _notifying_connection(connection_class: type[Any], on_connected: Callable[[Any], None]) -> type[Any]:
-    def connect(self: Any) -> None:
-        connection_class.connect(self)
-        on_connected(self)
-
-    return type("Watched", (connection_class,), {"connect": connect})
+async def _read_response(response: httpx.Response, limits: RequestLimits) -> HttpResponse:
+    async with contextlib.aclosing(response):
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise ValueError("the answer is packed, although it was asked for as it is")
+        content = bytearray()
+        async for chunk in response.aiter_raw(_CHUNK):
+            content += chunk
+            if len(content) > limits.body_bytes:
+                raise ValueError(f"the answer is larger than {limits.body_bytes} bytes")
+        return HttpResponse(status=response.status_code, headers=response.headers, body=bytes(content))
 
 
-def _exchange(call: _Call, request: _Request, limits: RequestLimits) -> HttpResponse:
-    def authorise(prepared: PreparedRequest) -> PreparedRequest:
-        # As a function, because a plain header gives way to whatever a netrc file holds for the host.
-        if request.authorization is not None:
-            prepared.headers["Authorization"] = request.authorization
-        return prepared
+def _timeout(limits: RequestLimits) -> httpx.Timeout:
+    import httpx
 
-    with Session() as session:
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, _Adapter(call))
-        if is_loopback(request.url):
-            session.trust_env = False  # no proxy stands between this machine and itself
-        with session.request(
-            request.method,
-            request.url,
-            params=request.params,
-            data=request.body,
-            # An answer that unpacks itself has no bounded size.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", **request.headers},
-            auth=authorise,
-            timeout=(limits.connect_seconds, limits.read_seconds),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise ValueError("the answer is packed, although it was asked for as it is")
-            content = bytearray()
-            for chunk in response.raw.stream(_CHUNK, decode_content=False):
-                content += chunk
-                if len(content) > limits.body_bytes:
-                    raise ValueError(f"the answer is larger than {limits.body_bytes} bytes")
-            return HttpResponse(status=response.status_code, headers=response.headers, body=bytes(content))
+    return httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds)
 
 
-def _reason(error: Exception | None) -> str:
-    """Return the innermost cause, one line; requests and urllib3 wrap it several times."""
-    text = str(error)
+def _tls_context(url: str) -> ssl.SSLContext:
+    """Return which certificates are believed: those that the environment names, else the usual authorities'.
+
+    Raises:
+        OSError: what the environment names is not there or holds no certificates.
+    """
+    if not url.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used; it believes nobody
+    for variable in CERTIFICATE_VARIABLES:
+        named = os.environ.get(variable)
+        if named:
+            folder = Path(named).is_dir()
+            return ssl.create_default_context(cafile=None if folder else named, capath=named if folder else None)
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also where the calling thread has an event loop of its own, as in a notebook."""
+    if not _has_running_loop():
+        return _run_in_new_loop(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_run_in_new_loop, work).result()
+
+
+def _has_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work)
+    try:
+        return loop.run_until_complete(task)
+    finally:
+        if not task.done():  # interrupted by the keyboard
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()  # unlike `asyncio.run` without waiting for a look-up of a name that hangs in its thread
+
+
+def _reason(error: BaseException, limits: RequestLimits) -> str:
+    """Return the innermost cause that says something, one line; httpx and httpcore wrap it several times."""
+    import httpx
+
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"no connection within {limits.connect_seconds:g} seconds"
+    if isinstance(error, httpx.TimeoutException):
+        return f"silence for {limits.read_seconds:g} seconds"
+    text = type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
-        text = str(cause) or type(cause).__name__
-        cause = cause.__cause__ or cause.__context__
+        text = str(cause) or text
+        cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__ or cause.__context__
     return " ".join(text.split())[:200]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.storage.atomic import write_bytes
+from qhybrid_pipelines.core.files import write_bytes
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -20,7 +20,7 @@ class RawStore:
     Attributes:
         folder: where they lie.
         tmp: for unfinished files; the default is the folder ``tmp`` beside ``folder``, which in a home is the one
-            that `storage.atomic.sweep` keeps clean.
+            that `core.files.remove_leftovers` keeps clean.
     """
 
     folder: Path

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
-from qhybrid_pipelines.storage.atomic import write_bytes
+from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import BY_NAME, SCHEMA_VERSION, Table
 from qhybrid_pipelines.storage.schemas.descriptions import JOB_ID

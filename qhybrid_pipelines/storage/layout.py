@@ -1,7 +1,7 @@
 """Every place under the home folder, named once.
 
 All state of an installation lives under one folder, the home. Nothing here creates or reads a file; who writes does
-so through `storage.atomic`.
+so through `core.files`.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.experiment_key import check_key, experiment_key, experiment_text
+from qhybrid_pipelines.core.files import make_folder, write_bytes
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
-from qhybrid_pipelines.storage.atomic import make_folder, write_bytes
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock
 
-from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import postgres_url
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord

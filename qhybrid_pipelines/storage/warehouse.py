@@ -27,8 +27,8 @@ import pyarrow as pa
 from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
-from qhybrid_pipelines.storage.atomic import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.checksum import checksum
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.lake_files import inventory

@@ -17,7 +17,7 @@ from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas
 
 WRITTEN_DOWN = Path(__file__).with_name("graph.json")
-HEAVY = ("pennylane", "qiskit", "qiskit_aer", "mlflow", "ortools", "duckdb", "matplotlib", "pennylane_qiskit")
+HEAVY = ("pennylane", "qiskit", "qiskit_aer", "mlflow", "ortools", "duckdb", "matplotlib", "pennylane_qiskit", "httpx")
 
 LOAD = f"""
 import sys

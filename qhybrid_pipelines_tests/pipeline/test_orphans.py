@@ -6,13 +6,13 @@ import sys
 import dagster as dg
 import pytest
 
+from qhybrid_pipelines.core.processes import process_has_ended, process_name
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG, end_orphans, process_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.launch import instance_ref, make_dagster_storage
-from qhybrid_pipelines.storage.atomic import process_has_ended, process_name
 from qhybrid_pipelines.storage.layout import Home
 
-NAME = "from qhybrid_pipelines.storage.atomic import process_name; print(process_name(), flush=True)"
+NAME = "from qhybrid_pipelines.core.processes import process_name; print(process_name(), flush=True)"
 DIE_WHILE_MAKING = """
 import os, signal, sys
 from pathlib import Path

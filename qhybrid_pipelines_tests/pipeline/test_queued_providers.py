@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.processes import process_name
 from qhybrid_pipelines.defs import run_history
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG
 from qhybrid_pipelines.defs.partitions import execution_key
@@ -15,7 +16,6 @@ from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.on_demand.reroutes import retry
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.atomic import process_name
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests import homes

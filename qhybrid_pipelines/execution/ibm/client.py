@@ -3,20 +3,8 @@
 The vendor's own transport is not used: it repeats POST requests by itself and waits up to fifteen minutes for one. Its
 codecs for circuits, bindings and results are; see `service`.
 
-=====================  ======================================  ==========================================
-what happened          to a submission                         to a look, search or download
-=====================  ======================================  ==========================================
-no connection          `Throttled`: nothing was sent           `Unavailable`
-cut off, timed out     `Ambiguous`                             `Unavailable`
-429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
-401                    new access token, then `Throttled`       new access token once; then `Unavailable`
-403                    `Throttled`                             `ProviderError`
-no key, no instance    `Throttled`: nothing was sent           `Unavailable`
-404                    `Rejected`                              `ResourceNotFound`
-3xx, 408, 5xx          `Ambiguous`                             `Unavailable`
-other 4xx              `Rejected`                              `ProviderError`
-no JSON, no id         `Ambiguous`                             `Unavailable`
-=====================  ======================================  ==========================================
+What failures mean stands in `execution.http_errors`. A 401 refuses the access token: a new one is asked for once before
+that counts. A 403 refuses a valid one: the instance is not this key's.
 
 An API key is exchanged for an access token that lives for an hour. The key is read for every call; the token is
 kept in memory, and dropped as soon as the key is another one.
@@ -24,7 +12,6 @@ kept in memory, and dropped as soon as the key is another one.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -32,8 +19,9 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, HttpErrors, error_text, parse_json
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
     HttpResponse,
@@ -58,10 +46,6 @@ TOKEN_MARGIN_SECONDS = 60.0
 Params = list[tuple[str, str]]
 
 
-class ResourceNotFound(Unavailable):
-    """The service says that there is no such thing (404)."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AccessToken:
     key: Secret
@@ -74,6 +58,7 @@ class RuntimeClient:
 
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         self._credentials, self._limits = credentials, limits or RequestLimits()
+        self._errors = HttpErrors(provider=NAME, credentials=credentials, replaceable_key=(UNAUTHORIZED,))
         self._access: _AccessToken | None = None
         self._lock = Lock()
 
@@ -117,24 +102,9 @@ class RuntimeClient:
         """
         try:
             answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
-        except NotSent as error:
-            problem = f"the service could not be reached, so nothing was accepted: {redact(str(error))}"
-            raise Throttled(problem, provider=NAME, phase="submit") from None
-        except ConnectionBroken as error:
-            raise _ambiguous_error(redact(str(error))) from None
-        _raise_if_throttled(answer, "submit")
-        if answer.status in (200, 201):
-            found = _parse_json(answer.body)
-            job_id = found.get("id") if isinstance(found, dict) else None
-            if isinstance(job_id, str) and job_id:
-                return job_id
-            raise _ambiguous_error(f"the answer names no job: {_error_text(answer)}")
-        if answer.status in (401, 403):
-            problem = f"nothing was accepted: {_error_text(answer)}. {self._credentials.remedy}"
-            raise Throttled(problem, provider=NAME, phase="submit")
-        if 400 <= answer.status < 500 and answer.status != 408:
-            raise Rejected(_error_text(answer), provider=NAME, phase="submit")
-        raise _ambiguous_error(_error_text(answer))
+        except (NotSent, ConnectionBroken) as error:
+            raise self._errors.submission_unanswered(error, self.url) from None
+        return self._errors.accepted_job_id(answer)
 
     def get(self, *path: str, phase: str, params: Params | None = None) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
@@ -146,10 +116,7 @@ class RuntimeClient:
             ProviderError: refused; asking again will not help.
         """
         answer = self._request_json("GET", path, phase, params)
-        parsed = _parse_json(answer.body)
-        if parsed is None:
-            raise Unavailable(f"the answer is not JSON: {_error_text(answer)}", provider=NAME, phase=phase)
-        return answer.body, parsed
+        return answer.body, self._errors.parsed(answer, phase)
 
     def cancel(self, job_id: str) -> bool:
         """Ask for a job to be cancelled; return False where the service says that it is too late. Raises as `get`."""
@@ -162,15 +129,10 @@ class RuntimeClient:
         try:
             answer = self._send_authorised(method, place, phase=phase, params=params)
         except (NotSent, ConnectionBroken) as error:
-            raise Unavailable(f"no answer: {redact(str(error))}", provider=NAME, phase=phase) from None
-        _raise_if_throttled(answer, phase)
+            raise self._errors.unanswered(error, self.url, phase) from None
         if 200 <= answer.status < 300 or answer.status in accept:
             return answer
-        if answer.status == 404:
-            raise ResourceNotFound(_error_text(answer), provider=NAME, phase=phase)
-        if 400 <= answer.status < 500 and answer.status not in (401, 408):
-            raise ProviderError(_error_text(answer), provider=NAME, phase=phase)
-        raise Unavailable(_error_text(answer), provider=NAME, phase=phase)
+        raise self._errors.refused(answer, phase)
 
     def _send_authorised(
         self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
@@ -180,7 +142,7 @@ class RuntimeClient:
             try:
                 url, instance = self.url + path, self.instance
             except InvalidInput as error:
-                raise _missing_key_error(str(error), phase) from None
+                raise self._errors.not_asked(str(error), phase) from None
             headers = {"Service-CRN": instance, "IBM-API-Version": API_VERSION}
             if body is not None:
                 headers["Content-Type"] = "application/json"
@@ -193,7 +155,9 @@ class RuntimeClient:
                 body=body,
                 limits=self._limits,
             )
-            if answer.status != 401:  # refused before anything was done: the access token may have been revoked
+            if (
+                answer.status != UNAUTHORIZED
+            ):  # refused before anything was done: the access token may have been revoked
                 break
         return answer
 
@@ -202,7 +166,7 @@ class RuntimeClient:
             key = self._credentials.read()
             iam = check_url(os.environ.get(IAM_VARIABLE) or IAM_URL, variable=IAM_VARIABLE)
         except InvalidInput as error:
-            raise _missing_key_error(str(error), phase) from None
+            raise self._errors.not_asked(str(error), phase) from None
         with self._lock:
             known = self._access
             if known and not fresh and known.key.equals(key) and time.monotonic() < known.until:
@@ -217,49 +181,15 @@ class RuntimeClient:
             answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), limits=self._limits)
         except (NotSent, ConnectionBroken) as error:
             # No job was sent yet, whatever became of this request.
-            kind = Throttled if phase == "submit" else Unavailable
-            raise kind(f"no access token: {redact(str(error))}", provider=NAME, phase=phase) from None
-        _raise_if_throttled(answer, phase)
-        found = _parse_json(answer.body)
+            raise self._errors.not_asked(f"no access token: {error}", phase) from None
+        found = parse_json(answer.body)
         token = found.get("access_token") if isinstance(found, dict) else None
         if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
             lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
             return _AccessToken(key=key, token=Secret(token), until=time.monotonic() + lives)
+        if answer.status == 429:
+            raise self._errors.refused(answer, phase)
         if 400 <= answer.status < 500:
-            raise _missing_key_error(
-                f"the key is not accepted, {_error_text(answer)}. {self._credentials.remedy}", phase
-            )
-        kind = Throttled if phase == "submit" else Unavailable
-        raise kind(f"no access token: {_error_text(answer)}", provider=NAME, phase=phase)
-
-
-def _missing_key_error(problem: str, phase: str) -> ProviderError:
-    kind = Throttled if phase == "submit" else Unavailable
-    return kind(redact(problem), provider=NAME, phase=phase)
-
-
-def _ambiguous_error(reason: str) -> Ambiguous:
-    return Ambiguous(f"{reason}. The job may have been accepted: look its token up.", provider=NAME, phase="submit")
-
-
-def _raise_if_throttled(answer: HttpResponse, phase: str) -> None:
-    if answer.status != 429:
-        return
-    try:
-        seconds = min(max(float(answer.headers.get("Retry-After", "")), 0.0), 86_400.0)
-    except ValueError:
-        seconds = None
-    raise Throttled("too many requests; nothing was done", provider=NAME, phase=phase, retry_after_seconds=seconds)
-
-
-def _parse_json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _error_text(answer: HttpResponse) -> str:
-    """Return status and message of an answer, one line without secrets."""
-    text = " ".join(redact(answer.body[:300].decode("utf-8", "replace")).split())
-    return f"status {answer.status}" + (f", {text}" if text else "")
+            problem = f"the key is not accepted, {error_text(answer)}. {self._credentials.remedy}"
+            raise self._errors.not_asked(problem, phase)
+        raise self._errors.not_asked(f"no access token: {error_text(answer)}", phase)

@@ -36,8 +36,9 @@ from qhybrid_pipelines.core.jobs import (
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
 from qhybrid_pipelines.execution.engines.aer import text_problem
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
+from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
-from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, ResourceNotFound, RuntimeClient
+from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
 from qhybrid_pipelines.execution.ibm.prices import price_per_second

@@ -1,18 +1,18 @@
 """What is remembered of accepted jobs, so that "the provider has no such job" can be told from "this is another account".
 
 A key of another project sees none of our jobs. Read naively, that would fail every open job, and send jobs again that
-were accepted. So the project is noted for each token before it is sent and for each job when it is accepted. Losing a
-note loses no job: without it, absence is just not believed.
+were accepted. So the project is noted for each token before it is sent and for each job when it is accepted. A note is
+on the disk before the request goes out. Losing one loses no job: without it, absence is just not believed, and a person
+has to settle what became of the job.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
 
 
 class AccountRegistry:
@@ -20,6 +20,7 @@ class AccountRegistry:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        remove_leftovers(folder)
 
     def record_accepted(self, url: str, backend: str, job_id: str) -> None:
         """Note a job as the last one that the service has accepted for a backend."""
@@ -38,10 +39,7 @@ class AccountRegistry:
         return self._read(url, f"project of {name}")
 
     def _write(self, url: str, name: str, value: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f".{os.getpid()}.{uuid.uuid4().hex}.tmp"
-        temporary.write_text(canonical_json({"value": value}), encoding="utf-8")
-        temporary.replace(self._path(url, name))
+        write_bytes(self._path(url, name), canonical_json({"value": value}).encode())
 
     def _read(self, url: str, name: str) -> str | None:
         try:

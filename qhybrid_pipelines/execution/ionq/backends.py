@@ -8,8 +8,9 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import Rejected, Unavailable
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, JobState
+from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
-from qhybrid_pipelines.execution.ionq.client import IonQClient, ResourceNotFound
+from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.ionq.gates import GATES
 from qhybrid_pipelines.execution.ionq.payload import SIMULATOR
 

@@ -1,33 +1,19 @@
-"""Requests to the vendor and what their failures mean. The vendor's own client is not used: it repeats POST requests.
+"""Requests to the vendor. The vendor's own client is not used: it repeats POST requests.
 
-=====================  ======================================  ==========================================
-what happened          to a submission                         to a look, search or download
-=====================  ======================================  ==========================================
-no connection          `Throttled`: nothing was sent           `Unavailable`
-cut off, timed out     `Ambiguous`                             `Unavailable`
-429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
-401, 403               key read again once; then `Throttled`   key read again once; then `Unavailable`
-no key                 `Throttled`: nothing was sent           `Unavailable`
-404                    `Rejected`                              `ResourceNotFound`
-408, 3xx, 5xx          `Ambiguous`                             `Unavailable`
-other 4xx              `Rejected`                              `ProviderError`: asking again will not help
-no JSON, no id         `Ambiguous`                             `Unavailable`
-=====================  ======================================  ==========================================
+What their failures mean stands in `execution.http_errors`. A key that is refused (401, 403) is read again once, before
+that counts: it may have been replaced.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
-from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Throttled
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http_errors import FORBIDDEN, UNAUTHORIZED, HttpErrors
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
@@ -45,14 +31,7 @@ CREDENTIALS = CredentialSource(variable="IONQ_API_KEY", file_variable="IONQ_API_
 
 Params = list[tuple[str, str]]
 
-_JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_FORBIDDEN = (401, 403)
-#: What a server answers that asks for nothing special may still ask to be left alone for at most a day.
-_LONGEST_WAIT_SECONDS = 86_400.0
-
-
-class ResourceNotFound(Unavailable):
-    """The provider says that there is no such thing (404)."""
+_KEY_REFUSED = (UNAUTHORIZED, FORBIDDEN)
 
 
 class IonQClient:
@@ -65,6 +44,7 @@ class IonQClient:
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         self.requests = 0
         self._credentials, self._limits, self._lock = credentials, limits or RequestLimits(), Lock()
+        self._errors = HttpErrors(provider=NAME, credentials=credentials, replaceable_key=_KEY_REFUSED)
 
     @property
     def url(self) -> str:
@@ -86,29 +66,11 @@ class IonQClient:
         """
         try:
             answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
-        except NotSent as error:
-            raise Throttled(
-                f"{self.url} could not be reached, so nothing was accepted: {redact(str(error))}. Try again later.",
-                provider=NAME,
-                phase="submit",
-            ) from None
-        except ConnectionBroken as error:
-            raise self._ambiguous_error(redact(str(error))) from None
+        except (NotSent, ConnectionBroken) as error:
+            raise self._errors.submission_unanswered(error, self.url) from None
         except InvalidInput as error:
             raise Throttled(f"nothing was sent: {error}", provider=NAME, phase="submit") from None
-        if answer.status in (200, 201):
-            found = _parse_json(answer.body)
-            job_id = found.get("id") if isinstance(found, dict) else None
-            if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id):
-                return job_id
-            raise self._ambiguous_error(f"the answer with status {answer.status} names no job: {_error_text(answer)}")
-        _raise_if_throttled(answer, "submit")
-        if answer.status in _FORBIDDEN:
-            problem = f"nothing was accepted: {_error_text(answer)}. {self._credentials.remedy}"
-            raise Throttled(problem, provider=NAME, phase="submit")
-        if 400 <= answer.status < 500 and answer.status != 408:
-            raise Rejected(_error_text(answer), provider=NAME, phase="submit")
-        raise self._ambiguous_error(_error_text(answer))
+        return self._errors.accepted_job_id(answer)
 
     def get(self, *path: str, phase: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
@@ -150,27 +112,17 @@ class IonQClient:
         except InvalidInput as error:
             raise ProviderError(str(error), provider=NAME, phase=phase) from None
         except (NotSent, ConnectionBroken) as error:
-            raise Unavailable(f"no answer from {self.url}: {redact(str(error))}", provider=NAME, phase=phase) from None
-        _raise_if_throttled(answer, phase)
-        if answer.status in (200, 201):
-            parsed = _parse_json(answer.body)
-            if parsed is None:
-                raise Unavailable(f"the answer is not JSON: {_error_text(answer)}", provider=NAME, phase=phase)
-            return answer.body, parsed
-        if answer.status == 404:
-            raise ResourceNotFound(_error_text(answer), provider=NAME, phase=phase)
-        if answer.status in _FORBIDDEN:
-            raise Unavailable(f"{_error_text(answer)}. {self._credentials.remedy}", provider=NAME, phase=phase)
-        if 400 <= answer.status < 500 and answer.status != 408:
-            raise ProviderError(_error_text(answer), provider=NAME, phase=phase)
-        raise Unavailable(_error_text(answer), provider=NAME, phase=phase)
+            raise self._errors.unanswered(error, self.url, phase) from None
+        if answer.status not in (200, 201):
+            raise self._errors.refused(answer, phase)
+        return answer.body, self._errors.parsed(answer, phase)
 
     def _send_authorised(
         self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
     ) -> HttpResponse:
         key = self._key(phase)
         answer = self._send(method, path, key, params=params, body=body)
-        if answer.status in _FORBIDDEN:
+        if answer.status in _KEY_REFUSED:
             # Refused before anything was done. The key may have been replaced since it was read.
             fresh = self._key(phase)
             if not fresh.equals(key):
@@ -181,8 +133,7 @@ class IonQClient:
         try:
             return self._credentials.read()
         except InvalidInput as error:
-            kind = Throttled if phase == "submit" else Unavailable
-            raise kind(str(error), provider=NAME, phase=phase) from None
+            raise self._errors.not_asked(str(error), phase) from None
 
     def _send(
         self, method: str, path: str, key: Secret | None, *, params: Params | None, body: bytes | None = None
@@ -198,52 +149,3 @@ class IonQClient:
             body=body,
             limits=self._limits,
         )
-
-    @staticmethod
-    def _ambiguous_error(reason: str) -> Ambiguous:
-        return Ambiguous(f"{reason}. The job may have been accepted: look its token up.", provider=NAME, phase="submit")
-
-
-def _raise_if_throttled(answer: HttpResponse, phase: str) -> None:
-    if answer.status != 429:
-        return
-    seconds = _retry_after_seconds(answer.headers.get("Retry-After"))
-    when = "later" if seconds is None else f"in {seconds:g} seconds"
-    raise Throttled(
-        f"too many requests; nothing was done. Try again {when}.",
-        provider=NAME,
-        phase=phase,
-        retry_after_seconds=seconds,
-    )
-
-
-def _retry_after_seconds(header: str | None) -> float | None:
-    """Return what a Retry-After header asks for: a number of seconds, or a date."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - NaN
-
-
-def _parse_json(body: bytes) -> Any:
-    """Return a body as JSON, None if it is none."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _error_text(answer: HttpResponse) -> str:
-    """Return status and message of an answer, one line without secrets."""
-    parsed = _parse_json(answer.body)
-    text = parsed.get("message") or parsed.get("error") if isinstance(parsed, dict) else None
-    if not isinstance(text, str):
-        text = answer.body[:120].decode("utf-8", "replace")
-    text = " ".join(redact(text).split())[:300]
-    return f"status {answer.status}" + (f", {text.rstrip('.')}" if text else "")

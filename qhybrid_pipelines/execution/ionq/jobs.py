@@ -14,9 +14,10 @@ from typing import Any
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
 from qhybrid_pipelines.execution.credentials import redact
+from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
-from qhybrid_pipelines.execution.ionq.client import IonQClient, Params, ResourceNotFound
+from qhybrid_pipelines.execution.ionq.client import IonQClient, Params
 from qhybrid_pipelines.execution.ionq.payload import TOKEN_KEY
 
 #: The vendor's words. "started" may mean that only some of a job's circuits have run.

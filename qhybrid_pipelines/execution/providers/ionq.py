@@ -26,10 +26,11 @@ from qhybrid_pipelines.core.jobs import (
     Template,
 )
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
+from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, jobs, prices
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_name
-from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient, ResourceNotFound
+from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
 from qhybrid_pipelines.execution.port import Provider
 

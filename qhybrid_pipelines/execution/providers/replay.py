@@ -54,6 +54,7 @@ class ReplayProvider:
     def __init__(self, folder: Path, providers: Mapping[str, Provider]) -> None:
         self._recordings, self._providers = folder / "recordings", providers
         self._jobs = ResultStore(folder / "jobs")
+        self._jobs.sweep_temporary()
 
     def backends(self) -> tuple[str, ...]:
         """Return one name for each backend that was recorded."""

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.evaluation.tuner import FitContext
 from qhybrid_pipelines.learning.models.learner import Estimator
 from qhybrid_pipelines.steps.learning.experiment_learners import iteration_limit
-from qhybrid_pipelines.storage.atomic import write_bytes
 
 #: A training that takes longer than this leaves a checkpoint behind every so often; a shorter one when it ends.
 CHECKPOINT_SECONDS = 1.0

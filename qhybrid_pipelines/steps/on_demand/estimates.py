@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from qhybrid_pipelines.control.experiments.registration import Registration
+from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -25,7 +26,7 @@ from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
 from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.rows import Row, get_row
 from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage import atomic, schemas
+from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -73,7 +74,7 @@ def estimates(workspace: Workspace, specifications: Sequence[Path]) -> Preview:
     Raises:
         InvalidInput: an experiment is wrong.
     """
-    with atomic.scratch_folder(workspace.home.tmp) as folder:
+    with files.scratch_folder(workspace.home.tmp) as folder:
         aside = Specifications(Home(folder))
         registration = Registration(aside, workspace.control_plane.backends)
         keys = dict.fromkeys(registration.register_file(path).key for path in specifications)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.specification_text import validate_specification
 from qhybrid_pipelines.quantum.recording import record_circuit
 from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage import atomic
 from qhybrid_pipelines.storage.layout import Home
 
 
@@ -43,7 +43,7 @@ def register_circuit_function(
     text = record_circuit(circuit, angles=angles, qubits=qubits)
     title = name or circuit.__name__
     workspace = Workspace(Home(Path(home)).make())
-    with atomic.scratch_folder(workspace.home.tmp) as folder:
+    with files.scratch_folder(workspace.home.tmp) as folder:
         file = folder / f"{title}.qasm"
         file.write_text(text, encoding="utf-8")
         data = {

@@ -8,7 +8,8 @@ from email.utils import format_datetime
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.execution.ionq.client import IonQClient, ResourceNotFound
+from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines_tests.vendors import closed_port, raw_server, reply, scripted_server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from itertools import count
@@ -98,6 +99,22 @@ def test_a_submission_that_fails_is_in_doubt_and_can_be_looked_up(fault, error, 
     assert found == (found if jobs is None else jobs)
     ref = provider.find(SIMULATOR, token)
     assert (ref is not None) == bool(found)
+
+
+def test_a_job_is_not_sent_before_its_note_is_on_the_disk(provider, emulator, monkeypatch):
+    provider.submit(batch(), new_token())  # from here on all folders are there
+    token = new_token()
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            provider.submit(batch(), token)
+    assert accepted(emulator, token) == 0
+    provider.submit(batch(), token)
+    assert accepted(emulator, token) == 1
 
 
 @pytest.mark.parametrize("fault", ["before_accept", "reset", "truncated_json", "html_200", "throttle", "slow"])

@@ -108,12 +108,11 @@ def test_two_racing_processes_give_one_job_with_one_result(tmp_path):
 
 KILLED = """
 import os, signal, sys, pathlib
-from qhybrid_pipelines.execution import store
 from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 provider = LocalProvider(pathlib.Path(sys.argv[1]))
 real = getattr(os, sys.argv[2])
-setattr(store.os, sys.argv[2], lambda *args: os.kill(os.getpid(), signal.SIGKILL))
+setattr(os, sys.argv[2], lambda *args: os.kill(os.getpid(), signal.SIGKILL))
 provider.submit(canary_batch("qaoa", width=6, qubit=2, backend="local:auto")[0], "token")
 """
 

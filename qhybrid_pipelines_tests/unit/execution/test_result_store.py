@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from qhybrid_pipelines.core.processes import process_name
 from qhybrid_pipelines.execution.store import ResultStore
 
 
@@ -60,10 +61,10 @@ def test_racing_processes_agree_on_every_content(tmp_path):
 
 
 def test_what_a_dead_process_left_is_removed_and_a_living_one_is_left_alone(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    left = tmp_path / f".x.{dead.pid}.{'0' * 32}.tmp"
-    busy = tmp_path / f".x.{os.getpid()}.{'0' * 32}.tmp"
+    name = "from qhybrid_pipelines.core.processes import process_name; print(process_name())"
+    dead = subprocess.check_output([sys.executable, "-c", name], text=True).strip()
+    left = tmp_path / f"{dead}-{'0' * 16}-x.arrow.tmp"
+    busy = tmp_path / f"{process_name()}-{'0' * 16}-x.arrow.tmp"
     foreign = tmp_path / "notes.tmp"
     for path in (left, busy, foreign):
         path.write_bytes(b"half")

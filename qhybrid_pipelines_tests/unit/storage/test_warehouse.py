@@ -7,8 +7,9 @@ import duckdb
 import numpy as np
 import pytest
 
+from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.storage import analyst, atomic, schemas, warehouse, warehouse_tables
+from qhybrid_pipelines.storage import analyst, schemas, warehouse, warehouse_tables
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
@@ -280,7 +281,7 @@ def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
     died = subprocess.run([sys.executable, "-c", DIE_WHILE_PUBLISHING, str(home.path), moment], check=False)
     assert died.returncode == -signal.SIGKILL
     assert home.warehouse.read_bytes() == before
-    assert len(atomic.remove_leftovers(home)) == 1
+    assert len(files.remove_leftovers(home.tmp)) == 1
     assert list(home.tmp.iterdir()) == []
     warehouse.publish(home, {})  # the dead process' lock is gone
     assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 0}]

@@ -1,0 +1,142 @@
+"""Whole files only: written beside, flushed, renamed into place; and what a killed process left behind is removed.
+
+An unfinished file or folder carries the name of the process that writes it (`core.processes`). `remove_leftovers`
+removes what no living process owns.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qhybrid_pipelines.core.processes import is_on_this_machine, process_has_ended, process_name
+
+_TEMPORARY_NAME = re.compile(r"(?P<owner>\d+\.\d+\.[0-9a-f]{12})-[0-9a-f]{16}-.*")
+
+#: An owner on another machine, or before the last boot, cannot be asked; a file that nobody touched for a day is left over.
+OTHER_MACHINE_AGE_SECONDS = 86_400.0
+
+
+def write_bytes(path: Path, data: bytes, *, tmp: Path | None = None, durable: bool = True) -> None:
+    """Write a file so that every reader sees the old content or the whole new one.
+
+    Args:
+        path: where the file shall stand; missing folders are made.
+        data: its content.
+        tmp: folder for the unfinished file, on the same file system; by default the file's own.
+        durable: also after a power cut, for the price of waiting for the disk. Without it a power cut may leave a
+            damaged file, which only suits what is checked when it is read and can be made again.
+    """
+    with _unfinished_file(path, data, tmp or path.parent) as partial:
+        if durable:
+            promote(partial, path)
+        else:
+            make_folder(path.parent)
+            partial.replace(path)
+
+
+def write_once(path: Path, data: bytes) -> bytes:
+    """Write a file durably unless it is there already, and return its content.
+
+    The file is complete and on the disk before it gets its name, and giving a name that is taken fails: of two racing
+    writers one wins, and both are told the winner's content.
+    """
+    with _unfinished_file(path, data, path.parent) as partial:
+        _flush(partial)
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            return path.read_bytes()
+    _flush(path.parent)
+    return data
+
+
+def promote(built: Path, path: Path) -> None:
+    """Flush a finished file to the disk and rename it to ``path``, replacing what is there in one step."""
+    _flush(built)
+    make_folder(path.parent)
+    built.replace(path)
+    _flush(path.parent)
+
+
+@contextmanager
+def scratch_folder(tmp: Path) -> Iterator[Path]:
+    """Give an empty folder of this process's own, for files that are built in steps; it is removed at the end."""
+    make_folder(tmp)
+    folder = tmp / _temporary_name("scratch")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, each one flushed, so that a power cut cannot take a file's folder away."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _flush(folder.parent)
+
+
+def remove_leftovers(folder: Path) -> tuple[str, ...]:
+    """Remove what dead processes left unfinished in a folder and return the names of what was removed.
+
+    Entries of living processes stay, and so does everything whose name is not one of ours.
+    """
+    if not folder.is_dir():
+        return ()
+    removed = []
+    for entry in sorted(entry for entry in folder.iterdir() if _TEMPORARY_NAME.fullmatch(entry.name)):
+        if not _is_leftover(entry):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+        removed.append(entry.name)
+    return tuple(removed)
+
+
+@contextmanager
+def _unfinished_file(path: Path, data: bytes, tmp: Path) -> Iterator[Path]:
+    """Give a file with content under a name of this process's own, which is gone at the end."""
+    make_folder(tmp)
+    partial = tmp / _temporary_name(path.name)
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _temporary_name(name: str) -> str:
+    """Return a name for what shall become ``name``, with an ending of its own so that no search by ending finds it."""
+    return f"{process_name()}-{secrets.token_hex(8)}-{name}.tmp"
+
+
+def _is_leftover(entry: Path) -> bool:
+    owner = entry.name.partition("-")[0]
+    if is_on_this_machine(owner):
+        return process_has_ended(owner)
+    try:
+        return time.time() - entry.stat().st_mtime > OTHER_MACHINE_AGE_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

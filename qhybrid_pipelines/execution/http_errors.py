@@ -1,0 +1,165 @@
+"""What an answer, or none, means to a job: one table for every vendor that speaks HTTP.
+
+=====================  ======================================  ==========================================
+what happened          to a submission                         to a poll, search or download
+=====================  ======================================  ==========================================
+no connection          `Throttled`: nothing was sent           `Unavailable`
+cut off, timed out     `Ambiguous`                             `Unavailable`
+429                    `Throttled`, with Retry-After           `Throttled`, with Retry-After
+401, 403               `Throttled`                             `Unavailable`; where the vendor says by 403 that
+                                                               a valid key may not do it, `ProviderError`
+no key                 `Throttled`: nothing was sent           `Unavailable`
+404                    `Rejected`                              `ResourceNotFound`
+408, 3xx, 5xx          `Ambiguous`                             `Unavailable`
+other 4xx              `Rejected`                              `ProviderError`: asking again will not help
+no JSON, no id         `Ambiguous`                             `Unavailable`
+=====================  ======================================  ==========================================
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.execution.credentials import CredentialSource, redact
+from qhybrid_pipelines.execution.transport import ConnectionBroken, HttpResponse, NotSent
+
+#: Status codes that say that the key is not accepted.
+UNAUTHORIZED, FORBIDDEN = 401, 403
+
+_JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+#: A server that asks to be left alone for longer is asked again after a day all the same.
+_LONGEST_WAIT_SECONDS = 86_400.0
+_MAX_TEXT = 300
+
+
+class ResourceNotFound(Unavailable):
+    """The provider says that there is no such thing (404)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpErrors:
+    """The table above for one provider.
+
+    Attributes:
+        provider: its name.
+        credentials: whose remedy is named where a key is not accepted.
+        replaceable_key: statuses of a poll, search or download that another key may mend.
+    """
+
+    provider: str
+    credentials: CredentialSource
+    replaceable_key: tuple[int, ...]
+
+    def accepted_job_id(self, answer: HttpResponse) -> str:
+        """Return the id of the job that a submission was answered with.
+
+        Raises:
+            ProviderError: of the kind that the table states.
+        """
+        if answer.status not in (200, 201):
+            raise self._submission_refused(answer)
+        found = parse_json(answer.body)
+        job_id = found.get("id") if isinstance(found, dict) else None
+        if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id):
+            return job_id
+        raise self._ambiguous(f"the answer names no job: {error_text(answer)}")
+
+    def submission_unanswered(self, error: NotSent | ConnectionBroken, url: str) -> ProviderError:
+        """Return what it means to a submission that no whole answer came from ``url``."""
+        if isinstance(error, ConnectionBroken):
+            return self._ambiguous(redact(str(error)))
+        problem = f"{url} could not be reached, so nothing was accepted: {redact(str(error))}. Try again later."
+        return Throttled(problem, provider=self.provider, phase="submit")
+
+    def parsed(self, answer: HttpResponse, phase: str) -> Any:
+        """Return what a good answer says as JSON. Raises `Unavailable` where it is not JSON."""
+        found = parse_json(answer.body)
+        if found is None:
+            problem = f"the answer is not JSON: {error_text(answer)}"
+            raise Unavailable(problem, provider=self.provider, phase=phase)
+        return found
+
+    def refused(self, answer: HttpResponse, phase: str) -> ProviderError:
+        """Return what a status means to a poll, search or download."""
+        text, status = error_text(answer), answer.status
+        if status == 429:
+            return self._throttled(answer, phase)
+        if status == 404:
+            return ResourceNotFound(text, provider=self.provider, phase=phase)
+        if status in self.replaceable_key:
+            return Unavailable(f"{text}. {self.credentials.remedy}", provider=self.provider, phase=phase)
+        kind = ProviderError if _is_final(status) else Unavailable
+        return kind(text, provider=self.provider, phase=phase)
+
+    def unanswered(self, error: NotSent | ConnectionBroken, url: str, phase: str) -> ProviderError:
+        """Return what it means to a poll, search or download that no whole answer came from ``url``."""
+        return Unavailable(f"no answer from {url}: {redact(str(error))}", provider=self.provider, phase=phase)
+
+    def not_asked(self, problem: str, phase: str) -> ProviderError:
+        """Return what it means that something is missing that every request needs, such as a key."""
+        kind = Throttled if phase == "submit" else Unavailable
+        return kind(redact(problem), provider=self.provider, phase=phase)
+
+    def _submission_refused(self, answer: HttpResponse) -> ProviderError:
+        text, status = error_text(answer), answer.status
+        if status == 429:
+            return self._throttled(answer, "submit")
+        if status in (UNAUTHORIZED, FORBIDDEN):
+            problem = f"nothing was accepted: {text}. {self.credentials.remedy}"
+            return Throttled(problem, provider=self.provider, phase="submit")
+        if _is_final(status):
+            return Rejected(text, provider=self.provider, phase="submit")
+        return self._ambiguous(text)
+
+    def _ambiguous(self, reason: str) -> Ambiguous:
+        problem = f"{reason}. The job may have been accepted: look its token up."
+        return Ambiguous(problem, provider=self.provider, phase="submit")
+
+    def _throttled(self, answer: HttpResponse, phase: str) -> Throttled:
+        seconds = _retry_after_seconds(answer.headers.get("Retry-After"))
+        when = "later" if seconds is None else f"in {seconds:g} seconds"
+        problem = f"too many requests; nothing was done. Try again {when}."
+        return Throttled(problem, provider=self.provider, phase=phase, retry_after_seconds=seconds)
+
+
+def parse_json(body: bytes) -> Any:
+    """Return a body as JSON, None if it is not JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def error_text(answer: HttpResponse) -> str:
+    """Return status and message of an answer, one line without secrets."""
+    found = parse_json(answer.body)
+    text = found.get("message") or found.get("error") if isinstance(found, dict) else None
+    if not isinstance(text, str):
+        text = answer.body[:_MAX_TEXT].decode("utf-8", "replace")
+    text = " ".join(redact(text).split())[:_MAX_TEXT]
+    return f"status {answer.status}" + (f", {text.rstrip('.')}" if text else "")
+
+
+def _is_final(status: int) -> bool:
+    """Tell whether the same request would be refused again; a 408 says only that it came too slowly."""
+    return 400 <= status < 500 and status != 408
+
+
+def _retry_after_seconds(header: str | None) -> float | None:
+    """Return what a Retry-After header asks for: a number of seconds, or a date."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - NaN
