@@ -16,7 +16,7 @@ from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batch
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
-from qhybrid_pipelines.steps.prepare.reduced_models import kernels
+from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
@@ -53,7 +53,7 @@ def planned(tmp_path_factory):
     key = workspace.registration.register_text(SPEC, file="spec.yaml", folder=workspace.home.path).key
     asked = experiments([key], workspace.specifications)
     known = workspace.specifications
-    reduced = kernels(asked, problem_instances(asked, known))
+    reduced = reduced_models(asked, problem_instances(asked, known))
     points = parameter_sweeps(asked, reduced, known)
     return asked, circuit_batches([(BACKEND, key)], asked, reduced, points, known)
 
@@ -93,7 +93,7 @@ def test_a_job_that_the_ledger_does_not_know_is_named(planned, tmp_path):
     foreign = pa.array(["j0000000000000000", *submitted.column("job_id").to_pylist()[1:]])
     wrong = submitted.set_column(submitted.column_names.index("job_id"), "job_id", foreign)
     with pytest.raises(InvalidInput, match="j0000000000000000"):
-        collect_result_sets(planned[1], wrong, dispatcher)
+        qpu_result_sets(planned[1], wrong, dispatcher)
     assert {job.state for job in dispatcher.ledger.jobs()} == {JobState.VERIFIED}
 
 

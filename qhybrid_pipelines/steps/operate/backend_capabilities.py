@@ -13,8 +13,8 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def backend_capabilities(control_plane: ControlPlane) -> pa.Table:
-    """Return the table `capabilities`: one row per backend of every provider, also of one that does not answer."""
-    return from_rows(schemas.CAPABILITIES, [_row(control_plane, backend) for backend in control_plane.backends])
+    """Return the table `backend_capabilities`: one row per backend of every provider, also of one that does not answer."""
+    return from_rows(schemas.BACKEND_CAPABILITIES, [_row(control_plane, backend) for backend in control_plane.backends])
 
 
 def _row(control_plane: ControlPlane, backend: str) -> Row:
