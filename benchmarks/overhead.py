@@ -93,7 +93,10 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         "circuit_batches",
         lambda: circuit_batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
     )
-    jobs = timed("qpu_submissions", lambda: qpu_submissions.submit_circuit_batches(sent, asked, dispatcher, principal="benchmark"))
+    jobs = timed(
+        "qpu_submissions",
+        lambda: qpu_submissions.submit_circuit_batches(sent, asked, dispatcher, principal="benchmark"),
+    )
     counts = timed("qpu_result_sets", lambda: qpu_result_sets.collect_result_sets(sent, jobs, dispatcher))
     summary, solutions = timed("scored", lambda: scored_solutions.scores(executions, asked, found, reduced, counts))
     compared = timed(

@@ -93,7 +93,7 @@ def test_a_job_that_the_ledger_does_not_know_is_named(planned, tmp_path):
     foreign = pa.array(["j0000000000000000", *submitted.column("job_id").to_pylist()[1:]])
     wrong = submitted.set_column(submitted.column_names.index("job_id"), "job_id", foreign)
     with pytest.raises(InvalidInput, match="j0000000000000000"):
-        qpu_result_sets(planned[1], wrong, dispatcher)
+        collect_result_sets(planned[1], wrong, dispatcher)
     assert {job.state for job in dispatcher.ledger.jobs()} == {JobState.VERIFIED}
 
 
