@@ -57,9 +57,9 @@ def list_jobs(
 ) -> None:
     """List the jobs of the ledger."""
     from qhybrid_pipelines.commands.job_page import duration
-    from qhybrid_pipelines.control.fleet.canaries import CANARY_EXPERIMENT
     from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
+    from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
     from qhybrid_pipelines.terminal import print_json, print_table
 
     states = [_parse_state(name) for name in state] if state else None

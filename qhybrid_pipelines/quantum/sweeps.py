@@ -51,7 +51,7 @@ class SweepPlan:
     layers: int
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the columns of the table `sweep_points` but the experiment, one row per point."""
+        """Return the columns of the table `parameter_sweeps` but the experiment, one row per point."""
         return [
             {
                 "point": point,

@@ -16,7 +16,7 @@ from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batch
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
-from qhybrid_pipelines.steps.prepare.reduced_models import kernels
+from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
@@ -53,7 +53,7 @@ def planned(tmp_path_factory):
     key = workspace.registration.register_text(SPEC, file="spec.yaml", folder=workspace.home.path).key
     asked = experiments([key], workspace.specifications)
     known = workspace.specifications
-    reduced = kernels(asked, problem_instances(asked, known))
+    reduced = reduced_models(asked, problem_instances(asked, known))
     points = parameter_sweeps(asked, reduced, known)
     return asked, circuit_batches([(BACKEND, key)], asked, reduced, points, known)
 

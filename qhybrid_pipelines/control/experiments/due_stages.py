@@ -24,7 +24,7 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 #: Assets of each leg in the order of the data's way; the last ones are written last.
-PREPARE = ("experiments", "problem_instances", "features", "kernels", "parameter_sweeps", "baselines")
+PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")
 SUBMIT = ("circuit_batches", "qpu_submissions")
 COLLECT = (
     "qpu_result_sets",
@@ -37,10 +37,10 @@ COLLECT = (
 )
 EXECUTE = (*SUBMIT, *COLLECT)
 #: The same for a learning experiment: models are trained, their circuits measured on each backend, and all is judged.
-TRAIN = ("experiments", "qml_datasets", "qml_features", "qml_training", "qml_iterations", "qml_predictions")
+TRAIN = ("experiments", "qml_datasets", "qml_folds", "qml_models", "qml_iterations", "qml_predictions")
 INFER = ("qml_submissions",)
 MEASURE = ("qml_measurements", "qml_gradients")
-EVALUATE = ("qml_scores", "qml_summaries", "qml_evaluation", "qml_tracking")
+EVALUATE = ("qml_scores", "qml_summaries", "qml_verdicts", "qml_tracking_runs")
 LEARN = (*TRAIN, *INFER, *MEASURE, *EVALUATE)
 STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -160,7 +160,7 @@ def _due_measurement(
 def execution_jobs(lake: Lake, ledger: Ledger, experiment: str, backend: str) -> list[JobRecord]:
     """Return the jobs that stand for an execution now, in order of their parts; none before it was submitted."""
     partition = PartitionKey(experiment=experiment, backend=backend)
-    if not lake.exists(schemas.SUBMISSIONS, partition):
+    if not lake.exists(schemas.QPU_SUBMISSIONS, partition):
         return []
     return Successors.of(ledger, experiment).jobs(_submitted_job_ids(lake, partition))
 
@@ -209,7 +209,7 @@ def _all_written(lake: Lake, assets: Iterable[str], partition: PartitionKey) -> 
 
 
 def _submitted_job_ids(lake: Lake, partition: PartitionKey) -> Sequence[str]:
-    ids: list[str] = lake.read(schemas.SUBMISSIONS, partition).column("job_id").to_pylist()
+    ids: list[str] = lake.read(schemas.QPU_SUBMISSIONS, partition).column("job_id").to_pylist()
     return ids
 
 

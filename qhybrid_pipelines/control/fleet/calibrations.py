@@ -34,7 +34,7 @@ def store_calibrations(control_plane: ControlPlane) -> list[str]:
 
 
 def calibration_row(stored: StoredCalibration) -> dict[str, Any]:
-    """Return a row of `calibrations`."""
+    """Return a row of `backend_calibrations`."""
     calibration = stored.calibration
     return {
         "backend": stored.backend,

@@ -12,7 +12,6 @@ from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.execution.canaries import Shape, canary_batch
 
-CANARY_EXPERIMENT = "canary-00000000"
 CANARY_QUBITS = 9
 FLIPPED_QUBIT = 2
 
@@ -23,8 +22,8 @@ def find_wrong_bit_orders(control_plane: ControlPlane) -> list[str]:
     """Return one sentence for each backend whose canary came back otherwise than it was set.
 
     Asked are the backends that answer at once, and of the simulated devices those that were ever used: a look at an
-    installation neither waits in a queue nor spends money. Canaries are jobs like all others: they stand in the ledger,
-    and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
+    installation neither waits in a queue nor spends money. Canaries go through the ledger like all other jobs, under an
+    experiment of their own (`core.experiment_key.CANARY_EXPERIMENT`), and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
     """
     findings = []
     used = {job.backend for job in control_plane.ledger.jobs()}

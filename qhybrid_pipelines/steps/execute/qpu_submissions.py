@@ -18,17 +18,17 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def submit_circuit_batches(
-    batches: pa.Table,
+    circuit_batches: pa.Table,
     experiments: pa.Table,
     dispatcher: Dispatcher,
     *,
     principal: str,
     requested_at: datetime | None = None,
 ) -> pa.Table:
-    """Return the table `submissions`: the jobs in the ledger behind each batch, one row per part.
+    """Return the table `qpu_submissions`: the jobs in the ledger behind each batch, one row per part.
 
     Args:
-        batches: table `circuit_batches`.
+        circuit_batches: table `circuit_batches`.
         experiments: table `experiments`.
         dispatcher: the only caller of a provider.
         principal: who asked for this run.
@@ -41,11 +41,11 @@ def submit_circuit_batches(
         ProviderError: the provider could not be reached; what was acknowledged before stays acknowledged.
     """
     rows: list[Row] = []
-    for row in batches.to_pylist():
+    for row in circuit_batches.to_pylist():
         batch = batch_from_row(row)
         spec = get_specification(experiments, batch.experiment)
         rows += submit_batch(batch, spec, dispatcher, principal=principal, requested_at=requested_at)
-    return from_rows(schemas.SUBMISSIONS, rows)
+    return from_rows(schemas.QPU_SUBMISSIONS, rows)
 
 
 def submit_batch(
@@ -72,7 +72,7 @@ def submit_batch(
         {
             "experiment": batch.experiment,
             "backend": batch.backend,
-            "part": number,
+            "sub_batch": number,
             "first_point": sub_batch.first_point,
             "first_repetition": sub_batch.first_repetition,
             "points": sub_batch.batch.points,

@@ -35,7 +35,7 @@ class Predictor:
 
 
 def predictor_to_json(run: Mapping[str, Any]) -> str:
-    """Return what has to be kept of a row of `qml_runs` to predict again."""
+    """Return what has to be kept of a row of `qml_models` to predict again."""
     return canonical_json({"reduction": json.loads(run["reduction"]), "model": json.loads(run["saved_model"])})
 
 
@@ -63,12 +63,12 @@ def load_predictor(lake: Lake, experiment: str, model: str, *, repeat: int = 0, 
         MissingUpstream: the experiment was not trained.
         InvalidInput: it has no such circuit.
     """
-    table = lake.read(schemas.QML_RUNS, PartitionKey(experiment=experiment))
+    table = lake.read(schemas.QML_MODELS, PartitionKey(experiment=experiment))
     wanted = {"model": model, "repeat": repeat, "fold": fold, "purpose": "comparison"}
     for run in table.to_pylist():
         if run["saved_model"] is not None and wanted.items() <= run.items():
             return predictor_from_json(predictor_to_json(run))
     raise InvalidInput(
         f"experiment {experiment} has no circuit {model!r} of repeat {repeat}, fold {fold}",
-        remedy="qml_runs lists those that it has; classical models are not kept.",
+        remedy="qml_models lists those that it has; classical models are not kept.",
     )

@@ -42,7 +42,7 @@ def train(
     home: Home,
     report: ReportProgress,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the tables `qml_runs`, `qml_iterations` and `qml_predictions`.
+    """Return the tables `qml_models`, `qml_iterations` and `qml_predictions`.
 
     A process that was killed goes on from its last checkpoint, to the same tables. Nothing is written before all of an
     experiment is trained.
@@ -55,7 +55,7 @@ def train(
         dataset = load_verified_dataset(key, spec, datasets, specifications)
         _train(key, spec, dataset, stored_folds(folds, key), found, home=home, report=report)
     return (
-        from_rows(schemas.QML_RUNS, found.runs),
+        from_rows(schemas.QML_MODELS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),
         from_rows(schemas.QML_PREDICTIONS, found.predictions),
     )
@@ -107,7 +107,9 @@ def _append_rows(
     dataset: Dataset,
     purpose: Purpose = "comparison",
 ) -> None:
-    template, steps, saved = _circuit_columns(tuned) if learner.side in {"quantum", "twin"} else (None, None, None)
+    template, steps, saved = (
+        _circuit_columns(tuned) if learner.side in {"quantum", "unentangled_control"} else (None, None, None)
+    )
     found.runs.append(
         run_row(key, learner, split, tuned, purpose=purpose, template=template, iterations=steps, saved_model=saved)
     )

@@ -43,7 +43,7 @@ def learning_verdicts(keys: Iterable[str], lake: Lake, specifications: Specifica
         if not lake.exists(schemas.QML_VERDICTS, whole):
             continue
         card = lake.read(schemas.QML_DATASETS, whole).to_pylist()[0]
-        runs = lake.read(schemas.QML_RUNS, whole)
+        runs = lake.read(schemas.QML_MODELS, whole)
         seconds = sum(pc.sum(runs[name]).as_py() or 0.0 for name in ("fit_seconds", "tuning_seconds"))
         rows += [
             {

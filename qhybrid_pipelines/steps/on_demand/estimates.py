@@ -25,7 +25,7 @@ from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
-from qhybrid_pipelines.steps.prepare.reduced_models import kernels
+from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.rows import Row, get_row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -175,7 +175,7 @@ def _plan_batches(
                 yield backend, what, plan.batch.template.n_qubits, plan.batch
         return
     asked = experiments([key], registered)
-    reduced = kernels(asked, problem_instances(asked, registered))
+    reduced = reduced_models(asked, problem_instances(asked, registered))
     points = parameter_sweeps(asked, reduced, registered)
     batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
     for backend in spec.backends:

@@ -55,22 +55,22 @@ def _batches(
     experiment = key.experiment
     spec = specifications.load_any(experiment) if experiment is not None and experiment in specifications else None
     if not isinstance(spec, LearningSpec):
-        there = lake.exists(schemas.SUBMISSIONS, key)
+        there = lake.exists(schemas.QPU_SUBMISSIONS, key)
         for row in lake.read(schemas.CIRCUIT_BATCHES, key).to_pylist():
-            yield batch_from_row(row), lake.read(schemas.SUBMISSIONS, key).to_pylist() if there else None
+            yield batch_from_row(row), lake.read(schemas.QPU_SUBMISSIONS, key).to_pylist() if there else None
         return
     whole = PartitionKey(experiment=experiment)
-    datasets, folds, runs = (
-        lake.read(table, whole) for table in (schemas.QML_DATASETS, schemas.QML_FOLDS, schemas.QML_RUNS)
+    qml_datasets, qml_folds, qml_models = (
+        lake.read(table, whole) for table in (schemas.QML_DATASETS, schemas.QML_FOLDS, schemas.QML_MODELS)
     )
     name, there = experiment or "", lake.exists(schemas.QML_SUBMISSIONS, key)
     for plan in inference_batches(
         name,
         key.backend or "",
         spec=spec,
-        dataset=load_verified_dataset(name, spec, datasets, specifications),
-        splits=stored_folds(folds, name),
-        runs=runs,
+        dataset=load_verified_dataset(name, spec, qml_datasets, specifications),
+        splits=stored_folds(qml_folds, name),
+        qml_models=qml_models,
     ):
         rows = lake.read(schemas.QML_SUBMISSIONS, key).to_pylist() if there else None
         yield (

@@ -42,11 +42,11 @@ def verdicts(keys: Iterable[str], lake: Lake, specifications: Specifications) ->
             execution = PartitionKey(experiment=key, backend=backend)
             if not lake.exists(schemas.DECISIONS, execution):
                 continue
-            comparison = lake.read(schemas.COMPARISONS, execution).to_pylist()[0]
+            comparison = lake.read(schemas.BASELINE_COMPARISONS, execution).to_pylist()[0]
             decision = lake.read(schemas.DECISIONS, execution).to_pylist()[0]
             prepared = PartitionKey(experiment=key)
             seconds = (
-                (pc.sum(lake.read(schemas.KERNELS, prepared).column("reduce_seconds")).as_py() or 0.0)
+                (pc.sum(lake.read(schemas.REDUCED_MODELS, prepared).column("reduction_seconds")).as_py() or 0.0)
                 + (pc.sum(lake.read(schemas.BASELINES, prepared).column("seconds")).as_py() or 0.0)
                 + (comparison["quantum_seconds"] or 0.0)
             )

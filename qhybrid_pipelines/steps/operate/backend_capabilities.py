@@ -13,14 +13,14 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def backend_capabilities(control_plane: ControlPlane) -> pa.Table:
-    """Return the table `capabilities`: one row per backend of every provider, also of one that does not answer."""
-    return from_rows(schemas.CAPABILITIES, [_row(control_plane, backend) for backend in control_plane.backends])
+    """Return the table `backend_capabilities`: one row per backend of every provider, also of one that does not answer."""
+    return from_rows(schemas.BACKEND_CAPABILITIES, [_row(control_plane, backend) for backend in control_plane.backends])
 
 
 def _row(control_plane: ControlPlane, backend: str) -> Row:
     """Return the row of a backend; one whose provider nobody has set up is not asked."""
     dispatcher = control_plane.dispatcher
-    unknown: Row = {column.name: None for column in schemas.CAPABILITIES.columns}
+    unknown: Row = {column.name: None for column in schemas.BACKEND_CAPABILITIES.columns}
     said: Row = {}
     problem = dispatcher.missing_setting(backend)
     if problem is None:

@@ -303,7 +303,7 @@ class TestLateAcceptance:
         assert (job.state, job.attempt) == (JobState.SUBMITTED, 1)
         assert len(vendor.book()) == 1
         names = event_names(dispatcher.ledger, job)
-        assert names[2:] == ["JobSubmitting", "JobSubmissionDisproved", "JobSubmitting", "JobSubmitted"]
+        assert names[2:] == ["JobSubmitting", "JobConfirmedAbsent", "JobSubmitting", "JobSubmitted"]
 
     @pytest.mark.parametrize("way", ["cancel", "reroute", "expire"])
     def test_it_is_not_taken_back_while_it_may_come(self, dispatcher, ledger, tmp_path, way) -> None:

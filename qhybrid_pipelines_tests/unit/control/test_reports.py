@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import job_details, ledger_delta, ledger_tables, read_latency
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.content_store import RawStore
@@ -157,6 +159,25 @@ def test_every_table_of_the_ledger_fits_its_schema(dispatcher, ledger, vendor, c
     assert latency["application_seconds"] == sum(
         latency[f"{part}_seconds"] for part in ("network", "orchestration", "compile", "fetch")
     )
+
+
+def test_canaries_stand_apart_from_the_jobs_of_experiments(dispatcher, ledger, vendor, clock) -> None:
+    done = write_job_history(dispatcher, vendor, clock)
+    batch = replace(make_batch(seed=2), experiment=CANARY_EXPERIMENT)
+    canary = dispatcher.submit(batch, tier="interactive", budget_usd=5.0, requested_at=clock.now - timedelta(seconds=2))
+    rows = ledger_tables(ledger)
+    made = {table.name: from_rows(table, rows[table.name]).to_pylist() for table in schemas.LEDGER_TABLES}
+    for name in ("jobs", "latency", "costs"):
+        assert [row["job_id"] for row in made[name]] == [done.job_id]
+    [apart] = made["canary_jobs"]
+    assert (apart["job_id"], apart["experiment"], apart["state"]) == (
+        canary.job_id,
+        CANARY_EXPERIMENT,
+        str(canary.state),
+    )
+    # Two seconds before the intent, a quarter of one of them spent on compiling.
+    assert (apart["network_seconds"], apart["cost_quoted_usd"], apart["reconciled_usd"]) == (1.75, 0.0, None)
+    assert {row["job_id"] for row in made["job_events"]} == {done.job_id, canary.job_id}
 
 
 def test_an_empty_ledger_gives_empty_tables(ledger) -> None:

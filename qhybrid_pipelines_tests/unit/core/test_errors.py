@@ -36,7 +36,7 @@ def test_a_place_that_is_known_is_not_replaced():
         (errors.Refused("no"), 4),
         (errors.JobFailed("no"), 3),
         (errors.CorruptResult("no"), 3),
-        (errors.MissingUpstream("kernels", "x-00000000"), 3),
+        (errors.MissingUpstream("reduced_models", "x-00000000"), 3),
         (errors.CorruptFile("a.parquet", "cut off", remedy="Write it again."), 3),
         (errors.IllegalTransition("no"), 1),
         (errors.Throttled("later"), 3),
