@@ -36,9 +36,9 @@ class Client:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self.session = httpx.Client(timeout=30)
+        self.session = httpx.Client(timeout=30, verify=False)
         self.session.headers["Authorization"] = f"apiKey {emulator.key}"
-        self._admin_session = httpx.Client(timeout=30)
+        self._admin_session = httpx.Client(timeout=30, verify=False)
 
     def close(self) -> None:
         self.session.close()
