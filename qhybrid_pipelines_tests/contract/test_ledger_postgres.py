@@ -17,9 +17,8 @@ import pytest
 from qhybrid_pipelines.control.ledger import postgres, postgres_locks
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.opening import open_ledger
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql import SqlLedger, open_ledger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.layout import Home
