@@ -10,7 +10,7 @@ import pytest
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.defs.automation import POLL_LIMIT_SECONDS
 from qhybrid_pipelines.emulator.process import running_emulator
-from qhybrid_pipelines.execution.ionq.jobs import PAGE_JOBS
+from qhybrid_pipelines.execution.ionq.job_queries import PAGE_JOBS
 from qhybrid_pipelines_tests import homes
 from qhybrid_pipelines_tests.emulators import Client
 from qhybrid_pipelines_tests.houses import open_code_location

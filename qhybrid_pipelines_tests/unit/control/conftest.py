@@ -16,6 +16,7 @@ from small_world import DispatcherHarness
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.ledgers import open_test_ledger
 
@@ -42,7 +43,7 @@ def sleeps() -> list[float]:
 
 @pytest.fixture
 def dispatcher(tmp_path: Path, ledger: SqlLedger, vendor: DurableVendor, sleeps: list[float]) -> Dispatcher:
-    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=sleeps.append)
+    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=Clock(sleep=sleeps.append))
 
 
 @pytest.fixture
