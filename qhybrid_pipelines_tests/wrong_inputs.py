@@ -87,7 +87,7 @@ SPECIFICATIONS = (
     ),
     specification("no problem", "name: wrong\n", "this field is missing", "Add it", field="problem"),
     specification("misspelt capital", named(KARATE + "Shots: 1\n"), "mean shots?", line=3, field="Shots"),
-    specification("field that is no text", named(KARATE + "1: 2\n"), "must be text", line=3, field="1"),
+    specification("field that is not a text", named(KARATE + "1: 2\n"), "must be text", line=3, field="1"),
     specification(
         "angle that is a list",
         named(KARATE + "sweep: {strategy: refine, center: [[1]]}\n"),
@@ -219,7 +219,7 @@ SPECIFICATIONS = (
         field="problem.source",
     ),
     specification(
-        "function of networkx that is no graph",
+        "function of networkx that is not a graph",
         named("problem: {family: maxcut, source: 'networkx:read_gpickle'}\n"),
         "no bundled graph",
         line=2,
