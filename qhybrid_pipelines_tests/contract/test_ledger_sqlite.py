@@ -20,7 +20,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.ledger.sqlite import open_database
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines_tests.ledger_cases import apply_events, plan, run_in_processes
+from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run_in_processes
 
 #: A ledger as release 0.1.0 wrote it, with a finished job and one in doubt.
 VERSION_1 = Path(__file__).with_name("ledger_version_1.sql")

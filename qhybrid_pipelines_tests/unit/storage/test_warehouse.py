@@ -13,7 +13,7 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns, from_rows
-from qhybrid_pipelines_tests import learning_samples, samples
+from qhybrid_pipelines_tests.support import sample_lake, sample_learning_tables
 
 DIE_WHILE_PUBLISHING = """
 import os, signal, sys
@@ -31,7 +31,7 @@ warehouse.publish(Home(Path(sys.argv[1])), {})
 def filled(tmp_path_factory):
     """A home with samples in lake and warehouse; tests only read it."""
     home = Home(tmp_path_factory.mktemp("filled"))
-    return home, warehouse.publish(home, samples.write(home))
+    return home, warehouse.publish(home, sample_lake.write(home))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
             "count": 1,
         },
     )
-    _, batch = next(samples.execution_tables(samples.FIRST, "b:x"))
+    _, batch = next(sample_lake.execution_tables(sample_lake.FIRST, "b:x"))
     batch = from_columns(schemas.CIRCUIT_BATCHES, {n: [v] for n, v in {**batch[0], **head, "n_qubits": width}.items()})
     Lake(home).write(schemas.CIRCUIT_BATCHES, key, batch)
     Lake(home).write(schemas.COUNTS, key, counts)
@@ -118,8 +118,8 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
 
 
 def test_counts_without_their_batch_have_no_bitstring(home):
-    key = PartitionKey(experiment=samples.FIRST.key, backend="local:auto")
-    table = dict(samples.execution_tables(samples.FIRST, "local:auto"))[schemas.COUNTS]
+    key = PartitionKey(experiment=sample_lake.FIRST.key, backend="local:auto")
+    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.COUNTS]
     Lake(home).write(schemas.COUNTS, key, from_columns(schemas.COUNTS, {n: [r[n] for r in table] for n in table[0]}))
     warehouse.publish(home, {})
     assert rows(home, "SELECT DISTINCT n_qubits, bitstring FROM counts") == [{"n_qubits": None, "bitstring": None}]
@@ -133,10 +133,10 @@ def test_counts_stand_sorted_by_backend_experiment_and_point(filled):
 
 def test_one_verdict_per_execution_with_what_it_cost(filled):
     stored = rows(filled[0], "SELECT * FROM verdicts ORDER BY experiment, backend")
-    assert len(stored) == sum(len(sample.spec.backends) for sample in samples.SAMPLES)
-    first = next(row for row in stored if row["experiment"] == samples.FIRST.key)
+    assert len(stored) == sum(len(sample.spec.backends) for sample in sample_lake.SAMPLES)
+    first = next(row for row in stored if row["experiment"] == sample_lake.FIRST.key)
     assert (first["verdict"], first["decision"], first["cost_usd"]) == ("classical_better", "continue", 0.4)
-    assert first["next_experiment"] == samples.SECOND.key
+    assert first["next_experiment"] == sample_lake.SECOND.key
 
 
 def test_the_operations_log_says_what_ran(filled):
@@ -147,8 +147,13 @@ def test_the_operations_log_says_what_ran(filled):
 
 def learning_jobs(ledger):
     """Return the ledger with the jobs of the learning experiment in it, for 0.3 dollars together."""
-    head = {"experiment": learning_samples.KEY, "backend": learning_samples.BACKEND, "cost_usd": None, "engine": None}
-    head["requested_backend"] = learning_samples.BACKEND
+    head = {
+        "experiment": sample_learning_tables.KEY,
+        "backend": sample_learning_tables.BACKEND,
+        "cost_usd": None,
+        "engine": None,
+    }
+    head["requested_backend"] = sample_learning_tables.BACKEND
     rows = {name: list(part) for name, part in ledger.items()}
     for model in ("separable", "variational"):
         job = {"job_id": f"j{model}"}
@@ -170,14 +175,14 @@ def learning_jobs(ledger):
 
 
 def test_learning_jobs_count_and_are_explained_like_others(home):
-    ledger = learning_jobs(samples.write(home))
+    ledger = learning_jobs(sample_lake.write(home))
     warehouse.publish(home, ledger)
-    log = rows(home, f"SELECT * FROM operations_log WHERE experiment = '{learning_samples.KEY}'")
+    log = rows(home, f"SELECT * FROM operations_log WHERE experiment = '{sample_learning_tables.KEY}'")
     told = {(row["circuit_version"], row["engine_version"], row["calibration_id"], row["sdk_versions"]) for row in log}
     assert (len(log), told) == (2, {("ab" * 32, "1.2", "of the hand-over", None)})
 
     sql = "SELECT usd, useful_results, usd_per_useful_result FROM cost_by_backend WHERE backend = 'local:auto'"
-    lake, key = Lake(home), PartitionKey(experiment=learning_samples.KEY)
+    lake, key = Lake(home), PartitionKey(experiment=sample_learning_tables.KEY)
     verdicts = lake.read(schemas.QML_VERDICTS, key).to_pylist()
     assert {row["verdict"] for row in verdicts if row["backend"]} == {"inconclusive"}
     (before,) = rows(home, sql)
@@ -204,7 +209,7 @@ def test_the_energies_of_points_are_those_of_their_repetitions(filled):
     )
     stored = rows(filled[0], "FROM point_energies ORDER BY ALL")
     assert stored == [{**row, "mean_energy": pytest.approx(row["mean_energy"])} for row in rows(filled[0], merged)]
-    assert {row["repetitions"] for row in stored} == {samples.REPETITIONS}
+    assert {row["repetitions"] for row in stored} == {sample_lake.REPETITIONS}
 
 
 def test_each_step_of_the_ladder_has_its_own_time(filled):
@@ -215,7 +220,7 @@ def test_each_step_of_the_ladder_has_its_own_time(filled):
 def test_a_reader_keeps_the_snapshot_it_opened(home):
     warehouse.publish(home, {})
     with analyst.connect(home) as held:
-        warehouse.publish(home, samples.write(home))
+        warehouse.publish(home, sample_lake.write(home))
         assert held.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
         assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 4}]
         assert held.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
@@ -236,7 +241,7 @@ def test_a_log_left_by_somebody_who_wrote_does_not_reach_the_next_snapshot(home)
 
 @pytest.mark.parametrize("moment", ["_count", "promote"])
 def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
-    warehouse.publish(home, samples.write(home))
+    warehouse.publish(home, sample_lake.write(home))
     before = home.warehouse.read_bytes()
     died = subprocess.run([sys.executable, "-c", DIE_WHILE_PUBLISHING, str(home.path), moment], check=False)
     assert died.returncode == -signal.SIGKILL
@@ -248,7 +253,7 @@ def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
 
 
 def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
-    ledger = samples.write(home)
+    ledger = sample_lake.write(home)
     warehouse.publish(home, ledger)
     lake = Lake(home)
     path = lake.path(schemas.COUNTS, lake.keys(schemas.COUNTS)[0])
@@ -261,7 +266,7 @@ def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
 
 
 def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatch):
-    samples.write(home)
+    sample_lake.write(home)
     lake, listed = Lake(home), inventory(home)
     monkeypatch.setattr(warehouse, "inventory", lambda _home: listed)
     first, *others = lake.keys(schemas.COUNTS)
@@ -275,14 +280,14 @@ def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatc
 
 
 def test_the_ends_of_the_pipeline_are_listed_first(home):
-    samples.write(home)
+    sample_lake.write(home)
     names = list(dict.fromkeys(inventory(home).column("asset").to_pylist()))
     order = ("decisions", "baseline_comparisons", "qpu_result_sets", "experiments")
     assert [name for name in names if name in order] == list(order)
 
 
 def test_ledger_rows_are_checked(home):
-    ledger = samples.write(home)
+    ledger = sample_lake.write(home)
     with pytest.raises(ValueError, match="no ledger tables"):
         warehouse.publish(home, {"invoices": []})
     ledger["jobs"][0]["state"] = "LOST"
