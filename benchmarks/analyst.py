@@ -53,7 +53,8 @@ def counts_of(number: int, key: PartitionKey, points: int, random: np.random.Gen
         "count": count.ravel(),
     }
     return pa.table(
-        {c.name: pa.array(table[c.name], c.type) for c in schemas.COUNTS.columns}, schema=schemas.COUNTS.schema
+        {c.name: pa.array(table[c.name], c.type) for c in schemas.QPU_RESULT_SETS.columns},
+        schema=schemas.QPU_RESULT_SETS.schema,
     )
 
 
@@ -66,14 +67,14 @@ def summary_of(key: PartitionKey, points: int, random: np.random.Generator) -> p
         "point": np.arange(points),
         "repetition": 0,
         "shots": SHOTS,
-        "distinct": DISTINCT,
+        "distinct_outcomes": DISTINCT,
         "mean_energy": energies,
         "min_energy": energies - 8,
         "argmin_bits": random.integers(0, 2**QUBITS, points),
         "p_feasible": 1.0,
         "mean_objective": -energies,
         "best_objective": 8 - energies,
-        "p_kernel_optimum": random.random(points),
+        "p_reduced_model_optimum": random.random(points),
         "noise_like": False,
     }
     return from_columns(schemas.POINT_SCORES, columns)
@@ -86,7 +87,7 @@ def generate(home: Home, rows: int, rows_each: int) -> tuple[int, float]:
         random = np.random.default_rng(number)
         counts = counts_of(number, key, points, random)
         started = time.perf_counter()
-        size += lake.write(schemas.COUNTS, key, counts).bytes
+        size += lake.write(schemas.QPU_RESULT_SETS, key, counts).bytes
         seconds += time.perf_counter() - started
         lake.write(schemas.POINT_SCORES, key, summary_of(key, points, random))
     return size, seconds
@@ -94,16 +95,16 @@ def generate(home: Home, rows: int, rows_each: int) -> tuple[int, float]:
 
 def questions(job: str) -> dict[str, str]:
     return {
-        "job look-up: all outcomes of one job": f"SELECT point, bits, count FROM counts WHERE job_id = '{job}'",
+        "job look-up: all outcomes of one job": f"SELECT point, bits, count FROM qpu_result_sets WHERE job_id = '{job}'",
         "dashboard: shots and energy per backend": "SELECT backend, sum(shots), avg(mean_energy), min(min_energy) "
         "FROM point_scores GROUP BY backend",
         "dashboard: ten best points": "SELECT experiment, backend, point, mean_energy "
         "FROM point_energies ORDER BY mean_energy LIMIT 10",
-        "full scan: shots and outcomes per backend": "SELECT backend, sum(count), count(*) FROM counts GROUP BY backend",
+        "full scan: shots and outcomes per backend": "SELECT backend, sum(count), count(*) FROM qpu_result_sets GROUP BY backend",
         "full scan: most frequent outcome per backend": "SELECT backend, max(count), arg_max(bits, count) "
-        "FROM counts GROUP BY backend",
+        "FROM qpu_result_sets GROUP BY backend",
         "full scan: three most frequent per experiment": "SELECT experiment, max_by(bits, count, 3) "
-        "FROM counts GROUP BY experiment",
+        "FROM qpu_result_sets GROUP BY experiment",
     }
 
 
@@ -117,7 +118,7 @@ def main() -> None:
         home = Home(Path(folder)).make()
         size, seconds = generate(home, options.rows, options.rows_per_execution)
         published = warehouse.publish(home, {})
-        rows = published.tables["counts"]
+        rows = published.tables["qpu_result_sets"]
         shutil.rmtree(home.lake)
         with analyst.connect(home) as connection:
             asked = {

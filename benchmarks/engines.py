@@ -158,7 +158,7 @@ def check_mean(
     batch: CircuitBatch,
     measure: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    ours = choose_engine(ENGINES, batch, provider="local").run(first_points(batch, point + 1)).counts.to_pandas()
+    ours = choose_engine(ENGINES, batch).run(first_points(batch, point + 1)).counts.to_pandas()
     mine = ours[ours["point"] == point]
     bits = mine["bits"].to_numpy()[:, None] >> np.arange(batch.template.n_qubits, dtype=np.uint64) & np.uint64(1)
     mean = np.average(values, weights=weights)

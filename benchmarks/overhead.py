@@ -84,7 +84,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
     asked = timed("experiments", lambda: experiments.experiments([key], workspace.specifications))
     found = timed("problem_instances", lambda: problem_instances.problem_instances(asked, workspace.specifications))
     timed("features", lambda: problem_instances.features(found))
-    reduced = timed("kernels", lambda: reduced_models.kernels(asked, found))
+    reduced = timed("reduced_models", lambda: reduced_models.reduced_models(asked, found))
     points = timed(
         "parameter_sweeps", lambda: parameter_sweeps.parameter_sweeps(asked, reduced, workspace.specifications)
     )
@@ -93,18 +93,21 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         "circuit_batches",
         lambda: circuit_batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
     )
-    jobs = timed("qpu_submissions", lambda: qpu_submissions.submissions(sent, asked, dispatcher, principal="benchmark"))
+    jobs = timed(
+        "qpu_submissions",
+        lambda: qpu_submissions.submit_circuit_batches(sent, asked, dispatcher, principal="benchmark"),
+    )
     counts = timed("qpu_result_sets", lambda: qpu_result_sets.collect_result_sets(sent, jobs, dispatcher))
     summary, solutions = timed("scored", lambda: scored_solutions.scores(executions, asked, found, reduced, counts))
     compared = timed(
         "baseline_comparisons",
-        lambda: baseline_comparisons.comparisons(
+        lambda: baseline_comparisons.baseline_comparisons(
             executions,
-            instances=found,
-            kernels=reduced,
-            submissions=jobs,
+            problem_instances=found,
+            reduced_models=reduced,
+            qpu_submissions=jobs,
             point_scores=summary,
-            solutions=solutions,
+            scored_solutions=solutions,
             baselines=classical,
             dispatcher=dispatcher,
         ),
@@ -114,19 +117,24 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         lambda: decisions.decisions(
             executions,
             experiments=asked,
-            instances=found,
-            kernels=reduced,
-            sweep_points=points,
+            problem_instances=found,
+            reduced_models=reduced,
+            parameter_sweeps=points,
             point_scores=summary,
-            solutions=solutions,
+            scored_solutions=solutions,
             baselines=classical,
-            comparisons=compared,
+            baseline_comparisons=compared,
         ),
     )
     origin = timed(
         "provenance",
         lambda: provenance.provenance(
-            executions, experiments=asked, instances=found, batches=sent, submissions=jobs, dispatcher=dispatcher
+            executions,
+            experiments=asked,
+            problem_instances=found,
+            circuit_batches=sent,
+            qpu_submissions=jobs,
+            dispatcher=dispatcher,
         ),
     )
     timed(
@@ -134,10 +142,10 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         lambda: tracking_runs.tracking_runs(
             executions,
             experiments=asked,
-            batches=sent,
+            circuit_batches=sent,
             point_scores=summary,
-            counts=counts,
-            comparisons=compared,
+            qpu_result_sets=counts,
+            baseline_comparisons=compared,
             provenance=origin,
             tracker=workspace.tracker,
             dagster_run_id="benchmark",

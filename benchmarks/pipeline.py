@@ -98,7 +98,7 @@ def one_round(launcher: Launcher, text: str, repetitions: int) -> dict[str, tupl
     scripts = {}
     for name in (SCRIPT, FRUGAL):
         scripts[name], counts = timed(bare(batch, repetitions, together=name == FRUGAL))
-        check(counts, lake.read(schemas.COUNTS, place))
+        check(counts, lake.read(schemas.QPU_RESULT_SETS, place))
     return {name: (script, script) for name, script in scripts.items()} | seconds
 
 

@@ -122,7 +122,7 @@ def measured(
 ) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Return way, seconds, and share of the time from nothing, per round."""
     read = partial(ledger_delta, ledger)
-    counts = tables[schemas.COUNTS]
+    counts = tables[schemas.QPU_RESULT_SETS]
     changes = iter(range(executions, executions + 10 * rounds + 10))
 
     def change() -> None:
@@ -132,7 +132,7 @@ def measured(
         key = PartitionKey(experiment=names["experiment"], backend=BACKEND)
         again = pc.add(counts.column("count"), number)
         table = renamed(counts, names).set_column(counts.column_names.index("count"), "count", again)
-        Lake(home).write(schemas.COUNTS, key, table.cast(counts.schema))
+        Lake(home).write(schemas.QPU_RESULT_SETS, key, table.cast(counts.schema))
 
     def renewed() -> None:
         change()

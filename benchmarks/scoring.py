@@ -1,6 +1,6 @@
 """Energies of ten million measured outcomes: looked up in our tables, against dimod and against plain NumPy.
 
-A kernel with all couplings; 300,000 distinct outcomes, each measured many times, in random order. dimod gets the rows as its
+A reduced model with all couplings; 300,000 distinct outcomes, each measured many times, in random order. dimod gets the rows as its
 documentation has them, a matrix of one byte per variable, ready made; it and NumPy score a slice of the rows, because a
 row costs them the same whatever the number. First every way must give the same energies.
 

@@ -78,9 +78,9 @@ def through_pipeline(points: int, folder: Path) -> dict[str, object]:
     launcher.run([key], lambda *_: None)
     seconds = time.perf_counter() - begin
     lake = Lake(Home(folder))
-    [execution] = lake.keys(schemas.COUNTS)
+    [execution] = lake.keys(schemas.QPU_RESULT_SETS)
     [job] = lake.read(schemas.PROVENANCE, execution).to_pylist()
-    rows = lake.read(schemas.COUNTS, execution).num_rows
+    rows = lake.read(schemas.QPU_RESULT_SETS, execution).num_rows
     return {"before": before, "seconds": seconds, "rows": rows, "engine": f"{job['engine']} {job['engine_version']}"}
 
 

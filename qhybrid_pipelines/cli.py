@@ -107,7 +107,8 @@ def experiments(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.on_demand.summary import registered
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    rows = registered(workspace_for(home))
+    workspace = workspace_for(home)
+    rows = registered(workspace.lake, workspace.specifications)
     print_json(rows) if as_json else print_table(rows)
 
 
@@ -132,7 +133,12 @@ def estimate(
     if due == bool(specifications):
         raise InvalidInput("nothing to estimate", remedy="Name specifications, or give --due.", field="SPEC")
     workspace = workspace_for(home)
-    preview = estimates(workspace, specifications) if specifications else estimate_due(workspace)
+    dispatcher, lake = workspace.control_plane.dispatcher, workspace.lake
+    if specifications:
+        backends, tmp = workspace.control_plane.backends, workspace.home.tmp
+        preview = estimates(specifications, dispatcher, lake, backends=backends, tmp=tmp)
+    else:
+        preview = estimate_due(workspace.specifications, dispatcher, lake)
     if as_json:
         problems = [problem.details() for problem in preview.problems]
         epochs = {"epochs": preview.epochs} if preview.epochs else {}
@@ -180,7 +186,7 @@ def sync(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.terminal import print_json
 
     workspace = workspace_for(home)
-    done, sent = workspace.tracker.sync(), send_spans(workspace)
+    done, sent = workspace.tracker.sync(), send_spans(workspace.control_plane.ledger, workspace.home)
     if as_json:
         spans = None if sent is None else {"jobs": sent.jobs, "spans": sent.spans, "complete": sent.complete}
         print_json({"recorded": done.recorded, "waiting": done.waiting, "spans": spans})
@@ -201,7 +207,8 @@ def doctor(
     from qhybrid_pipelines.steps.on_demand.doctor import findings
     from qhybrid_pipelines.terminal import print_json, print_table
 
-    rows = findings(workspace_for(home), online=online)
+    workspace = workspace_for(home)
+    rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online)
     print_json(rows) if as_json else print_table(rows)
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
 
@@ -212,7 +219,8 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.operate.telemetry import prometheus_text
     from qhybrid_pipelines.terminal import print_json
 
-    text = prometheus_text(existing_workspace(home))
+    workspace = existing_workspace(home)
+    text = prometheus_text(workspace.control_plane.ledger, workspace.home)
     if not as_json:
         typer.echo(text, nl=False)
         return
@@ -253,9 +261,10 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
             if keys
             else ([], [])
         )
-    send_spans_best_effort(launcher.workspace)
-    rows, waiting = verdicts(launcher.workspace, ran), launcher.waiting(ran)
-    learning_rows = learning_verdicts(launcher.workspace, ran)
+    workspace = launcher.workspace
+    send_spans_best_effort(workspace.control_plane.ledger, workspace.home)
+    rows, waiting = verdicts(ran, workspace.lake, workspace.specifications), launcher.waiting(ran)
+    learning_rows = learning_verdicts(ran, workspace.lake, workspace.specifications)
     if as_json:
         print_json(
             {
@@ -309,9 +318,9 @@ def _print_times_and_costs(workspace: Workspace) -> None:
     from qhybrid_pipelines.terminal import print_table, print_waterfall
 
     typer.echo("\nWhere the time of a job goes (medians; the emulated cloud runs on virtual time)")
-    print_waterfall(times_by_backend(workspace))
+    print_waterfall(times_by_backend(workspace.home))
     typer.echo("\nWhat the jobs cost (money of the emulated cloud is not real)")
-    print_table(costs_by_backend(workspace))
+    print_table(costs_by_backend(workspace.home))
 
 
 def _suggested_commands(workspace: Workspace) -> str:

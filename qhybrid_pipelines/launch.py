@@ -120,7 +120,7 @@ class Launcher:
         while wait and run_loop.poll_open_jobs():
             run_loop.run_due()
         failures = run_loop.failures
-        if is_stale(self.workspace):
+        if is_stale(self.workspace.home, self.workspace.control_plane.ledger):
             try:
                 self.publish()
             except StageError as error:
@@ -186,7 +186,7 @@ class Launcher:
         """Return ``keys`` and the rounds that follow from them, whether registered now or before a crash."""
         known = list(keys)
         while True:
-            register_next_rounds(self.workspace, self._specifications(known))
+            register_next_rounds(self._specifications(known), self.workspace.lake, self.workspace.registration)
             specifications = self.workspace.specifications
             others = [(key, specifications.load_any(key)) for key in specifications if key not in known]
             following = [
@@ -246,7 +246,10 @@ class _RunLoop:
         launcher = self._launcher
         if not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
-        report = poll_open_jobs(launcher.workspace, limit_seconds=POLL_LIMIT_SECONDS, cursor=self._cursor)
+        workspace = launcher.workspace
+        report = poll_open_jobs(
+            workspace.control_plane.dispatcher, limit_seconds=POLL_LIMIT_SECONDS, cursor=self._cursor
+        )
         self._cursor = report.polled.cursor
         for problem in report.problems:
             if problem not in self._reported_problems:
@@ -254,7 +257,9 @@ class _RunLoop:
                 self._on_problem(problem)
         new = [
             completion
-            for completion in find_completed_executions(launcher.workspace)
+            for completion in find_completed_executions(
+                workspace.specifications, workspace.lake, workspace.control_plane
+            )
             if completion.stage.experiment in self.known and completion.name not in self._reported_completions
         ]
         for completion in new:

@@ -20,7 +20,7 @@ VERDICT_STYLES = {
     "tie": "cyan",
     "classical_better": "yellow",
     "solved_by_reduction": "blue",
-    "kernel_ceiling_reached": "magenta",
+    "reduced_model_ceiling": "magenta",
     "inconclusive": "dim",
 }
 
@@ -62,14 +62,14 @@ def print_table(
 
 
 def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print one line per execution: instance, size, kernel, best quantum, best classical, ratio, verdict, seconds."""
+    """Print one line per execution: instance, size, reduced size, best quantum, best classical, ratio, verdict, seconds."""
     table = Table(header_style="bold", box=None, pad_edge=False)
     columns = (
         ("instance", "left"),
         ("backend", "left"),
         ("round", "right"),
         ("size", "right"),
-        ("kernel", "right"),
+        ("reduced", "right"),
         ("best quantum", "right"),
         ("best classical", "right"),
         ("by", "left"),

@@ -57,9 +57,9 @@ def list_jobs(
 ) -> None:
     """List the jobs of the ledger."""
     from qhybrid_pipelines.commands.job_page import duration
-    from qhybrid_pipelines.control.fleet.canaries import CANARY_EXPERIMENT
     from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
+    from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
     from qhybrid_pipelines.terminal import print_json, print_table
 
     states = [_parse_state(name) for name in state] if state else None
@@ -211,7 +211,11 @@ def reroute(
         close = close_matches(backend, list(workspace.control_plane.backends)) or list(workspace.control_plane.backends)
         raise InvalidInput(f"there is no backend '{backend}'", remedy=f"Use {' or '.join(close)}.", field="BACKEND")
     with explain_illegal_transition(job, "rerouted"):
-        _print_job(reroute_job(workspace, job, backend), before=job, as_json=as_json)
+        _print_job(
+            reroute_job(job, backend, workspace.control_plane.dispatcher, workspace.lake, workspace.specifications),
+            before=job,
+            as_json=as_json,
+        )
 
 
 @app.command()
@@ -222,7 +226,10 @@ def retry(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "run again"):
-        _print_job(retry_job(workspace, job), as_json=as_json)
+        _print_job(
+            retry_job(job, workspace.control_plane.dispatcher, workspace.lake, workspace.specifications),
+            as_json=as_json,
+        )
 
 
 @app.command()
@@ -246,7 +253,8 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.terminal import print_json, print_table
 
     workspace = existing_workspace(home)
-    found = replay_job(workspace, find_job(workspace, job_id))
+    job, dispatcher = find_job(workspace, job_id), workspace.control_plane.dispatcher
+    found = replay_job(job, dispatcher, workspace.lake, workspace.specifications)
     if as_json:
         print_json(found.details())
     else:

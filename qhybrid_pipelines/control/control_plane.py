@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
@@ -12,6 +11,7 @@ from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, may_need_approval, read_policy
 from qhybrid_pipelines.control.reporting.logs import with_logging
 from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.storage.content_store import RawStore
@@ -26,21 +26,20 @@ class ControlPlane:
         self._immediate: dict[str, bool] = {}
 
     @cached_property
-    def providers(self) -> dict[str, Provider]:
-        """The providers by name."""
+    def _providers(self) -> dict[str, Provider]:
         return build_providers(self._home.providers)
 
     @property
     def backends(self) -> tuple[str, ...]:
         """Full names of all backends."""
-        return backend_names(self.providers)
+        return backend_names(self._providers)
 
     def is_immediate(self, backend: str) -> bool:
         """Tell whether a job on that backend is done when it is acknowledged; false where nobody can say.
 
-        A provider whose capabilities need a request says so itself, in a method of the same name.
+        A provider whose capabilities need a request says so without one, see `Ability.IS_IMMEDIATE`.
         """
-        provider = self.providers.get(backend.partition(":")[0])
+        provider = self._providers.get(backend.partition(":")[0])
         if backend not in self._immediate:
             self._immediate[backend] = provider is not None and _is_immediate(provider, backend)
         return self._immediate[backend]
@@ -48,23 +47,6 @@ class ControlPlane:
     def may_need_approval(self, backend: str) -> bool:
         """Tell whether the policy has work for that backend wait for a person, of whatever size."""
         return may_need_approval(self.policy, backend)
-
-    def missing_setting(self, provider: str) -> str | None:
-        """Return what has to be set before a provider can be used; None where it is ready, or does not say.
-
-        Only jobs may ask a provider that nobody has set up; snapshots of the fleet leave it alone.
-        """
-        probe = getattr(self.providers[provider], "needs", None)
-        return probe() if probe else None
-
-    def key_checks(self) -> Mapping[str, Callable[[], object]]:
-        """Return, by provider, a look that only a valid key is allowed; it raises for any other.
-
-        Only providers that tell their backends' state to everybody have one, in a method `check_key`: a look at the
-        state of another's backend says as much.
-        """
-        checks = {name: getattr(provider, "check_key", None) for name, provider in self.providers.items()}
-        return {name: check for name, check in checks.items() if check is not None}
 
     @cached_property
     def deployment(self) -> Deployment:
@@ -85,13 +67,13 @@ class ControlPlane:
     def dispatcher(self) -> Dispatcher:
         """The only caller of a provider."""
         return Dispatcher(
-            self.ledger, self.providers, RawStore(self._home.raw), deployment=self.deployment, policy=self.policy
+            self.ledger, self._providers, RawStore(self._home.raw), deployment=self.deployment, policy=self.policy
         )
 
 
 def _is_immediate(provider: Provider, backend: str) -> bool:
-    probe = getattr(provider, "is_immediate", None)
+    able = with_ability(provider, Ability.IS_IMMEDIATE)
     try:
-        return bool(probe(backend)) if probe else provider.capabilities(backend).immediate
+        return able.is_immediate(backend) if able is not None else provider.capabilities(backend).immediate
     except ProviderError:
         return False

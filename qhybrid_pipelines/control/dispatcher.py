@@ -7,16 +7,17 @@ and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_col
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Unpack
+from functools import partial
+
+import pyarrow as pa
 
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.jobs import approval
-from qhybrid_pipelines.control.jobs.admission import AdmissionControl, Request, SubmitOptions, request_from_job
+from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
+from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
 from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
@@ -27,11 +28,13 @@ from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Transition
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
+from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate, JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
+from qhybrid_pipelines.execution.port import Provider, calling
 
 
 class Dispatcher:
@@ -43,9 +46,8 @@ class Dispatcher:
         raw_store: where results are kept as they were received.
         deployment: environment and principal; the default is what the environment variables say.
         policy: what is allowed; the default is the built-in one.
-        clock: now, in UTC.
-        sleep: waits for some seconds: quarantines, and providers that ask for a moment.
-        timeout_seconds: how long another process may take to hand over the same job.
+        clock: the time; sleeping waits for quarantines, and for providers that ask for a moment.
+        timeout_seconds: how long another process may take to submit the same job.
     """
 
     def __init__(
@@ -56,35 +58,72 @@ class Dispatcher:
         *,
         deployment: Deployment | None = None,
         policy: Policy | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = SYSTEM_CLOCK,
         timeout_seconds: float = 900.0,
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
-        self._providers, self._clock = providers, clock
+        self._clock = clock
+        self._context = context = JobContext(ledger=ledger, providers=providers, clock=clock)
         health = BackendHealth(ledger, self.policy.routing.breaker, clock=clock)
-        self._protocol = SubmissionProtocol(ledger, clock=clock, sleep=sleep, timeout_seconds=timeout_seconds)
-        self._admission = AdmissionControl(
-            ledger, self._provider, deployment=self.deployment, policy=self.policy, health=health, clock=clock
-        )
+        self._protocol = SubmissionProtocol(context, timeout_seconds=timeout_seconds)
+        self._admission = AdmissionControl(context, deployment=self.deployment, policy=self.policy, health=health)
         self._submitter = Submitter(
-            ledger,
-            self._provider,
+            context,
             admission=self._admission,
             protocol=self._protocol,
             health=health,
             deployment=self.deployment,
             policy=self.policy,
-            clock=clock,
-            sleep=sleep,
         )
-        self._poller = StatusPoller(ledger, self._provider, health=health, clock=clock)
-        self._collector = ResultCollector(ledger, self._provider, raw_store, clock=clock)
-        self._cancellation = Cancellation(ledger, self._provider, protocol=self._protocol, clock=clock)
-        self._poll_schedule = PollSchedule(ledger, self._poller, self._collector, tiers=self.policy.tiers, clock=clock)
+        self._poller = StatusPoller(context, health=health)
+        self._collector = ResultCollector(context, raw_store)
+        self._cancellation = Cancellation(context, self._protocol)
+        self._poll_schedule = PollSchedule(
+            context, poller=self._poller, collector=self._collector, tiers=self.policy.tiers
+        )
 
-    # -- handing over ----------------------------------------------------------------------------------------------
+    # -- what backends say of themselves ---------------------------------------------------------------------------
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return a backend's limits and abilities.
+
+        Raises:
+            InvalidInput: there is no such provider.
+            ProviderError: it has no such backend, or did not answer.
+        """
+        return self._context.capabilities(backend)
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return a backend's newest calibration, None for one that has nothing to calibrate. Raises as `capabilities`."""
+        return self._context.calibration(backend)
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return whether a backend takes jobs now, and how long its queue is. Raises as `capabilities`."""
+        return self._context.status(backend)
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return the cost range of a batch, before policy and budget are asked. Raises as `capabilities`."""
+        return self._context.estimate(batch)
+
+    def missing_setting(self, backend: str) -> str | None:
+        """Return what has to be set before a backend's provider can be used; None where it is ready, or does not say.
+
+        Only jobs may ask a provider that nobody has set up; snapshots of the fleet leave it alone.
+        """
+        provider = with_ability(self._context.provider_for(backend), Ability.MISSING_SETTING)
+        return provider.missing_setting() if provider is not None else None
+
+    def key_checks(self) -> Mapping[str, Callable[[], None]]:
+        """Return, by provider, a look that only a valid key is allowed; it raises `ProviderError` for any other.
+
+        Only providers that tell their backends' state to everybody have one, see `Ability.CHECK_KEY`: a look at the
+        state of another's backend says as much.
+        """
+        able = {name: with_ability(provider, Ability.CHECK_KEY) for name, provider in self._context.providers.items()}
+        return {name: partial(_check_key, name, provider.check_key) for name, provider in able.items() if provider}
+
+    # -- submitting ------------------------------------------------------------------------------------------------
 
     def split(self, batch: CircuitBatch) -> tuple[SubBatch, ...]:
         """Return the parts of a batch that each fit into one job of its backend.
@@ -98,24 +137,24 @@ class Dispatcher:
         """
         return self._earlier_split(batch) or split(batch, self._admission.capabilities(batch.backend))
 
-    def submit(self, batch: CircuitBatch, **options: Unpack[SubmitOptions]) -> JobRecord:
-        """Hand one batch over; `submit_all` says the rest."""
-        [job] = self._submitter.submit([batch], self._request(options))
+    def submit(self, batch: CircuitBatch, request: SubmitRequest) -> JobRecord:
+        """Submit one batch and return its job. Raises as `submit_all`."""
+        [job] = self._submitter.submit_jobs([batch], self._complete(request))
         return job
 
-    def submit_all(self, sub_batches: Sequence[SubBatch], **options: Unpack[SubmitOptions]) -> list[JobRecord]:
-        """Hand parts to their provider, each once: one that has a job already gets that job back.
+    def submit_all(self, sub_batches: Sequence[SubBatch], request: SubmitRequest) -> list[JobRecord]:
+        """Submit parts to their provider, each once: one that has a job already gets that job back.
 
         Limits, prices, policy and health are asked first; then all jobs are written down with their reservations in one
-        transaction; then they are handed over one by one. One that fails does not keep the others from being tried.
+        transaction; then they are submitted one by one. One that fails does not keep the others from being tried.
 
         Args:
             sub_batches: what to run; experiment, requested backend and payload decide which job each is.
-            terms: ``tier``, ``budget_usd`` and the rest of `control.jobs.admission.Request`.
+            request: who asks for what.
 
         Returns:
             The jobs in the order of the parts: acknowledged by a provider (the requested one, or one that the policy
-            lets stand in for it); or AWAITING_APPROVAL by a person, and handed over by the next call after that; or
+            lets stand in for it); or AWAITING_APPROVAL by a person, and submitted by the next call after that; or
             REJECTED; or SUBMIT_UNKNOWN, where nobody can say whether the provider accepted it and a person has to
             `resolve` it.
 
@@ -124,19 +163,19 @@ class Dispatcher:
             Throttled: a provider takes nothing for now; its jobs are APPROVED, and calling again continues them.
             Ambiguous: in doubt, even after looking; the job is SUBMITTING, and calling again continues it.
             ProviderError: a provider could not be reached; calling again continues.
-            LockBusy: another process is handing the same job over and takes too long.
+            LockBusy: another process is submitting the same job and takes too long.
             InvalidInput: there is no such provider or backend.
         """
-        return self._submitter.submit([sub_batch.batch for sub_batch in sub_batches], self._request(options))
+        return self._submitter.submit_jobs([sub_batch.batch for sub_batch in sub_batches], self._complete(request))
 
-    def preview(self, sub_batches: Sequence[SubBatch], **options: Unpack[SubmitOptions]) -> list[Preview]:
+    def preview(self, sub_batches: Sequence[SubBatch], request: SubmitRequest) -> list[Preview]:
         """Say what `submit_all` would do with each part; no job is written down, and nothing is sent.
 
         Raises:
             Refused: a limit or the policy says no; says why.
             ProviderError: a provider could not be asked.
         """
-        return self._submitter.preview([sub_batch.batch for sub_batch in sub_batches], self._request(options))
+        return self._submitter.preview([sub_batch.batch for sub_batch in sub_batches], self._complete(request))
 
     def latest_job(self, batch: CircuitBatch) -> JobRecord | None:
         """Return the last job of a batch as it was requested, wherever that ran; None if it has none."""
@@ -162,19 +201,19 @@ class Dispatcher:
         event = Event.CONFIRM_ABSENT if provider_job_id is None else Event.ADOPT
         detail = {"resolved_by": self.deployment.principal}
         return self.ledger.advance(
-            Transition.single(job, event, self._clock(), detail=detail, provider_job_id=provider_job_id)
+            Transition.single(job, event, self._clock.now(), detail=detail, provider_job_id=provider_job_id)
         )
 
     # -- what persons decide ---------------------------------------------------------------------------------------
 
     def approve(self, job_id: str, *, by: str) -> JobRecord:
-        """Agree to a job: to its payload, on its backend, at its price. The next `submit` of its batch hands it over.
+        """Agree to a job: to its payload, on its backend, at its price. The next `submit` of its batch submits it.
 
         Raises:
             Refused: its deadline has passed, or in prod its own requester agrees.
             IllegalTransition: it does not wait for approval.
         """
-        return self.ledger.advance(approval.approve(self.ledger.job(job_id), by=by, now=self._clock()))
+        return self.ledger.advance(approval.approve(self.ledger.job(job_id), by=by, now=self._clock.now()))
 
     def decline(self, job_id: str, *, by: str, reason: str) -> JobRecord:
         """Say no to a job that waits for approval.
@@ -184,7 +223,7 @@ class Dispatcher:
         """
         job = self.ledger.job(job_id)
         next_state(job.state, Event.APPROVE)  # PLANNED may be rejected as well, but not by a person
-        return self.ledger.advance(approval.decline(job, by=by, reason=reason, now=self._clock()))
+        return self.ledger.advance(approval.decline(job, by=by, reason=reason, now=self._clock.now()))
 
     def reprioritise(self, job_id: str, priority: int) -> JobRecord:
         """Change the place of a job among those that were not sent yet; 0 is normal, higher goes first.
@@ -195,7 +234,7 @@ class Dispatcher:
         job = self.ledger.job(job_id)
         detail = {"from": job.priority, "to": priority}
         return self.ledger.advance(
-            Transition.single(job, Event.REPRIORITISE, self._clock(), priority=priority, detail=detail)
+            Transition.single(job, Event.REPRIORITISE, self._clock.now(), priority=priority, detail=detail)
         )
 
     def cancel(self, job_id: str) -> JobRecord:
@@ -231,15 +270,14 @@ class Dispatcher:
         job = self.current_job(job_id)
         requested = check_same_work(job, batch)
         account = self.ledger.account(job.experiment)
-        request = request_from_job(
-            job, budget_usd=account.limit_usd if account else 0.0, principal=principal or self.deployment.principal
-        )
+        terms = job.request_terms | {"principal": principal or self.deployment.principal}
+        request = SubmitRequest(**terms, budget_usd=account.limit_usd if account else 0.0)
         admission = self._admission.admit([requested], request, [batch.backend])
         check_budget(self.ledger, job, admission.quotes[0].high_usd, backend=batch.backend)
         detail = {"backend": batch.backend, "reason": reason}
         left = self._cancellation.cancel(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
         failpoint("cancel.left")
-        return self._submitter.submit([requested], request)[0] if left.state is JobState.REROUTED else left
+        return self._submitter.submit_jobs([requested], request)[0] if left.state is JobState.REROUTED else left
 
     def expire_due(self) -> list[JobRecord]:
         """End the jobs whose deadline has passed and return those that changed.
@@ -311,6 +349,20 @@ class Dispatcher:
             )
         return self._collector.verify(job, replace(batch, backend=job.backend))
 
+    def decode_stored(self, job: JobRecord, batch: CircuitBatch) -> pa.Table:
+        """Decode a result that was kept again, through today's decoder: no provider is asked, and nothing is written.
+
+        Args:
+            job: also one that failed because its result was refused.
+            batch: what it ran, for the job's own backend.
+
+        Raises:
+            InvalidInput: no result of this job was ever received.
+            CorruptResult: today's decoder refuses it.
+            CorruptFile: the kept bytes are gone or changed.
+        """
+        return self._collector.decode_stored(job, batch)
+
     def _earlier_split(self, batch: CircuitBatch) -> tuple[SubBatch, ...] | None:
         """Return the parts of which the ledger has jobs, None if it has none."""
         jobs = [job for job in self.ledger.jobs(experiment=batch.experiment) if job.requested_backend == batch.backend]
@@ -321,15 +373,10 @@ class Dispatcher:
                 return sub_batches
         return None
 
-    def _request(self, options: SubmitOptions) -> Request:
-        return Request(**({"principal": self.deployment.principal} | options))
+    def _complete(self, request: SubmitRequest) -> SubmitRequest:
+        return replace(request, principal=request.principal or self.deployment.principal)
 
-    def _provider(self, backend: str) -> Provider:
-        name = backend.partition(":")[0]
-        if name not in self._providers:
-            raise InvalidInput(
-                f"there is no provider '{name}' for backend '{backend}'",
-                remedy=f"Choose a backend of {', '.join(sorted(self._providers))}.",
-                field="backends",
-            )
-        return self._providers[name]
+
+def _check_key(provider: str, check: Callable[[], object]) -> None:
+    with calling(provider, "check_key"):
+        check()

@@ -142,20 +142,34 @@ class IllegalTransition(QHybridError):
 class ProviderError(QHybridError):
     """A provider refused, failed, or could not be reached.
 
+    An adapter says what happened. Who was asked, and for what, is known to whoever called it, and is added there (see
+    `execution.port.calling`).
+
     Args:
         message: what happened and what to do about it.
-        provider: its name.
-        phase: the method of the port that failed.
         seen: the snapshots (`core.jobs.Snapshot`) that a look at many jobs brought all the same, so that one odd job or
             one lost page does not hide the others.
+
+    Attributes:
+        provider: its name; empty until the caller has added it.
+        phase: the method of the port that failed; empty until the caller has added it.
     """
 
     exit_code = 3
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, provider: str, phase: str, seen: tuple[Any, ...] = ()) -> None:
-        self.provider, self.phase, self.seen = provider, phase, seen
-        super().__init__(f"{provider}: {phase} failed: {message}")
+    def __init__(self, message: str, *, seen: tuple[Any, ...] = ()) -> None:
+        self.message, self.seen = message, seen
+        self.provider = self.phase = ""
+        super().__init__(message)
+
+    def add_call(self, provider: str, phase: str) -> None:
+        """Note which call failed; the first note stays, which is that of the innermost call."""
+        if not self.provider:
+            self.provider, self.phase = provider, phase
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.phase} failed: {self.message}" if self.provider else self.message
 
 
 class Rejected(ProviderError):
@@ -167,25 +181,15 @@ class Throttled(ProviderError):
 
     Args:
         message: what happened and what to do about it.
-        provider: its name.
-        phase: the method of the port that failed.
         retry_after_seconds: when it wants to be asked again, if it says so.
         seen: as for `ProviderError`.
     """
 
     retryable = True
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        provider: str,
-        phase: str,
-        retry_after_seconds: float | None = None,
-        seen: tuple[Any, ...] = (),
-    ) -> None:
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, seen: tuple[Any, ...] = ()) -> None:
         self.retry_after_seconds = retry_after_seconds
-        super().__init__(message, provider=provider, phase=phase, seen=seen)
+        super().__init__(message, seen=seen)
 
 
 class Unavailable(ProviderError):

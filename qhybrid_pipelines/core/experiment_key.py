@@ -12,6 +12,9 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 #: Fields that came after the first release: at their default they do not count, so that the keys of before stay.
 _FIELDS_ADDED_LATER = (("data_class", "internal"),)
 
+#: Key under which the ledger holds the circuits that prove the bit order of a backend. No specification hashes to zeros.
+CANARY_EXPERIMENT = "canary-00000000"
+
 KEY_PATTERN = re.compile(r"^[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{8}$")
 
 

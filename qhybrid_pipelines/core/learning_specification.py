@@ -182,7 +182,7 @@ class LearningSpec(StrictModel):
     models: tuple[ModelName, ...] = Field(
         default=get_args(ModelName),
         min_length=1,
-        description="variational | separable | kernel; separable is the twin without entanglement, always beside it.",
+        description="variational | separable | kernel; separable is the control without entanglement, always beside it.",
     )
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     folds: FoldsSpec = Field(default_factory=FoldsSpec)
@@ -226,7 +226,7 @@ class LearningSpec(StrictModel):
 
     @property
     def model_names(self) -> tuple[ModelName, ...]:
-        """The models that run: the twin without entanglement always stands beside the variational classifier."""
+        """The models that run: the control without entanglement always stands beside the variational classifier."""
         wanted = {*self.models, "separable"} if "variational" in self.models else set(self.models)
         return tuple(name for name in get_args(ModelName) if name in wanted)
 

@@ -1,4 +1,4 @@
-"""The kernel: what reduction leaves to be solved, and the way back to the instance."""
+"""The reduced model: what reduction leaves to be solved, and the way back to the instance."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class ReducedModel:
     """A reduced Ising model, and for every variable of the instance where its value comes from.
 
     Attributes:
-        model: energy to minimise over the ``k`` kernel variables; equals the penalised energy of the instance at
+        model: energy to minimise over the ``k`` reduced-model variables; equals the penalised energy of the instance at
             the expanded assignment, offset included. ``k`` may be 0: reduction solved the instance.
-        root: shape ``(n,)``; the kernel variable that an instance variable copies, -1 where it is a constant.
+        root: shape ``(n,)``; the reduced-model variable that an instance variable copies, -1 where it is a constant.
         value: shape ``(n,)``; the constant where ``root`` is -1, else 1 when the copy is negated.
-        cardinality: how many kernel variables must be 1, for families with that constraint; otherwise None.
-        exact: True when every step kept at least one optimum, so that solving the kernel solves the instance.
+        cardinality: how many reduced-model variables must be 1, for families with that constraint; otherwise None.
+        exact: True when every step kept at least one optimum, so that solving the reduced model solves the instance.
     """
 
     model: IsingModel
@@ -32,11 +32,11 @@ class ReducedModel:
 
     @property
     def size(self) -> int:
-        """Number of kernel variables (qubits)."""
+        """Number of reduced-model variables (qubits)."""
         return self.model.size
 
     def expand(self, bits: U64) -> U8:
-        """Return the ``(m, n)`` instance assignments of ``m`` packed kernel outcomes."""
+        """Return the ``(m, n)`` instance assignments of ``m`` packed reduced-model outcomes."""
         reduced_model = unpack(bits, self.size)
         rows = np.broadcast_to(self.value, (len(bits), len(self.value))).copy()
         copied = np.flatnonzero(self.root >= 0)
@@ -44,7 +44,7 @@ class ReducedModel:
         return rows
 
     def restrict(self, assignment: U8) -> int:
-        """Return the packed kernel outcome that an instance assignment ``(n,)`` holds (its constants are ignored)."""
+        """Return the packed reduced-model outcome that an instance assignment ``(n,)`` holds (its constants are ignored)."""
         word = 0
         for variable, root in enumerate(self.root.tolist()):
             if root >= 0 and assignment[variable] ^ self.value[variable]:

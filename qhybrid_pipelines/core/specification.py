@@ -113,10 +113,11 @@ class ReduceSpec(StrictModel):
     """What is done classically before anything quantum."""
 
     max_qubits: int = Field(
-        default=16, ge=2, le=HARD_MAX_QUBITS, description="Largest kernel; the simulator's hard cap is 20."
+        default=16, ge=2, le=HARD_MAX_QUBITS, description="Largest reduced model; the simulator's hard cap is 20."
     )
     incumbent: Literal["greedy", "annealing"] = Field(
-        default="greedy", description="Where a window starts from when the kernel is too large: greedy | annealing."
+        default="greedy",
+        description="Where a subproblem starts from when the reduced model is too large: greedy | annealing.",
     )
 
 

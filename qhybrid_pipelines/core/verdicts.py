@@ -4,21 +4,92 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
+
 
 class Verdict(StrEnum):
-    """Who won, in one word; ``quantum_better`` needs the lower 95 % bound above the margin against the best baseline."""
+    """Who won, in one word; in which order the rules are asked is said in docs/experiments.md."""
 
     QUANTUM_BETTER = "quantum_better"
+    """The quantum side beats the best baseline: the lower 95 % bound of the paired gain is above the margin, over at
+    least ten runs or folds; or all quantum runs were feasible and no baseline was.
+
+    By: `problems.verdict` from paired runs; `learning.evaluation.verdict_rules` from paired folds, after correction for
+    all circuits that were compared.
+
+    Next: the quantum answer is accepted, or a round is left to reach the proved optimum.
+    """
     TIE = "tie"
+    """Both sides agree within the margin, over at least ten runs or folds; or both reached the proved optimum.
+
+    By: as `quantum_better`.
+
+    Next: the quantum answer is accepted where no other answer is better.
+    """
     CLASSICAL_BETTER = "classical_better"
+    """The best baseline beats the quantum side by more than the margin, or only classical runs were feasible. A result
+    like any other.
+
+    By: as `quantum_better`.
+
+    Next: a next round where one is left and something can be adjusted; else the classical answer stands.
+    """
     INCONCLUSIVE = "inconclusive"
+    """The runs do not decide: nothing was measured, there were too few runs, or the interval reaches over the margin.
+
+    By: as `quantum_better`; the reason says which.
+
+    Next: a next round where one is left; more repetitions decide it.
+    """
     SOLVED_BY_REDUCTION = "solved_by_reduction"
-    KERNEL_CEILING_REACHED = "kernel_ceiling_reached"
+    """No variable was left: reduction proved the optimum, and no circuit was needed.
+
+    By: `problems.verdict`, before anything else is asked.
+
+    Next: the answer is accepted; nothing is sent.
+    """
+    REDUCED_MODEL_CEILING = "reduced_model_ceiling"
+    """Even the exact optimum of the reduced model is no better than what was known before, and no answer is: nothing
+    could be won in this reduced model. It says nothing about the circuit.
+
+    By: `problems.verdict`, before gains are compared; the reason names the best classical answer.
+
+    Next: a round around another subproblem where one is left.
+    """
 
 
 class DecisionKind(StrEnum):
     """What happens after a verdict."""
 
-    ACCEPT = "accept"  # the quantum answer (or an equal one) stands
-    CONTINUE = "continue"  # a next round with adjusted parameters was written
-    FALL_BACK = "fall_back"  # the classical answer is used
+    ACCEPT = "accept"
+    """The quantum answer stands: reduction proved the optimum, or no answer is better and it is the proved optimum,
+    better, tied, or the last round's.
+
+    By: `problems.decisions`.
+
+    Next: the line of rounds ends.
+    """
+    CONTINUE = "continue"
+    """A round is left (`rounds.max`) and something can be adjusted.
+
+    By: `problems.decisions`, with the next specification in its row.
+
+    Next: the next round is registered as an experiment of its own and runs by itself.
+    """
+    FALL_BACK = "fall_back"
+    """Another source has the better answer; that one stands.
+
+    By: `problems.decisions`.
+
+    Next: the line of rounds ends.
+    """
+
+
+def verdict_table() -> str:
+    """Return the verdicts as a Markdown table, for the documentation."""
+    return markdown_table(Verdict, "Verdict", {MEANING: "What it means", "By": "Given by", "Next": "What happens next"})
+
+
+def decision_table() -> str:
+    """Return the decisions as a Markdown table, for the documentation."""
+    return markdown_table(DecisionKind, "Decision", {MEANING: "When", "Next": "What happens next"})

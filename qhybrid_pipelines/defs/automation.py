@@ -92,12 +92,16 @@ def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) 
     Losing it costs one look and repeats reports, no more.
     """
     open_workspace, before = workspace.open(), json.loads(context.cursor or "{}")
-    report = poll_open_jobs(open_workspace, limit_seconds=POLL_LIMIT_SECONDS, cursor=before.get("looks", {}))
+    report = poll_open_jobs(
+        open_workspace.control_plane.dispatcher, limit_seconds=POLL_LIMIT_SECONDS, cursor=before.get("looks", {})
+    )
     for problem in report.problems:
         context.log.warning(problem)
     for job in report.polled.to_notify:
         context.log.info("job %s of %s on %s is %s", job.job_id, job.experiment, job.backend, job.state)
-    complete = find_completed_executions(open_workspace)
+    complete = find_completed_executions(
+        open_workspace.specifications, open_workspace.lake, open_workspace.control_plane
+    )
     new = [completion for completion in complete if completion.name not in before.get("reported", ())]
     return dg.SensorResult(
         skip_reason=f"{report.summary}; {len(new)} executions newly complete",
@@ -139,7 +143,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         if (
             not running
             and not new
-            and is_stale(open_workspace, LEDGER_PUBLISH_INTERVAL)
+            and is_stale(open_workspace.home, open_workspace.control_plane.ledger, LEDGER_PUBLISH_INTERVAL)
             and not _is_publishing(context.instance)
         ):
             requests.append(dg.RunRequest(job_name="publish"))
@@ -170,7 +174,7 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         """Request again what a lost event or a failed run left undone; hand spooled records over, sweep what the dead left."""
         open_workspace = workspace.open()
         open_workspace.tracker.sync()
-        send_spans_best_effort(open_workspace)
+        send_spans_best_effort(open_workspace.control_plane.ledger, open_workspace.home)
         files.remove_leftovers(open_workspace.home.tmp)
         mine = {
             stage: read_run_history(context.instance, stage)
@@ -197,7 +201,7 @@ def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
     ) -> Sequence[dg.RunRequest]:
         """Ask the same small questions every night, so that a change of code, packages or machine is seen."""
         open_workspace = workspace.open()
-        keys = nightly.register(open_workspace, context.scheduled_execution_time.date())
+        keys = nightly.register(open_workspace.registration, context.scheduled_execution_time.date())
         context.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
         return [make_run_request(Stage(experiment=key), open_workspace.control_plane.deployment) for key in keys]
 
@@ -221,7 +225,7 @@ def make_run_request(stage: Stage, deployment: Deployment, *, retry: str = "") -
 def _due_stages(open_workspace: Workspace) -> list[Stage]:
     """Return what is due, next rounds included."""
     known = [(key, open_workspace.specifications.load_any(key)) for key in open_workspace.specifications]
-    new = register_next_rounds(open_workspace, known)
+    new = register_next_rounds(known, open_workspace.lake, open_workspace.registration)
     return due_stages(
         [*known, *((key, open_workspace.specifications.load_any(key)) for key in new)],
         open_workspace.lake,

@@ -94,10 +94,10 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefini
 
 
 def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    @dg.asset_check(asset="qml_features", blocking=True, partitions_def=EXPERIMENTS)
-    def every_row_is_tested_once(qml_features: pa.Table) -> dg.AssetCheckResult:
+    @dg.asset_check(asset="qml_folds", blocking=True, partitions_def=EXPERIMENTS)
+    def every_row_is_tested_once(qml_folds: pa.Table) -> dg.AssetCheckResult:
         """Every row has one role in a fold, and is tested exactly once in every repeat."""
-        return _result(learning_audits.audit_folds(qml_features))
+        return _result(learning_audits.audit_folds(qml_folds))
 
     @dg.asset_check(
         asset="qml_submissions",
@@ -126,7 +126,7 @@ def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition
     if "experiment" in table.key:
         partitions = executions if schemas.BACKEND in table.columns else EXPERIMENTS
 
-    @dg.asset_check(asset=table.asset, name="schema", partitions_def=partitions)
+    @dg.asset_check(asset=table.name, name="schema", partitions_def=partitions)
     def schema(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
         """Columns, types, nullability, order and key are those of the table's description."""
         lake = workspace.open().lake

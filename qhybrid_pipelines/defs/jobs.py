@@ -22,7 +22,7 @@ def build() -> dict[str, Any]:
         dg.define_asset_job(
             "prepare",
             dg.AssetSelection.assets(*PREPARE),
-            description="From a registered experiment to its kernel, sweep and classical baselines.",
+            description="From a registered experiment to its reduced model, sweep and classical baselines.",
         ),
         dg.define_asset_job(
             "execute",

@@ -46,23 +46,30 @@ def features(table: pa.Table) -> Metadata:
     return {"features": table_metadata(table, ["experiment", "feature", "value"])}
 
 
-def kernels(table: pa.Table) -> Metadata:
-    """Show how large the kernel is, what it can be worth at best, and the ladder that led to it."""
+def reduced_models(table: pa.Table) -> Metadata:
+    """Show how large the reduced model is, what it can be worth at best, and the steps that led to it."""
     reduction_steps = [
         {
             "experiment": row["experiment"],
-            "rung": step["rung"],
+            "step": step["step_name"],
             "exact": step["exact"],
             "fixed": step["variables_fixed"],
             "left": step["variables_left"],
             "seconds": round(seconds, 4),
             "note": step["note"],
         }
-        for row in table.select(["experiment", "rungs", "rung_seconds"]).to_pylist()
-        for step, seconds in zip(row["rungs"], row["rung_seconds"], strict=True)
+        for row in table.select(["experiment", "reduction_steps", "step_seconds"]).to_pylist()
+        for step, seconds in zip(row["reduction_steps"], row["step_seconds"], strict=True)
     ]
-    columns = ["n_qubits", "exact", "solved_by_reduction", "incumbent_objective", "kernel_optimum", "reduce_seconds"]
-    return {**row_metadata(table, columns), "ladder": _records(reduction_steps)}
+    columns = [
+        "n_qubits",
+        "exact",
+        "solved_by_reduction",
+        "incumbent_objective",
+        "reduced_model_optimum",
+        "reduction_seconds",
+    ]
+    return {**row_metadata(table, columns), "reduction_steps": _records(reduction_steps)}
 
 
 def sweeps(table: pa.Table) -> Metadata:
@@ -105,7 +112,7 @@ def submissions(table: pa.Table) -> Metadata:
         "jobs": table.num_rows,
         "shots": _sum(table, "shots_total"),
         "cost_quoted_usd": float(_sum(table, "cost_quoted_usd")),
-        "references": table_metadata(table, ["experiment", "backend", "part", "job_id", "provider_job_id"]),
+        "references": table_metadata(table, ["experiment", "backend", "sub_batch", "job_id", "provider_job_id"]),
     }
 
 
@@ -134,7 +141,7 @@ def point_scores(table: pa.Table) -> Metadata:
     metadata: Metadata = {
         "noise_like_points": int(pc.sum(table.column("noise_like")).as_py() or 0),
         "best_points": table_metadata(
-            best, ["experiment", "point", "repetition", "mean_energy", "p_feasible", "p_kernel_optimum"]
+            best, ["experiment", "point", "repetition", "mean_energy", "p_feasible", "p_reduced_model_optimum"]
         ),
     }
     if table.num_rows:

@@ -17,7 +17,7 @@ from qhybrid_pipelines.storage.tracking import Tracker
 def datasets(table: pa.Table) -> Metadata:
     """Show the card."""
     metadata = row_metadata(
-        table, ["dataset", "digest", "rows", "columns", "classes", "majority_share", "source", "licence"]
+        table, ["dataset", "digest", "n_rows", "n_columns", "classes", "majority_share", "source", "licence"]
     )
     if table.num_rows == 1:
         metadata["limits"] = dg.MetadataValue.md(
@@ -58,7 +58,7 @@ def submissions(table: pa.Table) -> Metadata:
         "shots": pc.sum(table["shots_total"]).as_py() or 0,
         "cost_quoted_usd": float(pc.sum(table["cost_quoted_usd"]).as_py() or 0.0),
         "references": table_metadata(
-            table, ["experiment", "backend", "model", "shots", "part", "job_id", "provider_job_id"]
+            table, ["experiment", "backend", "model", "shots", "sub_batch", "job_id", "provider_job_id"]
         ),
     }
 

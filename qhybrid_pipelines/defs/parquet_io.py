@@ -16,7 +16,7 @@ from qhybrid_pipelines.core.errors import MissingUpstream
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.storage.freed_memory import release_memory
 from qhybrid_pipelines.storage.lake import PartitionKey
-from qhybrid_pipelines.storage.schemas import BY_ASSET, Table, comment
+from qhybrid_pipelines.storage.schemas import BY_NAME, Table, comment
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -26,7 +26,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Write one whole file per partition of the run; a partition without rows becomes an empty typed file."""
-        table = BY_ASSET[context.asset_key.path[-1]]
+        table = BY_NAME[context.asset_key.path[-1]]
         data = _as_arrow(obj)
         lake = self.workspace.open().lake
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
@@ -56,7 +56,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         asset = context.asset_key.path[-1]
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
         try:
-            return pa.concat_tables([lake.read(BY_ASSET[asset], key) for key in keys])
+            return pa.concat_tables([lake.read(BY_NAME[asset], key) for key in keys])
         except MissingUpstream as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
@@ -126,7 +126,7 @@ def with_column_schemas(assets: Iterable[Any]) -> list[Any]:
 
 
 def _with_column_schema(spec: dg.AssetSpec) -> dg.AssetSpec:
-    table = BY_ASSET.get(spec.key.path[-1])
+    table = BY_NAME.get(spec.key.path[-1])
     return spec if table is None else spec.merge_attributes(metadata={"dagster/column_schema": _column_schema(table)})
 
 

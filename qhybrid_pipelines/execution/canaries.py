@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
 from qhybrid_pipelines.core.seeds import derive_seed
@@ -48,7 +49,7 @@ def canary_batch(
         bindings = np.stack([2 * gammas, -2 * gammas, 2 * structure.angles[:, 1]], axis=1)
         outcomes = [1 << qubit, ((1 << width) - 1) ^ (1 << qubit)]
     batch = CircuitBatch(
-        experiment="canary-00000000",
+        experiment=CANARY_EXPERIMENT,
         backend=backend,
         template=_template(body, tuple(inputs), width),
         bindings=bindings,

@@ -66,7 +66,7 @@ def read_plan(file: Path) -> FaultPlan:
     """Return the plan in a file.
 
     Raises:
-        InvalidInput: it is no plan; names the field.
+        InvalidInput: it is not a plan; names the field.
     """
     remedy = 'Write for example {"seed": 7, "faults": [{"on": "submit", "fault": "after", "share": 0.3}]}.'
     try:

@@ -47,12 +47,10 @@ class HttpErrors:
     """The table above for one provider.
 
     Attributes:
-        provider: its name.
         credentials: whose remedy is named where a key is not accepted.
         replaceable_key: statuses of a poll, search or download that another key may mend.
     """
 
-    provider: str
     credentials: CredentialSource
     replaceable_key: tuple[int, ...]
 
@@ -75,57 +73,52 @@ class HttpErrors:
         if isinstance(error, ConnectionBroken):
             return self._ambiguous(redact(str(error)))
         problem = f"{url} could not be reached, so nothing was accepted: {redact(str(error))}. Try again later."
-        return Throttled(problem, provider=self.provider, phase="submit")
+        return Throttled(problem)
 
-    def parsed(self, answer: HttpResponse, phase: str) -> Any:
+    def parsed(self, answer: HttpResponse) -> Any:
         """Return what a good answer says as JSON. Raises `Unavailable` where it is not JSON."""
         found = parse_json(answer.body)
         if found is None:
             problem = f"the answer is not JSON: {error_text(answer)}"
-            raise Unavailable(problem, provider=self.provider, phase=phase)
+            raise Unavailable(problem)
         return found
 
-    def refused(self, answer: HttpResponse, phase: str) -> ProviderError:
+    def refused(self, answer: HttpResponse) -> ProviderError:
         """Return what a status means to a poll, search or download."""
         text, status = error_text(answer), answer.status
         if status == 429:
-            return self._throttled(answer, phase)
+            return self._throttled(answer)
         if status == 404:
-            return ResourceNotFound(text, provider=self.provider, phase=phase)
+            return ResourceNotFound(text)
         if status in self.replaceable_key:
-            return Unavailable(f"{text}. {self.credentials.remedy}", provider=self.provider, phase=phase)
+            return Unavailable(f"{text}. {self.credentials.remedy}")
         kind = ProviderError if _is_final(status) else Unavailable
-        return kind(text, provider=self.provider, phase=phase)
+        return kind(text)
 
-    def unanswered(self, error: NotSent | ConnectionBroken, url: str, phase: str) -> ProviderError:
+    def unanswered(self, error: NotSent | ConnectionBroken, url: str) -> ProviderError:
         """Return what it means to a poll, search or download that no whole answer came from ``url``."""
-        return Unavailable(f"no answer from {url}: {redact(str(error))}", provider=self.provider, phase=phase)
-
-    def not_asked(self, problem: str, phase: str) -> ProviderError:
-        """Return what it means that something is missing that every request needs, such as a key."""
-        kind = Throttled if phase == "submit" else Unavailable
-        return kind(redact(problem), provider=self.provider, phase=phase)
+        return Unavailable(f"no answer from {url}: {redact(str(error))}")
 
     def _submission_refused(self, answer: HttpResponse) -> ProviderError:
         text, status = error_text(answer), answer.status
         if status == 429:
-            return self._throttled(answer, "submit")
+            return self._throttled(answer)
         if status in (UNAUTHORIZED, FORBIDDEN):
             problem = f"nothing was accepted: {text}. {self.credentials.remedy}"
-            return Throttled(problem, provider=self.provider, phase="submit")
+            return Throttled(problem)
         if _is_final(status):
-            return Rejected(text, provider=self.provider, phase="submit")
+            return Rejected(text)
         return self._ambiguous(text)
 
     def _ambiguous(self, reason: str) -> Ambiguous:
         problem = f"{reason}. The job may have been accepted: look its token up."
-        return Ambiguous(problem, provider=self.provider, phase="submit")
+        return Ambiguous(problem)
 
-    def _throttled(self, answer: HttpResponse, phase: str) -> Throttled:
+    def _throttled(self, answer: HttpResponse) -> Throttled:
         seconds = _retry_after_seconds(answer.headers.get("Retry-After"))
         when = "later" if seconds is None else f"in {seconds:g} seconds"
         problem = f"too many requests; nothing was done. Try again {when}."
-        return Throttled(problem, provider=self.provider, phase=phase, retry_after_seconds=seconds)
+        return Throttled(problem, retry_after_seconds=seconds)
 
 
 def parse_json(body: bytes) -> Any:

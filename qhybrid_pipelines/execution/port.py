@@ -6,24 +6,15 @@ on its own. Adapters live in `execution/providers/`, one file per vendor; only `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    RawResult,
-    Snapshot,
-    Template,
-)
+from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.execution.abilities import Ability
 
 #: What `Provider.decode` returns: sorted by (point, repetition, bits), one row per distinct outcome.
 COUNTS_SCHEMA = pa.schema(
@@ -44,31 +35,35 @@ class Provider(Protocol):
     def name(self) -> str:
         """First part of its backends' names, ``name:backend``."""
 
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """The optional members that it has, see `execution.abilities`."""
+
     def backends(self) -> tuple[str, ...]:
         """Return the full names of the backends it offers."""
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return the newest calibration, or None for a backend without one."""
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return whether the backend takes jobs now, and how long its queue is: one look."""
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template for a backend; parameters stay free."""
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return the cost range of a batch, before anything is sent."""
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+        """Submit a batch. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries ``token``, or None."""
 
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at many jobs.
 
         Raises:
@@ -76,22 +71,37 @@ class Provider(Protocol):
             ProviderError: some job could not be looked at. The ``seen`` of both holds the snapshots of the others.
         """
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return the result's bytes as received."""
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
-        """Return counts in `COUNTS_SCHEMA`. Pure, so that kept payloads can be decoded again.
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`. Pure, so that stored payloads can be decoded again.
 
         Raises:
             CorruptResult: shots, width, points or job do not match the batch.
         """
 
-    def details(self, raw: RawResult) -> dict[str, Any]:
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return what a result says about its making, ready for JSON. Pure, like `decode`.
 
         Known words are ``engine``, ``engine_version``, ``compile_seconds`` and ``execute_seconds``; an adapter that
-        gives ``execute_seconds`` has compiled within its run, otherwise before it handed the batch over.
+        gives ``execute_seconds`` has compiled within its run, otherwise before it submitted the batch.
         """
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Ask the provider to cancel a job."""
+
+
+@contextmanager
+def calling(provider: str, method: str) -> Iterator[None]:
+    """Name the call in what a provider's method raises: adapters say what happened, the caller knows whom it asked for what.
+
+    Args:
+        provider: its name.
+        method: of the port.
+    """
+    try:
+        yield
+    except ProviderError as error:
+        error.add_call(provider, method)
+        raise

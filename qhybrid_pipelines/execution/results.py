@@ -1,4 +1,4 @@
-"""The form in which our own simulators hand results over: an Arrow stream of counts with a head.
+"""The form of our own simulators' results: an Arrow stream of counts with a head.
 
 The head (one JSON text in the schema's metadata) says which job, payload and engine the counts belong to, and carries
 every timestamp; the counts themselves are the same bytes for the same batch.

@@ -1,19 +1,16 @@
-"""From probabilities to counts: one generator per point and repetition, so nothing depends on how work is split."""
+"""From probabilities to counts in `COUNTS_SCHEMA`; `quantum.simulation.sampling` draws the shots."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.execution.counts import counts_from_points
-
-Index = npt.NDArray[np.intp]
-OutcomesFromUniforms = Callable[[F64, F64], Index]
+from qhybrid_pipelines.quantum.simulation.sampling import OutcomesFromUniforms, draw_shots, outcomes_from_uniforms
 
 #: Probabilities, or shots, that are worked on together.
 BLOCK_VALUES = 1 << 16
@@ -34,22 +31,6 @@ def sample_point(
     return sample_points(probabilities[None], seeds[None], shots, first_point=point, outcomes=outcomes)
 
 
-def outcomes_from_uniforms(probabilities: F64, uniforms: F64) -> Index:
-    """Return which outcome each shot is, shape of ``uniforms``: the first whose cumulated probability is above it.
-
-    Args:
-        probabilities: shape ``(points, m)``; rows need not be normalised to the last digit.
-        uniforms: shape ``(points, repetitions, shots)``, below 1, ascending along the last axis.
-    """
-    found = np.empty(uniforms.shape, dtype=np.intp)
-    for row, uniform, place in zip(np.cumsum(probabilities, axis=1), uniforms, found, strict=True):
-        place[:] = np.searchsorted(row, uniform * row[-1], side="right")
-        # A uniform next to 1 can round up to the total itself; it belongs to the last outcome that is possible at all.
-        if place[:, -1].max() == len(row):
-            np.minimum(place, np.searchsorted(row, row[-1], side="left"), out=place)
-    return found
-
-
 def sample_points(
     probabilities: F64,
     seeds: U64,
@@ -61,8 +42,7 @@ def sample_points(
 ) -> pa.RecordBatch:
     """Return the counts of neighbouring points in `COUNTS_SCHEMA`, sorted by (point, repetition, bits).
 
-    Each repetition draws ``shots`` uniforms from a PCG64 generator on its own seed and looks them up in the cumulated
-    probabilities: the multinomial distribution, and the same counts whichever points are sampled beside it.
+    The shots are those of `simulation.sampling.draw_shots`: the same counts whichever points are sampled beside it.
 
     Args:
         probabilities: shape ``(points, m)``; rows need not be normalised to the last digit.
@@ -72,9 +52,8 @@ def sample_points(
         outcomes: shape ``(m,)``, ascending: the packed outcome of each probability; 0, 1, 2, ... by default.
         outcomes_from_uniforms: does what :func:`outcomes_from_uniforms` does.
     """
-    drawn = outcomes_from_uniforms(probabilities, sorted_uniforms(seeds, shots))
-    shots_drawn = drawn.astype(np.uint64) if outcomes is None else outcomes[drawn]
-    return counts_from_points(shots_drawn, first_point=first_point)
+    drawn = draw_shots(probabilities, seeds, shots, outcomes=outcomes, outcomes_from_uniforms=outcomes_from_uniforms)
+    return counts_from_points(drawn, first_point=first_point)
 
 
 def sample_rows(rows: Iterable[F64], seeds: U64, shots: int) -> Iterator[pa.RecordBatch]:
@@ -98,18 +77,3 @@ def sample_rows(rows: Iterable[F64], seeds: U64, shots: int) -> Iterator[pa.Reco
 def _sample_block(block: list[F64], seeds: U64, shots: int, first: int) -> pa.RecordBatch:
     rows = np.stack(block) if len(block) > 1 else block[0][None]
     return sample_points(rows, seeds[first : first + len(block)], shots, first_point=first)
-
-
-def sorted_uniforms(seeds: U64, shots: int) -> F64:
-    """Return uniforms below 1, shape ``(*seeds.shape, shots)``, ascending for each seed."""
-    uniforms = np.empty((seeds.size, shots))
-    for seed, row in zip(seeds.ravel().tolist(), uniforms, strict=True):
-        np.random.Generator(np.random.PCG64(seed)).random(out=row)
-    uniforms.sort(axis=1)
-    return uniforms.reshape(*seeds.shape, shots)
-
-
-def shot_seed(seeds: npt.NDArray[np.uint64]) -> int:
-    """Return one 31-bit seed out of many, for a simulator that takes one for all points of a run."""
-    state = np.random.SeedSequence(seeds.tolist()).generate_state(1, np.uint32)
-    return int(state[0] & 0x7FFF_FFFF)

@@ -6,7 +6,8 @@ nothing is lost by a kill, and a token can never have two results. All timestamp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, JobState, RawResult, Snapshot
 from qhybrid_pipelines.execution.counts import verify_counts
+from qhybrid_pipelines.execution.polling import poll_each
 from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
 from qhybrid_pipelines.execution.store import ResultStore
 
@@ -37,25 +39,34 @@ class SimulationResult:
     details: dict[str, Any]
 
 
-class StoredJobs:
-    """The jobs of one provider, by token; safe for several processes and for being killed at any moment."""
+class StoredJobs(ABC):
+    """What the port says about jobs, for a provider that simulates; safe for several processes and for being killed.
 
-    def __init__(self, provider: str, folder: Path) -> None:
-        self._provider = provider
+    Args:
+        name: of the provider.
+        folder: for the results.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
         self._store = ResultStore(folder)
         self._store.sweep_temporary()
 
-    def submit(self, batch: CircuitBatch, token: str, simulate: Callable[[], SimulationResult]) -> JobRef:
-        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
+    @abstractmethod
+    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
+        """Simulate a batch. Raises `Rejected` for one that cannot be run."""
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        """Simulate a batch and store its result. The same token gives the same job, without simulating again.
 
         Raises:
-            Rejected: the token belongs to another batch; or what ``simulate`` raises.
+            Rejected: the batch is malformed, the backend cannot run it, or the token belongs to another batch.
         """
-        ref = self._ref(batch.backend, token)
+        ref = token_ref(self.name, batch.backend, token)
         content = self._store.read(ref.provider_job_id)
         if content is None:
             submitted_at = datetime.now(UTC)
-            simulated = simulate()
+            simulated = self._simulate(batch)
             head = {
                 **simulated.details,
                 "job": ref.provider_job_id,
@@ -69,42 +80,49 @@ class StoredJobs:
             content = self._store.write_once(ref.provider_job_id, encode(simulated.counts, head))
         stored = read_head(content)
         if (stored["payload_sha256"], stored["backend"]) != (batch.payload_sha256, batch.backend):
-            raise Rejected("this token belongs to another batch", provider=self._provider, phase="submit")
+            raise Rejected("this token belongs to another batch")
         return ref
 
     def find(self, backend: str, token: str) -> JobRef | None:
         """Return the job that carries ``token``, or None."""
-        ref = self._ref(backend, token)
+        ref = token_ref(self.name, backend, token)
         content = self._store.read(ref.provider_job_id)
         return ref if content is not None and read_head(content)["backend"] == backend else None
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
-        return [self._snapshot(ref) for ref in refs]
+        """Take one look at many jobs. Raises `Rejected` for a job that is not there; ``seen`` holds those before it."""
+        return poll_each(refs, self._snapshot)
 
     def fetch(self, ref: JobRef) -> RawResult:
-        """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
-        return RawResult(ref=ref, content=self._content(ref, phase="fetch"), content_type=CONTENT_TYPE)
+        """Return the result's bytes as they were stored. Raises `Rejected` for a job that is not there."""
+        return RawResult(ref=ref, content=self._content(ref), content_type=CONTENT_TYPE)
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`.
+
+        Raises:
+            CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
+        """
+        return decode_stored(raw, batch)
+
+    def details(self, raw: RawResult) -> dict[str, Any]:
+        """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""
+        return read_head(raw.content)
 
     def cancel(self, ref: JobRef) -> CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
-        self._content(ref, phase="cancel")
+        self._content(ref)
         return CancelOutcome.TOO_LATE
 
-    def _ref(self, backend: str, token: str) -> JobRef:
-        return JobRef(
-            provider=self._provider, backend=backend, provider_job_id=f"{self._provider}-{sha256_hex(token)[:32]}"
-        )
-
-    def _content(self, ref: JobRef, *, phase: str) -> bytes:
+    def _content(self, ref: JobRef) -> bytes:
         content = self._store.read(ref.provider_job_id)
         if content is None:
-            raise Rejected(f"no job {ref.provider_job_id}", provider=self._provider, phase=phase)
+            raise Rejected(f"no job {ref.provider_job_id}")
         return content
 
     def _snapshot(self, ref: JobRef) -> Snapshot:
         try:
-            head = read_head(self._content(ref, phase="poll"))
+            head = read_head(self._content(ref))
         except CorruptResult as error:
             return Snapshot(ref=ref, state=JobState.FAILED, raw_status="unreadable", message=str(error))
         return Snapshot(
@@ -118,8 +136,13 @@ class StoredJobs:
         )
 
 
+def token_ref(provider: str, backend: str, token: str) -> JobRef:
+    """Return the job of a token, for a provider whose jobs' ids are made of tokens."""
+    return JobRef(provider=provider, backend=backend, provider_job_id=f"{provider}-{sha256_hex(token)[:32]}")
+
+
 def decode_stored(raw: RawResult, batch: CircuitBatch) -> pa.Table:
-    """Return the counts of a kept job in `COUNTS_SCHEMA`. Pure.
+    """Return the counts of a stored job in `COUNTS_SCHEMA`. Pure.
 
     Raises:
         CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.

@@ -2,7 +2,7 @@
 
 Always on: uniform random sampling with as many samples as the quantum side has shots, the same samples with the same
 local search, the family's greedy rule, simulated annealing, tabu search, the family's own solver, and enumeration
-where the kernel is exact. Every solver is bounded by steps. Solvers that depend on a seed run once per repetition;
+where the reduced model is exact. Every solver is bounded by steps. Solvers that depend on a seed run once per repetition;
 the family's own solver and enumeration answer the same every time and run once, as repetition 0.
 """
 
@@ -133,7 +133,7 @@ class _RandomSamples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _BaselineRunner:
-    """One instance and its kernel on the workbench; every method is one run of one solver."""
+    """One instance and its reduced model on the workbench; every method is one run of one solver."""
 
     problem: Problem
     reduced_model: ReducedModel
@@ -205,7 +205,7 @@ class _BaselineRunner:
         return replace(best, optimal=found.optimal, bound=found.bound)
 
     def exhaustive(self, seed: int) -> _SolverResult:  # noqa: ARG002 - nothing is drawn
-        """Look at every outcome of an exact kernel: the best feasible one is an optimum of the instance."""
+        """Look at every outcome of an exact reduced model: the best feasible one is an optimum of the instance."""
         words = all_outcomes(self.reduced_model.size, self.reduced_model.cardinality)
         tops: list[U8] = []
         for first in range(0, len(words), _EXHAUSTIVE_BLOCK):
@@ -218,7 +218,7 @@ class _BaselineRunner:
         return replace(best, optimal=feasible, bound=objective if feasible else None)
 
     def _sample(self, seed: int) -> _RandomSamples:
-        """Draw as many outcomes of the kernel as the quantum side has shots; over the instance if nothing is left."""
+        """Draw as many outcomes of the reduced model as the quantum side has shots; over the instance if nothing is left."""
         if self.reduced_model.size:
             words, counts = random_counts(
                 generator(seed),

@@ -34,26 +34,26 @@ def compare(
     reduced_model_row: Mapping[str, Any],
     *,
     point_scores: Columns,
-    solutions: Columns,
+    scored_solutions: Columns,
     baselines: Columns,
     quantum_seconds: float | None = None,
     execute_seconds: float | None = None,
     without_counts: str | None = None,
 ) -> dict[str, Any]:
-    """Return the row of the table `comparisons`, without experiment and backend.
+    """Return the row of the table `baseline_comparisons`, without experiment and backend.
 
     Args:
         family: of the instance.
         instance: the original one.
-        reduced_model_row: row of `kernels`.
+        reduced_model_row: row of `reduced_models`.
         point_scores: rows of `point_scores`; none where nothing was measured.
-        solutions: rows of `solutions`.
+        scored_solutions: rows of `scored_solutions`.
         baselines: rows of `baselines`.
         quantum_seconds: time to the counts, all runs.
         execute_seconds: of that, time on the device or simulator.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
     """
-    scores, found, classical = to_columns(point_scores), to_columns(solutions), to_columns(baselines)
+    scores, found, classical = to_columns(point_scores), to_columns(scored_solutions), to_columns(baselines)
     sense = objective_sign(family)
     repetitions = sorted(set(scores["repetition"]))
     quantum = quantum_runs(found, QUANTUM_LOCAL_SEARCH, repetitions)
@@ -64,7 +64,7 @@ def compare(
     best_classical = _best(np.concatenate([np.empty(0), *(solver.objective for solver in solvers)]), sense)
 
     incumbent = _evaluate_assignment(family, instance, reduced_model_row["incumbent"])
-    ceiling = _evaluate_assignment(family, instance, reduced_model_row["kernel_optimum_assignment"])
+    ceiling = _evaluate_assignment(family, instance, reduced_model_row["reduced_model_optimum_assignment"])
     optimum = _proved_optimum(classical, reduced_model_row)
     seen = [best_quantum, best_classical, *(value for value, feasible in (incumbent, ceiling) if feasible)]
     reference = optimum if optimum is not None else _best(_finite([instance.best_known, *seen]), sense)
@@ -79,7 +79,7 @@ def compare(
             n_qubits=reduced_model_row["n_qubits"],
             incumbent=incumbent[0],
             ceiling_below=_is_ceiling(family, reduced_model_row, ceiling, incumbent, best_quantum),
-            kernel_optimum=reduced_model_row["kernel_optimum"],
+            reduced_model_optimum=reduced_model_row["reduced_model_optimum"],
             runs=len(repetitions),
             without_counts=without_counts,
             quantum_feasible=int(np.isfinite(quantum).sum()),
@@ -125,9 +125,9 @@ def compare(
         "target_reached": target.reached,
         "p_feasible": _weighted(scores["p_feasible"], scores["shots"]),
         "noise_like": _is_noise_like(scores),
-        "kernel_optimum_reached": _found_reduced_model_optimum(scores, best_quantum, reduced_model_row, sense),
+        "reduced_model_optimum_reached": _found_reduced_model_optimum(scores, best_quantum, reduced_model_row, sense),
         "incumbent_objective": reduced_model_row["incumbent_objective"],
-        "kernel_optimum": reduced_model_row["kernel_optimum"],
+        "reduced_model_optimum": reduced_model_row["reduced_model_optimum"],
         "quantum_seconds": quantum_seconds,
         "seconds_to_target_99": target.seconds_needed(execute_seconds),
         "classical_seconds": None if to_beat is None else to_beat.seconds,
@@ -154,7 +154,7 @@ def _proved_optimum(baselines: Table, reduced_model_row: Mapping[str, Any]) -> f
     rows = zip(baselines["objective"], baselines["feasible"], baselines["optimal"], strict=True)
     proved: list[float] = [objective for objective, feasible, optimal in rows if feasible and optimal]
     if reduced_model_row["solved_by_reduction"]:
-        proved.append(reduced_model_row["kernel_optimum"])
+        proved.append(reduced_model_row["reduced_model_optimum"])
     return proved[0] if proved else None
 
 
@@ -176,7 +176,7 @@ def _is_ceiling(
     incumbent: SolutionValue,
     best_quantum: float | None,
 ) -> bool:
-    """Return whether the kernel, being only a part of the instance, had nothing to offer above the incumbent."""
+    """Return whether the reduced model, being only a part of the instance, had nothing to offer above the incumbent."""
     if reduced_model_row["exact"] or is_better(family, ceiling, incumbent):
         return False
     return best_quantum is None or not is_better(family, (best_quantum, True), incumbent)
@@ -237,8 +237,8 @@ def _time_to_target(scores: Table, sense: int, reference: float | None) -> _Time
     if not shots:
         return _TimeToTarget(reached=False, shots=0, shots_needed=None)
     reached = bool(_reaches(_finite(scores["best_objective"]), reference, sense).any())
-    # The reference is at least as good as the kernel's optimum, so a shot that reaches it is at the lowest energy.
-    share = _weighted(scores["p_kernel_optimum"], scores["shots"]) if reached else 0.0
+    # The reference is at least as good as the reduced model's optimum, so a shot that reaches it is at the lowest energy.
+    share = _weighted(scores["p_reduced_model_optimum"], scores["shots"]) if reached else 0.0
     return _TimeToTarget(reached=reached, shots=shots, shots_needed=trials_to_target(share or 0.0, shots))
 
 
@@ -254,5 +254,5 @@ def _is_noise_like(scores: Table) -> bool:
 def _found_reduced_model_optimum(
     scores: Table, best_quantum: float | None, reduced_model_row: Mapping[str, Any], sense: int
 ) -> bool:
-    measured = any(share > 0 for share in scores["p_kernel_optimum"])
-    return measured or bool(_reaches(_finite([best_quantum]), reduced_model_row["kernel_optimum"], sense).any())
+    measured = any(share > 0 for share in scores["p_reduced_model_optimum"])
+    return measured or bool(_reaches(_finite([best_quantum]), reduced_model_row["reduced_model_optimum"], sense).any())

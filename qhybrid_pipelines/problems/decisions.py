@@ -29,9 +29,9 @@ def decide(
     backend: str,
     reduced_model_row: Mapping[str, Any],
     comparison_row: Mapping[str, Any],
-    sweep_points: Columns,
+    parameter_sweeps: Columns,
     point_scores: Columns,
-    solutions: Columns,
+    scored_solutions: Columns,
     baselines: Columns,
 ) -> dict[str, Any]:
     """Return the row of the table `decisions`, without experiment and backend.
@@ -42,14 +42,14 @@ def decide(
         spec: of this round.
         experiment: its key.
         backend: the backend decided on.
-        reduced_model_row: row of `kernels`.
-        comparison_row: row of `comparisons`.
-        sweep_points: rows of `sweep_points`.
+        reduced_model_row: row of `reduced_models`.
+        comparison_row: row of `baseline_comparisons`.
+        parameter_sweeps: rows of `parameter_sweeps`.
         point_scores: rows of `point_scores`; none where nothing was measured.
-        solutions: rows of `solutions`.
+        scored_solutions: rows of `scored_solutions`.
         baselines: rows of `baselines`.
     """
-    measured = best_quantum_answer(family, to_rows(solutions))
+    measured = best_quantum_answer(family, to_rows(scored_solutions))
     before = incumbent_answer(family, instance, reduced_model_row)
     final = final_answer(family, measured, before, to_rows(baselines))
     next_round: NextRound | None = None
@@ -64,7 +64,7 @@ def decide(
             improved=improved,
             reduced_model_row=reduced_model_row,
             comparison_row=comparison_row,
-            best_angles=_best_angles(sweep_points, point_scores),
+            best_angles=_best_angles(parameter_sweeps, point_scores),
         )
     decision, reason = _choose_decision(reason, next_round, measured, final, comparison_row)
     return {
@@ -91,7 +91,7 @@ def _reason_to_accept(final: CandidateAnswer, comparison_row: Mapping[str, Any])
         return None
     if comparison_row["optimum"] is not None:
         # Nothing is better than a proved optimum, and the final answer is at least as good as what reached it.
-        if verdict == Verdict.KERNEL_CEILING_REACHED:
+        if verdict == Verdict.REDUCED_MODEL_CEILING:
             return f"The incumbent already was the proved optimum {value}; the quantum answer is no worse."
         return f"The quantum answer {value} is the proved optimum."
     if verdict in (Verdict.QUANTUM_BETTER, Verdict.TIE):
@@ -125,7 +125,7 @@ def _choose_decision(
     )
 
 
-def _best_angles(sweep_points: Columns, point_scores: Columns) -> list[float] | None:
+def _best_angles(parameter_sweeps: Columns, point_scores: Columns) -> list[float] | None:
     best = best_point(to_columns(point_scores))
-    angles = {row["point"]: list(row["angles"]) for row in to_rows(sweep_points)}
+    angles = {row["point"]: list(row["angles"]) for row in to_rows(parameter_sweeps)}
     return None if best is None else angles[best]

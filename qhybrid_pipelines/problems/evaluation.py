@@ -98,9 +98,9 @@ def evaluate(problem: Problem, assignments: U8) -> Evaluation:
 
 
 def evaluate_outcomes(problem: Problem, reduced_model: ReducedModel, bits: U64) -> Evaluation:
-    """Return what packed kernel outcomes are worth as they are.
+    """Return what packed reduced-model outcomes are worth as they are.
 
-    Without a penalty the energy is the objective up to its sign (`PenalisedModel`), so the kernel's diagonal answers for
+    Without a penalty the energy is the objective up to its sign (`PenalisedModel`), so the reduced model's diagonal answers for
     any number of outcomes of a large instance; otherwise every outcome is expanded and evaluated.
     """
     if problem.penalised_model.penalty_weight:

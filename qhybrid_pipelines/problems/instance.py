@@ -47,7 +47,7 @@ class Instance:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Instance:
-        """Return the instance kept in a row of the table `instances`."""
+        """Return the instance kept in a row of the table `problem_instances`."""
         return cls(
             name=row["instance"],
             family=row["family"],

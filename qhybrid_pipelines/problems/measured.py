@@ -60,7 +60,7 @@ def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measur
     """Return the arrays ``point, repetition, bits, count`` of counts, which may stand in any order, sorted.
 
     Raises:
-        CorruptResult: an outcome has a bit set that the kernel of ``width`` variables does not have.
+        CorruptResult: an outcome has a bit set that the reduced model of ``width`` variables does not have.
     """
     point, repetition = counts["point"], counts["repetition"]
     count = counts["count"].astype(np.int64, copy=False)

@@ -1,7 +1,7 @@
-"""The specification of a next round: another window, or the same kernel with the sweep drawn in around the best point.
+"""The specification of a next round: another subproblem, or the same reduced model with the sweep drawn in around the best point.
 
-The window follows from the seed and the incumbent. A round that looks elsewhere gets a new seed; one that looks closer
-keeps seed and incumbent, and with them the kernel.
+The subproblem follows from the seed and the incumbent. A round that looks elsewhere gets a new seed; one that looks closer
+keeps seed and incumbent, and with them the reduced model.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def plan_next_round(
         incumbent: best assignment that this line of rounds knows, first variable first. Baselines do not count: a
             quantum answer that only repeats theirs would be no answer.
         improved: the measured answers are better than the incumbent of this round.
-        reduced_model_row: row of `kernels`.
-        comparison_row: row of `comparisons`.
+        reduced_model_row: row of `reduced_models`.
+        comparison_row: row of `baseline_comparisons`.
         best_angles: angles of the best point of the sweep, in radians.
     """
     if spec.lineage.round >= spec.rounds.max:
@@ -67,9 +67,9 @@ def plan_next_round(
         root=spec.lineage.root or experiment,
         incumbent=incumbent,
     )
-    has_subproblem = any(step_name["rung"] == "window" for step_name in reduced_model_row["rungs"])
-    at_ceiling = comparison_row["verdict"] == Verdict.KERNEL_CEILING_REACHED
-    # A circuit from a file was written for its kernel, and would mean nothing on another one.
+    has_subproblem = any(step["step_name"] == "subproblem" for step in reduced_model_row["reduction_steps"])
+    at_ceiling = comparison_row["verdict"] == Verdict.REDUCED_MODEL_CEILING
+    # A circuit from a file was written for its reduced model, and would mean nothing on another one.
     if has_subproblem and (improved or at_ceiling) and spec.problem.circuit is None:
         changed = {
             "lineage": lineage,
@@ -77,19 +77,19 @@ def plan_next_round(
             "seed": derive_seed_31bit(spec.seed, "round", lineage.round),
         }
         if spec.sweep.strategy == "refine":
-            # The centre belongs to the kernel that is left behind.
+            # The centre belongs to the reduced model that is left behind.
             changed["sweep"] = SweepSpec(points=spec.sweep.points)
         start = "the improved assignment" if improved else "the same assignment"
         return NextRound(
-            spec=_change_specification(spec, changed), adjusted=f"Another window around {start}, with a new seed."
+            spec=_change_specification(spec, changed), adjusted=f"Another subproblem around {start}, with a new seed."
         )
-    if not comparison_row["kernel_optimum_reached"] and best_angles:
+    if not comparison_row["reduced_model_optimum_reached"] and best_angles:
         spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
         sweep = SweepSpec(
             strategy="refine", points=spec.sweep.points, center=tuple(map(float, best_angles)), spread=spread
         )
         changed = {"lineage": lineage, "backends": (backend,), "sweep": sweep}
-        adjusted = f"The same kernel, {sweep.points} points within {spread:g} of the best angles."
+        adjusted = f"The same reduced model, {sweep.points} points within {spread:g} of the best angles."
         return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
     return None
 

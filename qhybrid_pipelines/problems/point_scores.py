@@ -50,7 +50,7 @@ def point_scores(
         "point": measured.point[starts],
         "repetition": measured.repetition[starts],
         "shots": total,
-        "distinct": np.bincount(group, minlength=len(starts)),
+        "distinct_outcomes": np.bincount(group, minlength=len(starts)),
         "mean_energy": mean_energy,
         "min_energy": energies[lowest],
         "argmin_bits": measured.distinct_outcomes[lowest],
@@ -60,7 +60,7 @@ def point_scores(
             weighted(np.where(raw.feasible, raw.objective, 0.0)[measured.outcome]) / np.maximum(feasible_shots, 1),
         ),
         "best_objective": _none_where_absent(feasible_shots > 0, raw.objective[best]),
-        "p_kernel_optimum": weighted(at_optimum) / total,
+        "p_reduced_model_optimum": weighted(at_optimum) / total,
         "noise_like": mean_energy >= _noise_threshold(reduced_model, measured, total),
     }
 

@@ -11,7 +11,7 @@ from qhybrid_pipelines.problems.evaluation import Problem, evaluate, feasible_ro
 
 
 def post_process(problem: Problem, reduced_model: ReducedModel, bits: U64) -> U8:
-    """Return the ``(m, n)`` assignments of packed outcomes after repair and local search over the kernel's variables.
+    """Return the ``(m, n)`` assignments of packed outcomes after repair and local search over the reduced model's variables.
 
     Give distinct outcomes only: the result of each depends on nothing but itself.
     """

@@ -1,9 +1,9 @@
-"""From an instance to the kernel that is worth sending to a QPU, rung by rung.
+"""From an instance to the reduced model that is worth sending to a QPU, step by step.
 
-The ladder: validate, the family's exact rules, then components and roof duality until neither finds anything, the
-family's heuristic rules, an incumbent and a window around it. The family's rules go first because they reason about
+The steps: validate, the family's exact rules, then components and roof duality until neither finds anything, the
+family's heuristic rules, an incumbent and a subproblem around it. The family's rules go first because they reason about
 the instance as it was given; components and roof duality reason about whatever model is left, and are sound after
-anything. Every rung is logged with what it fixed.
+anything. Every step is logged with what it fixed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from qhybrid_pipelines.problems.reduction_steps import ReductionSteps, follow_su
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction:
-    """A kernel, what is known before it is solved, and how it came about; columns of `storage.schemas.KERNELS`."""
+    """A reduced model, what is known before it is solved, and how it came about; columns of `storage.schemas.REDUCED_MODELS`."""
 
     instance: str
     reduced_model: ReducedModel
@@ -46,16 +46,16 @@ class Reduction:
     incumbent: U8
     incumbent_source: str
     incumbent_objective: float
-    kernel_optimum: float
-    kernel_optimum_assignment: U8
-    kernel_minimum_energy: float
+    reduced_model_optimum: float
+    reduced_model_optimum_assignment: U8
+    reduced_model_minimum_energy: float
     penalty_weight: float
     step_log: tuple[dict[str, Any], ...]
     step_seconds: tuple[float, ...]
-    reduce_seconds: float
+    reduction_seconds: float
 
     def to_row(self) -> dict[str, Any]:
-        """Return the row of the table `kernels`, without its experiment."""
+        """Return the row of the table `reduced_models`, without its experiment."""
         return {
             "instance": self.instance,
             "n_qubits": self.reduced_model.size,
@@ -65,21 +65,21 @@ class Reduction:
             "incumbent": assignment_text(self.incumbent),
             "incumbent_source": self.incumbent_source,
             "incumbent_objective": self.incumbent_objective,
-            "kernel_optimum": self.kernel_optimum,
-            "kernel_optimum_assignment": assignment_text(self.kernel_optimum_assignment),
-            "kernel_minimum_energy": self.kernel_minimum_energy,
+            "reduced_model_optimum": self.reduced_model_optimum,
+            "reduced_model_optimum_assignment": assignment_text(self.reduced_model_optimum_assignment),
+            "reduced_model_minimum_energy": self.reduced_model_minimum_energy,
             "penalty_weight": self.penalty_weight,
             "model": canonical_json(self.reduced_model.model.to_dict()),
             "root": self.reduced_model.root.tolist(),
             "value": self.reduced_model.value.tolist(),
-            "rungs": list(self.step_log),
-            "rung_seconds": list(self.step_seconds),
-            "reduce_seconds": self.reduce_seconds,
+            "reduction_steps": list(self.step_log),
+            "step_seconds": list(self.step_seconds),
+            "reduction_seconds": self.reduction_seconds,
         }
 
 
 def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
-    """Return the kernel kept in a row of the table `kernels`."""
+    """Return the reduced model kept in a row of the table `reduced_models`."""
     return ReducedModel(
         model=IsingModel.from_dict(json.loads(row["model"])),
         root=np.array(row["root"], dtype=np.int32),
@@ -90,7 +90,7 @@ def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
 
 
 def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) -> Reduction:
-    """Return the kernel of an instance, at most ``spec.reduce.max_qubits`` wide, with its ceiling and the log.
+    """Return the reduced model of an instance, at most ``spec.reduce.max_qubits`` wide, with its ceiling and the log.
 
     Raises:
         InvalidInput: the model has coefficients that are no finite numbers, or ``lineage.incumbent`` does not fit.
@@ -116,13 +116,13 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
         incumbent=incumbent.assignment,
         incumbent_source=incumbent.source,
         incumbent_objective=incumbent.solution_value[0],
-        kernel_optimum=objective,
-        kernel_optimum_assignment=optimum,
-        kernel_minimum_energy=energy,
+        reduced_model_optimum=objective,
+        reduced_model_optimum_assignment=optimum,
+        reduced_model_minimum_energy=energy,
         penalty_weight=problem.penalised_model.penalty_weight,
         step_log=tuple(steps.step_log),
         step_seconds=tuple(steps.seconds),
-        reduce_seconds=time.perf_counter() - started,
+        reduction_seconds=time.perf_counter() - started,
     )
 
 
@@ -161,7 +161,7 @@ def _apply_family_step(steps: ReductionSteps, reduction: FamilyReduction) -> Non
 
 
 def _apply_generic_steps(steps: ReductionSteps) -> None:
-    """Split into components and fix persistent values until neither rung settles anything more.
+    """Split into components and fix persistent values until neither settles anything more.
 
     Both keep an optimum of the penalised model, which is one of the instance. They are not used where the number of
     ones is fixed: its penalty couples everything with everything and leaves them nothing to find.
@@ -184,7 +184,7 @@ def _apply_cardinality_step(steps: ReductionSteps, cardinality: int) -> None:
 
 
 def _reduce_around_incumbent(problem: Problem, spec: ExperimentSpec, steps: ReductionSteps) -> Incumbent:
-    """Find the incumbent and, where too many variables are left, freeze all but a window at its values."""
+    """Find the incumbent and, where too many variables are left, freeze all but a subproblem at its values."""
     found: list[Incumbent] = []
     steps.apply(
         "incumbent",
@@ -207,7 +207,7 @@ def _reduce_around_incumbent(problem: Problem, spec: ExperimentSpec, steps: Redu
             return dict(zip(outside.tolist(), current[outside].tolist(), strict=True))
 
         note = f"{size} variables around a cheap flip stay, the others are frozen as in the incumbent"
-        steps.fix_variables("window", frozen_values, note=note, exact=False)
+        steps.fix_variables("subproblem", frozen_values, note=note, exact=False)
     return incumbent
 
 

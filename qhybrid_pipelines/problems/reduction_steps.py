@@ -1,4 +1,4 @@
-"""The reduction ladder: a model that gets smaller rung by rung, and the log of what each rung did."""
+"""The steps of a reduction: a model that gets smaller step by step, and the log of what each step did."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ReductionSteps:
     Attributes:
         model: penalised energy over the variables that are left.
         variables: where every variable of the instance gets its value from.
-        exact: no rung so far was heuristic.
-        step_log: the log, in the form of `storage.schemas.RUNG`.
-        seconds: time of each logged rung.
+        exact: no step so far was heuristic.
+        step_log: the log, in the form of `storage.schemas.preparation.REDUCTION_STEP`.
+        seconds: time of each logged step.
     """
 
     model: IsingModel
@@ -37,9 +37,9 @@ class ReductionSteps:
     def apply(
         self, step_name: str, step: Callable[[], VariableMap | None], *, note: StepNote, exact: bool = True
     ) -> bool:
-        """Take a rung: run ``step``, apply the map it returns over the variables that are left, and log it.
+        """Take a step: run ``step``, apply the map it returns over the variables that are left, and log it.
 
-        Returns whether a variable was settled. A rung that settles nothing does not make the ladder heuristic. The
+        Returns whether a variable was settled. A step that settles nothing does not make the reduction heuristic. The
         note may be a function of no arguments, for what is only known after the step.
         """
         started = time.perf_counter()
@@ -52,7 +52,7 @@ class ReductionSteps:
         self.step_log.append(
             {
                 "step": len(self.step_log) + 1,
-                "rung": step_name,
+                "step_name": step_name,
                 "exact": exact,
                 "variables_fixed": before - self.model.size,
                 "variables_left": self.model.size,
@@ -65,7 +65,7 @@ class ReductionSteps:
     def fix_variables(
         self, step_name: str, find: Callable[[IsingModel], Mapping[int, int]], *, note: StepNote, exact: bool = True
     ) -> bool:
-        """Take a rung that finds constants for variables of the current model."""
+        """Take a step that finds constants for variables of the current model."""
         return self.apply(
             step_name, lambda: VariableMap.from_constants(self.model.size, find(self.model)), note=note, exact=exact
         )

@@ -24,7 +24,7 @@ from qhybrid_pipelines.problems.solutions import best_solutions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTables:
-    """Columns of equal length of the tables `point_scores` and `solutions`, without experiment and backend."""
+    """Columns of equal length of the tables `point_scores` and `scored_solutions`, without experiment and backend."""
 
     point_scores: dict[str, Any]
     solutions: dict[str, Any]
@@ -51,7 +51,7 @@ def score_counts(
         shots: that every point and repetition was asked for.
 
     Raises:
-        CorruptResult: an outcome is wider than the kernel, or counts do not add up to the shots.
+        CorruptResult: an outcome is wider than the reduced model, or counts do not add up to the shots.
     """
     problem = Problem.of(family, instance)
     measured = read_counts(counts, width=reduced_model.size)

@@ -32,7 +32,7 @@ SOLUTIONS_PER_RUN = 3
 def best_solutions(
     problem: Problem, reduced_model: ReducedModel, measured: MeasuredCounts, raw: Evaluation, *, incumbent: U8
 ) -> dict[str, Any]:
-    """Return the columns of the table `solutions` from ``source`` on.
+    """Return the columns of the table `scored_solutions` from ``source`` on.
 
     Args:
         problem: the original instance.

@@ -1,6 +1,6 @@
 """The rules of the verdict.
 
-In this order: nothing was left to be sent; nothing was measured; the kernel's exact optimum is no better than what was
+In this order: nothing was left to be sent; nothing was measured; the reduced model's exact optimum is no better than what was
 known before, so nothing could be won; then the paired gains over the best baseline. ``quantum_better`` needs the lower
 95 % bound above the margin, ``classical_better`` the upper one below minus the margin, ``tie`` both bounds within it,
 each over at least 10 runs. Against a proved optimum no interval is needed where all of them agree: what reaches it
@@ -28,10 +28,10 @@ class Evidence:
     Attributes:
         solved_by_reduction: nothing was left to be sent to a QPU.
         optimum: proved optimum, or None.
-        n_qubits: width of the kernel.
+        n_qubits: width of the reduced model.
         incumbent: objective known before anything quantum.
-        ceiling_below: the kernel's exact optimum is no better than the incumbent, and no quantum answer is.
-        kernel_optimum: that optimum.
+        ceiling_below: the reduced model's exact optimum is no better than the incumbent, and no quantum answer is.
+        reduced_model_optimum: that optimum.
         runs: quantum runs.
         quantum_feasible: quantum runs with a feasible answer.
         solver: the best baseline, or None if none found anything feasible.
@@ -48,7 +48,7 @@ class Evidence:
     n_qubits: int
     incumbent: float
     ceiling_below: bool
-    kernel_optimum: float
+    reduced_model_optimum: float
     runs: int
     quantum_feasible: int
     solver: str | None
@@ -63,7 +63,7 @@ class Evidence:
 def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:
     """Return the verdict and its reason in one sentence."""
     if evidence.solved_by_reduction:
-        value = evidence.kernel_optimum
+        value = evidence.reduced_model_optimum
         return (
             Verdict.SOLVED_BY_REDUCTION,
             f"Reduction alone proved the optimum {_format_number(value)}; nothing was sent to a QPU.",
@@ -71,9 +71,9 @@ def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:
     if not evidence.runs:
         return Verdict.INCONCLUSIVE, evidence.without_counts or "There are no measured counts to compare."
     if evidence.ceiling_below:
-        return Verdict.KERNEL_CEILING_REACHED, (
-            f"The exact optimum of the {evidence.n_qubits}-qubit kernel is worth {_format_number(evidence.kernel_optimum)}, no better "
-            f"than the {_format_number(evidence.incumbent)} of the incumbent: nothing could be won in this kernel."
+        return Verdict.REDUCED_MODEL_CEILING, (
+            f"The exact optimum of the {evidence.n_qubits}-qubit reduced model is worth {_format_number(evidence.reduced_model_optimum)}, no better "
+            f"than the {_format_number(evidence.incumbent)} of the incumbent: nothing could be won in this reduced model."
             f"{_best_classical_sentence(evidence)}"
         )
     if evidence.gains is None or evidence.interval is None:

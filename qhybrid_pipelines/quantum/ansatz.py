@@ -1,4 +1,4 @@
-"""What every ansatz hands over: a template, and the linear map from its angles to the template's inputs."""
+"""What every ansatz gives: a template, and the linear map from its angles to the template's inputs."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def build_batch(
     backend: str,
     circuit: UserCircuit | None = None,
 ) -> PlannedBatch:
-    """Return the batch that runs ``angles``, of shape ``(points, angles of the ansatz)`` and in radians, on a kernel.
+    """Return the batch that runs ``angles``, of shape ``(points, angles of the ansatz)`` and in radians, on a reduced model.
 
     Seeds depend on the experiment's seed, the point and the repetition, not on the backend. A ``circuit`` from a file
     takes the place of the ansatz.
@@ -56,10 +56,10 @@ def build_batch(
     Raises:
         InvalidInput: the angles are not finite or too few or many for the ansatz, or mixer or circuit do not fit the
             kernel.
-        ValueError: the kernel has no variables; there is nothing to run.
+        ValueError: the reduced model has no variables.
     """
     if reduced_model.size == 0:
-        raise ValueError("the kernel has no variables; there is no circuit to build")
+        raise ValueError("the reduced model has no variables; there is no circuit to build")
     layers = spec.ansatz.layers
     structure = None
     if circuit is not None:
@@ -75,7 +75,7 @@ def build_batch(
     if angles.ndim != 2 or angles.shape[1] != len(ansatz.matrix) or not np.isfinite(angles).all():
         raise InvalidInput(
             f"the angles have shape {angles.shape} or are not finite; the ansatz needs {len(ansatz.matrix)} per point",
-            remedy="Plan the sweep for this kernel and ansatz again.",
+            remedy="Plan the sweep for this reduced model and ansatz again.",
             field="sweep",
         )
     seeds = [[derive_seed(spec.seed, "shots", p, r) for r in range(spec.repetitions)] for p in range(len(angles))]

@@ -1,4 +1,4 @@
-"""Which mixer a kernel gets."""
+"""Which mixer a reduced model gets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 
 
 def choose_mixer(reduced_model: ReducedModel, spec: ExperimentSpec) -> Literal["x", "xy"]:
-    """Return the mixer of an experiment; ``auto`` keeps the number of ones where the kernel demands one.
+    """Return the mixer of an experiment; ``auto`` keeps the number of ones where the reduced model demands one.
 
     Raises:
-        InvalidInput: ``xy`` was asked for, and the kernel has no cardinality.
+        InvalidInput: ``xy`` was asked for, and the reduced model has no cardinality.
     """
     ones = reduced_model.cardinality
     if spec.ansatz.mixer == "auto":

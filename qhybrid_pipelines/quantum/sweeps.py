@@ -1,7 +1,7 @@
 """Parameter sweeps: which angles are tried.
 
 Point 0 is always the undisturbed best guess: the centre that was asked for, else the table, else the ramp. The further
-points are its neighbours in the manner of the strategy. A point depends on the kernel, the specification and its own
+points are its neighbours in the manner of the strategy. A point depends on the reduced model, the specification and its own
 index; `SweepPlan.angle_source` says where each one comes from, and why when it is not what was asked for.
 """
 
@@ -51,7 +51,7 @@ class SweepPlan:
     layers: int
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the columns of the table `sweep_points` but the experiment, one row per point."""
+        """Return the columns of the table `parameter_sweeps` but the experiment, one row per point."""
         return [
             {
                 "point": point,
@@ -66,7 +66,7 @@ class SweepPlan:
 
 
 def plan_sweep(reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserCircuit | None = None) -> SweepPlan:
-    """Return the parameter points of an experiment; none for a kernel without variables.
+    """Return the parameter points of an experiment; none for a reduced model without variables.
 
     Args:
         reduced_model: what is to be solved.
@@ -74,7 +74,7 @@ def plan_sweep(reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserC
         circuit: from a file, in place of the ansatz; its inputs are the angles.
 
     Raises:
-        InvalidInput: the mixer or the circuit does not fit the kernel, or the centre has the wrong number of angles or
+        InvalidInput: the mixer or the circuit does not fit the reduced model, or the centre has the wrong number of angles or
             is not finite.
     """
     if reduced_model.size == 0:

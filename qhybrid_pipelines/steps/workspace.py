@@ -1,4 +1,4 @@
-"""Everything a step may reach: the lake, the registry of experiments, the dispatcher, the tracker, of one home folder."""
+"""One home folder with all that is in it: opened by the command line, Dagster and notebooks, which give steps the pieces that they need."""
 
 from __future__ import annotations
 

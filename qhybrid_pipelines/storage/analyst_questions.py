@@ -49,8 +49,8 @@ pairs AS (
 SELECT new.instance, p.backend, p.before, p.experiment AS after, old.mean_ratio AS ratio_before,
        new.mean_ratio AS ratio_after, p.fact, p.value_before, p.value AS value_after
 FROM pairs p
-JOIN comparisons old ON old.experiment = p.before AND old.backend = p.backend
-JOIN comparisons new ON new.experiment = p.experiment AND new.backend = p.backend
+JOIN baseline_comparisons old ON old.experiment = p.before AND old.backend = p.backend
+JOIN baseline_comparisons new ON new.experiment = p.experiment AND new.backend = p.backend
 WHERE p.value <> p.value_before
 ORDER BY new.instance, p.backend, p.experiment, p.fact
 """,
@@ -69,7 +69,7 @@ GROUP BY family, verdict
 ORDER BY family, executions DESC, verdict
 """,
         reading="`quantum_better` needs the lower 95 % bound of the paired gain above the margin against the best baseline. "
-        "`solved_by_reduction` and `kernel_ceiling_reached` say that nothing was left to be won.",
+        "`solved_by_reduction` and `reduced_model_ceiling` say that nothing was left to be won.",
     ),
     Question(
         title="What did it cost?",
@@ -86,7 +86,8 @@ GROUP BY c.experiment, c.backend
 ORDER BY quoted_usd DESC, any_value(v.verdict) IS NULL, c.experiment, c.backend
 """,
         reading="Quoted is what was reserved before submission, reported what the provider said, reconciled what the bill said. "
-        "Without a verdict are experiments that are still on their way, and `canary-…`, the checks of each backend's bit order.",
+        "Without a verdict are experiments that are still on their way. What the checks of each backend's bit order cost is in "
+        "`canary_jobs`.",
     ),
     Question(
         title="Where did the time go?",
@@ -102,27 +103,27 @@ ORDER BY backend, total_seconds DESC, component
         title="Which parameter points are best?",
         sql="""
 SELECT experiment, backend, point, sum(mean_energy * shots) / sum(shots) AS energy,
-       min(min_energy) AS lowest, avg(p_kernel_optimum) AS p_optimum, avg(p_feasible) AS p_allowed,
+       min(min_energy) AS lowest, avg(p_reduced_model_optimum) AS p_optimum, avg(p_feasible) AS p_allowed,
        any_value(angle_source) AS angle_source, any_value(gammas) AS gammas, any_value(betas) AS betas
 FROM point_scores
-JOIN sweep_points USING (experiment, point)
+JOIN parameter_sweeps USING (experiment, point)
 GROUP BY experiment, backend, point
 QUALIFY row_number() OVER (PARTITION BY experiment, backend ORDER BY energy, point) <= 3
 ORDER BY experiment, backend, energy, point
 """,
         reading="The three lowest mean energies of each execution, over all repetitions. Angles are in radians; an ansatz "
-        "without gammas and betas has its angles in `sweep_points.angles`.",
+        "without gammas and betas has its angles in `parameter_sweeps.angles`.",
     ),
     Question(
         title="Is it noise?",
         sql="""
 SELECT s.experiment, s.backend, count(*) AS n, count(*) FILTER (s.noise_like) AS n_noise_like,
-       avg(s."distinct" / s.shots) AS new_outcome_per_shot, max(s.p_kernel_optimum) AS best_p_optimum,
+       avg(s.distinct_outcomes / s.shots) AS new_outcome_per_shot, max(s.p_reduced_model_optimum) AS best_p_optimum,
        any_value(0.5 ** k.n_qubits) AS p_of_one_outcome_by_chance, any_value(c.noise_like) AS nothing_but_noise,
        any_value(p.calibration_id) AS calibration_id
 FROM point_scores s
-JOIN kernels k USING (experiment, instance)
-LEFT JOIN comparisons c USING (experiment, backend, instance)
+JOIN reduced_models k USING (experiment, instance)
+LEFT JOIN baseline_comparisons c USING (experiment, backend, instance)
 LEFT JOIN provenance p USING (experiment, backend)
 GROUP BY s.experiment, s.backend
 ORDER BY n_noise_like / n DESC, s.experiment, s.backend
@@ -131,19 +132,19 @@ ORDER BY n_noise_like / n DESC, s.experiment, s.backend
         "`nothing_but_noise` means that no point did.",
     ),
     Question(
-        title="Did the kernel's ceiling limit us?",
+        title="Did the reduced model's ceiling limit us?",
         sql="""
 SELECT c.experiment, c.backend, c.instance, c.n_variables, c.n_qubits, k.exact, k.incumbent_objective,
-       k.kernel_optimum AS ceiling, c.reference, c.best_quantum_raw, c.best_classical,
+       k.reduced_model_optimum AS ceiling, c.reference, c.best_quantum_raw, c.best_classical,
        CASE WHEN k.solved_by_reduction THEN 'reduction solved it'
-            WHEN abs(k.kernel_optimum - c.reference) > 1e-9 * greatest(1, abs(c.reference))
-                 AND (k.kernel_optimum < c.reference) = (c.sense = 'max') THEN 'the ceiling is below the reference'
-            WHEN c.kernel_optimum_reached THEN 'the ceiling was reached'
+            WHEN abs(k.reduced_model_optimum - c.reference) > 1e-9 * greatest(1, abs(c.reference))
+                 AND (k.reduced_model_optimum < c.reference) = (c.sense = 'max') THEN 'the ceiling is below the reference'
+            WHEN c.reduced_model_optimum_reached THEN 'the ceiling was reached'
             ELSE 'the ceiling was not reached' END AS finding,
-       (SELECT string_agg(r.rung || ' -' || r.variables_fixed, ', ' ORDER BY r.step) FROM reduction_steps r
-        WHERE r.experiment = c.experiment AND r.instance = c.instance) AS ladder
-FROM comparisons c
-JOIN kernels k USING (experiment, instance)
+       (SELECT string_agg(r.step_name || ' -' || r.variables_fixed, ', ' ORDER BY r.step) FROM reduction_steps r
+        WHERE r.experiment = c.experiment AND r.instance = c.instance) AS steps
+FROM baseline_comparisons c
+JOIN reduced_models k USING (experiment, instance)
 ORDER BY finding, c.experiment, c.backend
 """,
         reading="The ceiling is the exact optimum of what was sent to the backend, expanded to the instance: no circuit could do "
@@ -152,22 +153,23 @@ ORDER BY finding, c.experiment, c.backend
     Question(
         title="Was anything paid twice?",
         sql="""
+WITH every_job AS (FROM jobs UNION ALL BY NAME FROM canary_jobs)
 SELECT 'payload in two jobs that cost something' AS finding, count(*) AS checked, count(*) FILTER (n > 1) AS found
-FROM (SELECT payload_sha256, backend, count(*) FILTER (coalesce(cost_usd, 0) > 0) AS n FROM jobs GROUP BY ALL)
+FROM (SELECT payload_sha256, backend, count(*) FILTER (coalesce(cost_usd, 0) > 0) AS n FROM every_job GROUP BY ALL)
 UNION ALL
 SELECT 'vendor job behind two of ours', count(*), count(*) FILTER (n > 1)
-FROM (SELECT provider, provider_job_id, count(*) AS n FROM jobs WHERE provider_job_id IS NOT NULL GROUP BY ALL)
+FROM (SELECT provider, provider_job_id, count(*) AS n FROM every_job WHERE provider_job_id IS NOT NULL GROUP BY ALL)
 UNION ALL
 SELECT 'job accepted more often than attempted', count(*), count(*) FILTER (n > attempt)
 FROM (
     SELECT job_id, any_value(attempt) AS attempt, count(*) FILTER (event = 'JobSubmitted') AS n
-    FROM jobs LEFT JOIN job_events USING (job_id) GROUP BY job_id
+    FROM every_job LEFT JOIN job_events USING (job_id) GROUP BY job_id
 )
 UNION ALL
 SELECT 'job sent again because its provider did not list it', count(*), count(*) FILTER (n > 0)
 FROM (
-    SELECT job_id, count(*) FILTER (event = 'JobSubmissionDisproved') AS n
-    FROM jobs LEFT JOIN job_events USING (job_id) GROUP BY job_id
+    SELECT job_id, count(*) FILTER (event = 'JobConfirmedAbsent') AS n
+    FROM every_job LEFT JOIN job_events USING (job_id) GROUP BY job_id
 )
 ORDER BY finding
 """,
@@ -199,8 +201,8 @@ SELECT s.experiment, s.backend, s.source, s.objective, s.feasible, s.assignment,
        right(s.bits::BIT::VARCHAR, b.n_qubits) AS bitstring, s.repetition, s.point,
        b.parameters, b.bindings[s.point + 1] AS binding, b.seeds[s.point + 1][s.repetition + 1] AS seed, b.shots,
        b.template_id, b.payload_sha256, p.engine, p.engine_version, p.git_revision, e.specification
-FROM solutions s
-JOIN instances i USING (experiment, instance)
+FROM scored_solutions s
+JOIN problem_instances i USING (experiment, instance)
 JOIN experiments e USING (experiment)
 JOIN provenance p USING (experiment, backend)
 LEFT JOIN circuit_batches b USING (experiment, backend)
@@ -218,10 +220,10 @@ ORDER BY s.experiment, s.backend
         title="Why did this job wait?",
         sql="""
 WITH stretches AS (
-    SELECT e.job_id, e.sequence, e.to_state AS state, e.event AS since_event, e.at AS since, e.raw_status,
-           coalesce(lead(e.at) OVER one_job,
+    SELECT e.job_id, e.sequence, e.to_state AS state, e.event AS since_event, e.occurred_at AS since, e.raw_status,
+           coalesce(lead(e.occurred_at) OVER one_job,
                     CASE WHEN e.to_state IN ('COMPLETED', 'VERIFIED', 'FAILED', 'REJECTED', 'CANCELLED', 'EXPIRED', 'REROUTED')
-                         THEN e.at ELSE n.published_at END) AS until,
+                         THEN e.occurred_at ELSE n.published_at END) AS until,
            coalesce(json_extract_string(e.detail, '$.reason'), json_extract_string(e.detail, '$.message'),
                     json_extract_string(e.detail, '$.route')) AS because
     FROM job_events e CROSS JOIN snapshot n
@@ -231,7 +233,6 @@ SELECT j.experiment, j.requested_backend, j.backend, j.job_id, j.tier, j.priorit
        greatest(0, epoch(s.until) - epoch(s.since)) AS seconds, s.raw_status, s.because, j.deadline_at
 FROM stretches s
 JOIN jobs j USING (job_id)
-WHERE NOT starts_with(j.experiment, 'canary-')
 QUALIFY row_number() OVER (PARTITION BY s.job_id ORDER BY seconds DESC, s.sequence) <= 3
 ORDER BY j.experiment, j.job_id, seconds DESC, s.sequence
 """,
@@ -250,7 +251,7 @@ FROM provenance p
 JOIN jobs j ON j.job_id = p.job_id
 LEFT JOIN (
     SELECT *, lag(two_qubit_error) OVER earlier AS before_two_qubit_error, lag(readout_error) OVER earlier AS before_readout_error
-    FROM calibrations WINDOW earlier AS (PARTITION BY backend ORDER BY measured_at, calibration_id)
+    FROM backend_calibrations WINDOW earlier AS (PARTITION BY backend ORDER BY measured_at, calibration_id)
 ) c ON c.backend = j.backend AND c.calibration_id = p.calibration_id
 LEFT JOIN verdicts v ON v.experiment = p.experiment AND v.backend = p.backend
 WHERE p.calibration_id IS NOT NULL

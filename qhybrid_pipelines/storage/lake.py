@@ -23,7 +23,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.schemas import BY_ASSET, SCHEMA_VERSION, Table
+from qhybrid_pipelines.storage.schemas import BY_NAME, SCHEMA_VERSION, Table
 from qhybrid_pipelines.storage.schemas.descriptions import JOB_ID
 from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, TextDeduplicator, conform, upgrade_rows
 
@@ -72,7 +72,7 @@ class Lake:
         Raises:
             InvalidInput: the key is too long for a folder's name.
         """
-        folder = self.home.lake / _description_for(asset).asset
+        folder = self.home.lake / _description_for(asset).name
         if key.backend is not None:
             folder /= f"backend={escape(key.backend)}"
         if key.experiment is not None:
@@ -124,16 +124,16 @@ class Lake:
                         raise CorruptFile(
                             str(path),
                             f"it holds rows of another {column} than its folder names",
-                            remedy=f"Materialise '{table.asset}' for '{key}' again.",
+                            remedy=f"Materialise '{table.name}' for '{key}' again.",
                         )
                     yield from data.to_batches()
         except FileNotFoundError:
-            raise MissingUpstream(table.asset, str(key)) from None
+            raise MissingUpstream(table.name, str(key)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptFile(
                 str(path),
                 f"it cannot be read: {str(error).splitlines()[0]}",
-                remedy=f"Materialise '{table.asset}' for '{key}' again.",
+                remedy=f"Materialise '{table.name}' for '{key}' again.",
             ) from error
 
     def exists(self, asset: str | Table, key: PartitionKey) -> bool:
@@ -142,7 +142,7 @@ class Lake:
 
     def keys(self, asset: str | Table) -> tuple[PartitionKey, ...]:
         """Return the partitions that were written, sorted by backend and experiment."""
-        root = self.home.lake / _description_for(asset).asset
+        root = self.home.lake / _description_for(asset).name
         found = [_parse_key(file.parent.relative_to(root)) for layout in LAYOUTS for file in root.glob(layout)]
         return tuple(sorted(found, key=lambda k: (k.backend or "", k.experiment or "")))
 
@@ -187,7 +187,7 @@ def _dictionary_columns(table: Table, there: pq.FileMetaData) -> list[str]:
 
 
 def _description_for(asset: str | Table) -> Table:
-    return asset if isinstance(asset, Table) else BY_ASSET[asset]
+    return asset if isinstance(asset, Table) else BY_NAME[asset]
 
 
 def _to_parquet(table: Table, data: pa.Table) -> bytes:

@@ -52,12 +52,12 @@ def inventory(home: Home) -> pa.Table:
 
 def _files(lake: Path) -> Iterator[_File]:
     for table in reversed(LAKE_TABLES):
-        for folder, experiment, backend in _partitions(os.path.join(lake, table.asset)):  # noqa: PTH118  a path object per file costs more than the look
+        for folder, experiment, backend in _partitions(os.path.join(lake, table.name)):  # noqa: PTH118  a path object per file costs more than the look
             try:
                 status = os.stat(f"{folder}/{FILE_NAME}")  # noqa: PTH116  as above
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            yield table.asset, experiment, backend, status.st_size, status.st_ino, status.st_ctime_ns
+            yield table.name, experiment, backend, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def _partitions(root: str) -> Iterator[tuple[str, str | None, str | None]]:

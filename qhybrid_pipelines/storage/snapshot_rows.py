@@ -52,7 +52,7 @@ class LakeChange:
 
     def of(self, table: Table) -> tuple[list[PartitionKey], list[PartitionKey]]:
         """Return the partitions of one table that were written, in the lake's order, and those that are gone."""
-        return _partition_keys(self.written, table.asset), _partition_keys(self.removed, table.asset)
+        return _partition_keys(self.written, table.name), _partition_keys(self.removed, table.name)
 
 
 def compare_files(connection: Any, files: pa.Table, *, recorded: str) -> LakeChange:
@@ -69,7 +69,7 @@ def compare_files(connection: Any, files: pa.Table, *, recorded: str) -> LakeCha
 def fill_tables(connection: Any, lake: Lake, change: LakeChange) -> None:
     """Take what has changed of the lake over into the tables."""
     for table in LAKE_TABLES:
-        if table is not schemas.COUNTS:
+        if table is not schemas.QPU_RESULT_SETS:
             written, removed = change.of(table)
             _remove_partitions(connection, table, [*written, *removed])
             if written:
@@ -99,13 +99,13 @@ def fill_ledger(connection: Any, rows: LedgerRows, jobs: Sequence[str] | None) -
 
 def _fill_counts(connection: Any, lake: Lake, change: LakeChange) -> None:
     """Take counts over, each with the width of its circuit; that of a changed batch changes its counts."""
-    written, removed = change.of(schemas.COUNTS)
+    written, removed = change.of(schemas.QPU_RESULT_SETS)
     of_batches = {key for keys in change.of(schemas.CIRCUIT_BATCHES) for key in keys}
-    again = (key for key in of_batches - {*written, *removed} if lake.exists(schemas.COUNTS, key))
+    again = (key for key in of_batches - {*written, *removed} if lake.exists(schemas.QPU_RESULT_SETS, key))
     written = sorted([*written, *again], key=_order)
-    _remove_partitions(connection, schemas.COUNTS, [*written, *removed])
+    _remove_partitions(connection, schemas.QPU_RESULT_SETS, [*written, *removed])
     if written:
-        insert(connection, warehouse_tables.COUNTS, _counts(lake, written, _widths(connection)))
+        insert(connection, warehouse_tables.QPU_RESULT_SETS, _counts(lake, written, _widths(connection)))
 
 
 def _fill_derived(connection: Any, change: LakeChange) -> None:
@@ -170,7 +170,7 @@ def _counts(lake: Lake, keys: Iterable[PartitionKey], widths: Mapping[PartitionK
     """Yield counts by backend, experiment and point, each batch with the width of its circuit."""
     for key in keys:
         width = pa.scalar(widths.get(key), pa.int32())
-        for batch in _batches(lake, schemas.COUNTS, (key,)):
+        for batch in _batches(lake, schemas.QPU_RESULT_SETS, (key,)):
             yield batch.append_column("n_qubits", pa.repeat(width, batch.num_rows))
 
 

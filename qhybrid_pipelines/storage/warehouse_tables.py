@@ -44,12 +44,12 @@ _BITSTRING = """right(
     || bits::BIT::VARCHAR, n_qubits)"""
 
 #: SQL of columns that are computed when they are read and take no space, by table and column.
-GENERATED = MappingProxyType({"counts": MappingProxyType({"bitstring": _BITSTRING})})
+GENERATED = MappingProxyType({"qpu_result_sets": MappingProxyType({"bitstring": _BITSTRING})})
 
-COUNTS = replace(
-    schemas.COUNTS,
+QPU_RESULT_SETS = replace(
+    schemas.QPU_RESULT_SETS,
     columns=(
-        *schemas.COUNTS.columns,
+        *schemas.QPU_RESULT_SETS.columns,
         Column(
             name="n_qubits",
             type=I32,
@@ -60,26 +60,25 @@ COUNTS = replace(
         Column(
             name="bitstring",
             type=TEXT,
-            meaning="Outcome as text, bit 0 (kernel variable 0) rightmost; as many characters as qubits",
+            meaning="Outcome as text, bit 0 (reduced-model variable 0) rightmost; as many characters as qubits",
             nullable=True,
         ),
     ),
 )
 
 #: Tables that are filled from the lake and the ledger, in the order of the data's way.
-FILLED: tuple[Table, ...] = tuple(COUNTS if t is schemas.COUNTS else t for t in schemas.TABLES)
+FILLED: tuple[Table, ...] = tuple(QPU_RESULT_SETS if t is schemas.QPU_RESULT_SETS else t for t in schemas.TABLES)
 
 REDUCTION_STEPS = Table(
     name="reduction_steps",
-    asset="kernels",
-    meaning="The reduction ladder of every kernel, one row per step",
+    meaning="The steps that led to every reduced model, one row each",
     key=("experiment", "instance", "step"),
     order=("experiment", "instance", "step"),
     columns=(
         EXPERIMENT,
         INSTANCE,
         Column(name="step", type=I32, meaning="Order of the steps"),
-        Column(name="rung", type=TEXT, meaning="What was done"),
+        Column(name="step_name", type=TEXT, meaning="What was done"),
         Column(name="exact", type=BOOL, meaning="The step keeps at least one optimum"),
         Column(name="variables_fixed", type=I32, meaning="Variables that the step removed", unit="variables"),
         Column(name="variables_left", type=I32, meaning="Variables left after it", unit="variables"),
@@ -90,7 +89,6 @@ REDUCTION_STEPS = Table(
 
 POINT_ENERGIES = Table(
     name="point_energies",
-    asset="point_scores",
     meaning="Energy of every point over all its repetitions, so that a ranking of points groups nothing",
     key=("experiment", "backend", "point"),
     order=("experiment", "backend", "point"),
@@ -100,14 +98,13 @@ POINT_ENERGIES = Table(
         POINT,
         Column(name="repetitions", type=I32, meaning="Independent runs", unit="runs"),
         Column(name="shots", type=I64, meaning="Shots over all repetitions", unit="shots"),
-        Column(name="mean_energy", type=F64, meaning="Mean over repetitions of the mean energy of the kernel's model"),
+        Column(name="mean_energy", type=F64, meaning="Mean over repetitions of the mean energy of the reduced model"),
         Column(name="min_energy", type=F64, meaning="Lowest energy seen"),
     ),
 )
 
 SNAPSHOT = Table(
     name="snapshot",
-    asset="warehouse",
     meaning="One row: how old this snapshot is and what wrote it",
     key=("published_at",),
     order=("published_at",),
@@ -126,7 +123,6 @@ SNAPSHOT = Table(
 
 LAKE_FILES = Table(
     name="lake_files",
-    asset="warehouse",
     meaning="One row per file of the lake that this snapshot shows: what the next one compares the lake with",
     key=("asset", "experiment", "backend"),
     order=("asset", "experiment", "backend"),
@@ -154,12 +150,12 @@ TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, SNAPSHOT,
 #: pairs them by position.
 FILL_REDUCTION_STEPS = """
 INSERT INTO reduction_steps
-SELECT experiment, instance, rung.step, rung.rung, rung.exact, rung.variables_fixed, rung.variables_left, rung.note, seconds
+SELECT experiment, instance, log.step, log.step_name, log.exact, log.variables_fixed, log.variables_left, log.note, seconds
 FROM (
-    SELECT experiment, instance, unnest(rungs) AS rung, unnest(rung_seconds) AS seconds
-    FROM kernels SEMI JOIN renewed USING (experiment)
+    SELECT experiment, instance, unnest(reduction_steps) AS log, unnest(step_seconds) AS seconds
+    FROM reduced_models SEMI JOIN renewed USING (experiment)
 )
-ORDER BY experiment, instance, rung.step
+ORDER BY experiment, instance, log.step
 """
 
 #: Rows of `point_energies` for the executions of a relation `renewed`. Sums run in a fixed order, so that the last bit
@@ -174,7 +170,7 @@ ORDER BY experiment, backend, point
 
 #: What is made from tables of the lake: from which, what, and how.
 DERIVED = (
-    (schemas.KERNELS, REDUCTION_STEPS, FILL_REDUCTION_STEPS),
+    (schemas.REDUCED_MODELS, REDUCTION_STEPS, FILL_REDUCTION_STEPS),
     (schemas.POINT_SCORES, POINT_ENERGIES, FILL_POINT_ENERGIES),
 )
 
@@ -194,7 +190,7 @@ VERDICTS = View(
             "sense": "max or min",
             "unit": "Unit of the objective",
             "n_variables": "Variables of the instance [variables]",
-            "n_qubits": "Variables of the kernel [qubits]",
+            "n_qubits": "Variables of the reduced model [qubits]",
             "verdict": "Who won, in one word",
             "reason": "The verdict in one sentence",
             "best_quantum": "Best feasible objective over all quantum runs",
@@ -221,9 +217,9 @@ SELECT c.experiment, c.backend, c.instance, e.name, e.tier, c.family, e.root, e.
        c.reference, c.ratio, c.mean_ratio, c.gain, c.gain_low, c.gain_high,
        d.decision, d.next_experiment, d.final_source, d.final_objective,
        coalesce(p.usd, 0) AS cost_usd, c.quantum_seconds, c.classical_seconds
-FROM comparisons c
+FROM baseline_comparisons c
 JOIN experiments e USING (experiment)
-JOIN instances i USING (experiment, instance)
+JOIN problem_instances i USING (experiment, instance)
 LEFT JOIN decisions d USING (experiment, backend, instance)
 LEFT JOIN (
     SELECT j.experiment, j.requested_backend AS backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
@@ -234,10 +230,11 @@ LEFT JOIN (
 
 OPERATIONS_LOG = View(
     name="operations_log",
-    meaning="One row per job: what ran where, when, with which versions, seeds and shots, and how long it took",
+    meaning="One row per job, canaries included: what ran where, when, with which versions, seeds and shots, and how long it took",
     columns=MappingProxyType(
         {
             "job_id": "Our id of the job",
+            "canary": "It only proves the bit order of its backend (table `canary_jobs`)",
             "experiment": "Key of the experiment",
             "provider": "Provider",
             "backend": "Backend that it runs on, as provider:backend",
@@ -266,36 +263,46 @@ OPERATIONS_LOG = View(
         }
     ),
     sql="""
-SELECT j.job_id, j.experiment, j.provider, j.backend, j.requested_backend, j.principal, j.provider_job_id,
+WITH every_job AS (
+    SELECT job_id, false AS canary, j.experiment, provider, j.backend, requested_backend, principal, provider_job_id, state,
+           attempt, payload_sha256, engine, created_at, updated_at, shots, l.queue_seconds, l.execute_seconds,
+           coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
+           result_sha256, error
+    FROM jobs j LEFT JOIN latency l USING (job_id) LEFT JOIN costs c USING (job_id)
+    UNION ALL
+    SELECT job_id, true, experiment, provider, backend, requested_backend, principal, provider_job_id, state,
+           attempt, payload_sha256, engine, created_at, updated_at, shots, queue_seconds, execute_seconds,
+           coalesce(reconciled_usd, cost_usd, cost_quoted_usd),
+           result_sha256, error
+    FROM canary_jobs
+)
+SELECT j.job_id, j.canary, j.experiment, j.provider, j.backend, j.requested_backend, j.principal, j.provider_job_id,
        j.state, j.attempt,
        coalesce(p.template_id, t.template) AS circuit_version, j.payload_sha256, p.packages AS sdk_versions,
        coalesce(j.engine, p.engine) AS engine, coalesce(r.engine_version, p.engine_version) AS engine_version,
        coalesce(r.calibration_id, p.calibration_id) AS calibration_id, j.created_at, j.updated_at, j.shots,
-       e.seed, l.queue_seconds, l.execute_seconds,
-       coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
+       e.seed, j.queue_seconds, j.execute_seconds, j.cost_usd,
        j.result_sha256, n.outcomes, j.error
-FROM jobs j
+FROM every_job j
 LEFT JOIN experiments e USING (experiment)
 LEFT JOIN provenance p ON p.experiment = j.experiment AND p.backend = j.requested_backend
 LEFT JOIN (
     SELECT s.job_id, any_value(m.template) AS template
-    FROM qml_submissions s JOIN qml_runs m USING (experiment, model) GROUP BY s.job_id
+    FROM qml_submissions s JOIN qml_models m USING (experiment, model) GROUP BY s.job_id
 ) t ON t.job_id = j.job_id
 LEFT JOIN (
     SELECT job_id, arg_max(detail ->> 'engine_version', sequence) AS engine_version,
            arg_max(detail ->> 'calibration_id', sequence) AS calibration_id
     FROM job_events WHERE event IN ('JobPlanned', 'JobSubmitting', 'JobVerified') GROUP BY job_id
 ) r ON r.job_id = j.job_id
-LEFT JOIN latency l ON l.job_id = j.job_id
-LEFT JOIN costs c ON c.job_id = j.job_id
-LEFT JOIN (SELECT experiment, backend, sum("distinct")::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
+LEFT JOIN (SELECT experiment, backend, sum(distinct_outcomes)::BIGINT AS outcomes FROM point_scores GROUP BY ALL) n
        ON n.experiment = j.experiment AND n.backend = j.requested_backend
 """,
 )
 
 LATENCY_BY_BACKEND = View(
     name="latency_by_backend",
-    meaning="Where the time of the jobs of experiments goes, per backend and component; without canaries",
+    meaning="Where the time of the jobs goes, per backend and component; those in `jobs`, so without canaries",
     columns=MappingProxyType(
         {
             "backend": "Backend as provider:backend",
@@ -314,7 +321,7 @@ WITH parts AS (
         SELECT j.backend, l.network_seconds AS network, l.orchestration_seconds AS orchestration,
                l.compile_seconds AS compile, l.queue_seconds AS queue, l.execute_seconds AS execute,
                l.fetch_seconds AS "fetch"
-        FROM latency l JOIN jobs j USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
+        FROM latency l JOIN jobs j USING (job_id)
     ) ON network, orchestration, compile, queue, execute, "fetch" INTO NAME component VALUE seconds
 )
 SELECT backend, component, CASE WHEN component IN ('queue', 'execute') THEN 'provider' ELSE 'application' END AS side,
@@ -327,7 +334,7 @@ FROM parts GROUP BY backend, component
 
 COST_BY_BACKEND = View(
     name="cost_by_backend",
-    meaning="What the jobs of experiments cost per backend, and what a result that decides something cost; without canaries",
+    meaning="What the jobs cost per backend, and what a result that decides something cost; those in `jobs`, so without canaries",
     columns=MappingProxyType(
         {
             "backend": "Backend that the jobs ran on, as provider:backend",
@@ -348,10 +355,10 @@ COST_BY_BACKEND = View(
 WITH spent AS (
     SELECT j.*, c.quoted_usd, c.reported_usd, c.reconciled_usd,
            coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd) AS usd
-    FROM jobs j JOIN costs c USING (job_id) WHERE NOT starts_with(j.experiment, 'canary-')
+    FROM jobs j JOIN costs c USING (job_id)
 ),
 decided AS (
-    SELECT experiment, backend FROM comparisons WHERE verdict <> 'inconclusive'
+    SELECT experiment, backend FROM baseline_comparisons WHERE verdict <> 'inconclusive'
     UNION
     SELECT experiment, backend FROM qml_verdicts WHERE verdict <> 'inconclusive'  -- no backend: nothing was measured
 ),

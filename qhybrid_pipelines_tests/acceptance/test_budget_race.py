@@ -23,6 +23,7 @@ SPENDER = """
 import sys
 from pathlib import Path
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.storage.content_store import RawStore
@@ -39,7 +40,7 @@ refused = 0
 for attempt in range(int(tries)):
     batch = make_batch(seed=1000 * int(number) + 10 * attempt)
     try:
-        job = dispatcher.submit(batch, tier="batch", budget_usd=float(budget))
+        job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=float(budget)))
         if attempt % 2:
             dispatcher.collect(job.job_id, batch)  # some of it is settled during the race
     except Refused:

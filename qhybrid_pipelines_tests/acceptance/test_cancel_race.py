@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
@@ -53,7 +54,7 @@ def test_cancellation_against_completion(ledger: SqlLedger, tmp_path: Path, monk
         like, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
         for number in range(RACES):
             batch = replace(like, seeds=like.seeds + np.uint64(1000 * number))
-            job = dispatcher.submit(batch, tier="batch", budget_usd=1.0)
+            job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=1.0))
             patience = chance.uniform(0.01, 0.07)
 
             def cancel(job_id: str = job.job_id, patience: float = patience) -> None:

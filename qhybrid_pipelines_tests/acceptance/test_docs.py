@@ -7,9 +7,10 @@ import pytest
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.control.ledger.lifecycle import mermaid
+from qhybrid_pipelines.control.ledger.lifecycle import event_table, mermaid, state_table, stuck_table
 from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.specification import RoundsSpec
+from qhybrid_pipelines.core.verdicts import decision_table, verdict_table
 from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.storage.layout import Home
@@ -73,6 +74,21 @@ def test_the_life_of_a_job_is_drawn_from_the_table():
     assert f"```mermaid\n{mermaid()}```" in TEXTS["architecture.md"], (
         "paste the output of control.ledger.lifecycle.mermaid()"
     )
+
+
+@pytest.mark.parametrize(
+    ("page", "table"),
+    [
+        ("architecture.md", state_table),
+        ("architecture.md", event_table),
+        ("runbook.md", stuck_table),
+        ("experiments.md", verdict_table),
+        ("experiments.md", decision_table),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_states_events_verdicts_and_decisions_are_explained_by_the_code(page, table):
+    assert f"\n\n{table()}\n" in TEXTS[page], f"paste the output of {table.__module__}.{table.__name__}()"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

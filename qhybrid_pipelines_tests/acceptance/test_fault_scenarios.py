@@ -125,7 +125,7 @@ class Scenario:
         experiment = f"WHERE experiment = '{job['experiment']}'"
         (verdict,) = experiment_homes.rows(self.home, f"SELECT verdict FROM verdicts {experiment}")
         assert verdict["verdict"]
-        counted = experiment_homes.rows(self.home, f"SELECT sum(count) AS shots FROM counts {experiment}")
+        counted = experiment_homes.rows(self.home, f"SELECT sum(count) AS shots FROM qpu_result_sets {experiment}")
         assert counted == [{"shots": SPEC["shots"] * SPEC["sweep"]["points"] * SPEC["repetitions"]}]
         assert SqlLedger.open_sqlite(Home(self.home).ledger).verify_chain().is_intact
 

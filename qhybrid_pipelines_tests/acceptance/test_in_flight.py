@@ -114,15 +114,15 @@ def test_everything_is_killed_while_two_hundred_jobs_are_in_flight(deployment, c
     watch.until(lambda: len(cloud.book()) == JOBS, "all are in flight; the cloud is killed, and ends them")
     emulator.restart()
     cloud.advance(2 * QUEUE_SECONDS)
-    watch.until(lambda: lake.keys(schemas.COMPARISONS), "the verdict")
+    watch.until(lambda: lake.keys(schemas.BASELINE_COMPARISONS), "the verdict")
     deployment.kill()
 
     book, jobs = cloud.book(), experiment_homes.read_jobs(deployment.home)
     assert len({entry["metadata"]["qhybrid_token"] for entry in book}) == len(book) == JOBS
     assert {entry["id"] for entry in book} == {job["provider_job_id"] for job in jobs}
     assert [job["state"] for job in jobs] == ["VERIFIED"] * JOBS
-    (partition,) = lake.keys(schemas.COUNTS)
-    counts = lake.read(schemas.COUNTS, partition)
+    (partition,) = lake.keys(schemas.QPU_RESULT_SETS)
+    counts = lake.read(schemas.QPU_RESULT_SETS, partition)
     assert pc.sum(counts["count"]).as_py() == POINTS * REPETITIONS * SHOTS
     assert set(counts["job_id"].to_pylist()) == {job["job_id"] for job in jobs}
     assert SqlLedger.open_sqlite(home.ledger).verify_chain().is_intact

@@ -84,7 +84,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def verdicts(home):
-    found = experiment_homes.rows(home, "SELECT * FROM comparisons JOIN experiments USING (experiment)")
+    found = experiment_homes.rows(home, "SELECT * FROM baseline_comparisons JOIN experiments USING (experiment)")
     return {row["name"]: row for row in found}
 
 
@@ -93,7 +93,7 @@ def test_the_best_baseline_reaches_every_published_optimum(verdicts):
     for name, value in PUBLISHED.items():
         row = verdicts[name]
         print(
-            f"{name:16s} n={row['n_variables']:3d} kernel={row['n_qubits']:2d} published={value:8g} "
+            f"{name:16s} n={row['n_variables']:3d} reduced={row['n_qubits']:2d} published={value:8g} "
             f"classical={row['best_classical']:8g} ({row['best_solver']}) quantum={row['best_quantum']} {row['verdict']}"
         )
     assert {name: verdicts[name]["best_classical"] for name in PUBLISHED} == pytest.approx(PUBLISHED)
@@ -111,7 +111,7 @@ def test_roof_duality_solves_what_it_is_known_to_solve(verdicts):
         assert (verdicts[name]["verdict"], verdicts[name]["n_qubits"]) == ("solved_by_reduction", 0)
 
 
-@pytest.mark.parametrize("table", ["solutions", "baselines"])
+@pytest.mark.parametrize("table", ["scored_solutions", "baselines"])
 def test_every_objective_follows_from_its_assignment(home, table):
     rows, wrong = experiment_homes.recompute_objectives(home, table)
     assert rows > 300

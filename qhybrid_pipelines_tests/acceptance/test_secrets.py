@@ -145,7 +145,7 @@ def test_raw_features_stand_where_the_problem_is_kept_and_nowhere_else(finished_
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as database:
         tables = [name for (name,) in database.sql("SELECT table_name FROM information_schema.tables").fetchall()]
         telling = [name for name in tables if _discloses(database.sql(f'SELECT * FROM "{name}"').fetchall())]
-    assert telling == ["instances"]
+    assert telling == ["problem_instances"]
     assert files_containing(finished_home.folder, PLANTED) == {f"data/{file}" for file in found}
     assert not _discloses(finished_home.printed)
 

@@ -99,7 +99,7 @@ def assert_paid_once(home: Path) -> None:
     )
     assert {(job["state"], job["attempt"]) for job in jobs} == {("VERIFIED", 1)}
     book = [read_head(path.read_bytes()) for path in (home / "providers" / "local").iterdir()]
-    canaries = experiment_homes.rows(home, "SELECT provider_job_id FROM jobs WHERE experiment LIKE 'canary%'")
+    canaries = experiment_homes.rows(home, "SELECT provider_job_id FROM canary_jobs")
     known = [*(job["provider_job_id"] for job in jobs), *(row["provider_job_id"] for row in canaries)]
     assert sorted(head["job"] for head in book) == sorted(filter(None, known))
     assert SqlLedger.open_sqlite(Home(home).ledger).verify_chain().is_intact

@@ -42,7 +42,7 @@ reopen_until_told(sys.argv[1])
 CONSISTENCY_QUERY = """
 SELECT experiment, count(DISTINCT job_id) AS jobs, any_value(job_id) AS job_id, count(*) AS rows, sum(count) AS shots,
        count(DISTINCT length(bitstring)) AS widths
-FROM counts JOIN verdicts USING (experiment, backend) GROUP BY experiment ORDER BY experiment
+FROM qpu_result_sets JOIN verdicts USING (experiment, backend) GROUP BY experiment ORDER BY experiment
 """
 
 
@@ -55,7 +55,7 @@ def counts_of(sample, revision):
     count = [SHOTS // rows] * rows
     count[0] += SHOTS - sum(count)
     return from_columns(
-        schemas.COUNTS,
+        schemas.QPU_RESULT_SETS,
         {
             "experiment": sample.key,
             "backend": "local:auto",
@@ -74,7 +74,9 @@ def write_and_publish(folder: str, name: str) -> None:
     home, sample = Home(folder), WRITERS[name]
     for revision in range(1, REVISIONS + 1):
         Lake(home).write(
-            schemas.COUNTS, PartitionKey(experiment=sample.key, backend="local:auto"), counts_of(sample, revision)
+            schemas.QPU_RESULT_SETS,
+            PartitionKey(experiment=sample.key, backend="local:auto"),
+            counts_of(sample, revision),
         )
         warehouse.publish(home, {})
 
@@ -103,7 +105,7 @@ def test_readers_see_whole_snapshots_while_two_processes_write_and_publish(tmp_p
     sample_lake.write(home, tuple(WRITERS.values()))
     for sample in WRITERS.values():
         key = PartitionKey(experiment=sample.key, backend="local:auto")
-        Lake(home).write(schemas.COUNTS, key, counts_of(sample, 0))
+        Lake(home).write(schemas.QPU_RESULT_SETS, key, counts_of(sample, 0))
     warehouse.publish(home, {})
 
     with analyst.connect(home) as held:
@@ -167,13 +169,13 @@ def test_a_view_over_files_written_in_place_would_be_torn(tmp_path):
     import duckdb
 
     lake, key = Lake(Home(tmp_path)), PartitionKey(experiment=WRITERS["left"].key, backend="local:auto")
-    path = lake.write(schemas.COUNTS, key, counts_of(WRITERS["left"], 1)).path
+    path = lake.write(schemas.QPU_RESULT_SETS, key, counts_of(WRITERS["left"], 1)).path
     whole = path.read_bytes()
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW counts AS FROM read_parquet('{lake.home.lake}/**/*.parquet')")
-        assert connection.execute("SELECT sum(count) FROM counts").fetchone() == (SHOTS,)
+        assert connection.execute("SELECT sum(count) FROM qpu_result_sets").fetchone() == (SHOTS,)
         with path.open("wb") as in_place:
             in_place.write(whole[: len(whole) // 2])
             in_place.flush()
             with pytest.raises(duckdb.Error):
-                connection.execute("SELECT sum(count) FROM counts").fetchone()
+                connection.execute("SELECT sum(count) FROM qpu_result_sets").fetchone()

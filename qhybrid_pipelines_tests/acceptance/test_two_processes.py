@@ -22,7 +22,7 @@ PAUSE_SECONDS = 0.25  # so that the reader leaves some of a small machine to the
 #: What one experiment left, over many tables at once: a torn snapshot would show as a difference.
 CONSISTENCY_QUERY = """
 SELECT v.experiment, e.points * e.repetitions * e.shots AS asked,
-       (SELECT sum(count) FROM counts c WHERE c.experiment = v.experiment) AS counted,
+       (SELECT sum(count) FROM qpu_result_sets c WHERE c.experiment = v.experiment) AS counted,
        (SELECT sum(shots) FROM point_scores p WHERE p.experiment = v.experiment) AS scored,
        (SELECT count(*) FROM decisions d WHERE d.experiment = v.experiment) AS decided,
        (SELECT count(DISTINCT solver) FROM baselines b WHERE b.experiment = v.experiment) AS solvers

@@ -11,10 +11,12 @@ import requests
 
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
+from qhybrid_pipelines.execution.credentials import CredentialSource
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 
 LAG_SECONDS = 0.1
+STRANGER = CredentialSource(variable="IONQ_STRANGER_KEY", file_variable="IONQ_STRANGER_KEY_FILE")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,7 @@ IONQ_MUTATIONS = {
 def test_ionq(check, backend, emulator, tmp_path, monkeypatch):
     for name, value in emulator.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv(STRANGER.variable, "a-key-of-nobody")
     monkeypatch.setenv("IONQ_LISTING_LAG_SECONDS", str(LAG_SECONDS))
     stated = requests.get(f"{emulator.url}/backends/{backend}", timeout=5).json()
     limits = {name: stated["limits"][name] for name in ("min_shots", "max_shots", "max_circuits_per_job")}
@@ -123,6 +126,7 @@ def test_ionq(check, backend, emulator, tmp_path, monkeypatch):
             wait_between_polls=lambda: time.sleep(0.01),
             wait_until_listed=lambda: time.sleep(1.5 * LAG_SECONDS),
             with_status_word=lambda word: IonQProvider(tmp_path / "ionq", Speaking(word)),
+            with_wrong_key=lambda: IonQProvider(tmp_path / "ionq", IonQClient(credentials=STRANGER)),
             mutations=IONQ_MUTATIONS,
             is_noiseless=backend == "simulator",
             limits={**limits, "max_qubits": stated["qubits"]},

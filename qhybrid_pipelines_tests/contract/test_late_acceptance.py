@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.core.errors import Ambiguous
 from qhybrid_pipelines.core.jobs import JobState
@@ -51,7 +52,7 @@ def accepted_of_one_work(cloud: Client, home: Path, monkeypatch, *, acceptance_s
     doubts = 0
     while True:
         try:
-            job = dispatcher.submit(batch, tier="batch", budget_usd=1.0)
+            job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=1.0))
         except Ambiguous:
             doubts += 1
             time.sleep(PATIENCE_SECONDS)

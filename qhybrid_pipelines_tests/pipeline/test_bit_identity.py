@@ -77,5 +77,11 @@ def test_one_run_and_many_runs_write_the_same(two_homes, table):
 def test_counts_scores_and_solutions_are_compared_as_files():
     """The tables that must be identical byte for byte hold nothing that is measured."""
     measured = {table.name: [c.name for c in table.columns if c.measured] for table in TABLES}
-    assert measured["counts"] == measured["solutions"] == measured["point_scores"] == measured["decisions"] == []
+    assert (
+        measured["qpu_result_sets"]
+        == measured["scored_solutions"]
+        == measured["point_scores"]
+        == measured["decisions"]
+        == []
+    )
     assert measured["baselines"] == ["seconds"]

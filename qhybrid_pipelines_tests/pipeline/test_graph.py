@@ -80,8 +80,8 @@ def test_the_graph_is_the_one_that_is_written_down(tmp_path):
 
 def test_every_table_of_the_lake_is_an_asset_with_a_check_of_its_schema(tmp_path):
     assets = graph_of(build(tmp_path))["assets"]
-    assert set(assets) == set(schemas.BY_ASSET) | {"warehouse", "qpu_completions"}
-    assert all("schema" in assets[name]["checks"] for name in schemas.BY_ASSET)
+    assert set(assets) == set(schemas.BY_NAME) | {"warehouse", "qpu_completions"}
+    assert all("schema" in assets[name]["checks"] for name in schemas.BY_NAME)
 
 
 def test_partitioned_assets_take_many_partitions_in_one_run(tmp_path):
@@ -100,7 +100,7 @@ def test_an_experiment_is_one_partition_of_both_definitions(tmp_path):
     assets = build(tmp_path).resolve_asset_graph()
     executions = assets.get(dg.AssetKey("decisions")).partitions_def
     dimensions = {d.name: d.partitions_def for d in executions.partitions_defs}
-    assert dimensions["experiment"] == assets.get(dg.AssetKey("kernels")).partitions_def
+    assert dimensions["experiment"] == assets.get(dg.AssetKey("reduced_models")).partitions_def
     assert dimensions["experiment"].name == PARTITIONS_NAME
     assert "local:auto" in dimensions["backend"].get_partition_keys()
 

@@ -30,7 +30,7 @@ def counts(rows, seed):
 def test_every_partition_gets_its_rows_in_their_order(rows):
     data = counts(rows, seed=rows)
     keys = [PartitionKey(experiment=e, backend=b) for e in EXPERIMENTS for b in BACKENDS]
-    parts = dict(_split(schemas.COUNTS, data, keys))
+    parts = dict(_split(schemas.QPU_RESULT_SETS, data, keys))
     assert list(parts) == keys
     for key, part in parts.items():
         mine = pc.and_(pc.equal(data["experiment"], key.experiment), pc.equal(data["backend"], key.backend))
@@ -41,7 +41,7 @@ def test_partitions_by_experiment_and_none_at_all():
     data = counts(50, seed=1)
     by_experiment = dict(_split(schemas.FEATURES, data, [PartitionKey(experiment=e) for e in EXPERIMENTS]))
     assert sum(part.num_rows for part in by_experiment.values()) == 50
-    assert dict(_split(schemas.CAPABILITIES, data, [PartitionKey()]))[PartitionKey()].equals(data)
+    assert dict(_split(schemas.BACKEND_CAPABILITIES, data, [PartitionKey()]))[PartitionKey()].equals(data)
 
 
 def test_rows_of_a_partition_that_the_run_does_not_have_are_refused():
@@ -54,7 +54,7 @@ def test_rows_of_a_partition_that_the_run_does_not_have_are_refused():
 def test_definitions_say_which_columns_a_table_has(tmp_path):
     graph = build_definitions(Settings(home=tmp_path)).resolve_asset_graph()
     columns = graph.get(dg.AssetKey("scored_solutions")).metadata["dagster/column_schema"].columns
-    assert [column.name for column in columns] == [column.name for column in schemas.SOLUTIONS.columns]
+    assert [column.name for column in columns] == [column.name for column in schemas.SCORED_SOLUTIONS.columns]
     assert columns[0].description
     assert not columns[0].constraints.nullable
     assert "dagster/column_schema" not in graph.get(dg.AssetKey("warehouse")).metadata

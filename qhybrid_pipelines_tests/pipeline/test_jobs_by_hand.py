@@ -114,10 +114,10 @@ def _tamper(home, job_id):
     workspace = Workspace(home)
     [experiment] = workspace.specifications
     key = PartitionKey(experiment=experiment, backend="local:auto")
-    counts = workspace.lake.read(schemas.COUNTS, key)
+    counts = workspace.lake.read(schemas.QPU_RESULT_SETS, key)
     flipped = pc.add(counts.column("bits"), pa.scalar(1 << 40, pa.uint64()))
     index = counts.column_names.index("bits")
-    workspace.lake.write(schemas.COUNTS, key, counts.set_column(index, counts.schema.field("bits"), flipped))
+    workspace.lake.write(schemas.QPU_RESULT_SETS, key, counts.set_column(index, counts.schema.field("bits"), flipped))
 
 
 def test_the_distance_of_two_tables_of_counts():

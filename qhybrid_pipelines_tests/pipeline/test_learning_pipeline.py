@@ -89,7 +89,7 @@ def test_all_models_are_tested_on_the_same_rows_of_the_same_folds(finished):
 
 
 def test_every_model_that_has_settings_tried_as_many(finished):
-    tried = rows(finished, "SELECT DISTINCT side, trials FROM qml_runs WHERE purpose = 'comparison'")
+    tried = rows(finished, "SELECT DISTINCT side, trials FROM qml_models WHERE purpose = 'comparison'")
     assert {r["trials"] for r in tried if r["side"] != "control"} == {2}
 
 
@@ -113,7 +113,7 @@ def test_scores_are_those_of_the_predictions(finished):
 
 
 def test_learning_curve_has_its_own_purpose(finished):
-    [curve] = rows(finished, "SELECT DISTINCT train_rows FROM qml_runs WHERE purpose = 'learning_curve'")
+    [curve] = rows(finished, "SELECT DISTINCT train_rows FROM qml_models WHERE purpose = 'learning_curve'")
     assert curve["train_rows"] == 12
 
 
@@ -132,10 +132,17 @@ def test_circuits_went_through_the_ledger_as_one_job_each_with_cost_and_latency(
 def test_a_job_leads_back_to_its_circuits_and_is_not_paid_twice(finished, tmp_path):
     workspace, key = finished[0].workspace, finished[1]
     for job in workspace.control_plane.ledger.jobs(experiment=key):
-        assert find_sub_batch(workspace, job).batch.payload_sha256 == job.payload_sha256
+        sub_batch = find_sub_batch(job, workspace.control_plane.dispatcher, workspace.lake, workspace.specifications)
+        assert sub_batch.batch.payload_sha256 == job.payload_sha256
     (tmp_path / "moons.csv").write_text(table_text())
     (tmp_path / "moons.yaml").write_text(yaml.safe_dump(SPEC))
-    preview = estimates(workspace, [tmp_path / "moons.yaml"])
+    preview = estimates(
+        [tmp_path / "moons.yaml"],
+        workspace.control_plane.dispatcher,
+        workspace.lake,
+        backends=workspace.control_plane.backends,
+        tmp=workspace.home.tmp,
+    )
     assert [(row["jobs"], row["jobs_paid"], row["policy"]) for row in preview.rows] == [(1, 1, "already there")] * 4
     trained_on, weights = ROWS // 2, 1 * 2 * 3
     assert {(row["circuits"], row["submissions"]) for row in preview.epochs} == {(trained_on * (2 * weights + 1), 3)}
@@ -153,7 +160,7 @@ def test_verdicts_cover_every_circuit_backend_and_shots_with_the_unentangled_con
     measured = {(model, backend, 64) for model in ("variational", "separable") for backend in BACKENDS}
     assert places == measured | {(model, None, None) for model in ("variational", "separable", "kernel")}
     assert {r["verdict"] for r in found} <= set(Verdict)
-    assert {r["side"] for r in found if r["model"] == "separable"} == {"twin"}
+    assert {r["side"] for r in found if r["model"] == "separable"} == {"unentangled_control"}
     assert all("at least 10 are needed" in r["reason"] for r in found)  # two folds decide nothing
 
 
@@ -169,10 +176,10 @@ def test_controls_and_steps_are_there(finished):
 
 def test_the_command_line_shows_a_line_for_each_verdict(finished):
     workspace, key = finished[0].workspace, finished[1]
-    lines = learning_verdicts(workspace, [key])
+    lines = learning_verdicts([key], workspace.lake, workspace.specifications)
     assert len(lines) == 7
     assert {line["dataset"] for line in lines} == {"moons.csv"}
-    [listed] = registered(workspace)
+    [listed] = registered(workspace.lake, workspace.specifications)
     assert (listed["family"], listed["verdict"]) == ("qml", "inconclusive")
 
 
@@ -195,7 +202,7 @@ def test_a_saved_model_predicts_what_it_predicted(finished):
     workspace, key = finished[0].workspace, finished[1]
     dataset = load_experiment_dataset(workspace.specifications.load_learning(key), workspace.specifications)
     for model in ("variational", "separable", "kernel"):
-        predictor = load_predictor(workspace, key, model, fold=1)
+        predictor = load_predictor(workspace.lake, key, model, fold=1)
         said = rows(
             finished,
             f"SELECT row, predicted FROM qml_predictions WHERE model = '{model}' AND fold = 1 AND purpose = 'comparison'",
@@ -211,14 +218,14 @@ def client(finished):
 
 
 def test_mlflow_has_a_run_for_the_experiment_and_one_for_each_model_fold_and_seed(finished, client):
-    tracked = rows(finished, "SELECT * FROM qml_tracking")
+    tracked = rows(finished, "SELECT * FROM qml_tracking_runs")
     assert not any(r["spooled"] for r in tracked)
     [parent] = [r for r in tracked if r["model"] is None]
     children = [client.get_run(r["mlflow_run_id"]) for r in tracked if r["model"] is not None]
     assert len(children) == (3 + 2 + 2) * 2
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent["mlflow_run_id"]}
     assert {run.data.params["seed"] for run in children} == {
-        str(r["seed"]) for r in rows(finished, "SELECT seed FROM qml_runs WHERE purpose = 'comparison'")
+        str(r["seed"]) for r in rows(finished, "SELECT seed FROM qml_models WHERE purpose = 'comparison'")
     }
     [digest] = rows(finished, "SELECT digest FROM qml_datasets")
     for run in (client.get_run(parent["mlflow_run_id"]), *children):
@@ -228,7 +235,7 @@ def test_mlflow_has_a_run_for_the_experiment_and_one_for_each_model_fold_and_see
 
 def test_mlflow_has_every_step_and_the_artefacts_and_the_model_comes_back_without_pickle(finished, client, tmp_path):
     launcher, key, _ = finished
-    [child] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking WHERE model = 'variational' AND fold = 0")
+    [child] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking_runs WHERE model = 'variational' AND fold = 0")
     history = client.get_metric_history(child["mlflow_run_id"], "loss")
     steps = rows(
         finished,
@@ -244,7 +251,7 @@ def test_mlflow_has_every_step_and_the_artefacts_and_the_model_comes_back_withou
         "SELECT row, predicted FROM qml_predictions WHERE model = 'variational' AND fold = 0 AND purpose = 'comparison'",
     )
     assert loaded.predict(dataset.features[[r["row"] for r in said]]).tolist() == [r["predicted"] for r in said]
-    [parent] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking WHERE model IS NULL")
+    [parent] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking_runs WHERE model IS NULL")
     names = {item.path for item in client.list_artifacts(parent["mlflow_run_id"])}
     assert {"convergence.png", "confusion_variational.png", "model_card_variational.md", "dataset_card.md"} <= names
     files = [path for path in launcher.workspace.home.mlflow.rglob("*") if path.is_file()]
@@ -256,7 +263,7 @@ def artefact(client, tracked, name, folder):
 
 
 def test_the_cards_say_what_it_is_and_what_it_cannot_tell(finished, client, tmp_path):
-    [parent] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking WHERE model IS NULL")
+    [parent] = rows(finished, "SELECT mlflow_run_id FROM qml_tracking_runs WHERE model IS NULL")
     card = artefact(client, parent, "model_card_separable.md", tmp_path)
     assert "no quantum computer" in card
     assert "ibm:fake_manila" in card

@@ -43,7 +43,16 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
     asked = experiments([key], workspace.specifications)
     cards = qml_datasets(asked, workspace.specifications)
     folds = qml_folds(asked, cards, workspace.specifications)
-    run = lambda: train(asked, cards, folds, workspace, lambda _: None)  # noqa: E731
+
+    def run():
+        return train(
+            asked,
+            cards,
+            folds,
+            specifications=workspace.specifications,
+            home=workspace.home,
+            report=lambda _: None,
+        )
 
     monkeypatch.setattr(checkpointed_fit, "CHECKPOINT_SECONDS", 0.0)  # after every step
     steps = 0
@@ -54,7 +63,7 @@ def test_ten_cuts_at_random_steps_change_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpointed_fit, "failpoint", count)
     whole = without_timings(run())
-    delete_checkpoints(workspace, key)
+    delete_checkpoints(workspace.home, key)
     total, steps = steps, 0
     assert total > 5 * CUTS
     cuts = sorted(np.random.default_rng(3).choice(np.arange(1, total), size=CUTS, replace=False).tolist())

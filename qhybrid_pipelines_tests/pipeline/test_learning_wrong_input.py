@@ -141,7 +141,14 @@ def trained(workspace, path):
     asked = experiments([key], workspace.specifications)
     cards = qml_datasets(asked, workspace.specifications)
     folds = qml_folds(asked, cards, workspace.specifications)
-    return key, lambda: train(asked, cards, folds, workspace, lambda _: None)
+    return key, lambda: train(
+        asked,
+        cards,
+        folds,
+        specifications=workspace.specifications,
+        home=workspace.home,
+        report=lambda _: None,
+    )
 
 
 def test_a_learning_rate_that_diverges_is_named_and_no_table_is_written(workspace, tmp_path):

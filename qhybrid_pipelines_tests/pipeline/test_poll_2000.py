@@ -10,7 +10,7 @@ import pytest
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.defs.automation import POLL_LIMIT_SECONDS
 from qhybrid_pipelines.emulator.process import running_emulator
-from qhybrid_pipelines.execution.ionq.jobs import PAGE_JOBS
+from qhybrid_pipelines.execution.ionq.job_queries import PAGE_JOBS
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.code_location import open_code_location
 from qhybrid_pipelines_tests.support.emulator_client import Client

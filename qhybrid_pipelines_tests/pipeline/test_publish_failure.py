@@ -13,10 +13,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::Warning")  # Dagster's own: bet
 
 def test_a_damaged_table_is_named(tmp_path):
     launcher = Launcher(Settings(home=tmp_path))
-    damaged = tmp_path / "lake" / "kernels" / "experiment=first-64c58df5" / "data.parquet"
+    damaged = tmp_path / "lake" / "reduced_models" / "experiment=first-64c58df5" / "data.parquet"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"junk")
     _, (failure,) = launcher.run([], lambda stage, asset: None)
     assert (failure.what, failure.exit_code) == ("publish", JobFailed.exit_code)
-    assert re.search(r"data\.parquet.* cannot be read.*Materialise 'kernels'", failure.message)
+    assert re.search(r"data\.parquet.* cannot be read.*Materialise 'reduced_models'", failure.message)
     assert not launcher.workspace.home.warehouse.exists()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.processes import process_name
 from qhybrid_pipelines.defs import run_history
@@ -142,7 +143,7 @@ def test_submit_leaves_and_the_sensors_collect(code_location, cloud):
     found = row(code_location, "SELECT verdict, cost_usd FROM verdicts")
     assert found["verdict"] != ""
     assert found["cost_usd"] == 0.0
-    parts = row(code_location, "SELECT part, first_point, first_repetition, points, repetitions FROM submissions")
+    parts = row(code_location, "SELECT part, first_point, first_repetition, points, repetitions FROM qpu_submissions")
     assert tuple(parts.values()) == (0, 0, 0, 2, 2)
     latency = row(
         code_location, "SELECT l.* FROM latency l JOIN jobs j USING (job_id) WHERE j.backend = 'ionq:simulator'"
@@ -189,7 +190,7 @@ def test_work_that_is_taken_elsewhere_is_collected_from_there(code_location, clo
     assert onward(code_location)[1] == "everything is decided"
     provenance = row(code_location, "SELECT backend, ran_on, job_id FROM provenance")
     assert (provenance["backend"], provenance["ran_on"]) == (QUEUED, "local:auto")
-    counts = row(code_location, "SELECT DISTINCT backend, job_id FROM counts")
+    counts = row(code_location, "SELECT DISTINCT backend, job_id FROM qpu_result_sets")
     assert counts == {"backend": QUEUED, "job_id": provenance["job_id"]}
     assert {job.state for job in jobs(code_location)} == {JobState.REROUTED, JobState.VERIFIED}
     log = experiment_homes.rows(
@@ -221,7 +222,7 @@ def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(code_location,
         assert part in found["why"]
     assert not found["final_source"].startswith("quantum")
     lake, partition = code_location.workspace.lake, PartitionKey(experiment=key, backend=QUEUED)
-    for table in (schemas.COUNTS, schemas.POINT_SCORES, schemas.SOLUTIONS):
+    for table in (schemas.QPU_RESULT_SETS, schemas.POINT_SCORES, schemas.SCORED_SOLUTIONS):
         assert lake.read(table, partition).num_rows == 0
     assert (
         lake.read(schemas.PROVENANCE, partition).num_rows == lake.read(schemas.TRACKING_RUNS, partition).num_rows == 1
@@ -243,14 +244,14 @@ def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_
     assert onward(code_location)[1] == "everything is decided"
     set_policy(code_location)
     workspace = Workspace(Home(code_location.home))
-    retry(workspace, jobs(code_location)[0])
+    retry(jobs(code_location)[0], workspace.control_plane.dispatcher, workspace.lake, workspace.specifications)
     cloud.advance(10_000)
     code_location.poll()
     ran, last = onward(code_location)
     assert (ran[0], last) == ("collect", "everything is decided")
     assert sorted(job.state for job in jobs(code_location)) == [JobState.EXPIRED, JobState.VERIFIED]
     lake, partition = code_location.workspace.lake, PartitionKey(experiment=key, backend=QUEUED)
-    assert lake.read(schemas.COUNTS, partition).num_rows > 0
+    assert lake.read(schemas.QPU_RESULT_SETS, partition).num_rows > 0
     assert row(code_location, "SELECT decision FROM verdicts")["decision"] != ""
     assert "deadline" not in row(code_location, "SELECT reason FROM verdicts")["reason"]
 
@@ -273,7 +274,7 @@ def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location
     partition = PartitionKey(experiment=key, backend=QUEUED)
     batch = batch_from_row(code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, partition).to_pylist()[0])
     dispatcher = code_location.workspace.control_plane.dispatcher
-    dispatcher.submit_all(dispatcher.split(batch), tier="batch", budget_usd=0.0, repeat=True)
+    dispatcher.submit_all(dispatcher.split(batch), SubmitRequest(tier="batch", budget_usd=0.0, repeat=True))
     cloud.advance(10_000)
     code_location.poll()
     assert onward(code_location)[0][0] == "collect"
@@ -321,9 +322,7 @@ def test_the_command_line_names_what_is_open_and_waits_when_it_is_told_to(tmp_pa
     assert launcher.run(keys, lambda stage, asset: None) == ([key], [])
     (job,) = launcher.waiting(keys)
     assert (job.experiment, job.backend) == (key, QUEUED)
-    assert experiment_homes.rows(tmp_path, "SELECT state FROM jobs WHERE experiment NOT LIKE 'canary%'") == [
-        {"state": "SUBMITTED"}
-    ]
+    assert experiment_homes.rows(tmp_path, "SELECT state FROM jobs") == [{"state": "SUBMITTED"}]
     cloud.advance(10_000)
     assert launcher.run(keys, lambda stage, asset: None, wait=True) == ([key], [])
     assert launcher.waiting(keys) == []
@@ -353,7 +352,7 @@ def test_a_provider_that_does_not_answer_is_a_row_with_the_reason(code_location,
     result = code_location.definitions.resolve_job_def("publish").execute_in_process(instance=code_location.instance)
     assert result.success
     rows = experiment_homes.rows(
-        code_location.home, "SELECT backend, reachable, problem, mode FROM capabilities ORDER BY backend"
+        code_location.home, "SELECT backend, reachable, problem, mode FROM backend_capabilities ORDER BY backend"
     )
     away = [r for r in rows if r["backend"].startswith("ionq:")]
     assert [r["reachable"] for r in away] == [False] * 3

@@ -12,11 +12,11 @@ from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
-from qhybrid_pipelines.steps.execute.qpu_submissions import submissions
+from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
-from qhybrid_pipelines.steps.prepare.reduced_models import kernels
+from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
@@ -53,7 +53,7 @@ def planned(tmp_path_factory):
     key = workspace.registration.register_text(SPEC, file="spec.yaml", folder=workspace.home.path).key
     asked = experiments([key], workspace.specifications)
     known = workspace.specifications
-    reduced = kernels(asked, problem_instances(asked, known))
+    reduced = reduced_models(asked, problem_instances(asked, known))
     points = parameter_sweeps(asked, reduced, known)
     return asked, circuit_batches([(BACKEND, key)], asked, reduced, points, known)
 
@@ -62,20 +62,20 @@ def ran(planned, folder, most):
     provider = SmallJobs(folder / "local", most)
     dispatcher = Dispatcher(MemoryLedger(), {"local": provider}, RawStore(folder / "raw"))
     asked, batches = planned
-    submit_batch = submissions(batches, asked, dispatcher, principal="somebody")
-    return provider, dispatcher, submit_batch, collect_result_sets(batches, submit_batch, dispatcher)
+    submitted = submit_circuit_batches(batches, asked, dispatcher, principal="somebody")
+    return provider, dispatcher, submitted, collect_result_sets(batches, submitted, dispatcher)
 
 
 @pytest.mark.parametrize(("most", "jobs"), [(1, 12), (3, 6), (4, 3), (8, 2), (12, 1)])
 def test_parts_are_put_back_at_their_places(planned, tmp_path, most, jobs):
     _, _, _, whole = ran(planned, tmp_path / "whole", 10_000)
-    provider, _, submit_batch, parts = ran(planned, tmp_path / "parts", most)
-    assert provider.jobs == submit_batch.num_rows == jobs
+    provider, _, submitted, parts = ran(planned, tmp_path / "parts", most)
+    assert provider.jobs == submitted.num_rows == jobs
     assert len(set(parts.column("job_id").to_pylist())) == jobs
     assert parts.drop_columns("job_id").equals(whole.drop_columns("job_id"))
     covered = [
         (point, repetition)
-        for row in submit_batch.to_pylist()
+        for row in submitted.to_pylist()
         for point in range(row["first_point"], row["first_point"] + row["points"])
         for repetition in range(row["first_repetition"], row["first_repetition"] + row["repetitions"])
     ]
@@ -84,14 +84,14 @@ def test_parts_are_put_back_at_their_places(planned, tmp_path, most, jobs):
 
 def test_asking_again_hands_nothing_over_again(planned, tmp_path):
     provider, dispatcher, first, _ = ran(planned, tmp_path, 4)
-    assert submissions(planned[1], planned[0], dispatcher, principal="somebody").equals(first)
+    assert submit_circuit_batches(planned[1], planned[0], dispatcher, principal="somebody").equals(first)
     assert provider.jobs == 3
 
 
 def test_a_job_that_the_ledger_does_not_know_is_named(planned, tmp_path):
-    _, dispatcher, submit_batch, _ = ran(planned, tmp_path, 4)
-    foreign = pa.array(["j0000000000000000", *submit_batch.column("job_id").to_pylist()[1:]])
-    wrong = submit_batch.set_column(submit_batch.column_names.index("job_id"), "job_id", foreign)
+    _, dispatcher, submitted, _ = ran(planned, tmp_path, 4)
+    foreign = pa.array(["j0000000000000000", *submitted.column("job_id").to_pylist()[1:]])
+    wrong = submitted.set_column(submitted.column_names.index("job_id"), "job_id", foreign)
     with pytest.raises(InvalidInput, match="j0000000000000000"):
         collect_result_sets(planned[1], wrong, dispatcher)
     assert {job.state for job in dispatcher.ledger.jobs()} == {JobState.VERIFIED}
@@ -102,5 +102,5 @@ def test_a_batch_keeps_its_parts_when_the_limits_change(planned, tmp_path):
     provider, dispatcher, first, _ = ran(planned, tmp_path, 4)
     for most in (12, 5, 4):
         provider.most = most
-        assert submissions(planned[1], planned[0], dispatcher, principal="somebody").equals(first)
+        assert submit_circuit_batches(planned[1], planned[0], dispatcher, principal="somebody").equals(first)
     assert provider.jobs == 3

@@ -98,8 +98,8 @@ def test_it_runs_to_a_verdict_as_an_ansatz_of_its_own(home):
 
 
 def test_its_counts_have_the_distribution_of_the_file(home):
-    points = rows(home, "SELECT point, angles FROM sweep_points ORDER BY point")
-    counts = rows(home, "SELECT point, bitstring, sum(count) AS count FROM counts GROUP BY point, bitstring")
+    points = rows(home, "SELECT point, angles FROM parameter_sweeps ORDER BY point")
+    counts = rows(home, "SELECT point, bitstring, sum(count) AS count FROM qpu_result_sets GROUP BY point, bitstring")
     assert len(points) == 3
     for point in points:
         expected = expected_probabilities(*point["angles"])
@@ -127,7 +127,7 @@ def test_taking_it_in_again_changes_nothing_and_another_circuit_is_another_exper
     ("changes", "says", "field"),
     [
         ({"ansatz": {"layers": 3}}, "takes the place of the ansatz", "ansatz"),
-        ({"reduce": {"max_qubits": 5}}, "6 qubits, and no kernel has more than 5", "problem.circuit"),
+        ({"reduce": {"max_qubits": 5}}, "6 qubits, and no reduced model has more than 5", "problem.circuit"),
         ({"sweep": {"strategy": "refine", "center": [0.1]}}, "1 angles, the circuit 2", "sweep.center"),
     ],
 )
@@ -154,7 +154,7 @@ def test_what_is_no_file_is_refused_without_being_read(tmp_path, circuit):
     assert time.monotonic() - begin < 5
 
 
-def test_another_width_than_the_kernel_fails_in_preparation_and_nothing_is_sent(tmp_path, folder):
+def test_another_width_than_the_reduced_model_fails_in_preparation_and_nothing_is_sent(tmp_path, folder):
     launcher = make_launcher(tmp_path)
     spec = specification()
     spec["problem"] = spec["problem"] | {"circuit": "narrow.qasm"}
@@ -162,7 +162,7 @@ def test_another_width_than_the_kernel_fails_in_preparation_and_nothing_is_sent(
     (failure,) = failures
     assert failure.exit_code == 2
     assert "narrow.qasm" in failure.message
-    assert "2 qubits, and reduction leaves a kernel of 6 variables" in failure.message
+    assert "2 qubits, and reduction leaves a reduced model of 6 variables" in failure.message
     assert read_jobs(tmp_path) == []
 
 

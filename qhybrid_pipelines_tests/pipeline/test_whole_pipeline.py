@@ -60,7 +60,7 @@ def test_every_family_got_a_verdict_in_words_of_the_house(ran):
     assert {row["decision"] for row in found} <= set(DecisionKind)
 
 
-@pytest.mark.parametrize("table", ["solutions", "baselines"])
+@pytest.mark.parametrize("table", ["scored_solutions", "baselines"])
 def test_every_objective_follows_from_its_assignment(ran, table):
     rows, wrong = experiment_homes.recompute_objectives(ran[0], table)
     assert rows > 50
@@ -70,7 +70,7 @@ def test_every_objective_follows_from_its_assignment(ran, table):
 def test_no_answer_beats_a_proved_optimum(ran):
     beaten = experiment_homes.rows(
         ran[0],
-        """SELECT experiment, objective, optimum FROM comparisons JOIN solutions USING (experiment, backend)
+        """SELECT experiment, objective, optimum FROM baseline_comparisons JOIN scored_solutions USING (experiment, backend)
            WHERE feasible AND optimum IS NOT NULL
              AND (CASE sense WHEN 'max' THEN objective - optimum ELSE optimum - objective END) > 1e-9 * (1 + abs(optimum))""",
     )
@@ -101,7 +101,7 @@ def test_a_continued_experiment_gets_its_next_rounds_by_itself_and_no_more_than_
     rounds = experiment_homes.rows(
         home,
         f"""SELECT experiment, e.round, parent, decision, next_experiment, incumbent_objective, final_objective
-            FROM experiments e JOIN decisions USING (experiment) JOIN kernels USING (experiment)
+            FROM experiments e JOIN decisions USING (experiment) JOIN reduced_models USING (experiment)
             WHERE e.root = '{first}' ORDER BY e.round""",
     )
     assert [row["round"] for row in rounds] == list(range(1, ROUNDS + 1))
@@ -123,10 +123,10 @@ def test_what_reduction_solves_is_not_sent_anywhere_and_leaves_empty_tables_with
     lake, partition = Lake(Home(home)), PartitionKey(experiment=key, backend="local:auto")
     for table in (
         schemas.CIRCUIT_BATCHES,
-        schemas.SUBMISSIONS,
-        schemas.COUNTS,
+        schemas.QPU_SUBMISSIONS,
+        schemas.QPU_RESULT_SETS,
         schemas.POINT_SCORES,
-        schemas.SOLUTIONS,
+        schemas.SCORED_SOLUTIONS,
     ):
         assert lake.exists(table, partition)
         data = lake.read(table, partition)

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
 from qhybrid_pipelines.core.jobs import JobState
@@ -38,7 +40,7 @@ def run_one_job(command: dict[str, Any]) -> None:
     home, vendor = Path(command["home"]), make_vendor(command)
     dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
     batch = make_batch()
-    job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
+    job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     [job] = dispatcher.poll([job])
     if job.provider_job_id is not None:
         dispatcher.collect(job.job_id, batch)
@@ -52,7 +54,7 @@ def run_many_jobs(command: dict[str, Any]) -> None:
     sub_batches = [
         make_sub_batch(whole, first_point=point, points=1, first_repetition=0, repetitions=2) for point in range(3)
     ]
-    jobs = dispatcher.submit_all(sub_batches, tier="batch", budget_usd=command.get("budget_usd", 0.0))
+    jobs = dispatcher.submit_all(sub_batches, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     for job, sub_batch in zip(jobs, sub_batches, strict=True):
         if job.provider_job_id is not None:
             dispatcher.collect(job.job_id, sub_batch.batch)
@@ -65,12 +67,14 @@ def cancel_job(command: dict[str, Any]) -> None:
     ledger, raw_store = open_test_ledger(home), RawStore(home / "raw")
     dispatcher = Dispatcher(ledger, vendors, raw_store)
     batch = make_batch()
-    job = dispatcher.submit(batch, tier="batch", budget_usd=command.get("budget_usd", 0.0))
+    job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     if how is None:
         one.show(job.provider_job_id, JobState.RUNNING)
         (one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
     elif how == "expire":
-        Dispatcher(ledger, vendors, raw_store, clock=lambda: job.deadline_at + timedelta(seconds=1)).expire_due()
+        Dispatcher(
+            ledger, vendors, raw_store, clock=Clock(now=lambda: job.deadline_at + timedelta(seconds=1))
+        ).expire_due()
     elif how == "reroute":
         if job.backend == one.backend:
             job = dispatcher.reroute(job.job_id, make_batch(backend="other:device"))
@@ -89,7 +93,7 @@ def spend_budget(command: dict[str, Any]) -> None:
     for number in range(command["tries"]):
         batch = make_batch(seed=os.getpid() * 1000 + number * 10)
         try:
-            job = dispatcher.submit(batch, tier="batch", budget_usd=command["budget_usd"])
+            job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command["budget_usd"]))
             if number % 2:
                 dispatcher.collect(job.job_id, batch)
         except Refused:

@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, Plan
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ALLOW = {"name": "all", "then": "allow", "reason": "trust"}
-SUBMIT_OPTIONS: Any = {"tier": "batch", "budget_usd": 100.0}
+SUBMIT_REQUEST = SubmitRequest(tier="batch", budget_usd=100.0)
 
 
 def sub_batches(*seeds: int) -> list[SubBatch]:
@@ -45,8 +47,7 @@ class DispatcherHarness:
             RawStore(self.path / "raw"),
             deployment=Deployment(environment=environment, principal=principal),
             policy=policy,
-            clock=lambda: self.now,
-            sleep=self.sleep,
+            clock=Clock(now=lambda: self.now, sleep=self.sleep),
         )
 
 

@@ -35,6 +35,7 @@ from qhybrid_pipelines.core.jobs import (
     Snapshot,
     Template,
 )
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 BACKEND = "vendor:device"
@@ -63,6 +64,8 @@ def make_batch(
 
 class DurableVendor:
     """Keeps the promises of the provider port, in a folder."""
+
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(
         self,
@@ -128,7 +131,7 @@ class DurableVendor:
 
     def capabilities(self, backend: str) -> Capabilities:
         if backend != self.backend:
-            raise Rejected(f"no backend {backend}", provider=self.name, phase="capabilities")
+            raise Rejected(f"no backend {backend}")
         return Capabilities(
             backend=backend,
             max_qubits=self.max_qubits,
@@ -182,17 +185,17 @@ class DurableVendor:
         with self._locked():
             fault = self._next_fault()
             if fault == "throttled":
-                raise Throttled("slow down", provider=self.name, phase="submit", retry_after_seconds=self.retry_after)
+                raise Throttled("slow down", retry_after_seconds=self.retry_after)
             if fault == "rejected":
-                raise Rejected("shots must be even", provider=self.name, phase="submit")
+                raise Rejected("shots must be even")
             if fault == "late":
                 (self.folder / "on_its_way").write_text(token)
             if fault in ("ambiguous_before", "late"):
-                raise Ambiguous("connection reset", provider=self.name, phase="submit")
+                raise Ambiguous("connection reset")
             known = [line for line in self.book() if line["token"] == token] if self.dedupe == "token" else []
             job_id = known[0]["id"] if known else self._accept(token, batch)
             if fault == "ambiguous_after":
-                raise Ambiguous("connection reset", provider=self.name, phase="submit")
+                raise Ambiguous("connection reset")
         failpoint("vendor.accepted")
         return JobRef(provider=self.name, backend=batch.backend, provider_job_id=job_id)
 

@@ -63,9 +63,9 @@ def rows(home: Path, sql: str) -> list[dict[str, Any]]:
 
 
 def read_jobs(home: Path) -> list[dict[str, Any]]:
-    """Return the jobs of experiments as the ledger holds them now, canaries left out."""
+    """Return the jobs of experiments as the ledger holds them now, without canaries."""
     ledger = SqlLedger.open_sqlite(Home(home).ledger)
-    return [job for job in ledger_tables(ledger)["jobs"] if not job["experiment"].startswith("canary")]
+    return ledger_tables(ledger)["jobs"]
 
 
 def read_reproducible_columns(home: Path, names: Sequence[str] | None = None) -> dict[str, pa.Table]:
@@ -125,14 +125,14 @@ OBJECTIVES: dict[str, Callable[[Any, list[int]], tuple[float, bool]]] = {
 
 
 def recompute_objectives(home: Path, table: str) -> tuple[int, list[str]]:
-    """Recompute every row of ``solutions`` or ``baselines`` from its text of 0 and 1.
+    """Recompute every row of ``scored_solutions`` or ``baselines`` from its text of 0 and 1.
 
     Returns:
         How many rows there were, and one sentence for each that disagrees.
     """
     instances = {
         row["experiment"]: (OBJECTIVES[row["family"]], json.loads(row["payload"]))
-        for row in rows(home, "SELECT experiment, family, payload FROM instances")
+        for row in rows(home, "SELECT experiment, family, payload FROM problem_instances")
     }
     found = rows(home, f"SELECT experiment, assignment, objective, feasible FROM {table} WHERE objective IS NOT NULL")
     wrong = []

@@ -1,4 +1,4 @@
-"""Kernels and specifications that several tests of the quantum side share, and a second way to the same states."""
+"""Reduced models and specifications that several tests of the quantum side share, and a second way to the same states."""
 
 from __future__ import annotations
 

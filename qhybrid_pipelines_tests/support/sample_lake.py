@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
-from qhybrid_pipelines.core.experiment_key import experiment_key
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT, experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -90,9 +90,11 @@ def write(home: Home, samples: tuple[Sample, ...] = SAMPLES) -> Rows:
                 lake.write(table, key, from_rows(table, rows))
             for name, row in ledger_rows(sample, backend):
                 ledger[name].append(row)
-    lake.write(schemas.CAPABILITIES, PartitionKey(), from_rows(schemas.CAPABILITIES, [*capabilities()]))
-    lake.write(schemas.CALIBRATIONS, PartitionKey(), from_rows(schemas.CALIBRATIONS, [*calibrations()]))
+    lake.write(schemas.BACKEND_CAPABILITIES, PartitionKey(), from_rows(schemas.BACKEND_CAPABILITIES, [*capabilities()]))
+    lake.write(schemas.BACKEND_CALIBRATIONS, PartitionKey(), from_rows(schemas.BACKEND_CALIBRATIONS, [*calibrations()]))
     sample_learning_tables.write_learning_tables(home)
+    for name, row in canary_rows(ledger):
+        ledger[name].append(row)
     return dict(ledger)
 
 
@@ -126,7 +128,7 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
         ],
     )
     yield (
-        schemas.INSTANCES,
+        schemas.PROBLEM_INSTANCES,
         [
             {
                 **square,
@@ -148,7 +150,7 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
         [{**square, "feature": "n", "value": 4.0}, {**square, "feature": "degree_mean", "value": 2.0}],
     )
     yield (
-        schemas.KERNELS,
+        schemas.REDUCED_MODELS,
         [
             {
                 **square,
@@ -159,21 +161,21 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
                 "incumbent": "0011",
                 "incumbent_source": "greedy",
                 "incumbent_objective": 2.0,
-                "kernel_optimum": 4.0,
-                "kernel_optimum_assignment": "0101",
-                "kernel_minimum_energy": -4.0,
+                "reduced_model_optimum": 4.0,
+                "reduced_model_optimum_assignment": "0101",
+                "reduced_model_minimum_energy": -4.0,
                 "penalty_weight": 0.0,
                 "model": canonical_json({"linear": [0.0] * 4, "pairs": [], "couplings": [], "offset": 0.0}),
                 "root": [0, 1, 2, 3],
                 "value": [0, 0, 0, 0],
-                "rungs": [rung(0, "components"), rung(1, "roof duality")],
-                "rung_seconds": [0.25, 0.5],
-                "reduce_seconds": 0.75,
+                "reduction_steps": [reduction_step(0, "components"), reduction_step(1, "roof duality")],
+                "step_seconds": [0.25, 0.5],
+                "reduction_seconds": 0.75,
             }
         ],
     )
     yield (
-        schemas.SWEEP_POINTS,
+        schemas.PARAMETER_SWEEPS,
         [
             {
                 **head,
@@ -210,10 +212,10 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
     )
 
 
-def rung(step: int, name: str) -> Row:
+def reduction_step(step: int, name: str) -> Row:
     return {
         "step": step,
-        "rung": name,
+        "step_name": name,
         "exact": True,
         "variables_fixed": 0,
         "variables_left": 4,
@@ -261,11 +263,11 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         ],
     )
     yield (
-        schemas.SUBMISSIONS,
+        schemas.QPU_SUBMISSIONS,
         [
             {
                 **head,
-                "part": 0,
+                "sub_batch": 0,
                 "first_point": 0,
                 "first_repetition": 0,
                 "points": POINTS,
@@ -280,7 +282,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         ],
     )
     yield (
-        schemas.COUNTS,
+        schemas.QPU_RESULT_SETS,
         [
             {**head, "job_id": job_id, "point": p, "repetition": r, "bits": bits, "high_bits": None, "count": count}
             for p, r in runs
@@ -296,14 +298,14 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "point": point,
                 "repetition": repetition,
                 "shots": SHOTS,
-                "distinct": len(seen),
+                "distinct_outcomes": len(seen),
                 "mean_energy": point / 10 - mean,
                 "min_energy": -best,
                 "argmin_bits": min(bits for bits in seen if cut(bits) == best),
                 "p_feasible": 1.0,
                 "mean_objective": mean,
                 "best_objective": best,
-                "p_kernel_optimum": sum(count for bits, count in seen.items() if cut(bits) == 4) / SHOTS,
+                "p_reduced_model_optimum": sum(count for bits, count in seen.items() if cut(bits) == 4) / SHOTS,
                 "noise_like": poor,
             }
             for point, repetition in runs
@@ -311,7 +313,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
     )
     ranked = sorted(seen, key=lambda bits: (-cut(bits), bits))
     yield (
-        schemas.SOLUTIONS,
+        schemas.SCORED_SOLUTIONS,
         [
             {
                 **square,
@@ -331,7 +333,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
             for rank, bits in enumerate(ranked, start=1)
         ],
     )
-    yield schemas.COMPARISONS, [comparison(sample, square, best=best, mean=mean, poor=poor)]
+    yield schemas.BASELINE_COMPARISONS, [comparison(sample, square, best=best, mean=mean, poor=poor)]
     has_next_round = sample is FIRST
     yield (
         schemas.DECISIONS,
@@ -402,9 +404,9 @@ def comparison(sample: Sample, head: Row, *, best: float, mean: float, poor: boo
         "target_reached": best == 4,
         "p_feasible": 1.0,
         "noise_like": poor,
-        "kernel_optimum_reached": best == 4,
+        "reduced_model_optimum_reached": best == 4,
         "incumbent_objective": 2.0,
-        "kernel_optimum": 4.0,
+        "reduced_model_optimum": 4.0,
         "quantum_seconds": 5.0,
         "seconds_to_target_99": 0.5,
         "classical_seconds": 0.01,
@@ -497,7 +499,7 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
                 "event": event,
                 "from_state": before,
                 "to_state": after,
-                "at": at,
+                "occurred_at": at,
                 "observed_at": at,
                 "clock": "observed",
                 "raw_status": None,
@@ -529,6 +531,15 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
             "price_source": "the sample's price list",
         },
     )
+
+
+def canary_rows(ledger: Rows) -> Iterator[tuple[str, Row]]:
+    """A canary that waited and cost more than any job of an experiment."""
+    job, latency = {**ledger["jobs"][0]}, {**ledger["latency"][0]}
+    own = {"job_id": "jcanary", "experiment": CANARY_EXPERIMENT, "cost_usd": 7.0, "queue_seconds": 900.0}
+    own |= {"provider_job_id": "vendor-jcanary", "payload_sha256": sha256_hex("jcanary")}
+    yield "canary_jobs", {**job, **latency, "reconciled_usd": None, "price_source": "the sample's price list", **own}
+    yield "job_events", {**ledger["job_events"][0], "job_id": "jcanary"}
 
 
 def capabilities() -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """A tiny learning experiment by hand: every table of the group `learn`, rows that agree with each other.
 
-Twenty rows of two classes, ten test folds. The circuit is right but for one row in ten, its twin but for one in five,
+Twenty rows of two classes, ten test folds. The circuit is right but for one row in ten, its unentangled control but for one in five,
 the classical baseline always; on the backend the circuit measures what it says exactly.
 """
 
@@ -23,7 +23,7 @@ ROWS = 20
 #: Name, side, features, and which rows it gets wrong.
 MODELS = (
     ("variational", "quantum", "reduced", {3, 14}),
-    ("separable", "twin", "reduced", {3, 7, 12, 14}),
+    ("separable", "unentangled_control", "reduced", {3, 7, 12, 14}),
     ("logistic_regression", "baseline", "reduced", {14}),
     ("logistic_regression", "baseline", "all", set()),
     ("majority_class", "control", "reduced", set(range(0, ROWS, 2))),
@@ -48,7 +48,7 @@ def write_learning_tables(home: Home) -> None:
     for split in splits:
         place = {"experiment": KEY, "repeat": split.repeat, "fold": split.fold}
         for model, side, inputs, wrong in MODELS:
-            circuit = side in {"quantum", "twin"}
+            circuit = side in {"quantum", "unentangled_control"}
             model_columns = {
                 **place,
                 "model": model,
@@ -101,13 +101,13 @@ def write_learning_tables(home: Home) -> None:
     for table, rows in (
         (schemas.QML_DATASETS, [dataset_row(KEY, dataset)]),
         (schemas.QML_FOLDS, fold_rows(KEY, splits)),
-        (schemas.QML_RUNS, runs),
+        (schemas.QML_MODELS, runs),
         (schemas.QML_ITERATIONS, steps),
         (schemas.QML_PREDICTIONS, predictions),
         (schemas.QML_SCORES, scores),
         (schemas.QML_SUMMARIES, means),
         (schemas.QML_VERDICTS, judged),
-        (schemas.QML_TRACKING, [_tracking_row()]),
+        (schemas.QML_TRACKING_RUNS, [_tracking_row()]),
     ):
         lake.write(table, PartitionKey(experiment=KEY), from_rows(table, rows))
     for table, rows in (
@@ -136,7 +136,7 @@ def _submission_row(model: str) -> dict[str, object]:
         "backend": BACKEND,
         "model": model,
         "shots": SHOTS,
-        "part": 0,
+        "sub_batch": 0,
         "first_point": 0,
         "first_repetition": 0,
         "points": 2 * ROWS,

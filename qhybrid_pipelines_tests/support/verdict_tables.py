@@ -26,9 +26,9 @@ def reduced_model_row(*, exact=True, incumbent=4, optimum=8, solved=False, subpr
         "incumbent": ones(incumbent),
         "incumbent_source": "reduction" if solved else "greedy",
         "incumbent_objective": float(incumbent),
-        "kernel_optimum": float(optimum),
-        "kernel_optimum_assignment": ones(optimum),
-        "rungs": [{"rung": "window"}] if subproblem else [],
+        "reduced_model_optimum": float(optimum),
+        "reduced_model_optimum_assignment": ones(optimum),
+        "reduction_steps": [{"step_name": "subproblem"}] if subproblem else [],
     }
 
 
@@ -43,14 +43,14 @@ def point_scores(runs: int, *, points=2, mean=3.0, best=5.0, p_optimum=0.0, nois
             "p_feasible": 1.0,
             "mean_objective": mean + point,
             "best_objective": best,
-            "p_kernel_optimum": p_optimum,
+            "p_reduced_model_optimum": p_optimum,
             "noise_like": noise,
         }
         for point in range(points)
         for repetition in range(runs)
     ]
     names = ("point", "repetition", "shots", "mean_energy", "p_feasible", "mean_objective", "best_objective")
-    return {name: [row[name] for row in rows] for name in (*names, "p_kernel_optimum", "noise_like")}
+    return {name: [row[name] for row in rows] for name in (*names, "p_reduced_model_optimum", "noise_like")}
 
 
 def solutions(reached: list[int | None], *, incumbent=4) -> dict[str, list]:

@@ -1,4 +1,4 @@
-"""A window: a few variables around which an incumbent is likely to be improved, everything else frozen."""
+"""A subproblem: a few variables around which an incumbent is likely to be improved, everything else frozen."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def select_subproblem(
     """Return ``size`` variables in ascending order, connected where the model is.
 
     One of the ``size`` variables that are cheapest to flip is drawn as the start; then the cheapest neighbour of the
-    window joins until it is full. With ``keep_cardinality`` ones and zeros each get at least a third of the places, as
+    subproblem joins until it is full. With ``keep_cardinality`` ones and zeros each get at least a third of the places, as
     far as there are so many: without both, nothing could be exchanged.
 
     Args:
         model: what is left to be solved, more than ``size`` variables.
         assignment: the incumbent, shape ``(n,)``.
-        size: variables in the window.
+        size: variables in the subproblem.
         rng: draws the start and breaks ties.
         keep_cardinality: the number of ones of the instance is fixed.
     """
@@ -64,7 +64,7 @@ def _grow(
     size: int,
     quota: dict[int, int],
 ) -> I32:
-    """Grow the window from ``start``; ``quota`` is how many variables of value 0 and of value 1 it may take."""
+    """Grow the subproblem from ``start``; ``quota`` is how many variables of value 0 and of value 1 it may take."""
     neighbours: list[list[int]] = [[] for _ in range(model.size)]
     for i, j in model.pairs.tolist():
         neighbours[i].append(j)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from qhybrid_pipelines.control.backends.circuit_breaker import (
     after_failure,
@@ -14,6 +13,7 @@ from qhybrid_pipelines.control.backends.circuit_breaker import (
 )
 from qhybrid_pipelines.control.ledger.port import Breaker, Ledger, StaleBreaker
 from qhybrid_pipelines.control.policy.rules import BreakerRules
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import ProviderError, Throttled
 
 #: How often a change is made again on a breaker that somebody else changed meanwhile; then theirs is good enough.
@@ -30,19 +30,19 @@ class BackendHealth:
     Args:
         ledger: where breakers are kept.
         rules: of the policy.
-        clock: now, in UTC.
+        clock: the time.
     """
 
-    def __init__(self, ledger: Ledger, rules: BreakerRules, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: Ledger, rules: BreakerRules, *, clock: Clock) -> None:
         self._ledger, self._rules, self._clock = ledger, rules, clock
 
-    def admit(self, name: str, *, provider: str, phase: str) -> None:
+    def admit(self, name: str) -> None:
         """Return if ``name`` may be called now; an open breaker whose time has come lets its first caller through.
 
         Raises:
             CircuitOpen: it is not called for now.
         """
-        breaker, now = self._ledger.breaker(name), self._clock()
+        breaker, now = self._ledger.breaker(name), self._clock.now()
         if breaker is None or breaker.state == "closed":
             return
         if not blocks_calls(breaker, now):
@@ -55,8 +55,6 @@ class BackendHealth:
         until = breaker.retry_at or now
         raise CircuitOpen(
             f"'{name}' is left alone until {until:%Y-%m-%d %H:%M:%S} UTC after {breaker.reason}; nothing was sent",
-            provider=provider,
-            phase=phase,
             retry_after_seconds=max((until - now).total_seconds(), 0.0),
         )
 
@@ -67,7 +65,7 @@ class BackendHealth:
         if not counts_as_failure(error):
             self.record_success(name)
             return
-        now, after = self._clock(), getattr(error, "retry_after_seconds", None)
+        now, after = self._clock.now(), getattr(error, "retry_after_seconds", None)
 
         def failure(breaker: Breaker) -> Breaker:
             return after_failure(breaker, self._rules, now, reason=str(error), retry_after_seconds=after)

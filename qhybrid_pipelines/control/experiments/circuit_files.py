@@ -24,7 +24,7 @@ def register_circuit(
 
     Args:
         problem: of ``spec``, its source taken in already.
-        spec: as the user wrote it; the circuit must not be wider than its largest kernel, and fit its sweep.
+        spec: as the user wrote it; the circuit must not be wider than its largest reduced model, and fit its sweep.
         folder: where a relative path starts.
         read_bytes: gives the content of files taken in earlier.
 
@@ -44,7 +44,7 @@ def register_circuit(
     circuit = read_user_circuit(data, file=name)
     if circuit.n_qubits > spec.reduce.max_qubits:
         raise InvalidInput(
-            f"the circuit has {circuit.n_qubits} qubits, and no kernel has more than {spec.reduce.max_qubits}",
+            f"the circuit has {circuit.n_qubits} qubits, and no reduced model has more than {spec.reduce.max_qubits}",
             remedy="Write it for fewer qubits, or raise reduce.max_qubits.",
             field=FIELD,
         )

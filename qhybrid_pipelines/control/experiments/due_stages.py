@@ -24,7 +24,7 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 #: Assets of each leg in the order of the data's way; the last ones are written last.
-PREPARE = ("experiments", "problem_instances", "features", "kernels", "parameter_sweeps", "baselines")
+PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")
 SUBMIT = ("circuit_batches", "qpu_submissions")
 COLLECT = (
     "qpu_result_sets",
@@ -37,10 +37,10 @@ COLLECT = (
 )
 EXECUTE = (*SUBMIT, *COLLECT)
 #: The same for a learning experiment: models are trained, their circuits measured on each backend, and all is judged.
-TRAIN = ("experiments", "qml_datasets", "qml_features", "qml_training", "qml_iterations", "qml_predictions")
+TRAIN = ("experiments", "qml_datasets", "qml_folds", "qml_models", "qml_iterations", "qml_predictions")
 INFER = ("qml_submissions",)
 MEASURE = ("qml_measurements", "qml_gradients")
-EVALUATE = ("qml_scores", "qml_summaries", "qml_evaluation", "qml_tracking")
+EVALUATE = ("qml_scores", "qml_summaries", "qml_verdicts", "qml_tracking_runs")
 LEARN = (*TRAIN, *INFER, *MEASURE, *EVALUATE)
 STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -55,7 +55,7 @@ STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: States that end only by handing the batch over (again), which is the submit leg's work. A job that stands for a part
+#: States that end only by submitting the batch (again), which is the submit leg's work. A job that stands for a part
 #: and is REROUTED was taken from its backend, and not written down for the other one yet.
 TO_SUBMIT = frozenset({JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING, JobState.REROUTED})
 #: States in which a result is there and was not brought home: paid for, and in no table.
@@ -160,7 +160,7 @@ def _due_measurement(
 def execution_jobs(lake: Lake, ledger: Ledger, experiment: str, backend: str) -> list[JobRecord]:
     """Return the jobs that stand for an execution now, in order of their parts; none before it was submitted."""
     partition = PartitionKey(experiment=experiment, backend=backend)
-    if not lake.exists(schemas.SUBMISSIONS, partition):
+    if not lake.exists(schemas.QPU_SUBMISSIONS, partition):
         return []
     return Successors.of(ledger, experiment).jobs(_submitted_job_ids(lake, partition))
 
@@ -186,7 +186,7 @@ def _due_execution(
 def _next_stage(
     key: str, backend: str, control_plane: ControlPlaneView, jobs: Sequence[JobRecord], stages: tuple[str, str]
 ) -> Stage | None:
-    """Return which of two legs is due, handing over or bringing home; None while a provider or a person has the jobs."""
+    """Return which of two legs is due, submitting or collecting; None while a provider or a person has the jobs."""
     first, last = stages
     if any(job.state in TO_SUBMIT for job in jobs):
         return Stage(experiment=key, backend=backend, job=first, job_set_hash=_job_set_hash(jobs))
@@ -209,7 +209,7 @@ def _all_written(lake: Lake, assets: Iterable[str], partition: PartitionKey) -> 
 
 
 def _submitted_job_ids(lake: Lake, partition: PartitionKey) -> Sequence[str]:
-    ids: list[str] = lake.read(schemas.SUBMISSIONS, partition).column("job_id").to_pylist()
+    ids: list[str] = lake.read(schemas.QPU_SUBMISSIONS, partition).column("job_id").to_pylist()
     return ids
 
 

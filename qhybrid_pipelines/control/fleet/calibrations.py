@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from qhybrid_pipelines.control.backends.routing import staleness
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.ledger.port import StoredCalibration
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.errors import ProviderError
-from qhybrid_pipelines.execution.figures import summarise_calibration
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.execution.calibration_summary import summarise_calibration
 
 
 def store_calibrations(control_plane: ControlPlane) -> list[str]:
     """Keep the newest calibration of every backend; return one sentence for each provider that did not answer.
 
-    A provider that nobody has set up is left alone.
+    A provider that nobody has set up is left alone, and one that did not answer is not asked for its other backends.
     """
-    problems = []
-    for provider in control_plane.providers.values():
-        if control_plane.missing_setting(provider.name) is not None:
+    dispatcher, problems = control_plane.dispatcher, {}
+    for backend in control_plane.backends:
+        provider = backend.partition(":")[0]
+        if provider in problems or dispatcher.missing_setting(backend) is not None:
             continue
         try:
-            for backend in provider.backends():
-                calibration = provider.calibration(backend)
-                if calibration is not None:
-                    control_plane.ledger.add_calibration(backend, calibration)
+            calibration = dispatcher.calibration(backend)
         except ProviderError as error:
-            problems.append(str(error))
-    return problems
+            problems[provider] = str(error)
+        else:
+            if calibration is not None:
+                control_plane.ledger.add_calibration(backend, calibration)
+    return list(problems.values())
 
 
 def calibration_row(stored: StoredCalibration) -> dict[str, Any]:
-    """Return a row of `calibrations`."""
+    """Return a row of `backend_calibrations`."""
     calibration = stored.calibration
     return {
         "backend": stored.backend,
@@ -45,10 +46,10 @@ def calibration_row(stored: StoredCalibration) -> dict[str, Any]:
     }
 
 
-def stale_calibrations(control_plane: ControlPlane) -> list[str]:
+def stale_calibrations(control_plane: ControlPlane, *, clock: Clock = SYSTEM_CLOCK) -> list[str]:
     """Return one sentence for each device whose newest calibration is older than the policy allows, or of the future."""
     newest = {stored.backend: stored.calibration for stored in control_plane.ledger.calibrations()}
-    rules, now = control_plane.dispatcher.policy.routing.calibration, datetime.now(UTC)
+    rules, now = control_plane.dispatcher.policy.routing.calibration, clock.now()
     found = {
         backend: staleness(calibration, rules, now)
         and staleness(calibration, rules, now, has_virtual_clock=_has_virtual_clock(control_plane, backend))
@@ -64,8 +65,7 @@ def stale_calibrations(control_plane: ControlPlane) -> list[str]:
 
 def _has_virtual_clock(control_plane: ControlPlane, backend: str) -> bool:
     """Tell whether a backend's time is an emulator's; one that does not answer is taken for a device."""
-    provider = control_plane.providers.get(backend.partition(":")[0])
     try:
-        return provider is not None and provider.capabilities(backend).mode == "emulator"
-    except ProviderError:
+        return control_plane.dispatcher.capabilities(backend).mode == "emulator"
+    except (InvalidInput, ProviderError):
         return False

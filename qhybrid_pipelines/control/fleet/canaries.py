@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.jobs.admission import SubmitOptions
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import QHybridError, Refused
-from qhybrid_pipelines.core.jobs import Capabilities, JobState
+from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.execution.canaries import Shape, canary_batch
 
-CANARY_EXPERIMENT = "canary-00000000"
 CANARY_QUBITS = 9
 FLIPPED_QUBIT = 2
 
@@ -23,13 +22,13 @@ def find_wrong_bit_orders(control_plane: ControlPlane) -> list[str]:
     """Return one sentence for each backend whose canary came back otherwise than it was set.
 
     Asked are the backends that answer at once, and of the simulated devices those that were ever used: a look at an
-    installation neither waits in a queue nor spends money. Canaries are jobs like all others: they stand in the ledger,
-    and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
+    installation neither waits in a queue nor spends money. Canaries go through the ledger like all other jobs, under an
+    experiment of their own (`core.experiment_key.CANARY_EXPERIMENT`), and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
     """
     findings = []
     used = {job.backend for job in control_plane.ledger.jobs()}
     for backend in filter(control_plane.is_immediate, control_plane.backends):
-        if _capabilities(control_plane, backend).noisy and backend not in used:
+        if control_plane.dispatcher.capabilities(backend).noisy and backend not in used:
             continue
         shapes: tuple[Shape, ...] = ("single", "batch", "qaoa")
         results = [_run_canary(control_plane, backend, shape) for shape in shapes]
@@ -46,18 +45,19 @@ def _run_canary(control_plane: ControlPlane, backend: str, shape: Shape) -> str 
 
     `_NOT_RUN` where the policy does not let it run just like that.
     """
-    capabilities, dispatcher = _capabilities(control_plane, backend), control_plane.dispatcher
+    dispatcher = control_plane.dispatcher
+    capabilities = dispatcher.capabilities(backend)
     width = min(CANARY_QUBITS, capabilities.max_qubits)
     batch, expected = canary_batch(shape, width=width, qubit=FLIPPED_QUBIT, backend=backend)
-    options: SubmitOptions = {"tier": "interactive", "budget_usd": 0.0, "data_class": "public"}
+    request = SubmitRequest(tier="interactive", budget_usd=0.0, data_class="public")
     try:
-        [preview] = dispatcher.preview([SubBatch(batch=batch, first_point=0, first_repetition=0)], **options)
+        [preview] = dispatcher.preview([SubBatch(batch=batch, first_point=0, first_repetition=0)], request)
     except Refused:
         return _NOT_RUN
     if preview.admission is not None and preview.admission.decision.verdict != "allow":
         return _NOT_RUN
     try:
-        job = dispatcher.submit(batch, **options)
+        job = dispatcher.submit(batch, request)
         if job.state in (JobState.AWAITING_APPROVAL, JobState.EXPIRED):
             return _NOT_RUN
         if job.state is JobState.REJECTED:
@@ -72,10 +72,6 @@ def _run_canary(control_plane: ControlPlane, backend: str, shape: Shape) -> str 
     measured = counts.column("bits").to_numpy()
     wanted = np.asarray(expected, dtype=np.uint64)[counts.column("point").to_numpy()]
     return "" if np.array_equal(measured, wanted) else f"{backend}: the {shape} canary came back with other bits set"
-
-
-def _capabilities(control_plane: ControlPlane, backend: str) -> Capabilities:
-    return control_plane.providers[backend.partition(":")[0]].capabilities(backend)
 
 
 def _most_frequent(counts: pa.Table) -> pa.Table:

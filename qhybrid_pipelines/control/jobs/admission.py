@@ -6,73 +6,40 @@ template is compiled and the calibration noted, so that the plan says what the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.backends.routing import Candidate, Route, choose_route, objection
+from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.limits import check_limits
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.control.ledger.port import RequestTerms
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Decision, Policy, PolicyRequest, decide
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused, Rejected
 from qhybrid_pipelines.core.jobs import Calibration, Capabilities, CircuitBatch, Compiled, Estimate
-from qhybrid_pipelines.core.specification import DataClass
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import calling
 
 #: Modes whose calibration is a property of a real machine and gets old; a simulated device keeps its own for ever.
 _DRIFTING = ("hardware", "emulator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class SubmitRequest(RequestTerms):
     """What somebody asks for, beside the circuits.
 
     Attributes:
-        tier: interactive, batch or scheduled.
+        principal: who asks; empty stands for the principal of this deployment.
         budget_usd: what the experiment may spend over all its backends.
-        principal: who asks.
-        requested_at: when, as seen by whoever asked, the first part of the jobs' latency; None if nobody noted it.
         repeat: run work again, as new jobs, where its last job ended without a result.
-        data_class: how sensitive the data is.
-        priority: 0 is normal, higher goes first.
     """
 
-    tier: str
+    principal: str = ""
     budget_usd: float
-    principal: str
-    requested_at: datetime | None = None
     repeat: bool = False
-    data_class: DataClass = "internal"
-    priority: int = 0
-
-
-def request_from_job(job: JobRecord, *, budget_usd: float, principal: str) -> Request:
-    """Return what a job was asked for with, for another job that takes its work over."""
-    return Request(
-        tier=job.tier,
-        budget_usd=budget_usd,
-        principal=principal,
-        requested_at=job.requested_at,
-        data_class=job.data_class,  # type: ignore[arg-type]  # the ledger holds what was admitted
-        priority=job.priority,
-    )
-
-
-class SubmitOptions(TypedDict):
-    """A `Request` as keywords of a call; who asks is this site's principal, unless the call says otherwise."""
-
-    tier: str
-    budget_usd: float
-    requested_at: NotRequired[datetime | None]
-    repeat: NotRequired[bool]
-    data_class: NotRequired[DataClass]
-    priority: NotRequired[int]
-    principal: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,28 +77,16 @@ class AdmissionControl:
     """Asks limits, prices, policy and health.
 
     Args:
-        ledger: keeps the calibrations that were seen.
-        get_provider: the provider of a backend's name; raises `InvalidInput` if there is none.
+        context: ledger, providers and time.
         deployment: where this process stands.
         policy: what is allowed.
         health: breakers.
-        clock: now, in UTC.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        get_provider: Callable[[str], Provider],
-        *,
-        deployment: Deployment,
-        policy: Policy,
-        health: BackendHealth,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._ledger, self._get_provider, self._site, self._policy = ledger, get_provider, deployment, policy
-        self._health, self._clock = health, clock
+    def __init__(self, context: JobContext, *, deployment: Deployment, policy: Policy, health: BackendHealth) -> None:
+        self._context, self._deployment, self._policy, self._health = context, deployment, policy, health
 
-    def admit(self, batches: Sequence[CircuitBatch], request: Request, names: Sequence[str]) -> Admission:
+    def admit(self, batches: Sequence[CircuitBatch], request: SubmitRequest, names: Sequence[str]) -> Admission:
         """Return where some batches of one template may go, and at what price.
 
         Args:
@@ -147,7 +102,7 @@ class AdmissionControl:
         wanted, *stand_ins = names
         self.capabilities(wanted)  # a name that does not exist is wrong input, not a reason to go elsewhere
         assessments = [self._assess(wanted, batches, request)]
-        routing, tier, now = self._policy.routing, self._policy.tiers.of(request.tier), self._clock()
+        routing, tier, now = self._policy.routing, self._policy.tiers.of(request.tier), self._context.clock.now()
         if stand_ins and objection(assessments[0].candidate, routing=routing, tier=tier, now=now):
             assessments += [self._assess(name, batches, request) for name in stand_ins]
         route = choose_route([assessment.candidate for assessment in assessments], routing=routing, tier=tier, now=now)
@@ -170,13 +125,12 @@ class AdmissionControl:
         Raises:
             InvalidInput: there is no such provider or backend.
         """
-        provider = self._get_provider(backend)
         try:
-            return provider.capabilities(backend)
+            return self._context.capabilities(backend)
         except Rejected as error:
             raise InvalidInput(
                 f"there is no backend '{backend}'",
-                remedy=f"Choose one of {', '.join(provider.backends())}.",
+                remedy=f"Choose one of {', '.join(self._context.provider_for(backend).backends())}.",
                 field="backends",
             ) from error
 
@@ -184,25 +138,25 @@ class AdmissionControl:
         """Return the newest calibration of a backend, kept in the ledger."""
         if self.capabilities(backend).engines:
             return None
-        calibration = self._get_provider(backend).calibration(backend)
+        calibration = self._context.calibration(backend)
         if calibration is not None:
-            self._ledger.add_calibration(backend, calibration)
+            self._context.ledger.add_calibration(backend, calibration)
         return calibration
 
-    def _assess(self, backend: str, batches: Sequence[CircuitBatch], request: Request) -> _Assessment:
+    def _assess(self, backend: str, batches: Sequence[CircuitBatch], request: SubmitRequest) -> _Assessment:
         """Return what speaks for and against one candidate."""
         here = [replace(batch, backend=backend) for batch in batches]
-        breaker = self._ledger.breaker(backend)
-        waiting = blocks_calls(breaker, self._clock())
+        breaker = self._context.ledger.breaker(backend)
+        waiting = blocks_calls(breaker, self._context.clock.now())
         try:
             capabilities = self.capabilities(backend)
-            self._site.check_backend(capabilities)
+            self._deployment.check_backend(capabilities)
             for batch in here:
                 check_limits(batch, capabilities)
             quotes = self._quotes(here)
             decision = self._decide(capabilities, here, quotes, request)
             # A backend that is left alone is not asked how it is.
-            status = None if capabilities.immediate or waiting else self._get_provider(backend).status(backend)
+            status = None if capabilities.immediate or waiting else self._context.status(backend)
             calibration = self.calibration(backend)
         except (Refused, InvalidInput) as error:
             return _Assessment(candidate=Candidate(backend=backend, unsuitable_reason=str(error)))
@@ -229,7 +183,7 @@ class AdmissionControl:
         for batch in batches:
             size = (batch.template.template_id, batch.points * batch.repetitions, batch.shots)
             if size not in known:
-                known[size] = self._get_provider(batch.backend).estimate(batch)
+                known[size] = self._context.estimate(batch)
             quotes.append(known[size])
         return tuple(quotes)
 
@@ -238,11 +192,11 @@ class AdmissionControl:
         capabilities: Capabilities,
         batches: Sequence[CircuitBatch],
         quotes: Sequence[Estimate],
-        request: Request,
+        request: SubmitRequest,
     ) -> Decision:
         policy_request = PolicyRequest(
             principal=request.principal,
-            environment=self._site.environment,
+            environment=self._deployment.environment,
             backend=capabilities.backend,
             mode=capabilities.mode,
             shots=sum(batch.points * batch.repetitions * batch.shots for batch in batches),
@@ -262,9 +216,10 @@ class AdmissionControl:
         """Compile the template, unless that is part of the run."""
         if capabilities.engines:
             return None, None
-        provider = self._get_provider(capabilities.backend)
+        provider = self._context.provider_for(capabilities.backend)
         try:
-            return provider.prepare(batch.template, capabilities.backend, level=LEVEL, seed=SEED), None
+            with calling(provider.name, "prepare"):
+                return provider.prepare(batch.template, capabilities.backend, level=LEVEL, seed=SEED), None
         except Rejected as error:
             return None, error
 

@@ -6,22 +6,23 @@ which may lose the race against its completion; then its result counts. So nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from qhybrid_pipelines.control.jobs.cancel_reason import get_cancel_reason
+from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
+from qhybrid_pipelines.control.jobs.status_changes import cancel_reason
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller, group_by_provider
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, StaleJob, Transition
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobState
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import Provider, calling
 
 #: States of a job that no provider has heard of, or that may not have been heard of.
 NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
@@ -48,21 +49,12 @@ class Cancellation:
     """Ends jobs before they are done.
 
     Args:
-        ledger: where that is written.
-        get_provider: the provider of a backend's name.
+        context: ledger, providers and time.
         protocol: clears up what became of a job that may have been sent.
-        clock: now, in UTC.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        get_provider: Callable[[str], Provider],
-        *,
-        protocol: SubmissionProtocol,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._ledger, self._get_provider, self._protocol, self._clock = ledger, get_provider, protocol, clock
+    def __init__(self, context: JobContext, protocol: SubmissionProtocol) -> None:
+        self._context, self._protocol = context, protocol
 
     def cancel(
         self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None = None, rerouted_to: str | None = None
@@ -81,13 +73,13 @@ class Cancellation:
         fields: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
         if job.state in NOT_ACKNOWLEDGED:
             with self._protocol.job_lock(job.job_id):
-                job = self._ledger.job(job.job_id)
+                job = self._context.ledger.job(job.job_id)
                 if job.state is JobState.SUBMITTING:
-                    job = self._protocol.settle_unacknowledged(job, self._get_provider(job.backend))
+                    job = self._protocol.settle_unacknowledged(job)
                 if job.state in NOT_ACKNOWLEDGED:
-                    return self._record(job, end, **fields)
+                    return self._context.advance_or_reload(job, end, **fields)
         if job.state is JobState.REROUTED and end is Event.REROUTE:
-            return self._record(job, end, **fields)
+            return self._context.advance_or_reload(job, end, **fields)
         if job.state in OPEN:
             job = self._record_intent(job, end, detail)
         return self._request_cancel(job, end, **fields) if job.state in OPEN else job
@@ -95,8 +87,9 @@ class Cancellation:
     def _request_cancel(self, job: JobRecord, end: Event, **fields: Any) -> JobRecord:
         """Ask the provider to cancel a job that it holds, and write its answer."""
         failpoint("cancel.before_call")
-        provider = self._get_provider(job.backend)
-        outcome = provider.cancel(job.ref)
+        provider = self._context.provider_for(job.backend)
+        with calling(provider.name, "cancel"):
+            outcome = provider.cancel(job.ref)
         failpoint("cancel.answered")
         if outcome is CancelOutcome.CANCELLED:
             return self._record_confirmed(job, end, cost_usd=_cost_usd(provider, job), **fields)
@@ -110,11 +103,11 @@ class Cancellation:
         Raises:
             ProviderError: the provider could not be reached, and its time of grace is not over yet.
         """
-        now, grace = self._clock(), timedelta(seconds=tier.cancel_grace_seconds)
+        now, grace = self._context.clock.now(), timedelta(seconds=tier.cancel_grace_seconds)
         if job.state is JobState.CANCELLING:
             if now - job.updated_at < grace:
                 return job
-            return self._record(job, Event.EXPIRE, detail={"confirmed": False})
+            return self._context.advance_or_reload(job, Event.EXPIRE, detail={"confirmed": False})
         try:
             return self.cancel(job, Event.EXPIRE)
         except ProviderError:
@@ -125,8 +118,8 @@ class Cancellation:
 
     def expire_all(self, poller: StatusPoller, tiers: Tiers) -> list[JobRecord]:
         """Look at all jobs whose deadline has passed, end those that are not done, and return those that changed."""
-        alive = self._ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
-        overdue = [job for job in alive if is_overdue(job.deadline_at, self._clock())]
+        alive = self._context.ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
+        overdue = [job for job in alive if is_overdue(job.deadline_at, self._context.clock.now())]
         seen: dict[str, JobRecord] = {}
         for group in group_by_provider(overdue).values():
             seen |= poller.poll_provider(group).jobs
@@ -137,7 +130,7 @@ class Cancellation:
                 try:
                     job = self.expire(job, tiers.of(job.tier))
                 except (ProviderError, InvalidInput):  # the next round of looks meets and reports it
-                    job = self._ledger.job(job.job_id)
+                    job = self._context.ledger.job(job.job_id)
             if job != before:
                 changed.append(job)
         return changed
@@ -153,37 +146,27 @@ class Cancellation:
     ) -> JobRecord:
         """Write the end of a job that its provider has cancelled; expiry and rerouting lead over CANCELLING."""
         if end is Event.CANCEL or job.state is JobState.CANCELLING:
-            return self._record(job, end, detail=detail, rerouted_to=rerouted_to, cost_usd=cost_usd)
-        now = self._clock()
+            return self._context.advance_or_reload(job, end, detail=detail, rerouted_to=rerouted_to, cost_usd=cost_usd)
+        now = self._context.clock.now()
         steps = (
             EventData(event=Event.REQUEST_CANCEL, at=now, detail={"purpose": end}),
             EventData(event=end, at=now, detail=detail),
         )
-        return self._write(
+        return self._context.write_or_reload(
             Transition(job=job, steps=steps, observed_at=now, rerouted_to=rerouted_to, cost_usd=cost_usd)
         )
 
     def _record_intent(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
         """Write for which purpose the provider is asked next, so that whoever sees its answer knows; once is enough."""
-        if job.state is JobState.CANCELLING or get_cancel_reason(self._ledger, job)[0] is end:
+        if job.state is JobState.CANCELLING or cancel_reason(self._context.ledger.events(job.job_id))[0] is end:
             return job
-        return self._record(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
+        return self._context.advance_or_reload(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
 
     def _record_request(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
         """Write that the provider was asked, and for which purpose."""
         if job.state is JobState.CANCELLING:
             return job
-        return self._record(job, Event.REQUEST_CANCEL, detail={"purpose": end} | dict(detail or {}))
-
-    def _record(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
-        return self._write(Transition.single(job, event, self._clock(), **fields))
-
-    def _write(self, transition: Transition) -> JobRecord:
-        """Write a move; where somebody else was quicker, return what they made of the job."""
-        try:
-            return self._ledger.advance(transition)
-        except StaleJob:
-            return self._ledger.job(transition.job.job_id)
+        return self._context.advance_or_reload(job, Event.REQUEST_CANCEL, detail={"purpose": end} | dict(detail or {}))
 
 
 def _cost_usd(provider: Provider, job: JobRecord) -> float | None:

@@ -6,17 +6,17 @@ and passes in again. Without one everything open is due, which costs a look and 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, poll_breaker_name
+from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_due
 from qhybrid_pipelines.control.jobs.result_collector import ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import JobState
@@ -54,43 +54,29 @@ class PollSchedule:
     """Makes rounds of looks.
 
     Args:
-        ledger: holds the open jobs.
-        poller: looks at them.
+        context: ledger, providers and time.
+        poller: looks at the open jobs.
         collector: keeps results that came late.
         tiers: how often each tier is looked at.
-        clock: now, in UTC.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        poller: StatusPoller,
-        collector: ResultCollector,
-        *,
-        tiers: Tiers,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._ledger, self._poller, self._collector, self._tiers, self._clock = (
-            ledger,
-            poller,
-            collector,
-            tiers,
-            clock,
-        )
+    def __init__(self, context: JobContext, *, poller: StatusPoller, collector: ResultCollector, tiers: Tiers) -> None:
+        self._ledger, self._clock = context.ledger, context.clock
+        self._poller, self._collector, self._tiers = poller, collector, tiers
 
     def poll_due(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> PollSummary:
         """Look at every job that is due, the provider that waited longest first.
 
         A round that runs out of time goes on behind the last job it looked at, so no job waits for ever.
         """
-        end = None if limit_seconds is None else time.monotonic() + limit_seconds
+        end = None if limit_seconds is None else self._clock.monotonic() + limit_seconds
         groups = group_by_provider(self._ledger.jobs(states=OPEN))
         for name, late in self._late_candidates().items():
             groups.setdefault(name, []).extend(late)
         total, after = PollResult(), {name: mark for name, mark in cursor.items() if name in groups}
         polled_jobs = waiting = 0
         for name in sorted(groups, key=lambda name: cursor.get(name, "")):
-            now = self._clock()
+            now = self._clock.now()
             last_poll, resume_after = _parse_cursor(cursor.get(name))
             due = [job for job in groups[name] if self._is_due(job, last_poll, now)]
             waiting += len(groups[name]) - len(due)
@@ -99,7 +85,7 @@ class PollSchedule:
                 continue
             due = sorted(due, key=lambda job: (job.job_id <= resume_after, job.job_id))
             for start in range(0, len(due), PAGE):
-                if end is not None and time.monotonic() >= end:
+                if end is not None and self._clock.monotonic() >= end:
                     after[name] = _format_cursor(last_poll, due[start - 1].job_id if start else resume_after)
                     waiting += len(due) - start
                     break
@@ -138,7 +124,7 @@ class PollSchedule:
     def _late_candidates(self) -> dict[str, list[JobRecord]]:
         """Return ended jobs that their provider may still finish: looked at for as long again as they had."""
         groups: dict[str, list[JobRecord]] = {}
-        now = self._clock()
+        now = self._clock.now()
         for job in self._ledger.jobs(states=_ENDED_EARLY):
             grace = timedelta(seconds=self._tiers.of(job.tier).deadline_seconds)
             if job.provider_job_id is not None and job.result_sha256 is None and now - job.updated_at <= grace:

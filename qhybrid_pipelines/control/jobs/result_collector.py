@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.submission_protocol import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, StaleJob, StoredResult, Transition
-from qhybrid_pipelines.core.errors import CorruptResult, JobFailed, Rejected
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, StoredResult, Transition
+from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, Rejected
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState, RawResult
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import calling
 
 #: What the ledger notes about a result that contradicts its request.
 _CORRUPT = {"phase": "verify", "class": "CorruptResult", "retryable": False}
@@ -49,21 +49,12 @@ class ResultCollector:
     """Fetches and verifies results.
 
     Args:
-        ledger: where that is written.
-        get_provider: the provider of a backend's name.
+        context: ledger, providers and time.
         raw_store: where results are kept as they were received.
-        clock: now, in UTC.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        get_provider: Callable[[str], Provider],
-        raw_store: RawStore,
-        *,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._ledger, self._get_provider, self._raw_store, self._clock = ledger, get_provider, raw_store, clock
+    def __init__(self, context: JobContext, raw_store: RawStore) -> None:
+        self._context, self._raw_store = context, raw_store
 
     def fetch(self, job: JobRecord) -> JobRecord:
         """Bring the raw result home: on our disk before the ledger says so, and before anybody tries to read it.
@@ -74,19 +65,21 @@ class ResultCollector:
         """
         try:
             failpoint("collect.before_fetch")
-            raw = self._get_provider(job.backend).fetch(job.ref)
+            raw = self._download(job)
         except Rejected as error:
-            return self._record(job, Event.FAIL, error=str(error), detail=error_detail(error))
+            return self._context.advance_or_reload(job, Event.FAIL, error=str(error), detail=error_detail(error))
         failpoint("collect.fetched")
         result = self._store(raw)
         failpoint("collect.stored")
         if raw.ref != job.ref:
             problem = f"asked for the result of job {job.ref.provider_job_id}, got that of {raw.ref.provider_job_id}"
-            now = self._clock()
+            now = self._context.clock.now()
             steps = (EventData(event=Event.FETCH, at=now), EventData(event=Event.FAIL, at=now, detail=_CORRUPT))
-            self._ledger.advance(Transition(job=job, steps=steps, observed_at=now, error=problem, result=result))
+            self._context.ledger.advance(
+                Transition(job=job, steps=steps, observed_at=now, error=problem, result=result)
+            )
             raise CorruptResult(problem)
-        job = self._record(job, Event.FETCH, result=result)
+        job = self._context.advance_or_reload(job, Event.FETCH, result=result)
         failpoint("collect.recorded")
         return job
 
@@ -97,12 +90,12 @@ class ResultCollector:
             CorruptResult: it is the result of another job, and not kept.
             ProviderError: the provider does not deliver.
         """
-        raw = self._get_provider(job.backend).fetch(job.ref)
+        raw = self._download(job)
         if raw.ref != job.ref:
             raise CorruptResult(f"asked for the late result of job {job.job_id}, got that of another")
         result = self._store(raw)
         failpoint("collect.stored_late")
-        return self._record(job, Event.ARRIVE_LATE, result=result)
+        return self._context.advance_or_reload(job, Event.ARRIVE_LATE, result=result)
 
     def verify(self, job: JobRecord, batch: CircuitBatch) -> CollectedResult:
         """Decode what was kept; the first success is written down, a contradiction ends the job.
@@ -111,31 +104,53 @@ class ResultCollector:
             CorruptResult: the result contradicts the batch.
             JobFailed: the ledger does not know where the result is.
         """
-        stored = self._ledger.stored_result(job.job_id)
+        stored = self._context.ledger.stored_result(job.job_id)
         if stored is None:
             raise JobFailed(f"job {job.job_id} is {job.state}, but the ledger does not know where its result is kept")
-        content = self._raw_store.get(stored.sha256)
-        raw = RawResult(ref=job.ref, content=content, content_type=stored.content_type)
-        provider = self._get_provider(job.backend)
+        raw, provider = self._read(job, stored), self._context.provider_for(job.backend)
         try:
             counts, details = provider.decode(raw, batch), provider.details(raw)
         except CorruptResult as error:
             if job.state is JobState.FETCHED:
-                self._record(job, Event.FAIL, error=str(error), detail=_CORRUPT)
+                self._context.advance_or_reload(job, Event.FAIL, error=str(error), detail=_CORRUPT)
             raise
         failpoint("collect.decoded")
         if job.state is JobState.FETCHED:
-            job = self._record(job, Event.VERIFY, engine=details.get("engine"), detail=details)
+            job = self._context.advance_or_reload(job, Event.VERIFY, engine=details.get("engine"), detail=details)
             failpoint("collect.verified")
         return CollectedResult(job=job, counts=counts, details=details)
+
+    def decode_stored(self, job: JobRecord, batch: CircuitBatch) -> pa.Table:
+        """Decode what was kept again, through today's decoder: no provider is asked, and nothing is written.
+
+        Args:
+            job: also one that failed because its result was refused.
+            batch: what it ran.
+
+        Returns:
+            The counts in `execution.port.COUNTS_SCHEMA`.
+
+        Raises:
+            InvalidInput: no result of this job was ever received.
+            CorruptResult: today's decoder refuses it.
+            CorruptFile: the kept bytes are gone or changed.
+        """
+        stored = self._context.ledger.stored_result(job.job_id)
+        if stored is None:
+            raise InvalidInput(
+                f"job {job.job_id} is {job.state}, and no result of it was ever received",
+                remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
+            )
+        return self._context.provider_for(job.backend).decode(self._read(job, stored), batch)
+
+    def _download(self, job: JobRecord) -> RawResult:
+        with calling(job.provider, "fetch"):
+            return self._context.provider_for(job.backend).fetch(job.ref)
 
     def _store(self, raw: RawResult) -> StoredResult:
         digest = self._raw_store.put(raw.content)
         return StoredResult(sha256=digest, size_bytes=len(raw.content), content_type=raw.content_type)
 
-    def _record(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
-        """Take one step and return the job; where somebody else was quicker, return what they made of it."""
-        try:
-            return self._ledger.advance(Transition.single(job, event, self._clock(), **fields))
-        except StaleJob:
-            return self._ledger.job(job.job_id)
+    def _read(self, job: JobRecord, stored: StoredResult) -> RawResult:
+        content = self._raw_store.get(stored.sha256)
+        return RawResult(ref=job.ref, content=content, content_type=stored.content_type)

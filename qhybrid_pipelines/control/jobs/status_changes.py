@@ -7,10 +7,12 @@ marked ``inferred``, so that no report takes our looking for its happening.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
-from qhybrid_pipelines.control.ledger.port import EventData
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, OPEN, Event
+from qhybrid_pipelines.control.ledger.port import EventData, EventRecord
 from qhybrid_pipelines.core.errors import UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import JobState, Snapshot
 
@@ -31,6 +33,22 @@ _OTHER_EVENTS = {
 }
 
 
+#: The events that say why a job is being taken back.
+_CANCEL_EVENTS = frozenset({EVENT_NAMES[Event.INTEND_CANCEL], EVENT_NAMES[Event.REQUEST_CANCEL]})
+
+
+def cancel_reason(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]]:
+    """Return what a cancellation by the provider means for a job with these events, and what is known about that.
+
+    CANCEL where somebody asked for it, EXPIRE where its deadline came, REROUTE where its work goes elsewhere.
+    """
+    for event in reversed(events):
+        if event.event in _CANCEL_EVENTS and event.detail and "purpose" in event.detail:
+            detail = dict(event.detail)
+            return Event(detail.pop("purpose")), detail
+    return Event.CANCEL, {}
+
+
 def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[EventData, ...]:
     """Return the steps from ``state`` to what the snapshot shows; none if it shows nothing new or something older.
 
@@ -42,8 +60,6 @@ def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) 
         raise UnknownProviderStatus(
             f"status {snapshot.raw_status!r} of job {snapshot.ref.provider_job_id} was read as {seen}, which is no "
             "state of a job at a provider",
-            provider=snapshot.ref.provider,
-            phase="poll",
         )
     if state not in OPEN or seen == state:
         return ()

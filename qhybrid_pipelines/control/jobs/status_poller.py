@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from qhybrid_pipelines.control.backends.circuit_breaker import poll_breaker_name
 from qhybrid_pipelines.control.backends.health import BackendHealth
-from qhybrid_pipelines.control.jobs.cancel_reason import get_cancel_reason
-from qhybrid_pipelines.control.jobs.status_changes import events_from_snapshot
+from qhybrid_pipelines.control.jobs.context import JobContext
+from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, events_from_snapshot
 from qhybrid_pipelines.control.jobs.submission_protocol import next_job_id
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, Transition
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import JobState, Snapshot
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import Provider, calling
 
 #: Requests that are spent on telling the one odd job of a look from the others.
 _SEARCH_REQUESTS = 24
@@ -43,21 +43,12 @@ class StatusPoller:
     """Looks at jobs and writes down what was seen.
 
     Args:
-        ledger: where it is written.
-        get_provider: the provider of a backend's name; raises `InvalidInput` if there is none.
+        context: ledger, providers and time.
         health: breakers.
-        clock: now, in UTC.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        get_provider: Callable[[str], Provider],
-        *,
-        health: BackendHealth,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._ledger, self._get_provider, self._health, self._clock = ledger, get_provider, health, clock
+    def __init__(self, context: JobContext, *, health: BackendHealth) -> None:
+        self._context, self._health = context, health
 
     def poll_provider(self, jobs: Sequence[JobRecord]) -> PollResult:
         """Look at jobs of one provider.
@@ -68,7 +59,7 @@ class StatusPoller:
         if not jobs:
             return result
         try:
-            provider = self._get_provider(jobs[0].backend)
+            provider = self._context.provider_for(jobs[0].backend)
         except InvalidInput as error:
             result.problems.append(error)
             return result
@@ -77,7 +68,7 @@ class StatusPoller:
         self._record_health(provider.name, result)
         failpoint("poll.seen")
         before = {job.job_id: job for job in jobs}
-        for job in self._ledger.advance_all(transitions):
+        for job in self._context.ledger.advance_all(transitions):
             if job != before[job.job_id]:
                 result.jobs[job.job_id] = job
         failpoint("poll.recorded")
@@ -102,7 +93,8 @@ class StatusPoller:
         result.requests += 1
         error: ProviderError | None = None
         try:
-            snapshots: Sequence[Snapshot] = provider.poll([job.ref for job in jobs])
+            with calling(provider.name, "poll"):
+                snapshots: Sequence[Snapshot] = provider.poll([job.ref for job in jobs])
         except ProviderError as problem:
             error, snapshots = problem, problem.seen
         by_ref = {snapshot.ref.provider_job_id: snapshot for snapshot in snapshots}
@@ -125,19 +117,20 @@ class StatusPoller:
         result.problems.append(error)
         if not isinstance(error, Rejected) or len(jobs) > 1 or jobs[0].state not in OPEN:
             return
-        if provider.capabilities(jobs[0].backend).immediate:
+        if self._context.capabilities(jobs[0].backend).immediate:
             # What a simulator on this machine does not have any more is gone; a vendor's 404 may be a wrong account.
-            now = self._clock()
+            now = self._context.clock.now()
             detail = {"phase": "poll", "class": "Rejected", "retryable": False}
             transitions.append(Transition.single(jobs[0], Event.FAIL, now, error=str(error), detail=detail))
 
     def _record_snapshot(
         self, job: JobRecord, snapshot: Snapshot, result: PollResult, transitions: list[Transition]
     ) -> None:
-        now = self._clock()
+        now = self._context.clock.now()
         result.snapshots[job.job_id] = snapshot
         try:
-            steps = events_from_snapshot(job.state, snapshot, now=now)
+            with calling(job.provider, "poll"):
+                steps = events_from_snapshot(job.state, snapshot, now=now)
         except UnknownProviderStatus as error:
             result.problems.append(error)
             return
@@ -150,7 +143,7 @@ class StatusPoller:
         """Return the move; a job that was cancelled for a purpose ends as that purpose says."""
         last, rerouted_to = steps[-1], None
         if last.event is Event.CANCEL:
-            reason, detail = get_cancel_reason(self._ledger, job)
+            reason, detail = cancel_reason(self._context.ledger.events(job.job_id))
             rerouted_to = next_job_id(job) if reason is Event.REROUTE else None
             if reason is not Event.CANCEL and job.state is not JobState.CANCELLING:
                 # whoever asked died before the answer was written down

@@ -1,4 +1,4 @@
-"""Handing a batch to a provider once: intent, token, submission, acknowledgement, and what to do in doubt.
+"""Submitting a batch to a provider once: intent, token, submission, acknowledgement, and what to do in doubt.
 
 The protocol (every simpler one was seen to lose jobs or to pay twice when processes are killed):
 
@@ -18,16 +18,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, Outcome, Transition
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Outcome, Transition
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import Provider, calling
 
 #: How much longer than the declared listing lag a token is waited for before its absence counts.
 LISTING_LAG_FACTOR = 1.5
@@ -68,56 +69,53 @@ def _job_id(experiment: str, requested_backend: str, payload_sha256: str, run_nu
 
 
 class SubmissionProtocol:
-    """The submission protocol, over a ledger.
+    """Submits one job at a time to its provider.
 
     Args:
-        clock: now, in UTC.
-        sleep: waits for some seconds.
+        context: ledger, providers and time.
         timeout_seconds: how long another process may take over the same job before this one gives up.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        *,
-        clock: Callable[[], datetime],
-        sleep: Callable[[float], None],
-        timeout_seconds: float,
-    ) -> None:
-        self._ledger, self._clock, self._sleep, self._patience = ledger, clock, sleep, timeout_seconds
+    def __init__(self, context: JobContext, *, timeout_seconds: float) -> None:
+        self._context, self._timeout_seconds = context, timeout_seconds
 
-    def submit(
+    def submit_once(
         self,
         job: JobRecord,
         batch: CircuitBatch,
-        provider: Provider,
         *,
         pre_submit_check: Callable[[JobRecord], JobRecord],
         detail: Mapping[str, Any],
     ) -> JobRecord:
-        """Hand a planned job over, or continue where an earlier call was cut off; `Dispatcher.submit` says the rest.
+        """Submit a planned job, or continue where an earlier call was cut off, and return it as it stands then.
 
         Args:
             job: as it was read; a job in another state than APPROVED and SUBMITTING is returned as it stands.
             batch: for the job's own backend.
-            provider: of that backend.
             pre_submit_check: looks at an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
             detail: what the ledger notes with the intent.
+
+        Raises:
+            Throttled: the provider takes nothing for now; the job is APPROVED again.
+            Ambiguous: in doubt, even after looking; the job stays SUBMITTING, and the next call continues here.
+            ProviderError: the provider could not be reached; calling again continues.
+            LockBusy: another process is submitting the same job and takes too long.
         """
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
             return job
+        provider = self._context.provider_for(job.backend)
         with self.job_lock(job.job_id):
-            job = self._ledger.job(job.job_id)  # whoever held it before may have finished
+            job = self._context.ledger.job(job.job_id)  # whoever held it before may have finished
             if job.state is JobState.APPROVED:
                 job = pre_submit_check(job)
                 if job.state is not JobState.APPROVED:
                     return job
-                return self._submit(self._record_intent(job, detail), batch, provider)
+                return self._send_or_recover(self._record_intent(job, detail), batch, provider)
             if job.state is JobState.SUBMITTING:
                 return self._recover(job, batch, provider)
             return job
 
-    def settle_unacknowledged(self, job: JobRecord, provider: Provider) -> JobRecord:
+    def settle_unacknowledged(self, job: JobRecord) -> JobRecord:
         """Find out what became of a submission that was never acknowledged, without sending anything.
 
         Returns:
@@ -126,27 +124,28 @@ class SubmissionProtocol:
         Raises:
             Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
-        if provider.capabilities(job.backend).dedupe == "none":
-            return self._record(job, Event.MARK_UNKNOWN)
+        provider = self._context.provider_for(job.backend)
+        if self._context.capabilities(job.backend).dedupe == "none":
+            return self._context.advance(job, Event.MARK_UNKNOWN)
         ref = self._find_by_token(job, provider, wait_for_listing=True)
         if ref is not None:
             return self._acknowledge(job, ref, Event.ADOPT)
-        self._check_acceptance_over(job, provider)
-        return self._record(job, Event.CONFIRM_ABSENT)
+        self._check_acceptance_over(job)
+        return self._context.advance(job, Event.CONFIRM_ABSENT)
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
-        """Keep everybody else from handing this job over."""
-        return self._ledger.job_lock(job_id, timeout_seconds=self._patience)
+        """Keep everybody else from submitting this job."""
+        return self._context.ledger.job_lock(job_id, timeout_seconds=self._timeout_seconds)
 
     def _record_intent(self, job: JobRecord, detail: Mapping[str, Any]) -> JobRecord:
         """Commit the intent of a job that is new or was deferred (same token) or proved not to be there (new attempt)."""
         confirmed_absent = job.outcome is Outcome.NOT_ACCEPTED
         token = token_for(job.job_id, job.attempt + 1) if confirmed_absent else None
-        intended = self._record(job, Event.SUBMIT, new_token=token, detail=detail or None)
+        intended = self._context.advance(job, Event.SUBMIT, new_token=token, detail=detail or None)
         failpoint("submit.intended")
         return intended
 
-    def _submit(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+    def _send_or_recover(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         try:
             return self._send(job, batch, provider)
         except Ambiguous:
@@ -159,48 +158,47 @@ class SubmissionProtocol:
             Ambiguous: in doubt again, or the request may still be accepted. The job stays SUBMITTING, and the next run
                 continues here.
         """
-        dedupe = provider.capabilities(job.backend).dedupe
+        dedupe = self._context.capabilities(job.backend).dedupe
         if dedupe == "none":
-            return self._record(job, Event.MARK_UNKNOWN)
+            return self._context.advance(job, Event.MARK_UNKNOWN)
         # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for.
         ref = self._find_by_token(job, provider, wait_for_listing=dedupe == "tag_lookup")
         if ref is not None:
             return self._acknowledge(job, ref, Event.ADOPT)
         if dedupe == "tag_lookup":
-            self._check_acceptance_over(job, provider)
+            self._check_acceptance_over(job)
             job = self._record_resubmission(job)
         return self._send(job, batch, provider)
 
-    def _check_acceptance_over(self, job: JobRecord, provider: Provider) -> None:
+    def _check_acceptance_over(self, job: JobRecord) -> None:
         """Return if what was sent, and is not listed, cannot be accepted any more; the job's last step is its sending.
 
         Raises:
             Ambiguous: it can.
         """
-        over = job.updated_at + timedelta(seconds=provider.capabilities(job.backend).acceptance_seconds)
-        if self._clock() < over:
+        over = job.updated_at + timedelta(seconds=self._context.capabilities(job.backend).acceptance_seconds)
+        if self._context.clock.now() < over:
             raise Ambiguous(
                 f"the answer to job {job.job_id} was lost, and its provider does not list it yet but may still accept it "
                 f"until {over:%Y-%m-%d %H:%M:%S} UTC. It is looked up again, and sent again only after that",
-                provider=provider.name,
-                phase="submit",
             )
 
     def _record_resubmission(self, job: JobRecord) -> JobRecord:
         """Commit that the same token is sent once more: from now on this one may be accepted late."""
-        now = self._clock()
+        now = self._context.clock.now()
         steps = (EventData(event=Event.CONFIRM_ABSENT, at=now), EventData(event=Event.SUBMIT, at=now))
-        return self._ledger.advance(Transition(job=job, steps=steps, observed_at=now))
+        return self._context.ledger.advance(Transition(job=job, steps=steps, observed_at=now))
 
     def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         failpoint("submit.before_call")
         try:
-            ref = provider.submit(batch, job.token)
+            with calling(provider.name, "submit"):
+                ref = provider.submit(batch, job.token)
         except Rejected as error:
-            return self._record(job, Event.REJECT, error=str(error), detail=error_detail(error))
+            return self._context.advance(job, Event.REJECT, error=str(error), detail=error_detail(error))
         except Throttled as error:
             after = {"message": str(error), "retry_after_seconds": error.retry_after_seconds}
-            self._record(job, Event.RETRY_LATER, detail=error_detail(error) | after)
+            self._context.advance(job, Event.RETRY_LATER, detail=error_detail(error) | after)
             raise
         failpoint("submit.accepted")
         return self._acknowledge(job, ref, Event.ACKNOWLEDGE)
@@ -211,17 +209,15 @@ class SubmissionProtocol:
         With ``wait_for_listing``, wait first until even a job that was accepted this very moment has to be listed.
         """
         if wait_for_listing:
-            self._sleep(LISTING_LAG_FACTOR * provider.capabilities(job.backend).listing_lag_seconds)
+            self._context.clock.sleep(LISTING_LAG_FACTOR * self._context.capabilities(job.backend).listing_lag_seconds)
         failpoint("recover.before_look_up")
-        ref = provider.find(job.backend, job.token)
+        with calling(provider.name, "find"):
+            ref = provider.find(job.backend, job.token)
         failpoint("recover.looked_up")
         return ref
 
     def _acknowledge(self, job: JobRecord, ref: JobRef, event: Event) -> JobRecord:
         detail = {"adopted": True} if event is Event.ADOPT else None
-        acknowledged = self._record(job, event, detail=detail, provider_job_id=ref.provider_job_id)
+        acknowledged = self._context.advance(job, event, detail=detail, provider_job_id=ref.provider_job_id)
         failpoint("submit.acknowledged")
         return acknowledged
-
-    def _record(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
-        return self._ledger.advance(Transition.single(job, event, self._clock(), **fields))

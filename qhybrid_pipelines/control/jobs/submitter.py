@@ -1,15 +1,16 @@
-"""From a request to jobs at a provider: plans and reservations in one transaction, then one hand-over after the other."""
+"""From a request to jobs at a provider: plans and reservations in one transaction, then one submission after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from qhybrid_pipelines.control.backends.health import BackendHealth, CircuitOpen
-from qhybrid_pipelines.control.jobs.admission import Admission, AdmissionControl, Request, calibration_detail
+from qhybrid_pipelines.control.jobs.admission import Admission, AdmissionControl, SubmitRequest, calibration_detail
 from qhybrid_pipelines.control.jobs.approval import price_transition
+from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import deadline_for, is_overdue
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.submission_protocol import (
@@ -21,13 +22,13 @@ from qhybrid_pipelines.control.jobs.submission_protocol import (
     token_for,
 )
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, EVENT_NAMES, Event
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Ledger, Plan, StaleJob, Transition
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, Transition
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import calling
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,38 +50,41 @@ class Preview:
 
 
 class Submitter:
-    """Plans jobs and hands them over.
+    """Plans jobs and submits them.
 
     Args:
-        ledger: where plans are written.
-        get_provider: the provider of a backend's name.
+        context: ledger, providers and time.
         admission: whether, where and for how much.
-        protocol: the protocol of a single hand-over.
+        protocol: the protocol of a single submission.
         health: breakers.
         deployment: where this process stands.
         policy: what is allowed.
-        clock: now, in UTC.
-        sleep: waits for some seconds.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
-        get_provider: Callable[[str], Provider],
+        context: JobContext,
         *,
         admission: AdmissionControl,
         protocol: SubmissionProtocol,
         health: BackendHealth,
         deployment: Deployment,
         policy: Policy,
-        clock: Callable[[], datetime],
-        sleep: Callable[[float], None],
     ) -> None:
-        self._ledger, self._get_provider, self._admission, self._protocol = ledger, get_provider, admission, protocol
-        self._health, self._site, self._policy, self._clock, self._sleep = health, deployment, policy, clock, sleep
+        self._context, self._ledger, self._admission, self._protocol = context, context.ledger, admission, protocol
+        self._health, self._deployment, self._policy = health, deployment, policy
 
-    def submit(self, batches: Sequence[CircuitBatch], request: Request) -> list[JobRecord]:
-        """Return the job of each batch, handed over as far as that is possible; `Dispatcher.submit_all` says the rest."""
+    def submit_jobs(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[JobRecord]:
+        """Return the job of each batch, submitted as far as that is possible now.
+
+        All jobs are written down with their reservations in one transaction, then submitted one by one, those of high
+        priority first. One that fails does not keep the others from being tried; the first failure is raised at the end.
+
+        Raises:
+            Refused: a limit, the policy or the budget said no; nothing was written or sent.
+            InvalidInput: there is no such provider or backend.
+            ProviderError: as `SubmissionProtocol.submit_once`; calling again continues.
+        """
         items = [_PendingBatch(batch=batch, job=self.latest_job(batch)) for batch in batches]
         self._admit(items, request)
         self._plan(items, request)
@@ -89,15 +93,15 @@ class Submitter:
         jobs = [item.job for item in items if item.job is not None]
         for index in sorted(range(len(jobs)), key=lambda i: -jobs[i].priority):
             try:
-                jobs[index] = self._submit(items[index], jobs[index], calibrations)
+                jobs[index] = self._submit_job(items[index], jobs[index], calibrations)
             except QHybridError as error:
                 failures.append(error)
         if failures:
             raise failures[0]
         return jobs
 
-    def preview(self, batches: Sequence[CircuitBatch], request: Request) -> list[Preview]:
-        """Return what `submit` would do with each batch; no job is written down, and nothing is sent."""
+    def preview(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[Preview]:
+        """Return what `submit_jobs` would do with each batch; no job is written down, and nothing is sent."""
         items = [_PendingBatch(batch=batch, job=self.latest_job(batch)) for batch in batches]
         self._admit(items, request)
         return [Preview(job=item.job, admission=item.admission) for item in items]
@@ -128,7 +132,7 @@ class Submitter:
         moved = self._ledger.jobs(states=[JobState.REROUTED])
         return waiting + [job for job in moved if self.current_job(job.job_id).state is JobState.REROUTED]
 
-    def _admit(self, items: Sequence[_PendingBatch], request: Request) -> None:
+    def _admit(self, items: Sequence[_PendingBatch], request: SubmitRequest) -> None:
         """Ask limits, price, policy and health for all that is new or was not sent yet, in groups that ask the same."""
         groups: dict[tuple[tuple[str, ...], str], list[_PendingBatch]] = {}
         for item in items:
@@ -139,7 +143,7 @@ class Submitter:
             for item, quote in zip(group, admission.quotes, strict=True):
                 item.admission, item.quote_usd = admission, quote.high_usd
 
-    def _candidates(self, item: _PendingBatch, request: Request) -> tuple[str, ...]:
+    def _candidates(self, item: _PendingBatch, request: SubmitRequest) -> tuple[str, ...]:
         """Return the backends that may take a batch, the wanted one first; none if its job needs no admission."""
         wanted, job = item.batch.backend, item.job
         usual = (wanted, *self._policy.routing.failover.get(wanted, ()))
@@ -158,7 +162,7 @@ class Submitter:
                 return (event.detail or {}).get("backend")
         return None
 
-    def _plan(self, items: Sequence[_PendingBatch], request: Request) -> None:
+    def _plan(self, items: Sequence[_PendingBatch], request: SubmitRequest) -> None:
         """Write down what is new, all or none, with its reservations."""
         new = []
         for item in items:
@@ -179,69 +183,67 @@ class Submitter:
             item.job = job
             rejected = item.admission.rejected if item.admission else None
             if rejected is not None and job.state is JobState.PLANNED:
-                item.job = self._record(job, Event.REJECT, error=str(rejected), detail=error_detail(rejected))
+                item.job = self._context.advance_or_reload(
+                    job, Event.REJECT, error=str(rejected), detail=error_detail(rejected)
+                )
 
     def _reroute(self, job: JobRecord, admission: Admission) -> JobRecord:
         detail = {"backend": admission.route.backend, "reason": admission.route.reason}
-        return self._record(job, Event.REROUTE, rerouted_to=next_job_id(job), detail=detail)
+        return self._context.advance_or_reload(job, Event.REROUTE, rerouted_to=next_job_id(job), detail=detail)
 
-    def _make_plan(self, item: _PendingBatch, request: Request) -> Plan:
+    def _make_plan(self, item: _PendingBatch, request: SubmitRequest) -> Plan:
         batch, admission = item.batch, item.admission
         if admission is None:
             raise ValueError("only what was admitted is planned")
         run_number = item.job.run_number + 1 if item.job else 1
-        job_id, now = job_id_for(batch, run_number), self._clock()
+        job_id, now = job_id_for(batch, run_number), self._context.clock.now()
         circuits = batch.points * batch.repetitions
         return Plan(
+            **request.request_terms,
             job_id=job_id,
             experiment=batch.experiment,
             backend=admission.route.backend,
-            provider=self._get_provider(admission.route.backend).name,
+            provider=self._context.provider_for(admission.route.backend).name,
             payload_sha256=batch.payload_sha256,
             run_number=run_number,
-            tier=request.tier,
             circuits=circuits,
             shots=circuits * batch.shots,
             token=token_for(job_id, 1),
             cost_quoted_usd=item.quote_usd,
             price_source=admission.quotes[0].source,
             budget_usd=request.budget_usd,
-            requested_at=request.requested_at,
             planned_at=now,
             steps=_initial_events(admission, now),
             requested_backend=batch.backend,
-            principal=request.principal,
-            environment=self._site.environment,
-            data_class=request.data_class,
-            priority=request.priority,
+            environment=self._deployment.environment,
             deadline_at=deadline_for(self._policy.tiers.of(request.tier), now),
             policy_sha256=self._policy.sha256,
         )
 
-    def _submit(self, item: _PendingBatch, job: JobRecord, calibrations: dict[str, dict[str, Any]]) -> JobRecord:
-        """Hand one job over; a provider that asks for a moment is given it, as far as the tier is patient."""
+    def _submit_job(self, item: _PendingBatch, job: JobRecord, calibrations: dict[str, dict[str, Any]]) -> JobRecord:
+        """Submit one job; a provider that asks for a moment is given it, as far as the tier is patient."""
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
             return job
-        batch, provider = replace(item.batch, backend=job.backend), self._get_provider(job.backend)
+        batch = replace(item.batch, backend=job.backend)
         detail = self._calibration_change(job, calibrations)
         retry = self._policy.tiers.of(job.tier).retry
         tries_left = retry.submissions
         while True:
             try:
-                job = self._protocol.submit(
-                    job,
-                    batch,
-                    provider,
-                    pre_submit_check=lambda held: self._check_before_submit(held, item),
-                    detail=detail,
-                )
+                with calling(job.provider, "submit"):
+                    job = self._protocol.submit_once(
+                        job,
+                        batch,
+                        pre_submit_check=lambda held: self._check_before_submit(held, item),
+                        detail=detail,
+                    )
             except Throttled as error:
                 self._health.record_failure(job.backend, error)
                 wait = error.retry_after_seconds
                 if wait is None or wait > retry.wait_seconds or not tries_left:
                     raise
                 tries_left -= 1
-                self._sleep(wait)
+                self._context.clock.sleep(wait)
                 job = self._ledger.job(job.job_id)
             except ProviderError as error:
                 self._health.record_failure(job.backend, error)
@@ -255,17 +257,17 @@ class Submitter:
 
     def _check_before_submit(self, job: JobRecord, item: _PendingBatch) -> JobRecord:
         """Look at a job right before it is sent: in time, agreed to at today's price, and its backend in health."""
-        now = self._clock()
+        now = self._context.clock.now()
         if is_overdue(job.deadline_at, now):
             return self._ledger.advance(Transition.single(job, Event.EXPIRE, now))
         if item.admission is not None:
             transition = price_transition(job, item.admission.decision, item.quote_usd, now)
             job = self._ledger.advance(transition) if transition else job
         if job.state is JobState.APPROVED:
-            self._health.admit(job.backend, provider=job.provider, phase="submit")
+            self._health.admit(job.backend)
             if item.admission is not None and item.admission.route.offline:
                 reason = f"{item.admission.route.reason}; the job is kept, and nothing was sent"
-                raise CircuitOpen(reason, provider=job.provider, phase="submit")
+                raise CircuitOpen(reason)
         return job
 
     def _calibration_change(self, job: JobRecord, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -287,13 +289,6 @@ class Submitter:
             return {}
         planned = (self._ledger.events(job.job_id)[0].detail or {}).get("calibration_id")
         return {} if now.get("calibration_id") == planned else now | {"calibration_before": planned}
-
-    def _record(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
-        """Take one step and return the job; where somebody else was quicker, return what they made of it."""
-        try:
-            return self._ledger.advance(Transition.single(job, event, self._clock(), **fields))
-        except StaleJob:
-            return self._ledger.job(job.job_id)
 
 
 def _initial_events(admission: Admission, now: datetime) -> tuple[EventData, ...]:

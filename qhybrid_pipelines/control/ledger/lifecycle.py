@@ -11,36 +11,177 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
 from qhybrid_pipelines.core.errors import IllegalTransition
 from qhybrid_pipelines.core.jobs import JobState
 
 
 class Event(StrEnum):
-    """What can happen to a job."""
+    """What can happen to a job; `EVENT_NAMES` says what it is called in tables, logs and notifications."""
 
-    PLAN = "plan"  # the job is written down
-    REQUEST_APPROVAL = "ask_approval"  # a person has to agree first
-    APPROVE = "approve"  # policy or a person agreed
-    SUBMIT = "submit"  # the intent is written; the provider is called next
-    ACKNOWLEDGE = "acknowledge"  # the provider answered with its id
-    ADOPT = "adopt"  # the id was found by looking the token up
-    RETRY_LATER = "defer"  # the provider asks to come back later and accepted nothing
-    MARK_UNKNOWN = "doubt"  # nobody can say whether it was accepted
-    CONFIRM_ABSENT = "disprove"  # looked up: the provider has no such job
-    REJECT = "reject"  # policy, a person or the provider said no
+    PLAN = "plan"
+    """The job is written down.
+
+    By: the submitter, after limits, price, policy and budget have been asked.
+
+    Next: APPROVE, REQUEST_APPROVAL or REJECT, usually in the same transaction.
+    """
+    REQUEST_APPROVAL = "request_approval"
+    """A person has to agree first.
+
+    By: the submitter: policy wants it, or the price has risen since somebody agreed.
+
+    Next: a person approves or declines.
+    """
+    APPROVE = "approve"
+    """Policy or a person agreed.
+
+    By: the submitter for the policy; `qhybrid jobs approve` for a person, whose name is kept.
+
+    Next: SUBMIT, when the stage runs.
+    """
+    SUBMIT = "submit"
+    """The intent and its token are committed; the provider is called next.
+
+    By: the submission protocol, right before the call.
+
+    Next: ACKNOWLEDGE, RETRY_LATER or REJECT with the answer; without one, the token is looked up.
+    """
+    ACKNOWLEDGE = "acknowledge"
+    """The provider answered with its id.
+
+    By: the submission protocol.
+
+    Next: the status poller takes over.
+    """
+    ADOPT = "adopt"
+    """The provider's id became known by looking the token up, or a person named it.
+
+    By: the submission protocol after a crash or a lost answer; `qhybrid jobs resolve`.
+
+    Next: the status poller takes over.
+    """
+    RETRY_LATER = "retry_later"
+    """The provider asks to come back later and has accepted nothing.
+
+    By: the submission protocol.
+
+    Next: SUBMIT with the same token, at once where the tier is patient enough, else when the stage runs again.
+    """
+    MARK_UNKNOWN = "mark_unknown"
+    """Nobody can say whether the job was accepted.
+
+    By: the submission protocol, where the provider neither merges tokens nor can look them up.
+
+    Next: a person resolves it.
+    """
+    CONFIRM_ABSENT = "confirm_absent"
+    """The provider does not have the job, and can no longer accept what was sent.
+
+    By: the submission protocol, by looking the token up after the listing lag; `qhybrid jobs resolve --not-there`.
+
+    Next: SUBMIT, once more.
+    """
+    REJECT = "reject"
+    """The request was refused for good.
+
+    By: the submitter where no backend takes the batch; the provider, by its answer; `qhybrid jobs decline`.
+
+    Next: nothing; its reservation is released.
+    """
     QUEUE = "queue"
+    """The provider has put the job into its queue.
+
+    By: the status poller, with the provider's time where it gives one.
+
+    Next: START.
+    """
     START = "start"
+    """The provider has begun to execute the job.
+
+    By: the status poller, with the provider's time where it gives one.
+
+    Next: COMPLETE or FAIL.
+    """
     COMPLETE = "complete"
-    FETCH = "fetch"  # the raw result is stored
-    VERIFY = "verify"  # the raw result was decoded and fits the request
+    """The provider has a result.
+
+    By: the status poller, with the provider's time where it gives one.
+
+    Next: FETCH, when the stage runs.
+    """
+    FETCH = "fetch"
+    """The raw result is stored.
+
+    By: the result collector, after the bytes are on disk.
+
+    Next: VERIFY or FAIL.
+    """
+    VERIFY = "verify"
+    """The raw result was decoded and fits the request.
+
+    By: the result collector.
+
+    Next: the counts go into the lake; the budget is charged what the job cost.
+    """
     FAIL = "fail"
-    INTEND_CANCEL = "intend_cancel"  # the provider is asked to cancel next, and why is written down
-    REQUEST_CANCEL = "ask_cancel"  # the provider was asked to cancel and has not answered yet
+    """The job ended without a usable result.
+
+    By: the status poller where the provider says so; the result collector where the result is gone or contradicts the
+    request.
+
+    Next: nothing, unless a person retries it.
+    """
+    INTEND_CANCEL = "intend_cancel"
+    """The provider is asked to cancel next; the purpose (cancel, expire, reroute) is kept.
+
+    By: the cancellation, right before the call, so that a crash does not lose the purpose.
+
+    Next: REQUEST_CANCEL, or the end that was wanted.
+    """
+    REQUEST_CANCEL = "request_cancel"
+    """The provider was asked to cancel and has not decided yet.
+
+    By: the cancellation; the status poller where the provider reports it.
+
+    Next: the end that was wanted, or COMPLETE where the request came too late.
+    """
     CANCEL = "cancel"
-    EXPIRE = "expire"  # the deadline passed
-    REROUTE = "reroute"  # another backend gets the work
-    REPRIORITISE = "reprioritise"  # a person changed its place among those that wait here
-    ARRIVE_LATE = "arrive_late"  # a result came after the job had ended; it is kept, and changes nothing
+    """The job is cancelled.
+
+    By: the cancellation, for `qhybrid jobs cancel`; the status poller where the provider confirms it later.
+
+    Next: nothing; what the provider charges all the same is booked.
+    """
+    EXPIRE = "expire"
+    """The deadline passed.
+
+    By: the cancellation, for jobs that are overdue; the submitter, right before it would have sent one.
+
+    Next: nothing; a result that comes later is stored.
+    """
+    REROUTE = "reroute"
+    """Another backend gets the work.
+
+    By: the submitter, by the written failover policy; `qhybrid jobs reroute`; the status poller where the old provider
+    confirms it later.
+
+    Next: the submitter plans a job for the other backend.
+    """
+    REPRIORITISE = "reprioritise"
+    """The place among those that wait here has changed.
+
+    By: a person, with `qhybrid jobs reprioritise`.
+
+    Next: as before; higher priorities are submitted first.
+    """
+    ARRIVE_LATE = "arrive_late"
+    """A result came after the job had ended.
+
+    By: the poll schedule, which asks about jobs that ended early once more.
+
+    Next: it is stored, and changes nothing.
+    """
 
 
 _S, _E = JobState, Event
@@ -144,7 +285,7 @@ EVENT_NAMES: Mapping[Event, str] = MappingProxyType(
         Event.ADOPT: "JobSubmitted",
         Event.RETRY_LATER: "JobDeferred",
         Event.MARK_UNKNOWN: "JobSubmissionUnknown",
-        Event.CONFIRM_ABSENT: "JobSubmissionDisproved",
+        Event.CONFIRM_ABSENT: "JobConfirmedAbsent",
         Event.REJECT: "JobRejected",
         Event.QUEUE: "JobQueued",
         Event.START: "JobStarted",
@@ -181,3 +322,21 @@ def mermaid() -> str:
     lines += [f"    {before or '[*]'} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()]
     lines += [f"    {state} --> [*]" for state in JobState if state in TERMINAL]
     return "\n".join(lines) + "\n"
+
+
+def state_table() -> str:
+    """Return the states as a Markdown table, for the documentation."""
+    return markdown_table(
+        JobState, "State", {MEANING: "What it means", "By": "Moved on by", "Next": "What happens next"}
+    )
+
+
+def stuck_table() -> str:
+    """Return what to do about a job that does not leave its state as a Markdown table, for the documentation."""
+    return markdown_table(JobState, "State", {"If it stays": "If it stays"})
+
+
+def event_table() -> str:
+    """Return the events as a Markdown table, for the documentation."""
+    labels = {MEANING: "What it means", "By": "Recorded by", "Next": "What happens next"}
+    return markdown_table(Event, "Event", labels, more=("In tables and logs", lambda value: EVENT_NAMES[Event(value)]))

@@ -35,6 +35,7 @@ from qhybrid_pipelines.control.ledger.records import (
     JobRecord,
     Outcome,
     Plan,
+    RequestTerms,
     StoredCalibration,
     StoredResult,
     Transition,
@@ -56,6 +57,7 @@ __all__ = [
     "LedgerUnreachable",
     "Outcome",
     "Plan",
+    "RequestTerms",
     "StaleBreaker",
     "StaleJob",
     "StoredCalibration",
@@ -122,7 +124,7 @@ class Ledger(Protocol):
         """Return what an experiment may spend and has spent, or None if it has no job."""
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
-        """Keep every other process and thread from handing this job over; given back when the holder dies.
+        """Keep every other process and thread from submitting this job; given back when the holder dies.
 
         Raises:
             LockBusy: somebody else holds it for longer than ``timeout_seconds``.

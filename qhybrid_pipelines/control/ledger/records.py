@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.jobs import Calibration, JobRef, JobState
+from qhybrid_pipelines.core.specification import DataClass
 
 #: Whose clock a timestamp comes from: the provider's, or ours when we saw the thing.
 ClockSource = Literal["vendor", "observed"]
@@ -28,29 +29,44 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobRecord:
-    """A job as it stands in the ledger.
+class RequestTerms:
+    """On whose behalf work is done, and how: what a person or service asks for, and what its jobs keep.
 
     Attributes:
+        tier: interactive, batch or scheduled.
+        principal: who asks, as the policy names people and services.
+        requested_at: when, as seen by whoever asked, the first part of the jobs' latency; None if nobody noted it.
+        data_class: how sensitive the data behind the circuits is, in the policy's words.
+        priority: 0 is normal, higher goes first.
+    """
+
+    tier: str
+    principal: str = "unknown"
+    requested_at: datetime | None = None
+    data_class: DataClass = "internal"
+    priority: int = 0
+
+    @property
+    def request_terms(self) -> dict[str, Any]:
+        """These terms alone, by name, for another record that has them too."""
+        return {field.name: getattr(self, field.name) for field in fields(RequestTerms)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTerms(RequestTerms):
+    """What one job runs, where, and at which price: the same when it is planned and ever after, but for its last attempt.
+
+    Attributes:
+        backend: where the job runs.
+        provider: the first part of that name.
         run_number: 1 for the first job of a payload; a job that is run again counts on.
-        version: number of its events; a change is refused when it was made on an older version.
-        attempt: number of the last attempt to submit, from 1; ``token``, ``provider_job_id`` and ``outcome`` are its.
         circuits: bound circuits, points x repetitions.
         shots: over all circuits.
+        token: of the last attempt to submit.
         cost_quoted_usd: highest quoted cost.
-        cost_usd: what the provider reported.
-        cost_settled_usd: what the budget was charged when the job ended.
-        result_sha256: of the raw result as received.
-        requested_backend: where the work was asked for; ``backend`` is where this job runs.
-        principal: who asks, as the policy names people and services.
         environment: dev, test or prod.
-        data_class: how sensitive the data behind the circuits is, in the policy's words.
-        correlation_id: what all jobs and log lines of one piece of work share, see `correlation_id_for`.
-        priority: 0 is normal, higher goes first.
         deadline_at: when the result is no longer of use.
         policy_sha256: of the policy that admitted the job.
-        approved_by: the person who agreed, where one had to.
-        rerouted_to: the job that took this one's work over.
     """
 
     job_id: str
@@ -59,33 +75,46 @@ class JobRecord:
     provider: str
     payload_sha256: str
     run_number: int
-    tier: str
     circuits: int
     shots: int
+    token: str
+    cost_quoted_usd: float
+    price_source: str
+    environment: str = "dev"
+    deadline_at: datetime | None = None
+    policy_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord(JobTerms):
+    """A job as it stands in the ledger: its terms, and what has become of it.
+
+    Attributes:
+        version: number of its events; a change is refused when it was made on an older version.
+        attempt: number of the last attempt to submit, from 1; ``token``, ``provider_job_id`` and ``outcome`` are its.
+        cost_usd: what the provider reported.
+        cost_settled_usd: what the budget was charged when the job ended.
+        result_sha256: of the raw result as received.
+        requested_backend: where the work was asked for; ``backend`` is where this job runs.
+        correlation_id: what all jobs and log lines of one piece of work share, see `correlation_id_for`.
+        approved_by: the person who agreed, where one had to.
+        rerouted_to: the job that took this one's work over.
+    """
+
     state: JobState
     version: int
     attempt: int
-    token: str
     provider_job_id: str | None
     outcome: Outcome
     engine: str | None
-    cost_quoted_usd: float
-    price_source: str
     cost_usd: float | None
     cost_settled_usd: float | None
     result_sha256: str | None
     error: str | None
-    requested_at: datetime | None
     created_at: datetime
     updated_at: datetime
     requested_backend: str
-    principal: str
-    environment: str
-    data_class: str
     correlation_id: str
-    priority: int
-    deadline_at: datetime | None
-    policy_sha256: str | None
     approved_by: str | None
     rerouted_to: str | None
 
@@ -158,38 +187,19 @@ class EventData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A job that is to be written down: who asks for what, its token, its quote, and its first steps.
+class Plan(JobTerms):
+    """A job that is to be written down: its terms, the budget that has to hold its quote, and its first steps.
 
     Attributes:
         requested_backend: where the work was asked for, if that is not ``backend``.
         correlation_id: None follows from experiment and requested backend.
     """
 
-    job_id: str
-    experiment: str
-    backend: str
-    provider: str
-    payload_sha256: str
-    run_number: int
-    tier: str
-    circuits: int
-    shots: int
-    token: str
-    cost_quoted_usd: float
-    price_source: str
     budget_usd: float
-    requested_at: datetime | None
     planned_at: datetime
     steps: tuple[EventData, ...]
     requested_backend: str | None = None
-    principal: str = "unknown"
-    environment: str = "dev"
-    data_class: str = "internal"
     correlation_id: str | None = None
-    priority: int = 0
-    deadline_at: datetime | None = None
-    policy_sha256: str | None = None
 
     @property
     def resolved_requested_backend(self) -> str:

@@ -1,4 +1,4 @@
-"""What the ledger tells analysts: rows of the tables `jobs`, `job_events`, `latency` and `costs`.
+"""What the ledger tells analysts: rows of the tables `jobs`, `job_events`, `latency`, `costs` and `canary_jobs`.
 
 Pure but for reading the ledger. Everything comes from the events and their timestamps; nothing is measured here.
 """
@@ -16,6 +16,7 @@ from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
 from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.warehouse import LedgerCursor, LedgerDelta
 
@@ -102,7 +103,7 @@ def read_latency(ledger: Ledger, job_id: str) -> Latency:
 def job_details(ledger: Ledger, job_id: str) -> JobDetails:
     """Return what is known about the run of one job; what its result says counts more than what was planned."""
     events = ledger.events(job_id)
-    # What the last hand-over and the result say is newer than the plan.
+    # What the last submission and the result say is newer than the plan.
     known = (
         _event_detail(events, Event.PLAN)
         | _event_detail(events[::-1], Event.SUBMIT)
@@ -166,11 +167,14 @@ def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecor
         job_id: list(group) for job_id, group in groupby(sorted(events, key=attrgetter("job_id")), attrgetter("job_id"))
     }
     accounts = {name: ledger.account(name) for name in {job.experiment for job in jobs}}
+    canaries = [job for job in jobs if job.experiment == CANARY_EXPERIMENT]
+    asked = [job for job in jobs if job.experiment != CANARY_EXPERIMENT]
     return {
-        schemas.JOBS.name: [job_row(job) for job in jobs],
+        schemas.JOBS.name: [job_row(job) for job in asked],
         schemas.JOB_EVENTS.name: [event_row(event) for event in events],
-        schemas.LATENCY.name: [latency_row(job, by_job[job.job_id]) for job in jobs],
-        schemas.COSTS.name: [cost_row(job, accounts[job.experiment]) for job in jobs],
+        schemas.LATENCY.name: [latency_row(job, by_job[job.job_id]) for job in asked],
+        schemas.COSTS.name: [cost_row(job, accounts[job.experiment]) for job in asked],
+        schemas.CANARY_JOBS.name: [canary_row(job, by_job[job.job_id]) for job in canaries],
     }
 
 
@@ -187,7 +191,7 @@ def event_row(event: EventRecord) -> Row:
         "event": event.event,
         "from_state": None if event.from_state is None else str(event.from_state),
         "to_state": str(event.to_state),
-        "at": event.at,
+        "occurred_at": event.at,
         "observed_at": event.observed_at,
         "clock": event.clock,
         "raw_status": event.raw_status,
@@ -218,6 +222,12 @@ def cost_row(job: JobRecord, account: Account | None) -> Row:
         "budget_usd": account.limit_usd if account else 0.0,
         "price_source": job.price_source,
     }
+
+
+def canary_row(job: JobRecord, events: Sequence[EventRecord]) -> Row:
+    """Return a row of `canary_jobs`: the job, what it cost and where its time went."""
+    known = job_row(job) | cost_row(job, None) | latency_row(job, events)
+    return {column.name: known[column.name] for column in schemas.CANARY_JOBS.columns}
 
 
 def latency(job: JobRecord, events: Sequence[EventRecord]) -> Latency:

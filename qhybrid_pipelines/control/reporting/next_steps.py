@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.jobs import JobState
 _SENTENCES = {
     JobState.PLANNED: "Nothing: the next run of its experiment goes on with it.",
     JobState.AWAITING_APPROVAL: "`qhybrid jobs approve {job}` or `qhybrid jobs decline {job} --reason TEXT`.",
-    JobState.APPROVED: "Nothing: the next run of its experiment hands it over; `qhybrid jobs cancel {job}` stops that.",
+    JobState.APPROVED: "Nothing: the next run of its experiment submits it; `qhybrid jobs cancel {job}` stops that.",
     JobState.SUBMITTING: "Nothing while a process works on it; if that died, the next run of its experiment looks it up.",
     JobState.SUBMIT_UNKNOWN: (
         "Look for its token at the provider, then `qhybrid jobs resolve {job} --provider-job-id ID` or `--not-there`."

@@ -11,9 +11,9 @@ from qhybrid_pipelines.defs.partitions import get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import tag_outages
-from qhybrid_pipelines.steps.execute import circuit_batches as batches
-from qhybrid_pipelines.steps.execute import qpu_result_sets as results
-from qhybrid_pipelines.steps.execute import qpu_submissions as submissions_step
+from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
+from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -31,12 +31,12 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
         experiments: pa.Table,
-        kernels: pa.Table,
+        reduced_models: pa.Table,
         parameter_sweeps: pa.Table,
     ) -> pa.Table:
         """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
-        table = batches.circuit_batches(
-            get_executions(context), experiments, kernels, parameter_sweeps, workspace.open().specifications
+        table = batches_step.circuit_batches(
+            get_executions(context), experiments, reduced_models, parameter_sweeps, workspace.open().specifications
         )
         context.add_output_metadata(metadata.batches(table))
         return table
@@ -51,7 +51,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
         """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
         with tag_outages(context):
             control_plane = workspace.open().control_plane
-            table = submissions_step.submissions(
+            table = submit_circuit_batches(
                 circuit_batches,
                 experiments,
                 control_plane.dispatcher,
@@ -79,9 +79,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
     ) -> pa.Table:
         """Measurement counts as packed integers, verified against the shots that were asked for."""
         with tag_outages(context):
-            table = results.collect_result_sets(
-                circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher
-            )
+            table = collect_result_sets(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
         context.add_output_metadata(metadata.results(table))
         return table
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.partitions import get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons
+from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons_step
 from qhybrid_pipelines.steps.interpret import decisions as decisions_step
 from qhybrid_pipelines.steps.interpret import provenance as provenance_step
-from qhybrid_pipelines.steps.interpret import scored_solutions as scores
+from qhybrid_pipelines.steps.interpret import scored_solutions as scores_step
 from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
 
 
@@ -41,12 +41,12 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         context: dg.AssetExecutionContext,
         experiments: pa.Table,
         problem_instances: pa.Table,
-        kernels: pa.Table,
+        reduced_models: pa.Table,
         qpu_result_sets: pa.Table,
     ) -> tuple[pa.Table, pa.Table]:
         """Score every outcome on the original instance: as measured, repaired, and after local search."""
-        points, solutions = scores.scores(
-            get_executions(context), experiments, problem_instances, kernels, qpu_result_sets
+        points, solutions = scores_step.scores(
+            get_executions(context), experiments, problem_instances, reduced_models, qpu_result_sets
         )
         context.add_output_metadata(metadata.point_scores(points), output_name="point_scores")
         context.add_output_metadata(metadata.solutions(solutions), output_name="scored_solutions")
@@ -57,20 +57,20 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         context: dg.AssetExecutionContext,
         workspace: WorkspaceResource,
         problem_instances: pa.Table,
-        kernels: pa.Table,
+        reduced_models: pa.Table,
         qpu_submissions: pa.Table,
         point_scores: pa.Table,
         scored_solutions: pa.Table,
         baselines: pa.Table,
     ) -> pa.Table:
         """The verdict: quantum against the best classical baseline, paired over runs. That classical wins is a result."""
-        table = comparisons.comparisons(
+        table = comparisons_step.baseline_comparisons(
             get_executions(context),
-            instances=problem_instances,
-            kernels=kernels,
-            submissions=qpu_submissions,
+            problem_instances=problem_instances,
+            reduced_models=reduced_models,
+            qpu_submissions=qpu_submissions,
             point_scores=point_scores,
-            solutions=scored_solutions,
+            scored_solutions=scored_solutions,
             baselines=baselines,
             dispatcher=workspace.open().control_plane.dispatcher,
         )
@@ -82,7 +82,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         context: dg.AssetExecutionContext,
         experiments: pa.Table,
         problem_instances: pa.Table,
-        kernels: pa.Table,
+        reduced_models: pa.Table,
         parameter_sweeps: pa.Table,
         point_scores: pa.Table,
         scored_solutions: pa.Table,
@@ -93,13 +93,13 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         table = decisions_step.decisions(
             get_executions(context),
             experiments=experiments,
-            instances=problem_instances,
-            kernels=kernels,
-            sweep_points=parameter_sweeps,
+            problem_instances=problem_instances,
+            reduced_models=reduced_models,
+            parameter_sweeps=parameter_sweeps,
             point_scores=point_scores,
-            solutions=scored_solutions,
+            scored_solutions=scored_solutions,
             baselines=baselines,
-            comparisons=baseline_comparisons,
+            baseline_comparisons=baseline_comparisons,
         )
         context.add_output_metadata(metadata.decisions(table))
         return table
@@ -117,9 +117,9 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         table = provenance_step.provenance(
             get_executions(context),
             experiments=experiments,
-            instances=problem_instances,
-            batches=circuit_batches,
-            submissions=qpu_submissions,
+            problem_instances=problem_instances,
+            circuit_batches=circuit_batches,
+            qpu_submissions=qpu_submissions,
             dispatcher=workspace.open().control_plane.dispatcher,
         )
         context.add_output_metadata(metadata.provenance(table))
@@ -141,10 +141,10 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
         table = tracking_step.tracking_runs(
             get_executions(context),
             experiments=experiments,
-            batches=circuit_batches,
-            counts=qpu_result_sets,
+            circuit_batches=circuit_batches,
+            qpu_result_sets=qpu_result_sets,
             point_scores=point_scores,
-            comparisons=baseline_comparisons,
+            baseline_comparisons=baseline_comparisons,
             provenance=provenance,
             tracker=tracker,
             dagster_run_id=context.run.run_id,

@@ -23,11 +23,11 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]
     """Return the assets of this leg, those that are measured over the given executions."""
     return [
         qml_datasets,
-        qml_features,
+        qml_folds,
         trained,
         *_assets_per_backend({"partitions_def": executions}),
         evaluated,
-        qml_tracking,
+        qml_tracking_runs,
     ]
 
 
@@ -40,7 +40,7 @@ def qml_datasets(context: dg.AssetExecutionContext, workspace: WorkspaceResource
 
 
 @dg.asset(**table_options, partitions_def=EXPERIMENTS)
-def qml_features(
+def qml_folds(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, qml_datasets: pa.Table
 ) -> pa.Table:
     """The fold indices that all models share. Scaling, PCA and angles are fitted inside each fold, in training."""
@@ -55,7 +55,7 @@ def _table_output(description: str, **more: Any) -> dg.AssetOut:
 
 @dg.multi_asset(
     outs={
-        "qml_training": _table_output("One row per trained model: settings, how they were found, and the model."),
+        "qml_models": _table_output("One row per trained model: settings, how they were found, and the model."),
         "qml_iterations": _table_output("Loss and gradient norm of every step of every final training."),
         "qml_predictions": _table_output("What every model says about the rows of its test folds."),
     },
@@ -67,13 +67,19 @@ def trained(
     workspace: WorkspaceResource,
     experiments: pa.Table,
     qml_datasets: pa.Table,
-    qml_features: pa.Table,
+    qml_folds: pa.Table,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Train circuits, baselines and controls on the same folds, each with the same number of settings to try."""
+    open_workspace = workspace.open()
     runs, iterations, predictions = training.train(
-        experiments, qml_datasets, qml_features, workspace.open(), context.log.info
+        experiments,
+        qml_datasets,
+        qml_folds,
+        specifications=open_workspace.specifications,
+        home=open_workspace.home,
+        report=context.log.info,
     )
-    context.add_output_metadata(metadata.training(runs, iterations, predictions), output_name="qml_training")
+    context.add_output_metadata(metadata.training(runs, iterations, predictions), output_name="qml_models")
     return runs, iterations, predictions
 
 
@@ -84,8 +90,8 @@ def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
         workspace: WorkspaceResource,
         experiments: pa.Table,
         qml_datasets: pa.Table,
-        qml_features: pa.Table,
-        qml_training: pa.Table,
+        qml_folds: pa.Table,
+        qml_models: pa.Table,
     ) -> pa.Table:
         """The jobs that measure trained circuits: every test row of every fold in one batch per model."""
         open_workspace = workspace.open()
@@ -93,9 +99,9 @@ def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
             table = inference.qml_submissions(
                 get_executions(context),
                 experiments=experiments,
-                datasets=qml_datasets,
-                folds=qml_features,
-                runs=qml_training,
+                qml_datasets=qml_datasets,
+                qml_folds=qml_folds,
+                qml_models=qml_models,
                 specifications=open_workspace.specifications,
                 dispatcher=open_workspace.control_plane.dispatcher,
                 principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
@@ -117,8 +123,8 @@ def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
         workspace: WorkspaceResource,
         experiments: pa.Table,
         qml_datasets: pa.Table,
-        qml_features: pa.Table,
-        qml_training: pa.Table,
+        qml_folds: pa.Table,
+        qml_models: pa.Table,
         qml_submissions: pa.Table,
     ) -> tuple[pa.Table, pa.Table]:
         """Collect what came back, verified against the shots that were asked for."""
@@ -127,10 +133,10 @@ def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
             rows, gradients = measurements.qml_measurements(
                 get_executions(context),
                 experiments=experiments,
-                datasets=qml_datasets,
-                folds=qml_features,
-                runs=qml_training,
-                submissions=qml_submissions,
+                qml_datasets=qml_datasets,
+                qml_folds=qml_folds,
+                qml_models=qml_models,
+                qml_submissions=qml_submissions,
                 specifications=open_workspace.specifications,
                 dispatcher=open_workspace.control_plane.dispatcher,
             )
@@ -145,7 +151,7 @@ def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
     outs={
         "qml_scores": _table_output("Every metric of every model on every test fold."),
         "qml_summaries": _table_output("Means over the folds, with corrected intervals."),
-        "qml_evaluation": _table_output("The verdict about every circuit, in the words of the optimisation side."),
+        "qml_verdicts": _table_output("The verdict about every circuit, in the words of the optimisation side."),
     },
     deps=["qml_measurements"],
     **common,
@@ -162,36 +168,36 @@ def evaluated(
     """Score all on the same test folds and hold each circuit against the best baseline."""
     open_workspace = workspace.open()
     scores, summaries, verdicts = evaluation.evaluate(experiments, qml_datasets, qml_predictions, open_workspace.lake)
-    context.add_output_metadata(metadata.evaluation(summaries, verdicts, qml_iterations), output_name="qml_evaluation")
+    context.add_output_metadata(metadata.evaluation(summaries, verdicts, qml_iterations), output_name="qml_verdicts")
     for key in context.partition_keys:
-        training.delete_checkpoints(open_workspace, key)
+        training.delete_checkpoints(open_workspace.home, key)
     return scores, summaries, verdicts
 
 
 @dg.asset(**{**table_options, "kinds": {"parquet", "mlflow"}}, partitions_def=EXPERIMENTS)
-def qml_tracking(
+def qml_tracking_runs(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
     experiments: pa.Table,
     qml_datasets: pa.Table,
-    qml_training: pa.Table,
+    qml_models: pa.Table,
     qml_iterations: pa.Table,
     qml_predictions: pa.Table,
     qml_scores: pa.Table,
     qml_summaries: pa.Table,
-    qml_evaluation: pa.Table,
+    qml_verdicts: pa.Table,
 ) -> pa.Table:
     """The records in MLflow: the experiment, and below it each model, fold and seed; in the spool while MLflow is away."""
     tracker = workspace.open().tracker
-    table = tracking.qml_tracking(
+    table = tracking.qml_tracking_runs(
         experiments,
-        datasets=qml_datasets,
-        runs=qml_training,
-        iterations=qml_iterations,
-        predictions=qml_predictions,
-        scores=qml_scores,
-        summaries=qml_summaries,
-        verdicts=qml_evaluation,
+        qml_datasets=qml_datasets,
+        qml_models=qml_models,
+        qml_iterations=qml_iterations,
+        qml_predictions=qml_predictions,
+        qml_scores=qml_scores,
+        qml_summaries=qml_summaries,
+        qml_verdicts=qml_verdicts,
         tracker=tracker,
         dagster_run_id=context.run.run_id,
     )

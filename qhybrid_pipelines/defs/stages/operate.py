@@ -35,7 +35,8 @@ def backend_calibrations(context: dg.AssetExecutionContext, workspace: Workspace
 )
 def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> None:
     """The DuckDB snapshot of everything, built beside the last one and put in its place in one step."""
-    context.add_output_metadata(metadata.warehouse(warehouse_step.publish(workspace.open())))
+    opened = workspace.open()
+    context.add_output_metadata(metadata.warehouse(warehouse_step.publish(opened.home, opened.control_plane.ledger)))
 
 
 ASSETS = (backend_capabilities, backend_calibrations, warehouse)

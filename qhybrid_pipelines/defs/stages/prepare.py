@@ -1,4 +1,4 @@
-"""PREPARE, one partition per experiment: experiments > instances > features, kernels > sweeps, and the baselines."""
+"""PREPARE, one partition per experiment: experiments > instances > features, reduced models > sweeps, and the baselines."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from qhybrid_pipelines.steps.prepare import baselines as baselines_step
 from qhybrid_pipelines.steps.prepare import experiments as experiments_step
 from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps_step
 from qhybrid_pipelines.steps.prepare import problem_instances as instances_step
-from qhybrid_pipelines.steps.prepare import reduced_models as kernels_step
+from qhybrid_pipelines.steps.prepare import reduced_models as models_step
 
 table_options: dict[str, Any] = {
     "partitions_def": EXPERIMENTS,
@@ -50,31 +50,31 @@ def features(context: dg.AssetExecutionContext, problem_instances: pa.Table) -> 
 
 
 @dg.asset(**table_options)
-def kernels(context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
-    """What classical reduction leaves to be solved, rung by rung, and the best it could be worth."""
-    table = kernels_step.kernels(experiments, problem_instances)
-    context.add_output_metadata(metadata.kernels(table))
+def reduced_models(context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
+    """What classical reduction leaves to be solved, step by step, and the best it could be worth."""
+    table = models_step.reduced_models(experiments, problem_instances)
+    context.add_output_metadata(metadata.reduced_models(table))
     return table
 
 
 @dg.asset(**table_options)
 def parameter_sweeps(
-    context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, kernels: pa.Table
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, reduced_models: pa.Table
 ) -> pa.Table:
     """The angles that will be tried, one row per point."""
-    table = sweeps_step.parameter_sweeps(experiments, kernels, workspace.open().specifications)
+    table = sweeps_step.parameter_sweeps(experiments, reduced_models, workspace.open().specifications)
     context.add_output_metadata(metadata.sweeps(table))
     return table
 
 
 @dg.asset(**table_options)
 def baselines(
-    context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table, kernels: pa.Table
+    context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table, reduced_models: pa.Table
 ) -> pa.Table:
     """What classical solvers make of the same instance, with the same objective and the same post-processing."""
-    table = baselines_step.baselines(experiments, problem_instances, kernels)
+    table = baselines_step.baselines(experiments, problem_instances, reduced_models)
     context.add_output_metadata(metadata.baselines(table))
     return table
 
 
-ASSETS = (experiments, problem_instances, features, kernels, parameter_sweeps, baselines)
+ASSETS = (experiments, problem_instances, features, reduced_models, parameter_sweeps, baselines)

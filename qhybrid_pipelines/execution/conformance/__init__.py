@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qhybrid_pipelines.execution.conformance.answers import (
-    check_bit_order,
-    check_capabilities,
-    check_counts_answer_the_batch,
-    check_estimate,
-    check_malformed_batches_are_rejected,
-    check_prepare,
-    check_same_batch_same_counts,
-    check_wrong_results_are_refused,
+from qhybrid_pipelines.execution.conformance.ability_checks import (
+    check_abilities_are_declared,
+    check_immediacy_agrees_with_capabilities,
+    check_keys_are_told_apart,
+    check_nothing_is_missing,
+    check_requests_are_counted,
 )
-from qhybrid_pipelines.execution.conformance.lives import (
+from qhybrid_pipelines.execution.conformance.job_checks import (
     check_cancel_races,
     check_cancelling_a_finished_job_is_too_late,
+    check_failed_poll_keeps_what_it_saw,
     check_find,
     check_finished_job_is_stable,
     check_parts_make_the_whole,
@@ -30,11 +28,30 @@ from qhybrid_pipelines.execution.conformance.lives import (
     check_unknown_job_is_not_waited_for,
     check_unknown_status_is_loud,
 )
-from qhybrid_pipelines.execution.conformance.subject import MAX_POLLS, ProviderUnderTest, fetch_when_completed
+from qhybrid_pipelines.execution.conformance.provider_under_test import (
+    MAX_POLLS,
+    ProviderUnderTest,
+    fetch_when_completed,
+)
+from qhybrid_pipelines.execution.conformance.result_checks import (
+    check_bit_order,
+    check_capabilities,
+    check_counts_answer_the_batch,
+    check_estimate,
+    check_malformed_batches_are_rejected,
+    check_prepare,
+    check_same_batch_same_counts,
+    check_wrong_results_are_refused,
+)
 
 __all__ = ["CHECKS", "MAX_POLLS", "ProviderUnderTest", "fetch_when_completed"]
 
 CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
+    check_abilities_are_declared,
+    check_nothing_is_missing,
+    check_keys_are_told_apart,
+    check_immediacy_agrees_with_capabilities,
+    check_requests_are_counted,
     check_capabilities,
     check_estimate,
     check_prepare,
@@ -43,6 +60,7 @@ CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
     check_find,
     check_requests_per_poll,
     check_unknown_status_is_loud,
+    check_failed_poll_keeps_what_it_saw,
     check_finished_job_is_stable,
     check_unknown_job_is_not_waited_for,
     check_counts_answer_the_batch,

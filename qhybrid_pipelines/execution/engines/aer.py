@@ -60,6 +60,14 @@ def text_problem(template: Template) -> str | None:
     return None
 
 
+def exact_simulation_problem(template: Template) -> str | None:
+    """Return why the probabilities of a template's outcomes cannot be computed from one state vector, or None."""
+    problem = text_problem(template)
+    if problem is None and measured_qubits(template.text) is None:
+        return "the circuit is not unitary up to one measurement of every bit at its end"
+    return problem
+
+
 @lru_cache(maxsize=16)
 def _read(text: str) -> QuantumCircuit:
     return read_circuit(text)
@@ -124,7 +132,7 @@ def prepare_circuit(
     return PreparedCircuit(circuit=circuit, columns=columns), time.perf_counter() - begin
 
 
-def compile_template(template: Template, *, level: int, seed: int, provider: str) -> Compiled:
+def compile_template(template: Template, *, level: int, seed: int) -> Compiled:
     """Return a template compiled for Aer; ``native`` is the circuit.
 
     Raises:
@@ -134,7 +142,7 @@ def compile_template(template: Template, *, level: int, seed: int, provider: str
 
     problem = text_problem(template)
     if problem:
-        raise Rejected(problem, provider=provider, phase="prepare")
+        raise Rejected(problem)
     begin = time.perf_counter()
     circuit = compile_circuit(_read(template.text), level=level, seed=seed)
     seconds = time.perf_counter() - begin

@@ -20,9 +20,9 @@ from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.aer import (
     PreparedCircuit,
     aer_version,
+    exact_simulation_problem,
     measured_qubits,
     prepare_circuit,
-    text_problem,
 )
 from qhybrid_pipelines.execution.engines.engine import EngineRun
 from qhybrid_pipelines.execution.sampling import sample_rows
@@ -43,10 +43,7 @@ class AerExact:
 
     def unsupported_reason(self, batch: CircuitBatch) -> str | None:
         """Return why the engine cannot run a batch, or None if it can."""
-        problem = text_problem(batch.template)
-        if problem is None and measured_qubits(batch.template.text) is None:
-            return "the circuit is not unitary up to one measurement of every bit at its end"
-        return problem
+        return exact_simulation_problem(batch.template)
 
     def run(self, batch: CircuitBatch) -> EngineRun:
         """Simulate a batch."""

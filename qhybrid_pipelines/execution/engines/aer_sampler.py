@@ -21,7 +21,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_from_points
 from qhybrid_pipelines.execution.engines.aer import aer_version, prepare_circuit, text_problem
 from qhybrid_pipelines.execution.engines.engine import EngineRun
-from qhybrid_pipelines.execution.sampling import shot_seed
+from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 #: Raised with every change that can move a count.
 VERSION = "2"

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
-from importlib import import_module
 from importlib.metadata import version
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure
+from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.engine import EngineRun
-from qhybrid_pipelines.execution.engines.phases import Phases
-from qhybrid_pipelines.execution.engines.ring_mixer import RingMixer, outcomes_with_ones
-from qhybrid_pipelines.execution.engines.workers import map_in_order, usable_cores
-from qhybrid_pipelines.execution.engines.x_mixer import XMixer
-from qhybrid_pipelines.execution.sampling import OutcomesFromUniforms, outcomes_from_uniforms, sample_points
+from qhybrid_pipelines.execution.engines.threads import map_in_order, usable_cores
+from qhybrid_pipelines.execution.sampling import sample_points
+from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import can_compile, prepare_mixer, prepare_sampling
 
 #: Raised with every change that can move a probability by one bit.
 VERSION = "3"
@@ -30,17 +24,6 @@ VERSION = "3"
 MAX_MEMORY_BYTES = 1 << 30
 #: Bytes per outcome of one thread: two complex states, probabilities, cumulated probabilities, and what is in between.
 BYTES_PER_OUTCOME = 64
-
-
-class Mixer(Protocol):
-    """What gives the probabilities of up to ``points`` points; for one thread."""
-
-    @property
-    def points(self) -> int:
-        """Most points of a call."""
-
-    def __call__(self, angles: F64) -> F64:
-        """Return the probabilities of every point, shape ``(points, outcomes)``."""
 
 
 class DiagonalQaoa:
@@ -64,7 +47,7 @@ class DiagonalQaoa:
     @cached_property
     def compiled(self) -> bool:
         """Whether the X mixer is compiled."""
-        return _can_compile() if self._compiled_option is None else self._compiled_option
+        return can_compile() if self._compiled_option is None else self._compiled_option
 
     def version(self) -> str:
         """Return the version of this engine and of what it computes with."""
@@ -91,7 +74,7 @@ class DiagonalQaoa:
             raise ValueError("diagonal-qaoa was given a batch without structure")
         begin = time.perf_counter()
         outcomes, make_mixer = prepare_mixer(structure, compiled=self.compiled)
-        find_outcomes = _compiled_outcomes_from_uniforms() if self.compiled else outcomes_from_uniforms
+        find_outcomes = prepare_sampling(compiled=self.compiled)
         prepared = time.perf_counter()
         block = make_mixer().points
         threads_that_fit = max(1, MAX_MEMORY_BYTES // (BYTES_PER_OUTCOME << structure.model.size))
@@ -119,49 +102,6 @@ class DiagonalQaoa:
         return EngineRun(
             counts=counts, compile_seconds=prepared - begin, execute_seconds=time.perf_counter() - prepared
         )
-
-
-def prepare_mixer(structure: QaoaStructure, *, compiled: bool) -> tuple[U64 | None, Callable[[], Mixer]]:
-    """Return the packed outcomes (None for all of them), and what makes a mixer for a thread."""
-    model = structure.model
-    energies = model.diagonal - model.offset
-    ones = structure.cardinality
-    if structure.mixer == "xy" and ones is not None:
-        outcomes = outcomes_with_ones(ones, model.size)
-        kept = energies[outcomes.astype(np.intp)]
-        return outcomes, lambda: RingMixer(kept, ones=ones, n=model.size)
-    # Without fields complements have the same energy; a single qubit has no second one to join them.
-    phases = Phases(energies, mirrored=model.size > 1 and not model.linear.any())
-    if not compiled:
-        return None, lambda: XMixer(phases)
-    from qhybrid_pipelines.execution.engines.x_mixer_compiled import CompiledXMixer
-
-    CompiledXMixer(Phases(np.zeros(2)))(np.zeros((1, 2)))  # numba compiles at the first call, or reads its cache
-    return None, lambda: CompiledXMixer(phases)
-
-
-def _compiled_outcomes_from_uniforms() -> OutcomesFromUniforms:
-    from qhybrid_pipelines.execution.engines import shots_compiled
-
-    shots_compiled.outcomes_from_uniforms(np.ones((1, 1)), np.zeros((1, 1, 1)))  # as above
-    return shots_compiled.outcomes_from_uniforms
-
-
-def _can_compile() -> bool:
-    """Tell whether numba is there and finds a place for its cache; without one it refuses to work."""
-    try:
-        import_module("qhybrid_pipelines.execution.engines.x_mixer_compiled")
-    except (ImportError, RuntimeError):
-        return False
-    return True
-
-
-def exact_probabilities(structure: QaoaStructure, *, compiled: bool = False) -> tuple[U64 | None, Iterator[F64]]:
-    """Return the packed outcomes (None for all of them), and their probabilities point by point."""
-    outcomes, make_mixer = prepare_mixer(structure, compiled=compiled)
-    mixer = make_mixer()
-    blocks = (structure.angles[first : first + mixer.points] for first in range(0, len(structure.angles), mixer.points))
-    return outcomes, (row for block in blocks for row in mixer(block))
 
 
 def _measures_only_at_end(text: str) -> bool:

@@ -43,20 +43,20 @@ class Engine(Protocol):
         """Simulate a batch."""
 
 
-def choose_engine(engines: Sequence[Engine], batch: CircuitBatch, *, provider: str) -> Engine:
+def choose_engine(engines: Sequence[Engine], batch: CircuitBatch) -> Engine:
     """Return the first engine that can run a batch.
 
     Raises:
         Rejected: the batch is malformed, or no engine can run it; says why for each.
     """
-    check_well_formed(batch, provider=provider)
+    check_well_formed(batch)
     reasons = []
     for engine in engines:
         reason = too_wide_reason(engine, batch) or engine.unsupported_reason(batch)
         if reason is None:
             return engine
         reasons.append(f"{engine.name}: {reason}")
-    raise Rejected("; ".join(reasons), provider=provider, phase="submit")
+    raise Rejected("; ".join(reasons))
 
 
 def too_wide_reason(engine: Engine, batch: CircuitBatch) -> str | None:
@@ -65,7 +65,7 @@ def too_wide_reason(engine: Engine, batch: CircuitBatch) -> str | None:
     return f"{width} qubits are more than {engine.max_qubits}" if width > engine.max_qubits else None
 
 
-def check_well_formed(batch: CircuitBatch, *, provider: str) -> None:
+def check_well_formed(batch: CircuitBatch) -> None:
     """Refuse a batch that no backend could run.
 
     NaN and infinities are caught here because simulators and compilers answer them with unrelated errors, or not at all.
@@ -75,13 +75,13 @@ def check_well_formed(batch: CircuitBatch, *, provider: str) -> None:
     """
 
     def refuse(problem: str) -> None:
-        raise Rejected(problem, provider=provider, phase="submit")
+        raise Rejected(problem)
 
     inputs = len(batch.template.parameters)
     if batch.bindings.ndim != 2 or batch.bindings.shape[1] != inputs:
         refuse(f"bindings have shape {batch.bindings.shape}, the template has {inputs} inputs")
     if batch.seeds.ndim != 2 or len(batch.seeds) != batch.points or 0 in batch.seeds.shape or batch.shots < 1:
-        refuse(f"{batch.points} points, seeds of shape {batch.seeds.shape} and {batch.shots} shots are nothing to run")
+        refuse(f"the batch is empty: {batch.points} points, seeds of shape {batch.seeds.shape}, {batch.shots} shots")
     if not np.isfinite(batch.bindings).all():
         refuse("bindings hold NaN or infinities")
     structure = batch.structure

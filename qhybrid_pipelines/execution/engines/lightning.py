@@ -19,7 +19,12 @@ import numpy as np
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
-from qhybrid_pipelines.execution.engines.aer import PreparedCircuit, measured_qubits, prepare_circuit, text_problem
+from qhybrid_pipelines.execution.engines.aer import (
+    PreparedCircuit,
+    exact_simulation_problem,
+    measured_qubits,
+    prepare_circuit,
+)
 from qhybrid_pipelines.execution.engines.engine import EngineRun
 from qhybrid_pipelines.execution.sampling import sample_rows
 
@@ -75,10 +80,7 @@ class Lightning:
 
     def unsupported_reason(self, batch: CircuitBatch) -> str | None:
         """Return why the engine cannot run a batch, or None if it can."""
-        problem = text_problem(batch.template)
-        if problem is None and measured_qubits(batch.template.text) is None:
-            return "the circuit is not unitary up to one measurement of every bit at its end"
-        return problem
+        return exact_simulation_problem(batch.template)
 
     def run(self, batch: CircuitBatch) -> EngineRun:
         """Simulate a batch."""

@@ -19,8 +19,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
+from qhybrid_pipelines.core.errors import InvalidInput, Throttled, Unavailable
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
 from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, HttpErrors, error_text, parse_json
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
@@ -58,7 +58,7 @@ class RuntimeClient:
 
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         self._credentials, self._limits = credentials, limits or RequestLimits()
-        self._errors = HttpErrors(provider=NAME, credentials=credentials, replaceable_key=(UNAUTHORIZED,))
+        self._errors = HttpErrors(credentials=credentials, replaceable_key=(UNAUTHORIZED,))
         self._access: _AccessToken | None = None
         self._lock = Lock()
 
@@ -92,7 +92,7 @@ class RuntimeClient:
         """Whether the service is a stand-in on this machine."""
         return is_loopback(self.url)
 
-    def submit(self, body: bytes) -> str:
+    def post_job(self, body: bytes) -> str:
         """Send a job once and return the service's id of it.
 
         Raises:
@@ -101,12 +101,14 @@ class RuntimeClient:
             Ambiguous: nobody knows.
         """
         try:
-            answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
+            answer = self._send_authorised("POST", "/jobs", body=body)
         except (NotSent, ConnectionBroken) as error:
             raise self._errors.submission_unanswered(error, self.url) from None
+        except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent
+            raise Throttled(error.message) from None
         return self._errors.accepted_job_id(answer)
 
-    def get(self, *path: str, phase: str, params: Params | None = None) -> tuple[bytes, Any]:
+    def get(self, *path: str, params: Params | None = None) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
 
         Raises:
@@ -115,34 +117,34 @@ class RuntimeClient:
             Unavailable: no usable answer; asking again is safe and may help.
             ProviderError: refused; asking again will not help.
         """
-        answer = self._request_json("GET", path, phase, params)
-        return answer.body, self._errors.parsed(answer, phase)
+        answer = self._request_json("GET", path, params)
+        return answer.body, self._errors.parsed(answer)
 
     def cancel(self, job_id: str) -> bool:
         """Ask for a job to be cancelled; return False where the service says that it is too late. Raises as `get`."""
-        return self._request_json("POST", ("jobs", job_id, "cancel"), "cancel", None, accept=(409,)).status != 409
+        return self._request_json("POST", ("jobs", job_id, "cancel"), None, accept=(409,)).status != 409
 
     def _request_json(
-        self, method: str, path: tuple[str, ...], phase: str, params: Params | None, accept: tuple[int, ...] = ()
+        self, method: str, path: tuple[str, ...], params: Params | None, accept: tuple[int, ...] = ()
     ) -> HttpResponse:
         place = "/" + "/".join(quote(part, safe="") for part in path)
         try:
-            answer = self._send_authorised(method, place, phase=phase, params=params)
+            answer = self._send_authorised(method, place, params=params)
         except (NotSent, ConnectionBroken) as error:
-            raise self._errors.unanswered(error, self.url, phase) from None
+            raise self._errors.unanswered(error, self.url) from None
         if 200 <= answer.status < 300 or answer.status in accept:
             return answer
-        raise self._errors.refused(answer, phase)
+        raise self._errors.refused(answer)
 
     def _send_authorised(
-        self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
+        self, method: str, path: str, *, params: Params | None = None, body: bytes | None = None
     ) -> HttpResponse:
         for fresh in (False, True):
-            access = self._token(phase, fresh=fresh)
+            access = self._token(fresh=fresh)
             try:
                 url, instance = self.url + path, self.instance
             except InvalidInput as error:
-                raise self._errors.not_asked(str(error), phase) from None
+                raise Unavailable(redact(str(error))) from None
             headers = {"Service-CRN": instance, "IBM-API-Version": API_VERSION}
             if body is not None:
                 headers["Content-Type"] = "application/json"
@@ -161,35 +163,35 @@ class RuntimeClient:
                 break
         return answer
 
-    def _token(self, phase: str, *, fresh: bool) -> Secret:
+    def _token(self, *, fresh: bool) -> Secret:
         try:
             key = self._credentials.read()
             iam = check_url(os.environ.get(IAM_VARIABLE) or IAM_URL, variable=IAM_VARIABLE)
         except InvalidInput as error:
-            raise self._errors.not_asked(str(error), phase) from None
+            raise Unavailable(redact(str(error))) from None
         with self._lock:
             known = self._access
             if known and not fresh and known.key.equals(key) and time.monotonic() < known.until:
                 return known.token
-            self._access = self._exchange_key(key, iam, phase)
+            self._access = self._exchange_key(key, iam)
             return self._access.token
 
-    def _exchange_key(self, key: Secret, iam: str, phase: str) -> _AccessToken:
+    def _exchange_key(self, key: Secret, iam: str) -> _AccessToken:
         form = urlencode({"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": key.reveal()})
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
             answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), limits=self._limits)
         except (NotSent, ConnectionBroken) as error:
             # No job was sent yet, whatever became of this request.
-            raise self._errors.not_asked(f"no access token: {error}", phase) from None
+            raise Unavailable(redact(f"no access token: {error}")) from None
         found = parse_json(answer.body)
         token = found.get("access_token") if isinstance(found, dict) else None
         if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
             lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
             return _AccessToken(key=key, token=Secret(token), until=time.monotonic() + lives)
         if answer.status == 429:
-            raise self._errors.refused(answer, phase)
+            raise self._errors.refused(answer)
         if 400 <= answer.status < 500:
             problem = f"the key is not accepted, {error_text(answer)}. {self._credentials.remedy}"
-            raise self._errors.not_asked(problem, phase)
-        raise self._errors.not_asked(f"no access token: {error_text(answer)}", phase)
+            raise Unavailable(redact(problem))
+        raise Unavailable(redact(f"no access token: {error_text(answer)}"))

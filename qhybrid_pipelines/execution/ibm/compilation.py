@@ -6,8 +6,17 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.jobs import Compiled, Template
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.execution.compile_cache import two_qubit_gates
+from qhybrid_pipelines.execution.compile_cache import (
+    CompileCache,
+    FreshlyCompiled,
+    two_qubit_gates,
+    with_circuit_figures,
+)
+from qhybrid_pipelines.execution.engines.aer import text_problem
+from qhybrid_pipelines.execution.ibm.devices import Device
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -28,7 +37,7 @@ def compile_for(text: str, target: Target, *, level: int, seed: int) -> QuantumC
     """Return the circuit of a template's text on a device, as wide as the device; inputs stay free.
 
     The highest level compiles `TRIES` times, from ``seed`` on, and keeps the circuit with the fewest two-qubit gates, of
-    these the least deep. The circuit's name is taken away: it would travel to the vendor.
+    these the least deep. The circuit loses its name, which would travel to the vendor.
     """
     from qiskit.transpiler import generate_preset_pass_manager
 
@@ -40,6 +49,43 @@ def compile_for(text: str, target: Target, *, level: int, seed: int) -> QuantumC
     best = min(tries, key=lambda compiled: (two_qubit_gates(compiled), compiled.depth()))
     best.name = "circuit"
     return best
+
+
+def compile_template(
+    cache: CompileCache, template: Template, device: Device, *, backend: str, max_qubits: int, level: int, seed: int
+) -> Compiled:
+    """Return a template compiled for a device, from the cache where it was compiled before.
+
+    Args:
+        cache: of compiled circuits.
+        template: its inputs stay free.
+        device: as it is calibrated now.
+        backend: full name, for the cache and for errors.
+        max_qubits: of the device, or of what is simulated of it.
+        level: of qiskit's preset pass managers, 0 to 3.
+        seed: of the compiler.
+
+    Raises:
+        Rejected: the template is too wide, or its text is faulty.
+    """
+    if template.n_qubits > max_qubits:
+        raise Rejected(f"{template.n_qubits} qubits are more than {max_qubits}, the most that {backend} takes")
+
+    def compile_now() -> FreshlyCompiled:
+        problem = text_problem(template)
+        if problem:
+            raise Rejected(problem)
+        return with_circuit_figures(compile_for(template.text, device.target, level=level, seed=seed))
+
+    return cache.get_or_compile(
+        template,
+        backend=backend,
+        target_digest=device.target_digest,
+        level=level,
+        seed=seed,
+        versions=compiler_versions(),
+        compile_now=compile_now,
+    )
 
 
 def used_qubits(circuit: QuantumCircuit) -> tuple[int, ...]:

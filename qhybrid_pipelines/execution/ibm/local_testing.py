@@ -18,47 +18,39 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    Template,
-)
-from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
-from qhybrid_pipelines.execution.engines.aer import text_problem
+from qhybrid_pipelines.execution.abilities import Ability
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.client import NAME
-from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions, narrow_circuit, used_qubits
+from qhybrid_pipelines.execution.ibm.compilation import compile_template, narrow_circuit, used_qubits
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
 from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
-from qhybrid_pipelines.execution.sampling import shot_seed
 from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
+from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 
-class LocalTesting:
+class LocalTesting(StoredJobs):
     """The backends ``ibm:fake_*``."""
 
+    abilities: frozenset[Ability] = frozenset()
+
     def __init__(self, folder: Path) -> None:
-        self.jobs = StoredJobs(NAME, folder / "results")
+        super().__init__(NAME, folder / "results")
         self.cache = CompileCache(folder / "compiled")
 
     def backends(self) -> tuple[str, ...]:
         """Return the full names of the backends; loads nothing."""
         return tuple(f"{NAME}:{name}" for name in FAKES)
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return the limits that the device's configuration states, the width narrowed to what can be simulated."""
-        device = _device(backend, phase="capabilities")
-        return Capabilities(
+        device = _device(backend)
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
             max_shots=device.max_shots,
@@ -69,7 +61,7 @@ class LocalTesting:
             noisy=True,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED, JobState.FAILED),
+            states=(jobs.JobState.COMPLETED, jobs.JobState.FAILED),
             queue="none: it runs in the caller's process, and its timestamps are this machine's",
             security="none needed: nothing leaves this machine",
             mode="local-testing",
@@ -79,54 +71,42 @@ class LocalTesting:
             integration="none: the vendor's client brings the devices along",
         )
 
-    def calibration(self, backend: str) -> Calibration:
+    def calibration(self, backend: str) -> jobs.Calibration:
         """Return the calibration that the snapshot carries, dated as the vendor dated it."""
-        return replace(_device(backend, phase="calibration").calibration, fetched_at=datetime.now(UTC))
+        return replace(_device(backend).calibration, fetched_at=datetime.now(UTC))
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return that it is here and has no queue."""
-        _known(backend, phase="status")
-        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        _known(backend)
+        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Return a template compiled for the device, from the cache where it was compiled before."""
-        device = _device(backend, phase="prepare")
-        limit = min(device.n_qubits, MAX_SIMULATED_QUBITS)
-        if template.n_qubits > limit:
-            problem = f"{template.n_qubits} qubits are more than {limit}, the most that {backend} takes"
-            raise Rejected(problem, provider=NAME, phase="prepare")
-        return self.cache.get_or_compile(
+        device = _device(backend)
+        return compile_template(
+            self.cache,
             template,
+            device,
             backend=backend,
-            target_digest=device.target_digest,
+            max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
             level=level,
             seed=seed,
-            versions=compiler_versions(),
-            compile_now=lambda: with_circuit_figures(_compile(template, device, level=level, seed=seed)),
         )
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return a price of nothing."""
-        _known(batch.backend, phase="estimate")
-        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
+        _known(batch.backend)
+        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
-
-        Raises:
-            Rejected: the batch is malformed, too wide or has too many shots, or the token belongs to another batch.
-        """
-        return self.jobs.submit(batch, token, lambda: self._simulate(batch))
-
-    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
-        device = _device(batch.backend, phase="submit")
-        check_well_formed(batch, provider=NAME)
+    def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
+        device = _device(batch.backend)
+        check_well_formed(batch)
         if batch.shots > device.max_shots or batch.seeds.size > device.max_circuits:
             problem = (
                 f"{batch.seeds.size} circuits of {batch.shots} shots are more than the {device.max_circuits} circuits of "
                 f"{device.max_shots} shots that {batch.backend} takes in one job"
             )
-            raise Rejected(problem, provider=NAME, phase="submit")
+            raise Rejected(problem)
         begin = time.perf_counter()
         compiled = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED)
         compile_seconds = time.perf_counter() - begin
@@ -136,7 +116,7 @@ class LocalTesting:
                 f"placing {batch.template.n_qubits} qubits on {batch.backend} takes {len(used)}, "
                 f"and noise is simulated for {MAX_SIMULATED_QUBITS}"
             )
-            raise Rejected(problem, provider=NAME, phase="submit")
+            raise Rejected(problem)
         circuit = narrow_circuit(compiled.native, used)
         columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
         started_at, begin = datetime.now(UTC), time.perf_counter()
@@ -169,26 +149,19 @@ class LocalTesting:
         return SimulationResult(counts=counts, started_at=started_at, details=details)
 
 
-def _compile(template: Template, device: Device, *, level: int, seed: int) -> Any:
-    faulty = text_problem(template)
-    if faulty:
-        raise Rejected(faulty, provider=NAME, phase="prepare")
-    return compile_for(template.text, device.target, level=level, seed=seed)
-
-
 @lru_cache(maxsize=64)
 def _noise(backend: str, used: tuple[int, ...]) -> Any:
     """Return the noise of some qubits of a fake device; it has one calibration, which never changes in a process."""
-    return noise_model_for(_device(backend, phase="submit").target, used)
+    return noise_model_for(_device(backend).target, used)
 
 
-def _known(backend: str, *, phase: str) -> str:
+def _known(backend: str) -> str:
     name = backend.removeprefix(f"{NAME}:")
     if name not in FAKES:
         known = ", ".join(f"{NAME}:{known}" for known in FAKES)
-        raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase)
+        raise Rejected(f"no backend {backend!r}; there are {known}")
     return name
 
 
-def _device(backend: str, *, phase: str) -> Device:
-    return fake_device(_known(backend, phase=phase))
+def _device(backend: str) -> Device:
+    return fake_device(_known(backend))

@@ -12,37 +12,27 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected, Throttled, Unavailable, UnknownProviderStatus
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    RawResult,
-    Snapshot,
-    Template,
-)
-from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache, with_circuit_figures
-from qhybrid_pipelines.execution.engines.aer import text_problem
+from qhybrid_pipelines.execution.abilities import Ability
+from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
-from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
+from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
-from qhybrid_pipelines.execution.ibm.results import PAYLOAD
+from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
+from qhybrid_pipelines.execution.polling import poll_each
 
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
 #: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
@@ -54,20 +44,23 @@ REMEMBERED_SECONDS = 300.0
 TIME_LIMIT_REASON = 1305
 
 STATES = {
-    "queued": JobState.QUEUED,
-    "running": JobState.RUNNING,
-    "completed": JobState.COMPLETED,
-    "failed": JobState.FAILED,
-    "cancelled": JobState.CANCELLED,
-    "cancelled - ran too long": JobState.FAILED,
+    "queued": jobs.JobState.QUEUED,
+    "running": jobs.JobState.RUNNING,
+    "completed": jobs.JobState.COMPLETED,
+    "failed": jobs.JobState.FAILED,
+    "cancelled": jobs.JobState.CANCELLED,
+    "cancelled - ran too long": jobs.JobState.FAILED,
 }
 #: What reading a description raises that has another form than the vendor's code expects.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
-ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
+ENDED = (jobs.JobState.COMPLETED, jobs.JobState.FAILED, jobs.JobState.CANCELLED)
 
 
 class Service:
     """The backends that QISKIT_IBM_BACKENDS names, where there is a key."""
+
+    name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.client = client or RuntimeClient()
@@ -79,10 +72,10 @@ class Service:
         """Return the full names of the backends, without asking; none without a key."""
         return _configured_backends() if CREDENTIALS.is_configured() else ()
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return limits as the device's configuration states them."""
-        device = self._device(backend, phase="capabilities")
-        return Capabilities(
+        device = self._device(backend)
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=device.n_qubits,
             max_shots=device.max_shots,
@@ -95,7 +88,7 @@ class Service:
             dedupe="tag_lookup",
             listing_lag_seconds=LISTING_LAG_SECONDS,
             acceptance_seconds=ACCEPTANCE_SECONDS,
-            states=(JobState.QUEUED, JobState.RUNNING, *ENDED),
+            states=(jobs.JobState.QUEUED, jobs.JobState.RUNNING, *ENDED),
             queue="shared by all users, fair share per instance; its length is published",
             security="API key exchanged for an access token of an hour; bound to a service instance",
             mode="emulator" if self.client.on_this_machine else "hardware",
@@ -104,52 +97,40 @@ class Service:
             integration=f"{CREDENTIALS.variable}, QISKIT_IBM_INSTANCE and {BACKENDS_VARIABLE}",
         )
 
-    def calibration(self, backend: str) -> Calibration:
+    def calibration(self, backend: str) -> jobs.Calibration:
         """Return the device's calibration as it is now."""
-        name = self._name(backend, phase="calibration")
-        _, properties = self._get("backends", name, "properties", phase="calibration")
+        name = self._name(backend)
+        _, properties = self._get("backends", name, "properties")
         try:
             return calibration_from_properties({**properties, "backend_name": name}, fetched_at=datetime.now(UTC))
         except UNREADABLE as error:
-            raise _unreadable_error(backend, error, phase="calibration") from None
+            raise _unreadable_error(backend, error) from None
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return whether the device takes jobs, and how many wait."""
-        _, reported = self._get("backends", self._name(backend, phase="status"), "status", phase="status")
+        _, reported = self._get("backends", self._name(backend), "status")
         online = bool(reported.get("state")) and reported.get("status", "active") == "active"
         queued = reported.get("length_queue")
-        return BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
+        return jobs.BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Return a template compiled for the device as it is calibrated now."""
-        device = self._device(backend, phase="prepare")
-        if template.n_qubits > device.n_qubits:
-            problem = f"{template.n_qubits} qubits are more than the {device.n_qubits} of {backend}"
-            raise Rejected(problem, provider=NAME, phase="prepare")
-        faulty = text_problem(template)
-        if faulty:
-            raise Rejected(faulty, provider=NAME, phase="prepare")
-        return self.cache.get_or_compile(
-            template,
-            backend=backend,
-            target_digest=device.target_digest,
-            level=level,
-            seed=seed,
-            versions=compiler_versions(),
-            compile_now=lambda: with_circuit_figures(compile_for(template.text, device.target, level=level, seed=seed)),
+        device = self._device(backend)
+        return compile_template(
+            self.cache, template, device, backend=backend, max_qubits=device.n_qubits, level=level, seed=seed
         )
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return the price of the seconds that the device will be held.
 
         From the executions (points x repetitions x shots) times the device's own time between shots, at least a second;
         up to three times that and ten seconds more for loading. The vendor bills by the second and measures afterwards.
         """
-        device = self._device(batch.backend, phase="estimate")
+        device = self._device(batch.backend)
         price = price_per_second()
         seconds = batch.seeds.size * batch.shots * device.seconds_per_shot
         low, high = max(1.0, seconds), 3 * seconds + 10
-        return Estimate(
+        return jobs.Estimate(
             low_usd=low * price["usd_per_second"],
             high_usd=high * price["usd_per_second"],
             assumptions=(
@@ -159,46 +140,59 @@ class Service:
             source=price["source"],
         )
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
-        check_well_formed(batch, provider=NAME)
-        device = self._device(batch.backend, phase="submit")
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+        """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
+        check_well_formed(batch)
+        try:
+            body = self._make_body(batch, token)
+        except Unavailable as error:  # the device could not be described, and no job was sent yet
+            raise Throttled(error.message) from None
+        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.post_job(body))
+
+    def _make_body(self, batch: jobs.CircuitBatch, token: str) -> bytes:
+        device = self._device(batch.backend)
         if batch.shots > device.max_shots or batch.seeds.size * batch.shots > MAX_EXECUTIONS:
             problem = (
                 f"{batch.seeds.size} circuits of {batch.shots} shots are more than {batch.backend} takes in one job"
             )
-            raise Rejected(problem, provider=NAME, phase="submit")
+            raise Rejected(problem)
         circuit = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
-        body = _job_body(batch, circuit, name=self._name(batch.backend, phase="submit"), token=token)
-        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.submit(body))
+        return _job_body(batch, circuit, name=self._name(batch.backend), token=token)
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries a token, the oldest if there are several, or None.
 
         None is certain only for jobs older than the listing's lag. The tag is compared here too: a service that ignores
         a filter it does not know would hand out a stranger's job.
         """
-        name = self._name(backend, phase="find")
+        name = self._name(backend)
         params = [("tags", token), ("backend", name), ("exclude_params", "true"), ("limit", "200"), ("sort", "ASC")]
-        _, reported = self._get("jobs", phase="find", params=params)
-        jobs = reported.get("jobs")
-        if not isinstance(jobs, list):
-            raise Unavailable("the list of jobs has another form than published", provider=NAME, phase="find")
-        for job in jobs:
+        _, reported = self._get("jobs", params=params)
+        listed = reported.get("jobs")
+        if not isinstance(listed, list):
+            raise Unavailable("the list of jobs has another form than published")
+        for job in listed:
             if token in (job.get("tags") or ()) and job.get("backend") == name:
-                return JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
+                return jobs.JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
         return None
 
-    def poll_job(self, ref: JobRef) -> Snapshot:
-        """Take one look at a job, and at its times and use once it has ended."""
-        job = self._job(ref, phase="poll")
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+        """Take one look at each of some jobs, with one request, and one more for times and use once a job has ended.
+
+        Raises:
+            ProviderError: a look failed; ``seen`` holds the snapshots of the jobs before it.
+        """
+        return poll_each(refs, self._poll_job)
+
+    def _poll_job(self, ref: jobs.JobRef) -> jobs.Snapshot:
+        job = self._job(ref)
         state, raw_status, reason = _state(job, ref)
         metrics: dict[str, Any] = {}
         if state in ENDED:
-            _, metrics = self._get("jobs", ref.provider_job_id, "metrics", phase="poll")
+            _, metrics = self._get("jobs", ref.provider_job_id, "metrics")
         times = metrics.get("timestamps") or {}
         used = (metrics.get("usage") or {}).get("quantum_seconds")
-        return Snapshot(
+        return jobs.Snapshot(
             ref=ref,
             state=state,
             raw_status=raw_status,
@@ -209,64 +203,71 @@ class Service:
             message=reason,
         )
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return a finished job's result as it was sent."""
-        state, raw_status, _ = _state(self._job(ref, phase="fetch"), ref)
-        if state is not JobState.COMPLETED:
-            raise Unavailable(f"job {ref.provider_job_id} is {raw_status}", provider=NAME, phase="fetch")
-        content, _ = self.client.get("jobs", ref.provider_job_id, "results", phase="fetch")
-        return RawResult(ref=ref, content=content, content_type="application/json")
+        state, raw_status, _ = _state(self._job(ref), ref)
+        if state is not jobs.JobState.COMPLETED:
+            raise Unavailable(f"job {ref.provider_job_id} is {raw_status}")
+        content, _ = self.client.get("jobs", ref.provider_job_id, "results")
+        return jobs.RawResult(ref=ref, content=content, content_type="application/json")
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
+        return decode_result(raw.content, batch)
+
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+        """Return which device it was: the result says no more about its making."""
+        return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
+
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Ask for a job to be cancelled, then look what came of it."""
         try:
             in_time = self.client.cancel(ref.provider_job_id)
         except ResourceNotFound:
-            raise _unknown_job_error(ref, phase="cancel") from None
-        state, _, _ = _state(self._job(ref, phase="cancel"), ref)
-        if state is JobState.CANCELLED:
-            return CancelOutcome.CANCELLED
-        return CancelOutcome.REQUESTED if in_time and state not in ENDED else CancelOutcome.TOO_LATE
+            raise _unknown_job_error(ref) from None
+        state, _, _ = _state(self._job(ref), ref)
+        if state is jobs.JobState.CANCELLED:
+            return jobs.CancelOutcome.CANCELLED
+        return jobs.CancelOutcome.REQUESTED if in_time and state not in ENDED else jobs.CancelOutcome.TOO_LATE
 
-    def _job(self, ref: JobRef, *, phase: str) -> dict[str, Any]:
+    def _job(self, ref: jobs.JobRef) -> dict[str, Any]:
         try:
-            _, job = self._get("jobs", ref.provider_job_id, phase=phase, params=[("exclude_params", "true")])
+            _, job = self._get("jobs", ref.provider_job_id, params=[("exclude_params", "true")])
         except ResourceNotFound:
-            raise _unknown_job_error(ref, phase=phase) from None
+            raise _unknown_job_error(ref) from None
         return job
 
-    def _get(self, *path: str, phase: str, params: list[tuple[str, str]] | None = None) -> tuple[bytes, dict[str, Any]]:
-        content, reported = self.client.get(*path, phase=phase, params=params)
+    def _get(self, *path: str, params: list[tuple[str, str]] | None = None) -> tuple[bytes, dict[str, Any]]:
+        content, reported = self.client.get(*path, params=params)
         if not isinstance(reported, dict):
-            raise Unavailable("the answer has another form than published", provider=NAME, phase=phase)
+            raise Unavailable("the answer has another form than published")
         return content, reported
 
-    def _name(self, backend: str, *, phase: str) -> str:
+    def _name(self, backend: str) -> str:
         named = _configured_backends()
         if backend not in named:
             problem = f"no backend {backend!r}; {BACKENDS_VARIABLE} names {', '.join(named) or 'none'}"
-            raise Rejected(problem, provider=NAME, phase=phase)
+            raise Rejected(problem)
         if not CREDENTIALS.is_configured():
-            kind = Throttled if phase == "submit" else Unavailable
-            raise kind(f"there is no key. {CREDENTIALS.remedy}", provider=NAME, phase=phase)
+            raise Unavailable(f"there is no key. {CREDENTIALS.remedy}")
         return backend.removeprefix(f"{NAME}:")
 
-    def _device(self, backend: str, *, phase: str) -> Device:
-        name = self._name(backend, phase=phase)
+    def _device(self, backend: str) -> Device:
+        name = self._name(backend)
         described_at, known = self._devices.get(name, (0.0, None))
         if known and time.monotonic() - described_at < REMEMBERED_SECONDS:
             return known
-        _, configuration = self._get("backends", name, "configuration", phase=phase)
-        _, properties = self._get("backends", name, "properties", phase=phase)
+        _, configuration = self._get("backends", name, "configuration")
+        _, properties = self._get("backends", name, "properties")
         try:
             device = device_from_description(name, configuration, properties)
         except UNREADABLE as error:
-            raise _unreadable_error(backend, error, phase=phase) from None
+            raise _unreadable_error(backend, error) from None
         self._devices[name] = (time.monotonic(), device)
         return device
 
 
-def _job_body(batch: CircuitBatch, circuit: Any, *, name: str, token: str) -> bytes:
+def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, token: str) -> bytes:
     from qiskit.primitives.containers.sampler_pub import SamplerPub
     from qiskit_ibm_runtime.utils import RuntimeEncoder
 
@@ -280,22 +281,20 @@ def _job_body(batch: CircuitBatch, circuit: Any, *, name: str, token: str) -> by
     return json.dumps(job, cls=RuntimeEncoder).encode()
 
 
-def _state(job: dict[str, Any], ref: JobRef) -> tuple[JobState, str, str | None]:
+def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[jobs.JobState, str, str | None]:
     """Return our state, the vendor's word and the vendor's reason."""
     reported = job.get("state") or {}
     word = reported.get("status") or job.get("status")
     state = STATES.get(str(word).lower())
     if state is None:
-        raise UnknownProviderStatus(
-            f"job {ref.provider_job_id} has status {word!r}, which no table contains", provider=NAME, phase="poll"
-        )
-    if state is JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
-        state = JobState.FAILED
+        raise UnknownProviderStatus(f"job {ref.provider_job_id} has status {word!r}, which no table contains")
+    if state is jobs.JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
+        state = jobs.JobState.FAILED
     return state, str(word), reported.get("reason") or None
 
 
-def _unknown_job_error(ref: JobRef, *, phase: str) -> Rejected:
-    return Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
+def _unknown_job_error(ref: jobs.JobRef) -> Rejected:
+    return Rejected(f"no job {ref.provider_job_id}")
 
 
 def _configured_backends() -> tuple[str, ...]:
@@ -304,8 +303,8 @@ def _configured_backends() -> tuple[str, ...]:
     return tuple(f"{NAME}:{name}" for name in names if name)
 
 
-def _unreadable_error(backend: str, error: Exception, *, phase: str) -> Unavailable:
-    return Unavailable(f"the description of {backend} cannot be read: {error!r}", provider=NAME, phase=phase)
+def _unreadable_error(backend: str, error: Exception) -> Unavailable:
+    return Unavailable(f"the description of {backend} cannot be read: {error!r}")
 
 
 def _parse_timestamp(reported: str | None) -> datetime | None:

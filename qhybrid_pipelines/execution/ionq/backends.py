@@ -34,12 +34,12 @@ class Backends:
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return limits and abilities as the service states them. Raises `Rejected` for a backend that is not offered."""
-        device = device_name(backend, phase="capabilities")
+        device = device_name(backend)
         key = (self._client.url, backend)
         then, known = self._known.get(key, (0.0, None))
         if known is not None and time.monotonic() - then < _REMEMBERED_SECONDS:
             return known
-        entry = self._entry(device, "capabilities")
+        entry = self._entry(device)
         stated = entry.get("limits")
         limits = stated if isinstance(stated, dict) else {}
         simulator, local = device == SIMULATOR, self._client.on_this_machine
@@ -75,19 +75,17 @@ class Backends:
 
     def status(self, backend: str) -> BackendStatus:
         """Return whether it takes jobs and how long they wait on average: one look."""
-        entry = self._entry(device_name(backend, phase="status"), "status")
+        entry = self._entry(device_name(backend))
         wait = entry.get("average_queue_time")  # milliseconds
         seconds = wait / 1000 if isinstance(wait, int | float) and not isinstance(wait, bool) and wait >= 0 else None
         return BackendStatus(online=entry.get("status") == "available", queue_seconds=seconds)
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return the newest characterization of a machine, None for the simulator."""
-        device = device_name(backend, phase="calibration")
+        device = device_name(backend)
         if device == SIMULATOR:
             return None
-        _, answer = self._client.get(
-            "backends", device, "characterizations", phase="calibration", params=[("limit", "1")], public=True
-        )
+        _, answer = self._client.get("backends", device, "characterizations", params=[("limit", "1")], public=True)
         entries = answer.get("characterizations") if isinstance(answer, dict) else None
         if not entries:
             return None
@@ -96,7 +94,7 @@ class Backends:
             measured = datetime.fromisoformat(newest["date"])
             identifier = str(newest["id"])
         except (KeyError, TypeError, ValueError):
-            raise Unavailable("a characterization lacks its id or date", provider=NAME, phase="calibration") from None
+            raise Unavailable("a characterization lacks its id or date") from None
         return Calibration(
             calibration_id=identifier,
             measured_at=measured if measured.tzinfo else measured.replace(tzinfo=UTC),
@@ -104,25 +102,25 @@ class Backends:
             payload=newest,
         )
 
-    def _entry(self, device: str, phase: str) -> dict[str, Any]:
+    def _entry(self, device: str) -> dict[str, Any]:
         try:
-            _, entry = self._client.get("backends", device, phase=phase, public=True)
+            _, entry = self._client.get("backends", device, public=True)
         except ResourceNotFound:
-            raise Rejected(f"the provider has no backend {device} any more", provider=NAME, phase=phase) from None
+            raise Rejected(f"the provider has no backend {device} any more") from None
         if not isinstance(entry, dict) or entry.get("backend") != device:
-            raise Unavailable(f"the answer is not about backend {device}", provider=NAME, phase=phase)
+            raise Unavailable(f"the answer is not about backend {device}")
         return entry
 
 
-def device_name(backend: str, *, phase: str) -> str:
+def device_name(backend: str) -> str:
     """Return the vendor's name of a backend. Raises `Rejected` for one that is not offered."""
     if backend not in BACKENDS:
-        raise Rejected(f"no backend {backend!r}; there are {', '.join(BACKENDS)}", provider=NAME, phase=phase)
+        raise Rejected(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
     return backend.partition(":")[2]
 
 
 def _whole(entry: dict[str, Any], key: str, default: int | None = None) -> int:
     value = entry.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Unavailable(f"the backend's {key} is {value!r}", provider=NAME, phase="capabilities")
+        raise Unavailable(f"the backend's {key} is {value!r}")
     return value

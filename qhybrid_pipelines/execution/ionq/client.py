@@ -11,10 +11,9 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
-from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Throttled
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Throttled, Unavailable
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
 from qhybrid_pipelines.execution.http_errors import FORBIDDEN, UNAUTHORIZED, HttpErrors
-from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
     HttpResponse,
@@ -44,7 +43,7 @@ class IonQClient:
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         self.requests = 0
         self._credentials, self._limits, self._lock = credentials, limits or RequestLimits(), Lock()
-        self._errors = HttpErrors(provider=NAME, credentials=credentials, replaceable_key=_KEY_REFUSED)
+        self._errors = HttpErrors(credentials=credentials, replaceable_key=_KEY_REFUSED)
 
     @property
     def url(self) -> str:
@@ -56,7 +55,7 @@ class IonQClient:
         """Whether the service is an emulator on this machine."""
         return is_loopback(self.url)
 
-    def submit(self, body: bytes) -> str:
+    def post_job(self, body: bytes) -> str:
         """Send a job once and return the provider's id of it.
 
         Raises:
@@ -65,19 +64,20 @@ class IonQClient:
             Ambiguous: nobody knows.
         """
         try:
-            answer = self._send_authorised("POST", "/jobs", phase="submit", body=body)
+            answer = self._send_authorised("POST", "/jobs", body=body)
         except (NotSent, ConnectionBroken) as error:
             raise self._errors.submission_unanswered(error, self.url) from None
+        except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent
+            raise Throttled(error.message) from None
         except InvalidInput as error:
-            raise Throttled(f"nothing was sent: {error}", provider=NAME, phase="submit") from None
+            raise Throttled(f"nothing was sent: {error}") from None
         return self._errors.accepted_job_id(answer)
 
-    def get(self, *path: str, phase: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
+    def get(self, *path: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
 
         Args:
             path: parts of the address below the base.
-            phase: the port's method, for messages.
             params: of the query.
             public: no key is needed, so none is sent.
 
@@ -87,53 +87,51 @@ class IonQClient:
             Unavailable: no usable answer; asking again is safe and may help.
             ProviderError: refused; asking again will not help.
         """
-        return self._request_json(
-            "GET", "/" + "/".join(quote(part, safe="") for part in path), phase, params, public=public
-        )
+        return self._request_json("GET", "/" + "/".join(quote(part, safe="") for part in path), params, public=public)
 
-    def project(self, *, phase: str) -> str | None:
+    def project(self) -> str | None:
         """Return the project of the key, None where the service does not say. Raises as :meth:`get` does."""
-        _, answer = self.get("whoami", phase=phase)
+        _, answer = self.get("whoami")
         project = answer.get("project_id") if isinstance(answer, dict) else None
         return project if isinstance(project, str) else None
 
     def cancel(self, job_id: str) -> None:
         """Ask for a job to be cancelled, which may be repeated. Raises as :meth:`get` does."""
-        self._request_json("PUT", f"/jobs/{quote(job_id, safe='')}/status/cancel", "cancel", None)
+        self._request_json("PUT", f"/jobs/{quote(job_id, safe='')}/status/cancel", None)
 
     def _request_json(
-        self, method: str, path: str, phase: str, params: Params | None, *, public: bool = False
+        self, method: str, path: str, params: Params | None, *, public: bool = False
     ) -> tuple[bytes, Any]:
         try:
             if public:
                 answer = self._send(method, path, None, params=params)
             else:
-                answer = self._send_authorised(method, path, phase=phase, params=params)
+                answer = self._send_authorised(method, path, params=params)
         except InvalidInput as error:
-            raise ProviderError(str(error), provider=NAME, phase=phase) from None
+            raise ProviderError(str(error)) from None
         except (NotSent, ConnectionBroken) as error:
-            raise self._errors.unanswered(error, self.url, phase) from None
+            raise self._errors.unanswered(error, self.url) from None
         if answer.status not in (200, 201):
-            raise self._errors.refused(answer, phase)
-        return answer.body, self._errors.parsed(answer, phase)
+            raise self._errors.refused(answer)
+        return answer.body, self._errors.parsed(answer)
 
     def _send_authorised(
-        self, method: str, path: str, *, phase: str, params: Params | None = None, body: bytes | None = None
+        self, method: str, path: str, *, params: Params | None = None, body: bytes | None = None
     ) -> HttpResponse:
-        key = self._key(phase)
+        key = self._key()
         answer = self._send(method, path, key, params=params, body=body)
         if answer.status in _KEY_REFUSED:
             # Refused before anything was done. The key may have been replaced since it was read.
-            fresh = self._key(phase)
+            fresh = self._key()
             if not fresh.equals(key):
                 answer = self._send(method, path, fresh, params=params, body=body)
         return answer
 
-    def _key(self, phase: str) -> Secret:
+    def _key(self) -> Secret:
         try:
             return self._credentials.read()
         except InvalidInput as error:
-            raise self._errors.not_asked(str(error), phase) from None
+            raise Unavailable(redact(str(error))) from None
 
     def _send(
         self, method: str, path: str, key: Secret | None, *, params: Params | None, body: bytes | None = None

@@ -103,7 +103,7 @@ def _open_envelope(content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptResult(f"the result cannot be read: {error}") from None
     if not isinstance(job, dict) or not isinstance(results, dict):
-        raise CorruptResult("the result cannot be read: it is no object")
+        raise CorruptResult("the result cannot be read: it is not an object")
     return job, children, results
 
 
@@ -132,9 +132,9 @@ def _distribution(answer: Any, width: int, what: str) -> tuple[U64, F64]:
     if not isinstance(answer, dict) or not answer:
         raise CorruptResult(f"{what} has no outcomes")
     if not all(key.isascii() and key.isdigit() and len(key) <= 19 for key in answer):
-        raise CorruptResult(f"{what} has outcomes that are no decimal numbers")
+        raise CorruptResult(f"{what} has outcomes that are not decimal numbers")
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in answer.values()):
-        raise CorruptResult(f"{what} has probabilities that are no numbers")
+        raise CorruptResult(f"{what} has probabilities that are not numbers")
     bits = np.array(list(answer), dtype="U19").astype(np.uint64)
     probabilities = np.array(list(answer.values()), dtype=np.float64)
     if width > WIDEST or int(bits.max()) >> width:
@@ -162,7 +162,7 @@ def _counts(
     whole = np.abs(scaled - counts).max() <= WHOLE_TOLERANCE and int(counts.sum()) == batch.shots
     if not whole:
         if not sampled or abs(float(probabilities.sum()) - 1.0) > SUM_TOLERANCE:
-            raise CorruptResult(f"{what}'s probabilities are no frequencies of {batch.shots} shots")
+            raise CorruptResult(f"{what}'s probabilities are not frequencies of {batch.shots} shots")
         seeds = batch.seeds[point, repetition : repetition + 1]
         drawn = sample_point(probabilities, seeds, batch.shots, point=point, outcomes=bits)
         bits, counts = drawn.column("bits").to_numpy(), drawn.column("count").to_numpy()

@@ -15,7 +15,6 @@ from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import Compiled, Template
 from qhybrid_pipelines.execution.compile_cache import CompileCache, FreshlyCompiled, with_circuit_figures
 from qhybrid_pipelines.execution.engines.aer import measured_qubits, text_problem
-from qhybrid_pipelines.execution.ionq import NAME
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -62,7 +61,7 @@ def compile_template(cache: CompileCache, template: Template, backend: str, *, l
     if problem is None and measured_qubits(template.text) is None:
         problem = "the circuit does more than unitary gates and one measurement of every qubit into a bit of its own"
     if problem is not None:
-        raise Rejected(problem, provider=NAME, phase="prepare")
+        raise Rejected(problem)
     return cache.get_or_compile(
         template,
         backend=backend,
@@ -124,7 +123,7 @@ def _gates(circuit: QuantumCircuit, bit_of_qubit: dict[int, int]) -> list[Gate]:
         if instruction.params:
             angle = float(instruction.params[0])
             if not math.isfinite(angle):
-                raise Rejected(f"an angle of a gate {name} is not finite", provider=NAME, phase="submit")
+                raise Rejected(f"an angle of a gate {name} is not finite")
             gate["rotation"] = angle
         gates.append(gate)
     return gates

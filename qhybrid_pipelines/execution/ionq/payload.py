@@ -14,9 +14,8 @@ import numpy as np
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
-from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.gates import Gate
-from qhybrid_pipelines.execution.sampling import shot_seed
+from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 JOB_TYPE = "ionq.multi-circuit.v1"
 TOKEN_KEY = "qhybrid_token"  # noqa: S105 - the name of a field
@@ -90,4 +89,4 @@ def check_batch(batch: CircuitBatch, capabilities: Capabilities) -> None:
         problem = f"{batch.template.n_qubits} qubits; {batch.backend} has {capabilities.max_qubits}"
     else:
         return
-    raise Rejected(problem, provider=NAME, phase="submit")
+    raise Rejected(problem)

@@ -6,7 +6,6 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import Unavailable
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
-from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.ionq.payload import JOB_TYPE
 
@@ -30,7 +29,6 @@ def estimate(client: IonQClient, batch: CircuitBatch, gates: tuple[int, int]) ->
     _, answer = client.get(
         "jobs",
         "estimate",
-        phase="estimate",
         params=[
             ("backend", batch.backend.partition(":")[2]),
             ("type", JOB_TYPE),
@@ -47,9 +45,9 @@ def estimate(client: IonQClient, batch: CircuitBatch, gates: tuple[int, int]) ->
         high = max(_price(answer["estimated_cost"]), minimum)
         unit, at = str(answer["cost_unit"]).lower(), str(answer["estimated_at"])
     except (KeyError, TypeError, ValueError):
-        raise Unavailable("the estimate lacks its prices", provider=NAME, phase="estimate") from None
+        raise Unavailable("the estimate lacks its prices") from None
     if unit != "usd":
-        raise Unavailable(f"the estimate is in {unit!r}, not in USD", provider=NAME, phase="estimate")
+        raise Unavailable(f"the estimate is in {unit!r}, not in USD")
     return Estimate(
         low_usd=min(max(minimum, batch.shots * twos * two_qubit), high),
         high_usd=high,

@@ -15,21 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    RawResult,
-    Snapshot,
-    Template,
-)
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.chaos_plan import Fault, FaultPlan, PortMethod, is_hit, read_plan
 from qhybrid_pipelines.execution.port import Provider
 
@@ -37,7 +25,7 @@ NAME = "chaos"
 
 
 def wrap(folder: Path, providers: Mapping[str, Provider]) -> Provider | None:
-    """Return the provider if there is a plan in its folder. Raises `InvalidInput` for one that is no plan."""
+    """Return the provider if there is a plan in its folder. Raises `InvalidInput` for a file that is not a plan."""
     file = folder / "plan.json"
     return ChaosProvider(read_plan(file), providers) if file.is_file() else None
 
@@ -46,6 +34,7 @@ class ChaosProvider:
     """Passes everything on to another provider, under its own names, unless the plan says otherwise."""
 
     name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(
         self, plan: FaultPlan, providers: Mapping[str, Provider], sleep: Callable[[float], None] = time.sleep
@@ -59,66 +48,66 @@ class ChaosProvider:
         self._hits: Counter[tuple[int, str]] = Counter()
 
     def backends(self) -> tuple[str, ...]:
-        """Return the names under which the other providers' backends stand here."""
+        """Return the names of the wrapped backends."""
         return tuple(self._inner)
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return what the backend behind can do."""
-        provider, inner = self._resolve_backend(backend, "capabilities")
+        provider, inner = self._resolve_backend(backend)
         return replace(provider.capabilities(inner), backend=backend)
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return the calibration of the backend behind."""
-        provider, inner = self._resolve_backend(backend, "calibration")
+        provider, inner = self._resolve_backend(backend)
         return provider.calibration(inner)
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return the status of the backend behind."""
-        provider, inner = self._resolve_backend(backend, "status")
+        provider, inner = self._resolve_backend(backend)
         return provider.status(inner)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile for the backend behind."""
-        provider, inner = self._resolve_backend(backend, "prepare")
+        provider, inner = self._resolve_backend(backend)
         return provider.prepare(template, inner, level=level, seed=seed)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return the price at the backend behind, or fail as planned."""
-        provider, inner = self._resolve_backend(batch.backend, "estimate")
+        provider, inner = self._resolve_backend(batch.backend)
         self._apply_faults("estimate", batch.payload_sha256)
         return provider.estimate(replace(batch, backend=inner))
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand over to the backend behind, or fail before or after it has accepted, as planned."""
-        provider, inner = self._resolve_backend(batch.backend, "submit")
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+        """Submit to the backend behind, or fail before or after it has accepted, as planned."""
+        provider, inner = self._resolve_backend(batch.backend)
         effects = self._apply_faults("submit", token)
         if "before" in effects:
-            raise Ambiguous("planned: the connection broke", provider=NAME, phase="submit")
+            raise Ambiguous("planned: the connection broke")
         ref = provider.submit(replace(batch, backend=inner), token)
         if "after" in effects:
-            raise Ambiguous("planned: the connection broke", provider=NAME, phase="submit")
+            raise Ambiguous("planned: the connection broke")
         return _outer_ref(ref, batch.backend)
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Look up at the backend behind, or fail as planned."""
-        provider, inner = self._resolve_backend(backend, "find")
+        provider, inner = self._resolve_backend(backend)
         self._apply_faults("find", token)
         ref = provider.find(inner, token)
         return None if ref is None else _outer_ref(ref, backend)
 
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Look at jobs behind, one look per provider, or fail or lose some as planned."""
-        found: dict[JobRef, Snapshot] = {}
-        asked: dict[str, list[JobRef]] = {}
+        found: dict[jobs.JobRef, jobs.Snapshot] = {}
+        asked: dict[str, list[jobs.JobRef]] = {}
         for ref in refs:
-            provider, _ = self._resolve_backend(ref.backend, "poll")
+            provider, _ = self._resolve_backend(ref.backend)
             if "lost" in self._apply_faults("poll", ref.provider_job_id):
                 message = "planned: the provider does not know this job any more"
-                found[ref] = Snapshot(ref=ref, state=JobState.FAILED, raw_status="lost", message=message)
+                found[ref] = jobs.Snapshot(ref=ref, state=jobs.JobState.FAILED, raw_status="lost", message=message)
             else:
                 asked.setdefault(provider.name, []).append(ref)
         for group in asked.values():
-            provider, _ = self._resolve_backend(group[0].backend, "poll")
+            provider, _ = self._resolve_backend(group[0].backend)
             try:
                 seen = provider.poll([self._inner_ref(ref) for ref in group])
             except ProviderError as error:
@@ -131,9 +120,9 @@ class ChaosProvider:
             found |= {ref: replace(shot, ref=ref) for ref, shot in zip(group, seen, strict=True)}
         return [found[ref] for ref in refs]
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Fetch from the backend behind; fail or change a byte as planned."""
-        provider, _ = self._resolve_backend(ref.backend, "fetch")
+        provider, _ = self._resolve_backend(ref.backend)
         effects = self._apply_faults("fetch", ref.provider_job_id)
         raw = replace(provider.fetch(self._inner_ref(ref)), ref=ref)
         if "corrupt" in effects:
@@ -142,31 +131,31 @@ class ChaosProvider:
             raw = replace(raw, content=raw.content[:middle] + changed + raw.content[middle + 1 :])
         return raw
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
         """Decode as the backend behind does."""
-        provider, inner = self._resolve_backend(batch.backend, "decode")
+        provider, inner = self._resolve_backend(batch.backend)
         return provider.decode(replace(raw, ref=self._inner_ref(raw.ref)), replace(batch, backend=inner))
 
-    def details(self, raw: RawResult) -> dict[str, Any]:
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return what the backend behind says about the run."""
-        provider, _ = self._resolve_backend(raw.ref.backend, "details")
+        provider, _ = self._resolve_backend(raw.ref.backend)
         return provider.details(replace(raw, ref=self._inner_ref(raw.ref)))
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Cancel at the backend behind, or fail as planned."""
-        provider, _ = self._resolve_backend(ref.backend, "cancel")
+        provider, _ = self._resolve_backend(ref.backend)
         self._apply_faults("cancel", ref.provider_job_id)
         return provider.cancel(self._inner_ref(ref))
 
-    def _resolve_backend(self, backend: str, phase: str) -> tuple[Provider, str]:
+    def _resolve_backend(self, backend: str) -> tuple[Provider, str]:
         try:
             return self._inner[backend]
         except KeyError:
             known = ", ".join(self._inner)
-            raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase) from None
+            raise Rejected(f"no backend {backend!r}; there are {known}") from None
 
-    def _inner_ref(self, ref: JobRef) -> JobRef:
-        provider, inner = self._resolve_backend(ref.backend, "poll")
+    def _inner_ref(self, ref: jobs.JobRef) -> jobs.JobRef:
+        provider, inner = self._resolve_backend(ref.backend)
         return replace(ref, provider=provider.name, backend=inner)
 
     def _apply_faults(self, method: PortMethod, subject: str) -> set[str]:
@@ -178,18 +167,18 @@ class ChaosProvider:
             if rule.times is not None and self._hits[place, subject] >= rule.times:
                 continue
             self._hits[place, subject] += 1
-            self._wait_or_raise(rule, method)
+            self._wait_or_raise(rule)
             effects.add(rule.fault)
         return effects
 
-    def _wait_or_raise(self, rule: Fault, method: PortMethod) -> None:
+    def _wait_or_raise(self, rule: Fault) -> None:
         if rule.fault == "slow":
             self._sleep(rule.seconds)
         elif rule.fault == "throttle":
-            raise Throttled("planned: too many requests", provider=NAME, phase=method, retry_after_seconds=rule.seconds)
+            raise Throttled("planned: too many requests", retry_after_seconds=rule.seconds)
         elif rule.fault == "unavailable":
-            raise Unavailable("planned: no answer", provider=NAME, phase=method)
+            raise Unavailable("planned: no answer")
 
 
-def _outer_ref(ref: JobRef, backend: str) -> JobRef:
+def _outer_ref(ref: jobs.JobRef, backend: str) -> jobs.JobRef:
     return replace(ref, provider=NAME, backend=backend)

@@ -8,27 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.errors import ProviderError
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    RawResult,
-    Snapshot,
-    Template,
-)
+from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.local_testing import LocalTesting
-from qhybrid_pipelines.execution.ibm.results import decode_result
 from qhybrid_pipelines.execution.ibm.service import Service
+from qhybrid_pipelines.execution.polling import poll_each
 from qhybrid_pipelines.execution.port import Provider
-from qhybrid_pipelines.execution.results import read_head
-from qhybrid_pipelines.execution.stored_jobs import decode_stored
 
 
 def build(folder: Path) -> Provider:
@@ -40,6 +26,7 @@ class IbmProvider:
     """IBM's devices: ``ibm:fake_*`` on this machine, any other name at the service."""
 
     name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.local = LocalTesting(folder)
@@ -49,75 +36,60 @@ class IbmProvider:
         """Return the full names of the backends it offers, without asking the service."""
         return self.local.backends() + self.service.backends()
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
-        return self._backend_owner(backend).capabilities(backend)
+        return self._owner(backend).capabilities(backend)
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return the newest calibration. Raises `Rejected` for a backend it does not have."""
-        return self._backend_owner(backend).calibration(backend)
+        return self._owner(backend).calibration(backend)
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return whether the backend takes jobs now. Raises `Rejected` for a backend it does not have."""
-        return self._backend_owner(backend).status(backend)
+        return self._owner(backend).status(backend)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template; parameters stay free. Raises `Rejected` for a faulty text or one too wide."""
-        return self._backend_owner(backend).prepare(template, backend, level=level, seed=seed)
+        return self._owner(backend).prepare(template, backend, level=level, seed=seed)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return the cost range of a batch."""
-        return self._backend_owner(batch.backend).estimate(batch)
+        return self._owner(batch.backend).estimate(batch)
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over. Raises `Rejected`, `Throttled` or `Ambiguous`.
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+        """Submit a batch. Raises `Rejected`, `Throttled` or `Ambiguous`.
 
         On fake devices the same token gives the same job; for the service, look a token up before sending again.
         """
-        return self._backend_owner(batch.backend).submit(batch, token)
+        return self._owner(batch.backend).submit(batch, token)
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries ``token``, or None."""
-        owner = self._backend_owner(backend)
-        return owner.find(backend, token) if isinstance(owner, Service) else owner.jobs.find(backend, token)
+        return self._owner(backend).find(backend, token)
 
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at each of many jobs; the service is asked once or twice per job.
 
         Raises:
             ProviderError: a look failed; ``seen`` holds the snapshots of the jobs before it.
         """
-        seen: list[Snapshot] = []
-        for ref in refs:
-            owner = self._backend_owner(ref.backend)
-            try:
-                seen += [owner.poll_job(ref)] if isinstance(owner, Service) else owner.jobs.poll([ref])
-            except ProviderError as error:
-                error.seen = tuple(seen)
-                raise
-        return seen
+        return poll_each(refs, lambda ref: self._owner(ref.backend).poll([ref])[0])
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return the result's bytes as received."""
-        owner = self._backend_owner(ref.backend)
-        return owner.fetch(ref) if isinstance(owner, Service) else owner.jobs.fetch(ref)
+        return self._owner(ref.backend).fetch(ref)
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
-        if isinstance(self._backend_owner(raw.ref.backend), Service):
-            return decode_result(raw.content, batch)
-        return decode_stored(raw, batch)
+        return self._owner(raw.ref.backend).decode(raw, batch)
 
-    def details(self, raw: RawResult) -> dict[str, Any]:
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return what a result says about its making: the service's says no more than which device it was."""
-        if isinstance(self._backend_owner(raw.ref.backend), Service):
-            return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
-        return read_head(raw.content)
+        return self._owner(raw.ref.backend).details(raw)
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Ask for a job to be cancelled; on fake devices it is always too late."""
-        owner = self._backend_owner(ref.backend)
-        return owner.cancel(ref) if isinstance(owner, Service) else owner.jobs.cancel(ref)
+        return self._owner(ref.backend).cancel(ref)
 
-    def _backend_owner(self, backend: str) -> LocalTesting | Service:
+    def _owner(self, backend: str) -> Provider:
         return self.local if backend.startswith(f"{NAME}:fake_") else self.service

@@ -10,24 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Unavailable
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    RawResult,
-    Snapshot,
-    Template,
-)
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
-from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, jobs, prices
+from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, job_queries, prices
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
@@ -47,6 +35,7 @@ class IonQProvider:
     """IonQ's backends behind the port. A batch is one job of many circuits, one per point and repetition."""
 
     name = NAME
+    abilities = frozenset(Ability)
 
     def __init__(self, folder: Path, client: IonQClient | None = None) -> None:
         self._client = client or IonQClient()
@@ -65,11 +54,11 @@ class IonQProvider:
 
     def is_immediate(self, backend: str) -> bool:
         """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for an unknown backend."""
-        device_name(backend, phase="capabilities")
+        device_name(backend)
         return False
 
-    def needs(self) -> str | None:
-        """Return what has to be set before anybody is asked; None where somebody wants to use it."""
+    def missing_setting(self) -> str | None:
+        """Return which setting is missing; None where there is a key, or an address of somebody's own."""
         ready = CREDENTIALS.is_configured() or os.environ.get(URL_VARIABLE)
         return None if ready else f"nobody has set it up. {CREDENTIALS.remedy}"
 
@@ -79,9 +68,9 @@ class IonQProvider:
         Raises:
             ProviderError: it does not, there is none, or no answer came.
         """
-        self._client.project(phase="status")
+        self._client.project()
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return limits and abilities as the service states them; remembered for some minutes."""
         return replace(
             self._backends.capabilities(backend),
@@ -89,47 +78,47 @@ class IonQProvider:
             acceptance_seconds=_seconds(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
         )
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return the newest characterization of a machine, None for the simulator."""
         return self._backends.calibration(backend)
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return whether a backend takes jobs now, and how long they wait."""
         return self._backends.status(backend)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template to the vendor's gates; inputs stay free."""
-        device_name(backend, phase="prepare")
+        device_name(backend)
         return gates.compile_template(self._cache, template, backend, level=level, seed=seed)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return the cost range of a batch by the service's own estimate."""
         return prices.estimate(self._client, batch, gates.gate_counts(self._circuit(batch)))
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Hand a batch over with one request. The service does not merge tokens: look a token up before sending again."""
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+        """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         check_batch(batch, self.capabilities(batch.backend))
         circuits = gates.bind(self._circuit(batch), batch.template.parameters, batch.bindings)
         body = job_body(batch, circuits, token)
         url, project = self._client.url, self._project()
         if project is not None:
             self._account_registry.record_project(url, token, project)
-        job_id = self._client.submit(body)
+        job_id = self._client.post_job(body)
         self._account_registry.record_accepted(url, batch.backend, job_id)
         if project is not None:
             self._account_registry.record_project(url, job_id, project)
-        return JobRef(provider=NAME, backend=batch.backend, provider_job_id=job_id)
+        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=job_id)
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries a token, or None where the listing can be believed."""
-        device_name(backend, phase="find")
-        return jobs.find(self._client, backend, token, self._account_registry)
+        device_name(backend)
+        return job_queries.find(self._client, backend, token, self._account_registry)
 
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at many jobs, a page per request. A job that the service has forgotten has failed."""
-        return jobs.poll_jobs(self._client, refs, self._account_registry)
+        return job_queries.poll_jobs(self._client, refs, self._account_registry)
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return the service's answers about a finished job as they came.
 
         Raises:
@@ -137,25 +126,25 @@ class IonQProvider:
             Unavailable: the result is not there yet, or no usable answer came; asking again may help.
         """
         try:
-            job_bytes, job = jobs.get_job(self._client, ref, phase="fetch")
+            job_bytes, job = job_queries.get_job(self._client, ref)
         except ResourceNotFound:
-            raise jobs.absent_job_error(self._client, ref, self._account_registry, phase="fetch") from None
-        if jobs.job_state(job, ref, phase="fetch") is not JobState.COMPLETED:
-            raise Unavailable(f"job {ref.provider_job_id} is {job['status']}", provider=NAME, phase="fetch")
-        pages = jobs.list_child_pages(self._client, ref, len(job.get("child_job_ids") or ()))
-        results, _ = self._client.get("jobs", ref.provider_job_id, "results", "probabilities", phase="fetch")
+            raise job_queries.absent_job_error(self._client, ref, self._account_registry) from None
+        if job_queries.job_state(job, ref) is not jobs.JobState.COMPLETED:
+            raise Unavailable(f"job {ref.provider_job_id} is {job['status']}")
+        pages = job_queries.list_child_pages(self._client, ref, len(job.get("child_job_ids") or ()))
+        results, _ = self._client.get("jobs", ref.provider_job_id, "results", "probabilities")
         content = decoding.envelope(job_bytes, [page for page, _ in pages], results)
-        return RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
+        return jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
         return decoding.decode(raw, batch)
 
-    def details(self, raw: RawResult) -> dict[str, Any]:
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return engine, and calibration and device time where the service states them."""
         return decoding.details(raw)
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Ask for a job to be cancelled, then look what came of it: a request can come too late and still be answered.
 
         Raises:
@@ -164,22 +153,22 @@ class IonQProvider:
         """
         try:
             self._client.cancel(ref.provider_job_id)
-            _, job = jobs.get_job(self._client, ref, phase="cancel")
+            _, job = job_queries.get_job(self._client, ref)
         except ResourceNotFound:
-            raise jobs.absent_job_error(self._client, ref, self._account_registry, phase="cancel") from None
-        state = jobs.job_state(job, ref, phase="cancel")
-        if state is JobState.CANCELLED:
-            return CancelOutcome.CANCELLED
-        return CancelOutcome.TOO_LATE if state in jobs.ENDED else CancelOutcome.REQUESTED
+            raise job_queries.absent_job_error(self._client, ref, self._account_registry) from None
+        state = job_queries.job_state(job, ref)
+        if state is jobs.JobState.CANCELLED:
+            return jobs.CancelOutcome.CANCELLED
+        return jobs.CancelOutcome.TOO_LATE if state in job_queries.ENDED else jobs.CancelOutcome.REQUESTED
 
     def _project(self) -> str | None:
         """Return the project of the key; not knowing it is no reason not to submit."""
         try:
-            return self._client.project(phase="submit")
+            return self._client.project()
         except ProviderError:
             return None
 
-    def _circuit(self, batch: CircuitBatch) -> Any:
+    def _circuit(self, batch: jobs.CircuitBatch) -> Any:
         return self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
 
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    RawResult,
-    Snapshot,
-    Template,
-)
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
@@ -31,8 +15,7 @@ from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
 from qhybrid_pipelines.execution.engines.lightning import Lightning
 from qhybrid_pipelines.execution.port import Provider
-from qhybrid_pipelines.execution.results import read_head
-from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs, decode_stored
+from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
 
 NAME = "local"
 #: In order of preference: exact and fast first, general last.
@@ -44,13 +27,13 @@ def build(folder: Path) -> Provider:
     return LocalProvider(folder)
 
 
-class LocalProvider:
+class LocalProvider(StoredJobs):
     """Simulators behind the same port as a vendor; ``local:auto`` picks the engine, the other backends force one."""
 
-    name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path) -> None:
-        self._jobs = StoredJobs(NAME, folder)
+        super().__init__(NAME, folder)
         self._engines: dict[str, tuple[Engine, ...]] = {f"{NAME}:auto": ENGINES} | {
             f"{NAME}:{engine.name}": (engine,) for engine in ENGINES
         }
@@ -59,10 +42,10 @@ class LocalProvider:
         """Return the full names of the backends it offers."""
         return tuple(self._engines)
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
-        engines = self._engine_for(backend, phase="capabilities")
-        return Capabilities(
+        engines = self._engine_for(backend)
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=max(engine.max_qubits for engine in engines),
             max_shots=1_000_000,
@@ -73,7 +56,7 @@ class LocalProvider:
             noisy=False,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED, JobState.FAILED),
+            states=(jobs.JobState.COMPLETED, jobs.JobState.FAILED),
             queue="none: a job is done when it is acknowledged",
             security="none needed: it runs in the caller's process",
             mode="simulator",
@@ -84,64 +67,28 @@ class LocalProvider:
             engines=tuple(engine.name for engine in engines),
         )
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return None: an ideal simulator has nothing to calibrate. Raises `Rejected` for a backend it does not have."""
-        self._engine_for(backend, phase="calibration")
+        self._engine_for(backend)
         return None
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return that it is here and has no queue. Raises `Rejected` for a backend it does not have."""
-        self._engine_for(backend, phase="status")
-        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        self._engine_for(backend)
+        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template for Aer; parameters stay free. Raises `Rejected` for a faulty text or unknown backend."""
-        self._engine_for(backend, phase="prepare")
-        return compile_template(template, level=level, seed=seed, provider=NAME)
+        self._engine_for(backend)
+        return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return a price of nothing."""
-        self._engine_for(batch.backend, phase="estimate")
-        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
+        self._engine_for(batch.backend)
+        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
-        """Simulate a batch and keep its result. The same token gives the same job, without simulating again.
-
-        Raises:
-            Rejected: the batch is malformed, no engine of the backend can run it, or the token belongs to another batch.
-        """
-        return self._jobs.submit(batch, token, lambda: self._simulate(batch))
-
-    def find(self, backend: str, token: str) -> JobRef | None:
-        """Return the job that carries ``token``, or None."""
-        return self._jobs.find(backend, token)
-
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Take one look at many jobs. Raises `Rejected` for a job that is not there."""
-        return self._jobs.poll(refs)
-
-    def fetch(self, ref: JobRef) -> RawResult:
-        """Return the result's bytes as they were kept. Raises `Rejected` for a job that is not there."""
-        return self._jobs.fetch(ref)
-
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
-        """Return counts in `COUNTS_SCHEMA`.
-
-        Raises:
-            CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
-        """
-        return decode_stored(raw, batch)
-
-    def details(self, raw: RawResult) -> dict[str, Any]:
-        """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""
-        return read_head(raw.content)
-
-    def cancel(self, ref: JobRef) -> CancelOutcome:
-        """Return that it is too late: a job is done when it is submitted."""
-        return self._jobs.cancel(ref)
-
-    def _simulate(self, batch: CircuitBatch) -> SimulationResult:
-        engine = choose_engine(self._engine_for(batch.backend, phase="submit"), batch, provider=NAME)
+    def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
+        engine = choose_engine(self._engine_for(batch.backend), batch)
         started_at = datetime.now(UTC)
         run = engine.run(batch)
         details = {
@@ -152,9 +99,9 @@ class LocalProvider:
         }
         return SimulationResult(counts=run.counts, started_at=started_at, details=details)
 
-    def _engine_for(self, backend: str, *, phase: str) -> tuple[Engine, ...]:
+    def _engine_for(self, backend: str) -> tuple[Engine, ...]:
         try:
             return self._engines[backend]
         except KeyError:
             known = ", ".join(self._engines)
-            raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase) from None
+            raise Rejected(f"no backend {backend!r}; there are {known}") from None

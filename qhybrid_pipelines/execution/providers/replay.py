@@ -15,26 +15,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    CancelOutcome,
-    Capabilities,
-    CircuitBatch,
-    Compiled,
-    Estimate,
-    JobRef,
-    JobState,
-    RawResult,
-    Snapshot,
-    Template,
-)
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
+from qhybrid_pipelines.execution.polling import poll_each
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpack_recording
 from qhybrid_pipelines.execution.store import ResultStore
+from qhybrid_pipelines.execution.stored_jobs import token_ref
 
 NAME = "replay"
 CONTENT_TYPE = "application/vnd.qhybrid.recording"
@@ -50,6 +40,7 @@ class ReplayProvider:
     """Jobs that are done at once, because their results lie there already."""
 
     name = NAME
+    abilities: frozenset[Ability] = frozenset()
 
     def __init__(self, folder: Path, providers: Mapping[str, Provider]) -> None:
         self._recordings, self._providers = folder / "recordings", providers
@@ -60,10 +51,10 @@ class ReplayProvider:
         """Return one name for each backend that was recorded."""
         return tuple(f"{NAME}:{name}" for name in recorded_backends(self._recordings))
 
-    def capabilities(self, backend: str) -> Capabilities:
+    def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return that anything goes that was recorded."""
-        self._folder_of(backend, "capabilities")
-        return Capabilities(
+        self._recording_folder(backend)
+        return jobs.Capabilities(
             backend=backend,
             max_qubits=1_000,
             max_shots=100_000_000,
@@ -74,7 +65,7 @@ class ReplayProvider:
             noisy=False,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED,),
+            states=(jobs.JobState.COMPLETED,),
             queue="none: results are there already",
             security="none needed: it reads files",
             mode="simulator",
@@ -84,103 +75,100 @@ class ReplayProvider:
             integration="files with recorded results",
         )
 
-    def calibration(self, backend: str) -> Calibration | None:
+    def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return None: what was true when the result was recorded stands with the result."""
-        self._folder_of(backend, "calibration")
+        self._recording_folder(backend)
         return None
 
-    def status(self, backend: str) -> BackendStatus:
+    def status(self, backend: str) -> jobs.BackendStatus:
         """Return that it is here and has no queue."""
-        self._folder_of(backend, "status")
-        return BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        self._recording_folder(backend)
+        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: Template, backend: str, *, level: int, seed: int) -> Compiled:
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile for a simulator, for the circuit's figures only."""
-        self._folder_of(backend, "prepare")
-        return compile_template(template, level=level, seed=seed, provider=NAME)
+        self._recording_folder(backend)
+        return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return a price of nothing: nothing is run."""
-        self._folder_of(batch.backend, "estimate")
-        return Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
+        self._recording_folder(batch.backend)
+        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
 
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Return the job of a token; its result is the recording of the same template, bindings, shots and seeds.
 
         Raises:
             Rejected: nothing of that kind was recorded, or the token belongs to another batch.
         """
         key = batch_key(batch)
-        if not (self._folder_of(batch.backend, "submit") / f"{key}{SUFFIX}").is_file():
-            raise Rejected("no result of this batch was recorded", provider=NAME, phase="submit")
-        ref = self._ref(batch.backend, token)
+        if not (self._recording_folder(batch.backend) / f"{key}{SUFFIX}").is_file():
+            raise Rejected("no result of this batch was recorded")
+        ref = token_ref(NAME, batch.backend, token)
         note = canonical_json({"backend": batch.backend, "batch": key, "submitted_at": datetime.now(UTC).isoformat()})
         stored = json.loads(self._jobs.write_once(ref.provider_job_id, note.encode()))
         if (stored["backend"], stored["batch"]) != (batch.backend, key):
-            raise Rejected("this token belongs to another batch", provider=NAME, phase="submit")
+            raise Rejected("this token belongs to another batch")
         return ref
 
-    def find(self, backend: str, token: str) -> JobRef | None:
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job of a token, or None."""
-        ref = self._ref(backend, token)
+        ref = token_ref(NAME, backend, token)
         note = self._jobs.read(ref.provider_job_id)
         return ref if note is not None and json.loads(note)["backend"] == backend else None
 
-    def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Return that every job is completed. Raises `Rejected` for one that is not there."""
-        return [self._snapshot(ref) for ref in refs]
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+        """Return that every job is completed. Raises `Rejected` for one that is not there, with those before in ``seen``."""
+        return poll_each(refs, self._snapshot)
 
-    def fetch(self, ref: JobRef) -> RawResult:
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return the recording. Raises `Rejected` for a job that is not there, or whose recording is gone."""
-        key = self._note(ref, "fetch")["batch"]
+        key = self._job_note(ref)["batch"]
         try:
-            content = (self._folder_of(ref.backend, "fetch") / f"{key}{SUFFIX}").read_bytes()
+            content = (self._recording_folder(ref.backend) / f"{key}{SUFFIX}").read_bytes()
         except FileNotFoundError:
-            raise Rejected("the recording is gone", provider=NAME, phase="fetch") from None
-        return RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
+            raise Rejected("the recording is gone") from None
+        return jobs.RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
         """Decode with the decoder of the provider that ran it. Raises `CorruptResult` as that does."""
         recorded = unpack_recording(raw.content)
         return self._recorder(recorded).decode(recorded, replace(batch, backend=recorded.ref.backend))
 
-    def details(self, raw: RawResult) -> dict[str, Any]:
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return what the result says about its making, and which backend made it."""
         recorded = unpack_recording(raw.content)
         return {**self._recorder(recorded).details(recorded), "recorded_on": recorded.ref.backend}
 
-    def cancel(self, ref: JobRef) -> CancelOutcome:
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
-        self._note(ref, "cancel")
-        return CancelOutcome.TOO_LATE
+        self._job_note(ref)
+        return jobs.CancelOutcome.TOO_LATE
 
-    def _recorder(self, recorded: RawResult) -> Provider:
+    def _recorder(self, recorded: jobs.RawResult) -> Provider:
         try:
             return self._providers[recorded.ref.provider]
         except KeyError:
             raise CorruptResult(f"there is no decoder for results of '{recorded.ref.provider}' here") from None
 
-    def _folder_of(self, backend: str, phase: str) -> Path:
+    def _recording_folder(self, backend: str) -> Path:
         if backend not in self.backends():
             known = ", ".join(self.backends())
-            raise Rejected(f"no backend {backend!r}; there are {known}", provider=NAME, phase=phase)
+            raise Rejected(f"no backend {backend!r}; there are {known}")
         return self._recordings / backend.partition(":")[2]
 
-    def _ref(self, backend: str, token: str) -> JobRef:
-        return JobRef(provider=NAME, backend=backend, provider_job_id=f"{NAME}-{sha256_hex(token)[:32]}")
-
-    def _note(self, ref: JobRef, phase: str) -> dict[str, Any]:
+    def _job_note(self, ref: jobs.JobRef) -> dict[str, Any]:
         note = self._jobs.read(ref.provider_job_id)
         if note is None:
-            raise Rejected(f"no job {ref.provider_job_id}", provider=NAME, phase=phase)
+            raise Rejected(f"no job {ref.provider_job_id}")
         found: dict[str, Any] = json.loads(note)
         return found
 
-    def _snapshot(self, ref: JobRef) -> Snapshot:
-        at = datetime.fromisoformat(self._note(ref, "poll")["submitted_at"])
-        return Snapshot(
+    def _snapshot(self, ref: jobs.JobRef) -> jobs.Snapshot:
+        at = datetime.fromisoformat(self._job_note(ref)["submitted_at"])
+        return jobs.Snapshot(
             ref=ref,
-            state=JobState.COMPLETED,
+            state=jobs.JobState.COMPLETED,
             raw_status="recorded",
             submitted_at=at,
             started_at=at,

@@ -1,7 +1,7 @@
 """The data re-uploading circuit, written once, in PennyLane: the model, the template and the gradients all start here.
 
 Each layer turns qubit ``q`` by its feature (RX), then by three weights (Rot), and entangles the ring with CNOTs; the
-twin without entanglement leaves out the CNOTs and nothing else. All qubits are measured.
+control without entanglement leaves out the CNOTs and nothing else. All qubits are measured.
 Source: A. Pérez-Salinas et al., Quantum 4, 226 (2020).
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 Role = Literal["train", "validation", "test"]
-Side = Literal["quantum", "twin", "baseline", "control"]
+Side = Literal["quantum", "unentangled_control", "baseline", "control"]
 Purpose = Literal["comparison", "learning_curve"]
 
 
@@ -19,8 +19,8 @@ class DatasetRow(TypedDict):
     experiment: str
     dataset: str  # sklearn:NAME or the file's name
     digest: str  # SHA-256 over names, values and labels
-    rows: int
-    columns: int
+    n_rows: int
+    n_columns: int
     n_classes: int
     classes: str  # JSON: class name -> rows, in the order of the class indices
     majority_share: float  # share of rows in the largest class
@@ -33,7 +33,7 @@ class DatasetRow(TypedDict):
 
 
 class FoldRow(TypedDict):
-    """``qml_features``: the fold indices. Key: experiment, repeat, fold, row."""
+    """``qml_folds``: the fold indices. Key: experiment, repeat, fold, row."""
 
     experiment: str
     repeat: int  # from 0
@@ -43,11 +43,11 @@ class FoldRow(TypedDict):
 
 
 class RunRow(TypedDict):
-    """``qml_runs``: one trained model on one fold. Key: experiment, model, inputs, repeat, fold, purpose, train_rows."""
+    """``qml_models``: one trained model on one fold. Key: experiment, model, inputs, repeat, fold, purpose, train_rows."""
 
     experiment: str
     model: str  # variational | separable | kernel | logistic_regression | ... | majority_class | permuted_labels
-    side: str  # quantum | twin | baseline | control
+    side: str  # quantum | unentangled_control | baseline | control
     inputs: str  # reduced | all
     repeat: int
     fold: int
@@ -86,7 +86,7 @@ class IterationRow(TypedDict):
 
 
 class PredictionRow(TypedDict):
-    """``qml_predictions``: one test row of one model, computed exactly. Key: as ``qml_runs``, and the row."""
+    """``qml_predictions``: one test row of one model, computed exactly. Key: as ``qml_models``, and the row."""
 
     experiment: str
     model: str
@@ -175,8 +175,8 @@ class VerdictRow(TypedDict):
     margin: float
     p_value: float | None  # one-sided, of a gain no larger than the margin
     p_adjusted: float | None  # the same after Holm, over all models, backends and shots of one scope
-    twin_gain: float | None  # gain over the twin without entanglement on the same backend and shots
-    twin_low: float | None
-    twin_high: float | None
+    unentangled_gain: float | None  # gain over the control without entanglement on the same backend and shots
+    unentangled_low: float | None
+    unentangled_high: float | None
     verdict: str  # quantum_better | tie | classical_better | inconclusive
     reason: str  # one or two sentences

@@ -22,7 +22,7 @@ from qhybrid_pipelines.learning.evaluation.verdict_rules import Gain, decide_ver
 
 Scope = Literal["all", "reduced"]
 
-#: Circuits that the separable one is the twin of; a kernel is another model, and has none.
+#: Circuits that the separable one is the unentangled control of; a kernel is another model, and has none.
 MODELS_WITH_UNENTANGLED_CONTROL = frozenset({"variational"})
 
 
@@ -96,7 +96,8 @@ def verdict_rows(experiment: str, rows: Sequence[ScoreRow], *, metric: Metric, m
     """
     scores_by_model = fold_scores_by_model(rows, metric)
     circuits = sorted(
-        (evaluated for evaluated in scores_by_model if evaluated.side in {"quantum", "twin"}), key=_sort_key
+        (evaluated for evaluated in scores_by_model if evaluated.side in {"quantum", "unentangled_control"}),
+        key=_sort_key,
     )
     found = []
     for scope in get_args(Scope):
@@ -188,7 +189,7 @@ def _verdict(
         (
             t
             for t in scores_by_model
-            if t.side == "twin" and (t.backend, t.shots) == (evaluated.backend, evaluated.shots)
+            if t.side == "unentangled_control" and (t.backend, t.shots) == (evaluated.backend, evaluated.shots)
         ),
         None,
     )
@@ -205,7 +206,7 @@ def _verdict(
         metric=metric,
         baseline=None if best is None else f"{best.model} on {_INPUTS_PHRASES[best.inputs]}",
         gain_over_unentangled=gain_over_unentangled,
-        is_unentangled_control=evaluated.side == "twin",
+        is_unentangled_control=evaluated.side == "unentangled_control",
     )
     return VerdictRow(
         experiment=experiment,
@@ -226,9 +227,9 @@ def _verdict(
         margin=margin,
         p_value=None if gain is None else gain.p_value,
         p_adjusted=p_adjusted,
-        twin_gain=None if gain_over_unentangled is None else gain_over_unentangled.mean,
-        twin_low=None if gain_over_unentangled is None else gain_over_unentangled.low,
-        twin_high=None if gain_over_unentangled is None else gain_over_unentangled.high,
+        unentangled_gain=None if gain_over_unentangled is None else gain_over_unentangled.mean,
+        unentangled_low=None if gain_over_unentangled is None else gain_over_unentangled.low,
+        unentangled_high=None if gain_over_unentangled is None else gain_over_unentangled.high,
         verdict=word,
         reason=reason,
     )
@@ -262,7 +263,7 @@ def _summary(experiment: str, evaluated: EvaluatedModel, scores: FoldScores, met
 
 
 _INPUTS_PHRASES = {"reduced": "the same features", "all": "all features"}
-_SIDE_ORDER = {"quantum": 0, "twin": 1, "baseline": 2, "control": 3}
+_SIDE_ORDER = {"quantum": 0, "unentangled_control": 1, "baseline": 2, "control": 3}
 
 
 def _sort_key(evaluated: EvaluatedModel) -> tuple[int, str, str, str, float]:

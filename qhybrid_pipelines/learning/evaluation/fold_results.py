@@ -70,8 +70,8 @@ def dataset_row(experiment: str, dataset: Dataset) -> DatasetRow:
         experiment=experiment,
         dataset=dataset_card["name"],
         digest=dataset_card["digest"],
-        rows=dataset_card["rows"],
-        columns=dataset_card["columns"],
+        n_rows=dataset_card["n_rows"],
+        n_columns=dataset_card["n_columns"],
         n_classes=len(dataset_card["classes"]),
         # Not canonical JSON, which sorts: the order of the classes is their index.
         classes=json.dumps(dataset_card["classes"], ensure_ascii=False, separators=(",", ":")),

@@ -7,7 +7,7 @@ Over at least 10 folds, ``quantum_better`` needs the lower 95 % bound of the pai
 margin, and that claim's p-value below 2.5 % after Holm's correction for all circuits that were compared;
 ``classical_better`` the upper bound below minus the margin, and that claim's p-value below 2.5 % after Bonferroni's correction
 for all baselines of which the best was picked, and Holm's for all circuits; ``tie`` both bounds within the margin; anything
-else is ``inconclusive``. The twin without entanglement is never ``quantum_better``: it is no quantum model. The gain itself is over the baseline that did best on these folds, which is biased downward.
+else is ``inconclusive``. The control without entanglement is never ``quantum_better``: it is no quantum model. The gain itself is over the baseline that did best on these folds, which is biased downward.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def decide_verdict(
         margin: mean gain that counts.
         metric: in words of the table.
         baseline: the best baseline, as it is called in a sentence.
-        gain_over_unentangled: gain over the twin without entanglement, where there is one.
-        is_unentangled_control: the circuit is that twin itself.
+        gain_over_unentangled: gain over the control without entanglement, where there is one.
+        is_unentangled_control: the circuit is that control itself.
     """
     if baseline is None:
         return Verdict.INCONCLUSIVE, f"No baseline has a score in {metric} on every fold, so there is nothing to beat."
@@ -107,9 +107,9 @@ def _entanglement_note(verdict: Verdict, gain_over_unentangled: Gain | None, *, 
     if gain_over_unentangled is None:
         return ""
     if gain_over_unentangled.mean <= 0:
-        return f" Its twin without entanglement is at least as good (gain {_format_number(gain_over_unentangled.mean)} over it)."
+        return f" Its control without entanglement is at least as good (gain {_format_number(gain_over_unentangled.mean)} over it)."
     if gain_over_unentangled.low <= 0 and verdict in {Verdict.QUANTUM_BETTER, Verdict.TIE}:
-        return f" Its twin without entanglement is not clearly worse (gain {_format_number(gain_over_unentangled.mean)} over it)."
+        return f" Its control without entanglement is not clearly worse (gain {_format_number(gain_over_unentangled.mean)} over it)."
     return ""
 
 

@@ -58,7 +58,7 @@ class Learner:
 
     Attributes:
         name: as in the tables.
-        side: quantum, twin, baseline or control.
+        side: quantum, unentangled_control, baseline or control.
         inputs: which features it is given.
         build: settings and a 31-bit seed -> an unfitted estimator. It gets class indices as labels.
         defaults: its settings without tuning; the first trial of every search.

@@ -1,4 +1,4 @@
-"""What the variational classifier and its twin have in common: everything but the CNOTs.
+"""What the variational classifier and its unentangled control have in common: everything but the CNOTs.
 
 The classes are scikit-learn estimators, so this module imports scikit-learn; only import it where models are fitted.
 """

@@ -1,6 +1,6 @@
-"""The twin without entanglement: the same gates, weights and readout of all qubits, but no CNOT.
+"""The control without entanglement: the same gates, weights and readout of all qubits, but no CNOT.
 
-What it achieves needs no quantum computer: its qubits are simulated one by one. A model that does not beat its twin owes
+What it achieves needs no quantum computer: its qubits are simulated one by one. A model that does not beat its unentangled control owes
 nothing to entanglement (J. Bowles et al., arXiv:2403.07059).
 """
 

@@ -259,7 +259,7 @@ class Portfolio:
         return int(instance.payload["cardinality"])
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:
-        """Return what bounds prove about every optimum, then a window of assets around the incumbent.
+        """Return what bounds prove about every optimum, then a subproblem of assets around the incumbent.
 
         The first needs an incumbent, which the family's own swap search gives; the second is a heuristic and only
         there where the first leaves more than ``max_qubits`` assets.

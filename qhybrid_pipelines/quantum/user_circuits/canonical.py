@@ -48,7 +48,7 @@ def to_canonical(checked: CheckedCircuit) -> CanonicalCircuit:
     """Parse a circuit and return its canonical form. To be called where a crash does no harm.
 
     Raises:
-        InvalidInput: the parser refuses the text, or it is no circuit of gates with measurements at the end.
+        InvalidInput: the parser refuses the text, or it is not a circuit of gates with measurements at the end.
     """
     parsed = _parse(checked)
     steps, bits = _expand_gates(parsed)
@@ -127,7 +127,7 @@ def _standard_gates(operation: Operation, qubits: tuple[int, ...]) -> Iterator[G
             continue
         body = operation.definition if isinstance(operation, Gate) else None
         if body is None:
-            raise _unsupported_error(f"{operation.name!r} is no gate that can be run")
+            raise _unsupported_error(f"{operation.name!r} is not a gate that can be run")
         waiting += [
             (inner.operation, tuple(qubits[body.find_bit(qubit).index] for qubit in inner.qubits))
             for inner in reversed(body.data)
@@ -184,7 +184,7 @@ def _to_affine(value: Any, inputs: Mapping[str, int]) -> Affine:
     for parameter in sorted(value.parameters, key=lambda parameter: inputs[parameter.name]):
         slope = value.gradient(parameter)
         if isinstance(slope, ParameterExpression):
-            raise _unsupported_error(f"the angle {str(value)[:80]} is no sum of multiples of inputs")
+            raise _unsupported_error(f"the angle {str(value)[:80]} is not a sum of multiples of inputs")
         if slope:
             slopes.append((inputs[parameter.name], _finite(slope)))
     return _finite(value.bind(dict.fromkeys(value.parameters, 0.0)).numeric()), tuple(slopes)

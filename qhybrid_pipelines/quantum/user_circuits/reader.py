@@ -45,15 +45,15 @@ class UserCircuit:
 
 
 def check_width(circuit: UserCircuit, reduced_model: ReducedModel) -> None:
-    """Check that a circuit has a qubit for every variable of a kernel.
+    """Check that a circuit has a qubit for every variable of a reduced model.
 
     Raises:
         InvalidInput: it has more or fewer.
     """
     if circuit.n_qubits != reduced_model.size:
         raise InvalidInput(
-            f"the circuit has {circuit.n_qubits} qubits, and reduction leaves a kernel of {reduced_model.size} variables",
-            remedy=f"Write it for {reduced_model.size} qubits, one per kernel variable in their order (the table kernels lists "
+            f"the circuit has {circuit.n_qubits} qubits, and reduction leaves a reduced model of {reduced_model.size} variables",
+            remedy=f"Write it for {reduced_model.size} qubits, one per reduced-model variable in their order (the table reduced_models lists "
             "them), or lead reduction to another size by reduce.max_qubits.",
             file=circuit.file,
             field="problem.circuit",

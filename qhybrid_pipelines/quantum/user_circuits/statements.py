@@ -221,7 +221,7 @@ class Statements(Cursor):
         return widest
 
     def _measurement(self) -> int:
-        """Read up to the semicolon; a measurement is no gate."""
+        """Read up to the semicolon; a measurement is not a gate."""
         self._operands()
         return 0
 

@@ -19,17 +19,17 @@ from qhybrid_pipelines.storage.tables import from_rows
 def circuit_batches(
     executions: Iterable[ExecutionKey],
     experiments: pa.Table,
-    kernels: pa.Table,
-    sweep_points: pa.Table,
+    reduced_models: pa.Table,
+    parameter_sweeps: pa.Table,
     specifications: Specifications,
 ) -> pa.Table:
     """Return the table `circuit_batches`; an experiment that reduction solved has no row."""
     rows = []
     for backend, key in executions:
-        points = select_rows(sweep_points, key).sort_by("point")
+        points = select_rows(parameter_sweeps, key).sort_by("point")
         if points.num_rows:
             angles = np.array(points.column("angles").to_pylist(), dtype=np.float64).reshape(points.num_rows, -1)
-            reduced_model = reduced_model_from_row(get_row(kernels, key))
+            reduced_model = reduced_model_from_row(get_row(reduced_models, key))
             spec = get_specification(experiments, key)
             planned = build_batch(
                 reduced_model,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, execution_jobs
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSummary
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.reporting.ledger_tables import ExecutionTimes, execution_times
-from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.specifications import Specifications
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,29 +71,30 @@ class CompletedExecution:
         )
 
 
-def poll_open_jobs(workspace: Workspace, *, limit_seconds: float, cursor: Mapping[str, str]) -> PollReport:
+def poll_open_jobs(dispatcher: Dispatcher, *, limit_seconds: float, cursor: Mapping[str, str]) -> PollReport:
     """Look at the jobs that are due for it, in bulk, and end those whose deadline has come.
 
     Raises nothing of a provider's: what could not be done is a problem in the result, and hides nothing else.
 
     Args:
-        workspace: the home.
+        dispatcher: asks the providers.
         limit_seconds: no further request is made after this time.
         cursor: that of the look before; empty looks at everything.
     """
-    dispatcher = workspace.control_plane.dispatcher
     polled = dispatcher.poll_due(limit_seconds=limit_seconds, cursor=cursor)
     expired = dispatcher.expire_due()
     return PollReport(polled=polled, expired=expired, problems=[str(problem) for problem in polled.problems])
 
 
-def find_completed_executions(workspace: Workspace) -> list[CompletedExecution]:
+def find_completed_executions(
+    specifications: Specifications, lake: Lake, control_plane: ControlPlane
+) -> list[CompletedExecution]:
     """Return the executions that are complete and were not collected yet."""
-    registered = [(key, workspace.specifications.load_any(key)) for key in workspace.specifications]
-    ledger = workspace.control_plane.ledger
+    registered = [(key, specifications.load_any(key)) for key in specifications]
+    ledger = control_plane.ledger
     found = []
-    for stage in due_stages(registered, workspace.lake, workspace.control_plane):
+    for stage in due_stages(registered, lake, control_plane):
         if stage.job == "collect":
-            jobs = execution_jobs(workspace.lake, ledger, stage.experiment, stage.backend or "")
+            jobs = execution_jobs(lake, ledger, stage.experiment, stage.backend or "")
             found.append(CompletedExecution(stage=stage, jobs=jobs, spent=execution_times(ledger, jobs)))
     return found

@@ -20,8 +20,8 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import conform, empty, with_texts_deduplicated
 
 
-def collect_result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Dispatcher) -> pa.Table:
-    """Return the table `counts`.
+def collect_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, dispatcher: Dispatcher) -> pa.Table:
+    """Return the table `qpu_result_sets`.
 
     An execution has all its counts or none: where the deadline of one of its jobs passed, the results of the others are
     fetched, verified and kept as received, but runs of unequal size are not compared.
@@ -30,24 +30,26 @@ def collect_result_sets(batches: pa.Table, submissions: pa.Table, dispatcher: Di
         JobFailed: a job is not finished, or ended without a usable result; the others were fetched before.
     """
     tables: list[pa.Table] = []
-    for row in batches.to_pylist():
+    for row in circuit_batches.to_pylist():
         batch = batch_from_row(row)
-        rows = select_rows(submissions, batch.experiment, batch.backend).to_pylist()
+        rows = select_rows(qpu_submissions, batch.experiment, batch.backend).to_pylist()
         tables += collect_counts(batch, rows, dispatcher)
     # Whoever asked keeps this table, Dagster among them: in a long sweep keys of rows would take more room than counts.
-    return with_texts_deduplicated(conform(schemas.COUNTS, pa.concat_tables(tables or [empty(schemas.COUNTS)])))
+    return with_texts_deduplicated(
+        conform(schemas.QPU_RESULT_SETS, pa.concat_tables(tables or [empty(schemas.QPU_RESULT_SETS)]))
+    )
 
 
-def get_current_jobs(submissions: Sequence[Row], dispatcher: Dispatcher) -> list[JobRecord]:
-    """Return the jobs that stand now for the rows of one execution, in their order.
+def get_current_jobs(rows: Sequence[Row], dispatcher: Dispatcher) -> list[JobRecord]:
+    """Return the jobs that stand now for the rows of `qpu_submissions` of one execution, in their order.
 
     Raises:
         InvalidInput: the ledger does not know one of them.
     """
-    if not submissions:
+    if not rows:
         return []
-    successors = Successors.of(dispatcher.ledger, submissions[0]["experiment"])
-    return [successors.job(row["job_id"]) or dispatcher.ledger.job(row["job_id"]) for row in submissions]
+    successors = Successors.of(dispatcher.ledger, rows[0]["experiment"])
+    return [successors.job(row["job_id"]) or dispatcher.ledger.job(row["job_id"]) for row in rows]
 
 
 def explain_missing_counts(jobs: Iterable[JobRecord]) -> str | None:
@@ -63,12 +65,12 @@ def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatc
     """Return the counts of every part of a batch; none if one of them is not to be had any more.
 
     Args:
-        batch: what was handed over.
-        rows: of its parts, as they were handed over.
+        batch: what was submitted.
+        rows: of its parts, as they were submitted.
         dispatcher: collects.
 
     Raises:
-        JobFailed: as `collect_result_sets`.
+        JobFailed: as `qpu_result_sets`.
     """
     tables: list[pa.Table] = []
     failures: list[QHybridError] = []
@@ -108,4 +110,4 @@ def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: CircuitBatch, d
     for name in counts.column_names:
         column = counts.column(name)
         columns[name] = pc.add(column, pa.scalar(shift[name], column.type)) if name in shift else column
-    return pa.table([columns[c.name] for c in schemas.COUNTS.columns], schema=schemas.COUNTS.schema)
+    return pa.table([columns[c.name] for c in schemas.QPU_RESULT_SETS.columns], schema=schemas.QPU_RESULT_SETS.schema)

@@ -7,6 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -16,18 +17,18 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def submissions(
-    batches: pa.Table,
+def submit_circuit_batches(
+    circuit_batches: pa.Table,
     experiments: pa.Table,
     dispatcher: Dispatcher,
     *,
     principal: str,
     requested_at: datetime | None = None,
 ) -> pa.Table:
-    """Return the table `submissions`: the jobs in the ledger behind each batch, one row per part.
+    """Return the table `qpu_submissions`: the jobs in the ledger behind each batch, one row per part.
 
     Args:
-        batches: table `circuit_batches`.
+        circuit_batches: table `circuit_batches`.
         experiments: table `experiments`.
         dispatcher: the only caller of a provider.
         principal: who asked for this run.
@@ -40,11 +41,11 @@ def submissions(
         ProviderError: the provider could not be reached; what was acknowledged before stays acknowledged.
     """
     rows: list[Row] = []
-    for row in batches.to_pylist():
+    for row in circuit_batches.to_pylist():
         batch = batch_from_row(row)
         spec = get_specification(experiments, batch.experiment)
         rows += submit_batch(batch, spec, dispatcher, principal=principal, requested_at=requested_at)
-    return from_rows(schemas.SUBMISSIONS, rows)
+    return from_rows(schemas.QPU_SUBMISSIONS, rows)
 
 
 def submit_batch(
@@ -55,21 +56,23 @@ def submit_batch(
     principal: str,
     requested_at: datetime | None,
 ) -> list[Row]:
-    """Hand one batch over and return a row for each of its parts. Arguments and errors are those of `submissions`."""
+    """Submit one batch and return a row for each of its parts. Raises as `submit_circuit_batches`."""
     sub_batches = dispatcher.split(batch)
     jobs = dispatcher.submit_all(
         sub_batches,
-        tier=spec.tier,
-        budget_usd=spec.budget.usd,
-        principal=principal,
-        requested_at=requested_at,
-        data_class=spec.data_class,
+        SubmitRequest(
+            tier=spec.tier,
+            budget_usd=spec.budget.usd,
+            principal=principal,
+            requested_at=requested_at,
+            data_class=spec.data_class,
+        ),
     )
     return [
         {
             "experiment": batch.experiment,
             "backend": batch.backend,
-            "part": number,
+            "sub_batch": number,
             "first_point": sub_batch.first_point,
             "first_repetition": sub_batch.first_repetition,
             "points": sub_batch.batch.points,

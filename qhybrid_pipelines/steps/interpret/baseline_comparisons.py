@@ -17,33 +17,33 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def comparisons(
+def baseline_comparisons(
     executions: Iterable[ExecutionKey],
     *,
-    instances: pa.Table,
-    kernels: pa.Table,
-    submissions: pa.Table,
+    problem_instances: pa.Table,
+    reduced_models: pa.Table,
+    qpu_submissions: pa.Table,
     point_scores: pa.Table,
-    solutions: pa.Table,
+    scored_solutions: pa.Table,
     baselines: pa.Table,
     dispatcher: Dispatcher,
 ) -> pa.Table:
-    """Return the table `comparisons`: one verdict per execution."""
+    """Return the table `baseline_comparisons`: one verdict per execution."""
     rows = []
     for backend, key in executions:
-        instance = Instance.from_row(get_row(instances, key))
-        jobs = get_current_jobs(select_rows(submissions, key, backend).to_pylist(), dispatcher)
+        instance = Instance.from_row(get_row(problem_instances, key))
+        jobs = get_current_jobs(select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher)
         spent = execution_times(dispatcher.ledger, jobs)
         verdict = compare(
             family_named(instance.family),
             instance,
-            get_row(kernels, key),
+            get_row(reduced_models, key),
             point_scores=select_rows(point_scores, key, backend),
-            solutions=select_rows(solutions, key, backend),
+            scored_solutions=select_rows(scored_solutions, key, backend),
             baselines=select_rows(baselines, key),
             quantum_seconds=spent.elapsed_seconds,
             execute_seconds=spent.execute_seconds,
             without_counts=explain_missing_counts(jobs),
         )
         rows.append({"experiment": key, "backend": backend, **verdict})
-    return from_rows(schemas.COMPARISONS, rows)
+    return from_rows(schemas.BASELINE_COMPARISONS, rows)

@@ -18,29 +18,29 @@ def decisions(
     executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
-    instances: pa.Table,
-    kernels: pa.Table,
-    sweep_points: pa.Table,
+    problem_instances: pa.Table,
+    reduced_models: pa.Table,
+    parameter_sweeps: pa.Table,
     point_scores: pa.Table,
-    solutions: pa.Table,
+    scored_solutions: pa.Table,
     baselines: pa.Table,
-    comparisons: pa.Table,
+    baseline_comparisons: pa.Table,
 ) -> pa.Table:
     """Return the table `decisions`, next specifications included; registering those is `steps.interpret.next_rounds`."""
     rows = []
     for backend, key in executions:
-        instance = Instance.from_row(get_row(instances, key))
+        instance = Instance.from_row(get_row(problem_instances, key))
         decision = decide(
             family_named(instance.family),
             instance,
             get_specification(experiments, key),
             experiment=key,
             backend=backend,
-            reduced_model_row=get_row(kernels, key),
-            comparison_row=get_row(comparisons, key, backend),
-            sweep_points=select_rows(sweep_points, key),
+            reduced_model_row=get_row(reduced_models, key),
+            comparison_row=get_row(baseline_comparisons, key, backend),
+            parameter_sweeps=select_rows(parameter_sweeps, key),
             point_scores=select_rows(point_scores, key, backend),
-            solutions=select_rows(solutions, key, backend),
+            scored_solutions=select_rows(scored_solutions, key, backend),
             baselines=select_rows(baselines, key),
         )
         rows.append({"experiment": key, "backend": backend, **decision})

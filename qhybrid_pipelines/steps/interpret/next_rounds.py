@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import DECISIONS
 
 
 def register_next_rounds(
-    workspace: Workspace, experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]]
+    experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]], lake: Lake, registration: Registration
 ) -> list[str]:
     """Register the next round of every decided execution that has one; return the keys that are new.
 
@@ -24,13 +24,13 @@ def register_next_rounds(
     for key, spec in experiments:
         for backend in spec.backends if isinstance(spec, ExperimentSpec) else ():
             partition = PartitionKey(experiment=key, backend=backend)
-            if not workspace.lake.exists(DECISIONS.asset, partition):
+            if not lake.exists(DECISIONS, partition):
                 continue
-            for row in workspace.lake.read(DECISIONS, partition).select(["next_specification"]).to_pylist():
+            for row in lake.read(DECISIONS, partition).select(["next_specification"]).to_pylist():
                 if row["next_specification"] is None:
                     continue
                 following = ExperimentSpec.model_validate_json(row["next_specification"])
-                registered = workspace.registration.register(following, file=f"next round of {key}", folder=Path())
+                registered = registration.register(following, file=f"next round of {key}", folder=Path())
                 if registered.new:
                     new.append(registered.key)
     return new

@@ -22,9 +22,9 @@ def provenance(
     executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
-    instances: pa.Table,
-    batches: pa.Table,
-    submissions: pa.Table,
+    problem_instances: pa.Table,
+    circuit_batches: pa.Table,
+    qpu_submissions: pa.Table,
     dispatcher: Dispatcher,
 ) -> pa.Table:
     """Return the table `provenance`: code, packages, machine, circuit, payload, result and times of each execution."""
@@ -35,13 +35,13 @@ def provenance(
             "experiment": key,
             "backend": backend,
             "provider": backend.partition(":")[0],
-            "instance_sha256": get_row(instances, key)["content_sha256"],
+            "instance_sha256": get_row(problem_instances, key)["content_sha256"],
             "seed": spec.seed,
             "recorded_at": datetime.now(UTC),
             **environment().to_row(),
             **_job_columns(
-                select_rows(batches, key, backend).to_pylist(),
-                get_current_jobs(select_rows(submissions, key, backend).to_pylist(), dispatcher),
+                select_rows(circuit_batches, key, backend).to_pylist(),
+                get_current_jobs(select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher),
                 dispatcher.ledger,
             ),
         }

@@ -17,16 +17,20 @@ from qhybrid_pipelines.storage.tables import empty, from_columns
 
 
 def scores(
-    executions: Iterable[ExecutionKey], experiments: pa.Table, instances: pa.Table, kernels: pa.Table, counts: pa.Table
+    executions: Iterable[ExecutionKey],
+    experiments: pa.Table,
+    problem_instances: pa.Table,
+    reduced_models: pa.Table,
+    qpu_result_sets: pa.Table,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return the tables `point_scores` and `solutions`; both without rows where nothing was run."""
-    points, solutions = [empty(schemas.POINT_SCORES)], [empty(schemas.SOLUTIONS)]
+    """Return the tables `point_scores` and `scored_solutions`; both without rows where nothing was run."""
+    points, solutions = [empty(schemas.POINT_SCORES)], [empty(schemas.SCORED_SOLUTIONS)]
     for backend, key in executions:
-        measured = select_rows(counts, key, backend).select(["point", "repetition", "bits", "count"])
+        measured = select_rows(qpu_result_sets, key, backend).select(["point", "repetition", "bits", "count"])
         if not measured.num_rows:
             continue
-        instance = Instance.from_row(get_row(instances, key))
-        reduced_model_row = get_row(kernels, key)
+        instance = Instance.from_row(get_row(problem_instances, key))
+        reduced_model_row = get_row(reduced_models, key)
         spec = get_specification(experiments, key)
         scored = score_counts(
             family_named(instance.family),
@@ -38,5 +42,5 @@ def scores(
         )
         labels = {"experiment": key, "backend": backend}
         points.append(from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores}))
-        solutions.append(from_columns(schemas.SOLUTIONS, {**labels, **scored.solutions}))
+        solutions.append(from_columns(schemas.SCORED_SOLUTIONS, {**labels, **scored.solutions}))
     return pa.concat_tables(points), pa.concat_tables(solutions)

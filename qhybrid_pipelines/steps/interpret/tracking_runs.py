@@ -38,10 +38,10 @@ def tracking_runs(
     executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
-    batches: pa.Table,
+    circuit_batches: pa.Table,
     point_scores: pa.Table,
-    counts: pa.Table,
-    comparisons: pa.Table,
+    qpu_result_sets: pa.Table,
+    baseline_comparisons: pa.Table,
     provenance: pa.Table,
     tracker: Tracker,
     dagster_run_id: str,
@@ -49,8 +49,8 @@ def tracking_runs(
     """Return the table `tracking_runs`. An unavailable store never fails this step: the record waits in the spool."""
     rows = []
     for backend, key in executions:
-        comparison = get_row(comparisons, key, backend)
-        batch = next(iter(select_rows(batches, key, backend).to_pylist()), None)
+        comparison = get_row(baseline_comparisons, key, backend)
+        batch = next(iter(select_rows(circuit_batches, key, backend).to_pylist()), None)
         spec = get_specification(experiments, key).model_dump(mode="json")
         origin = get_row(provenance, key, backend)
         record = TrackingRecord(
@@ -64,7 +64,9 @@ def tracking_runs(
             circuit=batch["template"] if batch else None,
             drawing=draw_circuit(batch["template"]) if batch else None,
             counts=_best_counts(
-                select_rows(point_scores, key, backend), select_rows(counts, key, backend), comparison["n_qubits"]
+                select_rows(point_scores, key, backend),
+                select_rows(qpu_result_sets, key, backend),
+                comparison["n_qubits"],
             ),
             verdict=comparison,
             provenance=origin,

@@ -31,11 +31,11 @@ def qml_datasets(experiments: pa.Table, specifications: Specifications) -> pa.Ta
     return from_rows(schemas.QML_DATASETS, rows)
 
 
-def qml_folds(experiments: pa.Table, datasets: pa.Table, specifications: Specifications) -> pa.Table:
+def qml_folds(experiments: pa.Table, qml_datasets: pa.Table, specifications: Specifications) -> pa.Table:
     """Return the table `qml_folds`: what each row does in each fold."""
     rows = []
     for key, spec in read_learning_experiments(experiments):
-        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
         rows += fold_rows(key, make_folds(spec, dataset))
     return from_rows(schemas.QML_FOLDS, rows)
 
@@ -53,13 +53,15 @@ def load_experiment_dataset(spec: LearningSpec, specifications: Specifications) 
     )
 
 
-def load_verified_dataset(key: str, spec: LearningSpec, datasets: pa.Table, specifications: Specifications) -> Dataset:
+def load_verified_dataset(
+    key: str, spec: LearningSpec, qml_datasets: pa.Table, specifications: Specifications
+) -> Dataset:
     """Return the rows of an experiment, which must be those that its card describes.
 
     Raises:
         CorruptFile: they are others, for example because another release of scikit-learn bundles another copy.
     """
-    dataset, digest = load_experiment_dataset(spec, specifications), get_row(datasets, key)["digest"]
+    dataset, digest = load_experiment_dataset(spec, specifications), get_row(qml_datasets, key)["digest"]
     if dataset.digest != digest:
         raise CorruptFile(
             dataset.name,
@@ -69,6 +71,6 @@ def load_verified_dataset(key: str, spec: LearningSpec, datasets: pa.Table, spec
     return dataset
 
 
-def stored_folds(folds: pa.Table, key: str) -> list[Split]:
+def stored_folds(qml_folds: pa.Table, key: str) -> list[Split]:
     """Return the folds of one experiment as they are stored."""
-    return splits_from_rows(select_rows(folds, key).to_pylist())
+    return splits_from_rows(select_rows(qml_folds, key).to_pylist())

@@ -18,9 +18,8 @@ from qhybrid_pipelines.steps.learning.inference_batches import (
     inference_batches,
     plan_inference,
 )
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications
 
 if TYPE_CHECKING:
@@ -47,14 +46,14 @@ class EpochEstimate:
 
 
 def planned_inferences(
-    workspace: Workspace, key: str, backend: str, spec: LearningSpec, registered: Specifications
+    key: str, backend: str, spec: LearningSpec, registered: Specifications, lake: Lake
 ) -> list[InferenceBatch]:
     """Return the batches that a backend would get; before training, with the first parameters in place of trained ones."""
     dataset, whole = load_experiment_dataset(spec, registered), PartitionKey(experiment=key)
     splits = make_folds(spec, dataset)
-    if workspace.lake.exists(schemas.QML_RUNS, whole):
-        runs = workspace.lake.read(schemas.QML_RUNS, whole)
-        return [*inference_batches(key, backend, spec=spec, dataset=dataset, splits=splits, runs=runs)]
+    if lake.exists(schemas.QML_MODELS, whole):
+        qml_models = lake.read(schemas.QML_MODELS, whole)
+        return [*inference_batches(key, backend, spec=spec, dataset=dataset, splits=splits, qml_models=qml_models)]
     found = []
     for model in spec.measured_models:
         folds = tuple(

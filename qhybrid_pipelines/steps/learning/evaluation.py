@@ -23,15 +23,17 @@ _TRAINING_KEY = ("model", "side", "inputs", "repeat", "fold", "purpose", "train_
 
 
 def evaluate(
-    experiments: pa.Table, datasets: pa.Table, predictions: pa.Table, lake: Lake
+    experiments: pa.Table, qml_datasets: pa.Table, qml_predictions: pa.Table, lake: Lake
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Return the tables `qml_scores`, `qml_summaries` and `qml_verdicts`; measurements are read from the lake."""
     scores: list[ScoreRow] = []
     means: list[Any] = []
     words: list[Any] = []
     for key, spec in read_learning_experiments(experiments):
-        n_classes = get_row(datasets, key)["n_classes"]
-        found = _scores(spec, select_rows(predictions, key).to_pylist(), read_measurements(key, spec, lake), n_classes)
+        n_classes = get_row(qml_datasets, key)["n_classes"]
+        found = _scores(
+            spec, select_rows(qml_predictions, key).to_pylist(), read_measurements(key, spec, lake), n_classes
+        )
         scores += found
         means += chain.from_iterable(summary_rows(key, found, metric) for metric in METRICS)
         words += verdict_rows(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)
@@ -62,7 +64,7 @@ def _scores(spec: LearningSpec, predictions: Sequence[Any], measured: Sequence[A
             trained.setdefault(
                 (training_columns["model"], training_columns["repeat"], training_columns["fold"]), training_columns
             )
-        if training_columns["side"] in {"quantum", "twin"} and None not in spec.evaluation.shots:
+        if training_columns["side"] in {"quantum", "unentangled_control"} and None not in spec.evaluation.shots:
             continue
         score_labels = {name: training_columns[name] for name in ("side", "inputs", "train_rows", "purpose")}
         rows += score_rows(group, n_classes=n_classes, **score_labels)

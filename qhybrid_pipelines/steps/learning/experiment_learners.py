@@ -31,7 +31,7 @@ def _circuit_learners(spec: LearningSpec) -> Iterator[Learner]:
             continue
         yield Learner(
             name=name,
-            side="twin" if name == "separable" else "quantum",
+            side="unentangled_control" if name == "separable" else "quantum",
             inputs="reduced",
             build=_ReuploadingBuilder(spec, entangled=name == "variational"),
             defaults={"learning_rate": spec.training.learning_rate, "batch_size": spec.training.batch_size},
@@ -49,7 +49,7 @@ def _build_quantum_kernel(settings: Settings, _seed: int) -> Estimator:
 
 
 class _ReuploadingBuilder:
-    """Builds the variational classifier or its twin; epochs become steps once the rows are known."""
+    """Builds the variational classifier or its unentangled control; epochs become steps once the rows are known."""
 
     def __init__(self, spec: LearningSpec, *, entangled: bool) -> None:
         self._training, self._entangled = spec.training, entangled

@@ -68,21 +68,26 @@ def qml_submissions(
     executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
-    datasets: pa.Table,
-    folds: pa.Table,
-    runs: pa.Table,
+    qml_datasets: pa.Table,
+    qml_folds: pa.Table,
+    qml_models: pa.Table,
     specifications: Specifications,
     dispatcher: Dispatcher,
     principal: str,
     requested_at: datetime | None = None,
 ) -> pa.Table:
-    """Return the table `qml_submissions`: the jobs behind each batch, handed over once. Errors as in `steps.execute.qpu_submissions`."""
+    """Return the table `qml_submissions`: the jobs behind each batch, submitted once. Errors as in `steps.execute.qpu_submissions`."""
     rows: list[Row] = []
     for backend, key in executions:
         spec = get_learning_specification(experiments, key)
-        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
         for inference_batch in inference_batches(
-            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=select_rows(runs, key)
+            key,
+            backend,
+            spec=spec,
+            dataset=dataset,
+            splits=stored_folds(qml_folds, key),
+            qml_models=select_rows(qml_models, key),
         ):
             labels = {"model": inference_batch.model, "shots": inference_batch.batch.shots}
             parts = submit_batch(
@@ -93,7 +98,7 @@ def qml_submissions(
 
 
 def inference_batches(
-    key: str, backend: str, *, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], runs: pa.Table
+    key: str, backend: str, *, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], qml_models: pa.Table
 ) -> Iterator[InferenceBatch]:
     """Yield the batches of an experiment on a backend; the same ones whenever it is asked.
 
@@ -103,11 +108,11 @@ def inference_batches(
         spec: of the experiment.
         dataset: its rows.
         splits: its folds.
-        runs: its rows of `qml_runs`.
+        qml_models: its rows of `qml_models`.
     """
     if backend not in spec.backends:
         return
-    trained = runs.filter(pc.equal(runs.column("purpose"), "comparison")).to_pylist()
+    trained = qml_models.filter(pc.equal(qml_models.column("purpose"), "comparison")).to_pylist()
     for model in spec.measured_models:
         by_fold = {(run["repeat"], run["fold"]): run for run in trained if run["model"] == model}
         folds = tuple(_fold_model(split, by_fold[split.repeat, split.fold]) for split in splits)

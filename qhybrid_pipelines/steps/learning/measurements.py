@@ -24,10 +24,10 @@ def qml_measurements(
     executions: Iterable[ExecutionKey],
     *,
     experiments: pa.Table,
-    datasets: pa.Table,
-    folds: pa.Table,
-    runs: pa.Table,
-    submissions: pa.Table,
+    qml_datasets: pa.Table,
+    qml_folds: pa.Table,
+    qml_models: pa.Table,
+    qml_submissions: pa.Table,
     specifications: Specifications,
     dispatcher: Dispatcher,
 ) -> tuple[pa.Table, pa.Table]:
@@ -42,10 +42,15 @@ def qml_measurements(
     gradients: list[Row] = []
     for backend, key in executions:
         spec = get_learning_specification(experiments, key)
-        dataset = load_verified_dataset(key, spec, datasets, specifications)
-        parts = select_rows(submissions, key, backend).to_pylist()
+        dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
+        parts = select_rows(qml_submissions, key, backend).to_pylist()
         for inference_batch in inference_batches(
-            key, backend, spec=spec, dataset=dataset, splits=stored_folds(folds, key), runs=select_rows(runs, key)
+            key,
+            backend,
+            spec=spec,
+            dataset=dataset,
+            splits=stored_folds(qml_folds, key),
+            qml_models=select_rows(qml_models, key),
         ):
             batch = inference_batch.batch
             mine = [row for row in parts if (row["model"], row["shots"]) == (inference_batch.model, batch.shots)]

@@ -26,7 +26,7 @@ def dataset_card(card: Row) -> str:
         "",
         f"{card['source']}. {card['licence']}",
         "",
-        f"{card['rows']} rows, {card['columns']} feature columns. Classes: "
+        f"{card['n_rows']} rows, {card['n_columns']} feature columns. Classes: "
         + ", ".join(f"{name} ({count})" for name, count in classes.items())
         + f". SHA-256 of names, values and labels: `{card['digest']}`.",
         "",
@@ -86,7 +86,7 @@ def _interval(row: Row) -> str:
 def _training_sentence(spec: LearningSpec, card: Row) -> str:
     features = "all columns" if spec.features.pca is None else f"{spec.features.pca} principal components"
     return (
-        f"Trained on {card['dataset']} ({card['rows']} rows, {card['n_classes']} classes, `{card['digest'][:12]}`), "
+        f"Trained on {card['dataset']} ({card['n_rows']} rows, {card['n_classes']} classes, `{card['digest'][:12]}`), "
         f"{features} as angles, fitted inside each fold; {spec.training.layers} layers, at most {spec.training.epochs} epochs."
     )
 

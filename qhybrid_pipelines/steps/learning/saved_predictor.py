@@ -12,9 +12,8 @@ from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class Predictor:
 
 
 def predictor_to_json(run: Mapping[str, Any]) -> str:
-    """Return what has to be kept of a row of `qml_runs` to predict again."""
+    """Return what has to be kept of a row of `qml_models` to predict again."""
     return canonical_json({"reduction": json.loads(run["reduction"]), "model": json.loads(run["saved_model"])})
 
 
@@ -57,19 +56,19 @@ def predictor_from_json(text: str, *, name: str = "model") -> Predictor:
     return Predictor(reduction=reduction, estimator=model_from_bytes(saved, name=name))
 
 
-def load_predictor(workspace: Workspace, experiment: str, model: str, *, repeat: int = 0, fold: int = 0) -> Predictor:
+def load_predictor(lake: Lake, experiment: str, model: str, *, repeat: int = 0, fold: int = 0) -> Predictor:
     """Return a trained circuit of an experiment, ready to predict.
 
     Raises:
         MissingUpstream: the experiment was not trained.
         InvalidInput: it has no such circuit.
     """
-    table = workspace.lake.read(schemas.QML_RUNS, PartitionKey(experiment=experiment))
+    table = lake.read(schemas.QML_MODELS, PartitionKey(experiment=experiment))
     wanted = {"model": model, "repeat": repeat, "fold": fold, "purpose": "comparison"}
     for run in table.to_pylist():
         if run["saved_model"] is not None and wanted.items() <= run.items():
             return predictor_from_json(predictor_to_json(run))
     raise InvalidInput(
         f"experiment {experiment} has no circuit {model!r} of repeat {repeat}, fold {fold}",
-        remedy="qml_runs lists those that it has; classical models are not kept.",
+        remedy="qml_models lists those that it has; classical models are not kept.",
     )

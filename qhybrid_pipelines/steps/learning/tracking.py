@@ -41,35 +41,37 @@ class _Results:
     verdicts: list[Row]
 
 
-def qml_tracking(
+def qml_tracking_runs(
     experiments: pa.Table,
     *,
-    datasets: pa.Table,
-    runs: pa.Table,
-    iterations: pa.Table,
-    predictions: pa.Table,
-    scores: pa.Table,
-    summaries: pa.Table,
-    verdicts: pa.Table,
+    qml_datasets: pa.Table,
+    qml_models: pa.Table,
+    qml_iterations: pa.Table,
+    qml_predictions: pa.Table,
+    qml_scores: pa.Table,
+    qml_summaries: pa.Table,
+    qml_verdicts: pa.Table,
     tracker: Tracker,
     dagster_run_id: str,
 ) -> pa.Table:
-    """Return the table `qml_tracking`. An unavailable store never fails this step: the records wait in the spool."""
+    """Return the table `qml_tracking_runs`. An unavailable store never fails this step: the records wait in the spool."""
     rows = []
     for key, spec in read_learning_experiments(experiments):
         steps_by_fit = defaultdict(list)
-        for row in select_rows(iterations, key).to_pylist():
+        for row in select_rows(qml_iterations, key).to_pylist():
             steps_by_fit[_fit_key(row)].append(row)
         found = _Results(
             key=key,
             spec=spec,
-            card=get_row(datasets, key),
-            runs=[row for row in select_rows(runs, key).to_pylist() if row["purpose"] == "comparison"],
+            card=get_row(qml_datasets, key),
+            runs=[row for row in select_rows(qml_models, key).to_pylist() if row["purpose"] == "comparison"],
             iterations=steps_by_fit,
-            predictions=[row for row in select_rows(predictions, key).to_pylist() if row["purpose"] == "comparison"],
-            scores=[row for row in select_rows(scores, key).to_pylist() if row["purpose"] == "comparison"],
-            summaries=select_rows(summaries, key).to_pylist(),
-            verdicts=select_rows(verdicts, key).to_pylist(),
+            predictions=[
+                row for row in select_rows(qml_predictions, key).to_pylist() if row["purpose"] == "comparison"
+            ],
+            scores=[row for row in select_rows(qml_scores, key).to_pylist() if row["purpose"] == "comparison"],
+            summaries=select_rows(qml_summaries, key).to_pylist(),
+            verdicts=select_rows(qml_verdicts, key).to_pylist(),
         )
         experiment_run_id: str | None = None
         for record, about in _records(found, dagster_run_id):
@@ -88,7 +90,7 @@ def qml_tracking(
                     "dagster_run_id": dagster_run_id,
                 }
             )
-    return from_rows(schemas.QML_TRACKING, rows)
+    return from_rows(schemas.QML_TRACKING_RUNS, rows)
 
 
 def losses_by_model(iterations: Sequence[Row]) -> dict[str, list[list[float]]]:
@@ -145,8 +147,8 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
         params={
             "dataset": card["dataset"],
             "dataset_sha256": card["digest"],
-            "rows": card["rows"],
-            "columns": card["columns"],
+            "n_rows": card["n_rows"],
+            "n_columns": card["n_columns"],
             "pca": spec.features.pca,
             "layers": spec.training.layers,
             "epochs": spec.training.epochs,
@@ -231,7 +233,7 @@ def _verdict_tag(row: Row) -> str:
 
 
 def _dataset(card: Row, context: str) -> dict[str, str]:
-    profile = {"rows": card["rows"], "columns": card["columns"], "classes": json.loads(card["classes"])}
+    profile = {"n_rows": card["n_rows"], "n_columns": card["n_columns"], "classes": json.loads(card["classes"])}
     return {
         "name": card["dataset"],
         "digest": card["digest"],

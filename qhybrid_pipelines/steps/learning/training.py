@@ -18,8 +18,9 @@ from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, R
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.experiment_learners import make_learners
 from qhybrid_pipelines.steps.rows import read_learning_experiments
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
 
@@ -33,9 +34,15 @@ class TrainingRows:
 
 
 def train(
-    experiments: pa.Table, datasets: pa.Table, folds: pa.Table, workspace: Workspace, report: ReportProgress
+    experiments: pa.Table,
+    datasets: pa.Table,
+    folds: pa.Table,
+    *,
+    specifications: Specifications,
+    home: Home,
+    report: ReportProgress,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the tables `qml_runs`, `qml_iterations` and `qml_predictions`.
+    """Return the tables `qml_models`, `qml_iterations` and `qml_predictions`.
 
     A process that was killed goes on from its last checkpoint, to the same tables. Nothing is written before all of an
     experiment is trained.
@@ -45,18 +52,18 @@ def train(
     """
     found = TrainingRows()
     for key, spec in read_learning_experiments(experiments):
-        dataset = load_verified_dataset(key, spec, datasets, workspace.specifications)
-        _train(key, spec, dataset, stored_folds(folds, key), found, workspace=workspace, report=report)
+        dataset = load_verified_dataset(key, spec, datasets, specifications)
+        _train(key, spec, dataset, stored_folds(folds, key), found, home=home, report=report)
     return (
-        from_rows(schemas.QML_RUNS, found.runs),
+        from_rows(schemas.QML_MODELS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),
         from_rows(schemas.QML_PREDICTIONS, found.predictions),
     )
 
 
-def delete_checkpoints(workspace: Workspace, key: str) -> None:
+def delete_checkpoints(home: Home, key: str) -> None:
     """Remove the checkpoints of an experiment whose tables are written."""
-    shutil.rmtree(workspace.home.checkpoints / key, ignore_errors=True)
+    shutil.rmtree(home.checkpoints / key, ignore_errors=True)
 
 
 def _train(
@@ -66,10 +73,10 @@ def _train(
     splits: list[Split],
     found: TrainingRows,
     *,
-    workspace: Workspace,
+    home: Home,
     report: ReportProgress,
 ) -> None:
-    home, chosen = workspace.home, make_learners(spec)
+    chosen = make_learners(spec)
     tuner = Tuner(
         dataset,
         pca=spec.features.pca,
@@ -100,7 +107,9 @@ def _append_rows(
     dataset: Dataset,
     purpose: Purpose = "comparison",
 ) -> None:
-    template, steps, saved = _circuit_columns(tuned) if learner.side in {"quantum", "twin"} else (None, None, None)
+    template, steps, saved = (
+        _circuit_columns(tuned) if learner.side in {"quantum", "unentangled_control"} else (None, None, None)
+    )
     found.runs.append(
         run_row(key, learner, split, tuned, purpose=purpose, template=template, iterations=steps, saved_model=saved)
     )

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.steps.rows import Row
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.specifications import Specifications
 
 VERDICT_COLUMNS = (
     "model",
@@ -30,20 +30,20 @@ VERDICT_COLUMNS = (
 )
 
 
-def learning_verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
+def learning_verdicts(keys: Iterable[str], lake: Lake, specifications: Specifications) -> list[Row]:
     """Return the verdicts of the learning experiments among some keys, against baselines on all features too.
 
     ``seconds`` is everything that was trained and tuned for the experiment.
     """
-    lake, rows = workspace.lake, []
+    rows: list[Row] = []
     for key in keys:
         whole = PartitionKey(experiment=key)
-        if not isinstance(workspace.specifications.load_any(key), LearningSpec):
+        if not isinstance(specifications.load_any(key), LearningSpec):
             continue
         if not lake.exists(schemas.QML_VERDICTS, whole):
             continue
         card = lake.read(schemas.QML_DATASETS, whole).to_pylist()[0]
-        runs = lake.read(schemas.QML_RUNS, whole)
+        runs = lake.read(schemas.QML_MODELS, whole)
         seconds = sum(pc.sum(runs[name]).as_py() or 0.0 for name in ("fit_seconds", "tuning_seconds"))
         rows += [
             {

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
@@ -26,7 +28,8 @@ from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.rows import Row
-from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.warehouse import matches_published_checksum
 
 #: With less than this the next snapshot or result may not fit, so people are warned before it hurts.
@@ -43,11 +46,20 @@ MAX_LISTED_JOBS = 5
 CheckResult = tuple[bool, str]
 
 
-def findings(workspace: Workspace, *, online: bool = False, now: datetime | None = None) -> list[Row]:
+def findings(
+    home: Home,
+    control_plane: ControlPlane,
+    specifications: Specifications,
+    *,
+    online: bool = False,
+    now: datetime | None = None,
+) -> list[Row]:
     """Return what was looked at, whether it is well, and what was seen.
 
     Args:
-        workspace: the home to look at.
+        home: to look at.
+        control_plane: of that home; its parts are opened within the looks, because that may fail.
+        specifications: say which backends are used.
         online: also take one look at every backend of every provider.
         now: the time to compare with; the default is now.
     """
@@ -56,27 +68,27 @@ def findings(workspace: Workspace, *, online: bool = False, now: datetime | None
         ("python", lambda: (sys.version_info >= (3, 11), sys.version.split()[0])),
         ("packages", _packages),
         ("floating point", _floating_point),
-        ("home", lambda: _home(workspace)),
-        ("disk", lambda: _disk(workspace.home.path)),
-        ("environment", lambda: _environment(workspace)),
-        ("policy", lambda: _policy(workspace)),
-        ("clock", lambda: _clock(workspace, now)),
-        ("ledger chain", lambda: _chain(workspace)),
-        ("backends", lambda: (bool(workspace.control_plane.backends), ", ".join(workspace.control_plane.backends))),
-        ("breakers", lambda: _breakers(workspace, now)),
-        ("open jobs", lambda: _open_jobs(workspace)),
-        ("jobs past their deadline", lambda: _overdue(workspace, now)),
-        ("submissions without an answer", lambda: _submitting(workspace, now)),
-        ("jobs in doubt", lambda: _waiting(workspace, JobState.SUBMIT_UNKNOWN, now)),
-        ("jobs that wait for approval", lambda: _waiting(workspace, JobState.AWAITING_APPROVAL, now)),
-        ("locks", lambda: _locks(workspace.home.locks)),
-        ("warehouse", lambda: _warehouse(workspace)),
-        ("MLflow spool", lambda: _spool(workspace)),
-        ("quarantine", lambda: _quarantine(workspace)),
+        ("home", lambda: _home(home.path)),
+        ("disk", lambda: _disk(home.path)),
+        ("environment", lambda: _environment(home.path)),
+        ("policy", lambda: _policy(home.path)),
+        ("clock", lambda: _clock(control_plane.ledger, now)),
+        ("ledger chain", lambda: _chain(control_plane.ledger)),
+        ("backends", lambda: (bool(control_plane.backends), ", ".join(control_plane.backends))),
+        ("breakers", lambda: _breakers(control_plane.ledger, now)),
+        ("open jobs", lambda: _open_jobs(control_plane.ledger)),
+        ("jobs past their deadline", lambda: _overdue(control_plane.ledger, now)),
+        ("submissions without an answer", lambda: _submitting(control_plane.ledger, now)),
+        ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, now)),
+        ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, now)),
+        ("locks", lambda: _locks(home.locks)),
+        ("warehouse", lambda: _warehouse(home, control_plane)),
+        ("MLflow spool", lambda: _spool(home.spool)),
+        ("quarantine", lambda: _quarantine(home.quarantine)),
         ("log and collector", _telemetry),
     ]
     rows = [_row(name, run_check) for name, run_check in checks]
-    return rows + list(_provider_checks(workspace)) if online else rows
+    return rows + list(_provider_checks(control_plane, specifications)) if online else rows
 
 
 def _row(name: str, run_check: Callable[[], CheckResult]) -> Row:
@@ -97,8 +109,7 @@ def _floating_point() -> CheckResult:
     return denormals, "denormal numbers are kept" if denormals else "denormal numbers become zero"
 
 
-def _home(workspace: Workspace) -> CheckResult:
-    path = workspace.home.path
+def _home(path: Path) -> CheckResult:
     usable = os.access(path, os.W_OK)
     return usable, f"{path} is {'' if usable else 'not '}writable"
 
@@ -111,20 +122,20 @@ def _disk(path: Path) -> CheckResult:
     return False, f"{seen}; make room before it is full (docs/runbook.md says what may be deleted)"
 
 
-def _environment(workspace: Workspace) -> CheckResult:
-    deployment = Deployment.from_environment(workspace.home.path)
+def _environment(path: Path) -> CheckResult:
+    deployment = Deployment.from_environment(path)
     ledger = "Postgres" if deployment.ledger_url else "SQLite"
     return True, f"{deployment.environment}, asking as {deployment.principal}, ledger in {ledger}"
 
 
-def _policy(workspace: Workspace) -> CheckResult:
-    file = Deployment.from_environment(workspace.home.path).policy_file
+def _policy(path: Path) -> CheckResult:
+    file = Deployment.from_environment(path).policy_file
     policy = read_policy(file)
     return True, f"{len(policy.rules)} rules of {file or 'the built-in policy'}, SHA-256 {policy.sha256[:12]}"
 
 
-def _clock(workspace: Workspace, now: datetime) -> CheckResult:
-    newest = max((job.updated_at for job in workspace.control_plane.ledger.jobs()), default=None)
+def _clock(ledger: Ledger, now: datetime) -> CheckResult:
+    newest = max((job.updated_at for job in ledger.jobs()), default=None)
     if newest is None or newest <= now + CLOCK_TOLERANCE:
         return True, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than every event of the ledger"
     return False, (
@@ -133,13 +144,13 @@ def _clock(workspace: Workspace, now: datetime) -> CheckResult:
     )
 
 
-def _chain(workspace: Workspace) -> CheckResult:
-    chain = workspace.control_plane.ledger.verify_chain()
+def _chain(ledger: Ledger) -> CheckResult:
+    chain = ledger.verify_chain()
     return chain.is_intact, chain.problem or f"{chain.events} events, all links whole"
 
 
-def _breakers(workspace: Workspace, now: datetime) -> CheckResult:
-    opened = [breaker for breaker in workspace.control_plane.ledger.breakers() if breaker.state != "closed"]
+def _breakers(ledger: Ledger, now: datetime) -> CheckResult:
+    opened = [breaker for breaker in ledger.breakers() if breaker.state != "closed"]
     stuck = [b for b in opened if b.opened_at is not None and now - b.opened_at > BREAKER_OPEN_LIMIT]
     seen = "; ".join(
         f"{b.backend} is {b.state.replace('_', ' ')} after {b.failures} failures ({b.reason}), tried again at "
@@ -149,20 +160,20 @@ def _breakers(workspace: Workspace, now: datetime) -> CheckResult:
     return not stuck, seen or "all closed"
 
 
-def _open_jobs(workspace: Workspace) -> CheckResult:
-    jobs = workspace.control_plane.ledger.jobs(states=list(OPEN))
+def _open_jobs(ledger: Ledger) -> CheckResult:
+    jobs = ledger.jobs(states=list(OPEN))
     return True, f"{len(jobs)} with their providers"
 
 
-def _overdue(workspace: Workspace, now: datetime) -> CheckResult:
-    late = [job for job in workspace.control_plane.ledger.jobs() if has_missed_deadline(job, now)]
+def _overdue(ledger: Ledger, now: datetime) -> CheckResult:
+    late = [job for job in ledger.jobs() if has_missed_deadline(job, now)]
     if not late:
         return True, "none"
     return False, f"{_list_job_ids(late)}: the sensor qpu_poll ends them; start it (`make ui`), or cancel them"
 
 
-def _submitting(workspace: Workspace, now: datetime) -> CheckResult:
-    jobs = workspace.control_plane.ledger.jobs(states=[JobState.SUBMITTING])
+def _submitting(ledger: Ledger, now: datetime) -> CheckResult:
+    jobs = ledger.jobs(states=[JobState.SUBMITTING])
     lost = [job for job in jobs if now - job.updated_at > SUBMITTING_LIMIT]
     if not lost:
         return True, f"{len(jobs)} under way"
@@ -172,8 +183,8 @@ def _submitting(workspace: Workspace, now: datetime) -> CheckResult:
     )
 
 
-def _waiting(workspace: Workspace, state: JobState, now: datetime) -> CheckResult:
-    jobs = workspace.control_plane.ledger.jobs(states=[state])
+def _waiting(ledger: Ledger, state: JobState, now: datetime) -> CheckResult:
+    jobs = ledger.jobs(states=[state])
     if not jobs:
         return True, "none"
     return False, f"{_list_job_ids(jobs)}. {next_steps(jobs[0], now)}"
@@ -196,28 +207,28 @@ def _locks(folder: Path) -> CheckResult:
     return True, f"held by running processes: {', '.join(held)}" if held else "none held"
 
 
-def _warehouse(workspace: Workspace) -> CheckResult:
+def _warehouse(home: Home, control_plane: ControlPlane) -> CheckResult:
     try:
-        if not matches_published_checksum(workspace.home):
+        if not matches_published_checksum(home):
             return False, (
-                f"{workspace.home.warehouse} has other bytes than were published (a damaged disk, or somebody wrote to "
+                f"{home.warehouse} has other bytes than were published (a damaged disk, or somebody wrote to "
                 "it): delete it and publish again; the data is in the lake"
             )
     except Timeout:
         return True, "is being published"
     except FileNotFoundError:
         return True, "not there yet; the next publish makes it"
-    return True, "older than the lake; the next publish renews it" if is_stale(workspace) else "up to date"
+    return True, "older than the lake; the next publish renews it" if is_stale(
+        home, control_plane.ledger
+    ) else "up to date"
 
 
-def _spool(workspace: Workspace) -> CheckResult:
-    folder = workspace.home.spool
+def _spool(folder: Path) -> CheckResult:
     waiting = len(list(folder.glob("*.json"))) if folder.is_dir() else 0
     return True, f"{waiting} records wait; `qhybrid sync` hands them over"
 
 
-def _quarantine(workspace: Workspace) -> CheckResult:
-    folder = workspace.home.quarantine
+def _quarantine(folder: Path) -> CheckResult:
     files = len(list(folder.glob("*.error.json"))) if folder.is_dir() else 0
     return True, f"{files} files; each has a .error.json beside it"
 
@@ -227,18 +238,18 @@ def _telemetry() -> CheckResult:
     return True, f"steps are {'' if log else 'not '}logged, spans are {'sent' if exporter else 'not sent'}"
 
 
-def _provider_checks(workspace: Workspace) -> Iterator[Row]:
+def _provider_checks(control_plane: ControlPlane, specifications: Specifications) -> Iterator[Row]:
     """Yield one look at every provider's key and every backend; one that nothing here uses may be out of reach."""
-    used = {job.backend for job in workspace.control_plane.ledger.jobs(states=list(OPEN))}
-    for key in workspace.specifications:
-        used |= set(workspace.specifications.load_any(key).backends)
-    for name, check in workspace.control_plane.key_checks().items():
+    used = {job.backend for job in control_plane.ledger.jobs(states=list(OPEN))}
+    for key in specifications:
+        used |= set(specifications.load_any(key).backends)
+    for name, check in control_plane.dispatcher.key_checks().items():
         yield _downgrade_if_unused(
             _row(f"key of {name}", partial(_check_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)
         )
-    for backend in workspace.control_plane.backends:
+    for backend in control_plane.backends:
         yield _downgrade_if_unused(
-            _row(f"look at {backend}", partial(_status, workspace, backend)), is_used=backend in used
+            _row(f"look at {backend}", partial(_status, control_plane.dispatcher, backend)), is_used=backend in used
         )
 
 
@@ -246,13 +257,13 @@ def _downgrade_if_unused(row: Row, *, is_used: bool) -> Row:
     return row if row["ok"] or is_used else row | {"ok": True, "seen": f"{row['seen']}; no experiment names it"}
 
 
-def _check_key(check: Callable[[], object]) -> CheckResult:
+def _check_key(check: Callable[[], None]) -> CheckResult:
     check()
     return True, "accepted"
 
 
-def _status(workspace: Workspace, backend: str) -> CheckResult:
-    status = workspace.control_plane.providers[backend.partition(":")[0]].status(backend)
+def _status(dispatcher: Dispatcher, backend: str) -> CheckResult:
+    status = dispatcher.status(backend)
     queue = "" if status.queued_jobs is None else f", {status.queued_jobs} jobs wait"
     if status.queue_seconds is not None:
         queue += f", about {status.queue_seconds:.0f} s"

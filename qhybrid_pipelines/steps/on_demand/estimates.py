@@ -5,13 +5,15 @@ Nothing is registered and nothing is written: an experiment that is only asked a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
+from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.registration import Registration
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
@@ -23,9 +25,8 @@ from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
-from qhybrid_pipelines.steps.prepare.reduced_models import kernels
+from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.rows import Row, get_row
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
@@ -33,6 +34,9 @@ from qhybrid_pipelines.storage.specifications import Specifications
 
 #: What a row says instead of the policy's word; the reason is among the problems.
 REFUSED = "refused"
+
+#: Backend, what is run there, its qubits, and the batch; None where there is nothing to run.
+PlannedBatch = tuple[str, str, int, CircuitBatch | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,29 +72,37 @@ class Preview:
         return max((problem.exit_code for problem in self.problems), default=0)
 
 
-def estimates(workspace: Workspace, specifications: Sequence[Path]) -> Preview:
+def estimates(
+    paths: Sequence[Path], dispatcher: Dispatcher, lake: Lake, *, backends: Collection[str], tmp: Path
+) -> Preview:
     """Reduce and plan the experiments of some files, and say what they would cost.
+
+    Args:
+        paths: specification files.
+        dispatcher: is asked for prices, limits and policy.
+        lake: may have some of them trained already.
+        backends: that exist, by full names.
+        tmp: folder for what is registered aside, and removed.
 
     Raises:
         InvalidInput: an experiment is wrong.
     """
-    with files.scratch_folder(workspace.home.tmp) as folder:
+    with files.scratch_folder(tmp) as folder:
         aside = Specifications(Home(folder))
-        registration = Registration(aside, workspace.control_plane.backends)
-        keys = dict.fromkeys(registration.register_file(path).key for path in specifications)
-        return _preview(workspace, keys, aside)
+        registration = Registration(aside, backends)
+        keys = dict.fromkeys(registration.register_file(path).key for path in paths)
+        return _preview(keys, aside, dispatcher, lake)
 
 
-def estimate_due(workspace: Workspace) -> Preview:
+def estimate_due(registered: Specifications, dispatcher: Dispatcher, lake: Lake) -> Preview:
     """Say what the registered experiments that are not decided everywhere would cost: what a backfill would pay."""
-    registered, lake = workspace.specifications, workspace.lake
     undecided = [
         key
         for key in registered
         for backend in registered.load_any(key).backends
         if not _is_decided(lake, registered.load_any(key), key, backend)
     ]
-    return _preview(workspace, dict.fromkeys(undecided), registered)
+    return _preview(dict.fromkeys(undecided), registered, dispatcher, lake)
 
 
 def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backend: str) -> bool:
@@ -98,23 +110,27 @@ def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backe
     return lake.exists(table, PartitionKey(experiment=key, backend=backend))
 
 
-def _preview(workspace: Workspace, keys: Iterable[str], registered: Specifications) -> Preview:
+def _preview(keys: Iterable[str], registered: Specifications, dispatcher: Dispatcher, lake: Lake) -> Preview:
     specs = [(key, registered.load_any(key)) for key in keys]
-    found = [found for key, spec in specs for found in _estimate_rows(workspace, key, spec, registered)]
+    found = [
+        found
+        for key, spec in specs
+        for found in _estimate_rows(key, spec, _plan_batches(key, spec, registered, lake), dispatcher)
+    ]
     return Preview(
         rows=[row for row, _ in found],
         problems=[problem for _, problem in found if problem],
-        epochs=[row for key, spec in specs for row in _training_epoch_rows(workspace, key, spec, registered)],
+        epochs=[row for key, spec in specs for row in _training_epoch_rows(key, spec, registered, dispatcher)],
     )
 
 
 def _estimate_rows(
-    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
+    key: str, spec: ExperimentSpec | LearningSpec, planned: Iterable[PlannedBatch], dispatcher: Dispatcher
 ) -> Iterator[tuple[Row, QHybridError | None]]:
     """Yield one row per batch and why it would not go, with what the rows before it leave of the budget."""
-    account = workspace.control_plane.ledger.account(key)
+    account = dispatcher.ledger.account(key)
     left = spec.budget.usd if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
-    for backend, what, qubits, batch in _plan_batches(workspace, key, spec, registered):
+    for backend, what, qubits, batch in planned:
         row: Row = {
             "experiment": key,
             "backend": backend,
@@ -136,7 +152,7 @@ def _estimate_rows(
             row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
             row |= {"low_usd": None, "high_usd": None}
             try:
-                _fill_price_and_verdict(workspace, batch, spec, row)
+                _fill_price_and_verdict(batch, spec, row, dispatcher)
                 _check_budget(row)
             except QHybridError as error:
                 problem = error
@@ -147,19 +163,19 @@ def _estimate_rows(
 
 
 def _plan_batches(
-    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
-) -> Iterator[tuple[str, str, int, CircuitBatch | None]]:
-    """Yield backend, what is run, its qubits, and the batch; None where there is nothing to run."""
+    key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications, lake: Lake
+) -> Iterator[PlannedBatch]:
+    """Yield what an experiment would run on each of its backends."""
     if isinstance(spec, LearningSpec):
         for backend in spec.backends:
-            for plan in planned_inferences(workspace, key, backend, spec, registered):
+            for plan in planned_inferences(key, backend, spec, registered, lake):
                 what = f"{plan.model}, {plan.test_points} test rows"
                 if len(plan.gradient_rows):
                     what += f", gradient of {len(plan.gradient_rows)} rows"
                 yield backend, what, plan.batch.template.n_qubits, plan.batch
         return
     asked = experiments([key], registered)
-    reduced = kernels(asked, problem_instances(asked, registered))
+    reduced = reduced_models(asked, problem_instances(asked, registered))
     points = parameter_sweeps(asked, reduced, registered)
     batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
     for backend in spec.backends:
@@ -167,13 +183,12 @@ def _plan_batches(
 
 
 def _training_epoch_rows(
-    workspace: Workspace, key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications
+    key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications, dispatcher: Dispatcher
 ) -> Iterator[Row]:
     """Yield, per backend and circuit of a learning experiment, what an epoch of training there would be."""
     if not isinstance(spec, LearningSpec):
         return
     for backend in spec.backends:
-        provider = workspace.control_plane.providers[backend.partition(":")[0]]
         for plan in estimate_epochs(key, backend, spec, registered):
             row: Row = {
                 "experiment": key,
@@ -187,7 +202,7 @@ def _training_epoch_rows(
                 "assumptions": "",
             }
             try:
-                quote = provider.estimate(plan.step)
+                quote = dispatcher.estimate(plan.step)
             except QHybridError as error:
                 row["assumptions"] = str(error)
             else:
@@ -203,7 +218,7 @@ def _find_batch(batches: pa.Table, backend: str) -> CircuitBatch | None:
 
 
 def _fill_price_and_verdict(
-    workspace: Workspace, batch: CircuitBatch, spec: ExperimentSpec | LearningSpec, row: Row
+    batch: CircuitBatch, spec: ExperimentSpec | LearningSpec, row: Row, dispatcher: Dispatcher
 ) -> None:
     """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
 
@@ -211,7 +226,6 @@ def _fill_price_and_verdict(
         Refused: a limit or the policy says no.
         ProviderError: the provider could not be asked.
     """
-    dispatcher = workspace.control_plane.dispatcher
     sub_batches = dispatcher.split(batch)
     new = [sub_batch for sub_batch in sub_batches if dispatcher.latest_job(sub_batch.batch) is None]
     row |= {"jobs": len(sub_batches), "jobs_paid": len(sub_batches) - len(new)}
@@ -219,9 +233,10 @@ def _fill_price_and_verdict(
         row |= {"policy": "already there", "assumptions": "every job is in the ledger already"}
         row |= {"low_usd": 0.0, "high_usd": 0.0}
         return
-    provider = workspace.control_plane.providers[batch.backend.partition(":")[0]]
-    _set_price(row, [provider.estimate(sub_batch.batch) for sub_batch in new])
-    previews = dispatcher.preview(new, tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
+    _set_price(row, [dispatcher.estimate(sub_batch.batch) for sub_batch in new])
+    previews = dispatcher.preview(
+        new, SubmitRequest(tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class)
+    )
     admission = [preview.admission for preview in previews if preview.admission is not None]
     if not admission:
         return

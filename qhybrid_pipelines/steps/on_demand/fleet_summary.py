@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.steps.rows import Row
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.analyst import query
+from qhybrid_pipelines.storage.layout import Home
 
 TIMES = """
 SELECT backend, component, side, p50_seconds FROM latency_by_backend
@@ -17,13 +17,13 @@ ORDER BY backend
 """
 
 
-def times_by_backend(workspace: Workspace) -> list[Row]:
+def times_by_backend(home: Home) -> list[Row]:
     """Return the median seconds of every component of latency, per backend, in the order in which they happen."""
-    rows: list[Row] = query(workspace.home, TIMES).to_pylist()
+    rows: list[Row] = query(home, TIMES).to_pylist()
     return rows
 
 
-def costs_by_backend(workspace: Workspace) -> list[Row]:
+def costs_by_backend(home: Home) -> list[Row]:
     """Return what the jobs of each backend were quoted, reported and reconciled at, in US dollars."""
-    rows: list[Row] = query(workspace.home, COSTS).to_pylist()
+    rows: list[Row] = query(home, COSTS).to_pylist()
     return rows

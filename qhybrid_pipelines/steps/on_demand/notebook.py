@@ -31,7 +31,7 @@ def register_circuit_function(
     Args:
         circuit: takes an array of ``angles`` numbers and queues gates, see `quantum.recording`.
         angles: how many it takes.
-        qubits: its width, that of the largest kernel it is used on.
+        qubits: its width, that of the largest reduced model it is used on.
         problem: as in a specification, for example ``{"family": "maxcut", "source": "networkx:petersen"}``.
         name: of the experiment; the function's own when omitted.
         home: the home folder.

@@ -9,16 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.control.jobs.replay import decode_stored
+from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.rows import Row
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.content_store import RawStore
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.specifications import Specifications
 
 _OUTCOME = ("point", "repetition", "bits", "high_bits", "count")
 
@@ -47,7 +46,7 @@ class Replay:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def replay(workspace: Workspace, job: JobRecord) -> Replay:
+def replay(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> Replay:
     """Decode the kept result of a job again and compare it with what the lake has.
 
     Raises:
@@ -55,17 +54,10 @@ def replay(workspace: Workspace, job: JobRecord) -> Replay:
         MissingUpstream: the lake does not have the circuits.
         CorruptFile: the kept bytes are gone or changed.
     """
-    sub_batch = find_sub_batch(workspace, job)
-    stored = _stored(workspace, job)
-    control_plane = workspace.control_plane
+    sub_batch = find_sub_batch(job, dispatcher, lake, specifications)
+    stored = _stored(lake, job)
     try:
-        decoded = decode_stored(
-            job,
-            replace(sub_batch.batch, backend=job.backend),
-            ledger=control_plane.ledger,
-            provider=control_plane.providers[job.provider],
-            raw_store=RawStore(workspace.home.raw),
-        )
+        decoded = dispatcher.decode_stored(job, replace(sub_batch.batch, backend=job.backend))
     except CorruptResult as error:
         sentence = f"Today's decoder refuses the kept result of {job.job_id}: {error}"
         return Replay(job_id=job.job_id, equal=False, decoded=None, stored=_rows(stored), points=[], sentence=sentence)
@@ -124,12 +116,12 @@ def total_variation(one: pa.Table, other: pa.Table) -> list[Row]:
     ]
 
 
-def _stored(workspace: Workspace, job: JobRecord) -> pa.Table | None:
+def _stored(lake: Lake, job: JobRecord) -> pa.Table | None:
     """Return the job's counts as the lake has them, or None."""
     key = PartitionKey(experiment=job.experiment, backend=job.requested_backend)
-    if not workspace.lake.exists(schemas.COUNTS, key):
+    if not lake.exists(schemas.QPU_RESULT_SETS, key):
         return None
-    counts = workspace.lake.read(schemas.COUNTS, key)
+    counts = lake.read(schemas.QPU_RESULT_SETS, key)
     own = counts.filter(pc.equal(counts.column("job_id"), job.job_id)).select(list(_OUTCOME))
     return own if own.num_rows else None
 

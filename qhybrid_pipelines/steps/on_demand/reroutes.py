@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
-from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.specifications import Specifications
 
 
-def reroute(workspace: Workspace, job: JobRecord, backend: str) -> JobRecord:
+def reroute(
+    job: JobRecord, backend: str, dispatcher: Dispatcher, lake: Lake, specifications: Specifications
+) -> JobRecord:
     """Take a job's work to another backend and return the job as it stands.
 
     Raises:
@@ -23,17 +28,17 @@ def reroute(workspace: Workspace, job: JobRecord, backend: str) -> JobRecord:
             remedy=f"Name another backend, or run it again with `qhybrid jobs retry {job.job_id}`.",
             field="BACKEND",
         )
-    elsewhere = replace(find_sub_batch(workspace, job).batch, backend=backend)
-    return workspace.control_plane.dispatcher.reroute(job.job_id, elsewhere, reason="a person asked for it")
+    elsewhere = replace(find_sub_batch(job, dispatcher, lake, specifications).batch, backend=backend)
+    return dispatcher.reroute(job.job_id, elsewhere, reason="a person asked for it")
 
 
-def retry(workspace: Workspace, job: JobRecord) -> JobRecord:
+def retry(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> JobRecord:
     """Run the work of a job that ended without a result again, as a new job, and return that one.
 
     Raises:
         InvalidInput: the job has a result, has not ended, or has been run again already.
     """
-    dispatcher, sub_batch = workspace.control_plane.dispatcher, find_sub_batch(workspace, job)
+    sub_batch = find_sub_batch(job, dispatcher, lake, specifications)
     newest = dispatcher.latest_job(sub_batch.batch)
     if newest is not None and newest.job_id != job.job_id:
         raise InvalidInput(
@@ -45,13 +50,15 @@ def retry(workspace: Workspace, job: JobRecord) -> JobRecord:
             f"job {job.job_id} is {job.state}; only what ended without a result is run again",
             remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
         )
-    spec = workspace.specifications.load_any(job.experiment)
+    spec = specifications.load_any(job.experiment)
     [again] = dispatcher.submit_all(
         [sub_batch],
-        tier=spec.tier,
-        budget_usd=spec.budget.usd,
-        repeat=True,
-        data_class=spec.data_class,
-        priority=job.priority,
+        SubmitRequest(
+            tier=spec.tier,
+            budget_usd=spec.budget.usd,
+            repeat=True,
+            data_class=spec.data_class,
+            priority=job.priority,
+        ),
     )
     return again

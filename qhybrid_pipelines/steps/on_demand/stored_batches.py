@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import CircuitBatch
@@ -13,23 +14,29 @@ from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
 from qhybrid_pipelines.steps.rows import Row
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.specifications import Specifications
 
 
-def find_sub_batch(workspace: Workspace, job: JobRecord) -> SubBatch:
+def find_sub_batch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> SubBatch:
     """Return what a job was asked for: the part of its experiment's batch that has the job's payload.
 
     The part names the backend that was asked for, also where the job ran elsewhere.
+
+    Args:
+        job: as it stands in the ledger.
+        dispatcher: splits a batch whose parts were not written down yet.
+        lake: has the circuits.
+        specifications: have the experiment.
 
     Raises:
         MissingUpstream: the lake does not have the experiment's circuits.
         InvalidInput: it has others.
     """
     key = PartitionKey(experiment=job.experiment, backend=job.requested_backend)
-    for batch, rows in _batches(workspace, key):
-        for sub_batch in _parts(workspace, batch, rows):
+    for batch, rows in _batches(key, lake, specifications):
+        for sub_batch in _parts(batch, rows, dispatcher):
             if sub_batch.batch.payload_sha256 == job.payload_sha256:
                 return sub_batch
     raise InvalidInput(
@@ -38,30 +45,32 @@ def find_sub_batch(workspace: Workspace, job: JobRecord) -> SubBatch:
     )
 
 
-def _batches(workspace: Workspace, key: PartitionKey) -> Iterator[tuple[CircuitBatch, list[Row] | None]]:
+def _batches(
+    key: PartitionKey, lake: Lake, specifications: Specifications
+) -> Iterator[tuple[CircuitBatch, list[Row] | None]]:
     """Yield the batches of an execution, and the rows of their parts; None where those are not written yet.
 
     Those of a learning experiment are not kept: they follow from its trained models.
     """
-    registered, lake, experiment = workspace.specifications, workspace.lake, key.experiment
-    spec = registered.load_any(experiment) if experiment is not None and experiment in registered else None
+    experiment = key.experiment
+    spec = specifications.load_any(experiment) if experiment is not None and experiment in specifications else None
     if not isinstance(spec, LearningSpec):
-        there = lake.exists(schemas.SUBMISSIONS, key)
+        there = lake.exists(schemas.QPU_SUBMISSIONS, key)
         for row in lake.read(schemas.CIRCUIT_BATCHES, key).to_pylist():
-            yield batch_from_row(row), lake.read(schemas.SUBMISSIONS, key).to_pylist() if there else None
+            yield batch_from_row(row), lake.read(schemas.QPU_SUBMISSIONS, key).to_pylist() if there else None
         return
     whole = PartitionKey(experiment=experiment)
-    datasets, folds, runs = (
-        lake.read(table, whole) for table in (schemas.QML_DATASETS, schemas.QML_FOLDS, schemas.QML_RUNS)
+    qml_datasets, qml_folds, qml_models = (
+        lake.read(table, whole) for table in (schemas.QML_DATASETS, schemas.QML_FOLDS, schemas.QML_MODELS)
     )
     name, there = experiment or "", lake.exists(schemas.QML_SUBMISSIONS, key)
     for plan in inference_batches(
         name,
         key.backend or "",
         spec=spec,
-        dataset=load_verified_dataset(name, spec, datasets, workspace.specifications),
-        splits=stored_folds(folds, name),
-        runs=runs,
+        dataset=load_verified_dataset(name, spec, qml_datasets, specifications),
+        splits=stored_folds(qml_folds, name),
+        qml_models=qml_models,
     ):
         rows = lake.read(schemas.QML_SUBMISSIONS, key).to_pylist() if there else None
         yield (
@@ -70,10 +79,10 @@ def _batches(workspace: Workspace, key: PartitionKey) -> Iterator[tuple[CircuitB
         )
 
 
-def _parts(workspace: Workspace, batch: CircuitBatch, rows: Sequence[Row] | None) -> list[SubBatch]:
-    """Return the parts as they were handed over; where that is not written yet, as they would be."""
+def _parts(batch: CircuitBatch, rows: Sequence[Row] | None, dispatcher: Dispatcher) -> list[SubBatch]:
+    """Return the parts as they were submitted; where that is not written yet, as they would be."""
     if rows is None:
-        return [*workspace.control_plane.dispatcher.split(batch)]
+        return [*dispatcher.split(batch)]
     return [
         make_sub_batch(
             batch,

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.specifications import Specifications
 
 _COMPARISON_COLUMNS = (
     "instance",
@@ -28,26 +28,25 @@ _COMPARISON_COLUMNS = (
 )
 
 
-def verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
+def verdicts(keys: Iterable[str], lake: Lake, specifications: Specifications) -> list[Row]:
     """Return the verdicts of some optimisations, those without one left out.
 
     ``seconds`` is reduction, all baselines, and the job from intent to stored result.
     """
-    lake = workspace.lake
     rows = []
     for key in keys:
-        spec = workspace.specifications.load_any(key)
+        spec = specifications.load_any(key)
         if isinstance(spec, LearningSpec):
             continue
         for backend in spec.backends:
             execution = PartitionKey(experiment=key, backend=backend)
             if not lake.exists(schemas.DECISIONS, execution):
                 continue
-            comparison = lake.read(schemas.COMPARISONS, execution).to_pylist()[0]
+            comparison = lake.read(schemas.BASELINE_COMPARISONS, execution).to_pylist()[0]
             decision = lake.read(schemas.DECISIONS, execution).to_pylist()[0]
             prepared = PartitionKey(experiment=key)
             seconds = (
-                (pc.sum(lake.read(schemas.KERNELS, prepared).column("reduce_seconds")).as_py() or 0.0)
+                (pc.sum(lake.read(schemas.REDUCED_MODELS, prepared).column("reduction_seconds")).as_py() or 0.0)
                 + (pc.sum(lake.read(schemas.BASELINES, prepared).column("seconds")).as_py() or 0.0)
                 + (comparison["quantum_seconds"] or 0.0)
             )
@@ -67,13 +66,13 @@ def verdicts(workspace: Workspace, keys: Iterable[str]) -> list[Row]:
     return rows
 
 
-def registered(workspace: Workspace) -> list[Row]:
+def registered(lake: Lake, specifications: Specifications) -> list[Row]:
     """Return one line per registered experiment and backend, with the verdict where there is one."""
-    decided = {(row["experiment"], row["backend"]): row for row in verdicts(workspace, workspace.specifications)}
-    learnt = learning_verdicts(workspace, workspace.specifications)
+    decided = {(row["experiment"], row["backend"]): row for row in verdicts(specifications, lake, specifications)}
+    learnt = learning_verdicts(specifications, lake, specifications)
     rows: list[Row] = []
-    for key in workspace.specifications:
-        spec = workspace.specifications.load_any(key)
+    for key in specifications:
+        spec = specifications.load_any(key)
         if isinstance(spec, LearningSpec):
             words = sorted({row["verdict"] for row in learnt if row["experiment"] == key})
             rows.append(

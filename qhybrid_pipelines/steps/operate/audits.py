@@ -76,7 +76,7 @@ def objectives_recompute(instances: pa.Table, solutions: pa.Table) -> list[str]:
 
 
 def baselines_present(experiments: Iterable[str], baselines: pa.Table) -> list[str]:
-    """Every experiment has all the baselines that are always on; enumeration only runs where the kernel allows it."""
+    """Every experiment has all the baselines that are always on; enumeration only runs where the reduced model allows it."""
     findings = []
     for key in experiments:
         missing = set(DEFAULT_BASELINES) - {EXHAUSTIVE} - set(select_rows(baselines, key).column("solver").to_pylist())

@@ -13,27 +13,27 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def backend_capabilities(control_plane: ControlPlane) -> pa.Table:
-    """Return the table `capabilities`: one row per backend of every provider, also of one that does not answer."""
-    return from_rows(schemas.CAPABILITIES, [_row(control_plane, backend) for backend in control_plane.backends])
+    """Return the table `backend_capabilities`: one row per backend of every provider, also of one that does not answer."""
+    return from_rows(schemas.BACKEND_CAPABILITIES, [_row(control_plane, backend) for backend in control_plane.backends])
 
 
 def _row(control_plane: ControlPlane, backend: str) -> Row:
     """Return the row of a backend; one whose provider nobody has set up is not asked."""
-    provider = control_plane.providers[backend.partition(":")[0]]
-    unknown: Row = {column.name: None for column in schemas.CAPABILITIES.columns}
+    dispatcher = control_plane.dispatcher
+    unknown: Row = {column.name: None for column in schemas.BACKEND_CAPABILITIES.columns}
     said: Row = {}
-    problem = control_plane.missing_setting(provider.name)
+    problem = dispatcher.missing_setting(backend)
     if problem is None:
         try:
-            said = _capability_columns(provider.capabilities(backend))
-            said |= _status(provider.status(backend))
+            said = _capability_columns(dispatcher.capabilities(backend))
+            said |= _status(dispatcher.status(backend))
         except ProviderError as error:
             problem = str(error)
     return {
         **unknown,
         **said,
         "backend": backend,
-        "provider": provider.name,
+        "provider": backend.partition(":")[0],
         "reachable": problem is None,
         "problem": problem,
     }

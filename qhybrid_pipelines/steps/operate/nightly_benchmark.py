@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
-from qhybrid_pipelines.steps.workspace import Workspace
 
 GRAPHS = ("petersen", "heawood", "moebius_kantor")
 
@@ -25,6 +25,6 @@ def specifications(night: date) -> list[ExperimentSpec]:
     ]
 
 
-def register(workspace: Workspace, night: date) -> list[str]:
+def register(registration: Registration, night: date) -> list[str]:
     """Register the questions of one night and return their keys."""
-    return [workspace.registration.register(spec, folder=Path()).key for spec in specifications(night)]
+    return [registration.register(spec, folder=Path()).key for spec in specifications(night)]

@@ -6,13 +6,14 @@ import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.metrics import metrics_text, read_ledger_snapshot
 from qhybrid_pipelines.control.reporting.spans import ExportSummary, export_finished_jobs, exporter_from_environment
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
 
 
-def send_spans(workspace: Workspace) -> ExportSummary | None:
+def send_spans(ledger: Ledger, home: Home) -> ExportSummary | None:
     """Send the spans of jobs that ended since the last time; None where the environment names no collector.
 
     A collector that is away is no error: what it missed is sent the next time.
@@ -23,21 +24,17 @@ def send_spans(workspace: Workspace) -> ExportSummary | None:
     exporter = exporter_from_environment()
     if exporter is None:
         return None
-    home = workspace.home
-    return export_finished_jobs(
-        workspace.control_plane.ledger, exporter, position_file=home.spans, locks=home.locks, tmp=home.tmp
-    )
+    return export_finished_jobs(ledger, exporter, position_file=home.spans, locks=home.locks, tmp=home.tmp)
 
 
-def send_spans_best_effort(workspace: Workspace) -> None:
+def send_spans_best_effort(ledger: Ledger, home: Home) -> None:
     """Send spans while something else is the purpose: what is wrong with the collector is for `qhybrid doctor` to say."""
     with suppress(InvalidInput):
-        send_spans(workspace)
+        send_spans(ledger, home)
 
 
-def prometheus_text(workspace: Workspace) -> str:
+def prometheus_text(ledger: Ledger, home: Home) -> str:
     """Return the figures of a home in Prometheus' text format."""
-    home = workspace.home
     gauges = {
         "qhybrid_spooled_records": (
             "Tracking records that wait for MLflow",
@@ -48,6 +45,6 @@ def prometheus_text(workspace: Workspace) -> str:
             float(len(list(home.quarantine.glob("*.error.json")))),
         ),
         "qhybrid_disk_free_bytes": ("Free space where the home lies", float(shutil.disk_usage(home.path).free)),
-        "qhybrid_ledger_events": ("Events in the ledger", float(workspace.control_plane.ledger.head().position)),
+        "qhybrid_ledger_events": ("Events in the ledger", float(ledger.head().position)),
     }
-    return metrics_text(read_ledger_snapshot(workspace.control_plane.ledger, gauges), now=datetime.now(UTC))
+    return metrics_text(read_ledger_snapshot(ledger, gauges), now=datetime.now(UTC))

@@ -6,35 +6,37 @@ import time
 from datetime import timedelta
 from functools import partial
 
+from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.analyst import query
+from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.warehouse import PublishReport
 
 
-def publish(workspace: Workspace) -> PublishReport:
+def publish(home: Home, ledger: Ledger) -> PublishReport:
     """Build a snapshot from the lake and the ledger and put it in the place of the last one."""
-    return warehouse.publish(workspace.home, partial(ledger_delta, workspace.control_plane.ledger))
+    return warehouse.publish(home, partial(ledger_delta, ledger))
 
 
-def is_stale(workspace: Workspace, patience: timedelta = timedelta()) -> bool:
+def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> bool:
     """Tell whether the lake or the ledger holds something that the snapshot does not show.
 
     Args:
-        workspace: the home.
+        home: where lake and snapshot are.
+        ledger: of that home.
         patience: how old a snapshot may grow while only jobs have changed; a change in the lake always counts.
     """
-    if warehouse.lake_has_changed(workspace.home):
+    if warehouse.lake_has_changed(home):
         return True
     try:
-        published = workspace.home.warehouse.stat().st_mtime_ns
+        published = home.warehouse.stat().st_mtime_ns
         if time.time_ns() < published + patience.total_seconds() * 1e9:
             return False
         sql = "SELECT ledger_position, ledger_hash FROM snapshot"
-        (seen,) = query(workspace.home, sql).to_pylist()
+        (seen,) = query(home, sql).to_pylist()
     except (FileNotFoundError, InvalidInput, CorruptFile):
         return True
-    head = workspace.control_plane.ledger.head()
+    head = ledger.head()
     return (seen["ledger_position"], seen["ledger_hash"]) != (head.position, head.hash)

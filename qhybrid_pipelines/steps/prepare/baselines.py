@@ -13,12 +13,12 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def baselines(experiments: pa.Table, instances: pa.Table, kernels: pa.Table) -> pa.Table:
+def baselines(experiments: pa.Table, problem_instances: pa.Table, reduced_models: pa.Table) -> pa.Table:
     """Return the table `baselines`: every solver, every run, on the instance that the quantum side gets."""
     rows: list[Row] = []
     for key, spec in read_experiments(experiments):
-        instance = Instance.from_row(get_row(instances, key))
-        reduced_model = reduced_model_from_row(get_row(kernels, key))
+        instance = Instance.from_row(get_row(problem_instances, key))
+        reduced_model = reduced_model_from_row(get_row(reduced_models, key))
         runs = run_baselines(family_named(instance.family), instance, reduced_model, spec)
         rows += with_partition_columns(runs, experiment=key)
     return from_rows(schemas.BASELINES, rows)

@@ -13,10 +13,12 @@ from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def parameter_sweeps(experiments: pa.Table, kernels: pa.Table, specifications: Specifications) -> pa.Table:
-    """Return the table `sweep_points`; an experiment that reduction solved has none."""
+def parameter_sweeps(experiments: pa.Table, reduced_models: pa.Table, specifications: Specifications) -> pa.Table:
+    """Return the table `parameter_sweeps`; an experiment that reduction solved has none."""
     rows: list[Row] = []
     for key, spec in read_experiments(experiments):
-        plan = plan_sweep(reduced_model_from_row(get_row(kernels, key)), spec, load_user_circuit(spec, specifications))
+        plan = plan_sweep(
+            reduced_model_from_row(get_row(reduced_models, key)), spec, load_user_circuit(spec, specifications)
+        )
         rows += with_partition_columns(plan.rows(), experiment=key)
-    return from_rows(schemas.SWEEP_POINTS, rows)
+    return from_rows(schemas.PARAMETER_SWEEPS, rows)

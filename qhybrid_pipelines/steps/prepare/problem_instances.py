@@ -15,9 +15,9 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def problem_instances(experiments: pa.Table, specifications: Specifications) -> pa.Table:
-    """Return the table `instances`: one parsed and validated instance per experiment."""
+    """Return the table `problem_instances`: one parsed and validated instance per experiment."""
     return from_rows(
-        schemas.INSTANCES,
+        schemas.PROBLEM_INSTANCES,
         [
             {"experiment": key, **_row(load_instance(spec.problem, specifications.read_source_file))}
             for key, spec in read_experiments(experiments)
@@ -25,10 +25,10 @@ def problem_instances(experiments: pa.Table, specifications: Specifications) -> 
     )
 
 
-def features(instances: pa.Table) -> pa.Table:
+def features(problem_instances: pa.Table) -> pa.Table:
     """Return the table `features`: one row per instance and feature."""
     rows: list[Row] = []
-    for row in instances.to_pylist():
+    for row in problem_instances.to_pylist():
         instance = Instance.from_row(row)
         rows += with_partition_columns(
             feature_table.feature_rows(family_named(instance.family), instance), experiment=row["experiment"]

@@ -12,11 +12,11 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def kernels(experiments: pa.Table, instances: pa.Table) -> pa.Table:
-    """Return the table `kernels`: the reduced model of each experiment and the ladder that led to it."""
+def reduced_models(experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
+    """Return the table `reduced_models`: the reduced model of each experiment and the steps that led to it."""
     rows = []
     for key, spec in read_experiments(experiments):
-        instance = Instance.from_row(get_row(instances, key))
+        instance = Instance.from_row(get_row(problem_instances, key))
         reduction = reduce_instance(family_named(instance.family), instance, spec)
         rows.append({"experiment": key, **reduction.to_row()})
-    return from_rows(schemas.KERNELS, rows)
+    return from_rows(schemas.REDUCED_MODELS, rows)

@@ -7,15 +7,15 @@ same experiment; every other column is bit-identical. Building tables from these
 
 from __future__ import annotations
 
-from qhybrid_pipelines.storage.schemas.backends import CALIBRATIONS, CAPABILITIES
+from qhybrid_pipelines.storage.schemas.backends import BACKEND_CALIBRATIONS, BACKEND_CAPABILITIES
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, SCHEMA_VERSION, Column, Table, comment
-from qhybrid_pipelines.storage.schemas.execution import CIRCUIT_BATCHES, COUNTS, SUBMISSIONS
+from qhybrid_pipelines.storage.schemas.execution import CIRCUIT_BATCHES, QPU_RESULT_SETS, QPU_SUBMISSIONS
 from qhybrid_pipelines.storage.schemas.interpretation import (
-    COMPARISONS,
+    BASELINE_COMPARISONS,
     DECISIONS,
     POINT_SCORES,
     PROVENANCE,
-    SOLUTIONS,
+    SCORED_SOLUTIONS,
     TRACKING_RUNS,
 )
 from qhybrid_pipelines.storage.schemas.learning import (
@@ -25,43 +25,43 @@ from qhybrid_pipelines.storage.schemas.learning import (
     QML_GRADIENTS,
     QML_ITERATIONS,
     QML_MEASUREMENTS,
+    QML_MODELS,
     QML_PREDICTIONS,
-    QML_RUNS,
     QML_SCORES,
     QML_SUBMISSIONS,
     QML_SUMMARIES,
-    QML_TRACKING,
+    QML_TRACKING_RUNS,
     QML_VERDICTS,
 )
-from qhybrid_pipelines.storage.schemas.ledger import COSTS, JOB_EVENTS, JOBS, LATENCY, LEDGER_TABLES
+from qhybrid_pipelines.storage.schemas.ledger import CANARY_JOBS, COSTS, JOB_EVENTS, JOBS, LATENCY, LEDGER_TABLES
 from qhybrid_pipelines.storage.schemas.preparation import (
     BASELINES,
     EXPERIMENTS,
     FEATURES,
-    INSTANCES,
-    KERNELS,
-    SWEEP_POINTS,
+    PARAMETER_SWEEPS,
+    PROBLEM_INSTANCES,
+    REDUCED_MODELS,
 )
 
 #: Tables that Dagster assets write into the lake.
 LAKE_TABLES: tuple[Table, ...] = (
     EXPERIMENTS,
-    INSTANCES,
+    PROBLEM_INSTANCES,
     FEATURES,
-    KERNELS,
-    SWEEP_POINTS,
+    REDUCED_MODELS,
+    PARAMETER_SWEEPS,
     CIRCUIT_BATCHES,
-    SUBMISSIONS,
-    COUNTS,
+    QPU_SUBMISSIONS,
+    QPU_RESULT_SETS,
     POINT_SCORES,
-    SOLUTIONS,
+    SCORED_SOLUTIONS,
     BASELINES,
-    COMPARISONS,
+    BASELINE_COMPARISONS,
     DECISIONS,
     TRACKING_RUNS,
     PROVENANCE,
-    CAPABILITIES,
-    CALIBRATIONS,
+    BACKEND_CAPABILITIES,
+    BACKEND_CALIBRATIONS,
     *LEARNING_TABLES,
 )
 
@@ -72,48 +72,49 @@ TABLES: tuple[Table, ...] = (
     *LAKE_TABLES[7:],
 )
 
-BY_ASSET = {table.asset: table for table in LAKE_TABLES}
+BY_NAME = {table.name: table for table in LAKE_TABLES}
 
 
 __all__ = [
     "BACKEND",
+    "BACKEND_CALIBRATIONS",
+    "BACKEND_CAPABILITIES",
     "BASELINES",
-    "BY_ASSET",
-    "CALIBRATIONS",
-    "CAPABILITIES",
+    "BASELINE_COMPARISONS",
+    "BY_NAME",
+    "CANARY_JOBS",
     "CIRCUIT_BATCHES",
-    "COMPARISONS",
     "COSTS",
-    "COUNTS",
     "DECISIONS",
     "EXPERIMENTS",
     "FEATURES",
-    "INSTANCES",
     "JOBS",
     "JOB_EVENTS",
-    "KERNELS",
     "LAKE_TABLES",
     "LATENCY",
     "LEARNING_TABLES",
     "LEDGER_TABLES",
+    "PARAMETER_SWEEPS",
     "POINT_SCORES",
+    "PROBLEM_INSTANCES",
     "PROVENANCE",
     "QML_DATASETS",
     "QML_FOLDS",
     "QML_GRADIENTS",
     "QML_ITERATIONS",
     "QML_MEASUREMENTS",
+    "QML_MODELS",
     "QML_PREDICTIONS",
-    "QML_RUNS",
     "QML_SCORES",
     "QML_SUBMISSIONS",
     "QML_SUMMARIES",
-    "QML_TRACKING",
+    "QML_TRACKING_RUNS",
     "QML_VERDICTS",
+    "QPU_RESULT_SETS",
+    "QPU_SUBMISSIONS",
+    "REDUCED_MODELS",
     "SCHEMA_VERSION",
-    "SOLUTIONS",
-    "SUBMISSIONS",
-    "SWEEP_POINTS",
+    "SCORED_SOLUTIONS",
     "TABLES",
     "TRACKING_RUNS",
     "Column",

@@ -6,9 +6,8 @@ import pyarrow as pa
 
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, BOOL, F64, I32, I64, TEXT, TIME, Table, column
 
-CAPABILITIES = Table(
-    name="capabilities",
-    asset="backend_capabilities",
+BACKEND_CAPABILITIES = Table(
+    name="backend_capabilities",
     meaning="What each backend can do, read from its provider: the matrix to compare backends by",
     key=("backend",),
     order=("backend",),
@@ -61,9 +60,8 @@ CAPABILITIES = Table(
     ),
 )
 
-CALIBRATIONS = Table(
-    name="calibrations",
-    asset="backend_calibrations",
+BACKEND_CALIBRATIONS = Table(
+    name="backend_calibrations",
     meaning="Every calibration that was seen, one row each: how good a device was, and when",
     key=("backend", "calibration_id"),
     order=("backend", "measured_at", "calibration_id"),

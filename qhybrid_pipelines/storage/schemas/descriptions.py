@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One table: ``asset`` names the lake folder it is kept in, ``name`` what analysts call it.
+    """One table. Its name is that of the asset that writes it, of its folder in the lake, and of the table in the warehouse.
 
     Attributes:
         key: columns that together are unique.
@@ -39,7 +39,6 @@ class Table:
     """
 
     name: str
-    asset: str
     meaning: str
     key: tuple[str, ...]
     order: tuple[str, ...]

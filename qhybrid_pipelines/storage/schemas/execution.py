@@ -23,7 +23,6 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 CIRCUIT_BATCHES = Table(
     name="circuit_batches",
-    asset="circuit_batches",
     meaning="Template x bindings x shots x seeds for one backend",
     key=("experiment", "backend"),
     order=("experiment", "backend"),
@@ -49,32 +48,31 @@ CIRCUIT_BATCHES = Table(
     ),
 )
 
-SUBMISSIONS = Table(
-    name="submissions",
-    asset="qpu_submissions",
-    meaning="The jobs that stand in the ledger for an execution, one row per part of its batch",
-    key=("experiment", "backend", "part"),
-    order=("experiment", "backend", "part"),
+QPU_SUBMISSIONS = Table(
+    name="qpu_submissions",
+    meaning="What was submitted for a partition: one row per sub-batch, with the job that it was first submitted as. "
+    "Written once; what became of the job since, a retry or a reroute included, is in `jobs`",
+    key=("experiment", "backend", "sub_batch"),
+    order=("experiment", "backend", "sub_batch"),
     columns=(
         EXPERIMENT,
         BACKEND,
-        column("part", I32, "Which part of the batch, from 0; a batch that fits into one job is one part", minimum=0),
-        column("first_point", I32, "Point of the sweep that is the part's first", minimum=0),
-        column("first_repetition", I32, "Repetition that is the part's first", minimum=0),
-        column("points", I32, "Points of the part", minimum=1),
-        column("repetitions", I32, "Repetitions of the part", minimum=1),
+        column("sub_batch", I32, "Which sub-batch, from 0; a batch that fits into one job is one", minimum=0),
+        column("first_point", I32, "Point of the sweep that is the sub-batch's first", minimum=0),
+        column("first_repetition", I32, "Repetition that is the sub-batch's first", minimum=0),
+        column("points", I32, "Points of the sub-batch", minimum=1),
+        column("repetitions", I32, "Repetitions of the sub-batch", minimum=1),
         JOB_ID,
         column("token", TEXT, "Idempotency key that the provider was given"),
         column("provider_job_id", TEXT, "The provider's id of the job", nullable=True, measured=True),
-        column("payload_sha256", TEXT, "Hash of all that decides the part's result"),
-        column("shots_total", I64, "Shots over all points and repetitions of the part", "shots"),
+        column("payload_sha256", TEXT, "Hash of all that decides the sub-batch's result"),
+        column("shots_total", I64, "Shots over all points and repetitions of the sub-batch", "shots"),
         column("cost_quoted_usd", F64, "Highest quoted cost", "USD", minimum=0),
     ),
 )
 
-COUNTS = Table(
-    name="counts",
-    asset="qpu_result_sets",
+QPU_RESULT_SETS = Table(
+    name="qpu_result_sets",
     meaning="Measurement counts in long form, one row per distinct outcome of a point and repetition",
     key=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
     order=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
@@ -84,7 +82,7 @@ COUNTS = Table(
         JOB_ID,
         POINT,
         REPETITION,
-        column("bits", U64, "Outcome as a packed integer, bit 0 = kernel variable 0 = least significant"),
+        column("bits", U64, "Outcome as a packed integer, bit 0 = reduced-model variable 0 = least significant"),
         column("high_bits", BYTES, "Bits above 63, little-endian; null for widths up to 64", nullable=True),
         column("count", I64, "How often it was measured", "shots", minimum=1),
     ),

@@ -22,7 +22,6 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 POINT_SCORES = Table(
     name="point_scores",
-    asset="point_scores",
     meaning="Summary per point and repetition, so that dashboards never scan counts",
     key=("experiment", "backend", "point", "repetition"),
     order=("experiment", "backend", "point", "repetition"),
@@ -33,21 +32,20 @@ POINT_SCORES = Table(
         POINT,
         REPETITION,
         column("shots", I64, "Shots", "shots"),
-        column("distinct", I32, "Distinct outcomes"),
-        column("mean_energy", F64, "Mean energy of the kernel's model over shots"),
+        column("distinct_outcomes", I32, "Distinct outcomes"),
+        column("mean_energy", F64, "Mean energy of the reduced model over shots"),
         column("min_energy", F64, "Lowest energy seen"),
         column("argmin_bits", U64, "Outcome of the lowest energy; the smallest one if several"),
         column("p_feasible", F64, "Share of shots that are feasible in the instance as measured"),
         column("mean_objective", F64, "Mean objective over feasible shots", nullable=True),
         column("best_objective", F64, "Best objective of a feasible shot as measured", nullable=True),
-        column("p_kernel_optimum", F64, "Share of shots at the kernel's lowest energy"),
+        column("p_reduced_model_optimum", F64, "Share of shots at the reduced model's lowest energy"),
         column("noise_like", BOOL, "The mean energy does not beat the 99.9 % quantile of means of random samples"),
     ),
 )
 
-SOLUTIONS = Table(
-    name="solutions",
-    asset="scored_solutions",
+SCORED_SOLUTIONS = Table(
+    name="scored_solutions",
     meaning="Scored assignments of the instance: the best of every run, and the best over all runs",
     key=("experiment", "backend", "instance", "source", "repetition", "rank"),
     order=("experiment", "backend", "instance", "source", "repetition", "rank"),
@@ -59,7 +57,7 @@ SOLUTIONS = Table(
         REPETITION,
         column("rank", I32, "1 is the best of this run and source", minimum=1),
         column("point", I32, "Point at which it was measured"),
-        column("bits", U64, "Kernel outcome as measured"),
+        column("bits", U64, "Outcome of the reduced model as measured"),
         column("count", I64, "How often that outcome was measured in this run", "shots"),
         column("objective", F64, "Objective in the family's own units, recomputed on the original instance"),
         column("feasible", BOOL, "All constraints of the original instance hold"),
@@ -69,9 +67,8 @@ SOLUTIONS = Table(
     ),
 )
 
-COMPARISONS = Table(
-    name="comparisons",
-    asset="baseline_comparisons",
+BASELINE_COMPARISONS = Table(
+    name="baseline_comparisons",
     meaning="The verdict of an experiment on a backend against its baselines",
     key=("experiment", "backend", "instance"),
     order=("experiment", "backend", "instance"),
@@ -82,7 +79,7 @@ COMPARISONS = Table(
         column("family", TEXT, "Problem family"),
         column("sense", TEXT, "Better is more or less", words=("max", "min")),
         column("n_variables", I32, "Variables of the instance", "variables"),
-        column("n_qubits", I32, "Variables of the kernel", "qubits"),
+        column("n_qubits", I32, "Variables of the reduced model", "qubits"),
         column("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
         column("reason", TEXT, "The verdict in one sentence"),
         column(
@@ -128,9 +125,9 @@ COMPARISONS = Table(
         column("target_reached", BOOL, "Some shot reached the reference"),
         column("p_feasible", F64, "Share of raw shots that are feasible", nullable=True),
         column("noise_like", BOOL, "No point beat random samples"),
-        column("kernel_optimum_reached", BOOL, "The quantum runs found the kernel's exact optimum"),
+        column("reduced_model_optimum_reached", BOOL, "The quantum runs found the reduced model's exact optimum"),
         column("incumbent_objective", F64, "Objective known before anything quantum"),
-        column("kernel_optimum", F64, "The ceiling of this kernel"),
+        column("reduced_model_optimum", F64, "The ceiling of this reduced model"),
         column("quantum_seconds", F64, "Time to the counts, all runs", "s", nullable=True, measured=True),
         column(
             "seconds_to_target_99",
@@ -146,7 +143,6 @@ COMPARISONS = Table(
 
 DECISIONS = Table(
     name="decisions",
-    asset="decisions",
     meaning="What was decided after a verdict, and the answer that stands",
     key=("experiment", "backend", "instance"),
     order=("experiment", "backend", "instance"),
@@ -169,7 +165,6 @@ DECISIONS = Table(
 
 TRACKING_RUNS = Table(
     name="tracking_runs",
-    asset="tracking_runs",
     meaning="Where the reproducibility record of an execution stands in MLflow",
     key=("experiment", "backend"),
     order=("experiment", "backend"),
@@ -186,7 +181,6 @@ TRACKING_RUNS = Table(
 
 PROVENANCE = Table(
     name="provenance",
-    asset="provenance",
     meaning="Everything that is needed to say why a number changed",
     key=("experiment", "backend"),
     order=("experiment", "backend"),

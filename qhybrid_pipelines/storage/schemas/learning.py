@@ -6,12 +6,17 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, BOOL, EXPERIMENT, F64, I32, I64, TEXT, Table, column
-from qhybrid_pipelines.storage.schemas.execution import SUBMISSIONS
+from qhybrid_pipelines.storage.schemas.execution import QPU_SUBMISSIONS
 from qhybrid_pipelines.storage.schemas.interpretation import TRACKING_RUNS
 
 _MODEL = column("model", TEXT, "Name of the model: a circuit, a classical baseline or a control")
 
-_SIDE = column("side", TEXT, "What kind of model it is", words=("quantum", "twin", "baseline", "control"))
+_SIDE = column(
+    "side",
+    TEXT,
+    "What kind of model it is; a control must stay at chance, or only names the largest class",
+    words=("quantum", "unentangled_control", "baseline", "control"),
+)
 
 _INPUTS = column("inputs", TEXT, "Features it was given", words=("reduced", "all"))
 
@@ -43,7 +48,6 @@ _METRIC = column("metric", TEXT, "What is measured", words=("accuracy", "balance
 
 QML_DATASETS = Table(
     name="qml_datasets",
-    asset="qml_datasets",
     meaning="The data set of a learning experiment: its content hash and its card",
     key=("experiment",),
     order=("experiment",),
@@ -51,8 +55,8 @@ QML_DATASETS = Table(
         EXPERIMENT,
         column("dataset", TEXT, "sklearn:NAME or the file's name"),
         column("digest", TEXT, "SHA-256 over names, values and labels, the same for CSV and Parquet"),
-        column("rows", I32, "Rows that are used", "rows"),
-        column("columns", I32, "Feature columns", "columns"),
+        column("n_rows", I32, "Rows that are used", "rows"),
+        column("n_columns", I32, "Feature columns", "columns"),
         column("n_classes", I32, "Classes"),
         column("classes", TEXT, "JSON: class name and its rows, in the order of the class indices"),
         column("majority_share", F64, "Share of rows in the largest class"),
@@ -67,7 +71,6 @@ QML_DATASETS = Table(
 
 QML_FOLDS = Table(
     name="qml_folds",
-    asset="qml_features",
     meaning="The fold indices, the same for every model: which row does what in which fold",
     key=("experiment", "repeat", "fold", "row"),
     order=("experiment", "repeat", "fold", "row"),
@@ -82,9 +85,8 @@ QML_FOLDS = Table(
 
 _ONE_TRAINING = ("experiment", "model", "inputs", "repeat", "fold", "purpose", "train_rows")
 
-QML_RUNS = Table(
-    name="qml_runs",
-    asset="qml_training",
+QML_MODELS = Table(
+    name="qml_models",
     meaning="One row per trained model: its settings, how they were found, and the model itself",
     key=_ONE_TRAINING,
     order=_ONE_TRAINING,
@@ -119,7 +121,6 @@ QML_RUNS = Table(
 
 QML_ITERATIONS = Table(
     name="qml_iterations",
-    asset="qml_iterations",
     meaning="One row per step of every final training of a circuit",
     key=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
     order=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
@@ -139,7 +140,6 @@ QML_ITERATIONS = Table(
 
 QML_PREDICTIONS = Table(
     name="qml_predictions",
-    asset="qml_predictions",
     meaning="What every model says about every row of its test folds; circuits by their exact expectations",
     key=(*_ONE_TRAINING, "row"),
     order=(*_ONE_TRAINING, "row"),
@@ -162,22 +162,20 @@ QML_PREDICTIONS = Table(
 
 QML_SUBMISSIONS = Table(
     name="qml_submissions",
-    asset="qml_submissions",
-    meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per part of a batch",
-    key=("experiment", "backend", "model", "shots", "part"),
-    order=("experiment", "backend", "model", "shots", "part"),
+    meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per sub-batch",
+    key=("experiment", "backend", "model", "shots", "sub_batch"),
+    order=("experiment", "backend", "model", "shots", "sub_batch"),
     columns=(
         EXPERIMENT,
         BACKEND,
         _MODEL,
         column("shots", I32, "Shots per circuit", "shots", minimum=1),
-        *SUBMISSIONS.columns[2:],
+        *QPU_SUBMISSIONS.columns[2:],
     ),
 )
 
 QML_MEASUREMENTS = Table(
     name="qml_measurements",
-    asset="qml_measurements",
     meaning="What trained circuits measured on a backend, one row per test row",
     key=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
     order=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
@@ -199,7 +197,6 @@ QML_MEASUREMENTS = Table(
 
 QML_GRADIENTS = Table(
     name="qml_gradients",
-    asset="qml_gradients",
     meaning="The gradient of the loss on training rows of the first fold, by parameter shift on a backend, and exactly",
     key=("experiment", "backend", "model", "shots", "parameter"),
     order=("experiment", "backend", "model", "shots", "parameter"),
@@ -231,7 +228,6 @@ _ONE_SCORE = (
 
 QML_SCORES = Table(
     name="qml_scores",
-    asset="qml_scores",
     meaning="One metric of one model on one test fold, exact or measured",
     key=_ONE_SCORE,
     order=_ONE_SCORE,
@@ -254,7 +250,6 @@ QML_SCORES = Table(
 
 QML_SUMMARIES = Table(
     name="qml_summaries",
-    asset="qml_summaries",
     meaning="Mean of one metric over all test folds, with an interval that knows that folds share rows",
     key=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
     order=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
@@ -275,7 +270,6 @@ QML_SUMMARIES = Table(
 
 QML_VERDICTS = Table(
     name="qml_verdicts",
-    asset="qml_evaluation",
     meaning="One circuit against the best classical baseline on the same folds",
     key=("experiment", "model", "backend", "shots", "scope"),
     order=("experiment", "model", "backend", "shots", "scope"),
@@ -302,17 +296,16 @@ QML_VERDICTS = Table(
         column(
             "p_adjusted", F64, "The same after Holm, over all circuits, backends and shots of a scope", nullable=True
         ),
-        column("twin_gain", F64, "Gain over the twin without entanglement, measured alike", nullable=True),
-        column("twin_low", F64, "Lower 95 % bound of that", nullable=True),
-        column("twin_high", F64, "Upper 95 % bound of that", nullable=True),
+        column("unentangled_gain", F64, "Gain over the control without entanglement, measured alike", nullable=True),
+        column("unentangled_low", F64, "Lower 95 % bound of that", nullable=True),
+        column("unentangled_high", F64, "Upper 95 % bound of that", nullable=True),
         column("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
         column("reason", TEXT, "The verdict in a sentence or two"),
     ),
 )
 
-QML_TRACKING = Table(
-    name="qml_tracking",
-    asset="qml_tracking",
+QML_TRACKING_RUNS = Table(
+    name="qml_tracking_runs",
     meaning="Where the records of a learning experiment stand in MLflow: the experiment, and each model, fold and seed",
     key=("experiment", "tracking_key"),
     order=("experiment", "tracking_key"),
@@ -331,7 +324,7 @@ QML_TRACKING = Table(
 LEARNING_TABLES: tuple[Table, ...] = (
     QML_DATASETS,
     QML_FOLDS,
-    QML_RUNS,
+    QML_MODELS,
     QML_ITERATIONS,
     QML_PREDICTIONS,
     QML_SUBMISSIONS,
@@ -340,5 +333,5 @@ LEARNING_TABLES: tuple[Table, ...] = (
     QML_SCORES,
     QML_SUMMARIES,
     QML_VERDICTS,
-    QML_TRACKING,
+    QML_TRACKING_RUNS,
 )

@@ -19,8 +19,9 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 JOBS = Table(
     name="jobs",
-    asset="ledger",
-    meaning="Every job in the ledger, paid or free",
+    meaning="Every job of an experiment as the ledger knows it now, paid or free: its state, attempts and cost. A job that "
+    "was retried or rerouted stands here beside its successor; `qpu_submissions` says which job each sub-batch was "
+    "first submitted as. Canaries are in `canary_jobs`",
     key=("job_id",),
     order=("experiment", "backend", "job_id"),
     columns=(
@@ -57,8 +58,7 @@ JOBS = Table(
 
 JOB_EVENTS = Table(
     name="job_events",
-    asset="ledger",
-    meaning="The life of every job, one row per event; append-only and hash-chained in the ledger",
+    meaning="The life of every job in `jobs` and `canary_jobs`, one row per event; append-only and hash-chained in the ledger",
     key=("job_id", "sequence"),
     order=("job_id", "sequence"),
     columns=(
@@ -69,9 +69,11 @@ JOB_EVENTS = Table(
         ),
         column("from_state", TEXT, "State before", nullable=True),
         column("to_state", TEXT, "State after"),
-        column("at", TIME, "The provider's timestamp where there is one, otherwise when we saw it", measured=True),
+        column(
+            "occurred_at", TIME, "The provider's timestamp where there is one, otherwise when we saw it", measured=True
+        ),
         column("observed_at", TIME, "When we saw it", measured=True),
-        column("clock", TEXT, "Whose clock `at` is", words=("vendor", "observed")),
+        column("clock", TEXT, "Whose clock `occurred_at` is", words=("vendor", "observed")),
         column("raw_status", TEXT, "The provider's own word", nullable=True),
         column("detail", TEXT, "Further facts as JSON", nullable=True, measured=True),
     ),
@@ -79,8 +81,7 @@ JOB_EVENTS = Table(
 
 LATENCY = Table(
     name="latency",
-    asset="ledger",
-    meaning="Where the time of a job went: the five components, from event timestamps",
+    meaning="Where the time of each job in `jobs` went: the five components, from event timestamps",
     key=("job_id",),
     order=("job_id",),
     columns=(
@@ -126,8 +127,7 @@ LATENCY = Table(
 
 COSTS = Table(
     name="costs",
-    asset="ledger",
-    meaning="What each job was quoted, reported and reconciled at",
+    meaning="What each job in `jobs` was quoted, reported and reconciled at",
     key=("job_id",),
     order=("job_id",),
     columns=(
@@ -142,5 +142,18 @@ COSTS = Table(
     ),
 )
 
+CANARY_JOBS = Table(
+    name="canary_jobs",
+    meaning="Every job that proves the bit order of a backend, with its cost and latency; these are in no other table but "
+    "`job_events`",
+    key=("job_id",),
+    order=("backend", "job_id"),
+    columns=(
+        *JOBS.columns,
+        *(c for c in COSTS.columns if c.name in {"reconciled_usd", "price_source"}),
+        *LATENCY.columns[1:],
+    ),
+)
+
 #: Tables that the ledger exports when the warehouse is built.
-LEDGER_TABLES: tuple[Table, ...] = (JOBS, JOB_EVENTS, LATENCY, COSTS)
+LEDGER_TABLES: tuple[Table, ...] = (JOBS, JOB_EVENTS, LATENCY, COSTS, CANARY_JOBS)

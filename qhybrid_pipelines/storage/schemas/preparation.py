@@ -21,7 +21,6 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 EXPERIMENTS = Table(
     name="experiments",
-    asset="experiments",
     meaning="One row per experiment: what was asked, and where it came from",
     key=("experiment",),
     order=("experiment",),
@@ -50,9 +49,8 @@ EXPERIMENTS = Table(
     ),
 )
 
-INSTANCES = Table(
-    name="instances",
-    asset="problem_instances",
+PROBLEM_INSTANCES = Table(
+    name="problem_instances",
     meaning="One row per problem instance: parsed, validated, content-hashed",
     key=("experiment", "instance"),
     order=("experiment", "instance"),
@@ -76,7 +74,6 @@ INSTANCES = Table(
 
 FEATURES = Table(
     name="features",
-    asset="features",
     meaning="Deterministic numbers computed from an instance, one row per feature",
     key=("experiment", "instance", "feature"),
     order=("experiment", "instance", "feature"),
@@ -91,7 +88,7 @@ FEATURES = Table(
 REDUCTION_STEP = pa.struct(
     [
         pa.field("step", I32),
-        pa.field("rung", TEXT),
+        pa.field("step_name", TEXT),
         pa.field("exact", BOOL),
         pa.field("variables_fixed", I32),
         pa.field("variables_left", I32),
@@ -99,38 +96,46 @@ REDUCTION_STEP = pa.struct(
     ]
 )
 
-KERNELS = Table(
-    name="kernels",
-    asset="kernels",
+REDUCED_MODELS = Table(
+    name="reduced_models",
     meaning="What reduction left to be solved, and what the best of it would be worth",
     key=("experiment", "instance"),
     order=("experiment", "instance"),
     columns=(
         EXPERIMENT,
         INSTANCE,
-        column("n_qubits", I32, "Kernel variables; 0 where reduction solved the instance", "qubits", minimum=0),
-        column("exact", BOOL, "Solving the kernel solves the instance: no step was heuristic"),
+        column(
+            "n_qubits",
+            I32,
+            "Variables of the reduced model; 0 where reduction solved the instance",
+            "qubits",
+            minimum=0,
+        ),
+        column("exact", BOOL, "Solving the reduced model solves the instance: no step was heuristic"),
         column("solved_by_reduction", BOOL, "Nothing was left to be sent to a QPU, and the answer is proved"),
-        column("cardinality", I32, "Kernel variables that must be 1", nullable=True),
+        column("cardinality", I32, "Variables of the reduced model that must be 1", nullable=True),
         column("incumbent", TEXT, "Best assignment before anything quantum, first variable first"),
         column("incumbent_source", TEXT, "greedy, annealing, parent round or reduction"),
         column("incumbent_objective", F64, "Objective of the incumbent, in the family's unit"),
-        column("kernel_optimum", F64, "Objective of the kernel's exact optimum expanded to the instance: the ceiling"),
-        column("kernel_optimum_assignment", TEXT, "Assignment of that optimum, first variable first"),
-        column("kernel_minimum_energy", F64, "Lowest energy of the kernel's Ising model"),
+        column(
+            "reduced_model_optimum",
+            F64,
+            "Objective of the reduced model's exact optimum expanded to the instance: the ceiling",
+        ),
+        column("reduced_model_optimum_assignment", TEXT, "Assignment of that optimum, first variable first"),
+        column("reduced_model_minimum_energy", F64, "Lowest energy of the reduced model's Ising model"),
         column("penalty_weight", F64, "Weight of the constraint penalty in the model; 0 without constraints"),
-        column("model", TEXT, "Ising model of the kernel as canonical JSON: linear, pairs, couplings, offset"),
-        column("root", pa.list_(I32), "Per instance variable: kernel variable it copies, -1 for a constant"),
+        column("model", TEXT, "The Ising model as canonical JSON: linear, pairs, couplings, offset"),
+        column("root", pa.list_(I32), "Per instance variable: reduced-model variable it copies, -1 for a constant"),
         column("value", pa.list_(I32), "Per instance variable: the constant, or 1 where the copy is negated"),
-        column("rungs", pa.list_(REDUCTION_STEP), "The reduction ladder, step by step"),
-        column("rung_seconds", pa.list_(F64), "Time of each step of the ladder", "s", measured=True),
-        column("reduce_seconds", F64, "Time of the whole ladder", "s", measured=True),
+        column("reduction_steps", pa.list_(REDUCTION_STEP), "What each step of the reduction did"),
+        column("step_seconds", pa.list_(F64), "Time of each step", "s", measured=True),
+        column("reduction_seconds", F64, "Time of all steps", "s", measured=True),
     ),
 )
 
-SWEEP_POINTS = Table(
-    name="sweep_points",
-    asset="parameter_sweeps",
+PARAMETER_SWEEPS = Table(
+    name="parameter_sweeps",
     meaning="One row per parameter point of the sweep",
     key=("experiment", "point"),
     order=("experiment", "point"),
@@ -147,7 +152,6 @@ SWEEP_POINTS = Table(
 
 BASELINES = Table(
     name="baselines",
-    asset="baselines",
     meaning="One row per classical solver and run: same instance, objective, feasibility and post-processing",
     key=("experiment", "instance", "solver", "seed"),
     order=("experiment", "instance", "solver", "repetition"),

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.port import StaleJob
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
@@ -31,7 +32,7 @@ def ledger_protocol(setup: ProviderSetup, ledger: SqlLedger, todo: Sequence[int]
         began(number)
         sub_batches = setup.requests[number]
         try:
-            jobs = dispatcher.submit_all(sub_batches, tier="batch", budget_usd=BUDGET_USD)
+            jobs = dispatcher.submit_all(sub_batches, SubmitRequest(tier="batch", budget_usd=BUDGET_USD))
             for sub_batch, job in zip(sub_batches, jobs, strict=True):
                 for _ in range(POLLS):
                     if is_settled(job) or job.state is JobState.SUBMIT_UNKNOWN:

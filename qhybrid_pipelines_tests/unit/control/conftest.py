@@ -14,6 +14,7 @@ import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor
@@ -42,7 +43,7 @@ def sleeps() -> list[float]:
 
 @pytest.fixture
 def dispatcher(tmp_path: Path, ledger: SqlLedger, vendor: DurableVendor, sleeps: list[float]) -> Dispatcher:
-    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=sleeps.append)
+    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=Clock(sleep=sleeps.append))
 
 
 @pytest.fixture

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for, token_for
 from qhybrid_pipelines.control.ledger.port import JobRecord, Outcome
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import (
     Ambiguous,
     CorruptResult,
@@ -34,7 +35,7 @@ NOW = datetime.now(UTC)
 
 
 def submit(dispatcher: Dispatcher, **facts) -> JobRecord:
-    return dispatcher.submit(make_batch(), **({"tier": "batch", "budget_usd": 0.0} | facts))
+    return dispatcher.submit(make_batch(), SubmitRequest(**{"tier": "batch", "budget_usd": 0.0} | facts))
 
 
 def dispatcher_for_vendor(
@@ -43,7 +44,7 @@ def dispatcher_for_vendor(
     """The same home with a provider of another kind."""
     vendor = DurableVendor(tmp_path / "other_vendor", **facts)
     store = RawStore(tmp_path / "raw")
-    return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, sleep=sleeps.append), vendor
+    return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, clock=Clock(sleep=sleeps.append)), vendor
 
 
 def event_names(ledger: SqlLedger, job: JobRecord) -> list[str]:
@@ -185,7 +186,7 @@ class TestDoubt:
     def test_a_provider_with_a_list_is_looked_at_after_its_lag(self, dispatcher, tmp_path, fault) -> None:
         vendor = DurableVendor(tmp_path / "lister", dedupe="tag_lookup", listing_lag_seconds=0.05)
         vendor.plan_faults(fault)
-        dispatcher = Dispatcher(dispatcher.ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), sleep=time.sleep)
+        dispatcher = Dispatcher(dispatcher.ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"))
         assert submit(dispatcher).state is JobState.SUBMITTED
         assert len(vendor.book()) == 1
 
@@ -263,8 +264,9 @@ class TestLateAcceptance:
         """A dispatcher whose clock goes as ``hours`` says, and a provider that takes its first request late."""
         vendor = DurableVendor(tmp_path / "late", dedupe="tag_lookup", **facts)
         vendor.plan_faults("late")
-        store, clock = RawStore(tmp_path / "raw"), lambda: NOW + timedelta(hours=hours())
-        return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, sleep=lambda _: None, clock=clock), vendor
+        store = RawStore(tmp_path / "raw")
+        clock = Clock(now=lambda: NOW + timedelta(hours=hours()), sleep=lambda _: None)
+        return Dispatcher(dispatcher.ledger, {"vendor": vendor}, store, clock=clock), vendor
 
     def test_it_is_not_sent_again_while_it_may_come(self, dispatcher, ledger, tmp_path) -> None:
         dispatcher, vendor = self.late(dispatcher, tmp_path, acceptance_seconds=self.ACCEPTANCE_SECONDS)
@@ -301,7 +303,7 @@ class TestLateAcceptance:
         assert (job.state, job.attempt) == (JobState.SUBMITTED, 1)
         assert len(vendor.book()) == 1
         names = event_names(dispatcher.ledger, job)
-        assert names[2:] == ["JobSubmitting", "JobSubmissionDisproved", "JobSubmitting", "JobSubmitted"]
+        assert names[2:] == ["JobSubmitting", "JobConfirmedAbsent", "JobSubmitting", "JobSubmitted"]
 
     @pytest.mark.parametrize("way", ["cancel", "reroute", "expire"])
     def test_it_is_not_taken_back_while_it_may_come(self, dispatcher, ledger, tmp_path, way) -> None:
@@ -321,7 +323,8 @@ class TestLateAcceptance:
         else:
             other = DurableVendor(tmp_path / "second", name="second")
             both = {"vendor": vendor, "second": other}
-            elsewhere = Dispatcher(ledger, both, RawStore(tmp_path / "raw"), sleep=lambda _: None, clock=lambda: NOW)
+            clock = Clock(now=lambda: NOW, sleep=lambda _: None)
+            elsewhere = Dispatcher(ledger, both, RawStore(tmp_path / "raw"), clock=clock)
             with pytest.raises(Ambiguous):
                 elsewhere.reroute(job.job_id, make_batch(backend="second:device"))
             assert other.book() == []
@@ -333,7 +336,7 @@ class TestLateAcceptance:
 
 class TestPoll:
     def test_one_request_for_all_jobs_and_answers_in_the_order_asked(self, dispatcher, vendor) -> None:
-        jobs = [dispatcher.submit(make_batch(seed=s), tier="batch", budget_usd=0.0) for s in (1, 2, 3)]
+        jobs = [dispatcher.submit(make_batch(seed=s), SubmitRequest(tier="batch", budget_usd=0.0)) for s in (1, 2, 3)]
         vendor.show(jobs[0].provider_job_id, JobState.QUEUED)
         vendor.show(jobs[1].provider_job_id, JobState.RUNNING)
         after = dispatcher.poll([jobs[2], jobs[0], jobs[1]])
@@ -391,10 +394,13 @@ class TestPoll:
     def test_an_outage_of_one_provider_does_not_hide_another(self, ledger, tmp_path, vendor) -> None:
         other = DurableVendor(tmp_path / "other", name="other")
         both = Dispatcher(ledger, {"vendor": vendor, "other": other}, RawStore(tmp_path / "raw"))
-        jobs = [submit(both), both.submit(make_batch(backend="other:device"), tier="batch", budget_usd=0.0)]
+        jobs = [
+            submit(both),
+            both.submit(make_batch(backend="other:device"), SubmitRequest(tier="batch", budget_usd=0.0)),
+        ]
 
         def down(refs):
-            raise ProviderError("connection refused", provider="vendor", phase="poll")
+            raise ProviderError("connection refused")
 
         vendor.poll = down
         with pytest.raises(ProviderError, match="refused"):
@@ -404,7 +410,10 @@ class TestPoll:
     def test_a_provider_that_is_not_configured_any_more_does_not_hide_another(self, ledger, tmp_path, vendor) -> None:
         other = DurableVendor(tmp_path / "other", name="other")
         both = Dispatcher(ledger, {"vendor": vendor, "other": other}, RawStore(tmp_path / "raw"))
-        jobs = [submit(both), both.submit(make_batch(backend="other:device"), tier="batch", budget_usd=0.0)]
+        jobs = [
+            submit(both),
+            both.submit(make_batch(backend="other:device"), SubmitRequest(tier="batch", budget_usd=0.0)),
+        ]
         with pytest.raises(InvalidInput, match="no provider 'vendor'"):
             Dispatcher(ledger, {"other": other}, RawStore(tmp_path / "raw")).poll(jobs)
         assert [ledger.job(job.job_id).state for job in jobs] == [JobState.SUBMITTED, JobState.COMPLETED]
@@ -470,7 +479,7 @@ class TestCollect:
 
     def test_a_result_that_the_provider_will_not_give_ends_the_job(self, dispatcher, ledger, vendor) -> None:
         def gone(ref):
-            raise Rejected("410 gone", provider="vendor", phase="fetch")
+            raise Rejected("410 gone")
 
         job, vendor.fetch = submit(dispatcher), gone
         with pytest.raises(JobFailed, match="410 gone"):
@@ -479,7 +488,7 @@ class TestCollect:
 
     def test_a_fetch_that_fails_for_now_is_tried_again_later(self, dispatcher, ledger, vendor) -> None:
         def slow(ref):
-            raise Throttled("come back", provider="vendor", phase="fetch")
+            raise Throttled("come back")
 
         job, original, vendor.fetch = submit(dispatcher), vendor.fetch, slow
         with pytest.raises(Throttled):

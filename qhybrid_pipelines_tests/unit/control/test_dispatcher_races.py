@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.crash_process import make_vendor
-from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, SUBMIT_OPTIONS
+from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
 
@@ -69,7 +69,7 @@ def test_cancel_against_completion_two_hundred_times(tmp_path: Path, ledger: Sql
     dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), policy=policy)
     for number in range(200):
         batch = make_batch(seed=100 * number)
-        job = dispatcher.submit(batch, **SUBMIT_OPTIONS)
+        job = dispatcher.submit(batch, SUBMIT_REQUEST)
         vendor.show(job.provider_job_id, S.RUNNING)
         vendor.asked.clear()
         vendor.hesitates_seconds = chance.uniform(0.0, 0.004)
@@ -104,7 +104,7 @@ def test_cancel_against_completion_two_hundred_times(tmp_path: Path, ledger: Sql
 
 def test_a_vendor_that_completes_what_it_has_cancelled_is_believed_and_the_result_kept(harness) -> None:
     dispatcher = harness.dispatcher()
-    job = dispatcher.submit(make_batch(), **SUBMIT_OPTIONS)
+    job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
     harness.one.show(job.provider_job_id, S.RUNNING)
     (harness.one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
     assert dispatcher.cancel(job.job_id).state is S.CANCELLED

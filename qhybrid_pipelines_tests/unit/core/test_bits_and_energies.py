@@ -1,4 +1,4 @@
-"""Packed bits, Ising energies, kernels and seeds against definitions written out in plain Python."""
+"""Packed bits, Ising energies, reduced models and seeds against definitions written out in plain Python."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def test_the_diagonal_cannot_be_changed():
 
 
 @st.composite
-def kernels(draw):
-    """A kernel of k variables in an instance of n, in which every kernel variable has a place."""
+def reduced_models(draw):
+    """A reduced model of k variables in an instance of n, in which every reduced-model variable has a place."""
     size = draw(st.integers(0, 6))
     others = draw(st.lists(st.integers(-1, size - 1), max_size=6))
     root = np.array(draw(st.permutations([*range(size), *others])), dtype=np.int32)
@@ -151,7 +151,7 @@ def kernels(draw):
 
 
 @LAW
-@given(reduced_model=kernels())
+@given(reduced_model=reduced_models())
 def test_expand_follows_its_definition_and_restrict_is_the_way_back(reduced_model):
     words = np.arange(2**reduced_model.size, dtype=np.uint64)
     rows = reduced_model.expand(words)

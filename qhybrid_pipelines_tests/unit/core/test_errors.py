@@ -36,10 +36,10 @@ def test_a_place_that_is_known_is_not_replaced():
         (errors.Refused("no"), 4),
         (errors.JobFailed("no"), 3),
         (errors.CorruptResult("no"), 3),
-        (errors.MissingUpstream("kernels", "x-00000000"), 3),
+        (errors.MissingUpstream("reduced_models", "x-00000000"), 3),
         (errors.CorruptFile("a.parquet", "cut off", remedy="Write it again."), 3),
         (errors.IllegalTransition("no"), 1),
-        (errors.Throttled("later", provider="local", phase="submit"), 3),
+        (errors.Throttled("later"), 3),
     ],
 )
 def test_every_error_has_its_exit_code_and_goes_into_json(error, code):
@@ -50,3 +50,12 @@ def test_every_error_has_its_exit_code_and_goes_into_json(error, code):
 def test_only_what_may_help_is_retried():
     retryable = {kind.__name__ for kind in errors.ProviderError.__subclasses__() if kind.retryable}
     assert retryable == {"Throttled", "Unavailable"}
+
+
+def test_a_providers_error_names_the_call_that_failed_and_the_innermost_one_counts():
+    error = errors.Throttled("too many requests", retry_after_seconds=3.0)
+    assert str(error) == "too many requests"
+    error.add_call("ionq", "submit")
+    error.add_call("chaos", "poll")
+    assert (str(error), error.provider, error.phase) == ("ionq: submit failed: too many requests", "ionq", "submit")
+    assert error.details() == {"error": "Throttled", "message": "ionq: submit failed: too many requests"}

@@ -10,6 +10,7 @@ import pytest
 
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.execution import conformance
+from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.conformance import ProviderUnderTest
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.results import read_counts
@@ -62,6 +63,13 @@ class Flickering(LocalProvider):
         return [replace(s, cost_usd=float(self.calls)) for s in seen]
 
 
+class Wasteful(LocalProvider):
+    """Throws away what it saw when one look fails."""
+
+    def poll(self, refs):
+        return [self._snapshot(ref) for ref in refs]
+
+
 class Revoking(LocalProvider):
     def cancel(self, ref):
         return CancelOutcome.CANCELLED
@@ -76,18 +84,64 @@ class Blind(LocalProvider):
 
 class Inventive(LocalProvider):
     def fetch(self, ref: JobRef):
-        known = next(self._jobs._store.folder.glob("*.arrow"))
+        known = next(self._store.folder.glob("*.arrow"))
         return replace(super().fetch(replace(ref, provider_job_id=known.stem)), ref=ref)
 
 
 class Chatty(LocalProvider):
     """Asks for every job on its own."""
 
+    abilities = frozenset({Ability.REQUESTS})
     requests = 0
 
     def poll(self, refs):
         type(self).requests += 2 * len(refs)
         return super().poll(refs)
+
+
+class Uncounted(LocalProvider):
+    abilities = frozenset({Ability.REQUESTS})
+    requests = 0
+
+
+class Boastful(LocalProvider):
+    """Declares what it does not have."""
+
+    abilities = frozenset({Ability.MISSING_SETTING})
+
+
+class Secretive(LocalProvider):
+    """Has what it does not declare."""
+
+    def missing_setting(self):
+        return None
+
+
+class Demanding(LocalProvider):
+    """Asks for a setting although it works."""
+
+    abilities = frozenset({Ability.MISSING_SETTING})
+
+    def missing_setting(self):
+        return "LOCAL_KEY is not set"
+
+
+class Unlocked(LocalProvider):
+    """Takes any key."""
+
+    abilities = frozenset({Ability.CHECK_KEY})
+
+    def check_key(self):
+        pass
+
+
+class Hesitant(LocalProvider):
+    """Says that its jobs have to be waited for, which its capabilities deny."""
+
+    abilities = frozenset({Ability.IS_IMMEDIATE})
+
+    def is_immediate(self, backend):
+        return not self.capabilities(backend).immediate
 
 
 class Deaf(LocalProvider):
@@ -126,10 +180,17 @@ class Careless(LocalProvider):
         (Permuting, "check_bit_order"),
         (Trusting, "check_wrong_results_are_refused"),
         (Flickering, "check_finished_job_is_stable"),
+        (Wasteful, "check_failed_poll_keeps_what_it_saw"),
         (Blind, "check_finished_job_is_stable"),
         (Revoking, "check_cancelling_a_finished_job_is_too_late"),
         (Revoking, "check_cancel_races"),
         (Chatty, "check_requests_per_poll"),
+        (Uncounted, "check_requests_are_counted"),
+        (Boastful, "check_abilities_are_declared"),
+        (Secretive, "check_abilities_are_declared"),
+        (Demanding, "check_nothing_is_missing"),
+        (Unlocked, "check_keys_are_told_apart"),
+        (Hesitant, "check_immediacy_agrees_with_capabilities"),
         (Deaf, "check_unknown_status_is_loud"),
         (Rewinding, "check_parts_make_the_whole"),
         (Inventive, "check_unknown_job_is_not_waited_for"),
@@ -141,6 +202,7 @@ def test_a_broken_promise_is_noticed(liar, check, tmp_path):
         connect=lambda: liar(tmp_path / "local"),
         backend="local:aer-exact",
         with_status_word=(lambda word: liar(tmp_path / "local")) if liar is Deaf else None,
+        with_wrong_key=lambda: liar(tmp_path / "local"),
     )
     honest = replace(subject, connect=lambda: LocalProvider(tmp_path / "honest"), with_status_word=None)
     getattr(conformance, check)(honest)

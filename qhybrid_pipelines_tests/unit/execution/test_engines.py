@@ -16,7 +16,7 @@ from scipy.stats import chi2_contingency, chisquare, kstest
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import CircuitBatch, Template
 from qhybrid_pipelines.execution.canaries import canary_batch
-from qhybrid_pipelines.execution.engines import aer_exact, aer_sampler, diagonal_qaoa, lightning, phases
+from qhybrid_pipelines.execution.engines import aer_exact, aer_sampler, lightning
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, PreparedCircuit, prepare_circuit
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
@@ -25,6 +25,7 @@ from qhybrid_pipelines.execution.engines.engine import choose_engine
 from qhybrid_pipelines.execution.engines.lightning import Lightning
 from qhybrid_pipelines.execution.providers.local import ENGINES
 from qhybrid_pipelines.quantum.circuits import build_batch
+from qhybrid_pipelines.quantum.simulation import diagonal_qaoa, qaoa_phases
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 from qhybrid_pipelines_tests.support.instance_files import named
 from qhybrid_pipelines_tests.support.reduced_models import (
@@ -138,16 +139,18 @@ def test_blocks_are_filled_up_to_one_shape(monkeypatch):
     structure = make_batch(points=23).structure
     together = spread(structure)
     # 23 points of 32 amplitudes in blocks of 8: the last block is padded.
-    monkeypatch.setattr(phases, "BLOCK_AMPLITUDES", 256)
+    monkeypatch.setattr(qaoa_phases, "BLOCK_AMPLITUDES", 256)
     assert np.abs(spread(structure) - together).max() < 1e-14
     assert np.array_equal(spread(replace(structure, angles=structure.angles[8:16])), spread(structure)[8:16])
 
 
 THREADS = """
 import hashlib, numpy as np
-from qhybrid_pipelines.execution.engines.x_mixer import probabilities
+from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities
+from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
+from qhybrid_pipelines.quantum.simulation.x_mixer import XMixer
 rng = np.random.default_rng(0)
-rows = probabilities(rng.normal(size=1 << 13), rng.normal(size=(3, 4)))
+rows = probabilities(XMixer(Phases(rng.normal(size=1 << 13))), rng.normal(size=(3, 4)))
 print(hashlib.sha256(np.array(list(rows)).tobytes()).hexdigest())
 """
 
@@ -247,7 +250,7 @@ MEASURE = ("c[0] = measure q[0];", "c[1] = measure q[1];")
 
 
 def chosen_engine(batch: CircuitBatch) -> str:
-    return choose_engine(ENGINES, batch, provider="local").name
+    return choose_engine(ENGINES, batch).name
 
 
 def test_engines_by_capability():
@@ -298,7 +301,7 @@ def rename_inputs(batch: CircuitBatch, *parameters: str) -> CircuitBatch:
 )
 def test_a_refusal_says_why(batch, engines, reason):
     with pytest.raises(Rejected, match=reason):
-        choose_engine(engines, batch, provider="local")
+        choose_engine(engines, batch)
 
 
 def test_malformed_batches_are_rejected():
@@ -317,7 +320,7 @@ def test_malformed_batches_are_rejected():
         replace(batch, structure=replace(structure, model=ising([1.0], {}))),
     ):
         with pytest.raises(Rejected):
-            choose_engine(ENGINES, bad, provider="local")
+            choose_engine(ENGINES, bad)
 
 
 def test_structures_that_mean_nothing_are_rejected():

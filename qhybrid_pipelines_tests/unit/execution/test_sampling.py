@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
-from qhybrid_pipelines.execution.sampling import outcomes_from_uniforms, sample_point, shot_seed, sorted_uniforms
+from qhybrid_pipelines.execution.sampling import sample_point
+from qhybrid_pipelines.quantum.simulation.sampling import outcomes_from_uniforms, shot_seed, sorted_uniforms
 
 #: Chance that a right sampler fails one goodness-of-fit test; the seeds are fixed, so it fails always or never.
 ERROR_RATE = 1e-4
@@ -91,19 +92,19 @@ def test_totals_need_not_be_exactly_one():
 )
 def test_compiled_shots_are_the_same_shots(weights, uniforms):
     pytest.importorskip("numba", reason="compiled sampling needs numba: install the extra `fast`")
-    from qhybrid_pipelines.execution.engines import shots_compiled
+    from qhybrid_pipelines.quantum.simulation import sampling_numba
 
     rows = np.stack([weights, weights[::-1]])
     rows = rows[rows.sum(axis=1) > 0]
     drawn = np.sort(np.array(uniforms))[None, None].repeat(len(rows), axis=0)
-    assert np.array_equal(shots_compiled.outcomes_from_uniforms(rows, drawn), outcomes_from_uniforms(rows, drawn))
+    assert np.array_equal(sampling_numba.outcomes_from_uniforms(rows, drawn), outcomes_from_uniforms(rows, drawn))
 
 
 @pytest.mark.parametrize(("outcomes", "shots"), [(1, 7), (50, 3000), (1 << 16, 200), (1 << 12, 4096)])
 def test_compiled_shots_of_many_points(outcomes, shots):
     pytest.importorskip("numba", reason="compiled sampling needs numba: install the extra `fast`")
-    from qhybrid_pipelines.execution.engines import shots_compiled
+    from qhybrid_pipelines.quantum.simulation import sampling_numba
 
     rows = np.random.default_rng(1).exponential(size=(3, outcomes)) ** 4
     uniforms = sorted_uniforms(np.arange(6, dtype=np.uint64).reshape(3, 2), shots)
-    assert np.array_equal(shots_compiled.outcomes_from_uniforms(rows, uniforms), outcomes_from_uniforms(rows, uniforms))
+    assert np.array_equal(sampling_numba.outcomes_from_uniforms(rows, uniforms), outcomes_from_uniforms(rows, uniforms))

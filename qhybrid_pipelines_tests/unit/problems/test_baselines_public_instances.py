@@ -82,7 +82,7 @@ def test_the_best_baseline_reaches_the_published_optimum(name, tmp_path):
         assert baseline["objective"] == family.objective(instance, assignment)[0]
         assert not baseline["optimal"] or baseline["objective"] == pytest.approx(best_known)
     if reduction.reduced_model.exact:
-        assert reduction.kernel_optimum == pytest.approx(best_known)
+        assert reduction.reduced_model_optimum == pytest.approx(best_known)
     if name in SOLVED_BY_REDUCTION:
         assert reduction.solved_by_reduction
         assert reduction.incumbent_objective == pytest.approx(best_known)
@@ -103,7 +103,7 @@ def test_a_cubic_graph_keeps_all_its_qubits(tmp_path):
     reduction = reduce_instance(family, instance, make_spec(problem))
     assert reduction.reduced_model.size == 16
     assert reduction.reduced_model.exact
-    assert (reduction.kernel_optimum, reduction.kernel_minimum_energy) == (21.0, -21.0)
+    assert (reduction.reduced_model_optimum, reduction.reduced_model_minimum_energy) == (21.0, -21.0)
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ def test_a_cubic_graph_keeps_all_its_qubits(tmp_path):
         pytest.param(known_optima.planted_torus(100, 8, seed=1), id="torus"),
     ],
 )
-def test_a_large_graph_is_cut_down_to_a_window(graph, tmp_path):
+def test_a_large_graph_is_cut_down_to_a_subproblem(graph, tmp_path):
     family, instance, problem = large(graph, tmp_path)
     reduction = reduce_instance(family, instance, make_spec(problem))
-    fixed = {rung["rung"]: rung["variables_fixed"] for rung in reduction.step_log}
-    assert (fixed["roof_duality"], fixed["components"], fixed["window"]) == (0, 0, 784)
+    fixed = {step["step_name"]: step["variables_fixed"] for step in reduction.step_log}
+    assert (fixed["roof_duality"], fixed["components"], fixed["subproblem"]) == (0, 0, 784)
     assert not reduction.reduced_model.exact
-    assert reduction.kernel_optimum >= reduction.incumbent_objective
+    assert reduction.reduced_model_optimum >= reduction.incumbent_objective
     bits = np.array([0, 1, 2**15, 2**16 - 1], dtype=np.uint64)
     expanded = reduction.reduced_model.expand(bits)
     assert np.allclose(reduction.reduced_model.model.energies(bits), -family.objective(instance, expanded))
@@ -127,7 +127,7 @@ def test_a_large_graph_is_cut_down_to_a_window(graph, tmp_path):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize(("family", "source"), GENERATED)
-def test_exact_kernels_hold_an_optimum_and_every_kernel_keeps_its_energies(family, source, seed):
+def test_exact_reduced_models_hold_an_optimum_and_every_reduced_model_keeps_its_energies(family, source, seed):
     family, instance, problem = generated(family, source, seed)
     rows = all_rows(instance.size)
     values = family.objective(instance, rows)[family.feasible(instance, rows)]
@@ -142,7 +142,7 @@ def test_exact_kernels_hold_an_optimum_and_every_kernel_keeps_its_energies(famil
         assert np.abs(reduced_model.model.energies(bits) - energies).max() <= 1e-12 * scale
         assert reduced_model.size <= qubits
         if reduced_model.exact:
-            assert reduction.kernel_optimum == pytest.approx(optimum)
+            assert reduction.reduced_model_optimum == pytest.approx(optimum)
         else:
             sense = 1 if family.sense == "max" else -1
-            assert sense * (optimum - reduction.kernel_optimum) >= -1e-9
+            assert sense * (optimum - reduction.reduced_model_optimum) >= -1e-9

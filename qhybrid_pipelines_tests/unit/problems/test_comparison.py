@@ -22,7 +22,7 @@ def verdict_for(quantum, *, reduced_model=None, scores=None, instance=ONES, fami
         instance,
         reduced_model or reduced_model_row(),
         point_scores=scores or point_scores(len(quantum)),
-        solutions=solutions(quantum),
+        scored_solutions=solutions(quantum),
         baselines=baselines(**classical),
         quantum_seconds=seconds,
         execute_seconds=seconds,
@@ -82,7 +82,7 @@ class TestVerdicts:
             ONES,
             reduced_model_row(solved=True, incumbent=8),
             point_scores=point_scores(0),
-            solutions=solutions([]),
+            scored_solutions=solutions([]),
             baselines=baselines(proved=8, tabu=[8] * 10),
         )
         assert row["verdict"] == "solved_by_reduction"
@@ -95,10 +95,10 @@ class TestVerdicts:
     def test_a_window_without_anything_to_win(self):
         ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
         row = verdict_for([6] * 10, reduced_model=ceiling, tabu=[7] * 10)
-        assert row["verdict"] == "kernel_ceiling_reached"
-        assert "6-qubit kernel is worth 6" in row["reason"]
+        assert row["verdict"] == "reduced_model_ceiling"
+        assert "6-qubit reduced model is worth 6" in row["reason"]
 
-    def test_an_exact_kernel_has_no_ceiling(self):
+    def test_an_exact_reduced_model_has_no_ceiling(self):
         assert (
             verdict_for([6] * 10, reduced_model=reduced_model_row(incumbent=6, optimum=6), tabu=[6] * 10)["verdict"]
             == "tie"
@@ -137,7 +137,9 @@ class TestFigures:
             verdict_for([], proved=8),
         ]
         for row in rows:
-            table = from_rows(schemas.COMPARISONS, [{"experiment": "a-00000000", "backend": "local:auto", **row}])
+            table = from_rows(
+                schemas.BASELINE_COMPARISONS, [{"experiment": "a-00000000", "backend": "local:auto", **row}]
+            )
             assert table.num_rows == 1
 
     def test_equally_good_baselines_are_named_by_speed(self):
@@ -158,7 +160,7 @@ class TestFigures:
     def test_a_ratio_of_one_is_best_whatever_the_signs(self, sense, factor, expected):
         """Objectives of 6 and 8: which of them is the better one depends on the sense and on the sign."""
         instance = tiny_instance([factor] * 8)
-        tables = {"solutions": solutions([6] * 10), "baselines": baselines(proved=8)}
+        tables = {"scored_solutions": solutions([6] * 10), "baselines": baselines(proved=8)}
         for table in tables.values():
             table["objective"] = [factor * value for value in table["objective"]]
         row = compare(TinyFamily(sense), instance, reduced_model_row(), point_scores=point_scores(10), **tables)
@@ -166,7 +168,7 @@ class TestFigures:
         assert row["mean_ratio"] == pytest.approx(expected)
 
     def test_a_reference_of_zero_has_no_ratio(self):
-        tables = {"solutions": solutions([2] * 10), "baselines": baselines(proved=0)}
+        tables = {"scored_solutions": solutions([2] * 10), "baselines": baselines(proved=0)}
         row = compare(
             TinyFamily("min"), ONES, reduced_model_row(incumbent=2, optimum=0), point_scores=point_scores(10), **tables
         )
@@ -205,11 +207,11 @@ class TestFigures:
         signal["noise_like"][:10] = [False] * 10
         assert not verdict_for([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"]
 
-    def test_the_kernel_optimum_counts_as_found_by_a_shot_or_by_an_answer(self):
-        assert not verdict_for([7] * 10, proved=8)["kernel_optimum_reached"]
-        assert verdict_for([8] * 10, proved=8)["kernel_optimum_reached"]
+    def test_the_reduced_model_optimum_counts_as_found_by_a_shot_or_by_an_answer(self):
+        assert not verdict_for([7] * 10, proved=8)["reduced_model_optimum_reached"]
+        assert verdict_for([8] * 10, proved=8)["reduced_model_optimum_reached"]
         shot = point_scores(10, p_optimum=0.01)
-        assert verdict_for([7] * 10, scores=shot, proved=8)["kernel_optimum_reached"]
+        assert verdict_for([7] * 10, scores=shot, proved=8)["reduced_model_optimum_reached"]
 
     def test_times(self):
         row = verdict_for([6] * 10, tabu=[5] * 10, seconds=3.0)

@@ -30,7 +30,7 @@ ANGLES = {"point": [0, 1], "angles": [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]
 def decide_for(quantum, *, reduced_model=None, scores=None, classical, spec=None):
     tables = {
         "point_scores": scores or point_scores(len(quantum)),
-        "solutions": solutions(quantum),
+        "scored_solutions": solutions(quantum),
         "baselines": baselines(**classical),
     }
     reduced_model = reduced_model or reduced_model_row()
@@ -42,7 +42,7 @@ def decide_for(quantum, *, reduced_model=None, scores=None, classical, spec=None
         backend="local:auto",
         reduced_model_row=reduced_model,
         comparison_row=compare(MAX, ONES, reduced_model, **tables),
-        sweep_points=ANGLES,
+        parameter_sweeps=ANGLES,
         **tables,
     )
     assert from_rows(schemas.DECISIONS, [{"experiment": KEY, "backend": "local:auto", **row}]).num_rows == 1
@@ -100,7 +100,7 @@ class TestContinue:
         assert following(row).lineage.incumbent == ones(6)
         assert "improved" in row["adjusted"]
 
-    def test_closer_to_the_best_angles_on_the_same_kernel(self):
+    def test_closer_to_the_best_angles_on_the_same_reduced_model(self):
         row = decide_for([7] * 10, classical={"proved": 8})
         spec, before = following(row), tiny_spec()
         assert spec.sweep.strategy == "refine"
@@ -147,7 +147,7 @@ class TestFallBack:
         )
         assert row["decision"] == "fall_back"
 
-    def test_a_heuristic_kernel_that_is_no_window_is_not_tried_again(self):
+    def test_a_heuristic_reduced_model_that_is_not_a_subproblem_is_not_tried_again(self):
         ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
         row = decide_for([6] * 10, reduced_model=ceiling, classical={"tabu": [7] * 10})
         assert (row["decision"], row["next_experiment"]) == ("fall_back", None)
@@ -172,7 +172,7 @@ class TestFallBack:
 
 @pytest.mark.parametrize("rounds", [1, 2, 5])
 def test_rounds_end(rounds):
-    """However hopeless the kernel, the line of experiments ends after the rounds that the author allowed."""
+    """However hopeless the reduced model, the line of experiments ends after the rounds that the author allowed."""
     ceiling = reduced_model_row(exact=False, subproblem=True, incumbent=6, optimum=6)
     spec, taken = tiny_spec(rounds={"max": rounds}), 1
     while True:

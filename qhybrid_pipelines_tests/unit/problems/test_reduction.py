@@ -1,4 +1,4 @@
-"""The ladder: nothing is lost on exact rungs, and the kernel's energies are those of the instance."""
+"""Reduction: nothing is lost by exact steps, and the reduced model's energies are those of the instance."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def words(size):
 def test_an_exact_ladder_keeps_an_optimum(family, instance):
     reduction = reduce_instance(family, instance, tiny_spec())
     assert reduction.reduced_model.exact
-    assert reduction.kernel_optimum == pytest.approx(optimum(family, instance))
-    assert family.feasible(instance, reduction.kernel_optimum_assignment[None, :])[0]
+    assert reduction.reduced_model_optimum == pytest.approx(optimum(family, instance))
+    assert family.feasible(instance, reduction.reduced_model_optimum_assignment[None, :])[0]
     assert reduction.solved_by_reduction == (reduction.reduced_model.size == 0)
 
 
 @settings(deadline=None, max_examples=80)
 @given(family=families, instance=tiny_instances(min_size=4), qubits=st.integers(2, 7), seed=st.integers(0, 99))
-def test_kernel_energies_are_those_of_the_expanded_assignments(family, instance, qubits, seed):
+def test_reduced_model_energies_are_those_of_the_expanded_assignments(family, instance, qubits, seed):
     reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": qubits}, seed=seed))
     reduced_model = reduction.reduced_model
     assert reduced_model.size <= qubits
@@ -64,10 +64,10 @@ def test_kernel_energies_are_those_of_the_expanded_assignments(family, instance,
 def test_a_window_is_never_worse_than_its_incumbent_and_never_claims_to_be_exact(family, instance, seed):
     reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 3}, seed=seed))
     sense = 1 if family.sense == "max" else -1
-    frozen = any(rung["rung"] == "window" for rung in reduction.step_log)
+    frozen = any(step["step_name"] == "subproblem" for step in reduction.step_log)
     assert reduction.reduced_model.exact is not frozen
-    if frozen and not any(rung["variables_fixed"] for rung in reduction.step_log if rung["rung"] != "window"):
-        assert sense * (reduction.kernel_optimum - reduction.incumbent_objective) >= -1e-9
+    if frozen and not any(step["variables_fixed"] for step in reduction.step_log if step["step_name"] != "subproblem"):
+        assert sense * (reduction.reduced_model_optimum - reduction.incumbent_objective) >= -1e-9
 
 
 def test_a_window_with_a_fixed_number_of_ones_has_something_to_exchange():
@@ -76,18 +76,18 @@ def test_a_window_with_a_fixed_number_of_ones_has_something_to_exchange():
     reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 6}))
     assert reduction.reduced_model.size == 6
     assert 0 < reduction.reduced_model.cardinality < 6
-    assert {rung["rung"] for rung in reduction.step_log}.isdisjoint({"components", "roof_duality"})
+    assert {step["step_name"] for step in reduction.step_log}.isdisjoint({"components", "roof_duality"})
 
 
 @pytest.mark.parametrize("cardinality", [0, 4])
-def test_no_choice_is_no_kernel(cardinality):
+def test_no_choice_is_no_reduced_model(cardinality):
     reduction = reduce_instance(TinyFamily(), tiny_instance([1, 2, 3, 4], cardinality=cardinality), tiny_spec())
     assert reduction.solved_by_reduction
-    assert reduction.kernel_optimum == (0 if cardinality == 0 else 10)
+    assert reduction.reduced_model_optimum == (0 if cardinality == 0 else 10)
     assert reduction.incumbent_source == "reduction"
 
 
-def test_a_family_rung_with_copies_shrinks_the_kernel():
+def test_a_family_step_with_copies_shrinks_the_reduced_model():
     """A path hangs on a triangle: its nodes follow their neighbours, and the triangle is left."""
     edges = {(0, 1): 1, (1, 2): 1, (0, 2): 1, (2, 3): 2, (3, 4): 1}
     steps = [{"variable": 4, "constant": 1, "copy_of": 3}, {"variable": 3, "constant": 1, "copy_of": 2}]
@@ -115,21 +115,21 @@ def test_a_heuristic_rung_is_taken_only_where_it_is_needed_and_never_leaves_noth
 def test_the_ladder_is_logged_rung_by_rung():
     instance = tiny_instance([1, -2, 0, 3], {(0, 1): 1})
     reduction = reduce_instance(TinyFamily(), instance, tiny_spec())
-    assert [rung["step"] for rung in reduction.step_log] == list(range(1, len(reduction.step_log) + 1))
-    assert [rung["rung"] for rung in reduction.step_log][:3] == ["validate", "components", "roof_duality"]
+    assert [step["step"] for step in reduction.step_log] == list(range(1, len(reduction.step_log) + 1))
+    assert [step["step_name"] for step in reduction.step_log][:3] == ["validate", "components", "roof_duality"]
     left = 4
-    for rung in reduction.step_log:
-        left -= rung["variables_fixed"]
-        assert rung["variables_left"] == left
+    for step in reduction.step_log:
+        left -= step["variables_fixed"]
+        assert step["variables_left"] == left
     assert reduction.solved_by_reduction
     assert len(reduction.step_seconds) == len(reduction.step_log)
 
 
-def test_the_row_fits_the_table_and_gives_the_kernel_back():
+def test_the_row_fits_the_table_and_gives_the_reduced_model_back():
     edges = {(i, j): (i + 2 * j) % 5 + 1 for i in range(6) for j in range(i + 1, 6)}
     instance = cut_instance(6, edges, start=[1, 0, 0, 1, 1, 0])
     reduction = reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"max_qubits": 3}))
-    table = from_rows(schemas.KERNELS, [{"experiment": "tiny-00000000", **reduction.to_row()}])
+    table = from_rows(schemas.REDUCED_MODELS, [{"experiment": "tiny-00000000", **reduction.to_row()}])
     reduced_model = reduced_model_from_row(table.to_pylist()[0])
     bits = words(reduction.reduced_model.size)
     assert np.array_equal(reduced_model.expand(bits), reduction.reduced_model.expand(bits))
@@ -146,7 +146,7 @@ def test_the_same_specification_gives_the_same_reduction():
     spec = tiny_spec(reduce={"max_qubits": 4, "incumbent": "annealing"})
     rows = [reduce_instance(TinyFamily("max"), instance, spec).to_row() for _ in range(2)]
     for row in rows:
-        del row["rung_seconds"], row["reduce_seconds"]
+        del row["step_seconds"], row["reduction_seconds"]
     assert rows[0] == rows[1]
 
 

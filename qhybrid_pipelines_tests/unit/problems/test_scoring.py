@@ -74,7 +74,7 @@ def test_point_scores_are_sums_over_shots(family, instance, seed):
         feasible = family.feasible(instance, assignments)
         objectives = family.objective(instance, assignments)[feasible]
         assert row["shots"] == SHOTS
-        assert row["distinct"] == len(set(shots))
+        assert row["distinct_outcomes"] == len(set(shots))
         assert row["mean_energy"] == pytest.approx(energies.mean(), abs=1e-9)
         assert row["min_energy"] == pytest.approx(energies.min(), abs=1e-9)
         lowest = {word for word, energy in zip(shots, energies, strict=True) if energy <= energies.min() + 1e-9}
@@ -90,8 +90,8 @@ def test_point_scores_are_sums_over_shots(family, instance, seed):
         allowed = np.ones(SHOTS, dtype=bool)
         if reduced_model.cardinality is not None:
             allowed = np.bitwise_count(np.array(shots, dtype=np.uint64)) == reduced_model.cardinality
-        at_optimum = (energies <= reduction.kernel_minimum_energy + 1e-9) & allowed
-        assert row["p_kernel_optimum"] == pytest.approx(at_optimum.mean())
+        at_optimum = (energies <= reduction.reduced_model_minimum_energy + 1e-9) & allowed
+        assert row["p_reduced_model_optimum"] == pytest.approx(at_optimum.mean())
 
 
 @settings(deadline=None, max_examples=40)
@@ -137,7 +137,7 @@ def test_tables_fit_their_schemas():
     _, _, scored = prepared(family, cut_instance(5, edges))
     labels = {"experiment": "tiny-00000000", "backend": "local:auto"}
     points = from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores})
-    solutions = from_columns(schemas.SOLUTIONS, {**labels, **scored.solutions})
+    solutions = from_columns(schemas.SCORED_SOLUTIONS, {**labels, **scored.solutions})
     assert points.num_rows == 6
     assert solutions.num_rows == 27
 
@@ -151,7 +151,7 @@ def test_no_counts_give_no_rows():
     )
     labels = {"experiment": "tiny-00000000", "backend": "local:auto"}
     assert from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores}).num_rows == 0
-    assert from_columns(schemas.SOLUTIONS, {**labels, **scored.solutions}).num_rows == 0
+    assert from_columns(schemas.SCORED_SOLUTIONS, {**labels, **scored.solutions}).num_rows == 0
 
 
 def test_the_point_of_a_solution_is_where_it_was_measured_most_often():

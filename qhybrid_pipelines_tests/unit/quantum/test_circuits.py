@@ -78,7 +78,7 @@ def test_angles_that_do_not_fit_are_refused(angles):
         build_batch(make_reduced_model(MODEL), angles, make_spec(), experiment="e", backend="local:auto")
 
 
-def test_an_empty_kernel_has_no_circuit():
+def test_an_empty_reduced_model_has_no_circuit():
     with pytest.raises(ValueError, match="no variables"):
         build_batch(
             make_reduced_model(ising([], {})), np.empty((0, 0)), make_spec(), experiment="e", backend="local:auto"

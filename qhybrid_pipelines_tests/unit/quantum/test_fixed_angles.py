@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.execution.engines.x_mixer import probabilities
 from qhybrid_pipelines.quantum.angles_table import FIXED_ANGLES
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.large_girth import cut_fraction
+from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities
+from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
+from qhybrid_pipelines.quantum.simulation.x_mixer import XMixer
 from qhybrid_pipelines_tests.support.instance_files import FOLDER, named
 from qhybrid_pipelines_tests.support.reduced_models import ising, maxcut, read_maxcut
 
@@ -52,7 +54,7 @@ def test_the_iteration_is_the_state_vector_of_the_tree(degree, layers):
     angles = np.random.default_rng(degree).normal(size=(3, 2 * layers))
     words = np.arange(1 << model.size)
     cut = (words ^ (words >> 1)) & 1
-    for row, point in zip(probabilities(model.diagonal - model.offset, angles), angles, strict=True):
+    for row, point in zip(probabilities(XMixer(Phases(model.diagonal - model.offset)), angles), angles, strict=True):
         assert cut_fraction(degree, point[:layers], point[layers:]) == pytest.approx(row @ cut, abs=1e-12)
 
 
@@ -100,7 +102,7 @@ def test_ratio_on_a_cubic_graph(layers, ratio):
     model = read_maxcut(named("mc_016_003_000").path)
     angles, source = table_angles(model, layers)
     assert source == "degree 3"
-    [row] = probabilities(model.diagonal - model.offset, angles[None])
+    [row] = probabilities(XMixer(Phases(model.diagonal - model.offset)), angles[None])
     assert model.diagonal.min() == -21
     assert float(row @ model.diagonal) / -21 == pytest.approx(ratio, abs=0.005)
 
@@ -109,7 +111,8 @@ def test_the_unit_of_the_energy_does_not_matter():
     ring = [(i, (i + 1) % 8) for i in range(8)] + [(i, i + 4) for i in range(4)]
     light, heavy = maxcut(8, ring), maxcut(8, ring, weight=50.0)
     rows = [
-        next(probabilities(model.diagonal - model.offset, table_angles(model, 2)[0][None])) for model in (light, heavy)
+        next(probabilities(XMixer(Phases(model.diagonal - model.offset)), table_angles(model, 2)[0][None]))
+        for model in (light, heavy)
     ]
     assert np.abs(rows[0] - rows[1]).max() < 1e-12
 

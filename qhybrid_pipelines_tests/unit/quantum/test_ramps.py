@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.execution.engines.x_mixer import probabilities
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
+from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities
+from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
+from qhybrid_pipelines.quantum.simulation.x_mixer import XMixer
 from qhybrid_pipelines_tests.support.instance_files import named
 from qhybrid_pipelines_tests.support.reduced_models import ising, maxcut, read_maxcut
 
@@ -58,5 +60,5 @@ def test_a_model_without_fields_has_scale_one():
 @pytest.mark.parametrize(("layers", "ratio"), [(1, 0.748), (2, 0.767), (3, 0.801), (4, 0.829)])
 def test_ratios_on_a_cubic_graph(layers, ratio):
     model = read_maxcut(named("mc_016_003_000").path)
-    [row] = probabilities(model.diagonal - model.offset, ramp(layers, scale=cost_scale(model))[None])
+    [row] = probabilities(XMixer(Phases(model.diagonal - model.offset)), ramp(layers, scale=cost_scale(model))[None])
     assert float(row @ model.diagonal) / -21 == pytest.approx(ratio, abs=0.0006)

@@ -13,7 +13,7 @@ from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.hardware_efficient import count_angles
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.sweeps import RAMP_TIMES, plan_sweep
-from qhybrid_pipelines.storage.schemas import SWEEP_POINTS
+from qhybrid_pipelines.storage.schemas import PARAMETER_SWEEPS
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines_tests.support.reduced_models import ising, make_reduced_model, make_spec, maxcut
 
@@ -132,14 +132,14 @@ def test_the_ring_mixer_needs_a_cardinality():
 
 
 @pytest.mark.parametrize("kind", ["qaoa", "hardware_efficient"])
-def test_an_empty_kernel_has_no_points(kind):
+def test_an_empty_reduced_model_has_no_points(kind):
     plan = plan_sweep(make_reduced_model(ising([], {})), make_spec(kind=kind))
     assert plan.rows() == []
 
 
 def test_rows_fit_the_table():
     plan = plan_sweep(make_reduced_model(CUBE), make_spec(points=4))
-    table = from_rows(SWEEP_POINTS, [{"experiment": "case-00000000", **row} for row in plan.rows()])
+    table = from_rows(PARAMETER_SWEEPS, [{"experiment": "case-00000000", **row} for row in plan.rows()])
     assert table.num_rows == 4
     assert np.array_equal(np.array(table.column("angles").to_pylist()), plan.angles)
 

@@ -39,7 +39,7 @@ def test_a_damaged_block_is_not_a_mistake_in_the_query(tmp_path):
     warehouse.publish(home, sample_lake.write(home))
     whole = home.warehouse.read_bytes()
     home.warehouse.chmod(0o644)
-    sql = "SELECT count(DISTINCT columns(*)) FROM counts"
+    sql = "SELECT count(DISTINCT columns(*)) FROM qpu_result_sets"
     for start in range(12288 + 1000, len(whole), 262_144):
         home.warehouse.write_bytes(whole[:start] + b"\xaa" * 4096 + whole[start + 4096 :])
         with suppress(CorruptFile):  # not every block holds something of this table
@@ -76,8 +76,8 @@ def test_a_snapshot_that_somebody_opened_for_writing(tmp_path):
     ("sql", "message"),
     [
         ("SELEC 1", 'syntax error at or near "SELEC"'),
-        ("SELECT nothing FROM counts", "DESCRIBE verdicts"),
-        ("FROM countz", 'Did you mean "counts"'),
+        ("SELECT nothing FROM qpu_result_sets", "DESCRIBE verdicts"),
+        ("FROM qpu_result_setz", 'Did you mean "qpu_result_sets"'),
         ("SELECT 'a'::INTEGER", "Could not convert"),
         ("", "no result"),
         ("-- only a comment", "no result"),
@@ -95,14 +95,14 @@ def test_wrong_sql_gets_one_line_and_a_remedy(home, sql, message):
     "sql",
     [
         "CREATE TABLE mine (a INTEGER)",
-        "DELETE FROM counts",
-        "UPDATE counts SET count = 2",
-        "DROP TABLE counts",
+        "DELETE FROM qpu_result_sets",
+        "UPDATE qpu_result_sets SET count = 2",
+        "DROP TABLE qpu_result_sets",
         "ATTACH 'other.duckdb' AS other",
         "SET threads = 1",
         "SET enable_external_access = true",
         "RESET lock_configuration",
-        "COPY counts TO 'counts.csv'",
+        "COPY qpu_result_sets TO 'counts.csv'",
         "EXPORT DATABASE 'all'",
         "FROM read_csv('/etc/hostname')",
         "FROM '/etc/hostname'",
@@ -128,6 +128,6 @@ def test_variables_of_the_program_are_not_tables(home):
 
 
 def test_rows_that_match_nothing_keep_their_columns(home):
-    answer = analyst.query(home, "SELECT bits, bitstring FROM counts WHERE false")
+    answer = analyst.query(home, "SELECT bits, bitstring FROM qpu_result_sets WHERE false")
     assert answer.num_rows == 0
     assert answer.column_names == ["bits", "bitstring"]

@@ -90,7 +90,7 @@ def test_noise(ask):
 
 def test_ceiling(ask):
     findings = {
-        (row["experiment"], row["backend"]): row["finding"] for row in ask("Did the kernel's ceiling limit us?")
+        (row["experiment"], row["backend"]): row["finding"] for row in ask("Did the reduced model's ceiling limit us?")
     }
     assert findings[FIRST, "local:auto"] == "the ceiling was not reached"
     assert findings[SECOND, "local:auto"] == "the ceiling was reached"
@@ -105,7 +105,7 @@ def test_ceiling(ask):
     ],
 )
 def test_what_was_paid_twice_is_found(ask, tmp_path, spoil, finding):
-    assert all(row["found"] == 0 and row["checked"] == 4 for row in ask("Was anything paid twice?"))
+    assert all(row["found"] == 0 and row["checked"] == 5 for row in ask("Was anything paid twice?"))
     ledger = sample_lake.write(Home(tmp_path))
     local = [job for job in ledger["jobs"] if job["backend"] == "local:auto"]
     spoil(local)

@@ -37,7 +37,7 @@ HOSTILE = [
 
 def counts(rows=3, key=KEY, **columns):
     return from_columns(
-        schemas.COUNTS,
+        schemas.QPU_RESULT_SETS,
         {
             "experiment": key.experiment,
             "backend": key.backend,
@@ -59,9 +59,9 @@ def lake(tmp_path):
 
 def test_what_was_written_reads_back_equal(lake):
     data = counts(bits=[0, 2**63, 2**64 - 1])
-    written = lake.write(schemas.COUNTS, KEY, data)
+    written = lake.write(schemas.QPU_RESULT_SETS, KEY, data)
     assert lake.read("qpu_result_sets", KEY).equals(data)
-    assert lake.read(schemas.COUNTS, KEY).schema.equals(schemas.COUNTS.schema)
+    assert lake.read(schemas.QPU_RESULT_SETS, KEY).schema.equals(schemas.QPU_RESULT_SETS.schema)
     assert written.rows == 3
     assert written.path == lake.path("qpu_result_sets", KEY)
     assert sha256_hex(written.path.read_bytes()) == written.sha256
@@ -70,19 +70,19 @@ def test_what_was_written_reads_back_equal(lake):
 
 def test_large_tables_read_back_equal(lake):
     data = counts(rows=BATCH_ROWS + 7)
-    lake.write(schemas.COUNTS, KEY, data)
-    assert lake.read(schemas.COUNTS, KEY).equals(data)
+    lake.write(schemas.QPU_RESULT_SETS, KEY, data)
+    assert lake.read(schemas.QPU_RESULT_SETS, KEY).equals(data)
 
 
 def test_the_same_rows_give_the_same_bytes_in_any_order(lake):
     data = counts(bits=[5, 1, 9], high_bits=[b"\1", None, b"\2"])
-    first = lake.write(schemas.COUNTS, KEY, data)
-    second = lake.write(schemas.COUNTS, KEY, data.take([2, 0, 1]))
+    first = lake.write(schemas.QPU_RESULT_SETS, KEY, data)
+    second = lake.write(schemas.QPU_RESULT_SETS, KEY, data.take([2, 0, 1]))
     assert first == second
 
 
 def test_no_name_of_the_machine_or_the_folder_enters_the_bytes(tmp_path):
-    one, two = (Lake(Home(tmp_path / name)).write(schemas.COUNTS, KEY, counts()) for name in ("one", "two"))
+    one, two = (Lake(Home(tmp_path / name)).write(schemas.QPU_RESULT_SETS, KEY, counts()) for name in ("one", "two"))
     assert one.sha256 == two.sha256
     content = one.path.read_bytes()
     assert str(tmp_path).encode() not in content
@@ -90,7 +90,7 @@ def test_no_name_of_the_machine_or_the_folder_enters_the_bytes(tmp_path):
 
 
 def test_encodings_and_statistics(lake):
-    written = lake.write(schemas.COUNTS, KEY, counts(rows=1000))
+    written = lake.write(schemas.QPU_RESULT_SETS, KEY, counts(rows=1000))
     group = pq.ParquetFile(written.path).metadata.row_group(0)
     columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
     assert "DELTA_BINARY_PACKED" in columns["bits"].encodings
@@ -106,9 +106,9 @@ def test_a_table_without_rows_is_a_whole_typed_file(lake, table):
         backend="b" if "experiment" in names and "backend" in names else None,
     )
     assert lake.write(table, key, empty(table)).rows == 0
-    assert lake.exists(table.asset, key)
-    assert lake.read(table.asset, key).equals(empty(table))
-    assert lake.keys(table.asset) == (key,)
+    assert lake.exists(table.name, key)
+    assert lake.read(table.name, key).equals(empty(table))
+    assert lake.keys(table.name) == (key,)
 
 
 def test_a_partition_that_was_never_written_is_named(lake):
@@ -122,19 +122,19 @@ def test_a_partition_that_was_never_written_is_named(lake):
 def test_a_file_in_the_folder_of_another_partition_is_refused(lake, column):
     other = replace(KEY, **{column: "another"})
     data = pa.concat_tables([counts(rows=BATCH_ROWS), counts(key=other)])
-    path = lake.write(schemas.COUNTS, KEY, counts()).path
+    path = lake.write(schemas.QPU_RESULT_SETS, KEY, counts()).path
     pq.write_table(data, path)
     with pytest.raises(
         CorruptFile, match=f"rows of another {column} .* Materialise 'qpu_result_sets' for '{re.escape(str(KEY))}'"
     ):
-        lake.read(schemas.COUNTS, KEY)
+        lake.read(schemas.QPU_RESULT_SETS, KEY)
 
 
 def test_rows_of_another_partition_are_refused(lake):
     with pytest.raises(SchemaMismatch, match="another experiment"):
-        lake.write(schemas.COUNTS, PartitionKey(experiment="other", backend=KEY.backend), counts())
+        lake.write(schemas.QPU_RESULT_SETS, PartitionKey(experiment="other", backend=KEY.backend), counts())
     with pytest.raises(SchemaMismatch, match="another backend"):
-        lake.write(schemas.COUNTS, PartitionKey(experiment=KEY.experiment, backend="other"), counts())
+        lake.write(schemas.QPU_RESULT_SETS, PartitionKey(experiment=KEY.experiment, backend="other"), counts())
     assert lake.keys("qpu_result_sets") == ()
 
 
@@ -166,9 +166,9 @@ def test_different_keys_have_different_names(keys):
 def test_hostile_keys_are_written_found_and_read(lake, hostile):
     key = PartitionKey(experiment=hostile, backend=hostile)
     data = counts(key=key)
-    lake.write(schemas.COUNTS, key, data)
-    assert lake.keys(schemas.COUNTS) == (key,)
-    assert lake.read(schemas.COUNTS, key).equals(data)
+    lake.write(schemas.QPU_RESULT_SETS, key, data)
+    assert lake.keys(schemas.QPU_RESULT_SETS) == (key,)
+    assert lake.read(schemas.QPU_RESULT_SETS, key).equals(data)
     assert {p.relative_to(lake.home.path).parts[0] for p in lake.home.path.rglob("*.parquet")} == {"lake"}
 
 
@@ -180,7 +180,7 @@ def test_a_key_that_no_folder_can_be_named_after(lake):
 def test_keys_are_sorted_by_backend_then_experiment_and_strangers_are_passed_over(lake):
     keys = [PartitionKey(experiment=e, backend=b) for b in ("a:x", "b:x") for e in ("e1", "e2")]
     for key in reversed(keys):
-        lake.write(schemas.COUNTS, key, counts(key=key))
+        lake.write(schemas.QPU_RESULT_SETS, key, counts(key=key))
     stranger = lake.home.lake / "qpu_result_sets" / "somebody" / "data.parquet"
     stranger.parent.mkdir()
     stranger.touch()
@@ -188,34 +188,34 @@ def test_keys_are_sorted_by_backend_then_experiment_and_strangers_are_passed_ove
 
 
 def write_by_hand(lake, data, version=1):
-    path = lake.path(schemas.COUNTS, KEY)
+    path = lake.path(schemas.QPU_RESULT_SETS, KEY)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(data.replace_schema_metadata({VERSION_FIELD: str(version)}), path)
 
 
 def test_a_file_of_an_older_release_lacks_a_nullable_column(lake):
     write_by_hand(lake, counts().drop_columns(["high_bits"]))
-    assert lake.read(schemas.COUNTS, KEY).equals(counts())
+    assert lake.read(schemas.QPU_RESULT_SETS, KEY).equals(counts())
 
 
 def test_a_file_without_a_needed_column_is_damaged(lake):
     write_by_hand(lake, counts().drop_columns(["count"]))
     with pytest.raises(CorruptFile, match="column count is missing"):
-        lake.read(schemas.COUNTS, KEY)
+        lake.read(schemas.QPU_RESULT_SETS, KEY)
 
 
 def test_a_file_of_a_newer_release_asks_for_an_update(lake):
     write_by_hand(lake, counts(), version=schemas.SCHEMA_VERSION + 1)
     with pytest.raises(CorruptFile, match="Update"):
-        lake.read(schemas.COUNTS, KEY)
+        lake.read(schemas.QPU_RESULT_SETS, KEY)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 200, -9])
 def test_a_truncated_file_is_damaged_and_names_the_remedy(lake, keep):
-    path = lake.write(schemas.COUNTS, KEY, counts()).path
+    path = lake.write(schemas.QPU_RESULT_SETS, KEY, counts()).path
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CorruptFile, match=r"Materialise 'qpu_result_sets'"):
-        lake.read(schemas.COUNTS, KEY)
+        lake.read(schemas.QPU_RESULT_SETS, KEY)
 
 
 @pytest.mark.parametrize("table", schemas.LAKE_TABLES, ids=lambda table: table.name)
@@ -228,17 +228,17 @@ def test_texts_that_an_older_release_did_not_write_are_null(table, lake):
 
 
 def test_a_file_of_something_else_is_damage(lake):
-    path = lake.write(schemas.COUNTS, KEY, counts()).path
+    path = lake.write(schemas.QPU_RESULT_SETS, KEY, counts()).path
     pq.write_table(pa.table({"a": [1]}), path)
     with pytest.raises(CorruptFile, match="column experiment is missing"):
-        lake.read(schemas.COUNTS, KEY)
+        lake.read(schemas.QPU_RESULT_SETS, KEY)
 
 
 def test_a_reader_finishes_with_the_file_it_opened(lake):
     old = counts(rows=BATCH_ROWS + 5)
-    lake.write(schemas.COUNTS, KEY, old)
-    pieces = lake.batches(schemas.COUNTS, KEY)
+    lake.write(schemas.QPU_RESULT_SETS, KEY, old)
+    pieces = lake.batches(schemas.QPU_RESULT_SETS, KEY)
     first = next(pieces)
-    lake.write(schemas.COUNTS, KEY, counts(rows=1))
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(rows=1))
     assert pa.Table.from_batches([first, *pieces]).equals(old)
-    assert lake.read(schemas.COUNTS, KEY).num_rows == 1
+    assert lake.read(schemas.QPU_RESULT_SETS, KEY).num_rows == 1

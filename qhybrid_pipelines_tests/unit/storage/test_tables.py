@@ -16,7 +16,6 @@ from qhybrid_pipelines.storage.tables import (
 
 SMALL = Table(
     name="small",
-    asset="small",
     meaning="for tests",
     key=("a", "b"),
     order=("a", "b"),

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -95,7 +96,7 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
     key = PartitionKey(experiment="e", backend="b:x")
     head = {"experiment": "e", "backend": "b:x"}
     counts = from_columns(
-        schemas.COUNTS,
+        schemas.QPU_RESULT_SETS,
         {
             **head,
             "job_id": "j",
@@ -111,22 +112,28 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
     _, batch = next(sample_lake.execution_tables(sample_lake.FIRST, "b:x"))
     batch = from_columns(schemas.CIRCUIT_BATCHES, {n: [v] for n, v in {**batch[0], **head, "n_qubits": width}.items()})
     Lake(home).write(schemas.CIRCUIT_BATCHES, key, batch)
-    Lake(home).write(schemas.COUNTS, key, counts)
+    Lake(home).write(schemas.QPU_RESULT_SETS, key, counts)
     warehouse.publish(home, {})
-    texts = [row["bitstring"] for row in rows(home, "SELECT bitstring FROM counts ORDER BY point")]
+    texts = [row["bitstring"] for row in rows(home, "SELECT bitstring FROM qpu_result_sets ORDER BY point")]
     assert texts == [format(outcome, f"0{width}b") if width else "" for outcome in outcomes]
 
 
 def test_counts_without_their_batch_have_no_bitstring(home):
     key = PartitionKey(experiment=sample_lake.FIRST.key, backend="local:auto")
-    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.COUNTS]
-    Lake(home).write(schemas.COUNTS, key, from_columns(schemas.COUNTS, {n: [r[n] for r in table] for n in table[0]}))
+    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.QPU_RESULT_SETS]
+    Lake(home).write(
+        schemas.QPU_RESULT_SETS,
+        key,
+        from_columns(schemas.QPU_RESULT_SETS, {n: [r[n] for r in table] for n in table[0]}),
+    )
     warehouse.publish(home, {})
-    assert rows(home, "SELECT DISTINCT n_qubits, bitstring FROM counts") == [{"n_qubits": None, "bitstring": None}]
+    assert rows(home, "SELECT DISTINCT n_qubits, bitstring FROM qpu_result_sets") == [
+        {"n_qubits": None, "bitstring": None}
+    ]
 
 
 def test_counts_stand_sorted_by_backend_experiment_and_point(filled):
-    stored = rows(filled[0], "SELECT backend, experiment, point, repetition, bits FROM counts")
+    stored = rows(filled[0], "SELECT backend, experiment, point, repetition, bits FROM qpu_result_sets")
     order = [tuple(row.values()) for row in stored]
     assert order == sorted(order)
 
@@ -140,9 +147,42 @@ def test_one_verdict_per_execution_with_what_it_cost(filled):
 
 
 def test_the_operations_log_says_what_ran(filled):
-    stored = rows(filled[0], "SELECT * FROM operations_log")
+    stored = rows(filled[0], "SELECT * FROM operations_log WHERE NOT canary")
     assert len(stored) == len({row["job_id"] for row in stored}) == 4
     assert all(None not in {v for k, v in row.items() if k not in ("calibration_id", "error")} for row in stored)
+
+
+def test_canaries_are_in_their_own_table_and_marked_in_the_operations_log(filled):
+    home = filled[0]
+    assert rows(home, "SELECT job_id, cost_usd, queue_seconds FROM canary_jobs") == [
+        {"job_id": "jcanary", "cost_usd": 7.0, "queue_seconds": 900.0}
+    ]
+    assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 4}]
+    sums = "SELECT sum(jobs)::BIGINT AS jobs, sum(usd) AS usd FROM cost_by_backend"
+    assert rows(home, sums) == [{"jobs": 4, "usd": pytest.approx(4 * 0.4)}]
+    assert rows(home, "SELECT max(p95_seconds) AS most FROM latency_by_backend") == [{"most": 2.0}]
+    told = rows(home, "SELECT job_id, cost_usd, queue_seconds, circuit_version FROM operations_log WHERE canary")
+    assert told == [{"job_id": "jcanary", "cost_usd": 7.0, "queue_seconds": 900.0, "circuit_version": None}]
+
+
+def test_no_name_needs_quotes(filled):
+    """Every table, view and column is read by its bare name, as an analyst types it."""
+    connection = duckdb.connect()
+    reserved = {
+        word
+        for word, kind in connection.execute("SELECT keyword_name, keyword_category FROM duckdb_keywords()").fetchall()
+        if kind in ("reserved", "type_function")
+    }
+    assert {"select", "distinct", "at"} <= reserved
+    columns = rows(
+        filled[0],
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND database_name = current_database()",
+    )
+    names = {name for row in columns for name in row.values()}
+    assert {"jobs", "verdicts", "occurred_at", "distinct_outcomes"} <= names
+    assert names & reserved == set()
+    for row in columns:
+        rows(filled[0], "SELECT {column_name} FROM {table_name} ORDER BY {column_name} LIMIT 0".format(**row))
 
 
 def learning_jobs(ledger):
@@ -213,7 +253,7 @@ def test_the_energies_of_points_are_those_of_their_repetitions(filled):
 
 
 def test_each_step_of_the_ladder_has_its_own_time(filled):
-    stored = rows(filled[0], "SELECT DISTINCT step, rung, seconds FROM reduction_steps ORDER BY step")
+    stored = rows(filled[0], "SELECT DISTINCT step, step_name, seconds FROM reduction_steps ORDER BY step")
     assert [tuple(row.values()) for row in stored] == [(0, "components", 0.25), (1, "roof duality", 0.5)]
 
 
@@ -256,7 +296,7 @@ def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
     ledger = sample_lake.write(home)
     warehouse.publish(home, ledger)
     lake = Lake(home)
-    path = lake.path(schemas.COUNTS, lake.keys(schemas.COUNTS)[0])
+    path = lake.path(schemas.QPU_RESULT_SETS, lake.keys(schemas.QPU_RESULT_SETS)[0])
     path.write_bytes(path.read_bytes()[:100])
     before = home.warehouse.read_bytes()
     with pytest.raises(CorruptFile, match=r"data\.parquet.*Materialise 'qpu_result_sets'"):
@@ -269,13 +309,13 @@ def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatc
     sample_lake.write(home)
     lake, listed = Lake(home), inventory(home)
     monkeypatch.setattr(warehouse, "inventory", lambda _home: listed)
-    first, *others = lake.keys(schemas.COUNTS)
-    lake.path(schemas.COUNTS, first).unlink()
-    left = sum(lake.read(schemas.COUNTS, key).num_rows for key in others)
-    assert warehouse.publish(home, {}).tables["counts"] == left
+    first, *others = lake.keys(schemas.QPU_RESULT_SETS)
+    lake.path(schemas.QPU_RESULT_SETS, first).unlink()
+    left = sum(lake.read(schemas.QPU_RESULT_SETS, key).num_rows for key in others)
+    assert warehouse.publish(home, {}).tables["qpu_result_sets"] == left
     monkeypatch.undo()
     assert warehouse.lake_has_changed(home)
-    assert warehouse.publish(home, {}).tables["counts"] == left
+    assert warehouse.publish(home, {}).tables["qpu_result_sets"] == left
     assert not warehouse.lake_has_changed(home)
 
 

@@ -80,8 +80,8 @@ def everything():
         for backend in sample.spec.backends:
             key = PartitionKey(experiment=sample.key, backend=backend)
             parts += [(table, key, rows) for table, rows in sample_lake.execution_tables(sample, backend)]
-    parts.append((schemas.CAPABILITIES, PartitionKey(), [*sample_lake.capabilities()]))
-    parts.append((schemas.CALIBRATIONS, PartitionKey(), [*sample_lake.calibrations()]))
+    parts.append((schemas.BACKEND_CAPABILITIES, PartitionKey(), [*sample_lake.capabilities()]))
+    parts.append((schemas.BACKEND_CALIBRATIONS, PartitionKey(), [*sample_lake.calibrations()]))
     return parts
 
 
@@ -143,8 +143,8 @@ def test_only_what_changed_is_read(home):
     files = warehouse.publish(home, ledger).files
     assert files == inventory(home).num_rows == len(list(home.lake.rglob("*.parquet")))
     assert warehouse.publish(home, ledger).files == 0
-    key = lake.keys(schemas.COUNTS)[0]
-    lake.write(schemas.COUNTS, key, lake.read(schemas.COUNTS, key))
+    key = lake.keys(schemas.QPU_RESULT_SETS)[0]
+    lake.write(schemas.QPU_RESULT_SETS, key, lake.read(schemas.QPU_RESULT_SETS, key))
     result = warehouse.publish(home, ledger)
     assert (result.files, result.rebuild) == (1, False)
 
@@ -175,7 +175,11 @@ def damage(path, at):
     [
         lambda path: path.write_bytes(path.read_bytes()[:20_000]),
         lambda path: subprocess.run(
-            [sys.executable, "-c", f"import duckdb; duckdb.connect({str(path)!r}).execute('DELETE FROM counts')"],
+            [
+                sys.executable,
+                "-c",
+                f"import duckdb; duckdb.connect({str(path)!r}).execute('DELETE FROM qpu_result_sets')",
+            ],
             check=True,
         ),
         lambda path: damage(path, path.stat().st_size // 2),
@@ -227,7 +231,7 @@ def test_a_snapshot_of_other_tables_or_mostly_free_blocks_is_built_from_nothing(
 def test_rows_of_another_partition_are_named_and_never_shown(home):
     lake, ledger = Lake(home), sample_lake.write(home)
     warehouse.publish(home, ledger)
-    first, second, *_ = (lake.path(schemas.COUNTS, key) for key in lake.keys(schemas.COUNTS))
+    first, second, *_ = (lake.path(schemas.QPU_RESULT_SETS, key) for key in lake.keys(schemas.QPU_RESULT_SETS))
     whole, before = second.read_bytes(), home.warehouse.read_bytes()
     second.write_bytes(first.read_bytes())
     for rebuild in (False, True):
@@ -245,7 +249,7 @@ def test_a_file_where_its_table_has_no_partition_is_still_shown(home):
     ledger = sample_lake.write(home)
     warehouse.publish(home, ledger)
     stray = PartitionKey(experiment=sample_lake.FIRST.key)
-    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.COUNTS]
-    Lake(home).write(schemas.COUNTS, stray, from_rows(schemas.COUNTS, table))
+    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.QPU_RESULT_SETS]
+    Lake(home).write(schemas.QPU_RESULT_SETS, stray, from_rows(schemas.QPU_RESULT_SETS, table))
     assert warehouse.publish(home, ledger).rebuild
     assert content(home) == from_nothing(home, ledger)

@@ -1,4 +1,4 @@
-"""The window: the right size, connected, cheap to flip, reproducible, and with something to exchange."""
+"""The subproblem: the right size, connected, cheap to flip, reproducible, and with something to exchange."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from qhybrid_pipelines.control.backends.health import BackendHealth, CircuitOpen
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled, UnknownProviderStatus
+from qhybrid_pipelines_tests.support.fake_clock import FakeClock
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 RULES = BreakerRules(failures=3, open_seconds=10.0, max_open_seconds=60.0)
@@ -66,48 +67,41 @@ def test_whatever_happens_it_lets_somebody_through_in_the_end(history, seconds) 
 
 
 def test_a_refusal_of_our_request_says_nothing_about_the_backend() -> None:
-    words = {"provider": "v", "phase": "submit"}
-    assert counts_as_failure(Ambiguous("x", **words))
-    assert counts_as_failure(Throttled("x", **words))
-    assert not counts_as_failure(Rejected("x", **words))
-    assert not counts_as_failure(UnknownProviderStatus("x", **words))
+    assert counts_as_failure(Ambiguous("x"))
+    assert counts_as_failure(Throttled("x"))
+    assert not counts_as_failure(Rejected("x"))
+    assert not counts_as_failure(UnknownProviderStatus("x"))
 
 
 class TestShared:
     """Two processes, each with its own `BackendHealth` over one ledger."""
 
     @pytest.fixture
-    def clock(self):
-        class Clock:
-            now = NOW
-
-            def __call__(self):
-                return self.now
-
-        return Clock()
+    def clock(self) -> FakeClock:
+        return FakeClock(NOW)
 
     @pytest.fixture
     def two(self, ledger, clock) -> tuple[BackendHealth, BackendHealth]:
-        return BackendHealth(ledger, RULES, clock=clock), BackendHealth(ledger, RULES, clock=clock)
+        return BackendHealth(ledger, RULES, clock=clock.clock), BackendHealth(ledger, RULES, clock=clock.clock)
 
     def test_failures_of_both_add_up_and_only_one_makes_the_trial(self, two, ledger, clock) -> None:
-        error = Ambiguous("reset", provider="v", phase="submit")
+        error = Ambiguous("reset")
         for health in (*two, two[0]):
-            health.admit("v:d", provider="v", phase="submit")
+            health.admit("v:d")
             health.record_failure("v:d", error)
         with pytest.raises(CircuitOpen, match="reset") as held:
-            two[1].admit("v:d", provider="v", phase="submit")
+            two[1].admit("v:d")
         assert held.value.retry_after_seconds == 10.0
-        clock.now += timedelta(seconds=10)
-        two[1].admit("v:d", provider="v", phase="submit")
+        clock.at += timedelta(seconds=10)
+        two[1].admit("v:d")
         with pytest.raises(CircuitOpen):
-            two[0].admit("v:d", provider="v", phase="submit")
+            two[0].admit("v:d")
         two[1].record_success("v:d")
-        two[0].admit("v:d", provider="v", phase="submit")
+        two[0].admit("v:d")
         assert ledger.breaker("v:d").state == "closed"
 
     def test_being_held_back_is_no_further_failure(self, two, ledger) -> None:
-        two[0].record_failure("v:d", CircuitOpen("wait", provider="v", phase="submit"))
+        two[0].record_failure("v:d", CircuitOpen("wait"))
         assert ledger.breaker("v:d") is None
 
     def test_a_backend_that_never_failed_leaves_no_trace(self, two, ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,7 +24,7 @@ from qhybrid_pipelines.core.errors import (
 from qhybrid_pipelines.core.jobs import JobState, Snapshot
 from qhybrid_pipelines_tests.support.dispatcher_harness import (
     NOON,
-    SUBMIT_OPTIONS,
+    SUBMIT_REQUEST,
     DispatcherHarness,
     plans,
     sub_batches,
@@ -34,7 +35,7 @@ S = JobState
 
 
 def submit_and_queue(harness: DispatcherHarness, dispatcher: Dispatcher, *seeds: int) -> list[JobRecord]:
-    jobs = dispatcher.submit_all(sub_batches(*seeds), **SUBMIT_OPTIONS)
+    jobs = dispatcher.submit_all(sub_batches(*seeds), SUBMIT_REQUEST)
     for job in jobs:
         harness.one.show(job.provider_job_id, S.QUEUED)
     return dispatcher.poll(jobs)
@@ -74,12 +75,12 @@ class TestRounds:
     def test_an_outage_hides_no_other_provider_and_is_left_alone_after_a_while(self, harness) -> None:
         dispatcher = harness.dispatcher(routing={"breaker": {"failures": 2, "open_seconds": 100.0}})
         submit_and_queue(harness, dispatcher, 1)
-        other = dispatcher.submit(make_batch(backend="other:device"), **SUBMIT_OPTIONS)
+        other = dispatcher.submit(make_batch(backend="other:device"), SUBMIT_REQUEST)
         poll_counts = []
 
         def down(refs):
             poll_counts.append(len(refs))
-            raise Unavailable("connection refused", provider="vendor", phase="poll")
+            raise Unavailable("connection refused")
 
         harness.one.poll = down
         polled = dispatcher.poll_due()
@@ -102,7 +103,7 @@ class TestRounds:
 
         def busy(refs):
             asked.append(refs)
-            raise Throttled("429", provider="vendor", phase="poll", retry_after_seconds=40.0)
+            raise Throttled("429", retry_after_seconds=40.0)
 
         harness.one.poll = busy
         for _ in range(3):
@@ -123,7 +124,7 @@ class TestRounds:
             seen: list[Snapshot] = original([ref for ref in refs if ref != odd.ref])
             if odd.ref in refs:
                 known = tuple(seen) if keeps_what_it_saw else ()
-                raise UnknownProviderStatus("status 'paused'", provider="vendor", phase="poll", seen=known)
+                raise UnknownProviderStatus("status 'paused'", seen=known)
             return seen
 
         harness.one.poll = poll
@@ -144,7 +145,7 @@ class TestRounds:
 
         def poll(refs):
             if gone.ref in refs:
-                raise Rejected("no such job", provider="vendor", phase="poll")
+                raise Rejected("no such job")
             return original(refs)
 
         harness.one.poll = poll
@@ -233,7 +234,7 @@ class TestDeadline:
         if answer is None:
 
             def dead(ref):
-                raise Unavailable("timeout", provider="vendor", phase="cancel")
+                raise Unavailable("timeout")
 
             harness.one.cancel = dead
         for _ in range(4):
@@ -262,15 +263,15 @@ class TestDeadline:
         harness.one.plan_faults("throttled")
         dispatcher = harness.dispatcher()
         with pytest.raises(Throttled):
-            dispatcher.submit(make_batch(), **SUBMIT_OPTIONS)
+            dispatcher.submit(make_batch(), SUBMIT_REQUEST)
         harness.now += timedelta(days=2)
-        assert dispatcher.submit(make_batch(), **SUBMIT_OPTIONS).state is S.EXPIRED
+        assert dispatcher.submit(make_batch(), SUBMIT_REQUEST).state is S.EXPIRED
         assert harness.one.book() == []
 
     def test_an_expired_job_runs_again_when_asked(self, harness) -> None:
         dispatcher, job = self.overdue(harness, "cancelled")
         dispatcher.expire_due()
-        again = dispatcher.submit_all(sub_batches(1), repeat=True, **SUBMIT_OPTIONS)[0]
+        again = dispatcher.submit_all(sub_batches(1), replace(SUBMIT_REQUEST, repeat=True))[0]
         assert (again.state, again.run_number) == (S.SUBMITTED, 2)
         assert again.deadline_at > job.deadline_at
 
@@ -283,11 +284,11 @@ class TestReroute:
         harness.one.plan_faults("throttled")
         dispatcher = harness.dispatcher()
         with pytest.raises(Throttled):
-            dispatcher.submit_all(sub_batches(1), **SUBMIT_OPTIONS)
+            dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)
         [job] = harness.ledger.jobs()
         moved = dispatcher.reroute(job.job_id, **self.other_backend(), reason="maintenance")
         assert (moved.backend, moved.requested_backend, moved.state) == ("other:device", BACKEND, S.SUBMITTED)
-        assert dispatcher.submit_all(sub_batches(1), **SUBMIT_OPTIONS) == [moved]
+        assert dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST) == [moved]
         assert (len(harness.one.book()), len(harness.two.book())) == (0, 1)
 
     def test_what_a_provider_holds_moves_when_it_is_cancelled_there(self, harness) -> None:
@@ -295,14 +296,14 @@ class TestReroute:
         [job] = submit_and_queue(harness, dispatcher, 1)
         set_answer(harness, job, "requested")
         assert dispatcher.reroute(job.job_id, **self.other_backend()).state is S.CANCELLING
-        assert dispatcher.submit_all(sub_batches(1), **SUBMIT_OPTIONS)[0].state is S.CANCELLING
+        assert dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)[0].state is S.CANCELLING
         assert harness.two.book() == []
         harness.one.show(job.provider_job_id, S.CANCELLED)
         [left] = dispatcher.poll_due().changed
         assert left.state is S.REROUTED
         assert dispatcher.current_job(job.job_id) == left
         assert dispatcher.jobs_to_resubmit() == [left]
-        [moved] = dispatcher.submit_all(sub_batches(1), **SUBMIT_OPTIONS)
+        [moved] = dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)
         assert (moved.job_id, moved.backend) == (left.rerouted_to, "other:device")
         assert dispatcher.jobs_to_resubmit() == []
         assert dispatcher.collect(job.job_id, sub_batches(1)[0].batch).job.backend == "other:device"
@@ -317,7 +318,7 @@ class TestReroute:
     def test_what_the_budget_does_not_hold_there_stays_where_it_is(self, harness) -> None:
         harness.one.price_usd, harness.two.price_usd = 1.0, 1.5
         dispatcher = harness.dispatcher()
-        job = dispatcher.submit_all(sub_batches(1), **SUBMIT_OPTIONS | {"budget_usd": 1.4})[0]
+        job = dispatcher.submit_all(sub_batches(1), replace(SUBMIT_REQUEST, budget_usd=1.4))[0]
         set_answer(harness, job, "cancelled")
         with pytest.raises(Refused, match="budget of"):
             dispatcher.reroute(job.job_id, **self.other_backend())
@@ -330,16 +331,16 @@ class TestReroute:
     def test_what_the_budget_does_not_hold_after_all_may_go_to_a_third_place_or_back(self, harness) -> None:
         """The provider charges for what it cancelled, although the budget had counted on having that back."""
         harness.one.price_usd = harness.two.price_usd = 1.0
-        options = SUBMIT_OPTIONS | {"budget_usd": 1.4}
+        request = replace(SUBMIT_REQUEST, budget_usd=1.4)
         dispatcher = harness.dispatcher()
-        job = dispatcher.submit_all(sub_batches(1), **options)[0]
+        job = dispatcher.submit_all(sub_batches(1), request)[0]
         set_answer(harness, job, "cancelled")
         harness.one.show(job.provider_job_id, S.CANCELLED, cost_usd=1.0)
         with pytest.raises(Refused, match="budget"):
             dispatcher.reroute(job.job_id, **self.other_backend())
         for _ in range(2):
             with pytest.raises(Refused, match="budget"):
-                dispatcher.submit_all(sub_batches(1), **options)
+                dispatcher.submit_all(sub_batches(1), request)
         [left] = dispatcher.jobs_to_resubmit()
         assert (left.job_id, left.state) == (job.job_id, S.REROUTED)
         with pytest.raises(Refused, match="budget"):
@@ -347,7 +348,7 @@ class TestReroute:
         harness.one.price_usd = 0.4
         moved = dispatcher.reroute(job.job_id, make_batch(seed=10, backend=BACKEND), reason="it became cheaper")
         assert (moved.backend, moved.run_number, moved.state) == (BACKEND, 2, S.SUBMITTED)
-        assert dispatcher.submit_all(sub_batches(1), **options) == [moved]
+        assert dispatcher.submit_all(sub_batches(1), request) == [moved]
         assert (len(harness.one.book()), len(harness.two.book())) == (2, 0)
 
     @pytest.mark.parametrize("purpose", ["reroute", "expire", "cancel"])

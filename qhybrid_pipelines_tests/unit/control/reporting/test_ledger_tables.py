@@ -2,63 +2,55 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import job_details, ledger_delta, ledger_tables, read_latency
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.warehouse import LedgerCursor
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
-
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+from qhybrid_pipelines_tests.support.fake_clock import NOON, FakeClock
 
 
 def noon_plus(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-class Clock:
-    """Ours; moved by the test."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def dispatcher(ledger: SqlLedger, vendor: DurableVendor, tmp_path, clock: FakeClock) -> Dispatcher:
+    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=clock.clock)
 
 
-@pytest.fixture
-def dispatcher(ledger: SqlLedger, vendor: DurableVendor, tmp_path, clock: Clock) -> Dispatcher:
-    return Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=clock)
-
-
-def write_job_history(dispatcher: Dispatcher, vendor: DurableVendor, clock: Clock, **seen) -> JobRecord:
+def write_job_history(dispatcher: Dispatcher, vendor: DurableVendor, clock: FakeClock, **seen) -> JobRecord:
     """Asked 2 s before noon, written at noon, acknowledged after 1 s, looked at after 60 s."""
     submit = vendor.submit
 
     def slow(batch, token):
-        clock.now = noon_plus(1)
+        clock.at = noon_plus(1)
         return submit(batch, token)
 
     vendor.submit = slow
-    job = dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0, requested_at=noon_plus(-2))
+    job = dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=5.0, requested_at=noon_plus(-2)))
     vendor.show(job.provider_job_id, JobState.COMPLETED, cost_usd=0.5, **seen)
-    clock.now = noon_plus(60)
+    clock.at = noon_plus(60)
     [job] = dispatcher.poll([job])
-    clock.now = noon_plus(63)
+    clock.at = noon_plus(63)
     return dispatcher.collect(job.job_id, make_batch()).job
 
 
@@ -114,7 +106,7 @@ def test_no_seconds_are_negative(dispatcher, ledger, vendor, clock) -> None:
 
 def test_a_job_that_was_only_planned_has_hardly_any_latency(dispatcher, ledger, vendor) -> None:
     vendor.plan_faults("rejected")
-    job = dispatcher.submit(make_batch(), tier="batch", budget_usd=0.0)
+    job = dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=0.0))
     latency = read_latency(ledger, job.job_id)
     assert latency.total_seconds == latency.compile_seconds == 0.25
     assert job_details(ledger, job.job_id).engine is None
@@ -130,7 +122,7 @@ def test_details_come_from_the_verified_result(dispatcher, ledger, vendor, clock
 def test_every_table_of_the_ledger_fits_its_schema(dispatcher, ledger, vendor, clock) -> None:
     done = write_job_history(dispatcher, vendor, clock)
     vendor.plan_faults("rejected")
-    refused = dispatcher.submit(make_batch(seed=2), tier="interactive", budget_usd=5.0)
+    refused = dispatcher.submit(make_batch(seed=2), SubmitRequest(tier="interactive", budget_usd=5.0))
     rows = ledger_tables(ledger)
     made = {table.name: from_rows(table, rows[table.name]) for table in schemas.LEDGER_TABLES}
     assert set(rows) == set(made)
@@ -169,6 +161,25 @@ def test_every_table_of_the_ledger_fits_its_schema(dispatcher, ledger, vendor, c
     )
 
 
+def test_canaries_stand_apart_from_the_jobs_of_experiments(dispatcher, ledger, vendor, clock) -> None:
+    done = write_job_history(dispatcher, vendor, clock)
+    batch = replace(make_batch(seed=2), experiment=CANARY_EXPERIMENT)
+    canary = dispatcher.submit(batch, tier="interactive", budget_usd=5.0, requested_at=clock.now - timedelta(seconds=2))
+    rows = ledger_tables(ledger)
+    made = {table.name: from_rows(table, rows[table.name]).to_pylist() for table in schemas.LEDGER_TABLES}
+    for name in ("jobs", "latency", "costs"):
+        assert [row["job_id"] for row in made[name]] == [done.job_id]
+    [apart] = made["canary_jobs"]
+    assert (apart["job_id"], apart["experiment"], apart["state"]) == (
+        canary.job_id,
+        CANARY_EXPERIMENT,
+        str(canary.state),
+    )
+    # Two seconds before the intent, a quarter of one of them spent on compiling.
+    assert (apart["network_seconds"], apart["cost_quoted_usd"], apart["reconciled_usd"]) == (1.75, 0.0, None)
+    assert {row["job_id"] for row in made["job_events"]} == {done.job_id, canary.job_id}
+
+
 def test_an_empty_ledger_gives_empty_tables(ledger) -> None:
     rows = ledger_tables(ledger)
     assert rows == {table.name: [] for table in schemas.LEDGER_TABLES}
@@ -181,7 +192,7 @@ def test_since_a_mark_all_rows_of_the_jobs_that_changed_are_given(dispatcher, le
     assert (before.jobs, before.rows) == (None, ledger_tables(ledger))
     assert ledger_delta(ledger, before.mark).jobs == ()
     vendor.plan_faults("rejected")
-    second = dispatcher.submit(make_batch(seed=2), tier="interactive", budget_usd=5.0)
+    second = dispatcher.submit(make_batch(seed=2), SubmitRequest(tier="interactive", budget_usd=5.0))
     part = ledger_delta(ledger, before.mark)
     assert part.jobs == (second.job_id,)
     assert part.mark.position == ledger.head().position

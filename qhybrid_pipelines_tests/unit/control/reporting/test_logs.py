@@ -12,6 +12,7 @@ import structlog
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import StaleJob, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
@@ -48,11 +49,11 @@ def lines(stream) -> list[dict]:
 
 def test_every_event_of_the_ledger_is_one_line_in_its_order(dispatcher, ledger, vendor, stream):
     batch = make_batch()
-    job = dispatcher.submit(batch, tier="batch", budget_usd=5.0)
+    job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=5.0))
     vendor.show(job.provider_job_id, JobState.COMPLETED, cost_usd=0.5)
     dispatcher.poll([job])
     dispatcher.collect(job.job_id, batch)
-    dispatcher.submit(batch, tier="batch", budget_usd=5.0)  # known: no event, no line
+    dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=5.0))  # known: no event, no line
     written = [(e.event, e.sequence, str(e.to_state), e.at.isoformat()) for e in ledger.events()]
     assert [(line["event"], line["sequence"], line["state"], line["at"]) for line in lines(stream)] == written
     for line in lines(stream):
@@ -66,9 +67,9 @@ def test_every_event_of_the_ledger_is_one_line_in_its_order(dispatcher, ledger, 
 def test_what_was_not_written_is_not_told(dispatcher, watched, stream, vendor):
     vendor.price_usd = 1.0
     with pytest.raises(Refused):
-        dispatcher.submit(make_batch(), tier="batch", budget_usd=0.0)
+        dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=0.0))
     assert lines(stream) == []
-    job = dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0)
+    job = dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=5.0))
     told = len(lines(stream))
     moved = Transition.single(job, Event.CANCEL, NOON)
     watched.advance(moved)
@@ -83,7 +84,7 @@ def test_a_failure_warns_and_hides_the_keys_of_the_process(watched, dispatcher, 
     (tmp_path / "key").write_text("rotated-secret\n")
     monkeypatch.setenv("VENDOR_API_KEY", "planted-secret")
     monkeypatch.setenv("VENDOR_TOKEN_FILE", str(tmp_path / "key"))
-    job = dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0)
+    job = dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=5.0))
     error = "401 for planted-secret and rotated-secret, Authorization: apiKey abcdef123456 " + "x" * 5000
     watched.advance(Transition.single(job, Event.FAIL, NOON, error=error))
     line = lines(stream)[-1]
@@ -123,7 +124,7 @@ def test_lines_go_to_the_error_stream_or_to_a_shared_file(ledger, vendor, tmp_pa
     to_stream = logger_from_environment({"QHYBRID_LOG": "json"})
     for observer in (to_file, to_stream):
         dispatcher = Dispatcher(ObservedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
-        dispatcher.submit(make_batch(seed=1 if observer is to_file else 2), tier="batch", budget_usd=5.0)
+        dispatcher.submit(make_batch(seed=1 if observer is to_file else 2), SubmitRequest(tier="batch", budget_usd=5.0))
     printed = capsys.readouterr()
     assert printed.out == ""
     in_file = [json.loads(line)["event"] for line in file.read_text().splitlines()]
@@ -136,12 +137,12 @@ def test_a_stream_that_fails_never_stops_a_job(ledger, vendor, tmp_path):
     observer = event_logger(stream, clock=lambda: NOON)
     stream.close()
     dispatcher = Dispatcher(ObservedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
-    assert dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0).state is JobState.SUBMITTED
+    assert dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=5.0)).state is JobState.SUBMITTED
 
 
 def test_nobody_elses_logging_is_configured(stream, dispatcher):
     before = structlog.get_config(), logging.getLogger().handlers[:]
-    dispatcher.submit(make_batch(), tier="batch", budget_usd=5.0)
+    dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=5.0))
     assert (structlog.get_config(), logging.getLogger().handlers[:]) == before
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.reporting.metrics import BUCKETS, metrics_text, read_ledger_snapshot
@@ -19,7 +20,9 @@ def told(dispatcher, ledger, vendor: DurableVendor):
     """What is said about one verified, one running and one cancelled job of 1 $ each."""
     vendor.price_usd = 1.0
     batches = [make_batch(seed=seed, experiment=f"x{seed}-00000000") for seed in (1, 2, 3)]
-    done, running, cancelled = (dispatcher.submit(batch, tier="batch", budget_usd=5.0) for batch in batches)
+    done, running, cancelled = (
+        dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=5.0)) for batch in batches
+    )
     vendor.show(done.provider_job_id, JobState.COMPLETED, cost_usd=0.75)
     vendor.show(running.provider_job_id, JobState.RUNNING)
     dispatcher.poll([done, running])

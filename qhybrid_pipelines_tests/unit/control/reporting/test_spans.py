@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
 from qhybrid_pipelines.control.reporting.spans import export_finished_jobs, exporter_from_environment, trace_id_for
@@ -17,6 +18,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
+from qhybrid_pipelines_tests.support.fake_clock import FakeClock
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -86,27 +88,20 @@ def send(ledger: SqlLedger, collector: Collector, tmp_path, monkeypatch):
     return send
 
 
-class Clock:
-    now = NOON
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def finished_jobs(ledger: SqlLedger, vendor: DurableVendor, tmp_path):
     """Run jobs to their ends: asked 2 s before noon, queued at +1, started at +31, done at +41, fetched at +63."""
 
     def write_job_history(*seeds: int, ends=JobState.COMPLETED):
-        clock = Clock()
-        dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=clock)
+        clock = FakeClock()
+        dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=clock.clock)
         jobs = []
         for seed in seeds:
-            clock.now, batch = NOON, make_batch(seed=seed)
-            job = dispatcher.submit(batch, tier="batch", budget_usd=5.0, requested_at=noon_plus(-2))
+            clock.at, batch = NOON, make_batch(seed=seed)
+            job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=5.0, requested_at=noon_plus(-2)))
             times = {"submitted_at": noon_plus(1), "started_at": noon_plus(31), "completed_at": noon_plus(41)}
             vendor.show(job.provider_job_id, ends, cost_usd=0.5, **times)
-            clock.now = noon_plus(63)
+            clock.at = noon_plus(63)
             dispatcher.poll([job])
             if ends is JobState.COMPLETED:
                 dispatcher.collect(job.job_id, batch)

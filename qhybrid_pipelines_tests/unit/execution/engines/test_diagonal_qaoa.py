@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure
-from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa, exact_probabilities
-from qhybrid_pipelines.execution.engines.workers import map_in_order
+from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
+from qhybrid_pipelines.execution.engines.threads import map_in_order
 from qhybrid_pipelines.quantum.circuits import build_batch
+from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import exact_probabilities
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 from qhybrid_pipelines_tests.support.reduced_models import dense_qaoa, ising, make_reduced_model, make_spec
 

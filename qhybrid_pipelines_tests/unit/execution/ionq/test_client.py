@@ -10,6 +10,7 @@ import pytest
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq.client import IonQClient
+from qhybrid_pipelines.execution.port import calling
 from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines_tests.support.scripted_server import closed_port, raw_server, reply, scripted_server
 
@@ -68,7 +69,7 @@ def test_a_submission_is_one_request_and_its_failure_has_one_meaning(answer, err
     with scripted_server(lambda *_: answer) as server:
         client = at(server.url)
         with pytest.raises(ProviderError) as caught:
-            client.submit(b"{}")
+            client.post_job(b"{}")
     assert type(caught.value) is error
     assert len(server.asked) == client.requests == 1
     assert KEY not in str(caught.value)
@@ -79,7 +80,7 @@ def test_an_accepted_job_has_its_id_whatever_else_stands_there(status, at):
     with scripted_server(
         lambda *_: reply({"id": "a1b2-c3", "status": "submitted", "session_id": None, "new": 1}, status)
     ) as server:
-        assert at(server.url).submit(b'{"shots":1}') == "a1b2-c3"
+        assert at(server.url).post_job(b'{"shots":1}') == "a1b2-c3"
         assert server.asked == [("POST", "/jobs", {})]
         assert server.authorizations == [f"apiKey {KEY}"]
         assert server.bodies == [b'{"shots":1}']
@@ -88,18 +89,18 @@ def test_an_accepted_job_has_its_id_whatever_else_stands_there(status, at):
 def test_nobody_there_means_nothing_was_accepted(at):
     client = at(f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(Throttled, match="nothing was accepted"):
-        client.submit(b"{}")
+        client.post_job(b"{}")
     with pytest.raises(Unavailable, match="no answer"):
-        client.get("jobs", phase="poll")
+        client.get("jobs")
 
 
 def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
     with raw_server(lambda connection, over: None) as url:
         client = at(url)
         with pytest.raises(Ambiguous):
-            client.submit(b"{}")
+            client.post_job(b"{}")
         with pytest.raises(Unavailable):
-            client.get("jobs", phase="poll")
+            client.get("jobs")
         with pytest.raises(Unavailable):
             client.cancel("a")
 
@@ -121,11 +122,12 @@ def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
 )
 def test_a_look_that_fails_never_rejects_the_job(answer, error, at):
     with scripted_server(lambda *_: answer) as server:
-        with pytest.raises(ProviderError) as caught:
-            at(server.url).get("jobs", "a", phase="fetch")
+        with pytest.raises(ProviderError) as caught, calling("ionq", "fetch"):
+            at(server.url).get("jobs", "a")
         assert len(server.asked) == 1
     assert type(caught.value) is error
     assert caught.value.phase == "fetch"
+    assert str(caught.value).startswith("ionq: fetch failed: ")
     assert caught.value.retryable is (error is not ProviderError)
     assert KEY not in str(caught.value)
 
@@ -143,7 +145,7 @@ def test_a_look_that_fails_never_rejects_the_job(answer, error, at):
 )
 def test_the_provider_says_when_to_come_back(header, seconds, at):
     with scripted_server(lambda *_: reply({}, 429, Retry_After=header)) as server, pytest.raises(Throttled) as caught:
-        at(server.url).submit(b"{}")
+        at(server.url).post_job(b"{}")
     found = caught.value.retry_after_seconds
     assert found == (seconds if seconds is None else pytest.approx(seconds, abs=5))
 
@@ -151,7 +153,7 @@ def test_the_provider_says_when_to_come_back(header, seconds, at):
 def test_the_provider_may_name_a_date_instead(at):
     until = format_datetime(datetime.now(UTC) + timedelta(seconds=50), usegmt=True)
     with scripted_server(lambda *_: reply({}, 429, Retry_After=until)) as server, pytest.raises(Throttled) as caught:
-        at(server.url).submit(b"{}")
+        at(server.url).post_job(b"{}")
     assert 30 < caught.value.retry_after_seconds <= 50
 
 
@@ -167,7 +169,7 @@ def test_a_rotated_key_is_read_again_once(at, tmp_path, monkeypatch):
         return reply(ECHO, 401)
 
     with scripted_server(answer) as server:
-        assert at(server.url).submit(b"{}") == "a"
+        assert at(server.url).post_job(b"{}") == "a"
     assert server.authorizations == ["apiKey old-key", "apiKey new-key"]
 
 
@@ -176,23 +178,23 @@ def test_without_a_key_nothing_is_sent(at, monkeypatch):
     with scripted_server(lambda *_: reply([])) as server:
         client = at(server.url)
         with pytest.raises(Throttled, match="IONQ_API_KEY_FILE"):
-            client.submit(b"{}")
+            client.post_job(b"{}")
         with pytest.raises(Unavailable, match="IONQ_API_KEY_FILE"):
-            client.get("jobs", phase="poll")
+            client.get("jobs")
         assert not server.asked
-        client.get("backends", phase="capabilities", public=True)
+        client.get("backends", public=True)
         assert server.authorizations == [None]
 
 
 def test_a_key_is_not_sent_in_the_clear(at):
     client = at("http://api.example.com/v0.4")
     with pytest.raises(Throttled, match=r"nothing was sent: .*https"):
-        client.submit(b"{}")
+        client.post_job(b"{}")
     with pytest.raises(ProviderError, match="https"):
-        client.get("backends", phase="capabilities", public=True)
+        client.get("backends", public=True)
 
 
 def test_ids_do_not_leave_their_place_in_the_address(at):
     with scripted_server(lambda *_: reply({})) as server:
-        at(server.url).get("jobs", "../whoami?x=1", phase="poll")
+        at(server.url).get("jobs", "../whoami?x=1")
     assert server.asked == [("GET", "/jobs/..%2Fwhoami%3Fx%3D1", {})]

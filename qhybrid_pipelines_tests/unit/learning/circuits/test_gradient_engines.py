@@ -1,4 +1,4 @@
-"""Gradients: the engines against each other, the parameter-shift rule and finite differences; the twin is the product."""
+"""Gradients: the engines against each other, the parameter-shift rule and finite differences; the unentangled control is the product."""
 
 from __future__ import annotations
 

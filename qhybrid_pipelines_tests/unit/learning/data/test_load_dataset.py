@@ -81,8 +81,8 @@ def test_every_card_can_be_read_and_says_where_the_rows_come_from():
         dataset_card = describe_dataset(bundled(name))
         assert "doi:" in dataset_card["source"]
         assert "CC BY" in dataset_card["licence"]
-        assert sum(dataset_card["classes"].values()) == dataset_card["rows"]
-        assert len(dataset_card["ranges"]) == dataset_card["columns"]
+        assert sum(dataset_card["classes"].values()) == dataset_card["n_rows"]
+        assert len(dataset_card["ranges"]) == dataset_card["n_columns"]
         assert dataset_card["limits"]
     assert describe_dataset(bundled("iris"))["duplicate_rows"] == 1
     assert any("1 rows repeat" in limit for limit in describe_dataset(bundled("iris"))["limits"])

@@ -13,7 +13,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.004, 10)
 
 def rows(model, side, mean, *, inputs="reduced", folds=10, noise=NOISE, shots=None, metric="accuracy", **other):
     values = mean + noise[:folds]
-    backend = "local:auto" if side in {"quantum", "twin"} else None
+    backend = "local:auto" if side in {"quantum", "unentangled_control"} else None
     return [
         ScoreRow(
             experiment="e", model=model, side=side, inputs=inputs, backend=backend, shots=shots, repeat=n // 5, fold=n % 5,
@@ -72,7 +72,9 @@ def test_nothing_is_claimed_from_few_folds_or_without_a_baseline():
 
 
 def test_scores_on_some_folds_only_are_not_compared():
-    found = verdicts_by_model([*rows("kernel", "quantum", 0.99, folds=7), *rows("separable", "twin", 0.9)])
+    found = verdicts_by_model(
+        [*rows("kernel", "quantum", 0.99, folds=7), *rows("separable", "unentangled_control", 0.9)]
+    )
     assert list(found) == [("separable", None)]
 
 
@@ -85,22 +87,23 @@ def test_each_number_of_shots_is_compared_with_the_unentangled_control_of_the_sa
     quantum = [
         *rows("variational", "quantum", 0.97),
         *rows("variational", "quantum", 0.88, shots=1024),
-        *rows("separable", "twin", 0.969),
-        *rows("separable", "twin", 0.80, shots=1024, noise=-NOISE),
+        *rows("separable", "unentangled_control", 0.969),
+        *rows("separable", "unentangled_control", 0.80, shots=1024, noise=-NOISE),
     ]
     found = verdicts_by_model(quantum)
     assert found["variational", None]["verdict"] == "quantum_better"
     assert (
-        "twin without entanglement" not in verdicts_by_model(rows("kernel", "quantum", 0.97))["kernel", None]["reason"]
+        "control without entanglement"
+        not in verdicts_by_model(rows("kernel", "quantum", 0.97))["kernel", None]["reason"]
     )
     assert found["variational", 1024]["verdict"] == "classical_better"
-    assert found["variational", 1024]["twin_gain"] == pytest.approx(0.08, abs=0.01)
-    assert found["separable", None]["twin_gain"] is None
+    assert found["variational", 1024]["unentangled_gain"] == pytest.approx(0.08, abs=0.01)
+    assert found["separable", None]["unentangled_gain"] is None
     assert "no quantum effect" in found["separable", None]["reason"]
 
 
 @pytest.mark.parametrize(
-    ("mean", "twin", "word", "words"),
+    ("mean", "unentangled", "word", "words"),
     [
         (0.97, 0.972, "quantum_better", "at least as good"),
         (0.97, 0.969, "quantum_better", "not clearly worse"),
@@ -110,25 +113,29 @@ def test_each_number_of_shots_is_compared_with_the_unentangled_control_of_the_sa
         (0.97, 0.90, "quantum_better", None),
     ],
 )
-def test_a_circuit_no_better_than_its_unentangled_control_is_said_to_be(mean, twin, word, words):
+def test_a_circuit_no_better_than_its_unentangled_control_is_said_to_be(mean, unentangled, word, words):
     noisy = NOISE[::-1].copy()
-    found = verdicts_by_model([*rows("variational", "quantum", mean), *rows("separable", "twin", twin, noise=noisy)])
+    found = verdicts_by_model(
+        [*rows("variational", "quantum", mean), *rows("separable", "unentangled_control", unentangled, noise=noisy)]
+    )
     row = found["variational", None]
     assert row["verdict"] == word
-    assert words in row["reason"] if words else "twin" not in row["reason"]
+    assert words in row["reason"] if words else "without entanglement" not in row["reason"]
 
 
 def test_the_unentangled_control_is_never_quantum_better():
-    row = verdicts_by_model(rows("separable", "twin", 0.99))["separable", None]
+    row = verdicts_by_model(rows("separable", "unentangled_control", 0.99))["separable", None]
     assert row["low"] > 0.01
     assert row["verdict"] == "inconclusive"
     assert "no quantum model" in row["reason"]
 
 
 def test_a_kernel_has_no_unentangled_control():
-    row = verdicts_by_model([*rows("kernel", "quantum", 0.97), *rows("separable", "twin", 0.972)])["kernel", None]
-    assert (row["twin_gain"], row["twin_low"], row["twin_high"]) == (None, None, None)
-    assert "twin" not in row["reason"]
+    row = verdicts_by_model([*rows("kernel", "quantum", 0.97), *rows("separable", "unentangled_control", 0.972)])[
+        "kernel", None
+    ]
+    assert (row["unentangled_gain"], row["unentangled_low"], row["unentangled_high"]) == (None, None, None)
+    assert "without entanglement" not in row["reason"]
 
 
 def test_many_circuits_raise_the_bar():

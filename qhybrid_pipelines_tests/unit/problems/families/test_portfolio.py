@@ -246,7 +246,7 @@ def test_reductions_are_exact_first_and_heuristic_only_as_far_as_needed():
     fixed = [*exact.substitutions, *heuristic.substitutions]
     assert len(fixed) == 85 - 16
     assert 0 <= 14 - sum(s.constant for s in fixed) <= 16
-    # What the swap search found stays within reach of the kernel.
+    # What the swap search found stays within reach of the reduced model.
     incumbent, _ = portfolio.swap_search(cardinality_problem_for(hard), seed=0)
     assert all(incumbent[s.variable] == s.constant for s in fixed)
 

@@ -202,14 +202,16 @@ def test_a_centre_has_as_many_angles_as_the_circuit():
         plan_sweep(REDUCED_MODEL, make_spec(strategy="refine", center=(0.1, 0.2, 0.3, 0.4)), circuit)
 
 
-def test_another_width_than_the_kernel_names_both():
+def test_another_width_than_the_reduced_model_names_both():
     circuit = read_user_circuit(RING.encode(), file="ring.qasm")
     reduced_model = make_reduced_model(ising([0.3, -1], {(0, 1): 1.0}))
     for use in (
         lambda: plan_sweep(reduced_model, make_spec(), circuit),
         lambda: build_batch(reduced_model, np.zeros((1, 2)), make_spec(), experiment="e", backend="b", circuit=circuit),
     ):
-        with pytest.raises(InvalidInput, match="3 qubits, and reduction leaves a kernel of 2 variables") as caught:
+        with pytest.raises(
+            InvalidInput, match="3 qubits, and reduction leaves a reduced model of 2 variables"
+        ) as caught:
             use()
         assert (caught.value.file, caught.value.field) == ("ring.qasm", "problem.circuit")
         assert "for 2 qubits" in caught.value.remedy

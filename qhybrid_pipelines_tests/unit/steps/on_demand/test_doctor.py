@@ -31,8 +31,13 @@ def workspace(tmp_path):
     return Workspace(Home(tmp_path / "home").make())
 
 
+def look_at(workspace, **options):
+    options = {"now": LATER} | options
+    return findings(workspace.home, workspace.control_plane, workspace.specifications, **options)
+
+
 def failed_checks(workspace, now=LATER) -> dict[str, str]:
-    return {row["look"]: row["seen"] for row in findings(workspace, now=now) if not row["ok"]}
+    return {row["look"]: row["seen"] for row in look_at(workspace, now=now) if not row["ok"]}
 
 
 def test_a_fresh_home_is_well(workspace):
@@ -78,7 +83,7 @@ def test_a_breaker_is_named_at_once_and_a_finding_after_an_hour(workspace):
         reason="no answer",
     )
     workspace.control_plane.ledger.save_breaker(opened)
-    seen = {row["look"]: row for row in findings(workspace, now=LATER)}["breakers"]
+    seen = {row["look"]: row for row in look_at(workspace)}["breakers"]
     assert seen["ok"]
     assert seen["seen"] == "ionq:simulator is open after 6 failures (no answer), tried again at 12:08:20 UTC"
     assert "breakers" in failed_checks(workspace, now=NOON + timedelta(hours=2))
@@ -91,7 +96,7 @@ def test_what_is_written_wrong_is_a_finding_and_hides_nothing(workspace, monkeyp
     assert "policy" in found
     assert "field 'rules'" in found["policy"]
     assert "QHYBRID_LOG=xml" in found["log and collector"]
-    assert len(findings(workspace, now=LATER)) == len(findings(Workspace(workspace.home), now=LATER)) > 15
+    assert len(look_at(workspace)) == len(look_at(Workspace(workspace.home))) > 15
 
 
 def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
@@ -101,12 +106,12 @@ def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
 
 def test_a_held_lock_is_named(workspace):
     with FileLock(workspace.home.locks / "warehouse.lock"):
-        seen = {row["look"]: row["seen"] for row in findings(workspace, now=LATER)}
+        seen = {row["look"]: row["seen"] for row in look_at(workspace)}
     assert seen["locks"] == "held by running processes: warehouse"
 
 
 def test_a_damaged_snapshot_is_named(workspace):
-    publish(workspace)
+    publish(workspace.home, workspace.control_plane.ledger)
     assert failed_checks(workspace) == {}
     path = workspace.home.warehouse
     content = bytearray(path.read_bytes())
@@ -114,19 +119,19 @@ def test_a_damaged_snapshot_is_named(workspace):
     path.chmod(0o644)
     path.write_bytes(content)
     assert "delete it and publish again" in failed_checks(workspace)["warehouse"]
-    publish(workspace)
+    publish(workspace.home, workspace.control_plane.ledger)
     assert failed_checks(workspace) == {}
 
 
 def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("IONQ_API_KEY", "planted-secret")
-    rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
+    rows = {row["look"]: row for row in look_at(workspace, online=True)}
     assert rows["look at local:auto"]["seen"].startswith("takes jobs")
     assert rows["look at ionq:simulator"]["ok"]
     assert rows["look at ionq:simulator"]["seen"].endswith("; no experiment names it")
     write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
-    rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
+    rows = {row["look"]: row for row in look_at(workspace, online=True)}
     assert not rows["look at ionq:simulator"]["ok"]
     assert "planted-secret" not in str(rows)
 
@@ -137,11 +142,11 @@ def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, 
         for name, value in emulator.environment.items():
             monkeypatch.setenv(name, value)
         write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
-        rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
+        rows = {row["look"]: row for row in look_at(workspace, online=True)}
         assert rows["key of ionq"] == {"look": "key of ionq", "ok": True, "seen": "accepted"}
         for key, why in (("of-yesterday", "401"), ("", "there is no key")):
             monkeypatch.setenv("IONQ_API_KEY", key)
-            rows = {row["look"]: row for row in findings(workspace, online=True, now=LATER)}
+            rows = {row["look"]: row for row in look_at(workspace, online=True)}
             assert not rows["key of ionq"]["ok"]
             assert why in rows["key of ionq"]["seen"]
             assert "of-yesterday" not in str(rows)

@@ -8,7 +8,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
-from qhybrid_pipelines.execution.ionq.jobs import MAX_PAGES, PAGE_JOBS
+from qhybrid_pipelines.execution.ionq.job_queries import MAX_PAGES, PAGE_JOBS
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines_tests.support.scripted_server import reply, scripted_server
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qhybrid_pipelines.execution.figures import CalibrationSummary, summarise_calibration
+from qhybrid_pipelines.execution.calibration_summary import CalibrationSummary, summarise_calibration
 from qhybrid_pipelines.execution.providers import ibm
 
 

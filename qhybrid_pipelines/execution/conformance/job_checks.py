@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.core.sub_batches import split
-from qhybrid_pipelines.execution.conformance.subject import (
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
+from qhybrid_pipelines.execution.conformance.provider_under_test import (
     OPEN_STATES,
     ProviderUnderTest,
     assert_raises,
@@ -64,12 +65,13 @@ def check_requests_per_poll(subject: ProviderUnderTest) -> None:
     provider = subject.connect()
     refs = [provider.submit(subject.batch(), f"token-look-{index}") for index in range(3)]
     subject.wait_until_listed()
-    before = getattr(provider, "requests", None)
+    counted = with_ability(provider, Ability.REQUESTS)
+    before = counted.requests if counted is not None else 0
     polls = provider.poll(refs)
     assert [snapshot.ref for snapshot in polls] == refs
-    if before is not None:
+    if counted is not None:
         ended = sum(snapshot.state not in OPEN_STATES for snapshot in polls)
-        made = provider.requests - before  # type: ignore[attr-defined]
+        made = counted.requests - before
         assert made <= 1 + ended, f"{made} requests for one look at {len(refs)} jobs, {ended} of them ended"
 
 
@@ -115,6 +117,19 @@ def check_unknown_job_is_not_waited_for(subject: ProviderUnderTest) -> None:
     else:
         assert snapshot.state is JobState.FAILED, snapshot
     assert_raises(ProviderError, provider.fetch, ref)
+
+
+def check_failed_poll_keeps_what_it_saw(subject: ProviderUnderTest) -> None:
+    """A poll that fails for one job raises with the snapshots of the jobs that it saw before."""
+    provider = subject.connect()
+    known = provider.submit(subject.batch(), "token-seen")
+    subject.wait_until_listed()
+    unknown = replace(known, provider_job_id="no-such-job")
+    try:
+        seen = provider.poll([known, unknown])
+    except ProviderError as error:
+        seen = list(error.seen)
+    assert known in [snapshot.ref for snapshot in seen], "the snapshot of another job was lost"
 
 
 def check_cancelling_a_finished_job_is_too_late(subject: ProviderUnderTest) -> None:

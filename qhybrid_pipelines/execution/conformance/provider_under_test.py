@@ -30,8 +30,10 @@ class ProviderUnderTest:
             bytes that `decode` must refuse. Cut-off and swapped payloads are tried on every adapter.
         is_noiseless: False where noise blurs the canary; then it must still be the most frequent outcome.
         wait_until_listed: lets time pass until a job accepted now is listed, for providers whose listing lags.
-        with_status_word: returns a provider over the same state to which every job's status is the given word; None where no
-            vendor's words are read.
+        with_status_word: returns a provider over the same state that reports the given status word for every job; None where
+            no vendor's words are read.
+        with_wrong_key: returns a provider with a key that its service does not know; needed where `Ability.CHECK_KEY` is
+            declared.
         limits: what the provider's side states, by the names of `Capabilities`; they must be read, not guessed.
     """
 
@@ -44,6 +46,7 @@ class ProviderUnderTest:
     is_noiseless: bool = True
     wait_until_listed: Callable[[], None] = lambda: None
     with_status_word: Callable[[str], Provider] | None = None
+    with_wrong_key: Callable[[], Provider] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
 
     def batch(self, shape: Shape | None = None, *, qubit: int = 1, shots: int = 64) -> CircuitBatch:

@@ -6,12 +6,16 @@ the precomputed energies, and the mixer is a few products of small real matrices
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.execution.engines.phases import BLOCK_AMPLITUDES, C128, HALF_TURN_FACTORS, SIMD_LANES, Phases
+from qhybrid_pipelines.quantum.simulation.qaoa_phases import (
+    BLOCK_AMPLITUDES,
+    C128,
+    HALF_TURN_FACTORS,
+    SIMD_LANES,
+    Phases,
+)
 
 #: Qubits turned by one product: 16 x 16 matrices keep both BLAS and the cache busy.
 GROUP_QUBITS = 4
@@ -133,21 +137,9 @@ def _rotate_group(states: C128, out: C128, rotations: F64, qubit: int) -> None:
 
 
 def _rotation_matrices(betas: F64, qubits: int) -> F64:
-    """Return the real form of ``exp(-i beta X)`` on a group, shape ``(points, 2**qubits, 2**qubits)``; see `phases`."""
+    """Return the real form of ``exp(-i beta X)`` on a group, shape ``(points, 2**qubits, 2**qubits)``; see `qaoa_phases`."""
     index = np.arange(1 << qubits)
     flips, both = np.bitwise_count(index[:, None] ^ index), np.bitwise_count(index[:, None] & index)
     flipped = np.arange(qubits + 1)
     powers = np.cos(betas)[:, None] ** (qubits - flipped) * np.sin(betas)[:, None] ** flipped
     return np.asarray(powers[:, flips] * np.where(both & 1, -1.0, 1.0), dtype=np.float64)
-
-
-def probabilities(energies: F64, angles: F64) -> Iterator[F64]:
-    """Yield the ``(2**n,)`` outcome probabilities of every point, in order.
-
-    Args:
-        energies: shape ``(2**n,)``, indexed by the packed outcome.
-        angles: shape ``(points, 2 p)``, gammas first, then betas, in radians.
-    """
-    mixer = XMixer(Phases(energies))
-    for first in range(0, len(angles), mixer.points):
-        yield from mixer(angles[first : first + mixer.points])

@@ -69,22 +69,20 @@ def poll_jobs(client: IonQClient, refs: Sequence[JobRef], account_registry: Acco
     return [found[ref.provider_job_id] for ref in refs]
 
 
-def get_job(client: IonQClient, ref: JobRef, *, phase: str) -> tuple[bytes, dict[str, Any]]:
+def get_job(client: IonQClient, ref: JobRef) -> tuple[bytes, dict[str, Any]]:
     """Return a job as the provider shows it, as bytes and read.
 
     Raises:
         ResourceNotFound: the provider does not know it.
         ProviderError: no usable answer.
     """
-    content, job = client.get("jobs", ref.provider_job_id, phase=phase)
+    content, job = client.get("jobs", ref.provider_job_id)
     if not isinstance(job, dict) or job.get("id") != ref.provider_job_id or not isinstance(job.get("status"), str):
-        raise Unavailable(
-            f"the answer about job {ref.provider_job_id} is about something else", provider=NAME, phase=phase
-        )
+        raise Unavailable(f"the answer about job {ref.provider_job_id} is about something else")
     return content, job
 
 
-def job_state(job: dict[str, Any], ref: JobRef, *, phase: str) -> JobState:
+def job_state(job: dict[str, Any], ref: JobRef) -> JobState:
     """Return what the vendor's word for a job's status means.
 
     Raises:
@@ -96,8 +94,6 @@ def job_state(job: dict[str, Any], ref: JobRef, *, phase: str) -> JobState:
         raise UnknownProviderStatus(
             f"job {ref.provider_job_id} has status {str(job['status'])[:40]!r}, which this adapter does not know; known "
             f"are {', '.join(STATES)}",
-            provider=NAME,
-            phase=phase,
         ) from None
 
 
@@ -105,7 +101,7 @@ def list_child_pages(client: IonQClient, ref: JobRef, count: int) -> list[tuple[
     """Return the pages that list the ``count`` circuits of a job, as bytes and read."""
     params = [("parent_job_id", ref.provider_job_id)]
     max_pages = -(-count // PAGE_JOBS) + 1
-    return list(_pages(client, params, phase="fetch", max_pages=max_pages))
+    return list(_pages(client, params, max_pages=max_pages))
 
 
 def find(client: IonQClient, backend: str, token: str, account_registry: AccountRegistry) -> JobRef | None:
@@ -119,7 +115,7 @@ def find(client: IonQClient, backend: str, token: str, account_registry: Account
     device = backend.partition(":")[2]
     empty = True
     matches: list[dict[str, Any]] = []
-    pages = _pages(client, [("target", device)], phase="find", max_pages=MAX_PAGES)
+    pages = _pages(client, [("target", device)], max_pages=MAX_PAGES, must_end=True)
     for number, (_, page) in enumerate(pages, start=1):
         jobs = page["jobs"]
         empty = empty and not jobs
@@ -131,23 +127,23 @@ def find(client: IonQClient, backend: str, token: str, account_registry: Account
         oldest = min(matches, key=lambda job: _submitted_at([job]))
         return JobRef(provider=NAME, backend=backend, provider_job_id=oldest["id"])
     submitting_project = account_registry.get_project(client.url, token)
-    if (project := client.project(phase="find")) != submitting_project and submitting_project is not None:
-        raise _another_project(project, submitting_project, phase="find")
+    if (project := client.project()) != submitting_project and submitting_project is not None:
+        raise _another_project(project, submitting_project)
     if empty:
         _check_empty_listing(client, backend, account_registry)
     return None
 
 
-def absent_job_error(client: IonQClient, ref: JobRef, account_registry: AccountRegistry, *, phase: str) -> Rejected:
+def absent_job_error(client: IonQClient, ref: JobRef, account_registry: AccountRegistry) -> Rejected:
     """Return the error for a job that the provider does not know.
 
     Raises:
         Unavailable: nobody can say that the key is of the project that the job belongs to.
     """
     submitting_project = account_registry.get_project(client.url, ref.provider_job_id)
-    if (project := client.project(phase=phase)) != submitting_project or submitting_project is None:
-        raise _another_project(project, submitting_project, phase=phase)
-    return Rejected(f"the provider does not know job {ref.provider_job_id}", provider=NAME, phase=phase)
+    if (project := client.project()) != submitting_project or submitting_project is None:
+        raise _another_project(project, submitting_project)
+    return Rejected(f"the provider does not know job {ref.provider_job_id}")
 
 
 def _submitted_at(jobs: Sequence[Any]) -> datetime:
@@ -156,12 +152,10 @@ def _submitted_at(jobs: Sequence[Any]) -> datetime:
     return min((moment for moment in moments if moment), default=datetime.max.replace(tzinfo=UTC))
 
 
-def _another_project(project: str | None, submitting_project: str | None, *, phase: str) -> Unavailable:
+def _another_project(project: str | None, submitting_project: str | None) -> Unavailable:
     return Unavailable(
         f"the provider does not show the job to project {project}; it was sent by project {submitting_project or 'unknown'}. Use a "
         "key of the project that sent it, or settle the job by hand.",
-        provider=NAME,
-        phase=phase,
     )
 
 
@@ -171,13 +165,11 @@ def _check_empty_listing(client: IonQClient, backend: str, account_registry: Acc
     if known is None:
         return  # the account may be new
     try:
-        client.get("jobs", known, phase="find")
+        client.get("jobs", known)
     except ResourceNotFound:
         return  # the provider has forgotten that one too: it was cleared, or is another one at the same address
     raise Unavailable(
         f"the listing is empty although the provider has job {known}; it says nothing about other jobs",
-        provider=NAME,
-        phase="find",
     )
 
 
@@ -195,49 +187,55 @@ def _listed(client: IonQClient, refs: Sequence[JobRef]) -> dict[str, Any]:
     params = [("ids", ref.provider_job_id) for ref in refs]
     wanted = {ref.provider_job_id for ref in refs}
     listed: dict[str, Any] = {}
-    for _, page in _pages(client, params, phase="poll", max_pages=2):
+    for _, page in _pages(client, params, max_pages=2):
         listed |= {job["id"]: job for job in page["jobs"] if isinstance(job, dict) and job.get("id") in wanted}
         if len(listed) == len(wanted):
             break
     return listed
 
 
-def _pages(client: IonQClient, params: Params, *, phase: str, max_pages: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
+def _pages(
+    client: IonQClient, params: Params, *, max_pages: int, must_end: bool = False
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Yield the pages of a listing.
 
+    Args:
+        client: asks.
+        params: of the query.
+        max_pages: no more are read.
+        must_end: more pages than that are an error, because what is looked for may be on them.
+
     Raises:
-        Unavailable: a page is none, comes twice, or there are more than ``max_pages`` (in a search only).
+        Unavailable: a page is not one, comes twice, or there are too many.
     """
     next_page: str | None = None
     known: set[str] = set()
     for _ in range(max_pages):
         more = [("next", next_page)] if next_page else []
-        content, page = client.get("jobs", phase=phase, params=[*params, ("limit", str(PAGE_JOBS)), *more])
+        content, page = client.get("jobs", params=[*params, ("limit", str(PAGE_JOBS)), *more])
         if not isinstance(page, dict) or not isinstance(page.get("jobs"), list):
-            raise Unavailable("the answer is no list of jobs", provider=NAME, phase=phase)
+            raise Unavailable("the answer is not a list of jobs")
         yield content, page
         next_page = page.get("next")
         if not next_page:
             return
         if not isinstance(next_page, str) or next_page in known:
-            raise Unavailable("the list of jobs repeats a page", provider=NAME, phase=phase)
+            raise Unavailable("the list of jobs repeats a page")
         known.add(next_page)
-    if phase == "find":
+    if must_end:
         raise Unavailable(
             f"the list of jobs has more than {max_pages} pages, and the token is in none of them; settle the job by hand",
-            provider=NAME,
-            phase=phase,
         )
 
 
 def _snapshot(client: IonQClient, ref: JobRef, job: Any, account_registry: AccountRegistry) -> Snapshot:
     if job is None or not isinstance(job.get("status"), str):
         try:
-            _, job = get_job(client, ref, phase="poll")
+            _, job = get_job(client, ref)
         except ResourceNotFound:
-            message = str(absent_job_error(client, ref, account_registry, phase="poll"))
+            message = str(absent_job_error(client, ref, account_registry))
             return Snapshot(ref=ref, state=JobState.FAILED, raw_status=LOST, message=message)
-    state = job_state(job, ref, phase="poll")
+    state = job_state(job, ref)
     return Snapshot(
         ref=ref,
         state=state,
@@ -253,7 +251,7 @@ def _snapshot(client: IonQClient, ref: JobRef, job: Any, account_registry: Accou
 def _cost_usd(client: IonQClient, ref: JobRef) -> float | None:
     """Return what a job cost, None where the provider does not say; then the quote stands."""
     try:
-        _, answer = client.get("jobs", ref.provider_job_id, "cost", phase="poll")
+        _, answer = client.get("jobs", ref.provider_job_id, "cost")
     except ProviderError:
         return None
     cost = answer.get("cost") if isinstance(answer, dict) else None

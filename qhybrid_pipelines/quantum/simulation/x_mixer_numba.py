@@ -1,7 +1,7 @@
 """The X mixer compiled by numba: the arithmetic of `x_mixer` as loops over blocks that stay in the cache.
 
 Importing this module needs numba, which the extra ``fast`` installs. Without fast-math: sums keep their order, and special
-values their meaning. Real and imaginary parts lie in two arrays, because the mixer treats them alike, see `phases`.
+values their meaning. Real and imaginary parts lie in two arrays, because the mixer treats them alike, see `qaoa_phases`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.execution.engines.phases import Phases
+from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
@@ -185,7 +185,7 @@ def _rotate_mirrored_qubit(
 
 
 class PhaseTables(NamedTuple):
-    """What the loops need of `phases.Phases`; ``mirror_turn`` is 0 for a state that is not mirrored."""
+    """What the loops need of `qaoa_phases.Phases`; ``mirror_turn`` is 0 for a state that is not mirrored."""
 
     levels: F64
     entries: I32

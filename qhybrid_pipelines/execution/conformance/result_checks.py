@@ -10,7 +10,12 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.execution.conformance.subject import ProviderUnderTest, assert_raises, fetch_when_completed, run
+from qhybrid_pipelines.execution.conformance.provider_under_test import (
+    ProviderUnderTest,
+    assert_raises,
+    fetch_when_completed,
+    run,
+)
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 
@@ -80,7 +85,7 @@ def check_bit_order(subject: ProviderUnderTest) -> None:
 
 
 def check_same_batch_same_counts(subject: ProviderUnderTest) -> None:
-    """On a simulator two jobs with one batch have equal counts; a kept payload says the same whenever it is read.
+    """On a simulator two jobs with one batch have equal counts; a stored payload says the same whenever it is read.
 
     That holds for counts and details alike; details are ready for JSON.
     """

@@ -1,0 +1,97 @@
+"""What all rooms for jobs work with: ledger, providers and time; what backends say of themselves; how a job takes a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate
+from qhybrid_pipelines.execution.port import Provider, calling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext:
+    """Ledger, providers and time.
+
+    Attributes:
+        ledger: where every step is written.
+        providers: by name, the first part of their backends' names.
+        clock: the time.
+    """
+
+    ledger: Ledger
+    providers: Mapping[str, Provider]
+    clock: Clock = SYSTEM_CLOCK
+
+    def provider_for(self, backend: str) -> Provider:
+        """Return the provider of a backend.
+
+        Raises:
+            InvalidInput: there is none of this name.
+        """
+        name = backend.partition(":")[0]
+        if name not in self.providers:
+            raise InvalidInput(
+                f"there is no provider '{name}' for backend '{backend}'",
+                remedy=f"Choose a backend of {', '.join(sorted(self.providers))}.",
+                field="backends",
+            )
+        return self.providers[name]
+
+    def capabilities(self, backend: str) -> Capabilities:
+        """Return a backend's limits and abilities.
+
+        Raises:
+            InvalidInput: there is no such provider.
+            ProviderError: it has no such backend, or did not answer.
+        """
+        provider = self.provider_for(backend)
+        with calling(provider.name, "capabilities"):
+            return provider.capabilities(backend)
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return a backend's newest calibration, None for one that has nothing to calibrate. Raises as `capabilities`."""
+        provider = self.provider_for(backend)
+        with calling(provider.name, "calibration"):
+            return provider.calibration(backend)
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return whether a backend takes jobs now, and how long its queue is. Raises as `capabilities`."""
+        provider = self.provider_for(backend)
+        with calling(provider.name, "status"):
+            return provider.status(backend)
+
+    def estimate(self, batch: CircuitBatch) -> Estimate:
+        """Return the cost range of a batch on its backend. Raises as `capabilities`."""
+        provider = self.provider_for(batch.backend)
+        with calling(provider.name, "estimate"):
+            return provider.estimate(batch)
+
+    def advance(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
+        """Let a job take one step now and return it.
+
+        Args:
+            job: as it was read.
+            event: the step.
+            fields: what becomes known with it, as for `Transition.single`.
+
+        Raises:
+            StaleJob: somebody else has changed the job since it was read; nothing was written.
+        """
+        return self.ledger.advance(Transition.single(job, event, self.clock.now(), **fields))
+
+    def advance_or_reload(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
+        """Let a job take one step now; where somebody else was quicker, return what they made of it."""
+        return self.write_or_reload(Transition.single(job, event, self.clock.now(), **fields))
+
+    def write_or_reload(self, transition: Transition) -> JobRecord:
+        """Write some steps of one job; where somebody else was quicker, return what they made of it."""
+        try:
+            return self.ledger.advance(transition)
+        except StaleJob:
+            return self.ledger.job(transition.job.job_id)
