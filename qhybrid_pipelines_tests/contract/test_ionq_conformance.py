@@ -6,8 +6,8 @@ import json
 import time
 from collections.abc import Callable
 
+import httpx
 import pytest
-import requests
 
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
@@ -117,7 +117,7 @@ def test_ionq(check, backend, emulator, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(STRANGER.variable, "a-key-of-nobody")
     monkeypatch.setenv("IONQ_LISTING_LAG_SECONDS", str(LAG_SECONDS))
-    stated = requests.get(f"{emulator.url}/backends/{backend}", timeout=5).json()
+    stated = httpx.get(f"{emulator.url}/backends/{backend}", timeout=5).json()
     limits = {name: stated["limits"][name] for name in ("min_shots", "max_shots", "max_circuits_per_job")}
     check(
         ProviderUnderTest(

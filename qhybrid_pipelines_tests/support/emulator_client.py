@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import requests
+import httpx
 
 from qhybrid_pipelines.emulator.process import Emulator
 
@@ -32,23 +32,25 @@ def job_body(
 
 
 class Client:
-    """A client of one emulator; answers are `requests.Response` objects, so that tests see the bare interface."""
+    """A client of one emulator; answers are `httpx.Response` objects, so that tests see the bare interface."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self.session = requests.Session()
+        self.session = httpx.Client(timeout=30, verify=False)
         self.session.headers["Authorization"] = f"apiKey {emulator.key}"
+        self._admin_session = httpx.Client(timeout=30, verify=False)
 
     def close(self) -> None:
         self.session.close()
+        self._admin_session.close()
 
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.session.request(method, f"{self.emulator.url}{path}", timeout=30, **options)
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self.session.request(method, f"{self.emulator.url}{path}", **options)
 
-    def get(self, path: str, **params: Any) -> requests.Response:
+    def get(self, path: str, **params: Any) -> httpx.Response:
         return self.call("GET", path, params=params)
 
-    def post(self, body: Any) -> requests.Response:
+    def post(self, body: Any) -> httpx.Response:
         return self.call("POST", "/jobs", json=body)
 
     def submit_job(self, *circuits: Any, **more: Any) -> str:
@@ -77,7 +79,7 @@ class Client:
         return jobs
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
-        answer = requests.request(method, f"{self.emulator.admin_url}{path}", json=body, timeout=30)
+        answer = self._admin_session.request(method, f"{self.emulator.admin_url}{path}", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

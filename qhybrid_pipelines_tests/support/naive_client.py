@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 
-import requests
+import httpx
 
 BODY = {
     "type": "ionq.circuit.v1",
@@ -23,16 +23,16 @@ def run_task(url: str, key: str, attempts: int, timeout_seconds: float) -> int:
     headers = {"Authorization": f"apiKey {key}"}
     for _ in range(attempts):
         try:
-            submitted = requests.post(f"{url}/jobs", json=BODY, headers=headers, timeout=timeout_seconds)
+            submitted = httpx.post(f"{url}/jobs", json=BODY, headers=headers, timeout=timeout_seconds)
             submitted.raise_for_status()
             until = time.monotonic() + timeout_seconds
             while time.monotonic() < until:
-                answer = requests.get(f"{url}/jobs/{submitted.json()['id']}", headers=headers, timeout=timeout_seconds)
+                answer = httpx.get(f"{url}/jobs/{submitted.json()['id']}", headers=headers, timeout=timeout_seconds)
                 answer.raise_for_status()
                 if answer.json()["status"] == "completed":
                     return 1
                 time.sleep(0.05)
-        except (requests.RequestException, ValueError):
+        except (httpx.HTTPError, ValueError):
             continue
     return 0
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import requests
+import httpx
 
 from qhybrid_pipelines_tests.support.scripted_server import Reply
 
@@ -41,6 +41,7 @@ def proxy(upstream: str, change_answer: Callable[[RecordedRequest, Reply], Reply
     """Pass requests on to ``upstream`` (with its path) and what ``change_answer`` makes of the answers back."""
     server_root, _, path = upstream.rpartition("/")
     seen: list[RecordedRequest] = []
+    client = httpx.Client(timeout=60, verify=False)
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -50,7 +51,7 @@ def proxy(upstream: str, change_answer: Callable[[RecordedRequest, Reply], Reply
             )
             seen.append(asked)
             forward = {name: value for name, value in asked.headers.items() if name.lower() != "host"}
-            answer = requests.request(self.command, server_root + self.path, data=content, headers=forward, timeout=60)
+            answer = client.request(self.command, server_root + self.path, content=content, headers=forward)
             status, headers, content = change_answer(asked, (answer.status_code, {}, answer.content))
             self.send_response(status)
             for name, value in headers.items():
@@ -71,3 +72,4 @@ def proxy(upstream: str, change_answer: Callable[[RecordedRequest, Reply], Reply
     finally:
         server.shutdown()
         server.server_close()
+        client.close()

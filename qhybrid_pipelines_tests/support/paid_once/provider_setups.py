@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
-import requests
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
@@ -137,7 +137,7 @@ class EmulatorSetup:
         return IonQProvider(self.home / "ionq")
 
     def book(self) -> list[Accepted]:
-        jobs = requests.get(f"{self._emulator.admin_url}/jobs", timeout=30).json()["jobs"]
+        jobs = httpx.get(f"{self._emulator.admin_url}/jobs", timeout=30).json()["jobs"]
         return [Accepted(provider_job_id=job["id"], shots=job["shots"]) for job in jobs]
 
     def count_unresolved_resubmissions(self) -> int:

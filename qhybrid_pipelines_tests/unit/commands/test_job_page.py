@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.commands.job_page import dollars, duration, job_page
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.support.job_histories import (
@@ -21,6 +20,7 @@ from qhybrid_pipelines_tests.support.job_histories import (
     noon_plus,
     write_job_history,
 )
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 LATER = noon_plus(400)
 

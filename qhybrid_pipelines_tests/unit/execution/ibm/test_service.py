@@ -100,14 +100,12 @@ def test_the_vendors_own_client_speaks_to_the_stand_in(cloud, provider, monkeypa
     from qiskit_ibm_runtime.api.rest.runtime import Runtime
     from qiskit_ibm_runtime.api.session import RetrySession
     from qiskit_ibm_runtime.utils.sampler_result_decoder import SamplerResultDecoder
-    from requests.auth import AuthBase
 
-    class Bearer(AuthBase):
-        def __call__(self, request):
-            request.headers.update({"Authorization": "Bearer access-0", "Service-CRN": CRN})
-            return request
+    def authorise(request):
+        request.headers.update({"Authorization": "Bearer access-0", "Service-CRN": CRN})
+        return request
 
-    runtime = Runtime(RetrySession(os.environ["QISKIT_IBM_URL"], auth=Bearer()))
+    runtime = Runtime(RetrySession(os.environ["QISKIT_IBM_URL"], auth=authorise))
     cloud.polls_until_done = 0
     batch = canary()
     ref = provider.submit(batch, "ours")

@@ -84,14 +84,14 @@ def test_exact_probabilities_are_sampled_as_the_local_simulator_samples_them():
 
 def test_a_machine_has_no_exact_probabilities():
     batch = make_batch("qpu.aria-1", shots=1000)
-    with pytest.raises(CorruptResult, match="no frequencies"):
+    with pytest.raises(CorruptResult, match="are not frequencies"):
         decode(raw_result_for(batch, [{"0": 1 / 3, "1": 2 / 3}] * 6), batch)
 
 
 @pytest.mark.parametrize("total", [0.999, 1.001])
 def test_a_distribution_that_is_not_one_is_not_sampled(total):
     batch = make_batch("simulator", shots=1000)
-    with pytest.raises(CorruptResult, match="no frequencies"):
+    with pytest.raises(CorruptResult, match="are not frequencies"):
         decode(raw_result_for(batch, [{"0": total / 3, "1": 2 * total / 3}] * 6), batch)
 
 

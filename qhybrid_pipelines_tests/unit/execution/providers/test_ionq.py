@@ -8,9 +8,9 @@ import re
 import time
 from itertools import count
 
+import httpx
 import numpy as np
 import pytest
-import requests
 
 from qhybrid_pipelines.core.errors import Ambiguous, Throttled, Unavailable
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
@@ -41,7 +41,7 @@ def provider(emulator, tmp_path, monkeypatch):
 
 
 def admin(emulator, method: str, path: str, body=None):
-    answer = requests.request(method, emulator.admin_url + path, json=body, timeout=10)
+    answer = httpx.request(method, emulator.admin_url + path, json=body, timeout=10)
     assert answer.status_code == 200, answer.text
     return answer.json()
 

@@ -1,7 +1,8 @@
 """The ledger in the memory of one process: the port in plain Python, without a database.
 
-It shares with the SQL ledgers what is pure (the table of the life cycle, sealing, the arithmetic of budgets) and none of
-their code, so that the two check each other; and it is quick, for tests and simulations of many lives.
+It shares with the SQL ledgers what is pure (the tables of the life cycle and of the attempts' outcomes, the sealing of
+events, the arithmetic of budgets, the form of stored values) and none of the code that reads and writes, so that the two
+check each other; and it is quick, for tests of many lives.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
-from qhybrid_pipelines.control.ledger.memory_tables import MemoryTables
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
@@ -32,6 +32,7 @@ from qhybrid_pipelines.control.ledger.records import (
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines_tests.support.memory_tables import MemoryTables
 
 
 class MemoryLedger:

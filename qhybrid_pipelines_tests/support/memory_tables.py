@@ -1,19 +1,20 @@
-"""The tables of `control.ledger.memory`, and what one move changes in them."""
+"""The tables of the ledger in memory, and what one move changes in them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from qhybrid_pipelines.control.ledger import event_chain
 from qhybrid_pipelines.control.ledger.budget import Account, charge_usd, reserve, round_stored_usd, settle
 from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
-from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, Event, next_state
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, next_state
 from qhybrid_pipelines.control.ledger.records import (
+    ATTEMPT_OUTCOMES,
     AttemptRecord,
     Breaker,
     EventData,
@@ -30,19 +31,8 @@ from qhybrid_pipelines.core.jobs import JobState
 
 _NOTHING = object()
 
-#: What an event says about the attempt to submit that is under way.
-_OUTCOMES = {
-    Event.SUBMIT: Outcome.OPEN,
-    Event.ACKNOWLEDGE: Outcome.ACCEPTED,
-    Event.ADOPT: Outcome.ACCEPTED,
-    Event.RETRY_LATER: Outcome.DEFERRED,
-    Event.REJECT: Outcome.REJECTED,
-    Event.MARK_UNKNOWN: Outcome.UNKNOWN,
-    Event.CONFIRM_ABSENT: Outcome.NOT_ACCEPTED,
-}
-
-#: Facts of a move that a job takes over as they are.
-_COPIED_FIELDS = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")
+#: What a transition says of a job under the job's own names.
+_SHARED_NAMES = {field.name for field in fields(Transition)} & {field.name for field in fields(JobRecord)}
 
 
 class MemoryTables:
@@ -202,7 +192,7 @@ class MemoryTables:
             "previous_hash": head.hash,
         }
         self.put(self.events, head.position + 1, row | {"hash": event_chain.event_hash(row)})
-        return replace(job, state=after, version=job.version + 1, outcome=_OUTCOMES.get(step.event, job.outcome))
+        return replace(job, state=after, version=job.version + 1, outcome=ATTEMPT_OUTCOMES.get(step.event, job.outcome))
 
     def _open_attempt(self, job: JobRecord) -> None:
         if job.token in self._tokens:
@@ -269,20 +259,19 @@ def _check_steps(job: JobRecord, steps: Sequence[EventData]) -> None:
 
 def _changed_fields(transition: Transition) -> dict[str, Any]:
     """Return what becomes known about the job with its steps, as it is kept."""
-    fields: dict[str, Any] = {
-        name: getattr(transition, name) for name in _COPIED_FIELDS if getattr(transition, name) is not None
-    }
-    if transition.deadline_at is not None:
-        fields["deadline_at"] = _utc(transition.deadline_at)
-    if transition.error is not None:
-        fields["error"] = stored_text(transition.error)
-    if transition.cost_usd is not None:
-        fields["cost_usd"] = round_stored_usd(transition.cost_usd)
+    said = {name: getattr(transition, name) for name in _SHARED_NAMES - {"cost_quoted_usd"}}
+    changed = {name: value for name, value in said.items() if value is not None}
+    if "deadline_at" in changed:
+        changed["deadline_at"] = _utc(transition.deadline_at)
+    if "error" in changed:
+        changed["error"] = stored_text(changed["error"])
+    if "cost_usd" in changed:
+        changed["cost_usd"] = round_stored_usd(changed["cost_usd"])
     if transition.new_token is not None:
-        fields |= {"attempt": transition.job.attempt + 1, "token": transition.new_token}
+        changed |= {"attempt": transition.job.attempt + 1, "token": transition.new_token}
     if transition.result is not None:
-        fields["result_sha256"] = transition.result.sha256
-    return fields
+        changed["result_sha256"] = transition.result.sha256
+    return changed
 
 
 def _utc(at: datetime | None) -> datetime | None:
