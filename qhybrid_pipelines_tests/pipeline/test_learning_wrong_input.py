@@ -15,9 +15,9 @@ from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.rows import read_experiments, read_learning_experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 GOOD = "height,weight,label\n" + "".join(f"{i % 7}.5,{(3 * i) % 11},{i % 2}\n" for i in range(24))
 SPEC = {
