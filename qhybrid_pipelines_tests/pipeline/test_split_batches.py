@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.execution.providers.local import LocalProvider
@@ -20,6 +19,7 @@ from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 BACKEND = "local:auto"
 SPEC = """
