@@ -1,6 +1,6 @@
 """Cancellation against completion over HTTP, two hundred times: our end is the vendor's end, and a result that came is kept.
 
-The emulator's book is the judge. The same race with a vendor that only takes requests is unit/control/test_races.py.
+The emulator's book is the judge. The same race with a vendor that only takes requests is unit/control/test_dispatcher_races.py.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
-from qhybrid_pipelines_tests.emulators import BELL, Client, job_body
+from qhybrid_pipelines_tests.support.emulator_client import BELL, Client, job_body
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from qhybrid_pipelines.emulator.process import Emulator, EmulatorStartError, start_emulator
-from qhybrid_pipelines_tests.emulators import BELL, FLIPPED_FIRST, Client, job_body
+from qhybrid_pipelines_tests.support.emulator_client import BELL, FLIPPED_FIRST, Client, job_body
 
 # Required fields by schema, as the published OpenAPI description of v0.4 has them (mirror of May 2026).
 BASE_JOB = {

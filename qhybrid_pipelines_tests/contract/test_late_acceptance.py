@@ -22,7 +22,7 @@ from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines.storage.content_store import RawStore
-from qhybrid_pipelines_tests.emulators import Client
+from qhybrid_pipelines_tests.support.emulator_client import Client
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 PATIENCE_SECONDS, LATE_SECONDS = 0.3, 1.5

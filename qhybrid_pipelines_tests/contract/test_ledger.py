@@ -33,7 +33,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import Calibration, JobState
-from qhybrid_pipelines_tests.ledger_cases import NOW, apply_events, plan
+from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 

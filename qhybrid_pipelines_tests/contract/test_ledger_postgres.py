@@ -22,8 +22,8 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger, open_ledger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import servers
-from qhybrid_pipelines_tests.ledger_cases import apply_events, plan, run_in_processes
+from qhybrid_pipelines_tests.support import postgres_databases
+from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run_in_processes
 
 #: Holds a lock until it is killed; with a second argument, beside a child that it forked.
 HOLDER = """
@@ -48,16 +48,16 @@ def ledger(postgres_url: str) -> Iterator[SqlLedger]:
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[servers.LocalServer]:
+def own_server() -> Iterator[postgres_databases.LocalServer]:
     """A server that a test may stop, whatever server the others use."""
-    server = servers.LocalServer()
+    server = postgres_databases.LocalServer()
     yield server
     server.remove()
 
 
 @pytest.fixture
-def own(own_server: servers.LocalServer) -> Iterator[SqlLedger]:
-    with servers.database(own_server.url) as url:
+def own(own_server: postgres_databases.LocalServer) -> Iterator[SqlLedger]:
+    with postgres_databases.database(own_server.url) as url:
         made = SqlLedger.open_postgres(url)
         yield made
         own_server.start()
@@ -214,7 +214,7 @@ class TestProcesses:
         holder.stdout.close()
 
     def test_ledgers_of_one_server_have_locks_of_their_own(self, ledger: SqlLedger, postgres_home: str) -> None:
-        with servers.schema(postgres_home) as url:
+        with postgres_databases.schema(postgres_home) as url:
             other = SqlLedger.open_postgres(url)
             with ledger.job_lock("j-a", timeout_seconds=0), other.job_lock("j-a", timeout_seconds=0):
                 pass

@@ -19,7 +19,7 @@ from qhybrid_pipelines.control.ledger import schema, tables
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines_tests.ledger_cases import apply_events, plan, run_in_processes
+from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run_in_processes
 
 #: What a later release might bring: a column with a value for the jobs that are there.
 LATER = """

@@ -13,7 +13,7 @@ from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.ledger.sqlite import open_database
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines_tests.ledger_cases import run_in_processes
+from qhybrid_pipelines_tests.support.ledger_plans import run_in_processes
 
 
 @pytest.fixture

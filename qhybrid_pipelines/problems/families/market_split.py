@@ -150,7 +150,7 @@ class MarketSplit:
     solver_name = "meet_in_the_middle"
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
-        """Raise InvalidInput: a market split is no graph."""
+        """Raise InvalidInput: a market split is not a graph."""
         raise InvalidInput(
             f"family market_split has no instance on graph {name!r}",
             remedy="Give a .dat file or {generator: random, constraints: 3, variables: 20}.",

@@ -202,7 +202,7 @@ class Portfolio:
     solver_name = "bounds_and_enumeration"
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
-        """Raise InvalidInput: a portfolio is no graph."""
+        """Raise InvalidInput: a portfolio is not a graph."""
         raise InvalidInput(
             f"family portfolio has no instance on graph {name!r}",
             remedy="Give a file with format: orlib_port, or {generator: factor_model, assets: 20, cardinality: 5}.",

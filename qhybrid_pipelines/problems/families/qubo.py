@@ -175,7 +175,7 @@ class Qubo:
     solver_name = "semidefinite+tabu+cp_sat"
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002
-        """Refuse: a graph alone is no objective."""
+        """Refuse: a graph alone is not an objective."""
         raise InvalidInput(
             f"the graph {name!r} is no QUBO",
             remedy="Use family maxcut or independent_set for graphs, or give a matrix as a file.",

@@ -24,7 +24,7 @@ from qhybrid_pipelines.execution.transport import (
     check_url,
     send,
 )
-from qhybrid_pipelines_tests.vendors import closed_port, raw_server, reply, scripted_server
+from qhybrid_pipelines_tests.support.scripted_server import closed_port, raw_server, reply, scripted_server
 
 SHORT = RequestLimits(connect_seconds=0.5, read_seconds=0.3, total_seconds=0.8, body_bytes=10_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
