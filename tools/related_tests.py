@@ -27,7 +27,8 @@ class RelatedTests:
     """Test files that concern a change.
 
     Attributes:
-        by_distance: paths below the root by their distance from the change, nearest first.
+        by_distance: paths below the root by their distance from the change, nearest first; those that import least
+            come first at each.
         untested: changed modules without a test file of their own.
         elsewhere: changed files that no unit test is chosen by: pages, settings, tests of other suites.
     """
@@ -164,10 +165,14 @@ class TestMap:
         for found in (near, self._distances(modules)):
             distance |= {test: min(step, distance.get(test, step)) for test, step in found.items()}
         by_distance: dict[int, tuple[str, ...]] = {
-            step: tuple(sorted(test for test, at in distance.items() if at == step))
+            step: tuple(sorted((t for t, at in distance.items() if at == step), key=self._focus))
             for step in sorted(set(distance.values()))
         }
         return RelatedTests(by_distance, tuple(sorted(modules & set(self.unmirrored()))), tuple(elsewhere))
+
+    def _focus(self, test: str) -> tuple[int, str]:
+        """Order tests at one distance: those that import little say most about little, and are quick."""
+        return len(self.imports_by_test[test]), test
 
     def _distances(self, modules: set[str]) -> dict[str, int]:
         """Return the steps up the import graph from the modules to the module that each test belongs to."""
