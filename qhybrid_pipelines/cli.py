@@ -1,7 +1,7 @@
 """The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sql``, ``sync``, ``doctor``, ``metrics``.
 
 ``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
-failed or timed out, 4 refused by policy or budget. Nothing heavy is imported before a command needs it.
+failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import typer
 from qhybrid_pipelines.commands import jobs
 from qhybrid_pipelines.commands.common import AsJson, Home, existing_workspace, launcher_for, workspace_for
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, QHybridError
+from qhybrid_pipelines.core.stop_request import StopRequested, watch_stop_signals
 from qhybrid_pipelines.emulator import command as emulator
 
 if TYPE_CHECKING:
@@ -232,8 +233,14 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Run the command line; errors of this package become one sentence and an exit code, never a traceback."""
+    # The emulator is a server with a signal handling of its own.
+    if sys.argv[1:2] != ["emulator"]:
+        watch_stop_signals()
     try:
         app()
+    except StopRequested as request:
+        typer.echo(f"stopped by {request.reason}: nothing was sent afterwards.", err=True)
+        raise SystemExit(request.exit_code) from None
     except QHybridError as error:
         from qhybrid_pipelines.terminal import print_error
 
@@ -255,12 +262,17 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         if not as_json:
             typer.echo(f"open jobs could not be looked at: {problem}", err=True)
 
-    with progress(quiet=as_json) as display:
-        ran, failures = (
-            launcher.run(keys, display.on_progress, wait=wait, on_problem=on_problem, on_message=display.on_message)
-            if keys
-            else ([], [])
-        )
+    try:
+        with progress(quiet=as_json) as display:
+            ran, failures = (
+                launcher.run(keys, display.on_progress, wait=wait, on_problem=on_problem, on_message=display.on_message)
+                if keys
+                else ([], [])
+            )
+    except StopRequested as request:
+        message = _stop_message(launcher.workspace, request, keys, launcher.waiting(keys))
+        print_json({"stopped": request.reason, "message": message}) if as_json else typer.echo(message, err=True)
+        return request.exit_code
     workspace = launcher.workspace
     send_spans_best_effort(workspace.control_plane.ledger, workspace.home)
     rows, waiting = verdicts(ran, workspace.lake, workspace.specifications), launcher.waiting(ran)
@@ -291,6 +303,18 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         return InvalidInput.exit_code
     for_a_person = [JobFailed.exit_code for job in waiting if job.state in NEEDS_A_PERSON]
     return max([*for_a_person, *(failure.exit_code for failure in failures)], default=0)
+
+
+def _stop_message(
+    workspace: Workspace, request: StopRequested, keys: Sequence[str], waiting: Sequence[JobRecord]
+) -> str:
+    """Return what a person who stopped a run wants to know: what is with providers, and how to go on."""
+    from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+
+    left = [f"{job.job_id} is {job.state} on {job.backend}" for job in waiting if job.state in OPEN]
+    with_providers = f"with providers: {', '.join(left)}" if left else "no job is with a provider"
+    again = f"qhybrid run {' '.join(keys)} --home {workspace.home.path}"
+    return f"stopped by {request.reason}: nothing was sent afterwards; {with_providers}. To go on: {again}"
 
 
 def _waiting_message(jobs: Sequence[JobRecord]) -> str:
