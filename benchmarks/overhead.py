@@ -93,7 +93,10 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
         "circuit_batches",
         lambda: circuit_batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
     )
-    jobs = timed("qpu_submissions", lambda: qpu_submissions.submit_circuit_batches(sent, asked, dispatcher, principal="benchmark"))
+    jobs = timed(
+        "qpu_submissions",
+        lambda: qpu_submissions.submit_circuit_batches(sent, asked, dispatcher, principal="benchmark"),
+    )
     counts = timed("qpu_result_sets", lambda: qpu_result_sets.collect_result_sets(sent, jobs, dispatcher))
     summary, solutions = timed("scored", lambda: scored_solutions.scores(executions, asked, found, reduced, counts))
     compared = timed(
@@ -324,7 +327,7 @@ def backfill(partitions: int) -> list[dict[str, object]]:
             wall[name], processor[name] = time.perf_counter() - started, time.process_time() - begun
         launcher.instance.dispose()
         bare.dispose()
-    # The record in MLflow is no science: what it takes counts as overhead, though not of the processor time.
+    # The record in MLflow is not a science: what it takes counts as overhead, though not of the processor time.
     recorded = steps["work"]["tracking_runs"]
     cells = partitions * (len(PREPARE) + len(EXECUTE))
     rows = [

@@ -28,11 +28,16 @@ from measuring import machine, show
 
 from qhybrid_pipelines.control.ledger import postgres_locks
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines_tests import servers
-from qhybrid_pipelines_tests.paid_once.judge import Tally
-from qhybrid_pipelines_tests.paid_once.killing import PLACES, KillTest
-from qhybrid_pipelines_tests.paid_once.lives import PROTOCOLS
-from qhybrid_pipelines_tests.paid_once.worlds import DurableVendorSetup, EmulatorSetup, ProviderSetup, run_emulator
+from qhybrid_pipelines_tests.support import postgres_databases
+from qhybrid_pipelines_tests.support.paid_once.judge import Tally
+from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest
+from qhybrid_pipelines_tests.support.paid_once.protocols import PROTOCOLS
+from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
+    DurableVendorSetup,
+    EmulatorSetup,
+    ProviderSetup,
+    run_emulator,
+)
 
 #: Provider and what it can do about a token that it has seen before.
 KINDS = {
@@ -49,14 +54,14 @@ ALL_PLACES = (
 
 
 def fought(kind: str, kills: int, options: argparse.Namespace, server: str | None) -> Tally:
-    """Fight in one new world after the other until enough kills have landed."""
+    """Fight in one new setup after the other until enough kills have landed."""
     total, number = Tally(), 0
     with tempfile.TemporaryDirectory() as folder:
         while total.landed < kills:
             rng = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
             home = Path(folder) / str(number)
-            with new_ledger(home, server) as ledger, new_world(home, kind, rng, number, options.requests) as world:
-                total.add(KillTest(world, ledger, options.protocol, rng).run_until_done())
+            with new_ledger(home, server) as ledger, new_setup(home, kind, rng, number, options.requests) as setup:
+                total.add(KillTest(setup, ledger, options.protocol, rng).run_until_done())
             number += 1
     return total
 
@@ -68,13 +73,13 @@ def new_ledger(home: Path, server: str | None) -> Iterator[SqlLedger]:
         if server is None:
             ledger = SqlLedger.open_sqlite(home / "ledger.db")
         else:
-            ledger = SqlLedger.open_postgres(stack.enter_context(servers.schema(server)))
+            ledger = SqlLedger.open_postgres(stack.enter_context(postgres_databases.schema(server)))
         stack.callback(ledger.close)
         yield ledger
 
 
 @contextmanager
-def new_world(home: Path, kind: str, rng: random.Random, number: int, length: int) -> Iterator[ProviderSetup]:
+def new_setup(home: Path, kind: str, rng: random.Random, number: int, length: int) -> Iterator[ProviderSetup]:
     if kind == "http":
         with run_emulator(home / "emulator", seed=number) as emulator:
             yield EmulatorSetup(home, emulator, rng, length=length)
@@ -121,7 +126,9 @@ def main() -> int:
             # Right after a server's start, locks of submissions under way are given out late, because a start ends sessions
             # of living holders too. This server was there before any process, and is not started again.
             postgres_locks.RESTART_GRACE_SECONDS = 0.0
-            server = stack.enter_context(servers.database(stack.enter_context(servers.server_url())))
+            server = stack.enter_context(
+                postgres_databases.database(stack.enter_context(postgres_databases.server_url()))
+            )
         for name in names:
             started = time.perf_counter()
             tally = fought(KINDS[name], -(-options.kills // len(names)), options, server)

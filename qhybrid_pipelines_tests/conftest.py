@@ -6,34 +6,34 @@ from collections.abc import Iterator
 
 import pytest
 
-from qhybrid_pipelines_tests import ledgers, servers
+from qhybrid_pipelines_tests.support import ledgers, postgres_databases
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """Address of a real Postgres server: one for each worker, or the one that is named."""
-    with servers.server_url() as url:
+    with postgres_databases.server_url() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgres_home(postgres_server: str) -> Iterator[str]:
     """Address of a database that tests share, each in a schema of its own."""
-    with servers.database(postgres_server) as url:
+    with postgres_databases.database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture
 def postgres_url(postgres_home: str) -> Iterator[str]:
     """Address of an empty schema on a real Postgres server."""
-    with servers.schema(postgres_home) as url:
+    with postgres_databases.schema(postgres_home) as url:
         yield url
 
 
 @pytest.fixture
 def postgres_database(postgres_server: str) -> Iterator[str]:
     """Address of an empty database on a real Postgres server."""
-    with servers.database(postgres_server) as url:
+    with postgres_databases.database(postgres_server) as url:
         yield url
 
 

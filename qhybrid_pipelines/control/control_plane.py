@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.opening import open_ledger
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.port import Ledger
+from qhybrid_pipelines.control.ledger.sql import open_ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, may_need_approval, read_policy
 from qhybrid_pipelines.control.reporting.logs import with_logging
@@ -59,7 +59,7 @@ class ControlPlane:
         return read_policy(self.deployment.policy_file)
 
     @cached_property
-    def ledger(self) -> SqlLedger:
+    def ledger(self) -> Ledger:
         """The durable record of every job."""
         return with_logging(open_ledger(self._home, self.deployment.ledger_url))
 

@@ -127,7 +127,7 @@ def _path(finding: Any, data: Any) -> tuple[str, ...]:
 
 
 def _fields(model: type[BaseModel], path: Iterable[str]) -> list[str]:
-    """Return the names of the fields below ``path``; none where that is no model."""
+    """Return the names of the fields below ``path``; none where that is not a model."""
     for name in path:
         field = model.model_fields.get(name)
         inner = field.annotation if field else None

@@ -49,7 +49,7 @@ def interval_seconds() -> int:
     """Return the least time between two ticks of a sensor; Dagster itself looks whether one is due every 5 s.
 
     Raises:
-        InvalidInput: the environment says something that is no time.
+        InvalidInput: the environment says something that is not a time.
     """
     text = os.environ.get(INTERVAL_VARIABLE) or str(DEFAULT_INTERVAL_SECONDS)
     if not text.isdecimal() or int(text) < 1:

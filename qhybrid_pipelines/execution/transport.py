@@ -208,6 +208,8 @@ def _tls_context(url: str) -> ssl.SSLContext:
     Raises:
         OSError: what the environment names is not there or holds no certificates.
     """
+    import httpx
+
     if not url.startswith("https:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used; it believes nobody
     for variable in CERTIFICATE_VARIABLES:
@@ -215,9 +217,7 @@ def _tls_context(url: str) -> ssl.SSLContext:
         if named:
             folder = Path(named).is_dir()
             return ssl.create_default_context(cafile=None if folder else named, capath=named if folder else None)
-    import certifi
-
-    return ssl.create_default_context(cafile=certifi.where())
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -21,7 +21,7 @@ class MakeInstance(Protocol):
     """A family's way from a graph to an instance."""
 
     def __call__(self, graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
-        """Return the instance; raise InvalidInput where the graph is none."""
+        """Return the instance; raise InvalidInput where the graph does not make one."""
 
 
 def make_graph_generator(

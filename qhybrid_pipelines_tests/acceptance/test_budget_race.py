@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines_tests.unit.control.durable_vendor import DurableVendor
+from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor
 
 pytestmark = pytest.mark.acceptance
 
@@ -27,7 +27,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.storage.content_store import RawStore
-from qhybrid_pipelines_tests.unit.control.durable_vendor import DurableVendor, make_batch
+from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
 home, url, number, tries, price, budget = sys.argv[1:]
 home = Path(home)

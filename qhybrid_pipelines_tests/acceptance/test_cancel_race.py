@@ -1,6 +1,6 @@
 """Cancellation against completion over HTTP, two hundred times: our end is the vendor's end, and a result that came is kept.
 
-The emulator's book is the judge. The same race with a vendor that only takes requests is unit/control/test_races.py.
+The emulator's book is the judge. The same race with a vendor that only takes requests is unit/control/test_dispatcher_races.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
-import requests
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
@@ -73,7 +73,7 @@ def test_cancellation_against_completion(ledger: SqlLedger, tmp_path: Path, monk
                 assert dispatcher.collect(job.job_id, batch).job.state is JobState.VERIFIED
             else:
                 assert job.state is JobState.CANCELLED
-        book = requests.get(f"{emulator.admin_url}/jobs", timeout=10).json()["jobs"]
+        book = httpx.get(f"{emulator.admin_url}/jobs", timeout=10).json()["jobs"]
     ours = {job.provider_job_id: job for job in ledger.jobs()}
     assert len(book) == len(ours) == RACES
     for line in book:

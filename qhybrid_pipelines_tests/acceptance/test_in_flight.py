@@ -22,11 +22,11 @@ from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.deployments import DaemonProcess
-from qhybrid_pipelines_tests.emulators import Client
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.dagster_daemon import DaemonProcess
+from qhybrid_pipelines_tests.support.emulator_client import Client
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 JOBS, CIRCUITS_PER_JOB = 200, 1
 POINTS, REPETITIONS, SHOTS = 20, 10, 50
@@ -117,7 +117,7 @@ def test_everything_is_killed_while_two_hundred_jobs_are_in_flight(deployment, c
     watch.until(lambda: lake.keys(schemas.BASELINE_COMPARISONS), "the verdict")
     deployment.kill()
 
-    book, jobs = cloud.book(), homes.read_jobs(deployment.home)
+    book, jobs = cloud.book(), experiment_homes.read_jobs(deployment.home)
     assert len({entry["metadata"]["qhybrid_token"] for entry in book}) == len(book) == JOBS
     assert {entry["id"] for entry in book} == {job["provider_job_id"] for job in jobs}
     assert [job["state"] for job in jobs] == ["VERIFIED"] * JOBS

@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import samples
+from qhybrid_pipelines_tests.support import sample_lake
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore::Deprec
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_runs_to_its_end(path, tmp_path, monkeypatch):
     home = Home(tmp_path / "home")
-    warehouse.publish(home, samples.write(home))
+    warehouse.publish(home, sample_lake.write(home))
     monkeypatch.setenv("QHYBRID_HOME", str(home.path))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

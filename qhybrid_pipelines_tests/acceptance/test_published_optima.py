@@ -9,9 +9,9 @@ import sys
 import pytest
 import yaml
 
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.instance_files import instance_files, named
-from qhybrid_pipelines_tests.known_optima import independent_set_as_qubo
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.instance_files import instance_files, named
+from qhybrid_pipelines_tests.support.known_optima import independent_set_as_qubo
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -34,10 +34,10 @@ SMALL = {"sweep": {"points": 2}, "repetitions": 10, "shots": 256, "rounds": {"ma
 WORK = """
 import sys
 from pathlib import Path
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 home, *files = map(Path, sys.argv[1:])
-launcher = homes.make_launcher(home)
-homes.run(launcher, [launcher.workspace.registration.register_file(file).key for file in files])
+launcher = experiment_homes.make_launcher(home)
+experiment_homes.run(launcher, [launcher.workspace.registration.register_file(file).key for file in files])
 """
 
 
@@ -84,7 +84,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def verdicts(home):
-    found = homes.rows(home, "SELECT * FROM baseline_comparisons JOIN experiments USING (experiment)")
+    found = experiment_homes.rows(home, "SELECT * FROM baseline_comparisons JOIN experiments USING (experiment)")
     return {row["name"]: row for row in found}
 
 
@@ -113,7 +113,7 @@ def test_roof_duality_solves_what_it_is_known_to_solve(verdicts):
 
 @pytest.mark.parametrize("table", ["scored_solutions", "baselines"])
 def test_every_objective_follows_from_its_assignment(home, table):
-    rows, wrong = homes.recompute_objectives(home, table)
+    rows, wrong = experiment_homes.recompute_objectives(home, table)
     assert rows > 300
     assert wrong == []
 
@@ -121,7 +121,7 @@ def test_every_objective_follows_from_its_assignment(home, table):
 @pytest.mark.parametrize(("layers", "ratio"), FIXED_ANGLES.items())
 def test_fixed_angles_give_the_published_ratio_on_a_cubic_graph(home, verdicts, layers, ratio):
     row = verdicts[f"angles-p{layers}"]
-    [measured] = homes.rows(
+    [measured] = experiment_homes.rows(
         home,
         f"""SELECT avg(mean_energy) AS energy, stddev_samp(mean_energy) / sqrt(count(*)) AS error, sum(shots) AS shots
             FROM point_scores WHERE experiment = '{row["experiment"]}' AND point = 0""",

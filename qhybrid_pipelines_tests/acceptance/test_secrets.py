@@ -28,13 +28,13 @@ from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.deployments import DaemonProcess
-from qhybrid_pipelines_tests.emulators import Client
-from qhybrid_pipelines_tests.proxies import RecordedRequest, proxy
-from qhybrid_pipelines_tests.searching import files_containing, number_encodings
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.dagster_daemon import DaemonProcess
+from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.leak_scan import files_containing, number_encodings
+from qhybrid_pipelines_tests.support.recording_proxy import RecordedRequest, proxy
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 KEY, WRONG_KEY = "planted-key-2c91f7e0a4", "planted-wrong-key-b83d55"
 #: Means and deviations of five assets: digits that nothing else has.
@@ -103,12 +103,12 @@ def finished_home(tmp_path_factory):
                 (where / file).write_text(text)
                 os.utime(where / file, (time.time() - 60,) * 2)
         night.start()
-        by_hand = homes.command(
+        by_hand = experiment_homes.command(
             *("run", folder / "spec.yaml", "--home", home.path, "--wait"), environment=os.environ | environment
         )
         printed = by_hand.communicate()[0]
         assert by_hand.returncode == 0, printed
-        wrong = homes.command(
+        wrong = experiment_homes.command(
             *("doctor", "--online", "--home", home.path),
             environment=os.environ | environment | {"IONQ_API_KEY": WRONG_KEY},
         )

@@ -18,10 +18,10 @@ from qhybrid_pipelines.core.failpoints import VARIABLE
 from qhybrid_pipelines.execution.results import read_head
 from qhybrid_pipelines.launch import instance_ref
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.stages import KILLED, CommandServer
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.cli_process import KILLED, CommandServer
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
 HOMES = 4
@@ -79,7 +79,10 @@ def instance_of(home: Path) -> dg.DagsterInstance:
 
 
 def assert_same_as_reference(home: Path, reference: Path) -> None:
-    left, right = homes.read_reproducible_columns(home), homes.read_reproducible_columns(reference)
+    left, right = (
+        experiment_homes.read_reproducible_columns(home),
+        experiment_homes.read_reproducible_columns(reference),
+    )
     assert left.keys() == right.keys()
     for name, table in right.items():
         assert left[name].equals(table), name
@@ -89,14 +92,14 @@ def assert_same_as_reference(home: Path, reference: Path) -> None:
 
 def assert_paid_once(home: Path) -> None:
     """One job per execution in the ledger, one per job in the provider's own book, and the chain of events whole."""
-    jobs = homes.read_jobs(home)
-    executions = homes.rows(home, "SELECT experiment, backend FROM circuit_batches")
+    jobs = experiment_homes.read_jobs(home)
+    executions = experiment_homes.rows(home, "SELECT experiment, backend FROM circuit_batches")
     assert sorted((job["experiment"], job["backend"]) for job in jobs) == sorted(
         (row["experiment"], row["backend"]) for row in executions
     )
     assert {(job["state"], job["attempt"]) for job in jobs} == {("VERIFIED", 1)}
     book = [read_head(path.read_bytes()) for path in (home / "providers" / "local").iterdir()]
-    canaries = homes.rows(home, "SELECT provider_job_id FROM canary_jobs")
+    canaries = experiment_homes.rows(home, "SELECT provider_job_id FROM canary_jobs")
     known = [*(job["provider_job_id"] for job in jobs), *(row["provider_job_id"] for row in canaries)]
     assert sorted(head["job"] for head in book) == sorted(filter(None, known))
     assert SqlLedger.open_sqlite(Home(home).ledger).verify_chain().is_intact
@@ -183,10 +186,10 @@ def test_the_installed_command_goes_on_after_a_kill(stages, reference_home):
     tmp.mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp)}
     arguments = ["run", stages[0].specification, "--home", home]
-    killed = homes.command(*arguments, environment={**environment, VARIABLE: "submit.accepted"})
+    killed = experiment_homes.command(*arguments, environment={**environment, VARIABLE: "submit.accepted"})
     killed.communicate(timeout=120)
     assert killed.returncode == KILLED
-    ended = homes.command(*arguments, environment=environment)
+    ended = experiment_homes.command(*arguments, environment=environment)
     said, _ = ended.communicate(timeout=120)
     assert ended.returncode == 0, said
     assert_same_as_reference(home, reference_home[0])

@@ -1,6 +1,6 @@
 """Two `qhybrid run` in one home, on different experiments, while analysts read: nobody waits, nobody fails.
 
-`test_torn_reads` shows the same of the storage alone, with tables that make a torn read visible.
+`test_snapshot_isolation` shows the same of the storage alone, with tables that make a torn read visible.
 """
 
 import time
@@ -10,7 +10,7 @@ import yaml
 
 from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -38,18 +38,18 @@ def test_two_runs_in_one_home_under_the_eyes_of_analysts(tmp_path):
         files[name].write_text(
             yaml.safe_dump({**SMALL, "name": name, "problem": {"family": "maxcut", "source": source}})
         )
-    first = homes.command("run", files["seen"], "--home", home)
+    first = experiment_homes.command("run", files["seen"], "--home", home)
     said, _ = first.communicate(timeout=TIMEOUT_SECONDS)
     assert first.returncode == 0, said
 
     with analyst.connect(Home(home)) as held:
         before = held.execute(CONSISTENCY_QUERY).fetchall()
-        runs = [homes.command("run", files[name], "--home", home) for name in ("left", "right")]
+        runs = [experiment_homes.command("run", files[name], "--home", home) for name in ("left", "right")]
         seen, reads, deadline = set(), 0, time.monotonic() + TIMEOUT_SECONDS
         while any(run.poll() is None for run in runs):
             assert time.monotonic() < deadline
             assert held.execute(CONSISTENCY_QUERY).fetchall() == before
-            now = homes.rows(home, CONSISTENCY_QUERY)
+            now = experiment_homes.rows(home, CONSISTENCY_QUERY)
             for row in now:
                 assert row["asked"] == row["counted"] == row["scored"], row
                 assert (row["decided"], row["solvers"] >= 5) == (1, True), row
@@ -62,7 +62,7 @@ def test_two_runs_in_one_home_under_the_eyes_of_analysts(tmp_path):
         assert held.execute(CONSISTENCY_QUERY).fetchall() == before
         assert len(before) == 1
 
-    verdicts = homes.rows(home, "SELECT name, verdict FROM verdicts ORDER BY name")
+    verdicts = experiment_homes.rows(home, "SELECT name, verdict FROM verdicts ORDER BY name")
     assert [row["name"] for row in verdicts] == ["left", "right", "seen"]
-    assert homes.make_launcher(home).workspace.control_plane.ledger.verify_chain().is_intact
+    assert experiment_homes.make_launcher(home).workspace.control_plane.ledger.verify_chain().is_intact
     print(f"{reads} reads of the newest snapshot, each with {reads} of the held one; {len(seen)} experiments seen")

@@ -15,9 +15,9 @@ import dagster as dg
 import pytest
 from dagster._core.instance.ref import InstanceRef
 
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND = "local:auto"
@@ -55,8 +55,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(ROOT / name, folder / name)
-    launcher = homes.make_launcher(folder / "data")
-    homes.run(launcher, homes.register(launcher, [PETERSEN]))
+    launcher = experiment_homes.make_launcher(folder / "data")
+    experiment_homes.run(launcher, experiment_homes.register(launcher, [PETERSEN]))
     return folder
 
 

@@ -21,10 +21,10 @@ from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.wrong_inputs import ALL, PROBLEM_FILES, SPECIFICATIONS
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.wrong_inputs import ALL, PROBLEM_FILES, SPECIFICATIONS
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 COMMAND = str(Path(sys.executable).with_name("qhybrid"))
 GOOD = """
@@ -149,7 +149,7 @@ def test_of_several_the_good_ones_run(used):
 
 
 class TestAccepted:
-    """Oddities that are no mistakes."""
+    """Oddities that are not mistakes."""
 
     @pytest.mark.parametrize(
         "text",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
 
+import httpx
 import pytest
-import requests
 
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
-from qhybrid_pipelines_tests.emulators import BELL, Client, job_body
+from qhybrid_pipelines_tests.support.emulator_client import BELL, Client, job_body
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +30,13 @@ def client(emulator: Emulator) -> Iterator[Client]:
     own.close()
 
 
-def accepted_jobs_under_fault(client: Client, rule: dict) -> tuple[int, requests.Response | Exception]:
+def accepted_jobs_under_fault(client: Client, rule: dict) -> tuple[int, httpx.Response | Exception]:
     """Submit one job under a rule; return how many the book gained, and what the client saw."""
     before = len(client.book())
     client.faults(rule)
     try:
-        seen: requests.Response | Exception = client.post(job_body())
-    except requests.RequestException as error:
+        seen: httpx.Response | Exception = client.post(job_body())
+    except httpx.HTTPError as error:
         seen = error
     return len(client.book()) - before, seen
 
@@ -46,7 +47,7 @@ def test_before_accept_answers_an_error_and_takes_nothing(client: Client, status
         client, {"route": "POST /jobs", "fault": "before_accept", "params": {"status": status}}
     )
     assert gained == 0
-    assert isinstance(seen, requests.Response)
+    assert isinstance(seen, httpx.Response)
     assert seen.status_code == status
     assert seen.json()["statusCode"] == status
 
@@ -54,7 +55,7 @@ def test_before_accept_answers_an_error_and_takes_nothing(client: Client, status
 def test_after_accept_answers_an_error_and_has_taken_the_job(client: Client) -> None:
     gained, seen = accepted_jobs_under_fault(client, {"route": "POST /jobs", "fault": "after_accept"})
     assert gained == 1
-    assert isinstance(seen, requests.Response)
+    assert isinstance(seen, httpx.Response)
     assert seen.status_code == 504
 
 
@@ -63,21 +64,21 @@ def test_dropped_connections(client: Client, fault: str, gained: int) -> None:
     rule = {"route": "POST /jobs", "fault": fault, "params": {"drop": True}}
     found, seen = accepted_jobs_under_fault(client, rule)
     assert found == gained
-    assert isinstance(seen, requests.ConnectionError)
+    assert isinstance(seen, (httpx.RemoteProtocolError, httpx.ReadError))
 
 
 def test_reset_breaks_the_answer_off_after_the_job_was_taken(client: Client) -> None:
     gained, seen = accepted_jobs_under_fault(client, {"route": "POST /jobs", "fault": "reset"})
     assert gained == 1
-    assert isinstance(seen, requests.RequestException)
+    assert isinstance(seen, httpx.HTTPError)
 
 
 def test_truncated_json_looks_like_a_whole_answer(client: Client) -> None:
     gained, seen = accepted_jobs_under_fault(client, {"route": "POST /jobs", "fault": "truncated_json"})
     assert gained == 1
-    assert isinstance(seen, requests.Response)
+    assert isinstance(seen, httpx.Response)
     assert seen.status_code == 201
-    with pytest.raises(requests.JSONDecodeError):
+    with pytest.raises(json.JSONDecodeError):
         seen.json()
 
 
@@ -86,7 +87,7 @@ def test_html_with_200(client: Client, accept: bool, gained: int) -> None:  # no
     rule = {"route": "POST /jobs", "fault": "html_200", "params": {"accept": accept}}
     found, seen = accepted_jobs_under_fault(client, rule)
     assert found == gained
-    assert isinstance(seen, requests.Response)
+    assert isinstance(seen, httpx.Response)
     assert seen.status_code == 200
     assert seen.text.startswith("<!DOCTYPE html>")
 
@@ -95,8 +96,8 @@ def test_html_with_200(client: Client, accept: bool, gained: int) -> None:  # no
 def test_slow_answers_outlast_a_timeout_and_the_job_is_taken_all_the_same(client: Client, accept: str) -> None:
     before = len(client.book())
     client.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 0.4, "accept": accept}, "times": 1})
-    with pytest.raises(requests.Timeout):
-        requests.post(
+    with pytest.raises(httpx.TimeoutException):
+        httpx.post(
             f"{client.emulator.url}/jobs",
             json=job_body(),
             headers={"Authorization": f"apiKey {client.emulator.key}"},
@@ -190,7 +191,7 @@ def test_the_nth_request_and_what_rules_have_seen(client: Client) -> None:
 
 def test_a_plan_that_is_refused_changes_nothing(client: Client) -> None:
     client.faults({"route": "GET /backends", "fault": "before_accept"})
-    answer = requests.put(f"{client.emulator.admin_url}/faults", json=[{"fault": "explode"}], timeout=10)
+    answer = httpx.put(f"{client.emulator.admin_url}/faults", json=[{"fault": "explode"}], timeout=10)
     assert answer.status_code == 400
     assert "[0].fault" in answer.json()["message"]
     assert client.get("/backends").status_code == 503

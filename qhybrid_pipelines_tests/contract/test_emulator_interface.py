@@ -11,15 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-import requests
 
 from qhybrid_pipelines.emulator.process import Emulator, EmulatorStartError, start_emulator
-from qhybrid_pipelines_tests.emulators import BELL, FLIPPED_FIRST, Client, job_body
+from qhybrid_pipelines_tests.support.emulator_client import BELL, FLIPPED_FIRST, Client, job_body
 
 # Required fields by schema, as the published OpenAPI description of v0.4 has them (mirror of May 2026).
 BASE_JOB = {
@@ -123,11 +124,11 @@ def test_every_answer_has_its_published_fields(client: Client) -> None:
 def test_keys(client: Client, emulator: Emulator) -> None:
     def status(header: str | None) -> int:
         headers = {} if header is None else {"Authorization": header}
-        return requests.get(f"{emulator.url}/jobs", headers=headers, timeout=10).status_code
+        return httpx.get(f"{emulator.url}/jobs", headers=headers, timeout=10).status_code
 
     assert status(f"apiKey {emulator.key}") == 200
     assert [status(header) for header in (None, "", emulator.key, "Bearer x", "apiKey other")] == [401] * 5
-    assert requests.get(f"{emulator.url}/backends", timeout=10).status_code == 200, "published without a key"
+    assert httpx.get(f"{emulator.url}/backends", timeout=10).status_code == 200, "published without a key"
     client.admin("PUT", "/key", {"key": "second"})
     assert status(f"apiKey {emulator.key}") == 403
     assert status("apiKey second") == 200
@@ -156,7 +157,7 @@ def test_limits_are_told_and_kept(client: Client) -> None:
 
 def test_the_book_knows_what_was_sent(client: Client) -> None:
     body = json.dumps(job_body(shots=77, metadata={"tag": "abc"}, name="n")).encode()
-    client.call("POST", "/jobs", data=body)
+    client.call("POST", "/jobs", content=body)
     entry = client.book()[-1]
     assert entry["metadata"] == {"tag": "abc"}
     assert entry["body_sha256"] == hashlib.sha256(body).hexdigest()
@@ -356,13 +357,9 @@ def test_kills_during_submission_lose_nothing_that_was_acknowledged(tmp_path: Pa
     acknowledged: list[str] = []
 
     def submit(number: int) -> None:
-        own = Client(running)
-        for _ in range(40):
-            try:
-                acknowledged.append(own.submit_job(metadata={"worker": str(number)}))
-            except requests.RequestException:
-                return
-        own.close()
+        with closing(Client(running)) as own, suppress(httpx.HTTPError):
+            for _ in range(40):
+                acknowledged.append(own.submit_job(metadata={"worker": str(number)}))  # noqa: PERF401 - may break off
 
     try:
         for _ in range(3):
@@ -373,7 +370,8 @@ def test_kills_during_submission_lose_nothing_that_was_acknowledged(tmp_path: Pa
                 for future in futures:
                     future.result()
             running.restart()
-        book = Client(running).book()
+        with closing(Client(running)) as client:
+            book = client.book()
         ids = [job["id"] for job in book]
         assert set(acknowledged) <= set(ids)
         assert len(ids) == len(set(ids))

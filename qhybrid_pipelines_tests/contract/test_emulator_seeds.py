@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.emulator.process import running_emulator
-from qhybrid_pipelines_tests.emulators import Client
+from qhybrid_pipelines_tests.support.emulator_client import Client
 
 SPREAD = [{"gate": "h", "target": qubit} for qubit in range(3)]
 

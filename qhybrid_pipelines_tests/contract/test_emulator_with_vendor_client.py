@@ -21,7 +21,7 @@ from qiskit.providers import JobStatus
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
-from qhybrid_pipelines_tests.emulators import Client
+from qhybrid_pipelines_tests.support.emulator_client import Client
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the vendor's package warns while it is imported; nothing of ours is involved

@@ -6,8 +6,8 @@ import json
 import time
 from collections.abc import Callable
 
+import httpx
 import pytest
-import requests
 
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
@@ -88,7 +88,7 @@ IONQ_MUTATIONS = {
     "infinity": first_result(scaled(float("inf"))),
     "a negative probability": first_result(lambda outcomes: outcomes.update({"77": -1 / 64, "78": 1 / 64})),
     "an outcome wider than the circuit": first_result(lambda outcomes: outcomes.update({str(1 << 40): 1 / 64})),
-    "an outcome that is no number": first_result(lambda outcomes: outcomes.update({"0b1": 0.0})),
+    "an outcome that is not a number": first_result(lambda outcomes: outcomes.update({"0b1": 0.0})),
     "an outcome in two spellings": first_result(lambda outcomes: outcomes.update({"0077": 0.0, "77": 0.0})),
     "no outcome": first_result(dict.clear),
     "a missing circuit": answers(lambda job, children, results: results.pop(job["child_job_ids"][0])),
@@ -117,7 +117,7 @@ def test_ionq(check, backend, emulator, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(STRANGER.variable, "a-key-of-nobody")
     monkeypatch.setenv("IONQ_LISTING_LAG_SECONDS", str(LAG_SECONDS))
-    stated = requests.get(f"{emulator.url}/backends/{backend}", timeout=5).json()
+    stated = httpx.get(f"{emulator.url}/backends/{backend}", timeout=5).json()
     limits = {name: stated["limits"][name] for name in ("min_shots", "max_shots", "max_circuits_per_job")}
     check(
         ProviderUnderTest(

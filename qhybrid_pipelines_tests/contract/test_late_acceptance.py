@@ -14,7 +14,6 @@ import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.core.errors import Ambiguous
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
@@ -23,7 +22,8 @@ from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines.storage.content_store import RawStore
-from qhybrid_pipelines_tests.emulators import Client
+from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 PATIENCE_SECONDS, LATE_SECONDS = 0.3, 1.5
 

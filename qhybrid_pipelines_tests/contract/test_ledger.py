@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, TRANSITIONS, Event
-from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.ledger.port import (
     Breaker,
     DuplicateJob,
@@ -31,20 +30,24 @@ from qhybrid_pipelines.control.ledger.port import (
     correlation_id_for,
 )
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import Calibration, JobState
-from qhybrid_pipelines_tests.ledger_cases import NOW, apply_events, plan
+from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 
-@pytest.fixture(params=["sqlite", "postgres", "memory"])
+@pytest.fixture(params=["sqlite", "postgres", "memory", "observed"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    made: SqlLedger | MemoryLedger
+    made: Ledger
     if request.param == "sqlite":
         made = SqlLedger.open_sqlite(tmp_path / "ledger.db")
     elif request.param == "postgres":
         made = SqlLedger.open_postgres(request.getfixturevalue("postgres_url"))
-    else:
+    elif request.param == "memory":
         made = MemoryLedger()
+    else:
+        made = ObservedLedger(MemoryLedger(), lambda _: None)
     yield made
     made.close()
 

@@ -13,7 +13,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.queries import iter_event_rows
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines_tests.ledger_cases import apply_events, plan
+from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -13,20 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
 
-from qhybrid_pipelines.control.ledger import postgres, postgres_locks, tables
+from qhybrid_pipelines.control.ledger import postgres, postgres_locks
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.migrations import MIGRATIONS, migrate
-from qhybrid_pipelines.control.ledger.opening import open_ledger
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql import SqlLedger, open_ledger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import servers
-from qhybrid_pipelines_tests.ledger_cases import apply_events, plan, run_in_processes
+from qhybrid_pipelines_tests.support import postgres_databases
+from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run_in_processes
 
 #: Holds a lock until it is killed; with a second argument, beside a child that it forked.
 HOLDER = """
@@ -51,16 +48,16 @@ def ledger(postgres_url: str) -> Iterator[SqlLedger]:
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[servers.LocalServer]:
+def own_server() -> Iterator[postgres_databases.LocalServer]:
     """A server that a test may stop, whatever server the others use."""
-    server = servers.LocalServer()
+    server = postgres_databases.LocalServer()
     yield server
     server.remove()
 
 
 @pytest.fixture
-def own(own_server: servers.LocalServer) -> Iterator[SqlLedger]:
-    with servers.database(own_server.url) as url:
+def own(own_server: postgres_databases.LocalServer) -> Iterator[SqlLedger]:
+    with postgres_databases.database(own_server.url) as url:
         made = SqlLedger.open_postgres(url)
         yield made
         own_server.start()
@@ -68,12 +65,6 @@ def own(own_server: servers.LocalServer) -> Iterator[SqlLedger]:
 
 
 class TestDatabase:
-    def test_the_tables_of_the_code_are_those_of_the_database(self, ledger: SqlLedger) -> None:
-        found = inspect(ledger._engine)
-        assert set(found.get_table_names()) == set(tables.metadata.tables)
-        for name, table in tables.metadata.tables.items():
-            assert [c["name"] for c in found.get_columns(name)] == [c.name for c in table.columns]
-
     def test_sessions_are_told_what_the_server_might_not_say(self, ledger: SqlLedger) -> None:
         with ledger._engine.connect() as connection:
             said = {
@@ -85,27 +76,6 @@ class TestDatabase:
             "idle_in_transaction_session_timeout": "30s",
             "transaction_isolation": "read committed",
         }
-
-    def test_tables_of_version_1_are_brought_up_to_date(self, postgres_url: str, monkeypatch) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(postgres, "migrate", lambda connection: migrate(connection, MIGRATIONS[:1]))
-            old = postgres.open_database(postgres_url)
-        rows = Path(__file__).with_name("ledger_version_1.sql").read_text().splitlines()
-        with old.begin() as connection:
-            connection.exec_driver_sql("DELETE FROM chain_head")
-            for table in ("job", "attempt", "event", "chain_head", "budget", "result_ref"):
-                for row in rows:
-                    if row.startswith(f'INSERT INTO "{table}"'):
-                        connection.exec_driver_sql(row)
-        old.dispose()
-        ledger = SqlLedger.open_postgres(postgres_url)
-        assert [(job.job_id, job.state, job.correlation_id) for job in ledger.jobs()] == [
-            ("j-a", JobState.VERIFIED, "c5b0970f1d00f6229"),
-            ("j-b", JobState.SUBMIT_UNKNOWN, "c5b0970f1d00f6229"),
-        ]
-        apply_events(ledger, ledger.job("j-b"), Event.ADOPT, provider_job_id="p-2")
-        assert ledger.verify_chain().events == 14
-        ledger.close()
 
     def test_a_reader_waits_for_no_writer_and_sees_one_moment(self, ledger: SqlLedger) -> None:
         ledger.plan(plan("a"))
@@ -177,7 +147,7 @@ class TestRestart:
 
     def test_a_server_that_stays_away_is_an_error_with_an_exit_code(self, own, own_server, monkeypatch) -> None:
         own_server.stop()
-        monkeypatch.setattr(postgres, "PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr(postgres, "RECONNECT_TIMEOUT_SECONDS", 0.1)
         with pytest.raises(LedgerUnreachable, match=r"has not answered for 0.1 s") as error:
             own.jobs()
         assert error.value.exit_code == 3
@@ -244,7 +214,7 @@ class TestProcesses:
         holder.stdout.close()
 
     def test_ledgers_of_one_server_have_locks_of_their_own(self, ledger: SqlLedger, postgres_home: str) -> None:
-        with servers.schema(postgres_home) as url:
+        with postgres_databases.schema(postgres_home) as url:
             other = SqlLedger.open_postgres(url)
             with ledger.job_lock("j-a", timeout_seconds=0), other.job_lock("j-a", timeout_seconds=0):
                 pass

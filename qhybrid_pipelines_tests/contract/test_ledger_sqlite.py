@@ -1,29 +1,19 @@
-"""What only a database file can show: safe first use, no lost writers, ledgers of earlier and of later releases."""
+"""What only a database file can show: safe first use, no lost writers, and files that are none."""
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
 
-from qhybrid_pipelines.control.ledger import migrations, tables
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
-from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.migrations import MIGRATIONS, Migration, migrate
-from qhybrid_pipelines.control.ledger.port import StoredResult, correlation_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.ledger.sqlite import open_database
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines_tests.ledger_cases import apply_events, plan, run_in_processes
-
-#: A ledger as release 0.1.0 wrote it, with a finished job and one in doubt.
-VERSION_1 = Path(__file__).with_name("ledger_version_1.sql")
+from qhybrid_pipelines_tests.support.ledger_plans import run_in_processes
 
 
 @pytest.fixture
@@ -40,43 +30,6 @@ def test_its_modes_are_those_that_were_measured_to_be_safe(ledger: SqlLedger) ->
             for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         }
     assert modes == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 30_000, "foreign_keys": 1}
-
-
-def test_the_tables_of_the_code_are_those_of_the_database(ledger: SqlLedger) -> None:
-    found = inspect(ledger._engine)
-    assert set(found.get_table_names()) == set(tables.metadata.tables)
-    for name, table in tables.metadata.tables.items():
-        assert [c["name"] for c in found.get_columns(name)] == [c.name for c in table.columns]
-
-
-def test_a_later_migration_keeps_what_is_there_and_is_applied_once(ledger: SqlLedger) -> None:
-    ledger.plan(plan())
-    later = Migration(
-        version=3,
-        summary="a new column",
-        statements=("ALTER TABLE job ADD COLUMN colour TEXT",),
-        dialects={"postgresql": ("not for here",)},
-    )
-    for _ in range(2):
-        with ledger._engine.begin() as connection:
-            assert migrate(connection, (*MIGRATIONS, later)) == 3
-    with ledger._engine.connect() as connection:
-        versions = connection.exec_driver_sql("SELECT version FROM schema_version ORDER BY version").scalars()
-        assert list(versions) == [1, 2, 3]
-        assert connection.exec_driver_sql("SELECT job_id, colour FROM job").all() == [("j-a", None)]
-
-
-def test_a_ledger_of_a_newer_release_is_not_touched(tmp_path: Path) -> None:
-    ledger = SqlLedger.open_sqlite(tmp_path / "ledger.db")
-    with ledger._engine.begin() as connection:
-        connection.exec_driver_sql("INSERT INTO schema_version VALUES (7, 'from the future', 0)")
-    ledger.close()
-    with pytest.raises(InvalidInput, match="schema version 7"):
-        SqlLedger.open_sqlite(tmp_path / "ledger.db")
-
-
-def test_versions_count_up_by_one() -> None:
-    assert [m.version for m in migrations.MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
 
 
 def test_a_file_of_another_program_is_wrong_input(tmp_path: Path) -> None:
@@ -127,41 +80,6 @@ def test_a_forked_child_opens_its_own_connections(tmp_path: Path) -> None:
     assert answers == [0] * 4
     ledger = SqlLedger.open_sqlite(tmp_path / "ledger.db")
     assert len(ledger.jobs()) == 4
-    ledger.close()
-
-
-def test_a_ledger_of_version_1_is_brought_up_to_date_in_its_place(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "ledger.db") as old:
-        old.executescript(VERSION_1.read_text())
-        events = old.execute("SELECT * FROM event ORDER BY position").fetchall()
-    old.close()
-    for _ in range(2):
-        ledger = SqlLedger.open_sqlite(tmp_path / "ledger.db")
-        done, doubtful = ledger.jobs()
-        assert (done.state, done.version, done.engine, done.cost_settled_usd) == (JobState.VERIFIED, 9, "e-1", 0.25)
-        assert ledger.stored_result("j-a") == StoredResult(
-            sha256="0" * 64, size_bytes=12, content_type="application/json"
-        )
-        assert (done.requested_backend, done.principal, done.environment, done.data_class, done.priority) == (
-            "v:d",
-            "unknown",
-            "dev",
-            "internal",
-            0,
-        )
-        assert done.correlation_id == correlation_id_for("maxcut-small-00000000", "v:d") == "c5b0970f1d00f6229"
-        assert (done.deadline_at, done.policy_sha256, done.approved_by, done.rerouted_to) == (None, None, None, None)
-        assert ledger.verify_chain().is_intact
-        ledger.close()
-    job = apply_events(ledger, doubtful, Event.ADOPT, provider_job_id="p-2", priority=3)
-    assert (ledger.job("j-b"), job.priority, job.state) == (job, 3, JobState.SUBMITTED)
-    assert ledger.plan(plan("c", quote=0.25, budget=2.0)).state is JobState.SUBMITTING
-    assert ledger.breakers() == []
-    assert ledger.calibrations() == []
-    assert ledger.verify_chain().is_intact
-    with ledger._engine.connect() as connection:
-        now = connection.exec_driver_sql("SELECT * FROM event WHERE position <= 13 ORDER BY position").all()
-    assert [tuple(row) for row in now] == events
     ledger.close()
 
 

@@ -13,13 +13,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.ledger.lifecycle import TRANSITIONS, Event
-from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.ledger.port import Breaker, EventData, JobRecord, Ledger, StoredResult, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import Calibration
-from qhybrid_pipelines_tests import servers
-from qhybrid_pipelines_tests.ledger_cases import NOW, plan
+from qhybrid_pipelines_tests.support import postgres_databases
+from qhybrid_pipelines_tests.support.ledger_plans import NOW, plan
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 #: What a ledger may be asked to do, given a ledger and the jobs as they were read last.
 Action = Callable[[Ledger, dict[str, JobRecord]], Any]
@@ -168,7 +168,7 @@ def ledgers(postgres_home: str, tmp_path_factory: pytest.TempPathFactory) -> Cal
         folder: Path = tmp_path_factory.mktemp("twin")
         made = [
             SqlLedger.open_sqlite(folder / "ledger.db"),
-            SqlLedger.open_postgres(stack.enter_context(servers.schema(postgres_home))),
+            SqlLedger.open_postgres(stack.enter_context(postgres_databases.schema(postgres_home))),
             MemoryLedger(),
         ]
         for ledger in made:

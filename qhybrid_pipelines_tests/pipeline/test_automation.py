@@ -13,10 +13,10 @@ from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAI
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
 from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, read_run_history, stage_tags
 from qhybrid_pipelines.storage import analyst
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.houses import NIGHT, open_code_location, requested_stages
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.code_location import NIGHT, open_code_location, requested_stages
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 BACKEND = "local:auto"
 SMALL = "shots: 64\nrepetitions: 2\nsweep: {points: 2}\nrounds: {max: 1}\n"

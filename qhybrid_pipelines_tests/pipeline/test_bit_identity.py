@@ -7,9 +7,9 @@ import pytest
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEARNING_TABLES
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 BACKEND = "local:auto"
 SMALL = {"shots": 64, "repetitions": 2, "sweep": {"points": 2}, "rounds": {"max": 1}}
@@ -38,8 +38,8 @@ TABLES = [table for table in LAKE_TABLES if "experiment" in table.key and table 
 def two_homes(tmp_path_factory):
     """Return the lakes of a home where each leg was one run, and of one where every partition had its own."""
     together, apart = (tmp_path_factory.mktemp(name) / "home" for name in ("together", "apart"))
-    launcher = homes.make_launcher(together)
-    keys = homes.register(launcher, SPECS)
+    launcher = experiment_homes.make_launcher(together)
+    keys = experiment_homes.register(launcher, SPECS)
     launcher.instance.add_dynamic_partitions("experiments", keys)
     for job, first, last in (
         ("prepare", keys[0], keys[-1]),
@@ -52,8 +52,8 @@ def two_homes(tmp_path_factory):
         )
         assert result.success
     assert launcher.instance.get_runs_count() == 2
-    other = homes.make_launcher(apart)
-    homes.run(other, reversed(homes.register(other, reversed(SPECS))))
+    other = experiment_homes.make_launcher(apart)
+    experiment_homes.run(other, reversed(experiment_homes.register(other, reversed(SPECS))))
     assert other.instance.get_runs_count() == 2 * len(SPECS) + 1
     return Lake(Home(together)), Lake(Home(apart))
 

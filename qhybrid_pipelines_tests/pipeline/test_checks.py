@@ -7,9 +7,9 @@ from qhybrid_pipelines.launch import StageError
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.tables import SchemaMismatch
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 SPECIFICATION = {
     "name": "petersen",
@@ -21,8 +21,8 @@ SPECIFICATION = {
 
 
 def test_tables_are_checked_though_another_one_of_their_leg_failed(tmp_path, monkeypatch):
-    launcher = homes.make_launcher(tmp_path)
-    [key] = homes.register(launcher, [SPECIFICATION])
+    launcher = experiment_homes.make_launcher(tmp_path)
+    [key] = experiment_homes.register(launcher, [SPECIFICATION])
     write = Lake.write
 
     def write_all_but_baselines(self, table, place, data):

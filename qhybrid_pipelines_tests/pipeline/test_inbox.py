@@ -17,7 +17,7 @@ from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import wrong_inputs
+from qhybrid_pipelines_tests.support import wrong_inputs
 
 GOOD = "name: good\nproblem: {family: maxcut, source: 'networkx:petersen'}\n"
 RUDY = "4 3\n1 2 1\n2 3 1\n3 4 1\n"

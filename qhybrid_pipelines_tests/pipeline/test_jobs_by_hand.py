@@ -15,9 +15,9 @@ from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 SPEC = """
 name: by hand

@@ -17,9 +17,9 @@ from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.on_demand.summary import registered
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 ROWS = 36
 BACKENDS = ["local:auto", "ibm:fake_manila"]
@@ -49,9 +49,9 @@ def table_text():
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("learning")
     (folder / "moons.csv").write_text(table_text())
-    launcher = homes.make_launcher(folder / "home")
+    launcher = experiment_homes.make_launcher(folder / "home")
     said = []
-    [key] = homes.register(launcher, [SPEC], folder)
+    [key] = experiment_homes.register(launcher, [SPEC], folder)
     known, failures = launcher.run([key], lambda stage, asset: None, on_message=said.append)
     assert [(failure.stage, failure.message) for failure in failures] == []
     assert known == [key]
@@ -59,7 +59,7 @@ def finished(tmp_path_factory):
 
 
 def rows(finished, sql):
-    return homes.rows(finished[0].workspace.home.path, sql)
+    return experiment_homes.rows(finished[0].workspace.home.path, sql)
 
 
 def test_every_check_of_the_group_ran_and_passed(finished):
@@ -193,8 +193,8 @@ def test_no_checkpoint_is_left_and_the_same_specification_runs_nothing(finished,
     assert not (launcher.workspace.home.checkpoints / key).exists()
     (tmp_path / "moons.csv").write_text(table_text())
     before = launcher.instance.get_runs_count()
-    assert homes.register(launcher, [SPEC], tmp_path) == [key]
-    assert homes.run(launcher, [key]) == [key]
+    assert experiment_homes.register(launcher, [SPEC], tmp_path) == [key]
+    assert experiment_homes.run(launcher, [key]) == [key]
     assert launcher.instance.get_runs_count() == before
 
 

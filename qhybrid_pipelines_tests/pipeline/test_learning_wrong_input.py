@@ -15,9 +15,9 @@ from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.rows import read_experiments, read_learning_experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 GOOD = "height,weight,label\n" + "".join(f"{i % 7}.5,{(3 * i) % 11},{i % 2}\n" for i in range(24))
 SPEC = {
@@ -61,8 +61,8 @@ CASES = {
         "dataset.features",
         "Did you mean 'height'",
     ),
-    "label that is no number": (GOOD.replace("3.5,9,1", "3.5,9,yes"), {}, "mine.csv, line 5", "'yes'"),
-    "feature that is no number": (GOOD.replace("3.5,9,1", "3.5,nine,1"), {}, "mine.csv, line 5", "'nine'"),
+    "label that is not a number": (GOOD.replace("3.5,9,1", "3.5,9,yes"), {}, "mine.csv, line 5", "'yes'"),
+    "feature that is not a number": (GOOD.replace("3.5,9,1", "3.5,nine,1"), {}, "mine.csv, line 5", "'nine'"),
     "more features than qubits": (
         ",".join(f"c{i}" for i in range(17))
         + ",label\n"

@@ -11,12 +11,12 @@ from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.defs.automation import POLL_LIMIT_SECONDS
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.ionq.job_queries import PAGE_JOBS
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.emulators import Client
-from qhybrid_pipelines_tests.houses import open_code_location
-from qhybrid_pipelines_tests.proxies import proxy
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.code_location import open_code_location
+from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.recording_proxy import proxy
 
-pytestmark = [pytest.mark.slow, homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 JOBS = 2000
 PAGES = JOBS // PAGE_JOBS
@@ -48,7 +48,7 @@ def cloud(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def code_location(cloud, tmp_path_factory):
-    """A house whose one experiment was split into two thousand jobs, all of them with the cloud."""
+    """A code location whose one experiment was split into two thousand jobs, all of them with the cloud."""
     with open_code_location(tmp_path_factory.mktemp("home")) as code_location:
         code_location.register(SPEC)
         for stage in ("prepare", "submit"):

@@ -14,11 +14,11 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.dagster_home import instance_ref
-from qhybrid_pipelines_tests import homes, servers
+from qhybrid_pipelines_tests.support import experiment_homes, postgres_databases
 
 # What Dagster and MLflow do inside their own Postgres code is not ours to repair either.
 pytestmark = [
-    homes.RUNS_IN_PROCESS,
+    experiment_homes.RUNS_IN_PROCESS,
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
@@ -40,13 +40,13 @@ def ran(postgres_server: str, tmp_path_factory: pytest.TempPathFactory):
     """One experiment that ran with all three on the server: its home, its key, and the addresses."""
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        urls = {variable: stack.enter_context(servers.database(postgres_server)) for variable in VARIABLES}
+        urls = {variable: stack.enter_context(postgres_databases.database(postgres_server)) for variable in VARIABLES}
         for variable, url in urls.items():
             patch.setenv(variable, url)
         home = tmp_path_factory.mktemp("server") / "home"
-        launcher = homes.make_launcher(home)
-        [key] = homes.register(launcher, [SPEC])
-        homes.run(launcher, [key])
+        launcher = experiment_homes.make_launcher(home)
+        [key] = experiment_homes.register(launcher, [SPEC])
+        experiment_homes.run(launcher, [key])
         yield home, key, urls
         launcher.workspace.control_plane.ledger.close()
         launcher.instance.dispose()

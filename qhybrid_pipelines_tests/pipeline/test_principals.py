@@ -5,7 +5,7 @@ import pytest
 from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
 from qhybrid_pipelines.control.policy.rules import PolicyRequest, decide, read_policy
 from qhybrid_pipelines.defs.principals import PRINCIPAL_TAG, principal_tags, requesting_principal
-from qhybrid_pipelines_tests.homes import RUNS_IN_PROCESS, make_launcher, register, run
+from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register, run
 
 pytestmark = RUNS_IN_PROCESS
 

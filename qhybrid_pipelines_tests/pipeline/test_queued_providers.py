@@ -19,11 +19,11 @@ from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
-from qhybrid_pipelines_tests.emulators import Client
-from qhybrid_pipelines_tests.houses import open_code_location, requested_stages
+from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.code_location import open_code_location, requested_stages
+from qhybrid_pipelines_tests.support.emulator_client import Client
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 QUEUED = "ionq:simulator"
 SPEC = """
@@ -89,7 +89,7 @@ def onward(code_location):
 
 
 def accepted_jobs(cloud, code_location):
-    """What the cloud accepted for the jobs of this house."""
+    """What the cloud accepted for the jobs of this home."""
     ours = {
         attempt.token
         for job in jobs(code_location)
@@ -104,7 +104,7 @@ def jobs(code_location):
 
 
 def row(code_location, sql):
-    (found,) = homes.rows(code_location.home, sql)
+    (found,) = experiment_homes.rows(code_location.home, sql)
     return found
 
 
@@ -193,7 +193,7 @@ def test_work_that_is_taken_elsewhere_is_collected_from_there(code_location, clo
     counts = row(code_location, "SELECT DISTINCT backend, job_id FROM qpu_result_sets")
     assert counts == {"backend": QUEUED, "job_id": provenance["job_id"]}
     assert {job.state for job in jobs(code_location)} == {JobState.REROUTED, JobState.VERIFIED}
-    log = homes.rows(
+    log = experiment_homes.rows(
         code_location.home,
         "SELECT backend, requested_backend FROM operations_log WHERE state = 'VERIFIED' AND outcomes > 0",
     )
@@ -227,7 +227,9 @@ def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(code_location,
     assert (
         lake.read(schemas.PROVENANCE, partition).num_rows == lake.read(schemas.TRACKING_RUNS, partition).num_rows == 1
     )
-    assert homes.rows(code_location.home, "SELECT useful_results FROM cost_by_backend") == [{"useful_results": 0}]
+    assert experiment_homes.rows(code_location.home, "SELECT useful_results FROM cost_by_backend") == [
+        {"useful_results": 0}
+    ]
 
 
 def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_retry(code_location, cloud):
@@ -313,23 +315,23 @@ def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
 
 def test_the_command_line_names_what_is_open_and_waits_when_it_is_told_to(tmp_path, cloud):
     tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
-    launcher = homes.make_launcher(tmp_path)
+    launcher = experiment_homes.make_launcher(tmp_path)
     (key,) = keys = [
         launcher.workspace.registration.register_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key
     ]
     assert launcher.run(keys, lambda stage, asset: None) == ([key], [])
     (job,) = launcher.waiting(keys)
     assert (job.experiment, job.backend) == (key, QUEUED)
-    assert homes.rows(tmp_path, "SELECT state FROM jobs") == [{"state": "SUBMITTED"}]
+    assert experiment_homes.rows(tmp_path, "SELECT state FROM jobs") == [{"state": "SUBMITTED"}]
     cloud.advance(10_000)
     assert launcher.run(keys, lambda stage, asset: None, wait=True) == ([key], [])
     assert launcher.waiting(keys) == []
-    assert len(homes.rows(tmp_path, "SELECT verdict FROM verdicts")) == 1
+    assert len(experiment_homes.rows(tmp_path, "SELECT verdict FROM verdicts")) == 1
 
 
 def test_the_command_line_collects_later_without_waiting_and_says_when_it_cannot_look(tmp_path, cloud, monkeypatch):
     tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
-    launcher = homes.make_launcher(tmp_path)
+    launcher = experiment_homes.make_launcher(tmp_path)
     keys = [launcher.workspace.registration.register_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key]
     launcher.run(keys, lambda stage, asset: None)
     cloud.advance(10_000)
@@ -349,7 +351,7 @@ def test_a_provider_that_does_not_answer_is_a_row_with_the_reason(code_location,
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9/v0.4")
     result = code_location.definitions.resolve_job_def("publish").execute_in_process(instance=code_location.instance)
     assert result.success
-    rows = homes.rows(
+    rows = experiment_homes.rows(
         code_location.home, "SELECT backend, reachable, problem, mode FROM backend_capabilities ORDER BY backend"
     )
     away = [r for r in rows if r["backend"].startswith("ionq:")]

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.execution.providers.local import LocalProvider
@@ -20,6 +19,7 @@ from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 BACKEND = "local:auto"
 SPEC = """
@@ -93,7 +93,7 @@ def test_a_job_that_the_ledger_does_not_know_is_named(planned, tmp_path):
     foreign = pa.array(["j0000000000000000", *submitted.column("job_id").to_pylist()[1:]])
     wrong = submitted.set_column(submitted.column_names.index("job_id"), "job_id", foreign)
     with pytest.raises(InvalidInput, match="j0000000000000000"):
-        qpu_result_sets(planned[1], wrong, dispatcher)
+        collect_result_sets(planned[1], wrong, dispatcher)
     assert {job.state for job in dispatcher.ledger.jobs()} == {JobState.VERIFIED}
 
 

@@ -8,9 +8,9 @@ from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import homes
+from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = homes.RUNS_IN_PROCESS
+pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 SMALL = {"shots": 128, "repetitions": 2, "sweep": {"points": 2}}
 GENERATED_SET = {"generator": "random_graph", "nodes": 12, "probability": 0.5, "weighted": True, "seed": 3}
@@ -41,9 +41,9 @@ SPECS = [
 def ran(tmp_path_factory):
     """One home in which everything ran: its folder, the keys that were asked for, and all that came up."""
     home = tmp_path_factory.mktemp("whole") / "home"
-    launcher = homes.make_launcher(home)
-    asked = homes.register(launcher, SPECS)
-    return home, asked, homes.run(launcher, asked)
+    launcher = experiment_homes.make_launcher(home)
+    asked = experiment_homes.register(launcher, SPECS)
+    return home, asked, experiment_homes.run(launcher, asked)
 
 
 def key_of(keys, name):
@@ -52,7 +52,7 @@ def key_of(keys, name):
 
 def test_every_family_got_a_verdict_in_words_of_the_house(ran):
     home, asked, known = ran
-    found = homes.rows(home, "SELECT experiment, family, verdict, decision FROM verdicts")
+    found = experiment_homes.rows(home, "SELECT experiment, family, verdict, decision FROM verdicts")
     assert sorted(row["experiment"] for row in found) == sorted(known)
     assert set(asked) <= set(known)
     assert {row["family"] for row in found} == set(all_families())
@@ -62,13 +62,13 @@ def test_every_family_got_a_verdict_in_words_of_the_house(ran):
 
 @pytest.mark.parametrize("table", ["scored_solutions", "baselines"])
 def test_every_objective_follows_from_its_assignment(ran, table):
-    rows, wrong = homes.recompute_objectives(ran[0], table)
+    rows, wrong = experiment_homes.recompute_objectives(ran[0], table)
     assert rows > 50
     assert wrong == []
 
 
 def test_no_answer_beats_a_proved_optimum(ran):
-    beaten = homes.rows(
+    beaten = experiment_homes.rows(
         ran[0],
         """SELECT experiment, objective, optimum FROM baseline_comparisons JOIN scored_solutions USING (experiment, backend)
            WHERE feasible AND optimum IS NOT NULL
@@ -79,7 +79,7 @@ def test_no_answer_beats_a_proved_optimum(ran):
 
 def test_every_asset_check_ran_and_passed(ran):
     home, _, known = ran
-    instance = homes.make_launcher(home).instance
+    instance = experiment_homes.make_launcher(home).instance
     runs = instance.get_runs()
     assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * (2 * len(known) + 1)
     evaluations = [
@@ -90,7 +90,7 @@ def test_every_asset_check_ran_and_passed(ran):
         ).records
     ]
     assert [(e.asset_check_key.to_user_string(), e.description) for e in evaluations if not e.passed] == []
-    graph = homes.make_launcher(home)._definitions.resolve_asset_graph()
+    graph = experiment_homes.make_launcher(home)._definitions.resolve_asset_graph()
     optimisation = {key for key in graph.asset_check_keys if not key.asset_key.path[0].startswith("qml_")}
     assert {evaluation.asset_check_key for evaluation in evaluations} == optimisation
 
@@ -98,7 +98,7 @@ def test_every_asset_check_ran_and_passed(ran):
 def test_a_continued_experiment_gets_its_next_rounds_by_itself_and_no_more_than_it_may_have(ran):
     home, asked, known = ran
     first = key_of(asked, "matrix")
-    rounds = homes.rows(
+    rounds = experiment_homes.rows(
         home,
         f"""SELECT experiment, e.round, parent, decision, next_experiment, incumbent_objective, final_objective
             FROM experiments e JOIN decisions USING (experiment) JOIN reduced_models USING (experiment)
@@ -117,9 +117,9 @@ def test_a_continued_experiment_gets_its_next_rounds_by_itself_and_no_more_than_
 def test_what_reduction_solves_is_not_sent_anywhere_and_leaves_empty_tables_with_types(ran):
     home, asked, _ = ran
     key = key_of(asked, "solved")
-    [row] = homes.rows(home, f"SELECT verdict, decision, n_qubits FROM verdicts WHERE experiment = '{key}'")
+    [row] = experiment_homes.rows(home, f"SELECT verdict, decision, n_qubits FROM verdicts WHERE experiment = '{key}'")
     assert row == {"verdict": "solved_by_reduction", "decision": "accept", "n_qubits": 0}
-    assert homes.rows(home, f"SELECT * FROM jobs WHERE experiment = '{key}'") == []
+    assert experiment_homes.rows(home, f"SELECT * FROM jobs WHERE experiment = '{key}'") == []
     lake, partition = Lake(Home(home)), PartitionKey(experiment=key, backend="local:auto")
     for table in (
         schemas.CIRCUIT_BATCHES,
@@ -135,19 +135,23 @@ def test_what_reduction_solves_is_not_sent_anywhere_and_leaves_empty_tables_with
 
 def test_the_same_specifications_again_run_nothing(ran):
     home, asked, known = ran
-    launcher = homes.make_launcher(home)
-    before = (launcher.instance.get_runs_count(), homes.read_jobs(home), launcher.workspace.home.warehouse.stat())
-    assert homes.register(launcher, SPECS) == asked
-    assert sorted(homes.run(launcher, asked)) == sorted(known)
+    launcher = experiment_homes.make_launcher(home)
+    before = (
+        launcher.instance.get_runs_count(),
+        experiment_homes.read_jobs(home),
+        launcher.workspace.home.warehouse.stat(),
+    )
+    assert experiment_homes.register(launcher, SPECS) == asked
+    assert sorted(experiment_homes.run(launcher, asked)) == sorted(known)
     assert (
         launcher.instance.get_runs_count(),
-        homes.read_jobs(home),
+        experiment_homes.read_jobs(home),
         launcher.workspace.home.warehouse.stat(),
     ) == before
 
 
 def test_one_job_in_the_ledger_for_each_execution_that_was_measured(ran):
     home = ran[0]
-    measured = homes.rows(home, "SELECT experiment, backend FROM circuit_batches")
-    jobs = [(job["experiment"], job["backend"]) for job in homes.read_jobs(home)]
+    measured = experiment_homes.rows(home, "SELECT experiment, backend FROM circuit_batches")
+    jobs = [(job["experiment"], job["backend"]) for job in experiment_homes.read_jobs(home)]
     assert sorted(jobs) == sorted((row["experiment"], row["backend"]) for row in measured)

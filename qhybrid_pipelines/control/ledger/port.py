@@ -1,8 +1,7 @@
 """The ledger port: the durable record of every job. Its values are `control.ledger.records`, and importable from here.
 
-The ledger is the truth about jobs; Dagster schedules and shows. `control.ledger.sql` keeps it in a database,
-`control.ledger.memory` in memory. Nothing here talks to a provider, and no method waits for one: a transaction is open
-for milliseconds.
+The ledger is the truth about jobs; Dagster schedules and shows. `control.ledger.sql` keeps it in a database. Nothing
+here talks to a provider, and no method waits for one: a transaction is open for milliseconds.
 
 There are no leases. A lease in a table has to outlive the slowest provider call, needs a clock that all machines agree
 on, and keeps a restart waiting for a holder who is dead; one that runs out too early lets two processes pay. The
@@ -69,6 +68,9 @@ __all__ = [
 
 class Ledger(Protocol):
     """The durable record of every job."""
+
+    def close(self) -> None:
+        """Close the connections; a ledger that is used again opens new ones."""
 
     def plan(self, plan: Plan) -> JobRecord:
         """Write a job down and reserve its quote, in one transaction; a job that is there already is returned.

@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
+from qhybrid_pipelines.control.ledger import schema
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable
 from qhybrid_pipelines.control.ledger.file_locks import lock_key
-from qhybrid_pipelines.control.ledger.migrations import migrate
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.storage.postgres import postgres_url
@@ -41,7 +41,7 @@ _SESSION = """
 
 
 def open_database(address: str) -> Engine:
-    """Return an engine on the database, whose tables are created or brought to the newest version first.
+    """Return an engine on the database, whose tables are created or upgraded first.
 
     Any number of processes and machines may do this at the same time.
 
@@ -59,8 +59,8 @@ def open_database(address: str) -> Engine:
     event.listen(engine, "connect", _configure)
     try:
         with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("migrations")})
-            migrate(connection)
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("schema")})
+            schema.prepare(connection)
     except DBAPIError as error:
         engine.dispose()
         raise InvalidInput(

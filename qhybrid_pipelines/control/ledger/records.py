@@ -28,6 +28,18 @@ class Outcome(StrEnum):
     NOT_ACCEPTED = "not_accepted"  # looked up: the provider does not have it
 
 
+#: What an event says about the attempt to submit that is under way.
+ATTEMPT_OUTCOMES: Mapping[Event, Outcome] = {
+    Event.SUBMIT: Outcome.OPEN,
+    Event.ACKNOWLEDGE: Outcome.ACCEPTED,
+    Event.ADOPT: Outcome.ACCEPTED,
+    Event.RETRY_LATER: Outcome.DEFERRED,
+    Event.REJECT: Outcome.REJECTED,
+    Event.MARK_UNKNOWN: Outcome.UNKNOWN,
+    Event.CONFIRM_ABSENT: Outcome.NOT_ACCEPTED,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTerms:
     """On whose behalf work is done, and how: what a person or service asks for, and what its jobs keep.

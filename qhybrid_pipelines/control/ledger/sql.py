@@ -44,6 +44,7 @@ from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.control.ledger.statements import write_plan, write_transition
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.storage.layout import Home
 
 #: Moves in one transaction of `SqlLedger.advance_all`: a few tenths of a second, so that no writer waits long.
 TRANSITIONS_PER_TRANSACTION = 200
@@ -238,6 +239,21 @@ class SqlLedger:
             self._engine.dispose(close=False)
             self._process = os.getpid()
         return self._engine
+
+
+def open_ledger(home: Home, url: str | None) -> SqlLedger:
+    """Return the ledger of a home: on a Postgres server where an address is given, else in a SQLite file of the home.
+
+    It is created or upgraded if need be.
+
+    Args:
+        home: its folder holds the ledger when there is no ``url``.
+        url: of a Postgres database, ``postgresql+psycopg2://...``; what QHYBRID_LEDGER_URL says.
+
+    Raises:
+        InvalidInput: it cannot be opened, or a newer release has written it.
+    """
+    return SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(home.ledger)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
+from qhybrid_pipelines.control.ledger import schema
 from qhybrid_pipelines.control.ledger.file_locks import hold_lock
-from qhybrid_pipelines.control.ledger.migrations import migrate
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -29,12 +29,12 @@ def lock_file(path: Path) -> Path:
 
 
 def open_database(path: Path) -> Engine:
-    """Return an engine on the ledger's file, which is created or brought to the newest version first.
+    """Return an engine on the ledger's file, which is created or upgraded first.
 
     Any number of processes may do this at the same time.
 
     Raises:
-        InvalidInput: the file cannot be created or opened, is no ledger, or was written by a newer release.
+        InvalidInput: the file cannot be created or opened, is not a ledger, or was written by a newer release.
     """
     engine = create_engine(
         URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, pool_timeout=30
@@ -60,12 +60,12 @@ def open_database(path: Path) -> Engine:
 def _prepare(engine: Engine, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The switch to WAL does not wait for other connections, and two first users must not both create tables.
-    with hold_lock(lock_file(path), "migrations", timeout_seconds=BUSY_TIMEOUT_SECONDS):
+    with hold_lock(lock_file(path), "schema", timeout_seconds=BUSY_TIMEOUT_SECONDS):
         with engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=WAL")
         with engine.begin() as connection:
-            migrate(connection)
+            schema.prepare(connection)
 
 
 def _configure(connection: Any, _record: Any) -> None:

@@ -13,22 +13,11 @@ from qhybrid_pipelines.control.ledger.budget import charge_usd, round_stored_usd
 from qhybrid_pipelines.control.ledger.budget_rows import replace_reserved_quote, reserve_quote, settle_job
 from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, event_hash
-from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, Event, next_state
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, next_state
 from qhybrid_pipelines.control.ledger.queries import chain_head
-from qhybrid_pipelines.control.ledger.records import JobRecord, Outcome, Plan, Transition
+from qhybrid_pipelines.control.ledger.records import ATTEMPT_OUTCOMES, JobRecord, Outcome, Plan, Transition
 from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.jobs import JobState
-
-#: What an event says about the attempt to submit that is under way.
-OUTCOMES = {
-    Event.SUBMIT: Outcome.OPEN,
-    Event.ACKNOWLEDGE: Outcome.ACCEPTED,
-    Event.ADOPT: Outcome.ACCEPTED,
-    Event.RETRY_LATER: Outcome.DEFERRED,
-    Event.REJECT: Outcome.REJECTED,
-    Event.MARK_UNKNOWN: Outcome.UNKNOWN,
-    Event.CONFIRM_ABSENT: Outcome.NOT_ACCEPTED,
-}
 
 #: Facts of a move that the job takes over as they are.
 _COPIED_FIELDS = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")
@@ -124,7 +113,7 @@ def _next_record(transition: Transition) -> JobRecord:
     outcome = job.outcome
     for step in transition.steps:
         state = next_state(state, step.event)
-        outcome = OUTCOMES.get(step.event, outcome)
+        outcome = ATTEMPT_OUTCOMES.get(step.event, outcome)
     if state is None or not transition.steps:
         raise ValueError("a move has at least one step")
     after = replace(

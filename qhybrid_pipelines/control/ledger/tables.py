@@ -1,4 +1,4 @@
-"""The ledger's tables as the code sees them; how they come into a database is `control.ledger.migrations`.
+"""The ledger's tables; how they come into a database is `control.ledger.schema`.
 
 Times are whole microseconds since 1970 UTC and money is whole micro-dollars, both exact on every database; columns say
 so in their names (``created_at_us``, ``cost_microusd``) and appear in Python as aware datetimes and US dollars.
@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Dialect, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.types import TypeDecorator
 
 from qhybrid_pipelines.control.ledger.budget import from_micro_usd, to_micro_usd
@@ -69,55 +81,73 @@ class OutcomeText(TypeDecorator[Outcome]):
         return None if value is None else Outcome(value)
 
 
-metadata = MetaData()
+#: Every constraint has a name, because a later revision can only change what it can name.
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_key",
+        "uq": "%(table_name)s_unique_%(column_0_N_name)s",
+        "fk": "%(table_name)s_refers_to_%(referred_table_name)s",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+#: Ids that are sorted by their characters, as SQLite and Python do it, and not by the language of a Postgres server.
+SORTED_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 job = Table(
     "job",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("experiment", Text),
-    Column("backend", Text),
-    Column("provider", Text),
-    Column("payload_sha256", Text),
-    Column("run_number", Integer),
-    Column("tier", Text),
-    Column("circuits", BigInteger),
-    Column("shots", BigInteger),
-    Column("state", JobStateText),
-    Column("version", BigInteger),
-    Column("attempt", Integer),
+    Column("job_id", SORTED_TEXT, primary_key=True),
+    Column("experiment", Text, nullable=False),
+    Column("backend", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("payload_sha256", Text, nullable=False),
+    Column("run_number", Integer, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("circuits", BigInteger, nullable=False),
+    Column("shots", BigInteger, nullable=False),
+    Column("state", JobStateText, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
     Column("engine", Text),
-    Column("cost_quoted_microusd", UsdAmount, key="cost_quoted_usd"),
-    Column("price_source", Text),
+    Column("cost_quoted_microusd", UsdAmount, key="cost_quoted_usd", nullable=False),
+    Column("price_source", Text, nullable=False),
     Column("cost_microusd", UsdAmount, key="cost_usd"),
     Column("cost_settled_microusd", UsdAmount, key="cost_settled_usd"),
     Column("result_sha256", Text),
     Column("error", Text),
     Column("requested_at_us", UtcTimestamp, key="requested_at"),
-    Column("created_at_us", UtcTimestamp, key="created_at"),
-    Column("updated_at_us", UtcTimestamp, key="updated_at"),
-    Column("requested_backend", Text),
-    Column("principal", Text),
-    Column("environment", Text),
-    Column("data_class", Text),
-    Column("correlation_id", Text),
-    Column("priority", Integer),
+    Column("created_at_us", UtcTimestamp, key="created_at", nullable=False),
+    Column("updated_at_us", UtcTimestamp, key="updated_at", nullable=False),
+    Column("requested_backend", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("data_class", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
     Column("deadline_at_us", UtcTimestamp, key="deadline_at"),
     Column("policy_sha256", Text),
     Column("approved_by", Text),
     Column("rerouted_to", Text),
+    CheckConstraint("run_number >= 1", name="counts_from_one"),
+    CheckConstraint("attempt >= 1", name="has_an_attempt"),
+    CheckConstraint("cost_quoted_microusd >= 0", name="quote_is_not_negative"),
+    UniqueConstraint("experiment", "backend", "payload_sha256", "run_number"),
+    Index("job_by_state", "state"),
 )
 
 attempt = Table(
     "attempt",
     metadata,
-    Column("job_id", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("job.job_id"), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("token", Text),
-    Column("provider", Text),
+    Column("token", Text, nullable=False),
+    Column("provider", Text, nullable=False),
     Column("provider_job_id", Text),
-    Column("outcome", OutcomeText),
-    Column("started_at_us", UtcTimestamp, key="started_at"),
+    Column("outcome", OutcomeText, nullable=False),
+    Column("started_at_us", UtcTimestamp, key="started_at", nullable=False),
+    UniqueConstraint("token"),
+    UniqueConstraint("provider", "provider_job_id"),
 )
 
 #: Raw columns, without conversion: what is sealed by a hash is what is stored, digit for digit.
@@ -125,73 +155,73 @@ event = Table(
     "event",
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("job_id", Text),
-    Column("sequence", BigInteger),
-    Column("event", Text),
+    Column("job_id", Text, ForeignKey("job.job_id"), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
     Column("from_state", Text),
-    Column("to_state", Text),
-    Column("at_us", BigInteger),
-    Column("observed_at_us", BigInteger),
-    Column("clock", Text),
+    Column("to_state", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("observed_at_us", BigInteger, nullable=False),
+    Column("clock", Text, nullable=False),
     Column("raw_status", Text),
     Column("detail", Text),
-    Column("previous_hash", Text),
-    Column("hash", Text),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    CheckConstraint("clock IN ('vendor', 'observed')", name="clock_is_known"),
+    UniqueConstraint("job_id", "sequence"),
 )
 
 chain_head = Table(
     "chain_head",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("position", BigInteger),
-    Column("hash", Text),
+    Column("position", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    CheckConstraint("id = 1", name="has_one_row"),
 )
 
 budget = Table(
     "budget",
     metadata,
     Column("experiment", Text, primary_key=True),
-    Column("limit_microusd", UsdAmount, key="limit_usd"),
-    Column("reserved_microusd", UsdAmount, key="reserved_usd"),
-    Column("settled_microusd", UsdAmount, key="settled_usd"),
+    Column("limit_microusd", UsdAmount, key="limit_usd", nullable=False),
+    Column("reserved_microusd", UsdAmount, key="reserved_usd", nullable=False),
+    Column("settled_microusd", UsdAmount, key="settled_usd", nullable=False),
+    CheckConstraint("limit_microusd >= 0", name="limit_is_not_negative"),
+    CheckConstraint("reserved_microusd >= 0", name="reserved_is_not_negative"),
+    CheckConstraint("settled_microusd >= 0", name="settled_is_not_negative"),
 )
 
 result_ref = Table(
     "result_ref",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("sha256", Text),
-    Column("size_bytes", BigInteger),
-    Column("content_type", Text),
-    Column("stored_at_us", UtcTimestamp, key="stored_at"),
+    Column("job_id", Text, ForeignKey("job.job_id"), primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("stored_at_us", UtcTimestamp, key="stored_at", nullable=False),
 )
 
 breaker = Table(
     "breaker",
     metadata,
-    Column("backend", Text, primary_key=True),
-    Column("state", Text),
-    Column("failures", Integer),
+    Column("backend", SORTED_TEXT, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
     Column("opened_at_us", UtcTimestamp, key="opened_at"),
     Column("retry_at_us", UtcTimestamp, key="retry_at"),
     Column("reason", Text),
-    Column("version", BigInteger),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("state IN ('closed', 'open', 'half_open')", name="state_is_known"),
+    CheckConstraint("failures >= 0", name="failures_are_not_negative"),
 )
 
 calibration = Table(
     "calibration",
     metadata,
-    Column("backend", Text, primary_key=True),
-    Column("calibration_id", Text, primary_key=True),
-    Column("measured_at_us", UtcTimestamp, key="measured_at"),
-    Column("fetched_at_us", UtcTimestamp, key="fetched_at"),
-    Column("payload", Text),
-)
-
-schema_version = Table(
-    "schema_version",
-    metadata,
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("summary", Text),
-    Column("applied_at_us", UtcTimestamp, key="applied_at"),
+    Column("backend", SORTED_TEXT, primary_key=True),
+    Column("calibration_id", SORTED_TEXT, primary_key=True),
+    Column("measured_at_us", UtcTimestamp, key="measured_at", nullable=False),
+    Column("fetched_at_us", UtcTimestamp, key="fetched_at", nullable=False),
+    Column("payload", Text, nullable=False),
 )

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import Ledger
@@ -60,13 +60,10 @@ MAX_TEXT = 500
 _FAILURE_STATES = ENDED_WITHOUT_RESULT - {JobState.CANCELLED, JobState.REROUTED} | {JobState.SUBMIT_UNKNOWN}
 
 
-L = TypeVar("L", bound=Ledger)
-
-
-def with_logging(ledger: L, environment: Mapping[str, str] | None = None) -> L:
-    """Return the ledger, wrapped so that its steps are logged if the environment asks for that."""
+def with_logging(ledger: Ledger, environment: Mapping[str, str] | None = None) -> Ledger:
+    """Return the ledger itself, or one over it that logs its steps, if the environment asks for that."""
     log = logger_from_environment(os.environ if environment is None else environment)
-    return ledger if log is None else cast("L", ObservedLedger(ledger, log))
+    return ledger if log is None else ObservedLedger(ledger, log)
 
 
 def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequence[ObservedEvent]], None] | None:
@@ -80,7 +77,7 @@ def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequenc
         return None
     if kind != "json":
         raise InvalidInput(
-            f"{LOG_VARIABLE}={kind} is no kind of log", remedy="Set it to json, or unset it.", field=LOG_VARIABLE
+            f"{LOG_VARIABLE}={kind} is not a kind of log", remedy="Set it to json, or unset it.", field=LOG_VARIABLE
         )
     return event_logger(_open_log_file(file) if file else sys.stderr, clock=lambda: datetime.now().astimezone())
 

@@ -6,16 +6,26 @@ raise, because what it hears of is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
+from qhybrid_pipelines.control.ledger.budget import Account
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, next_state
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, Transition
-from qhybrid_pipelines.core.jobs import JobState
-
-if TYPE_CHECKING:
-    from qhybrid_pipelines.control.ledger.port import Ledger
+from qhybrid_pipelines.control.ledger.port import (
+    AttemptRecord,
+    Breaker,
+    EventData,
+    EventRecord,
+    JobRecord,
+    Ledger,
+    Plan,
+    StoredCalibration,
+    StoredResult,
+    Transition,
+)
+from qhybrid_pipelines.core.jobs import Calibration, JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +49,14 @@ Observer = Callable[[Sequence[ObservedEvent]], None]
 
 
 class ObservedLedger:
-    """The port `control.ledger.port.Ledger` over another ledger; everything but writing is passed on as it is."""
+    """The port `control.ledger.port.Ledger` over another ledger; what writes no step of a job is passed on as it is."""
 
     def __init__(self, ledger: Ledger, observer: Observer) -> None:
         self._ledger, self._observer = ledger, observer
+
+    def close(self) -> None:
+        """Close the connections of the other ledger."""
+        self._ledger.close()
 
     def plan(self, plan: Plan) -> JobRecord:
         """Write a job down, and tell its first steps if it is new."""
@@ -76,8 +90,65 @@ class ObservedLedger:
         )
         return jobs
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
+    def job(self, job_id: str) -> JobRecord:
+        """Return one job."""
+        return self._ledger.job(job_id)
+
+    def latest(self, experiment: str, backend: str, payload_sha256: str) -> JobRecord | None:
+        """Return the last job of a payload, or None."""
+        return self._ledger.latest(experiment, backend, payload_sha256)
+
+    def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
+        """Return jobs, all or those of one experiment or of some states."""
+        return self._ledger.jobs(experiment=experiment, states=states)
+
+    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+        """Return the events of the ledger or of one job after a position."""
+        return self._ledger.events(job_id, after=after)
+
+    def attempts(self, job_id: str) -> list[AttemptRecord]:
+        """Return the attempts to submit a job."""
+        return self._ledger.attempts(job_id)
+
+    def stored_result(self, job_id: str) -> StoredResult | None:
+        """Return where the raw result of a job is kept, or None."""
+        return self._ledger.stored_result(job_id)
+
+    def account(self, experiment: str) -> Account | None:
+        """Return what an experiment may spend and has spent, or None."""
+        return self._ledger.account(experiment)
+
+    def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
+        """Keep every other process and thread from submitting this job."""
+        return self._ledger.job_lock(job_id, timeout_seconds=timeout_seconds)
+
+    def breaker(self, backend: str) -> Breaker | None:
+        """Return the breaker of a backend, or None."""
+        return self._ledger.breaker(backend)
+
+    def breakers(self) -> list[Breaker]:
+        """Return all breakers."""
+        return self._ledger.breakers()
+
+    def save_breaker(self, breaker: Breaker) -> Breaker:
+        """Write a breaker; it is a backend's, and no job's step."""
+        return self._ledger.save_breaker(breaker)
+
+    def add_calibration(self, backend: str, calibration: Calibration) -> bool:
+        """Keep a calibration, if it is not known."""
+        return self._ledger.add_calibration(backend, calibration)
+
+    def calibrations(self, backend: str | None = None) -> list[StoredCalibration]:
+        """Return the calibrations of one backend or of all."""
+        return self._ledger.calibrations(backend)
+
+    def head(self) -> ChainHead:
+        """Return the last link of the chain of events."""
+        return self._ledger.head()
+
+    def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
+        """Recompute the chain of events."""
+        return self._ledger.verify_chain(anchor)
 
 
 def _events_of_plan(plan: Plan, job: JobRecord) -> list[ObservedEvent]:

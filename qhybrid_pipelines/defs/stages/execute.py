@@ -11,8 +11,8 @@ from qhybrid_pipelines.defs.partitions import get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import tag_outages
-from qhybrid_pipelines.steps.execute import circuit_batches as batches
-from qhybrid_pipelines.steps.execute import qpu_result_sets as results
+from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 
 
@@ -79,9 +79,7 @@ def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition 
     ) -> pa.Table:
         """Measurement counts as packed integers, verified against the shots that were asked for."""
         with tag_outages(context):
-            table = results_step.qpu_result_sets(
-                circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher
-            )
+            table = collect_result_sets(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
         context.add_output_metadata(metadata.results(table))
         return table
 

@@ -74,7 +74,7 @@ def trained(
     runs, iterations, predictions = training.train(
         experiments,
         qml_datasets,
-        qml_features,
+        qml_folds,
         specifications=open_workspace.specifications,
         home=open_workspace.home,
         report=context.log.info,

@@ -139,7 +139,7 @@ def _baselines_in_scope(scores_by_model: dict[EvaluatedModel, FoldScores], scope
 
 
 def best_baseline(scores_by_model: dict[EvaluatedModel, FoldScores], scope: Scope) -> EvaluatedModel | None:
-    """Return the baseline with the best mean score; of equals the first by name. Controls are no baselines."""
+    """Return the baseline with the best mean score; of equals the first by name. Controls are not baselines."""
     return max(
         _baselines_in_scope(scores_by_model, scope),
         key=lambda evaluated: float(scores_by_model[evaluated].values.mean()),

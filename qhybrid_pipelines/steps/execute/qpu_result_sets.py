@@ -20,7 +20,7 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import conform, empty, with_texts_deduplicated
 
 
-def qpu_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, dispatcher: Dispatcher) -> pa.Table:
+def collect_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, dispatcher: Dispatcher) -> pa.Table:
     """Return the table `qpu_result_sets`.
 
     An execution has all its counts or none: where the deadline of one of its jobs passed, the results of the others are

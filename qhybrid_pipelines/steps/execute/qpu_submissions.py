@@ -18,7 +18,7 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def submit_circuit_batches(
-    batches: pa.Table,
+    circuit_batches: pa.Table,
     experiments: pa.Table,
     dispatcher: Dispatcher,
     *,

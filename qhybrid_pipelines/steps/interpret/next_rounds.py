@@ -24,7 +24,7 @@ def register_next_rounds(
     for key, spec in experiments:
         for backend in spec.backends if isinstance(spec, ExperimentSpec) else ():
             partition = PartitionKey(experiment=key, backend=backend)
-            if not lake.exists(DECISIONS.asset, partition):
+            if not lake.exists(DECISIONS, partition):
                 continue
             for row in lake.read(DECISIONS, partition).select(["next_specification"]).to_pylist():
                 if row["next_specification"] is None:

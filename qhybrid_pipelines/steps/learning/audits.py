@@ -10,10 +10,10 @@ import pyarrow as pa
 from qhybrid_pipelines.steps.rows import Row
 
 
-def audit_folds(folds: pa.Table) -> Iterator[str]:
+def audit_folds(qml_folds: pa.Table) -> Iterator[str]:
     """Every row has one role in a fold, and is tested exactly once in every repeat."""
     roles: dict[tuple[str, int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for row in folds.to_pylist():
+    for row in qml_folds.to_pylist():
         roles[row["experiment"], row["repeat"], row["fold"]][row["row"]].append(row["role"])
     tested: dict[tuple[str, int], list[int]] = defaultdict(list)
     rows: dict[str, set[int]] = defaultdict(set)
@@ -28,10 +28,10 @@ def audit_folds(folds: pa.Table) -> Iterator[str]:
             yield f"{experiment}: in repeat {repeat} not every row is tested exactly once"
 
 
-def audit_permuted_labels(datasets: pa.Table, summaries: pa.Table) -> Iterator[str]:
+def audit_permuted_labels(qml_datasets: pa.Table, qml_summaries: pa.Table) -> Iterator[str]:
     """A model trained on shuffled labels is no better than always saying the largest class."""
-    shares = {row["experiment"]: row["majority_share"] for row in datasets.to_pylist()}
-    for row in summaries.to_pylist():
+    shares = {row["experiment"]: row["majority_share"] for row in qml_datasets.to_pylist()}
+    for row in qml_summaries.to_pylist():
         if (row["model"], row["metric"]) == ("permuted_labels", "accuracy") and _is_above(
             row, shares[row["experiment"]]
         ):

@@ -51,9 +51,9 @@ def planned_inferences(
     """Return the batches that a backend would get; before training, with the first parameters in place of trained ones."""
     dataset, whole = load_experiment_dataset(spec, registered), PartitionKey(experiment=key)
     splits = make_folds(spec, dataset)
-    if lake.exists(schemas.QML_RUNS, whole):
-        runs = lake.read(schemas.QML_RUNS, whole)
-        return [*inference_batches(key, backend, spec=spec, dataset=dataset, splits=splits, runs=runs)]
+    if lake.exists(schemas.QML_MODELS, whole):
+        qml_models = lake.read(schemas.QML_MODELS, whole)
+        return [*inference_batches(key, backend, spec=spec, dataset=dataset, splits=splits, qml_models=qml_models)]
     found = []
     for model in spec.measured_models:
         folds = tuple(

@@ -63,7 +63,7 @@ def load_predictor(lake: Lake, experiment: str, model: str, *, repeat: int = 0, 
         MissingUpstream: the experiment was not trained.
         InvalidInput: it has no such circuit.
     """
-    table = lake.read(schemas.QML_RUNS, PartitionKey(experiment=experiment))
+    table = lake.read(schemas.QML_MODELS, PartitionKey(experiment=experiment))
     wanted = {"model": model, "repeat": repeat, "fold": fold, "purpose": "comparison"}
     for run in table.to_pylist():
         if run["saved_model"] is not None and wanted.items() <= run.items():

@@ -119,9 +119,9 @@ def total_variation(one: pa.Table, other: pa.Table) -> list[Row]:
 def _stored(lake: Lake, job: JobRecord) -> pa.Table | None:
     """Return the job's counts as the lake has them, or None."""
     key = PartitionKey(experiment=job.experiment, backend=job.requested_backend)
-    if not lake.exists(schemas.COUNTS, key):
+    if not lake.exists(schemas.QPU_RESULT_SETS, key):
         return None
-    counts = lake.read(schemas.COUNTS, key)
+    counts = lake.read(schemas.QPU_RESULT_SETS, key)
     own = counts.filter(pc.equal(counts.column("job_id"), job.job_id)).select(list(_OUTCOME))
     return own if own.num_rows else None
 

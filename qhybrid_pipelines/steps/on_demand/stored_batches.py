@@ -68,9 +68,9 @@ def _batches(
         name,
         key.backend or "",
         spec=spec,
-        dataset=load_verified_dataset(name, spec, datasets, specifications),
-        splits=stored_folds(folds, name),
-        runs=runs,
+        dataset=load_verified_dataset(name, spec, qml_datasets, specifications),
+        splits=stored_folds(qml_folds, name),
+        qml_models=qml_models,
     ):
         rows = lake.read(schemas.QML_SUBMISSIONS, key).to_pylist() if there else None
         yield (

@@ -25,21 +25,23 @@ RELATIVE_TOLERANCE = 1e-9
 
 def counts_sum_to_shots(
     executions: Sequence[ExecutionKey],
-    batches: pa.Table,
-    submissions: pa.Table,
-    counts: pa.Table,
+    circuit_batches: pa.Table,
+    qpu_submissions: pa.Table,
+    qpu_result_sets: pa.Table,
     dispatcher: Dispatcher,
 ) -> list[str]:
     """Every point and repetition of every batch holds exactly its shots; where a deadline passed, there are no counts."""
     findings = []
     for backend, key in executions:
-        measured = select_rows(counts, key, backend)
-        late = explain_missing_counts(get_current_jobs(select_rows(submissions, key, backend).to_pylist(), dispatcher))
+        measured = select_rows(qpu_result_sets, key, backend)
+        late = explain_missing_counts(
+            get_current_jobs(select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher)
+        )
         if late is not None:
             if measured.num_rows:
                 findings.append(f"{key} on {backend}: counts of a part of the batch only. {late}")
             continue
-        for batch in select_rows(batches, key, backend).select(["points", "repetitions", "shots"]).to_pylist():
+        for batch in select_rows(circuit_batches, key, backend).select(["points", "repetitions", "shots"]).to_pylist():
             sums = measured.group_by(["point", "repetition"]).aggregate([("count", "sum")])
             if sums.num_rows != batch["points"] * batch["repetitions"]:
                 findings.append(f"{key} on {backend}: {sums.num_rows} of {batch['points'] * batch['repetitions']} runs")
@@ -48,14 +50,14 @@ def counts_sum_to_shots(
     return findings
 
 
-def objectives_recompute(instances: pa.Table, solutions: pa.Table) -> list[str]:
+def objectives_recompute(problem_instances: pa.Table, scored_solutions: pa.Table) -> list[str]:
     """Objective and feasibility of every solution equal those of the canonical dimod model at its assignment."""
     findings = []
-    for row in instances.to_pylist():
+    for row in problem_instances.to_pylist():
         instance = Instance.from_row(row)
         family = family_named(instance.family)
         model = family.model(instance)
-        kept = select_rows(solutions, row["experiment"]).select(["assignment", "objective", "feasible"])
+        kept = select_rows(scored_solutions, row["experiment"]).select(["assignment", "objective", "feasible"])
         if not kept.num_rows:
             continue
         assignments = np.stack([assignment_array(text) for text in kept.column("assignment").to_pylist()])

@@ -20,7 +20,7 @@ def backend_capabilities(control_plane: ControlPlane) -> pa.Table:
 def _row(control_plane: ControlPlane, backend: str) -> Row:
     """Return the row of a backend; one whose provider nobody has set up is not asked."""
     dispatcher = control_plane.dispatcher
-    unknown: Row = {column.name: None for column in schemas.CAPABILITIES.columns}
+    unknown: Row = {column.name: None for column in schemas.BACKEND_CAPABILITIES.columns}
     said: Row = {}
     problem = dispatcher.missing_setting(backend)
     if problem is None:

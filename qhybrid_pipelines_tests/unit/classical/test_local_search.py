@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ising_models import all_assignments, ising_models, make_model
 
 from qhybrid_pipelines.classical import local_search
 from qhybrid_pipelines.classical.local_search import descend, one_flip_descent, swap_descent
+from qhybrid_pipelines_tests.support.small_ising_models import all_assignments, ising_models, make_model
 
 TOLERANCE = 1e-9
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ising_models import all_assignments, ising_models, make_model
 
 from qhybrid_pipelines.classical.noise_gate import random_energy
+from qhybrid_pipelines_tests.support.small_ising_models import all_assignments, ising_models, make_model
 
 
 @settings(deadline=None)

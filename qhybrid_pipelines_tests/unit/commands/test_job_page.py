@@ -7,13 +7,20 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lives import COMPLETE, FAILED, UNKNOWN, WAITS_FOR_APPROVAL, noon_plus, write_job_history
 
 from qhybrid_pipelines.commands.job_page import dollars, duration, job_page
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.memory import MemoryLedger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines_tests.support.job_histories import (
+    COMPLETE,
+    FAILED,
+    UNKNOWN,
+    WAITS_FOR_APPROVAL,
+    noon_plus,
+    write_job_history,
+)
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 LATER = noon_plus(400)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from durable_vendor import DurableVendor
-from small_world import DispatcherHarness
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore
-from qhybrid_pipelines_tests.ledgers import open_test_ledger
+from qhybrid_pipelines_tests.support.dispatcher_harness import DispatcherHarness
+from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor
+from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
 
 RunProcess = Callable[..., list[int]]
 
@@ -53,13 +53,13 @@ def harness(tmp_path: Path, ledger: SqlLedger) -> DispatcherHarness:
 
 @pytest.fixture(scope="session")
 def run_process() -> Iterator[RunProcess]:
-    """Run a command of ``crash_stage.py`` in one or more forked processes and return how each ended."""
-    folder = Path(__file__).parent
+    """Run a command of ``crash_process.py`` in one or more forked processes and return how each ended."""
     with subprocess.Popen(
-        [sys.executable, str(folder / "crash_stage.py")],
+        [sys.executable, "-m", "qhybrid_pipelines_tests.support.crash_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        cwd=Path(__file__).parents[3],
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
     ) as process:
         assert process.stdin is not None

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from durable_vendor import BACKEND, DurableVendor, make_batch
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
@@ -30,6 +29,7 @@ from qhybrid_pipelines.core.errors import (
 from qhybrid_pipelines.core.jobs import JobRef, JobState, RawResult
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 from qhybrid_pipelines.storage.content_store import RawStore
+from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch
 
 NOW = datetime.now(UTC)
 

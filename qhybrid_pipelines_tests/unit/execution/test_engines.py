@@ -11,7 +11,6 @@ from importlib.util import find_spec
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from quantum_cases import circuit_probabilities, ising, make_reduced_model, make_spec, read_maxcut
 from scipy.stats import chi2_contingency, chisquare, kstest
 
 from qhybrid_pipelines.core.errors import Rejected
@@ -28,7 +27,14 @@ from qhybrid_pipelines.execution.providers.local import ENGINES
 from qhybrid_pipelines.quantum.circuits import build_batch
 from qhybrid_pipelines.quantum.simulation import diagonal_qaoa, qaoa_phases
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
-from qhybrid_pipelines_tests.instance_files import named
+from qhybrid_pipelines_tests.support.instance_files import named
+from qhybrid_pipelines_tests.support.reduced_models import (
+    circuit_probabilities,
+    ising,
+    make_reduced_model,
+    make_spec,
+    read_maxcut,
+)
 
 #: Chance that a right engine fails one goodness-of-fit test; the seeds are fixed, so it fails always or never.
 ERROR_RATE = 1e-4

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tiny_family import TinyFamily, cut_instance, families, tiny_instance, tiny_instances, tiny_spec
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -14,6 +13,14 @@ from qhybrid_pipelines.problems.baselines import BASELINE_NAMES, check_baselines
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines_tests.support.tiny_family import (
+    TinyFamily,
+    cut_instance,
+    families,
+    tiny_instance,
+    tiny_instances,
+    tiny_spec,
+)
 
 
 def rows_for(family, instance, **fields):

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from tiny_family import TinyFamily, tiny_instance
-from verdict_tables import ONES, baselines, point_scores, reduced_model_row, solutions
 
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines_tests.support.tiny_family import TinyFamily, tiny_instance
+from qhybrid_pipelines_tests.support.verdict_tables import ONES, baselines, point_scores, reduced_model_row, solutions
 
 MAX = TinyFamily("max")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from tiny_family import TinyFamily, tiny_spec
-from verdict_tables import ONES, baselines, ones, point_scores, reduced_model_row, solutions
 
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -14,6 +12,15 @@ from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.decisions import decide
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines_tests.support.tiny_family import TinyFamily, tiny_spec
+from qhybrid_pipelines_tests.support.verdict_tables import (
+    ONES,
+    baselines,
+    ones,
+    point_scores,
+    reduced_model_row,
+    solutions,
+)
 
 MAX = TinyFamily("max")
 KEY = "tiny-0123abcd"

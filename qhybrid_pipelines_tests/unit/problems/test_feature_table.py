@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_family import TinyFamily, cut_instance, tiny_instance
 
 from qhybrid_pipelines.problems.feature_table import feature_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines_tests.support.tiny_family import TinyFamily, cut_instance, tiny_instance
 
 
 def features(family, instance):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list, rudy
 from qhybrid_pipelines.problems.formats.lines import decode_text
-from qhybrid_pipelines_tests import known_optima
-from qhybrid_pipelines_tests.instance_files import instance_files, named
+from qhybrid_pipelines_tests.support import known_optima
+from qhybrid_pipelines_tests.support.instance_files import instance_files, named
 
 
 @st.composite

@@ -6,13 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_family import TinyFamily, all_rows, cut_instance, families, tiny_instance, tiny_instances, tiny_spec
 
 from qhybrid_pipelines.core.bits import assignment_array, assignment_text
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.reduction import reduce_instance, reduced_model_from_row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines_tests.support.tiny_family import (
+    TinyFamily,
+    all_rows,
+    cut_instance,
+    families,
+    tiny_instance,
+    tiny_instances,
+    tiny_spec,
+)
 
 
 def optimum(family, instance):

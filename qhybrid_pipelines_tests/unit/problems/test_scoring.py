@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_family import TinyFamily, all_rows, cut_instance, families, tiny_instance, tiny_instances, tiny_spec
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.errors import CorruptResult
@@ -17,6 +16,15 @@ from qhybrid_pipelines.problems.scoring import score_counts
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH, QUANTUM_REPAIR
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_columns
+from qhybrid_pipelines_tests.support.tiny_family import (
+    TinyFamily,
+    all_rows,
+    cut_instance,
+    families,
+    tiny_instance,
+    tiny_instances,
+    tiny_spec,
+)
 
 SHOTS = 40
 

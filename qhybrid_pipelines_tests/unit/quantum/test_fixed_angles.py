@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from quantum_cases import ising, maxcut, read_maxcut
 
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.quantum.angles_table import FIXED_ANGLES
@@ -15,7 +14,8 @@ from qhybrid_pipelines.quantum.large_girth import cut_fraction
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 from qhybrid_pipelines.quantum.simulation.x_mixer import XMixer
-from qhybrid_pipelines_tests.instance_files import FOLDER, named
+from qhybrid_pipelines_tests.support.instance_files import FOLDER, named
+from qhybrid_pipelines_tests.support.reduced_models import ising, maxcut, read_maxcut
 
 ENTRIES = [(degree, layers) for degree, rows in FIXED_ANGLES.items() for layers in rows]
 

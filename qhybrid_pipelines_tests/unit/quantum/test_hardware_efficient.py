@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from quantum_cases import circuit_probabilities, on_qubits
 
 from qhybrid_pipelines.quantum.hardware_efficient import count_angles, hardware_efficient_ansatz
+from qhybrid_pipelines_tests.support.reduced_models import circuit_probabilities, on_qubits
 
 
 def dense(n: int, layers: int, angles: np.ndarray) -> np.ndarray:

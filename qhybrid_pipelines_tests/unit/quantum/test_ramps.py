@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantum_cases import ising, maxcut, read_maxcut
 
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 from qhybrid_pipelines.quantum.simulation.x_mixer import XMixer
-from qhybrid_pipelines_tests.instance_files import named
+from qhybrid_pipelines_tests.support.instance_files import named
+from qhybrid_pipelines_tests.support.reduced_models import ising, maxcut, read_maxcut
 
 
 def regular(degree: int, n: int = 16) -> IsingModel:

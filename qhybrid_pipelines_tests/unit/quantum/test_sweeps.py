@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantum_cases import ising, make_reduced_model, make_spec, maxcut
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, Lineage, ProblemSpec, SweepSpec
@@ -16,6 +15,7 @@ from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.sweeps import RAMP_TIMES, plan_sweep
 from qhybrid_pipelines.storage.schemas import PARAMETER_SWEEPS
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines_tests.support.reduced_models import ising, make_reduced_model, make_spec, maxcut
 
 STRATEGIES = ["fixed_angles", "ramp", "grid", "random", "refine"]
 CUBE = maxcut(8, [(i, i ^ bit) for i in range(8) for bit in (1, 2, 4)])

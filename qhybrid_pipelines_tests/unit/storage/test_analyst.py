@@ -7,13 +7,13 @@ import pytest
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.storage import analyst, warehouse
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests import samples
+from qhybrid_pipelines_tests.support import sample_lake
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("analyst"))
-    warehouse.publish(home, samples.write(home))
+    warehouse.publish(home, sample_lake.write(home))
     return home
 
 
@@ -36,7 +36,7 @@ def test_a_file_that_is_no_database(tmp_path):
 
 def test_a_damaged_block_is_not_a_mistake_in_the_query(tmp_path):
     home = Home(tmp_path)
-    warehouse.publish(home, samples.write(home))
+    warehouse.publish(home, sample_lake.write(home))
     whole = home.warehouse.read_bytes()
     home.warehouse.chmod(0o644)
     sql = "SELECT count(DISTINCT columns(*)) FROM qpu_result_sets"
@@ -121,7 +121,7 @@ def test_nothing_is_written_and_nothing_else_is_read(home, tmp_path, monkeypatch
 
 
 def test_variables_of_the_program_are_not_tables(home):
-    secrets = samples.write(home)
+    secrets = sample_lake.write(home)
     assert secrets
     with pytest.raises(InvalidInput, match="secrets does not exist"):
         analyst.query(home, "FROM secrets")

@@ -14,7 +14,7 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns, from_rows
-from qhybrid_pipelines_tests import learning_samples, samples
+from qhybrid_pipelines_tests.support import sample_lake, sample_learning_tables
 
 DIE_WHILE_PUBLISHING = """
 import os, signal, sys
@@ -32,7 +32,7 @@ warehouse.publish(Home(Path(sys.argv[1])), {})
 def filled(tmp_path_factory):
     """A home with samples in lake and warehouse; tests only read it."""
     home = Home(tmp_path_factory.mktemp("filled"))
-    return home, warehouse.publish(home, samples.write(home))
+    return home, warehouse.publish(home, sample_lake.write(home))
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
             "count": 1,
         },
     )
-    _, batch = next(samples.execution_tables(samples.FIRST, "b:x"))
+    _, batch = next(sample_lake.execution_tables(sample_lake.FIRST, "b:x"))
     batch = from_columns(schemas.CIRCUIT_BATCHES, {n: [v] for n, v in {**batch[0], **head, "n_qubits": width}.items()})
     Lake(home).write(schemas.CIRCUIT_BATCHES, key, batch)
     Lake(home).write(schemas.QPU_RESULT_SETS, key, counts)
@@ -119,8 +119,8 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
 
 
 def test_counts_without_their_batch_have_no_bitstring(home):
-    key = PartitionKey(experiment=samples.FIRST.key, backend="local:auto")
-    table = dict(samples.execution_tables(samples.FIRST, "local:auto"))[schemas.QPU_RESULT_SETS]
+    key = PartitionKey(experiment=sample_lake.FIRST.key, backend="local:auto")
+    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.QPU_RESULT_SETS]
     Lake(home).write(
         schemas.QPU_RESULT_SETS,
         key,
@@ -140,10 +140,10 @@ def test_counts_stand_sorted_by_backend_experiment_and_point(filled):
 
 def test_one_verdict_per_execution_with_what_it_cost(filled):
     stored = rows(filled[0], "SELECT * FROM verdicts ORDER BY experiment, backend")
-    assert len(stored) == sum(len(sample.spec.backends) for sample in samples.SAMPLES)
-    first = next(row for row in stored if row["experiment"] == samples.FIRST.key)
+    assert len(stored) == sum(len(sample.spec.backends) for sample in sample_lake.SAMPLES)
+    first = next(row for row in stored if row["experiment"] == sample_lake.FIRST.key)
     assert (first["verdict"], first["decision"], first["cost_usd"]) == ("classical_better", "continue", 0.4)
-    assert first["next_experiment"] == samples.SECOND.key
+    assert first["next_experiment"] == sample_lake.SECOND.key
 
 
 def test_the_operations_log_says_what_ran(filled):
@@ -187,8 +187,13 @@ def test_no_name_needs_quotes(filled):
 
 def learning_jobs(ledger):
     """Return the ledger with the jobs of the learning experiment in it, for 0.3 dollars together."""
-    head = {"experiment": learning_samples.KEY, "backend": learning_samples.BACKEND, "cost_usd": None, "engine": None}
-    head["requested_backend"] = learning_samples.BACKEND
+    head = {
+        "experiment": sample_learning_tables.KEY,
+        "backend": sample_learning_tables.BACKEND,
+        "cost_usd": None,
+        "engine": None,
+    }
+    head["requested_backend"] = sample_learning_tables.BACKEND
     rows = {name: list(part) for name, part in ledger.items()}
     for model in ("separable", "variational"):
         job = {"job_id": f"j{model}"}
@@ -210,14 +215,14 @@ def learning_jobs(ledger):
 
 
 def test_learning_jobs_count_and_are_explained_like_others(home):
-    ledger = learning_jobs(samples.write(home))
+    ledger = learning_jobs(sample_lake.write(home))
     warehouse.publish(home, ledger)
-    log = rows(home, f"SELECT * FROM operations_log WHERE experiment = '{learning_samples.KEY}'")
+    log = rows(home, f"SELECT * FROM operations_log WHERE experiment = '{sample_learning_tables.KEY}'")
     told = {(row["circuit_version"], row["engine_version"], row["calibration_id"], row["sdk_versions"]) for row in log}
     assert (len(log), told) == (2, {("ab" * 32, "1.2", "of the hand-over", None)})
 
     sql = "SELECT usd, useful_results, usd_per_useful_result FROM cost_by_backend WHERE backend = 'local:auto'"
-    lake, key = Lake(home), PartitionKey(experiment=learning_samples.KEY)
+    lake, key = Lake(home), PartitionKey(experiment=sample_learning_tables.KEY)
     verdicts = lake.read(schemas.QML_VERDICTS, key).to_pylist()
     assert {row["verdict"] for row in verdicts if row["backend"]} == {"inconclusive"}
     (before,) = rows(home, sql)
@@ -244,7 +249,7 @@ def test_the_energies_of_points_are_those_of_their_repetitions(filled):
     )
     stored = rows(filled[0], "FROM point_energies ORDER BY ALL")
     assert stored == [{**row, "mean_energy": pytest.approx(row["mean_energy"])} for row in rows(filled[0], merged)]
-    assert {row["repetitions"] for row in stored} == {samples.REPETITIONS}
+    assert {row["repetitions"] for row in stored} == {sample_lake.REPETITIONS}
 
 
 def test_each_step_of_the_ladder_has_its_own_time(filled):
@@ -255,7 +260,7 @@ def test_each_step_of_the_ladder_has_its_own_time(filled):
 def test_a_reader_keeps_the_snapshot_it_opened(home):
     warehouse.publish(home, {})
     with analyst.connect(home) as held:
-        warehouse.publish(home, samples.write(home))
+        warehouse.publish(home, sample_lake.write(home))
         assert held.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
         assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 4}]
         assert held.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
@@ -276,7 +281,7 @@ def test_a_log_left_by_somebody_who_wrote_does_not_reach_the_next_snapshot(home)
 
 @pytest.mark.parametrize("moment", ["_count", "promote"])
 def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
-    warehouse.publish(home, samples.write(home))
+    warehouse.publish(home, sample_lake.write(home))
     before = home.warehouse.read_bytes()
     died = subprocess.run([sys.executable, "-c", DIE_WHILE_PUBLISHING, str(home.path), moment], check=False)
     assert died.returncode == -signal.SIGKILL
@@ -288,7 +293,7 @@ def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
 
 
 def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
-    ledger = samples.write(home)
+    ledger = sample_lake.write(home)
     warehouse.publish(home, ledger)
     lake = Lake(home)
     path = lake.path(schemas.QPU_RESULT_SETS, lake.keys(schemas.QPU_RESULT_SETS)[0])
@@ -301,7 +306,7 @@ def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
 
 
 def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatch):
-    samples.write(home)
+    sample_lake.write(home)
     lake, listed = Lake(home), inventory(home)
     monkeypatch.setattr(warehouse, "inventory", lambda _home: listed)
     first, *others = lake.keys(schemas.QPU_RESULT_SETS)
@@ -315,14 +320,14 @@ def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatc
 
 
 def test_the_ends_of_the_pipeline_are_listed_first(home):
-    samples.write(home)
+    sample_lake.write(home)
     names = list(dict.fromkeys(inventory(home).column("asset").to_pylist()))
     order = ("decisions", "baseline_comparisons", "qpu_result_sets", "experiments")
     assert [name for name in names if name in order] == list(order)
 
 
 def test_ledger_rows_are_checked(home):
-    ledger = samples.write(home)
+    ledger = sample_lake.write(home)
     with pytest.raises(ValueError, match="no ledger tables"):
         warehouse.publish(home, {"invoices": []})
     ledger["jobs"][0]["state"] = "LOST"

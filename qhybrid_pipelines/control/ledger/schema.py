@@ -1,0 +1,127 @@
+"""How the ledger's tables come into a database: a new one is created whole, an older one is upgraded by Alembic.
+
+`control.ledger.tables` is the only description of the tables. A database carries the name of the revision that it has;
+`REVISION` is the newest. A change of the tables is made in three places: the tables, a revision in
+``control/ledger/alembic/versions`` that brings older databases there, and `REVISION`. A revision that was released is
+never edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
+
+from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.core.errors import InvalidInput
+
+#: The newest revision, which is what `control.ledger.tables` describes.
+REVISION = "0001"
+
+#: A name of our own: Dagster and MLflow keep theirs as ``alembic_version``, and may share a database with us.
+REVISION_TABLE = "ledger_revision"
+
+FOLDER = Path(__file__).with_name("alembic")
+
+_revision = Table(REVISION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+
+#: Events are append-only: the database refuses what would change them.
+_TRIGGERS = {
+    "sqlite": (
+        """
+        CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
+        BEGIN SELECT RAISE(ABORT, 'events are append-only: no UPDATE'); END
+        """,
+        """
+        CREATE TRIGGER event_is_never_removed BEFORE DELETE ON event
+        BEGIN SELECT RAISE(ABORT, 'events are append-only: no DELETE'); END
+        """,
+        # INSERT OR REPLACE removes rows without asking the trigger on DELETE.
+        """
+        CREATE TRIGGER event_is_never_replaced BEFORE INSERT ON event
+        WHEN EXISTS (SELECT 1 FROM event WHERE position = NEW.position)
+        BEGIN SELECT RAISE(ABORT, 'events are append-only: no REPLACE'); END
+        """,
+    ),
+    "postgresql": (
+        """
+        CREATE FUNCTION events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE integrity_constraint_violation
+                USING MESSAGE = 'events are append-only: no ' || TG_OP;
+        END $$
+        """,
+        """
+        CREATE TRIGGER event_is_never_changed BEFORE UPDATE OR DELETE ON event
+        FOR EACH ROW EXECUTE FUNCTION events_are_append_only()
+        """,
+        """
+        CREATE TRIGGER event_is_never_emptied BEFORE TRUNCATE ON event
+        FOR EACH STATEMENT EXECUTE FUNCTION events_are_append_only()
+        """,
+    ),
+}
+
+
+def prepare(connection: Connection, *, revision: str = REVISION, versions: Sequence[Path] = ()) -> None:
+    """Create the tables or upgrade them, inside the caller's transaction and under the caller's lock.
+
+    Args:
+        connection: to a ledger's database, or to one without tables.
+        revision: to be reached.
+        versions: further folders of revisions; the released ones are always known.
+
+    Raises:
+        InvalidInput: a newer release of this package has written the ledger, or one from before the first release.
+    """
+    found = inspect(connection)
+    if found.has_table(REVISION_TABLE):
+        current = connection.scalar(select(_revision.c.version_num))
+        if current != revision:
+            _upgrade(connection, str(current), revision, versions)
+    elif found.has_table(tables.job.name):
+        raise InvalidInput(
+            "the database has tables of a ledger from before the first release",
+            remedy="Let the ledger be in another database or home folder.",
+        )
+    else:
+        _create(connection, revision)
+
+
+def _create(connection: Connection, revision: str) -> None:
+    tables.metadata.create_all(connection)
+    for statement in _TRIGGERS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+    start = ChainHead()
+    connection.execute(insert(tables.chain_head).values(id=1, position=start.position, hash=start.hash))
+    _revision.create(connection)
+    connection.execute(insert(_revision).values(version_num=revision))
+
+
+def _upgrade(connection: Connection, current: str, revision: str, versions: Sequence[Path]) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("script_location", _escaped(FOLDER))
+    config.set_main_option(
+        "version_locations", "\n".join(_escaped(place) for place in (FOLDER / "versions", *versions))
+    )
+    try:
+        ScriptDirectory.from_config(config).get_revision(current)
+    except CommandError:
+        raise InvalidInput(
+            f"the ledger has schema revision '{current}', and this release knows revisions up to '{revision}'",
+            remedy="Install the release that wrote it, or a newer one.",
+        ) from None
+    command.upgrade(config, revision)
+
+
+def _escaped(path: Path) -> str:
+    """Return a path as Alembic's configuration takes it, in which a percent sign begins a name."""
+    return str(path).replace("%", "%%")

@@ -1,0 +1,189 @@
+"""A circuit from a file goes the whole way to a verdict; a bad one goes to quarantine with its reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines_tests.support.experiment_homes import (
+    RUNS_IN_PROCESS,
+    make_launcher,
+    read_jobs,
+    register,
+    rows,
+    run,
+)
+from qhybrid_pipelines_tests.support.user_circuits import ATTACKS, V2, V3
+
+pytestmark = RUNS_IN_PROCESS
+
+RING = [(i, (i + 1) % 6) for i in range(6)]
+#: The octahedron: every reduction rule leaves its six variables.
+EDGES = [(i, j) for i in range(6) for j in range(i) if i + j != 5]
+GRAPH = f"6 {len(EDGES)}\n" + "".join(f"{i + 1} {j + 1} 1\n" for i, j in EDGES)
+CIRCUIT = (
+    f"{V3}gate rzz(a) x, y {{ cx x, y; rz(a) y; cx x, y; }}\n"
+    "input float gamma;\ninput float beta;\nqubit[6] q;\nbit[6] c;\nh q[0:2];\nry(0.4321) q;\n"
+    + "".join(f"rzz(2*gamma) q[{i}], q[{j}];\n" for i, j in RING)
+    + "rx(beta - 0.25) q;\n"
+    # A measurement that turns the order of the qubits around.
+    + "".join(f"c[{5 - i}] = measure q[{i}];\n" for i in range(6))
+)
+SHOTS = 4000
+
+
+def specification(**changes):
+    problem = {"family": "maxcut", "source": "graph.mc", "circuit": "ring.qasm"}
+    return {
+        "name": "foreign",
+        "problem": problem,
+        "sweep": {"strategy": "random", "points": 3},
+        "shots": SHOTS,
+        "repetitions": 10,
+        "backends": ["local:auto"],
+        "rounds": {"max": 1},
+    } | changes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "graph.mc").write_text(GRAPH)
+    (folder / "ring.qasm").write_text(CIRCUIT)
+    (folder / "narrow.qasm").write_text(f"{V2}qreg q[2];\nh q;\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, folder):
+    home = tmp_path_factory.mktemp("home")
+    launcher = make_launcher(home)
+    keys = register(launcher, [specification()], folder)
+    (folder / "ring.qasm").rename(folder / "gone.qasm")  # what was taken in counts, wherever the file went
+    run(launcher, keys)
+    (folder / "gone.qasm").rename(folder / "ring.qasm")
+    return home
+
+
+def expected_probabilities(gamma: float, beta: float) -> dict[str, float]:
+    """What qiskit makes of the file itself: probabilities by the text of the bits, bit 5 first."""
+    from qiskit import qasm3
+    from qiskit.quantum_info import Statevector
+
+    circuit = qasm3.loads(CIRCUIT)
+    values = {"gamma": gamma, "beta": beta}
+    circuit = circuit.assign_parameters({p: values[p.name] for p in circuit.parameters})
+    state = Statevector(circuit.remove_final_measurements(inplace=False))
+    # qiskit writes qubit 5 first, which is measured into bit 0.
+    return {text[::-1]: probability for text, probability in state.probabilities_dict().items()}
+
+
+def test_it_runs_to_a_verdict_as_an_ansatz_of_its_own(home):
+    (verdict,) = rows(home, "SELECT verdict, decision FROM verdicts")
+    assert verdict["verdict"]
+    (batch,) = rows(home, "SELECT ansatz, n_qubits, points, structure, two_qubit_gates FROM circuit_batches")
+    assert batch == {"ansatz": "file", "n_qubits": 6, "points": 3, "structure": None, "two_qubit_gates": 6}
+    (experiment,) = rows(home, "SELECT ansatz, layers, specification FROM experiments")
+    assert (experiment["ansatz"], experiment["layers"]) == ("file", 0)
+    named = json.loads(experiment["specification"])["problem"]["circuit"]
+    assert named["file"] == "ring.qasm"
+    assert (home / "blobs" / named["sha256"]).read_text() == CIRCUIT
+    engines = rows(home, "SELECT engine FROM jobs WHERE experiment LIKE 'foreign%'")
+    assert engines == [{"engine": "lightning"}]
+
+
+def test_its_counts_have_the_distribution_of_the_file(home):
+    points = rows(home, "SELECT point, angles FROM parameter_sweeps ORDER BY point")
+    counts = rows(home, "SELECT point, bitstring, sum(count) AS count FROM qpu_result_sets GROUP BY point, bitstring")
+    assert len(points) == 3
+    for point in points:
+        expected = expected_probabilities(*point["angles"])
+        measured = {row["bitstring"]: int(row["count"]) for row in counts if row["point"] == point["point"]}
+        total = sum(measured.values())
+        assert total == 10 * SHOTS
+        distance = (
+            sum(abs(measured.get(text, 0) / total - expected.get(text, 0)) for text in {*measured, *expected}) / 2
+        )
+        assert distance < 0.03  # 64 outcomes, 40,000 shots: about 0.015
+
+
+def test_taking_it_in_again_changes_nothing_and_another_circuit_is_another_experiment(home, folder):
+    launcher = make_launcher(home)
+    registration = launcher.workspace.registration
+    text = json.dumps(specification())
+    again = registration.register_text(text, file="again.json", folder=folder)
+    assert not again.new
+    (folder / "other.qasm").write_text(CIRCUIT.replace("0.25", "0.26"))
+    other = registration.register_text(text.replace("ring.qasm", "other.qasm"), file="other.json", folder=folder)
+    assert other.key != again.key
+
+
+@pytest.mark.parametrize(
+    ("changes", "says", "field"),
+    [
+        ({"ansatz": {"layers": 3}}, "takes the place of the ansatz", "ansatz"),
+        ({"reduce": {"max_qubits": 5}}, "6 qubits, and no reduced model has more than 5", "problem.circuit"),
+        ({"sweep": {"strategy": "refine", "center": [0.1]}}, "1 angles, the circuit 2", "sweep.center"),
+    ],
+)
+def test_what_does_not_fit_the_circuit_is_refused_at_the_door(tmp_path, folder, changes, says, field):
+    registration = make_launcher(tmp_path).workspace.registration
+    with pytest.raises(InvalidInput, match=says) as caught:
+        registration.register_text(json.dumps(specification(**changes), indent=1), file="wrong.json", folder=folder)
+    assert (caught.value.field, caught.value.file) == (field, "wrong.json")
+    assert caught.value.line is not None
+
+
+@pytest.mark.parametrize("circuit", ["nowhere.qasm", ".", "pipe", "", {"file": "x", "sha256": "0" * 64}, 7])
+def test_what_is_no_file_is_refused_without_being_read(tmp_path, circuit):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "graph.mc").write_text(GRAPH)
+    spec = specification()
+    spec["problem"] = spec["problem"] | {"circuit": circuit}
+    begin = time.monotonic()
+    with pytest.raises(InvalidInput) as caught:
+        make_launcher(tmp_path / "home").workspace.registration.register_text(
+            json.dumps(spec), file="w.json", folder=tmp_path
+        )
+    assert caught.value.field.startswith("problem.circuit")
+    assert time.monotonic() - begin < 5
+
+
+def test_another_width_than_the_reduced_model_fails_in_preparation_and_nothing_is_sent(tmp_path, folder):
+    launcher = make_launcher(tmp_path)
+    spec = specification()
+    spec["problem"] = spec["problem"] | {"circuit": "narrow.qasm"}
+    _, failures = launcher.run(register(launcher, [spec], folder), lambda stage, asset: None)
+    (failure,) = failures
+    assert failure.exit_code == 2
+    assert "narrow.qasm" in failure.message
+    assert "2 qubits, and reduction leaves a reduced model of 6 variables" in failure.message
+    assert read_jobs(tmp_path) == []
+
+
+def test_a_bad_circuit_goes_to_quarantine_with_its_reason(tmp_path):
+    workspace = make_launcher(tmp_path).workspace
+    home = workspace.home
+    files = {
+        "graph.mc": GRAPH,
+        "bomb.qasm": ATTACKS["a doubling gate, 2^30"].text,
+        "wrong.yaml": json.dumps(specification() | {"problem": {**specification()["problem"], "circuit": "bomb.qasm"}}),
+        "ring.qasm": CIRCUIT,
+        "right.yaml": json.dumps(specification()),
+    }
+    for name, text in files.items():
+        (home.inbox / name).write_text(text)
+        os.utime(home.inbox / name, (1e9, 1e9))
+    found = scan_inbox(home.inbox, home.quarantine, workspace.registration)
+    assert {registered.specification.name for registered in found.registered} == {"foreign"}
+    assert {refused.name for refused in found.quarantined} == {"wrong.yaml", "bomb.qasm"}
+    reason = json.loads((home.quarantine / "bomb.qasm.error.json").read_text())
+    assert (reason["file"], reason["line"]) == ("bomb.qasm", 17)
+    assert "more than 10000 gates" in reason["problem"]
+    (kept,) = (path for path in (home.inbox / "accepted").iterdir())
+    assert {path.name for path in kept.iterdir()} == {"right.yaml", "ring.qasm", "graph.mc"}

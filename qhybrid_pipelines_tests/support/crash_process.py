@@ -1,0 +1,154 @@
+"""A stage for processes that die: reads commands from its standard input, forks a real process for each, reports its end.
+
+Forking from a process that has everything imported makes a killed run cost milliseconds. Run as a script.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
+from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.sub_batches import make_sub_batch
+from qhybrid_pipelines.storage.content_store import RawStore
+from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
+from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
+
+TRY_AGAIN = 75
+
+
+def make_vendor(command: dict[str, Any]) -> DurableVendor:
+    return DurableVendor(Path(command["home"]) / "vendor", **command.get("vendor", {}))
+
+
+def run_one_job(command: dict[str, Any]) -> None:
+    """The whole life of one job, as a pipeline runs it."""
+    home, vendor = Path(command["home"]), make_vendor(command)
+    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
+    batch = make_batch()
+    job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
+    [job] = dispatcher.poll([job])
+    if job.provider_job_id is not None:
+        dispatcher.collect(job.job_id, batch)
+
+
+def run_many_jobs(command: dict[str, Any]) -> None:
+    """A batch that its provider takes in three parts, submitted together and collected."""
+    home, vendor = Path(command["home"]), make_vendor(command)
+    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
+    whole = make_batch(points=3)
+    sub_batches = [
+        make_sub_batch(whole, first_point=point, points=1, first_repetition=0, repetitions=2) for point in range(3)
+    ]
+    jobs = dispatcher.submit_all(sub_batches, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
+    for job, sub_batch in zip(jobs, sub_batches, strict=True):
+        if job.provider_job_id is not None:
+            dispatcher.collect(job.job_id, sub_batch.batch)
+
+
+def cancel_job(command: dict[str, Any]) -> None:
+    """Submit a job that its vendor lets run, and take it back as ``how`` says; what was done before is found again."""
+    home, one, how = Path(command["home"]), make_vendor(command), command.get("how")
+    vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
+    ledger, raw_store = open_test_ledger(home), RawStore(home / "raw")
+    dispatcher = Dispatcher(ledger, vendors, raw_store)
+    batch = make_batch()
+    job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
+    if how is None:
+        one.show(job.provider_job_id, JobState.RUNNING)
+        (one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
+    elif how == "expire":
+        Dispatcher(
+            ledger, vendors, raw_store, clock=Clock(now=lambda: job.deadline_at + timedelta(seconds=1))
+        ).expire_due()
+    elif how == "reroute":
+        if job.backend == one.backend:
+            job = dispatcher.reroute(job.job_id, make_batch(backend="other:device"))
+        dispatcher.collect(job.job_id, batch)
+    else:
+        dispatcher.cancel(job.job_id)
+        if how == "cancel, but it comes":
+            one.show(job.provider_job_id, JobState.COMPLETED)
+            dispatcher.poll_due()
+
+
+def spend_budget(command: dict[str, Any]) -> None:
+    """One of many that spend from one budget: own work, same experiment, until the budget says no."""
+    home, vendor = Path(command["home"]), make_vendor(command)
+    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
+    for number in range(command["tries"]):
+        batch = make_batch(seed=os.getpid() * 1000 + number * 10)
+        try:
+            job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command["budget_usd"]))
+            if number % 2:
+                dispatcher.collect(job.job_id, batch)
+        except Refused:
+            continue
+
+
+def submit_naively(command: dict[str, Any]) -> None:
+    """The negative control: submit, then note the id."""
+    noted = Path(command["home"]) / "noted"
+    if not noted.exists():
+        ref = make_vendor(command).submit(make_batch(), token=uuid.uuid4().hex)
+        failpoint("naive.accepted")
+        noted.write_text(ref.provider_job_id)
+
+
+def perform(command: dict[str, Any]) -> int:
+    os.environ[VARIABLE] = command.get("failpoint", "")
+    try:
+        {
+            "life": run_one_job,
+            "many": run_many_jobs,
+            "take_back": cancel_job,
+            "spender": spend_budget,
+            "naive": submit_naively,
+        }[command["action"]](command)
+    except (Ambiguous, Throttled):
+        return TRY_AGAIN
+    except Exception:  # noqa: BLE001 - a child must report, whatever happened
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        run_one_job({"home": home})  # what a process imports late and compiles once, its forks need not do again
+    for line in sys.stdin:
+        command = json.loads(line)
+        children = []
+        for _ in range(command.get("copies", 1)):
+            child = os.fork()
+            if child == 0:
+                os._exit(perform(command))
+            children.append(child)
+        if "kill_after_seconds" in command:
+            kill_later(children[0], command["kill_after_seconds"])
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        sys.stdout.write(json.dumps(ends) + "\n")
+        sys.stdout.flush()
+
+
+def kill_later(child: int, seconds: float) -> None:
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

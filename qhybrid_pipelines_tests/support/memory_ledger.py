@@ -1,0 +1,208 @@
+"""The ledger in the memory of one process: the port in plain Python, without a database.
+
+It shares with the SQL ledgers what is pure (the tables of the life cycle and of the attempts' outcomes, the sealing of
+events, the arithmetic of budgets, the form of stored values) and none of the code that reads and writes, so that the two
+check each other; and it is quick, for tests of many lives.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from qhybrid_pipelines.control.ledger import event_chain
+from qhybrid_pipelines.control.ledger.budget import Account
+from qhybrid_pipelines.control.ledger.errors import StaleBreaker, StaleJob
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.records import (
+    AttemptRecord,
+    Breaker,
+    EventRecord,
+    JobRecord,
+    Plan,
+    StoredCalibration,
+    StoredResult,
+    Transition,
+)
+from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines_tests.support.memory_tables import MemoryTables
+
+
+class MemoryLedger:
+    """The ledger behind the port `control.ledger.port.Ledger`, which says what each method does.
+
+    One object may be used by many threads; a forked child has a ledger of its own.
+    """
+
+    def __init__(self) -> None:
+        self._tables = MemoryTables()
+        self._held: set[str] = set()
+        self._released = threading.Condition()
+
+    def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+    def plan(self, plan: Plan) -> JobRecord:
+        """Write a job down and reserve its quote."""
+        return self.plan_all([plan])[0]
+
+    def plan_all(self, plans: Sequence[Plan]) -> list[JobRecord]:
+        """Write many jobs down, all or none."""
+        with self._tables.transaction():
+            return [self._tables.jobs.get(plan.job_id) or self._tables.write_plan(plan) for plan in plans]
+
+    def advance(self, transition: Transition) -> JobRecord:
+        """Write the steps of one job."""
+        with self._tables.transaction():
+            return self._tables.write_transition(transition)
+
+    def advance_all(self, transitions: Sequence[Transition]) -> list[JobRecord]:
+        """Write the steps of many jobs, skipping stale moves."""
+        with self._tables.transaction():
+            return [job for transition in transitions if (job := self._write_or_skip(transition))]
+
+    def job(self, job_id: str) -> JobRecord:
+        """Return one job."""
+        with self._tables.read_lock():
+            found = self._tables.jobs.get(job_id)
+        if found is None:
+            raise InvalidInput(f"the ledger has no job '{job_id}'", remedy="`qhybrid jobs list` shows those it has.")
+        return found
+
+    def latest(self, experiment: str, backend: str, payload_sha256: str) -> JobRecord | None:
+        """Return the last job of a payload, or None."""
+        asked = (experiment, backend, payload_sha256)
+        found = [job for job in self.jobs() if (job.experiment, job.backend, job.payload_sha256) == asked]
+        return found[-1] if found else None
+
+    def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
+        """Return jobs, all or those of one experiment or of some states."""
+        with self._tables.read_lock():
+            found = sorted(self._tables.jobs.values(), key=lambda job: (job.run_number, job.job_id))
+        return [
+            job
+            for job in found
+            if (experiment is None or job.experiment == experiment) and (states is None or job.state in states)
+        ]
+
+    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+        """Return the events of the ledger or of one job after a position."""
+        with self._tables.read_lock():
+            rows = [row for row in self._tables.events.values() if job_id in (None, row["job_id"])]
+        return [_event(row) for row in rows if row["position"] > after]
+
+    def attempts(self, job_id: str) -> list[AttemptRecord]:
+        """Return the attempts to submit a job."""
+        with self._tables.read_lock():
+            return [self._tables.attempts[key] for key in sorted(self._tables.attempts) if key[0] == job_id]
+
+    def stored_result(self, job_id: str) -> StoredResult | None:
+        """Return where the raw result of a job is kept, or None."""
+        with self._tables.read_lock():
+            return self._tables.results.get(job_id)
+
+    def account(self, experiment: str) -> Account | None:
+        """Return what an experiment may spend and has spent, or None."""
+        with self._tables.read_lock():
+            return self._tables.accounts.get(experiment)
+
+    def breaker(self, backend: str) -> Breaker | None:
+        """Return the breaker of a backend, or None."""
+        with self._tables.read_lock():
+            return self._tables.breakers.get(backend)
+
+    def breakers(self) -> list[Breaker]:
+        """Return all breakers."""
+        with self._tables.read_lock():
+            return [self._tables.breakers[backend] for backend in sorted(self._tables.breakers)]
+
+    def save_breaker(self, breaker: Breaker) -> Breaker:
+        """Write a breaker and return it with its next version."""
+        with self._tables.transaction():
+            known = self._tables.breakers.get(breaker.backend)
+            if (known.version if known else 0) != breaker.version:
+                raise StaleBreaker(
+                    f"the breaker of '{breaker.backend}' has changed since version {breaker.version} was read"
+                )
+            saved = replace(breaker, version=breaker.version + 1)
+            self._tables.put(self._tables.breakers, breaker.backend, saved)
+            return saved
+
+    def add_calibration(self, backend: str, calibration: Calibration) -> bool:
+        """Keep a calibration, if it is not known."""
+        key = (backend, calibration.calibration_id)
+        with self._tables.transaction():
+            if key in self._tables.calibrations:
+                return False
+            payload = json.loads(stored_json(calibration.payload) or "null")
+            stored = StoredCalibration(backend=backend, calibration=replace(calibration, payload=payload))
+            self._tables.put(self._tables.calibrations, key, stored)
+            return True
+
+    def calibrations(self, backend: str | None = None) -> list[StoredCalibration]:
+        """Return the calibrations of one backend or of all."""
+        with self._tables.read_lock():
+            found = [stored for stored in self._tables.calibrations.values() if backend in (None, stored.backend)]
+        return sorted(
+            found,
+            key=lambda stored: (
+                stored.calibration.measured_at,
+                stored.calibration.fetched_at,
+                stored.backend,
+                stored.calibration.calibration_id,
+            ),
+        )
+
+    def head(self) -> ChainHead:
+        """Return the last link of the chain of events."""
+        with self._tables.read_lock():
+            return self._tables.head
+
+    def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
+        """Recompute the chain of events."""
+        with self._tables.read_lock():
+            return event_chain.verify(self._tables.events.values(), self.head(), anchor)
+
+    @contextmanager
+    def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:
+        """Keep every other thread from handing this job over."""
+        with self._released:
+            if not self._released.wait_for(lambda: job_id not in self._held, timeout=timeout_seconds):
+                raise LockBusy(f"'{job_id}' is in the hands of another thread for more than {timeout_seconds:g} s")
+            self._held.add(job_id)
+        try:
+            yield
+        finally:
+            with self._released:
+                self._held.discard(job_id)
+                self._released.notify_all()
+
+    def _write_or_skip(self, transition: Transition) -> JobRecord | None:
+        try:
+            return self._tables.write_transition(transition)
+        except StaleJob:
+            return self._tables.jobs.get(transition.job.job_id)
+
+
+def _event(row: Mapping[str, Any]) -> EventRecord:
+    return EventRecord(
+        position=row["position"],
+        job_id=row["job_id"],
+        sequence=row["sequence"],
+        event=row["event"],
+        from_state=row["from_state"] and JobState(row["from_state"]),
+        to_state=JobState(row["to_state"]),
+        at=from_microseconds(row["at_us"]),
+        observed_at=from_microseconds(row["observed_at_us"]),
+        clock=row["clock"],
+        raw_status=row["raw_status"],
+        detail=row["detail"] and json.loads(row["detail"]),
+        hash=row["hash"],
+    )

@@ -1,0 +1,160 @@
+"""Real processes that are killed at random moments and started again, until every request has come to its end.
+
+They are forked from a process that has everything imported and connections closed, so a life costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import random
+import signal
+import struct
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol
+from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Worker, note_path
+from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup
+
+WORKERS = 2
+#: Rounds of processes after which a request has not come to its end for another reason than bad luck.
+MOST_ROUNDS_PER_REQUEST = 60
+ENDED = frozenset({JobState.VERIFIED, JobState.SUBMIT_UNKNOWN})
+#: Where a process may die outside of the submission itself, in the order of a job's life.
+PLACES: dict[str, frozenset[JobState | None]] = {
+    "nothing written": frozenset({None}),
+    "APPROVED": frozenset({JobState.APPROVED}),
+    "SUBMITTED to RUNNING": frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING}),
+    "COMPLETED": frozenset({JobState.COMPLETED}),
+    "FETCHED": frozenset({JobState.FETCHED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    pid: int
+    slot: int
+    kill_at: float
+
+
+class KillTest:
+    """One provider setup whose processes are killed.
+
+    Args:
+        setup: a new one.
+        ledger: an empty one, opened by this process.
+        protocol: a name of `protocols.PROTOCOLS`.
+        rng: decides who is killed when.
+    """
+
+    def __init__(self, setup: ProviderSetup, ledger: SqlLedger, protocol: str, rng: random.Random) -> None:
+        self._setup, self._ledger, self._protocol, self._chance = setup, ledger, protocol, rng
+        self._life: Worker = PROTOCOLS[protocol]
+        self._shared = mmap.mmap(-1, 4 * WORKERS)  # which request each process is at
+        self._landed, self._at = 0, dict[str, int]()
+
+    def run_until_done(self) -> Tally:
+        """Kill and start again until every request has come to its end; return the figures.
+
+        Raises:
+            RuntimeError: a process failed by itself, or there is no end.
+        """
+        usual, left, in_vain = 1.3 * self._run_without_kills(), len(self._setup.requests), 0
+        for _ in range(MOST_ROUNDS_PER_REQUEST * left):
+            if not (todo := self._unfinished()):
+                break
+            in_vain, left = (in_vain + 1 if len(todo) == left else 0), len(todo)
+            # A life that is longer than the others, for example in recovery, must come to its end some time.
+            span = usual * 1.2 ** max(0, in_vain - 1)
+            self._round(todo, span)
+        else:
+            raise RuntimeError(f"requests {todo} have no end")
+        naive = self._protocol == "naive"
+        tally = judge_naive(self._setup) if naive else judge_protocol(self._setup, self._ledger)
+        tally.landed = self._landed
+        tally.at.update(self._at)
+        return tally
+
+    def _run_without_kills(self) -> float:
+        """Live once in this process, so that its children find everything warm, and once in a child; return its seconds."""
+        self._life(self._setup, self._ledger, [0], lambda _: None)
+        self._ledger.close()
+        began = time.perf_counter()
+        end = os.waitstatus_to_exitcode(os.waitpid(self._fork(0, [1]), 0)[1])
+        if end not in (DONE, TRY_AGAIN):
+            raise RuntimeError("a process failed by itself")
+        return time.perf_counter() - began
+
+    def _round(self, todo: list[int], span: float) -> None:
+        """Start one or two processes on the same work and kill each within ``span`` seconds, at a moment of its own."""
+        self._ledger.close()  # a child must not inherit an open SQLite file
+        now, running = time.perf_counter(), list[_Process]()
+        for slot in range(self._chance.choice((1, 1, WORKERS))):
+            order = list(todo) if slot == 0 else self._chance.sample(todo, len(todo))
+            delay = self._chance.uniform(0.0, span)
+            running.append(_Process(self._fork(slot, order), slot, now + delay))
+        for process in sorted(running, key=lambda process: process.kill_at):
+            time.sleep(max(0.0, process.kill_at - time.perf_counter()))
+            # Until it is waited for, even a process that has ended keeps its number.
+            os.kill(process.pid, signal.SIGKILL)
+            end = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+            if end == -signal.SIGKILL:
+                self._landed += 1
+                [number] = struct.unpack_from("i", self._shared, 4 * process.slot)
+                place = self._place(number)
+                self._at[place] = self._at.get(place, 0) + 1
+            elif end not in (DONE, TRY_AGAIN):
+                raise RuntimeError("a process failed by itself")
+
+    def _fork(self, slot: int, order: list[int]) -> int:
+        struct.pack_into("i", self._shared, 4 * slot, -1)
+        child = os.fork()
+        if child == 0:
+            os._exit(self._run_worker(slot, order))
+        return child
+
+    def _run_worker(self, slot: int, order: list[int]) -> int:
+        try:
+            return self._life(self._setup, self._ledger, order, self._marking(slot))
+        except BaseException:  # noqa: BLE001 - a child must report, whatever happened
+            traceback.print_exc()
+            return 1
+
+    def _marking(self, slot: int) -> Callable[[int], None]:
+        return lambda number: struct.pack_into("i", self._shared, 4 * slot, number)
+
+    def _unfinished(self) -> list[int]:
+        if self._protocol == "naive":
+            return [
+                number
+                for number, sub_batches in enumerate(self._setup.requests)
+                if not all(note_path(self._setup, sub_batch).exists() for sub_batch in sub_batches)
+            ]
+        states = {job.job_id: job.state for job in self._ledger.jobs()}
+        return [
+            number
+            for number, sub_batches in enumerate(self._setup.requests)
+            if not all(states.get(job_id_for(sub_batch.batch)) in ENDED for sub_batch in sub_batches)
+        ]
+
+    def _place(self, number: int) -> str:
+        """Return where a process was when it died, by what stands in the ledger and in the book."""
+        if number < 0:
+            return "process start"
+        sub_batches = self._setup.requests[number]
+        if self._protocol == "naive":
+            noted = all(note_path(self._setup, sub_batch).exists() for sub_batch in sub_batches)
+            return "noted" if noted else "not noted"
+        known = {job.job_id: job.state for job in self._ledger.jobs()}
+        states = {sub_batch.batch.shots: known.get(job_id_for(sub_batch.batch)) for sub_batch in sub_batches}
+        # Of several jobs of a request the one that was being worked at decides.
+        if sending := {shots for shots, state in states.items() if state is JobState.SUBMITTING}:
+            accepted = sending & {line.shots for line in self._setup.book()}
+            return "SUBMITTING, accepted" if accepted else "SUBMITTING, not accepted"
+        return next((place for place, of in PLACES.items() if of & set(states.values())), "request at its end")

@@ -1,0 +1,80 @@
+"""What a submitting process does until it is killed: ours, and the naive protocol as the negative control."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.control.ledger.lifecycle import is_settled
+from qhybrid_pipelines.control.ledger.port import StaleJob
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, make_dispatcher
+
+DONE, TRY_AGAIN = 0, 75
+BUDGET_USD = 1000.0
+#: Looks at one job before a process leaves it to the next one.
+POLLS = 400
+
+Worker = Callable[[ProviderSetup, SqlLedger, Sequence[int], Callable[[int], None]], int]
+
+
+def ledger_protocol(setup: ProviderSetup, ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+    """Submit, watch and collect each request; one that a fault holds up is left for the next process."""
+    dispatcher, end = make_dispatcher(setup, ledger), DONE
+    for number in todo:
+        began(number)
+        sub_batches = setup.requests[number]
+        try:
+            jobs = dispatcher.submit_all(sub_batches, SubmitRequest(tier="batch", budget_usd=BUDGET_USD))
+            for sub_batch, job in zip(sub_batches, jobs, strict=True):
+                for _ in range(POLLS):
+                    if is_settled(job) or job.state is JobState.SUBMIT_UNKNOWN:
+                        break
+                    [job] = dispatcher.poll([job])  # noqa: PLW2901 - it stands otherwise now
+                    time.sleep(0.0 if is_settled(job) else 0.002)
+                if job.state is not JobState.SUBMIT_UNKNOWN:
+                    dispatcher.collect(job.job_id, sub_batch.batch)
+        except (ProviderError, StaleJob):
+            end = TRY_AGAIN
+    return end
+
+
+def naive_protocol(setup: ProviderSetup, _ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+    """Submit, then note the id; what has no note is submitted."""
+    provider, end = setup.provider(), DONE
+    for number in todo:
+        began(number)
+        for sub_batch in setup.requests[number]:
+            try:
+                if not note_path(setup, sub_batch).exists():
+                    _write(
+                        note_path(setup, sub_batch), provider.submit(sub_batch.batch, uuid.uuid4().hex).provider_job_id
+                    )
+            except ProviderError:
+                end = TRY_AGAIN
+    return end
+
+
+def note_path(setup: ProviderSetup, sub_batch: SubBatch) -> Path:
+    """Return where the naive protocol notes an id."""
+    return setup.home / "noted" / str(sub_batch.batch.shots)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+PROTOCOLS: dict[str, Worker] = {"ours": ledger_protocol, "naive": naive_protocol}

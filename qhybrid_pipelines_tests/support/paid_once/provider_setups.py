@@ -1,0 +1,184 @@
+"""What is fought over when processes are killed: requests, a ledger, a provider with faults, and the provider's own book.
+
+Every batch of a setup asks for another number of shots. By this the book tells the batches apart, whatever token came
+with them and whatever our ledger says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.policy.rules import Policy
+from qhybrid_pipelines.core.errors import Throttled
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
+from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.emulator.process import Emulator, start_emulator
+from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.providers.ionq import IonQProvider
+from qhybrid_pipelines.storage.content_store import RawStore
+from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
+
+EXPERIMENT = "maxcut-small-00000000"
+FEWEST_SHOTS = 100
+PRICE_USD = 0.01
+#: Breakers open and close all the time, but hold nobody up.
+POLICY = Policy.model_validate(
+    {
+        "rules": [{"name": "all", "then": "allow", "reason": "nothing here is real"}],
+        "routing": {"breaker": {"failures": 5, "open_seconds": 0.002, "max_open_seconds": 0.01}},
+    }
+)
+
+#: How often the double does what to a submission.
+FAULTS = {"none": 14, "throttled": 2, "ambiguous_before": 2, "ambiguous_after": 2}
+
+EMULATOR_LAG_SECONDS = 0.05
+#: What the adapter is told: the listing's lag and the time that a request may still be under way after its sender died.
+DECLARED_LAG_SECONDS = 0.2
+EMULATOR_FAULTS: list[dict[str, Any]] = [
+    {"route": "POST /jobs", "probability": 0.06, "fault": "before_accept", "params": {"status": 503}},
+    {"route": "POST /jobs", "probability": 0.04, "fault": "before_accept", "params": {"drop": True}},
+    {"route": "POST /jobs", "probability": 0.06, "fault": "after_accept", "params": {"status": 504}},
+    {"route": "POST /jobs", "probability": 0.04, "fault": "after_accept", "params": {"drop": True}},
+    {"route": "POST /jobs", "probability": 0.03, "fault": "truncated_json"},
+    {"route": "POST /jobs", "probability": 0.03, "fault": "throttle", "params": {"retry_after": 0}},
+    {"route": "GET /jobs", "probability": 0.03, "fault": "reset"},
+    {"fault": "result_missing", "probability": 0.1, "params": {"n": 1}},
+    {"fault": "listing_lag", "params": {"seconds": EMULATOR_LAG_SECONDS}},
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A line of a provider's book."""
+
+    provider_job_id: str
+    shots: int
+
+
+class RecordingVendor(DurableVendor):
+    """Also notes which submissions reached it, and which of them it answered with "nothing was accepted"."""
+
+    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+        self._note("came", batch)
+        try:
+            return super().submit(batch, token)
+        except Throttled:
+            self._note("put off", batch)
+            raise
+
+    def noted(self, what: str) -> list[int]:
+        """Return the shots of the submissions that were noted."""
+        path = self.folder / what
+        return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _note(self, what: str, batch: CircuitBatch) -> None:
+        with (self.folder / what).open("a") as file:
+            file.write(f"{batch.shots}\n")
+
+
+class DurableVendorSetup:
+    """A setup around the durable double, in a folder."""
+
+    def __init__(self, home: Path, dedupe: str, rng: random.Random, *, length: int) -> None:
+        self.home, self.dedupe = home, dedupe
+        self._options: dict[str, Any] = {
+            "dedupe": dedupe,
+            "listing_lag_seconds": 0.02 if dedupe == "tag_lookup" else 0.0,
+            "price_usd": PRICE_USD,
+            "calls_seconds": rng.uniform(0.0, 0.004),
+        }
+        self.requests = _requests(rng, length, make_batch())
+        faults = rng.choices(list(FAULTS), list(FAULTS.values()), k=6 * length)
+        self.provider().plan_faults(*faults)
+
+    def provider(self) -> RecordingVendor:
+        return RecordingVendor(self.home / "vendor", **self._options)
+
+    def book(self) -> list[Accepted]:
+        vendor = self.provider()
+        return [
+            Accepted(provider_job_id=line["id"], shots=_total_shots(vendor.folder / f"{line['id']}.result"))
+            for line in vendor.book()
+        ]
+
+    def count_unresolved_resubmissions(self) -> int:
+        """Count submissions that followed one of which nobody knows the end; only of a provider that cannot tell."""
+        if self.dedupe != "none":
+            return 0
+        came, put_off = self.provider().noted("came"), self.provider().noted("put off")
+        return sum(max(0, came.count(shots) - put_off.count(shots) - 1) for shots in set(came))
+
+
+class EmulatorSetup:
+    """A setup around the emulator, reached over HTTP through the adapter of `ionq`."""
+
+    dedupe = "tag_lookup"
+
+    def __init__(self, home: Path, emulator: Emulator, rng: random.Random, *, length: int) -> None:
+        self.home, self._emulator = home, emulator
+        batch, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
+        self.requests = _requests(rng, length, replace(batch, experiment=EXPERIMENT))
+
+    def provider(self) -> IonQProvider:
+        return IonQProvider(self.home / "ionq")
+
+    def book(self) -> list[Accepted]:
+        jobs = httpx.get(f"{self._emulator.admin_url}/jobs", timeout=30).json()["jobs"]
+        return [Accepted(provider_job_id=job["id"], shots=job["shots"]) for job in jobs]
+
+    def count_unresolved_resubmissions(self) -> int:
+        return 0
+
+
+ProviderSetup = DurableVendorSetup | EmulatorSetup
+
+
+@contextmanager
+def run_emulator(folder: Path, seed: int) -> Iterator[Emulator]:
+    """Run an emulator with the fault plan, and lead this process and its children to it."""
+    folder.mkdir(parents=True)
+    plan = folder / "faults.json"
+    plan.write_text(json.dumps(EMULATOR_FAULTS))
+    emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan)
+    os.environ |= {**emulator.environment, "IONQ_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS)}
+    try:
+        yield emulator
+    finally:
+        emulator.stop()
+
+
+def make_dispatcher(setup: ProviderSetup, ledger: SqlLedger) -> Dispatcher:
+    """Return a dispatcher as a new process makes it."""
+    provider: Provider = setup.provider()
+    return Dispatcher(ledger, {provider.name: provider}, RawStore(setup.home / "raw"), policy=POLICY)
+
+
+def _requests(rng: random.Random, length: int, like: CircuitBatch) -> list[list[SubBatch]]:
+    """Return requests of one to three batches; those of several are planned in one transaction."""
+    shots, made = FEWEST_SHOTS, []
+    for _ in range(length):
+        sub_batches = []
+        for number in range(rng.choice((1, 1, 1, 2, 3))):
+            batch = replace(like, shots=shots, seeds=like.seeds + np.uint64(shots))
+            sub_batches.append(SubBatch(batch=batch, first_point=0, first_repetition=2 * number))
+            shots += 1
+        made.append(sub_batches)
+    return made
+
+
+def _total_shots(result: Path) -> int:
+    return int(json.loads(result.read_text())["counts"][0]["count"])

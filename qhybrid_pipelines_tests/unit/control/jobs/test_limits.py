@@ -1,0 +1,31 @@
+"""A batch that cannot fit is refused before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qhybrid_pipelines.control.jobs.limits import check_limits
+from qhybrid_pipelines.core.errors import Refused
+from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch
+
+
+def test_a_batch_within_all_limits_passes_also_exactly_at_them(tmp_path: Path) -> None:
+    capabilities = DurableVendor(tmp_path, max_qubits=3).capabilities(BACKEND)
+    check_limits(make_batch(points=50, shots=1000), capabilities)
+
+
+@pytest.mark.parametrize(
+    ("batch", "max_qubits", "words"),
+    [
+        (make_batch(), 2, ("3 qubits", "at most 2", "reduce.max_qubits")),
+        (make_batch(shots=1001), 20, ("1001 shots per circuit", "at most 1000", "Lower shots")),
+        (make_batch(points=51), 20, ("102 circuits", "at most 100", "sweep.points")),
+    ],
+)
+def test_a_refusal_names_experiment_backend_limit_and_remedy(tmp_path: Path, batch, max_qubits, words) -> None:
+    with pytest.raises(Refused) as refusal:
+        check_limits(batch, DurableVendor(tmp_path, max_qubits=max_qubits).capabilities(BACKEND))
+    for word in (*words, batch.experiment, BACKEND):
+        assert word in str(refusal.value)

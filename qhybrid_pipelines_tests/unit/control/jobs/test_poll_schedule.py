@@ -1,0 +1,402 @@
+"""Rounds of looks, deadlines, rerouting and late results, against vendors that answer late, oddly or not at all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.port import JobRecord, Transition
+from qhybrid_pipelines.core.errors import (
+    IllegalTransition,
+    InvalidInput,
+    JobFailed,
+    Refused,
+    Rejected,
+    Throttled,
+    Unavailable,
+    UnknownProviderStatus,
+)
+from qhybrid_pipelines.core.jobs import JobState, Snapshot
+from qhybrid_pipelines_tests.support.dispatcher_harness import (
+    NOON,
+    SUBMIT_REQUEST,
+    DispatcherHarness,
+    plans,
+    sub_batches,
+)
+from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, make_batch
+
+S = JobState
+
+
+def submit_and_queue(harness: DispatcherHarness, dispatcher: Dispatcher, *seeds: int) -> list[JobRecord]:
+    jobs = dispatcher.submit_all(sub_batches(*seeds), SUBMIT_REQUEST)
+    for job in jobs:
+        harness.one.show(job.provider_job_id, S.QUEUED)
+    return dispatcher.poll(jobs)
+
+
+def set_answer(harness: DispatcherHarness, job: JobRecord, answer: str) -> None:
+    """What the vendor answers to a request to cancel."""
+    (harness.one.folder / f"{job.provider_job_id}.cancel").write_text(answer)
+
+
+class TestRounds:
+    def test_every_open_job_in_one_request_and_rarer_as_time_goes_by(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        submit_and_queue(harness, dispatcher, 1, 2, 3)
+        first = dispatcher.poll_due()
+        assert (first.polled_jobs, first.requests, first.changed, first.waiting) == (3, 1, (), 0)
+        again = dispatcher.poll_due(cursor=first.cursor)
+        assert (again.polled_jobs, again.requests, again.waiting) == (0, 0, 3)
+        cursor, poll_counts = first.cursor, []
+        for _ in range(360):
+            harness.now += timedelta(seconds=10)
+            polled = dispatcher.poll_due(cursor=cursor)
+            cursor = polled.cursor
+            poll_counts.append(polled.polled_jobs)
+        assert sum(poll_counts[:60]) > sum(poll_counts[-60:]) >= 3
+        assert 30 <= sum(poll_counts) <= 60  # each about once a minute, at the beginning more often
+
+    def test_what_changed_is_told_and_who_has_to_hear_of_it(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        one, two, _ = submit_and_queue(harness, dispatcher, 1, 2, 3)
+        harness.one.show(one.provider_job_id, S.COMPLETED)
+        harness.one.show(two.provider_job_id, S.FAILED, message="too hot")
+        polled = dispatcher.poll_due()
+        assert {job.job_id: job.state for job in polled.changed} == {one.job_id: S.COMPLETED, two.job_id: S.FAILED}
+        assert [job.job_id for job in polled.to_notify] == [two.job_id]
+
+    def test_an_outage_hides_no_other_provider_and_is_left_alone_after_a_while(self, harness) -> None:
+        dispatcher = harness.dispatcher(routing={"breaker": {"failures": 2, "open_seconds": 100.0}})
+        submit_and_queue(harness, dispatcher, 1)
+        other = dispatcher.submit(make_batch(backend="other:device"), SUBMIT_REQUEST)
+        poll_counts = []
+
+        def down(refs):
+            poll_counts.append(len(refs))
+            raise Unavailable("connection refused")
+
+        harness.one.poll = down
+        polled = dispatcher.poll_due()
+        assert [str(problem) for problem in polled.problems] == ["vendor: poll failed: connection refused"]
+        assert [job.job_id for job in polled.changed] == [other.job_id]
+        for _ in range(3):
+            dispatcher.poll_due()
+        assert poll_counts == [1, 1]
+        assert harness.ledger.breaker("vendor:*").state == "open"
+        assert harness.ledger.breaker(BACKEND) is None
+        del harness.one.poll
+        harness.now += timedelta(seconds=101)
+        assert dispatcher.poll_due().problems == ()
+        assert harness.ledger.breaker("vendor:*").state == "closed"
+
+    def test_a_provider_that_says_when_to_look_again_is_left_alone_till_then(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        submit_and_queue(harness, dispatcher, 1)
+        original, asked = harness.one.poll, []
+
+        def busy(refs):
+            asked.append(refs)
+            raise Throttled("429", retry_after_seconds=40.0)
+
+        harness.one.poll = busy
+        for _ in range(3):
+            dispatcher.poll_due()
+        assert len(asked) == 1
+        harness.one.poll, harness.now = original, harness.now + timedelta(seconds=41)
+        assert dispatcher.poll_due().polled_jobs == 1
+
+    @pytest.mark.parametrize("keeps_what_it_saw", [False, True])
+    def test_one_odd_job_is_loud_and_hides_no_other(self, harness, keeps_what_it_saw) -> None:
+        dispatcher = harness.dispatcher()
+        jobs = submit_and_queue(harness, dispatcher, *range(1, 21))
+        odd, original = jobs[13], harness.one.poll
+        for job in jobs:
+            harness.one.show(job.provider_job_id, S.RUNNING)
+
+        def poll(refs):
+            seen: list[Snapshot] = original([ref for ref in refs if ref != odd.ref])
+            if odd.ref in refs:
+                known = tuple(seen) if keeps_what_it_saw else ()
+                raise UnknownProviderStatus("status 'paused'", seen=known)
+            return seen
+
+        harness.one.poll = poll
+        polled = dispatcher.poll_due()
+        assert [str(problem) for problem in polled.problems] == ["vendor: poll failed: status 'paused'"]
+        assert {job.state for job in polled.changed} == {S.RUNNING}
+        assert len(polled.changed) == 19
+        assert polled.requests <= (2 if keeps_what_it_saw else 11)
+        assert harness.ledger.job(odd.job_id).state is S.QUEUED
+
+    @pytest.mark.parametrize(("immediate", "state"), [(True, S.FAILED), (False, S.QUEUED)])
+    def test_a_job_that_vanished_here_has_failed_one_at_a_vendor_may_be_another_account(
+        self, harness, immediate, state
+    ) -> None:
+        dispatcher = harness.dispatcher()
+        jobs, original = submit_and_queue(harness, dispatcher, 1, 2, 3), harness.one.poll
+        gone, harness.one.immediate = jobs[1], immediate
+
+        def poll(refs):
+            if gone.ref in refs:
+                raise Rejected("no such job")
+            return original(refs)
+
+        harness.one.poll = poll
+        polled = dispatcher.poll_due()
+        assert "no such job" in str(polled.problems[0])
+        assert [harness.ledger.job(job.job_id).state for job in jobs] == [S.QUEUED, state, S.QUEUED]
+
+    def test_a_round_without_time_goes_on_where_it_stopped(self, harness, monkeypatch) -> None:
+        monkeypatch.setattr("qhybrid_pipelines.control.jobs.poll_schedule.PAGE", 2)
+        dispatcher = harness.dispatcher()
+        submit_and_queue(harness, dispatcher, 1, 2, 3, 4, 5)
+        original, seen = harness.one.poll, []
+
+        def slow(refs):
+            seen.extend(ref.provider_job_id for ref in refs)
+            time.sleep(0.06)
+            return original(refs)
+
+        harness.one.poll, cursor = slow, {}
+        for _ in range(3):
+            polled = dispatcher.poll_due(limit_seconds=0.05, cursor=cursor)
+            cursor = polled.cursor
+        assert set(seen) == {f"v-{n}" for n in range(1, 6)}
+        assert polled.waiting > 0
+
+    @pytest.mark.slow
+    def test_two_thousand_open_jobs_are_one_short_round(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        planned = harness.ledger.plan_all(plans(2000))
+        harness.ledger.advance_all(
+            [Transition.single(job, Event.ACKNOWLEDGE, NOON, provider_job_id=f"v-{n}") for n, job in enumerate(planned)]
+        )
+        harness.one.poll = lambda refs: [Snapshot(ref=ref, state=S.QUEUED, raw_status="queued") for ref in refs]
+        begin = time.perf_counter()
+        polled = dispatcher.poll_due(limit_seconds=50.0)
+        assert (polled.polled_jobs, polled.requests, len(polled.changed), polled.problems) == (2000, 8, 2000, ())
+        assert time.perf_counter() - begin < 50
+
+
+class TestDeadline:
+    def overdue(self, harness, answer: str | None) -> tuple[Dispatcher, JobRecord]:
+        dispatcher = harness.dispatcher()
+        [job] = submit_and_queue(harness, dispatcher, 1)
+        if answer:
+            set_answer(harness, job, answer)
+        harness.now += timedelta(days=1, seconds=1)
+        return dispatcher, job
+
+    def test_nothing_ends_before_its_deadline(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        submit_and_queue(harness, dispatcher, 1)
+        harness.now += timedelta(hours=23)
+        assert dispatcher.expire_due() == []
+
+    def test_it_is_cancelled_at_the_provider_and_ends_expired(self, harness) -> None:
+        dispatcher, job = self.overdue(harness, "cancelled")
+        [expired] = dispatcher.expire_due()
+        assert expired.state is S.EXPIRED
+        names = [event.event for event in harness.ledger.events(job.job_id)]
+        assert names[-2:] == ["JobCancelRequested", "JobExpired"]
+        assert dispatcher.expire_due() == []
+        with pytest.raises(JobFailed, match="is EXPIRED"):
+            dispatcher.collect(job.job_id, sub_batches(1)[0].batch)
+
+    @pytest.mark.parametrize(("seen", "state"), [(S.CANCELLED, S.EXPIRED), (S.COMPLETED, S.COMPLETED)])
+    def test_what_the_provider_decides_later_counts(self, harness, seen, state) -> None:
+        dispatcher, job = self.overdue(harness, "requested")
+        [asked] = dispatcher.expire_due()
+        assert asked.state is S.CANCELLING
+        harness.one.show(job.provider_job_id, seen)
+        dispatcher.poll_due()
+        assert harness.ledger.job(job.job_id).state is state
+        if state is S.COMPLETED:
+            assert dispatcher.collect(job.job_id, sub_batches(1)[0].batch).job.state is S.VERIFIED
+
+    def test_a_result_that_came_meanwhile_is_no_expiry(self, harness) -> None:
+        dispatcher, job = self.overdue(harness, None)
+        harness.one.show(job.provider_job_id, S.COMPLETED)
+        [done] = dispatcher.expire_due()
+        assert done.state is S.COMPLETED
+        assert harness.one.calls("cancel") == 0
+
+    @pytest.mark.parametrize("answer", ["requested", "too_late", None])
+    def test_a_job_that_is_stuck_ends_all_the_same_and_its_late_result_is_kept(self, harness, answer) -> None:
+        dispatcher, job = self.overdue(harness, answer)
+        if answer is None:
+
+            def dead(ref):
+                raise Unavailable("timeout")
+
+            harness.one.cancel = dead
+        for _ in range(4):
+            dispatcher.expire_due()
+            harness.now += timedelta(minutes=16)
+        ended = harness.ledger.job(job.job_id)
+        assert (ended.state, ended.result_sha256) == (S.EXPIRED, None)
+        account = harness.ledger.account(job.experiment)
+        harness.one.show(job.provider_job_id, S.COMPLETED)
+        [late] = dispatcher.poll_due().changed
+        assert late.state is S.EXPIRED
+        assert harness.ledger.stored_result(job.job_id).sha256 == late.result_sha256
+        assert harness.ledger.events(job.job_id)[-1].event == "JobResultArrivedLate"
+        assert harness.ledger.account(job.experiment) == account
+        assert dispatcher.poll_due().polled_jobs == 0
+        assert harness.ledger.verify_chain().is_intact
+
+    def test_a_late_result_is_not_waited_for_for_ever(self, harness) -> None:
+        dispatcher, _ = self.overdue(harness, "cancelled")
+        dispatcher.expire_due()
+        assert dispatcher.poll_due().polled_jobs == 1
+        harness.now += timedelta(days=1, seconds=1)
+        assert dispatcher.poll_due().polled_jobs == 0
+
+    def test_what_was_never_sent_just_ends(self, harness) -> None:
+        harness.one.plan_faults("throttled")
+        dispatcher = harness.dispatcher()
+        with pytest.raises(Throttled):
+            dispatcher.submit(make_batch(), SUBMIT_REQUEST)
+        harness.now += timedelta(days=2)
+        assert dispatcher.submit(make_batch(), SUBMIT_REQUEST).state is S.EXPIRED
+        assert harness.one.book() == []
+
+    def test_an_expired_job_runs_again_when_asked(self, harness) -> None:
+        dispatcher, job = self.overdue(harness, "cancelled")
+        dispatcher.expire_due()
+        again = dispatcher.submit_all(sub_batches(1), replace(SUBMIT_REQUEST, repeat=True))[0]
+        assert (again.state, again.run_number) == (S.SUBMITTED, 2)
+        assert again.deadline_at > job.deadline_at
+
+
+class TestReroute:
+    def other_backend(self) -> dict:
+        return {"batch": make_batch(seed=10, backend="other:device")}
+
+    def test_what_nobody_holds_moves_at_once(self, harness) -> None:
+        harness.one.plan_faults("throttled")
+        dispatcher = harness.dispatcher()
+        with pytest.raises(Throttled):
+            dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)
+        [job] = harness.ledger.jobs()
+        moved = dispatcher.reroute(job.job_id, **self.other_backend(), reason="maintenance")
+        assert (moved.backend, moved.requested_backend, moved.state) == ("other:device", BACKEND, S.SUBMITTED)
+        assert dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST) == [moved]
+        assert (len(harness.one.book()), len(harness.two.book())) == (0, 1)
+
+    def test_what_a_provider_holds_moves_when_it_is_cancelled_there(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        [job] = submit_and_queue(harness, dispatcher, 1)
+        set_answer(harness, job, "requested")
+        assert dispatcher.reroute(job.job_id, **self.other_backend()).state is S.CANCELLING
+        assert dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)[0].state is S.CANCELLING
+        assert harness.two.book() == []
+        harness.one.show(job.provider_job_id, S.CANCELLED)
+        [left] = dispatcher.poll_due().changed
+        assert left.state is S.REROUTED
+        assert dispatcher.current_job(job.job_id) == left
+        assert dispatcher.jobs_to_resubmit() == [left]
+        [moved] = dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)
+        assert (moved.job_id, moved.backend) == (left.rerouted_to, "other:device")
+        assert dispatcher.jobs_to_resubmit() == []
+        assert dispatcher.collect(job.job_id, sub_batches(1)[0].batch).job.backend == "other:device"
+
+    def test_what_comes_too_late_stays_and_counts(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        [job] = submit_and_queue(harness, dispatcher, 1)
+        stays = dispatcher.reroute(job.job_id, **self.other_backend())
+        assert (stays.job_id, stays.state, stays.provider_job_id) == (job.job_id, job.state, job.provider_job_id)
+        assert harness.two.book() == []
+
+    def test_what_the_budget_does_not_hold_there_stays_where_it_is(self, harness) -> None:
+        harness.one.price_usd, harness.two.price_usd = 1.0, 1.5
+        dispatcher = harness.dispatcher()
+        job = dispatcher.submit_all(sub_batches(1), replace(SUBMIT_REQUEST, budget_usd=1.4))[0]
+        set_answer(harness, job, "cancelled")
+        with pytest.raises(Refused, match="budget of"):
+            dispatcher.reroute(job.job_id, **self.other_backend())
+        assert harness.ledger.job(job.job_id) == job
+        assert harness.one.calls("cancel") == 0
+        harness.two.price_usd = 1.4
+        harness.one.show(job.provider_job_id, S.CANCELLED, cost_usd=0.0)
+        assert dispatcher.reroute(job.job_id, **self.other_backend()).backend == "other:device"
+
+    def test_what_the_budget_does_not_hold_after_all_may_go_to_a_third_place_or_back(self, harness) -> None:
+        """The provider charges for what it cancelled, although the budget had counted on having that back."""
+        harness.one.price_usd = harness.two.price_usd = 1.0
+        request = replace(SUBMIT_REQUEST, budget_usd=1.4)
+        dispatcher = harness.dispatcher()
+        job = dispatcher.submit_all(sub_batches(1), request)[0]
+        set_answer(harness, job, "cancelled")
+        harness.one.show(job.provider_job_id, S.CANCELLED, cost_usd=1.0)
+        with pytest.raises(Refused, match="budget"):
+            dispatcher.reroute(job.job_id, **self.other_backend())
+        for _ in range(2):
+            with pytest.raises(Refused, match="budget"):
+                dispatcher.submit_all(sub_batches(1), request)
+        [left] = dispatcher.jobs_to_resubmit()
+        assert (left.job_id, left.state) == (job.job_id, S.REROUTED)
+        with pytest.raises(Refused, match="budget"):
+            dispatcher.reroute(job.job_id, make_batch(seed=10, backend=BACKEND))
+        harness.one.price_usd = 0.4
+        moved = dispatcher.reroute(job.job_id, make_batch(seed=10, backend=BACKEND), reason="it became cheaper")
+        assert (moved.backend, moved.run_number, moved.state) == (BACKEND, 2, S.SUBMITTED)
+        assert dispatcher.submit_all(sub_batches(1), request) == [moved]
+        assert (len(harness.one.book()), len(harness.two.book())) == (2, 0)
+
+    @pytest.mark.parametrize("purpose", ["reroute", "expire", "cancel"])
+    def test_whoever_sees_the_answer_knows_what_was_asked_for(self, harness, purpose) -> None:
+        """The process that asked died before it wrote the answer down."""
+        dispatcher = harness.dispatcher()
+        [job] = submit_and_queue(harness, dispatcher, 1)
+
+        def die(ref):
+            harness.one.show(ref.provider_job_id, S.CANCELLED)
+            raise SystemExit
+
+        ask = {
+            "reroute": lambda: dispatcher.reroute(job.job_id, **self.other_backend()),
+            "expire": dispatcher.expire_due,
+            "cancel": lambda: dispatcher.cancel(job.job_id),
+        }
+        if purpose == "expire":
+            harness.now = job.deadline_at + timedelta(seconds=1)
+        harness.one.cancel = die
+        with pytest.raises(SystemExit):
+            ask[purpose]()
+        [ended] = harness.dispatcher().poll_due().changed
+        assert ended.state is {"reroute": S.REROUTED, "expire": S.EXPIRED, "cancel": S.CANCELLED}[purpose]
+        assert (ended.rerouted_to is not None) == (purpose == "reroute")
+
+    def test_a_later_wish_counts(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        [job] = submit_and_queue(harness, dispatcher, 1)
+        set_answer(harness, job, "too_late")
+        dispatcher.reroute(job.job_id, **self.other_backend())
+        dispatcher.cancel(job.job_id)
+        harness.one.show(job.provider_job_id, S.CANCELLED)
+        [ended] = dispatcher.poll_due().changed
+        assert ended.state is S.CANCELLED
+
+    def test_only_the_same_work_moves_and_not_to_where_it_is(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        [job] = submit_and_queue(harness, dispatcher, 1)
+        with pytest.raises(InvalidInput, match="another batch"):
+            dispatcher.reroute(job.job_id, make_batch(seed=3, backend="other:device"))
+        with pytest.raises(InvalidInput, match="already"):
+            dispatcher.reroute(job.job_id, make_batch(seed=10))
+
+    def test_what_has_ended_does_not_move(self, harness) -> None:
+        dispatcher = harness.dispatcher()
+        [job] = submit_and_queue(harness, dispatcher, 1)
+        harness.one.show(job.provider_job_id, S.FAILED)
+        dispatcher.poll([job])
+        with pytest.raises(IllegalTransition):
+            dispatcher.reroute(job.job_id, **self.other_backend())

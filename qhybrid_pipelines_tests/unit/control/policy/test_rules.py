@@ -1,0 +1,198 @@
+"""The policy: strict, ordered, and no unless a rule says otherwise."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qhybrid_pipelines.control.policy.rules import (
+    Policy,
+    PolicyRequest,
+    Rule,
+    decide,
+    may_need_approval,
+    parse_policy,
+    read_policy,
+)
+from qhybrid_pipelines.core.errors import InvalidInput
+
+POLICY_REQUEST = PolicyRequest(
+    principal="ada",
+    environment="dev",
+    backend="ionq:qpu.aria-1",
+    mode="hardware",
+    shots=1000,
+    cost_usd=5.0,
+    data_class="internal",
+)
+ENVIRONMENTS = ("dev", "test", "prod")
+MODES = ("hardware", "simulator", "local-testing", "emulator")
+CLASSES = ("public", "internal", "confidential")
+
+asks = st.builds(
+    PolicyRequest,
+    principal=st.sampled_from(["ada", "bob", "ui-anonymous"]),
+    environment=st.sampled_from(ENVIRONMENTS),
+    backend=st.sampled_from(["local:auto", "ionq:simulator", "ionq:qpu.aria-1"]),
+    mode=st.sampled_from(MODES),
+    shots=st.integers(1, 5000),
+    cost_usd=st.sampled_from([0.0, 0.5, 100.0]),
+    data_class=st.sampled_from(CLASSES),
+)
+maybe = lambda values: st.none() | st.lists(st.sampled_from(values), min_size=1, unique=True).map(tuple)  # noqa: E731
+rules = st.builds(
+    Rule,
+    name=st.uuids().map(str),
+    then=st.sampled_from(["allow", "deny", "approve"]),
+    reason=st.just("because"),
+    principal=maybe(["ada", "b*", "*"]),
+    environment=maybe(ENVIRONMENTS),
+    backend=maybe(["ionq:*", "*:auto"]),
+    mode=maybe(MODES),
+    data_class=maybe(CLASSES),
+    max_shots=st.none() | st.integers(1, 5000),
+    max_cost_usd=st.none() | st.sampled_from([0.0, 50.0]),
+    above_cost_usd=st.none() | st.sampled_from([0.0, 50.0]),
+)
+
+
+def policy_of(*given_rules: Rule) -> Policy:
+    return Policy(rules=given_rules)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(rules, min_size=1, max_size=5, unique_by=lambda rule: rule.name), asks)
+def test_the_first_rule_that_fits_decides_alone(given_rules, policy_request) -> None:
+    alone = [decide(policy_of(rule), policy_request) for rule in given_rules]
+    fitting = [decision for decision in alone if decision.rule is not None]
+    assert decide(policy_of(*given_rules), policy_request) == (fitting[0] if fitting else alone[0])
+    assert all(decision.verdict == "deny" for decision in alone if decision.rule is None)
+
+
+@settings(deadline=None, max_examples=150)
+@given(rules, asks)
+def test_a_limit_that_is_kept_by_much_is_kept_by_little(rule, policy_request) -> None:
+    rule = rule.model_copy(update={"above_cost_usd": None})
+    if decide(policy_of(rule), policy_request).rule is not None:
+        assert decide(policy_of(rule), replace(policy_request, shots=1, cost_usd=0.0)).rule is not None
+
+
+class TestBuiltIn:
+    policy = read_policy(None)
+
+    @pytest.mark.parametrize(
+        ("change", "verdict", "rule"),
+        [
+            ({}, "approve", "paid-hardware"),
+            ({"cost_usd": 0.0}, "allow", "free-hardware"),
+            ({"mode": "simulator"}, "allow", "simulators"),
+            ({"mode": "emulator"}, "allow", "emulator"),
+            ({"mode": "emulator", "principal": "ui-anonymous"}, "deny", "anonymous-spends-nothing"),
+            ({"environment": "prod", "mode": "simulator", "cost_usd": 0.0}, "deny", "prod-needs-a-policy"),
+            ({"data_class": "confidential"}, "deny", "confidential-never-leaves"),
+            ({"data_class": "confidential", "mode": "emulator"}, "deny", "confidential-never-leaves"),
+            ({"data_class": "confidential", "mode": "simulator"}, "deny", "confidential-never-leaves"),
+        ],
+    )
+    def test_it_says(self, change, verdict, rule) -> None:
+        decision = decide(self.policy, replace(POLICY_REQUEST, **change))
+        assert (decision.verdict, decision.rule) == (verdict, rule)
+        assert decision.reason
+
+    @settings(deadline=None)
+    @given(asks)
+    def test_laws_that_hold_for_everybody(self, policy_request) -> None:
+        verdict = decide(self.policy, policy_request).verdict
+        if policy_request.environment == "prod":
+            assert verdict == "deny"
+        if (
+            policy_request.data_class == "confidential"
+            and policy_request.mode in ("hardware", "emulator")
+            and not policy_request.backend.startswith("local:")
+        ):
+            assert verdict == "deny"
+        if policy_request.principal == "ui-anonymous" and policy_request.cost_usd > 0 and verdict != "deny":
+            assert policy_request.data_class == "confidential"
+            assert policy_request.backend.startswith("local:") or policy_request.mode == "local-testing"
+        if (
+            policy_request.mode == "hardware"
+            and policy_request.cost_usd > 0
+            and not policy_request.backend.startswith("local:")
+        ):
+            assert verdict != "allow"
+
+    def test_tiers_differ_in_patience(self) -> None:
+        tiers = self.policy.tiers
+        seconds = [tiers.of(name).deadline_seconds for name in ("interactive", "batch", "scheduled")]
+        assert seconds == sorted(seconds)
+
+
+class TestFile:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", "the policy is empty"),
+            ("rules: [{name: a, then: alow, reason: b}]", "line 1, field 'rules.0.then'.*Did you mean allow"),
+            (
+                "rules:\n  - name: a\n    then: allow\n    reason: b\n    cost: 3\n",
+                "line 5, field 'rules.0.cost': unknown",
+            ),
+            ("rule: 3", "Did you mean rules"),
+            ("rules: []", "at least 1 entry"),
+            (
+                "rules: [{name: a, then: deny, reason: b}, {name: a, then: deny, reason: b}]",
+                "two rules have the same name",
+            ),
+            (
+                "rules: [{name: a, then: deny, reason: b}]\ntiers: {batch: {poll_min_seconds: 1000000.0}}",
+                "field 'tiers.batch'",
+            ),
+            ("rules: [{name: a, then: deny, reason: b, max_shots: -1}]", "at least 1"),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_its_place(self, text, words) -> None:
+        with pytest.raises(InvalidInput, match=re.compile(f"my.yaml.*{words}", re.DOTALL)):
+            parse_policy(text, file="my.yaml")
+
+    def test_a_file_that_is_not_there_is_named(self, tmp_path) -> None:
+        with pytest.raises(InvalidInput, match="QHYBRID_POLICY"):
+            read_policy(tmp_path / "policy.yaml")
+
+    def test_the_hash_follows_what_it_says_and_not_how(self) -> None:
+        one = parse_policy("rules: [{name: a, then: deny, reason: b}]", file="x")
+        same = parse_policy("# hello\nrules:\n  - {reason: b, then: deny, name: a}\n", file="y")
+        other = parse_policy("rules: [{name: a, then: allow, reason: b}]", file="z")
+        assert one.sha256 == same.sha256 != other.sha256
+
+    def test_the_example_of_the_page_is_a_policy_for_prod(self) -> None:
+        page = Path(__file__).parents[4] / "docs" / "policy.md"
+        [example] = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        policy = parse_policy(example, file="policy.md")
+        verdict = lambda **change: decide(policy, replace(POLICY_REQUEST, **change)).verdict  # noqa: E731
+        assert verdict(environment="prod", principal="nightly", cost_usd=20.0) == "allow"
+        assert verdict(environment="prod", principal="nightly", cost_usd=21.0) == "approve"
+        assert verdict(environment="prod", principal="ada", mode="simulator", backend="local:auto") == "allow"
+        assert verdict(data_class="confidential") == "deny"
+        assert policy.routing.failover["ionq:qpu.aria-1"] == ("ionq:qpu.forte-1",)
+
+
+@pytest.mark.parametrize(
+    ("rules", "asks"),
+    [
+        ("{name: a, then: allow, reason: r}", False),
+        ("{name: a, then: approve, reason: r}", True),
+        ("{name: a, then: approve, backend: 'ionq:*', reason: r}", False),
+        ("{name: a, then: approve, mode: hardware, reason: r}", False),
+        ("{name: a, then: approve, mode: [hardware, simulator], reason: r}", True),
+        ("{name: a, then: approve, above_cost_usd: 5, reason: r}", True),
+        ("{name: a, then: allow, backend: 'local:*', reason: r}, {name: b, then: approve, reason: r}", False),
+        ("{name: a, then: allow, max_shots: 9, reason: r}, {name: b, then: approve, reason: r}", True),
+    ],
+)
+def test_whether_a_person_may_be_asked(rules, asks) -> None:
+    assert may_need_approval(parse_policy(f"rules: [{rules}]", file="p.yaml"), "local:auto") is asks

@@ -1,0 +1,216 @@
+"""Data sets: the same values have one digest however they are stored, and what cannot be learnt from is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.learning_specification import DatasetSpec
+from qhybrid_pipelines.learning.data.bundled_datasets import BUNDLED_NAMES
+from qhybrid_pipelines.learning.data.dataset import describe_dataset
+from qhybrid_pipelines.learning.data.load_dataset import load_dataset
+from qhybrid_pipelines.learning.data.table_file import MAX_COLUMNS, MAX_ROWS
+
+
+def bundled(name, **fields):
+    return load_dataset(DatasetSpec(source=f"sklearn:{name}", **fields))
+
+
+def from_csv(text, **fields):
+    spec = DatasetSpec(source="rows.csv", **{"target": "y", **fields})
+    return load_dataset(spec, text.encode() if isinstance(text, str) else text)
+
+
+def from_columns(columns, **fields):
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return load_dataset(DatasetSpec(source="rows.parquet", **{"target": "y", **fields}), sink.getvalue())
+
+
+def to_csv(columns):
+    out = io.StringIO()
+    csv.writer(out).writerows([list(columns), *zip(*columns.values(), strict=True)])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes"),
+    [
+        ("breast_cancer", (569, 30), ("malignant", "benign")),
+        ("wine", (178, 13), ("class_0", "class_1", "class_2")),
+        ("iris", (150, 4), ("setosa", "versicolor", "virginica")),
+    ],
+)
+def test_bundled_sets_keep_scikit_learns_rows_and_class_indices(name, shape, classes):
+    from sklearn import datasets
+
+    found, theirs = bundled(name), getattr(datasets, f"load_{name}")()
+    assert found.features.shape == shape
+    assert found.class_names == classes
+    np.testing.assert_array_equal(found.features, theirs.data)
+    np.testing.assert_array_equal(found.labels, theirs.target)
+
+
+def test_two_digits_keep_their_rows_and_lose_the_pixels_that_never_change():
+    found = bundled("digits", classes=(3, 5))
+    assert (found.rows, found.class_names) == (365, ("3", "5"))
+    assert (np.ptp(found.features, axis=0) > 0).all()
+    dataset_card = describe_dataset(found)
+    assert dataset_card["classes"] == {"3": 183, "5": 182}
+    assert any("Left away" in note for note in dataset_card["notes"])
+
+
+def test_classes_of_a_bundled_set_go_by_name_or_by_index():
+    by_name, by_index = bundled("wine", classes=("class_1", "class_0")), bundled("wine", classes=(1, 0))
+    assert by_name.digest == by_index.digest
+    assert by_name.class_counts.tolist() == [71, 59]
+    assert by_name.digest != bundled("wine", classes=(0, 1)).digest
+
+
+def test_every_card_can_be_read_and_says_where_the_rows_come_from():
+    for name in BUNDLED_NAMES:
+        dataset_card = describe_dataset(bundled(name))
+        assert "doi:" in dataset_card["source"]
+        assert "CC BY" in dataset_card["licence"]
+        assert sum(dataset_card["classes"].values()) == dataset_card["n_rows"]
+        assert len(dataset_card["ranges"]) == dataset_card["n_columns"]
+        assert dataset_card["limits"]
+    assert describe_dataset(bundled("iris"))["duplicate_rows"] == 1
+    assert any("1 rows repeat" in limit for limit in describe_dataset(bundled("iris"))["limits"])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    values=hnp.arrays(
+        np.float64, (6, 2), elements=st.floats(-1e100, 1e100, allow_nan=False), unique=True, fill=st.nothing()
+    )
+)
+def test_csv_and_parquet_of_the_same_values_are_the_same_data_set(values):
+    columns = {"a": values[:, 0].tolist(), "y": [0, 1, 0, 1, 0, 1], "b, or c": values[:, 1].tolist()}
+    one, other = from_csv(to_csv(columns)), from_columns(columns)
+    np.testing.assert_array_equal(one.features, values)
+    assert one.digest == other.digest
+    assert one.digest != from_csv(to_csv({**columns, "y": [1, 0, 1, 0, 1, 0]})).digest
+
+
+def test_zero_has_one_sign_in_the_digest_and_the_order_of_rows_counts():
+    plain = from_csv("a,y\n0,0\n1,1\n2,1\n")
+    assert from_csv("a,y\n-0.0,0\n1,1\n2,1\n").digest == plain.digest
+    assert from_csv("a,y\n1,1\n0,0\n2,1\n").digest != plain.digest
+
+
+def test_what_people_export_is_read():
+    text = '\ufeffid,a,y\r\nrow one,1.5,1.0\r\n"row, two",2,0\r\n\r\n'
+    found = from_csv(text, features=("a",))
+    assert found.features.tolist() == [[1.5], [2.0]]
+    assert found.labels.tolist() == [1, 0]
+    assert from_columns({"a": [True, False], "y": [True, False]}).labels.tolist() == [1, 0]
+    assert from_columns({"a": pa.array([1, 2], pa.int8()), "y": pa.array([1.0, 0.0])}).class_names == ("0", "1")
+    texts = pa.array(["M", "B", "M"]).dictionary_encode()
+    assert from_columns({"a": [1, 2, 3], "y": texts}, classes=("B", "M")).labels.tolist() == [1, 0, 1]
+
+
+def test_truth_values_are_the_same_in_both_formats():
+    columns = {"a": [True, False, True], "b": [1, 2, 3], "y": [True, False, False]}
+    plain = from_csv(to_csv(columns))
+    assert plain.digest == from_columns(columns).digest
+    assert plain.labels.tolist() == [1, 0, 0]
+    assert plain.features[:, 0].tolist() == [1.0, 0.0, 1.0]
+    for read in (
+        from_csv(to_csv(columns), classes=("True", "False")),
+        from_columns(columns, classes=("True", "False")),
+    ):
+        assert read.labels.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "place", "says"),
+    [
+        ("a,y\n1,0\n,1\n", {}, (3, "dataset.features"), "missing in column 'a'"),
+        ("a,y\n1,0\nNaN,1\n", {}, (3, "dataset.features"), "missing in column 'a'"),
+        ("a,y\n1,0\n2,\n", {}, (3, "dataset.target"), "missing in column 'y'"),
+        ("a,y\n1,0\nred,1\n", {}, (3, "dataset.features"), "'red' in column 'a' is not a finite number"),
+        ("a,y\n1,0\ninf,1\n", {}, (3, "dataset.features"), "'inf' in column 'a'"),
+        ("a,y\n1,0\n1e200,1\n", {}, (3, "dataset.features"), "no finite number up to 1e+100"),
+        (",a,y\n0,1,0\n1,2,1\n", {}, (None, "dataset.features"), "column 1 has no name"),
+        ("a,y\n1,0\n2," + "9" * 5000 + "\n", {}, (3, "dataset.target"), "no whole number"),
+        ('a,y\n1,0\n"2,5",1\n', {}, (3, "dataset.features"), "decimal point"),
+        ("a,b,y\n1,5,0\n2,5,1\n", {}, (None, "dataset.features"), "column 'b' holds the same value"),
+        ("a,y\n1,0\n2,0\n", {}, (None, "dataset.target"), "same label '0' in column 'y'"),
+        ("a,y\n1,0\n2,yes\n", {}, (3, "dataset.target"), "'yes' in column 'y' is not a whole number"),
+        ("a,y\n1,ill\n2,ill\n", {}, (None, "dataset.target"), "at least two classes"),
+        ("a,y\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, (None, "dataset.target"), "40 different values"),
+        ("a,y\n1,no\n2,yes\n", {}, (2, "dataset.target"), 'dataset.classes: ["no", "yes"]'),
+        ("a,y\n1,0.5\n2,1\n", {}, (2, "dataset.target"), "'0.5' in column 'y' is not a whole number"),
+        ("a,y\n1,0\n2,1\n", {"target": "label"}, (None, "dataset.target"), "there is no column 'label'"),
+        ("area,y\n1,0\n2,1\n", {"features": ("aera",)}, (None, "dataset.features"), "Did you mean 'area'?"),
+        ("a,y\n1,0\n2,1\n", {"classes": (0, 2)}, (None, "dataset.classes"), "no row has the class '2'"),
+        ("a,a,y\n1,1,0\n2,2,1\n", {}, (1, None), "two columns are called 'a'"),
+        ("a,y\n1,0\n2,1,3\n", {}, (3, None), "this line has 3 cells"),
+        ("a,y\n1,0\n1_000,1\n", {}, (3, "dataset.features"), "'1_000' in column 'a' is not a finite number"),
+        ("a,y\n1,True\n2,1\n", {}, (2, "dataset.target"), "'True' in column 'y' is not a whole number"),
+        ("a,y\nTrue,1\n2,0\n", {}, (2, "dataset.features"), "'True' in column 'a'"),
+        ("a;y\n1;0\n", {}, (1, None), "semicolons"),
+        ("a,y\n", {}, (None, None), "no rows"),
+        ("", {}, (None, None), "empty"),
+        ("y\n1\n0\n", {}, (None, None), "no column beside the label"),
+        (b"a,y\n1,0\n\xff,1\n", {}, (3, None), "UTF-8"),
+        ('a,y\n1,0\n"2,1\n', {}, (3, None), "not CSV"),
+        ("a,y\n" + "1,0\n" * (MAX_ROWS + 1), {}, (None, None), f"more than {MAX_ROWS}"),
+        (",".join(f"c{n}" for n in range(MAX_COLUMNS + 1)) + ",y\n" + "1," * (MAX_COLUMNS + 1) + "0\n", {}, (None, None), "feature columns"),
+        ("a,y\n" + "".join(f"{n},{n}\n" for n in range(21)), {}, (None, "dataset.target"), "21 different values"),
+    ],
+)  # fmt: skip
+def test_a_wrong_csv_is_refused_by_column_and_line(text, fields, place, says):
+    with pytest.raises(InvalidInput) as caught:
+        from_csv(text, **fields)
+    assert (caught.value.line, caught.value.field) == place
+    assert caught.value.file == "rows.csv"
+    assert says in str(caught.value)
+
+
+def test_the_remedies_for_labels_work():
+    texts, numbers = "a,y\n1,no\n2,yes\n", "a,y\n" + "".join(f"{n},{n}.5\n" for n in range(40))
+    assert from_csv(texts, classes=("no", "yes")).labels.tolist() == [0, 1]
+    assert from_csv(numbers, classes=("3.5", "7.5")).rows == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"a": [1.0, None], "y": [0, 1]}, "missing in column 'a', row 2"),
+        ({"a": [1.0, float("nan")], "y": [0, 1]}, "missing in column 'a', row 2"),
+        ({"a": [1.0, float("inf")], "y": [0, 1]}, "'inf' in column 'a', row 2"),
+        ({"a": ["1", "2"], "y": [0, 1]}, "column 'a' holds string, not numbers"),
+        ({"a": [1, 2], "y": [None, 1]}, "missing in column 'y', row 1"),
+        ({"a": [1, 2, 3], "y": [0.0, 1.0, float("nan")]}, "missing in column 'y', row 3"),
+        ({"a": [1, 2, 3], "y": ["0", "NA", ""]}, "missing in column 'y', row 2"),
+        ({"a": [1, 2], "y": [[0], [1]]}, "cannot be a label"),
+        ({"a": [1, 2], "y": ["no", "yes"]}, "'no' in column 'y' is not a whole number"),
+    ],
+)
+def test_a_wrong_parquet_is_refused_by_column_and_row(columns, says):
+    with pytest.raises(InvalidInput, match=r"rows\.parquet") as caught:
+        from_columns(columns)
+    assert says in str(caught.value)
+
+
+def test_what_is_no_table_is_refused():
+    spec = DatasetSpec(source="rows.parquet", target="y")
+    with pytest.raises(InvalidInput, match="not a readable Parquet file"):
+        load_dataset(spec, b"PAR1 and nothing else PAR1")
+    with pytest.raises(InvalidInput, match=r"cannot be read from \.xlsx"):
+        load_dataset(DatasetSpec(source="rows.xlsx", target="y"), b"")
+    with pytest.raises(InvalidInput, match="sklearn:wine"):
+        bundled("vine")
+    with pytest.raises(InvalidInput, match="Did you mean 'alcohol'"):
+        bundled("wine", features=("alcool",))

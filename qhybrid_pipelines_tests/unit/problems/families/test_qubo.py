@@ -1,0 +1,115 @@
+"""QUBO against published optima, a mixed-integer solver and x'Qx by hand."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance
+from qhybrid_pipelines.problems.quadratic import make_quadratic_form
+from qhybrid_pipelines_tests.support.instance_files import instance_files, named
+from qhybrid_pipelines_tests.support.known_optima import independent_set_as_qubo, mixed_integer_minimum
+
+
+def by_hand(text, row):
+    """x'Qx of a BiqMac file, with the symmetric matrix written out."""
+    header, *lines = text.split("\n")
+    size = int(header.split()[0])
+    matrix = np.zeros((size, size))
+    for line in filter(str.strip, lines):
+        i, j, value = line.split()
+        matrix[int(i) - 1, int(j) - 1] = matrix[int(j) - 1, int(i) - 1] = float(value)
+    return row @ matrix @ row
+
+
+#: Graphs whose largest independent set is published, and the solver proves it for the QUBO as well.
+GRAPHS = ("farm", "karate", "ibm32", "chesapeake", "johnson8-2-4")
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_solver_proves_published_optima(name):
+    prove(independent_set_as_qubo(named(name).text), -named(name).best_known)
+
+
+@pytest.mark.parametrize("name", [file.instance for file in instance_files("qubo")])
+def test_the_solver_and_a_mixed_integer_solver_prove_the_same_optimum(name):
+    file = named(name)
+    reference = mixed_integer_minimum(file.text)
+    assert reference.success
+    assert (reference.fun, reference.mip_dual_bound) == pytest.approx((file.best_known, file.best_known), abs=1e-6)
+    prove(file.text, file.best_known)
+
+
+def prove(text, optimum):
+    answer = FAMILY.solve(FAMILY.parsers[FAMILY.file_suffixes[".sparse"]](text, Options(), "m.sparse"), 7)
+    assert (answer.optimal, answer.bound) == (True, optimum)
+    assert by_hand(text, answer.assignment.astype(float)) == optimum
+
+
+def test_doubling_is_declared_never_guessed():
+    text = "i,j,value\na,a,-3\na,b,1\n"
+    with pytest.raises(InvalidInput) as caught:
+        FAMILY.parsers["csv_matrix"](text, Options(), "m.csv")
+    assert caught.value.field == "problem.options.offdiag_doubled"
+    both = np.ones((1, 2), dtype=np.uint8)
+    for doubled, value in ((True, -1.0), (False, -2.0)):
+        instance = FAMILY.parsers["csv_matrix"](text, Options(offdiag_doubled=doubled), "m.csv")
+        assert FAMILY.objective(instance, both).tolist() == [value]
+    sparse = FAMILY.parsers["biqmac_sparse"]("2 1\n1 2 1\n", Options(offdiag_doubled=False), "m.sparse")
+    assert FAMILY.objective(sparse, both).tolist() == [1.0]
+
+
+def test_an_lp_file_keeps_its_constant():
+    text = "Minimize\n obj: x - 2 y + [ 6 x * y ] / 2 + 5\nBinary\n x y\nEnd\n"
+    instance = FAMILY.parsers["lp"](text, Options(best_known=3.0), "small.lp")
+    rows = unpack(np.arange(4, dtype=np.uint64), 2)
+    assert FAMILY.objective(instance, rows).tolist() == [5.0, 6.0, 3.0, 7.0]
+    assert (instance.name, instance.best_known, instance.variables) == ("small", 3.0, ("x", "y"))
+    with pytest.raises(InvalidInput) as caught:
+        FAMILY.parsers["lp"](text, Options(offdiag_doubled=True), "small.lp")
+    assert caught.value.field == "problem.options.offdiag_doubled"
+
+
+def test_a_graph_alone_is_no_qubo():
+    with pytest.raises(InvalidInput, match="maxcut"):
+        FAMILY.from_graph(nx.path_graph(3), "path", Options())
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [([], "all coefficients are 0"), ([(0, 1, 0.0)], "all coefficients are 0"), ([(0, 1, 1e308)], "overflows")],
+)
+def test_matrices_without_an_optimum_are_refused(entries, words):
+    with np.errstate(over="ignore"), pytest.raises(InvalidInput, match=words):
+        make_instance(
+            make_quadratic_form("ab", entries, offdiagonal_factor=2.0), name="t", source="file:t", best_known=None
+        )
+
+
+def test_minus_zero_is_zero():
+    hashes = {
+        make_instance(
+            make_quadratic_form("ab", [(0, 0, zero), (0, 1, 1.0)], offdiagonal_factor=1.0, offset=zero),
+            name="t",
+            source="file:t",
+            best_known=None,
+        ).sha256
+        for zero in (0.0, -0.0)
+    }
+    assert len(hashes) == 1
+
+
+def test_generated_matrices_have_the_density_asked_for():
+    _, make = FAMILY.generators["random"]
+    instance = make(RandomMatrix(variables=60, density=0.25, seed=3))
+    assert instance.name == "random-n60-p0.25-s3"
+    assert 0.2 < len(instance.payload["pairs"]) / (60 * 59 / 2) < 0.3
+    assert all(instance.payload["linear"])
+    assert FAMILY.features(instance)["weight_range"] <= 200
+    dense = make(RandomMatrix(variables=70, density=0.9, seed=3))
+    answer = FAMILY.solve(dense, 1)
+    assert answer.bound <= FAMILY.objective(dense, answer.assignment[None])[0]
+    assert FAMILY.objective(dense, FAMILY.greedy(dense, 1)[None])[0] >= answer.bound

@@ -1,0 +1,155 @@
+"""The doctor warns before it hurts, and one look that fails hides no other."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from typing import NamedTuple
+
+import pytest
+from filelock import FileLock
+
+from qhybrid_pipelines.control.ledger.port import Breaker
+from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.steps.on_demand.doctor import FREE_BYTES, findings
+from qhybrid_pipelines.steps.operate.warehouse import publish
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support.job_histories import COMPLETE, NOON, noon_plus, write_job_history
+
+LATER = noon_plus(400)
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(Home(tmp_path / "home").make())
+
+
+def look_at(workspace, **options):
+    options = {"now": LATER} | options
+    return findings(workspace.home, workspace.control_plane, workspace.specifications, **options)
+
+
+def failed_checks(workspace, now=LATER) -> dict[str, str]:
+    return {row["look"]: row["seen"] for row in look_at(workspace, now=now) if not row["ok"]}
+
+
+def test_a_fresh_home_is_well(workspace):
+    assert failed_checks(workspace) == {}
+
+
+def test_a_disk_that_is_nearly_full(workspace, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40 - FREE_BYTES, FREE_BYTES - 1))
+    assert failed_checks(workspace)["disk"].startswith("2.0 GiB free of 1024 GiB; make room")
+
+
+def test_a_clock_that_was_set_back(workspace):
+    write_job_history(workspace.control_plane.ledger, "j1", COMPLETE)
+    assert "the ledger has an event of 2026-05-01 12:05:20" in failed_checks(workspace, now=NOON)["clock"]
+    assert failed_checks(workspace) == {}
+
+
+def test_jobs_that_nobody_ends(workspace):
+    ledger = workspace.control_plane.ledger
+    write_job_history(ledger, "j1", COMPLETE[:5], deadline_at=noon_plus(60))
+    write_job_history(ledger, "j2", COMPLETE[:3])
+    assert set(failed_checks(workspace)) == {"jobs past their deadline"}
+    found = failed_checks(workspace, now=NOON + timedelta(hours=2))
+    assert found["jobs past their deadline"].startswith("j1: the sensor qpu_poll ends them")
+    assert found["submissions without an answer"].startswith("j2: their process is gone")
+
+
+def test_many_jobs_make_a_short_row(workspace):
+    for number in range(8):
+        write_job_history(
+            workspace.control_plane.ledger, f"j{number}", COMPLETE[:5], deadline_at=noon_plus(60), budget_usd=9.0
+        )
+    assert "j4 and 3 more: " in failed_checks(workspace)["jobs past their deadline"]
+
+
+def test_a_breaker_is_named_at_once_and_a_finding_after_an_hour(workspace):
+    opened = Breaker(
+        backend="ionq:simulator",
+        state="open",
+        failures=6,
+        opened_at=NOON,
+        retry_at=noon_plus(500),
+        reason="no answer",
+    )
+    workspace.control_plane.ledger.save_breaker(opened)
+    seen = {row["look"]: row for row in look_at(workspace)}["breakers"]
+    assert seen["ok"]
+    assert seen["seen"] == "ionq:simulator is open after 6 failures (no answer), tried again at 12:08:20 UTC"
+    assert "breakers" in failed_checks(workspace, now=NOON + timedelta(hours=2))
+
+
+def test_what_is_written_wrong_is_a_finding_and_hides_nothing(workspace, monkeypatch):
+    (workspace.home.path / "policy.yaml").write_text("rules: []\n")
+    monkeypatch.setenv("QHYBRID_LOG", "xml")
+    found = failed_checks(workspace)
+    assert "policy" in found
+    assert "field 'rules'" in found["policy"]
+    assert "QHYBRID_LOG=xml" in found["log and collector"]
+    assert len(look_at(workspace)) == len(look_at(Workspace(workspace.home))) > 15
+
+
+def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
+    monkeypatch.setenv("QHYBRID_ENV", "prod")
+    assert "prod does not keep its ledger in SQLite" in failed_checks(workspace)["environment"]
+
+
+def test_a_held_lock_is_named(workspace):
+    with FileLock(workspace.home.locks / "warehouse.lock"):
+        seen = {row["look"]: row["seen"] for row in look_at(workspace)}
+    assert seen["locks"] == "held by running processes: warehouse"
+
+
+def test_a_damaged_snapshot_is_named(workspace):
+    publish(workspace.home, workspace.control_plane.ledger)
+    assert failed_checks(workspace) == {}
+    path = workspace.home.warehouse
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    assert "delete it and publish again" in failed_checks(workspace)["warehouse"]
+    publish(workspace.home, workspace.control_plane.ledger)
+    assert failed_checks(workspace) == {}
+
+
+def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
+    monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("IONQ_API_KEY", "planted-secret")
+    rows = {row["look"]: row for row in look_at(workspace, online=True)}
+    assert rows["look at local:auto"]["seen"].startswith("takes jobs")
+    assert rows["look at ionq:simulator"]["ok"]
+    assert rows["look at ionq:simulator"]["seen"].endswith("; no experiment names it")
+    write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
+    rows = {row["look"]: row for row in look_at(workspace, online=True)}
+    assert not rows["look at ionq:simulator"]["ok"]
+    assert "planted-secret" not in str(rows)
+
+
+def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, monkeypatch):
+    emulator = start_emulator(tmp_path / "cloud", key="of-today")
+    try:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
+        rows = {row["look"]: row for row in look_at(workspace, online=True)}
+        assert rows["key of ionq"] == {"look": "key of ionq", "ok": True, "seen": "accepted"}
+        for key, why in (("of-yesterday", "401"), ("", "there is no key")):
+            monkeypatch.setenv("IONQ_API_KEY", key)
+            rows = {row["look"]: row for row in look_at(workspace, online=True)}
+            assert not rows["key of ionq"]["ok"]
+            assert why in rows["key of ionq"]["seen"]
+            assert "of-yesterday" not in str(rows)
+            assert rows["look at ionq:simulator"]["ok"], "everybody may ask for that"
+    finally:
+        emulator.stop()
