@@ -25,10 +25,10 @@ def exported_by_modules(package: ModuleType, export: str, *, required: Iterable[
     needed = tuple(required)
     module_for: dict[str, str] = {}
     found = []
-    for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
-        full_name = f"{package.__name__}.{name}"
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    for full_name in (f"{package.__name__}.{name}" for name in names if not name.startswith("_")):
         module = importlib.import_module(full_name)
-        if name.startswith("_") or not hasattr(module, export):
+        if not hasattr(module, export):
             continue
         exported = getattr(module, export)
         missing = [attribute for attribute in needed if not hasattr(exported, attribute)]
