@@ -143,7 +143,9 @@ def networkx_graph(name: str) -> nx.Graph[Any]:
     if name not in NETWORKX_GRAPHS:
         raise InvalidInput(
             f"there is no bundled graph {name!r}",
-            remedy=remedy_for_unknown(name.lower().removesuffix("_graph"), NETWORKX_GRAPHS, "Use networkx: with one of"),
+            remedy=remedy_for_unknown(
+                name.lower().removesuffix("_graph"), NETWORKX_GRAPHS, "Use networkx: with one of"
+            ),
             field="problem.source",
         )
     import networkx as nx
