@@ -91,16 +91,16 @@ def schema(
     ] = "optimisation",
 ) -> None:
     """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
-    from qhybrid_pipelines.core.commented_defaults import commented_default, commented_learning_default
+    from qhybrid_pipelines.core.commented_defaults import commented_learning_default
     from qhybrid_pipelines.core.learning_specification import LearningSpec
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.problems.experiment_page import commented_experiment, experiment_schema
     from qhybrid_pipelines.terminal import print_json
 
     if kind not in {"optimisation", "qml"}:
         raise InvalidInput(f"there is no kind {kind!r}", remedy="Choose optimisation or qml.", field="--kind")
     if not as_json:
-        typer.echo((commented_learning_default() if kind == "qml" else commented_default()) + "\n# JSON Schema:")
-    print_json((LearningSpec if kind == "qml" else ExperimentSpec).model_json_schema())
+        typer.echo((commented_learning_default() if kind == "qml" else commented_experiment()) + "\n# JSON Schema:")
+    print_json(LearningSpec.model_json_schema() if kind == "qml" else experiment_schema())
 
 
 @app.command()
