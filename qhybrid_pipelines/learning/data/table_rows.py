@@ -40,6 +40,7 @@ class FoldRow(TypedDict):
     fold: int  # from 0
     row: int  # number of the row in the data set, from 0
     role: str  # train | validation | test
+    algorithm: str  # what made the folds, with its version and scikit-learn's
 
 
 class RunRow(TypedDict):

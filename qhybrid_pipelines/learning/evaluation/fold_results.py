@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset, describe_dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import check_features
-from qhybrid_pipelines.learning.data.folds import VALIDATION_SHARE, Split, check_folds
+from qhybrid_pipelines.learning.data.folds import INNER_FOLDS, Split, check_folds
 from qhybrid_pipelines.learning.data.table_rows import (
     DatasetRow,
     MeasurementRow,
@@ -54,7 +54,9 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
                 field=f"evaluation.curve.{number}",
             )
     components = spec.features.pca
-    smallest = fewest - math.ceil(VALIDATION_SHARE * fewest) - len(dataset.class_names)  # at most one row off per class
+    # A class has the fewest rows to train on where the most of its rows are tested.
+    rarest = int(dataset.class_counts.min())
+    smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
     if components is not None and components > smallest:
         raise InvalidInput(
             f"the {smallest} rows that are surely there to tune on have no {components} principal components",

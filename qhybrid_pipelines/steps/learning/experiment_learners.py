@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.models.baselines import baseline_learners, control_learners
-from qhybrid_pipelines.learning.models.learner import Choice, Estimator, Learner, LogUniform, Settings
+from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
 
 
 def make_learners(spec: LearningSpec) -> list[Learner]:
@@ -16,6 +16,8 @@ def make_learners(spec: LearningSpec) -> list[Learner]:
 
 
 def _circuit_learners(spec: LearningSpec) -> Iterator[Learner]:
+    from scipy.stats import loguniform
+
     from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged
 
     for name in spec.model_names:
@@ -26,7 +28,7 @@ def _circuit_learners(spec: LearningSpec) -> Iterator[Learner]:
                 inputs="reduced",
                 build=_build_quantum_kernel,
                 defaults={"C": 1.0, "bandwidth": 1.0},
-                search_space={"C": LogUniform(1e-2, 1e3), "bandwidth": LogUniform(0.1, 2.0)},
+                search_space={"C": loguniform(1e-2, 1e3), "bandwidth": loguniform(0.1, 2.0)},
             )
             continue
         yield Learner(
@@ -36,7 +38,7 @@ def _circuit_learners(spec: LearningSpec) -> Iterator[Learner]:
             build=_ReuploadingBuilder(spec, entangled=name == "variational"),
             defaults={"learning_rate": spec.training.learning_rate, "batch_size": spec.training.batch_size},
             # Layers are not searched for: all folds share one template, and so one batch on a backend.
-            search_space={"learning_rate": LogUniform(0.01, 0.2), "batch_size": Choice((16, 32, 64))},
+            search_space={"learning_rate": loguniform(0.01, 0.2), "batch_size": [16, 32, 64]},
             failures=(Diverged, NotConverged),
         )
 
