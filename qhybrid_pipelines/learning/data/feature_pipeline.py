@@ -115,8 +115,8 @@ def fit_angle_encoder(train: F64, k: int | None) -> FeaturePipeline:
 
     if k is not None and k > min(train.shape):
         raise ValueError(f"{train.shape[0]} rows of {train.shape[1]} columns have no {k} principal components")
-    standard, pca = StandardScaler(), PCA(k, svd_solver="full") if k is not None else "passthrough"
-    angles = MinMaxScaler((LOWEST_ANGLE, HIGHEST_ANGLE), clip=True)
+    standard, angles = StandardScaler(), MinMaxScaler((LOWEST_ANGLE, HIGHEST_ANGLE), clip=True)
+    pca: Any = PCA(k, svd_solver="full") if k is not None else "passthrough"
     make_pipeline(standard, pca, angles).fit(train)
     return FeaturePipeline(
         mean=standard.mean_,

@@ -18,7 +18,13 @@ from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningS
 from qhybrid_pipelines.learning.data.folds import make_splits
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.data.table_rows import DatasetRow, PredictionRow, RunRow, ScoreRow
-from qhybrid_pipelines.learning.evaluation.fold_results import dataset_row, prediction_rows, run_row, score_rows
+from qhybrid_pipelines.learning.evaluation.fold_results import (
+    dataset_row,
+    fit_row,
+    prediction_rows,
+    run_row,
+    score_rows,
+)
 from qhybrid_pipelines.learning.evaluation.metrics import METRICS, compute_metrics
 from qhybrid_pipelines.learning.evaluation.tuner import Tuner
 from qhybrid_pipelines.learning.models.baselines import baseline_learners, control_learners
@@ -52,13 +58,8 @@ def mean_score(dataset, learner, metric="accuracy", trials=1, splits=None):
 def scored(dataset, learner, split, tuned):
     said = prediction_rows("e", learner, split, tuned, dataset)
     assert all(set(row) == set(PredictionRow.__annotations__) for row in said)
-    return score_rows(
-        said,
-        side=learner.side,
-        inputs=learner.inputs,
-        train_rows=tuned.train_rows,
-        n_classes=len(dataset.class_names),
-    )
+    fit = fit_row("e", learner, split, purpose="comparison", train_rows=tuned.train_rows)
+    return score_rows(said, fit, n_classes=len(dataset.class_names))
 
 
 def test_logistic_regression_reaches_what_was_measured_elsewhere(cancer):
