@@ -143,7 +143,9 @@ def test_submit_leaves_and_the_sensors_collect(code_location, cloud):
     found = row(code_location, "SELECT verdict, cost_usd FROM verdicts")
     assert found["verdict"] != ""
     assert found["cost_usd"] == 0.0
-    parts = row(code_location, "SELECT part, first_point, first_repetition, points, repetitions FROM qpu_submissions")
+    parts = row(
+        code_location, "SELECT sub_batch, first_point, first_repetition, points, repetitions FROM qpu_submissions"
+    )
     assert tuple(parts.values()) == (0, 0, 0, 2, 2)
     latency = row(
         code_location, "SELECT l.* FROM latency l JOIN jobs j USING (job_id) WHERE j.backend = 'ionq:simulator'"
