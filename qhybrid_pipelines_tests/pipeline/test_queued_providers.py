@@ -309,7 +309,11 @@ def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
     assert pauses[:3] == [run_history.FIRST_BACKOFF, 2 * run_history.FIRST_BACKOFF, 4 * run_history.FIRST_BACKOFF]
     assert pauses[3] == run_history.LONGEST_BACKOFF
     backing_off = run_history.RunHistory(
-        running=False, ended=1, failed_attempts=0, backs_off_until=datetime.now(UTC) + pauses[0]
+        running=False,
+        ended=1,
+        failed_attempts=0,
+        backs_off_until=datetime.now(UTC) + pauses[0],
+        stopped_by_a_person=False,
     )
     assert backing_off.is_backing_off(datetime.now(UTC))
     assert not backing_off.is_backing_off(datetime.now(UTC) + pauses[0])
