@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check docs ui clean
+.PHONY: demo test quick mutants check docs ui clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -18,6 +18,9 @@ demo: $(STAMP)  ## from problem files to verdicts, one table at the end
 
 test: check docs  ## every check, the site, and every test
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+quick: $(STAMP)  ## formatting, lint, types, import rules, and the unit tests nearest to the change, in two minutes
+	$(BIN)/python tools/quick_check.py
 
 check: $(STAMP)  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from qhybrid_pipelines.problems.registry import all_families
+
 KARATE = "problem: {family: maxcut, source: 'networkx:karate_club'}\n"
 MEGABYTE = 1_000_000
 
@@ -206,7 +208,7 @@ SPECIFICATIONS = (
         "unknown family",
         named("problem: {family: knapsack, source: 'networkx:petersen'}\n"),
         "no problem family 'knapsack'",
-        "independent_set, market_split, maxcut, portfolio, qubo",
+        ", ".join(all_families()),
         line=2,
         field="problem.family",
     ),
@@ -214,7 +216,7 @@ SPECIFICATIONS = (
         "unknown graph",
         named("problem: {family: maxcut, source: 'networkx:karate'}\n"),
         "no bundled graph 'karate'",
-        "karate_club",
+        "Did you mean karate_club?",
         line=2,
         field="problem.source",
     ),

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from qhybrid_pipelines.classical.local_search import one_flip_descent
@@ -25,7 +24,8 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
+from qhybrid_pipelines.problems.family import Family, Parser, PenalisedModel, SolverResult
+from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
 from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.instance import Instance, Sense
@@ -36,7 +36,6 @@ from qhybrid_pipelines.problems.solvers.spins import greedy_placement
 
 if TYPE_CHECKING:
     import dimod
-    import networkx as nx
 
 #: Above this the maximum flow of roof duality takes longer than the search it would help.
 _ROOF_DUALITY_PAIRS = 20_000
@@ -157,7 +156,7 @@ def _quadratic_form(instance: Instance) -> QuadraticForm:
     )
 
 
-class Qubo:
+class Qubo(UnconstrainedFamily):
     """The family; see the module."""
 
     name = "qubo"
@@ -173,14 +172,6 @@ class Qubo:
         {"random": (RandomMatrix, _random)}
     )
     solver_name = "semidefinite+tabu+cp_sat"
-
-    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002
-        """Refuse: a graph alone is not an objective."""
-        raise InvalidInput(
-            f"the graph {name!r} is no QUBO",
-            remedy="Use family maxcut or independent_set for graphs, or give a matrix as a file.",
-            field="problem.source",
-        )
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise the form, without constraints."""
@@ -206,26 +197,6 @@ class Qubo:
         form = _quadratic_form(instance)
         products = pair_sums(assignments, form.pairs, form.quadratic)
         return form.offset + weighted_sums(form.linear, assignments) + products
-
-    def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002
-        """Return True for each row: there are no constraints."""
-        return np.ones(len(assignments), dtype=np.bool_)
-
-    def violation(self, instance: Instance, assignment: U8) -> str:  # noqa: ARG002
-        """Return the empty text: nothing can be violated."""
-        return ""
-
-    def repair(self, instance: Instance, assignments: U8) -> U8:  # noqa: ARG002
-        """Return the rows: there is nothing to repair."""
-        return assignments
-
-    def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002
-        """Return None: any number of variables may be 1."""
-        return None
-
-    def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002
-        """Return nothing: what can be done without knowing more (roof duality) is done for every family."""
-        return []
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the assignment of setting variable after variable where it matters most, then flipping single ones."""

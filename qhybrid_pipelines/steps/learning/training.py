@@ -37,8 +37,8 @@ class TrainingRows:
 
 def train(
     experiments: pa.Table,
-    datasets: pa.Table,
-    folds: pa.Table,
+    qml_datasets: pa.Table,
+    qml_folds: pa.Table,
     *,
     specifications: Specifications,
     home: Home,
@@ -54,8 +54,8 @@ def train(
     """
     found = TrainingRows()
     for key, spec in read_learning_experiments(experiments):
-        dataset = load_verified_dataset(key, spec, datasets, specifications)
-        _train(key, spec, dataset, stored_folds(folds, key), found, home=home, report=report)
+        dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
+        _train(key, spec, dataset, stored_folds(qml_folds, key), found, home=home, report=report)
     return (
         from_rows(schemas.QML_MODELS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),

@@ -1,0 +1,145 @@
+"""`make mutants`: small faults are put into the rooms that money and verdicts hang on, and the tests must notice them.
+
+    python tools/mutants.py                              # all rooms of mutation/scope.toml, each by its sample
+    python tools/mutants.py --module problems.verdict --sample 0     # every mutant of one module
+    python tools/mutants.py --page                       # write docs/mutation.md from the last reports
+
+Each room's outcomes go to build/mutants/ROOM.jsonl, one line a mutant. Exit code 1 if a room kills less than 85 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mutation.operators import Mutant
+from mutation.report import Summary, read_summaries, write_page
+from mutation.session import MutationSession, Outcome, Target, describe
+from related_tests import PACKAGE, ROOT, TESTS
+
+SCOPE = Path(__file__).parent / "mutation" / "scope.toml"
+REPORTS = ROOT / "build" / "mutants"
+PAGE = ROOT / "docs" / "mutation.md"
+LEAST_SHARE = 0.85
+
+
+def find_targets(room: dict[str, Any], only: Sequence[str]) -> list[Target]:
+    """Return the modules of a room, or those of them that are named."""
+    import grimp  # noqa: PLC0415 - not needed to write the page
+
+    graph = grimp.build_graph(PACKAGE)
+    without = {name for pattern in room.get("without", ()) for name in _modules(pattern)}
+    chosen = [name for pattern in room["modules"] for name in _modules(pattern) if name not in without]
+    elsewhere: dict[str, list[str]] = room.get("in_other_processes", {})
+    return [
+        Target(
+            name,
+            ROOT / f"{name.replace('.', '/')}.py",
+            frozenset(graph.find_downstream_modules(name)),
+            tuple(f"{TESTS}/{test}" for test in elsewhere.get(name.removeprefix(f"{PACKAGE}."), ())),
+        )
+        for name in chosen
+        if not only or name.removeprefix(f"{PACKAGE}.") in only
+    ]
+
+
+def _modules(pattern: str) -> list[str]:
+    if not pattern.endswith(".*"):
+        return [f"{PACKAGE}.{pattern}"]
+    folder = ROOT / PACKAGE / pattern.removesuffix(".*").replace(".", "/")
+    files = sorted(path for path in folder.rglob("*.py") if path.stem != "__init__")
+    return [str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in files]
+
+
+def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> int:
+    """Try the mutants of a room in this process and write its report; returns an exit code."""
+    targets = find_targets(room, options.module)
+    size = room["sample"] if options.sample is None else options.sample
+    rng = random.Random(options.seed)  # noqa: S311 - a sample, no secret
+    outcomes: list[Outcome] = []
+
+    def choose(mutants: list[Mutant]) -> list[Mutant]:
+        return (
+            mutants
+            if not size or size >= len(mutants)
+            else [mutants[i] for i in sorted(rng.sample(range(len(mutants)), size))]
+        )
+
+    def told(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if outcome.state in {"survived", "unreached"}:
+            mutant = outcome.mutant
+            print(f"{outcome.state}: {mutant.name} line {mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
+
+    tests = [f"{TESTS}/{test}" for test in room["tests"]]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        session = MutationSession(targets, choose, told, workers=options.workers, folder=Path(folder), root=ROOT)
+        arguments = [
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            f"--rootdir={ROOT}",
+            f"--basetemp={folder}/pytest",
+        ]
+        code = pytest.main([*arguments, "-m", "not slow", *tests], plugins=[session])
+    if code in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, 3}:
+        return int(code)
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    seconds = time.monotonic() - began
+    head = {
+        "room": name,
+        "population": session.population,
+        "seed": options.seed,
+        "seconds": round(seconds),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    head |= {"modules": [target.module for target in targets], "tests": room["tests"]}
+    lines = [head, *(describe(outcome) for outcome in outcomes)]
+    report = REPORTS / f"{name if not options.module else 'some'}.jsonl"
+    report.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+    summary = Summary.read(report)
+    print(f"{summary}; {seconds:.0f} s, {seconds / max(1, len(outcomes)):.2f} s a mutant")
+    return int(summary.share < LEAST_SHARE)
+
+
+def main() -> int:
+    """Run what is asked for; rooms run one after the other, each in a process of its own."""
+    scope = tomllib.loads(SCOPE.read_text("utf-8"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--room", action="append", choices=list(scope["rooms"]), help="default: all")
+    parser.add_argument("--module", action="append", default=[], help="only these modules, as problems.verdict")
+    parser.add_argument("--sample", type=int, help="how many mutants of each room; 0: all")
+    parser.add_argument("--seed", type=int, default=scope["seed"], help="of the sample")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at a time")
+    parser.add_argument("--page", action="store_true", help="write docs/mutation.md from the last reports")
+    options = parser.parse_args()
+    if options.page:
+        PAGE.write_text(write_page(read_summaries(REPORTS), LEAST_SHARE), "utf-8")
+        return 0
+    rooms = options.room or [
+        name for name, room in scope["rooms"].items() if not options.module or find_targets(room, options.module)
+    ]
+    if len(rooms) == 1:
+        return run_room(rooms[0], scope["rooms"][rooms[0]], options)
+    commands = ([sys.executable, __file__, *sys.argv[1:], "--room", room] for room in rooms)
+    return max(subprocess.run(command, check=False).returncode for command in commands)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())

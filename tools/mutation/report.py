@@ -1,0 +1,102 @@
+"""What the outcomes of mutants say: shares with intervals, and the mutants that survived, with a word on each."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import binomtest
+
+#: Reviewed survivors: why each is left, by the name of the mutant.
+NOTES = Path(__file__).with_name("survivors.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The outcomes of one room.
+
+    Attributes:
+        head: room, population, seed, seconds, date, modules and tests of the run.
+        outcomes: one a mutant, as in the report.
+    """
+
+    head: dict[str, Any]
+    outcomes: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def read(cls, report: Path) -> Summary:
+        """Read a report."""
+        head, *outcomes = map(json.loads, report.read_text("utf-8").splitlines())
+        return cls(head, tuple(outcomes))
+
+    @property
+    def states(self) -> Counter[str]:
+        """How many mutants were killed, timed out, survived, or were not reached by any test."""
+        return Counter(outcome["state"] for outcome in self.outcomes)
+
+    @property
+    def killed(self) -> int:
+        """Mutants that a test noticed, or that never ended."""
+        return self.states["killed"] + self.states["timeout"]
+
+    @property
+    def share(self) -> float:
+        """Share of the tried mutants that were killed."""
+        return self.killed / max(1, len(self.outcomes))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the share in the population; the share itself where all were tried."""
+        if len(self.outcomes) >= self.head["population"] or not self.outcomes:
+            return self.share, self.share
+        low, high = binomtest(self.killed, len(self.outcomes)).proportion_ci(method="wilson")
+        return float(low), float(high)
+
+    @property
+    def survivors(self) -> list[dict[str, Any]]:
+        """Mutants that no test noticed."""
+        return [outcome for outcome in self.outcomes if outcome["state"] in {"survived", "unreached"}]
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        tried, states = len(self.outcomes), dict(self.states)
+        return f"{self.head['room']}: {self.killed} of {tried} killed, {self.share:.1%} [{low:.1%}, {high:.1%}], of {self.head['population']}; {states}"
+
+
+def read_summaries(folder: Path) -> list[Summary]:
+    """Return the last report of each room."""
+    return [Summary.read(path) for path in sorted(folder.glob("*.jsonl")) if path.stem != "some"]
+
+
+def write_page(summaries: Sequence[Summary], least_share: float) -> str:
+    """Return the page about mutants: a table of the rooms, and each survivor with its note."""
+    notes: dict[str, str] = tomllib.loads(NOTES.read_text("utf-8")) if NOTES.exists() else {}
+    lines = [
+        "# Mutants",
+        "",
+        "`make mutants` puts small faults into the rooms that money and verdicts hang on, one at a time, and runs the tests that call the",
+        f"changed function. At least {least_share:.0%} must be noticed in each room. A survivor that cannot be told from the original counts as a",
+        "survivor all the same. Scope and seed: `tools/mutation/scope.toml`; what is changed: `tools/mutation/operators.py`.",
+        "",
+        "| Room | Mutants | Tried | Killed | Never ended | Survived | Not reached | Share | 95 % interval | Minutes | Date |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---|",
+    ]
+    for summary in summaries:
+        head, states, (low, high) = summary.head, summary.states, summary.interval
+        figures = (states[name] for name in ("killed", "timeout", "survived", "unreached"))
+        cells = [head["room"], head["population"], len(summary.outcomes), *figures, f"{summary.share:.1%}"]
+        cells += [f"{low:.1%} to {high:.1%}", f"{head['seconds'] / 60:.0f}", head["date"]]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    for summary in summaries:
+        lines += ["", f"## Survivors: {summary.head['room']}", ""]
+        lines += ["| Mutant | Before | After | Why it is left |", "|---|---|---|---|"]
+        for outcome in sorted(summary.survivors, key=lambda outcome: str(outcome["mutant"])):
+            name = outcome["mutant"].removeprefix("qhybrid_pipelines.")
+            before, after = (f"`` {outcome[side].replace('|', chr(92) + '|')} ``" for side in ("before", "after"))
+            lines.append(f"| `{name}` | {before} | {after} | {notes.get(name, outcome['state'])} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,422 @@
+"""One pytest session in which every mutant is a forked process: imports and collection are paid once.
+
+The tests run once unchanged, under a profiler that notes which functions of the mutated modules each of them calls. A mutant is then
+tried by the tests that call its function, quickest first, until one fails. A change within a function is put into the collected
+modules by exchanging the function's code. A change of what a module does when it is imported, or of a function that is called then, makes the
+forked process forget the module and all that imports it, and collect again. Processes that tests start through `sys.executable` import the
+mutant too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+import pytest
+from mutation import interpreter
+from mutation.operators import Mutant, compile_mutant, list_mutants
+
+KILLED, TIMEOUT, SURVIVED, UNREACHED = "killed", "timeout", "survived", "unreached"
+#: What went wrong with the machinery and not with a test; the run is void.
+BROKEN = "broken"
+#: The mutant that changes nothing. Imported anew like the others, it must survive.
+CONTROL = "control"
+#: A mutant may take this many times as long as its tests did, and these seconds more.
+PATIENCE, GRACE_SECONDS = 5.0, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A module whose mutants are tried.
+
+    Attributes:
+        module: dotted name.
+        file: of its source.
+        dependents: modules that import it, however indirectly.
+        own_tests: beginnings of the node ids of tests that run for every mutant, since they call it in another process.
+    """
+
+    module: str
+    file: Path
+    dependents: frozenset[str]
+    own_tests: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a mutant.
+
+    Attributes:
+        mutant: the change.
+        state: `killed`, `timeout`, `survived`, or `unreached`: no test calls the function.
+        by: the test that failed.
+        seconds: on the clock.
+        tests: how many tests were chosen.
+    """
+
+    mutant: Mutant
+    state: str
+    by: str = ""
+    seconds: float = 0.0
+    tests: int = 0
+
+
+@dataclass(slots=True)
+class Baseline:
+    """The tests on unchanged code.
+
+    Attributes:
+        seconds: node id -> duration.
+        callers: (module, qualified name of the outermost function) -> node ids of the tests that call it.
+        at_import: functions that are called when modules are imported.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    callers: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    at_import: set[tuple[str, str]] = field(default_factory=set)
+
+
+class CallRecorder:
+    """Notes which functions of some files are called.
+
+    Args:
+        module_by_file: file name as code objects give it -> module.
+    """
+
+    def __init__(self, module_by_file: Mapping[str, str]) -> None:
+        self._modules = module_by_file
+        self.seen: set[tuple[str, str]] = set()
+
+    def start(self) -> None:
+        """Begin, in this thread and in those to come."""
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
+
+    def stop(self) -> None:
+        """End."""
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and (module := self._modules.get(frame.f_code.co_filename)):
+            self.seen.add((module, frame.f_code.co_qualname.partition(".<locals>")[0]))
+
+
+class MutationSession:
+    """A pytest plugin whose run loop tries mutants.
+
+    Args:
+        targets: the modules.
+        choose: which of all mutants are tried.
+        told: is given each outcome.
+        workers: processes at a time.
+        folder: for interpreters that import a mutant.
+        root: of the repository.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        choose: Callable[[list[Mutant]], list[Mutant]],
+        told: Callable[[Outcome], None],
+        *,
+        workers: int,
+        folder: Path,
+        root: Path,
+    ) -> None:
+        self._targets = {target.module: target for target in targets}
+        self._choose, self._told, self._workers, self._folder, self._root = choose, told, workers, folder, root
+        self._sources = {target.module: target.file.read_text("utf-8") for target in targets}
+        self._recorder = CallRecorder({str(target.file): target.module for target in targets})
+        self._recorder.start()
+        self.baseline = Baseline()
+        self.population = 0
+
+    def pytest_sessionstart(self) -> None:
+        """Let property tests take the same examples for every mutant, and keep none from one to the next."""
+        from hypothesis import settings  # noqa: PLC0415 - pytest wants to be the first to import it
+
+        settings.register_profile("mutants", derandomize=True, database=None, deadline=None)
+        settings.load_profile("mutants")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the tests once as they are, then once for each mutant."""
+        self._recorder.stop()
+        if session.testsfailed:
+            pytest.exit("tests cannot be collected", returncode=3)
+        self.baseline.at_import = set(self._recorder.seen)
+        self._read_baseline(session)
+        items = {item.nodeid: item for item in session.items if item.nodeid in self.baseline.seconds}
+        mutants = [mutant for name in self._targets for mutant in list_mutants(name, self._sources[name])]
+        self.population = len(mutants)
+        functions = self._functions()
+        running: dict[int, _Trial] = {}
+        controls = [Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in self._targets]
+        for mutant in [*controls, *self._choose(mutants)]:
+            chosen = self._tests(mutant)
+            if not chosen:
+                self._tell(Outcome(mutant, UNREACHED))
+                continue
+            while len(running) >= self._workers:
+                self._reap(running)
+            trial = _Trial(mutant, chosen, sum(self.baseline.seconds[name] for name in chosen))
+            trial.start(lambda write, m=mutant, names=chosen: self._try(m, names, items, functions, write))  # type: ignore[misc]
+            running[trial.pipe] = trial
+        while running:
+            self._reap(running)
+        return True
+
+    def _read_baseline(self, session: pytest.Session) -> None:
+        read, write = os.pipe()
+        if not os.fork():
+            _run_child(lambda: self._run_unchanged(session, write))
+        os.close(write)
+        failed = []
+        with os.fdopen(read) as lines:
+            for line in lines:
+                told = json.loads(line)
+                if told["failed"]:
+                    failed.append(told["name"])
+                    continue
+                self.baseline.seconds[told["name"]] = told["seconds"]
+                for module, function in told["calls"]:
+                    self.baseline.callers.setdefault((module, function), set()).add(told["name"])
+        os.wait()
+        if failed or len(self.baseline.seconds) != len(session.items):
+            print("tests that fail on unchanged code:", *failed or ["the process ended early"], sep="\n  ")
+            pytest.exit("the tests must pass on unchanged code", returncode=3)
+
+    def _run_unchanged(self, session: pytest.Session, write: int) -> None:
+        for at, item in enumerate(session.items):
+            self._recorder.seen.clear()
+            began = time.perf_counter()
+            self._recorder.start()
+            failed = _fails(item, session.items[at + 1] if at + 1 < len(session.items) else None)
+            self._recorder.stop()
+            told = {
+                "name": item.nodeid,
+                "failed": failed,
+                "seconds": time.perf_counter() - began,
+                "calls": sorted(self._recorder.seen),
+            }
+            os.write(write, (json.dumps(told) + "\n").encode())
+
+    def _tests(self, mutant: Mutant) -> list[str]:
+        """Return the tests of a mutant, quickest first."""
+        target, callers = self._targets[mutant.module], self.baseline.callers
+        if self._is_imported(mutant):
+            chosen = {test for (module, _), tests in callers.items() if module == mutant.module for test in tests}
+        else:
+            chosen = set(callers.get((mutant.module, mutant.qualname), ()))
+        chosen |= {name for name in self.baseline.seconds if name.startswith(target.own_tests or ("\0",))}
+        return sorted(chosen, key=lambda name: (self.baseline.seconds[name], name))
+
+    def _is_imported(self, mutant: Mutant) -> bool:
+        return not mutant.qualname or (mutant.module, mutant.qualname) in self.baseline.at_import
+
+    def _functions(self) -> dict[tuple[str, str], list[FunctionType]]:
+        """Return the functions of the modules as they are in memory, also those that a decorator hides."""
+        modules = {str(target.file): target.module for target in self._targets.values()}
+        found: dict[tuple[str, str], list[FunctionType]] = {}
+        for thing in gc.get_objects():
+            if isinstance(thing, FunctionType) and (module := modules.get(thing.__code__.co_filename)):
+                found.setdefault((module, thing.__code__.co_qualname), []).append(thing)
+        return found
+
+    def _try(
+        self,
+        mutant: Mutant,
+        names: Sequence[str],
+        items: Mapping[str, pytest.Item],
+        functions: Mapping[tuple[str, str], Sequence[FunctionType]],
+        write: int,
+    ) -> None:
+        target = self._targets[mutant.module]
+        code = compile_mutant(mutant, self._sources[mutant.module], str(target.file))
+        sys.executable = interpreter.make(self._folder / str(os.getpid()), mutant, target.file)
+        if not self._is_imported(mutant) and _exchange(code, mutant, functions):
+            _run_until_failure([items[name] for name in names], write)
+            return
+        for name in [name for name in sys.modules if name in target.dependents or _is_test(name)]:
+            del sys.modules[name]
+        sys.modules.pop(mutant.module)
+        sys.meta_path.insert(0, interpreter.MutantFinder(mutant.module, target.file, code))
+        chosen_anew = _ChosenAnew(names, self.baseline.seconds)
+        arguments = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", f"--rootdir={self._root}"]
+        ended = pytest.main([*arguments, *sorted({name.partition("::")[0] for name in names})], plugins=[chosen_anew])
+        if ended in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
+            os.write(write, (chosen_anew.failed or "collection").encode())
+        elif ended != pytest.ExitCode.OK:
+            os.write(write, f"{BROKEN}: pytest ended with {ended!r}".encode())
+
+    def _tell(self, outcome: Outcome) -> None:
+        is_control = outcome.mutant.operator == CONTROL
+        if outcome.by.startswith(BROKEN) or (is_control and outcome.state in {KILLED, TIMEOUT}):
+            print(
+                f"{outcome.mutant.name}: {outcome.state} by {outcome.by}, so nothing this run says counts", flush=True
+            )
+            pytest.exit("unchanged code must survive", returncode=3)
+        if not is_control:
+            self._told(outcome)
+
+    def _reap(self, running: dict[int, _Trial]) -> None:
+        soonest = min(trial.ends_at for trial in running.values())
+        ready, _, _ = select.select(list(running), [], [], max(0.0, soonest - time.monotonic()))
+        for pipe in ready:
+            if running[pipe].read():
+                self._tell(running.pop(pipe).outcome())
+        for pipe in [pipe for pipe, trial in running.items() if time.monotonic() > trial.ends_at]:
+            running[pipe].kill()
+            self._tell(running.pop(pipe).outcome())
+
+
+class _Trial:
+    """A mutant in a process of its own, which writes the name of the first test that fails and ends."""
+
+    def __init__(self, mutant: Mutant, tests: Sequence[str], seconds: float) -> None:
+        self._mutant, self._tests, self._timed_out, self._told = mutant, len(tests), False, b""
+        self._began = time.monotonic()
+        self.ends_at = self._began + PATIENCE * seconds + GRACE_SECONDS
+        self.pipe = -1
+
+    def start(self, work: Callable[[int], None]) -> None:
+        """Fork."""
+        self.pipe, write = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            os.close(self.pipe)
+            os.setpgid(0, 0)
+            _run_child(lambda: work(write), crash=lambda: os.write(write, b"crash"))
+        os.close(write)
+
+    def read(self) -> bool:
+        """Read what is there; whether that was all."""
+        told = os.read(self.pipe, 65536)
+        self._told += told
+        return not told
+
+    def kill(self) -> None:
+        """End the process and what it started."""
+        self._timed_out = True
+        os.killpg(self._pid, signal.SIGKILL)
+
+    def outcome(self) -> Outcome:
+        """Wait for the process and return what became of the mutant."""
+        os.close(self.pipe)
+        _, status = os.waitpid(self._pid, 0)
+        with contextlib.suppress(ProcessLookupError):  # what its tests have left behind
+            os.killpg(self._pid, signal.SIGKILL)
+        died = status != 0 and not self._timed_out
+        by = self._told.decode() or ("crash" if died else "")
+        state = TIMEOUT if self._timed_out and not by else KILLED if by else SURVIVED
+        return Outcome(self._mutant, state, by, time.monotonic() - self._began, self._tests)
+
+
+class _ChosenAnew:
+    """A pytest plugin that takes the chosen tests from files that are collected again, and keeps the name of the first failure.
+
+    A test that has another name than before, since the mutant changed its parameters, is taken too.
+    """
+
+    def __init__(self, names: Sequence[str], known: Mapping[str, float]) -> None:
+        self._rank = {name: rank for rank, name in enumerate(names)}
+        self._known = known
+        self.failed = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Choose and order."""
+        chosen = [item for item in items if item.nodeid in self._rank or item.nodeid not in self._known]
+        items[:] = sorted(chosen, key=lambda item: self._rank.get(item.nodeid, len(self._rank)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the name."""
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep the name of a file that cannot be collected."""
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+
+def _run_child(work: Callable[[], None], crash: Callable[[], object] = lambda: None) -> None:
+    """Work in a forked process, in silence, and end it without what the parent would do at its end."""
+    code = 1
+    try:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        work()
+        code = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent's code must not go on here
+        crash()
+    finally:
+        os._exit(code)
+
+
+def _run_until_failure(items: Sequence[pytest.Item], write: int) -> None:
+    for item, following in itertools.zip_longest(items, items[1:]):
+        if _fails(item, following):
+            os.write(write, item.nodeid.encode())
+            item.session._setupstate.teardown_exact(None)  # noqa: SLF001 - end what fixtures have started
+            return
+
+
+def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
+    """Run a test and return whether any phase of it failed."""
+    from _pytest.runner import runtestprotocol  # noqa: PLC0415
+
+    return any(report.failed for report in runtestprotocol(item, nextitem=following, log=False))
+
+
+def _exchange(code: CodeType, mutant: Mutant, functions: Mapping[tuple[str, str], Sequence[FunctionType]]) -> bool:
+    """Give the functions of a mutant the changed code; False if that cannot be done."""
+    old = functions.get((mutant.module, mutant.qualname), ())
+    changed = [part for part in _parts(code) if part.co_qualname == mutant.qualname]
+    if len(changed) != 1 or not old:  # overloads, and properties with a setter, have several of one name
+        return False
+    if any(changed[0].co_freevars != function.__code__.co_freevars for function in old):
+        return False
+    for function in old:
+        function.__code__ = changed[0]
+    return True
+
+
+def _parts(code: CodeType) -> Iterator[CodeType]:
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield part
+            yield from _parts(part)
+
+
+def _is_test(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] in {"qhybrid_pipelines_tests", "conftest"}
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as a line of the report."""
+    mutant = outcome.mutant
+    return {
+        "mutant": mutant.name,
+        "line": mutant.line,
+        "before": mutant.before,
+        "after": mutant.after,
+        "state": outcome.state,
+        "by": outcome.by,
+        "tests": outcome.tests,
+        "seconds": round(outcome.seconds, 2),
+    }
