@@ -79,7 +79,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             window: iterations over which the loss must be flat to end earlier.
             must_converge: raise `NotConverged` where it was not flat at the end; else that is a `ConvergenceWarning`.
             seed: of first parameters and batches.
-            engine: ``adjoint``, ``autograd`` or ``jax``; only training uses it, predictions are always the adjoint engine's.
+            engine: ``adjoint``, ``autograd`` or ``jax``, for training; predictions always use the adjoint engine.
         """
         self.n_qubits = n_qubits
         self.layers = layers

@@ -127,7 +127,7 @@ def test_the_unentangled_control_is_never_quantum_better():
     row = verdicts_by_model(rows("separable", "unentangled_control", 0.99))["separable", None]
     assert row["low"] > 0.01
     assert row["verdict"] == "inconclusive"
-    assert "no quantum model" in row["reason"]
+    assert "not a quantum model" in row["reason"]
 
 
 def test_a_kernel_has_no_unentangled_control():
