@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 RACES = 100  # on each database
 SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
-SPEED = 60.0  # a job takes 2 to 4 virtual seconds
+SPEED = 15.0  # a job takes 2 to 4 virtual seconds: 0.13 to 0.27 of ours, long beside a request on a busy machine
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -55,7 +55,7 @@ def test_cancellation_against_completion(ledger: SqlLedger, tmp_path: Path, monk
         for number in range(RACES):
             batch = replace(like, seeds=like.seeds + np.uint64(1000 * number))
             job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=1.0))
-            patience = chance.uniform(0.01, 0.07)
+            patience = chance.uniform(0.01, 0.28)
 
             def cancel(job_id: str = job.job_id, patience: float = patience) -> None:
                 time.sleep(patience)
