@@ -35,9 +35,8 @@ from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, Pro
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
-from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
+from qhybrid_pipelines.execution.engines.engine import Engine, all_engines, choose_engine
 from qhybrid_pipelines.execution.engines.lightning import Lightning
-from qhybrid_pipelines.execution.providers.local import ENGINES
 from qhybrid_pipelines.quantum.circuits import build_batch
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 
@@ -158,7 +157,7 @@ def check_mean(
     batch: CircuitBatch,
     measure: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    ours = choose_engine(ENGINES, batch).run(first_points(batch, point + 1)).counts.to_pandas()
+    ours = choose_engine(all_engines(), batch).run(first_points(batch, point + 1)).counts.to_pandas()
     mine = ours[ours["point"] == point]
     bits = mine["bits"].to_numpy()[:, None] >> np.arange(batch.template.n_qubits, dtype=np.uint64) & np.uint64(1)
     mean = np.average(values, weights=weights)

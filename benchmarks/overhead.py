@@ -327,7 +327,7 @@ def backfill(partitions: int) -> list[dict[str, object]]:
             wall[name], processor[name] = time.perf_counter() - started, time.process_time() - begun
         launcher.instance.dispose()
         bare.dispose()
-    # The record in MLflow is no science: what it takes counts as overhead, though not of the processor time.
+    # The record in MLflow is not a science: what it takes counts as overhead, though not of the processor time.
     recorded = steps["work"]["tracking_runs"]
     cells = partitions * (len(PREPARE) + len(EXECUTE))
     rows = [

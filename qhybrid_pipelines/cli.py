@@ -1,7 +1,7 @@
 """The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sql``, ``sync``, ``doctor``, ``metrics``.
 
 ``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
-failed or timed out, 4 refused by policy or budget. Nothing heavy is imported before a command needs it.
+failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qhybrid_pipelines.commands import jobs
 from qhybrid_pipelines.commands.common import AsJson, Home, existing_workspace, launcher_for, workspace_for
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, QHybridError
+from qhybrid_pipelines.core.stop_request import StopRequested, watch_stop_signals
 from qhybrid_pipelines.emulator import command as emulator
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
-    from qhybrid_pipelines.launch import Launcher
+    from qhybrid_pipelines.launch import Launcher, StageFailure
     from qhybrid_pipelines.steps.workspace import Workspace
 
 app = typer.Typer(
@@ -45,7 +46,8 @@ Wait = Annotated[
 @app.command()
 def run(
     specifications: Annotated[
-        list[Path], typer.Argument(metavar="SPEC...", help="Specifications (YAML, JSON), or problem files.")
+        list[Path],
+        typer.Argument(metavar="SPEC...", help="Specifications (YAML, JSON), problem files, or keys of experiments."),
     ],
     home: Home = None,
     as_json: AsJson = False,
@@ -57,7 +59,7 @@ def run(
     keys: list[str] = []
     for path in specifications:
         try:
-            keys.append(launcher.workspace.registration.register_file(path).key)
+            keys.append(_register(launcher.workspace, path))
         except InvalidInput as error:
             refused.append(error)
     raise typer.Exit(_run(launcher, keys, as_json=as_json, refused=refused, wait=wait))
@@ -89,16 +91,16 @@ def schema(
     ] = "optimisation",
 ) -> None:
     """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
-    from qhybrid_pipelines.core.commented_defaults import commented_default, commented_learning_default
+    from qhybrid_pipelines.core.commented_defaults import commented_learning_default
     from qhybrid_pipelines.core.learning_specification import LearningSpec
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.problems.experiment_page import commented_experiment, experiment_schema
     from qhybrid_pipelines.terminal import print_json
 
     if kind not in {"optimisation", "qml"}:
         raise InvalidInput(f"there is no kind {kind!r}", remedy="Choose optimisation or qml.", field="--kind")
     if not as_json:
-        typer.echo((commented_learning_default() if kind == "qml" else commented_default()) + "\n# JSON Schema:")
-    print_json((LearningSpec if kind == "qml" else ExperimentSpec).model_json_schema())
+        typer.echo((commented_learning_default() if kind == "qml" else commented_experiment()) + "\n# JSON Schema:")
+    print_json(LearningSpec.model_json_schema() if kind == "qml" else experiment_schema())
 
 
 @app.command()
@@ -110,6 +112,25 @@ def experiments(home: Home = None, as_json: AsJson = False) -> None:
     workspace = workspace_for(home)
     rows = registered(workspace.lake, workspace.specifications)
     print_json(rows) if as_json else print_table(rows)
+
+
+@app.command()
+def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None, as_json: AsJson = False) -> None:
+    """End a whole experiment: cancel its jobs, and begin no further stage until it is run again.
+
+    A provider may be too late to cancel; what it completes is paid, and its result is kept.
+    """
+    from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
+    from qhybrid_pipelines.terminal import print_json, print_table
+
+    workspace = existing_workspace(home)
+    rows = cancel_experiment(key, workspace.specifications, workspace.control_plane.dispatcher, workspace.home)
+    if as_json:
+        print_json({"experiment": key, "jobs": rows})
+        return
+    if rows:
+        print_table(rows)
+    typer.echo(f"{key} is stopped. To go on: qhybrid run {key} --home {workspace.home.path}", err=True)
 
 
 @app.command()
@@ -232,8 +253,14 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Run the command line; errors of this package become one sentence and an exit code, never a traceback."""
+    # The emulator is a server with a signal handling of its own.
+    if sys.argv[1:2] != ["emulator"]:
+        watch_stop_signals()
     try:
         app()
+    except StopRequested as request:
+        typer.echo(f"stopped by {request.reason}: nothing was sent afterwards.", err=True)
+        raise SystemExit(request.exit_code) from None
     except QHybridError as error:
         from qhybrid_pipelines.terminal import print_error
 
@@ -241,12 +268,19 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
 
 
+def _register(workspace: Workspace, path: Path) -> str:
+    """Return the key of a file's experiment; what is not a file may be the key of a registered one."""
+    if not path.exists() and str(path) in set(workspace.specifications):
+        return str(path)
+    return workspace.registration.register_file(path).key
+
+
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
     from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON
     from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
     from qhybrid_pipelines.steps.on_demand.summary import verdicts
     from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
-    from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts, progress
+    from qhybrid_pipelines.terminal import print_json, progress
 
     problems: list[str] = []
 
@@ -255,16 +289,41 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         if not as_json:
             typer.echo(f"open jobs could not be looked at: {problem}", err=True)
 
-    with progress(quiet=as_json) as display:
-        ran, failures = (
-            launcher.run(keys, display.on_progress, wait=wait, on_problem=on_problem, on_message=display.on_message)
-            if keys
-            else ([], [])
-        )
+    try:
+        with progress(quiet=as_json) as display:
+            ran, failures = (
+                launcher.run(keys, display.on_progress, wait=wait, on_problem=on_problem, on_message=display.on_message)
+                if keys
+                else ([], [])
+            )
+    except StopRequested as request:
+        message = _stop_message(launcher.workspace, request, keys, launcher.waiting(keys))
+        print_json({"stopped": request.reason, "message": message}) if as_json else typer.echo(message, err=True)
+        return request.exit_code
     workspace = launcher.workspace
     send_spans_best_effort(workspace.control_plane.ledger, workspace.home)
     rows, waiting = verdicts(ran, workspace.lake, workspace.specifications), launcher.waiting(ran)
     learning_rows = learning_verdicts(ran, workspace.lake, workspace.specifications)
+    _print_outcome(rows, learning_rows, waiting, problems=problems, failures=failures, refused=refused, as_json=as_json)
+    if refused:
+        return InvalidInput.exit_code
+    for_a_person = [JobFailed.exit_code for job in waiting if job.state in NEEDS_A_PERSON]
+    return max([*for_a_person, *(failure.exit_code for failure in failures)], default=0)
+
+
+def _print_outcome(
+    rows: list[dict[str, Any]],
+    learning_rows: list[dict[str, Any]],
+    waiting: Sequence[JobRecord],
+    *,
+    problems: Sequence[str],
+    failures: Sequence[StageFailure],
+    refused: Sequence[InvalidInput],
+    as_json: bool,
+) -> None:
+    """Print verdicts, jobs that are still waiting, failures and refused files."""
+    from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts
+
     if as_json:
         print_json(
             {
@@ -287,10 +346,18 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
             typer.echo(f"failed: {failure.what}: {failure.message}", err=True)
         for error in refused:
             print_error(error, as_json=False)
-    if refused:
-        return InvalidInput.exit_code
-    for_a_person = [JobFailed.exit_code for job in waiting if job.state in NEEDS_A_PERSON]
-    return max([*for_a_person, *(failure.exit_code for failure in failures)], default=0)
+
+
+def _stop_message(
+    workspace: Workspace, request: StopRequested, keys: Sequence[str], waiting: Sequence[JobRecord]
+) -> str:
+    """Return what a person who stopped a run wants to know: what is with providers, and how to go on."""
+    from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+
+    left = [f"{job.job_id} is {job.state} on {job.backend}" for job in waiting if job.state in OPEN]
+    with_providers = f"with providers: {', '.join(left)}" if left else "no job is with a provider"
+    again = f"qhybrid run {' '.join(keys)} --home {workspace.home.path}"
+    return f"stopped by {request.reason}: nothing was sent afterwards; {with_providers}. To go on: {again}"
 
 
 def _waiting_message(jobs: Sequence[JobRecord]) -> str:

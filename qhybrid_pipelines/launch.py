@@ -14,18 +14,20 @@ from functools import cached_property
 import dagster as dg
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, waiting_jobs
+from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core import errors, files
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested, stop_requested
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import make_materialization
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
-from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, backoff_after, stage_tags
+from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, backoff_after, record_stop, stage_tags
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.execute.qpu_completions import find_completed_executions, poll_open_jobs
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
@@ -111,10 +113,25 @@ class Launcher:
 
         Returns:
             All keys, next rounds included, in the order they came up; and what failed.
+
+        Raises:
+            StopRequested: a person stopped this process. No stage was begun and nothing was sent afterwards, and no sensor
+                goes on with these experiments until they are run again.
         """
         end_orphans(self.instance)
         self._on_message = on_message
-        run_loop = _RunLoop(self, list(keys), on_progress, on_problem)
+        keys = list(keys)
+        Stops(self.workspace.home).remove(keys)
+        try:
+            return self._run(keys, on_progress, wait=wait, on_problem=on_problem)
+        except StopRequested as request:
+            self._note_stop(keys, request)
+            raise
+
+    def _run(
+        self, keys: list[str], on_progress: ProgressCallback, *, wait: bool, on_problem: MessageCallback
+    ) -> tuple[list[str], list[StageFailure]]:
+        run_loop = _RunLoop(self, keys, on_progress, on_problem)
         run_loop.poll_due()
         run_loop.run_due()
         while wait and run_loop.poll_open_jobs():
@@ -127,6 +144,15 @@ class Launcher:
                 message = f"the warehouse keeps its last snapshot: {error}"
                 failures.append(StageFailure(stage=None, message=message, exit_code=error.exit_code))
         return run_loop.known, failures
+
+    def _note_stop(self, keys: Iterable[str], request: StopRequested) -> None:
+        """Note the person's word for every experiment of this call that is not decided yet, next rounds included."""
+        known = self.with_next_rounds(keys)
+        undecided = {stage.experiment for stage in self.due(known)} | {job.experiment for job in self.waiting(known)}
+        deployment = self.workspace.control_plane.deployment
+        Stops(self.workspace.home).add(
+            sorted(undecided), principal=deployment.principal, now=datetime.now(UTC), reason=request.reason
+        )
 
     def waiting(self, keys: Iterable[str]) -> list[JobRecord]:
         """Return the jobs of some experiments that a provider has, or that wait for a person."""
@@ -150,6 +176,7 @@ class Launcher:
     def _execute(
         self, job: str, partition: str | None, tags: dict[str, str], on_written: Callable[[str], None]
     ) -> None:
+        raise_if_stop_requested()
         run_id = dg.DagsterRun(job_name=job).run_id
 
         def on_event(entry: dg.EventLogEntry) -> None:
@@ -160,14 +187,24 @@ class Launcher:
                 on_written(event.asset_key.path[-1])
 
         self.instance.add_event_listener(run_id, on_event)
-        result = self._definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            partition_key=partition,
-            tags=tags | process_tags() | principal_tags(self.workspace.control_plane.deployment),
-            run_id=run_id,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+        try:
+            result = self._definitions.resolve_job_def(job).execute_in_process(
+                instance=self.instance,
+                partition_key=partition,
+                tags=tags | process_tags() | principal_tags(self.workspace.control_plane.deployment),
+                run_id=run_id,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        finally:
+            if (request := stop_requested()) is not None:  # Dagster may have swallowed it
+                record_stop(
+                    self.instance,
+                    run_id,
+                    principal=self.workspace.control_plane.deployment.principal,
+                    reason=request.reason,
+                )
+        raise_if_stop_requested()
         if not result.success:
             raise self._stage_error(result)
 

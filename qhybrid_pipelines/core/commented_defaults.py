@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -18,27 +19,35 @@ LEARNING_EXAMPLE = {"name": "breast-cancer", "source": "sklearn:breast_cancer"}
 COMMENT_COLUMN = 36
 
 
-def commented_default() -> str:
-    """Return a complete specification as YAML, every field with its default and a comment; it can be run as it is."""
-    return "\n".join(_lines(ExperimentSpec, EXAMPLE, indent="")) + "\n"
+def commented_default(descriptions: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a complete specification as YAML, every field with its default and a comment; it can be run as it is.
+
+    Args:
+        descriptions: replaces those of some fields, by their path with dots, where more is known than here.
+    """
+    return "\n".join(_lines(ExperimentSpec, EXAMPLE, descriptions=descriptions)) + "\n"
 
 
 def commented_learning_default() -> str:
     """Return the same for an experiment of kind ``qml``."""
-    return "\n".join(_lines(LearningSpec, LEARNING_EXAMPLE, indent="")) + "\n"
+    return "\n".join(_lines(LearningSpec, LEARNING_EXAMPLE, descriptions={})) + "\n"
 
 
-def _lines(model: type[BaseModel], example: Mapping[str, str], indent: str) -> list[str]:
+def _lines(
+    model: type[BaseModel], example: Mapping[str, str], *, descriptions: Mapping[str, str], above: str = ""
+) -> list[str]:
+    indent = "  " * above.count(".")
     lines: list[str] = []
     for name, field in model.model_fields.items():
         inner = field.annotation
-        comment = f"# {field.description}" if field.description else ""
+        description = descriptions.get(above + name, field.description)
+        comment = f"# {description}" if description else ""
         if name == "lineage":
             continue
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             lines += [
                 f"{indent}{name}:".ljust(COMMENT_COLUMN if comment else 0) + comment,
-                *_lines(inner, example, indent + "  "),
+                *_lines(inner, example, descriptions=descriptions, above=f"{above}{name}."),
             ]
             continue
         default = example.get(name) if field.is_required() else field.get_default(call_default_factory=True)

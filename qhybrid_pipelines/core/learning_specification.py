@@ -1,15 +1,26 @@
 """A learning experiment as a user writes it: a strict, frozen specification of kind ``qml``.
 
 It stands beside `core.specification` and keeps its habits. Every field beside ``name`` and ``dataset`` has a default.
-What a data set holds is not known here; it is checked by `classical.learning` before anything is trained.
+What a data set holds is not known here; it is checked by `learning.evaluation` before anything is trained.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Protocol, get_args
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from qhybrid_pipelines.core.specification import (
     BACKEND_PATTERN,
@@ -20,15 +31,57 @@ from qhybrid_pipelines.core.specification import (
     StrictModel,
 )
 
-ModelName = Literal["variational", "separable", "kernel"]
 BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "mlp"]
 Metric = Literal["accuracy", "balanced_accuracy", "roc_auc", "log_loss"]
+
+#: The models that run where a specification names none. One that is added later runs where it is named: another default would
+#: give experiments that are there another key.
+DEFAULT_MODELS = ("variational", "separable", "kernel")
 
 #: Prefix of the data sets that come with scikit-learn.
 BUNDLED = "sklearn:"
 
 #: One qubit a feature; a training step simulates every sample, so it gets narrower than a sweep may be.
 MAX_LEARNING_QUBITS = 16
+
+
+class _ModelFacts(Protocol):
+    """What a specification must know of a model; `learning.models.trainable_model` says what each means."""
+
+    unentangled_control: str | None
+    is_measured: bool
+
+
+def known_models() -> Mapping[str, _ModelFacts]:
+    """Return the models that can be trained, by name.
+
+    They are extensions, found by presence in a room above this one, so it is looked up by its name when it is needed.
+    """
+    models: Mapping[str, _ModelFacts] = importlib.import_module(
+        "qhybrid_pipelines.learning.models.registry"
+    ).all_models()
+    return models
+
+
+def _check_model_name(name: str) -> str:
+    if name not in known_models():
+        expected = ", ".join(_in_order(known_models()))
+        raise PydanticCustomError("literal_error", "this must be one of: {expected}", {"expected": expected})
+    return name
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of models, the default ones first."""
+    wanted = set(names)
+    return (*(name for name in DEFAULT_MODELS if name in wanted), *sorted(wanted.difference(DEFAULT_MODELS)))
+
+
+class _NamesInSchema:
+    """Lists the models in the JSON schema."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "enum": list(_in_order(known_models()))}
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -179,10 +232,10 @@ class LearningSpec(StrictModel):
     )
     dataset: DatasetSpec
     features: FeaturesSpec = Field(default_factory=FeaturesSpec)
-    models: tuple[ModelName, ...] = Field(
-        default=get_args(ModelName),
+    models: tuple[Annotated[str, AfterValidator(_check_model_name), _NamesInSchema], ...] = Field(
+        default=DEFAULT_MODELS,
         min_length=1,
-        description="variational | separable | kernel; separable is the control without entanglement, always beside it.",
+        description="Models to train; the control without entanglement, separable, always runs beside variational.",
     )
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     folds: FoldsSpec = Field(default_factory=FoldsSpec)
@@ -215,20 +268,20 @@ class LearningSpec(StrictModel):
         return value
 
     @model_validator(mode="after")
-    def _kernels_are_exact(self) -> LearningSpec:
-        if self.models == ("kernel",) and None not in self.evaluation.shots:
+    def _something_is_evaluated(self) -> LearningSpec:
+        if None not in self.evaluation.shots and not self.measured_models:
             raise PydanticCustomError(
-                "kernel_needs_exact",
-                "the kernel model is evaluated exactly only, and null is not among the shots",
-                {"field": "evaluation.shots"},
+                "needs_exact",
+                "{models}: evaluated exactly only, and null is not among the shots",
+                {"field": "evaluation.shots", "models": ", ".join(self.models)},
             )
         return self
 
     @property
-    def model_names(self) -> tuple[ModelName, ...]:
-        """The models that run: the control without entanglement always stands beside the variational classifier."""
-        wanted = {*self.models, "separable"} if "variational" in self.models else set(self.models)
-        return tuple(name for name in get_args(ModelName) if name in wanted)
+    def model_names(self) -> tuple[str, ...]:
+        """The models that run: a control without entanglement always stands beside its model."""
+        controls = {known_models()[name].unentangled_control for name in self.models}
+        return _in_order({*self.models, *filter(None, controls)})
 
     @property
     def baseline_names(self) -> tuple[BaselineName, ...]:
@@ -236,9 +289,10 @@ class LearningSpec(StrictModel):
         return get_args(BaselineName) if self.baselines == "default" else self.baselines
 
     @property
-    def measured_models(self) -> tuple[ModelName, ...]:
+    def measured_models(self) -> tuple[str, ...]:
         """The models whose circuits are measured; a kernel would need a circuit for every pair of rows."""
-        return tuple(name for name in self.model_names if name != "kernel") if self.measured_shots else ()
+        known = known_models()
+        return tuple(name for name in self.model_names if known[name].is_measured) if self.measured_shots else ()
 
     @property
     def measured_shots(self) -> tuple[int, ...]:

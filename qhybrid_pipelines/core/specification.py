@@ -75,7 +75,7 @@ def _kind_of_source(value: Any) -> str | None:
 class ProblemSpec(StrictModel):
     """Where the instance comes from."""
 
-    family: str = Field(description="maxcut | independent_set | portfolio | market_split | qubo")
+    family: str = Field(description="What kind of problem it is.")
     source: Annotated[
         Annotated[str, Tag("text")]
         | Annotated[FileSource, Tag("FileSource")]

@@ -5,7 +5,6 @@ pydantic names types of Python ("a valid tuple", "instance of SweepSpec"); peopl
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.specification import BACKEND_PATTERN, NAME_PATTERN, SHA256_PATTERN
+from qhybrid_pipelines.core.spelling import closest_match
 
 _PATTERNS = {
     NAME_PATTERN: "Use 1 to 64 letters, digits, spaces, dots, dashes and underscores, a letter or digit first.",
@@ -93,7 +93,7 @@ def _explain(finding: Any, path: tuple[str, ...], model: type[BaseModel]) -> tup
         return "unknown field", _spelling(path[-1], _fields(model, path[:-1]))
     if kind == "literal_error":
         choices = context["expected"].replace(" or ", ", ").replace("'", "")
-        return f"this must be one of: {choices}{_quote_value(given)}", _closest_match(
+        return f"this must be one of: {choices}{_quote_value(given)}", closest_match(
             given, choices.split(", ")
         ) or "Choose one."
     if kind in ("tuple_type", "list_type"):
@@ -127,7 +127,7 @@ def _path(finding: Any, data: Any) -> tuple[str, ...]:
 
 
 def _fields(model: type[BaseModel], path: Iterable[str]) -> list[str]:
-    """Return the names of the fields below ``path``; none where that is no model."""
+    """Return the names of the fields below ``path``; none where that is not a model."""
     for name in path:
         field = model.model_fields.get(name)
         inner = field.annotation if field else None
@@ -138,13 +138,8 @@ def _fields(model: type[BaseModel], path: Iterable[str]) -> list[str]:
 
 
 def _spelling(given: str, fields: list[str]) -> str:
-    remedy = _closest_match(given, fields) or "Remove it or correct its spelling."
+    remedy = closest_match(given, fields) or "Remove it or correct its spelling."
     return f"{remedy} Known here: {', '.join(fields)}." if fields else remedy
-
-
-def _closest_match(given: object, words: list[str]) -> str:
-    close = difflib.get_close_matches(str(given).lower(), words, n=1)
-    return f"Did you mean {close[0]}?" if close else ""
 
 
 def _quote_value(given: object) -> str:

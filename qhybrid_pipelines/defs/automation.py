@@ -15,6 +15,7 @@ import dagster as dg
 
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -49,7 +50,7 @@ def interval_seconds() -> int:
     """Return the least time between two ticks of a sensor; Dagster itself looks whether one is due every 5 s.
 
     Raises:
-        InvalidInput: the environment says something that is no time.
+        InvalidInput: the environment says something that is not a time.
     """
     text = os.environ.get(INTERVAL_VARIABLE) or str(DEFAULT_INTERVAL_SECONDS)
     if not text.isdecimal() or int(text) < 1:
@@ -134,7 +135,10 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         new = {
             stage: history
             for stage, history in histories.items()
-            if not history.running and not history.failed_attempts and not history.is_backing_off(now)
+            if not history.running
+            and not history.failed_attempts
+            and not history.is_backing_off(now)
+            and not history.stopped_by_a_person
         }
         requests = [
             make_run_request(stage, open_workspace.control_plane.deployment, retry=str(history.ended or ""))
@@ -182,7 +186,9 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
             if stage.job == job.name
         }
         due = [
-            stage for stage, history in mine.items() if not history.running and history.failed_attempts < MAX_ATTEMPTS
+            stage
+            for stage, history in mine.items()
+            if not history.running and history.failed_attempts < MAX_ATTEMPTS and not history.stopped_by_a_person
         ]
         # An experiment may have been registered by a process that died before it told Dagster.
         context.instance.add_dynamic_partitions(PARTITIONS_NAME, sorted({stage.experiment for stage in due}))
@@ -223,8 +229,11 @@ def make_run_request(stage: Stage, deployment: Deployment, *, retry: str = "") -
 
 
 def _due_stages(open_workspace: Workspace) -> list[Stage]:
-    """Return what is due, next rounds included."""
-    known = [(key, open_workspace.specifications.load_any(key)) for key in open_workspace.specifications]
+    """Return what is due, next rounds included; experiments that a person stopped are left alone."""
+    stops = Stops(open_workspace.home)
+    known = [
+        (key, open_workspace.specifications.load_any(key)) for key in open_workspace.specifications if key not in stops
+    ]
     new = register_next_rounds(known, open_workspace.lake, open_workspace.registration)
     return due_stages(
         [*known, *((key, open_workspace.specifications.load_any(key)) for key in new)],

@@ -3,7 +3,8 @@
 A leg that failed because a provider could not be reached, or asked to come back later, goes on by itself, for as long as
 the outage lasts, at intervals that double. So does one that succeeded and is due again, because its provider took
 nothing yet. A run whose worker was killed is replaced by Dagster, and what becomes of the new one is what counts. Every
-other failure would repeat itself: the sensor leaves it alone, and the reconcile schedule tries it again a few times.
+other failure would repeat itself: the sensor leaves it alone, and the reconcile schedule tries it again a few times. A
+run that a person ended (in the UI, by the API, by Ctrl-C) is not asked for again until a person does.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ EXPERIMENT_TAG = "qhybrid/experiment"
 BACKEND_TAG = "qhybrid/backend"
 JOB_SET_TAG = "qhybrid/jobs"
 OUTAGE_TAG = "qhybrid/outage"
+STOPPED_BY_TAG, STOPPED_AT_TAG = "qhybrid/stopped_by", "qhybrid/stopped_at"
 
 FAILED_STATUSES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
 #: Runs in vain of one leg, outages not counted, after which it is left to a person.
@@ -41,12 +43,14 @@ class RunHistory:
         ended: how many have ended, on whatever occasion; makes the next request a new one.
         failed_attempts: how many failed on this occasion for a reason that would repeat itself.
         backs_off_until: not before; None if it may run at once.
+        stopped_by_a_person: the last run that ended was ended by a person.
     """
 
     running: bool
     ended: int
     failed_attempts: int
     backs_off_until: datetime | None
+    stopped_by_a_person: bool
 
     def is_backing_off(self, now: datetime) -> bool:
         """Tell whether it ran lately and could do nothing."""
@@ -71,7 +75,34 @@ def read_run_history(instance: dg.DagsterInstance, stage: Stage) -> RunHistory:
         ended=len(ended),
         failed_attempts=len(same_job_set) - len(unfinished),
         backs_off_until=max(map(_ended_at, unfinished)) + backoff_after(len(unfinished)) if unfinished else None,
+        stopped_by_a_person=bool(ended) and was_stopped_by_a_person(instance, ended[0].dagster_run),
     )
+
+
+def was_stopped_by_a_person(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Tell whether a person ended a run.
+
+    A termination asked for in the UI or by the API passes CANCELING; a worker that its node or its scheduler ended does
+    not, and a run that exceeded its time is marked as failed.
+    """
+    if STOPPED_BY_TAG in run.tags:
+        return True
+    if run.status is not dg.DagsterRunStatus.CANCELED:
+        return False
+    asked = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING, limit=1)
+    return bool(asked.records)
+
+
+def record_stop(instance: dg.DagsterInstance, run_id: str, *, principal: str, reason: str) -> None:
+    """Record that a person stopped a run of this process: who and when; end it where Dagster did not."""
+    run = instance.get_run_by_id(run_id)
+    if run is None:  # it had not begun
+        return
+    instance.add_run_tags(run_id, {STOPPED_BY_TAG: principal, STOPPED_AT_TAG: datetime.now(UTC).isoformat()})
+    if not run.is_finished:
+        instance.report_run_canceling(run, message=f"{principal} stopped this run by {reason}.")
+        instance.report_run_canceled(run)
+    instance.event_log_storage.free_concurrency_slots_for_run(run_id)
 
 
 def backoff_after(runs: int) -> timedelta:

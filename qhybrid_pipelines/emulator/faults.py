@@ -159,7 +159,7 @@ class _RuleReader:
             raise self.invalid("unknown field", f"Known are {', '.join(FaultRule.__dataclass_fields__)}.", unknown[0])
         fault = entry.get("fault")
         if not isinstance(fault, str) or fault not in FAULTS:
-            raise self.invalid(f"{fault!r} is no fault", f"Known are {', '.join(FAULTS)}.", "fault")
+            raise self.invalid(f"{fault!r} is not a fault", f"Known are {', '.join(FAULTS)}.", "fault")
         backend = entry.get("backend")
         if backend is not None and not isinstance(backend, str):
             raise self.invalid(f"{backend!r} is not a name", 'Name a backend, for example "qpu.aria-1".', "backend")
@@ -180,7 +180,7 @@ class _RuleReader:
         stage = FAULTS[fault][0]
         route = self._entry.get("route", _USUAL_ROUTES.get(stage))
         if not isinstance(route, str) or route not in ROUTES:
-            raise self.invalid(f"{route!r} is no route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
+            raise self.invalid(f"{route!r} is not a route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
         if stage == "job" and route != "POST /jobs":
             raise self.invalid(f"{fault} is the fate of a job", 'Its route is "POST /jobs".', "route")
         given = [name for name in ("nth", "probability", "times") if self._entry.get(name) is not None]

@@ -1,6 +1,6 @@
 """What the emulated machines are: sizes, limits, prices, speeds and how good they are on an average day.
 
-The figures are plausible ones for trapped-ion machines, kept as data; a price or a fidelity here is no statement about
+The figures are plausible ones for trapped-ion machines, kept as data; a price or a fidelity here is not a statement about
 the real product. Prices follow the published shape of a gate-shot tariff with a minimum per job (Azure Quantum's
 price list for Aria and Forte, documentation of December 2024). How fidelities move from day to day is `drift`.
 """

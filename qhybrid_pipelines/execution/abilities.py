@@ -10,41 +10,45 @@ if TYPE_CHECKING:
 
 
 class Ability(StrEnum):
-    """The optional members of a provider; each is described in `OptionalMembers`, under the ability's value."""
+    """The optional members of a provider; the value is the member's name, see `OptionalMembers`."""
 
     MISSING_SETTING = "missing_setting"
+    """Says which setting is missing, without a request; None where the provider can be used.
+
+    By: providers that snapshots of all backends pass over until somebody has set them up
+    """
     CHECK_KEY = "check_key"
+    """Returns if the key is accepted; raises `ProviderError` if it is wrong or missing, or no answer came.
+
+    By: providers that tell the state of their backends to everybody; elsewhere `status` proves the key
+    """
     IS_IMMEDIATE = "is_immediate"
+    """Says without a request what `Capabilities.immediate` of a backend is; raises `Rejected` for an unknown one.
+
+    By: providers whose capabilities cost a request
+    """
     REQUESTS = "requests"
+    """Counts the requests that were made since the provider was built.
+
+    By: providers that can poll many jobs with one request; the contract suite holds them to it
+    """
 
 
 class OptionalMembers(Protocol):
     """What a provider has for each ability that it declares in `Provider.abilities`, and has not for any other."""
 
     def missing_setting(self) -> str | None:
-        """Return which setting is missing, without a request; None where the provider can be used.
-
-        For providers that snapshots of all backends pass over until somebody has set them up.
-        """
+        """Return which setting is missing, see `Ability.MISSING_SETTING`."""
 
     def check_key(self) -> None:
-        """Return if the key is accepted; raise `ProviderError` if it is wrong or missing, or no answer came.
-
-        For providers that tell the state of their backends to everybody: elsewhere `status` proves the key.
-        """
+        """Return if the key is accepted, see `Ability.CHECK_KEY`."""
 
     def is_immediate(self, backend: str) -> bool:
-        """Return `Capabilities.immediate` of a backend without a request; raise `Rejected` for an unknown one.
-
-        For providers whose capabilities cost a request.
-        """
+        """Return whether a job is done when it is acknowledged, see `Ability.IS_IMMEDIATE`."""
 
     @property
     def requests(self) -> int:
-        """How many requests were made since the provider was built.
-
-        For providers that can poll many jobs with one request: the contract suite counts.
-        """
+        """How many requests were made so far, see `Ability.REQUESTS`."""
 
 
 def with_ability(provider: Provider, ability: Ability) -> OptionalMembers | None:

@@ -50,7 +50,7 @@ def sample_points(
         shots: per repetition.
         first_point: index of the first point, that its counts are labelled with.
         outcomes: shape ``(m,)``, ascending: the packed outcome of each probability; 0, 1, 2, ... by default.
-        outcomes_from_uniforms: does what :func:`outcomes_from_uniforms` does.
+        outcomes_from_uniforms: does what `simulation.sampling.outcomes_from_uniforms` does.
     """
     drawn = draw_shots(probabilities, seeds, shots, outcomes=outcomes, outcomes_from_uniforms=outcomes_from_uniforms)
     return counts_from_points(drawn, first_point=first_point)

@@ -18,7 +18,7 @@ class ResultStore:
         self.folder = folder
 
     def read(self, name: str) -> bytes | None:
-        """Return the content that was kept under ``name``, or None; also for a name that is no file name of ours."""
+        """Return the content that was kept under ``name``, or None; also for a name that is not a file name of ours."""
         if not _NAME.fullmatch(name):
             return None
         try:

@@ -1,8 +1,8 @@
 """Classical solvers on the same instance: same objective, same feasibility check, same post-processing.
 
-Always on: uniform random sampling with as many samples as the quantum side has shots, the same samples with the same
-local search, the family's greedy rule, simulated annealing, tabu search, the family's own solver, and enumeration
-where the reduced model is exact. Every solver is bounded by steps. Solvers that depend on a seed run once per repetition;
+Uniform random sampling with as many samples as the quantum side has shots, the same samples with the same local search,
+the solvers in `problems/baseline_solvers/`, which are found by presence, the family's own solver, and enumeration where the
+reduced model is exact. Every solver is bounded by steps. Solvers that depend on a seed run once per repetition;
 the family's own solver and enumeration answer the same every time and run once, as repetition 0.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,16 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.classical.exhaustive import all_outcomes
 from qhybrid_pipelines.classical.local_search import Columns
-from qhybrid_pipelines.classical.solvers import annealing, tabu
-from qhybrid_pipelines.classical.solvers.random_sampling import random_counts, random_rows
+from qhybrid_pipelines.classical.solvers.random_sampling import random_counts
 from qhybrid_pipelines.core.bits import U8, assignment_text
+from qhybrid_pipelines.core.discovery import exported_by_modules, public_members
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed, generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.problems import baseline_solvers
+from qhybrid_pipelines.problems.baseline import Baseline, random_assignments
 from qhybrid_pipelines.problems.evaluation import (
     Evaluation,
     Problem,
@@ -36,28 +40,56 @@ from qhybrid_pipelines.problems.evaluation import (
     reevaluate,
 )
 from qhybrid_pipelines.problems.family import Family
-from qhybrid_pipelines.problems.incumbents import anneal_instance
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.post_processing import improve, repair
 from qhybrid_pipelines.problems.registry import family_named
 
 RANDOM = "random"
 RANDOM_LOCAL_SEARCH = "random+local_search"
-GREEDY = "greedy"
-ANNEALING = "simulated_annealing"
-TABU = "tabu"
 EXHAUSTIVE = "exhaustive"
-MULTISTART = "multistart_local_search"
 
-#: What runs for every experiment, beside the family's own solver.
-DEFAULT_BASELINES = (RANDOM, RANDOM_LOCAL_SEARCH, GREEDY, ANNEALING, TABU, EXHAUSTIVE)
-#: What a specification may add.
-OPTIONAL_BASELINES = (MULTISTART,)
-BASELINE_NAMES = DEFAULT_BASELINES + OPTIONAL_BASELINES
+#: Ranks of the solvers that are not in `baseline_solvers/`; see :class:`.Baseline`. Proofs stand last.
+_RANDOM_SPEED_RANKS = {RANDOM: 20, RANDOM_LOCAL_SEARCH: 30}
+_FAMILY_SOLVER_RANK, _EXHAUSTIVE_RANK = 1000, 1001
 
-#: Cells of the random starts over a whole instance; 1024 starts of 256 variables.
-_MAX_START_CELLS = 1 << 18
 _EXHAUSTIVE_BLOCK = 1 << 16
+
+
+@cache
+def all_baselines() -> dict[str, Baseline]:
+    """Return the baselines in `problems/baseline_solvers/` by name, the quickest first.
+
+    Raises:
+        TypeError: one lacks something that :class:`.Baseline` asks for.
+    """
+    found: list[Baseline] = exported_by_modules(baseline_solvers, "BASELINE", required=public_members(Baseline))
+    return {baseline.name: baseline for baseline in sorted(found, key=lambda baseline: baseline.speed_rank)}
+
+
+def always_on_baselines() -> tuple[str, ...]:
+    """Return what runs for every experiment beside the family's own solver; enumeration where it can."""
+    general = (baseline.name for baseline in all_baselines().values() if baseline.always_on)
+    return (RANDOM, RANDOM_LOCAL_SEARCH, *general, EXHAUSTIVE)
+
+
+def optional_baselines() -> tuple[str, ...]:
+    """Return what a specification may add."""
+    return tuple(baseline.name for baseline in all_baselines().values() if not baseline.always_on)
+
+
+def baseline_names() -> tuple[str, ...]:
+    """Return the names of all baselines but the families' own solvers."""
+    return (*always_on_baselines(), *optional_baselines())
+
+
+def speed_rank(solver: str) -> int:
+    """Return which of equally good solvers is named first; see :class:`.Baseline`.
+
+    A name that is not a baseline's is taken for a family's own solver, which stands before enumeration only.
+    """
+    ranks = {name: baseline.speed_rank for name, baseline in all_baselines().items()}
+    ranks |= {**_RANDOM_SPEED_RANKS, EXHAUSTIVE: _EXHAUSTIVE_RANK}
+    return ranks.get(solver, _FAMILY_SOLVER_RANK)
 
 
 def check_baselines(spec: ExperimentSpec) -> None:
@@ -66,12 +98,12 @@ def check_baselines(spec: ExperimentSpec) -> None:
     Raises:
         InvalidInput: there is no baseline of that name.
     """
-    names = (*BASELINE_NAMES, family_named(spec.problem.family).solver_name)
+    names = (*baseline_names(), family_named(spec.problem.family).solver_name)
     for name in () if spec.baselines == "default" else spec.baselines:
         if name not in names:
             raise InvalidInput(
                 f"there is no baseline {name!r}",
-                remedy=f"Use 'default' or some of: {', '.join(names)}.",
+                remedy=remedy_for_unknown(name, names, "Use 'default' or some of"),
                 field="baselines",
             )
 
@@ -86,17 +118,12 @@ def run_baselines(
     """
     check_baselines(spec)
     runner = _BaselineRunner(problem=Problem.of(family, instance), reduced_model=reduced_model, spec=spec)
-    seeded_solvers: dict[str, Callable[[int], _SolverResult]] = {
-        GREEDY: runner.greedy,
-        ANNEALING: runner.annealing,
-        TABU: runner.tabu,
-    }
-    if spec.baselines != "default" and MULTISTART in spec.baselines:
-        seeded_solvers[MULTISTART] = runner.multistart
+    named = () if spec.baselines == "default" else spec.baselines
     rows = [row for repetition in range(spec.repetitions) for row in runner.random_rows(repetition)]
     rows += [
-        runner.timed_row(solver, repetition, solve)
-        for solver, solve in seeded_solvers.items()
+        runner.timed_row(name, repetition, partial(runner.general, baseline))
+        for name, baseline in all_baselines().items()
+        if baseline.always_on or name in named
         for repetition in range(spec.repetitions)
     ]
     rows.append(runner.timed_row(family.solver_name, 0, runner.family_solver))
@@ -139,6 +166,11 @@ class _BaselineRunner:
     reduced_model: ReducedModel
     spec: ExperimentSpec
 
+    @property
+    def samples(self) -> int:
+        """How many shots the quantum side has in a run, over all points."""
+        return self.spec.shots * self.spec.sweep.points
+
     def seed(self, solver: str, repetition: int) -> int:
         return derive_seed(self.spec.seed, "baseline", solver, repetition)
 
@@ -179,24 +211,13 @@ class _BaselineRunner:
             self.row(RANDOM_LOCAL_SEARCH, repetition, seed, searched, (drawn - started) + (ended - judged)),
         )
 
-    def greedy(self, seed: int) -> _SolverResult:
-        rows = self.problem.family.greedy(self.problem.instance, seed)[None, :]
-        return self._best(rows, evaluate(self.problem, rows))
-
-    def annealing(self, seed: int) -> _SolverResult:
-        reads, sweeps = annealing.annealing_schedule(self.problem.penalised_model.model)
-        rows = anneal_instance(self.problem, seed)
-        return self._best(rows, evaluate(self.problem, rows), evaluations=reads * sweeps)
-
-    def tabu(self, seed: int) -> _SolverResult:
-        found = repair(self.problem, tabu.tabu_search(self.problem.penalised_model.model, seed=seed))
-        rows = improve(self.problem, found)
-        visits = tabu.count_visits(self.problem.penalised_model.model)
-        return self._best(rows, evaluate(self.problem, rows), evaluations=visits)
-
-    def multistart(self, seed: int) -> _SolverResult:
-        starts = repair(self.problem, self._starts(seed))
-        return self._local_search(starts, np.ones(len(starts), dtype=np.int64), None)
+    def general(self, baseline: Baseline, seed: int) -> _SolverResult:
+        answer = baseline.solve(self.problem, self.samples, seed)
+        if not answer.is_sample:
+            return self._best(answer.rows, evaluate(self.problem, answer.rows), evaluations=answer.evaluations)
+        found = evaluate_distinct(self.problem, answer.rows)
+        mean = _mean(found, np.ones(len(answer.rows), dtype=np.int64))
+        return self._best(answer.rows, found, evaluations=answer.evaluations, mean=mean)
 
     def family_solver(self, seed: int) -> _SolverResult:
         found = self.problem.family.solve(self.problem.instance, seed)
@@ -223,24 +244,18 @@ class _BaselineRunner:
             words, counts = random_counts(
                 generator(seed),
                 self.reduced_model.size,
-                self.spec.shots * self.spec.sweep.points,
+                self.samples,
                 self.reduced_model.cardinality,
             )
             rows = self.reduced_model.expand(words)
             raw = evaluate_outcomes(self.problem, self.reduced_model, words)
             movable = np.flatnonzero(self.reduced_model.root >= 0)
         else:
-            rows = self._starts(seed)
+            rows = random_assignments(self.problem, self.samples, seed)
             counts = np.ones(len(rows), dtype=np.int64)
             raw = evaluate(self.problem, rows)
             movable = None
         return _RandomSamples(rows=rows, repaired=repair(self.problem, rows), counts=counts, raw=raw, movable=movable)
-
-    def _starts(self, seed: int) -> U8:
-        """Draw random assignments of the whole instance, as many as shots, fewer for large instances."""
-        instance = self.problem.instance
-        samples = min(self.spec.shots * self.spec.sweep.points, max(1, _MAX_START_CELLS // instance.size))
-        return random_rows(generator(seed), instance.size, samples, self.problem.family.cardinality(instance))
 
     def _random(self, samples: _RandomSamples) -> _SolverResult:
         found = reevaluate(self.problem, samples.raw, old=samples.rows, new=samples.repaired)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.spelling import remedy_for_unknown
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -142,7 +143,9 @@ def networkx_graph(name: str) -> nx.Graph[Any]:
     if name not in NETWORKX_GRAPHS:
         raise InvalidInput(
             f"there is no bundled graph {name!r}",
-            remedy=f"Use networkx: with one of: {', '.join(NETWORKX_GRAPHS)}.",
+            remedy=remedy_for_unknown(
+                name.lower().removesuffix("_graph"), NETWORKX_GRAPHS, "Use networkx: with one of"
+            ),
             field="problem.source",
         )
     import networkx as nx

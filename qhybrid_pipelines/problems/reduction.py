@@ -93,7 +93,7 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
     """Return the reduced model of an instance, at most ``spec.reduce.max_qubits`` wide, with its ceiling and the log.
 
     Raises:
-        InvalidInput: the model has coefficients that are no finite numbers, or ``lineage.incumbent`` does not fit.
+        InvalidInput: the model has coefficients that are not finite numbers, or ``lineage.incumbent`` does not fit.
     """
     started = time.perf_counter()
     problem = Problem.of(family, instance)
@@ -130,7 +130,7 @@ def _check(problem: Problem) -> None:
     model = problem.penalised_model.model
     if not (np.isfinite(model.linear).all() and np.isfinite(model.couplings).all() and np.isfinite(model.offset)):
         raise InvalidInput(
-            f"the model of instance {problem.instance.name!r} has coefficients that are no finite numbers",
+            f"the model of instance {problem.instance.name!r} has coefficients that are not finite numbers",
             remedy="Scale the weights of the instance down.",
             field="problem.source",
         )

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
 
+from qhybrid_pipelines.core.discovery import exported_by_modules, public_members
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.spelling import remedy_for_unknown
 from qhybrid_pipelines.problems import families
 from qhybrid_pipelines.problems.family import Family
 
 
 @cache
 def all_families() -> dict[str, Family]:
-    """Return the families by name, in alphabetical order."""
-    found: dict[str, Family] = {}
-    for module in sorted(pkgutil.iter_modules(families.__path__), key=lambda m: m.name):
-        if not module.name.startswith("_"):
-            family: Family = importlib.import_module(f"{families.__name__}.{module.name}").FAMILY
-            found[family.name] = family
-    return found
+    """Return the families by name, in the order of their modules.
+
+    Raises:
+        TypeError: a family lacks something that :class:`.Family` asks for.
+    """
+    found: list[Family] = exported_by_modules(families, "FAMILY", required=public_members(Family))
+    return {family.name: family for family in found}
 
 
 def family_named(name: str) -> Family:
@@ -33,6 +33,6 @@ def family_named(name: str) -> Family:
     except KeyError:
         raise InvalidInput(
             f"there is no problem family {name!r}",
-            remedy=f"Use one of: {', '.join(all_families())}.",
+            remedy=remedy_for_unknown(name, tuple(all_families()), "Use one of"),
             field="problem.family",
         ) from None

@@ -9,19 +9,8 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.problems import baselines as baseline_names
+from qhybrid_pipelines.problems.baselines import speed_rank
 from qhybrid_pipelines.problems.evaluation import objective_tolerance
-
-#: Which of two equally good baselines is named: the one that usually takes less time. The family's own solver stands
-#: before enumeration.
-_SOLVERS_BY_SPEED = (
-    baseline_names.GREEDY,
-    baseline_names.RANDOM,
-    baseline_names.RANDOM_LOCAL_SEARCH,
-    baseline_names.ANNEALING,
-    baseline_names.TABU,
-    baseline_names.MULTISTART,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +51,7 @@ def baseline_runs(baselines: Mapping[str, Sequence[Any]], repetitions: Sequence[
     ):
         grouped.setdefault(name, {})[repetition] = (objective if feasible else np.nan, optimal, seconds)
     found = []
-    for name in sorted(grouped, key=_speed_rank):
+    for name in sorted(grouped, key=lambda name: (speed_rank(name), name)):
         by_repetition = grouped[name]
         objective = [by_repetition[run][0] for run in by_repetition]
         if len(by_repetition) == 1:
@@ -110,12 +99,6 @@ def paired_gains(quantum: F64, classical: F64, sign: int) -> F64 | None:
     worst = float(min(np.nanmin(quantum), np.nanmin(classical)))
     gains = np.where(np.isfinite(quantum), quantum, worst) - np.where(np.isfinite(classical), classical, worst)
     return np.asarray(gains, dtype=np.float64)
-
-
-def _speed_rank(name: str) -> tuple[int, str]:
-    if name == baseline_names.EXHAUSTIVE:
-        return len(_SOLVERS_BY_SPEED) + 1, name
-    return (_SOLVERS_BY_SPEED.index(name) if name in _SOLVERS_BY_SPEED else len(_SOLVERS_BY_SPEED)), name
 
 
 def _rows(columns: Mapping[str, Sequence[Any]], *wanted: str) -> Iterable[tuple[Any, ...]]:

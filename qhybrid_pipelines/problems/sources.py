@@ -77,10 +77,10 @@ def register_source(
         read_bytes: gives the content of files taken in earlier; without it such a problem is not checked again.
 
     Returns:
-        The problem, and the bytes of the file; None where the source was no path.
+        The problem, and the bytes of the file; None where the source was not a path.
 
     Raises:
-        InvalidInput: the file is not there, is no regular file, is too large, or holds no valid instance.
+        InvalidInput: the file is not there, is not a regular file, is too large, or holds no valid instance.
     """
     source = problem.source
     if not isinstance(source, str) or source.startswith(NETWORKX):
@@ -177,7 +177,7 @@ def read_file(path_text: str, folder: Path, *, field: str = "problem.source") ->
     """Return name and content of a file that a specification names; its size is looked at before it is read.
 
     Raises:
-        InvalidInput: it is not there, is no regular file, is too large, or cannot be read; at ``field``.
+        InvalidInput: it is not there, is not a regular file, is too large, or cannot be read; at ``field``.
     """
     try:
         path = folder / path_text
@@ -206,7 +206,7 @@ def read_file(path_text: str, folder: Path, *, field: str = "problem.source") ->
 def _check_name(name: str, field: str = "problem.source") -> None:
     if not name or name in (".", "..") or not name.isprintable() or "/" in name or "\\" in name:
         raise InvalidInput(
-            f"{name!r} is no file name", remedy="Use a name without path or control characters.", field=field
+            f"{name!r} is not a file name", remedy="Use a name without path or control characters.", field=field
         )
 
 

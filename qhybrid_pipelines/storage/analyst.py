@@ -32,7 +32,7 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     """Open the newest snapshot. The connection keeps it, whatever is published meanwhile; open again to see more.
 
     Raises:
-        InvalidInput: nothing was published yet, or the file is no snapshot of this pipeline.
+        InvalidInput: nothing was published yet, or the file is not a snapshot of this pipeline.
         CorruptFile: the file has other bytes than were written.
     """
     import duckdb

@@ -65,6 +65,11 @@ class Home:
         return self.path / "specifications"
 
     @property
+    def stops(self) -> Path:
+        """Notes about experiments that a person stopped, one file each."""
+        return self.path / "stops"
+
+    @property
     def blobs(self) -> Path:
         """Problem files that were taken in, by their SHA-256."""
         return self.path / "blobs"
@@ -119,6 +124,7 @@ class Home:
             self.inbox,
             self.quarantine,
             self.specifications,
+            self.stops,
             self.blobs,
             self.raw,
             self.providers,

@@ -20,7 +20,7 @@ def postgres_url(text: str, *, variable: str) -> URL:
     leaves the choice to it.
 
     Raises:
-        InvalidInput: it is no address of a Postgres database; it may hold a password, so the message does not repeat it.
+        InvalidInput: it is not an address of a Postgres database; it may hold a password, so the message does not repeat it.
     """
     remedy = f"Write {DRIVER}://user:password@host:5432/database; special characters of a password as %XX."
     try:

@@ -79,11 +79,11 @@ class TrackingRecord:
         """Return the record of :meth:`to_json`, also of another release: unknown fields are dropped.
 
         Raises:
-            ValueError: it is no record.
+            ValueError: it is not a record.
         """
         data = json.loads(text)
         if not isinstance(data, dict) or not {"key", "family", "name"} <= data.keys():
-            raise ValueError("this is no tracking record")
+            raise ValueError("this is not a tracking record")
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         known["counts"] = tuple((outcome, count) for outcome, count in known.get("counts", ()))
         return cls(**known)

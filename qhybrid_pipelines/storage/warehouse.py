@@ -198,7 +198,7 @@ def _build(path: Path, home: Home, read: LedgerReader, started_at: int) -> _Fill
 
 
 def _update_copy(path: Path, home: Home, read: LedgerReader, started_at: int) -> _FillCounts | None:
-    """Bring the copy of a snapshot up to date, or return None where that is no use.
+    """Bring the copy of a snapshot up to date, or return None where that is of no use.
 
     Args:
         path: the copy.

@@ -8,9 +8,9 @@ import pytest
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.ledger.lifecycle import event_table, mermaid, state_table, stuck_table
-from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.specification import RoundsSpec
 from qhybrid_pipelines.core.verdicts import decision_table, verdict_table
+from qhybrid_pipelines.problems.experiment_page import commented_experiment, with_generated_parts
 from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.storage.layout import Home
@@ -60,14 +60,24 @@ def test_every_file_on_the_page_is_used_and_every_format_is_shown(registration, 
         registered = registration.register_file(folder / name)
         assert (registered.specification.shots, registered.specification.rounds) == (256, RoundsSpec())
     for family in all_families().values():
-        section = EXPERIMENTS.split(f"\n### {family.name}: ")[1].split("\n### ")[0].split("\n## ")[0]
-        for word in (*family.parsers, *family.file_suffixes, *family.generators):
-            assert f"`{word}`" in section, (family.name, word)
+        _, _, below = EXPERIMENTS.partition(f"\n### {family.name}: ")
+        section = below.split("\n### ")[0].split("\n## ")[0]
+        for word in (*family.parsers, *family.file_suffixes, *family.generators) if section else ():
+            assert f"`{word}`" in section, f"the section of family {family.name} does not name `{word}`"
+
+
+def test_families_baselines_and_defaults_on_the_page_are_those_that_are_there():
+    made = with_generated_parts(EXPERIMENTS)
+    assert made == EXPERIMENTS, "run python -m qhybrid_pipelines.problems.experiment_page"
+    for family in all_families().values():
+        [row] = [line for line in made.splitlines() if line.startswith(f"| `{family.name}` |")]
+        missing = [w for w in (*family.parsers, *family.file_suffixes, *family.generators) if f"`{w}`" not in row]
+        assert missing == [], family.name
 
 
 def test_the_page_names_every_graph_and_shows_the_current_defaults():
     assert f"NetworkX ships: {', '.join(NETWORKX_GRAPHS)} |" in EXPERIMENTS
-    assert f"```yaml\n{commented_default()}```" in EXPERIMENTS
+    assert f"```yaml\n{commented_experiment()}```" in EXPERIMENTS
 
 
 def test_the_life_of_a_job_is_drawn_from_the_table():

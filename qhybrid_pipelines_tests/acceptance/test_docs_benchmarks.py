@@ -16,7 +16,7 @@ BY_HAND = {"| goal | asked for | measured |"}
 
 @pytest.fixture
 def measuring(monkeypatch):
-    """The module that the benchmarks print with; they are scripts, and their folder is no package."""
+    """The module that the benchmarks print with; they are scripts, and their folder is not a package."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return importlib.import_module("measuring")
 

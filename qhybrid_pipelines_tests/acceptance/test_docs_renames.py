@@ -22,7 +22,7 @@ RENAMES = tomllib.loads(ROOT.joinpath("docs/renames.toml").read_text("utf-8"))
 RELATIONS = {relation.name: relation for relation in (*warehouse_tables.TABLES, *warehouse_tables.VIEWS)}
 GRAPH = json.loads(ROOT.joinpath("qhybrid_pipelines_tests/pipeline/graph.json").read_text("utf-8"))
 
-#: Where words of values that are no table's column come from.
+#: Where words of values that are not a table's column come from.
 LIFE_OF_A_JOB = "life of a job"
 #: Pages that tell old names on purpose.
 EXCEPTED = {"docs/renames.toml", "docs/renames.md", "CHANGELOG.md", Path(__file__).relative_to(ROOT).as_posix()}

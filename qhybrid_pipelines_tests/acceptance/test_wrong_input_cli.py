@@ -149,7 +149,7 @@ def test_of_several_the_good_ones_run(used):
 
 
 class TestAccepted:
-    """Oddities that are no mistakes."""
+    """Oddities that are not mistakes."""
 
     @pytest.mark.parametrize(
         "text",

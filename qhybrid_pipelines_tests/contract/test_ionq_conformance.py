@@ -88,7 +88,7 @@ IONQ_MUTATIONS = {
     "infinity": first_result(scaled(float("inf"))),
     "a negative probability": first_result(lambda outcomes: outcomes.update({"77": -1 / 64, "78": 1 / 64})),
     "an outcome wider than the circuit": first_result(lambda outcomes: outcomes.update({str(1 << 40): 1 / 64})),
-    "an outcome that is no number": first_result(lambda outcomes: outcomes.update({"0b1": 0.0})),
+    "an outcome that is not a number": first_result(lambda outcomes: outcomes.update({"0b1": 0.0})),
     "an outcome in two spellings": first_result(lambda outcomes: outcomes.update({"0077": 0.0, "77": 0.0})),
     "no outcome": first_result(dict.clear),
     "a missing circuit": answers(lambda job, children, results: results.pop(job["child_job_ids"][0])),

@@ -12,13 +12,14 @@ import pytest
 
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
+from qhybrid_pipelines.execution.engines.engine import all_engines
 from qhybrid_pipelines.execution.providers import chaos, replay
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.recordings import record_result
 from qhybrid_pipelines.execution.results import encode, read_counts, read_head
 
-ENGINES = ("auto", "diagonal-qaoa", "lightning", "aer-exact", "aer-sampler")
+ENGINES = ("auto", *(engine.name for engine in all_engines()))
 
 
 def changed(column: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[bytes], bytes]:

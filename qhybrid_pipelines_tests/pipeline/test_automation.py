@@ -8,6 +8,7 @@ import pytest
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
+from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
 from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
@@ -142,6 +143,30 @@ def test_of_a_leg_whose_worker_was_killed_only_the_run_that_replaces_it_counts(c
     assert to_be_replaced.failed_attempts == 0
     assert to_be_replaced.is_backing_off(datetime.now(UTC))
     assert after_a_failure_with({WILL_RETRY_TAG: "false"}).failed_attempts == 1
+
+
+def test_a_run_that_a_person_ended_is_not_asked_for_again(code_location):
+    """A termination asked for in the UI or by the API passes CANCELING; a worker that was ended by its node does not."""
+    stage = Stage(experiment="petersen")
+    code_location.add_past_run(stage.job, dg.DagsterRunStatus.CANCELED, stage_tags(stage))
+    assert not read_run_history(code_location.instance, stage).stopped_by_a_person
+    run = code_location.instance.get_runs(limit=1)[0]
+    code_location.instance.report_run_canceling(run)
+    code_location.instance.report_run_canceled(run)
+    assert read_run_history(code_location.instance, stage).stopped_by_a_person
+    code_location.add_past_run(stage.job, dg.DagsterRunStatus.FAILURE, stage_tags(stage))
+    assert not read_run_history(code_location.instance, stage).stopped_by_a_person
+
+
+def test_a_stopped_experiment_rests_until_a_person_asks_again(code_location, tmp_path):
+    key = code_location.workspace.registration.register_text(PETERSEN, file="a.yaml", folder=tmp_path).key
+    assert [request.partition_key for request in code_location.tick("onward")] == [key]
+    stops = Stops(code_location.workspace.home)
+    stops.add([key], principal="ada", now=datetime.now(UTC), reason="Ctrl-C")
+    assert isinstance(code_location.tick("onward"), str)
+    assert code_location.tick("reconcile_prepare") == "nothing was left undone"
+    stops.remove([key])
+    assert [request.partition_key for request in code_location.tick("onward")] == [key]
 
 
 def test_nightly_benchmark_asks_new_questions_every_night(code_location):

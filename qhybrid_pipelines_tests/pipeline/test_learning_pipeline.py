@@ -1,6 +1,7 @@
 """A learning experiment from a user's CSV file to verdicts, on an ideal and on a noisy backend, with its MLflow records."""
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.learning.data.folds import fold_algorithm
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset
 from qhybrid_pipelines.steps.learning.saved_predictor import load_predictor, predictor_from_json
@@ -169,9 +171,16 @@ def test_controls_and_steps_are_there(finished):
         "majority_class",
         "permuted_labels",
     }
-    steps = rows(finished, "SELECT model, fold, max(iteration) AS last, count(*) AS n FROM qml_iterations GROUP BY ALL")
+    steps = rows(
+        finished,
+        "SELECT model, fold, max(iteration) AS last, count(*) AS n, any_value(m.iterations) AS said, "
+        "any_value(m.train_rows) AS train_rows, any_value(m.settings) AS settings "
+        "FROM qml_iterations JOIN qml_models m USING (model, fold) WHERE m.purpose = 'comparison' GROUP BY model, fold",
+    )
     assert len(steps) == 4
-    assert all(r["last"] == r["n"] > 3 for r in steps)
+    for r in steps:
+        epochs = SPEC["training"]["epochs"] * r["train_rows"] / json.loads(r["settings"])["batch_size"]
+        assert r["last"] == r["n"] == r["said"] == math.ceil(epochs)
 
 
 def test_the_command_line_shows_a_line_for_each_verdict(finished):
@@ -227,6 +236,9 @@ def test_mlflow_has_a_run_for_the_experiment_and_one_for_each_model_fold_and_see
     assert {run.data.params["seed"] for run in children} == {
         str(r["seed"]) for r in rows(finished, "SELECT seed FROM qml_models WHERE purpose = 'comparison'")
     }
+    [made_by] = rows(finished, "SELECT DISTINCT algorithm FROM qml_folds")
+    assert made_by["algorithm"] == fold_algorithm()
+    assert client.get_run(parent["mlflow_run_id"]).data.params["fold_algorithm"] == fold_algorithm()
     [digest] = rows(finished, "SELECT digest FROM qml_datasets")
     for run in (client.get_run(parent["mlflow_run_id"]), *children):
         [logged] = run.inputs.dataset_inputs

@@ -61,8 +61,8 @@ CASES = {
         "dataset.features",
         "Did you mean 'height'",
     ),
-    "label that is no number": (GOOD.replace("3.5,9,1", "3.5,9,yes"), {}, "mine.csv, line 5", "'yes'"),
-    "feature that is no number": (GOOD.replace("3.5,9,1", "3.5,nine,1"), {}, "mine.csv, line 5", "'nine'"),
+    "label that is not a number": (GOOD.replace("3.5,9,1", "3.5,9,yes"), {}, "mine.csv, line 5", "'yes'"),
+    "feature that is not a number": (GOOD.replace("3.5,9,1", "3.5,nine,1"), {}, "mine.csv, line 5", "'nine'"),
     "more features than qubits": (
         ",".join(f"c{i}" for i in range(17))
         + ",label\n"

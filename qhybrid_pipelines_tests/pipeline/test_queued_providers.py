@@ -143,7 +143,9 @@ def test_submit_leaves_and_the_sensors_collect(code_location, cloud):
     found = row(code_location, "SELECT verdict, cost_usd FROM verdicts")
     assert found["verdict"] != ""
     assert found["cost_usd"] == 0.0
-    parts = row(code_location, "SELECT part, first_point, first_repetition, points, repetitions FROM qpu_submissions")
+    parts = row(
+        code_location, "SELECT sub_batch, first_point, first_repetition, points, repetitions FROM qpu_submissions"
+    )
     assert tuple(parts.values()) == (0, 0, 0, 2, 2)
     latency = row(
         code_location, "SELECT l.* FROM latency l JOIN jobs j USING (job_id) WHERE j.backend = 'ionq:simulator'"
@@ -307,7 +309,11 @@ def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
     assert pauses[:3] == [run_history.FIRST_BACKOFF, 2 * run_history.FIRST_BACKOFF, 4 * run_history.FIRST_BACKOFF]
     assert pauses[3] == run_history.LONGEST_BACKOFF
     backing_off = run_history.RunHistory(
-        running=False, ended=1, failed_attempts=0, backs_off_until=datetime.now(UTC) + pauses[0]
+        running=False,
+        ended=1,
+        failed_attempts=0,
+        backs_off_until=datetime.now(UTC) + pauses[0],
+        stopped_by_a_person=False,
     )
     assert backing_off.is_backing_off(datetime.now(UTC))
     assert not backing_off.is_backing_off(datetime.now(UTC) + pauses[0])

@@ -9,6 +9,7 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.family_cases import all_cases
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
@@ -34,6 +35,12 @@ SPECS = [
         "reduce": {"max_qubits": 4},
         "rounds": {"max": ROUNDS},
     },
+]
+#: Every other family runs what its own cases begin with.
+SPECS += [
+    {**SMALL, "name": f"first-{family}", "problem": {"family": family, "source": cases.first_source}}
+    for family, cases in all_cases().items()
+    if family not in {spec["problem"]["family"] for spec in SPECS}
 ]
 
 

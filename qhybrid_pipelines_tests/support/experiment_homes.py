@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import analyst, warehouse_tables
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support.family_cases import cases_for
 
 Spec = dict[str, Any]
 
@@ -80,50 +81,6 @@ def read_reproducible_columns(home: Path, names: Sequence[str] | None = None) ->
     return tables
 
 
-def _cut(payload: Any, x: list[int]) -> tuple[float, bool]:
-    pairs = zip(payload["edges"], payload["weights"], strict=True)
-    return sum(weight for (i, j), weight in pairs if x[i] != x[j]), True
-
-
-def _weight(payload: Any, x: list[int]) -> tuple[float, bool]:
-    independent = not any(x[i] and x[j] for i, j in payload["edges"])
-    return sum(w for w, chosen in zip(payload["weights"], x, strict=True) if chosen), independent
-
-
-def _loss(payload: Any, x: list[int]) -> tuple[float, bool]:
-    """Risk aversion x variance - mean of the portfolio that holds ``1 / K`` of every chosen asset."""
-    held = payload["cardinality"]
-    covariances = iter(payload["covariance_upper"])
-    variance = 0.0
-    for i in range(len(x)):
-        for j in range(i, len(x)):
-            covariance = next(covariances)
-            variance += covariance * x[i] * x[j] * (1 if i == j else 2)
-    mean = sum(m for m, chosen in zip(payload["means"], x, strict=True) if chosen)
-    return payload["risk_aversion"] * variance / held**2 - mean / held, sum(x) == held
-
-
-def _residual(payload: Any, x: list[int]) -> tuple[float, bool]:
-    split = [sum(a for a, chosen in zip(row, x, strict=True) if chosen) for row in payload["coefficients"]]
-    return sum((s - b) ** 2 for s, b in zip(split, payload["targets"], strict=True)), True
-
-
-def _energy(payload: Any, x: list[int]) -> tuple[float, bool]:
-    linear = sum(c for c, chosen in zip(payload["linear"], x, strict=True) if chosen)
-    pairs = zip(payload["pairs"], payload["quadratic"], strict=True)
-    return payload["offset"] + linear + sum(c for (i, j), c in pairs if x[i] and x[j]), True
-
-
-#: Objective and feasibility of one assignment, in plain Python from what the family's problem is.
-OBJECTIVES: dict[str, Callable[[Any, list[int]], tuple[float, bool]]] = {
-    "maxcut": _cut,
-    "independent_set": _weight,
-    "portfolio": _loss,
-    "market_split": _residual,
-    "qubo": _energy,
-}
-
-
 def recompute_objectives(home: Path, table: str) -> tuple[int, list[str]]:
     """Recompute every row of ``scored_solutions`` or ``baselines`` from its text of 0 and 1.
 
@@ -131,7 +88,7 @@ def recompute_objectives(home: Path, table: str) -> tuple[int, list[str]]:
         How many rows there were, and one sentence for each that disagrees.
     """
     instances = {
-        row["experiment"]: (OBJECTIVES[row["family"]], json.loads(row["payload"]))
+        row["experiment"]: (cases_for(row["family"]).definition, json.loads(row["payload"]))
         for row in rows(home, "SELECT experiment, family, payload FROM problem_instances")
     }
     found = rows(home, f"SELECT experiment, assignment, objective, feasible FROM {table} WHERE objective IS NOT NULL")

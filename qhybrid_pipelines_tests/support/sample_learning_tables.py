@@ -89,11 +89,10 @@ def write_learning_tables(home: Home) -> None:
                 ]
             said = [_prediction_columns(int(row), int(labels[row]), wrong) for row in split.test]
             predictions += [{**model_columns, **row} for row in said]
-            score_labels = {"side": side, "inputs": inputs, "train_rows": 16, "n_classes": 2}
             named = [{**place, "model": model, **row} for row in said]
-            scores += score_rows(named, **score_labels)
+            scores += score_rows(named, model_columns, n_classes=2)
             if circuit:
-                scores += score_rows(named, backend=BACKEND, shots=SHOTS, **score_labels)
+                scores += score_rows(named, model_columns, backend=BACKEND, shots=SHOTS, n_classes=2)
                 there = {"backend": BACKEND, "shots": SHOTS, "expectations": [0.5, -0.5]}
                 measured += [{**row, **there} for row in named]
     means = [row for metric in METRICS for row in summary_rows(KEY, scores, metric)]

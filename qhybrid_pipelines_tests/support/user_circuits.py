@@ -80,7 +80,7 @@ ATTACKS = {
     "a delay": Attack(f"{V3}qubit q;\ndelay[100ns] q;\n", "no timing", 4),
     "a classical variable": Attack(f"{V3}int n = 3;\nqubit[n] q;\n", "classical variables", 3),
     "an assignment": Attack(f'{V3}qubit q;\nbit c;\nc = "1";\n', "classical variables", 5),
-    "an input that is no angle": Attack(f"{V3}input int n;\nqubit q;\n", "'int'", 3),
+    "an input that is not an angle": Attack(f"{V3}input int n;\nqubit q;\n", "'int'", 3),
     "hardware qubits": Attack(f"{V3}x $0;\n", "before it was compiled", 3),
     "no version": Attack("qreg q[1];\n", "does not start with the version", 1),
     "another version": Attack("OPENQASM 4.0;\nqubit q;\n", "no OpenQASM 4.0", 1),
@@ -94,7 +94,7 @@ UNSUPPORTED = {
     "an unknown gate": Attack(f"{V3}qubit q;\nmagic q;\n", "'magic' is not defined", 4),
     "wrong syntax": Attack(f"{V3}qubit[2] q;\nx q[0] q[1];\n", "'q' has no place", 4),
     "a qubit that is not there": Attack(f"{V2}qreg q[2];\nx q[2];\n", "out-of-range", 4),
-    "an angle that is no sum": Attack(f"{V3}input float a;\nqubit q;\nrx(a*a) q;\n", "not a sum of multiples", None),
+    "an angle that is not a sum": Attack(f"{V3}input float a;\nqubit q;\nrx(a*a) q;\n", "not a sum of multiples", None),
     "an infinite angle": Attack(f"{V2}qreg q[1];\nrx(1e400) q[0];\n", "finite", None),
     "a gate behind a measurement": Attack(
         f"{V3}qubit q;\nbit[1] c;\nc[0] = measure q;\nx q;\n", "after it was measured", None

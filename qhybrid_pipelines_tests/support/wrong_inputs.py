@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from qhybrid_pipelines.problems.registry import all_families
+
 KARATE = "problem: {family: maxcut, source: 'networkx:karate_club'}\n"
 MEGABYTE = 1_000_000
 
@@ -87,7 +89,7 @@ SPECIFICATIONS = (
     ),
     specification("no problem", "name: wrong\n", "this field is missing", "Add it", field="problem"),
     specification("misspelt capital", named(KARATE + "Shots: 1\n"), "mean shots?", line=3, field="Shots"),
-    specification("field that is no text", named(KARATE + "1: 2\n"), "must be text", line=3, field="1"),
+    specification("field that is not a text", named(KARATE + "1: 2\n"), "must be text", line=3, field="1"),
     specification(
         "angle that is a list",
         named(KARATE + "sweep: {strategy: refine, center: [[1]]}\n"),
@@ -206,7 +208,7 @@ SPECIFICATIONS = (
         "unknown family",
         named("problem: {family: knapsack, source: 'networkx:petersen'}\n"),
         "no problem family 'knapsack'",
-        "independent_set, market_split, maxcut, portfolio, qubo",
+        ", ".join(all_families()),
         line=2,
         field="problem.family",
     ),
@@ -214,12 +216,12 @@ SPECIFICATIONS = (
         "unknown graph",
         named("problem: {family: maxcut, source: 'networkx:karate'}\n"),
         "no bundled graph 'karate'",
-        "karate_club",
+        "Did you mean karate_club?",
         line=2,
         field="problem.source",
     ),
     specification(
-        "function of networkx that is no graph",
+        "function of networkx that is not a graph",
         named("problem: {family: maxcut, source: 'networkx:read_gpickle'}\n"),
         "no bundled graph",
         line=2,

@@ -7,6 +7,8 @@ import pytest
 
 from qhybrid_pipelines import cli
 from qhybrid_pipelines.core.commented_defaults import commented_learning_default
+from qhybrid_pipelines.problems.baselines import optional_baselines
+from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.terminal import print_learning_verdicts
 
 
@@ -42,6 +44,21 @@ def test_the_printed_specification_is_complete_and_can_be_priced(run, tmp_path):
     ]
     assert [row["circuits"] for row in told["epochs"]] == [455 * (2 * 36 + 1)] * 2
     assert list((tmp_path / "home" / "specifications").iterdir()) == []
+
+
+def test_the_schema_knows_every_family_and_optional_baseline(run):
+    code, out, _ = run("schema")
+    text, schema = out.split("# JSON Schema:")
+    assert code == 0
+    assert f"# {' | '.join(all_families())}\n" in text
+    assert all(name in text for name in optional_baselines())
+    printed = json.loads(schema)
+    family = printed["$defs"]["ProblemSpec"]["properties"]["family"]
+    assert family["enum"] == list(all_families())
+    assert family["description"] == " | ".join(all_families())
+    assert all(name in printed["properties"]["baselines"]["description"] for name in optional_baselines())
+    code, out, _ = run("schema", "--json")
+    assert (code, json.loads(out)) == (0, printed)
 
 
 def test_another_kind_is_refused(run):

@@ -1,4 +1,4 @@
-"""A table that a step takes or makes goes by its one name, which is also the asset's and the warehouse's."""
+"""A table that a step takes goes by its one name, which is also the asset's and the warehouse's."""
 
 import importlib
 import inspect
@@ -33,10 +33,3 @@ def test_enough_is_looked_at():
 @pytest.mark.parametrize("place", sorted(TABLES_TAKEN.keys() - {EITHER}))
 def test_parameters_are_called_like_their_tables(place):
     assert [name for name in TABLES_TAKEN[place] if name not in BY_NAME] == []
-
-
-@pytest.mark.parametrize(
-    "place", [place for place, f in FUNCTIONS.items() if f.__annotations__["return"] == "pa.Table"]
-)
-def test_a_function_that_makes_a_table_is_called_like_it(place):
-    assert place.rsplit(".", 1)[1] in BY_NAME

@@ -163,7 +163,7 @@ def _choose_despite_objections(
 
 
 def _wait_is_short(candidate: Candidate, routing: Routing, tier: Tier, now: datetime) -> bool:
-    """Return whether the provider named a short time to come back; that is no reason to go elsewhere."""
+    """Return whether the provider named a short time to come back; that is not a reason to go elsewhere."""
     breaker = candidate.breaker
     if breaker is None or breaker.retry_at is None or not blocks_calls(breaker, now):
         return False

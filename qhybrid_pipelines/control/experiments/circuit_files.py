@@ -29,7 +29,7 @@ def register_circuit(
         read_bytes: gives the content of files taken in earlier.
 
     Returns:
-        The problem, and the bytes of the file; None where the circuit was no path.
+        The problem, and the bytes of the file; None where the circuit was not a path.
 
     Raises:
         InvalidInput: the file is not there or no regular file, or holds no circuit that can be used here.

@@ -28,7 +28,7 @@ def register_dataset(
         read_bytes: gives the content of files taken in earlier.
 
     Returns:
-        The experiment, and the bytes of its file; None where the source was no path.
+        The experiment, and the bytes of its file; None where the source was not a path.
 
     Raises:
         InvalidInput: the file is not there, or its rows, labels or columns cannot be used as the experiment wants.

@@ -195,7 +195,7 @@ def _check_file(path: Path) -> None:
         path.lstat()
     except (OSError, ValueError):
         raise InvalidInput("there is no such file", remedy="Check the path.", file=str(path)) from None
-    what = "this is a folder" if path.is_dir() else "this is no regular file, or a link to nowhere"
+    what = "this is a folder" if path.is_dir() else "this is not a regular file, or a link to nowhere"
     raise InvalidInput(what, remedy="Name a specification or a problem file.", file=str(path))
 
 

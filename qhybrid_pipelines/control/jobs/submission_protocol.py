@@ -28,6 +28,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
+from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: How much longer than the declared listing lag a token is waited for before its absence counts.
@@ -100,16 +101,19 @@ class SubmissionProtocol:
             Ambiguous: in doubt, even after looking; the job stays SUBMITTING, and the next call continues here.
             ProviderError: the provider could not be reached; calling again continues.
             LockBusy: another process is submitting the same job and takes too long.
+            StopRequested: somebody stopped this process; nothing was sent, and the next call continues.
         """
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
             return job
         provider = self._context.provider_for(job.backend)
         with self.job_lock(job.job_id):
             job = self._context.ledger.job(job.job_id)  # whoever held it before may have finished
+            raise_if_stop_requested()
             if job.state is JobState.APPROVED:
                 job = pre_submit_check(job)
                 if job.state is not JobState.APPROVED:
                     return job
+                raise_if_stop_requested()
                 return self._send_or_recover(self._record_intent(job, detail), batch, provider)
             if job.state is JobState.SUBMITTING:
                 return self._recover(job, batch, provider)

@@ -34,7 +34,7 @@ def open_database(path: Path) -> Engine:
     Any number of processes may do this at the same time.
 
     Raises:
-        InvalidInput: the file cannot be created or opened, is no ledger, or was written by a newer release.
+        InvalidInput: the file cannot be created or opened, is not a ledger, or was written by a newer release.
     """
     engine = create_engine(
         URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, pool_timeout=30

@@ -55,7 +55,7 @@ class Deployment:
         environment = given.get(ENVIRONMENT_VARIABLE) or "dev"
         if environment not in get_args(Environment):
             raise InvalidInput(
-                f"{environment!r} is no environment",
+                f"{environment!r} is not an environment",
                 remedy="Set it to dev, test or prod, or remove it for dev.",
                 field=ENVIRONMENT_VARIABLE,
             )

@@ -77,7 +77,7 @@ def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequenc
         return None
     if kind != "json":
         raise InvalidInput(
-            f"{LOG_VARIABLE}={kind} is no kind of log", remedy="Set it to json, or unset it.", field=LOG_VARIABLE
+            f"{LOG_VARIABLE}={kind} is not a kind of log", remedy="Set it to json, or unset it.", field=LOG_VARIABLE
         )
     return event_logger(_open_log_file(file) if file else sys.stderr, clock=lambda: datetime.now().astimezone())
 

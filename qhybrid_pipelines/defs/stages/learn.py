@@ -180,6 +180,7 @@ def qml_tracking_runs(
     workspace: WorkspaceResource,
     experiments: pa.Table,
     qml_datasets: pa.Table,
+    qml_folds: pa.Table,
     qml_models: pa.Table,
     qml_iterations: pa.Table,
     qml_predictions: pa.Table,
@@ -192,6 +193,7 @@ def qml_tracking_runs(
     table = tracking.qml_tracking_runs(
         experiments,
         qml_datasets=qml_datasets,
+        qml_folds=qml_folds,
         qml_models=qml_models,
         qml_iterations=qml_iterations,
         qml_predictions=qml_predictions,

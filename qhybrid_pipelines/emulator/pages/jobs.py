@@ -67,7 +67,7 @@ class JobPages:
         if not 1 <= limit <= PAGE_LIMIT:
             raise BadRequest(f"limit is {limit}; it is 1 to {PAGE_LIMIT}.", "limit")
         if status is not None and status not in STATES:
-            raise BadRequest(f"{status!r} is no status.", "status")
+            raise BadRequest(f"{status!r} is not a status.", "status")
         if session_id is not None:
             return JSONResponse({"jobs": [], "next": None})
         if parent_job_id is not None:

@@ -24,7 +24,7 @@ from qhybrid_pipelines.execution.engines.aer import (
     measured_qubits,
     prepare_circuit,
 )
-from qhybrid_pipelines.execution.engines.engine import EngineRun
+from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
 from qhybrid_pipelines.execution.sampling import sample_rows
 
 #: Probabilities that Aer returns at once: 32 MiB.
@@ -36,6 +36,7 @@ class AerExact:
 
     name = "aer-exact"
     max_qubits = 20
+    preference = 30
 
     def version(self) -> str:
         """Return the version of Aer."""
@@ -74,3 +75,6 @@ def exact_probabilities(batch: CircuitBatch, prepared: PreparedCircuit) -> Itera
             raise JobFailed(f"Aer failed: {outcome.status}")
         for index in range(len(values)):
             yield np.asarray(outcome.data(index if circuit.parameters else 0)["probabilities"], dtype=np.float64)
+
+
+ENGINE: Engine = AerExact()

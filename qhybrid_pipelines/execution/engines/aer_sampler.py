@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_from_points
 from qhybrid_pipelines.execution.engines.aer import aer_version, prepare_circuit, text_problem
-from qhybrid_pipelines.execution.engines.engine import EngineRun
+from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
 from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 #: Raised with every change that can move a count.
@@ -36,6 +36,7 @@ class AerSampler:
 
     name = "aer-sampler"
     max_qubits = 24
+    preference = 40
 
     def version(self) -> str:
         """Return the version of this engine and of Aer."""
@@ -83,3 +84,6 @@ def _pack_samples(samples: Any) -> U64:
     words = np.zeros((*samples.shape[:-1], 8), dtype=np.uint8)
     words[..., 8 - samples.shape[-1] :] = samples
     return np.asarray(words.view(">u8")[..., 0], dtype=np.uint64)
+
+
+ENGINE: Engine = AerSampler()

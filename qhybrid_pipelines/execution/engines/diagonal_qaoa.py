@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
-from qhybrid_pipelines.execution.engines.engine import EngineRun
+from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
 from qhybrid_pipelines.execution.engines.threads import map_in_order, usable_cores
 from qhybrid_pipelines.execution.sampling import sample_points
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import can_compile, prepare_mixer, prepare_sampling
@@ -39,6 +39,7 @@ class DiagonalQaoa:
 
     name = "diagonal-qaoa"
     max_qubits = 20
+    preference = 10
 
     def __init__(self, *, threads: int | None = None, compiled: bool | None = None) -> None:
         self._threads = threads
@@ -109,3 +110,6 @@ def _measures_only_at_end(text: str) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
     measures = [bool(re.fullmatch(r"c\[(\d+)\] = measure q\[\1\];", line.strip())) for line in lines]
     return True in measures and all(measures[measures.index(True) :])
+
+
+ENGINE: Engine = DiagonalQaoa()

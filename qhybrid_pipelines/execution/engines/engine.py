@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from qhybrid_pipelines.core.discovery import exported_by_modules, public_members
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.execution import engines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,10 @@ class Engine(Protocol):
     def max_qubits(self) -> int:
         """Widest circuit it takes."""
 
+    @property
+    def preference(self) -> int:
+        """Which engine `local:auto` asks first: that of the lowest number. Exact and fast first, general last."""
+
     def version(self) -> str:
         """Return the version of the code that simulates."""
 
@@ -41,6 +48,17 @@ class Engine(Protocol):
 
     def run(self, batch: CircuitBatch) -> EngineRun:
         """Simulate a batch."""
+
+
+@cache
+def all_engines() -> tuple[Engine, ...]:
+    """Return what the modules in `execution/engines/` export as ``ENGINE``, in the order in which `local:auto` asks them.
+
+    Raises:
+        TypeError: an engine lacks something that :class:`Engine` asks for.
+    """
+    found: list[Engine] = exported_by_modules(engines, "ENGINE", required=public_members(Engine))
+    return tuple(sorted(found, key=lambda engine: engine.preference))
 
 
 def choose_engine(engines: Sequence[Engine], batch: CircuitBatch) -> Engine:

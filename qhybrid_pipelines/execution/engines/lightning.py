@@ -25,7 +25,7 @@ from qhybrid_pipelines.execution.engines.aer import (
     measured_qubits,
     prepare_circuit,
 )
-from qhybrid_pipelines.execution.engines.engine import EngineRun
+from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
 from qhybrid_pipelines.execution.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Lightning:
 
     name = "lightning"
     max_qubits = 20
+    preference = 20
 
     def version(self) -> str:
         """Return the version of this engine and of lightning."""
@@ -237,3 +238,6 @@ def _evaluate_expression(expression: Any, inputs: list[Any], values: F64) -> Any
     for slope, (_, column) in zip(slopes, used, strict=True):
         total += float(slope) * column
     return total
+
+
+ENGINE: Engine = Lightning()

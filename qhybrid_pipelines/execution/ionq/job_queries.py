@@ -1,6 +1,6 @@
 """Looking at jobs: in bulk by pages of the listing, and searching them for a token.
 
-What the vendor says is read with care: one job with an odd word does not hide the others, and an empty list is no proof
+What the vendor says is read with care: one job with an odd word does not hide the others, and an empty list is not proof
 that a job does not exist.
 """
 

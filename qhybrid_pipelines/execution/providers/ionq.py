@@ -162,7 +162,7 @@ class IonQProvider:
         return jobs.CancelOutcome.TOO_LATE if state in job_queries.ENDED else jobs.CancelOutcome.REQUESTED
 
     def _project(self) -> str | None:
-        """Return the project of the key; not knowing it is no reason not to submit."""
+        """Return the project of the key; not knowing it is not a reason not to submit."""
         try:
             return self._client.project()
         except ProviderError:

@@ -9,17 +9,11 @@ from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
-from qhybrid_pipelines.execution.engines.aer_exact import AerExact
-from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
-from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
-from qhybrid_pipelines.execution.engines.engine import Engine, choose_engine
-from qhybrid_pipelines.execution.engines.lightning import Lightning
+from qhybrid_pipelines.execution.engines.engine import Engine, all_engines, choose_engine
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
 
 NAME = "local"
-#: In order of preference: exact and fast first, general last.
-ENGINES: tuple[Engine, ...] = (DiagonalQaoa(), Lightning(), AerExact(), AerSampler())
 
 
 def build(folder: Path) -> Provider:
@@ -34,8 +28,8 @@ class LocalProvider(StoredJobs):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(NAME, folder)
-        self._engines: dict[str, tuple[Engine, ...]] = {f"{NAME}:auto": ENGINES} | {
-            f"{NAME}:{engine.name}": (engine,) for engine in ENGINES
+        self._engines: dict[str, tuple[Engine, ...]] = {f"{NAME}:auto": all_engines()} | {
+            f"{NAME}:{engine.name}": (engine,) for engine in all_engines()
         }
 
     def backends(self) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ class GradientEngine(Protocol):
     """Loss and gradient of one circuit shape.
 
     Attributes:
-        name: tells engines apart whose numbers differ, if only in the last bits; a checkpoint is continued by its own.
+        name: tells engines apart whose numbers differ, if only in the last bits; a checkpoint can be resumed only by the
+            engine that wrote it.
     """
 
     name: str

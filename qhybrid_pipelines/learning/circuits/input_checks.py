@@ -55,7 +55,7 @@ def check_columns(features: F64, expected: int) -> None:
     """Check that features are those that a fitted model takes.
 
     Raises:
-        UnusableInput: they are no table, or have another number of columns.
+        UnusableInput: they are not a table, or have another number of columns.
     """
     if features.ndim != 2 or features.shape[1] != expected:
         raise UnusableInput(

@@ -2,7 +2,7 @@
 
 Feature map, ``layers`` times: H on every qubit, RZ by each scaled feature, ZZ by the product of each pair of scaled features
 (V. Havlíček et al., Nature 567, 209 (2019)). The bandwidth scales the features before they become angles; without it
-kernels of many qubits hardly know any two samples as alike (R. Shaydulin and S. Wild, Phys. Rev. A 106, 042407 (2022)).
+kernel values between different samples vanish as qubits are added (R. Shaydulin and S. Wild, Phys. Rev. A 106, 042407 (2022)).
 """
 
 from __future__ import annotations

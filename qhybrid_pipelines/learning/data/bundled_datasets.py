@@ -37,7 +37,7 @@ BUNDLED_NAMES = tuple(_BUNDLED_SOURCES)
 
 
 def read_bundled(name: str) -> RawDataset:
-    """Return all rows of a bundled data set; its constant columns, which say nothing, are left away with a note.
+    """Return all rows of a bundled data set; its constant columns are dropped, and a note says so.
 
     Raises:
         InvalidInput: there is no such data set.

@@ -17,7 +17,7 @@ I64 = npt.NDArray[np.int64]
 
 #: Below this, folds differ by chance alone; the card says so.
 FEW_ROWS = 200
-#: Above this, accuracy flatters whoever always answers with the largest class; the card says so.
+#: Above this, accuracy is misleading: always predicting the largest class already scores this much; the card says so.
 LARGE_MAJORITY = 0.6
 
 

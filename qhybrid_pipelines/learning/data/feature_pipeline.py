@@ -20,6 +20,10 @@ from qhybrid_pipelines.learning.data.dataset import Dataset
 #: Angles of the encoding: one half turn from the smallest to the largest training value, radians.
 LOWEST_ANGLE, HIGHEST_ANGLE = -np.pi / 2, np.pi / 2
 
+#: Outputs that differ by less on the training rows are rounding noise, and are not stretched to a half turn; the bound is
+#: that of scikit-learn's scalers.
+SMALLEST_SPAN = 10 * np.finfo(np.float64).eps
+
 Inputs = Literal["reduced", "all"]
 
 
@@ -48,7 +52,8 @@ class FeaturePipeline:
             values = values @ self.components.T
         if self.low is None or self.high is None:
             return values
-        span = np.where(self.high > self.low, self.high - self.low, 1.0)
+        span = self.high - self.low
+        span = np.where(span < SMALLEST_SPAN, 1.0, span)
         share = np.clip((values - self.low) / span, 0.0, 1.0)
         return LOWEST_ANGLE + share * (HIGHEST_ANGLE - LOWEST_ANGLE)
 
@@ -86,13 +91,16 @@ def check_features(dataset: Dataset, k: int | None) -> None:
 
 def fit_standard_scaler(train: F64) -> FeaturePipeline:
     """Return the chain for models that see every column: mean 0 and standard deviation 1 on the training rows."""
-    varies = train.max(axis=0) > train.min(axis=0)  # the deviation of a constant may be rounding noise, not zero
-    deviation = train.std(axis=0)  # and that of very small numbers may be zero
-    return FeaturePipeline(mean=train.mean(axis=0), scale=np.where(varies & (deviation > 0), deviation, 1.0))
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(train)
+    return FeaturePipeline(mean=scaler.mean_, scale=scaler.scale_)
 
 
 def fit_angle_encoder(train: F64, k: int | None) -> FeaturePipeline:
-    """Return the chain to ``k`` angles, one per qubit.
+    """Return the chain to ``k`` angles, one per qubit: scikit-learn's, of which the fitted numbers are kept.
+
+    An axis has no direction of its own; scikit-learn makes its largest entry positive.
 
     Args:
         train: training rows, shape ``(rows, columns)``.
@@ -101,19 +109,21 @@ def fit_angle_encoder(train: F64, k: int | None) -> FeaturePipeline:
     Raises:
         ValueError: there are fewer than ``k`` columns or rows.
     """
-    standard = fit_standard_scaler(train)
-    values = standard.transform(train)
-    components = None
-    if k is not None:
-        if k > min(values.shape):
-            raise ValueError(f"{values.shape[0]} rows of {values.shape[1]} columns have no {k} principal components")
-        # The standardised training rows have mean 0, so their right singular vectors are the principal axes.
-        axes = np.linalg.svd(values, full_matrices=False)[2][:k]
-        # An axis has no direction of its own: its largest entry is made positive.
-        components = axes * np.sign(axes[np.arange(k), np.argmax(np.abs(axes), axis=1)])[:, None]
-        values = values @ components.T
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    if k is not None and k > min(train.shape):
+        raise ValueError(f"{train.shape[0]} rows of {train.shape[1]} columns have no {k} principal components")
+    standard, angles = StandardScaler(), MinMaxScaler((LOWEST_ANGLE, HIGHEST_ANGLE), clip=True)
+    pca: Any = PCA(k, svd_solver="full") if k is not None else "passthrough"
+    make_pipeline(standard, pca, angles).fit(train)
     return FeaturePipeline(
-        mean=standard.mean, scale=standard.scale, components=components, low=values.min(axis=0), high=values.max(axis=0)
+        mean=standard.mean_,
+        scale=standard.scale_,
+        components=None if k is None else pca.components_,
+        low=angles.data_min_,
+        high=angles.data_max_,
     )
 
 

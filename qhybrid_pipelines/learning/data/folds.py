@@ -1,23 +1,27 @@
 """Repeated stratified k-fold: the same folds for every model, each with an inner split for tuning.
 
-A fold is dealt, not drawn: the shuffled rows of one class after the other go round the folds like cards, so that folds
-differ by at most one row, in all and in each class.
+Both splits are scikit-learn's. Folds differ by at most one row, in all and in each class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.table_rows import FoldRow
 
-#: Share of each class of the outer training rows that tuning is scored on.
-VALIDATION_SHARE = 0.25
+#: Tuning is scored on one of so many stratified parts of the outer training rows; on one of fewer, larger parts where a
+#: class has fewer rows than that, so that every class has a row in each part.
+INNER_FOLDS = 4
+
+#: Grows when the same seed gives other folds, for a reason other than another release of scikit-learn.
+FOLD_ALGORITHM = "sklearn-repeated-stratified/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,26 +66,44 @@ def check_folds(dataset: Dataset, k: int) -> None:
         raise InvalidInput(
             f"class {dataset.class_names[rarest]!r} has {count} {'row' if count == 1 else 'rows'}, fewer than the "
             f"{needed} that {k} folds need",
-            remedy="Use fewer folds, add rows, or leave the class away with dataset.classes.",
+            remedy="Use fewer folds, add rows, or leave the class out with dataset.classes.",
             field="folds.k",
         )
 
 
 def make_splits(labels: I64, *, k: int, repeats: int, seed: int) -> Iterator[Split]:
     """Yield the ``k * repeats`` splits of the rows with these labels, in order of repeat and fold."""
-    rows = np.arange(len(labels), dtype=np.int64)
-    for repeat in range(repeats):
-        fold_index = _assign_folds(labels, rows, k, seed, repeat)
-        for fold in range(k):
-            outer = rows[fold_index != fold]
-            inner = _draw_validation_rows(labels, outer, seed, repeat, fold)
-            yield Split(
-                repeat=repeat,
-                fold=fold,
-                train=np.setdiff1d(outer, inner),
-                validation=inner,
-                test=rows[fold_index == fold],
-            )
+    from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
+
+    columns = np.zeros((len(labels), 0))  # the splitters count rows and read labels, nothing else
+    outer_folds = RepeatedStratifiedKFold(
+        n_splits=k, n_repeats=repeats, random_state=derive_seed_31bit(seed, "stratified folds")
+    )
+    for number, (outer, test) in enumerate(outer_folds.split(columns, labels)):
+        repeat, fold = divmod(number, k)
+        inner_folds = StratifiedKFold(
+            n_splits=inner_fold_count(labels[outer]),
+            shuffle=True,
+            random_state=derive_seed_31bit(seed, "stratified validation", repeat, fold),
+        )
+        train, validation = next(inner_folds.split(columns[outer], labels[outer]))
+        yield Split(
+            repeat=repeat,
+            fold=fold,
+            train=outer[train].astype(np.int64),
+            validation=outer[validation].astype(np.int64),
+            test=test.astype(np.int64),
+        )
+
+
+def inner_fold_count(labels: I64) -> int:
+    """Return into how many parts outer training rows with these labels are split, of which one is for validation."""
+    return min(INNER_FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
+
+
+def fold_algorithm() -> str:
+    """Return what makes the folds, with its version and scikit-learn's."""
+    return f"{FOLD_ALGORITHM} scikit-learn {version('scikit-learn')}"
 
 
 def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
@@ -108,8 +130,16 @@ def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
 
 def fold_rows(experiment: str, splits: Sequence[Split]) -> list[FoldRow]:
     """Return the table of the folds: one row per repeat, fold and row of the data set."""
+    algorithm = fold_algorithm()
     return [
-        FoldRow(experiment=experiment, repeat=split.repeat, fold=split.fold, row=int(row), role=role)
+        FoldRow(
+            experiment=experiment,
+            repeat=split.repeat,
+            fold=split.fold,
+            row=int(row),
+            role=role,
+            algorithm=algorithm,
+        )
         for split in splits
         for role, part in (("train", split.train), ("validation", split.validation), ("test", split.test))
         for row in part
@@ -129,22 +159,3 @@ def splits_from_rows(rows: Sequence[FoldRow]) -> list[Split]:
         )
         for (repeat, fold), roles in sorted(parts.items())
     ]
-
-
-def _assign_folds(labels: I64, rows: I64, k: int, seed: int, repeat: int) -> I64:
-    """Return the fold of each row, shape ``(rows,)``."""
-    shuffled = generator(seed, "folds", repeat).permutation(rows)
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    fold_index = np.empty(len(rows), dtype=np.int64)
-    fold_index[by_class] = rows % k
-    return fold_index
-
-
-def _draw_validation_rows(labels: I64, outer: I64, seed: int, repeat: int, fold: int) -> I64:
-    """Return the validation rows of an outer training part, ascending: of each class a share, at least one row."""
-    shuffled = generator(seed, "validation", repeat, fold).permutation(outer)
-    chosen = []
-    for cls in np.unique(labels[outer]):
-        members = shuffled[labels[shuffled] == cls]
-        chosen.append(members[: max(1, round(VALIDATION_SHARE * len(members)))])
-    return np.sort(np.concatenate(chosen))

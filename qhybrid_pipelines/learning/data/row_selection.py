@@ -62,7 +62,7 @@ def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: S
     text is class 0 is never guessed.
 
     Raises:
-        InvalidInput: an unknown column or class, a label that is no whole number, a single class, a constant column.
+        InvalidInput: an unknown column or class, a label that is not a whole number, a single class, a constant column.
     """
     columns = _column_indices(raw, features)
     names = _class_names(raw, classes)
@@ -129,7 +129,7 @@ def _class_names(raw: RawDataset, wanted: Sequence[int | str] | None) -> tuple[s
     if texts:
         _check_classes(raw, tuple(sorted(present)))  # no order of them would help
         raise InvalidInput(
-            f"the label {raw.labels[texts[0]]!r} in column {raw.target!r} is no whole number",
+            f"the label {raw.labels[texts[0]]!r} in column {raw.target!r} is not a whole number",
             remedy="State which text is which class, in order, for example "
             f"dataset.classes: {json.dumps(sorted(present)[:6], ensure_ascii=False)}; quantities cannot be predicted here.",
             file=raw.file,

@@ -38,7 +38,7 @@ def read_table(content: bytes, *, file: str, target: str, features: Sequence[str
         features: the feature columns; None for all but the label.
 
     Raises:
-        InvalidInput: not such a file, an unknown or repeated column, a missing value, or a feature that is no finite
+        InvalidInput: not such a file, an unknown or repeated column, a missing value, or a feature that is not a finite
             number. Names the file, the column and the line (CSV) or row (Parquet).
     """
     if len(content) > MAX_BYTES:
@@ -220,7 +220,7 @@ def _feature_columns(
     if features is None and "" in header:
         raise InvalidInput(
             f"column {list(header).index('') + 1} has no name",
-            remedy="Numbers of rows are no feature: remove the column, or list the others under dataset.features.",
+            remedy="Row numbers are not a feature: remove the column, or list the others under dataset.features.",
             file=file,
             field="dataset.features",
         )
@@ -286,7 +286,7 @@ def _not_finite_error(
     name: str, cell: str, *, file: str, line: int | None = None, row: int | None = None
 ) -> InvalidInput:
     return InvalidInput(
-        f"{cell!r} in column {name!r}{_row_phrase(row)} is no finite number up to {MAX_MAGNITUDE:g}",
+        f"{cell!r} in column {name!r}{_row_phrase(row)} is not a finite number up to {MAX_MAGNITUDE:g}",
         remedy="Write plain numbers with a decimal point, or leave the column away: list the others under "
         "dataset.features.",
         file=file,

@@ -40,19 +40,30 @@ class FoldRow(TypedDict):
     fold: int  # from 0
     row: int  # number of the row in the data set, from 0
     role: str  # train | validation | test
+    algorithm: str  # what made the folds, with its version and scikit-learn's
 
 
-class RunRow(TypedDict):
-    """``qml_models``: one trained model on one fold. Key: experiment, model, inputs, repeat, fold, purpose, train_rows."""
+class ModelOnFold(TypedDict):
+    """Which model on which fold a row is about."""
 
     experiment: str
     model: str  # variational | separable | kernel | logistic_regression | ... | majority_class | permuted_labels
-    side: str  # quantum | unentangled_control | baseline | control
     inputs: str  # reduced | all
     repeat: int
     fold: int
+
+
+class FitRow(ModelOnFold):
+    """What a row about one trained model on one fold begins with. Key: all but side."""
+
+    side: str  # quantum | unentangled_control | baseline | control
     purpose: str  # comparison | learning_curve
     train_rows: int  # rows of the final fit
+
+
+class RunRow(FitRow):
+    """``qml_models``: one trained model on one fold. Key: as `FitRow`."""
+
     test_rows: int
     seed: int  # of the final fit
     settings: str  # JSON: the settings that won
@@ -70,14 +81,9 @@ class RunRow(TypedDict):
     tuning_seconds: float  # all trials
 
 
-class IterationRow(TypedDict):
+class IterationRow(ModelOnFold):
     """``qml_iterations``: one step of one training. Key: experiment, model, inputs, repeat, fold, iteration."""
 
-    experiment: str
-    model: str
-    inputs: str
-    repeat: int
-    fold: int
     iteration: int  # from 1
     epoch: int  # from 0
     loss: float  # of this step's rows, before the step, nats
@@ -85,17 +91,9 @@ class IterationRow(TypedDict):
     seconds: float
 
 
-class PredictionRow(TypedDict):
-    """``qml_predictions``: one test row of one model, computed exactly. Key: as ``qml_models``, and the row."""
+class PredictionRow(FitRow):
+    """``qml_predictions``: one test row of one model, computed exactly. Key: as `FitRow`, and the row."""
 
-    experiment: str
-    model: str
-    side: str
-    inputs: str
-    repeat: int
-    fold: int
-    purpose: str
-    train_rows: int
     row: int  # number of the row in the data set, from 0
     truth: int  # class index
     predicted: int  # class index
@@ -120,19 +118,11 @@ class MeasurementRow(TypedDict):
     expectations: list[float]  # measured <Z> per qubit
 
 
-class ScoreRow(TypedDict):
+class ScoreRow(FitRow):
     """``qml_scores``: one metric of one model on one test fold. Key: all columns beside side, test_rows and value."""
 
-    experiment: str
-    model: str
-    side: str
-    inputs: str
     backend: str | None  # provider:backend for measured circuits; None for exact expectations and classical models
     shots: int | None  # per test row; None for exact expectations and classical models
-    repeat: int
-    fold: int
-    purpose: str
-    train_rows: int
     test_rows: int
     metric: str  # accuracy | balanced_accuracy | roc_auc | log_loss
     value: float | None  # None where the model gives no such score

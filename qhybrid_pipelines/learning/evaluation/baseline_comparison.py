@@ -19,11 +19,9 @@ from qhybrid_pipelines.learning.data.table_rows import ScoreRow, SummaryRow, Ver
 from qhybrid_pipelines.learning.evaluation.corrected_intervals import corrected_interval, p_value_above
 from qhybrid_pipelines.learning.evaluation.metrics import LARGEST_VALUE, LOWER_IS_BETTER, to_higher_is_better
 from qhybrid_pipelines.learning.evaluation.verdict_rules import Gain, decide_verdict
+from qhybrid_pipelines.learning.models.registry import all_models
 
 Scope = Literal["all", "reduced"]
-
-#: Circuits that the separable one is the unentangled control of; a kernel is another model, and has none.
-MODELS_WITH_UNENTANGLED_CONTROL = frozenset({"variational"})
 
 
 class EvaluatedModel(NamedTuple):
@@ -139,7 +137,7 @@ def _baselines_in_scope(scores_by_model: dict[EvaluatedModel, FoldScores], scope
 
 
 def best_baseline(scores_by_model: dict[EvaluatedModel, FoldScores], scope: Scope) -> EvaluatedModel | None:
-    """Return the baseline with the best mean score; of equals the first by name. Controls are no baselines."""
+    """Return the baseline with the best mean score; of equals the first by name. Controls are not baselines."""
     return max(
         _baselines_in_scope(scores_by_model, scope),
         key=lambda evaluated: float(scores_by_model[evaluated].values.mean()),
@@ -185,19 +183,17 @@ def _verdict(
     margin: float,
     scope: Scope,
 ) -> VerdictRow:
+    known = all_models().get(evaluated.model)
+    control_name = known.unentangled_control if known else None
     unentangled_control = next(
         (
             t
             for t in scores_by_model
-            if t.side == "unentangled_control" and (t.backend, t.shots) == (evaluated.backend, evaluated.shots)
+            if t.model == control_name and (t.backend, t.shots) == (evaluated.backend, evaluated.shots)
         ),
         None,
     )
-    gain_over_unentangled = (
-        _paired_gain(scores_by_model, evaluated, unentangled_control, margin)
-        if evaluated.model in MODELS_WITH_UNENTANGLED_CONTROL
-        else None
-    )
+    gain_over_unentangled = _paired_gain(scores_by_model, evaluated, unentangled_control, margin)
     word, reason = decide_verdict(
         gain,
         p_adjusted=p_adjusted,

@@ -9,7 +9,7 @@ Sources: C. Nadeau and Y. Bengio, Inference for the generalization error, Machin
 R. R. Bouckaert and E. Frank, PAKDD 2004, LNCS 3056, 3, use it for repeated k-fold as here. It is exact when every two
 differences have the correlation ``n_test / (n_test + n_train)``, and an approximation otherwise.
 
-Folds that agree have no spread, but few rows are no proof that two models are alike: with ``n`` distinct test rows, no
+Folds that agree have no spread, but few rows are not proof that two models are alike: with ``n`` distinct test rows, no
 disagreement among them still allows a difference of ``3.69 / n``. So the half width is never below what the rows alone leave
 open, ``(U(k) - k) / n``: ``k`` is the number of rows on which two accuracies differ at least, ``n`` times the mean absolute
 fold difference, and ``U`` the upper bound of a Poisson mean after ``k`` events (F. Garwood, Biometrika 28, 437 (1936); at

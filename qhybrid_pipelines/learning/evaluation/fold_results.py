@@ -13,10 +13,13 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset, describe_dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import check_features
-from qhybrid_pipelines.learning.data.folds import VALIDATION_SHARE, Split, check_folds
+from qhybrid_pipelines.learning.data.folds import INNER_FOLDS, Split, check_folds
 from qhybrid_pipelines.learning.data.table_rows import (
     DatasetRow,
+    FitRow,
+    IterationRow,
     MeasurementRow,
+    ModelOnFold,
     PredictionRow,
     Purpose,
     RunRow,
@@ -25,24 +28,24 @@ from qhybrid_pipelines.learning.data.table_rows import (
 from qhybrid_pipelines.learning.evaluation.metrics import compute_metrics, predict_all
 from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner
 from qhybrid_pipelines.learning.models.learner import Learner
-
-#: A kernel compares every pair of rows: at this size its overlaps take 400 MB, and four times as much at twice the rows.
-MAX_KERNEL_ROWS = 5_000
+from qhybrid_pipelines.learning.models.registry import all_models
 
 
 def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     """Check everything about an experiment that can be wrong before something is trained.
 
     Raises:
-        InvalidInput: too few rows for the folds or too many for a kernel, more features than qubits, or a learning curve
+        InvalidInput: too few rows for the folds or too many for a model, more features than qubits, or a learning curve
             beyond the rows.
     """
-    if "kernel" in spec.model_names and dataset.rows > MAX_KERNEL_ROWS:
-        raise InvalidInput(
-            f"a kernel compares every pair of rows, and {dataset.rows} rows are more than {MAX_KERNEL_ROWS}",
-            remedy="Use models: [variational], or a sample of the rows.",
-            field="models",
-        )
+    for name in spec.model_names:
+        max_rows = all_models()[name].max_rows
+        if max_rows is not None and dataset.rows > max_rows:
+            raise InvalidInput(
+                f"the model {name} can take {max_rows} rows, and the data set has {dataset.rows}",
+                remedy="Use models: [variational], or a sample of the rows.",
+                field="models",
+            )
     check_folds(dataset, spec.folds.k)
     check_features(dataset, spec.features.pca)
     fewest = dataset.rows - -(-dataset.rows // spec.folds.k)
@@ -54,7 +57,9 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
                 field=f"evaluation.curve.{number}",
             )
     components = spec.features.pca
-    smallest = fewest - math.ceil(VALIDATION_SHARE * fewest) - len(dataset.class_names)  # at most one row off per class
+    # A class has the fewest rows to train on where the most of its rows are tested.
+    rarest = int(dataset.class_counts.min())
+    smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
     if components is not None and components > smallest:
         raise InvalidInput(
             f"the {smallest} rows that are surely there to tune on have no {components} principal components",
@@ -85,6 +90,22 @@ def dataset_row(experiment: str, dataset: Dataset) -> DatasetRow:
     )
 
 
+def fit_row(experiment: str, learner: Learner, split: Split, *, purpose: Purpose, train_rows: int) -> FitRow:
+    """Return what every row about one training begins with."""
+    return {
+        **_model_on_fold(experiment, learner, split),
+        "side": learner.side,
+        "purpose": purpose,
+        "train_rows": train_rows,
+    }
+
+
+def _model_on_fold(experiment: str, learner: Learner, split: Split) -> ModelOnFold:
+    return ModelOnFold(
+        experiment=experiment, model=learner.name, inputs=learner.inputs, repeat=split.repeat, fold=split.fold
+    )
+
+
 def run_row(
     experiment: str,
     learner: Learner,
@@ -98,29 +119,22 @@ def run_row(
 ) -> RunRow:
     """Return the row of one training; ``template``, ``saved_model`` and ``iterations`` belong to circuits."""
     winning_scores = [trial.score for trial in tuned.trials if trial.settings == tuned.settings]
-    return RunRow(
-        experiment=experiment,
-        model=learner.name,
-        side=learner.side,
-        inputs=learner.inputs,
-        repeat=split.repeat,
-        fold=split.fold,
-        purpose=purpose,
-        train_rows=tuned.train_rows,
-        test_rows=len(split.test),
-        seed=tuned.seed,
-        settings=canonical_json(tuned.settings),
-        trials=max(1, len(tuned.trials)),
-        trial_scores=canonical_json([{"settings": trial.settings, "score": trial.score} for trial in tuned.trials]),
-        validation_score=winning_scores[0] if winning_scores else None,
-        converged=tuned.converged,
-        iterations=iterations,
-        reduction=canonical_json(tuned.reduction.to_dict()),
-        template=template,
-        saved_model=saved_model,
-        fit_seconds=tuned.fit_seconds,
-        tuning_seconds=tuned.tuning_seconds,
-    )
+    return {
+        **fit_row(experiment, learner, split, purpose=purpose, train_rows=tuned.train_rows),
+        "test_rows": len(split.test),
+        "seed": tuned.seed,
+        "settings": canonical_json(tuned.settings),
+        "trials": max(1, len(tuned.trials)),
+        "trial_scores": canonical_json([{"settings": trial.settings, "score": trial.score} for trial in tuned.trials]),
+        "validation_score": winning_scores[0] if winning_scores else None,
+        "converged": tuned.converged,
+        "iterations": iterations,
+        "reduction": canonical_json(tuned.reduction.to_dict()),
+        "template": template,
+        "saved_model": saved_model,
+        "fit_seconds": tuned.fit_seconds,
+        "tuning_seconds": tuned.tuning_seconds,
+    }
 
 
 def prediction_rows(
@@ -134,58 +148,52 @@ def prediction_rows(
 ) -> list[PredictionRow]:
     """Return what a fitted learner says about the test rows of its fold, which nothing has seen before."""
     model_output = predict_all(tuned.estimator, tuned.reduction.transform(dataset.features[split.test]))
+    fit = fit_row(experiment, learner, split, purpose=purpose, train_rows=tuned.train_rows)
     return [
-        PredictionRow(
-            experiment=experiment,
-            model=learner.name,
-            side=learner.side,
-            inputs=learner.inputs,
-            repeat=split.repeat,
-            fold=split.fold,
-            purpose=purpose,
-            train_rows=tuned.train_rows,
-            row=int(row),
-            truth=int(dataset.labels[row]),
-            predicted=int(model_output.predicted[place]),
-            probabilities=None if model_output.probabilities is None else model_output.probabilities[place].tolist(),
-            decision=None if model_output.decision is None else float(model_output.decision[place]),
-        )
+        {
+            **fit,
+            "row": int(row),
+            "truth": int(dataset.labels[row]),
+            "predicted": int(model_output.predicted[place]),
+            "probabilities": None if model_output.probabilities is None else model_output.probabilities[place].tolist(),
+            "decision": None if model_output.decision is None else float(model_output.decision[place]),
+        }
         for place, row in enumerate(split.test)
+    ]
+
+
+def iteration_rows(experiment: str, learner: Learner, split: Split, tuned: TunedLearner) -> list[IterationRow]:
+    """Return the steps of a final training; none of a model that does not record any."""
+    model_on_fold = _model_on_fold(experiment, learner, split)
+    batch = int(tuned.settings.get("batch_size", 1))
+    return [
+        {
+            **model_on_fold,
+            "iteration": step.iteration,
+            "epoch": (step.iteration - 1) * batch // tuned.train_rows,
+            "loss": step.loss,
+            "gradient_norm": step.gradient_norm,
+            "seconds": step.seconds,
+        }
+        for step in getattr(tuned.estimator, "history_", ())
     ]
 
 
 def score_rows(
     rows: Sequence[PredictionRow] | Sequence[MeasurementRow],
+    fit: FitRow,
     *,
+    n_classes: int,
     backend: str | None = None,
     shots: int | None = None,
-    side: str,
-    inputs: str,
-    train_rows: int,
-    n_classes: int,
-    purpose: str = "comparison",
 ) -> list[ScoreRow]:
-    """Return one row per metric for the predictions of one model on one test fold, computed or measured."""
+    """Return one row per metric for what one training says about its test rows, computed or measured."""
     first = rows[0]
     truth, predicted = (np.array([row[name] for row in rows], dtype=np.int64) for name in ("truth", "predicted"))
     probabilities = None if first["probabilities"] is None else np.array([row["probabilities"] for row in rows])
     decision = None if first["decision"] is None else np.array([row["decision"] for row in rows])
     values = compute_metrics(truth, predicted, n_classes=n_classes, probabilities=probabilities, decision=decision)
     return [
-        ScoreRow(
-            experiment=first["experiment"],
-            model=first["model"],
-            side=side,
-            inputs=inputs,
-            backend=backend,
-            shots=shots,
-            repeat=first["repeat"],
-            fold=first["fold"],
-            purpose=purpose,
-            train_rows=train_rows,
-            test_rows=len(rows),
-            metric=metric,
-            value=value,
-        )
+        {**fit, "backend": backend, "shots": shots, "test_rows": len(rows), "metric": metric, "value": value}
         for metric, value in values.items()
     ]

@@ -36,13 +36,20 @@ def compute_metrics(
         decision: a score that grows with class 1, shape ``(rows,)``, for two classes; ROC AUC needs it or
             probabilities (one against the rest for more classes, macro mean).
     """
-    hits = predicted == truth
-    recalls = [hits[truth == cls].mean() for cls in np.unique(truth)]
+    from sklearn.metrics import accuracy_score, log_loss, recall_score, roc_auc_score
+
+    classes, ranking = np.arange(n_classes), probabilities
+    if n_classes == 2:
+        ranking = decision if decision is not None or probabilities is None else probabilities[:, 1]
+    if probabilities is not None:
+        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    rankable = ranking is not None and len(np.unique(truth)) == n_classes
     return {
-        "accuracy": float(hits.mean()),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "roc_auc": _roc_auc(truth, probabilities, decision, n_classes),
-        "log_loss": _log_loss(truth, probabilities),
+        "accuracy": float(accuracy_score(truth, predicted)),
+        # The mean recall of the classes that occur: scikit-learn's balanced accuracy, which warns of the others.
+        "balanced_accuracy": float(recall_score(truth, predicted, labels=np.unique(truth), average="macro")),
+        "roc_auc": float(roc_auc_score(truth, ranking, labels=classes, multi_class="ovr")) if rankable else None,
+        "log_loss": None if probabilities is None else float(log_loss(truth, probabilities, labels=classes)),
     }
 
 
@@ -82,31 +89,3 @@ def score_estimator(estimator: Estimator, features: F64, truth: I64, *, n_classe
 def to_higher_is_better(metric: Metric, value: float) -> float:
     """Return a score so that larger is better."""
     return -value if metric in LOWER_IS_BETTER else value
-
-
-def _roc_auc(truth: I64, probabilities: F64 | None, decision: F64 | None, n_classes: int) -> float | None:
-    if len(np.unique(truth)) < n_classes:
-        return None
-    if n_classes == 2:
-        ranking = decision if decision is not None else None if probabilities is None else probabilities[:, 1]
-        return None if ranking is None else _auc(truth == 1, ranking)
-    if probabilities is None:
-        return None
-    return float(np.mean([_auc(truth == cls, probabilities[:, cls]) for cls in range(n_classes)]))
-
-
-def _auc(positive: np.ndarray[tuple[int], np.dtype[np.bool_]], ranking: F64) -> float:
-    """Return the probability that a positive row ranks above a negative one, a tie counting half.
-
-    Source: J. A. Hanley and B. J. McNeil, Radiology 143, 29 (1982).
-    """
-    ordered = np.sort(ranking[~positive])
-    below, upto = (np.searchsorted(ordered, ranking[positive], side=side) for side in ("left", "right"))
-    return float((below + upto).mean() / (2 * len(ordered)))
-
-
-def _log_loss(truth: I64, probabilities: F64 | None) -> float | None:
-    if probabilities is None:
-        return None
-    chosen = probabilities[np.arange(len(truth)), truth] / probabilities.sum(axis=1)
-    return float(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0)).mean())

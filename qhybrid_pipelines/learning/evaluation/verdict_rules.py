@@ -7,7 +7,8 @@ Over at least 10 folds, ``quantum_better`` needs the lower 95 % bound of the pai
 margin, and that claim's p-value below 2.5 % after Holm's correction for all circuits that were compared;
 ``classical_better`` the upper bound below minus the margin, and that claim's p-value below 2.5 % after Bonferroni's correction
 for all baselines of which the best was picked, and Holm's for all circuits; ``tie`` both bounds within the margin; anything
-else is ``inconclusive``. The control without entanglement is never ``quantum_better``: it is no quantum model. The gain itself is over the baseline that did best on these folds, which is biased downward.
+else is ``inconclusive``. The control without entanglement is never ``quantum_better``: it is not a quantum model. The gain itself is
+over the baseline that did best on these folds, which is biased downward.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def decide_verdict(
         return Verdict.INCONCLUSIVE, f"One fold has no spread; a claim needs at least {MIN_FOLDS}."
     verdict, claim = _corrected_verdict(gain, p_adjusted, p_worse_adjusted, margin, baseline)
     if is_unentangled_control and verdict == Verdict.QUANTUM_BETTER:
-        verdict, claim = Verdict.INCONCLUSIVE, "Better than the baselines, but no quantum model"
+        verdict, claim = Verdict.INCONCLUSIVE, "Better than the baselines, but not a quantum model"
     basis = (
         f"mean gain in {metric} {_format_number(gain.mean)} over {baseline}, corrected 95 % interval {_format_number(gain.low)} to "
         f"{_format_number(gain.high)}, margin {_format_number(margin)}, {gain.folds} folds"
@@ -101,9 +102,7 @@ def _uncorrected_verdict(gain: Gain, margin: float, baseline: str) -> tuple[Verd
 def _entanglement_note(verdict: Verdict, gain_over_unentangled: Gain | None, *, is_unentangled_control: bool) -> str:
     """Return what a reader has to know before calling a good score a quantum effect."""
     if is_unentangled_control:
-        return (
-            " This circuit has no entanglement and is simulated qubit by qubit: what it reaches is no quantum effect."
-        )
+        return " This circuit has no entanglement and is simulated qubit by qubit: what it reaches is not a quantum effect."
     if gain_over_unentangled is None:
         return ""
     if gain_over_unentangled.mean <= 0:

@@ -33,7 +33,7 @@ PARAMETER_SHIFT = np.pi / 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochSize:
-    """What one pass over the training samples would be on a backend.
+    """Cost of one training epoch on a backend.
 
     Attributes:
         submissions: batches, one per iteration.

@@ -79,7 +79,7 @@ def overlap_batch(
 def kernel_from_counts(counts: pa.Table, batch: CircuitBatch, model: QuantumKernelClassifier) -> F64:
     """Return the measured kernel, shape ``(samples, fitted samples)``, for ``model.svc_``.
 
-    All repetitions are pooled; columns of samples that are no support vectors are 0, the machine does not read them.
+    All repetitions are pooled; columns of samples that are not support vectors are 0, the machine does not read them.
 
     Raises:
         CorruptResult: a circuit of the batch has no counts.

@@ -6,13 +6,13 @@ Each is bounded by steps and deterministic for a seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from qhybrid_pipelines.core.learning_specification import BaselineName
 from qhybrid_pipelines.learning.data.feature_pipeline import Inputs
-from qhybrid_pipelines.learning.models.learner import Choice, Estimator, Learner, LogUniform, Settings
+from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
 
 MAX_STEPS = 1000
 
@@ -62,31 +62,26 @@ def _majority_class(settings: Settings, seed: int) -> Estimator:
 class _Baseline:
     build: Callable[[Settings, int], Estimator]
     defaults: Settings
-    search_space: dict[str, Choice | LogUniform]
+    #: Settings that are searched for: bounds of a log-uniform distribution, or a list of values.
+    ranges: Mapping[str, tuple[float, float] | list[int]]
 
 
 _BASELINES: dict[BaselineName, _Baseline] = {
-    "logistic_regression": _Baseline(_logistic_regression, {"C": 1.0}, {"C": LogUniform(1e-3, 1e3)}),
-    "rbf_svm": _Baseline(
-        _rbf_svm, {"C": 1.0, "gamma": "scale"}, {"C": LogUniform(1e-2, 1e3), "gamma": LogUniform(1e-3, 1e1)}
-    ),
+    "logistic_regression": _Baseline(_logistic_regression, {"C": 1.0}, {"C": (1e-3, 1e3)}),
+    "rbf_svm": _Baseline(_rbf_svm, {"C": 1.0, "gamma": "scale"}, {"C": (1e-2, 1e3), "gamma": (1e-3, 1e1)}),
     "gradient_boosting": _Baseline(
         _gradient_boosting,
         {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3},
-        {
-            "n_estimators": Choice((50, 100, 200)),
-            "learning_rate": LogUniform(0.02, 0.3),
-            "max_depth": Choice((1, 2, 3, 4)),
-        },
+        {"n_estimators": [50, 100, 200], "learning_rate": (0.02, 0.3), "max_depth": [1, 2, 3, 4]},
     ),
-    "mlp": _Baseline(
-        _mlp, {"width": 16, "alpha": 1e-2}, {"width": Choice((4, 8, 16, 32)), "alpha": LogUniform(1e-4, 1e1)}
-    ),
+    "mlp": _Baseline(_mlp, {"width": 16, "alpha": 1e-2}, {"width": [4, 8, 16, 32], "alpha": (1e-4, 1e1)}),
 }
 
 
 def baseline_learners(names: Sequence[BaselineName]) -> list[Learner]:
     """Return the named baselines, each on the reduced features and on all of them."""
+    from scipy.stats import loguniform
+
     return [
         Learner(
             name=name,
@@ -94,7 +89,10 @@ def baseline_learners(names: Sequence[BaselineName]) -> list[Learner]:
             inputs=inputs,
             build=_BASELINES[name].build,
             defaults=_BASELINES[name].defaults,
-            search_space=_BASELINES[name].search_space,
+            search_space={
+                setting: loguniform(*range_) if isinstance(range_, tuple) else range_
+                for setting, range_ in _BASELINES[name].ranges.items()
+            },
         )
         for name in names
         for inputs in get_args(Inputs)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.data.feature_pipeline import Inputs
 from qhybrid_pipelines.learning.data.table_rows import Side
@@ -29,29 +28,6 @@ class Estimator(Protocol):
         """Return the class index of each row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of a few values."""
-
-    values: tuple[Setting, ...]
-
-    def sample(self, rng: np.random.Generator) -> Setting:
-        """Return one of the values, all equally likely."""
-        return self.values[int(rng.integers(len(self.values)))]
-
-
-@dataclass(frozen=True, slots=True)
-class LogUniform:
-    """A positive number whose logarithm is uniform between the bounds."""
-
-    low: float
-    high: float
-
-    def sample(self, rng: np.random.Generator) -> Setting:
-        """Return one number, rounded to four digits so that tables stay readable."""
-        return float(f"{math.exp(rng.uniform(math.log(self.low), math.log(self.high))):.4g}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Learner:
     """One model of the comparison.
@@ -62,7 +38,8 @@ class Learner:
         inputs: which features it is given.
         build: settings and a 31-bit seed -> an unfitted estimator. It gets class indices as labels.
         defaults: its settings without tuning; the first trial of every search.
-        search_space: what may be searched for; empty where there is nothing to tune.
+        search_space: what may be searched for, as scikit-learn's `ParameterSampler` reads it: lists of values, and SciPy's
+            distributions; empty where there is nothing to tune.
         failures: errors of ``fit`` that make a trial lose instead of ending the experiment.
         permute_labels: train on labels that are shuffled among the training rows: a control that must stay at chance.
     """
@@ -72,7 +49,7 @@ class Learner:
     inputs: Inputs
     build: Callable[[Settings, int], Estimator]
     defaults: Settings = field(default_factory=dict)
-    search_space: Mapping[str, Choice | LogUniform] = field(default_factory=dict)
+    search_space: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[type[Exception], ...] = ()
     permute_labels: bool = False
 
@@ -82,7 +59,17 @@ def candidate_settings(learner: Learner, *, trials: int, seed: int) -> list[dict
 
     They depend on the experiment's seed and the learner's name and inputs alone, so every fold tries the same ones.
     """
-    rng = generator(seed, "candidates", learner.name, learner.inputs)
-    count = trials if learner.search_space else 1
-    drawn = [{name: range_.sample(rng) for name, range_ in learner.search_space.items()} for _ in range(count - 1)]
-    return [dict(learner.defaults), *({**learner.defaults, **settings} for settings in drawn)]
+    drawn: Iterable[Mapping[str, Any]] = ()
+    if learner.search_space and trials > 1:
+        from sklearn.model_selection import ParameterSampler
+
+        random_state = derive_seed_31bit(seed, "parameter sampler", learner.name, learner.inputs)
+        drawn = ParameterSampler(learner.search_space, trials - 1, random_state=random_state)
+    searched = ({name: _readable(value) for name, value in settings.items()} for settings in drawn)
+    return [dict(learner.defaults), *({**learner.defaults, **settings} for settings in searched)]
+
+
+def _readable(value: Any) -> Setting:
+    """Return a drawn setting as Python's own value, numbers with four digits, so that tables stay readable."""
+    setting: Setting = value.item() if isinstance(value, np.generic) else value
+    return float(f"{setting:.4g}") if isinstance(setting, float) else setting

@@ -5,6 +5,7 @@ The classes are scikit-learn estimators, so this module imports scikit-learn; on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -106,6 +107,14 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             )
         svc, fitted = SVC(kernel="precomputed", C=self.C), self._overlaps(self.samples_, self.samples_)
         return calibrated_probabilities(svc, fitted, self.labels_, kernel)
+
+    def fitted_record(self) -> dict[str, Any]:
+        """Return the samples of the fit, ready for JSON; they may not be shown to people who must not see them."""
+        return {"samples": self.samples_.tolist(), "labels": self.labels_.tolist()}
+
+    def restore_fitted(self, record: Mapping[str, Any]) -> Self:
+        """Take back what `fitted_record` returned: the solver is deterministic, the same samples give the same machine."""
+        return self.fit(np.array(record["samples"]), np.array(record["labels"]))
 
     def _overlaps(self, features: F64, others: F64) -> F64:
         """Return the kernel of two sets of samples, by one thread: the last bits do not depend on the number of cores."""

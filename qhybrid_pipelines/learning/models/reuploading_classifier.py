@@ -1,4 +1,4 @@
-"""What the variational classifier and its unentangled control have in common: everything but the CNOTs.
+"""The variational classifier and its unentangled control, which differ by their CNOTs only.
 
 The classes are scikit-learn estimators, so this module imports scikit-learn; only import it where models are fitted.
 """
@@ -6,7 +6,8 @@ The classes are scikit-learn estimators, so this module imports scikit-learn; on
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,11 +31,13 @@ from qhybrid_pipelines.learning.circuits.input_checks import (
     check_qubit_count,
     check_whole_number,
 )
-from qhybrid_pipelines.learning.circuits.readout import probabilities, squeeze_binary_scores
+from qhybrid_pipelines.learning.circuits.readout import TrainedCircuit, probabilities, squeeze_binary_scores
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.training.stopping_rules import iteration_limit_message
 from qhybrid_pipelines.learning.training.trainer import HALF_TURN, Trainer, TrainingConfig
 from qhybrid_pipelines.learning.training.training_state import TrainingStep
+
+FITTED_ARRAYS = ("weights", "readout", "bias")
 
 
 class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -76,7 +79,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             window: iterations over which the loss must be flat to end earlier.
             must_converge: raise `NotConverged` where it was not flat at the end; else that is a `ConvergenceWarning`.
             seed: of first parameters and batches.
-            engine: ``adjoint``, ``autograd`` or ``jax``; only training uses it, predictions are always the adjoint engine's.
+            engine: ``adjoint``, ``autograd`` or ``jax``, for training; predictions always use the adjoint engine.
         """
         self.n_qubits = n_qubits
         self.layers = layers
@@ -198,3 +201,34 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """Return the labels of scores, shaped as `decision_function` gives them; they may come from counts."""
         chosen = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
+
+    def fitted_record(self) -> dict[str, Any]:
+        """Return the trained circuit with its readout, ready for JSON."""
+        circuit = self.circuit_
+        arrays = {part: getattr(circuit, part).tolist() for part in FITTED_ARRAYS}
+        return {"shape": asdict(circuit.shape), **arrays}
+
+    def restore_fitted(self, record: Mapping[str, Any]) -> Self:
+        """Take back what `fitted_record` returned, ready to predict, without the training history."""
+        shape = CircuitShape(**record["shape"])
+        arrays = {part: np.array(record[part], dtype=np.float64) for part in FITTED_ARRAYS}
+        self.circuit_ = TrainedCircuit(shape=shape, **arrays)
+        self.n_features_in_ = shape.n_features
+        self.classes_ = np.array(record["classes"])
+        return self
+
+
+class VariationalClassifier(ReuploadingClassifier):
+    """The re-uploading circuit with entanglement: CNOT rings between the layers."""
+
+    entangled = True
+
+
+class SeparableClassifier(ReuploadingClassifier):
+    """The control without entanglement: the same gates, weights and readout of all qubits, but no CNOT.
+
+    What it achieves needs no quantum computer: its qubits are simulated one by one. A model that does not beat its
+    unentangled control owes nothing to entanglement (J. Bowles et al., arXiv:2403.07059).
+    """
+
+    entangled = False

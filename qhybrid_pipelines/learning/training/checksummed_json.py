@@ -1,4 +1,4 @@
-"""What is kept between two processes: JSON that states its own SHA-256, so that half a file is never taken for a whole one."""
+"""JSON with its own SHA-256, so that a truncated file is detected."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from qhybrid_pipelines.core.ising import F64
 #: or of guessing all classes alike, whichever is larger.
 DIVERGENCE_RATIO = 2.0
 DIVERGENCE_WINDOW = 20
-#: A flat loss this much above guessing is no minimum: steps are too long to get down.
+#: A flat loss this much above guessing is not a minimum: steps are too long to get down.
 GUESSING_LOSS_RATIO = 1.05
 
 

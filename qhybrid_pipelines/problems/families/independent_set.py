@@ -9,9 +9,9 @@ Source of the formulation: A. Lucas, Frontiers in Physics 2, 5 (2014), section 4
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,9 @@ from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import conflicts
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
-from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list
+from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
+from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge
+from qhybrid_pipelines.problems.graph_sources import GraphGenerator, make_graph_generator, read_edge_list
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.solvers import independent_set
@@ -32,9 +34,6 @@ from qhybrid_pipelines.problems.solvers.rows import weighted_sums
 if TYPE_CHECKING:
     import dimod
     import networkx as nx
-
-Parameters = TypeVar("Parameters", bound=BaseModel)
-_Generator = tuple[type[BaseModel], Callable[[BaseModel], Instance]]
 
 #: Penalty of one conflict, in units of the most that a conflict can gain: `max over edges of min(w_i, w_j)`. Anything
 #: above 1 makes every minimum of the penalised form an optimum. Measured on the 17 candidates of QOBLIB's farm and on
@@ -82,19 +81,6 @@ def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: f
     )
 
 
-def _make_generator(
-    name: str, label: str, kind: type[Parameters], graph: Callable[[Parameters], WeightedGraph]
-) -> _Generator:
-    """Return the entry of one generator: its parameters, and the function that makes an instance of them."""
-
-    def make(parameters: BaseModel) -> Instance:
-        assert isinstance(parameters, kind)
-        full_name = f"{name}_{label.format(**parameters.model_dump())}"
-        return make_instance(graph(parameters), name=full_name, source=f"generator:{name}", best_known=None)
-
-    return kind, make
-
-
 def _from_dimacs_edge(text: str, options: BaseModel, file: str) -> Instance:
     assert isinstance(options, Options)
     return _from_file(dimacs_edge.read(text, file=file, duplicates=options.duplicates), options, file)
@@ -107,14 +93,7 @@ def _from_csv_edges(text: str, options: BaseModel, file: str) -> Instance:
 
 def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
     assert isinstance(options, Options)
-    if options.index_base is None:
-        raise InvalidInput(
-            "an edge list does not say whether it counts from 0 or from 1",
-            remedy="Declare options.index_base: 0 or 1.",
-            file=file,
-            field="problem.options.index_base",
-        )
-    graph = edge_list.read(text, file=file, index_base=options.index_base, duplicates=options.duplicates)
+    graph = read_edge_list(text, file=file, index_base=options.index_base, duplicates=options.duplicates)
     return _from_file(graph, options, file)
 
 
@@ -128,7 +107,7 @@ def _arrays(instance: Instance) -> tuple[F64, independent_set.Edges]:
     return weights, np.array(instance.payload["edges"], dtype=np.int32).reshape(-1, 2)
 
 
-class IndependentSet:
+class IndependentSet(FamilyDefaults):
     """The family; see the module."""
 
     name = "independent_set"
@@ -140,22 +119,24 @@ class IndependentSet:
         {"dimacs_edge": _from_dimacs_edge, "csv_edges": _from_csv_edges, "edge_list": _from_edge_list}
     )
     file_suffixes: Mapping[str, str] = MappingProxyType({".gph": "dimacs_edge", ".col": "dimacs_edge"})
-    generators: Mapping[str, _Generator] = MappingProxyType(
+    generators: Mapping[str, GraphGenerator] = MappingProxyType(
         {
-            "random_graph": _make_generator(
+            "random_graph": make_graph_generator(
                 "random_graph",
-                "n{nodes}_p{probability:g}_w{weighted:d}_s{seed}",
+                "_n{nodes}_p{probability:g}_w{weighted:d}_s{seed}",
                 conflicts.RandomGraph,
                 conflicts.random_graph,
+                make_instance,
             ),
-            "interval_scheduling": _make_generator(
+            "interval_scheduling": make_graph_generator(
                 "interval_scheduling",
-                "j{jobs}_m{machines}_s{seed}",
+                "_j{jobs}_m{machines}_s{seed}",
                 conflicts.IntervalScheduling,
                 conflicts.interval_scheduling,
+                make_instance,
             ),
-            "dispatch": _make_generator(
-                "dispatch", "v{vehicles}_j{jobs}_s{seed}", conflicts.Dispatch, conflicts.dispatch
+            "dispatch": make_graph_generator(
+                "dispatch", "_v{vehicles}_j{jobs}_s{seed}", conflicts.Dispatch, conflicts.dispatch, make_instance
             ),
         }
     )
@@ -212,10 +193,6 @@ class IndependentSet:
     def repair(self, instance: Instance, assignments: U8) -> U8:
         """Return rows without conflicts: drop the least worth, then add what is free; see ``make_independent``."""
         return independent_set.make_independent(*_arrays(instance), assignments)
-
-    def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002 - the port asks per instance
-        """Return None: any number of candidates may be chosen."""
-        return None
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - all are exact
         """Return the exact reductions: heavy vertices, domination, Nemhauser-Trotter; see ``solvers.reductions``."""

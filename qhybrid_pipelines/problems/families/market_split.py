@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,14 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
+from qhybrid_pipelines.problems.family import Family, Parser, PenalisedModel, SolverResult
+from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
 from qhybrid_pipelines.problems.formats import qoblib_market_split
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.solvers import market_split
 
 if TYPE_CHECKING:
     import dimod
-    import networkx as nx
 
 #: Largest squared residual: values, their sums and the quarters of the Ising form all stay exact in float64.
 MAX_VALUE = 2**48
@@ -134,7 +134,7 @@ def _qubo(instance: Instance) -> tuple[F64, npt.NDArray[np.int32], F64, float]:
     return linear.astype(np.float64), pairs, quadratic.astype(np.float64), float(targets @ targets)
 
 
-class MarketSplit:
+class MarketSplit(UnconstrainedFamily):
     """The family; see the module."""
 
     name = "market_split"
@@ -148,14 +148,6 @@ class MarketSplit:
         {"random": (Random, random_split)}
     )
     solver_name = "meet_in_the_middle"
-
-    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
-        """Raise InvalidInput: a market split is no graph."""
-        raise InvalidInput(
-            f"family market_split has no instance on graph {name!r}",
-            remedy="Give a .dat file or {generator: random, constraints: 3, variables: 20}.",
-            field="problem.source",
-        )
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise ``|A x - b|^2``, without constraints."""
@@ -182,10 +174,6 @@ class MarketSplit:
         squared: F64 = np.square(market_split.residuals(*_arrays(instance), assignments)).sum(axis=1)
         return squared
 
-    def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002 - see the module
-        """Return True for every row: how far an assignment misses is the objective."""
-        return np.ones(len(assignments), dtype=np.bool_)
-
     def violation(self, instance: Instance, assignment: U8) -> str:
         """Return the first row that is not met, by how much, and how many there are; empty for a solution."""
         coefficients, targets = _arrays(instance)
@@ -195,18 +183,6 @@ class MarketSplit:
             return ""
         row = missed[0]
         return f"row {row + 1}: {reached[row]} instead of {targets[row]}; {len(missed)} of {len(targets)} rows missed"
-
-    def repair(self, instance: Instance, assignments: U8) -> U8:  # noqa: ARG002 - see the module
-        """Return the rows unchanged: all of them are feasible."""
-        return assignments
-
-    def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002 - the port asks per instance
-        """Return None: any number of variables may be 1."""
-        return None
-
-    def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - there are none
-        """Return nothing: these instances are made so that no rule applies."""
-        return []
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return where steepest descent by single flips ends, from nothing chosen."""

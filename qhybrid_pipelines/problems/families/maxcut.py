@@ -8,10 +8,10 @@ Source of the formulation: F. Barahona, M. Grötschel, M. Jünger, G. Reinelt, O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,15 @@ from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import random_graphs
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
-from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, edge_list, rudy
+from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
+from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, rudy
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
+from qhybrid_pipelines.problems.graph_sources import (
+    GraphGenerator,
+    make_graph_generator,
+    read_edge_list,
+    refuse_index_base,
+)
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.quadratic import pair_sums
@@ -38,9 +45,6 @@ from qhybrid_pipelines.problems.solvers.spins import greedy_placement, to_spins
 if TYPE_CHECKING:
     import dimod
     import networkx as nx
-
-Parameters = TypeVar("Parameters", bound=BaseModel)
-_Generator = tuple[type[BaseModel], Callable[[BaseModel], Instance]]
 
 
 class Options(StrictModel):
@@ -94,49 +98,20 @@ def _from_csv_edges(text: str, options: BaseModel, file: str) -> Instance:
 
 def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
     declared = _declared(options)
-    if declared.index_base is None:
-        raise InvalidInput(
-            "an edge list does not say whether it counts from 0 or from 1",
-            remedy="Declare options.index_base: 0 or 1.",
-            file=file,
-            field="problem.options.index_base",
-        )
-    graph = edge_list.read(text, file=file, index_base=declared.index_base, duplicates=declared.duplicates)
+    graph = read_edge_list(text, file=file, index_base=declared.index_base, duplicates=declared.duplicates)
     return make_instance(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
 
 
 def _from_file(graph: WeightedGraph, options: BaseModel, file: str) -> Instance:
     """Return the instance of a format that fixes its index base itself."""
     declared = _declared(options)
-    _refuse_index_base(declared)
+    refuse_index_base(declared.index_base)
     return make_instance(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
-
-
-def _refuse_index_base(options: Options) -> None:
-    if options.index_base is not None:
-        raise InvalidInput(
-            "an index base is declared for format edge_list only",
-            remedy="Remove it, or declare format: edge_list.",
-            field="problem.options.index_base",
-        )
 
 
 def _declared(options: BaseModel) -> Options:
     assert isinstance(options, Options)
     return options
-
-
-def _make_generator(
-    name: str, label: str, kind: type[Parameters], graph: Callable[[Parameters], WeightedGraph]
-) -> _Generator:
-    """Return the entry of one generator: its parameters, and the function that makes an instance of them."""
-
-    def make(parameters: BaseModel) -> Instance:
-        assert isinstance(parameters, kind)
-        full_name = f"{name}-{label.format(**parameters.model_dump())}"
-        return make_instance(graph(parameters), name=full_name, source=f"generator:{name}", best_known=None)
-
-    return kind, make
 
 
 def _graph(instance: Instance) -> tuple[npt.NDArray[np.int32], F64]:
@@ -147,7 +122,7 @@ def _graph(instance: Instance) -> tuple[npt.NDArray[np.int32], F64]:
     )
 
 
-class MaxCut:
+class MaxCut(UnconstrainedFamily):
     """The family; see the module."""
 
     name = "maxcut"
@@ -164,21 +139,25 @@ class MaxCut:
         }
     )
     file_suffixes: Mapping[str, str] = MappingProxyType({".mc": "rudy", ".rud": "rudy"})
-    generators: Mapping[str, _Generator] = MappingProxyType(
+    generators: Mapping[str, GraphGenerator] = MappingProxyType(
         {
-            "random_regular": _make_generator(
+            "random_regular": make_graph_generator(
                 "random_regular",
-                "n{nodes}-d{degree}-s{seed}",
+                "-n{nodes}-d{degree}-s{seed}",
                 random_graphs.RandomRegular,
                 random_graphs.random_regular,
+                make_instance,
             ),
-            "erdos_renyi": _make_generator(
+            "erdos_renyi": make_graph_generator(
                 "erdos_renyi",
-                "n{nodes}-p{probability:g}-w{weighted:d}-s{seed}",
+                "-n{nodes}-p{probability:g}-w{weighted:d}-s{seed}",
                 random_graphs.ErdosRenyi,
                 random_graphs.erdos_renyi,
+                make_instance,
             ),
-            "torus": _make_generator("torus", "{rows}x{columns}-s{seed}", random_graphs.Torus, random_graphs.torus),
+            "torus": make_graph_generator(
+                "torus", "-{rows}x{columns}-s{seed}", random_graphs.Torus, random_graphs.torus, make_instance
+            ),
         }
     )
     solver_name = "semidefinite+tabu+cp_sat"
@@ -186,7 +165,7 @@ class MaxCut:
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:
         """Return the instance on a graph; the edge attribute ``weight`` counts, 1 where it is missing."""
         declared = _declared(options)
-        _refuse_index_base(declared)
+        refuse_index_base(declared.index_base)
         return make_instance(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=declared.best_known)
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
@@ -218,22 +197,6 @@ class MaxCut:
         """Return the weight of the edges between the two sides, for each row."""
         edges, weights = _graph(instance)
         return np.asarray((weights.sum() - pair_sums(to_spins(assignments), edges, weights)) / 2, dtype=np.float64)
-
-    def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002
-        """Return True for each row: every assignment is a cut."""
-        return np.ones(len(assignments), dtype=np.bool_)
-
-    def violation(self, instance: Instance, assignment: U8) -> str:  # noqa: ARG002
-        """Return the empty text: nothing can be violated."""
-        return ""
-
-    def repair(self, instance: Instance, assignments: U8) -> U8:  # noqa: ARG002
-        """Return the rows: there is nothing to repair."""
-        return assignments
-
-    def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002
-        """Return None: any number of nodes may be on either side."""
-        return None
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - it is exact
         """Return the exact reduction by dominating edges: leaves, degree 2, and what outweighs its neighbours."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from qhybrid_pipelines.problems.family import (
     SolverResult,
     Substitution,
 )
+from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
 from qhybrid_pipelines.problems.formats import orlib_port
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.quadratic import pair_sums
@@ -51,7 +52,6 @@ from qhybrid_pipelines.problems.solvers.rows import weighted_sums
 
 if TYPE_CHECKING:
     import dimod
-    import networkx as nx
 
 #: Penalty weight in units of the least that makes every minimum of the penalised form an optimum; see `penalised_model`.
 PENALTY_FACTOR = 1.05
@@ -186,7 +186,7 @@ def _qubo(problem: CardinalityProblem) -> tuple[F64, npt.NDArray[np.int32], F64]
     return problem.linear + np.diag(problem.matrix), pairs, 2 * problem.matrix[pairs[:, 0], pairs[:, 1]]
 
 
-class Portfolio:
+class Portfolio(FamilyDefaults):
     """The family; see the module."""
 
     name = "portfolio"
@@ -200,14 +200,6 @@ class Portfolio:
         {"factor_model": (FactorModel, factor_model)}
     )
     solver_name = "bounds_and_enumeration"
-
-    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
-        """Raise InvalidInput: a portfolio is no graph."""
-        raise InvalidInput(
-            f"family portfolio has no instance on graph {name!r}",
-            remedy="Give a file with format: orlib_port, or {generator: factor_model, assets: 20, cardinality: 5}.",
-            field="problem.source",
-        )
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise the loss with ``sum x_i = K``."""

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from qhybrid_pipelines.classical.local_search import one_flip_descent
@@ -25,7 +24,8 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
-from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
+from qhybrid_pipelines.problems.family import Family, Parser, PenalisedModel, SolverResult
+from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
 from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.instance import Instance, Sense
@@ -157,7 +157,7 @@ def _quadratic_form(instance: Instance) -> QuadraticForm:
     )
 
 
-class Qubo:
+class Qubo(UnconstrainedFamily):
     """The family; see the module."""
 
     name = "qubo"
@@ -174,10 +174,10 @@ class Qubo:
     )
     solver_name = "semidefinite+tabu+cp_sat"
 
-    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002
-        """Refuse: a graph alone is no objective."""
+    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
+        """Refuse: a graph alone is not an objective, but other families make one of it."""
         raise InvalidInput(
-            f"the graph {name!r} is no QUBO",
+            f"the graph {name!r} is not a QUBO",
             remedy="Use family maxcut or independent_set for graphs, or give a matrix as a file.",
             field="problem.source",
         )
@@ -206,26 +206,6 @@ class Qubo:
         form = _quadratic_form(instance)
         products = pair_sums(assignments, form.pairs, form.quadratic)
         return form.offset + weighted_sums(form.linear, assignments) + products
-
-    def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:  # noqa: ARG002
-        """Return True for each row: there are no constraints."""
-        return np.ones(len(assignments), dtype=np.bool_)
-
-    def violation(self, instance: Instance, assignment: U8) -> str:  # noqa: ARG002
-        """Return the empty text: nothing can be violated."""
-        return ""
-
-    def repair(self, instance: Instance, assignments: U8) -> U8:  # noqa: ARG002
-        """Return the rows: there is nothing to repair."""
-        return assignments
-
-    def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002
-        """Return None: any number of variables may be 1."""
-        return None
-
-    def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002
-        """Return nothing: what can be done without knowing more (roof duality) is done for every family."""
-        return []
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the assignment of setting variable after variable where it matters most, then flipping single ones."""

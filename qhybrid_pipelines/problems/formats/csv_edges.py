@@ -63,7 +63,7 @@ def read_records(text: str, *, file: str, headers: tuple[tuple[str, ...], ...]) 
             )
         for name in row.fields[:2]:
             if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-                raise row.invalid(f"{name[:40]!r} is no name", f"Use 1 to {MAX_NAME} printable characters.")
+                raise row.invalid(f"{name[:40]!r} is not a name", f"Use 1 to {MAX_NAME} printable characters.")
         i, j = (index.setdefault(name, len(index)) for name in row.fields[:2])
         if len(index) > MAX_VARIABLES:
             raise row.invalid(f"the file names more than {MAX_VARIABLES} nodes", "Reduce the problem first.")

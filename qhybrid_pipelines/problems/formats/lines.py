@@ -107,7 +107,7 @@ class Row:
         """Return a field as a finite float64.
 
         Raises:
-            InvalidInput: the field is missing, or is no plain finite number; a decimal comma gets a hint of its own.
+            InvalidInput: the field is missing, or is not a plain finite number; a decimal comma gets a hint of its own.
         """
         field = self._field(column, meaning)
         if _DECIMAL_COMMA.fullmatch(field):

@@ -191,7 +191,7 @@ def _variables(objective: list[_Token], binary: list[_Token], source: _LpSource)
     """Return the variables in order of first appearance; each must be declared binary."""
     for token in binary:
         if token.kind != "name":
-            raise source.invalid(f"{token.text!r} is no variable", "List names only.", token.line)
+            raise source.invalid(f"{token.text!r} is not a variable", "List names only.", token.line)
     declared = {token.text for token in binary}
     for token in objective:
         if token.kind == "name" and token.text not in declared:

@@ -54,7 +54,7 @@ def prove_optimum(model: IsingModel, hint: U8, seed: int) -> Proof | None:
         seed: seed of the solver.
 
     Returns:
-        None where the model has too many couplings, or coefficients that are no decimals of six digits.
+        None where the model has too many couplings, or coefficients that are not decimals of six digits.
     """
     step = energy_step(model)
     if step is None or not 0 < len(model.pairs) <= MAX_COUPLINGS:

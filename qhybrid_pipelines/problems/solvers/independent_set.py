@@ -25,7 +25,7 @@ Remaining = dict[int, set[int]]
 #: CP-SAT's own unit of work, close to a second; the same on every machine, unlike the clock.
 MAX_DETERMINISTIC_TIME = 5.0
 
-#: Weights that are no integers are multiplied by a power of two, so that their sum is about this, then rounded.
+#: Weights that are not integers are multiplied by a power of two, so that their sum is about this, then rounded.
 INTEGER_TOTAL = 2.0**40
 
 #: An LP value counts as 0, 1/2 or 1 within this; HiGHS' own feasibility tolerance is 1e-7.

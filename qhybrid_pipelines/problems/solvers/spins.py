@@ -94,6 +94,10 @@ def tabu_search(model: IsingModel, start: U8, seed: int, *, steps: int) -> U8:
 
     Each step takes the best flip that is not tabu, even uphill; a flipped spin then rests for 3 to ``3 + n / 10``
     steps, drawn anew each time. A flip that beats the best so far is always allowed; ties are broken at random.
+
+    The baseline `tabu` is D-Wave's sampler. This search starts where a relaxation was rounded, ends after a number of steps
+    that is recorded, and shares no code with the baseline beside which the family's solver is shown.
+
     Source: F. Glover, G. Kochenberger, B. Alidaee, Management Science 44, 336 (1998); the tenure is that of
     U. Benlic and J.-K. Hao, Engineering Applications of Artificial Intelligence 26, 1162 (2013).
     """

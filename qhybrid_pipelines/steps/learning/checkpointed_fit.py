@@ -16,7 +16,6 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.evaluation.tuner import FitContext
 from qhybrid_pipelines.learning.models.learner import Estimator
-from qhybrid_pipelines.steps.learning.experiment_learners import iteration_limit
 
 #: A training that takes longer than this leaves a checkpoint behind every so often; a shorter one when it ends.
 CHECKPOINT_SECONDS = 1.0
@@ -53,7 +52,7 @@ class CheckpointedFit:
         if not isinstance(estimator, ReuploadingClassifier):
             estimator.fit(features, labels)
             return 0.0
-        limit = iteration_limit(self._spec, rows=len(features), batch_size=estimator.batch_size)
+        limit = math.ceil(self._spec.training.epochs * len(features) / estimator.batch_size)
         estimator.set_params(max_iterations=limit)
         try:
             return self._train(estimator, features, labels, fit_context)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.learning_specification import LearningSpec, ModelName
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.feature_pipeline import fit_angle_encoder
+from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset, make_folds
 from qhybrid_pipelines.steps.learning.inference_batches import (
     FoldModel,
@@ -38,7 +39,7 @@ class EpochEstimate:
         step: the batch of one step, for its price.
     """
 
-    model: ModelName
+    model: str
     submissions: int
     circuits: int
     shots: int
@@ -103,14 +104,14 @@ def estimate_epochs(key: str, backend: str, spec: LearningSpec, registered: Spec
 
 
 def _untrained_classifier(
-    model: ModelName, spec: LearningSpec, labels: np.ndarray[tuple[int], np.dtype[np.int64]], columns: int
+    model: str, spec: LearningSpec, labels: np.ndarray[tuple[int], np.dtype[np.int64]], columns: int
 ) -> ReuploadingClassifier:
     """Return a classifier with its first parameters: the right circuit for a price, the wrong one for a prediction."""
-    from qhybrid_pipelines.learning.models.separable_classifier import SeparableClassifier
-    from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
+    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
 
-    build = VariationalClassifier if model == "variational" else SeparableClassifier
-    estimator = build(layers=spec.training.layers, seed=spec.seed)
+    trainable = all_models()[model]
+    estimator = trainable.build(spec.training, trainable.defaults(spec.training), spec.seed)
+    assert isinstance(estimator, ReuploadingClassifier)
     classes = np.unique(labels)
     width = spec.features.pca or columns
     estimator.circuit_ = estimator.make_trainer(np.zeros((len(classes), width)), classes).circuit

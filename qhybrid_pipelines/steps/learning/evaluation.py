@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.learning.data.table_rows import ScoreRow
+from qhybrid_pipelines.learning.data.table_rows import FitRow, ScoreRow
 from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
 from qhybrid_pipelines.learning.evaluation.fold_results import score_rows
 from qhybrid_pipelines.learning.evaluation.metrics import METRICS
@@ -18,8 +18,6 @@ from qhybrid_pipelines.steps.rows import Row, get_row, read_learning_experiments
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.tables import from_rows
-
-_TRAINING_KEY = ("model", "side", "inputs", "repeat", "fold", "purpose", "train_rows")
 
 
 def evaluate(
@@ -57,23 +55,18 @@ def read_measurements(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
 def _scores(spec: LearningSpec, predictions: Sequence[Any], measured: Sequence[Any], n_classes: int) -> list[ScoreRow]:
     """Return every score; circuits by exact expectations only if the experiment asks for them."""
     rows: list[ScoreRow] = []
-    trained: dict[tuple[str, int, int], Row] = {}
-    for place, group in _group_rows(predictions, _TRAINING_KEY).items():
-        training_columns = dict(zip(_TRAINING_KEY, place, strict=True))
-        if training_columns["purpose"] == "comparison":
-            trained.setdefault(
-                (training_columns["model"], training_columns["repeat"], training_columns["fold"]), training_columns
-            )
-        if training_columns["side"] in {"quantum", "unentangled_control"} and None not in spec.evaluation.shots:
+    fits: dict[tuple[str, int, int], FitRow] = {}
+    for columns, group in _group_rows(predictions, tuple(FitRow.__annotations__)).items():
+        fit: FitRow = dict(zip(FitRow.__annotations__, columns, strict=True))  # type: ignore[assignment]
+        if fit["purpose"] == "comparison":
+            fits.setdefault((fit["model"], fit["repeat"], fit["fold"]), fit)
+        if fit["side"] in {"quantum", "unentangled_control"} and None not in spec.evaluation.shots:
             continue
-        score_labels = {name: training_columns[name] for name in ("side", "inputs", "train_rows", "purpose")}
-        rows += score_rows(group, n_classes=n_classes, **score_labels)
+        rows += score_rows(group, fit, n_classes=n_classes)
     for (backend, shots, *which), group in _group_rows(
         measured, ("backend", "shots", "model", "repeat", "fold")
     ).items():
-        training_columns = trained[tuple(which)]
-        score_labels = {name: training_columns[name] for name in ("side", "inputs", "train_rows")}
-        rows += score_rows(group, backend=backend, shots=shots, n_classes=n_classes, **score_labels)
+        rows += score_rows(group, fits[tuple(which)], backend=backend, shots=shots, n_classes=n_classes)
     return rows
 
 

@@ -6,16 +6,8 @@ import json
 from collections.abc import Sequence
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.rows import Row
-
-_MODEL_DESCRIPTIONS = {
-    "variational": "A data re-uploading circuit: features and trained rotations in every layer, rings of CNOTs between, "
-    "all qubits measured, and a trained linear readout of their expectations.",
-    "separable": "The same circuit without its CNOTs. Its qubits can be simulated one by one, so what it reaches needs no "
-    "quantum computer.",
-    "kernel": "A support vector machine on the fidelity of embedded states (ZZ feature map). It is computed exactly and "
-    "not measured: a backend would need a circuit for every pair of rows. The saved model holds its training rows.",
-}
 
 
 def dataset_card(card: Row) -> str:
@@ -54,7 +46,7 @@ def model_card(model: str, spec: LearningSpec, card: Row, summaries: Sequence[Ro
     lines = [
         f"# Model {model}",
         "",
-        _MODEL_DESCRIPTIONS[model],
+        all_models()[model].description,
         "",
         _training_sentence(spec, card),
         "",

@@ -33,6 +33,7 @@ class _Results:
     key: str
     spec: LearningSpec
     card: Row
+    fold_algorithm: str | None
     runs: list[Row]
     iterations: dict[_FitKey, list[Row]]
     predictions: list[Row]
@@ -45,6 +46,7 @@ def qml_tracking_runs(
     experiments: pa.Table,
     *,
     qml_datasets: pa.Table,
+    qml_folds: pa.Table,
     qml_models: pa.Table,
     qml_iterations: pa.Table,
     qml_predictions: pa.Table,
@@ -64,6 +66,7 @@ def qml_tracking_runs(
             key=key,
             spec=spec,
             card=get_row(qml_datasets, key),
+            fold_algorithm=select_rows(qml_folds, key)["algorithm"][0].as_py(),
             runs=[row for row in select_rows(qml_models, key).to_pylist() if row["purpose"] == "comparison"],
             iterations=steps_by_fit,
             predictions=[
@@ -156,6 +159,7 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
             "baselines": ", ".join(spec.baseline_names),
             "folds": spec.folds.k,
             "repeats": spec.folds.repeats,
+            "fold_algorithm": found.fold_algorithm,
             "trials": spec.tuning.trials,
             "metric": spec.evaluation.metric,
             "seed": spec.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,12 +12,13 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.folds import Split
 from qhybrid_pipelines.learning.data.table_rows import IterationRow, PredictionRow, Purpose, RunRow
-from qhybrid_pipelines.learning.evaluation.fold_results import prediction_rows, run_row
+from qhybrid_pipelines.learning.evaluation.fold_results import iteration_rows, prediction_rows, run_row
 from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner, Tuner
+from qhybrid_pipelines.learning.models.baselines import baseline_learners, control_learners
 from qhybrid_pipelines.learning.models.learner import Learner
+from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.experiment_learners import make_learners
 from qhybrid_pipelines.steps.rows import read_learning_experiments
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.layout import Home
@@ -35,8 +37,8 @@ class TrainingRows:
 
 def train(
     experiments: pa.Table,
-    datasets: pa.Table,
-    folds: pa.Table,
+    qml_datasets: pa.Table,
+    qml_folds: pa.Table,
     *,
     specifications: Specifications,
     home: Home,
@@ -52,13 +54,19 @@ def train(
     """
     found = TrainingRows()
     for key, spec in read_learning_experiments(experiments):
-        dataset = load_verified_dataset(key, spec, datasets, specifications)
-        _train(key, spec, dataset, stored_folds(folds, key), found, home=home, report=report)
+        dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
+        _train(key, spec, dataset, stored_folds(qml_folds, key), found, home=home, report=report)
     return (
         from_rows(schemas.QML_MODELS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),
         from_rows(schemas.QML_PREDICTIONS, found.predictions),
     )
+
+
+def make_learners(spec: LearningSpec) -> list[Learner]:
+    """Return everything that is trained: the circuits, the baselines, the controls."""
+    circuits = [all_models()[name].make_learner(spec.training) for name in spec.model_names]
+    return [*circuits, *baseline_learners(spec.baseline_names), *control_learners()]
 
 
 def delete_checkpoints(home: Home, key: str) -> None:
@@ -115,34 +123,17 @@ def _append_rows(
     )
     found.predictions.extend(prediction_rows(key, learner, split, tuned, dataset, purpose=purpose))
     if purpose == "comparison":
-        batch = int(tuned.settings.get("batch_size", 1))
-        found.iterations.extend(
-            IterationRow(
-                experiment=key,
-                model=learner.name,
-                inputs=learner.inputs,
-                repeat=split.repeat,
-                fold=split.fold,
-                iteration=step.iteration,
-                epoch=(step.iteration - 1) * batch // tuned.train_rows,
-                loss=step.loss,
-                gradient_norm=step.gradient_norm,
-                seconds=step.seconds,
-            )
-            for step in getattr(tuned.estimator, "history_", ())
-        )
+        found.iterations.extend(iteration_rows(key, learner, split, tuned))
 
 
 def _circuit_columns(tuned: TunedLearner) -> tuple[str | None, int | None, str]:
     """Return what only circuits have: template and steps of those with weights, and the saved model."""
     from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template
-    from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
     from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
     from qhybrid_pipelines.learning.models.saved_models import model_to_bytes
 
-    model = tuned.estimator
-    assert isinstance(model, ReuploadingClassifier | QuantumKernelClassifier)
+    model: Any = tuned.estimator
     saved = model_to_bytes(model).decode()
-    if isinstance(model, QuantumKernelClassifier):
+    if not isinstance(model, ReuploadingClassifier):
         return None, None, saved
     return circuit_template(model.circuit_.shape).template_id, model.n_iter_, saved

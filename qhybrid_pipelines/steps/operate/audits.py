@@ -14,7 +14,7 @@ from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
 from qhybrid_pipelines.control.fleet.canaries import find_wrong_bit_orders
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.bits import assignment_array
-from qhybrid_pipelines.problems.baselines import DEFAULT_BASELINES, EXHAUSTIVE
+from qhybrid_pipelines.problems.baselines import EXHAUSTIVE, always_on_baselines
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
@@ -81,7 +81,9 @@ def baselines_present(experiments: Iterable[str], baselines: pa.Table) -> list[s
     """Every experiment has all the baselines that are always on; enumeration only runs where the reduced model allows it."""
     findings = []
     for key in experiments:
-        missing = set(DEFAULT_BASELINES) - {EXHAUSTIVE} - set(select_rows(baselines, key).column("solver").to_pylist())
+        missing = (
+            set(always_on_baselines()) - {EXHAUSTIVE} - set(select_rows(baselines, key).column("solver").to_pylist())
+        )
         if missing:
             findings.append(f"{key}: no rows of {', '.join(sorted(missing))}")
     return findings

@@ -16,7 +16,7 @@ from qhybrid_pipelines.storage.layout import Home
 def send_spans(ledger: Ledger, home: Home) -> ExportSummary | None:
     """Send the spans of jobs that ended since the last time; None where the environment names no collector.
 
-    A collector that is away is no error: what it missed is sent the next time.
+    A collector that is away is not an error: what it missed is sent the next time.
 
     Raises:
         InvalidInput: a collector is named, and the package that speaks to it is not installed.

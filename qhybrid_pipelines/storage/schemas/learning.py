@@ -80,6 +80,7 @@ QML_FOLDS = Table(
         _FOLD,
         _DATA_ROW,
         column("role", TEXT, "What the row does in this fold", words=("train", "validation", "test")),
+        column("algorithm", TEXT, "What made the folds, with its version and scikit-learn's", nullable=True),
     ),
 )
 

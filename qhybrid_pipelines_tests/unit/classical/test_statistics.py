@@ -23,6 +23,20 @@ def test_wilson_agrees_with_scipy(successes, trials):
     assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high))
 
 
+def score_bounds(successes, trials):
+    """Return the two probabilities whose normal approximation puts the observed share on the 95 % bound: Wilson's definition."""
+    z = stats.norm.ppf(0.975)
+    share = successes / trials
+    bounds = np.roots([1 + z * z / trials, -(2 * share + z * z / trials), share * share])
+    return np.clip(np.sort(bounds), 0, 1)
+
+
+@pytest.mark.parametrize("trials", [1, 10, 30, 250, 10_000])
+def test_wilson_solves_its_equation(trials):
+    for successes in {1, trials // 3 or 1, trials}:
+        assert wilson_interval(successes, trials) == pytest.approx(score_bounds(successes, trials), abs=1e-9)
+
+
 def test_without_success_the_rule_of_three_bounds_the_probability():
     assert wilson_interval(0, 30) == (0.0, 0.1)
     assert rule_of_three(2) == 1.0

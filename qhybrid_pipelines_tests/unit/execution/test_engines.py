@@ -21,9 +21,8 @@ from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, PreparedCircui
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
-from qhybrid_pipelines.execution.engines.engine import choose_engine
+from qhybrid_pipelines.execution.engines.engine import all_engines, choose_engine
 from qhybrid_pipelines.execution.engines.lightning import Lightning
-from qhybrid_pipelines.execution.providers.local import ENGINES
 from qhybrid_pipelines.quantum.circuits import build_batch
 from qhybrid_pipelines.quantum.simulation import diagonal_qaoa, qaoa_phases
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
@@ -38,6 +37,7 @@ from qhybrid_pipelines_tests.support.reduced_models import (
 
 #: Chance that a right engine fails one goodness-of-fit test; the seeds are fixed, so it fails always or never.
 ERROR_RATE = 1e-4
+ENGINES = all_engines()
 
 #: Every engine, the QAOA engine on both of its ways.
 EVERY = [
@@ -49,7 +49,7 @@ EVERY = [
             find_spec("numba") is None, reason="the compiled engine needs numba: install the extra `fast`"
         ),
     ),
-    *(pytest.param(engine, id=engine.name) for engine in (Lightning(), AerExact(), AerSampler())),
+    *(pytest.param(engine, id=engine.name) for engine in ENGINES if engine.name != DiagonalQaoa.name),
 ]
 
 MODEL = ising([0.3, -1.1, 0.0, 0.6, 0.2], {(0, 1): 0.7, (1, 3): -0.4, (2, 4): 1.3, (0, 4): 0.7})

@@ -20,9 +20,8 @@ from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_templa
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import LARGEST_ANGLE
 from qhybrid_pipelines.learning.data.feature_pipeline import fit_feature_pipeline
 from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
+from qhybrid_pipelines.learning.models.reuploading_classifier import SeparableClassifier, VariationalClassifier
 from qhybrid_pipelines.learning.models.saved_models import model_from_bytes, model_to_bytes
-from qhybrid_pipelines.learning.models.separable_classifier import SeparableClassifier
-from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore:the loss was not flat:sklearn.exceptions.ConvergenceWarning")
 

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems import baselines
-from qhybrid_pipelines.problems.baselines import BASELINE_NAMES, check_baselines, run_baselines
+from qhybrid_pipelines.problems.baselines import (
+    all_baselines,
+    always_on_baselines,
+    baseline_names,
+    check_baselines,
+    optional_baselines,
+    run_baselines,
+    speed_rank,
+)
+from qhybrid_pipelines.problems.evaluation import Problem, feasible_rows
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
@@ -50,13 +59,13 @@ def test_every_row_is_recomputable_and_no_baseline_beats_the_proved_optimum(fami
 
 def test_the_rows_fit_the_table_and_each_solver_has_its_runs():
     edges = {(i, j): 1 + (i * j) % 3 for i in range(6) for j in range(i + 1, 6)}
-    rows = rows_for(TinyFamily("max"), cut_instance(6, edges), baselines=["multistart_local_search"])
+    rows = rows_for(TinyFamily("max"), cut_instance(6, edges), baselines=list(optional_baselines()))
     table = from_rows(schemas.BASELINES, [{"experiment": "tiny-00000000", **row} for row in rows])
     runs = dict.fromkeys([row["solver"] for row in rows], 0)
     for row in table.to_pylist():
         runs[row["solver"]] += 1
     once = {"brute_force": 1, "exhaustive": 1}
-    assert runs == {name: 3 for name in BASELINE_NAMES if name != "exhaustive"} | once
+    assert runs == {name: 3 for name in baseline_names() if name != "exhaustive"} | once
 
 
 def test_the_same_specification_gives_the_same_rows():
@@ -112,6 +121,54 @@ def test_unknown_names_are_refused_with_those_that_exist():
     with pytest.raises(InvalidInput) as error:
         check_baselines(tiny_spec(baselines=["gurobi"]))
     assert error.value.field == "baselines"
-    assert all(name in str(error.value) for name in BASELINE_NAMES)
+    assert all(name in str(error.value) for name in baseline_names())
     check_baselines(tiny_spec())
     check_baselines(tiny_spec(baselines=["tabu", "multistart_local_search"]))
+
+
+def test_always_on_baselines_are_those_that_old_experiments_have():
+    """One more would be missing from every experiment that ran before it."""
+    assert set(always_on_baselines()) == {
+        "random",
+        "random+local_search",
+        "greedy",
+        "simulated_annealing",
+        "tabu",
+        "exhaustive",
+    }
+
+
+def test_a_named_baseline_adds_its_rows_and_changes_no_others():
+    edges = {(i, j): 1 + (i * j) % 3 for i in range(9) for j in range(i + 1, 9)}
+    instance = cut_instance(9, edges)
+    alone, together = (
+        [{key: row[key] for key in row if key != "seconds"} for row in rows_for(TinyFamily("max"), instance, **more)]
+        for more in ({}, {"baselines": list(optional_baselines())})
+    )
+    assert [row for row in together if row["solver"] not in optional_baselines()] == alone
+    assert {row["solver"] for row in together} - {row["solver"] for row in alone} == set(optional_baselines())
+
+
+@pytest.mark.parametrize("name", all_baselines())
+def test_a_baseline_is_deterministic_and_finds_optima_of_small_problems(name):
+    for constraint in ({}, {"conflicts": [(0, 1), (2, 4), (5, 6)]}, {"cardinality": 3}):
+        instance = tiny_instance([3, -2, 5, -1, 4, 2, -6], {(0, 2): -4, (1, 5): 3, (3, 6): 5}, **constraint)
+        problem = Problem.of(TinyFamily("max"), instance)
+        first, second = (all_baselines()[name].solve(problem, 32, 5) for _ in range(2))
+        np.testing.assert_array_equal(first.rows, second.rows)
+        assert first.rows.shape[1:] == (instance.size,)
+        assert first.rows.dtype == np.uint8
+        assert feasible_rows(problem, first.rows).all()
+        if name != "greedy":  # the rule of this family starts from nothing and stays there
+            optimum = problem.family.solve(instance, 0).bound
+            assert problem.family.objective(instance, first.rows).max() == pytest.approx(optimum)
+
+
+def test_which_of_equals_is_named_does_not_depend_on_a_list():
+    general = ["greedy", "simulated_annealing", "tabu", "multistart_local_search"]
+    ordered = ["greedy", "random", "random+local_search", *general[1:], "meet_in_the_middle", "exhaustive"]
+    alphabetical = sorted(ordered)
+    assert sorted(alphabetical, key=speed_rank) == ordered
+    ranks = [speed_rank(name) for name in (*baseline_names(), "a family's own")]
+    assert len(set(ranks)) == len(ranks), "two baselines have the same speed_rank"
+    assert all(speed_rank(name) < speed_rank("a family's own") for name in all_baselines())

@@ -12,26 +12,20 @@ from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import all_families, family_named
 from qhybrid_pipelines.problems.sources import load_instance, register_source
 from qhybrid_pipelines_tests.support import known_optima
-from qhybrid_pipelines_tests.support.instance_files import instance_files, named
+from qhybrid_pipelines_tests.support.family_cases import all_cases, published_optima
+from qhybrid_pipelines_tests.support.instance_files import named
 from qhybrid_pipelines_tests.support.known_optima import independent_set_as_qubo
 from qhybrid_pipelines_tests.support.tiny_family import all_rows
 
+PUBLISHED = published_optima()
 #: Problems that annealing and tabu search solve alone, without a proof.
 LARGE = ("medium30", "sparse100", "mc_040_003_000")
 #: Graphs whose independent sets are also written as a QUBO, whose optimum is then published as well.
 AS_QUBO = ("farm", "karate", "ibm32", "chesapeake", "johnson8-2-4")
-OPTIMAL = (*(file.instance for file in instance_files()), *(f"{name} as QUBO" for name in AS_QUBO))
+OPTIMAL = (*PUBLISHED, *(f"{name} as QUBO" for name in AS_QUBO))
 SOLVED_BY_REDUCTION = ("sparse50-1", "sparse50-2", "sparse50-3", "farm as QUBO")
 
-GENERATED = (
-    ("independent_set", {"generator": "random_graph", "nodes": 10, "probability": 0.5, "weighted": True}),
-    ("independent_set", {"generator": "dispatch", "vehicles": 3, "jobs": 3}),
-    ("market_split", {"generator": "random", "constraints": 2, "variables": 9}),
-    ("maxcut", {"generator": "erdos_renyi", "nodes": 10, "probability": 0.4, "weighted": True}),
-    ("maxcut", {"generator": "torus", "rows": 3, "columns": 3}),
-    ("portfolio", {"generator": "factor_model", "assets": 10, "cardinality": 4}),
-    ("qubo", {"generator": "random", "variables": 10, "density": 0.6}),
-)
+GENERATED = [(family, source) for family, cases in all_cases().items() for source in cases.sources_to_reduce]
 
 
 def make_spec(problem, **fields):
@@ -41,10 +35,10 @@ def make_spec(problem, **fields):
 
 def public(name, folder):
     """Return the best known value, the family, the instance and its problem."""
-    file = named(name.removesuffix(" as QUBO"))
-    problem, best_known = file.problem, file.best_known
+    published = PUBLISHED[name.removesuffix(" as QUBO")]
+    problem, best_known = published.problem, published.best_known
     if name.endswith(" as QUBO"):
-        (folder / "graph.sparse").write_text(independent_set_as_qubo(file.text))
+        (folder / "graph.sparse").write_text(independent_set_as_qubo(named(published.name).text))
         problem, best_known = {"family": "qubo", "source": "graph.sparse"}, -best_known
     return best_known, *loaded(ProblemSpec.model_validate(problem), folder)
 

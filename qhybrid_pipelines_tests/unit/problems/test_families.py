@@ -16,30 +16,14 @@ from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction_steps import follow_substitutions
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.problems.sources import load_instance
+from qhybrid_pipelines_tests.support import family_cases
+from qhybrid_pipelines_tests.support.family_cases import all_cases, cases_for
 
 #: Small parameters for every generator; at most 10 variables, so that everything can be enumerated.
 SMALL = {
-    ("independent_set", "random_graph"): [
-        {"nodes": 9, "probability": 0.4, "seed": 1, "weighted": True},
-        {"nodes": 8, "probability": 0.2, "seed": 2},
-    ],
-    ("independent_set", "interval_scheduling"): [{"jobs": 9, "machines": 1, "seed": 3}],
-    ("independent_set", "dispatch"): [{"vehicles": 3, "jobs": 3, "seed": 4}],
-    ("market_split", "random"): [
-        {"constraints": 2, "variables": 9, "seed": 5},
-        {"constraints": 2, "variables": 8, "seed": 6, "planted": False},
-    ],
-    ("maxcut", "random_regular"): [{"nodes": 8, "degree": 3, "seed": 7}],
-    ("maxcut", "erdos_renyi"): [{"nodes": 9, "probability": 0.5, "seed": 8, "weighted": True}],
-    ("maxcut", "torus"): [{"rows": 3, "columns": 3, "seed": 9}],
-    ("portfolio", "factor_model"): [
-        {"assets": 8, "cardinality": 3, "seed": 10},
-        {"assets": 6, "cardinality": 6, "seed": 11},
-    ],
-    ("qubo", "random"): [
-        {"variables": 9, "density": 0.6, "seed": 12},
-        {"variables": 1, "density": 0.5, "seed": 13},
-    ],
+    (family, generator): parameters
+    for family, cases in all_cases().items()
+    for generator, parameters in cases.small.items()
 }
 
 CASES = [(family, generator, index) for (family, generator), many in SMALL.items() for index in range(len(many))]
@@ -65,9 +49,37 @@ def best_feasible(family, objective, feasible):
     return (max if family.sense == "max" else min)(objective[feasible])
 
 
-def test_every_generator_of_every_family_is_listed_here():
-    """A new family or generator fails here until it has a line in SMALL; nothing else needs to be written."""
+def test_every_generator_of_every_family_is_tried_here():
     assert {(f.name, generator) for f in all_families().values() for generator in f.generators} == set(SMALL)
+    assert all(SMALL.values())
+
+
+def test_a_family_without_cases_is_told_what_to_write(monkeypatch, tmp_path):
+    with pytest.raises(LookupError, match=r"write .*families/test_knapsack.py with CASES = FamilyCases"):
+        cases_for("knapsack")
+    monkeypatch.setattr(family_cases, "FOLDER", tmp_path / "a" / "b" / "c" / "d")
+    family_cases.FOLDER.mkdir(parents=True)
+    path = family_cases.FOLDER / "test_qubo.py"
+    path.write_text("")
+    with pytest.raises(LookupError, match=r"test_qubo.py has no CASES"):
+        cases_for.__wrapped__("qubo")
+    path.write_text(
+        "from qhybrid_pipelines_tests.support.family_cases import FamilyCases\n"
+        "CASES = FamilyCases(small={'randon': []}, definition=lambda payload, x: (0.0, True))\n"
+    )
+    with pytest.raises(LookupError, match=r"no parameters for \['random'\], no generator named \['randon'\]"):
+        cases_for.__wrapped__("qubo")
+
+
+@every_case
+def test_objective_and_feasibility_are_what_the_definition_says(case):
+    _, instance, rows, objective, feasible = prepared(case)
+    definition, payload = cases_for(case[0]).definition, instance.payload
+    scale = np.abs(objective).max() + 1
+    for row, value, allowed in zip(rows[::7], objective[::7], feasible[::7], strict=True):
+        expected, expected_feasible = definition(payload, row.tolist())
+        assert value == pytest.approx(expected, abs=1e-9 * scale)
+        assert allowed == expected_feasible
 
 
 @pytest.mark.parametrize("name", all_families())

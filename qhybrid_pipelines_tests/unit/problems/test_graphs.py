@@ -29,6 +29,11 @@ def test_known_sizes():
 def test_an_unknown_name_lists_those_that_exist():
     with pytest.raises(InvalidInput, match=r"karate_club.*petersen"):
         networkx_graph("karate")
+    with pytest.raises(InvalidInput, match=r"Did you mean karate_club\?"):
+        networkx_graph("Karate_Klub_graph")
+    with pytest.raises(InvalidInput, match="with one of: bull") as caught:
+        networkx_graph("xyz")
+    assert "Did you mean" not in str(caught.value)
     with pytest.raises(InvalidInput):
         networkx_graph("complete")  # a function of NetworkX, but no bundled graph
 

@@ -152,7 +152,7 @@ def test_only_what_changed_is_read(home):
 def test_a_file_too_new_to_be_told_from_its_successor_is_read_again(home, monkeypatch):
     sample_lake.write(home)
     monkeypatch.setattr("qhybrid_pipelines.storage.lake_files.SCAN_INTERVAL_SECONDS", 60.0)
-    monkeypatch.setattr("qhybrid_pipelines.storage.lake_files.LOOKS", 1)
+    monkeypatch.setattr("qhybrid_pipelines.storage.lake_files.MAX_SCANS", 1)
     files = inventory(home)
     assert files.column("changed_ns").null_count == files.num_rows
     monkeypatch.setattr(warehouse, "inventory", lambda _home: files)

@@ -43,7 +43,7 @@ def test_the_variables_count_before_the_home(home) -> None:
 
 
 def test_an_environment_that_nobody_knows_is_wrong_input() -> None:
-    with pytest.raises(InvalidInput, match="'staging' is no environment"):
+    with pytest.raises(InvalidInput, match="'staging' is not an environment"):
         Deployment.from_environment(None, {"QHYBRID_ENV": "staging"})
 
 

@@ -164,7 +164,8 @@ def test_every_table_of_the_ledger_fits_its_schema(dispatcher, ledger, vendor, c
 def test_canaries_stand_apart_from_the_jobs_of_experiments(dispatcher, ledger, vendor, clock) -> None:
     done = write_job_history(dispatcher, vendor, clock)
     batch = replace(make_batch(seed=2), experiment=CANARY_EXPERIMENT)
-    canary = dispatcher.submit(batch, tier="interactive", budget_usd=5.0, requested_at=clock.now - timedelta(seconds=2))
+    asked = SubmitRequest(tier="interactive", budget_usd=5.0, requested_at=clock.at - timedelta(seconds=2))
+    canary = dispatcher.submit(batch, asked)
     rows = ledger_tables(ledger)
     made = {table.name: from_rows(table, rows[table.name]).to_pylist() for table in schemas.LEDGER_TABLES}
     for name in ("jobs", "latency", "costs"):

@@ -112,7 +112,7 @@ def test_what_looks_like_a_credential_is_hidden(text, kept):
 
 def test_silent_unless_asked_and_plain_about_a_wrong_word(tmp_path):
     assert logger_from_environment({}) is None
-    with pytest.raises(InvalidInput, match="QHYBRID_LOG=xml is no kind of log"):
+    with pytest.raises(InvalidInput, match="QHYBRID_LOG=xml is not a kind of log"):
         logger_from_environment({"QHYBRID_LOG": "xml"})
     with pytest.raises(InvalidInput, match="cannot be written"):
         logger_from_environment({"QHYBRID_LOG": "json", "QHYBRID_LOG_FILE": str(tmp_path / "no" / "log")})

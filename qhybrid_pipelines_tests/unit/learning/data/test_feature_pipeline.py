@@ -33,19 +33,41 @@ def wine():
     return load_wine(return_X_y=True)
 
 
-def test_scikit_learns_chain_gives_the_same_angles_up_to_the_sign_of_an_axis(wine):
+def decomposed_angles(train, rows, k):
+    """Return angles by a singular value decomposition, without scikit-learn: our own chain once."""
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    axes = np.linalg.svd((train - mean) / deviation, full_matrices=False)[2][:k]
+    axes *= np.sign(axes[np.arange(k), np.argmax(np.abs(axes), axis=1)])[:, None]
+    fitted, values = ((features - mean) / deviation @ axes.T for features in (train, rows))
+    share = (values - fitted.min(axis=0)) / np.ptp(fitted, axis=0)
+    return (np.clip(share, 0, 1) - 0.5) * np.pi
+
+
+def test_scikit_learns_chain_and_a_decomposition_by_hand_give_the_same_angles(wine):
     train, test = wine[0][:120], wine[0][120:]
     theirs = make_pipeline(
         StandardScaler(), PCA(4, svd_solver="full"), MinMaxScaler((-np.pi / 2, np.pi / 2), clip=True)
     )
     expected = [theirs.fit_transform(train), theirs.transform(test)]
     feature_pipeline = fit_angle_encoder(train, 4)
-    for mine, other in zip(
-        [feature_pipeline.transform(train), feature_pipeline.transform(test)], expected, strict=True
-    ):
-        sign = np.sign((mine * other).sum(axis=0))
-        np.testing.assert_allclose(mine, sign * other, atol=1e-10)
+    for rows, other in zip((train, test), expected, strict=True):
+        mine = feature_pipeline.transform(rows)
+        np.testing.assert_allclose(mine, other, atol=1e-12)
+        np.testing.assert_allclose(mine, decomposed_angles(train, rows, 4), atol=1e-10)
     assert np.abs(feature_pipeline.transform(test * 100)).max() <= np.pi / 2
+
+
+def test_an_axis_points_to_its_largest_entry(wine):
+    components = fit_angle_encoder(wine[0], 4).components
+    assert (components[np.arange(4), np.abs(components).argmax(axis=1)] > 0).all()
+
+
+def test_rounding_noise_is_not_stretched_to_a_half_turn():
+    column = np.arange(20.0)
+    train = np.column_stack([column, 3 * column, column + 1])  # of rank one: two components are noise
+    angles = fit_angle_encoder(train, 3).transform(train)
+    assert np.ptp(angles[:, 0]) == pytest.approx(np.pi)
+    assert np.ptp(angles[:, 1:], axis=0) == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
 def test_every_column_is_standardised_on_the_training_rows(wine):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sklearn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningSpec
 from qhybrid_pipelines.learning.data.folds import (
+    INNER_FOLDS,
     check_folds,
+    fold_algorithm,
     fold_rows,
     make_splits,
     splits_from_rows,
@@ -46,6 +49,29 @@ def test_folds_are_disjoint_complete_and_stratified(case):
         assert np.sort(parts).tolist() == list(range(len(labels)))
         for part in (s.train, s.validation, s.test):
             assert set(labels[part]) == set(labels), "every class stands in every part"
+        outer = np.bincount(labels[s.outer_train])
+        share = np.bincount(labels[s.validation]) - outer / min(INNER_FOLDS, outer.min())
+        assert (np.abs(share) < 1).all(), "validation has its share of every class, to the row"
+
+
+def dealt_folds(labels, k, seed):
+    """Deal the shuffled rows of one class after the other round the folds, as cards are: our own folds once."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    fold_index = np.empty(len(labels), dtype=np.int64)
+    fold_index[shuffled[np.argsort(labels[shuffled], kind="stable")]] = np.arange(len(labels)) % k
+    return [np.flatnonzero(fold_index == fold) for fold in range(k)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(labels_and_fold_count())
+def test_folds_are_as_even_as_rows_that_are_dealt_like_cards(case):
+    labels, k, seed = case
+    mine = [split.test for split in make_splits(labels, k=k, repeats=1, seed=seed)]
+    dealt = dealt_folds(labels, k, seed)
+    assert sorted(map(len, mine)) == sorted(map(len, dealt))
+    for cls in range(labels.max() + 1):
+        counts = [sorted((labels[test] == cls).sum() for test in folds) for folds in (mine, dealt)]
+        assert counts[0] == counts[1]
 
 
 def test_the_seed_decides_and_repeats_differ():
@@ -61,6 +87,18 @@ def test_the_table_gives_the_folds_back():
     assert len(rows) == 33 * 3 * 2
     back = splits_from_rows(rows[::-1])
     assert fold_rows("e", back) == rows
+    assert {row["algorithm"] for row in rows} == {fold_algorithm()}
+    assert fold_algorithm() == f"sklearn-repeated-stratified/1 scikit-learn {sklearn.__version__}"
+
+
+def test_a_seed_has_the_folds_that_were_written_down():
+    """Another release of scikit-learn may draw others; then `FOLD_ALGORITHM` and the measured tables have to follow."""
+    first = next(iter(make_splits(np.repeat([0, 1], [7, 5]), k=3, repeats=1, seed=7)))
+    assert [first.train.tolist(), first.validation.tolist(), first.test.tolist()] == [
+        [1, 3, 6, 7, 8, 11],
+        [4, 10],
+        [0, 2, 5, 9],
+    ]
 
 
 @settings(deadline=None, max_examples=40)

@@ -99,7 +99,7 @@ def test_each_number_of_shots_is_compared_with_the_unentangled_control_of_the_sa
     assert found["variational", 1024]["verdict"] == "classical_better"
     assert found["variational", 1024]["unentangled_gain"] == pytest.approx(0.08, abs=0.01)
     assert found["separable", None]["unentangled_gain"] is None
-    assert "no quantum effect" in found["separable", None]["reason"]
+    assert "not a quantum effect" in found["separable", None]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_unentangled_control_is_never_quantum_better():
     row = verdicts_by_model(rows("separable", "unentangled_control", 0.99))["separable", None]
     assert row["low"] > 0.01
     assert row["verdict"] == "inconclusive"
-    assert "no quantum model" in row["reason"]
+    assert "not a quantum model" in row["reason"]
 
 
 def test_a_kernel_has_no_unentangled_control():

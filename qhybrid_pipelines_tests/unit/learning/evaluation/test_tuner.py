@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import kstest, loguniform
 from sklearn import metrics
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
@@ -17,12 +18,18 @@ from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningS
 from qhybrid_pipelines.learning.data.folds import make_splits
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.data.table_rows import DatasetRow, PredictionRow, RunRow, ScoreRow
-from qhybrid_pipelines.learning.evaluation.fold_results import dataset_row, prediction_rows, run_row, score_rows
+from qhybrid_pipelines.learning.evaluation.fold_results import (
+    dataset_row,
+    fit_row,
+    prediction_rows,
+    run_row,
+    score_rows,
+)
 from qhybrid_pipelines.learning.evaluation.metrics import METRICS, compute_metrics
 from qhybrid_pipelines.learning.evaluation.tuner import Tuner
 from qhybrid_pipelines.learning.models.baselines import baseline_learners, control_learners
 from qhybrid_pipelines.learning.models.calibrated_svm import RbfSvm
-from qhybrid_pipelines.learning.models.learner import Learner, LogUniform, candidate_settings
+from qhybrid_pipelines.learning.models.learner import Learner, candidate_settings
 from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
 
 ALL = LearningSpec(name="x", dataset=DatasetSpec(source="sklearn:wine")).baseline_names
@@ -51,13 +58,8 @@ def mean_score(dataset, learner, metric="accuracy", trials=1, splits=None):
 def scored(dataset, learner, split, tuned):
     said = prediction_rows("e", learner, split, tuned, dataset)
     assert all(set(row) == set(PredictionRow.__annotations__) for row in said)
-    return score_rows(
-        said,
-        side=learner.side,
-        inputs=learner.inputs,
-        train_rows=tuned.train_rows,
-        n_classes=len(dataset.class_names),
-    )
+    fit = fit_row("e", learner, split, purpose="comparison", train_rows=tuned.train_rows)
+    return score_rows(said, fit, n_classes=len(dataset.class_names))
 
 
 def test_logistic_regression_reaches_what_was_measured_elsewhere(cancer):
@@ -94,6 +96,16 @@ def test_every_model_tries_the_same_number_of_settings_and_the_defaults_first():
     assert candidate_settings(control_learners()[0], trials=5, seed=3) == [{}]
 
 
+def test_drawn_settings_are_log_uniform_and_choices_are_all_drawn():
+    learner = baseline_learners(["mlp"])[0]
+    drawn = candidate_settings(learner, trials=500, seed=3)[1:]
+    exponents = np.log10([settings["alpha"] for settings in drawn])
+    assert kstest(exponents, "uniform", args=(-4, 5)).pvalue > 0.01
+    widths = [settings["width"] for settings in drawn]
+    assert {type(width) for width in widths} == {int}
+    assert [widths.count(width) for width in (4, 8, 16, 32)] == pytest.approx([125] * 4, abs=40)
+
+
 class Fixed:
     """An estimator that answers one class, or fails."""
 
@@ -118,7 +130,7 @@ def test_the_best_settings_on_validation_rows_win_and_a_failed_trial_loses(wine)
         inputs="reduced",
         build=build,
         defaults={"rate": 0.0},
-        search_space={"rate": LogUniform(1e-3, 1.0)},
+        search_space={"rate": loguniform(1e-3, 1.0)},
         failures=(ArithmeticError,),
     )
     drawn = [settings["rate"] for settings in candidate_settings(learner, trials=4, seed=7)]
@@ -187,8 +199,17 @@ def test_what_does_not_converge_is_said(wine, monkeypatch):
     assert not Tuner(wine, pca=4, trials=1, seed=7).tune(learner, make_test_splits(wine)[0]).converged
 
 
+def rank_statistic(positive, ranking):
+    """Return the probability that a positive row ranks above another one, a tie counting half, pair by pair.
+
+    Source: J. A. Hanley and B. J. McNeil, Radiology 143, 29 (1982).
+    """
+    pairs = ranking[positive][:, None] - ranking[~positive]
+    return ((pairs > 0) + (pairs == 0) / 2).mean()
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_scores_agree_with_scikit_learn(n_classes):
+def test_scores_agree_with_their_definitions_and_with_scikit_learn(n_classes):
     rng = np.random.default_rng(n_classes)
     truth = rng.integers(n_classes, size=200)
     raw = rng.dirichlet(np.ones(n_classes), 200).round(2)  # with ties
@@ -202,6 +223,22 @@ def test_scores_agree_with_scikit_learn(n_classes):
     assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, ranking, multi_class="ovr"))
     assert found["log_loss"] == pytest.approx(metrics.log_loss(truth, probabilities, labels=range(n_classes)))
 
+    assert found["accuracy"] == pytest.approx((predicted == truth).mean())
+    recalls = [(predicted[truth == cls] == cls).mean() for cls in range(n_classes)]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    classes = [1] if n_classes == 2 else range(n_classes)
+    areas = [rank_statistic(truth == cls, probabilities[:, cls]) for cls in classes]
+    assert found["roc_auc"] == pytest.approx(np.mean(areas))
+    chosen = np.clip(probabilities[np.arange(200), truth], np.finfo(np.float64).eps, 1.0)
+    assert found["log_loss"] == pytest.approx(-np.log(chosen).mean())
+
+
+def test_a_class_without_test_rows_has_no_area_and_does_not_count_in_the_recall():
+    truth, probabilities = np.array([0, 0, 1, 1]), np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]] * 2)
+    found = compute_metrics(truth, probabilities.argmax(axis=1), n_classes=3, probabilities=probabilities)
+    assert (found["balanced_accuracy"], found["roc_auc"]) == (0.25, None)
+    assert found["log_loss"] == pytest.approx(-np.log([0.7, 0.1, 0.2, 0.2]).mean())
+
 
 def test_a_model_without_probabilities_has_no_log_loss():
     truth = np.array([0, 1, 0, 1])
@@ -213,8 +250,11 @@ def test_a_model_without_probabilities_has_no_log_loss():
 
 def test_scikit_learn_is_imported_only_where_it_is_used():
     code = (
-        "import sys, qhybrid_pipelines.classical.learning as room, pkgutil, importlib\n"
-        "for found in pkgutil.iter_modules(room.__path__): importlib.import_module(f'{room.__name__}.{found.name}')\n"
+        "import importlib, pkgutil, sys\n"
+        "from qhybrid_pipelines.learning import data, evaluation\n"
+        "for room in (data, evaluation):\n"
+        "    for found in pkgutil.iter_modules(room.__path__): importlib.import_module(f'{room.__name__}.{found.name}')\n"
+        "import qhybrid_pipelines.learning.models.baselines, qhybrid_pipelines.learning.models.calibrated_svm\n"
         "assert not {'sklearn', 'scipy', 'pandas', 'pennylane', 'dagster'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

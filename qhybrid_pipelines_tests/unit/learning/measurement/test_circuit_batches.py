@@ -29,7 +29,7 @@ from qhybrid_pipelines.learning.measurement.circuit_batches import (
 from qhybrid_pipelines.learning.measurement.kernel_batches import kernel_from_counts, overlap_batch
 from qhybrid_pipelines.learning.measurement.parameter_shift_engine import ParameterShiftEngine
 from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
-from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
+from qhybrid_pipelines.learning.models.reuploading_classifier import VariationalClassifier
 from qhybrid_pipelines.quantum.qasm import write_circuit
 
 pytestmark = pytest.mark.filterwarnings("ignore:the loss was not flat:sklearn.exceptions.ConvergenceWarning")

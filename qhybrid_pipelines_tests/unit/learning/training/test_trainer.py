@@ -15,8 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
-from qhybrid_pipelines.learning.models.separable_classifier import SeparableClassifier
-from qhybrid_pipelines.learning.models.variational_classifier import VariationalClassifier
+from qhybrid_pipelines.learning.models.reuploading_classifier import SeparableClassifier, VariationalClassifier
 from qhybrid_pipelines.learning.training.checksummed_json import add_checksum
 from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged, has_constant_energy
 from qhybrid_pipelines.learning.training.trainer import mini_batch_rows

@@ -15,7 +15,31 @@ from qhybrid_pipelines.problems.families.independent_set import FAMILY, Options,
 from qhybrid_pipelines.problems.graphs import make_weighted_graph
 from qhybrid_pipelines.problems.solvers import independent_set
 from qhybrid_pipelines_tests.support import known_optima
+from qhybrid_pipelines_tests.support.family_cases import FamilyCases
 from qhybrid_pipelines_tests.support.instance_files import named
+
+
+def objective_and_feasibility(payload, x):
+    independent = not any(x[i] and x[j] for i, j in payload["edges"])
+    return sum(w for w, chosen in zip(payload["weights"], x, strict=True) if chosen), independent
+
+
+CASES = FamilyCases(
+    small={
+        "random_graph": [
+            {"nodes": 9, "probability": 0.4, "seed": 1, "weighted": True},
+            {"nodes": 8, "probability": 0.2, "seed": 2},
+        ],
+        "interval_scheduling": [{"jobs": 9, "machines": 1, "seed": 3}],
+        "dispatch": [{"vehicles": 3, "jobs": 3, "seed": 4}],
+    },
+    reduced=[
+        {"generator": "random_graph", "nodes": 10, "probability": 0.5, "weighted": True},
+        {"generator": "dispatch", "vehicles": 3, "jobs": 3},
+    ],
+    definition=objective_and_feasibility,
+)
+
 
 PUBLISHED = {"farm": 10, "karate": 20, "ibm32": 13, "chesapeake": 17, "johnson8-2-4": 7, "hamming6-4": 12}
 

@@ -12,7 +12,27 @@ from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.market_split import FAMILY, Options, Random, make_instance
 from qhybrid_pipelines.problems.solvers import market_split
+from qhybrid_pipelines_tests.support.family_cases import FamilyCases
 from qhybrid_pipelines_tests.support.instance_files import named
+
+
+def objective_and_feasibility(payload, x):
+    split = [sum(a for a, chosen in zip(row, x, strict=True) if chosen) for row in payload["coefficients"]]
+    return sum((s - b) ** 2 for s, b in zip(split, payload["targets"], strict=True)), True
+
+
+CASES = FamilyCases(
+    small={
+        "random": [
+            {"constraints": 2, "variables": 9, "seed": 5},
+            {"constraints": 2, "variables": 8, "seed": 6, "planted": False},
+        ],
+    },
+    reduced=[
+        {"generator": "random", "constraints": 2, "variables": 9},
+    ],
+    definition=objective_and_feasibility,
+)
 
 
 def all_rows(size):

@@ -16,12 +16,32 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.graphs import make_weighted_graph, networkx_graph
 from qhybrid_pipelines_tests.support.cpu_time import cpu_seconds_below
+from qhybrid_pipelines_tests.support.family_cases import FamilyCases
 from qhybrid_pipelines_tests.support.instance_files import instance_files
 from qhybrid_pipelines_tests.support.known_optima import (
     planted_torus,
     planted_triangles,
     random_graph,
     semidefinite_cut,
+)
+
+
+def objective_and_feasibility(payload, x):
+    pairs = zip(payload["edges"], payload["weights"], strict=True)
+    return sum(weight for (i, j), weight in pairs if x[i] != x[j]), True
+
+
+CASES = FamilyCases(
+    small={
+        "random_regular": [{"nodes": 8, "degree": 3, "seed": 7}],
+        "erdos_renyi": [{"nodes": 9, "probability": 0.5, "seed": 8, "weighted": True}],
+        "torus": [{"rows": 3, "columns": 3, "seed": 9}],
+    },
+    reduced=[
+        {"generator": "erdos_renyi", "nodes": 10, "probability": 0.4, "weighted": True},
+        {"generator": "torus", "rows": 3, "columns": 3},
+    ],
+    definition=objective_and_feasibility,
 )
 
 

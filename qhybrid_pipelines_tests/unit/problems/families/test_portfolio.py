@@ -23,7 +23,35 @@ from qhybrid_pipelines.problems.solvers.choice import (
     relax,
     smallest_exact_penalty,
 )
+from qhybrid_pipelines_tests.support.family_cases import FamilyCases
 from qhybrid_pipelines_tests.support.instance_files import named
+
+
+def objective_and_feasibility(payload, x):
+    """Risk aversion x variance - mean of the portfolio that holds ``1 / K`` of every chosen asset."""
+    held = payload["cardinality"]
+    covariances = iter(payload["covariance_upper"])
+    variance = 0.0
+    for i in range(len(x)):
+        for j in range(i, len(x)):
+            covariance = next(covariances)
+            variance += covariance * x[i] * x[j] * (1 if i == j else 2)
+    mean = sum(m for m, chosen in zip(payload["means"], x, strict=True) if chosen)
+    return payload["risk_aversion"] * variance / held**2 - mean / held, sum(x) == held
+
+
+CASES = FamilyCases(
+    small={
+        "factor_model": [
+            {"assets": 8, "cardinality": 3, "seed": 10},
+            {"assets": 6, "cardinality": 6, "seed": 11},
+        ],
+    },
+    reduced=[
+        {"generator": "factor_model", "assets": 10, "cardinality": 4},
+    ],
+    definition=objective_and_feasibility,
+)
 
 
 def all_rows(size):

@@ -10,8 +10,29 @@ from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance
 from qhybrid_pipelines.problems.quadratic import make_quadratic_form
+from qhybrid_pipelines_tests.support.family_cases import FamilyCases
 from qhybrid_pipelines_tests.support.instance_files import instance_files, named
 from qhybrid_pipelines_tests.support.known_optima import independent_set_as_qubo, mixed_integer_minimum
+
+
+def objective_and_feasibility(payload, x):
+    linear = sum(c for c, chosen in zip(payload["linear"], x, strict=True) if chosen)
+    pairs = zip(payload["pairs"], payload["quadratic"], strict=True)
+    return payload["offset"] + linear + sum(c for (i, j), c in pairs if x[i] and x[j]), True
+
+
+CASES = FamilyCases(
+    small={
+        "random": [
+            {"variables": 9, "density": 0.6, "seed": 12},
+            {"variables": 1, "density": 0.5, "seed": 13},
+        ],
+    },
+    reduced=[
+        {"generator": "random", "variables": 10, "density": 0.6},
+    ],
+    definition=objective_and_feasibility,
+)
 
 
 def by_hand(text, row):

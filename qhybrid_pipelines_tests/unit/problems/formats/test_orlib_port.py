@@ -91,5 +91,5 @@ def test_wrong_lines_are_named(changes, line, problem):
 def test_correlations_of_no_random_variables_are_refused():
     with pytest.raises(InvalidInput, match="not positive semidefinite"):
         read(text(_6="1 2 0.9", _7="1 3 0.9", _9="2 3 -0.9"), file="p.txt")
-    # Perfect correlation is singular and may be off by rounding: that is no mistake.
+    # Perfect correlation is singular and may be off by rounding: that is not a mistake.
     read(text(_6="1 2 1", _7="1 3 0.333333", _9="2 3 0.333334"), file="p.txt")

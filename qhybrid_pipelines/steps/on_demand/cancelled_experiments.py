@@ -1,0 +1,48 @@
+"""Ending a whole experiment at a person's word: every job that can still be cancelled, and no stage after that."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.experiments.stops import Stops
+from qhybrid_pipelines.control.ledger.lifecycle import is_settled
+from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+
+
+def cancel_experiment(
+    experiment: str, specifications: Specifications, dispatcher: Dispatcher, home: Home
+) -> list[dict[str, Any]]:
+    """Stop an experiment, then ask for each of its unfinished jobs to be cancelled.
+
+    The stop is noted first, so that nothing new is begun meanwhile. One job that cannot be cancelled does not keep the
+    others from being tried.
+
+    Returns:
+        A row per job that had not ended: ``job_id``, ``backend``, ``state`` as it stands now, and ``problem``.
+
+    Raises:
+        InvalidInput: no experiment is registered under that key.
+    """
+    if experiment not in set(specifications):
+        raise InvalidInput(
+            f"no experiment {experiment[:80]!r} is registered",
+            remedy="`qhybrid experiments` lists the keys.",
+            field="KEY",
+        )
+    principal = dispatcher.deployment.principal
+    Stops(home).add([experiment], principal=principal, now=datetime.now(UTC), reason="qhybrid cancel")
+    rows = []
+    for job in dispatcher.ledger.jobs(experiment=experiment):
+        if is_settled(job):
+            continue
+        problem = None
+        try:
+            job = dispatcher.cancel(job.job_id)  # noqa: PLW2901  the job as it stands now
+        except QHybridError as error:
+            problem = str(error)
+        rows.append({"job_id": job.job_id, "backend": job.backend, "state": job.state.value, "problem": problem})
+    return rows
