@@ -164,9 +164,18 @@ class MutationSession:
         mutants = [mutant for name in self._targets for mutant in list_mutants(name, self._sources[name])]
         self.population = len(mutants)
         functions = self._functions()
+        self._try_all([Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in self._targets], items, functions)
+        self._try_all(self._choose(mutants), items, functions)
+        return True
+
+    def _try_all(
+        self,
+        mutants: Sequence[Mutant],
+        items: Mapping[str, pytest.Item],
+        functions: Mapping[tuple[str, str], Sequence[FunctionType]],
+    ) -> None:
         running: dict[int, _Trial] = {}
-        controls = [Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in self._targets]
-        for mutant in [*controls, *self._choose(mutants)]:
+        for mutant in mutants:
             chosen = self._tests(mutant)
             if not chosen:
                 self._tell(Outcome(mutant, UNREACHED))
@@ -178,7 +187,6 @@ class MutationSession:
             running[trial.pipe] = trial
         while running:
             self._reap(running)
-        return True
 
     def _read_baseline(self, session: pytest.Session) -> None:
         read, write = os.pipe()
