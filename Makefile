@@ -22,6 +22,9 @@ test: check docs  ## every check, the site, and every test
 quick: $(STAMP)  ## formatting, lint, types, import rules, and the unit tests nearest to the change, in two minutes
 	$(BIN)/python tools/quick_check.py
 
+mutants: $(STAMP)  ## small faults in the rooms that money and verdicts hang on: the tests must notice 85 % of them; see docs/testing.md
+	$(BIN)/python tools/mutants.py
+
 check: $(STAMP)  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

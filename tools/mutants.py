@@ -2,6 +2,7 @@
 
     python tools/mutants.py                              # all rooms of mutation/scope.toml, each by its sample
     python tools/mutants.py --module problems.verdict --sample 0     # every mutant of one module
+    python tools/mutants.py --resume                     # go on after an interruption
     python tools/mutants.py --page                       # write docs/mutation.md from the last reports
 
 Each room's outcomes go to build/mutants/ROOM.jsonl, one line a mutant. Exit code 1 if a room kills less than 85 %.
@@ -65,55 +66,40 @@ def _modules(pattern: str) -> list[str]:
 
 def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> int:
     """Try the mutants of a room in this process and write its report; returns an exit code."""
-    targets = find_targets(room, options.module)
+    report = REPORTS / f"{'some' if options.module else name}.jsonl"
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    kept = Summary.read(report) if options.resume and report.exists() else None
     size = room["sample"] if options.sample is None else options.sample
-    rng = random.Random(options.seed)  # noqa: S311 - a sample, no secret
-    outcomes: list[Outcome] = []
+    began = time.monotonic() - (kept.seconds if kept else 0.0)
 
     def choose(mutants: list[Mutant]) -> list[Mutant]:
-        return (
-            mutants
-            if not size or size >= len(mutants)
-            else [mutants[i] for i in sorted(rng.sample(range(len(mutants)), size))]
-        )
+        rng = random.Random(options.seed)  # noqa: S311 - a sample, no secret
+        sampled = rng.sample(mutants, size) if 0 < size < len(mutants) else mutants
+        if kept is None:
+            head = {"room": name, "population": len(mutants), "seed": options.seed, "date": time.strftime("%Y-%m-%d")}
+            report.write_text(json.dumps(head) + "\n", "utf-8")
+        known = {outcome["mutant"] for outcome in kept.outcomes} if kept else set()
+        return [mutant for mutant in sorted(sampled, key=mutants.index) if mutant.name not in known]
 
     def told(outcome: Outcome) -> None:
-        outcomes.append(outcome)
+        line = describe(outcome) | {"at": round(time.monotonic() - began, 1)}
+        with report.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
         if outcome.state in {"survived", "unreached"}:
             mutant = outcome.mutant
             print(f"{outcome.state}: {mutant.name} line {mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
 
     tests = [f"{TESTS}/{test}" for test in room["tests"]]
-    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        session = MutationSession(targets, choose, told, workers=options.workers, folder=Path(folder), root=ROOT)
-        arguments = [
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            f"--rootdir={ROOT}",
-            f"--basetemp={folder}/pytest",
-        ]
-        code = pytest.main([*arguments, "-m", "not slow", *tests], plugins=[session])
-    if code in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, 3}:
+        session = MutationSession(
+            find_targets(room, options.module), choose, told, workers=options.workers, folder=Path(folder), root=ROOT
+        )
+        arguments = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"]
+        code = pytest.main([*arguments, f"--basetemp={folder}/pytest", *tests], plugins=[session])
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         return int(code)
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    seconds = time.monotonic() - began
-    head = {
-        "room": name,
-        "population": session.population,
-        "seed": options.seed,
-        "seconds": round(seconds),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    head |= {"modules": [target.module for target in targets], "tests": room["tests"]}
-    lines = [head, *(describe(outcome) for outcome in outcomes)]
-    report = REPORTS / f"{name if not options.module else 'some'}.jsonl"
-    report.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
     summary = Summary.read(report)
-    print(f"{summary}; {seconds:.0f} s, {seconds / max(1, len(outcomes)):.2f} s a mutant")
+    print(f"{summary}; {summary.seconds:.0f} s")
     return int(summary.share < LEAST_SHARE)
 
 
@@ -126,6 +112,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many mutants of each room; 0: all")
     parser.add_argument("--seed", type=int, default=scope["seed"], help="of the sample")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at a time")
+    parser.add_argument("--resume", action="store_true", help="keep the outcomes of a run that was cut off")
     parser.add_argument("--page", action="store_true", help="write docs/mutation.md from the last reports")
     options = parser.parse_args()
     if options.page:

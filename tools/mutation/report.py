@@ -21,7 +21,7 @@ class Summary:
     """The outcomes of one room.
 
     Attributes:
-        head: room, population, seed, seconds, date, modules and tests of the run.
+        head: room, population, seed and date of the run.
         outcomes: one a mutant, as in the report.
     """
 
@@ -58,6 +58,11 @@ class Summary:
         return float(low), float(high)
 
     @property
+    def seconds(self) -> float:
+        """How long the run took, in seconds on the clock."""
+        return max((outcome["at"] for outcome in self.outcomes), default=0.0)
+
+    @property
     def survivors(self) -> list[dict[str, Any]]:
         """Mutants that no test noticed."""
         return [outcome for outcome in self.outcomes if outcome["state"] in {"survived", "unreached"}]
@@ -90,7 +95,7 @@ def write_page(summaries: Sequence[Summary], least_share: float) -> str:
         head, states, (low, high) = summary.head, summary.states, summary.interval
         figures = (states[name] for name in ("killed", "timeout", "survived", "unreached"))
         cells = [head["room"], head["population"], len(summary.outcomes), *figures, f"{summary.share:.1%}"]
-        cells += [f"{low:.1%} to {high:.1%}", f"{head['seconds'] / 60:.0f}", head["date"]]
+        cells += [f"{low:.1%} to {high:.1%}", f"{summary.seconds / 60:.0f}", head["date"]]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     for summary in summaries:
         lines += ["", f"## Survivors: {summary.head['room']}", ""]

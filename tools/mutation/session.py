@@ -164,9 +164,18 @@ class MutationSession:
         mutants = [mutant for name in self._targets for mutant in list_mutants(name, self._sources[name])]
         self.population = len(mutants)
         functions = self._functions()
+        self._try_all([Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in self._targets], items, functions)
+        self._try_all(self._choose(mutants), items, functions)
+        return True
+
+    def _try_all(
+        self,
+        mutants: Sequence[Mutant],
+        items: Mapping[str, pytest.Item],
+        functions: Mapping[tuple[str, str], Sequence[FunctionType]],
+    ) -> None:
         running: dict[int, _Trial] = {}
-        controls = [Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in self._targets]
-        for mutant in [*controls, *self._choose(mutants)]:
+        for mutant in mutants:
             chosen = self._tests(mutant)
             if not chosen:
                 self._tell(Outcome(mutant, UNREACHED))
@@ -178,7 +187,6 @@ class MutationSession:
             running[trial.pipe] = trial
         while running:
             self._reap(running)
-        return True
 
     def _read_baseline(self, session: pytest.Session) -> None:
         read, write = os.pipe()
@@ -251,9 +259,7 @@ class MutationSession:
         if not self._is_imported(mutant) and _exchange(code, mutant, functions):
             _run_until_failure([items[name] for name in names], write)
             return
-        for name in [name for name in sys.modules if name in target.dependents or _is_test(name)]:
-            del sys.modules[name]
-        sys.modules.pop(mutant.module)
+        _forget([name for name in sys.modules if name == mutant.module or name in target.dependents or _is_test(name)])
         sys.meta_path.insert(0, interpreter.MutantFinder(mutant.module, target.file, code))
         chosen_anew = _ChosenAnew(names, self.baseline.seconds)
         arguments = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", f"--rootdir={self._root}"]
@@ -401,6 +407,15 @@ def _parts(code: CodeType) -> Iterator[CodeType]:
         if isinstance(part, CodeType):
             yield part
             yield from _parts(part)
+
+
+def _forget(modules: Sequence[str]) -> None:
+    """Let the next import of the modules load them anew; a package, too, remembers what was imported of it."""
+    for name in modules:
+        package, _, last = name.rpartition(".")
+        del sys.modules[name]
+        if package in sys.modules and hasattr(sys.modules[package], last):
+            delattr(sys.modules[package], last)
 
 
 def _is_test(name: str) -> bool:
