@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -36,6 +36,7 @@ from qhybrid_pipelines.problems.solvers.spins import greedy_placement
 
 if TYPE_CHECKING:
     import dimod
+    import networkx as nx
 
 #: Above this the maximum flow of roof duality takes longer than the search it would help.
 _ROOF_DUALITY_PAIRS = 20_000
@@ -172,6 +173,14 @@ class Qubo(UnconstrainedFamily):
         {"random": (RandomMatrix, _random)}
     )
     solver_name = "semidefinite+tabu+cp_sat"
+
+    def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
+        """Refuse: a graph alone is not an objective, but other families make one of it."""
+        raise InvalidInput(
+            f"the graph {name!r} is not a QUBO",
+            remedy="Use family maxcut or independent_set for graphs, or give a matrix as a file.",
+            field="problem.source",
+        )
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise the form, without constraints."""
