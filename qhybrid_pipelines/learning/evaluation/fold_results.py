@@ -42,7 +42,7 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
         max_rows = all_models()[name].max_rows
         if max_rows is not None and dataset.rows > max_rows:
             raise InvalidInput(
-                f"the model {name} can take {max_rows} rows, and the data set has {dataset.rows}",
+                f"{dataset.rows} rows are more than the model {name} can take, which are {max_rows}",
                 remedy="Use models: [variational], or a sample of the rows.",
                 field="models",
             )
