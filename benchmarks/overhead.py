@@ -1,8 +1,8 @@
 """What the pipeline costs beside the work in it: Dagster, Parquet files, checks, metadata and pictures.
 
 First every step of an experiment, as a plain function on tables and as an asset of the pipeline; another graph every
-round, the same on both ways. Then the `prepare` leg of several experiments: one run for all partitions against one run each.
-Then a backfill: many small experiments, all partitions of a leg in one run, against the steps as plain functions and against
+round, the same on both ways. Then the `prepare` stage of several experiments: one run for all partitions against one run each.
+Then a backfill: many small experiments, all partitions of a stage in one run, against the steps as plain functions and against
 chains of empty assets with as many assets and partitions.
 
     python benchmarks/overhead.py                             # six minutes on two cores
@@ -155,7 +155,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
 
 
 def piped(launcher: Launcher, key: str) -> dict[str, float]:
-    """Run both legs through Dagster; return the seconds of each step, checks by the name of the asset they look at."""
+    """Run both stages through Dagster; return the seconds of each step, checks by the name of the asset they look at."""
     launcher.run_stage(Stage(experiment=key), lambda _leg, _asset: None)
     launcher.run_stage(Stage(experiment=key, backend=BACKEND, job="execute"), lambda _leg, _asset: None)
     seconds: dict[str, float] = {}
@@ -201,7 +201,7 @@ def _step_row(name: str, work: list[float] | None, whole: list[float]) -> dict[s
 
 
 def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
-    """Time the `prepare` leg of several experiments in one run, and in one run each; files are written over."""
+    """Time the `prepare` stage of several experiments in one run, and in one run each; files are written over."""
     with tempfile.TemporaryDirectory() as folder:
         launcher = Launcher(Settings(home=Path(folder)))
         keys = sorted(taken_in(launcher.workspace, number) for number in range(partitions))
@@ -237,7 +237,7 @@ def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
 
 
 def empty_chains(instance: dg.DagsterInstance, keys: list[str]) -> Callable[[], None]:
-    """Return what runs chains of empty assets, as many as our two legs have, over the same partitions."""
+    """Return what runs chains of empty assets, as many as our two stages have, over the same partitions."""
     experiments = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
     parts = {"prepare": experiments, "execute": executions((BACKEND,))}
     assets: dict[str, list[dg.AssetsDefinition]] = {name: [] for name in parts}
@@ -364,9 +364,9 @@ def main() -> None:
         show(f"One experiment, 16 qubits, 8 points, 10 runs; {options.rounds} rounds", per_step(options.rounds), about)
     if options.only in (None, "runs"):
         rows = together_or_apart(options.partitions, options.rounds)
-        show(f"The prepare leg of {options.partitions} experiments; {options.rounds} rounds", rows, about)
+        show(f"The prepare stage of {options.partitions} experiments; {options.rounds} rounds", rows, about)
     if options.only in (None, "backfill"):
-        show(f"A backfill of {options.backfill} small experiments, one run a leg", backfill(options.backfill), about)
+        show(f"A backfill of {options.backfill} small experiments, one run a stage", backfill(options.backfill), about)
 
 
 if __name__ == "__main__":

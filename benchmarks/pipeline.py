@@ -1,6 +1,6 @@
 """The whole pipeline against a bare script on Aer that runs the same circuits and keeps counts in memory.
 
-Ours is both legs of an experiment through Dagster: specification, reduction, sweep, circuits, ledger, submission, counts as
+Ours is both stages of an experiment through Dagster: specification, reduction, sweep, circuits, ledger, submission, counts as
 Parquet, scoring, comparison, decision, provenance, MLflow; once with the engine that `local:auto` chooses, once forced to
 Aer's sampler. The script knows the compiled template and the angles beforehand, and does on SamplerV2 what Aer's
 documentation recommends: one PUB for everything, all cores. A second script also knows what our engine for Aer does: the runs

@@ -1,4 +1,4 @@
-"""Running the legs of an experiment in this process, through the same jobs that Dagster's daemon runs.
+"""Running the stages of an experiment in this process, through the same jobs that Dagster's daemon runs.
 
 The command line uses this; sensors request the same jobs. Runs are recorded in the home's own Dagster instance, so
 that the UI shows them.
@@ -35,7 +35,7 @@ from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
-#: Told what happens: the leg, and the asset that was just written (None when the leg starts).
+#: Told what happens: the stage, and the asset that was just written (None when the stage starts).
 ProgressCallback = Callable[[Stage, str | None], None]
 
 #: Told, once each, in one sentence, why a look at open jobs did not succeed.
@@ -44,7 +44,7 @@ MessageCallback = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFailure:
-    """A leg that did not end well (None: the publication), why, and the exit code of that reason."""
+    """A stage that did not end well (None: the publication), why, and the exit code of that reason."""
 
     stage: Stage | None
     message: str
@@ -100,7 +100,7 @@ class Launcher:
     ) -> tuple[list[str], list[StageFailure]]:
         """Run the given experiments and the rounds that follow from them, until nothing is due; then publish.
 
-        One failing leg never keeps the others from going on. Jobs that a provider queues are left with it: a later call
+        One failing stage never keeps the others from going on. Jobs that a provider queues are left with it: a later call
         looks at them first and collects what came back, and so do the sensors; :meth:`waiting` names them.
 
         Args:
@@ -159,7 +159,7 @@ class Launcher:
         return waiting_jobs(self.workspace.control_plane.ledger, set(keys))
 
     def run_stage(self, stage: Stage, on_progress: ProgressCallback) -> None:
-        """Run one leg in this process.
+        """Run one stage in this process.
 
         Raises:
             StageError: it ended in failure; its events are in Dagster's log.
@@ -216,7 +216,7 @@ class Launcher:
         return [(key, self.workspace.specifications.load_any(key)) for key in keys]
 
     def due(self, keys: Iterable[str]) -> list[Stage]:
-        """Return the legs of some experiments that are due now."""
+        """Return the stages of some experiments that are due now."""
         return due_stages(self._specifications(keys), self.workspace.lake, self.workspace.control_plane)
 
     def with_next_rounds(self, keys: Iterable[str]) -> list[str]:
@@ -256,7 +256,7 @@ class _RunLoop:
         return list(self._failures.values())
 
     def run_due(self) -> None:
-        """Run legs until none is due that was not tried just now, with a glance at open jobs after each."""
+        """Run stages until none is due that was not tried just now, with a glance at open jobs after each."""
         while stages := [stage for stage in self._due_stages() if self._may_run(stage)]:
             for stage in stages:
                 self._run(stage)
@@ -313,7 +313,7 @@ class _RunLoop:
         return stage in self._backs_off_until and datetime.now(UTC) >= self._backs_off_until[stage]
 
     def _run(self, stage: Stage) -> None:
-        """Run a leg; one that an outage ended, or that its provider did not take yet, may run again after a rest."""
+        """Run a stage; one that an outage ended, or that its provider did not take yet, may run again after a rest."""
         self._runs[stage] = self._runs.get(stage, 0) + 1
         self._backs_off_until.pop(stage, None)
         try:

@@ -157,7 +157,7 @@ def format_cell(value: Any) -> str:
 
 
 class ProgressDisplay:
-    """Shows each leg with the asset it is at, and what a stage that takes long says about itself."""
+    """Shows each stage with the asset it is at, and what a stage that takes long says about itself."""
 
     def __init__(self, console: Console, bar: Progress) -> None:
         self._console, self._bar = console, bar
@@ -165,7 +165,7 @@ class ProgressDisplay:
         self._current: Any = None
 
     def on_progress(self, stage: Stage, asset: str | None) -> None:
-        """Show that a leg began (no asset), or that it wrote an asset."""
+        """Show that a stage began (no asset), or that it wrote an asset."""
         if asset is not None:
             self._bar.update(self._tasks[stage], advance=1, asset=asset)
             return

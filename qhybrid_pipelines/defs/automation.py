@@ -1,7 +1,7 @@
 """What runs by itself: the inbox, the way from a new experiment to its verdict, looks at open jobs, reconciliation.
 
 All of them ask `control.experiments.due_stages` what is due, and request the same jobs that the command line runs. The lake and the
-ledger decide what is done; Dagster only schedules and shows. When a leg that failed is requested again is
+ledger decide what is done; Dagster only schedules and shows. When a stage that failed is requested again is
 `defs.run_history`; it keeps nothing else waiting.
 """
 
@@ -126,7 +126,7 @@ def make_materialization(completion: CompletedExecution) -> dg.AssetMaterializat
 def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
     @dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING, jobs=jobs)
     def onward(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
-        """Move every registered experiment one leg further, until its verdict stands in the warehouse."""
+        """Move every registered experiment one stage further, until its verdict stands in the warehouse."""
         open_workspace, now = workspace.open(), datetime.now(UTC)
         end_orphans(context.instance)
         histories = {stage: read_run_history(context.instance, stage) for stage in _due_stages(open_workspace)}
@@ -153,7 +153,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
             requests.append(dg.RunRequest(job_name="publish"))
         if not requests:
             backing_off = len(histories) - running - failed
-            states = f"{running} legs are running, {failed} failed" + (
+            states = f"{running} stages are running, {failed} failed" + (
                 f", {backing_off} are resting" if backing_off else ""
             )
             return dg.SkipReason(states if histories else _explain_idle(open_workspace))
@@ -215,7 +215,7 @@ def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
 
 
 def make_run_request(stage: Stage, deployment: Deployment, *, retry: str = "") -> dg.RunRequest:
-    """Return the run that does a leg; asked for twice under one ``retry``, it runs once."""
+    """Return the run that does a stage; asked for twice under one ``retry``, it runs once."""
     if stage.backend is None:
         partition: str = stage.experiment
     else:

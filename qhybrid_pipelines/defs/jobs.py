@@ -1,4 +1,4 @@
-"""The jobs: one per leg, because one Dagster job cannot span two partition definitions."""
+"""The jobs: one per stage, because one Dagster job cannot span two partition definitions."""
 
 from typing import Any
 

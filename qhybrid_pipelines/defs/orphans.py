@@ -36,7 +36,9 @@ def end_orphans(instance: dg.DagsterInstance) -> int:
         if process_has_ended(run.tags.get(PROCESS_TAG, "")) and not _is_inherited(instance, run)
     ]
     for run in orphans:
-        instance.report_run_failed(run, "The process that executed this run is gone; the next run of this leg goes on.")
+        instance.report_run_failed(
+            run, "The process that executed this run is gone; the next run of this stage goes on."
+        )
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(orphans)
 

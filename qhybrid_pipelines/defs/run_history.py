@@ -1,6 +1,6 @@
-"""What became of the runs of a leg so far, and whether it may be requested now.
+"""What became of the runs of a stage so far, and whether it may be requested now.
 
-A leg that failed because a provider could not be reached, or asked to come back later, goes on by itself, for as long as
+A stage that failed because a provider could not be reached, or asked to come back later, goes on by itself, for as long as
 the outage lasts, at intervals that double. So does one that succeeded and is due again, because its provider took
 nothing yet. A run whose worker was killed is replaced by Dagster, and what becomes of the new one is what counts. Every
 other failure would repeat itself: the sensor leaves it alone, and the reconcile schedule tries it again a few times. A
@@ -27,16 +27,16 @@ OUTAGE_TAG = "qhybrid/outage"
 STOPPED_BY_TAG, STOPPED_AT_TAG = "qhybrid/stopped_by", "qhybrid/stopped_at"
 
 FAILED_STATUSES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
-#: Runs in vain of one leg, outages not counted, after which it is left to a person.
+#: Runs in vain of one stage, outages not counted, after which it is left to a person.
 MAX_ATTEMPTS = 3
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=15), timedelta(minutes=30)
-#: More runs of one leg than anybody needs to look at.
+#: More runs of one stage than anybody needs to look at.
 MAX_RUNS_READ = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHistory:
-    """The runs of a leg.
+    """The runs of a stage.
 
     Attributes:
         running: one has not ended.
@@ -58,7 +58,7 @@ class RunHistory:
 
 
 def read_run_history(instance: dg.DagsterInstance, stage: Stage) -> RunHistory:
-    """Look the runs of a leg up."""
+    """Look the runs of a stage up."""
     experiment_tags = stage_tags(stage)
     experiment_tags.pop(JOB_SET_TAG, None)
     records = instance.get_run_records(dg.RunsFilter(job_name=stage.job, tags=experiment_tags), limit=MAX_RUNS_READ)
@@ -106,7 +106,7 @@ def record_stop(instance: dg.DagsterInstance, run_id: str, *, principal: str, re
 
 
 def backoff_after(runs: int) -> timedelta:
-    """Return how long a leg rests after so many runs (from 1) that could not end it."""
+    """Return how long a stage rests after so many runs (from 1) that could not end it."""
     doubled: int = 2 ** min(runs - 1, 20)
     return min(FIRST_BACKOFF * doubled, LONGEST_BACKOFF)
 

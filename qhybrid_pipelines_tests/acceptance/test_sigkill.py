@@ -1,6 +1,6 @@
 """`qhybrid run` killed at random moments, then run again: the same tables, no job twice, nothing left behind.
 
-Each home gets one kill at a random moment of each of its legs, and every life goes on with what the one before it
+Each home gets one kill at a random moment of each of its stages, and every life goes on with what the one before it
 left. The seed and every moment are printed.
 """
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN
 
 SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
 HOMES = 4
-KILLS = 20  # in homes of five legs: prepare and execute of two rounds, publish
+KILLS = 20  # in homes of five stages: prepare and execute of two rounds, publish
 TOO_LATE = "had ended"
 SUCCEEDED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
 #: One of each kind of moment: before and after the intent, the call, the acknowledgement; while collecting.
@@ -68,7 +68,7 @@ def stages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reference_home(stages):
-    """Return an undisturbed home, how long its run took, and when each of its legs had ended, in seconds."""
+    """Return an undisturbed home, how long its run took, and when each of its stages had ended, in seconds."""
     home = stages[0].folder / "undisturbed"
     end = stages[0].run(home)
     return home, end["seconds"], stage_end_times(home, end["started"])
@@ -113,7 +113,7 @@ def assert_nothing_left_behind(home: Path) -> None:
 
 
 def stage_end_times(home: Path, started: float) -> list[float]:
-    """Return when each leg of a whole run had ended, in seconds after its start."""
+    """Return when each stage of a whole run had ended, in seconds after its start."""
     return sorted(record.end_time - started for record in instance_of(home).get_run_records())
 
 
@@ -121,14 +121,14 @@ def interrupted_at(home: Path) -> str:
     """Return what a killed process was doing, as Dagster last heard of it."""
     runs = [run for run in instance_of(home).get_runs(limit=1) if not run.is_finished]
     if not runs:
-        return "between legs"
+        return "between stages"
     steps = instance_of(home).get_run_step_stats(runs[0].run_id)
     began = [step for step in steps if step.start_time and not step.end_time]
     return f"{runs[0].job_name}: {began[0].step_key if began else 'between steps'}"
 
 
 def kill_repeatedly(process: KillableProcess, number: int, reference_home) -> list[str]:
-    """Kill one home's run once in each of its legs, then let it end; return what each kill met."""
+    """Kill one home's run once in each of its stages, then let it end; return what each kill met."""
     reference, _, ends = reference_home
     home = process.folder / f"killed-{number}"
     choose = random.Random(f"{SEED}/{number}")
@@ -142,7 +142,7 @@ def kill_repeatedly(process: KillableProcess, number: int, reference_home) -> li
             runs=str(Home(home).dagster / "history" / "runs.db"),
         )
         outcomes.append(
-            f"leg {stage_index} + {seconds:5.2f} s  {interrupted_at(home) if end['code'] == KILLED else TOO_LATE}"
+            f"stage {stage_index} + {seconds:5.2f} s  {interrupted_at(home) if end['code'] == KILLED else TOO_LATE}"
         )
     assert process.run(home)["code"] == 0
     assert_same_as_reference(home, reference)

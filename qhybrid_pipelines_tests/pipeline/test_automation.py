@@ -73,7 +73,7 @@ def test_onward_leads_a_new_experiment_to_its_verdict(code_location):
 def test_a_leg_that_runs_is_not_requested_by_anyone(code_location, status):
     key = code_location.register(PETERSEN)
     code_location.add_past_run("prepare", dg.DagsterRunStatus[status], stage_tags(Stage(experiment=key)))
-    assert code_location.tick("onward") == "1 legs are running, 0 failed"
+    assert code_location.tick("onward") == "1 stages are running, 0 failed"
     assert code_location.tick("reconcile_prepare") == "nothing was left undone"
 
 
@@ -86,11 +86,11 @@ def test_a_failing_leg_is_tried_a_few_times_and_keeps_nobody_waiting(code_locati
             blob.unlink()
     (first,) = code_location.tick("onward")
     assert not code_location.run(first).success
-    # The sensor leaves the failed leg alone, and still publishes what the others came to.
+    # The sensor leaves the failed stage alone, and still publishes what the others came to.
     (publish,) = code_location.tick("onward")
     assert publish.job_name == "publish"
     assert code_location.run(publish).success
-    assert code_location.tick("onward") == "0 legs are running, 1 failed"
+    assert code_location.tick("onward") == "0 stages are running, 1 failed"
     good = code_location.register(PETERSEN)
     assert requested_stages(code_location.tick("onward")) == [("prepare", good)]
 

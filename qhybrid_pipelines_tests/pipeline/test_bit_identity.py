@@ -36,7 +36,7 @@ TABLES = [table for table in LAKE_TABLES if "experiment" in table.key and table 
 
 @pytest.fixture(scope="module")
 def two_homes(tmp_path_factory):
-    """Return the lakes of a home where each leg was one run, and of one where every partition had its own."""
+    """Return the lakes of a home where each stage was one run, and of one where every partition had its own."""
     together, apart = (tmp_path_factory.mktemp(name) / "home" for name in ("together", "apart"))
     launcher = experiment_homes.make_launcher(together)
     keys = experiment_homes.register(launcher, SPECS)

@@ -1,4 +1,4 @@
-"""The check of a table runs once the table is written, whatever becomes of the rest of its leg."""
+"""The check of a table runs once the table is written, whatever becomes of the rest of its stage."""
 
 import pytest
 

@@ -271,7 +271,7 @@ def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location
     message = next(e.step_failure_data.error.to_string() for e in result.all_events if e.is_step_failure)
     (job,) = jobs(code_location)
     assert f"qhybrid jobs retry {job.job_id}" in message
-    assert code_location.tick("onward") == "0 legs are running, 1 failed"
+    assert code_location.tick("onward") == "0 stages are running, 1 failed"
 
     partition = PartitionKey(experiment=key, backend=QUEUED)
     batch = batch_from_row(code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, partition).to_pylist()[0])

@@ -41,7 +41,7 @@ def register(launcher: Launcher, specs: Iterable[Spec], folder: Path = Path()) -
 
 
 def run(launcher: Launcher, keys: Iterable[str]) -> list[str]:
-    """Run to the end of all rounds and return all keys; a failed leg fails the test."""
+    """Run to the end of all rounds and return all keys; a failed stage fails the test."""
     known, failures = launcher.run(keys, lambda stage, asset: None)
     assert [(failure.stage, failure.message) for failure in failures] == []
     return known

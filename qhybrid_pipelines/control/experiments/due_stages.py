@@ -3,7 +3,7 @@
 The command line, the automation sensors and the reconcile schedules all ask this one question, so that they do the
 same thing. Keys are content-addressed: a table that is there is right, and nothing runs twice. While a provider has
 the work nothing is due, and nothing waits for it either: the poll sensor looks at open jobs, and once all jobs of an
-execution are settled its last leg is due.
+execution are settled its last stage is due.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
-#: Assets of each leg in the order of the data's way; the last ones are written last.
+#: Assets of each stage in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")
 SUBMIT = ("circuit_batches", "qpu_submissions")
 COLLECT = (
@@ -55,7 +55,7 @@ STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: States that end only by submitting the batch (again), which is the submit leg's work. A job that stands for a part
+#: States that end only by submitting the batch (again), which is the submit stage's work. A job that stands for a part
 #: and is REROUTED was taken from its backend, and not written down for the other one yet.
 TO_SUBMIT = frozenset({JobState.PLANNED, JobState.APPROVED, JobState.SUBMITTING, JobState.REROUTED})
 #: States in which a result is there and was not brought home: paid for, and in no table.
@@ -85,8 +85,8 @@ class Stage:
     Attributes:
         job: ``prepare`` an experiment; ``execute`` it on a backend that answers at once, where nobody has to approve it;
             else ``submit`` it there, and ``collect`` what came back. For learning: ``train``, ``infer`` and ``measure`` per backend, ``evaluate``.
-        job_set_hash: the jobs that a leg is about, as a short hash; empty before there are any. A leg that failed is another
-            leg once its jobs are others, or a person has approved them.
+        job_set_hash: the jobs that a stage is about, as a short hash; empty before there are any. A stage that failed is another
+            stage once its jobs are others, or a person has approved them.
     """
 
     experiment: str
@@ -175,7 +175,7 @@ def _due_execution(
     partition: PartitionKey, lake: Lake, control_plane: ControlPlaneView, successors: Successors
 ) -> Stage | None:
     key, backend = partition.experiment or "", partition.backend or ""
-    # A leg that collects in the same run cannot rest in between until a person has approved.
+    # A stage that collects in the same run cannot rest in between until a person has approved.
     at_once = control_plane.is_immediate(backend) and not control_plane.may_need_approval(backend)
     first, last = ("execute", "execute") if at_once else ("submit", "collect")
     if not _all_written(lake, SUBMIT, partition):
@@ -186,7 +186,7 @@ def _due_execution(
 def _next_stage(
     key: str, backend: str, control_plane: ControlPlaneView, jobs: Sequence[JobRecord], stages: tuple[str, str]
 ) -> Stage | None:
-    """Return which of two legs is due, submitting or collecting; None while a provider or a person has the jobs."""
+    """Return which of two stages is due, submitting or collecting; None while a provider or a person has the jobs."""
     first, last = stages
     if any(job.state in TO_SUBMIT for job in jobs):
         return Stage(experiment=key, backend=backend, job=first, job_set_hash=_job_set_hash(jobs))

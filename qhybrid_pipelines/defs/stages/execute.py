@@ -17,7 +17,7 @@ from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batch
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Return the assets of this leg over the given executions."""
+    """Return the assets of this stage over the given executions."""
     table_options: dict[str, Any] = {
         "partitions_def": executions,
         "group_name": "execute",

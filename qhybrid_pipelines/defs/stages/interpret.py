@@ -16,7 +16,7 @@ from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return the assets of this leg over the given executions."""
+    """Return the assets of this stage over the given executions."""
     asset_options: dict[str, Any] = {
         "partitions_def": executions,
         "group_name": "interpret",

@@ -20,7 +20,7 @@ table_options: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key
 
 
 def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return the assets of this leg, those that are measured over the given executions."""
+    """Return the assets of this stage, those that are measured over the given executions."""
     return [
         qml_datasets,
         qml_folds,

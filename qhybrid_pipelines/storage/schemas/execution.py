@@ -1,4 +1,4 @@
-"""Tables of the leg EXECUTE, from circuits to counts: one partition per backend and experiment."""
+"""Tables of the stage EXECUTE, from circuits to counts: one partition per backend and experiment."""
 
 from __future__ import annotations
 

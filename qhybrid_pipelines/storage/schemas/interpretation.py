@@ -1,4 +1,4 @@
-"""Tables of the leg INTERPRET, from scores to the records of a run: one partition per backend and experiment."""
+"""Tables of the stage INTERPRET, from scores to the records of a run: one partition per backend and experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of the leg PREPARE: one partition per experiment."""
+"""Tables of the stage PREPARE: one partition per experiment."""
 
 from __future__ import annotations
 
