@@ -51,6 +51,11 @@ ansatz: {layers: 3}
 sweep: {strategy: ramp, points: 8}
 """,
     """
+name: guards at the karate club
+problem: {family: vertex_cover, source: "networkx:karate_club"}
+sweep: {strategy: ramp, points: 8}
+""",
+    """
 name: portfolio 40 assets
 problem: {family: portfolio, source: {generator: factor_model, assets: 40, cardinality: 6, risk_aversion: 40.0, seed: 7}}
 ansatz: {layers: 3, mixer: xy}

@@ -145,7 +145,7 @@ def cancel(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(job_id: JobId, by: ByOption = None, home: Home = None, as_json: AsJson = False) -> None:
-    """Agree to a job that waits for approval; it is handed over by the next run of its experiment."""
+    """Agree to a job that waits for approval; it is submitted by the next run of its experiment."""
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "approved"):
@@ -239,7 +239,7 @@ def reprioritise(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change which of the jobs that were not handed over yet goes first."""
+    """Change which of the jobs that were not submitted yet goes first."""
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "given another priority"):

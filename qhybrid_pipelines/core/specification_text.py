@@ -64,7 +64,7 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
     if kind != "optimisation":
         raise InvalidInput(
             f"there is no kind {kind!r}",
-            remedy=f"Write qml for learning, or leave the field away for an optimisation. {SCHEMA_HINT}",
+            remedy=f"Write qml for learning, or omit the field for an optimisation. {SCHEMA_HINT}",
             file=file,
             line=find_line("kind", lines),
             field="kind",

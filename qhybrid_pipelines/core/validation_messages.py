@@ -37,7 +37,7 @@ _SENTENCES = {
     "greater_than_equal": ("this must be at least {ge:g}", "Correct the value."),
     "less_than": ("this must be below {lt:g}", "Correct the value."),
     "less_than_equal": ("this must be at most {le:.12g}", "Correct the value."),
-    "too_short": ("this must hold at least {min_length} entry", "Add one, or leave the field away."),
+    "too_short": ("this must hold at least {min_length} entry", "Add one, or omit the field."),
     "string_pattern_mismatch": ("this text has the wrong form", "Correct the value."),
     "missing": ("this field is missing", "Add it."),
     "invalid_key": ("the name of a field must be text", "Put it into quotes, or correct it."),

@@ -257,7 +257,7 @@ LEFT JOIN verdicts v ON v.experiment = p.experiment AND v.backend = p.backend
 WHERE p.calibration_id IS NOT NULL
 ORDER BY p.experiment, p.backend
 """,
-        reading="The calibration that was in force when the job was handed over, how old it was when the job was planned, and by how "
+        reading="The calibration that was in force when the job was submitted, how old it was when the job was planned, and by how "
         "much its medians differ from the calibration before it (0.1 is ten percent worse). Ideal simulators have none.",
     ),
     Question(

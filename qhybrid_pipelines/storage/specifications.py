@@ -153,7 +153,7 @@ class Specifications:
             if blob is not None:
                 raise InvalidInput(
                     "a file was given, but the specification names none",
-                    remedy=f"Name the file in {field}, or leave it away.",
+                    remedy=f"Name the file in {field}, or omit it.",
                     field=field,
                 )
             return

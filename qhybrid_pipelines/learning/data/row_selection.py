@@ -39,7 +39,7 @@ class RawDataset:
         file: the file's name for messages; None for a bundled set.
         lines: the line of each row in a text file; None where rows have no lines.
         class_order: the classes in the order of their indices, where the source states one.
-        drop_constant: leave constant columns away instead of refusing them: nobody can edit a bundled set.
+        drop_constant: drop constant columns instead of refusing them: nobody can edit a bundled set.
     """
 
     name: str

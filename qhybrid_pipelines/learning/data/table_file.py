@@ -172,7 +172,7 @@ def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise InvalidInput(
             f"column {name!r} holds {kind}, not numbers",
-            remedy="Turn it into numbers, or leave it away: list the other columns under dataset.features.",
+            remedy="Turn it into numbers, or omit it: list the other columns under dataset.features.",
             file=file,
             field="dataset.features",
         )
@@ -287,8 +287,7 @@ def _not_finite_error(
 ) -> InvalidInput:
     return InvalidInput(
         f"{cell!r} in column {name!r}{_row_phrase(row)} is not a finite number up to {MAX_MAGNITUDE:g}",
-        remedy="Write plain numbers with a decimal point, or leave the column away: list the others under "
-        "dataset.features.",
+        remedy="Write plain numbers with a decimal point, or omit the column: list the others under dataset.features.",
         file=file,
         line=line,
         field="dataset.features",

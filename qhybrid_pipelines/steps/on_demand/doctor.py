@@ -225,7 +225,7 @@ def _warehouse(home: Home, control_plane: ControlPlane) -> CheckResult:
 
 def _spool(folder: Path) -> CheckResult:
     waiting = len(list(folder.glob("*.json"))) if folder.is_dir() else 0
-    return True, f"{waiting} records wait; `qhybrid sync` hands them over"
+    return True, f"{waiting} records wait; `qhybrid sync` sends them"
 
 
 def _quarantine(folder: Path) -> CheckResult:
