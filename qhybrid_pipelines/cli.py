@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qhybrid_pipelines.commands import jobs
-from qhybrid_pipelines.commands.common import AsJson, Home, existing_workspace, launcher_for, workspace_for
+from qhybrid_pipelines.commands.common import (
+    AsJson,
+    Home,
+    existing_workspace,
+    launcher_for,
+    stop_message,
+    workspace_for,
+)
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, QHybridError
 from qhybrid_pipelines.core.stop_request import StopRequested, watch_stop_signals
 from qhybrid_pipelines.emulator import command as emulator
@@ -297,7 +304,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
                 else ([], [])
             )
     except StopRequested as request:
-        message = _stop_message(launcher.workspace, request, keys, launcher.waiting(keys))
+        message = stop_message(launcher.workspace, request, keys, launcher.waiting(keys))
         print_json({"stopped": request.reason, "message": message}) if as_json else typer.echo(message, err=True)
         return request.exit_code
     workspace = launcher.workspace
@@ -346,18 +353,6 @@ def _print_outcome(
             typer.echo(f"failed: {failure.what}: {failure.message}", err=True)
         for error in refused:
             print_error(error, as_json=False)
-
-
-def _stop_message(
-    workspace: Workspace, request: StopRequested, keys: Sequence[str], waiting: Sequence[JobRecord]
-) -> str:
-    """Return what a person who stopped a run wants to know: what is with providers, and how to go on."""
-    from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-
-    left = [f"{job.job_id} is {job.state} on {job.backend}" for job in waiting if job.state in OPEN]
-    with_providers = f"with providers: {', '.join(left)}" if left else "no job is with a provider"
-    again = f"qhybrid run {' '.join(keys)} --home {workspace.home.path}"
-    return f"stopped by {request.reason}: nothing was sent afterwards; {with_providers}. To go on: {again}"
 
 
 def _waiting_message(jobs: Sequence[JobRecord]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from qhybrid_pipelines.settings import Settings, prepare_home
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.core.stop_request import StopRequested
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.steps.workspace import Workspace
 
@@ -104,3 +105,15 @@ def explain_illegal_transition(job: JobRecord, what: str) -> Iterator[None]:
             f"job {job.job_id} changed in this very moment, and was not {what}",
             remedy=f"Look at it with `qhybrid jobs show {job.job_id}`, and try again.",
         ) from None
+
+
+def stop_message(
+    workspace: Workspace, request: StopRequested, keys: Sequence[str], waiting: Sequence[JobRecord]
+) -> str:
+    """Return what a person who stopped a run wants to know: what is with providers, and how to go on."""
+    from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+
+    left = [f"{job.job_id} is {job.state} on {job.backend}" for job in waiting if job.state in OPEN]
+    with_providers = f"with providers: {', '.join(left)}" if left else "no job is with a provider"
+    again = f"qhybrid run {' '.join(keys)} --home {workspace.home.path}"
+    return f"stopped by {request.reason}: nothing was sent afterwards; {with_providers}. To go on: {again}"
