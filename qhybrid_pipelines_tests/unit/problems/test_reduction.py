@@ -190,5 +190,5 @@ def test_another_seed_gives_another_window():
 
 
 def test_coefficients_that_are_no_numbers_are_refused():
-    with pytest.raises(InvalidInput, match="no finite numbers"):
+    with pytest.raises(InvalidInput, match="are not finite numbers"):
         reduce_instance(TinyFamily(), tiny_instance([1.0, float("inf")]), tiny_spec())

@@ -89,7 +89,7 @@ WRONG = {
     "a bracket never opened": (objective("x ] / 2"), 2, "do not match"),
     "a second name of the objective": (objective("x + y : 2"), 2, "':' is out of place"),
     "foreign characters": (objective("x & y = 2"), 2, "does not belong"),
-    "a number among the variables": ("Minimize\n obj: x\nBinary\n x 3\nEnd\n", 4, "no variable"),
+    "a number among the variables": ("Minimize\n obj: x\nBinary\n x 3\nEnd\n", 4, "is not a variable"),
     "no variables": ("Minimize\nBinary\nEnd\n", None, "0 variables"),
 }
 
