@@ -38,7 +38,7 @@ class Engine(Protocol):
 
     @property
     def preference(self) -> int:
-        """Which engine `local:auto` asks first: that of the lowest number. Exact and fast first, general last."""
+        """Place in the order in which the automatic choice asks engines, lowest first. Exact and fast ones come first."""
 
     def version(self) -> str:
         """Return the version of the code that simulates."""

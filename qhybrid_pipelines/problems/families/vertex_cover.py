@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     import dimod
     import networkx as nx
 
-#: Penalty of one uncovered edge, in units of the most that leaving one uncovered can save: `max over edges of
-#: min(w_i, w_j)`. Anything above 1 makes every minimum of the penalised form an optimum.
+#: Penalty of one uncovered edge, in units of the most that leaving one uncovered can save: the largest min(w_i, w_j)
+#: over all edges. Anything above 1 makes every minimum of the penalised form an optimum.
 PENALTY_FACTOR = 1.05
 
 
