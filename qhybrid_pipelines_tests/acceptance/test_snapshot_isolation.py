@@ -172,7 +172,7 @@ def test_a_view_over_files_written_in_place_would_be_torn(tmp_path):
     path = lake.write(schemas.QPU_RESULT_SETS, key, counts_of(WRITERS["left"], 1)).path
     whole = path.read_bytes()
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE VIEW counts AS FROM read_parquet('{lake.home.lake}/**/*.parquet')")
+        connection.execute(f"CREATE VIEW qpu_result_sets AS FROM read_parquet('{lake.home.lake}/**/*.parquet')")
         assert connection.execute("SELECT sum(count) FROM qpu_result_sets").fetchone() == (SHOTS,)
         with path.open("wb") as in_place:
             in_place.write(whole[: len(whole) // 2])
