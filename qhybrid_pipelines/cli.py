@@ -277,7 +277,7 @@ def main() -> None:
 
 def _register(workspace: Workspace, path: Path) -> str:
     """Return the key of a file's experiment; what is not a file may be the key of a registered one."""
-    if not path.exists() and str(path) in set(workspace.specifications):
+    if str(path) in set(workspace.specifications) and not path.exists():
         return str(path)
     return workspace.registration.register_file(path).key
 
