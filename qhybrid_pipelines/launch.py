@@ -273,6 +273,7 @@ class _RunLoop:
         if not backing_off and not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
         time.sleep(self._poll_interval_seconds)
+        raise_if_stop_requested()
         self._poll_interval_seconds = (
             SHORTEST_POLL_INTERVAL if self.poll_due() else min(1.5 * self._poll_interval_seconds, LONGEST_POLL_INTERVAL)
         )

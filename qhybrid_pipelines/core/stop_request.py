@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 #: What a shell reports for a process that ended because of a signal: 128 and the signal's number.
 SIGNAL_EXIT_BASE = 128
@@ -67,11 +72,22 @@ def watch_stop_signals() -> None:
     threading.Thread(target=_read_signals, args=(reader,), name="stop-signals", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _raise_stop)
+    sys.unraisablehook = _leave_out_interruptions
 
 
 def _raise_stop(number: int, _: FrameType | None) -> None:
     _remember(number)
     raise StopRequested(_received[0])
+
+
+def _leave_out_interruptions(unraisable: UnraisableHookArgs) -> None:
+    """Print what Python cannot raise, but for the interruption itself.
+
+    A signal that comes while Python clears weak references is raised inside one of their callbacks, which swallows it
+    with a traceback on the terminal. The word is remembered all the same, and asked for before the next step.
+    """
+    if stop_requested() is None or issubclass(unraisable.exc_type, Exception):
+        sys.__unraisablehook__(unraisable)
 
 
 def _remember(number: int) -> None:
