@@ -4,14 +4,11 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.defs import automation, checks, jobs
 from qhybrid_pipelines.defs.parquet_io import ParquetIOManager, with_column_schemas
-from qhybrid_pipelines.defs.partitions import executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.storage.layout import Home
 
 
 def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
@@ -21,7 +18,6 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
         settings: where state lives.
         resources: replacements for the resources of the same name.
     """
-    on_backends = executions(ControlPlane(Home(settings.home)).backends)
     all_jobs = jobs.build()
     sensors, schedules = automation.build(all_jobs)
     workspace = WorkspaceResource(home=str(settings.home))
@@ -29,13 +25,13 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
         assets=with_column_schemas(
             [
                 *prepare.ASSETS,
-                *execute.build(on_backends),
-                *interpret.build(on_backends),
-                *learn.build(on_backends),
+                *execute.ASSETS,
+                *interpret.ASSETS,
+                *learn.ASSETS,
                 *operate.ASSETS,
             ]
         ),
-        asset_checks=checks.build(on_backends),
+        asset_checks=checks.CHECKS,
         jobs=list(all_jobs.values()),
         sensors=sensors,
         schedules=schedules,

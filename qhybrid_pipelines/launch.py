@@ -25,7 +25,7 @@ from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import make_materialization
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
-from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key
+from qhybrid_pipelines.defs.partitions import add_partitions, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, backoff_after, record_stop, stage_tags
 from qhybrid_pipelines.settings import Settings
@@ -164,7 +164,7 @@ class Launcher:
         Raises:
             StageError: it ended in failure; its events are in Dagster's log.
         """
-        self.instance.add_dynamic_partitions(PARTITIONS_NAME, [stage.experiment])
+        add_partitions(self.instance, [stage])
         partition = stage.experiment if stage.backend is None else execution_key(stage.backend, stage.experiment)
         on_progress(stage, None)
         self._execute(stage.job, partition, stage_tags(stage), lambda asset: on_progress(stage, asset))

@@ -21,7 +21,7 @@ from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
-from qhybrid_pipelines.defs.partitions import EXPERIMENTS, PARTITIONS_NAME, execution_key
+from qhybrid_pipelines.defs.partitions import add_partitions, execution_key, partition_requests
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, is_permanent_failure, read_run_history, stage_tags
@@ -81,8 +81,12 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     summary = f"{len(found.registered)} files taken in, {len(found.quarantined)} quarantined, {found.waiting} still being written"
     if not found.registered:
         return dg.SkipReason(summary)
-    new = EXPERIMENTS.build_add_request([registered.key for registered in found.registered])
-    return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=[new])
+    new = [
+        Stage(experiment=registered.key, backend=backend)
+        for registered in found.registered
+        for backend in open_workspace.specifications.load_any(registered.key).backends or (None,)
+    ]
+    return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=partition_requests(new))
 
 
 @dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING)
@@ -159,7 +163,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
             return dg.SkipReason(states if histories else _explain_idle(open_workspace))
         return dg.SensorResult(
             run_requests=requests,
-            dynamic_partitions_requests=[EXPERIMENTS.build_add_request(sorted({stage.experiment for stage in new}))],
+            dynamic_partitions_requests=partition_requests(new),
         )
 
     return onward
@@ -191,7 +195,7 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
             if not history.running and history.failed_attempts < MAX_ATTEMPTS and not history.stopped_by_a_person
         ]
         # An experiment may have been registered by a process that died before it told Dagster.
-        context.instance.add_dynamic_partitions(PARTITIONS_NAME, sorted({stage.experiment for stage in due}))
+        add_partitions(context.instance, due)
         moment = context.scheduled_execution_time.isoformat()
         return [
             make_run_request(stage, open_workspace.control_plane.deployment, retry=moment) for stage in due
@@ -208,8 +212,9 @@ def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
         """Ask the same small questions every night, so that a change of code, packages or machine is seen."""
         open_workspace = workspace.open()
         keys = nightly.register(open_workspace.registration, context.scheduled_execution_time.date())
-        context.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
-        return [make_run_request(Stage(experiment=key), open_workspace.control_plane.deployment) for key in keys]
+        stages = [Stage(experiment=key) for key in keys]
+        add_partitions(context.instance, stages)
+        return [make_run_request(stage, open_workspace.control_plane.deployment) for stage in stages]
 
     return nightly_benchmark
 

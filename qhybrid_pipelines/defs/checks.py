@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs.partitions import EXPERIMENTS, get_executions
+from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.learning import audits as learning_audits
 from qhybrid_pipelines.steps.operate import audits
@@ -15,116 +15,106 @@ from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
 
 
-def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """Return the checks over the given executions."""
-
-    @dg.asset_check(
-        asset="qpu_result_sets",
-        blocking=True,
-        partitions_def=executions,
-        additional_ins={
-            "circuit_batches": dg.AssetIn("circuit_batches"),
-            "qpu_submissions": dg.AssetIn("qpu_submissions"),
-        },
+@dg.asset_check(
+    asset="qpu_result_sets",
+    blocking=True,
+    partitions_def=EXECUTIONS,
+    additional_ins={
+        "circuit_batches": dg.AssetIn("circuit_batches"),
+        "qpu_submissions": dg.AssetIn("qpu_submissions"),
+    },
+)
+def counts_sum_to_shots(
+    context: dg.AssetCheckExecutionContext,
+    workspace: WorkspaceResource,
+    circuit_batches: pa.Table,
+    qpu_submissions: pa.Table,
+    qpu_result_sets: pa.Table,
+) -> dg.AssetCheckResult:
+    """Every point and repetition has exactly the shots that were asked for; none where a deadline passed."""
+    dispatcher = workspace.open().control_plane.dispatcher
+    findings = audits.counts_sum_to_shots(
+        get_executions(context), circuit_batches, qpu_submissions, qpu_result_sets, dispatcher
     )
-    def counts_sum_to_shots(
-        context: dg.AssetCheckExecutionContext,
-        workspace: WorkspaceResource,
-        circuit_batches: pa.Table,
-        qpu_submissions: pa.Table,
-        qpu_result_sets: pa.Table,
-    ) -> dg.AssetCheckResult:
-        """Every point and repetition has exactly the shots that were asked for; none where a deadline passed."""
-        dispatcher = workspace.open().control_plane.dispatcher
-        findings = audits.counts_sum_to_shots(
-            get_executions(context), circuit_batches, qpu_submissions, qpu_result_sets, dispatcher
-        )
-        return _result(findings)
-
-    @dg.asset_check(
-        asset="scored_solutions",
-        blocking=True,
-        partitions_def=executions,
-        additional_ins={"problem_instances": dg.AssetIn("problem_instances")},
-    )
-    def objectives_recompute(problem_instances: pa.Table, scored_solutions: pa.Table) -> dg.AssetCheckResult:
-        """Objective and feasibility of every solution follow from its assignment, term by term, on the canonical model."""
-        return _result(audits.objectives_recompute(problem_instances, scored_solutions))
-
-    @dg.asset_check(asset="baselines", partitions_def=EXPERIMENTS)
-    def always_on_baselines_present(context: dg.AssetCheckExecutionContext, baselines: pa.Table) -> dg.AssetCheckResult:
-        """No comparison without its controls: random, random with the same local search, annealing, tabu, the family's own."""
-        return _result(audits.baselines_present(context.partition_keys, baselines))
-
-    @dg.asset_check(
-        asset="qpu_submissions",
-        partitions_def=executions,
-        additional_ins={"experiments": dg.AssetIn("experiments")},
-    )
-    def budget_kept(experiments: pa.Table, qpu_submissions: pa.Table) -> dg.AssetCheckResult:
-        """Quoted cost stays within the budget of the experiment."""
-        return _result(audits.budget_kept(experiments, qpu_submissions))
-
-    @dg.asset_check(asset="backend_capabilities")
-    def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
-        """A canary circuit with one known qubit set comes back with that bit set, on every backend."""
-        return _result(audits.bit_order(workspace.open().control_plane))
-
-    @dg.asset_check(asset="backend_calibrations")
-    def calibrations_fresh(workspace: WorkspaceResource) -> dg.AssetCheckResult:
-        """The newest calibration of every device is younger than the policy's limit; those of fake devices never change."""
-        return _result(audits.calibrations_fresh(workspace.open().control_plane), dg.AssetCheckSeverity.WARN)
-
-    @dg.asset_check(asset="warehouse")
-    def ledger_unbroken(workspace: WorkspaceResource) -> dg.AssetCheckResult:
-        """The hash chain of the ledger's events is whole."""
-        return _result(audits.ledger_unbroken(workspace.open().control_plane.ledger))
-
-    return [
-        counts_sum_to_shots,
-        objectives_recompute,
-        always_on_baselines_present,
-        budget_kept,
-        *_of_learning(executions),
-        bit_order,
-        calibrations_fresh,
-        ledger_unbroken,
-        *(_schema_check(table, executions) for table in schemas.LAKE_TABLES),
-    ]
+    return _result(findings)
 
 
-def _of_learning(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    @dg.asset_check(asset="qml_folds", blocking=True, partitions_def=EXPERIMENTS)
-    def every_row_is_tested_once(qml_folds: pa.Table) -> dg.AssetCheckResult:
-        """Every row has one role in a fold, and is tested exactly once in every repeat."""
-        return _result(learning_audits.audit_folds(qml_folds))
-
-    @dg.asset_check(
-        asset="qml_submissions",
-        partitions_def=executions,
-        additional_ins={"experiments": dg.AssetIn("experiments")},
-    )
-    def quotes_within_budget(experiments: pa.Table, qml_submissions: pa.Table) -> dg.AssetCheckResult:
-        """Quoted cost stays within the budget of the experiment."""
-        return _result(audits.budget_kept(experiments, qml_submissions))
-
-    @dg.asset_check(
-        asset="qml_summaries",
-        partitions_def=EXPERIMENTS,
-        additional_ins={"qml_datasets": dg.AssetIn("qml_datasets")},
-    )
-    def shuffled_labels_are_not_learnt(qml_datasets: pa.Table, qml_summaries: pa.Table) -> dg.AssetCheckResult:
-        """The control that trains on shuffled labels stays at chance; otherwise test rows have leaked."""
-        findings = learning_audits.audit_permuted_labels(qml_datasets, qml_summaries)
-        return _result(findings, dg.AssetCheckSeverity.WARN)
-
-    return [every_row_is_tested_once, quotes_within_budget, shuffled_labels_are_not_learnt]
+@dg.asset_check(
+    asset="scored_solutions",
+    blocking=True,
+    partitions_def=EXECUTIONS,
+    additional_ins={"problem_instances": dg.AssetIn("problem_instances")},
+)
+def objectives_recompute(problem_instances: pa.Table, scored_solutions: pa.Table) -> dg.AssetCheckResult:
+    """Objective and feasibility of every solution follow from its assignment, term by term, on the canonical model."""
+    return _result(audits.objectives_recompute(problem_instances, scored_solutions))
 
 
-def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition) -> dg.AssetChecksDefinition:
+@dg.asset_check(asset="baselines", partitions_def=EXPERIMENTS)
+def always_on_baselines_present(context: dg.AssetCheckExecutionContext, baselines: pa.Table) -> dg.AssetCheckResult:
+    """No comparison without its controls: random, random with the same local search, annealing, tabu, the family's own."""
+    return _result(audits.baselines_present(context.partition_keys, baselines))
+
+
+@dg.asset_check(
+    asset="qpu_submissions",
+    partitions_def=EXECUTIONS,
+    additional_ins={"experiments": dg.AssetIn("experiments")},
+)
+def budget_kept(experiments: pa.Table, qpu_submissions: pa.Table) -> dg.AssetCheckResult:
+    """Quoted cost stays within the budget of the experiment."""
+    return _result(audits.budget_kept(experiments, qpu_submissions))
+
+
+@dg.asset_check(asset="backend_capabilities")
+def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """A canary circuit with one known qubit set comes back with that bit set, on every backend."""
+    return _result(audits.bit_order(workspace.open().control_plane))
+
+
+@dg.asset_check(asset="backend_calibrations")
+def calibrations_fresh(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """The newest calibration of every device is younger than the policy's limit; those of fake devices never change."""
+    return _result(audits.calibrations_fresh(workspace.open().control_plane), dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(asset="warehouse")
+def ledger_unbroken(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """The hash chain of the ledger's events is whole."""
+    return _result(audits.ledger_unbroken(workspace.open().control_plane.ledger))
+
+
+@dg.asset_check(asset="qml_folds", blocking=True, partitions_def=EXPERIMENTS)
+def every_row_is_tested_once(qml_folds: pa.Table) -> dg.AssetCheckResult:
+    """Every row has one role in a fold, and is tested exactly once in every repeat."""
+    return _result(learning_audits.audit_folds(qml_folds))
+
+
+@dg.asset_check(
+    asset="qml_submissions",
+    partitions_def=EXECUTIONS,
+    additional_ins={"experiments": dg.AssetIn("experiments")},
+)
+def quotes_within_budget(experiments: pa.Table, qml_submissions: pa.Table) -> dg.AssetCheckResult:
+    """Quoted cost stays within the budget of the experiment."""
+    return _result(audits.budget_kept(experiments, qml_submissions))
+
+
+@dg.asset_check(
+    asset="qml_summaries",
+    partitions_def=EXPERIMENTS,
+    additional_ins={"qml_datasets": dg.AssetIn("qml_datasets")},
+)
+def shuffled_labels_are_not_learnt(qml_datasets: pa.Table, qml_summaries: pa.Table) -> dg.AssetCheckResult:
+    """The control that trains on shuffled labels stays at chance; otherwise test rows have leaked."""
+    findings = learning_audits.audit_permuted_labels(qml_datasets, qml_summaries)
+    return _result(findings, dg.AssetCheckSeverity.WARN)
+
+
+def _schema_check(table: schemas.Table) -> dg.AssetChecksDefinition:
     partitions: dg.PartitionsDefinition[Any] | None = None
     if "experiment" in table.key:
-        partitions = executions if schemas.BACKEND in table.columns else EXPERIMENTS
+        partitions = EXECUTIONS if schemas.BACKEND in table.columns else EXPERIMENTS
 
     @dg.asset_check(asset=table.name, name="schema", partitions_def=partitions)
     def schema(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
@@ -134,7 +124,7 @@ def _schema_check(table: schemas.Table, executions: dg.MultiPartitionsDefinition
             [PartitionKey()]
             if partitions is None
             else [PartitionKey(experiment=e, backend=b) for b, e in get_executions(context)]
-            if partitions is executions
+            if partitions is EXECUTIONS
             else [PartitionKey(experiment=key) for key in context.partition_keys]
         )
         findings = []
@@ -158,3 +148,18 @@ def _result(
         description="; ".join(found[:5]) or None,
         metadata={"findings": len(found)},
     )
+
+
+CHECKS = (
+    counts_sum_to_shots,
+    objectives_recompute,
+    always_on_baselines_present,
+    budget_kept,
+    every_row_is_tested_once,
+    quotes_within_budget,
+    shuffled_labels_are_not_learnt,
+    bit_order,
+    calibrations_fresh,
+    ledger_unbroken,
+    *(_schema_check(table) for table in schemas.LAKE_TABLES),
+)

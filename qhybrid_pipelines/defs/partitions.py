@@ -1,21 +1,28 @@
 """The two partition definitions: experiments, and executions of an experiment on a backend.
 
 Instances, points, repetitions, shots and circuits are rows, never partitions.
+
+Both dimensions grow with what was asked for, so that no execution of the past hangs on the backends that are set up
+today. Dagster shows their grid, with pairs nobody asked for; the stages refuse those before anything is sent. A
+definition of the pairs alone would need a mapping of our own between two dynamic definitions: the web server and the
+daemon drop it and take the key of an execution for that of an experiment (measured with Dagster 1.13).
 """
+
+from collections.abc import Iterable
 
 import dagster as dg
 
-PARTITIONS_NAME = "experiments"
+from qhybrid_pipelines.control.experiments.due_stages import Stage
+
+EXPERIMENT_PARTITIONS = "experiments"
+BACKEND_PARTITIONS = "backends"
 
 #: One partition per content-addressed experiment; added by the inbox sensor, the command line and next rounds.
-EXPERIMENTS = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
-
-
-def executions(backends: tuple[str, ...]) -> dg.MultiPartitionsDefinition:
-    """Return backend x experiment; as text the key is ``backend|experiment``."""
-    return dg.MultiPartitionsDefinition(
-        {"backend": dg.StaticPartitionsDefinition(list(backends)), "experiment": EXPERIMENTS}
-    )
+EXPERIMENTS = dg.DynamicPartitionsDefinition(name=EXPERIMENT_PARTITIONS)
+#: Every backend that an experiment was ever due on.
+BACKENDS = dg.DynamicPartitionsDefinition(name=BACKEND_PARTITIONS)
+#: Backend x experiment; as text the key is ``backend|experiment``.
+EXECUTIONS = dg.MultiPartitionsDefinition({"backend": BACKENDS, "experiment": EXPERIMENTS})
 
 
 def get_executions(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[tuple[str, str]]:
@@ -27,3 +34,18 @@ def get_executions(context: dg.AssetExecutionContext | dg.AssetCheckExecutionCon
 def execution_key(backend: str, experiment: str) -> dg.MultiPartitionKey:
     """Return the partition key of an execution."""
     return dg.MultiPartitionKey({"backend": backend, "experiment": experiment})
+
+
+def partition_requests(stages: Iterable[Stage]) -> list[dg.AddDynamicPartitionsRequest]:
+    """Return what a sensor asks Dagster for, so that these stages can run."""
+    stages = list(stages)
+    return [
+        EXPERIMENTS.build_add_request(sorted({stage.experiment for stage in stages})),
+        BACKENDS.build_add_request(sorted({stage.backend for stage in stages if stage.backend})),
+    ]
+
+
+def add_partitions(instance: dg.DagsterInstance, stages: Iterable[Stage]) -> None:
+    """Add the partitions of these stages to Dagster; those that exist are left alone."""
+    for request in partition_requests(stages):
+        instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))

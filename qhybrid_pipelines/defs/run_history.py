@@ -105,6 +105,12 @@ def record_stop(instance: dg.DagsterInstance, run_id: str, *, principal: str, re
     instance.event_log_storage.free_concurrency_slots_for_run(run_id)
 
 
+def requested_at(context: dg.AssetExecutionContext) -> datetime | None:
+    """Return when this run was asked for, which is before it waited in Dagster's queue."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return record.create_timestamp if record else None
+
+
 def backoff_after(runs: int) -> timedelta:
     """Return how long a stage rests after so many runs (from 1) that could not end it."""
     doubled: int = 2 ** min(runs - 1, 20)

@@ -89,6 +89,23 @@ def _optimisation(row: Row) -> ExperimentSpec:
     return ExperimentSpec.model_validate_json(row["specification"])
 
 
+def check_backend_is_named(spec: ExperimentSpec | LearningSpec, experiment: str, backend: str) -> None:
+    """Refuse an execution that nobody asked for.
+
+    Dagster shows a partition for every pair of a backend and an experiment, and lets a person materialise any of them.
+
+    Raises:
+        InvalidInput: the experiment's specification does not name the backend.
+    """
+    if backend not in spec.backends:
+        named = ", ".join(spec.backends) or "none: everything in it is computed exactly"
+        raise InvalidInput(
+            f"experiment {experiment} does not name the backend '{backend}'; nothing was sent",
+            remedy=f"Its backends are {named}. To run it elsewhere, register it with that backend in its list.",
+            field="backends",
+        )
+
+
 def with_partition_columns(rows: Iterable[Mapping[str, Any]], **labels: str) -> list[Row]:
     """Return rows with the partition's columns in front."""
     return [{**labels, **row} for row in rows]

@@ -17,7 +17,7 @@ import pytest
 
 from qhybrid_pipelines import cli
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
+from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
@@ -319,7 +319,7 @@ def test_a_partition_key_cannot_leave_the_lake(key, tmp_path, home):
     definitions = build_definitions(Settings(home=home))
     before = sorted(tmp_path.rglob("*"))
     with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions(PARTITIONS_NAME, [key])
+        instance.add_dynamic_partitions(EXPERIMENT_PARTITIONS, [key])
         result = dg.materialize(
             [definitions.resolve_assets_def("experiments")],
             partition_key=key,

@@ -11,7 +11,7 @@ from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
-from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
+from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, read_run_history, stage_tags
 from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines_tests.support import experiment_homes
@@ -45,7 +45,7 @@ def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(code_locatio
     code_location.drop("wrong.yaml", PETERSEN.replace("maxcut", "maxcat"))
     code_location.drop("growing.yaml", PETERSEN.replace("petersen", "growing"), seconds_ago=0.0)
     assert code_location.tick("inbox") == "1 files taken in, 1 quarantined, 1 still being written"
-    (key,) = code_location.instance.get_dynamic_partitions(PARTITIONS_NAME)
+    (key,) = code_location.instance.get_dynamic_partitions(EXPERIMENT_PARTITIONS)
     assert key in code_location.workspace.specifications
     reason = json.loads((code_location.home / "quarantine" / "wrong.yaml.error.json").read_text())
     assert reason["field"] == "problem.family"
@@ -176,5 +176,5 @@ def test_nightly_benchmark_asks_new_questions_every_night(code_location):
     assert len(keys) == 3
     assert not keys & later_keys
     assert [request.run_key for request in first] == [request.run_key for request in again]
-    assert set(code_location.instance.get_dynamic_partitions(PARTITIONS_NAME)) == keys | later_keys
+    assert set(code_location.instance.get_dynamic_partitions(EXPERIMENT_PARTITIONS)) == keys | later_keys
     assert all("2026-03-01" in code_location.workspace.specifications.load(key).name for key in keys)

@@ -4,6 +4,8 @@ import hashlib
 
 import pytest
 
+from qhybrid_pipelines.control.experiments.due_stages import Stage
+from qhybrid_pipelines.defs.partitions import add_partitions
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEARNING_TABLES
@@ -40,7 +42,7 @@ def two_homes(tmp_path_factory):
     together, apart = (tmp_path_factory.mktemp(name) / "home" for name in ("together", "apart"))
     launcher = experiment_homes.make_launcher(together)
     keys = experiment_homes.register(launcher, SPECS)
-    launcher.instance.add_dynamic_partitions("experiments", keys)
+    add_partitions(launcher.instance, [Stage(experiment=key, backend=BACKEND) for key in keys])
     for job, first, last in (
         ("prepare", keys[0], keys[-1]),
         ("execute", f"{BACKEND}|{keys[0]}", f"{BACKEND}|{keys[-1]}"),

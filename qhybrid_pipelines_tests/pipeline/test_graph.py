@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME
+from qhybrid_pipelines.defs.partitions import BACKEND_PARTITIONS, EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas
 
@@ -101,8 +101,16 @@ def test_an_experiment_is_one_partition_of_both_definitions(tmp_path):
     executions = assets.get(dg.AssetKey("decisions")).partitions_def
     dimensions = {d.name: d.partitions_def for d in executions.partitions_defs}
     assert dimensions["experiment"] == assets.get(dg.AssetKey("reduced_models")).partitions_def
-    assert dimensions["experiment"].name == PARTITIONS_NAME
-    assert "local:auto" in dimensions["backend"].get_partition_keys()
+    assert dimensions["experiment"].name == EXPERIMENT_PARTITIONS
+    assert dimensions["backend"].name == BACKEND_PARTITIONS
+
+
+def test_the_definitions_do_not_depend_on_the_backends_of_today(tmp_path, monkeypatch):
+    """What was sent to a backend that is gone since is still shown, polled and collected."""
+    before = graph_of(build(tmp_path))
+    monkeypatch.setenv("IONQ_API_KEY", "some-key")
+    monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9/v0.4")
+    assert graph_of(build(tmp_path)) == before
 
 
 def test_loading_the_code_location_imports_nothing_heavy_and_touches_no_file(tmp_path):

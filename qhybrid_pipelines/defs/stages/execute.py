@@ -1,92 +1,87 @@
 """EXECUTE, one partition per backend and experiment: circuits > submissions > completions > results."""
 
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.defs import metadata
-from qhybrid_pipelines.defs.partitions import get_executions
+from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.defs.run_history import tag_outages
+from qhybrid_pipelines.defs.run_history import requested_at, tag_outages
 from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 
+table_options: dict[str, Any] = {
+    "partitions_def": EXECUTIONS,
+    "group_name": "execute",
+    "kinds": {"parquet"},
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+    "io_manager_key": "lake",
+}
 
-def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Return the assets of this stage over the given executions."""
-    table_options: dict[str, Any] = {
-        "partitions_def": executions,
-        "group_name": "execute",
-        "kinds": {"parquet"},
-        "backfill_policy": dg.BackfillPolicy.single_run(),
-        "io_manager_key": "lake",
-    }
 
-    @dg.asset(**table_options)
-    def circuit_batches(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        experiments: pa.Table,
-        reduced_models: pa.Table,
-        parameter_sweeps: pa.Table,
-    ) -> pa.Table:
-        """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
-        table = batches_step.circuit_batches(
-            get_executions(context), experiments, reduced_models, parameter_sweeps, workspace.open().specifications
-        )
-        context.add_output_metadata(metadata.batches(table))
-        return table
-
-    @dg.asset(**table_options, pool="submissions")
-    def qpu_submissions(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        experiments: pa.Table,
-        circuit_batches: pa.Table,
-    ) -> pa.Table:
-        """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
-        with tag_outages(context):
-            control_plane = workspace.open().control_plane
-            table = submit_circuit_batches(
-                circuit_batches,
-                experiments,
-                control_plane.dispatcher,
-                principal=requesting_principal(context.run.tags, control_plane.deployment),
-                requested_at=_requested_at(context),
-            )
-        context.add_output_metadata(metadata.submissions(table))
-        return table
-
-    qpu_completions = dg.AssetSpec(
-        "qpu_completions",
-        description="All jobs of an execution are settled: seen by the poll sensor, which nothing waits in a worker for.",
-        deps=["qpu_submissions"],
-        partitions_def=executions,
-        group_name="execute",
-        kinds={"event"},
+@dg.asset(**table_options)
+def circuit_batches(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    reduced_models: pa.Table,
+    parameter_sweeps: pa.Table,
+) -> pa.Table:
+    """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
+    table = batches_step.circuit_batches(
+        get_executions(context), experiments, reduced_models, parameter_sweeps, workspace.open().specifications
     )
-
-    @dg.asset(**table_options, deps=["qpu_completions"])
-    def qpu_result_sets(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        circuit_batches: pa.Table,
-        qpu_submissions: pa.Table,
-    ) -> pa.Table:
-        """Measurement counts as packed integers, verified against the shots that were asked for."""
-        with tag_outages(context):
-            table = collect_result_sets(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
-        context.add_output_metadata(metadata.results(table))
-        return table
-
-    return [circuit_batches, qpu_submissions, qpu_completions, qpu_result_sets]
+    context.add_output_metadata(metadata.batches(table))
+    return table
 
 
-def _requested_at(context: dg.AssetExecutionContext) -> datetime | None:
-    """Return when this run was asked for, which is before it waited in Dagster's queue."""
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    return record.create_timestamp if record else None
+@dg.asset(**table_options, pool="submissions")
+def qpu_submissions(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    circuit_batches: pa.Table,
+) -> pa.Table:
+    """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
+    with tag_outages(context):
+        control_plane = workspace.open().control_plane
+        table = submit_circuit_batches(
+            circuit_batches,
+            experiments,
+            control_plane.dispatcher,
+            principal=requesting_principal(context.run.tags, control_plane.deployment),
+            requested_at=requested_at(context),
+        )
+    context.add_output_metadata(metadata.submissions(table))
+    return table
+
+
+qpu_completions = dg.AssetSpec(
+    "qpu_completions",
+    description="All jobs of an execution are settled: seen by the poll sensor, which nothing waits in a worker for.",
+    deps=["qpu_submissions"],
+    partitions_def=EXECUTIONS,
+    group_name="execute",
+    kinds={"event"},
+)
+
+
+@dg.asset(**table_options, deps=["qpu_completions"])
+def qpu_result_sets(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    circuit_batches: pa.Table,
+    qpu_submissions: pa.Table,
+) -> pa.Table:
+    """Measurement counts as packed integers, verified against the shots that were asked for."""
+    with tag_outages(context):
+        table = collect_result_sets(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
+    context.add_output_metadata(metadata.results(table))
+    return table
+
+
+ASSETS = (circuit_batches, qpu_submissions, qpu_completions, qpu_result_sets)

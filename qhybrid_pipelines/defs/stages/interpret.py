@@ -6,7 +6,7 @@ import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.defs import metadata
-from qhybrid_pipelines.defs.partitions import get_executions
+from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons_step
 from qhybrid_pipelines.steps.interpret import decisions as decisions_step
@@ -14,142 +14,143 @@ from qhybrid_pipelines.steps.interpret import provenance as provenance_step
 from qhybrid_pipelines.steps.interpret import scored_solutions as scores_step
 from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
 
+asset_options: dict[str, Any] = {
+    "partitions_def": EXECUTIONS,
+    "group_name": "interpret",
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+}
+table_options: dict[str, Any] = {**asset_options, "kinds": {"parquet"}, "io_manager_key": "lake"}
 
-def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return the assets of this stage over the given executions."""
-    asset_options: dict[str, Any] = {
-        "partitions_def": executions,
-        "group_name": "interpret",
-        "backfill_policy": dg.BackfillPolicy.single_run(),
-    }
-    table_options: dict[str, Any] = {**asset_options, "kinds": {"parquet"}, "io_manager_key": "lake"}
 
-    @dg.multi_asset(
-        outs={
-            "point_scores": dg.AssetOut(
-                io_manager_key="lake", kinds={"parquet"}, description="Summary per point and run."
-            ),
-            "scored_solutions": dg.AssetOut(
-                io_manager_key="lake",
-                kinds={"parquet"},
-                description="The best assignments, scored on the original instance.",
-            ),
-        },
-        **asset_options,
+@dg.multi_asset(
+    outs={
+        "point_scores": dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description="Summary per point and run."),
+        "scored_solutions": dg.AssetOut(
+            io_manager_key="lake",
+            kinds={"parquet"},
+            description="The best assignments, scored on the original instance.",
+        ),
+    },
+    **asset_options,
+)
+def scored(
+    context: dg.AssetExecutionContext,
+    experiments: pa.Table,
+    problem_instances: pa.Table,
+    reduced_models: pa.Table,
+    qpu_result_sets: pa.Table,
+) -> tuple[pa.Table, pa.Table]:
+    """Score every outcome on the original instance: as measured, repaired, and after local search."""
+    points, solutions = scores_step.scores(
+        get_executions(context), experiments, problem_instances, reduced_models, qpu_result_sets
     )
-    def scored(
-        context: dg.AssetExecutionContext,
-        experiments: pa.Table,
-        problem_instances: pa.Table,
-        reduced_models: pa.Table,
-        qpu_result_sets: pa.Table,
-    ) -> tuple[pa.Table, pa.Table]:
-        """Score every outcome on the original instance: as measured, repaired, and after local search."""
-        points, solutions = scores_step.scores(
-            get_executions(context), experiments, problem_instances, reduced_models, qpu_result_sets
-        )
-        context.add_output_metadata(metadata.point_scores(points), output_name="point_scores")
-        context.add_output_metadata(metadata.solutions(solutions), output_name="scored_solutions")
-        return points, solutions
+    context.add_output_metadata(metadata.point_scores(points), output_name="point_scores")
+    context.add_output_metadata(metadata.solutions(solutions), output_name="scored_solutions")
+    return points, solutions
 
-    @dg.asset(**table_options)
-    def baseline_comparisons(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        problem_instances: pa.Table,
-        reduced_models: pa.Table,
-        qpu_submissions: pa.Table,
-        point_scores: pa.Table,
-        scored_solutions: pa.Table,
-        baselines: pa.Table,
-    ) -> pa.Table:
-        """The verdict: quantum against the best classical baseline, paired over runs. That classical wins is a result."""
-        table = comparisons_step.baseline_comparisons(
-            get_executions(context),
-            problem_instances=problem_instances,
-            reduced_models=reduced_models,
-            qpu_submissions=qpu_submissions,
-            point_scores=point_scores,
-            scored_solutions=scored_solutions,
-            baselines=baselines,
-            dispatcher=workspace.open().control_plane.dispatcher,
-        )
-        context.add_output_metadata(metadata.comparisons(table, scored_solutions, baselines))
-        return table
 
-    @dg.asset(**table_options)
-    def decisions(
-        context: dg.AssetExecutionContext,
-        experiments: pa.Table,
-        problem_instances: pa.Table,
-        reduced_models: pa.Table,
-        parameter_sweeps: pa.Table,
-        point_scores: pa.Table,
-        scored_solutions: pa.Table,
-        baselines: pa.Table,
-        baseline_comparisons: pa.Table,
-    ) -> pa.Table:
-        """Accept, continue with a next round, or fall back to the classical answer."""
-        table = decisions_step.decisions(
-            get_executions(context),
-            experiments=experiments,
-            problem_instances=problem_instances,
-            reduced_models=reduced_models,
-            parameter_sweeps=parameter_sweeps,
-            point_scores=point_scores,
-            scored_solutions=scored_solutions,
-            baselines=baselines,
-            baseline_comparisons=baseline_comparisons,
-        )
-        context.add_output_metadata(metadata.decisions(table))
-        return table
+@dg.asset(**table_options)
+def baseline_comparisons(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    problem_instances: pa.Table,
+    reduced_models: pa.Table,
+    qpu_submissions: pa.Table,
+    point_scores: pa.Table,
+    scored_solutions: pa.Table,
+    baselines: pa.Table,
+) -> pa.Table:
+    """The verdict: quantum against the best classical baseline, paired over runs. That classical wins is a result."""
+    table = comparisons_step.baseline_comparisons(
+        get_executions(context),
+        problem_instances=problem_instances,
+        reduced_models=reduced_models,
+        qpu_submissions=qpu_submissions,
+        point_scores=point_scores,
+        scored_solutions=scored_solutions,
+        baselines=baselines,
+        dispatcher=workspace.open().control_plane.dispatcher,
+    )
+    context.add_output_metadata(metadata.comparisons(table, scored_solutions, baselines))
+    return table
 
-    @dg.asset(**table_options, deps=["qpu_result_sets"])
-    def provenance(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        experiments: pa.Table,
-        problem_instances: pa.Table,
-        circuit_batches: pa.Table,
-        qpu_submissions: pa.Table,
-    ) -> pa.Table:
-        """Code, packages, machine, circuit, payload, result and times: why a number may have changed."""
-        table = provenance_step.provenance(
-            get_executions(context),
-            experiments=experiments,
-            problem_instances=problem_instances,
-            circuit_batches=circuit_batches,
-            qpu_submissions=qpu_submissions,
-            dispatcher=workspace.open().control_plane.dispatcher,
-        )
-        context.add_output_metadata(metadata.provenance(table))
-        return table
 
-    @dg.asset(**{**table_options, "kinds": {"parquet", "mlflow"}})
-    def tracking_runs(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        experiments: pa.Table,
-        circuit_batches: pa.Table,
-        qpu_result_sets: pa.Table,
-        point_scores: pa.Table,
-        baseline_comparisons: pa.Table,
-        provenance: pa.Table,
-    ) -> pa.Table:
-        """The reproducibility record in MLflow; in the spool while MLflow is away."""
-        tracker = workspace.open().tracker
-        table = tracking_step.tracking_runs(
-            get_executions(context),
-            experiments=experiments,
-            circuit_batches=circuit_batches,
-            qpu_result_sets=qpu_result_sets,
-            point_scores=point_scores,
-            baseline_comparisons=baseline_comparisons,
-            provenance=provenance,
-            tracker=tracker,
-            dagster_run_id=context.run.run_id,
-        )
-        context.add_output_metadata(metadata.tracking(table, tracker))
-        return table
+@dg.asset(**table_options)
+def decisions(
+    context: dg.AssetExecutionContext,
+    experiments: pa.Table,
+    problem_instances: pa.Table,
+    reduced_models: pa.Table,
+    parameter_sweeps: pa.Table,
+    point_scores: pa.Table,
+    scored_solutions: pa.Table,
+    baselines: pa.Table,
+    baseline_comparisons: pa.Table,
+) -> pa.Table:
+    """Accept, continue with a next round, or fall back to the classical answer."""
+    table = decisions_step.decisions(
+        get_executions(context),
+        experiments=experiments,
+        problem_instances=problem_instances,
+        reduced_models=reduced_models,
+        parameter_sweeps=parameter_sweeps,
+        point_scores=point_scores,
+        scored_solutions=scored_solutions,
+        baselines=baselines,
+        baseline_comparisons=baseline_comparisons,
+    )
+    context.add_output_metadata(metadata.decisions(table))
+    return table
 
-    return [scored, baseline_comparisons, decisions, provenance, tracking_runs]
+
+@dg.asset(**table_options, deps=["qpu_result_sets"])
+def provenance(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    problem_instances: pa.Table,
+    circuit_batches: pa.Table,
+    qpu_submissions: pa.Table,
+) -> pa.Table:
+    """Code, packages, machine, circuit, payload, result and times: why a number may have changed."""
+    table = provenance_step.provenance(
+        get_executions(context),
+        experiments=experiments,
+        problem_instances=problem_instances,
+        circuit_batches=circuit_batches,
+        qpu_submissions=qpu_submissions,
+        dispatcher=workspace.open().control_plane.dispatcher,
+    )
+    context.add_output_metadata(metadata.provenance(table))
+    return table
+
+
+@dg.asset(**{**table_options, "kinds": {"parquet", "mlflow"}})
+def tracking_runs(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    circuit_batches: pa.Table,
+    qpu_result_sets: pa.Table,
+    point_scores: pa.Table,
+    baseline_comparisons: pa.Table,
+    provenance: pa.Table,
+) -> pa.Table:
+    """The reproducibility record in MLflow; in the spool while MLflow is away."""
+    tracker = workspace.open().tracker
+    table = tracking_step.tracking_runs(
+        get_executions(context),
+        experiments=experiments,
+        circuit_batches=circuit_batches,
+        qpu_result_sets=qpu_result_sets,
+        point_scores=point_scores,
+        baseline_comparisons=baseline_comparisons,
+        provenance=provenance,
+        tracker=tracker,
+        dagster_run_id=context.run.run_id,
+    )
+    context.add_output_metadata(metadata.tracking(table, tracker))
+    return table
+
+
+ASSETS = (scored, baseline_comparisons, decisions, provenance, tracking_runs)

@@ -1,34 +1,21 @@
 """LEARN: data sets > features > training, once per experiment; circuits measured per backend; then one evaluation."""
 
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from qhybrid_pipelines.defs import metadata_learning as metadata
-from qhybrid_pipelines.defs.partitions import EXPERIMENTS, get_executions
+from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.defs.run_history import tag_outages
+from qhybrid_pipelines.defs.run_history import requested_at, tag_outages
 from qhybrid_pipelines.steps.learning import datasets_and_folds as data
 from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
 from qhybrid_pipelines.steps.learning import inference_batches as inference
 
 common: dict[str, Any] = {"group_name": "learn", "backfill_policy": dg.BackfillPolicy.single_run()}
 table_options: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
-
-
-def build(executions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return the assets of this stage, those that are measured over the given executions."""
-    return [
-        qml_datasets,
-        qml_folds,
-        trained,
-        *_assets_per_backend({"partitions_def": executions}),
-        evaluated,
-        qml_tracking_runs,
-    ]
 
 
 @dg.asset(**table_options, partitions_def=EXPERIMENTS)
@@ -83,68 +70,66 @@ def trained(
     return runs, iterations, predictions
 
 
-def _assets_per_backend(on: dict[str, Any]) -> list[dg.AssetsDefinition]:
-    @dg.asset(**table_options, **on, pool="submissions")
-    def qml_submissions(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        experiments: pa.Table,
-        qml_datasets: pa.Table,
-        qml_folds: pa.Table,
-        qml_models: pa.Table,
-    ) -> pa.Table:
-        """The jobs that measure trained circuits: every test row of every fold in one batch per model."""
-        open_workspace = workspace.open()
-        with tag_outages(context):
-            table = inference.qml_submissions(
-                get_executions(context),
-                experiments=experiments,
-                qml_datasets=qml_datasets,
-                qml_folds=qml_folds,
-                qml_models=qml_models,
-                specifications=open_workspace.specifications,
-                dispatcher=open_workspace.control_plane.dispatcher,
-                principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
-                requested_at=_requested_at(context),
-            )
-        context.add_output_metadata(metadata.submissions(table))
-        return table
+@dg.asset(**table_options, partitions_def=EXECUTIONS, pool="submissions")
+def qml_submissions(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    qml_datasets: pa.Table,
+    qml_folds: pa.Table,
+    qml_models: pa.Table,
+) -> pa.Table:
+    """The jobs that measure trained circuits: every test row of every fold in one batch per model."""
+    open_workspace = workspace.open()
+    with tag_outages(context):
+        table = inference.qml_submissions(
+            get_executions(context),
+            experiments=experiments,
+            qml_datasets=qml_datasets,
+            qml_folds=qml_folds,
+            qml_models=qml_models,
+            specifications=open_workspace.specifications,
+            dispatcher=open_workspace.control_plane.dispatcher,
+            principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
+            requested_at=requested_at(context),
+        )
+    context.add_output_metadata(metadata.submissions(table))
+    return table
 
-    @dg.multi_asset(
-        outs={
-            "qml_measurements": _table_output("Predictions from measured expectations, one row per test row."),
-            "qml_gradients": _table_output("Gradients by parameter shift, beside the exact ones."),
-        },
-        **common,
-        **on,
-    )
-    def measured(
-        context: dg.AssetExecutionContext,
-        workspace: WorkspaceResource,
-        experiments: pa.Table,
-        qml_datasets: pa.Table,
-        qml_folds: pa.Table,
-        qml_models: pa.Table,
-        qml_submissions: pa.Table,
-    ) -> tuple[pa.Table, pa.Table]:
-        """Collect what came back, verified against the shots that were asked for."""
-        open_workspace = workspace.open()
-        with tag_outages(context):
-            rows, gradients = measurements.qml_measurements(
-                get_executions(context),
-                experiments=experiments,
-                qml_datasets=qml_datasets,
-                qml_folds=qml_folds,
-                qml_models=qml_models,
-                qml_submissions=qml_submissions,
-                specifications=open_workspace.specifications,
-                dispatcher=open_workspace.control_plane.dispatcher,
-            )
-        context.add_output_metadata(metadata.measurements(rows), output_name="qml_measurements")
-        context.add_output_metadata(metadata.gradients(gradients), output_name="qml_gradients")
-        return rows, gradients
 
-    return [qml_submissions, measured]
+@dg.multi_asset(
+    outs={
+        "qml_measurements": _table_output("Predictions from measured expectations, one row per test row."),
+        "qml_gradients": _table_output("Gradients by parameter shift, beside the exact ones."),
+    },
+    **common,
+    partitions_def=EXECUTIONS,
+)
+def measured(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    qml_datasets: pa.Table,
+    qml_folds: pa.Table,
+    qml_models: pa.Table,
+    qml_submissions: pa.Table,
+) -> tuple[pa.Table, pa.Table]:
+    """Collect what came back, verified against the shots that were asked for."""
+    open_workspace = workspace.open()
+    with tag_outages(context):
+        rows, gradients = measurements.qml_measurements(
+            get_executions(context),
+            experiments=experiments,
+            qml_datasets=qml_datasets,
+            qml_folds=qml_folds,
+            qml_models=qml_models,
+            qml_submissions=qml_submissions,
+            specifications=open_workspace.specifications,
+            dispatcher=open_workspace.control_plane.dispatcher,
+        )
+    context.add_output_metadata(metadata.measurements(rows), output_name="qml_measurements")
+    context.add_output_metadata(metadata.gradients(gradients), output_name="qml_gradients")
+    return rows, gradients
 
 
 @dg.multi_asset(
@@ -207,7 +192,4 @@ def qml_tracking_runs(
     return table
 
 
-def _requested_at(context: dg.AssetExecutionContext) -> datetime | None:
-    """Return when this run was asked for, which is before it waited in Dagster's queue."""
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    return record.create_timestamp if record else None
+ASSETS = (qml_datasets, qml_folds, trained, qml_submissions, measured, evaluated, qml_tracking_runs)

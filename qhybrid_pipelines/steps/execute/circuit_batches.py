@@ -10,7 +10,13 @@ import pyarrow as pa
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
 from qhybrid_pipelines.steps.prepare.user_circuits import load_user_circuit
-from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, get_specification, select_rows
+from qhybrid_pipelines.steps.rows import (
+    ExecutionKey,
+    check_backend_is_named,
+    get_row,
+    get_specification,
+    select_rows,
+)
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -23,14 +29,19 @@ def circuit_batches(
     parameter_sweeps: pa.Table,
     specifications: Specifications,
 ) -> pa.Table:
-    """Return the table `circuit_batches`; an experiment that reduction solved has no row."""
+    """Return the table `circuit_batches`; an experiment that reduction solved has no row.
+
+    Raises:
+        InvalidInput: an experiment does not name the backend of its execution.
+    """
     rows = []
     for backend, key in executions:
+        spec = get_specification(experiments, key)
+        check_backend_is_named(spec, key, backend)
         points = select_rows(parameter_sweeps, key).sort_by("point")
         if points.num_rows:
             angles = np.array(points.column("angles").to_pylist(), dtype=np.float64).reshape(points.num_rows, -1)
             reduced_model = reduced_model_from_row(get_row(reduced_models, key))
-            spec = get_specification(experiments, key)
             planned = build_batch(
                 reduced_model,
                 angles,

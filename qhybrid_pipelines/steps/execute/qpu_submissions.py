@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.rows import Row, get_specification
+from qhybrid_pipelines.steps.rows import Row, check_backend_is_named, get_specification
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -37,6 +37,7 @@ def submit_circuit_batches(
     A job that its provider rejects, or that waits for a person's approval, has its row too.
 
     Raises:
+        InvalidInput: the experiment does not name the backend.
         Refused: policy, budget or a limit said no; nothing was written for that batch.
         ProviderError: the provider could not be reached; what was acknowledged before stays acknowledged.
     """
@@ -57,6 +58,7 @@ def submit_batch(
     requested_at: datetime | None,
 ) -> list[Row]:
     """Submit one batch and return a row for each of its parts. Raises as `submit_circuit_batches`."""
+    check_backend_is_named(spec, batch.experiment, batch.backend)
     sub_batches = dispatcher.split(batch)
     jobs = dispatcher.submit_all(
         sub_batches,

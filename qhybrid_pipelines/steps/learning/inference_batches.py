@@ -24,7 +24,13 @@ from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
 from qhybrid_pipelines.learning.data.folds import Split
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batch
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_learning_specification, select_rows
+from qhybrid_pipelines.steps.rows import (
+    ExecutionKey,
+    Row,
+    check_backend_is_named,
+    get_learning_specification,
+    select_rows,
+)
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -110,8 +116,7 @@ def inference_batches(
         splits: its folds.
         qml_models: its rows of `qml_models`.
     """
-    if backend not in spec.backends:
-        return
+    check_backend_is_named(spec, key, backend)
     trained = qml_models.filter(pc.equal(qml_models.column("purpose"), "comparison")).to_pylist()
     for model in spec.measured_models:
         by_fold = {(run["repeat"], run["fold"]): run for run in trained if run["model"] == model}
