@@ -37,11 +37,11 @@ def execution_key(backend: str, experiment: str) -> dg.MultiPartitionKey:
 
 
 def partition_requests(stages: Iterable[Stage]) -> list[dg.AddDynamicPartitionsRequest]:
-    """Return what a sensor asks Dagster for, so that these stages can run."""
+    """Return what a sensor asks Dagster for, so that these stages can run; partitions keep the order given."""
     stages = list(stages)
     return [
-        EXPERIMENTS.build_add_request(sorted({stage.experiment for stage in stages})),
-        BACKENDS.build_add_request(sorted({stage.backend for stage in stages if stage.backend})),
+        EXPERIMENTS.build_add_request(list(dict.fromkeys(stage.experiment for stage in stages))),
+        BACKENDS.build_add_request(list(dict.fromkeys(stage.backend for stage in stages if stage.backend))),
     ]
 
 
