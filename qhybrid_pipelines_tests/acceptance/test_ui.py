@@ -3,11 +3,8 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +13,14 @@ import pytest
 from dagster._core.instance.ref import InstanceRef
 
 from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.browser import (
+    RUN_SECONDS,
+    START_SECONDS,
+    answers,
+    get_free_port,
+    open_page,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
@@ -29,24 +34,6 @@ PETERSEN = {
     "shots": 128,
     "rounds": {"max": 1},
 }
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-sync",
-    "--disable-component-update",
-    "--no-first-run",
-]
-START_SECONDS, RUN_SECONDS = 60, 60
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Path of the system's Chromium."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("SKIPPED LOUDLY: no Chromium on this machine, the web page is not tried")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +59,7 @@ def instance(folder):
 @pytest.fixture(scope="module")
 def page_address(folder):
     """Address of a running web page, with a daemon beside it; both are gone afterwards, with all their children."""
-    port = free_port()
+    port = get_free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DAGSTER", "QHYBRID"))}
     environment |= {"DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT)}
     scripts = Path(sys.executable).parent
@@ -104,43 +91,9 @@ def page_address(folder):
 
 
 @pytest.fixture
-def page(chromium, page_address):
-    """A browser's page that waits long enough for a loaded machine, and goes nowhere but to this machine."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 1500, "height": 1100}, base_url=page_address)
-        page.add_init_script("localStorage.setItem('communityNux', '1')")  # no invitation over the page
-        page.set_default_timeout(1000 * RUN_SECONDS)
-        elsewhere = []
-        page.on(
-            "request", lambda r: None if r.url.startswith((page_address, "data:", "blob:")) else elsewhere.append(r.url)
-        )
+def page(page_address):
+    with open_page(page_address) as page:
         yield page
-        browser.close()
-        assert elsewhere == []
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def answers(address):
-    try:
-        with urllib.request.urlopen(address, timeout=2) as response:
-            return response.status == 200
-    except OSError:
-        return False
-
-
-def wait_until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.25)
 
 
 def materialisations(instance, asset, partition):

@@ -36,6 +36,7 @@ class DaemonProcess:
         own = {"DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT)}
         self._environment = {**inherited, **PAUSES, **own, **environment}
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._web_server: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> Path:
@@ -44,10 +45,17 @@ class DaemonProcess:
 
     def start(self) -> None:
         """Start the daemon in a session of its own; its code server and run workers belong to it."""
-        program = Path(sys.executable).with_name("dagster-daemon")
+        self._daemon = self._start("dagster-daemon", "run")
+
+    def serve(self, port: int) -> str:
+        """Start the web server beside the daemon and return the address of its page."""
+        self._web_server = self._start("dagster-webserver", "-h", "127.0.0.1", "-p", str(port))
+        return f"http://127.0.0.1:{port}"
+
+    def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            self._daemon = subprocess.Popen(
-                [program, "run", "-w", "workspace.yaml"],
+            return subprocess.Popen(
+                [Path(sys.executable).with_name(program), *arguments, "-w", "workspace.yaml"],
                 cwd=self.folder,
                 env=self._environment,
                 stdout=log,
@@ -56,11 +64,12 @@ class DaemonProcess:
             )
 
     def kill(self) -> None:
-        """Kill the daemon with everything that it started, as a power cut would."""
-        if self._daemon is not None:
-            os.killpg(self._daemon.pid, signal.SIGKILL)
-            self._daemon.wait()
-            self._daemon = None
+        """Kill the daemon and the web server with everything that they started, as a power cut would."""
+        for process in (self._daemon, self._web_server):
+            if process is not None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._daemon = self._web_server = None
 
     def processes(self) -> dict[int, list[str]]:
         """Return the command lines of the daemon's session, by process id."""

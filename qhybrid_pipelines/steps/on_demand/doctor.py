@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
@@ -81,6 +82,7 @@ def findings(
         ("submissions without an answer", lambda: _submitting(control_plane.ledger, now)),
         ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, now)),
         ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, now)),
+        ("stopped experiments", lambda: _stopped(Stops(home))),
         ("locks", lambda: _locks(home.locks)),
         ("warehouse", lambda: _warehouse(home, control_plane)),
         ("MLflow spool", lambda: _spool(home.spool)),
@@ -193,6 +195,12 @@ def _waiting(ledger: Ledger, state: JobState, now: datetime) -> CheckResult:
 def _list_job_ids(jobs: list[JobRecord]) -> str:
     more = f" and {len(jobs) - MAX_LISTED_JOBS} more" if len(jobs) > MAX_LISTED_JOBS else ""
     return ", ".join(job.job_id for job in jobs[:MAX_LISTED_JOBS]) + more
+
+
+def _stopped(stops: Stops) -> CheckResult:
+    """Name what a person stopped; that is their word, and nothing to mend."""
+    notes = [f"{key} (by {stop.principal}, {stop.reason})" for key in stops if (stop := stops.get(key)) is not None]
+    return True, f"{', '.join(notes)}: `qhybrid run KEY` goes on with one" if notes else "none"
 
 
 def _locks(folder: Path) -> CheckResult:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from filelock import FileLock
 
+from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.on_demand.doctor import FREE_BYTES, findings
@@ -102,6 +103,14 @@ def test_what_is_written_wrong_is_a_finding_and_hides_nothing(workspace, monkeyp
 def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
     monkeypatch.setenv("QHYBRID_ENV", "prod")
     assert "prod does not keep its ledger in SQLite" in failed_checks(workspace)["environment"]
+
+
+def test_what_a_person_stopped_is_named_and_is_not_a_finding(workspace):
+    assert {row["look"]: row["seen"] for row in look_at(workspace)}["stopped experiments"] == "none"
+    Stops(workspace.home).add(["toy-12345678"], principal="ada", now=LATER, reason="Ctrl-C")
+    (row,) = (row for row in look_at(workspace) if row["look"] == "stopped experiments")
+    assert row["ok"]
+    assert row["seen"] == "toy-12345678 (by ada, Ctrl-C): `qhybrid run KEY` goes on with one"
 
 
 def test_a_held_lock_is_named(workspace):
