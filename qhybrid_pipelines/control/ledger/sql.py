@@ -7,6 +7,7 @@ special to one database (its mode, its locks) in a module of its own, such as `c
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -73,6 +74,8 @@ class SqlLedger:
     def __init__(self, engine: Engine, *, hold_lock: NamedLocks) -> None:
         self._engine, self._exclusive = engine, hold_lock
         self._process = os.getpid()
+        # A command ends without closing anything; Python 3.13 complains about SQLite handles that are dropped open.
+        weakref.finalize(self, _close, engine, self._process)
 
     @classmethod
     def open_sqlite(cls, path: Path) -> SqlLedger:
@@ -274,3 +277,9 @@ def _find_planned(connection: Connection, plan: Plan) -> JobRecord | None:
     """Return the job of a plan, if it was written down before."""
     found = queries.select_jobs(connection, tables.job.c.job_id == plan.job_id)
     return found[0] if found else None
+
+
+def _close(engine: Engine, process: int) -> None:
+    """Close the connections in the process that opened them; no handle of SQLite may be touched in a fork of it."""
+    if os.getpid() == process:
+        engine.dispose()

@@ -32,7 +32,11 @@ def limit_resources() -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (most, most))
+        try:
+            resource.setrlimit(kind, (most, most))
+        except ValueError:
+            if kind != resource.RLIMIT_AS:  # only Linux bounds the address space
+                raise
     sys.setrecursionlimit(RECURSION_LIMIT)
     # Libraries ask for a folder for temporary files when they are imported; asking tries to write one.
     tempfile.tempdir = str(Path.cwd())
