@@ -219,6 +219,20 @@ def reroute(
 
 
 @app.command()
+def fetch(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
+    """Ask a job's provider for its result once more, which is free; also for one that was refused or taken for failed."""
+    from qhybrid_pipelines.steps.on_demand.reroutes import fetch as fetch_job
+
+    workspace = existing_workspace(home)
+    job = find_job(workspace, job_id)
+    with explain_illegal_transition(job, "fetched"):
+        _print_job(
+            fetch_job(job, workspace.control_plane.dispatcher, workspace.lake, workspace.specifications),
+            as_json=as_json,
+        )
+
+
+@app.command()
 def retry(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Run the work of a job that ended without a result again, as a new job, which is paid again."""
     from qhybrid_pipelines.steps.on_demand.reroutes import retry as retry_job

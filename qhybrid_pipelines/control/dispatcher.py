@@ -29,12 +29,23 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Transition
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
-from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
+from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, JobFailed
 from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate, JobState
+from qhybrid_pipelines.core.jobs import (
+    BackendStatus,
+    Calibration,
+    Capabilities,
+    CircuitBatch,
+    Estimate,
+    JobState,
+    Snapshot,
+)
 from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider, calling
+
+#: States of a job that is with its provider, or whose result is there: all of them may be collected.
+COLLECTABLE = OPEN | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}
 
 
 class Dispatcher:
@@ -77,7 +88,7 @@ class Dispatcher:
             policy=self.policy,
         )
         self._poller = StatusPoller(context, health=health)
-        self._collector = ResultCollector(context, raw_store)
+        self._collector = ResultCollector(context, raw_store, self.policy.tiers)
         self._cancellation = Cancellation(context, self._protocol)
         self._poll_schedule = PollSchedule(
             context, poller=self._poller, collector=self._collector, tiers=self.policy.tiers
@@ -328,7 +339,8 @@ class Dispatcher:
 
         Raises:
             JobFailed: the job is not finished, or ended without a usable result.
-            CorruptResult: the result contradicts the batch; the job has failed, the raw result is kept.
+            Unavailable: the result is not whole, or contradicts the batch; it is kept, and calling again fetches it anew.
+            CorruptResult: as before, and for so long that a person has to look; on this machine, the job has failed.
             ProviderError: the provider could not be reached; calling again continues.
             InvalidInput: there is no such job, or it was made for another batch.
         """
@@ -348,6 +360,50 @@ class Dispatcher:
                 + (f": {job.error}" if job.error else "")
             )
         return self._collector.verify(job, replace(batch, backend=job.backend))
+
+    def fetch_again(self, job_id: str, batch: CircuitBatch) -> JobRecord:
+        """Ask the provider once more for the result of a job, which costs nothing, and return the job as it stands.
+
+        Args:
+            job_id: our id of a job that its provider has accepted, also one that was taken for failed, was cancelled or
+                came too late; the result of the last two is kept and changes nothing.
+            batch: what it ran, for whichever backend.
+
+        Raises:
+            InvalidInput: the provider never had the job.
+            JobFailed: the provider has no result of it.
+            ProviderError: the result is not whole yet, or the provider could not be reached.
+        """
+        job = self.ledger.job(job_id)
+        if job.provider_job_id is None:
+            raise InvalidInput(
+                f"job {job_id} is {job.state}, and no provider has it",
+                remedy=f"`qhybrid jobs show {job_id}` says what can be done.",
+            )
+        if job.state in (JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED):
+            [snapshot] = self._poll_one(job)
+            if snapshot.state is not JobState.COMPLETED:
+                said = f", {snapshot.message}" if snapshot.message else ""
+                raise JobFailed(f"job {job_id} has no result: its provider says {snapshot.raw_status}{said}")
+            job = self._collector.keep_late(job, cost_usd=snapshot.cost_usd)
+        return self.collect(job_id, batch).job if job.state in COLLECTABLE else job
+
+    def give_up_result(self, job_id: str) -> JobRecord:
+        """End a job whose result is refused, because a person says so; its work may be run again then, and is paid again.
+
+        Raises:
+            IllegalTransition: its result is not refused.
+        """
+        job = self.ledger.job(job_id)
+        if not job.has_doubted_result:
+            raise IllegalTransition(f"job {job_id} is {job.state}, and its result was not refused")
+        detail = {"given_up_by": self.deployment.principal}
+        return self.ledger.advance(Transition.single(job, Event.FAIL, self._clock.now(), detail=detail))
+
+    def _poll_one(self, job: JobRecord) -> Sequence[Snapshot]:
+        provider = self._context.provider_for(job.backend)
+        with calling(provider.name, "poll"):
+            return provider.poll([job.ref])
 
     def decode_stored(self, job: JobRecord, batch: CircuitBatch) -> pa.Table:
         """Decode a result that was kept again, through today's decoder: no provider is asked, and nothing is written.

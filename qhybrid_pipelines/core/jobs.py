@@ -90,20 +90,21 @@ class JobState(StrEnum):
     If it stays: as SUBMITTED.
     """
     COMPLETED = "COMPLETED"
-    """The provider has a result, which is not stored here yet. It is paid for.
+    """The provider has a result, which is not stored here yet, or was refused when it came; `error` says why then. It is paid
+    for.
 
-    By: the result collector, when its stage runs.
+    By: the result collector, when its stage runs; a person, with `qhybrid jobs fetch`.
 
-    Next: FETCHED, or FAILED where the provider has no such result any more.
+    Next: FETCHED. A result that is refused is fetched again; only a person ends the job as FAILED, with `qhybrid jobs retry`.
 
-    If it stays: the result is at the provider; run the experiment again.
+    If it stays: see *A result is refused*; fetching it again is free.
     """
     FETCHED = "FETCHED"
     """The result is stored byte for byte as it was received, and was not decoded yet.
 
     By: the result collector, right after.
 
-    Next: VERIFIED, or FAILED where the result contradicts what was asked for.
+    Next: VERIFIED, or COMPLETED again where the result is not whole or contradicts what was asked for.
 
     If it stays: the result is stored; run the experiment again.
     """
@@ -132,9 +133,10 @@ class JobState(StrEnum):
     twice.
     """
     FAILED = "FAILED"
-    """The provider reports a failure, or the result is missing or contradicts the request; `error` says which.
+    """The provider has reported a failure twice, or a person gave a refused result up; `error` says which.
 
-    By: nobody; this is the end.
+    By: nobody; this is the end, unless the provider has a result after all: for a while the status poller asks it again, and
+    `qhybrid jobs fetch` asks at any time.
 
     Next: `qhybrid jobs retry` makes a new job of the same work, which is paid again.
     """

@@ -84,6 +84,13 @@ def ledger_unbroken(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     return _result(audits.ledger_unbroken(workspace.open().control_plane.ledger))
 
 
+@dg.asset_check(asset="warehouse")
+def everything_paid_is_collected(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """No provider was paid for a job whose result is not here; what to do about one costs nothing."""
+    found = audits.everything_paid_is_collected(workspace.open().control_plane.ledger)
+    return _result(found, dg.AssetCheckSeverity.WARN)
+
+
 @dg.asset_check(asset="qml_folds", blocking=True, partitions_def=EXPERIMENTS)
 def every_row_is_tested_once(qml_folds: pa.Table) -> dg.AssetCheckResult:
     """Every row has one role in a fold, and is tested exactly once in every repeat."""
@@ -161,5 +168,6 @@ CHECKS = (
     bit_order,
     calibrations_fresh,
     ledger_unbroken,
+    everything_paid_is_collected,
     *(_schema_check(table) for table in schemas.LAKE_TABLES),
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from qhybrid_pipelines.control.jobs import status_poller
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.processes import process_name
@@ -258,12 +259,16 @@ def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_
     assert "deadline" not in row(code_location, "SELECT reason FROM verdicts")["reason"]
 
 
-def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location, cloud):
+def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location, cloud, monkeypatch):
+    monkeypatch.setattr(status_poller, "FAILURE_CONFIRMED_AFTER", timedelta(0))
     cloud.faults({"route": "POST /jobs", "fault": "failed", "times": 1})
     set_policy(code_location)
     key = code_location.register(spec_in(code_location.home))
     onward(code_location)
     cloud.advance(10_000)
+    code_location.poll()
+    assert jobs(code_location)[0].state is not JobState.FAILED, "one answer alone is not believed"
+    code_location.cursor = None  # everything open is due
     code_location.poll()
     (collect,) = code_location.tick("onward")
     result = code_location.run(collect)

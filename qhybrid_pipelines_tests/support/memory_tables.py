@@ -167,7 +167,7 @@ class MemoryTables:
             and round_stored_usd(transition.cost_quoted_usd) != job.cost_quoted_usd
         ):
             job = self._replace_reserved_quote(job, transition.cost_quoted_usd)
-        if job.state in TERMINAL and job.cost_settled_usd is None:
+        if job.state in TERMINAL and transition.job.state not in TERMINAL:
             job = self._settle(job)
         self.put(self.jobs, job.job_id, job)
         return job
@@ -244,7 +244,12 @@ class MemoryTables:
         charged_usd = charge_usd(
             quote_usd=job.cost_quoted_usd, reported_usd=job.cost_usd, accepted=job.provider_job_id is not None
         )
-        account = settle(self.accounts[job.experiment], quote_usd=job.cost_quoted_usd, charged_usd=charged_usd)
+        account = self.accounts[job.experiment]
+        if job.cost_settled_usd is None:
+            account = settle(account, quote_usd=job.cost_quoted_usd, charged_usd=charged_usd)
+        else:  # it had ended before, and came to another end
+            spent = round(account.settled_usd - job.cost_settled_usd + charged_usd, 6)
+            account = replace(account, settled_usd=spent)
         self.put(self.accounts, job.experiment, account)
         return replace(job, cost_settled_usd=charged_usd)
 

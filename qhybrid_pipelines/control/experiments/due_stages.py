@@ -214,4 +214,10 @@ def _submitted_job_ids(lake: Lake, partition: PartitionKey) -> Sequence[str]:
 
 
 def _job_set_hash(jobs: Sequence[JobRecord]) -> str:
-    return sha256_hex("|".join(f"{job.job_id} {job.approved_by or ''}" for job in jobs))[:8] if jobs else ""
+    return sha256_hex("|".join(map(_job_key, jobs)))[:8] if jobs else ""
+
+
+def _job_key(job: JobRecord) -> str:
+    # A result that was refused and has been fetched by hand since makes it another stage than the one that failed.
+    fetched_again = job.error is not None and job.state is JobState.VERIFIED
+    return f"{job.job_id} {job.approved_by or ''}" + (f" {job.result_sha256}" if fetched_again else "")

@@ -9,7 +9,7 @@ from typing import Any
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate
 from qhybrid_pipelines.execution.port import Provider, calling
 
@@ -53,6 +53,13 @@ class JobContext:
         provider = self.provider_for(backend)
         with calling(provider.name, "capabilities"):
             return provider.capabilities(backend)
+
+    def is_immediate(self, backend: str) -> bool:
+        """Tell whether a job on a backend is done when it is acknowledged; false where nobody can say."""
+        try:
+            return self.capabilities(backend).immediate
+        except (ProviderError, InvalidInput):
+            return False
 
     def calibration(self, backend: str) -> Calibration | None:
         """Return a backend's newest calibration, None for one that has nothing to calibrate. Raises as `capabilities`."""

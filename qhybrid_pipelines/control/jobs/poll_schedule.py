@@ -25,6 +25,8 @@ from qhybrid_pipelines.core.jobs import JobState
 PAGE = 250
 
 _ENDED_EARLY = (JobState.EXPIRED, JobState.CANCELLED)
+#: Ends after which a provider may have a result all the same.
+_LATE_STATES = (*_ENDED_EARLY, JobState.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +117,9 @@ class PollSchedule:
         total.jobs |= seen.jobs
         for job in page:
             snapshot = seen.snapshots.get(job.job_id)
-            if job.state in _ENDED_EARLY and snapshot is not None and snapshot.state is JobState.COMPLETED:
+            if job.state in _LATE_STATES and snapshot is not None and snapshot.state is JobState.COMPLETED:
                 try:
-                    total.jobs[job.job_id] = self._collector.store_late(job)
+                    total.jobs[job.job_id] = self._collector.keep_late(job, cost_usd=snapshot.cost_usd)
                 except QHybridError as error:
                     total.problems.append(error)
 
@@ -125,11 +127,20 @@ class PollSchedule:
         """Return ended jobs that their provider may still finish: looked at for as long again as they had."""
         groups: dict[str, list[JobRecord]] = {}
         now = self._clock.now()
-        for job in self._ledger.jobs(states=_ENDED_EARLY):
+        for job in self._ledger.jobs(states=_LATE_STATES):
             grace = timedelta(seconds=self._tiers.of(job.tier).deadline_seconds)
-            if job.provider_job_id is not None and job.result_sha256 is None and now - job.updated_at <= grace:
+            # A failed job may have a result that was refused, and that is another one by now.
+            wanted = job.result_sha256 is None or job.state is JobState.FAILED
+            if job.provider_job_id is not None and wanted and now - job.updated_at <= grace and self._is_newest(job):
                 groups.setdefault(job.provider, []).append(job)
         return groups
+
+    def _is_newest(self, job: JobRecord) -> bool:
+        """Tell whether no later job has taken the work over; else a result found now would only be in its way."""
+        if job.state is not JobState.FAILED:
+            return True
+        newest = self._ledger.latest(job.experiment, job.backend, job.payload_sha256)
+        return newest is None or newest.job_id == job.job_id
 
 
 def _format_cursor(last_poll: datetime | None, resume_after: str) -> str:

@@ -1,4 +1,8 @@
-"""Bringing results home: fetched once, kept as received before anybody reads them, verified against the request."""
+"""Bringing results home: kept as received before anybody reads them, verified against the request.
+
+A result that is refused was paid for all the same, and one answer may come too early. So the job stays open, its result is
+fetched again, which is free, and only a person may give it up.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from qhybrid_pipelines.control.jobs.context import JobContext
+from qhybrid_pipelines.control.jobs.doubts import needs_a_person
 from qhybrid_pipelines.control.jobs.submission_protocol import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, StoredResult, Transition
-from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, Rejected
+from qhybrid_pipelines.control.ledger.port import JobRecord, StoredResult
+from qhybrid_pipelines.control.policy.tiers import Tiers
+from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, QHybridError, Rejected, Unavailable
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState, RawResult
 from qhybrid_pipelines.execution.port import calling
@@ -51,37 +57,47 @@ class ResultCollector:
     Args:
         context: ledger, providers and time.
         raw_store: where results are kept as they were received.
+        tiers: how long a refused result is fetched again.
     """
 
-    def __init__(self, context: JobContext, raw_store: RawStore) -> None:
-        self._context, self._raw_store = context, raw_store
+    def __init__(self, context: JobContext, raw_store: RawStore, tiers: Tiers) -> None:
+        self._context, self._raw_store, self._tiers = context, raw_store, tiers
 
     def fetch(self, job: JobRecord) -> JobRecord:
         """Bring the raw result home: on our disk before the ledger says so, and before anybody tries to read it.
 
         Raises:
-            CorruptResult: it is the result of another job.
+            Unavailable: the provider has no such result, or sent that of another job; calling again continues.
+            CorruptResult: as before, and it has been so for too long: a person has to look.
             ProviderError: the provider could not be reached; calling again continues.
         """
         try:
             failpoint("collect.before_fetch")
             raw = self._download(job)
         except Rejected as error:
-            return self._context.advance_or_reload(job, Event.FAIL, error=str(error), detail=error_detail(error))
+            raise self._doubt(job, str(error), error_detail(error)) from None
         failpoint("collect.fetched")
         result = self._store(raw)
         failpoint("collect.stored")
         if raw.ref != job.ref:
             problem = f"asked for the result of job {job.ref.provider_job_id}, got that of {raw.ref.provider_job_id}"
-            now = self._context.clock.now()
-            steps = (EventData(event=Event.FETCH, at=now), EventData(event=Event.FAIL, at=now, detail=_CORRUPT))
-            self._context.ledger.advance(
-                Transition(job=job, steps=steps, observed_at=now, error=problem, result=result)
-            )
-            raise CorruptResult(problem)
+            raise self._doubt(job, problem, _CORRUPT | {"sha256": result.sha256})
         job = self._context.advance_or_reload(job, Event.FETCH, result=result)
         failpoint("collect.recorded")
         return job
+
+    def keep_late(self, job: JobRecord, *, cost_usd: float | None) -> JobRecord:
+        """Do what a provider's "completed" means for a job that has ended without a result.
+
+        One that counted as failed is collected like any other; one that was cancelled, or too late, keeps its state.
+
+        Raises:
+            CorruptResult: it is the result of another job, and not kept.
+            ProviderError: the provider does not deliver.
+        """
+        if job.state is JobState.FAILED:
+            return self._context.advance_or_reload(job, Event.RECOVER, error="", cost_usd=cost_usd)
+        return self.store_late(job)
 
     def store_late(self, job: JobRecord) -> JobRecord:
         """Keep the result of a job that had ended before it came; the state stays what it is.
@@ -98,10 +114,11 @@ class ResultCollector:
         return self._context.advance_or_reload(job, Event.ARRIVE_LATE, result=result)
 
     def verify(self, job: JobRecord, batch: CircuitBatch) -> CollectedResult:
-        """Decode what was kept; the first success is written down, a contradiction ends the job.
+        """Decode what was kept; the first success is written down, and so is a contradiction.
 
         Raises:
-            CorruptResult: the result contradicts the batch.
+            Unavailable: the result is not whole, or contradicts the batch; fetching it again may help, and is free.
+            CorruptResult: as before, and it has been so for too long: a person has to look.
             JobFailed: the ledger does not know where the result is.
         """
         stored = self._context.ledger.stored_result(job.job_id)
@@ -111,12 +128,15 @@ class ResultCollector:
         try:
             counts, details = provider.decode(raw, batch), provider.details(raw)
         except CorruptResult as error:
-            if job.state is JobState.FETCHED:
-                self._context.advance_or_reload(job, Event.FAIL, error=str(error), detail=_CORRUPT)
-            raise
+            if job.state is not JobState.FETCHED:
+                raise
+            raise self._doubt(job, str(error), _CORRUPT | {"sha256": stored.sha256}) from None
         failpoint("collect.decoded")
         if job.state is JobState.FETCHED:
-            job = self._context.advance_or_reload(job, Event.VERIFY, engine=details.get("engine"), detail=details)
+            believed = None if job.error is None else ""  # what was said of an earlier answer holds no more
+            job = self._context.advance_or_reload(
+                job, Event.VERIFY, engine=details.get("engine"), error=believed, detail=details
+            )
             failpoint("collect.verified")
         return CollectedResult(job=job, counts=counts, details=details)
 
@@ -142,6 +162,26 @@ class ResultCollector:
                 remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
             )
         return self._context.provider_for(job.backend).decode(self._read(job, stored), batch)
+
+    def _doubt(self, job: JobRecord, problem: str, detail: Mapping[str, Any]) -> QHybridError:
+        """Write down that what came is not believed, and return what to raise; on this machine it is the end.
+
+        What a simulator here has computed will not change; what a cloud says may, and it was paid.
+        """
+        if self._context.is_immediate(job.backend):
+            self._context.advance_or_reload(job, Event.FAIL, error=problem, detail=detail)
+            return CorruptResult(problem)
+        job = self._context.advance_or_reload(job, Event.DOUBT_RESULT, error=problem, detail=detail)
+        now, tier = self._context.clock.now(), self._tiers.of(job.tier)
+        said = f"job {job.job_id} was paid, and its result is refused: {problem.rstrip('.')}. The answer is kept"
+        if needs_a_person(job, self._context.ledger, tier, now):
+            return CorruptResult(
+                f"{said}, and has been refused for more than {tier.result_grace_seconds:g} seconds: "
+                f"`qhybrid jobs fetch {job.job_id}` fetches it once more, which is free"
+            )
+        return Unavailable(
+            f"{said}, and it is fetched again by itself, which is free; `qhybrid jobs fetch {job.job_id}` does it now"
+        )
 
     def _download(self, job: JobRecord) -> RawResult:
         with calling(job.provider, "fetch"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.backends.circuit_breaker import poll_breaker_name
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.jobs.context import JobContext
+from qhybrid_pipelines.control.jobs.doubts import failure_reported_at
 from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, events_from_snapshot
 from qhybrid_pipelines.control.jobs.submission_protocol import next_job_id
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
@@ -20,6 +21,8 @@ from qhybrid_pipelines.execution.port import Provider, calling
 
 #: Requests that are spent on telling the one odd job of a look from the others.
 _SEARCH_REQUESTS = 24
+#: A failure is believed when a poll so much later says the same.
+FAILURE_CONFIRMED_AFTER = timedelta(seconds=2)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,8 +137,22 @@ class StatusPoller:
         except UnknownProviderStatus as error:
             result.problems.append(error)
             return
+        if steps and steps[-1].event is Event.FAIL:
+            steps = self._confirm_failure(job, steps, now)
         if steps:
             transitions.append(self._make_transition(job, steps, snapshot, now))
+
+    def _confirm_failure(self, job: JobRecord, steps: tuple[EventData, ...], now: datetime) -> tuple[EventData, ...]:
+        """Return the steps for a failure that was just reported: its end only if an earlier poll said the same.
+
+        A provider was seen to call a job failed that it had as completed a moment later; a second poll costs nothing.
+        """
+        if self._context.is_immediate(job.backend):
+            return steps
+        reported_at = failure_reported_at(self._context.ledger.events(job.job_id))
+        if reported_at is None:
+            return (*steps[:-1], replace(steps[-1], event=Event.REPORT_FAILURE, at=now, clock="observed"))
+        return steps if now - reported_at >= FAILURE_CONFIRMED_AFTER else ()
 
     def _make_transition(
         self, job: JobRecord, steps: tuple[EventData, ...], snapshot: Snapshot, now: datetime

@@ -80,6 +80,12 @@ def settle(account: Account, *, quote_usd: float, charged_usd: float) -> Account
     )
 
 
+def correct_charge(account: Account, *, before_usd: float, charged_usd: float) -> Account:
+    """Return the account after a job that was charged already came to another end: its charge is replaced."""
+    settled = to_micro_usd(account.settled_usd) - to_micro_usd(before_usd) + to_micro_usd(charged_usd)
+    return replace(account, settled_usd=from_micro_usd(settled))
+
+
 def replace_reservation(account: Account, *, released_usd: float, quote_usd: float, backend: str) -> Account:
     """Return the account with one quote reserved in the place of another, whose job costs nothing.
 

@@ -8,7 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.budget import Account, replace_reservation, reserve, round_stored_usd, settle
+from qhybrid_pipelines.control.ledger.budget import (
+    Account,
+    correct_charge,
+    replace_reservation,
+    reserve,
+    round_stored_usd,
+    settle,
+)
 from qhybrid_pipelines.control.ledger.records import JobRecord, Plan
 from qhybrid_pipelines.core.errors import Refused
 
@@ -62,12 +69,16 @@ def replace_reserved_quote(connection: Connection, job: JobRecord, quote_usd: fl
     _update_account(connection, changed)
 
 
-def settle_job(connection: Connection, job: JobRecord) -> None:
-    """Release the quote of a job that has ended, and charge what it cost."""
+def settle_job(connection: Connection, job: JobRecord, *, charged_before_usd: float | None) -> None:
+    """Charge what a job cost that has ended: for the first time in the place of its quote, later in that of its last charge."""
     account = get_account(connection, job.experiment)
     if account is None or job.cost_settled_usd is None:
         raise ValueError(f"job {job.job_id} has nothing to settle")
-    _update_account(connection, settle(account, quote_usd=job.cost_quoted_usd, charged_usd=job.cost_settled_usd))
+    if charged_before_usd is None:
+        settled = settle(account, quote_usd=job.cost_quoted_usd, charged_usd=job.cost_settled_usd)
+    else:
+        settled = correct_charge(account, before_usd=charged_before_usd, charged_usd=job.cost_settled_usd)
+    _update_account(connection, settled)
 
 
 def _account_columns(account: Account) -> dict[str, Any]:

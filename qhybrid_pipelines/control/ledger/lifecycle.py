@@ -124,13 +124,34 @@ class Event(StrEnum):
 
     Next: the counts go into the lake; the budget is charged what the job cost.
     """
+    DOUBT_RESULT = "doubt_result"
+    """What came is not whole, or contradicts the request. It is kept, and is not believed yet.
+
+    By: the result collector, where the result is refused or the provider says that it has none.
+
+    Next: FETCH again, which is free, whenever the stage runs; a person, once that has gone on for too long.
+    """
+    REPORT_FAILURE = "report_failure"
+    """The provider reports a failure for the first time, and one answer alone is not believed.
+
+    By: the status poller.
+
+    Next: FAIL, if a later poll says the same; else the job goes on.
+    """
+    RECOVER = "recover"
+    """A job that counted as failed has a result at its provider.
+
+    By: the poll schedule, which asks about failed jobs once more; `qhybrid jobs fetch`.
+
+    Next: FETCH.
+    """
     FAIL = "fail"
     """The job ended without a usable result.
 
-    By: the status poller where the provider says so; the result collector where the result is gone or contradicts the
-    request.
+    By: the status poller where the provider has said so twice; the result collector on a backend of this machine; a person
+    who gives a doubtful result up.
 
-    Next: nothing, unless a person retries it.
+    Next: nothing, unless a person retries it, or its provider has a result after all.
     """
     INTEND_CANCEL = "intend_cancel"
     """The provider is asked to cancel next; the purpose (cancel, expire, reroute) is kept.
@@ -239,16 +260,23 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.CANCELLING, _E.REROUTE): _S.REROUTED,
         (_S.COMPLETED, _E.FETCH): _S.FETCHED,
         (_S.COMPLETED, _E.FAIL): _S.FAILED,
+        (_S.COMPLETED, _E.DOUBT_RESULT): _S.COMPLETED,
         (_S.FETCHED, _E.VERIFY): _S.VERIFIED,
         (_S.FETCHED, _E.FAIL): _S.FAILED,
+        # What was paid is there until somebody has it: a result that is refused is fetched again.
+        (_S.FETCHED, _E.DOUBT_RESULT): _S.COMPLETED,
+        **{(state, _E.REPORT_FAILURE): state for state in (_S.SUBMITTED, _S.QUEUED, _S.RUNNING, _S.CANCELLING)},
+        (_S.FAILED, _E.RECOVER): _S.COMPLETED,
         (_S.REROUTED, _E.REROUTE): _S.REROUTED,  # to another backend, as long as no job has taken the work over
         (_S.EXPIRED, _E.ARRIVE_LATE): _S.EXPIRED,
         (_S.CANCELLED, _E.ARRIVE_LATE): _S.CANCELLED,
     }
 )
 
-#: States without an exit.
-TERMINAL = frozenset(JobState) - {state for (state, _), after in TRANSITIONS.items() if state not in (None, after)}
+#: Ends of a life: states without an exit, but for a failure that turns out to be none.
+TERMINAL = frozenset(JobState) - {
+    state for (state, event), after in TRANSITIONS.items() if state not in (None, after) and event is not Event.RECOVER
+}
 
 #: Ends of a life that left no usable result; only these may be run again, as a new job.
 ENDED_WITHOUT_RESULT = TERMINAL - {JobState.VERIFIED}
@@ -293,6 +321,9 @@ EVENT_NAMES: Mapping[Event, str] = MappingProxyType(
         Event.FETCH: "JobFetched",
         Event.VERIFY: "JobVerified",
         Event.FAIL: "JobFailed",
+        Event.DOUBT_RESULT: "JobResultDoubted",
+        Event.REPORT_FAILURE: "JobFailureReported",
+        Event.RECOVER: "JobRecovered",
         Event.INTEND_CANCEL: "JobCancelIntended",
         Event.REQUEST_CANCEL: "JobCancelRequested",
         Event.CANCEL: "JobCancelled",

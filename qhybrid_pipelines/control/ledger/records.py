@@ -131,6 +131,11 @@ class JobRecord(JobTerms):
     rerouted_to: str | None
 
     @property
+    def has_doubted_result(self) -> bool:
+        """Whether its provider has a result that was refused, or that it would not deliver, when it was fetched last."""
+        return self.state is JobState.COMPLETED and bool(self.error)
+
+    @property
     def ref(self) -> JobRef:
         """What the provider calls this job.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.ledger import tables
@@ -89,6 +89,8 @@ def write_transition(connection: Connection, transition: Transition) -> JobRecor
     elif (job.outcome, job.provider_job_id) != (before.outcome, before.provider_job_id):
         _update_attempt(connection, job)
     if transition.result is not None:
+        # The place of a result that was refused before; its bytes stay in the raw store.
+        connection.execute(delete(tables.result_ref).where(tables.result_ref.c.job_id == job.job_id))
         connection.execute(
             insert(tables.result_ref).values(
                 job_id=job.job_id,
@@ -100,8 +102,8 @@ def write_transition(connection: Connection, transition: Transition) -> JobRecor
         )
     if job.cost_quoted_usd != before.cost_quoted_usd:
         replace_reserved_quote(connection, before, job.cost_quoted_usd)
-    if job.cost_settled_usd is not None and before.cost_settled_usd is None:
-        settle_job(connection, job)
+    if job.cost_settled_usd is not None and job.cost_settled_usd != before.cost_settled_usd:
+        settle_job(connection, job, charged_before_usd=before.cost_settled_usd)
     _append_events(connection, transition)
     return job
 
@@ -124,7 +126,7 @@ def _next_record(transition: Transition) -> JobRecord:
         updated_at=transition.observed_at,
         **_changed_fields(transition),
     )
-    if state not in TERMINAL or job.cost_settled_usd is not None:
+    if state not in TERMINAL or (job.state in TERMINAL and job.version):
         return after
     charged = charge_usd(
         quote_usd=after.cost_quoted_usd,

@@ -37,6 +37,11 @@ class Tier(StrictModel):
     cancel_grace_seconds: float = Field(
         default=900.0, ge=0, description="How long a provider may take to confirm that an overdue job was cancelled."
     )
+    result_grace_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="How long a result that is refused is fetched again by itself before it waits for a person.",
+    )
     saturation_tolerance: float = Field(
         default=1.0, gt=0, description="Factor on the limits of routing.saturation; below 1 is less patient."
     )
@@ -59,6 +64,7 @@ class Interactive(Tier):
     poll_min_seconds: float = Field(default=2.0, gt=0)
     poll_max_seconds: float = Field(default=15.0, gt=0)
     cancel_grace_seconds: float = Field(default=120.0, ge=0)
+    result_grace_seconds: float = Field(default=300.0, ge=0)
     saturation_tolerance: float = Field(default=0.25, gt=0)
     retry: Retry = Retry(submissions=2, wait_seconds=5.0)
 

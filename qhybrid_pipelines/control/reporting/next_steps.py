@@ -20,11 +20,14 @@ _SENTENCES = {
     JobState.QUEUED: "Nothing: it waits at the provider; `qhybrid jobs reroute {job} BACKEND` takes it elsewhere.",
     JobState.RUNNING: "Nothing: it runs; `qhybrid jobs cancel {job}` asks the provider to stop it.",
     JobState.CANCELLING: "Nothing: the provider was asked to stop it and has not answered yet.",
-    JobState.COMPLETED: "Nothing: the next run of its experiment fetches the result.",
+    JobState.COMPLETED: "Nothing: the next run of its experiment fetches the result; `qhybrid jobs fetch {job}` does it now.",
     JobState.FETCHED: "Nothing: the next run of its experiment checks the result.",
     JobState.VERIFIED: "Nothing; `qhybrid jobs replay {job}` decodes the kept result again.",
     JobState.REJECTED: "Correct what the error names; `qhybrid jobs retry {job}` asks again.",
-    JobState.FAILED: "`qhybrid jobs retry {job}` runs it again as a new job, which is paid again.",
+    JobState.FAILED: (
+        "`qhybrid jobs fetch {job}` asks the provider once more, which is free; `qhybrid jobs retry {job}` runs it again as a "
+        "new job, which is paid again."
+    ),
     JobState.CANCELLED: "`qhybrid jobs retry {job}` runs it after all, as a new job.",
     JobState.EXPIRED: "Its experiment falls back to the classical answer; `qhybrid jobs retry {job}` runs it after all.",
     JobState.REROUTED: "`qhybrid jobs show {other}` is where the work went.",
@@ -38,9 +41,10 @@ def next_steps(job: JobRecord, now: datetime) -> str:
             "Its deadline has passed: the next tick of the sensor asks the provider to cancel it; "
             f"`qhybrid jobs reroute {job.job_id} BACKEND` takes it elsewhere."
         )
-    if job.state is JobState.FAILED and job.result_sha256 is not None:
+    if job.has_doubted_result or (job.state is JobState.FAILED and job.result_sha256 is not None):
         return (
-            f"Its result was refused and is kept: `qhybrid jobs replay {job.job_id}` decodes it again; "
-            f"`qhybrid jobs retry {job.job_id}` runs it again, which is paid again."
+            f"Its result was refused: `qhybrid jobs fetch {job.job_id}` fetches it once more, which is free; "
+            f"`qhybrid jobs replay {job.job_id}` decodes what was kept; `qhybrid jobs retry {job.job_id}` gives it up and runs "
+            "the work again, which is paid again."
         )
     return _SENTENCES[job.state].format(job=job.job_id, other=job.rerouted_to or "JOB")

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.stops import Stops
+from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
@@ -81,6 +82,7 @@ def findings(
         ("jobs past their deadline", lambda: _overdue(control_plane.ledger, now)),
         ("submissions without an answer", lambda: _submitting(control_plane.ledger, now)),
         ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, now)),
+        ("paid and not collected", lambda: _uncollected(control_plane.ledger, now)),
         ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, now)),
         ("stopped experiments", lambda: _stopped(Stops(home))),
         ("locks", lambda: _locks(home.locks)),
@@ -190,6 +192,14 @@ def _waiting(ledger: Ledger, state: JobState, now: datetime) -> CheckResult:
     if not jobs:
         return True, "none"
     return False, f"{_list_job_ids(jobs)}. {next_steps(jobs[0], now)}"
+
+
+def _uncollected(ledger: Ledger, now: datetime) -> CheckResult:
+    jobs = uncollected_jobs(ledger, now)
+    if not jobs:
+        return True, "none"
+    more = f"; and {len(jobs) - MAX_LISTED_JOBS} more" if len(jobs) > MAX_LISTED_JOBS else ""
+    return False, "; ".join(describe(job) for job in jobs[:MAX_LISTED_JOBS]) + more
 
 
 def _list_job_ids(jobs: list[JobRecord]) -> str:

@@ -32,8 +32,21 @@ def reroute(
     return dispatcher.reroute(job.job_id, elsewhere, reason="a person asked for it")
 
 
+def fetch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> JobRecord:
+    """Ask a job's provider for its result once more, which is free, and return the job as it stands.
+
+    Raises:
+        InvalidInput: no provider ever had the job.
+        JobFailed: the provider has no result of it.
+        ProviderError: the result is not whole yet, or the provider could not be reached.
+    """
+    return dispatcher.fetch_again(job.job_id, find_sub_batch(job, dispatcher, lake, specifications).batch)
+
+
 def retry(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> JobRecord:
     """Run the work of a job that ended without a result again, as a new job, and return that one.
+
+    A job whose result is refused is given up by that: whoever asks for it pays a second time.
 
     Raises:
         InvalidInput: the job has a result, has not ended, or has been run again already.
@@ -45,6 +58,8 @@ def retry(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Sp
             f"the work of job {job.job_id} was taken over by {newest.job_id}",
             remedy=f"`qhybrid jobs show {newest.job_id}` says how that went.",
         )
+    if job.has_doubted_result:
+        job = dispatcher.give_up_result(job.job_id)
     if job.state not in ENDED_WITHOUT_RESULT:
         raise InvalidInput(
             f"job {job.job_id} is {job.state}; only what ended without a result is run again",

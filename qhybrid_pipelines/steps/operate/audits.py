@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
 from qhybrid_pipelines.control.fleet.canaries import find_wrong_bit_orders
+from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.problems.baselines import EXHAUSTIVE, always_on_baselines
@@ -108,6 +110,11 @@ def bit_order(control_plane: ControlPlane) -> list[str]:
 def calibrations_fresh(control_plane: ControlPlane) -> list[str]:
     """The newest calibration of every device is younger than the policy's limit."""
     return stale_calibrations(control_plane)
+
+
+def everything_paid_is_collected(ledger: Ledger) -> list[str]:
+    """No job was paid whose result is not here."""
+    return [describe(job) for job in uncollected_jobs(ledger, datetime.now(UTC))]
 
 
 def ledger_unbroken(ledger: Ledger) -> list[str]:

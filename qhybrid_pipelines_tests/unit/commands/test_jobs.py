@@ -185,4 +185,9 @@ def test_the_doctor_names_what_waits_for_a_person(home, qhybrid):
     assert not rows["jobs in doubt"]["ok"]
     assert DOUBT in rows["jobs in doubt"]["seen"]
     assert "qhybrid jobs approve" in rows["jobs that wait for approval"]["seen"]
-    assert {name for name, row in rows.items() if not row["ok"]} == {"jobs in doubt", "jobs that wait for approval"}
+    assert LOST in rows["paid and not collected"]["seen"]
+    assert {name for name, row in rows.items() if not row["ok"]} == {
+        "jobs in doubt",
+        "jobs that wait for approval",
+        "paid and not collected",
+    }

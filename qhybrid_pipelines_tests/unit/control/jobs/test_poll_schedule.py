@@ -68,6 +68,8 @@ class TestRounds:
         one, two, _ = submit_and_queue(harness, dispatcher, 1, 2, 3)
         harness.one.show(one.provider_job_id, S.COMPLETED)
         harness.one.show(two.provider_job_id, S.FAILED, message="too hot")
+        dispatcher.poll([two])  # a failure is believed when it is reported a second time
+        harness.now += timedelta(seconds=30)
         polled = dispatcher.poll_due()
         assert {job.job_id: job.state for job in polled.changed} == {one.job_id: S.COMPLETED, two.job_id: S.FAILED}
         assert [job.job_id for job in polled.to_notify] == [two.job_id]
@@ -397,6 +399,8 @@ class TestReroute:
         dispatcher = harness.dispatcher()
         [job] = submit_and_queue(harness, dispatcher, 1)
         harness.one.show(job.provider_job_id, S.FAILED)
+        [job] = dispatcher.poll([job])
+        harness.now += timedelta(seconds=30)
         dispatcher.poll([job])
         with pytest.raises(IllegalTransition):
             dispatcher.reroute(job.job_id, **self.other_backend())

@@ -102,7 +102,10 @@ def finished_jobs(ledger: SqlLedger, vendor: DurableVendor, tmp_path):
             times = {"submitted_at": noon_plus(1), "started_at": noon_plus(31), "completed_at": noon_plus(41)}
             vendor.show(job.provider_job_id, ends, cost_usd=0.5, **times)
             clock.at = noon_plus(63)
-            dispatcher.poll([job])
+            [job] = dispatcher.poll([job])
+            if ends is JobState.FAILED:  # believed when it is reported a second time
+                clock.at = noon_plus(93)
+                dispatcher.poll([job])
             if ends is JobState.COMPLETED:
                 dispatcher.collect(job.job_id, batch)
             jobs.append(ledger.job(job.job_id))

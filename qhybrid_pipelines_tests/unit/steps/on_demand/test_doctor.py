@@ -13,10 +13,11 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.on_demand.doctor import FREE_BYTES, findings
+from qhybrid_pipelines.steps.operate.audits import everything_paid_is_collected
 from qhybrid_pipelines.steps.operate.warehouse import publish
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests.support.job_histories import COMPLETE, NOON, noon_plus, write_job_history
+from qhybrid_pipelines_tests.support.job_histories import COMPLETE, FAILED, NOON, E, noon_plus, write_job_history
 
 LATER = noon_plus(400)
 
@@ -162,3 +163,35 @@ def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, 
             assert rows["look at ionq:simulator"]["ok"], "everybody may ask for that"
     finally:
         emulator.stop()
+
+
+@pytest.mark.parametrize(
+    ("steps", "fields", "later"),
+    [
+        (COMPLETE[:7], {}, 3600 + 311),  # nobody fetches it
+        (COMPLETE[:8], {}, 3600 + 321),  # nobody reads it
+        ((*COMPLETE[:7], (E.DOUBT_RESULT, 320, "observed")), {"error": "shots are missing"}, 321),
+        ((*COMPLETE[:8], (E.DOUBT_RESULT, 320, "observed")), {"error": "shots are missing"}, 321),
+        (FAILED, {"error": "the machine failed", "cost_usd": 0.25}, 400),
+    ],
+)
+def test_what_was_paid_and_not_collected(workspace, steps, fields, later):
+    ledger = workspace.control_plane.ledger
+    write_job_history(ledger, "j2", COMPLETE)
+    job = write_job_history(ledger, "j1", steps, fields=fields)
+    before = failed_checks(workspace, now=job.updated_at + timedelta(seconds=1))
+    assert ("paid and not collected" in before) == bool(fields), "a result on its way is not a finding"
+    seen = failed_checks(workspace, now=noon_plus(later))["paid and not collected"]
+    assert seen.startswith("job j1 of 'karate-0a1b2c3d' on 'ionq:simulator' is ")
+    assert "`qhybrid jobs fetch j1` fetches its result, which is free" in seen
+    assert fields.get("error", "") in seen
+    assert "j2" not in seen
+    assert everything_paid_is_collected(ledger) == [seen]
+
+
+def test_what_failed_for_free_or_was_run_again_is_not_owed(workspace):
+    ledger = workspace.control_plane.ledger
+    write_job_history(ledger, "j1", FAILED, fields={"cost_usd": 0.0})
+    write_job_history(ledger, "j3", FAILED, fields={"cost_usd": 0.25}, payload_sha256="f" * 64)
+    write_job_history(ledger, "j4", COMPLETE, payload_sha256="f" * 64, run_number=2)
+    assert "paid and not collected" not in failed_checks(workspace)
