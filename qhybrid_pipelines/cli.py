@@ -6,11 +6,10 @@ failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -18,18 +17,27 @@ from qhybrid_pipelines.commands import jobs
 from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
+    echo,
     existing_workspace,
     launcher_for,
     stop_message,
     workspace_for,
+)
+from qhybrid_pipelines.commands.run_outcome import print_outcome
+from qhybrid_pipelines.commands.streams import (
+    READER_WENT_AWAY,
+    OutputFailed,
+    discard_output,
+    explain_failure,
+    flush_output,
+    prepare_streams,
 )
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, QHybridError
 from qhybrid_pipelines.core.stop_request import StopRequested, watch_stop_signals
 from qhybrid_pipelines.emulator import command as emulator
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.control.ledger.port import JobRecord
-    from qhybrid_pipelines.launch import Launcher, StageFailure
+    from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.steps.workspace import Workspace
 
 app = typer.Typer(
@@ -86,7 +94,7 @@ def demo(home: Home = None, as_json: AsJson = False) -> None:
         code = _run(launcher, keys, as_json=as_json, refused=[], wait=True)
     if not as_json:
         _print_times_and_costs(launcher.workspace)
-        typer.echo(_suggested_commands(launcher.workspace))
+        echo(_suggested_commands(launcher.workspace))
     raise typer.Exit(code)
 
 
@@ -106,7 +114,7 @@ def schema(
     if kind not in {"optimisation", "qml"}:
         raise InvalidInput(f"there is no kind {kind!r}", remedy="Choose optimisation or qml.", field="--kind")
     if not as_json:
-        typer.echo((commented_learning_default() if kind == "qml" else commented_experiment()) + "\n# JSON Schema:")
+        echo((commented_learning_default() if kind == "qml" else commented_experiment()) + "\n# JSON Schema:")
     print_json(LearningSpec.model_json_schema() if kind == "qml" else experiment_schema())
 
 
@@ -137,7 +145,7 @@ def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None
         return
     if rows:
         print_table(rows)
-    typer.echo(f"{key} is stopped. To go on: qhybrid run {key} --home {workspace.home.path}", err=True)
+    echo(f"{key} is stopped. To go on: qhybrid run {key} --home {workspace.home.path}", err=True)
 
 
 @app.command()
@@ -173,7 +181,7 @@ def estimate(
         print_json({"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs})
     else:
         print_table(preview.rows)
-        typer.echo(
+        echo(
             "total: {jobs} jobs, {jobs_paid} of them there already; {shots:,} shots; "
             "${low_usd:,.2f} to ${high_usd:,.2f} still to be paid".format_map(preview.totals)
             + "".join(
@@ -183,7 +191,7 @@ def estimate(
             )
         )
         if preview.epochs:
-            typer.echo("\nOne epoch of training there, by parameter shift (training here costs nothing):")
+            echo("\nOne epoch of training there, by parameter shift (training here costs nothing):")
             print_table(preview.epochs)
         for problem in preview.problems:
             print_error(problem, as_json=False)
@@ -219,10 +227,10 @@ def sync(home: Home = None, as_json: AsJson = False) -> None:
         spans = None if sent is None else {"jobs": sent.jobs, "spans": sent.spans, "complete": sent.complete}
         print_json({"recorded": done.recorded, "waiting": done.waiting, "spans": spans})
         return
-    typer.echo(f"{len(done.recorded)} records handed to MLflow, {done.waiting} still waiting")
+    echo(f"{len(done.recorded)} records handed to MLflow, {done.waiting} still waiting")
     if sent is not None:
         failed = "the collector did not take the spans; they are sent the next time"
-        typer.echo(f"{sent.spans} spans of {sent.jobs} jobs sent" if sent.complete else failed)
+        echo(f"{sent.spans} spans of {sent.jobs} jobs sent" if sent.complete else failed)
 
 
 @app.command()
@@ -250,7 +258,7 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
     workspace = existing_workspace(home)
     text = prometheus_text(workspace.control_plane.ledger, workspace.home)
     if not as_json:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
         return
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -260,19 +268,39 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Run the command line; errors of this package become one sentence and an exit code, never a traceback."""
+    prepare_streams()
     # The emulator is a server with a signal handling of its own.
     if sys.argv[1:2] != ["emulator"]:
         watch_stop_signals()
     try:
-        app()
+        try:
+            app()
+        finally:
+            flush_output()
     except StopRequested as request:
-        typer.echo(f"stopped by {request.reason}: nothing was sent afterwards.", err=True)
+        echo(f"stopped by {request.reason}: nothing was sent afterwards.", err=True)
         raise SystemExit(request.exit_code) from None
     except QHybridError as error:
-        from qhybrid_pipelines.terminal import print_error
+        _end_with(error, as_json="--json" in sys.argv)
+    except BrokenPipeError:
+        discard_output()
+        raise SystemExit(READER_WENT_AWAY) from None
+    except (OSError, MemoryError) as error:
+        failure = explain_failure(error)
+        if failure is None:
+            raise
+        if isinstance(error, OutputFailed):
+            discard_output()
+        _end_with(failure, as_json="--json" in sys.argv and not isinstance(error, OutputFailed))
 
-        print_error(error, as_json="--json" in sys.argv)
-        raise SystemExit(error.exit_code) from None
+
+def _end_with(error: QHybridError, *, as_json: bool) -> NoReturn:
+    """Say what went wrong and end with its exit code."""
+    from qhybrid_pipelines.terminal import print_error
+
+    with contextlib.suppress(OSError):
+        print_error(error, as_json=as_json)
+    raise SystemExit(error.exit_code) from None
 
 
 def _register(workspace: Workspace, path: Path) -> str:
@@ -294,7 +322,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     def on_problem(problem: str) -> None:
         problems.append(problem)
         if not as_json:
-            typer.echo(f"open jobs could not be looked at: {problem}", err=True)
+            echo(f"open jobs could not be looked at: {problem}", err=True)
 
     try:
         with progress(quiet=as_json) as display:
@@ -305,73 +333,17 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
             )
     except StopRequested as request:
         message = stop_message(launcher.workspace, request, keys, launcher.waiting(keys))
-        print_json({"stopped": request.reason, "message": message}) if as_json else typer.echo(message, err=True)
+        print_json({"stopped": request.reason, "message": message}) if as_json else echo(message, err=True)
         return request.exit_code
     workspace = launcher.workspace
     send_spans_best_effort(workspace.control_plane.ledger, workspace.home)
     rows, waiting = verdicts(ran, workspace.lake, workspace.specifications), launcher.waiting(ran)
     learning_rows = learning_verdicts(ran, workspace.lake, workspace.specifications)
-    _print_outcome(rows, learning_rows, waiting, problems=problems, failures=failures, refused=refused, as_json=as_json)
+    print_outcome(rows, learning_rows, waiting, problems=problems, failures=failures, refused=refused, as_json=as_json)
     if refused:
         return InvalidInput.exit_code
     for_a_person = [JobFailed.exit_code for job in waiting if job.state in NEEDS_A_PERSON]
     return max([*for_a_person, *(failure.exit_code for failure in failures)], default=0)
-
-
-def _print_outcome(
-    rows: list[dict[str, Any]],
-    learning_rows: list[dict[str, Any]],
-    waiting: Sequence[JobRecord],
-    *,
-    problems: Sequence[str],
-    failures: Sequence[StageFailure],
-    refused: Sequence[InvalidInput],
-    as_json: bool,
-) -> None:
-    """Print verdicts, jobs that are still waiting, failures and refused files."""
-    from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts
-
-    if as_json:
-        print_json(
-            {
-                "verdicts": rows,
-                "learning": learning_rows,
-                "waiting": [{"job_id": job.job_id, "backend": job.backend, "state": job.state} for job in waiting],
-                "looks": problems,
-                "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
-                "refused": [error.details() for error in refused],
-            }
-        )
-    else:
-        if rows:
-            print_verdicts(rows)
-        if learning_rows:
-            print_learning_verdicts(learning_rows)
-        if waiting:
-            typer.echo(_waiting_message(waiting), err=True)
-        for failure in failures:
-            typer.echo(f"failed: {failure.what}: {failure.message}", err=True)
-        for error in refused:
-            print_error(error, as_json=False)
-
-
-def _waiting_message(jobs: Sequence[JobRecord]) -> str:
-    """Return what becomes of jobs that were left with their providers, or that wait for a person."""
-    from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-    from qhybrid_pipelines.control.reporting.next_steps import next_steps
-
-    lines = [
-        f"waiting: {job.job_id} is {job.state} on {job.backend}. Next: {next_steps(job, datetime.now(UTC))}"
-        for job in jobs
-        if job.state not in OPEN
-    ]
-    left = len(jobs) - len(lines)
-    if left:
-        lines.append(
-            f"waiting: {left} {'job is' if left == 1 else 'jobs are'} with the provider. The sensors of `make ui` collect "
-            "what comes back, and so does this command, now with --wait or later without."
-        )
-    return "\n".join(lines)
 
 
 def _print_times_and_costs(workspace: Workspace) -> None:
@@ -379,9 +351,9 @@ def _print_times_and_costs(workspace: Workspace) -> None:
     from qhybrid_pipelines.steps.on_demand.fleet_summary import costs_by_backend, times_by_backend
     from qhybrid_pipelines.terminal import print_table, print_waterfall
 
-    typer.echo("\nWhere the time of a job goes (medians; the emulated cloud runs on virtual time)")
+    echo("\nWhere the time of a job goes (medians; the emulated cloud runs on virtual time)")
     print_waterfall(times_by_backend(workspace.home))
-    typer.echo("\nWhat the jobs cost (money of the emulated cloud is not real)")
+    echo("\nWhat the jobs cost (money of the emulated cloud is not real)")
     print_table(costs_by_backend(workspace.home))
 
 

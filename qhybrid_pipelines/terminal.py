@@ -11,9 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.printable import printable
 
 VERDICT_STYLES = {
     "quantum_better": "bold green",
@@ -39,7 +41,8 @@ def print_error(error: QHybridError, *, as_json: bool) -> None:
     if as_json:
         print_json(error.details())
     else:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escape_markup(str(error))}")
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("error:", "bold red"), " ", printable(str(error))))
 
 
 def print_table(
@@ -50,13 +53,19 @@ def print_table(
     if not rows:
         console.print("(no rows)")
         return
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=None if title is None else Text(printable(title)),
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
     names = list(columns or rows[0])
     for name in names:
         numeric = all(isinstance(row[name], int | float) or row[name] is None for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_escape_markup(format_cell(row[name])) for name in names))
+        table.add_row(*(_cell(row[name]) for name in names))
     # Piped output has no width: wide enough that nothing is folded.
     (console if console.is_terminal else Console(width=400, highlight=False)).print(table)
 
@@ -80,19 +89,18 @@ def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
     for name, justify in columns:
         table.add_column(name, justify=justify, no_wrap=name != "by")  # type: ignore[arg-type]
     for row in rows:
-        style = VERDICT_STYLES.get(row["verdict"], "")
         table.add_row(
-            _escape_markup(f"{row['family']}/{row['instance']}"),
-            row["backend"],
-            str(row["round"]),
-            str(row["n_variables"]),
-            str(row["n_qubits"]),
-            format_cell(row["best_quantum"]),
-            format_cell(row["best_classical"]),
-            row["best_solver"] or "",
-            "" if row["ratio"] is None else f"{row['ratio']:.4f}",
-            f"[{style}]{row['verdict']}[/]" if style else row["verdict"],
-            f"{row['seconds']:.1f}",
+            _cell(f"{row['family']}/{row['instance']}"),
+            _cell(row["backend"]),
+            _cell(row["round"]),
+            _cell(row["n_variables"]),
+            _cell(row["n_qubits"]),
+            _cell(row["best_quantum"]),
+            _cell(row["best_classical"]),
+            _cell(row["best_solver"]),
+            _cell("" if row["ratio"] is None else f"{row['ratio']:.4f}"),
+            Text(printable(row["verdict"]), style=VERDICT_STYLES.get(row["verdict"], "")),
+            _cell(f"{row['seconds']:.1f}"),
         )
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
@@ -142,7 +150,7 @@ def print_waterfall(rows: Sequence[Mapping[str, Any]]) -> None:
         message = ", ".join(
             f"{COMPONENT_MARKS[part['component']]} {part['component']} {part['p50_seconds']:.3g}" for part in parts
         )
-        table.add_row(backend, f"{total:.3g}", bar.ljust(WATERFALL_WIDTH), message)
+        table.add_row(*map(_cell, (backend, f"{total:.3g}", bar.ljust(WATERFALL_WIDTH), message)))
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
 
@@ -172,12 +180,12 @@ class ProgressDisplay:
         label = f"{stage.experiment} {'on ' + stage.backend + ' ' if stage.backend else ''}({stage.job})"
         self._tasks[stage] = self._current = self._bar.add_task(label, total=len(stage.assets), asset="")
         if not self._console.is_terminal:
-            self._console.print(f"{label} ...", highlight=False)
+            self._console.print(Text(f"{label} ..."))
 
     def on_message(self, message: str) -> None:
         """Show what the running stage says; where nobody watches, it stands in Dagster's log only."""
         if self._current is not None:
-            self._bar.update(self._current, asset=_escape_markup(message))
+            self._bar.update(self._current, asset=printable(message))
 
 
 @contextmanager
@@ -186,10 +194,10 @@ def progress(*, quiet: bool) -> Iterator[ProgressDisplay]:
     console = Console(stderr=True, quiet=quiet)
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("[dim]{task.fields[asset]}"),
+        TextColumn("{task.fields[asset]}", style="dim", markup=False),
         TimeElapsedColumn(),
         console=console,
         disable=quiet or not console.is_terminal,
@@ -198,8 +206,9 @@ def progress(*, quiet: bool) -> Iterator[ProgressDisplay]:
         yield ProgressDisplay(console, bar)
 
 
-def _escape_markup(text: str) -> str:
-    return text.replace("[", r"\[")
+def _cell(value: Any) -> Text:
+    """Return a cell as it is written: brackets are no markup, and nothing steers the terminal."""
+    return Text(printable(format_cell(value)))
 
 
 def _to_json_value(value: Any) -> Any:

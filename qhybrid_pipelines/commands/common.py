@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
+from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.settings import Settings, prepare_home
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ Home = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Our id of the job, as `qhybrid jobs list` shows it.")]
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text on the output or the error stream; what would steer the terminal is spelt out."""
+    typer.echo(printable(text), err=err, nl=nl)
 
 
 def workspace_for(home: str | None) -> Workspace:

@@ -12,6 +12,7 @@ from qhybrid_pipelines.commands.common import (
     Home,
     JobId,
     close_matches,
+    echo,
     existing_workspace,
     explain_illegal_transition,
     find_job,
@@ -121,7 +122,7 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     ledger, job, now = workspace.control_plane.ledger, find_job(workspace, job_id), datetime.now(UTC)
     events, account = ledger.events(job.job_id), ledger.account(job.experiment)
     if not as_json:
-        typer.echo(job_page(job, events, account, now=now))
+        echo(job_page(job, events, account, now=now))
         return
     print_json(
         {
@@ -272,7 +273,7 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found.details())
     else:
-        typer.echo(found.sentence)
+        echo(found.sentence)
         if found.points and not found.equal:
             print_table(found.points)
     if not found.equal:
@@ -291,7 +292,7 @@ def _print_job(job: JobRecord, *, as_json: bool, before: JobRecord | None = None
         late = (
             "It was too late for that. " if before and (before.job_id, before.state) == (job.job_id, job.state) else ""
         )
-        typer.echo(f"{late}{job.job_id} is {job.state} on {job.backend}. Next: {next_steps(job, datetime.now(UTC))}")
+        echo(f"{late}{job.job_id} is {job.state} on {job.backend}. Next: {next_steps(job, datetime.now(UTC))}")
 
 
 def _parse_state(name: str) -> JobState:

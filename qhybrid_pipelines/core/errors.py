@@ -8,6 +8,7 @@ Each branch has its own exit code::
     │   └── CorruptResult         what came back contradicts what was asked for
     ├── MissingUpstream       3   a table that a stage needs was never written
     ├── CorruptFile           3   a stored file is not what was written
+    ├── EnvironmentFailure    3   this machine failed: a full disk, no memory, a stream that takes nothing
     ├── Refused               4   policy, budget or a limit said no, before anything was paid
     ├── IllegalTransition     1   the life of a job took a step that its table does not know
     └── ProviderError         3   a provider refused, failed, or could not be reached
@@ -23,11 +24,21 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.redaction import redact
+
 
 class QHybridError(Exception):
-    """Root of the tree; ``exit_code`` is what the command line returns."""
+    """Root of the tree; ``exit_code`` is what the command line returns.
+
+    A message may repeat names and texts of others, and ends in terminals, logs and Dagster's UI: it holds no character
+    that steers one.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*(printable(arg) if isinstance(arg, str) else arg for arg in args))
 
     def details(self) -> dict[str, Any]:
         """Return what a machine wants to know about this error, ready for JSON."""
@@ -135,6 +146,21 @@ class CorruptFile(QHybridError):
         super().__init__(f"{file}: {problem.rstrip('.')}. {remedy}")
 
 
+class EnvironmentFailure(QHybridError):
+    """This machine failed us: a full disk, no memory, a stream that takes nothing. What was done before is kept.
+
+    Args:
+        problem: what failed, one sentence.
+        remedy: what to do about it, one sentence.
+    """
+
+    exit_code = 3
+
+    def __init__(self, problem: str, *, remedy: str) -> None:
+        self.problem, self.remedy = problem, remedy
+        super().__init__(f"{problem.rstrip('.')}. {remedy}")
+
+
 class IllegalTransition(QHybridError):
     """A job's life took a step that the transition table does not contain."""
 
@@ -159,9 +185,10 @@ class ProviderError(QHybridError):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, seen: tuple[Any, ...] = ()) -> None:
-        self.message, self.seen = message, seen
+        # Here and not in each adapter, so that none can forget it.
+        self.message, self.seen = printable(redact(message)), seen
         self.provider = self.phase = ""
-        super().__init__(message)
+        super().__init__(self.message)
 
     def add_call(self, provider: str, phase: str) -> None:
         """Note which call failed; the first note stays, which is that of the innermost call."""

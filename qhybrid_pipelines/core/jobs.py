@@ -12,6 +12,7 @@ import numpy as np
 from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.redaction import clean_fields
 
 
 class JobState(StrEnum):
@@ -276,7 +277,7 @@ class JobRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One look at a job: our state, the vendor's own word, and the vendor's timestamps where there are any."""
+    """One look at a job: our state, the vendor's words as `core.redaction` cleans them, its timestamps where there are any."""
 
     ref: JobRef
     state: JobState
@@ -286,6 +287,9 @@ class Snapshot:
     completed_at: datetime | None = None
     cost_usd: float | None = None
     message: str | None = None
+
+    def __post_init__(self) -> None:
+        clean_fields(self, raw_status=100, message=500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

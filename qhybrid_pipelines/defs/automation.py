@@ -19,6 +19,7 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key, partition_requests
@@ -77,7 +78,7 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     open_workspace = workspace.open()
     found = scan_inbox(open_workspace.home.inbox, open_workspace.home.quarantine, open_workspace.registration)
     for refused in found.quarantined:
-        context.log.warning("quarantined %s: %s", refused.name, refused.reason)
+        context.log.warning("quarantined %s: %s", printable(refused.name), printable(refused.reason))
     summary = f"{len(found.registered)} files taken in, {len(found.quarantined)} quarantined, {found.waiting} still being written"
     if not found.registered:
         return dg.SkipReason(summary)
@@ -101,7 +102,7 @@ def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) 
         open_workspace.control_plane.dispatcher, limit_seconds=POLL_LIMIT_SECONDS, cursor=before.get("looks", {})
     )
     for problem in report.problems:
-        context.log.warning(problem)
+        context.log.warning(printable(problem))
     for job in report.polled.to_notify:
         context.log.info("job %s of %s on %s is %s", job.job_id, job.experiment, job.backend, job.state)
     complete = find_completed_executions(

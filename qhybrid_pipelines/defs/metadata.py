@@ -1,6 +1,7 @@
 """What an operator sees beside each asset: numbers and text first, small tables, pictures last. Pictures are `defs.plots`."""
 
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import plots
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
@@ -25,6 +27,8 @@ WRAP_AT = 56
 PARTITION_COLUMNS = ("experiment", "backend")
 #: A wider drawing cannot be read in a browser.
 MAX_DRAWN_QUBITS = 20
+#: What begins a link, a picture or HTML in markdown.
+_MARKUP = re.compile(r"[\\\[<]")
 
 
 def experiments(table: pa.Table) -> Metadata:
@@ -281,22 +285,30 @@ def _records(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 def _cell(value: Any) -> str | int | float | bool:
     if isinstance(value, list):
-        return ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+        return ", ".join(f"{v:.4g}" if isinstance(v, float) else printable(str(v)) for v in value)
     if value is None:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, str):
+        return printable(value)
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def markdown_paragraphs(column: pa.ChunkedArray) -> Any:
-    """Return sentences with hard line breaks: a long path further down widens the page's column and would cut them off."""
-    return dg.MetadataValue.md("\n\n".join("  \n".join(textwrap.wrap(text, WRAP_AT)) for text in column.to_pylist()))
+    """Return sentences with hard line breaks: a long path further down widens the page's column and would cut them off.
+
+    A name in them is not markdown: no link, no picture from elsewhere, no HTML.
+    """
+    paragraphs = [textwrap.wrap(printable(text), WRAP_AT) for text in column.to_pylist()]
+    return dg.MetadataValue.md(_MARKUP.sub(r"\\\g<0>", "\n\n".join("  \n".join(lines) for lines in paragraphs)))
 
 
 def code_block(text: str, language: str) -> Any:
-    """Return text in a fixed-width block."""
-    return dg.MetadataValue.md(f"```{language}\n{text.rstrip()}\n```")
+    """Return text in a fixed-width block, which nothing in the text can end."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return dg.MetadataValue.md(f"{fence}{language}\n{printable(text.rstrip())}\n{fence}")
 
 
 def _first_lines(text: str, lines: int) -> str:

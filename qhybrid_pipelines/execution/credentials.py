@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qhybrid_pipelines.core.errors import InvalidInput
-
-HIDDEN = "[hidden]"
-
-#: Values that this process has read, to be taken out of texts that might repeat them. A key that was rotated away stays:
-#: a late answer may still quote it.
-_known_secrets: set[str] = set()
-#: Shorter values are words that may stand in any sentence.
-_SHORTEST = 4
+from qhybrid_pipelines.core.redaction import HIDDEN, register_secret
 
 
 class Secret:
@@ -28,8 +21,7 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
-        if len(value) >= _SHORTEST:
-            _known_secrets.add(value)
+        register_secret(value)
 
     def reveal(self) -> str:
         """Return the value, to be sent and forgotten."""
@@ -44,13 +36,6 @@ class Secret:
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("a secret is not written anywhere")
-
-
-def redact(text: str) -> str:
-    """Return a text, for example a provider's message, without any key that this process has read."""
-    for value in sorted(_known_secrets, key=len, reverse=True):
-        text = text.replace(value, HIDDEN)
-    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.execution.credentials import CredentialSource, redact
+from qhybrid_pipelines.core.redaction import vendor_text
+from qhybrid_pipelines.execution.credentials import CredentialSource
 from qhybrid_pipelines.execution.transport import ConnectionBroken, HttpResponse, NotSent
 
 #: Status codes that say that the key is not accepted.
@@ -36,6 +37,8 @@ _JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 #: A server that asks to be left alone for longer is asked again after a day all the same.
 _LONGEST_WAIT_SECONDS = 86_400.0
 _MAX_TEXT = 300
+#: More than what is kept, so that a secret is whole when it is looked for.
+_MAX_READ_BYTES = 20_000
 
 
 class ResourceNotFound(Unavailable):
@@ -71,8 +74,8 @@ class HttpErrors:
     def submission_unanswered(self, error: NotSent | ConnectionBroken, url: str) -> ProviderError:
         """Return what it means to a submission that no whole answer came from ``url``."""
         if isinstance(error, ConnectionBroken):
-            return self._ambiguous(redact(str(error)))
-        problem = f"{url} could not be reached, so nothing was accepted: {redact(str(error))}. Try again later."
+            return self._ambiguous(str(error))
+        problem = f"{url} could not be reached, so nothing was accepted: {error}. Try again later."
         return Throttled(problem)
 
     def parsed(self, answer: HttpResponse) -> Any:
@@ -97,7 +100,7 @@ class HttpErrors:
 
     def unanswered(self, error: NotSent | ConnectionBroken, url: str) -> ProviderError:
         """Return what it means to a poll, search or download that no whole answer came from ``url``."""
-        return Unavailable(f"no answer from {url}: {redact(str(error))}")
+        return Unavailable(f"no answer from {url}: {error}")
 
     def _submission_refused(self, answer: HttpResponse) -> ProviderError:
         text, status = error_text(answer), answer.status
@@ -134,8 +137,8 @@ def error_text(answer: HttpResponse) -> str:
     found = parse_json(answer.body)
     text = found.get("message") or found.get("error") if isinstance(found, dict) else None
     if not isinstance(text, str):
-        text = answer.body[:_MAX_TEXT].decode("utf-8", "replace")
-    text = " ".join(redact(text).split())[:_MAX_TEXT]
+        text = answer.body[:_MAX_READ_BYTES].decode("utf-8", "replace")
+    text = vendor_text(text[:_MAX_READ_BYTES], max_characters=_MAX_TEXT)
     return f"status {answer.status}" + (f", {text.rstrip('.')}" if text else "")
 
 

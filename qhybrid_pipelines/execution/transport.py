@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.redaction import vendor_text
 
 if TYPE_CHECKING:
     import httpx
@@ -263,4 +264,4 @@ def _reason(error: BaseException, limits: RequestLimits) -> str:
     while cause is not None:
         text = str(cause) or text
         cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__ or cause.__context__
-    return " ".join(text.split())[:200]
+    return vendor_text(text, max_characters=200)

@@ -7,6 +7,7 @@ needs to run a circuit, under a tag that tells it nothing.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
@@ -33,6 +34,7 @@ from qhybrid_pipelines_tests.support.dagster_daemon import DaemonProcess
 from qhybrid_pipelines_tests.support.emulator_client import Client
 from qhybrid_pipelines_tests.support.leak_scan import files_containing, number_encodings
 from qhybrid_pipelines_tests.support.recording_proxy import RecordedRequest, proxy
+from qhybrid_pipelines_tests.support.scripted_server import Reply
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
@@ -77,6 +79,41 @@ def spec(name: str) -> str:
     )
 
 
+def key_spellings(key: str) -> dict[str, str]:
+    """How a careless vendor might repeat a key."""
+    return {
+        "plain": key,
+        "cut": key[:-1],
+        "upper": key.upper(),
+        "json": "".join(f"\\u{ord(letter):04x}" for letter in key),
+        "percent": "".join(f"%{ord(letter):02X}" for letter in key),
+        "entities": "".join(f"&#{ord(letter)};" for letter in key),
+        "hex": key.encode().hex(),
+        "base64": base64.b64encode(key.encode()).decode(),
+        "base64 of more": base64.b64encode(f"apiKey {key}".encode()).decode(),
+    }
+
+
+#: What must stand nowhere: the spellings, less the ends of Base64 that are not the key's alone.
+NEEDLES = [
+    text[4:-4] if name.startswith("base64") else text
+    for key in (KEY, WRONG_KEY)
+    for name, text in key_spellings(key).items()
+]
+
+
+def echo_key(asked: RecordedRequest, answered: Reply) -> Reply:
+    """Repeat the key that came with a request in every object of JSON that goes back, and in every refusal."""
+    status, headers, content = answered
+    key = asked.headers.get("Authorization", "").removeprefix("apiKey ")
+    told = json.loads(content) if content else None
+    if isinstance(told, dict) and key and "/results/" not in asked.target:
+        told["request_headers"] = key_spellings(key)
+        if status >= 400:
+            told["message"] = f"not accepted{' ' * (282 - len(key))}{', '.join(key_spellings(key).values())}"
+    return status, headers, content if told is None else json.dumps(told).encode()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lived:
     """What is left after all of it: the folder of the deployment, what was printed, what left, and the cloud's book."""
@@ -92,7 +129,7 @@ def finished_home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("secrets")
     with ExitStack() as stack:
         emulator = stack.enter_context(running_emulator(folder / "cloud", key=KEY, speed=1e6, seed=11))
-        recorder = stack.enter_context(proxy(emulator.url, lambda asked, reply: reply))
+        recorder = stack.enter_context(proxy(emulator.url, echo_key))
         environment = {"IONQ_API_URL": recorder.url, "IONQ_API_KEY": KEY, "IONQ_LISTING_LAG_SECONDS": "0.2"}
         night = DaemonProcess(folder / "checkout", environment | {"QHYBRID_LOG": "json"})
         stack.callback(night.kill)
@@ -123,11 +160,12 @@ def finished_home(tmp_path_factory):
 
 
 def test_the_key_stands_nowhere(finished_home):
-    assert files_containing(finished_home.folder, [KEY, WRONG_KEY]) == set()
+    assert files_containing(finished_home.folder, NEEDLES) == set()
     for text in (finished_home.printed, json.dumps([asked.target for asked in finished_home.left])):
-        assert KEY not in text
-        assert WRONG_KEY not in text
+        assert [needle for needle in NEEDLES if needle in text] == []
     assert "IONQ_API_KEY" in finished_home.printed  # what to do about the wrong one
+    # negative control: the vendor did repeat it, and what it sent was kept
+    assert len(files_containing(finished_home.folder / "data" / "raw", ["[hidden]"])) == len(NAMES)
     used = {asked.headers.get("Authorization") for asked in finished_home.left} - {None}
     assert used == {f"apiKey {KEY}", f"apiKey {WRONG_KEY}"}
 
@@ -209,6 +247,12 @@ CARRIERS = {
     "sqlite": _in_sqlite,
     "duckdb": _in_duckdb,
 }
+
+
+def test_the_search_finds_every_spelling(tmp_path):
+    for name, text in key_spellings(KEY).items():
+        (tmp_path / name).write_text(text)
+    assert files_containing(tmp_path, NEEDLES) == set(key_spellings(KEY))
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

@@ -21,6 +21,7 @@ from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, QHybridError, Rejected, Unavailable
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState, RawResult
+from qhybrid_pipelines.core.redaction import redact_content, vendor_text
 from qhybrid_pipelines.execution.port import calling
 
 #: What the ledger notes about a result that contradicts its request.
@@ -126,7 +127,7 @@ class ResultCollector:
             raise JobFailed(f"job {job.job_id} is {job.state}, but the ledger does not know where its result is kept")
         raw, provider = self._read(job, stored), self._context.provider_for(job.backend)
         try:
-            counts, details = provider.decode(raw, batch), provider.details(raw)
+            counts, details = provider.decode(raw, batch), _clean(provider.details(raw))
         except CorruptResult as error:
             if job.state is not JobState.FETCHED:
                 raise
@@ -188,9 +189,18 @@ class ResultCollector:
             return self._context.provider_for(job.backend).fetch(job.ref)
 
     def _store(self, raw: RawResult) -> StoredResult:
-        digest = self._raw_store.put(raw.content)
-        return StoredResult(sha256=digest, size_bytes=len(raw.content), content_type=raw.content_type)
+        """Keep a result as it was received, except for our own key where the vendor repeats it."""
+        content = redact_content(raw.content)
+        digest = self._raw_store.put(content)
+        return StoredResult(sha256=digest, size_bytes=len(content), content_type=raw.content_type)
 
     def _read(self, job: JobRecord, stored: StoredResult) -> RawResult:
         content = self._raw_store.get(stored.sha256)
         return RawResult(ref=job.ref, content=content, content_type=stored.content_type)
+
+
+def _clean(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: vendor_text(value, max_characters=200) if isinstance(value, str) else value
+        for name, value in details.items()
+    }

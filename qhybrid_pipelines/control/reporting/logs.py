@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedEvent, ObservedLedger
-from qhybrid_pipelines.control.reporting.redaction import redact_secrets
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.redaction import redact
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -157,7 +157,7 @@ def _select_fields(_logger: WrappedLogger, _method: str, line: EventDict) -> Eve
     kept = {name: line[name] for name in FIELDS if name in line}
     for name in _EXTERNAL_TEXTS:
         if name in kept:
-            kept[name] = redact_secrets(str(kept[name]))[:MAX_TEXT]
+            kept[name] = redact(str(kept[name]))[:MAX_TEXT]
     return kept
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from qhybrid_pipelines.core.errors import InvalidInput, Throttled, Unavailable
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
 from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, HttpErrors, error_text, parse_json
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
@@ -144,7 +144,7 @@ class RuntimeClient:
             try:
                 url, instance = self.url + path, self.instance
             except InvalidInput as error:
-                raise Unavailable(redact(str(error))) from None
+                raise Unavailable(str(error)) from None
             headers = {"Service-CRN": instance, "IBM-API-Version": API_VERSION}
             if body is not None:
                 headers["Content-Type"] = "application/json"
@@ -168,7 +168,7 @@ class RuntimeClient:
             key = self._credentials.read()
             iam = check_url(os.environ.get(IAM_VARIABLE) or IAM_URL, variable=IAM_VARIABLE)
         except InvalidInput as error:
-            raise Unavailable(redact(str(error))) from None
+            raise Unavailable(str(error)) from None
         with self._lock:
             known = self._access
             if known and not fresh and known.key.equals(key) and time.monotonic() < known.until:
@@ -183,7 +183,7 @@ class RuntimeClient:
             answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), limits=self._limits)
         except (NotSent, ConnectionBroken) as error:
             # No job was sent yet, whatever became of this request.
-            raise Unavailable(redact(f"no access token: {error}")) from None
+            raise Unavailable(f"no access token: {error}") from None
         found = parse_json(answer.body)
         token = found.get("access_token") if isinstance(found, dict) else None
         if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
@@ -193,5 +193,5 @@ class RuntimeClient:
             raise self._errors.refused(answer)
         if 400 <= answer.status < 500:
             problem = f"the key is not accepted, {error_text(answer)}. {self._credentials.remedy}"
-            raise Unavailable(redact(problem))
-        raise Unavailable(redact(f"no access token: {error_text(answer)}"))
+            raise Unavailable(problem)
+        raise Unavailable(f"no access token: {error_text(answer)}")

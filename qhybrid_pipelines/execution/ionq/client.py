@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Throttled, Unavailable
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret, redact
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
 from qhybrid_pipelines.execution.http_errors import FORBIDDEN, UNAUTHORIZED, HttpErrors
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
@@ -131,7 +131,7 @@ class IonQClient:
         try:
             return self._credentials.read()
         except InvalidInput as error:
-            raise Unavailable(redact(str(error))) from None
+            raise Unavailable(str(error)) from None
 
     def _send(
         self, method: str, path: str, key: Secret | None, *, params: Params | None, body: bytes | None = None

@@ -6,14 +6,12 @@ that a job does not exist.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
-from qhybrid_pipelines.execution.credentials import redact
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
@@ -268,7 +266,7 @@ def _failure(job: dict[str, Any]) -> str:
     if not isinstance(failure, dict):
         return "the provider gives no reason"
     words = [str(failure[key]) for key in ("code", "message", "error") if failure.get(key)]
-    return redact(re.sub(r"\s+", " ", ": ".join(words)))[:500] or "the provider gives no reason"
+    return ": ".join(words) or "the provider gives no reason"
 
 
 def _parse_timestamp(text: Any) -> datetime | None:

@@ -10,7 +10,8 @@ import traceback
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.execution.credentials import HIDDEN, CredentialSource, Secret, redact
+from qhybrid_pipelines.core.redaction import HIDDEN, redact
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
 
 SOURCE = CredentialSource(variable="SOME_KEY", file_variable="SOME_KEY_FILE")
 PLANTED = "planted-4f1c9d-secret"

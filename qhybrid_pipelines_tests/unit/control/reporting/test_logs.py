@@ -18,9 +18,9 @@ from qhybrid_pipelines.control.ledger.port import StaleJob, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.logs import FIELDS, MAX_TEXT, event_logger, logger_from_environment
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
-from qhybrid_pipelines.control.reporting.redaction import redact_secrets
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.redaction import redact
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
@@ -107,7 +107,7 @@ def test_a_failure_warns_and_hides_the_keys_of_the_process(watched, dispatcher, 
     ],
 )
 def test_what_looks_like_a_credential_is_hidden(text, kept):
-    assert redact_secrets(text, {}) == kept
+    assert redact(text, {}) == kept
 
 
 def test_silent_unless_asked_and_plain_about_a_wrong_word(tmp_path):

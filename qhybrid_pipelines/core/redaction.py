@@ -1,0 +1,188 @@
+"""Taking secrets out of texts that others wrote, before anybody cuts, keeps or shows them.
+
+What this package writes itself holds no secret. A vendor's answer may repeat a header, a URL or a whole request, so
+what comes from outside goes through here: keys that this process has used, secrets of its environment that it never
+used, and whatever looks like a credential beside them. A secret is found in the spellings that programs echo it in:
+as it is, in any case, cut off at its end, with characters escaped as JSON, HTML or a URL escapes them (each by itself,
+also twice), in hexadecimal, and in Base64 at any place of a longer text.
+"""
+
+from __future__ import annotations
+
+import base64
+import html.entities
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from qhybrid_pipelines.core.printable import one_line
+
+HIDDEN = "[hidden]"
+
+#: Values that this process has read. A key that was rotated away stays: a late answer may still quote it.
+_known_secrets: set[str] = set()
+#: Names of environment variables whose value is a secret, and of those that name a file with one.
+_SECRET_NAME = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_FILE)?$", re.IGNORECASE)
+#: Shorter values are words that may stand in any sentence; of what was used as a key a shorter one counts.
+_SHORTEST, _SHORTEST_USED = 6, 4
+#: A beginning of this many characters, and of half the secret, is hidden as well: somebody may have cut it before us.
+_SHORTEST_BEGINNING = 8
+#: Encoded forms shorter than this might stand in any text.
+_SHORTEST_ENCODED = 8
+#: Larger contents are first searched for the common spellings, which takes no time, and read closely only then.
+_LARGE_BYTES = 1 << 16
+
+_WORD = r"\b(?:authorization|api[-_ ]?key|bearer|basic|token|password|secret)\b"
+_CREDENTIALS = (
+    # name: value, name=value, "name": "value", also with the scheme of a header in between
+    re.compile(rf"(?i)({_WORD}[\"']?\s*[:=]\s*[\"']?(?:{_WORD}\s+)?)[^\s\"',;]{{6,}}"),
+    # a header's value alone; a digit tells it from a word of the sentence
+    re.compile(r"(?i)(\b(?:apikey|bearer|basic)\s+)(?=\S*\d)[^\s\"',;]{6,}"),
+    # user and password of an address
+    re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+(?=@)"),
+)
+#: A long line may be folded between any two characters.
+_FOLD = r"(?:=?(?:\r?\n|\\r|\\n)[ \t]*)?"
+_ENTITY_NAMES = {chr(point): name for point, name in html.entities.codepoint2name.items() if point < 128}
+
+
+def register_secret(value: str) -> None:
+    """Remember a value that this process has read as a key, so that `redact` knows it."""
+    if len(value) >= _SHORTEST_USED:
+        _known_secrets.add(value)
+
+
+def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return ``text`` without secrets and without what looks like one; call it before the text is cut.
+
+    Args:
+        text: from a vendor, for example.
+        environment: read anew each time, because keys are rotated; the process's own when omitted.
+    """
+    text = _hide_secrets(text, _secrets(environment))
+    for pattern in _CREDENTIALS:
+        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+    return text
+
+
+def vendor_text(text: object, *, max_characters: int) -> str:
+    """Return what a vendor wrote as one line without secrets and steering characters, cut only afterwards."""
+    return one_line(redact(str(text)))[:max_characters]
+
+
+def clean_fields(record: object, **max_characters: int) -> None:
+    """Make fields of a frozen record that hold a vendor's words into `vendor_text`; None stays None."""
+    for name, limit in max_characters.items():
+        if (value := getattr(record, name)) is not None:
+            object.__setattr__(record, name, vendor_text(value, max_characters=limit))
+
+
+def redact_content(content: bytes, environment: Mapping[str, str] | None = None) -> bytes:
+    """Return a vendor's answer without secrets; without any it is the same bytes.
+
+    Only secrets that are known count here: a result may hold words that look like a credential's.
+    """
+    secrets = _secrets(environment)
+    if len(content) > _LARGE_BYTES:
+        lowered = content.lower()
+        if not any(spelling in lowered for secret in secrets for spelling in _common_spellings(secret)):
+            return content
+    text = content.decode("latin-1")  # each byte is one character, so that what is not text stays as it is
+    redacted = _hide_secrets(text, secrets)
+    return content if redacted == text else redacted.encode("latin-1")
+
+
+def _secrets(environment: Mapping[str, str] | None) -> list[str]:
+    """Return what is hidden, the longest first, so that no longer one loses only its middle."""
+    found = _known_secrets | set(_environment_secrets(os.environ if environment is None else environment))
+    return sorted(found, key=len, reverse=True)
+
+
+def _environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:
+    for name, value in environment.items():
+        if (found := _SECRET_NAME.search(name)) is None:
+            continue
+        secret = _content(value) if found.group(2) else value.strip()
+        if len(secret) >= _SHORTEST:
+            yield secret
+
+
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _hide_secrets(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        for encoded in _encoded_forms(secret):
+            text = _hide_value(text, encoded)
+        text = _hide_value(text, secret)
+    return text
+
+
+def _hide_value(text: str, value: str) -> str:
+    """Hide a value and its long beginnings, whichever of its characters are escaped."""
+    beginning, rest = _spelling_patterns(value)
+    parts, done = [], 0
+    while (found := beginning.search(text, done)) is not None:
+        end = found.end()
+        for pattern in rest:
+            if (more := pattern.match(text, end)) is None:
+                break
+            end = more.end()
+        parts += [text[done : found.start()], HIDDEN]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+@lru_cache(maxsize=1024)
+def _spelling_patterns(value: str) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
+    """Return what finds the beginning of a value that gives it away, and what matches each character after it."""
+    is_path = value.startswith(("/", "~", "."))
+    length = len(value) if is_path else min(len(value), max(_SHORTEST_BEGINNING, (len(value) + 1) // 2))
+    characters = [(_FOLD if place else "") + _spellings(character) for place, character in enumerate(value)]
+    return (
+        re.compile("".join(characters[:length]), re.IGNORECASE),
+        tuple(re.compile(character, re.IGNORECASE) for character in characters[length:]),
+    )
+
+
+def _spellings(character: str) -> str:
+    """Return a pattern for a character as it is, or escaped for JSON, HTML or a URL."""
+    point, code = ord(character), f"{ord(character):02x}"
+    ways = [rf"\\+u0*{code}", rf"\\+x{code}", rf"&(?:amp;)*#0*{point};", rf"&(?:amp;)*#x0*{code};"]
+    ways += ["".join(rf"%(?:25)*{byte:02x}" for byte in character.encode())]
+    if not character.isalnum():
+        ways.append(rf"\\+{re.escape(character)}")
+    if character in _ENTITY_NAMES:
+        ways.append(rf"&(?:amp;)*{_ENTITY_NAMES[character]};")
+    ways.append(re.escape(character))  # last: an escape may begin with the character itself
+    return rf"(?:{'|'.join(ways)})"
+
+
+@lru_cache(maxsize=256)
+def _encoded_forms(secret: str) -> tuple[str, ...]:
+    """Return a secret in hexadecimal, and in Base64 as it stands at each of the three places of a longer text."""
+    data = secret.encode()
+    forms = {data.hex()}
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
+        # The first and the last character may also hold bits of what stands before and behind.
+        inner = encoded[(0, 2, 3)[offset] : None if (offset + len(data)) % 3 == 0 else -1]
+        forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_ENCODED), key=len, reverse=True))
+
+
+def _common_spellings(secret: str) -> Iterator[bytes]:
+    """Yield parts, in lower case, that betray a secret in a large content without reading it closely."""
+    part = secret[:_SHORTEST_BEGINNING]
+    yield part.lower().encode()
+    for backslashes in (1, 2, 4, 8):  # JSON, and JSON as a text in JSON
+        yield "".join("\\" * backslashes + f"u{ord(character):04x}" for character in part).encode()
+    yield "".join(f"%{byte:02x}" for byte in part.encode()).encode()
+    for form in _encoded_forms(secret):
+        yield form[:_SHORTEST_ENCODED].lower().encode()

@@ -1,0 +1,111 @@
+"""A key is found in every spelling in which a vendor may repeat it, before anything is cut."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
+from qhybrid_pipelines.core.redaction import HIDDEN, redact, redact_content, register_secret, vendor_text
+from qhybrid_pipelines.execution.http_errors import error_text
+from qhybrid_pipelines.execution.transport import HttpResponse
+
+KEY = "zQ7-pl4nted/B+x=9&k_tR2.w"
+SPELLINGS = {
+    "plain": lambda key: key,
+    "without its last character": lambda key: key[:-1],
+    "half of it": lambda key: key[: (len(key) + 1) // 2],
+    "lower case": str.lower,
+    "JSON": json.dumps,
+    "JSON with escaped slashes": lambda key: key.replace("/", "\\/"),
+    "JSON in JSON": lambda key: json.dumps(json.dumps({"key": "".join(f"\\u{ord(c):04x}" for c in key)})),
+    "Python": lambda key: "".join(f"\\x{ord(c):02x}" for c in key),
+    "URL": lambda key: quote(key, safe=""),
+    "URL in URL": lambda key: quote(quote(key, safe=""), safe=""),
+    "every character for a URL": lambda key: "".join(f"%{ord(c):02x}" for c in key),
+    "HTML": html.escape,
+    "HTML in decimal": lambda key: "".join(f"&#{ord(c)};" for c in key),
+    "HTML in hexadecimal": lambda key: "".join(f"&#x{ord(c):X};" for c in key),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "folded": lambda key: key[:9] + "\n  " + key[9:],
+    "quoted-printable": lambda key: key[:9] + "=\r\n" + key[9:],
+    "Base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "Base64 behind one byte": lambda key: base64.b64encode(b"u" + key.encode()).decode(),
+    "Base64 behind two bytes": lambda key: base64.b64encode(b"u:" + key.encode()).decode(),
+    "Base64 for URLs": lambda key: base64.urlsafe_b64encode(b"\xff\xfe" + key.encode()).decode(),
+}
+
+
+@pytest.fixture(autouse=True)
+def _used():
+    register_secret(KEY)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_is_hidden(spelling):
+    echoed = SPELLINGS[spelling](KEY)
+    told = redact(f"invalid key {echoed} of yours", {})
+    assert HIDDEN in told
+    assert told.startswith("invalid key ")
+    assert told.endswith(" of yours")
+    if "Base64" in spelling:  # what is left are ends that hold bits of the neighbours too
+        assert len(told.replace(HIDDEN, "")) <= len("invalid key  of yours") + 6
+    else:
+        assert echoed[-12:-6] not in told
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.text(string.ascii_letters + string.digits + "+/=-_.~&%", min_size=16, max_size=60),
+    st.sampled_from(list(SPELLINGS)),
+)
+def test_any_key_in_any_spelling(key, spelling):
+    told = redact(f"<{SPELLINGS[spelling](key)}>", {"VENDOR_API_KEY": key})
+    assert key[: (len(key) + 1) // 2] not in told
+    assert HIDDEN in told or key.startswith((".", "~", "/"))
+
+
+@pytest.mark.parametrize("length", range(240, 320))
+def test_a_key_is_hidden_wherever_a_long_answer_is_cut(length):
+    body = ("x" * length + KEY + "y" * 400).encode()
+    for told in (
+        error_text(HttpResponse(status=400, headers={}, body=body)),
+        error_text(HttpResponse(status=400, headers={}, body=json.dumps({"message": body.decode()}).encode())),
+        vendor_text(body.decode(), max_characters=300),
+    ):
+        assert KEY[:4] not in told
+
+
+def test_whatever_an_adapter_forgets_is_hidden():
+    ref = JobRef(provider="vendor", backend="vendor:device", provider_job_id="1")
+    seen = Snapshot(ref=ref, state=JobState.FAILED, raw_status=f"failed {KEY}", message=f"{'x' * 480} {KEY}")
+    for text in (seen.raw_status, seen.message, str(Rejected(f"no {KEY}")), Rejected(f"no {KEY}").message):
+        assert KEY[:4] not in text
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_contents_lose_the_key_and_nothing_else(size):
+    counts = {f"{place:05b}": place / 7 for place in range(size)}
+    clean = json.dumps({"counts": counts, "note": "the token expired; token: abcdefgh"}).encode()
+    assert redact_content(clean, {}) is clean
+    for spelling in ("plain", "JSON in JSON", "Base64 behind two bytes"):
+        echoed = json.dumps({"counts": counts, "echo": SPELLINGS[spelling](KEY)}).encode()
+        redacted = json.loads(redact_content(echoed, {}))
+        assert redacted["counts"] == counts
+        assert HIDDEN in redacted["echo"]
+
+
+@pytest.mark.parametrize(
+    "text", ["8 qubits, 1024 shots", "the token expired", "job 5f2c-11 failed: TooManyGates", "zQ7"]
+)
+def test_other_words_stay(text):
+    assert redact(text, {}) == text
+    assert redact_content(text.encode(), {}) == text.encode()
