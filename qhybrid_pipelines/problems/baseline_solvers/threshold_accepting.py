@@ -8,6 +8,7 @@ P. Winker, K.-T. Fang, SIAM Journal on Numerical Analysis 34, 2028 (1997).
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from qhybrid_pipelines.classical.resolution import energy_resolution
 from qhybrid_pipelines.core.bits import U8
@@ -48,11 +49,13 @@ def count_sweeps(size: int) -> int:
 
 
 def threshold_accepting(model: IsingModel, *, searches: int, sweeps: int, seed: int) -> U8:
-    """Return the last assignment of each search, shape ``(searches, n)``.
+    """Return the best assignment that each search saw, shape ``(searches, n)``.
 
-    Each starts at random and visits the variables in a new random order in every sweep, the same for all searches.
+    Each starts at random and visits the variables in every sweep in a new random order of its own: in one order for all,
+    searches of small models run into the same cycle, and end together beside the optimum.
     A variable is flipped where the energy rises by less than the threshold. That begins at the mean size of the change by a single
-    flip at the starts, and falls linearly to 0, which it is in the last sweep.
+    flip at the starts, and falls linearly to 0, which it is in the last sweep. Where a search ends may be worse than what it saw: a
+    threshold between two barriers lets searches out of a deep valley that they cannot come back to.
 
     Args:
         model: energy to be lowered.
@@ -62,25 +65,47 @@ def threshold_accepting(model: IsingModel, *, searches: int, sweeps: int, seed: 
     """
     random = generator(seed, "threshold_accepting")
     spins = to_spins(random.integers(0, 2, size=(searches, model.size), dtype=np.uint8))
-    neighbours, couplings = adjacency(model)
-    fields = np.empty_like(spins)
+    neighbours, couplings = _padded_adjacency(model)
+    fields = np.zeros((searches, model.size + 1))  # the last column takes what the padding adds
     for variable in range(model.size):
-        fields[:, variable] = model.linear[variable] + spins[:, neighbours[variable]] @ couplings[variable]
-    first = float(np.abs(2 * fields).mean())
+        near = neighbours[variable]
+        fields[:, variable] = model.linear[variable] + spins[:, near % model.size] @ couplings[variable]
+    first = float(np.abs(2 * fields[:, : model.size]).mean())
     tolerance = energy_resolution(model)
+    every = np.arange(searches)
+    energies, lowest, best = np.zeros(searches), np.zeros(searches), spins.copy()  # relative to the starts
     thresholds: F64 = np.linspace(first, 0.0, sweeps) if sweeps > 1 else np.zeros(1)
     for threshold in thresholds:
         # A rise within rounding is not taken for a descent; at threshold 0 only flips that lower the energy count.
         limit = threshold - tolerance
-        for variable in random.permutation(model.size):
-            taken = np.flatnonzero(-2 * spins[:, variable] * fields[:, variable] < limit)
-            if not len(taken):
-                continue
-            spins[taken, variable] *= -1
-            near = neighbours[variable]
-            steps = 2 * spins[taken, variable]
-            fields[np.ix_(taken, near)] += steps[:, None] * couplings[variable]
-    return (spins < 0).astype(np.uint8)
+        orders = random.permuted(np.tile(np.arange(model.size), (searches, 1)), axis=1)
+        for visited in orders.T:
+            changes = -2 * spins[every, visited] * fields[every, visited]
+            taken = np.flatnonzero(changes < limit)
+            if len(taken):
+                flipped = visited[taken]
+                energies[taken] += changes[taken]
+                spins[taken, flipped] *= -1
+                steps = 2 * spins[taken, flipped]
+                fields[taken[:, None], neighbours[flipped]] += steps[:, None] * couplings[flipped]
+                better = taken[energies[taken] < lowest[taken] - tolerance]
+                lowest[better], best[better] = energies[better], spins[better]
+    return (best < 0).astype(np.uint8)
+
+
+def _padded_adjacency(model: IsingModel) -> tuple[npt.NDArray[np.int64], F64]:
+    """Return the neighbours of each variable and the couplings to them, shape ``(n, largest degree)``.
+
+    Rows are filled up with the variable ``n``, which is not there, and a coupling of 0.
+    """
+    neighbours, couplings = adjacency(model)
+    width = max(map(len, neighbours), default=0)
+    padded = np.full((model.size, width), model.size, dtype=np.int64)
+    weights = np.zeros((model.size, width))
+    for variable, near in enumerate(neighbours):
+        padded[variable, : len(near)] = near
+        weights[variable, : len(near)] = couplings[variable]
+    return padded, weights
 
 
 BASELINE: Baseline = ThresholdAccepting()
