@@ -1,6 +1,6 @@
 """The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sql``, ``sync``, ``doctor``, ``metrics``.
 
-``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
+``qhybrid answer`` is `commands.results`, ``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
 failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command needs it.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from qhybrid_pipelines.commands import jobs
+from qhybrid_pipelines.commands import jobs, results
 from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
@@ -47,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command()(results.answer)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(emulator.app, name="emulator")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -16,6 +17,9 @@ from rich.text import Text
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.printable import printable
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.problems.named_answer import NamedAnswer
 
 VERDICT_STYLES = {
     "quantum_better": "bold green",
@@ -104,6 +108,25 @@ def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
         )
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as CSV with a header, for spreadsheets and other programs."""
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_answer(answer: NamedAnswer) -> None:
+    """Print an answer: what it is worth and who found it, then the variables by what they mean."""
+    console = Console(highlight=False, soft_wrap=True)
+    state = "" if answer.feasible else f", [bold red]infeasible[/]: {_escape_markup(answer.violation)}"
+    console.print(
+        f"[bold]{_escape_markup(answer.instance)}[/] on {answer.backend}: {format_cell(answer.objective)} "
+        f"{answer.unit}, found by {answer.source}{state}"
+    )
+    for words, names in answer.groups:
+        console.print(f"  {_escape_markup(words)} ({len(names)}): {_escape_markup(', '.join(names) or 'none')}")
 
 
 def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -24,8 +24,17 @@ Home = Annotated[
         "--home", metavar="DIR", help="Folder of all state; else QHYBRID_HOME, else ./data.", show_default=False
     ),
 ]
+#: Stands for the experiment that was registered last.
+LATEST = "latest"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Our id of the job, as `qhybrid jobs list` shows it.")]
+
+ExperimentKey = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="Key of an experiment, the beginning of one, or `latest`; `qhybrid experiments` lists them."
+    ),
+]
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
@@ -63,6 +72,33 @@ def launcher_for(home: str | None) -> Launcher:
     from qhybrid_pipelines.launch import Launcher
 
     return Launcher(Settings(home=folder))
+
+
+def find_experiment(workspace: Workspace, word: str) -> str:
+    """Return the key that a person means: a key, the beginning of just one, or ``latest`` for the newest.
+
+    Raises:
+        InvalidInput: there is none, or more than one begins like that; names those that come close.
+    """
+    specifications = workspace.specifications
+    keys = list(specifications)
+    if word in keys:
+        return word
+    if word == LATEST and keys:
+        return max(keys, key=specifications.registered_at)
+    begin_alike = [key for key in keys if word and key.startswith(word)]
+    if len(begin_alike) == 1:
+        return begin_alike[0]
+    by_name = {key.rpartition("-")[0]: key for key in keys}
+    close = begin_alike[:3] or close_matches(word, keys) or [by_name[name] for name in close_matches(word, [*by_name])]
+    listed = "`qhybrid experiments` lists those there are."
+    raise InvalidInput(
+        f"{len(begin_alike)} experiments begin with '{word[:80]}'"
+        if begin_alike
+        else f"experiment '{word[:80]}' is not registered in {workspace.home.path}",
+        remedy=f"Did you mean {' or '.join(close)}? {listed}" if close else listed,
+        field="KEY",
+    )
 
 
 def find_job(workspace: Workspace, job_id: str) -> JobRecord:

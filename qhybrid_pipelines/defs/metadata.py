@@ -3,7 +3,7 @@
 import json
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,8 @@ import yaml
 
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import plots
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.named_answer import NamedAnswer, name_answer
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
 from qhybrid_pipelines.steps.operate.backend_calibrations import FIGURES
@@ -25,6 +27,8 @@ MAX_ROWS = 30
 #: Characters that fit beside the names at the usual width of a window.
 WRAP_AT = 56
 PARTITION_COLUMNS = ("experiment", "backend")
+#: Variables of an answer that are named; `qhybrid answer KEY` names all.
+MAX_NAMES = 30
 #: A wider drawing cannot be read in a browser.
 MAX_DRAWN_QUBITS = 20
 #: What begins a link, a picture or HTML in markdown.
@@ -188,13 +192,23 @@ def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
     return metadata
 
 
-def decisions(table: pa.Table) -> Metadata:
-    """Show what was decided, and the answer that stands."""
+def decisions(table: pa.Table, problem_instances: pa.Table) -> Metadata:
+    """Show what was decided, and the answer that stands, in the words of its family."""
+    instances = {row["experiment"]: Instance.from_row(row) for row in problem_instances.to_pylist()}
+    answers = [name_answer(instances[row["experiment"]], row) for row in table.to_pylist()]
     return {
         "decision": ", ".join(table.column("decision").to_pylist()),
         "reason": markdown_paragraphs(table.column("reason")),
-        **row_metadata(table, ["final_objective", "final_source", "next_experiment", "final_assignment"]),
+        **row_metadata(table, ["final_objective", "final_source", "next_experiment"]),
+        "answer": dg.MetadataValue.md("\n".join(line for answer in answers for line in _answer_lines(answer))),
     }
+
+
+def _answer_lines(answer: NamedAnswer) -> Iterator[str]:
+    for words, names in answer.groups:
+        more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+        shown = ", ".join(f"`{name}`" for name in names[:MAX_NAMES])
+        yield f"- {words} ({len(names)}): {shown}{more}"
 
 
 def provenance(table: pa.Table) -> Metadata:

@@ -81,6 +81,8 @@ class Family(Protocol):
     title: str
     sense: Sense
     unit: str
+    #: What a variable that is 0, and one that is 1, says about the thing it is named after; ``{name}`` stands for it.
+    answer_words: tuple[str, str]
     #: pydantic model of `problem.options`, with a description per field.
     options: type[BaseModel]
     #: format name -> parser; the formats' own readers are in `problems/formats/`.

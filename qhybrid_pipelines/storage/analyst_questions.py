@@ -261,6 +261,18 @@ ORDER BY p.experiment, p.backend
         "much its medians differ from the calibration before it (0.1 is ten percent worse). Ideal simulators have none.",
     ),
     Question(
+        title="What is the answer, in words?",
+        sql="""
+SELECT experiment, backend, source, objective, feasible, count(*) AS variables,
+       list(variable ORDER BY position) FILTER (value = 1) AS ones, any_value(one_means) AS one_means
+FROM answers JOIN problem_instances USING (experiment, instance) JOIN families USING (family)
+GROUP BY ALL
+ORDER BY experiment, backend
+""",
+        reading="`ones` are the variables that are 1; `one_means` says what that says of `{name}`. One row per variable: "
+        "`FROM answers`. The same on the command line: `qhybrid answer KEY`.",
+    ),
+    Question(
         title="What does a useful result cost?",
         sql="""
 SELECT backend, jobs, verified_jobs, shots, quoted_usd, reported_usd, reconciled_usd, usd, useful_results,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -72,6 +72,8 @@ class LedgerDelta:
     jobs: tuple[str, ...] | None = None
 
 
+#: Rows of `warehouse_tables.FAMILIES`.
+FamilyRows = Sequence[Mapping[str, Any]]
 #: Returns what the ledger holds since a mark; everything, where the mark is None or not one of this ledger.
 LedgerReader = Callable[[LedgerCursor | None], LedgerDelta]
 
@@ -95,7 +97,13 @@ class PublishReport:
     seconds: float
 
 
-def publish(home: Home, ledger: LedgerRows | LedgerReader, *, rebuild: bool = False) -> PublishReport:
+def publish(
+    home: Home,
+    ledger: LedgerRows | LedgerReader,
+    *,
+    families: FamilyRows = (),
+    rebuild: bool = False,
+) -> PublishReport:
     """Build a snapshot of the whole lake and the ledger, and put it where analysts look for it.
 
     One publication at a time; a second one waits. A crash at any moment leaves the last snapshot in place; between the
@@ -105,6 +113,7 @@ def publish(home: Home, ledger: LedgerRows | LedgerReader, *, rebuild: bool = Fa
     Args:
         home: where lake and warehouse are.
         ledger: all rows of the tables `schemas.LEDGER_TABLES` by table name, or what reads those that have changed.
+        families: rows of `warehouse_tables.FAMILIES`.
         rebuild: build it from nothing, whatever the last snapshot is.
 
     Raises:
@@ -118,21 +127,21 @@ def publish(home: Home, ledger: LedgerRows | LedgerReader, *, rebuild: bool = Fa
     read = ledger if callable(ledger) else lambda _: LedgerDelta(rows=ledger)
     make_folder(home.locks)
     with FileLock(home.locks / "warehouse.lock"), scratch_folder(home.tmp) as folder:
-        started_at = time.time_ns() // 1000
+        sources = _Sources(home=home, read=read, families=families, started_at=time.time_ns() // 1000)
         built = folder / home.warehouse.name
         filled = None
         if not rebuild and home.warehouse.is_file():
             shutil.copyfile(home.warehouse, built)
             if checksum(built) == _published_checksum(home):
                 with suppress(duckdb.Error):  # one of an older release
-                    filled = _update_copy(built, home, read, started_at)
+                    filled = _update_copy(built, sources)
         if rebuild := filled is None:
             built.unlink(missing_ok=True)
             built.with_name(f"{built.name}.wal").unlink(missing_ok=True)
-            filled = _build(built, home, read, started_at)
+            filled = _build(built, sources)
         size = built.stat().st_size
         built.chmod(0o444)
-        os.utime(built, ns=(started_at * 1000, started_at * 1000))
+        os.utime(built, ns=(sources.started_at * 1000, sources.started_at * 1000))
         # A log that somebody left who opened the last snapshot for writing does not belong to this one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         write_bytes(home.warehouse_checksum, checksum(built).encode(), tmp=home.tmp)
@@ -186,26 +195,29 @@ class _FillCounts:
     files: int
 
 
-def _build(path: Path, home: Home, read: LedgerReader, started_at: int) -> _FillCounts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """What a snapshot is made from, and when its making began, in microseconds since 1970."""
+
+    home: Home
+    read: LedgerReader
+    families: FamilyRows
+    started_at: int
+
+
+def _build(path: Path, sources: _Sources) -> _FillCounts:
     """Make a database file from nothing."""
     import duckdb
 
     with duckdb.connect(path) as connection:
         connection.begin()  # one flush to the disk at the end instead of one per statement
         connection.execute(";\n".join(_schema_statements()))
-        change = compare_files(connection, inventory(home), recorded=warehouse_tables.LAKE_FILES.name)
-        return _fill(connection, home, change, read(None), started_at)
+        change = compare_files(connection, inventory(sources.home), recorded=warehouse_tables.LAKE_FILES.name)
+        return _fill(connection, sources, change, sources.read(None))
 
 
-def _update_copy(path: Path, home: Home, read: LedgerReader, started_at: int) -> _FillCounts | None:
-    """Bring the copy of a snapshot up to date, or return None where that is of no use.
-
-    Args:
-        path: the copy.
-        home: where the lake is.
-        read: reads the ledger.
-        started_at: now, in microseconds since 1970.
-    """
+def _update_copy(path: Path, sources: _Sources) -> _FillCounts | None:
+    """Bring the copy of a snapshot up to date, or return None where that is of no use."""
     import duckdb
 
     with duckdb.connect(path) as connection:
@@ -213,23 +225,27 @@ def _update_copy(path: Path, home: Home, read: LedgerReader, started_at: int) ->
         *found, position, hash_ = connection.execute(f"SELECT {said} FROM snapshot").fetchall()[0]  # noqa: S608  our own names
         if found != [_schema_sha256(), version("qhybrid-pipelines")]:
             return None
-        change = compare_files(connection, inventory(home), recorded=warehouse_tables.LAKE_FILES.name)
+        change = compare_files(connection, inventory(sources.home), recorded=warehouse_tables.LAKE_FILES.name)
         if not change.is_regular:
             return None
         connection.begin()
-        filled = _fill(connection, home, change, read(LedgerCursor(position=position, hash=hash_)), started_at)
+        filled = _fill(connection, sources, change, sources.read(LedgerCursor(position=position, hash=hash_)))
         return None if _is_mostly_free(connection) else filled
 
 
-def _fill(connection: Any, home: Home, change: LakeChange, ledger: LedgerDelta, started_at: int) -> _FillCounts:
+def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: LedgerDelta) -> _FillCounts:
     """Take over what the tables do not show yet, count, and end the transaction."""
     unknown = sorted(set(ledger.rows) - {table.name for table in LEDGER_TABLES})
     if unknown:
         raise ValueError(f"there are no ledger tables {unknown}")
     fill_ledger(connection, ledger.rows, ledger.jobs)
-    fill_tables(connection, Lake(home), change)
-    connection.execute(f"DELETE FROM {warehouse_tables.SNAPSHOT.name}")  # noqa: S608  our own name
-    insert(connection, warehouse_tables.SNAPSHOT, _snapshot(ledger.mark, started_at).to_batches())
+    fill_tables(connection, Lake(sources.home), change)
+    for table, rows in (
+        (warehouse_tables.FAMILIES, from_rows(warehouse_tables.FAMILIES, sources.families)),
+        (warehouse_tables.SNAPSHOT, _snapshot(ledger.mark, sources.started_at)),
+    ):
+        connection.execute(f"DELETE FROM {table.name}")  # noqa: S608  our own name
+        insert(connection, table, rows.to_batches())
     tables = {table.name: _count(connection, table) for table in warehouse_tables.TABLES}
     connection.commit()
     connection.execute("CHECKPOINT")

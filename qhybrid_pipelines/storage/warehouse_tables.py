@@ -103,6 +103,21 @@ POINT_ENERGIES = Table(
     ),
 )
 
+FAMILIES = Table(
+    name="families",
+    meaning="The problem families: what they optimise, and what a variable of their instances means",
+    key=("family",),
+    order=("family",),
+    columns=(
+        Column(name="family", type=TEXT, meaning="Name of the family"),
+        Column(name="title", type=TEXT, meaning="What it is, in words"),
+        Column(name="sense", type=TEXT, meaning="max or min"),
+        Column(name="unit", type=TEXT, meaning="Unit of the objective"),
+        Column(name="zero_means", type=TEXT, meaning="What a variable that is 0 says; {name} stands for its name"),
+        Column(name="one_means", type=TEXT, meaning="What a variable that is 1 says; {name} stands for its name"),
+    ),
+)
+
 SNAPSHOT = Table(
     name="snapshot",
     meaning="One row: how old this snapshot is and what wrote it",
@@ -144,7 +159,7 @@ LAKE_FILES = Table(
 )
 
 #: Every table of the warehouse.
-TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, SNAPSHOT, LAKE_FILES)
+TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, FAMILIES, SNAPSHOT, LAKE_FILES)
 
 #: Rows of `reduction_steps` for the experiments of a relation `renewed`. Unnesting two lists of one row side by side
 #: pairs them by position.
@@ -225,6 +240,36 @@ LEFT JOIN (
     SELECT j.experiment, j.requested_backend AS backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
     FROM costs JOIN jobs j USING (job_id) GROUP BY ALL
 ) p USING (experiment, backend)
+""",
+)
+
+ANSWERS = View(
+    name="answers",
+    meaning="The answer that stands, one row per variable of the instance, in the words of its family",
+    columns=MappingProxyType(
+        {
+            "experiment": "Key of the experiment",
+            "backend": "Backend as provider:backend",
+            "instance": "Name of the problem instance",
+            "source": "Who found the answer: a measured source, or a classical solver",
+            "position": "Place of the variable in the instance, from 1",
+            "variable": "Name of the variable",
+            "value": "0 or 1",
+            "meaning": "What that says",
+            "feasible": "The whole answer satisfies all constraints",
+            "objective": "Objective of the whole answer",
+        }
+    ),
+    sql="""
+SELECT experiment, backend, instance, source, position::INTEGER AS position, variable, value,
+       replace(CASE value WHEN 1 THEN one_means ELSE zero_means END, '{name}', variable) AS meaning, feasible, objective
+FROM (
+    SELECT d.experiment, d.backend, d.instance, i.family, d.final_source AS source, d.final_feasible AS feasible,
+           d.final_objective AS objective, unnest(i.variables) AS variable, unnest(range(1, len(i.variables) + 1)) AS position,
+           unnest(string_split(d.final_assignment, ''))::TINYINT AS value
+    FROM decisions d JOIN problem_instances i USING (experiment, instance)
+)
+JOIN families USING (family)
 """,
 )
 
@@ -377,4 +422,4 @@ FROM spent LEFT JOIN useful USING (backend) GROUP BY backend
 """,
 )
 
-VIEWS: tuple[View, ...] = (VERDICTS, OPERATIONS_LOG, LATENCY_BY_BACKEND, COST_BY_BACKEND)
+VIEWS: tuple[View, ...] = (VERDICTS, ANSWERS, OPERATIONS_LOG, LATENCY_BY_BACKEND, COST_BY_BACKEND)

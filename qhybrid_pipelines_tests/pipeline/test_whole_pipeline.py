@@ -1,10 +1,13 @@
 """From a specification to its verdict: every family, a line of rounds, and an instance that reduction solves."""
 
+import json
+
 import dagster as dg
 import pytest
 
 from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
 from qhybrid_pipelines.problems.registry import all_families
+from qhybrid_pipelines.steps.on_demand.answers import named_answers
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
@@ -82,6 +85,24 @@ def test_no_answer_beats_a_proved_optimum(ran):
              AND (CASE sense WHEN 'max' THEN objective - optimum ELSE optimum - objective END) > 1e-9 * (1 + abs(optimum))""",
     )
     assert beaten == []
+
+
+def test_the_answer_in_words_is_the_one_that_the_problem_itself_values(ran):
+    """The view and the command name the same variables; the family's definition, written anew, gives their objective."""
+    home, _, known = ran
+    lake, workspace = Lake(Home(home)), experiment_homes.make_launcher(home).workspace
+    columns = "experiment, backend, source, variable, value, meaning, feasible"
+    view = experiment_homes.rows(home, f"SELECT {columns} FROM answers ORDER BY experiment, backend, position")
+    found = [answer for key in sorted(known) for answer in named_answers(key, workspace.specifications, workspace.lake)]
+    assert [row for answer in found for row in answer.rows()] == view
+    for answer in found:
+        (row,) = lake.read(schemas.PROBLEM_INSTANCES, PartitionKey(experiment=answer.experiment)).to_pylist()
+        value = all_cases()[row["family"]].definition(
+            json.loads(row["payload"]), [variable["value"] for variable in answer.variables]
+        )
+        assert (answer.objective, answer.feasible) == (pytest.approx(value[0], abs=1e-9), value[1])
+        assert (answer.violation == "") == answer.feasible or row["family"] == "market_split"
+        assert sorted(name for _, names in answer.groups for name in names) == sorted(row["variables"])
 
 
 def test_every_asset_check_ran_and_passed(ran):

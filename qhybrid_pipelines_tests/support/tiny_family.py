@@ -20,6 +20,7 @@ class TinyFamily:
     name = "tiny"
     title = "Tiny"
     unit = "points"
+    answer_words = ("{name} is out", "{name} is in")
     solver_name = "brute_force"
 
     def __init__(self, sense="min"):

@@ -99,7 +99,7 @@ def decisions(
         baselines=baselines,
         baseline_comparisons=baseline_comparisons,
     )
-    context.add_output_metadata(metadata.decisions(table))
+    context.add_output_metadata(metadata.decisions(table, problem_instances))
     return table
 
 

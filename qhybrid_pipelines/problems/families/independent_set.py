@@ -114,6 +114,7 @@ class IndependentSet(FamilyDefaults):
     title = "Maximum-weight independent set (scheduling with conflicts, dispatch)"
     sense: Sense = "max"
     unit = "weight"
+    answer_words = ("{name} is left out", "{name} is chosen")
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType(
         {"dimacs_edge": _from_dimacs_edge, "csv_edges": _from_csv_edges, "edge_list": _from_edge_list}

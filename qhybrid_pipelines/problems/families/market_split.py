@@ -141,6 +141,7 @@ class MarketSplit(UnconstrainedFamily):
     title = "Market split (constrained search)"
     sense: Sense = "min"
     unit = "squared residual"
+    answer_words = ("retailer {name} goes to division 0", "retailer {name} goes to division 1")
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"qoblib_market_split": _from_file})
     file_suffixes: Mapping[str, str] = MappingProxyType({".dat": "qoblib_market_split"})

@@ -129,6 +129,7 @@ class MaxCut(UnconstrainedFamily):
     title = "Maximum cut"
     sense: Sense = "max"
     unit = "cut weight"
+    answer_words = ("{name} is on side 0", "{name} is on side 1")
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType(
         {

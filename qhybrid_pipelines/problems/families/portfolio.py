@@ -193,6 +193,7 @@ class Portfolio(FamilyDefaults):
     title = "Portfolio with a fixed number of holdings"
     sense: Sense = "min"
     unit = "risk-adjusted loss"
+    answer_words = ("{name} is not held", "{name} is held")
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"orlib_port": _from_file})
     file_suffixes: Mapping[str, str] = MappingProxyType({})

@@ -164,6 +164,7 @@ class Qubo(UnconstrainedFamily):
     title = "Quadratic unconstrained binary optimisation"
     sense: Sense = "min"
     unit = "energy"
+    answer_words = ("{name} = 0", "{name} = 1")
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType(
         {"biqmac_sparse": _from_biqmac_sparse, "csv_matrix": _from_csv_matrix, "lp": _from_lp}

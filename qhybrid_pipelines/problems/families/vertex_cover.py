@@ -127,6 +127,7 @@ class VertexCover(FamilyDefaults):
     title = "Minimum-weight vertex cover (watching every connection)"
     sense: Sense = "min"
     unit = "weight"
+    answer_words = ("{name} is not in the cover", "{name} is in the cover")
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType(
         {"dimacs_edge": _from_dimacs_edge, "csv_edges": _from_csv_edges, "edge_list": _from_edge_list}

@@ -9,6 +9,8 @@ from functools import partial
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
+from qhybrid_pipelines.problems.registry import all_families
+from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.analyst import query
 from qhybrid_pipelines.storage.layout import Home
@@ -17,7 +19,22 @@ from qhybrid_pipelines.storage.warehouse import PublishReport
 
 def publish(home: Home, ledger: Ledger) -> PublishReport:
     """Build a snapshot from the lake and the ledger and put it in the place of the last one."""
-    return warehouse.publish(home, partial(ledger_delta, ledger))
+    return warehouse.publish(home, partial(ledger_delta, ledger), families=family_rows())
+
+
+def family_rows() -> list[Row]:
+    """Return the rows of the warehouse's table `families`: everything that is found by presence."""
+    return [
+        {
+            "family": family.name,
+            "title": family.title,
+            "sense": family.sense,
+            "unit": family.unit,
+            "zero_means": family.answer_words[0],
+            "one_means": family.answer_words[1],
+        }
+        for family in all_families().values()
+    ]
 
 
 def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> bool:

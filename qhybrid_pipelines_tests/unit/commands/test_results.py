@@ -1,0 +1,101 @@
+"""``qhybrid answer``: the answer in words, for people and for programs; and how a key may be given."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines_tests.support import sample_lake
+
+FIRST, SECOND = sample_lake.FIRST.key, sample_lake.SECOND.key
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home with the sample lake, two registered experiments and an empty ledger."""
+    place = Home(tmp_path / "home").make()
+    sample_lake.write(place)
+    for sample in (sample_lake.FIRST, sample_lake.SECOND):
+        Specifications(place).register(sample.spec)
+    SqlLedger.open_sqlite(place.ledger).close()
+    return place.path
+
+
+def test_an_answer_in_words(home, qhybrid):
+    code, out, err = qhybrid("answer", FIRST, home=home)
+    assert (code, err) == (0, "")
+    assert "square on local:auto: 4 cut weight, found by exact\n" in out
+    assert "  ... is on side 1 (2): 1, 3\n  ... is on side 0 (2): 0, 2\n" in out
+
+
+def test_for_a_spreadsheet(home, qhybrid):
+    code, out, _ = qhybrid("answer", FIRST, "--csv", home=home)
+    rows = [row for row in csv.DictReader(io.StringIO(out)) if row["backend"] == "local:auto"]
+    assert code == 0
+    assert [(row["variable"], row["value"], row["meaning"]) for row in rows] == [
+        ("0", "0", "0 is on side 0"),
+        ("1", "1", "1 is on side 1"),
+        ("2", "0", "2 is on side 0"),
+        ("3", "1", "3 is on side 1"),
+    ]
+
+
+def test_for_a_program(home, qhybrid):
+    code, out, _ = qhybrid("answer", FIRST, "--json", home=home)
+    assert code == 0
+    assert {answer["backend"]: answer["objective"] for answer in json.loads(out)}["local:auto"] == 4.0
+
+
+@pytest.mark.parametrize("word", [FIRST[:-2], "latest"])
+def test_the_beginning_of_a_key_is_enough(home, qhybrid, word):
+    code, out, err = qhybrid("answer", word, "--json", home=home)
+    assert (code, err) == (0, "")
+    assert json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("nothing-like-it", "experiment 'nothing-like-it' is not registered"),
+        (FIRST[:-3] + "zzz", f"Did you mean {FIRST}"),
+        (FIRST.rpartition("-")[0][:-1] + "x", f"Did you mean {FIRST}"),
+        ("", "is not registered"),
+        ("x" * 5000, "is not registered"),
+        ("../../etc/passwd", "is not registered"),
+    ],
+)
+def test_a_wrong_key_is_named_with_those_that_come_close(home, qhybrid, word, words):
+    code, out, err = qhybrid("answer", word, home=home)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err) < 400
+
+
+def test_a_beginning_that_two_have(home, qhybrid):
+    code, _, err = qhybrid("answer", "maxcut", home=home)
+    assert code == 2
+    assert "2 experiments begin with 'maxcut'" in err
+
+
+def test_what_is_not_decided_has_no_answer(home, qhybrid):
+    spec = sample_lake.FIRST.spec.model_copy(update={"name": "undecided"})
+    key = Specifications(Home(home)).register(spec)
+    code, _, err = qhybrid("answer", key, home=home)
+    assert code == 3
+    assert "asset 'decisions' has no table" in err
+
+
+def test_a_learning_experiment_has_models_and_no_answer(home, qhybrid):
+    key = Specifications(Home(home)).register(
+        LearningSpec.model_validate({"name": "learn", "dataset": {"source": "sklearn:wine"}})
+    )
+    code, _, err = qhybrid("answer", key, home=home)
+    assert code == 2
+    assert "is a learning experiment" in err
