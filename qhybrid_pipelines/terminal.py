@@ -120,13 +120,13 @@ def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
 def print_answer(answer: NamedAnswer) -> None:
     """Print an answer: what it is worth and who found it, then the variables by what they mean."""
     console = Console(highlight=False, soft_wrap=True)
-    state = "" if answer.feasible else f", [bold red]infeasible[/]: {_escape_markup(answer.violation)}"
-    console.print(
-        f"[bold]{_escape_markup(answer.instance)}[/] on {answer.backend}: {format_cell(answer.objective)} "
-        f"{answer.unit}, found by {answer.source}{state}"
-    )
+    worth = f" on {answer.backend}: {format_cell(answer.objective)} {answer.unit}, found by {answer.source}"
+    heading = Text.assemble((printable(answer.instance), "bold"), printable(worth))
+    if not answer.feasible:
+        heading = Text.assemble(heading, ", ", ("infeasible", "bold red"), printable(f": {answer.violation}"))
+    console.print(heading)
     for words, names in answer.groups:
-        console.print(f"  {_escape_markup(words)} ({len(names)}): {_escape_markup(', '.join(names) or 'none')}")
+        console.print(Text(printable(f"  {words} ({len(names)}): {', '.join(names) or 'none'}")))
 
 
 def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -263,9 +263,9 @@ ORDER BY p.experiment, p.backend
     Question(
         title="What is the answer, in words?",
         sql="""
-SELECT experiment, backend, source, objective, feasible, count(*) AS variables,
+SELECT experiment, backend, a.source, objective, feasible, count(*) AS variables,
        list(variable ORDER BY position) FILTER (value = 1) AS ones, any_value(one_means) AS one_means
-FROM answers JOIN problem_instances USING (experiment, instance) JOIN families USING (family)
+FROM answers a JOIN problem_instances USING (experiment, instance) JOIN families USING (family)
 GROUP BY ALL
 ORDER BY experiment, backend
 """,
