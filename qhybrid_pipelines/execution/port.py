@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, QHybridError, Unavailable
 from qhybrid_pipelines.execution.abilities import Ability
 
 #: What `Provider.decode` returns: sorted by (point, repetition, bits), one row per distinct outcome.
@@ -92,14 +92,41 @@ class Provider(Protocol):
         """Ask the provider to cancel a job."""
 
 
+#: Looks, searches and downloads: asking again is safe, and may find the vendor in another mood.
+_REPEATABLE_METHODS = frozenset({"poll", "find", "fetch", "status", "calibration", "cancel", "check_key"})
+
+
 @contextmanager
 def calling(provider: str, method: str) -> Iterator[None]:
     """Name the call in what a provider's method raises: adapters say what happened, the caller knows whom it asked for what.
 
+    A vendor's client has exceptions of its own, and an answer may have a form that no adapter expects. Neither may end
+    more than the one call: it becomes an error of ours, with the original as its cause.
+
     Args:
         provider: its name.
         method: of the port.
+
+    Raises:
+        ProviderError: `Ambiguous` for whatever else a submission raises, because the job may have been sent;
+            `Unavailable` for a look, search or download.
     """
+    with name_call(provider, method):
+        try:
+            yield
+        except (QHybridError, MemoryError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            if method == "submit":
+                raise Ambiguous(f"{reason}. The job may have been accepted: look its token up.") from error
+            kind = Unavailable if method in _REPEATABLE_METHODS else ProviderError
+            raise kind(f"{reason}. The adapter does not know this; report it with the provider's name.") from error
+
+
+@contextmanager
+def name_call(provider: str, method: str) -> Iterator[None]:
+    """Name the call in a `ProviderError` that passes through, and let everything else pass as it is."""
     try:
         yield
     except ProviderError as error:

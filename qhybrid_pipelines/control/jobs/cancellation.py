@@ -172,7 +172,8 @@ class Cancellation:
 def _cost_usd(provider: Provider, job: JobRecord) -> float | None:
     """Return what the provider charges for a job that it has cancelled, None where it does not say; then the quote stands."""
     try:
-        snapshots = provider.poll([job.ref])
+        with calling(provider.name, "poll"):
+            snapshots = provider.poll([job.ref])
     except ProviderError:
         return None
     return next((snapshot.cost_usd for snapshot in snapshots if snapshot.state is JobState.CANCELLED), None)

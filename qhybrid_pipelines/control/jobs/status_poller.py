@@ -120,7 +120,7 @@ class StatusPoller:
         result.problems.append(error)
         if not isinstance(error, Rejected) or len(jobs) > 1 or jobs[0].state not in OPEN:
             return
-        if self._context.capabilities(jobs[0].backend).immediate:
+        if self._context.is_immediate(jobs[0].backend):
             # What a simulator on this machine does not have any more is gone; a vendor's 404 may be a wrong account.
             now = self._context.clock.now()
             detail = {"phase": "poll", "class": "Rejected", "retryable": False}

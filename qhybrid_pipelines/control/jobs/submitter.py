@@ -28,7 +28,7 @@ from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
-from qhybrid_pipelines.execution.port import calling
+from qhybrid_pipelines.execution.port import name_call
 
 
 @dataclass(slots=True, kw_only=True)
@@ -230,7 +230,7 @@ class Submitter:
         tries_left = retry.submissions
         while True:
             try:
-                with calling(job.provider, "submit"):
+                with name_call(job.provider, "submit"):
                     job = self._protocol.submit_once(
                         job,
                         batch,

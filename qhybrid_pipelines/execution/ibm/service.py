@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.errors import Rejected, Throttled, Unavailable, UnknownProviderStatus
+from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -51,8 +51,6 @@ STATES = {
     "cancelled": jobs.JobState.CANCELLED,
     "cancelled - ran too long": jobs.JobState.FAILED,
 }
-#: What reading a description raises that has another form than the vendor's code expects.
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 ENDED = (jobs.JobState.COMPLETED, jobs.JobState.FAILED, jobs.JobState.CANCELLED)
 
 
@@ -103,7 +101,7 @@ class Service:
         _, properties = self._get("backends", name, "properties")
         try:
             return calibration_from_properties({**properties, "backend_name": name}, fetched_at=datetime.now(UTC))
-        except UNREADABLE as error:
+        except Exception as error:  # noqa: BLE001  the vendor's code, whose own exceptions are many
             raise _unreadable_error(backend, error) from None
 
     def status(self, backend: str) -> jobs.BackendStatus:
@@ -165,15 +163,17 @@ class Service:
         None is certain only for jobs older than the listing's lag. The tag is compared here too: a service that ignores
         a filter it does not know would hand out a stranger's job.
         """
-        name = self._name(backend)
+        name = backend.removeprefix(f"{NAME}:")  # also of a device that the settings do not name any more
         params = [("tags", token), ("backend", name), ("exclude_params", "true"), ("limit", "200"), ("sort", "ASC")]
         _, reported = self._get("jobs", params=params)
         listed = reported.get("jobs")
         if not isinstance(listed, list):
             raise Unavailable("the list of jobs has another form than published")
         for job in listed:
-            if token in (job.get("tags") or ()) and job.get("backend") == name:
-                return jobs.JobRef(provider=NAME, backend=backend, provider_job_id=str(job["id"]))
+            if not isinstance(job, dict) or not isinstance(job.get("tags"), list) or not isinstance(job.get("id"), str):
+                continue  # an odd entry hides no other
+            if token in job["tags"] and job.get("backend") == name:
+                return jobs.JobRef(provider=NAME, backend=backend, provider_job_id=job["id"])
         return None
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
@@ -187,11 +187,9 @@ class Service:
     def _poll_job(self, ref: jobs.JobRef) -> jobs.Snapshot:
         job = self._job(ref)
         state, raw_status, reason = _state(job, ref)
-        metrics: dict[str, Any] = {}
-        if state in ENDED:
-            _, metrics = self._get("jobs", ref.provider_job_id, "metrics")
-        times = metrics.get("timestamps") or {}
-        used = (metrics.get("usage") or {}).get("quantum_seconds")
+        metrics = self._metrics(ref) if state in ENDED else {}
+        times, usage = (_object(metrics.get(name)) for name in ("timestamps", "usage"))
+        used_seconds = _amount(usage.get("quantum_seconds"))
         return jobs.Snapshot(
             ref=ref,
             state=state,
@@ -199,9 +197,18 @@ class Service:
             submitted_at=_parse_timestamp(times.get("created") or job.get("created")),
             started_at=_parse_timestamp(times.get("running")),
             completed_at=_parse_timestamp(times.get("finished")),
-            cost_usd=None if used is None else float(used) * price_per_second()["usd_per_second"],
+            cost_usd=None if used_seconds is None else used_seconds * price_per_second()["usd_per_second"],
             message=reason,
         )
+
+    def _metrics(self, ref: jobs.JobRef) -> dict[str, Any]:
+        """Return times and use of a job; they are worth knowing, and that it ended counts without them too."""
+        try:
+            return self._get("jobs", ref.provider_job_id, "metrics")[1]
+        except Throttled:
+            raise
+        except ProviderError:
+            return {}
 
     def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return a finished job's result as it was sent."""
@@ -261,7 +268,7 @@ class Service:
         _, properties = self._get("backends", name, "properties")
         try:
             device = device_from_description(name, configuration, properties)
-        except UNREADABLE as error:
+        except Exception as error:  # noqa: BLE001  the vendor's code, whose own exceptions are many
             raise _unreadable_error(backend, error) from None
         self._devices[name] = (time.monotonic(), device)
         return device
@@ -283,7 +290,7 @@ def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, token: str) 
 
 def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[jobs.JobState, str, str | None]:
     """Return our state, the vendor's word and the vendor's reason."""
-    reported = job.get("state") or {}
+    reported = _object(job.get("state"))
     word = reported.get("status") or job.get("status")
     state = STATES.get(str(word).lower())
     if state is None:
@@ -291,6 +298,11 @@ def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[jobs.JobState, str, s
     if state is jobs.JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
         state = jobs.JobState.FAILED
     return state, str(word), reported.get("reason") or None
+
+
+def _object(reported: Any) -> dict[str, Any]:
+    """Return what should be an object, and an empty one where it is anything else."""
+    return reported if isinstance(reported, dict) else {}
 
 
 def _unknown_job_error(ref: jobs.JobRef) -> Rejected:
@@ -304,8 +316,19 @@ def _configured_backends() -> tuple[str, ...]:
 
 
 def _unreadable_error(backend: str, error: Exception) -> Unavailable:
-    return Unavailable(f"the description of {backend} cannot be read: {error!r}")
+    return Unavailable(f"the description of {backend} cannot be read: {type(error).__name__}: {error}")
 
 
-def _parse_timestamp(reported: str | None) -> datetime | None:
-    return datetime.fromisoformat(reported).astimezone(UTC) if reported else None
+def _amount(reported: Any) -> float | None:
+    """Return an amount, None where there is no number, or one that no amount has."""
+    if isinstance(reported, bool) or not isinstance(reported, int | float) or not 0 <= reported < float("inf"):
+        return None
+    return float(reported)
+
+
+def _parse_timestamp(reported: Any) -> datetime | None:
+    """Return a vendor's time, None for one that cannot be read."""
+    try:
+        return datetime.fromisoformat(reported).astimezone(UTC) if reported else None
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from qhybrid_pipelines.core.errors import ProviderError, Rejected, Unavailable, UnknownProviderStatus
+from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.client import IonQClient, Params
 from qhybrid_pipelines.execution.ionq.payload import TOKEN_KEY
+from qhybrid_pipelines.execution.port import calling
 
 #: The vendor's words. "started" may mean that only some of a job's circuits have run.
 STATES = {
@@ -32,6 +33,8 @@ LOST = "lost"
 
 #: Jobs per page: the published maximum.
 PAGE_JOBS = 25
+#: Pages of one look that may fail before the others are left for the next one.
+MAX_FAILED_PAGES = 2
 #: Pages that a search for a token reads before it gives up; newest jobs come first.
 MAX_PAGES = 400
 #: A second job with the same token was accepted within so long of the first; beyond, a search reads no further.
@@ -48,16 +51,23 @@ def poll_jobs(client: IonQClient, refs: Sequence[JobRef], account_registry: Acco
     wanted = list({ref.provider_job_id: ref for ref in refs}.values())
     found: dict[str, Snapshot] = {}
     problems: list[ProviderError] = []
+    failed_pages = 0
     for first in range(0, len(wanted), PAGE_JOBS):
         chunk = wanted[first : first + PAGE_JOBS]
         try:
             listed = _listed(client, chunk)
         except ProviderError as error:
             problems.append(error)
-            break  # a provider that is down or busy is not asked for the other pages as well
+            failed_pages += 1
+            if isinstance(error, Throttled) or failed_pages == MAX_FAILED_PAGES:
+                break  # a provider that is down or busy is not asked for the other pages as well
+            continue
         for ref in chunk:
             try:
-                found[ref.provider_job_id] = _snapshot(client, ref, listed.get(ref.provider_job_id), account_registry)
+                with calling(ref.provider, "poll"):
+                    found[ref.provider_job_id] = _snapshot(
+                        client, ref, listed.get(ref.provider_job_id), account_registry
+                    )
             except ProviderError as error:
                 problems.append(error)
     if problems:
@@ -273,6 +283,6 @@ def _parse_timestamp(text: Any) -> datetime | None:
     """Return a vendor's timestamp; one without a zone is UTC, one that cannot be read is none."""
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -245,7 +245,7 @@ class TestDoubt:
 
     def test_an_error_that_no_adapter_foresaw_is_treated_like_a_crash(self, dispatcher, ledger, vendor) -> None:
         original, vendor.submit = vendor.submit, lambda *_: (_ for _ in ()).throw(ConnectionError("raw socket error"))
-        with pytest.raises(ConnectionError):
+        with pytest.raises(Ambiguous, match="ConnectionError: raw socket error"):
             submit(dispatcher)
         assert ledger.jobs()[0].state is JobState.SUBMITTING
         vendor.submit = original
@@ -539,8 +539,7 @@ class TestCancel:
     ) -> None:
         dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, dedupe="none")
         vendor.submit = lambda *_: (_ for _ in ()).throw(ConnectionError("raw socket error"))
-        with pytest.raises(ConnectionError):
-            submit(dispatcher)
+        assert submit(dispatcher).state is JobState.SUBMIT_UNKNOWN
         [job] = ledger.jobs()
         assert dispatcher.cancel(job.job_id).state is JobState.SUBMIT_UNKNOWN
         assert vendor.calls("cancel") == 0
