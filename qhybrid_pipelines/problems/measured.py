@@ -77,6 +77,24 @@ def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Measur
     )
 
 
+def sum_out_ancillas(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> Mapping[str, npt.NDArray[Any]]:
+    """Return counts of the first ``width`` qubits, whatever was measured on the ancillas above them.
+
+    Args:
+        counts: arrays ``point, repetition, bits, count`` of equal length.
+        width: variables of the reduced model.
+    """
+    bits = counts["bits"].astype(np.uint64, copy=False)
+    if int(bits.max(initial=0)) >> width == 0:
+        return counts
+    kept = bits & np.uint64((1 << width) - 1)
+    order = np.lexsort((kept, counts["repetition"], counts["point"]))
+    keys = (counts["point"][order], counts["repetition"][order], kept[order])
+    _, first = group_sorted_rows(*keys)
+    total = np.add.reduceat(counts["count"][order].astype(np.int64, copy=False), first)
+    return {**dict(zip(("point", "repetition", "bits"), (key[first] for key in keys), strict=True)), "count": total}
+
+
 def _index_outcomes(bits: U64, width: int) -> tuple[U64, I64]:
     """Return the distinct outcomes in ascending order, and the place of each outcome among them."""
     if width > _MAX_TABLE_QUBITS:

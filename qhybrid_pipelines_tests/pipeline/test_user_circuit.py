@@ -6,10 +6,12 @@ import json
 import os
 import time
 
+import numpy as np
 import pytest
 
 from qhybrid_pipelines.control.experiments.inbox import scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines_tests.support.experiment_homes import (
     RUNS_IN_PROCESS,
     make_launcher,
@@ -18,6 +20,7 @@ from qhybrid_pipelines_tests.support.experiment_homes import (
     rows,
     run,
 )
+from qhybrid_pipelines_tests.support.openqasm3_reference import Program
 from qhybrid_pipelines_tests.support.user_circuits import ATTACKS, V2, V3
 
 pytestmark = RUNS_IN_PROCESS
@@ -187,3 +190,46 @@ def test_a_bad_circuit_goes_to_quarantine_with_its_reason(tmp_path):
     assert "more than 10000 gates" in reason["problem"]
     (kept,) = (path for path in (home.inbox / "accepted").iterdir())
     assert {path.name for path in kept.iterdir()} == {"right.yaml", "ring.qasm", "graph.mc"}
+
+
+#: Two registers, the second one declared first; a qubit that helps, and one that does nothing.
+WITH_ANCILLA = (
+    'include "stdgates.inc";\n'
+    "gate rzz(t) a, b { cx a, b; rz(t/2) b; cx a, b; }\n"
+    "input float beta;\nqubit idle;\nqubit help;\nqubit[6] q;\nbit[3] low;\nbit[5] high;\n"
+    "for int i in [0:5] { ry(0.4 + 0.3*i) q[i]; }\n"
+    + "".join(f"rzz(1.3) q[{i}], q[{j}];\n" for i, j in RING)
+    + "rx(beta) q;\ncx q[2], help;\nh q[2];\n"
+    "high[4] = measure q[0];\nlow[1] = measure q[5];\nhigh[0] = measure q[1];\nlow = measure q[4];\n".replace(
+        "low = measure q[4]", "low[0] = measure q[4]"
+    )
+    + "low[2] = measure q[2];\nhigh[2] = measure q[3];\n"
+)
+
+
+def test_ancillas_are_run_and_summed_out_when_counts_are_scored(tmp_path):
+    (tmp_path / "graph.mc").write_text(GRAPH)
+    (tmp_path / "ancilla.qasm").write_text(WITH_ANCILLA)
+    problem = {"family": "maxcut", "source": "graph.mc", "circuit": "ancilla.qasm"}
+    launcher = make_launcher(tmp_path / "home")
+    run(launcher, register(launcher, [specification(problem=problem)], tmp_path))
+    home = tmp_path / "home"
+    (batch,) = rows(home, "SELECT n_qubits FROM circuit_batches")
+    assert batch == {"n_qubits": 7}
+    (model,) = rows(home, "SELECT model FROM reduced_models")
+    energies = IsingModel.from_dict(json.loads(model["model"])).energies(np.arange(64, dtype=np.uint64))
+    points = rows(
+        home,
+        "SELECT point, angles, avg(mean_energy) AS mean FROM point_scores JOIN parameter_sweeps USING (experiment, point) "
+        "GROUP BY ALL",
+    )
+    assert len(points) == 3
+    outcomes = np.arange(64)
+    swapped = (outcomes & ~3) | (outcomes & 1) << 1 | (outcomes & 2) >> 1
+    astray = []
+    for point in points:
+        expected = Program(WITH_ANCILLA, {"beta": point["angles"][0]}).distribution()
+        spread = np.sqrt(expected @ energies**2 - (expected @ energies) ** 2)
+        assert abs(point["mean"] - expected @ energies) < 5 * spread / np.sqrt(10 * SHOTS)
+        astray.append(abs(point["mean"] - expected[swapped] @ energies) / (spread / np.sqrt(10 * SHOTS)))
+    assert max(astray) > 8  # negative control: two variables in each other's place would be noticed

@@ -68,7 +68,7 @@ ATTACKS = {
     "brackets that never close": Attack(f"{V3}qubit q;\nrx(((1) q;\n", "never closed", 4),
     "brackets that close nothing": Attack(f"{V3}qubit q;\nrx(1)) q;\n", "closes nothing", 4),
     "an opaque gate": Attack(f"{V2}opaque magic a;\nqreg q[1];\nmagic q[0];\n", "without a body", 3),
-    "a calibration": Attack(f"{V3}defcal x $0 {{ }}\n", "$0", 3),
+    "a calibration": Attack(f"{V3}defcal x $0 {{ }}\n", "subroutines, calibrations", 3),
     "a calibration of a name": Attack(f"{V3}defcal x q {{ }}\n", "subroutines, calibrations", 3),
     "a pragma": Attack(f"{V3}pragma simulator noise\n", "instructions to other tools", 3),
     "a hash pragma": Attack(f"{V3}#pragma simulator noise\n", "'#'", 3),
@@ -76,41 +76,73 @@ ATTACKS = {
     "a subroutine": Attack(f"{V3}def f(qubit a) {{ x a; }}\n", "subroutines", 3),
     "an annotation": Attack(f"{V3}@secret\nqubit q;\n", "'@'", 3),
     "a condition": Attack(f"{V2}qreg q[1];\ncreg c[1];\nif(c==1) x q[0];\n", "the same in every shot (found `if`)", 5),
-    "a reset": Attack(f"{V2}qreg q[1];\nreset q[0];\n", "the same in every shot (found `reset`)", 4),
+    "a reset": Attack(f"{V2}qreg q[1];\nx q[0];\nreset q[0];\n", "the same in every shot (found `reset`", 5),
     "a delay": Attack(f"{V3}qubit q;\ndelay[100ns] q;\n", "no timing", 4),
     "a classical variable": Attack(f"{V3}int n = 3;\nqubit[n] q;\n", "classical variables", 3),
     "an assignment": Attack(f'{V3}qubit q;\nbit c;\nc = "1";\n', "classical variables", 5),
     "an input that is not an angle": Attack(f"{V3}input int n;\nqubit q;\n", "'int'", 3),
-    "hardware qubits": Attack(f"{V3}x $0;\n", "before it was compiled", 3),
-    "no version": Attack("qreg q[1];\n", "does not start with the version", 1),
+    "qubits of a device that are not one block": Attack(f"{V3}x $0;\nx $1;\nx $3;\n", "initial_layout", 5),
+    "qubits of a device beside a register": Attack(f"{V3}qubit q;\nx $0;\n", "Use one of the two", 4),
+    "10^9 qubits of a device": Attack(f"{V3}{''.join(f'x ${i};' for i in range(30))}\n", "more than 20 qubits", 3),
     "another version": Attack("OPENQASM 4.0;\nqubit q;\n", "no OpenQASM 4.0", 1),
-    "no qubits": Attack(V3, "declares no qubits", None),
-    "an end in the middle": Attack(f"{V3}qubit q", "in the middle of a statement", None),
+    "no qubits": Attack(V3, "declares no qubits", 2),
+    "an end in the middle": Attack(f"{V3}qubit q", "in the middle of a statement", 3),
     "a character from elsewhere": Attack(f"{V3}qubit q;\nx q; \x00\n", "'\\x00'", 4),
 }
 
-#: Refused by the reader or after it, in the child.
+#: Refused because of what it means.
 UNSUPPORTED = {
     "an unknown gate": Attack(f"{V3}qubit q;\nmagic q;\n", "'magic' is not defined", 4),
-    "wrong syntax": Attack(f"{V3}qubit[2] q;\nx q[0] q[1];\n", "'q' has no place", 4),
-    "a qubit that is not there": Attack(f"{V2}qreg q[2];\nx q[2];\n", "out-of-range", 4),
-    "an angle that is not a sum": Attack(f"{V3}input float a;\nqubit q;\nrx(a*a) q;\n", "not a sum of multiples", None),
-    "an infinite angle": Attack(f"{V2}qreg q[1];\nrx(1e400) q[0];\n", "finite", None),
+    "a gate whose include is missing": Attack("OPENQASM 3.0;\nqubit q;\nh q;\n", "'h' is not defined", 3),
+    "a gate that is defined twice": Attack(f"{V3}gate g a {{ }}\ngate g a {{ }}\nqubit q;\n", "defined twice", 4),
+    "a gate of its own body": Attack(f"{V3}gate g a {{ g a; }}\nqubit q;\n", "'g' is not defined", 3),
+    "the ambiguous CX": Attack(f"{V3}qubit[2] q;\nCX q[0], q[1];\n", "tools differ", 4),
+    "wrong syntax": Attack(f"{V3}qubit[2] q;\nx q[0] q[1];\n", "'q' stands where ','", 4),
+    "a qubit that is not there": Attack(f"{V2}qreg q[2];\nx q[2];\n", "q[2] is out of range", 4),
+    "a register that is not there": Attack(f"{V2}qreg q[2];\nx r[0];\n", "'r' is not a declared qubit", 4),
+    "an index of a single qubit": Attack(f"{V3}qubit q;\nx q[0];\n", "has no index", 4),
+    "too few qubits": Attack(f"{V3}qubit[2] q;\ncx q[0];\n", "takes 2 qubits and is given 1", 4),
+    "too many angles": Attack(f"{V3}qubit q;\nrx(1, 2) q;\n", "takes 1 angles and is given 2", 4),
+    "the same qubit twice": Attack(f"{V3}qubit[2] q;\ncx q[1], q[1];\n", "the same qubit twice", 4),
+    "the same qubit twice in a body": Attack(f"{V3}gate g a {{ cx a, a; }}\nqubit q;\n", "the same qubit twice", 3),
+    "registers of different size": Attack(f"{V3}qubit[2] q;\nqubit[3] r;\ncx q, r;\n", "2 and 3 qubits", 5),
+    "an angle that is not a sum": Attack(f"{V3}input float a;\nqubit q;\nrx(a*a) q;\n", "not a sum of multiples", 5),
+    "an angle in a body that is not a sum": Attack(
+        f"{V3}input float a;\ngate g(t) x {{\n rx(sin(t)) x;\n}}\nqubit q;\ng(0.1) q;\ng(a) q;\n", "not a sum", 5
+    ),
+    "an input in a body": Attack(
+        f"{V3}input float a;\ngate g x {{\n rx(a) x;\n}}\nqubit q;\ng q;\n", "'a' is not defined", 5
+    ),
+    "a constant that hangs on an input": Attack(f"{V3}input float a;\nconst float b = 2*a;\nqubit q;\n", "hangs on", 4),
+    "an infinite angle": Attack(f"{V2}qreg q[1];\nrx(1e400) q[0];\n", "finite", 4),
+    "a division by nothing": Attack(f"{V2}qreg q[1];\nrx(1/0) q[0];\n", "no finite value", 4),
+    "a root of a negative number": Attack(f"{V3}qubit q;\nrx(sqrt(-1)) q;\n", "no finite value", 4),
+    "an unknown function": Attack(f"{V3}qubit q;\nrx(ln(2)) q;\n", "no function 'ln'", 4),
+    "a half that is nothing": Attack(f"{V3}input float b;\nqubit q;\nrx(1/2*b) q;\n", "1/2 is 0 in OpenQASM 3", 5),
+    "a half in an index": Attack(f"{V3}qubit[3] q;\nx q[1/2];\n", "1/2 is 0 in OpenQASM 3", 4),
+    "a fraction for an index": Attack(f"{V3}qubit[3] q;\nx q[1.5];\n", "a whole number must stand here", 4),
+    "a root of a symbolic gate": Attack(
+        f"{V3}input float b;\nqubit q;\npow(0.5) @ rx(b) q;\n", "has no simple form", 5
+    ),
+    "a power that hangs on an input": Attack(f"{V3}input float b;\nqubit q;\npow(b) @ x q;\n", "hangs on", 5),
     "a gate behind a measurement": Attack(
-        f"{V3}qubit q;\nbit[1] c;\nc[0] = measure q;\nx q;\n", "after it was measured", None
+        f"{V3}qubit q;\nbit[1] c;\nc[0] = measure q;\nx q;\n", "after it was measured", 6
     ),
-    "half of it measured": Attack(f"{V2}qreg q[2];\ncreg c[2];\nmeasure q[0] -> c[0];\n", "1 of 2 qubits", None),
-    "a register that is too wide": Attack(
-        f"{V2}qreg q[2];\ncreg c[3];\nmeasure q[0] -> c[0];\nmeasure q[1] -> c[1];\n", "register of 3 bits", None
-    ),
-    "two registers of bits": Attack(
-        f"{V2}qreg q[2];\ncreg c[1];\ncreg d[1];\nmeasure q[0] -> c[0];\nmeasure q[1] -> d[0];\n",
-        "more than one register",
-        None,
+    "a reset behind a measurement": Attack(f"{V3}qubit q;\nbit c;\nc = measure q;\nreset q;\n", "reset", 6),
+    "a measurement into nothing": Attack(f"{V3}qubit q;\nmeasure q;\n", "into no bit", 4),
+    "a measurement of more than there is room for": Attack(
+        f"{V2}qreg q[3];\ncreg c[2];\nmeasure q -> c;\n", "3 qubits are measured into 2 bits", 5
     ),
     "a bit measured twice": Attack(
-        f"{V2}qreg q[2];\ncreg c[2];\nmeasure q[0] -> c[0];\nmeasure q[1] -> c[0];\n", "measured twice", None
+        f"{V2}qreg q[2];\ncreg c[2];\nmeasure q[0] -> c[0];\nmeasure q[1] -> c[0];\n", "bit is measured twice", 6
     ),
+    "a qubit measured twice": Attack(
+        f"{V2}qreg q[2];\ncreg c[2];\nmeasure q[0] -> c[0];\nmeasure q[0] -> c[1];\n", "qubit is measured twice", 6
+    ),
+    "a comment that cannot be read": Attack(f"{V3}qubit q;\n// qhybrid: q\n", "cannot be read", 4),
+    "a name for what is not there": Attack(f"{V3}qubit[2] q;\n// qhybrid: q[2] is a\n", "whose outcome counts", 4),
+    "a name for half of it": Attack(f"{V3}qubit[2] q;\n// qhybrid: q[0] is a\n", "and not q[1]", 4),
+    "a name twice": Attack(f"{V3}qubit[2] q;\n// qhybrid: q[0] is a\n// qhybrid: q[1] is a\n", "'a' is named twice", 5),
 }
 
 ONE_QUBIT = ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "id")

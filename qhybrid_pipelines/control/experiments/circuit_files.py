@@ -42,9 +42,9 @@ def register_circuit(
     else:
         name, data = read_file(named, folder, field=FIELD)
     circuit = read_user_circuit(data, file=name)
-    if circuit.n_qubits > spec.reduce.max_qubits:
+    if circuit.n_variables > spec.reduce.max_qubits:
         raise InvalidInput(
-            f"the circuit has {circuit.n_qubits} qubits, and no reduced model has more than {spec.reduce.max_qubits}",
+            f"the circuit has {circuit.n_variables} qubits, and no reduced model has more than {spec.reduce.max_qubits}",
             remedy="Write it for fewer qubits, or raise reduce.max_qubits.",
             field=FIELD,
         )

@@ -7,6 +7,10 @@ MAX_BYTES = 1_000_000
 #: takes about five seconds.
 MAX_GATES = 10_000
 MAX_INPUTS = 1_000
+#: Classical bits of all registers together.
+MAX_BITS = 1_024
+#: Words of statements that are carried out, every turn of a loop and every gate of a body counted again.
+MAX_WORK = 1_000_000
 #: Loops within loops.
 MAX_LOOPS = 16
 
@@ -24,10 +28,8 @@ SUBROUTINES = "subroutines, calibrations and calls of other programs are not acc
 
 #: First words of statements that are refused.
 REFUSED = {
-    **dict.fromkeys(("if", "else", "while", "switch", "break", "continue", "end", "reset"), SHOTS),
-    **dict.fromkeys(
-        ("const", "int", "uint", "float", "angle", "bool", "complex", "array", "mutable", "readonly"), VARIABLES
-    ),
+    **dict.fromkeys(("if", "else", "while", "switch", "break", "continue", "end"), SHOTS),
+    **dict.fromkeys(("int", "uint", "float", "angle", "bool", "complex", "array", "mutable", "readonly"), VARIABLES),
     **dict.fromkeys(("delay", "box", "stretch", "duration", "durationof", "nop"), TIMING),
     **dict.fromkeys(("def", "extern", "return", "cal", "defcal", "defcalgrammar"), SUBROUTINES),
     "opaque": "a gate without a body cannot be run",

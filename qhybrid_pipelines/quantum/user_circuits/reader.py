@@ -32,46 +32,74 @@ MAX_CANONICAL_GATES = 100 * MAX_GATES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCircuit:
-    """A circuit from a file as an ansatz; its angles are the file's inputs, in the order of their declarations."""
+    """A circuit from a file as an ansatz; its angles are the file's inputs, in the order of their declarations.
+
+    Attributes:
+        places: for each variable of the circuit, in the order of the template's qubits, what the file calls its qubit.
+            The template's further qubits are ancillas, whose outcomes are summed out when counts are scored.
+        names: of the problem's variables that the file gives to these qubits; empty where it names none.
+        pairs: qubits of the template on which one gate acts together.
+    """
 
     file: str
     inputs: tuple[str, ...]
     ansatz: Ansatz
+    places: tuple[str, ...]
+    names: tuple[str, ...]
+    pairs: tuple[tuple[int, int], ...]
 
     @property
     def n_qubits(self) -> int:
-        """Width."""
+        """Width of what is run, ancillas included."""
         return self.ansatz.template.n_qubits
+
+    @property
+    def n_variables(self) -> int:
+        """Number of qubits whose outcomes are the variables of the reduced model."""
+        return len(self.places)
+
+    @property
+    def idle_inputs(self) -> tuple[str, ...]:
+        """Inputs that move no angle."""
+        return tuple(name for name, row in zip(self.inputs, self.ansatz.matrix, strict=True) if not row.any())
 
 
 def check_width(circuit: UserCircuit, reduced_model: ReducedModel) -> None:
-    """Check that a circuit has a qubit for every variable of a reduced model.
+    """Check that a circuit has an outcome for every variable of a reduced model.
 
     Raises:
         InvalidInput: it has more or fewer.
     """
-    if circuit.n_qubits != reduced_model.size:
+    if circuit.n_variables != reduced_model.size:
         raise InvalidInput(
-            f"the circuit has {circuit.n_qubits} qubits, and reduction leaves a reduced model of {reduced_model.size} variables",
-            remedy=f"Write it for {reduced_model.size} qubits, one per reduced-model variable in their order (the table reduced_models lists "
-            "them), or lead reduction to another size by reduce.max_qubits.",
+            f"the circuit has {circuit.n_variables} qubits, and reduction leaves a reduced model of "
+            f"{reduced_model.size} variables",
+            remedy=f"Write it for {reduced_model.size} qubits, one for each reduced-model variable; lead reduction to "
+            "another size by reduce.max_qubits, or switch it off by `reduce: {rules: none}`. Qubits that are not "
+            "measured do not count where others are.",
             file=circuit.file,
             field="problem.circuit",
         )
 
 
 @lru_cache(maxsize=16)
-def read_user_circuit(data: bytes, *, file: str) -> UserCircuit:
+def read_user_circuit(data: bytes, *, file: str, order: tuple[int, ...] = ()) -> UserCircuit:
     """Return the circuit that the bytes of an OpenQASM 2 or 3 file hold.
 
     Whatever the file does to a parser, this process survives.
+
+    Args:
+        data: of the file.
+        file: its name, for messages.
+        order: for each of the file's outcomes the variable that it belongs to; without it they are in the order of the
+            bits that they are measured into.
 
     Raises:
         InvalidInput: names the file, the line where it is known, and the remedy.
     """
     try:
         checked = check_circuit(_text(data))
-        answer = parse_in_sandbox(checked.text)
+        answer = parse_in_sandbox(checked.text, code=(*SANDBOX, *map(str, order)))
         # The canonical text will be read in this process; what the child says about it is not taken on trust.
         rechecked = check_circuit(answer["text"], max_gates=MAX_CANONICAL_GATES, max_inputs=MAX_CANONICAL_GATES)
     except InvalidInput as error:
@@ -84,9 +112,13 @@ def read_user_circuit(data: bytes, *, file: str) -> UserCircuit:
         offset[column] = constant
         for index, factor in slopes:
             matrix[index, column] = factor
+    arranged = sorted(range(len(checked.places)), key=(order or range(len(checked.places))).__getitem__)
     return UserCircuit(
         file=file,
         inputs=checked.inputs,
+        places=tuple(checked.places[outcome] for outcome in arranged),
+        names=tuple(checked.names[outcome] for outcome in arranged) if checked.names else (),
+        pairs=tuple((first, second) for first, second in answer["pairs"]),
         ansatz=Ansatz(
             template=Template(text=answer["text"], parameters=rechecked.inputs, n_qubits=rechecked.n_qubits),
             offset=offset,

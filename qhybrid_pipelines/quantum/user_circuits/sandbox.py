@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import resource
 import sys
 import tempfile
@@ -20,8 +19,6 @@ MAX_MEMORY_BYTES = 2 << 30
 MAX_CPU_SECONDS = 60
 #: Frames of Python that the deepest brackets of the first check need.
 RECURSION_LIMIT = 20_000
-
-_LINE = re.compile(r"(?:<input>:|L|\b)(\d+)(?:,\d+:|:C\d+)")
 
 
 def limit_resources() -> None:
@@ -43,17 +40,18 @@ def limit_resources() -> None:
 
 
 def main() -> None:
-    """Answer one text."""
+    """Answer one text; arguments are the variables of its outcomes."""
     limit_resources()
     text = sys.stdin.buffer.read().decode()
+    order = [int(word) for word in sys.argv[1:]]
     from qhybrid_pipelines.core.errors import InvalidInput
     from qhybrid_pipelines.quantum.user_circuits.canonical import to_canonical
     from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 
     try:
-        answer = dataclasses.asdict(to_canonical(check_circuit(text)))
+        answer = dataclasses.asdict(to_canonical(check_circuit(text), order))
     except InvalidInput as error:
-        answer = {"problem": error.problem, "remedy": error.remedy, "line": error.line or _line(error.problem)}
+        answer = {"problem": error.problem, "remedy": error.remedy, "line": error.line}
     except BaseException as error:  # noqa: BLE001  a panic of a parser is no Exception
         words = " ".join(str(error).split())[:200]
         answer = {
@@ -62,12 +60,6 @@ def main() -> None:
             "line": None,
         }
     sys.stdout.write(json.dumps(answer))
-
-
-def _line(problem: str) -> int | None:
-    """Return the line that a parser's message names."""
-    found = _LINE.search(problem)
-    return int(found.group(1)) if found else None
 
 
 if __name__ == "__main__":

@@ -15,19 +15,24 @@ MAX_TOKENS = 250_000
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\f\v]+)
       | (?P<newline>\n)
+      | (?P<note>//[ \t]*qhybrid:[^\n]*)
       | (?P<comment>//[^\n]*)
       | (?P<block>/\*)
       | (?P<number>(?:[0-9][0-9_]*)?\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?|[0-9][0-9_]*\.?(?:[eE][+-]?[0-9]+)?)
-      | (?P<word>[^\W\d]\w*)
+      | (?P<word>[^\W\d]\w*|\$[0-9]+)
       | (?P<text>"[^"\n]*"|'[^'\n]*')
-      | (?P<symbol>->|\*\*|[-+*/^=@:;,(){}\[\]])""",
+      | (?P<symbol>->|\*\*|[-+*/%^=@:;,(){}\[\]])""",
     re.VERBOSE,
 )
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 
 
 class Token(NamedTuple):
-    """A word, number, quoted text or symbol; ``kind`` is the name of the group above, ``line`` is 1-based."""
+    """A word, number, quoted text, symbol or note; ``kind`` is the name of the group above, ``line`` is 1-based.
+
+    A note is a comment that begins with ``qhybrid:``; it names the variables of the qubits. The qubits of a device,
+    ``$0`` and so on, are words.
+    """
 
     kind: str
     text: str
@@ -35,7 +40,7 @@ class Token(NamedTuple):
 
 
 def split_tokens(text: str) -> list[Token]:
-    """Return the tokens of a text without white space and comments, in time linear in its length.
+    """Return the tokens of a text without white space and other comments than notes, in time linear in its length.
 
     Raises:
         InvalidInput: a character that OpenQASM's circuits have no use for, or brackets that do not match or are nested
@@ -88,6 +93,7 @@ class Cursor:
 
     def __init__(self, tokens: list[Token]) -> None:
         self.left = tokens[::-1]
+        self.line = tokens[-1].line if tokens else 1
 
     def peek(self) -> str:
         """Return the next token's text without taking it; empty at the end."""
@@ -96,7 +102,7 @@ class Cursor:
     def take(self) -> Token:
         """Return the next token."""
         if not self.left:
-            raise InvalidInput("the text ends in the middle of a statement", remedy="Complete it.")
+            raise InvalidInput("the text ends in the middle of a statement", remedy="Complete it.", line=self.line)
         return self.left.pop()
 
     def expect(self, *texts: str) -> Token:
@@ -113,15 +119,6 @@ class Cursor:
             raise unexpected_token_error(token, expected="a name")
         return token
 
-    def integer(self) -> int:
-        """Return the whole number that comes next; one of more than 18 digits as 10^18."""
-        sign = -1 if self.peek() == "-" and self.take() else 1
-        token = self.take()
-        digits = token.text.replace("_", "")
-        if token.kind != "number" or not digits.isdecimal():
-            raise unexpected_token_error(token, expected="a whole number")
-        return sign * (int(digits) if len(digits) <= 18 else 10**18)
-
 
 def unexpected_token_error(token: Token, *, expected: str) -> InvalidInput:
     """Return the error for a token where something else must stand."""
@@ -133,12 +130,6 @@ def unexpected_token_error(token: Token, *, expected: str) -> InvalidInput:
 
 
 def _unknown_character_error(character: str, line: int) -> InvalidInput:
-    if character == "$":
-        return InvalidInput(
-            "the circuit is written for the qubits of one device ($0, $1, ...)",
-            remedy="Write it for a register, as it was before it was compiled.",
-            line=line,
-        )
     return InvalidInput(
         f"the character {character!r} has no place here",
         remedy="Write gates, registers, inputs and measurements in plain OpenQASM 2 or 3.",

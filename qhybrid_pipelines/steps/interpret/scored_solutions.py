@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.measured import sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.scoring import score_counts
@@ -32,11 +35,15 @@ def scores(
         instance = Instance.from_row(get_row(problem_instances, key))
         reduced_model_row = get_row(reduced_models, key)
         spec = get_specification(experiments, key)
+        counts: Mapping[str, npt.NDArray[Any]] = to_columns(measured)
+        if spec.problem.circuit is not None:
+            # Only a circuit from a file may be wider than its reduced model: by qubits that it does not measure.
+            counts = sum_out_ancillas(counts, width=reduced_model_row["n_qubits"])
         scored = score_counts(
             family_named(instance.family),
             instance,
             reduced_model_from_row(reduced_model_row),
-            to_columns(measured),
+            counts,
             incumbent=assignment_array(reduced_model_row["incumbent"]),
             shots=spec.shots,
         )

@@ -99,7 +99,7 @@ def test_a_panic_of_a_parser_is_told_as_an_error():
     code = LIMITED + (
         "from qhybrid_pipelines.quantum.user_circuits import canonical, sandbox\n"
         "class Panic(BaseException): pass\n"
-        "def panic(checked): raise Panic('capacity overflow')\n"
+        "def panic(checked, order): raise Panic('capacity overflow')\n"
         "canonical.to_canonical = panic; sandbox.main()"
     )
     with pytest.raises(InvalidInput, match="Panic: capacity overflow"):
