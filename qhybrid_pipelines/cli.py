@@ -1,6 +1,6 @@
-"""The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sql``, ``sync``, ``doctor``, ``metrics``.
+"""The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sync``, ``doctor``, ``metrics``.
 
-``qhybrid answer`` is `commands.results`, ``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
+``qhybrid answer`` and ``sql`` are `commands.results`, ``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
 failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command needs it.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -37,6 +37,8 @@ from qhybrid_pipelines.core.stop_request import StopRequested, watch_stop_signal
 from qhybrid_pipelines.emulator import command as emulator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.steps.workspace import Workspace
 
@@ -48,6 +50,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(results.answer)
+app.command()(results.sql)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(emulator.app, name="emulator")
 
@@ -123,11 +126,12 @@ def schema(
 def experiments(home: Home = None, as_json: AsJson = False) -> None:
     """List the registered experiments with their verdicts."""
     from qhybrid_pipelines.steps.on_demand.summary import registered
-    from qhybrid_pipelines.terminal import print_json, print_table
+    from qhybrid_pipelines.tables import print_table
+    from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
 
     workspace = workspace_for(home)
     rows = registered(workspace.lake, workspace.specifications)
-    print_json(rows) if as_json else print_table(rows)
+    print_json(rows) if as_json else print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES})
 
 
 @app.command()
@@ -137,7 +141,8 @@ def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None
     A provider may be too late to cancel; what it completes is paid, and its result is kept.
     """
     from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
-    from qhybrid_pipelines.terminal import print_json, print_table
+    from qhybrid_pipelines.tables import print_table
+    from qhybrid_pipelines.terminal import print_json
 
     workspace = existing_workspace(home)
     rows = cancel_experiment(key, workspace.specifications, workspace.control_plane.dispatcher, workspace.home)
@@ -165,7 +170,8 @@ def estimate(
     Jobs that are in the ledger already cost nothing more. Exit code 4 when something would be refused.
     """
     from qhybrid_pipelines.steps.on_demand.estimates import estimate_due, estimates
-    from qhybrid_pipelines.terminal import print_error, print_json, print_table
+    from qhybrid_pipelines.tables import print_table
+    from qhybrid_pipelines.terminal import print_error, print_json
 
     if due == bool(specifications):
         raise InvalidInput("nothing to estimate", remedy="Name specifications, or give --due.", field="SPEC")
@@ -181,7 +187,7 @@ def estimate(
         epochs = {"epochs": preview.epochs} if preview.epochs else {}
         print_json({"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs})
     else:
-        print_table(preview.rows)
+        print_table(preview.rows, in_words=True)
         echo(
             "total: {jobs} jobs, {jobs_paid} of them there already; {shots:,} shots; "
             "${low_usd:,.2f} to ${high_usd:,.2f} still to be paid".format_map(preview.totals)
@@ -197,23 +203,6 @@ def estimate(
         for problem in preview.problems:
             print_error(problem, as_json=False)
     raise typer.Exit(preview.exit_code)
-
-
-@app.command()
-def sql(
-    query: Annotated[
-        str, typer.Argument(help="One SELECT over the warehouse; docs/data-dictionary.md lists the tables.")
-    ],
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Ask the warehouse."""
-    from qhybrid_pipelines.storage.analyst import query as run_query
-    from qhybrid_pipelines.terminal import print_json, print_table
-
-    table = run_query(workspace_for(home).home, query)
-    rows = table.to_pylist()
-    print_json(rows) if as_json else print_table(rows, table.column_names)
 
 
 @app.command()
@@ -242,11 +231,12 @@ def doctor(
 ) -> None:
     """Look at this installation and its home folder; exit code 3 when something needs a person."""
     from qhybrid_pipelines.steps.on_demand.doctor import findings
-    from qhybrid_pipelines.terminal import print_json, print_table
+    from qhybrid_pipelines.tables import print_table
+    from qhybrid_pipelines.terminal import print_json
 
     workspace = workspace_for(home)
     rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online)
-    print_json(rows) if as_json else print_table(rows)
+    print_json(rows) if as_json else print_table(_problems_first(rows), styles={"status": {"problem": "bold red"}})
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
 
 
@@ -304,6 +294,14 @@ def _end_with(error: QHybridError, *, as_json: bool) -> NoReturn:
     raise SystemExit(error.exit_code) from None
 
 
+def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was looked at for people: what needs one stands on top."""
+    return [
+        {"check": row["look"], "status": "ok" if row["ok"] else "problem", "detail": row["seen"]}
+        for row in sorted(rows, key=lambda row: bool(row["ok"]))
+    ]
+
+
 def _register(workspace: Workspace, path: Path) -> str:
     """Return the key of a file's experiment; what is not a file may be the key of a registered one."""
     if str(path) in set(workspace.specifications) and not path.exists():
@@ -350,12 +348,13 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
 def _print_times_and_costs(workspace: Workspace) -> None:
     """Print, per backend, where the time of a median job went and what its jobs cost."""
     from qhybrid_pipelines.steps.on_demand.fleet_summary import costs_by_backend, times_by_backend
-    from qhybrid_pipelines.terminal import print_table, print_waterfall
+    from qhybrid_pipelines.tables import print_table
+    from qhybrid_pipelines.terminal import print_waterfall
 
     echo("\nWhere the time of a job goes (medians; the emulated cloud runs on virtual time)")
     print_waterfall(times_by_backend(workspace.home))
     echo("\nWhat the jobs cost (money of the emulated cloud is not real)")
-    print_table(costs_by_backend(workspace.home))
+    print_table(costs_by_backend(workspace.home), in_words=True)
 
 
 def _suggested_commands(workspace: Workspace) -> str:

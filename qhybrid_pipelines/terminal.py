@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from rich.text import Text
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.tables import format_cell, print_table
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.problems.named_answer import NamedAnswer
@@ -47,31 +47,6 @@ def print_error(error: QHybridError, *, as_json: bool) -> None:
     else:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(Text.assemble(("error:", "bold red"), " ", printable(str(error))))
-
-
-def print_table(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str | None = None
-) -> None:
-    """Print rows; long cells are folded, numbers stand right."""
-    console = Console(highlight=False)
-    if not rows:
-        console.print("(no rows)")
-        return
-    table = Table(
-        title=None if title is None else Text(printable(title)),
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
-    names = list(columns or rows[0])
-    for name in names:
-        numeric = all(isinstance(row[name], int | float) or row[name] is None for row in rows)
-        table.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in names))
-    # Piped output has no width: wide enough that nothing is folded.
-    (console if console.is_terminal else Console(width=400, highlight=False)).print(table)
 
 
 def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -108,13 +83,6 @@ def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
         )
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
-
-
-def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as CSV with a header, for spreadsheets and other programs."""
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
 
 
 def print_answer(answer: NamedAnswer) -> None:
@@ -176,15 +144,6 @@ def print_waterfall(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_row(*map(_cell, (backend, f"{total:.3g}", bar.ljust(WATERFALL_WIDTH), message)))
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
-
-
-def format_cell(value: Any) -> str:
-    """Return a cell as text: six digits for decimals, nothing for null."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value)
 
 
 class ProgressDisplay:

@@ -30,20 +30,17 @@ ByOption = Annotated[
     str | None,
     typer.Option("--by", metavar="NAME", help="Who decides; else QHYBRID_PRINCIPAL, else the user of this system."),
 ]
-LIST_COLUMNS = (
-    "job_id",
-    "experiment",
-    "backend",
-    "state",
-    "tier",
-    "priority",
-    "age",
-    "circuits",
-    "shots",
-    "cost_quoted_usd",
-    "cost_usd",
-    "error",
-)
+LIST_COLUMNS = ("job_id", "experiment", "backend", "state", "age", "cost_usd")
+WIDE_COLUMNS = (*LIST_COLUMNS[:-1], "tier", "priority", "circuits", "shots", "cost_quoted_usd", "cost_usd", "error")
+LIST_LIMIT = 100
+STATE_STYLES = {
+    "VERIFIED": "green",
+    "FAILED": "red",
+    "REJECTED": "red",
+    "EXPIRED": "red",
+    "SUBMIT_UNKNOWN": "bold red",
+    "AWAITING_APPROVAL": "bold yellow",
+}
 
 
 @app.command("list")
@@ -55,13 +52,16 @@ def list_jobs(
     backend: Annotated[str | None, typer.Option(help="Only jobs on this backend, or of this provider.")] = None,
     only_open: Annotated[bool, typer.Option("--open", help="Only jobs that have not ended.")] = False,
     canaries: Annotated[bool, typer.Option("--canaries", help="Also those that prove the bit order.")] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="Show more of each job.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Show the newest jobs only, so many.")] = LIST_LIMIT,
 ) -> None:
-    """List the jobs of the ledger."""
+    """List the jobs of the ledger, the newest first."""
     from qhybrid_pipelines.commands.job_page import duration
     from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-    from qhybrid_pipelines.terminal import print_json, print_table
+    from qhybrid_pipelines.tables import print_table
+    from qhybrid_pipelines.terminal import print_json
 
     states = [_parse_state(name) for name in state] if state else None
     workspace = existing_workspace(home)
@@ -77,12 +77,18 @@ def list_jobs(
         print_json([job_row(job) for job in jobs])
         return
     now = datetime.now(UTC)
-    ages = [duration((now - job.created_at).total_seconds()) for job in jobs]
+    shown = sorted(jobs, key=lambda job: job.created_at, reverse=True)[:limit]
+    columns = WIDE_COLUMNS if wide else LIST_COLUMNS
     rows = [
-        {"age": age, **{name: getattr(job, name) for name in LIST_COLUMNS if name != "age"}}
-        for job, age in zip(jobs, ages, strict=True)
+        {
+            "age": duration((now - job.created_at).total_seconds()),
+            **{name: getattr(job, name) for name in columns if name != "age"},
+        }
+        for job in shown
     ]
-    print_table(rows, LIST_COLUMNS)
+    print_table(rows, columns, in_words=True, styles={"state": STATE_STYLES})
+    if len(shown) < len(jobs):
+        echo(f"{len(shown)} of {len(jobs)} jobs; --limit shows more", err=True)
 
 
 def _check_filters(workspace: Workspace, experiment: str | None, backend: str | None) -> None:
@@ -265,7 +271,8 @@ def reprioritise(
 def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Decode the kept result again and compare it with the stored counts; no provider is asked. Exit code 3: it differs."""
     from qhybrid_pipelines.steps.on_demand.replays import replay as replay_job
-    from qhybrid_pipelines.terminal import print_json, print_table
+    from qhybrid_pipelines.tables import print_table
+    from qhybrid_pipelines.terminal import print_json
 
     workspace = existing_workspace(home)
     job, dispatcher = find_job(workspace, job_id), workspace.control_plane.dispatcher

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, ExperimentKey, Home, existing_workspace, find_experiment
+from qhybrid_pipelines.commands.common import (
+    AsJson,
+    ExperimentKey,
+    Home,
+    existing_workspace,
+    find_experiment,
+    workspace_for,
+)
+from qhybrid_pipelines.core.errors import InvalidInput
 
 
 def answer(
@@ -18,7 +28,8 @@ def answer(
 ) -> None:
     """Print the answer that stands, in the words of its problem: who is chosen, what goes where."""
     from qhybrid_pipelines.steps.on_demand.answers import named_answers
-    from qhybrid_pipelines.terminal import print_answer, print_csv, print_json
+    from qhybrid_pipelines.tables import print_csv
+    from qhybrid_pipelines.terminal import print_answer, print_json
 
     workspace = existing_workspace(home)
     answers = named_answers(find_experiment(workspace, key), workspace.specifications, workspace.lake)
@@ -29,3 +40,64 @@ def answer(
     else:
         for found in answers:
             print_answer(found)
+
+
+def sql(
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help="One SELECT over the warehouse, or `-` to read it from standard input; docs/data-dictionary.md lists the tables."
+        ),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
+    as_lines: Annotated[bool, typer.Option("--line", help="Print one line per value.")] = False,
+    file: Annotated[Path | None, typer.Option("--file", metavar="F", help="Read the query from a file.")] = None,
+) -> None:
+    """Ask the warehouse."""
+    from qhybrid_pipelines.storage.analyst import query as run_query
+    from qhybrid_pipelines.tables import print_csv, print_lines, print_markdown, print_table
+    from qhybrid_pipelines.terminal import print_json
+
+    if as_json + as_csv + as_markdown + as_lines > 1:
+        raise InvalidInput(
+            "one form at a time can be printed", remedy="Give one of --json, --csv, --markdown, --line.", field="--json"
+        )
+    table = run_query(workspace_for(home).home, _read_query(query, file))
+    rows, names = table.to_pylist(), table.column_names
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        print_csv(rows, names)
+    elif as_markdown:
+        print_markdown(rows, names)
+    elif as_lines:
+        print_lines(rows, names)
+    else:
+        print_table(rows, names, hint="--line and --json print all")
+
+
+def _read_query(query: str | None, file: Path | None) -> str:
+    """Return the query that was given, read from a file, or read from standard input.
+
+    Raises:
+        InvalidInput: none was given, or two; or the file cannot be read.
+    """
+    if (query is None) == (file is None):
+        raise InvalidInput(
+            "there is no query" if query is None else "there are two queries",
+            remedy="Give one as an argument, `-` to read it from standard input, or --file F.",
+            field="QUERY",
+        )
+    if file is None:
+        assert query is not None
+        return sys.stdin.read() if query == "-" else query
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(
+            f"the query cannot be read: {reason}", remedy="Name a text file with one SELECT.", file=str(file)
+        ) from None

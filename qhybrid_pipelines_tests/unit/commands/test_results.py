@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 
 import pytest
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines_tests.support import sample_lake
@@ -99,3 +101,47 @@ def test_a_learning_experiment_has_models_and_no_answer(home, qhybrid):
     code, _, err = qhybrid("answer", key, home=home)
     assert code == 2
     assert "is a learning experiment" in err
+
+
+@pytest.fixture
+def published(home):
+    warehouse.publish(Home(home), {})
+    return home
+
+
+QUERY = "SELECT 1 AS one, 'a' AS letter"
+
+
+@pytest.mark.parametrize(
+    ("form", "out"),
+    [
+        ("--csv", "one,letter\n1,a\n"),
+        ("--markdown", "| one | letter |\n| ---: | --- |\n| 1 | a |\n"),
+        ("--line", "   one = 1\nletter = a\n"),
+    ],
+)
+def test_forms_of_a_query(published, qhybrid, form, out):
+    assert qhybrid("sql", QUERY, form, home=published) == (0, out, "")
+
+
+def test_a_query_from_standard_input_and_from_a_file(published, qhybrid, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(QUERY))
+    assert qhybrid("sql", "-", "--csv", home=published)[:2] == (0, "one,letter\n1,a\n")
+    file = tmp_path / "query.sql"
+    file.write_text(QUERY)
+    assert qhybrid("sql", "--file", file, "--csv", home=published)[:2] == (0, "one,letter\n1,a\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "there is no query"),
+        ((QUERY, "--file", "x.sql"), "there are two queries"),
+        (("--file", "nowhere.sql"), "nowhere.sql: the query cannot be read: No such file"),
+        ((QUERY, "--csv", "--line"), "one form at a time"),
+    ],
+)
+def test_a_query_that_cannot_be_had(published, qhybrid, arguments, words):
+    code, out, err = qhybrid("sql", *arguments, home=published)
+    assert (code, out) == (2, "")
+    assert words in err

@@ -1,0 +1,195 @@
+"""Tables on a terminal, all in one style: numbers stand right and are never broken, text folds, middle columns give way first.
+
+What has no width (a pipe, a file) gets every column as wide as it needs. For other programs there are CSV, Markdown and JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from qhybrid_pipelines.core.printable import printable
+
+GAP = 2
+#: Text that is wider folds where the table would not fit otherwise, but not to less than this.
+LEAST_FOLDED_WIDTH = 24
+#: Longer words (hashes, JSON) fold as well; keys and numbers are shorter.
+LONGEST_WORD = 48
+#: From here on a whole number gets separators; a year has none.
+FIRST_SEPARATED = 10_000
+ELLIPSIS = "…"
+#: Width of what is written to a pipe or a file.
+UNLIMITED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnWidth:
+    """How wide a column wants to be, and how narrow it may become."""
+
+    natural: int
+    least: int
+
+
+def fit_columns(columns: Sequence[ColumnWidth], width: int) -> list[int | None]:
+    """Return the width of each column so that the table fits; None for those that are left out.
+
+    Columns are left out from the middle: the first ones say what a row is about, the last ones what is asked for. The very first
+    and the last stay whatever the width.
+    """
+    kept: list[int] = list(range(len(columns)))
+    centre = (len(columns) - 1) / 2
+    for index in sorted(range(1, len(columns) - 1), key=lambda i: abs(i - centre)):
+        if _total(columns, kept) <= width:
+            break
+        kept.remove(index)
+    widths: list[int | None] = [None] * len(columns)
+    for index in kept:
+        widths[index] = columns[index].least
+    spare = width - _total(columns, kept)
+    for index in kept:  # what is left goes to the first that needs it
+        more = max(0, min(spare, columns[index].natural - columns[index].least))
+        widths[index] = columns[index].least + more
+        spare -= more
+    return widths
+
+
+def _total(columns: Sequence[ColumnWidth], kept: Sequence[int]) -> int:
+    """Return the width of a table of some columns, an ellipsis in place of the others."""
+    shown = len(kept) + (len(kept) < len(columns))
+    return sum(columns[i].least for i in kept) + (len(kept) < len(columns)) + GAP * (shown - 1)
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] | None = None,
+    title: str | None = None,
+    *,
+    in_words: bool = False,
+    styles: Mapping[str, Mapping[str, str]] | None = None,
+    hint: str = "a wider window shows more",
+) -> None:
+    """Print rows.
+
+    Args:
+        rows: all with the same columns.
+        columns: which of them, in this order; all without it.
+        title: a line above.
+        in_words: headings are words ("queue (s)"), not names of columns ("queue_seconds").
+        styles: by column, the style of each value that has one.
+        hint: how to see the columns that do not fit.
+    """
+    console = _console()
+    if not rows:
+        console.print("(no rows)")
+        return
+    names = list(columns or rows[0])
+    headings = [to_words(name) if in_words else printable(name) for name in names]
+    numeric = [all(_is_number(row[name]) or row[name] is None for row in rows) for name in names]
+    cells = [[printable(format_cell(row[name])) for row in rows] for name in names]
+    wanted = [_wanted(heading, column) for heading, column in zip(headings, cells, strict=True)]
+    widths = fit_columns(wanted, console.width)
+    table = Table(
+        title=None if title is None else Text(printable(title)),
+        title_justify="left",
+        title_style="italic",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, GAP, 0, 0),
+    )
+    shown: list[int | None] = []
+    for index, column_width in enumerate(widths):
+        if column_width is not None:
+            shown.append(index)
+            justify: Any = "right" if numeric[index] else "left"
+            table.add_column(Text(headings[index]), justify=justify, width=column_width, overflow="fold")
+        elif shown[-1] is not None:
+            shown.append(None)
+            table.add_column(ELLIPSIS, width=1)
+    for number, row in enumerate(rows):
+        table.add_row(
+            *(
+                ELLIPSIS
+                if index is None
+                else Text(
+                    cells[index][number], style=((styles or {}).get(names[index], {})).get(str(row[names[index]]), "")
+                )
+                for index in shown
+            )
+        )
+    console.print(table)
+    if None in widths:
+        left = sum(width is not None for width in widths)
+        console.print(f"{len(names)} columns ({left} shown; {hint})", style="dim")
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print rows as CSV with a header, for spreadsheets and other programs."""
+    writer = csv.DictWriter(sys.stdout, list(columns or (rows[0] if rows else [])), lineterminator="\n")
+    writer.writeheader()
+    for_people = sys.stdout.isatty()  # a program gets every character as it is
+    for row in rows:
+        writer.writerow({k: printable(v) if for_people and isinstance(v, str) else v for k, v in row.items()})
+
+
+def print_markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print rows as a table in Markdown, for a page or an issue."""
+    names = list(columns or (rows[0] if rows else []))
+    numeric = [bool(rows) and all(_is_number(row[name]) or row[name] is None for row in rows) for name in names]
+    lines = [names, ["---:" if number else "---" for number in numeric]]
+    lines += [[printable(format_cell(row[name])).replace("|", "\\|") for name in names] for row in rows]
+    for line in lines:
+        sys.stdout.write(f"| {' | '.join(line)} |\n")
+
+
+def print_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print each row as lines of a name and a value, which no width can break."""
+    names = list(columns or (rows[0] if rows else []))
+    longest = max(map(cell_len, names), default=0)
+    for number, row in enumerate(rows):
+        sys.stdout.write("\n" if number else "")
+        for name in names:
+            sys.stdout.write(f"{printable(name):>{longest}} = {printable(format_cell(row[name]))}\n")
+
+
+def format_cell(value: Any) -> str:
+    """Return a cell as text: six digits for decimals, separators in long whole numbers, nothing for null."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= FIRST_SEPARATED:
+        return f"{value:,}"
+    return str(value)
+
+
+def to_words(name: str) -> str:
+    """Return the heading of a column: ``queue_seconds`` is ``queue (s)``, ``cost_usd`` is ``cost ($)``, ``n_qubits`` ``qubits``."""
+    for ending, unit in (("_seconds", " (s)"), ("_usd", " ($)")):
+        if name.endswith(ending):
+            return name.removesuffix(ending).replace("_", " ") + unit
+    return name.removeprefix("n_").removesuffix("_id").replace("_", " ")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _wanted(heading: str, cells: Sequence[str]) -> ColumnWidth:
+    words = [word for cell in (heading, *cells) for word in cell.split()]
+    natural = max(map(cell_len, (heading, *cells)))
+    longest_word = min(max(map(cell_len, words), default=0), LONGEST_WORD)
+    return ColumnWidth(natural=natural, least=min(natural, max(longest_word, min(LEAST_FOLDED_WIDTH, natural))))
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(width=UNLIMITED, highlight=False)
