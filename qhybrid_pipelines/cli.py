@@ -228,6 +228,7 @@ def doctor(
     home: Home = None,
     as_json: AsJson = False,
     online: Annotated[bool, typer.Option("--online", help="Also take one look at every provider.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare all of the ledger, not only what changed.")] = False,
 ) -> None:
     """Look at this installation and its home folder; exit code 3 when something needs a person."""
     from qhybrid_pipelines.steps.on_demand.doctor import findings
@@ -235,7 +236,7 @@ def doctor(
     from qhybrid_pipelines.terminal import print_json
 
     workspace = workspace_for(home)
-    rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online)
+    rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online, full=full)
     print_json(rows) if as_json else print_table(_problems_first(rows), styles={"status": {"problem": "bold red"}})
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
 

@@ -67,7 +67,12 @@ class ControlPlane:
     def dispatcher(self) -> Dispatcher:
         """The only caller of a provider."""
         return Dispatcher(
-            self.ledger, self._providers, RawStore(self._home.raw), deployment=self.deployment, policy=self.policy
+            self.ledger,
+            self._providers,
+            RawStore(self._home.raw),
+            deployment=self.deployment,
+            policy=self.policy,
+            anchor=self._home.ledger_anchor,
         )
 
 

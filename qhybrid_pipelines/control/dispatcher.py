@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -59,6 +60,7 @@ class Dispatcher:
         policy: what is allowed; the default is the built-in one.
         clock: the time; sleeping waits for quarantines, and for providers that ask for a moment.
         timeout_seconds: how long another process may take to submit the same job.
+        anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
     """
 
     def __init__(
@@ -71,11 +73,12 @@ class Dispatcher:
         policy: Policy | None = None,
         clock: Clock = SYSTEM_CLOCK,
         timeout_seconds: float = 900.0,
+        anchor: Path | None = None,
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
         self._clock = clock
-        self._context = context = JobContext(ledger=ledger, providers=providers, clock=clock)
+        self._context = context = JobContext(ledger=ledger, providers=providers, clock=clock, anchor=anchor)
         health = BackendHealth(ledger, self.policy.routing.breaker, clock=clock)
         self._protocol = SubmissionProtocol(context, timeout_seconds=timeout_seconds)
         self._admission = AdmissionControl(context, deployment=self.deployment, policy=self.policy, health=health)

@@ -80,8 +80,9 @@ def calibrations_fresh(workspace: WorkspaceResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="warehouse")
 def ledger_unbroken(workspace: WorkspaceResource) -> dg.AssetCheckResult:
-    """The hash chain of the ledger's events is whole."""
-    return _result(audits.ledger_unbroken(workspace.open().control_plane.ledger))
+    """The ledger is what was written: its chain of events, the rows that follow from them, and the notes outside it."""
+    opened = workspace.open()
+    return _result(audits.ledger_unbroken(opened.home, opened.control_plane.ledger))
 
 
 @dg.asset_check(asset="warehouse")

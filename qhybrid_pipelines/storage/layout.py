@@ -30,6 +30,16 @@ class Home:
         return self.path / "ledger.db"
 
     @property
+    def ledger_anchor(self) -> Path:
+        """The ledger's last event as the last publication saw it, noted outside its database."""
+        return self.path / "ledger.anchor.json"
+
+    @property
+    def ledger_checked(self) -> Path:
+        """The event of the ledger up to which the last audit found nothing."""
+        return self.path / "ledger.checked.json"
+
+    @property
     def warehouse(self) -> Path:
         """The snapshot that analysts open, DuckDB."""
         return self.path / "warehouse.duckdb"

@@ -213,7 +213,7 @@ class TestEvents:
         vendor = EventData(
             event=Event.QUEUE, at=NOW, clock="vendor", raw_status="ready", detail={"b": 1, "a": [None, 0.5]}
         )
-        ledger.advance(Transition(job=job, steps=(vendor,), observed_at=NOW + timedelta(microseconds=1)))
+        ledger.advance(Transition(job=job, steps=(vendor,), observed_at=NOW + timedelta(seconds=2, microseconds=1)))
         first, *_, last = ledger.events("j-a")
         assert (first.event, first.from_state, first.to_state, first.sequence) == (
             "JobPlanned",
@@ -222,8 +222,19 @@ class TestEvents:
             1,
         )
         assert (last.event, last.sequence, last.position) == ("JobQueued", 5, 5)
-        assert (last.at, last.observed_at) == (NOW, NOW + timedelta(microseconds=1))
+        assert (last.at, last.observed_at) == (NOW, NOW + timedelta(seconds=2, microseconds=1))
         assert (last.clock, last.raw_status, last.detail) == ("vendor", "ready", {"b": 1, "a": [None, 0.5]})
+
+    def test_the_time_of_a_job_never_runs_backwards(self, ledger: Ledger) -> None:
+        """A clock that was set back by a day moves what it observes to the job's last moment; a vendor's time stays."""
+        job, yesterday = ledger.plan(plan()), NOW - timedelta(days=1)
+        steps = (
+            EventData(event=Event.ACKNOWLEDGE, at=yesterday),
+            EventData(event=Event.QUEUE, at=yesterday, clock="vendor"),
+        )
+        job = ledger.advance(Transition(job=job, steps=steps, observed_at=yesterday, provider_job_id="p"))
+        assert job.updated_at == NOW
+        assert [(event.at, event.observed_at) for event in ledger.events("j-a")[-2:]] == [(NOW, NOW), (yesterday, NOW)]
 
     def test_sequences_count_by_job_and_positions_over_the_ledger(self, ledger: Ledger) -> None:
         ledger.plan(plan("a"))

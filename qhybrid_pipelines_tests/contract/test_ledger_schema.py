@@ -26,8 +26,8 @@ LATER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "later1"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -40,8 +40,8 @@ def upgrade():
 BROKEN = """
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "later2"
+down_revision = "later1"
 branch_labels = None
 depends_on = None
 
@@ -140,10 +140,10 @@ def test_a_ledger_is_carried_to_the_next_revision_in_its_place(
     old = open_ledger()
     job = old.plan(plan())
     events, head = old.events(), old.head()
-    monkeypatch.setattr(schema, "prepare", partial(schema.prepare, revision="0002", versions=[later_revisions]))
+    monkeypatch.setattr(schema, "prepare", partial(schema.prepare, revision="later1", versions=[later_revisions]))
     for _ in range(2):
         ledger = open_ledger()
-        assert revision_of(ledger) == "0002"
+        assert revision_of(ledger) == "later1"
         assert colours(ledger) == [("j-a", "blue")]
         assert (ledger.events(), ledger.head()) == (events, head)
     apply_events(ledger, job, Event.ACKNOWLEDGE, provider_job_id="p-1")
@@ -157,10 +157,10 @@ def test_a_revision_that_fails_leaves_the_ledger_as_it_was(
 ) -> None:
     ledger = open_ledger()
     ledger.plan(plan())
-    monkeypatch.setattr(schema, "prepare", partial(schema.prepare, revision="0003", versions=[later_revisions]))
+    monkeypatch.setattr(schema, "prepare", partial(schema.prepare, revision="later2", versions=[later_revisions]))
     with pytest.raises(InvalidInput, match="no_such_table"):
         open_ledger()
-    assert revision_of(ledger) == "0001"
+    assert revision_of(ledger) == schema.REVISION
     assert "colour" not in [column["name"] for column in inspect(ledger._engine).get_columns("job")]
     assert [job.job_id for job in ledger.jobs()] == ["j-a"]
 
@@ -175,11 +175,11 @@ def test_processes_that_open_an_older_ledger_at_once_upgrade_it_once(
     is_file = first._engine.dialect.name == "sqlite"
     before = (
         "from functools import partial; from qhybrid_pipelines.control.ledger import schema; "
-        f"schema.prepare = partial(schema.prepare, revision='0002', versions=[Path({str(later_revisions)!r})])"
+        f"schema.prepare = partial(schema.prepare, revision='later1', versions=[Path({str(later_revisions)!r})])"
     )
     work = "SqlLedger.open_sqlite(home / 'ledger.db')" if is_file else "SqlLedger.open_postgres(url)"
     assert run_in_processes(6, work, tmp_path, before=before, url=url) == [0] * 6
-    assert revision_of(first) == "0002"
+    assert revision_of(first) == "later1"
     assert colours(first) == [("j-a", "blue")]
 
 
@@ -188,7 +188,7 @@ def test_a_ledger_of_a_newer_release_is_refused_and_not_touched(open_ledger: Ope
     with newer._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE ledger_revision SET version_num = '0007'")
     with pytest.raises(
-        InvalidInput, match="schema revision '0007', and this release knows revisions up to '0001'"
+        InvalidInput, match="schema revision '0007', and this release knows revisions up to '0002'"
     ) as said:
         open_ledger()
     assert "newer" in said.value.remedy

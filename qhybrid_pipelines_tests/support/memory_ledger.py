@@ -29,9 +29,11 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
     Transition,
 )
-from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json
+from qhybrid_pipelines.control.ledger.row_audit import rebuild
+from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json, to_microseconds
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines_tests.support.memory_facts import job_values
 from qhybrid_pipelines_tests.support.memory_tables import MemoryTables
 
 
@@ -165,10 +167,35 @@ class MemoryLedger:
         with self._tables.read_lock():
             return self._tables.head
 
-    def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
-        """Recompute the chain of events."""
+    def contains(self, link: ChainHead) -> bool:
+        """Tell whether a link is part of the chain."""
         with self._tables.read_lock():
-            return event_chain.verify(self._tables.events.values(), self.head(), anchor)
+            return not link.position or self._tables.events.get(link.position, {}).get("hash") == link.hash
+
+    def verify_chain(self, anchor: ChainHead | None = None, *, start: ChainHead | None = None) -> ChainReport:
+        """Recompute the chain of events."""
+        begin = start.position if start else 0
+        with self._tables.read_lock():
+            rows = [row for row in self._tables.events.values() if row["position"] > begin]
+            return event_chain.verify(rows, self.head(), anchor, start=start)
+
+    def audit_rows(self, *, job_id: str | None = None, after: int = 0) -> list[str]:
+        """Compare all jobs with what the events seal; one alone is not looked at: nobody can change it from outside."""
+        if job_id is not None or after:
+            return []
+        with self._tables.read_lock():
+            events: dict[str, list[Mapping[str, Any]]] = {}
+            for row in self._tables.events.values():
+                events.setdefault(row["job_id"], []).append(row)
+            return [
+                f"job {job.job_id} is not what its events say"
+                for job in self._tables.jobs.values()
+                if rebuild(job.job_id, events[job.job_id]).job != _job_row(job)
+            ]
+
+    def missing_guards(self) -> list[str]:
+        """Return nothing: there are no triggers."""
+        return []
 
     @contextmanager
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:
@@ -189,6 +216,11 @@ class MemoryLedger:
             return self._tables.write_transition(transition)
         except StaleJob:
             return self._tables.jobs.get(transition.job.job_id)
+
+
+def _job_row(job: JobRecord) -> dict[str, Any]:
+    implied = {"state": job.state.value, "version": job.version, "updated_at_us": to_microseconds(job.updated_at)}
+    return job_values(job) | implied
 
 
 def _event(row: Mapping[str, Any]) -> EventRecord:

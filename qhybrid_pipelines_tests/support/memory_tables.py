@@ -28,6 +28,7 @@ from qhybrid_pipelines.control.ledger.records import (
 from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines_tests.support.memory_facts import changed_values
 
 _NOTHING = object()
 
@@ -138,9 +139,10 @@ class MemoryTables:
         )
         self.put(self.jobs, job.job_id, job)
         self._open_attempt(job)
-        return self.write_transition(Transition(job=job, steps=plan.steps, observed_at=plan.planned_at))
+        first_steps = Transition(job=job, steps=plan.steps, observed_at=plan.planned_at)
+        return self.write_transition(first_steps, limit_usd=plan.budget_usd)
 
-    def write_transition(self, transition: Transition) -> JobRecord:
+    def write_transition(self, transition: Transition, *, limit_usd: float | None = None) -> JobRecord:
         """Write the steps of a job and return the job after them.
 
         Raises:
@@ -153,9 +155,12 @@ class MemoryTables:
         _check_steps(job, transition.steps)
         if known is None or known.version != job.version:
             raise StaleJob(f"job {job.job_id} has changed since it was read as {job.state}")
+        before, observed_at = job, max(transition.observed_at, job.updated_at)
         for step in transition.steps:
-            job = self._append_event(job, step, transition.observed_at)
-        job = replace(job, updated_at=transition.observed_at.astimezone(UTC), **_changed_fields(transition))
+            outcome = ATTEMPT_OUTCOMES.get(step.event, job.outcome)
+            state = next_state(job.state if job.version else None, step.event)
+            job = replace(job, state=state, version=job.version + 1, outcome=outcome)
+        job = replace(job, updated_at=observed_at.astimezone(UTC), **_changed_fields(transition))
         if transition.result is not None:
             self.put(self.results, job.job_id, transition.result)
         if transition.new_token is not None:
@@ -170,29 +175,33 @@ class MemoryTables:
         if job.state in TERMINAL and transition.job.state not in TERMINAL:
             job = self._settle(job)
         self.put(self.jobs, job.job_id, job)
+        facts = changed_values(before, job, transition.result, limit_usd)
+        state = before.state if before.version else None
+        for sequence, step in enumerate(transition.steps, start=before.version + 1):
+            moved = step.clock == "observed" and step.at == transition.observed_at
+            step_at = observed_at if moved else step.at
+            sealed = facts if sequence == job.version else None
+            row = {"job_id": job.job_id, "sequence": sequence, "observed_at_us": to_microseconds(observed_at)}
+            self._append_event(row | {"facts": stored_json(sealed)}, state, replace(step, at=step_at))
+            state = next_state(state, step.event)
         return job
 
-    def _append_event(self, job: JobRecord, step: EventData, observed_at: datetime) -> JobRecord:
-        """Append one event to the chain, and return the job after it."""
-        before = job.state if job.version else None
+    def _append_event(self, known: dict[str, Any], before: JobState | None, step: EventData) -> None:
+        """Append one event to the chain."""
         after = next_state(before, step.event)
         head = self.head
-        row = {
+        row = known | {
             "position": head.position + 1,
-            "job_id": job.job_id,
-            "sequence": job.version + 1,
             "event": EVENT_NAMES[step.event],
             "from_state": before and before.value,
             "to_state": after.value,
             "at_us": to_microseconds(step.at),
-            "observed_at_us": to_microseconds(observed_at),
             "clock": step.clock,
             "raw_status": None if step.raw_status is None else stored_text(step.raw_status),
             "detail": stored_json(step.detail),
             "previous_hash": head.hash,
         }
         self.put(self.events, head.position + 1, row | {"hash": event_chain.event_hash(row)})
-        return replace(job, state=after, version=job.version + 1, outcome=ATTEMPT_OUTCOMES.get(step.event, job.outcome))
 
     def _open_attempt(self, job: JobRecord) -> None:
         if job.token in self._tokens:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.control.ledger.anchor import explain_missing, read_link
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
-from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate
 from qhybrid_pipelines.execution.port import Provider, calling
 
@@ -22,11 +24,13 @@ class JobContext:
         ledger: where every step is written.
         providers: by name, the first part of their backends' names.
         clock: the time.
+        anchor: file with the link of the ledger that was noted outside it; None where nothing is noted.
     """
 
     ledger: Ledger
     providers: Mapping[str, Provider]
     clock: Clock = SYSTEM_CLOCK
+    anchor: Path | None = None
 
     def provider_for(self, backend: str) -> Provider:
         """Return the provider of a backend.
@@ -78,6 +82,23 @@ class JobContext:
         provider = self.provider_for(batch.backend)
         with calling(provider.name, "estimate"):
             return provider.estimate(batch)
+
+    def check_untouched(self, job: JobRecord) -> None:
+        """Return if what the ledger says about a job is what was written; asked before a job is sent.
+
+        Raises:
+            Refused: somebody changed the ledger behind our back, or it is not the one that it was.
+            CorruptFile: the note outside the ledger cannot be read.
+        """
+        found = self.ledger.audit_rows(job_id=job.job_id)
+        noted = read_link(self.anchor) if self.anchor is not None else None
+        if noted is not None and not self.ledger.contains(noted):
+            found.append(explain_missing(noted, self.ledger.head()))
+        if found:
+            raise Refused(
+                f"job {job.job_id} is not sent, because the ledger is not what was written: {'; '.join(found)}. "
+                "`qhybrid doctor --full` names everything that differs, and docs/runbook.md says how to go on."
+            )
 
     def advance(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
         """Let a job take one step now and return it.

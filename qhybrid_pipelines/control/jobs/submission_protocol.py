@@ -101,6 +101,7 @@ class SubmissionProtocol:
             Ambiguous: in doubt, even after looking; the job stays SUBMITTING, and the next call continues here.
             ProviderError: the provider could not be reached; calling again continues.
             LockBusy: another process is submitting the same job and takes too long.
+            Refused: the ledger is not what was written; nothing was sent.
             StopRequested: somebody stopped this process; nothing was sent, and the next call continues.
         """
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
@@ -109,6 +110,8 @@ class SubmissionProtocol:
         with self.job_lock(job.job_id):
             job = self._context.ledger.job(job.job_id)  # whoever held it before may have finished
             raise_if_stop_requested()
+            if job.state in (JobState.APPROVED, JobState.SUBMITTING):
+                self._context.check_untouched(job)
             if job.state is JobState.APPROVED:
                 job = pre_submit_check(job)
                 if job.state is not JobState.APPROVED:

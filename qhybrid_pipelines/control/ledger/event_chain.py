@@ -12,7 +12,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.canonical import content_hash
 
-#: Stored columns that a hash covers, all but the hash itself.
+#: Stored columns that every hash covers; ``facts`` comes to them where an event has any.
 HASHED_COLUMNS = (
     "position",
     "job_id",
@@ -58,20 +58,32 @@ class ChainReport:
 
 
 def event_hash(row: Mapping[str, Any]) -> str:
-    """Return the hash of an event: SHA-256 over the canonical JSON of its stored columns and of its predecessor's hash."""
-    return content_hash([row[name] for name in HASHED_COLUMNS])
+    """Return the hash of an event: SHA-256 over the canonical JSON of its stored columns and of its predecessor's hash.
+
+    An event without facts has the hash that it had before there were any, so older chains stay whole.
+    """
+    values = [row[name] for name in HASHED_COLUMNS]
+    facts = row.get("facts")
+    return content_hash(values if facts is None else [*values, facts])
 
 
-def verify(rows: Iterable[Mapping[str, Any]], head: ChainHead, anchor: ChainHead | None = None) -> ChainReport:
+def verify(
+    rows: Iterable[Mapping[str, Any]],
+    head: ChainHead,
+    anchor: ChainHead | None = None,
+    *,
+    start: ChainHead | None = None,
+) -> ChainReport:
     """Return whether the stored rows, in order of position, form one chain that ends at ``head``.
 
     Args:
         rows: stored columns of every event, as the database gives them, with ``hash``.
         head: last link as the ledger has it.
         anchor: a link as it was noted outside the ledger earlier.
+        start: a link up to which the chain was found whole before; then ``rows`` begin with the event after it.
     """
     try:
-        last = _walk(rows, anchor)
+        last = _walk(rows, anchor, start or ChainHead())
         _check_end(last, head, anchor)
     except _BrokenChain as broken:
         return ChainReport(events=broken.position - 1, broken_at=broken.position, problem=str(broken))
@@ -86,8 +98,8 @@ class _BrokenChain(Exception):
         super().__init__(f"event {position} {what}")
 
 
-def _walk(rows: Iterable[Mapping[str, Any]], anchor: ChainHead | None) -> ChainHead:
-    last = ChainHead()
+def _walk(rows: Iterable[Mapping[str, Any]], anchor: ChainHead | None, start: ChainHead) -> ChainHead:
+    last = start
     for row in rows:
         last = _next_link(last, row)
         if anchor is not None and anchor.position == last.position and anchor.hash != last.hash:

@@ -154,5 +154,25 @@ class Ledger(Protocol):
     def head(self) -> ChainHead:
         """Return the last link of the chain of events, to be kept outside the ledger."""
 
-    def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
-        """Recompute the chain of events; with ``anchor``, also that it still contains that link."""
+    def contains(self, link: ChainHead) -> bool:
+        """Tell whether a link that was noted outside the ledger is part of the chain; one event is read."""
+
+    def verify_chain(self, anchor: ChainHead | None = None, *, start: ChainHead | None = None) -> ChainReport:
+        """Recompute the chain of events; with ``anchor``, also that it still contains that link.
+
+        Args:
+            anchor: a link that was noted outside the ledger.
+            start: a link up to which the chain was found whole before: only what comes after it is recomputed.
+        """
+
+    def audit_rows(self, *, job_id: str | None = None, after: int = 0) -> list[str]:
+        """Rebuild rows from the sealed events and return how those of the ledger differ, one sentence each.
+
+        Args:
+            job_id: look at this job and the budget of its experiment only.
+            after: look at the jobs with an event after this position, at those that are not settled, and at those whose
+                state is not that of their last event; 0 is everything.
+        """
+
+    def missing_guards(self) -> list[str]:
+        """Return what should keep events from being changed or removed and is not in force, by name."""

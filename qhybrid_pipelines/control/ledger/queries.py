@@ -70,6 +70,13 @@ def chain_head(connection: Connection) -> ChainHead:
     return ChainHead(position=row.position, hash=row.hash)
 
 
+def chain_link(connection: Connection, position: int) -> ChainHead | None:
+    """Return the link of the chain at a position, or None."""
+    stored = tables.event.c
+    found = connection.scalar(select(stored.hash).where(stored.position == position))
+    return None if found is None else ChainHead(position=position, hash=found)
+
+
 def _event(row: Mapping[str, Any]) -> EventRecord:
     return EventRecord(
         position=row["position"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -254,6 +254,16 @@ class Transition:
     rerouted_to: str | None = None
     priority: int | None = None
     deadline_at: datetime | None = None
+
+    def observed_not_before(self, earliest: datetime) -> Transition:
+        """Return the same move, observed at ``earliest`` if it says an earlier time; so are steps of that very moment."""
+        if self.observed_at >= earliest:
+            return self
+        steps = (
+            replace(step, at=earliest) if step.clock == "observed" and step.at == self.observed_at else step
+            for step in self.steps
+        )
+        return replace(self, steps=tuple(steps), observed_at=earliest)
 
     @classmethod
     def single(

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
 
-from qhybrid_pipelines.control.ledger import tables
+from qhybrid_pipelines.control.ledger import guards, tables
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.core.errors import InvalidInput
 
 #: The newest revision, which is what `control.ledger.tables` describes.
-REVISION = "0001"
+REVISION = "0002"
 
 #: A name of our own: Dagster and MLflow keep theirs as ``alembic_version``, and may share a database with us.
 REVISION_TABLE = "ledger_revision"
@@ -26,43 +26,6 @@ REVISION_TABLE = "ledger_revision"
 FOLDER = Path(__file__).with_name("alembic")
 
 _revision = Table(REVISION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
-
-#: Events are append-only: the database refuses what would change them.
-_TRIGGERS = {
-    "sqlite": (
-        """
-        CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
-        BEGIN SELECT RAISE(ABORT, 'events are append-only: no UPDATE'); END
-        """,
-        """
-        CREATE TRIGGER event_is_never_removed BEFORE DELETE ON event
-        BEGIN SELECT RAISE(ABORT, 'events are append-only: no DELETE'); END
-        """,
-        # INSERT OR REPLACE removes rows without asking the trigger on DELETE.
-        """
-        CREATE TRIGGER event_is_never_replaced BEFORE INSERT ON event
-        WHEN EXISTS (SELECT 1 FROM event WHERE position = NEW.position)
-        BEGIN SELECT RAISE(ABORT, 'events are append-only: no REPLACE'); END
-        """,
-    ),
-    "postgresql": (
-        """
-        CREATE FUNCTION events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            RAISE integrity_constraint_violation
-                USING MESSAGE = 'events are append-only: no ' || TG_OP;
-        END $$
-        """,
-        """
-        CREATE TRIGGER event_is_never_changed BEFORE UPDATE OR DELETE ON event
-        FOR EACH ROW EXECUTE FUNCTION events_are_append_only()
-        """,
-        """
-        CREATE TRIGGER event_is_never_emptied BEFORE TRUNCATE ON event
-        FOR EACH STATEMENT EXECUTE FUNCTION events_are_append_only()
-        """,
-    ),
-}
 
 
 def prepare(connection: Connection, *, revision: str = REVISION, versions: Sequence[Path] = ()) -> None:
@@ -92,8 +55,7 @@ def prepare(connection: Connection, *, revision: str = REVISION, versions: Seque
 
 def _create(connection: Connection, revision: str) -> None:
     tables.metadata.create_all(connection)
-    for statement in _TRIGGERS[connection.dialect.name]:
-        connection.exec_driver_sql(statement)
+    guards.create(connection)
     start = ChainHead()
     connection.execute(insert(tables.chain_head).values(id=1, position=start.position, hash=start.hash))
     _revision.create(connection)

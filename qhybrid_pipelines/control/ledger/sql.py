@@ -18,9 +18,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.control.ledger import (
+    audit,
     backends,
     event_chain,
     file_locks,
+    guards,
     postgres,
     postgres_locks,
     queries,
@@ -213,10 +215,32 @@ class SqlLedger:
         with self._snapshot() as connection:
             return queries.chain_head(connection)
 
-    def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
-        """Recompute the chain of events."""
+    def contains(self, link: ChainHead) -> bool:
+        """Tell whether a link is part of the chain."""
         with self._snapshot() as connection:
-            return event_chain.verify(queries.iter_event_rows(connection), queries.chain_head(connection), anchor)
+            return link in (ChainHead(), queries.chain_link(connection, link.position))
+
+    def verify_chain(self, anchor: ChainHead | None = None, *, start: ChainHead | None = None) -> ChainReport:
+        """Recompute the chain of events, or what comes after a link of it."""
+        start = start or ChainHead()
+        with self._snapshot() as connection:
+            if start not in (ChainHead(), queries.chain_link(connection, start.position)):
+                problem = f"event {start.position} is not the one that was found whole before"
+                return ChainReport(events=0, broken_at=start.position, problem=problem)
+            rows = queries.iter_event_rows(connection, tables.event.c.position > start.position)
+            return event_chain.verify(rows, queries.chain_head(connection), anchor, start=start)
+
+    def audit_rows(self, *, job_id: str | None = None, after: int = 0) -> list[str]:
+        """Rebuild rows from the events and return how those of the ledger differ."""
+        with self._snapshot() as connection:
+            if job_id is not None:
+                return audit.audit_one(connection, job_id)
+            return audit.audit_changed(connection, after) if after else audit.audit_all(connection)
+
+    def missing_guards(self) -> list[str]:
+        """Return the triggers that are not in force."""
+        with self._snapshot() as connection:
+            return guards.missing(connection)
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from handing this job over."""

@@ -16,7 +16,9 @@ from qhybrid_pipelines.control.ledger.event_chain import ChainHead, event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, next_state
 from qhybrid_pipelines.control.ledger.queries import chain_head
 from qhybrid_pipelines.control.ledger.records import ATTEMPT_OUTCOMES, JobRecord, Outcome, Plan, Transition
+from qhybrid_pipelines.control.ledger.sealed_facts import changed_facts
 from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
+from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import JobState
 
 #: Facts of a move that the job takes over as they are.
@@ -63,18 +65,28 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
             f"job {job.job_id} would be number {job.run_number} of its payload, which another job is; nothing was written"
         ) from error
     _open_attempt(connection, job)
-    return write_transition(connection, Transition(job=job, steps=plan.steps, observed_at=plan.planned_at))
+    first_steps = Transition(job=job, steps=plan.steps, observed_at=plan.planned_at)
+    return write_transition(connection, first_steps, budget_usd=round_stored_usd(plan.budget_usd))
 
 
-def write_transition(connection: Connection, transition: Transition) -> JobRecord:
+def write_transition(connection: Connection, transition: Transition, *, budget_usd: float | None = None) -> JobRecord:
     """Write the steps of a job and return the job after them.
+
+    A job's time never runs backwards: a move that is observed before the job's last one, by a clock that was set back, is
+    stored with the time of that one.
+
+    Args:
+        connection: in a transaction.
+        transition: the move.
+        budget_usd: of the experiment, where the job is new; sealed with its first steps.
 
     Raises:
         StaleJob: the job has changed since it was read.
         IllegalTransition: the life cycle has no such step.
         DuplicateProviderJob: the provider's id belongs to another job.
-        Refused: the move brings a new quote, and the budget does not hold it.
+        Refused: the move brings a new quote, and the budget does not hold it; or somebody changed the ledger.
     """
+    transition = transition.observed_not_before(transition.job.updated_at)
     before = transition.job
     job = _next_record(transition)
     changed = connection.execute(
@@ -104,7 +116,7 @@ def write_transition(connection: Connection, transition: Transition) -> JobRecor
         replace_reserved_quote(connection, before, job.cost_quoted_usd)
     if job.cost_settled_usd is not None and job.cost_settled_usd != before.cost_settled_usd:
         settle_job(connection, job, charged_before_usd=before.cost_settled_usd)
-    _append_events(connection, transition)
+    _append_events(connection, transition, changed_facts(before, job, result=transition.result, budget_usd=budget_usd))
     return job
 
 
@@ -185,11 +197,11 @@ def _update_attempt(connection: Connection, job: JobRecord) -> None:
         ) from error
 
 
-def _append_events(connection: Connection, transition: Transition) -> None:
-    """Append one row for each step to the chain."""
+def _append_events(connection: Connection, transition: Transition, facts: dict[str, Any] | None) -> None:
+    """Append one row for each step to the chain; the last one seals what changed with them."""
     head = chain_head(connection)
     state = transition.job.state if transition.job.version else None
-    rows = []
+    rows: list[dict[str, Any]] = []
     for sequence, step in enumerate(transition.steps, start=transition.job.version + 1):
         after = next_state(state, step.event)
         row: dict[str, Any] = {
@@ -205,9 +217,16 @@ def _append_events(connection: Connection, transition: Transition) -> None:
             "raw_status": None if step.raw_status is None else stored_text(step.raw_status),
             "detail": stored_json(step.detail),
             "previous_hash": head.hash,
+            "facts": stored_json(facts) if len(rows) == len(transition.steps) - 1 else None,
         }
         row["hash"] = event_hash(row)
         rows.append(row)
         head, state = ChainHead(position=row["position"], hash=row["hash"]), after
-    connection.execute(insert(tables.event), rows)
+    try:
+        connection.execute(insert(tables.event), rows)
+    except IntegrityError as error:
+        raise Refused(
+            f"the ledger already has other events of job {transition.job.job_id} in the place of these, so somebody changed it; "
+            "nothing was written. `qhybrid doctor --full` names everything that differs."
+        ) from error
     connection.execute(update(tables.chain_head).values(position=head.position, hash=head.hash))

@@ -35,7 +35,7 @@ class UtcTimestamp(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: Dialect | None) -> int | None:  # noqa: ARG002
         """Return what is stored."""
         return None if value is None else to_microseconds(value)
 
@@ -50,7 +50,7 @@ class UsdAmount(TypeDecorator[float]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+    def process_bind_param(self, value: float | None, dialect: Dialect | None) -> int | None:  # noqa: ARG002
         """Return what is stored."""
         return None if value is None else to_micro_usd(value)
 
@@ -167,6 +167,7 @@ event = Table(
     Column("detail", Text),
     Column("previous_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("facts", Text),
     CheckConstraint("clock IN ('vendor', 'observed')", name="clock_is_known"),
     UniqueConstraint("job_id", "sequence"),
 )

@@ -146,9 +146,21 @@ class ObservedLedger:
         """Return the last link of the chain of events."""
         return self._ledger.head()
 
-    def verify_chain(self, anchor: ChainHead | None = None) -> ChainReport:
+    def contains(self, link: ChainHead) -> bool:
+        """Tell whether a link is part of the chain."""
+        return self._ledger.contains(link)
+
+    def verify_chain(self, anchor: ChainHead | None = None, *, start: ChainHead | None = None) -> ChainReport:
         """Recompute the chain of events."""
-        return self._ledger.verify_chain(anchor)
+        return self._ledger.verify_chain(anchor, start=start)
+
+    def audit_rows(self, *, job_id: str | None = None, after: int = 0) -> list[str]:
+        """Compare rows with the events."""
+        return self._ledger.audit_rows(job_id=job_id, after=after)
+
+    def missing_guards(self) -> list[str]:
+        """Return what should keep events from being changed and is not there."""
+        return self._ledger.missing_guards()
 
 
 def _events_of_plan(plan: Plan, job: JobRecord) -> list[ObservedEvent]:
@@ -159,7 +171,7 @@ def _events_of_plan(plan: Plan, job: JobRecord) -> list[ObservedEvent]:
 
 def _events_of_transition(transition: Transition, job: JobRecord) -> list[ObservedEvent]:
     """Return the steps of a move; none where somebody else had moved the job first."""
-    if job.version != transition.job.version + len(transition.steps) or job.updated_at != transition.observed_at:
+    if job.version != transition.job.version + len(transition.steps) or job.updated_at < transition.observed_at:
         return []
     observed = _observed_events(job, transition.job.state, transition.job.version, transition.steps)
     return observed if observed[-1].to_state is job.state else []

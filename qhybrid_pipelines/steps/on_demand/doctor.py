@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.storage.layout import Home
@@ -54,6 +55,7 @@ def findings(
     specifications: Specifications,
     *,
     online: bool = False,
+    full: bool = False,
     now: datetime | None = None,
 ) -> list[Row]:
     """Return what was looked at, whether it is well, and what was seen.
@@ -63,9 +65,11 @@ def findings(
         control_plane: of that home; its parts are opened within the looks, because that may fail.
         specifications: say which backends are used.
         online: also take one look at every backend of every provider.
+        full: compare everything that the ledger says, not only what changed since the last look that found nothing.
         now: the time to compare with; the default is now.
     """
     now = now or datetime.now(UTC)
+    audit = cache(lambda: audit_ledger(home, control_plane.ledger, full=full))
     checks: list[tuple[str, Callable[[], CheckResult]]] = [
         ("python", lambda: (sys.version_info >= (3, 11), sys.version.split()[0])),
         ("packages", _packages),
@@ -75,7 +79,11 @@ def findings(
         ("environment", lambda: _environment(home.path)),
         ("policy", lambda: _policy(home.path)),
         ("clock", lambda: _clock(control_plane.ledger, now)),
-        ("ledger chain", lambda: _chain(control_plane.ledger)),
+        ("ledger chain", lambda: _chain(audit())),
+        ("ledger rows", lambda: _audited(audit().rows, "what their events say")),
+        ("ledger triggers", lambda: _audited(audit().guards, "in force", "not in force: ")),
+        ("ledger notes", lambda: _audited(audit().notes, "the ledger contains what was noted outside it")),
+        ("lake and ledger", lambda: _audited(audit().lake, "say the same")),
         ("backends", lambda: (bool(control_plane.backends), ", ".join(control_plane.backends))),
         ("breakers", lambda: _breakers(control_plane.ledger, now)),
         ("open jobs", lambda: _open_jobs(control_plane.ledger)),
@@ -148,9 +156,17 @@ def _clock(ledger: Ledger, now: datetime) -> CheckResult:
     )
 
 
-def _chain(ledger: Ledger) -> CheckResult:
-    chain = ledger.verify_chain()
-    return chain.is_intact, chain.problem or f"{chain.events} events, all links whole"
+def _chain(audit: LedgerAudit) -> CheckResult:
+    compared = f"compared from event {audit.start.position + 1} on" if audit.start.position else "all compared"
+    whole = f"{audit.head.position} events, all links whole, {compared}, the last one is {audit.head.hash[:12]}"
+    return not audit.chain, "; ".join(audit.chain) or whole
+
+
+def _audited(found: Sequence[str], well: str, introduction: str = "") -> CheckResult:
+    """Name the first findings of an audit; nothing is paid for a job whose rows are among them."""
+    more = f"; and {len(found) - MAX_LISTED_JOBS} more" if len(found) > MAX_LISTED_JOBS else ""
+    named = introduction + "; ".join(found[:MAX_LISTED_JOBS]) + more
+    return not found, f"{named} (docs/runbook.md, *When the ledger was changed*)" if found else well
 
 
 def _breakers(ledger: Ledger, now: datetime) -> CheckResult:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from qhybrid_pipelines.control.ledger import anchor
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
@@ -18,8 +20,15 @@ from qhybrid_pipelines.storage.warehouse import PublishReport
 
 
 def publish(home: Home, ledger: Ledger) -> PublishReport:
-    """Build a snapshot from the lake and the ledger and put it in the place of the last one."""
-    return warehouse.publish(home, partial(ledger_delta, ledger), families=family_rows())
+    """Build a snapshot from the lake and the ledger and put it in the place of the last one.
+
+    With it the ledger's last event is noted outside the database, where the ledger still contains the one before; where
+    it does not, `qhybrid doctor` and the check of the warehouse say so.
+    """
+    report = warehouse.publish(home, partial(ledger_delta, ledger), families=family_rows())
+    with suppress(CorruptFile):
+        anchor.advance(home.ledger_anchor, ledger, now=datetime.now(UTC))
+    return report
 
 
 def family_rows() -> list[Row]:
