@@ -13,12 +13,12 @@ from functools import cached_property
 
 import dagster as dg
 
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core import errors, files
-from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested, stop_requested
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
@@ -44,17 +44,23 @@ MessageCallback = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFailure:
-    """A stage that did not end well (None: the publication), why, and the exit code of that reason."""
+    """A stage that did not end well, why, and the exit code of that reason.
+
+    Attributes:
+        stage: None where no stage ran: for the publication, or for an experiment that cannot be read.
+        experiment: the one that cannot be read.
+    """
 
     stage: Stage | None
     message: str
     exit_code: int
+    experiment: str | None = None
 
     @property
     def what(self) -> str:
         """What failed: an experiment's preparation, its execution on a backend, or the publication."""
         if self.stage is None:
-            return "publish"
+            return self.experiment or "publish"
         return f"{self.stage.experiment} {'on ' + self.stage.backend if self.stage.backend else '(prepare)'}"
 
 
@@ -212,20 +218,20 @@ class Launcher:
         run = self.instance.get_run_by_id(result.run_id)
         return _stage_error(result, outage=run is not None and OUTAGE_TAG in run.tags)
 
-    def _specifications(self, keys: Iterable[str]) -> list[tuple[str, ExperimentSpec | LearningSpec]]:
-        return [(key, self.workspace.specifications.load_any(key)) for key in keys]
+    def due(self, keys: Iterable[str], damage: Damage | None = None) -> list[Stage]:
+        """Return the stages of some experiments that are due now; those that cannot be read are noted in ``damage``."""
+        damage, workspace = damage or Damage(), self.workspace
+        readable = load_readable(workspace.specifications, keys, damage)
+        return due_stages(readable, workspace.lake, workspace.control_plane, damage)
 
-    def due(self, keys: Iterable[str]) -> list[Stage]:
-        """Return the stages of some experiments that are due now."""
-        return due_stages(self._specifications(keys), self.workspace.lake, self.workspace.control_plane)
-
-    def with_next_rounds(self, keys: Iterable[str]) -> list[str]:
+    def with_next_rounds(self, keys: Iterable[str], damage: Damage | None = None) -> list[str]:
         """Return ``keys`` and the rounds that follow from them, whether registered now or before a crash."""
-        known = list(keys)
+        known, damage = list(keys), damage or Damage()
+        specifications = self.workspace.specifications
         while True:
-            register_next_rounds(self._specifications(known), self.workspace.lake, self.workspace.registration)
-            specifications = self.workspace.specifications
-            others = [(key, specifications.load_any(key)) for key in specifications if key not in known]
+            readable = load_readable(specifications, known, damage)
+            register_next_rounds(readable, self.workspace.lake, self.workspace.registration, damage)
+            others = load_readable(specifications, (key for key in specifications if key not in known), damage)
             following = [
                 key for key, spec in others if isinstance(spec, ExperimentSpec) and spec.lineage.parent in known
             ]
@@ -241,7 +247,8 @@ class _RunLoop:
         self, launcher: Launcher, keys: Iterable[str], on_progress: ProgressCallback, on_problem: MessageCallback
     ) -> None:
         self._launcher, self._on_progress, self._on_problem = launcher, on_progress, on_problem
-        self.known = launcher.with_next_rounds(dict.fromkeys(keys))
+        self._damage = Damage()
+        self.known = launcher.with_next_rounds(dict.fromkeys(keys), self._damage)
         self._failures: dict[Stage, StageFailure] = {}
         self._runs: dict[Stage, int] = {}
         self._backs_off_until: dict[Stage, datetime] = {}
@@ -252,8 +259,13 @@ class _RunLoop:
 
     @property
     def failures(self) -> list[StageFailure]:
-        """What failed and was not made good since."""
-        return list(self._failures.values())
+        """What failed and was not made good since, and which of the experiments cannot be read."""
+        damaged = [
+            StageFailure(stage=None, experiment=key, message=problem, exit_code=errors.CorruptFile.exit_code)
+            for key, problem in self._damage.problems.items()
+            if key in self.known
+        ]
+        return [*self._failures.values(), *damaged]
 
     def run_due(self) -> None:
         """Run stages until none is due that was not tried just now, with a glance at open jobs after each."""
@@ -262,7 +274,7 @@ class _RunLoop:
                 self._run(stage)
                 if self.poll_due():
                     break  # what came back is collected before anything else is begun
-            self.known = self._launcher.with_next_rounds(self.known)
+            self.known = self._launcher.with_next_rounds(self.known, self._damage)
 
     def poll_open_jobs(self) -> bool:
         """Wait a moment and take a look at the open jobs; return False if there is nothing left to wait for."""
@@ -296,7 +308,7 @@ class _RunLoop:
         new = [
             completion
             for completion in find_completed_executions(
-                workspace.specifications, workspace.lake, workspace.control_plane
+                workspace.specifications, workspace.lake, workspace.control_plane, self._damage
             )
             if completion.stage.experiment in self.known and completion.name not in self._reported_completions
         ]
@@ -306,7 +318,7 @@ class _RunLoop:
         return bool(new or report.changed)
 
     def _due_stages(self) -> list[Stage]:
-        return self._launcher.due(self.known)
+        return self._launcher.due(self.known, self._damage)
 
     def _may_run(self, stage: Stage) -> bool:
         if stage not in self._runs:

@@ -20,8 +20,15 @@ COMPONENTS = ("network", "orchestration", "compile", "queue", "execute", "fetch"
 PROVIDER_COMPONENTS = ("queue", "execute")
 
 
-def job_page(job: JobRecord, events: Sequence[EventRecord], account: Account | None, *, now: datetime) -> str:
-    """Return the page of a job as text."""
+def job_page(
+    job: JobRecord,
+    events: Sequence[EventRecord],
+    account: Account | None,
+    *,
+    now: datetime,
+    problems: Sequence[str] = (),
+) -> str:
+    """Return the page of a job as text; ``problems`` are what stands in its way and is no fault of its own."""
     return "\n".join(
         [
             f"{job.job_id}  {job.state}  on {job.backend}",
@@ -31,6 +38,7 @@ def job_page(job: JobRecord, events: Sequence[EventRecord], account: Account | N
             "",
             *_waterfall(latency(job, events)),
             *_error_lines(job),
+            *(line for problem in problems for line in _label_lines("problem", problem)),
             *_label_lines("next", next_steps(job, now)),
         ]
     )

@@ -122,13 +122,15 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.commands.job_page import job_page
     from qhybrid_pipelines.control.reporting.ledger_tables import cost_row, event_row, job_row, latency_row
     from qhybrid_pipelines.control.reporting.next_steps import next_steps
+    from qhybrid_pipelines.steps.on_demand.job_problems import job_problems
     from qhybrid_pipelines.terminal import print_json
 
     workspace = existing_workspace(home)
     ledger, job, now = workspace.control_plane.ledger, find_job(workspace, job_id), datetime.now(UTC)
     events, account = ledger.events(job.job_id), ledger.account(job.experiment)
+    problems = job_problems(job, workspace.specifications, workspace.lake, workspace.control_plane)
     if not as_json:
-        echo(job_page(job, events, account, now=now))
+        echo(job_page(job, events, account, now=now, problems=problems))
         return
     print_json(
         {
@@ -136,6 +138,7 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
             "events": [event_row(event) for event in events],
             "latency": latency_row(job, events),
             "cost": cost_row(job, account),
+            "problems": list(problems),
             "next": next_steps(job, now),
         }
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.inbox import scan_inbox
 from qhybrid_pipelines.control.experiments.stops import Stops
@@ -105,9 +106,11 @@ def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) 
         context.log.warning(printable(problem))
     for job in report.polled.to_notify:
         context.log.info("job %s of %s on %s is %s", job.job_id, job.experiment, job.backend, job.state)
+    damage = Damage()
     complete = find_completed_executions(
-        open_workspace.specifications, open_workspace.lake, open_workspace.control_plane
+        open_workspace.specifications, open_workspace.lake, open_workspace.control_plane, damage
     )
+    _log_damage(context, damage)
     new = [completion for completion in complete if completion.name not in before.get("reported", ())]
     return dg.SensorResult(
         skip_reason=f"{report.summary}; {len(new)} executions newly complete",
@@ -134,7 +137,10 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         """Move every registered experiment one stage further, until its verdict stands in the warehouse."""
         open_workspace, now = workspace.open(), datetime.now(UTC)
         end_orphans(context.instance)
-        histories = {stage: read_run_history(context.instance, stage) for stage in _due_stages(open_workspace)}
+        damage = Damage()
+        histories = {stage: read_run_history(context.instance, stage) for stage in _due_stages(open_workspace, damage)}
+        reported = json.loads(context.cursor or "{}")
+        observations = _observe_damage(context, damage, reported)
         running = sum(history.running for history in histories.values())
         failed = sum(not history.running and history.failed_attempts > 0 for history in histories.values())
         new = {
@@ -161,10 +167,17 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
             states = f"{running} stages are running, {failed} failed" + (
                 f", {backing_off} are resting" if backing_off else ""
             )
-            return dg.SkipReason(states if histories else _explain_idle(open_workspace))
+            reason = states if histories else _explain_idle(open_workspace)
+            if damage.problems:
+                reason += f"; {len(damage.problems)} experiments cannot be read, `qhybrid doctor` names them"
+            if not damage.problems and not reported:
+                return dg.SkipReason(reason)
+            return dg.SensorResult(skip_reason=reason, asset_events=observations, cursor=json.dumps(damage.problems))
         return dg.SensorResult(
             run_requests=requests,
             dynamic_partitions_requests=partition_requests(new),
+            asset_events=observations,
+            cursor=json.dumps(damage.problems),
         )
 
     return onward
@@ -185,11 +198,13 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         open_workspace.tracker.sync()
         send_spans_best_effort(open_workspace.control_plane.ledger, open_workspace.home)
         files.remove_leftovers(open_workspace.home.tmp)
+        damage = Damage()
         mine = {
             stage: read_run_history(context.instance, stage)
-            for stage in _due_stages(open_workspace)
+            for stage in _due_stages(open_workspace, damage)
             if stage.job == job.name
         }
+        _log_damage(context, damage)
         due = [
             stage
             for stage, history in mine.items()
@@ -234,18 +249,46 @@ def make_run_request(stage: Stage, deployment: Deployment, *, retry: str = "") -
     )
 
 
-def _due_stages(open_workspace: Workspace) -> list[Stage]:
+def _due_stages(open_workspace: Workspace, damage: Damage) -> list[Stage]:
     """Return what is due, next rounds included; experiments that a person stopped are left alone."""
-    stops = Stops(open_workspace.home)
-    known = [
-        (key, open_workspace.specifications.load_any(key)) for key in open_workspace.specifications if key not in stops
-    ]
-    new = register_next_rounds(known, open_workspace.lake, open_workspace.registration)
+    stops, specifications = Stops(open_workspace.home), open_workspace.specifications
+    going_on: list[str] = []
+    for key in specifications:
+        with damage.of(key):
+            going_on += [] if key in stops else [key]
+    known = load_readable(specifications, going_on, damage)
+    new = register_next_rounds(known, open_workspace.lake, open_workspace.registration, damage)
     return due_stages(
-        [*known, *((key, open_workspace.specifications.load_any(key)) for key in new)],
+        [*known, *load_readable(specifications, new, damage)],
         open_workspace.lake,
         open_workspace.control_plane,
+        damage,
     )
+
+
+def _log_damage(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, damage: Damage) -> None:
+    for key, problem in damage.problems.items():
+        context.log.warning("%s cannot go on: %s", printable(key), problem)
+
+
+def _observe_damage(
+    context: dg.SensorEvaluationContext, damage: Damage, reported: dict[str, str]
+) -> list[dg.AssetObservation]:
+    """Say on its asset why an experiment cannot go on, once for each reason."""
+    _log_damage(context, damage)
+    return [
+        dg.AssetObservation(
+            asset_key="experiments",
+            partition=key,
+            description=problem,
+            metadata={
+                "problem": problem,
+                "what_to_do": "The message says how; `qhybrid doctor` tells whether it helped.",
+            },
+        )
+        for key, problem in damage.problems.items()
+        if reported.get(key) != problem
+    ]
 
 
 def _explain_idle(open_workspace: Workspace) -> str:

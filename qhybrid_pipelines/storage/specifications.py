@@ -86,20 +86,24 @@ class Specifications:
         """
         path = self.home.specifications / f"{check_key(key)}.json"
         try:
-            text = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
         except FileNotFoundError:
             raise InvalidInput(
                 f"experiment {key} is not registered in {self.home.path}",
                 remedy="Run `qhybrid run SPEC` or drop the specification into the inbox; `--home` selects another home.",
             ) from None
+        except OSError as error:
+            raise CorruptFile(
+                str(path), f"it cannot be read: {error.strerror}", remedy="Check its permissions and the disk."
+            ) from None
         # The key holds the hash of this very text, whatever fields later releases add to the model.
-        if sha256_hex(text)[:8] != key[-8:]:
+        if sha256_hex(content)[:8] != key[-8:]:
             raise CorruptFile(
                 str(path), "it was changed after it was registered", remedy="Register the specification again."
             )
         try:
-            learning = json.loads(text).get("kind") == "qml"
-            return (LearningSpec if learning else ExperimentSpec).model_validate_json(text)
+            learning = json.loads(content).get("kind") == "qml"
+            return (LearningSpec if learning else ExperimentSpec).model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             raise CorruptFile(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from qhybrid_pipelines.control.experiments.damage import Damage
 from qhybrid_pipelines.control.jobs.successors import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
@@ -101,34 +102,54 @@ class Stage:
 
 
 def due_stages(
-    experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]], lake: Lake, control_plane: ControlPlaneView
+    experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]],
+    lake: Lake,
+    control_plane: ControlPlaneView,
+    damage: Damage,
 ) -> list[Stage]:
     """Return the runs that are due now; an experiment is executed only once it is prepared, measured once trained.
 
     A job that was run again after its execution was decided without it is due like any other: its result is paid for.
+
+    Args:
+        experiments: by key.
+        lake: what was written of them.
+        control_plane: where their jobs stand.
+        damage: an experiment of which a file cannot be read is noted here, and nothing of it is due.
     """
     stages: list[Stage] = []
     unfinished = control_plane.ledger.jobs(states=TO_SUBMIT | TO_COLLECT)
     unfinished_executions = {(job.experiment, job.requested_backend) for job in unfinished}
     for key, spec in experiments:
-        if isinstance(spec, LearningSpec):
-            stages += _due_learning(key, spec, lake, control_plane)
-            continue
-        if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in PREPARE):
-            stages.append(Stage(experiment=key))
-            continue
-        partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
-        decided = {partition for partition in partitions if _all_written(lake, EXECUTE, partition)}
-        unsettled = [each for each in partitions if each not in decided or (key, each.backend) in unfinished_executions]
-        if unsettled:
-            successors = Successors.of(control_plane.ledger, key)
-            found = [
-                _due_execution(partition, lake, control_plane, successors)
-                for partition in unsettled
-                if partition not in decided or _has_unfinished_successor(partition, lake, successors)
-            ]
-            stages += [stage for stage in found if stage is not None]
+        with damage.of(key):
+            if isinstance(spec, LearningSpec):
+                stages += _due_learning(key, spec, lake, control_plane)
+            else:
+                stages += _due_optimisation(key, spec, lake, control_plane, unfinished_executions)
     return stages
+
+
+def _due_optimisation(
+    key: str,
+    spec: ExperimentSpec,
+    lake: Lake,
+    control_plane: ControlPlaneView,
+    unfinished_executions: Collection[tuple[str, str | None]],
+) -> list[Stage]:
+    if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in PREPARE):
+        return [Stage(experiment=key)]
+    partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
+    decided = {partition for partition in partitions if _all_written(lake, EXECUTE, partition)}
+    unsettled = [each for each in partitions if each not in decided or (key, each.backend) in unfinished_executions]
+    if not unsettled:
+        return []
+    successors = Successors.of(control_plane.ledger, key)
+    found = [
+        _due_execution(partition, lake, control_plane, successors)
+        for partition in unsettled
+        if partition not in decided or _has_unfinished_successor(partition, lake, successors)
+    ]
+    return [stage for stage in found if stage is not None]
 
 
 def _due_learning(key: str, spec: LearningSpec, lake: Lake, control_plane: ControlPlaneView) -> list[Stage]:

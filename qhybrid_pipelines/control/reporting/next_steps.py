@@ -8,6 +8,12 @@ from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.jobs import JobState
 
+#: About an open job of a backend that today's settings do not name.
+UNNAMED_BACKEND = (
+    "today's settings do not name its backend. It is looked at and collected all the same as long as its provider's key is "
+    "set; name the backend again to send more work there."
+)
+
 _SENTENCES = {
     JobState.PLANNED: "Nothing: the next run of its experiment goes on with it.",
     JobState.AWAITING_APPROVAL: "`qhybrid jobs approve {job}` or `qhybrid jobs decline {job} --reason TEXT`.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, execution_jobs
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSummary
 from qhybrid_pipelines.control.ledger.port import JobRecord
@@ -87,14 +88,16 @@ def poll_open_jobs(dispatcher: Dispatcher, *, limit_seconds: float, cursor: Mapp
 
 
 def find_completed_executions(
-    specifications: Specifications, lake: Lake, control_plane: ControlPlane
+    specifications: Specifications, lake: Lake, control_plane: ControlPlane, damage: Damage
 ) -> list[CompletedExecution]:
-    """Return the executions that are complete and were not collected yet."""
-    registered = [(key, specifications.load_any(key)) for key in specifications]
+    """Return the executions that are complete and were not collected yet; what cannot be read is noted."""
+    registered = load_readable(specifications, specifications, damage)
     ledger = control_plane.ledger
     found = []
-    for stage in due_stages(registered, lake, control_plane):
-        if stage.job == "collect":
+    for stage in due_stages(registered, lake, control_plane, damage):
+        if stage.job != "collect":
+            continue
+        with damage.of(stage.experiment):
             jobs = execution_jobs(lake, ledger, stage.experiment, stage.backend or "")
             found.append(CompletedExecution(stage=stage, jobs=jobs, spent=execution_times(ledger, jobs)))
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from qhybrid_pipelines.control.experiments.damage import Damage
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -13,24 +14,36 @@ from qhybrid_pipelines.storage.schemas import DECISIONS
 
 
 def register_next_rounds(
-    experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]], lake: Lake, registration: Registration
+    experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]],
+    lake: Lake,
+    registration: Registration,
+    damage: Damage,
 ) -> list[str]:
     """Register the next round of every decided execution that has one; return the keys that are new.
 
     The specification stands whole in the decision's row, so a crash before this step loses nothing, and a repetition
-    finds the same key.
+    finds the same key. An experiment whose decision cannot be read, or whose next round is refused, is noted.
     """
     new: list[str] = []
     for key, spec in experiments:
-        for backend in spec.backends if isinstance(spec, ExperimentSpec) else ():
-            partition = PartitionKey(experiment=key, backend=backend)
-            if not lake.exists(DECISIONS, partition):
-                continue
-            for row in lake.read(DECISIONS, partition).select(["next_specification"]).to_pylist():
-                if row["next_specification"] is None:
-                    continue
-                following = ExperimentSpec.model_validate_json(row["next_specification"])
+        with damage.of(key):
+            for following in find_next_rounds(key, spec, lake):
                 registered = registration.register(following, file=f"next round of {key}", folder=Path())
                 if registered.new:
                     new.append(registered.key)
     return new
+
+
+def find_next_rounds(key: str, spec: ExperimentSpec | LearningSpec, lake: Lake) -> Iterator[ExperimentSpec]:
+    """Yield what an experiment's decisions say is to follow.
+
+    Raises:
+        CorruptFile: a decision cannot be read.
+    """
+    for backend in spec.backends if isinstance(spec, ExperimentSpec) else ():
+        partition = PartitionKey(experiment=key, backend=backend)
+        if not lake.exists(DECISIONS, partition):
+            continue
+        for row in lake.read(DECISIONS, partition).select(["next_specification"]).to_pylist():
+            if row["next_specification"] is not None:
+                yield ExperimentSpec.model_validate_json(row["next_specification"])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.storage import schemas
@@ -30,29 +31,34 @@ VERDICT_COLUMNS = (
 )
 
 
-def learning_verdicts(keys: Iterable[str], lake: Lake, specifications: Specifications) -> list[Row]:
+def learning_verdicts(
+    keys: Iterable[str], lake: Lake, specifications: Specifications, damage: Damage | None = None
+) -> list[Row]:
     """Return the verdicts of the learning experiments among some keys, against baselines on all features too.
 
-    ``seconds`` is everything that was trained and tuned for the experiment.
+    ``seconds`` is everything that was trained and tuned for the experiment. What cannot be read is left out, and noted.
     """
     rows: list[Row] = []
-    for key in keys:
-        whole = PartitionKey(experiment=key)
-        if not isinstance(specifications.load_any(key), LearningSpec):
-            continue
-        if not lake.exists(schemas.QML_VERDICTS, whole):
-            continue
-        card = lake.read(schemas.QML_DATASETS, whole).to_pylist()[0]
-        runs = lake.read(schemas.QML_MODELS, whole)
-        seconds = sum(pc.sum(runs[name]).as_py() or 0.0 for name in ("fit_seconds", "tuning_seconds"))
-        rows += [
-            {
-                "experiment": key,
-                "dataset": card["dataset"],
-                **{name: verdict[name] for name in VERDICT_COLUMNS},
-                "seconds": seconds,
-            }
-            for verdict in lake.read(schemas.QML_VERDICTS, whole).to_pylist()
-            if verdict["scope"] == "all"
-        ]
+    damage = damage or Damage()
+    for key, spec in load_readable(specifications, keys, damage):
+        if isinstance(spec, LearningSpec) and lake.exists(schemas.QML_VERDICTS, PartitionKey(experiment=key)):
+            with damage.of(key):
+                rows += _verdict_rows(key, lake)
     return rows
+
+
+def _verdict_rows(key: str, lake: Lake) -> list[Row]:
+    whole = PartitionKey(experiment=key)
+    card = lake.read(schemas.QML_DATASETS, whole).to_pylist()[0]
+    runs = lake.read(schemas.QML_MODELS, whole)
+    seconds = sum(pc.sum(runs[name]).as_py() or 0.0 for name in ("fit_seconds", "tuning_seconds"))
+    return [
+        {
+            "experiment": key,
+            "dataset": card["dataset"],
+            **{name: verdict[name] for name in VERDICT_COLUMNS},
+            "seconds": seconds,
+        }
+        for verdict in lake.read(schemas.QML_VERDICTS, whole).to_pylist()
+        if verdict["scope"] == "all"
+    ]

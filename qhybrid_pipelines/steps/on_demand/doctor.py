@@ -16,6 +16,8 @@ from filelock import FileLock, Timeout
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
@@ -24,13 +26,15 @@ from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
-from qhybrid_pipelines.control.reporting.next_steps import next_steps
+from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, next_steps
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.warehouse import matches_published_checksum
@@ -92,6 +96,8 @@ def findings(
         ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, now)),
         ("paid and not collected", lambda: _uncollected(control_plane.ledger, now)),
         ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, now)),
+        ("experiments", lambda: _experiments(home, control_plane, specifications)),
+        ("jobs of unnamed backends", lambda: _unnamed_backends(control_plane)),
         ("stopped experiments", lambda: _stopped(Stops(home))),
         ("locks", lambda: _locks(home.locks)),
         ("warehouse", lambda: _warehouse(home, control_plane)),
@@ -223,6 +229,30 @@ def _list_job_ids(jobs: list[JobRecord]) -> str:
     return ", ".join(job.job_id for job in jobs[:MAX_LISTED_JOBS]) + more
 
 
+def _experiments(home: Home, control_plane: ControlPlane, specifications: Specifications) -> CheckResult:
+    """Read every specification and decision, as the sensors do; what is damaged keeps no other experiment waiting."""
+    damage, lake = Damage(), Lake(home)
+    readable = load_readable(specifications, specifications, damage)
+    for key, spec in readable:
+        with damage.of(key):
+            list(find_next_rounds(key, spec, lake))
+    due_stages(readable, lake, control_plane, damage)
+    if not damage.problems:
+        return True, f"{len(readable)}, all can be read"
+    named = [f"{key}: {problem}" for key, problem in list(damage.problems.items())[:MAX_LISTED_JOBS]]
+    more = f"; and {len(damage.problems) - MAX_LISTED_JOBS} more" if len(damage.problems) > MAX_LISTED_JOBS else ""
+    return False, f"{len(damage.problems)} cannot go on, the others do. {'; '.join(named)}{more}"
+
+
+def _unnamed_backends(control_plane: ControlPlane) -> CheckResult:
+    """Name open jobs whose backend today's settings do not name; they are looked at and collected all the same."""
+    known = set(control_plane.backends)
+    jobs = [job for job in control_plane.ledger.jobs(states=list(OPEN)) if job.backend not in known]
+    if not jobs:
+        return True, "none"
+    return False, f"{_list_job_ids(jobs)}: {UNNAMED_BACKEND}"
+
+
 def _stopped(stops: Stops) -> CheckResult:
     """Name what a person stopped; that is their word, and nothing to mend."""
     notes = [f"{key} (by {stop.principal}, {stop.reason})" for key in stops if (stop := stops.get(key)) is not None]
@@ -275,8 +305,8 @@ def _telemetry() -> CheckResult:
 def _provider_checks(control_plane: ControlPlane, specifications: Specifications) -> Iterator[Row]:
     """Yield one look at every provider's key and every backend; one that nothing here uses may be out of reach."""
     used = {job.backend for job in control_plane.ledger.jobs(states=list(OPEN))}
-    for key in specifications:
-        used |= set(specifications.load_any(key).backends)
+    for _, spec in load_readable(specifications, specifications, Damage()):
+        used |= set(spec.backends)
     for name, check in control_plane.dispatcher.key_checks().items():
         yield _downgrade_if_unused(
             _row(f"key of {name}", partial(_check_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)

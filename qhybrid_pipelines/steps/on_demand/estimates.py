@@ -6,12 +6,13 @@ Nothing is registered and nothing is written: an experiment that is only asked a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
@@ -96,13 +97,15 @@ def estimates(
 
 def estimate_due(registered: Specifications, dispatcher: Dispatcher, lake: Lake) -> Preview:
     """Say what the registered experiments that are not decided everywhere would cost: what a backfill would pay."""
+    damage = Damage()
     undecided = [
         key
-        for key in registered
-        for backend in registered.load_any(key).backends
-        if not _is_decided(lake, registered.load_any(key), key, backend)
+        for key, spec in load_readable(registered, registered, damage)
+        for backend in spec.backends
+        if not _is_decided(lake, spec, key, backend)
     ]
-    return _preview(dict.fromkeys(undecided), registered, dispatcher, lake)
+    preview = _preview(dict.fromkeys(undecided), registered, dispatcher, lake)
+    return replace(preview, problems=[*preview.problems, *damage.errors])
 
 
 def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backend: str) -> bool:

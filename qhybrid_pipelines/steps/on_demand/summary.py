@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
@@ -28,51 +30,79 @@ _COMPARISON_COLUMNS = (
 )
 
 
-def verdicts(keys: Iterable[str], lake: Lake, specifications: Specifications) -> list[Row]:
-    """Return the verdicts of some optimisations, those without one left out.
+#: Stands for the verdict of an experiment of which a file is damaged.
+UNREADABLE = "cannot be read"
+
+
+def verdicts(
+    keys: Iterable[str], lake: Lake, specifications: Specifications, damage: Damage | None = None
+) -> list[Row]:
+    """Return the verdicts of some optimisations, those without one left out, and those that cannot be read.
 
     ``seconds`` is reduction, all baselines, and the job from intent to stored result.
     """
-    rows = []
-    for key in keys:
-        spec = specifications.load_any(key)
-        if isinstance(spec, LearningSpec):
+    rows: list[Row] = []
+    damage = damage or Damage()
+    for key, spec in load_readable(specifications, keys, damage):
+        if isinstance(spec, ExperimentSpec):
+            with damage.of(key):
+                rows += _verdict_rows(key, spec, lake)
+    return rows
+
+
+def _verdict_rows(key: str, spec: ExperimentSpec, lake: Lake) -> list[Row]:
+    rows: list[Row] = []
+    for backend in spec.backends:
+        execution = PartitionKey(experiment=key, backend=backend)
+        if not lake.exists(schemas.DECISIONS, execution):
             continue
-        for backend in spec.backends:
-            execution = PartitionKey(experiment=key, backend=backend)
-            if not lake.exists(schemas.DECISIONS, execution):
-                continue
-            comparison = lake.read(schemas.BASELINE_COMPARISONS, execution).to_pylist()[0]
-            decision = lake.read(schemas.DECISIONS, execution).to_pylist()[0]
-            prepared = PartitionKey(experiment=key)
-            seconds = (
-                (pc.sum(lake.read(schemas.REDUCED_MODELS, prepared).column("reduction_seconds")).as_py() or 0.0)
-                + (pc.sum(lake.read(schemas.BASELINES, prepared).column("seconds")).as_py() or 0.0)
-                + (comparison["quantum_seconds"] or 0.0)
-            )
-            rows.append(
-                {
-                    "experiment": key,
-                    "backend": backend,
-                    "round": spec.lineage.round,
-                    **{name: comparison[name] for name in _COMPARISON_COLUMNS},
-                    "decision": decision["decision"],
-                    "next_experiment": decision["next_experiment"],
-                    "final_objective": decision["final_objective"],
-                    "final_source": decision["final_source"],
-                    "seconds": seconds,
-                }
-            )
+        comparison = lake.read(schemas.BASELINE_COMPARISONS, execution).to_pylist()[0]
+        decision = lake.read(schemas.DECISIONS, execution).to_pylist()[0]
+        prepared = PartitionKey(experiment=key)
+        seconds = (
+            (pc.sum(lake.read(schemas.REDUCED_MODELS, prepared).column("reduction_seconds")).as_py() or 0.0)
+            + (pc.sum(lake.read(schemas.BASELINES, prepared).column("seconds")).as_py() or 0.0)
+            + (comparison["quantum_seconds"] or 0.0)
+        )
+        rows.append(
+            {
+                "experiment": key,
+                "backend": backend,
+                "round": spec.lineage.round,
+                **{name: comparison[name] for name in _COMPARISON_COLUMNS},
+                "decision": decision["decision"],
+                "next_experiment": decision["next_experiment"],
+                "final_objective": decision["final_objective"],
+                "final_source": decision["final_source"],
+                "seconds": seconds,
+            }
+        )
     return rows
 
 
 def registered(lake: Lake, specifications: Specifications) -> list[Row]:
     """Return one line per registered experiment and backend, with the verdict where there is one."""
-    decided = {(row["experiment"], row["backend"]): row for row in verdicts(specifications, lake, specifications)}
-    learnt = learning_verdicts(specifications, lake, specifications)
+    damage = Damage()
+    decided = {
+        (row["experiment"], row["backend"]): row for row in verdicts(specifications, lake, specifications, damage)
+    }
+    learnt = learning_verdicts(specifications, lake, specifications, damage)
+    readable = dict(load_readable(specifications, specifications, damage))
     rows: list[Row] = []
     for key in specifications:
-        spec = specifications.load_any(key)
+        if key in damage.problems:
+            rows.append(
+                {
+                    "experiment": key,
+                    "backend": "",
+                    "family": "",
+                    "round": None,
+                    "verdict": f"{UNREADABLE}: {damage.problems[key]}",
+                    "decision": None,
+                }
+            )
+            continue
+        spec = readable[key]
         if isinstance(spec, LearningSpec):
             words = sorted({row["verdict"] for row in learnt if row["experiment"] == key})
             rows.append(

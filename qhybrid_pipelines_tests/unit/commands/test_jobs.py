@@ -70,7 +70,7 @@ def test_show_is_a_page_for_people_and_parts_for_machines(home, qhybrid):
     assert "error        the machine was struck by lightning" in out
     code, out, _ = qhybrid("jobs", "show", DONE, "--json", home=home)
     told = json.loads(out)
-    assert set(told) == {"job", "events", "latency", "cost", "next"}
+    assert set(told) == {"job", "events", "latency", "cost", "problems", "next"}
     assert told["latency"]["queue_seconds"] == 300.0
     assert told["cost"]["reported_usd"] == 0.4
     assert len(told["events"]) == len(COMPLETE)

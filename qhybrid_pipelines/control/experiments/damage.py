@@ -1,0 +1,58 @@
+"""What is damaged hurts itself only: one unreadable file keeps no other experiment from going on, and none is silent about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
+from qhybrid_pipelines.core.errors import CorruptFile, QHybridError
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.printable import one_line
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.storage.specifications import Specifications
+
+Experiments = list[tuple[str, ExperimentSpec | LearningSpec]]
+
+
+class Damage:
+    """Collects, by experiment, why it cannot go on: its specification, or a file of it in the lake, cannot be read."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, QHybridError] = {}
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """One sentence for each experiment, with what to do; the first that was met."""
+        return {experiment: one_line(str(error)) for experiment, error in self._errors.items()}
+
+    @property
+    def errors(self) -> list[QHybridError]:
+        """The same as errors."""
+        return list(self._errors.values())
+
+    @contextmanager
+    def of(self, experiment: str) -> Iterator[None]:
+        """Note what goes wrong inside about one experiment, and go on behind the block.
+
+        Raises:
+            LedgerUnreachable: that is about all experiments.
+        """
+        try:
+            yield
+        except LedgerUnreachable:
+            raise
+        except QHybridError as error:
+            self._errors.setdefault(experiment, error)
+        except Exception as error:  # noqa: BLE001  whatever a damaged file makes a reader raise
+            problem, remedy = f"{type(error).__name__}: {error}", "Restore its files, or register it again."
+            self._errors.setdefault(experiment, CorruptFile(experiment, problem, remedy=remedy))
+
+
+def load_readable(specifications: Specifications, keys: Iterable[str], damage: Damage) -> Experiments:
+    """Return the experiments whose specifications can be read; the others are noted."""
+    found: Experiments = []
+    for key in keys:
+        with damage.of(key):
+            found.append((key, specifications.load_any(key)))
+    return found

@@ -1,0 +1,26 @@
+"""What stands in a job's way and is no fault of its own: a damaged file of its experiment, a backend that no setting names."""
+
+from __future__ import annotations
+
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.due_stages import due_stages
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.specifications import Specifications
+
+
+def job_problems(
+    job: JobRecord, specifications: Specifications, lake: Lake, control_plane: ControlPlane
+) -> tuple[str, ...]:
+    """Return one sentence for each problem, with what to do; none for a job whose way is free."""
+    damage, found = Damage(), []
+    if job.experiment != CANARY_EXPERIMENT and job.experiment in specifications.keys():  # noqa: SIM118  no check of its form
+        due_stages(load_readable(specifications, [job.experiment], damage), lake, control_plane, damage)
+        found += [f"Its experiment cannot go on: {problem}" for problem in damage.problems.values()]
+    if job.state in OPEN and job.backend not in control_plane.backends:
+        found.append(UNNAMED_BACKEND)
+    return tuple(found)
