@@ -191,18 +191,25 @@ def resolve(
     not_there: Annotated[
         bool, typer.Option("--not-there", help="The provider does not have it; the next run tries once more.")
     ] = False,
+    pay_own: Annotated[
+        bool, typer.Option("--pay-own", help="Another home has sent it; the next run sends and pays one of our own.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what became of a job in SUBMIT_UNKNOWN, after looking for its token at the provider."""
-    if not_there == bool(provider_job_id):
+    """Say what became of a job in SUBMIT_UNKNOWN, or choose whether to adopt what another home has sent."""
+    if [bool(provider_job_id), not_there, pay_own].count(True) != 1:
         raise InvalidInput(
-            "it is there or it is not", remedy="Give either --provider-job-id ID or --not-there.", field="--not-there"
+            "it is there or it is not",
+            remedy="Give one of --provider-job-id ID, --not-there and --pay-own.",
+            field="--not-there",
         )
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "resolved"):
-        _print_job(workspace.control_plane.dispatcher.resolve(job.job_id, provider_job_id), as_json=as_json)
+        _print_job(
+            workspace.control_plane.dispatcher.resolve(job.job_id, provider_job_id, pay_own=pay_own), as_json=as_json
+        )
 
 
 @app.command()

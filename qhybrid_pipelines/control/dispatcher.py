@@ -25,6 +25,7 @@ from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, Raw
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol, next_job_id
 from qhybrid_pipelines.control.jobs.submitter import Preview, Submitter
+from qhybrid_pipelines.control.jobs.token_search import other_homes_job
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Transition
 from qhybrid_pipelines.control.policy.deployment import Deployment
@@ -61,6 +62,7 @@ class Dispatcher:
         clock: the time; sleeping waits for quarantines, and for providers that ask for a moment.
         timeout_seconds: how long another process may take to submit the same job.
         anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
+        home_id: of the home that the ledger belongs to; copies and restored backups keep it.
     """
 
     def __init__(
@@ -74,11 +76,22 @@ class Dispatcher:
         clock: Clock = SYSTEM_CLOCK,
         timeout_seconds: float = 900.0,
         anchor: Path | None = None,
+        home_id: str = "",
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
         self._clock = clock
-        self._context = context = JobContext(ledger=ledger, providers=providers, clock=clock, anchor=anchor)
+        self._context = context = JobContext(
+            ledger=ledger,
+            providers=providers,
+            clock=clock,
+            anchor=anchor,
+            tenant=self.deployment.tenant,
+            home_id=home_id,
+        )
+        for provider in providers.values():
+            if able := with_ability(provider, Ability.LABEL_JOBS):
+                able.label_jobs(home_id)
         health = BackendHealth(ledger, self.policy.routing.breaker, clock=clock)
         self._protocol = SubmissionProtocol(context, timeout_seconds=timeout_seconds)
         self._admission = AdmissionControl(context, deployment=self.deployment, policy=self.policy, health=health)
@@ -199,23 +212,39 @@ class Dispatcher:
         """Return jobs that only go on when their batch is submitted again: approved, cut off, or taken elsewhere."""
         return self._submitter.jobs_to_resubmit()
 
-    def resolve(self, job_id: str, provider_job_id: str | None) -> JobRecord:
-        """Record what a person found out about a job in SUBMIT_UNKNOWN.
+    def resolve(self, job_id: str, provider_job_id: str | None, *, pay_own: bool = False) -> JobRecord:
+        """Record what a person found out, or wants, about a job in SUBMIT_UNKNOWN.
 
         Args:
             job_id: our id of the job.
-            provider_job_id: the provider's id of it, or None if the provider does not have it; then the next
-                `submit` makes a further attempt.
+            provider_job_id: the provider's id of it, also of one that another home has sent; or None if the provider does
+                not have it, and then the next `submit` makes a further attempt.
+            pay_own: another home has sent this work, and it is to be sent and paid once more all the same.
 
         Raises:
             IllegalTransition: the job is in another state.
             DuplicateProviderJob: that id belongs to another job.
+            InvalidInput: the job is at the provider, sent by another home, and the person does not say to pay again; or says
+                so without need.
         """
         job = self.ledger.job(job_id)
+        other = other_homes_job(self.ledger.events(job_id)) if job.state is JobState.SUBMIT_UNKNOWN else None
+        if provider_job_id is None and pay_own != (other is not None) and job.state is JobState.SUBMIT_UNKNOWN:
+            raise InvalidInput(
+                f"the work of job {job_id} is at the provider as {other}, sent by another home"
+                if other
+                else f"no other home is known to have sent the work of job {job_id}",
+                remedy=f"Adopt it with `--provider-job-id {other}`, or pay for an own one with `--pay-own`."
+                if other
+                else "Say `--not-there` if the provider does not have it.",
+            )
         event = Event.CONFIRM_ABSENT if provider_job_id is None else Event.ADOPT
-        detail = {"resolved_by": self.deployment.principal}
+        detail = {"resolved_by": self.deployment.principal} | ({"pay_own": True} if pay_own else {})
+        cleared = "" if job.error else None
         return self.ledger.advance(
-            Transition.single(job, event, self._clock.now(), detail=detail, provider_job_id=provider_job_id)
+            Transition.single(
+                job, event, self._clock.now(), detail=detail, provider_job_id=provider_job_id, error=cleared
+            )
         )
 
     # -- what persons decide ---------------------------------------------------------------------------------------

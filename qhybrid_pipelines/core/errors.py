@@ -200,22 +200,41 @@ class ProviderError(QHybridError):
 
 
 class Rejected(ProviderError):
-    """The provider refused the request itself; the same request will be refused again."""
+    """The provider refused the request itself; the same request will be refused again.
+
+    Args:
+        message: what happened and what to do about it.
+        seen: as for `ProviderError`.
+        request_sent: the request left this machine. Then the refusal may come from something in front of the provider, which
+            accepted it all the same: of a submission, the token is looked up before the refusal counts.
+    """
+
+    def __init__(self, message: str, *, seen: tuple[Any, ...] = (), request_sent: bool = True) -> None:
+        self.request_sent = request_sent
+        super().__init__(message, seen=seen)
 
 
 class Throttled(ProviderError):
-    """The provider asks to come back later; it accepted nothing.
+    """The provider asks to come back later; by its word, it accepted nothing.
 
     Args:
         message: what happened and what to do about it.
         retry_after_seconds: when it wants to be asked again, if it says so.
         seen: as for `ProviderError`.
+        request_sent: as for `Rejected`.
     """
 
     retryable = True
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None, seen: tuple[Any, ...] = ()) -> None:
-        self.retry_after_seconds = retry_after_seconds
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        seen: tuple[Any, ...] = (),
+        request_sent: bool = True,
+    ) -> None:
+        self.retry_after_seconds, self.request_sent = retry_after_seconds, request_sent
         super().__init__(message, seen=seen)
 
 

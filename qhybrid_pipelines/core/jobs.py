@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -57,7 +58,7 @@ class JobState(StrEnum):
     anything.
 
     Next: SUBMITTED when the provider's id is known, by its answer or by looking it up; APPROVED when it accepted
-    nothing; REJECTED; SUBMIT_UNKNOWN where the provider can neither merge nor look up tokens.
+    nothing; REJECTED; SUBMIT_UNKNOWN where the provider cannot tell, or has the work from another home.
 
     If it stays: its process died, or the request may still be accepted. Run the experiment again: the submission is
     looked up at the provider before anything is sent.
@@ -124,11 +125,12 @@ class JobState(StrEnum):
     Next: `qhybrid jobs retry` makes a new job of the same work.
     """
     SUBMIT_UNKNOWN = "SUBMIT_UNKNOWN"
-    """The job may or may not have been accepted, and its provider cannot be asked by token.
+    """The job may or may not have been accepted, and its provider cannot tell; or another home has sent the same work.
 
     By: a person who looks at the provider's page, with `qhybrid jobs resolve`.
 
-    Next: SUBMITTED under the id that was found, or APPROVED for another attempt where there is none.
+    Next: SUBMITTED under the id that was found, or APPROVED for another attempt where there is none, or where an own one is
+    wanted.
 
     If it stays: see *A job is SUBMIT_UNKNOWN*; nothing goes on without a person, because sending it again may pay
     twice.
@@ -273,6 +275,27 @@ class JobRef:
     provider: str
     backend: str
     provider_job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedJob:
+    """A job in a provider's list that carries one of our tokens; ``home_id`` is empty where its label names no home."""
+
+    ref: JobRef
+    home_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenListing:
+    """What one listing says about some tokens.
+
+    Attributes:
+        jobs: by token, the jobs that carry it, oldest first; a token that is not listed is missing.
+        known: those of the jobs named as known that the same listing shows.
+    """
+
+    jobs: Mapping[str, tuple[ListedJob, ...]]
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

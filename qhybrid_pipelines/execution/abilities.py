@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
+    from qhybrid_pipelines.core.jobs import TokenListing
     from qhybrid_pipelines.execution.port import Provider
 
 
@@ -27,6 +29,16 @@ class Ability(StrEnum):
 
     By: providers whose capabilities cost a request
     """
+    LIST_TOKENS = "list_tokens"
+    """Looks many tokens up with one listing, and says which known jobs the same listing shows.
+
+    By: providers whose jobs can be searched by token (`Capabilities.dedupe` is ``tag_lookup``)
+    """
+    LABEL_JOBS = "label_jobs"
+    """Names the home in the label of every job that is submitted from then on; the token never depends on it.
+
+    By: the same
+    """
     REQUESTS = "requests"
     """Counts the requests that were made since the provider was built.
 
@@ -45,6 +57,19 @@ class OptionalMembers(Protocol):
 
     def is_immediate(self, backend: str) -> bool:
         """Return whether a job is done when it is acknowledged, see `Ability.IS_IMMEDIATE`."""
+
+    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> TokenListing:
+        """Return the listed jobs that carry some tokens, see `Ability.LIST_TOKENS`.
+
+        Args:
+            backend: full name.
+            tokens: to be looked up.
+            known_jobs: ids of jobs that the provider has accepted. If there are any, the listing is read until one of them is
+                seen or it ends, and absence counts only if it ends or shows one.
+        """
+
+    def label_jobs(self, home_id: str) -> None:
+        """Name a home in what is submitted from now on, see `Ability.LABEL_JOBS`."""
 
     @property
     def requests(self) -> int:

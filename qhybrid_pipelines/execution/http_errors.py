@@ -1,5 +1,9 @@
 """What an answer, or none, means to a job: one table for every vendor that speaks HTTP.
 
+A submission that was answered with a 4xx may have been accepted all the same: the answer can come from a gateway in front of
+the service. `Rejected` and `Throttled` say whether the request was sent (``request_sent``), and the token of one that was is
+looked up before its answer counts.
+
 =====================  ======================================  ==========================================
 what happened          to a submission                         to a poll, search or download
 =====================  ======================================  ==========================================
@@ -76,7 +80,7 @@ class HttpErrors:
         if isinstance(error, ConnectionBroken):
             return self._ambiguous(str(error))
         problem = f"{url} could not be reached, so nothing was accepted: {error}. Try again later."
-        return Throttled(problem)
+        return Throttled(problem, request_sent=False)
 
     def parsed(self, answer: HttpResponse) -> Any:
         """Return what a good answer says as JSON. Raises `Unavailable` where it is not JSON."""
@@ -107,7 +111,7 @@ class HttpErrors:
         if status == 429:
             return self._throttled(answer)
         if status in (UNAUTHORIZED, FORBIDDEN):
-            problem = f"nothing was accepted: {text}. {self.credentials.remedy}"
+            problem = f"the key was not accepted: {text}. {self.credentials.remedy}"
             return Throttled(problem)
         if _is_final(status):
             return Rejected(text)
@@ -120,7 +124,7 @@ class HttpErrors:
     def _throttled(self, answer: HttpResponse) -> Throttled:
         seconds = _retry_after_seconds(answer.headers.get("Retry-After"))
         when = "later" if seconds is None else f"in {seconds:g} seconds"
-        problem = f"too many requests; nothing was done. Try again {when}."
+        problem = f"too many requests. Try again {when}."
         return Throttled(problem, retry_after_seconds=seconds)
 
 

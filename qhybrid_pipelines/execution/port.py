@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, QHybridError, Unavailable
+from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, QHybridError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.execution.abilities import Ability
 
 #: What `Provider.decode` returns: sorted by (point, repetition, bits), one row per distinct outcome.
@@ -58,7 +58,10 @@ class Provider(Protocol):
         """Return the cost range of a batch, before anything is sent."""
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
-        """Submit a batch. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`."""
+        """Submit a batch. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`.
+
+        What is refused before the request leaves this machine says so, see `before_sending`.
+        """
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries ``token``, or None."""
@@ -94,6 +97,16 @@ class Provider(Protocol):
 
 #: Looks, searches and downloads: asking again is safe, and may find the vendor in another mood.
 _REPEATABLE_METHODS = frozenset({"poll", "find", "fetch", "status", "calibration", "cancel", "check_key"})
+
+
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """Mark what is raised here as raised before the request left: there is nothing to look up then."""
+    try:
+        yield
+    except (Rejected, Throttled) as error:
+        error.request_sent = False
+        raise
 
 
 @contextmanager

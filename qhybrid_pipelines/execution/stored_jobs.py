@@ -20,6 +20,7 @@ from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, JobState, RawResult, Snapshot
 from qhybrid_pipelines.execution.counts import verify_counts
 from qhybrid_pipelines.execution.polling import poll_each
+from qhybrid_pipelines.execution.port import before_sending
 from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
 from qhybrid_pipelines.execution.store import ResultStore
 
@@ -56,6 +57,7 @@ class StoredJobs(ABC):
     def _simulate(self, batch: CircuitBatch) -> SimulationResult:
         """Simulate a batch. Raises `Rejected` for one that cannot be run."""
 
+    @before_sending()  # nothing leaves this machine
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
         """Simulate a batch and store its result. The same token gives the same job, without simulating again.
 

@@ -29,16 +29,36 @@ from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_b
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
 
 TRY_AGAIN = 75
+#: Of a job that was accepted long ago, so that the vendor's list must show it.
+KNOWN_EXPERIMENT = "known-00000000"
 
 
 def make_vendor(command: dict[str, Any]) -> DurableVendor:
-    return DurableVendor(Path(command["home"]) / "vendor", **command.get("vendor", {}))
+    facts = {name: value for name, value in command.get("vendor", {}).items() if name != "has_known_job"}
+    return DurableVendor(Path(command["home"]) / "vendor", **facts)
+
+
+def make_dispatcher(command: dict[str, Any]) -> Dispatcher:
+    """The dispatcher of a new process; the home's first one submits a job that the vendor's list must show later."""
+    home, vendor = Path(command["home"]), make_vendor(command)
+    ledger = open_test_ledger(home)
+    dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(home / "raw"))
+    if command.get("vendor", {}).get("has_known_job") and not ledger.jobs():
+        faults = vendor.folder / "faults.json"
+        planned = json.loads(faults.read_text()) if faults.exists() else []
+        place, os.environ[VARIABLE] = os.environ.get(VARIABLE, ""), ""
+        vendor.plan_faults()
+        known = make_batch(experiment=KNOWN_EXPERIMENT, seed=1000)
+        dispatcher.submit(known, SubmitRequest(tier="batch", budget_usd=1000.0))
+        vendor.plan_faults(*planned)
+        time.sleep(2 * vendor.lag)
+        os.environ[VARIABLE] = place
+    return dispatcher
 
 
 def run_one_job(command: dict[str, Any]) -> None:
     """The whole life of one job, as a pipeline runs it."""
-    home, vendor = Path(command["home"]), make_vendor(command)
-    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
+    dispatcher = make_dispatcher(command)
     batch = make_batch()
     job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     [job] = dispatcher.poll([job])
@@ -48,8 +68,7 @@ def run_one_job(command: dict[str, Any]) -> None:
 
 def run_many_jobs(command: dict[str, Any]) -> None:
     """A batch that its provider takes in three parts, submitted together and collected."""
-    home, vendor = Path(command["home"]), make_vendor(command)
-    dispatcher = Dispatcher(open_test_ledger(home), {"vendor": vendor}, RawStore(home / "raw"))
+    dispatcher = make_dispatcher(command)
     whole = make_batch(points=3)
     sub_batches = [
         make_sub_batch(whole, first_point=point, points=1, first_repetition=0, repetitions=2) for point in range(3)
@@ -113,6 +132,7 @@ def perform(command: dict[str, Any]) -> int:
     os.environ[VARIABLE] = command.get("failpoint", "")
     try:
         {
+            "prepare": make_dispatcher,
             "life": run_one_job,
             "many": run_many_jobs,
             "take_back": cancel_job,

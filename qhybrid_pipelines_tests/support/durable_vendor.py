@@ -31,9 +31,11 @@ from qhybrid_pipelines.core.jobs import (
     Estimate,
     JobRef,
     JobState,
+    ListedJob,
     RawResult,
     Snapshot,
     Template,
+    TokenListing,
 )
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
@@ -65,7 +67,8 @@ def make_batch(
 class DurableVendor:
     """Keeps the promises of the provider port, in a folder."""
 
-    abilities: frozenset[Ability] = frozenset()
+    abilities = frozenset({Ability.LIST_TOKENS, Ability.LABEL_JOBS})
+    home_id = ""
 
     def __init__(
         self,
@@ -196,6 +199,10 @@ class DurableVendor:
             job_id = known[0]["id"] if known else self._accept(token, batch)
             if fault == "ambiguous_after":
                 raise Ambiguous("connection reset")
+            if fault == "rejected_after":  # a gateway's answer to what was accepted behind it
+                raise Rejected("400 from the gateway")
+            if fault == "throttled_after":
+                raise Throttled("429 from the gateway", retry_after_seconds=self.retry_after)
         failpoint("vendor.accepted")
         return JobRef(provider=self.name, backend=batch.backend, provider_job_id=job_id)
 
@@ -206,6 +213,22 @@ class DurableVendor:
             if line["token"] == token and line["accepted_at"] <= time.time() - self.lag:
                 return JobRef(provider=self.name, backend=backend, provider_job_id=line["id"])
         return None
+
+    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> TokenListing:
+        assert self.dedupe != "none", "there is nothing to look tokens up by"
+        self._count("find")
+        listed = [line for line in self.book() if line["accepted_at"] <= time.time() - self.lag]
+        if (self.folder / "list_is_empty").exists():
+            listed = []
+        jobs: dict[str, tuple[ListedJob, ...]] = {}
+        for line in listed:
+            if line["token"] in tokens:
+                ref = JobRef(provider=self.name, backend=backend, provider_job_id=line["id"])
+                jobs[line["token"]] = (*jobs.get(line["token"], ()), ListedJob(ref=ref, home_id=line["home_id"]))
+        return TokenListing(jobs=jobs, known=frozenset({line["id"] for line in listed} & set(known_jobs)))
+
+    def label_jobs(self, home_id: str) -> None:
+        self.home_id = home_id
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
         self._count("poll")
@@ -245,7 +268,9 @@ class DurableVendor:
         result = {"id": job_id, "payload": batch.payload_sha256, "counts": counts}
         (self.folder / f"{job_id}.result").write_text(json.dumps(result))
         with (self.folder / "book.jsonl").open("a") as book:
-            book.write(json.dumps({"id": job_id, "token": token, "accepted_at": time.time()}) + "\n")
+            book.write(
+                json.dumps({"id": job_id, "token": token, "accepted_at": time.time(), "home_id": self.home_id}) + "\n"
+            )
             book.flush()
             os.fsync(book.fileno())
         return job_id

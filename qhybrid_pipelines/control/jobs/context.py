@@ -25,12 +25,16 @@ class JobContext:
         providers: by name, the first part of their backends' names.
         clock: the time.
         anchor: file with the link of the ledger that was noted outside it; None where nothing is noted.
+        tenant: part of every token, so that two tenants of one account never share one.
+        home_id: of the ledger that decides; it labels what is sent, and is never part of a token.
     """
 
     ledger: Ledger
     providers: Mapping[str, Provider]
     clock: Clock = SYSTEM_CLOCK
     anchor: Path | None = None
+    tenant: str = ""
+    home_id: str = ""
 
     def provider_for(self, backend: str) -> Provider:
         """Return the provider of a backend.

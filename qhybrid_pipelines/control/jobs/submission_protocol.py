@@ -2,37 +2,38 @@
 
 The protocol (every simpler one was seen to lose jobs or to pay twice when processes are killed):
 
-1. The intent is committed with a token that follows from the content, and the quote is reserved with it.
-2. The provider is called outside any transaction, the token attached.
-3. Its answer is recorded.
+1. The token follows from the content, never from the home. Where a provider lists tokens, it is looked up before anything
+   is sent: a job of ours is adopted, one that another home has sent is for a person to decide on.
+2. The intent is committed with the token, and the quote is reserved with it.
+3. The provider is called outside any transaction, the token attached.
+4. Its answer is recorded. A refusal that came after the request had left is doubted: a gateway in front of the provider may
+   have given it.
 
 A process may die, and a connection may break, between any two of these. Then the token is looked up, after a quarantine
-longer than the provider's listing lag, and the job is adopted if it is there. It is sent again only where that
-cannot pay twice: the provider merges equal tokens, or it was looked up and is not there, and so long has passed that
-a request which was still under way cannot be accepted any more. A provider that can do neither leaves the job in
-SUBMIT_UNKNOWN, for a person.
+longer than the provider's listing lag, and the job is adopted if it is there. It counts as absent only when so long has
+passed that a request which was still under way cannot be accepted any more, and when the same listing shows a job of ours
+that must be in it. Then it is sent again, or the refusal is believed. A provider that merges equal tokens is just sent the
+token again. Where nobody can tell, the job is left in SUBMIT_UNKNOWN, for a person.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Outcome, Transition
-from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.control.jobs.token_search import LISTING_LAG_FACTOR, Found, TokenSearch
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
+from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, Outcome, Transition
+from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
-
-#: How much longer than the declared listing lag a token is waited for before its absence counts.
-LISTING_LAG_FACTOR = 1.5
 
 
 def job_id_for(batch: CircuitBatch, run_number: int = 1) -> str:
@@ -43,9 +44,13 @@ def job_id_for(batch: CircuitBatch, run_number: int = 1) -> str:
     return _job_id(batch.experiment, batch.backend, batch.payload_sha256, run_number)
 
 
-def token_for(job_id: str, attempt: int) -> str:
-    """Return the idempotency key of an attempt: opaque, 32 hex digits, which every known provider accepts."""
-    return sha256_hex(f"{job_id}|{attempt}")[:32]
+def token_for(job_id: str, attempt: int, *, tenant: str, backend: str) -> str:
+    """Return the idempotency key of an attempt: opaque, 32 hex digits, which every known provider accepts.
+
+    It follows from tenant, experiment, backend, payload and attempt (the job's id stands for the middle ones), and from
+    nothing of the home: a copy and a restored backup look for what was sent under the same token. Two tenants share none.
+    """
+    return sha256_hex(canonical_json(["token", tenant, backend, job_id, attempt]))[:32]
 
 
 def error_detail(error: ProviderError) -> dict[str, Any]:
@@ -79,6 +84,7 @@ class SubmissionProtocol:
 
     def __init__(self, context: JobContext, *, timeout_seconds: float) -> None:
         self._context, self._timeout_seconds = context, timeout_seconds
+        self._search = TokenSearch(context)
 
     def submit_once(
         self,
@@ -117,7 +123,7 @@ class SubmissionProtocol:
                 if job.state is not JobState.APPROVED:
                     return job
                 raise_if_stop_requested()
-                return self._send_or_recover(self._record_intent(job, detail), batch, provider)
+                return self._submit_approved(job, batch, provider, detail)
             if job.state is JobState.SUBMITTING:
                 return self._recover(job, batch, provider)
             return job
@@ -131,32 +137,56 @@ class SubmissionProtocol:
         Raises:
             Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
-        provider = self._context.provider_for(job.backend)
-        if self._context.capabilities(job.backend).dedupe == "none":
-            return self._context.advance(job, Event.MARK_UNKNOWN)
-        ref = self._find_by_token(job, provider, wait_for_listing=True)
-        if ref is not None:
-            return self._acknowledge(job, ref, Event.ADOPT)
-        self._check_acceptance_over(job)
-        return self._context.advance(job, Event.CONFIRM_ABSENT)
+        settled = self._look_up(job, wait_for_listing=True)
+        return self._context.advance(job, Event.CONFIRM_ABSENT) if settled is None else settled
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
         """Keep everybody else from submitting this job."""
         return self._context.ledger.job_lock(job_id, timeout_seconds=self._timeout_seconds)
 
-    def _record_intent(self, job: JobRecord, detail: Mapping[str, Any]) -> JobRecord:
-        """Commit the intent of a job that is new or was deferred (same token) or proved not to be there (new attempt)."""
-        confirmed_absent = job.outcome is Outcome.NOT_ACCEPTED
-        token = token_for(job.job_id, job.attempt + 1) if confirmed_absent else None
-        intended = self._context.advance(job, Event.SUBMIT, new_token=token, detail=detail or None)
-        failpoint("submit.intended")
-        return intended
+    def expect(self, jobs: Iterable[JobRecord]) -> None:
+        """Note which jobs are about to be submitted, so that one listing of each backend answers for all of them."""
+        tokens: dict[str, set[str]] = {}
+        for job in jobs:
+            if job.state is JobState.APPROVED:
+                tokens.setdefault(job.backend, set()).add(self._next_token(job))
+        for backend, expected in tokens.items():
+            self._search.expect(backend, expected)
 
-    def _send_or_recover(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+    def _next_token(self, job: JobRecord) -> str:
+        """Return the token that an APPROVED job is sent with: a new one where the last proved not to be there."""
+        if job.outcome is not Outcome.NOT_ACCEPTED:
+            return job.token
+        return token_for(job.job_id, job.attempt + 1, tenant=self._context.tenant, backend=job.backend)
+
+    def _submit_approved(
+        self, job: JobRecord, batch: CircuitBatch, provider: Provider, detail: Mapping[str, Any]
+    ) -> JobRecord:
+        """Look whether the work was sent before, by whomever; if it was not, commit the intent and send it."""
+        token = self._next_token(job)
+        new_token = token if token != job.token else None
+        if self._context.capabilities(job.backend).dedupe == "tag_lookup":
+            failpoint("submit.before_look_up")
+            found = self._search.before_first_submission(job.backend, token)
+            if found.own is not None:
+                ended = EventData(event=Event.ADOPT, at=self._context.clock.now(), detail={"adopted": True})
+                return self._record_sent_before(job, ended, new_token, provider_job_id=found.own.provider_job_id)
+            if found.other is not None:
+                ended = EventData(event=Event.MARK_UNKNOWN, at=self._context.clock.now(), detail=_other_home(found))
+                return self._record_sent_before(job, ended, new_token, error=_other_home_problem(job, found))
+            raise_if_stop_requested()
+        job = self._context.advance(job, Event.SUBMIT, new_token=new_token, detail=detail or None)
+        failpoint("submit.intended")
         try:
             return self._send(job, batch, provider)
         except Ambiguous:
             return self._recover(job, batch, provider)
+
+    def _record_sent_before(self, job: JobRecord, end: EventData, new_token: str | None, **fields: Any) -> JobRecord:
+        """Record that the work is at the provider already, without anything having been sent from here."""
+        intent = EventData(event=Event.SUBMIT, at=end.at, detail={"sent": False})
+        transition = Transition(job=job, steps=(intent, end), observed_at=end.at, new_token=new_token, **fields)
+        return self._context.ledger.advance(transition)
 
     def _recover(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         """Continue where an earlier call may have been accepted: adopt, or send once more where that cannot pay twice.
@@ -164,18 +194,65 @@ class SubmissionProtocol:
         Raises:
             Ambiguous: in doubt again, or the request may still be accepted. The job stays SUBMITTING, and the next run
                 continues here.
+            Throttled: the provider has asked to come back later, and does not have the job.
         """
-        dedupe = self._context.capabilities(job.backend).dedupe
-        if dedupe == "none":
-            return self._context.advance(job, Event.MARK_UNKNOWN)
         # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for.
-        ref = self._find_by_token(job, provider, wait_for_listing=dedupe == "tag_lookup")
-        if ref is not None:
-            return self._acknowledge(job, ref, Event.ADOPT)
+        job = self._context.ledger.job(job.job_id)
+        dedupe = self._context.capabilities(job.backend).dedupe
+        settled = self._look_up(job, wait_for_listing=dedupe == "tag_lookup")
+        if settled is not None:
+            return settled
+        refusal = doubted_refusal(self._context.ledger.events(job.job_id))
+        if refusal is not None:
+            return self._believe(job, refusal)
         if dedupe == "tag_lookup":
-            self._check_acceptance_over(job)
             job = self._record_resubmission(job)
         return self._send(job, batch, provider)
+
+    def _look_up(self, job: JobRecord, *, wait_for_listing: bool) -> JobRecord | None:
+        """Return the job as SUBMITTED or SUBMIT_UNKNOWN; None where its provider is known not to have it, and not to get it.
+
+        With ``wait_for_listing``, wait first until even a job that was accepted this very moment has to be listed.
+
+        Raises:
+            Ambiguous: it may still be accepted.
+        """
+        capabilities = self._context.capabilities(job.backend)
+        if capabilities.dedupe == "none":
+            return self._context.advance(job, Event.MARK_UNKNOWN)
+        if wait_for_listing:
+            self._context.clock.sleep(LISTING_LAG_FACTOR * capabilities.listing_lag_seconds)
+        failpoint("recover.before_look_up")
+        found = self._search.in_doubt(job)
+        failpoint("recover.looked_up")
+        if found.own is not None:
+            return self._acknowledge(job, found.own, Event.ADOPT)
+        if found.other is not None:
+            problem = _other_home_problem(job, found)
+            return self._context.advance(job, Event.MARK_UNKNOWN, detail=_other_home(found), error=problem)
+        if capabilities.dedupe == "token":
+            return None
+        self._check_acceptance_over(job)
+        if found.shows_known_job:
+            return None
+        problem = (
+            f"its provider lists no job with token {job.token}, and none of those either that it has accepted before on "
+            f"'{job.backend}', so the list proves nothing. Look at the provider's own page"
+        )
+        return self._context.advance(job, Event.MARK_UNKNOWN, error=problem, detail={"no_known_job": True})
+
+    def _believe(self, job: JobRecord, refusal: Mapping[str, Any]) -> JobRecord:
+        """Record a refusal whose token is not at the provider.
+
+        Raises:
+            Throttled: it was one for now.
+        """
+        if refusal["class"] == Rejected.__name__:
+            rejected = Rejected(refusal["message"])
+            rejected.add_call(job.provider, refusal["phase"])
+            return self._context.advance(job, Event.REJECT, error=str(rejected), detail=error_detail(rejected))
+        self._context.advance(job, Event.RETRY_LATER, detail=dict(refusal))
+        raise Throttled(refusal["message"], retry_after_seconds=refusal.get("retry_after_seconds"))
 
     def _check_acceptance_over(self, job: JobRecord) -> None:
         """Return if what was sent, and is not listed, cannot be accepted any more; the job's last step is its sending.
@@ -185,9 +262,11 @@ class SubmissionProtocol:
         """
         over = job.updated_at + timedelta(seconds=self._context.capabilities(job.backend).acceptance_seconds)
         if self._context.clock.now() < over:
+            refusal = doubted_refusal(self._context.ledger.events(job.job_id))
+            what = "was lost" if refusal is None else f"was a refusal ({refusal['message'].rstrip('.')})"
             raise Ambiguous(
-                f"the answer to job {job.job_id} was lost, and its provider does not list it yet but may still accept it "
-                f"until {over:%Y-%m-%d %H:%M:%S} UTC. It is looked up again, and sent again only after that",
+                f"the answer to job {job.job_id} {what}, and its provider does not list it yet but may still accept it "
+                f"until {over:%Y-%m-%d %H:%M:%S} UTC. It is looked up again, and nothing is sent again before that",
             )
 
     def _record_resubmission(self, job: JobRecord) -> JobRecord:
@@ -201,30 +280,60 @@ class SubmissionProtocol:
         try:
             with calling(provider.name, "submit"):
                 ref = provider.submit(batch, job.token)
-        except Rejected as error:
-            return self._context.advance(job, Event.REJECT, error=str(error), detail=error_detail(error))
-        except Throttled as error:
-            after = {"message": str(error), "retry_after_seconds": error.retry_after_seconds}
-            self._context.advance(job, Event.RETRY_LATER, detail=error_detail(error) | after)
-            raise
+        except (Rejected, Throttled) as error:
+            if not error.request_sent:
+                return self._record_refusal(job, error)
+            after = {"retry_after_seconds": error.retry_after_seconds} if isinstance(error, Throttled) else {}
+            self._context.advance(
+                job, Event.DOUBT_ANSWER, detail=error_detail(error) | after | {"message": error.message}
+            )
+            failpoint("submit.doubted")
+            problem = f"{error.message.rstrip('.')}. It may have been accepted all the same: its token is looked up"
+            raise Ambiguous(problem) from None
         failpoint("submit.accepted")
         return self._acknowledge(job, ref, Event.ACKNOWLEDGE)
 
-    def _find_by_token(self, job: JobRecord, provider: Provider, *, wait_for_listing: bool) -> JobRef | None:
-        """Return the provider's job that carries the token, or None.
+    def _record_refusal(self, job: JobRecord, error: Rejected | Throttled) -> JobRecord:
+        """Record a refusal of something that never left this machine.
 
-        With ``wait_for_listing``, wait first until even a job that was accepted this very moment has to be listed.
+        Raises:
+            Throttled: it is one for now.
         """
-        if wait_for_listing:
-            self._context.clock.sleep(LISTING_LAG_FACTOR * self._context.capabilities(job.backend).listing_lag_seconds)
-        failpoint("recover.before_look_up")
-        with calling(provider.name, "find"):
-            ref = provider.find(job.backend, job.token)
-        failpoint("recover.looked_up")
-        return ref
+        if isinstance(error, Rejected):
+            return self._context.advance(job, Event.REJECT, error=str(error), detail=error_detail(error))
+        after = {"message": str(error), "retry_after_seconds": error.retry_after_seconds}
+        self._context.advance(job, Event.RETRY_LATER, detail=error_detail(error) | after)
+        raise error
 
     def _acknowledge(self, job: JobRecord, ref: JobRef, event: Event) -> JobRecord:
         detail = {"adopted": True} if event is Event.ADOPT else None
         acknowledged = self._context.advance(job, event, detail=detail, provider_job_id=ref.provider_job_id)
         failpoint("submit.acknowledged")
         return acknowledged
+
+
+def doubted_refusal(events: Sequence[EventRecord]) -> Mapping[str, Any] | None:
+    """Return what the ledger notes about a refusal of the last submission that is doubted; None where there is none."""
+    for event in reversed(events):
+        if event.event == EVENT_NAMES[Event.DOUBT_ANSWER]:
+            return event.detail
+        if event.event == EVENT_NAMES[Event.SUBMIT]:
+            return None
+    return None
+
+
+def _other_home(found: Found) -> dict[str, Any]:
+    """Return what the ledger notes about a job that another home has sent."""
+    assert found.other is not None
+    return {"provider_job_id": found.other.provider_job_id, "home_id": found.other_home_id or None}
+
+
+def _other_home_problem(job: JobRecord, found: Found) -> str:
+    assert found.other is not None
+    sent_by = f"home {found.other_home_id}" if found.other_home_id else "a home that its label does not name"
+    there = found.other.provider_job_id
+    return (
+        f"the provider has this work already, as {there}, sent by {sent_by}, and nothing is sent before you choose: "
+        f"`qhybrid jobs resolve {job.job_id} --provider-job-id {there}` adopts it and pays nothing more, "
+        f"`qhybrid jobs resolve {job.job_id} --pay-own` sends and pays another one"
+    )

@@ -91,6 +91,7 @@ class Submitter:
         failures: list[QHybridError] = []
         calibrations: dict[str, dict[str, Any]] = {}
         jobs = [item.job for item in items if item.job is not None]
+        self._protocol.expect(jobs)
         for index in sorted(range(len(jobs)), key=lambda i: -jobs[i].priority):
             try:
                 jobs[index] = self._submit_job(items[index], jobs[index], calibrations)
@@ -208,7 +209,7 @@ class Submitter:
             run_number=run_number,
             circuits=circuits,
             shots=circuits * batch.shots,
-            token=token_for(job_id, 1),
+            token=token_for(job_id, 1, tenant=self._context.tenant, backend=admission.route.backend),
             cost_quoted_usd=item.quote_usd,
             price_source=admission.quotes[0].source,
             budget_usd=request.budget_usd,

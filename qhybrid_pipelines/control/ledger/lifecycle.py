@@ -61,6 +61,13 @@ class Event(StrEnum):
 
     Next: the status poller takes over.
     """
+    DOUBT_ANSWER = "doubt_answer"
+    """The submission was refused after it had left, and the refusal alone is not believed: a gateway may have given it.
+
+    By: the submission protocol.
+
+    Next: the token is looked up. ADOPT where it is there; REJECT or RETRY_LATER once the provider is known not to have it.
+    """
     RETRY_LATER = "retry_later"
     """The provider asks to come back later and has accepted nothing.
 
@@ -69,9 +76,10 @@ class Event(StrEnum):
     Next: SUBMIT with the same token, at once where the tier is patient enough, else when the stage runs again.
     """
     MARK_UNKNOWN = "mark_unknown"
-    """Nobody can say whether the job was accepted.
+    """Nobody can say whether the job was accepted, or another home has sent the same work.
 
-    By: the submission protocol, where the provider neither merges tokens nor can look them up.
+    By: the submission protocol, where the provider neither merges tokens nor can look them up; where its list shows no job
+    that must be there; where it shows one of another home.
 
     Next: a person resolves it.
     """
@@ -231,6 +239,7 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.APPROVED, _E.REPRIORITISE): _S.APPROVED,
         (_S.SUBMITTING, _E.ACKNOWLEDGE): _S.SUBMITTED,
         (_S.SUBMITTING, _E.ADOPT): _S.SUBMITTED,
+        (_S.SUBMITTING, _E.DOUBT_ANSWER): _S.SUBMITTING,
         (_S.SUBMITTING, _E.RETRY_LATER): _S.APPROVED,
         (_S.SUBMITTING, _E.CONFIRM_ABSENT): _S.APPROVED,
         (_S.SUBMITTING, _E.MARK_UNKNOWN): _S.SUBMIT_UNKNOWN,
@@ -311,6 +320,7 @@ EVENT_NAMES: Mapping[Event, str] = MappingProxyType(
         # The way by which the id became known is a detail: a job is submitted once, however often a process died.
         Event.ACKNOWLEDGE: "JobSubmitted",
         Event.ADOPT: "JobSubmitted",
+        Event.DOUBT_ANSWER: "JobAnswerDoubted",
         Event.RETRY_LATER: "JobDeferred",
         Event.MARK_UNKNOWN: "JobSubmissionUnknown",
         Event.CONFIRM_ABSENT: "JobConfirmedAbsent",

@@ -19,6 +19,7 @@ from qhybrid_pipelines.core.jobs import Capabilities
 ANONYMOUS = "ui-anonymous"
 
 ENVIRONMENT_VARIABLE, PRINCIPAL_VARIABLE = "QHYBRID_ENV", "QHYBRID_PRINCIPAL"
+TENANT_VARIABLE = "QHYBRID_TENANT"
 LEDGER_URL_VARIABLE, POLICY_VARIABLE = "QHYBRID_LEDGER_URL", "QHYBRID_POLICY"
 POLICY_FILE = "policy.yaml"
 
@@ -32,6 +33,7 @@ class Deployment:
         named: the principal was named in QHYBRID_PRINCIPAL; else it is the user of this system.
         ledger_url: of a database server; None is the SQLite file of the home.
         policy_file: None is the built-in policy.
+        tenant: who shares a provider's account with others under a name of their own; part of every token.
     """
 
     environment: Environment = "dev"
@@ -39,6 +41,7 @@ class Deployment:
     named: bool = False
     ledger_url: str | None = None
     policy_file: Path | None = None
+    tenant: str = ""
 
     @classmethod
     def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] | None = None) -> Deployment:
@@ -65,6 +68,7 @@ class Deployment:
             named=bool(given.get(PRINCIPAL_VARIABLE)),
             ledger_url=given.get(LEDGER_URL_VARIABLE) or None,
             policy_file=_policy_file(given, home),
+            tenant=_tenant(given),
         )
         if deployment.environment == "prod":
             _check_settings(deployment, given)
@@ -92,6 +96,17 @@ class Deployment:
                 raise Refused(
                     f"prod does not use '{backend}': it {problem}. {remedy}, or set {ENVIRONMENT_VARIABLE}=test."
                 )
+
+
+def _tenant(given: Mapping[str, str]) -> str:
+    tenant = given.get(TENANT_VARIABLE, "")
+    if tenant != tenant.strip() or len(tenant) > 100 or not tenant.isprintable():
+        raise InvalidInput(
+            "a tenant's name is at most 100 printable characters without spaces around them",
+            remedy="Give a short name, and never change it: it is part of what open jobs are found by.",
+            field=TENANT_VARIABLE,
+        )
+    return tenant
 
 
 def _os_user() -> str:

@@ -20,7 +20,8 @@ _SENTENCES = {
     JobState.APPROVED: "Nothing: the next run of its experiment submits it; `qhybrid jobs cancel {job}` stops that.",
     JobState.SUBMITTING: "Nothing while a process works on it; if that died, the next run of its experiment looks it up.",
     JobState.SUBMIT_UNKNOWN: (
-        "Look for its token at the provider, then `qhybrid jobs resolve {job} --provider-job-id ID` or `--not-there`."
+        "Look for its token at the provider, then `qhybrid jobs resolve {job} --provider-job-id ID` or `--not-there`; where "
+        "another home has sent it, adopt that one by its id, or pay for an own one with `--pay-own`."
     ),
     JobState.SUBMITTED: "Nothing: it is looked at regularly; `qhybrid jobs cancel {job}` or `reroute {job} BACKEND` end it.",
     JobState.QUEUED: "Nothing: it waits at the provider; `qhybrid jobs reroute {job} BACKEND` takes it elsewhere.",

@@ -97,7 +97,7 @@ class RuntimeClient:
 
         Raises:
             Rejected: refused; the same request will be refused again.
-            Throttled: nothing was accepted, for want of a valid key too: with one, the same request may be taken.
+            Throttled: by the answer, nothing was accepted, for want of a valid key too: with one, it may be taken.
             Ambiguous: nobody knows.
         """
         try:
@@ -105,7 +105,7 @@ class RuntimeClient:
         except (NotSent, ConnectionBroken) as error:
             raise self._errors.submission_unanswered(error, self.url) from None
         except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent
-            raise Throttled(error.message) from None
+            raise Throttled(error.message, request_sent=False) from None
         return self._errors.accepted_job_id(answer)
 
     def get(self, *path: str, params: Params | None = None) -> tuple[bytes, Any]:
@@ -157,9 +157,8 @@ class RuntimeClient:
                 body=body,
                 limits=self._limits,
             )
-            if (
-                answer.status != UNAUTHORIZED
-            ):  # refused before anything was done: the access token may have been revoked
+            # The access token may have been revoked. What submits is never sent twice, whoever refuses the token.
+            if answer.status != UNAUTHORIZED or body is not None:
                 break
         return answer
 

@@ -1,7 +1,7 @@
 """IBM's real devices through the runtime REST interface, with the vendor's codecs for circuits and devices.
 
 One job is one PUB: a compiled circuit, an array of bindings of shape (points, repetitions), and the shots. What leaves is
-that, the batch's hash as the circuit's metadata, and the token as the job's only tag.
+that, the batch's hash as the circuit's metadata, and three tags: the token, the program's name, and the home's id.
 
 Written from the published interface and tested against a stand-in that the vendor's own client accepts. No request of it
 has gone to the live service yet: the form of its answers, the lag of its list and the billing are as published.
@@ -33,8 +33,13 @@ from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, devi
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.polling import poll_each
+from qhybrid_pipelines.execution.port import before_sending
 
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
+#: Tags beside the token: what all our jobs have, so that one listing shows them, and what names the home.
+OWN_TAG, HOME_TAG = "qhybrid", "qhybrid-home-"
+#: Pages of the list that a search reads, and jobs on each.
+MAX_PAGES, PAGE_JOBS = 50, 200
 #: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
 LISTING_LAG_SECONDS = 10.0
 ACCEPTANCE_SECONDS = 600.0
@@ -64,6 +69,7 @@ class Service:
         self.client = client or RuntimeClient()
         self.cache = CompileCache(folder / "compiled")
         self._devices: dict[str, tuple[float, Device]] = {}
+        self.home_id = ""
 
     @staticmethod
     def backends() -> tuple[str, ...]:
@@ -140,11 +146,12 @@ class Service:
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
-        check_well_formed(batch)
-        try:
-            body = self._make_body(batch, token)
-        except Unavailable as error:  # the device could not be described, and no job was sent yet
-            raise Throttled(error.message) from None
+        with before_sending():
+            check_well_formed(batch)
+            try:
+                body = self._make_body(batch, token)
+            except Unavailable as error:  # the device could not be described, and no job was sent yet
+                raise Throttled(error.message) from None
         return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.post_job(body))
 
     def _make_body(self, batch: jobs.CircuitBatch, token: str) -> bytes:
@@ -155,26 +162,61 @@ class Service:
             )
             raise Rejected(problem)
         circuit = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
-        return _job_body(batch, circuit, name=self._name(batch.backend), token=token)
+        tags = [token, OWN_TAG, *([f"{HOME_TAG}{self.home_id}"] if self.home_id else [])]
+        return _job_body(batch, circuit, name=self._name(batch.backend), tags=tags)
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries a token, the oldest if there are several, or None.
 
-        None is certain only for jobs older than the listing's lag. The tag is compared here too: a service that ignores
-        a filter it does not know would hand out a stranger's job.
+        None is certain only for jobs older than the listing's lag.
+        """
+        found = self._list_jobs(backend, {token}, tag=token, max_pages=1)[0].get(token)
+        return found[0].ref if found else None
+
+    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+        """Return the listed jobs that carry some tokens: one request per 200 of our jobs on the backend, for all tokens together.
+
+        Raises:
+            Unavailable: the list has another form than published.
+        """
+        found, shown = self._list_jobs(backend, set(tokens), tag=OWN_TAG, max_pages=MAX_PAGES)
+        if known_jobs:  # in doubt, what an older program sent counts too: its only tag was the token
+            for token in set(tokens) - set(found):
+                found |= self._list_jobs(backend, {token}, tag=token, max_pages=1)[0]
+        return jobs.TokenListing(jobs=found, known=frozenset(shown & set(known_jobs)))
+
+    def _list_jobs(
+        self, backend: str, tokens: set[str], *, tag: str, max_pages: int
+    ) -> tuple[dict[str, tuple[jobs.ListedJob, ...]], set[str]]:
+        """Return the jobs with some tokens, oldest first, and the ids of all that were listed.
+
+        Tags are compared here too: a service that ignores a filter it does not know would hand out a stranger's job.
         """
         name = backend.removeprefix(f"{NAME}:")  # also of a device that the settings do not name any more
-        params = [("tags", token), ("backend", name), ("exclude_params", "true"), ("limit", "200"), ("sort", "ASC")]
-        _, reported = self._get("jobs", params=params)
-        listed = reported.get("jobs")
-        if not isinstance(listed, list):
-            raise Unavailable("the list of jobs has another form than published")
-        for job in listed:
-            if not isinstance(job, dict) or not isinstance(job.get("tags"), list) or not isinstance(job.get("id"), str):
-                continue  # an odd entry hides no other
-            if token in job["tags"] and job.get("backend") == name:
-                return jobs.JobRef(provider=NAME, backend=backend, provider_job_id=job["id"])
-        return None
+        found: dict[str, list[tuple[str, str, jobs.ListedJob]]] = {}
+        shown: set[str] = set()
+        for page in range(max_pages):
+            params = [("tags", tag), ("backend", name), ("exclude_params", "true"), ("limit", str(PAGE_JOBS))]
+            params += [("sort", "DESC"), *([("offset", str(page * PAGE_JOBS))] if page else [])]
+            _, reported = self._get("jobs", params=params)
+            listed = reported.get("jobs")
+            if not isinstance(listed, list):
+                raise Unavailable("the list of jobs has another form than published")
+            before = len(shown)
+            for job in listed:
+                if not isinstance(job, dict) or not isinstance(job.get("id"), str) or job.get("backend") != name:
+                    continue  # an odd entry hides no other
+                tags = {one for one in job.get("tags") or () if isinstance(one, str)}
+                shown.add(job["id"])
+                ref = jobs.JobRef(provider=NAME, backend=backend, provider_job_id=job["id"])
+                home_id = next((one.removeprefix(HOME_TAG) for one in tags if one.startswith(HOME_TAG)), "")
+                entry = (str(job.get("created") or ""), job["id"], jobs.ListedJob(ref=ref, home_id=home_id))
+                for token in tokens & tags:
+                    found.setdefault(token, []).append(entry)
+            if len(listed) < PAGE_JOBS or len(shown) == before:  # the end, or a service that does not know of offsets
+                break
+        by_age = {token: sorted(entries, key=lambda entry: entry[:2]) for token, entries in found.items()}
+        return {token: tuple(job for *_, job in entries) for token, entries in by_age.items()}, shown
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at each of some jobs, with one request, and one more for times and use once a job has ended.
@@ -274,7 +316,7 @@ class Service:
         return device
 
 
-def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, token: str) -> bytes:
+def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[str]) -> bytes:
     from qiskit.primitives.containers.sampler_pub import SamplerPub
     from qiskit_ibm_runtime.utils import RuntimeEncoder
 
@@ -284,7 +326,7 @@ def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, token: str) 
     values = np.repeat(batch.bindings[:, None, columns], batch.repetitions, axis=1)
     pub = SamplerPub.coerce((circuit, values, batch.shots))
     params = {"pubs": [pub], "options": {}, "version": 2, "support_qiskit": True}
-    job = {"program_id": "sampler", "backend": name, "tags": [token], "params": params}
+    job = {"program_id": "sampler", "backend": name, "tags": tags, "params": params}
     return json.dumps(job, cls=RuntimeEncoder).encode()
 
 

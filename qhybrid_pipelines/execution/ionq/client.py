@@ -1,7 +1,7 @@
 """Requests to the vendor. The vendor's own client is not used: it repeats POST requests.
 
 What their failures mean stands in `execution.http_errors`. A key that is refused (401, 403) is read again once, before
-that counts: it may have been replaced.
+that counts: it may have been replaced. Only what submits a job is sent once in any case.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class IonQClient:
 
         Raises:
             Rejected: refused; the same request will be refused again.
-            Throttled: nothing was accepted, for want of a valid key too: with one, the same request may be taken.
+            Throttled: by the answer, nothing was accepted, for want of a valid key too: with one, it may be taken.
             Ambiguous: nobody knows.
         """
         try:
@@ -68,9 +68,9 @@ class IonQClient:
         except (NotSent, ConnectionBroken) as error:
             raise self._errors.submission_unanswered(error, self.url) from None
         except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent
-            raise Throttled(error.message) from None
+            raise Throttled(error.message, request_sent=False) from None
         except InvalidInput as error:
-            raise Throttled(f"nothing was sent: {error}") from None
+            raise Throttled(f"nothing was sent: {error}", request_sent=False) from None
         return self._errors.accepted_job_id(answer)
 
     def get(self, *path: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
@@ -120,8 +120,8 @@ class IonQClient:
     ) -> HttpResponse:
         key = self._key()
         answer = self._send(method, path, key, params=params, body=body)
-        if answer.status in _KEY_REFUSED:
-            # Refused before anything was done. The key may have been replaced since it was read.
+        # The key may have been replaced since it was read. What submits is never sent twice, whoever refuses the key.
+        if answer.status in _KEY_REFUSED and body is None:
             fresh = self._key()
             if not fresh.equals(key):
                 answer = self._send(method, path, fresh, params=params, body=body)

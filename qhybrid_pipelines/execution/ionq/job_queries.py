@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
-from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
+from qhybrid_pipelines.core.jobs import JobRef, JobState, ListedJob, Snapshot, TokenListing
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.client import IonQClient, Params
-from qhybrid_pipelines.execution.ionq.payload import TOKEN_KEY
+from qhybrid_pipelines.execution.ionq.payload import HOME_KEY, TOKEN_KEY
 from qhybrid_pipelines.execution.port import calling
 
 #: The vendor's words. "started" may mean that only some of a job's circuits have run.
@@ -112,8 +112,19 @@ def list_child_pages(client: IonQClient, ref: JobRef, count: int) -> list[tuple[
     return list(_pages(client, params, max_pages=max_pages))
 
 
-def find(client: IonQClient, backend: str, token: str, account_registry: AccountRegistry) -> JobRef | None:
-    """Return the oldest listed job that carries a token, None when the listing works and has none.
+def list_tokens(
+    client: IonQClient,
+    backend: str,
+    tokens: Sequence[str],
+    account_registry: AccountRegistry,
+    *,
+    known_jobs: Sequence[str] = (),
+) -> TokenListing:
+    """Return the listed jobs that carry some tokens, and the known jobs among those that were listed.
+
+    The service has no search by metadata, so the list of a backend's jobs is read, newest first: one request per 25 jobs,
+    however many tokens are looked for. Where nothing was sent yet (no ``known_jobs``), a list without end is read to its
+    limit, and what lies behind that is not found; otherwise that is an error, because absence would prove nothing.
 
     Raises:
         Unavailable: the key is of another project, or the listing is empty although jobs are known, repeats itself, or
@@ -121,25 +132,47 @@ def find(client: IonQClient, backend: str, token: str, account_registry: Account
         ProviderError: no usable answer.
     """
     device = backend.partition(":")[2]
+    wanted, known = set(tokens), set(known_jobs)
+    matches: dict[str, list[dict[str, Any]]] = {}
+    shown: set[str] = set()
     empty = True
-    matches: list[dict[str, Any]] = []
-    pages = _pages(client, [("target", device)], max_pages=MAX_PAGES, must_end=True)
+    pages = _pages(client, [("target", device)], max_pages=MAX_PAGES, must_end=bool(known))
     for number, (_, page) in enumerate(pages, start=1):
-        jobs = page["jobs"]
-        empty = empty and not jobs
-        matches += [job for job in jobs if _has_token(job, token, device)]
-        far_back = _submitted_at(jobs) < _submitted_at(matches) - DUPLICATE_WINDOW
-        if matches and (far_back or number == MAX_PAGES):
-            break
-    if matches:
-        oldest = min(matches, key=lambda job: _submitted_at([job]))
-        return JobRef(provider=NAME, backend=backend, provider_job_id=oldest["id"])
-    submitting_project = account_registry.get_project(client.url, token)
-    if (project := client.project()) != submitting_project and submitting_project is not None:
-        raise _another_project(project, submitting_project)
+        jobs = [job for job in page["jobs"] if isinstance(job, dict)]
+        empty = empty and not page["jobs"]
+        shown |= {job["id"] for job in jobs if isinstance(job.get("id"), str)}
+        for job in jobs:
+            token = _token(job, device)
+            if token in wanted:
+                matches.setdefault(token, []).append(job)
+        if wanted <= set(matches):
+            far_back = _submitted_at(jobs) < min(map(_submitted_at, matches.values())) - DUPLICATE_WINDOW
+            if far_back or number == MAX_PAGES:
+                break
+    for token in wanted - set(matches):
+        _check_project(client, account_registry, token)
     if empty:
         _check_empty_listing(client, backend, account_registry)
-    return None
+    return TokenListing(
+        jobs={
+            token: tuple(_listed_job(job, backend) for job in sorted(jobs, key=lambda job: _submitted_at([job])))
+            for token, jobs in matches.items()
+        },
+        known=frozenset(shown & known),
+    )
+
+
+def _listed_job(job: dict[str, Any], backend: str) -> ListedJob:
+    home_id = job["metadata"].get(HOME_KEY)
+    ref = JobRef(provider=NAME, backend=backend, provider_job_id=job["id"])
+    return ListedJob(ref=ref, home_id=home_id if isinstance(home_id, str) else "")
+
+
+def _check_project(client: IonQClient, account_registry: AccountRegistry, token: str) -> None:
+    """Return if the key's project is the one that a token was sent by, or the token was never sent from here."""
+    submitting_project = account_registry.get_project(client.url, token)
+    if submitting_project is not None and (project := client.project()) != submitting_project:
+        raise _another_project(project, submitting_project)
 
 
 def absent_job_error(client: IonQClient, ref: JobRef, account_registry: AccountRegistry) -> Rejected:
@@ -181,13 +214,15 @@ def _check_empty_listing(client: IonQClient, backend: str, account_registry: Acc
     )
 
 
-def _has_token(job: Any, token: str, device: str) -> bool:
-    """Tell whether a listed job is the one with the token; the circuits of a job repeat its metadata and are not it."""
-    if not isinstance(job, dict) or not isinstance(job.get("id"), str):
-        return False
+def _token(job: dict[str, Any], device: str) -> str | None:
+    """Return the token of a listed job; the circuits of a job repeat its metadata and are not it."""
     metadata = job.get("metadata")
-    own = isinstance(metadata, dict) and metadata.get(TOKEN_KEY) == token
-    return own and job.get("parent_job_id") is None and job.get("backend") == device
+    if not isinstance(metadata, dict) or not isinstance(job.get("id"), str):
+        return None
+    if job.get("parent_job_id") is not None or job.get("backend") != device:
+        return None
+    token = metadata.get(TOKEN_KEY)
+    return token if isinstance(token, str) else None
 
 
 def _listed(client: IonQClient, refs: Sequence[JobRef]) -> dict[str, Any]:

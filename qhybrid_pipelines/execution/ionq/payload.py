@@ -1,4 +1,4 @@
-"""What leaves this machine: circuits with numbers, shots, the backend's name and an opaque token. Nothing else.
+"""What leaves this machine: circuits with numbers, shots, the backend's name, an opaque token and the home's id. Nothing else.
 
 No name of a problem, variable, experiment or person is in it. A circuit's name is its place and a digest; by these a
 result that belongs to another batch, or to another place of this one, is found out.
@@ -19,6 +19,7 @@ from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 JOB_TYPE = "ionq.multi-circuit.v1"
 TOKEN_KEY = "qhybrid_token"  # noqa: S105 - the name of a field
+HOME_KEY = "qhybrid_home"
 SIMULATOR = "simulator"
 
 
@@ -35,13 +36,14 @@ def circuit_names(batch: CircuitBatch) -> list[str]:
     return names
 
 
-def job_body(batch: CircuitBatch, circuits: list[list[Gate]], token: str) -> bytes:
+def job_body(batch: CircuitBatch, circuits: list[list[Gate]], token: str, *, home_id: str = "") -> bytes:
     """Return the body of the request that submits a batch: one circuit per point and repetition.
 
     Args:
         batch: says shots, width and backend.
         circuits: the gates of every point.
         token: opaque; stands in the job's name and metadata, by which it can be found.
+        home_id: opaque; stands in the metadata beside it, so that a copy's job is not taken for one of ours.
     """
     device = batch.backend.partition(":")[2]
     names = circuit_names(batch)
@@ -53,7 +55,7 @@ def job_body(batch: CircuitBatch, circuits: list[list[Gate]], token: str) -> byt
     body: dict[str, Any] = {
         "type": JOB_TYPE,
         "name": token,
-        "metadata": {TOKEN_KEY: token},
+        "metadata": {TOKEN_KEY: token} | ({HOME_KEY: home_id} if home_id else {}),
         "backend": device,
         "shots": batch.shots,
         "input": {"gateset": "qis", "qubits": batch.template.n_qubits, "circuits": entries},

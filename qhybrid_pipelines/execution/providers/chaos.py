@@ -20,6 +20,7 @@ from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Th
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.chaos_plan import Fault, FaultPlan, PortMethod, is_hit, read_plan
 from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.token_listing import list_tokens
 
 NAME = "chaos"
 
@@ -34,7 +35,7 @@ class ChaosProvider:
     """Passes everything on to another provider, under its own names, unless the plan says otherwise."""
 
     name = NAME
-    abilities: frozenset[Ability] = frozenset()
+    abilities = frozenset({Ability.LIST_TOKENS})
 
     def __init__(
         self, plan: FaultPlan, providers: Mapping[str, Provider], sleep: Callable[[float], None] = time.sleep
@@ -94,6 +95,20 @@ class ChaosProvider:
         self._apply_faults("find", token)
         ref = provider.find(inner, token)
         return None if ref is None else _outer_ref(ref, backend)
+
+    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+        """Look tokens up at the backend behind, or fail as planned."""
+        provider, inner = self._resolve_backend(backend)
+        for token in tokens:
+            self._apply_faults("find", token)
+        listing = list_tokens(provider, inner, tokens, known_jobs=known_jobs)
+        return replace(
+            listing,
+            jobs={
+                token: tuple(replace(job, ref=_outer_ref(job.ref, backend)) for job in found)
+                for token, found in listing.jobs.items()
+            },
+        )
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Look at jobs behind, one look per provider, or fail or lose some as planned."""

@@ -26,7 +26,7 @@ class IbmProvider:
     """IBM's devices: ``ibm:fake_*`` on this machine, any other name at the service."""
 
     name = NAME
-    abilities: frozenset[Ability] = frozenset()
+    abilities: frozenset[Ability] = frozenset({Ability.LIST_TOKENS, Ability.LABEL_JOBS})
 
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.local = LocalTesting(folder)
@@ -66,6 +66,16 @@ class IbmProvider:
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries ``token``, or None."""
         return self._owner(backend).find(backend, token)
+
+    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+        """Return the listed jobs that carry some tokens; fake devices merge equal tokens, and list none."""
+        if self._owner(backend) is self.local:
+            return jobs.TokenListing(jobs={})
+        return self.service.list_tokens(backend, tokens, known_jobs=known_jobs)
+
+    def label_jobs(self, home_id: str) -> None:
+        """Name a home in the tags of every job that the service is sent from now on."""
+        self.service.home_id = home_id
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at each of many jobs; the service is asked once or twice per job.

@@ -20,7 +20,7 @@ from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import Provider, before_sending
 
 LAG_VARIABLE, LAG_SECONDS = "IONQ_LISTING_LAG_SECONDS", 10.0
 ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "IONQ_ACCEPTANCE_SECONDS", 600.0
@@ -42,6 +42,7 @@ class IonQProvider:
         self._backends = Backends(self._client)
         self._cache = CompileCache(folder / "compiled")
         self._account_registry = AccountRegistry(folder / "accepted")
+        self._home_id = ""
 
     @property
     def requests(self) -> int:
@@ -97,9 +98,10 @@ class IonQProvider:
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
-        check_batch(batch, self.capabilities(batch.backend))
-        circuits = gates.bind(self._circuit(batch), batch.template.parameters, batch.bindings)
-        body = job_body(batch, circuits, token)
+        with before_sending():
+            check_batch(batch, self.capabilities(batch.backend))
+            circuits = gates.bind(self._circuit(batch), batch.template.parameters, batch.bindings)
+            body = job_body(batch, circuits, token, home_id=self._home_id)
         url, project = self._client.url, self._project()
         if project is not None:
             self._account_registry.record_project(url, token, project)
@@ -111,8 +113,17 @@ class IonQProvider:
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries a token, or None where the listing can be believed."""
+        found = self.list_tokens(backend, [token]).jobs.get(token)
+        return found[0].ref if found else None
+
+    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+        """Return the listed jobs that carry some tokens: one request per 25 jobs of the backend, for all tokens together."""
         device_name(backend)
-        return job_queries.find(self._client, backend, token, self._account_registry)
+        return job_queries.list_tokens(self._client, backend, tokens, self._account_registry, known_jobs=known_jobs)
+
+    def label_jobs(self, home_id: str) -> None:
+        """Name a home in the metadata of every job that is submitted from now on."""
+        self._home_id = home_id
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at many jobs, a page per request. A job that the service has forgotten has failed."""

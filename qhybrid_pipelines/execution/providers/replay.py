@@ -21,7 +21,7 @@ from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.polling import poll_each
-from qhybrid_pipelines.execution.port import Provider
+from qhybrid_pipelines.execution.port import Provider, before_sending
 from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpack_recording
 from qhybrid_pipelines.execution.store import ResultStore
 from qhybrid_pipelines.execution.stored_jobs import token_ref
@@ -95,6 +95,7 @@ class ReplayProvider:
         self._recording_folder(batch.backend)
         return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
 
+    @before_sending()  # nothing leaves this machine
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Return the job of a token; its result is the recording of the same template, bindings, shots and seeds.
 

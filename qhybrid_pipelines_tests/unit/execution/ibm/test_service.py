@@ -76,11 +76,12 @@ def test_what_leaves_is_circuit_bindings_shots_hash_and_tag(cloud, provider):
     from qiskit_ibm_runtime.utils import RuntimeDecoder
 
     batch = replace(canary(), experiment="confidential-experiment-name")
+    provider.label_jobs("opaque-home")
     provider.submit(batch, "opaque-token")
     [job] = cloud.jobs.values()
     said = json.loads(job["body"], cls=RuntimeDecoder)
     assert set(said) == {"program_id", "backend", "tags", "params"}
-    assert said["tags"] == ["opaque-token"]
+    assert said["tags"] == ["opaque-token", "qhybrid", "qhybrid-home-opaque-home"]
     assert set(said["params"]) == {"pubs", "options", "version", "support_qiskit"}
     [(circuit, values, shots)] = said["params"]["pubs"]
     assert circuit.metadata == {"payload": batch.payload_sha256}
@@ -115,7 +116,7 @@ def test_the_vendors_own_client_speaks_to_the_stand_in(cloud, provider, monkeypa
     assert theirs[0].data.c.array.shape == (3, 2, 64, 1)
     pub = json.loads(cloud.jobs[ref.provider_job_id]["body"])["params"]["pubs"]
     params = {"pubs": pub, "options": {}, "version": 2, "support_qiskit": True}
-    made = runtime.program_run("sampler", "ibm_manila", params, job_tags=["ours"])
+    made = runtime.program_run("sampler", "ibm_manila", params, job_tags=["ours", "qhybrid"])
     first, second = (json.loads(job["body"]) for job in cloud.jobs.values())
     assert first == second
     assert provider.find(BACKEND, "ours") == ref  # the older of the two

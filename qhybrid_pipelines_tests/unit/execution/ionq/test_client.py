@@ -169,16 +169,34 @@ def test_a_rotated_key_is_read_again_once(at, tmp_path, monkeypatch):
         return reply(ECHO, 401)
 
     with scripted_server(answer) as server:
-        assert at(server.url).post_job(b"{}") == "a"
+        assert at(server.url).get("jobs", "a")[1] == {"id": "a"}
     assert server.authorizations == ["apiKey old-key", "apiKey new-key"]
+
+
+def test_what_submits_is_sent_once_whoever_refuses_the_key(at, tmp_path, monkeypatch):
+    """A gateway may have refused it behind which the job was accepted: with a second key it would be paid twice."""
+    file = tmp_path / "key"
+    file.write_text("old-key")
+    monkeypatch.setenv("IONQ_API_KEY_FILE", str(file))
+
+    def answer(method, path, query):
+        file.write_text("new-key")
+        return reply(ECHO, 401)
+
+    with scripted_server(answer) as server:
+        with pytest.raises(Throttled) as caught:
+            at(server.url).post_job(b"{}")
+        assert caught.value.request_sent
+        assert server.authorizations == ["apiKey old-key"]
 
 
 def test_without_a_key_nothing_is_sent(at, monkeypatch):
     monkeypatch.delenv("IONQ_API_KEY")
     with scripted_server(lambda *_: reply([])) as server:
         client = at(server.url)
-        with pytest.raises(Throttled, match="IONQ_API_KEY_FILE"):
+        with pytest.raises(Throttled, match="IONQ_API_KEY_FILE") as caught:
             client.post_job(b"{}")
+        assert not caught.value.request_sent
         with pytest.raises(Unavailable, match="IONQ_API_KEY_FILE"):
             client.get("jobs")
         assert not server.asked

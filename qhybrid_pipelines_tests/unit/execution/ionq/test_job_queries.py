@@ -257,7 +257,13 @@ def test_a_listing_that_fails_is_no_answer(page, cloud, provider):
 def test_a_listing_without_end_is_no_answer(cloud, provider):
     cloud.page = lambda query: reply({"jobs": [{"id": "a"}], "next": str(int(query.get("next", ["0"])[0]) + 1)})
     with pytest.raises(Unavailable, match="pages"):
-        provider.find(BACKEND, "t")
+        provider.list_tokens(BACKEND, ["t"], known_jobs=["z"])
+    assert provider.requests == MAX_PAGES
+
+
+def test_before_anything_was_sent_a_listing_without_end_is_read_to_its_limit(cloud, provider):
+    cloud.page = lambda query: reply({"jobs": [{"id": "a"}], "next": str(int(query.get("next", ["0"])[0]) + 1)})
+    assert not provider.list_tokens(BACKEND, ["t"]).jobs
     assert provider.requests == MAX_PAGES
 
 

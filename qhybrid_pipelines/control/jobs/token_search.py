@@ -1,0 +1,117 @@
+"""Looking tokens up at a provider: what is there, whose it is, and whether absence can be believed.
+
+One listing serves all jobs of a backend that are about to be sent: it is kept for some seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from qhybrid_pipelines.control.jobs.context import JobContext
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
+from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
+from qhybrid_pipelines.core.jobs import JobRef, TokenListing
+from qhybrid_pipelines.execution.port import calling
+from qhybrid_pipelines.execution.token_listing import list_tokens
+
+#: How much longer than the declared listing lag a token is waited for before its absence counts.
+LISTING_LAG_FACTOR = 1.5
+#: How long one listing answers for jobs that are about to be sent for the first time.
+LISTING_SECONDS = 30.0
+#: Jobs of ours of which one has to be in a listing before what is not in it counts as absent.
+MAX_KNOWN_JOBS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a look-up of one token came to.
+
+    Attributes:
+        own: the provider's job that carries it and was sent by this home.
+        other: one that another home has sent, and its id; only where there is none of our own.
+        other_home_id: that home's id; empty where the label names none.
+        shows_known_job: the same listing shows a job of ours, so that what is not in it is absent.
+    """
+
+    own: JobRef | None = None
+    other: JobRef | None = None
+    other_home_id: str = ""
+    shows_known_job: bool = False
+
+
+class TokenSearch:
+    """Looks tokens up.
+
+    Args:
+        context: ledger, providers and time.
+    """
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+        self._expected: dict[str, set[str]] = {}
+        self._listings: dict[str, tuple[float, frozenset[str], TokenListing]] = {}
+
+    def expect(self, backend: str, tokens: Iterable[str]) -> None:
+        """Note tokens that will be looked up soon, so that the first look-up asks for all of them."""
+        self._expected[backend] = set(tokens)
+        self._listings.pop(backend, None)
+
+    def before_first_submission(self, backend: str, token: str) -> Found:
+        """Return who has sent the work of a token that this ledger has never sent.
+
+        Raises:
+            ProviderError: the provider could not be asked.
+        """
+        now = self._context.clock.monotonic()
+        listed_at, asked, listing = self._listings.get(backend, (now, frozenset(), TokenListing(jobs={})))
+        if token not in asked or now - listed_at > LISTING_SECONDS:
+            asked = frozenset({token} | self._expected.get(backend, set()))
+            listing = self._list(backend, sorted(asked))
+            self._listings[backend] = (now, asked, listing)
+        return self._judge(token, listing, is_older_program_ours=False)
+
+    def in_doubt(self, job: JobRecord) -> Found:
+        """Return what the provider lists for the token of a job that may have been sent.
+
+        Raises:
+            ProviderError: the provider could not be asked.
+        """
+        self._listings.pop(job.backend, None)  # what was listed before something was sent says nothing about it
+        merges_tokens = self._context.capabilities(job.backend).dedupe == "token"
+        listing = self._list(job.backend, [job.token], () if merges_tokens else self._known_jobs(job))
+        return self._judge(job.token, listing, is_older_program_ours=True)
+
+    def _list(self, backend: str, tokens: Sequence[str], known_jobs: Sequence[str] = ()) -> TokenListing:
+        provider = self._context.provider_for(backend)
+        with calling(provider.name, "find"):
+            return list_tokens(provider, backend, tokens, known_jobs=known_jobs)
+
+    def _judge(self, token: str, listing: TokenListing, *, is_older_program_ours: bool) -> Found:
+        """Tell our job from another home's; a label of an older program names no home."""
+        ours = {self._context.home_id} | ({""} if is_older_program_ours else set())
+        found = listing.jobs.get(token, ())
+        own = next((job.ref for job in found if job.home_id in ours), None)
+        if own is not None or not found:
+            return Found(own=own, shows_known_job=bool(listing.known))
+        return Found(other=found[0].ref, other_home_id=found[0].home_id, shows_known_job=bool(listing.known))
+
+    def _known_jobs(self, job: JobRecord) -> list[str]:
+        """Return the provider's ids of our newest jobs on a backend, of which the list must show one by now."""
+        lag = timedelta(seconds=LISTING_LAG_FACTOR * self._context.capabilities(job.backend).listing_lag_seconds)
+        latest: datetime = self._context.clock.now() - lag
+        accepted = [
+            (other.updated_at, other.provider_job_id)
+            for other in self._context.ledger.jobs()
+            if other.backend == job.backend and other.provider_job_id is not None and other.created_at <= latest
+        ]
+        return [str(provider_job_id) for _, provider_job_id in sorted(accepted, reverse=True)[:MAX_KNOWN_JOBS]]
+
+
+def other_homes_job(events: Sequence[EventRecord]) -> str | None:
+    """Return the provider's id of another home's job that keeps a job waiting for a person; None where none does."""
+    for event in reversed(events):
+        if event.event == EVENT_NAMES[Event.MARK_UNKNOWN]:
+            return (event.detail or {}).get("provider_job_id")
+    return None
