@@ -42,13 +42,15 @@ def accepted_of_one_work(cloud: Client, home: Path, monkeypatch, *, acceptance_s
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("IONQ_LISTING_LAG_SECONDS", "0.05")
     monkeypatch.setenv("IONQ_ACCEPTANCE_SECONDS", str(acceptance_seconds))
-    slow = {"route": "POST /jobs", "fault": "slow", "params": {"seconds": LATE_SECONDS, "accept": "last"}, "times": 1}
-    cloud.faults(slow)
-    before = len(cloud.book())
     impatient = IonQClient(limits=RequestLimits(read_seconds=PATIENCE_SECONDS))
     dispatcher = Dispatcher(MemoryLedger(), {"ionq": IonQProvider(home / "ionq", impatient)}, RawStore(home / "raw"))
     batch, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
-    batch = replace(batch, seeds=batch.seeds + np.uint64(acceptance_seconds))  # each test has work of its own
+    dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=1.0))  # the list must show this one from now on
+    time.sleep(0.1)
+    slow = {"route": "POST /jobs", "fault": "slow", "params": {"seconds": LATE_SECONDS, "accept": "last"}, "times": 1}
+    cloud.faults(slow)
+    before = len(cloud.book())
+    batch = replace(batch, seeds=batch.seeds + np.uint64(1 + acceptance_seconds))  # each test has work of its own
     doubts = 0
     while True:
         try:

@@ -13,6 +13,7 @@ from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.support.paid_once.protocols import note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     EXPERIMENT,
+    KNOWN_SHOTS,
     Accepted,
     ProviderSetup,
     make_dispatcher,
@@ -56,7 +57,7 @@ class Tally:
 
 def judge_protocol(setup: ProviderSetup, ledger: SqlLedger) -> Tally:
     """Judge our protocol: the book against the ledger, then the ledger, the results and the money by themselves."""
-    known = {job.job_id: job for job in ledger.jobs()}
+    known = {job.job_id: job for job in ledger.jobs(experiment=EXPERIMENT)}
     by_shots = {
         sub_batch.batch.shots: known.get(job_id_for(sub_batch.batch))
         for sub_batches in setup.requests
@@ -64,7 +65,8 @@ def judge_protocol(setup: ProviderSetup, ledger: SqlLedger) -> Tally:
     }
     in_doubt = {shots for shots, job in by_shots.items() if job and job.state is JobState.SUBMIT_UNKNOWN}
     ids = {job.provider_job_id for job in known.values() if job.provider_job_id is not None}
-    tally = _against(setup.book(), by_shots, ids, in_doubt)
+    book = [line for line in setup.book() if line.shots != KNOWN_SHOTS]
+    tally = _against(book, by_shots, ids, in_doubt)
     tally.guessed += setup.count_unresolved_resubmissions()
     tally.finished = sum(job is not None and job.state is JobState.VERIFIED for job in by_shots.values())
     tally.broken = _broken(setup, ledger, by_shots)
@@ -98,8 +100,8 @@ def _against(book: list[Accepted], wanted: Mapping[int, object], ids: set[str], 
 def _broken(setup: ProviderSetup, ledger: SqlLedger, by_shots: Mapping[int, JobRecord | None]) -> list[str]:
     """Return what is wrong beside the book: chain, ends, results, steps that were told twice, money."""
     wrong = [] if ledger.verify_chain().is_intact else ["the chain of events is broken"]
-    if len(ledger.jobs()) != len(by_shots):
-        wrong.append(f"the ledger has {len(ledger.jobs())} jobs for {len(by_shots)} batches")
+    if len(ledger.jobs(experiment=EXPERIMENT)) != len(by_shots):
+        wrong.append(f"the ledger has {len(ledger.jobs(experiment=EXPERIMENT))} jobs for {len(by_shots)} batches")
     told = Counter((event.job_id, event.event) for event in ledger.events())
     dispatcher = make_dispatcher(setup, ledger)
     for sub_batch in (sub_batch for sub_batches in setup.requests for sub_batch in sub_batches):

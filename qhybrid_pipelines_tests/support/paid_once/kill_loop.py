@@ -20,7 +20,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol
 from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Worker, note_path
-from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup
+from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, submit_known_job
 
 WORKERS = 2
 #: Rounds of processes after which a request has not come to its end for another reason than bad luck.
@@ -65,6 +65,8 @@ class KillTest:
         Raises:
             RuntimeError: a process failed by itself, or there is no end.
         """
+        if self._protocol != "naive":
+            submit_known_job(self._setup, self._ledger)
         usual, left, in_vain = 1.3 * self._run_without_kills(), len(self._setup.requests), 0
         for _ in range(MOST_ROUNDS_PER_REQUEST * left):
             if not (todo := self._unfinished()):

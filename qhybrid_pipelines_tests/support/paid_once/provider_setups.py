@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,10 +20,11 @@ import httpx
 import numpy as np
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
-from qhybrid_pipelines.core.errors import Throttled
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
+from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canaries import canary_batch
@@ -33,6 +35,8 @@ from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_b
 
 EXPERIMENT = "maxcut-small-00000000"
 FEWEST_SHOTS = 100
+#: Of the job that was accepted before anything else, so that every list of the provider must show it.
+KNOWN_EXPERIMENT, KNOWN_SHOTS = "known-00000000", 99
 PRICE_USD = 0.01
 #: Breakers open and close all the time, but hold nobody up.
 POLICY = Policy.model_validate(
@@ -43,7 +47,14 @@ POLICY = Policy.model_validate(
 )
 
 #: How often the double does what to a submission.
-FAULTS = {"none": 14, "throttled": 2, "ambiguous_before": 2, "ambiguous_after": 2}
+FAULTS = {
+    "none": 14,
+    "throttled": 2,
+    "ambiguous_before": 2,
+    "ambiguous_after": 2,
+    "rejected_after": 1,
+    "throttled_after": 1,
+}
 
 EMULATOR_LAG_SECONDS = 0.05
 #: What the adapter is told: the listing's lag and the time that a request may still be under way after its sender died.
@@ -76,8 +87,9 @@ class RecordingVendor(DurableVendor):
         self._note("came", batch)
         try:
             return super().submit(batch, token)
-        except Throttled:
-            self._note("put off", batch)
+        except (Rejected, Throttled) as error:
+            if not error.request_sent:
+                self._note("put off", batch)
             raise
 
     def noted(self, what: str) -> list[int]:
@@ -102,8 +114,9 @@ class DurableVendorSetup:
             "calls_seconds": rng.uniform(0.0, 0.004),
         }
         self.requests = _requests(rng, length, make_batch())
+        self.known_batch = replace(make_batch(seed=90_000), experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
         faults = rng.choices(list(FAULTS), list(FAULTS.values()), k=6 * length)
-        self.provider().plan_faults(*faults)
+        self.provider().plan_faults("none", *faults)
 
     def provider(self) -> RecordingVendor:
         return RecordingVendor(self.home / "vendor", **self._options)
@@ -132,6 +145,7 @@ class EmulatorSetup:
         self.home, self._emulator = home, emulator
         batch, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
         self.requests = _requests(rng, length, replace(batch, experiment=EXPERIMENT))
+        self.known_batch = replace(batch, experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
 
     def provider(self) -> IonQProvider:
         return IonQProvider(self.home / "ionq")
@@ -165,6 +179,21 @@ def make_dispatcher(setup: ProviderSetup, ledger: SqlLedger) -> Dispatcher:
     """Return a dispatcher as a new process makes it."""
     provider: Provider = setup.provider()
     return Dispatcher(ledger, {provider.name: provider}, RawStore(setup.home / "raw"), policy=POLICY)
+
+
+def submit_known_job(setup: ProviderSetup, ledger: SqlLedger) -> None:
+    """Submit the job that every list must show from then on, whatever faults it meets; a person would do the same."""
+    dispatcher = make_dispatcher(setup, ledger)
+    while True:
+        try:
+            job = dispatcher.submit(setup.known_batch, SubmitRequest(tier="batch", budget_usd=1.0))
+        except ProviderError:
+            continue
+        if job.state is not JobState.SUBMIT_UNKNOWN:
+            break
+        there = [line.provider_job_id for line in setup.book() if line.shots == KNOWN_SHOTS]
+        dispatcher.resolve(job.job_id, there[0] if there else None)
+    time.sleep(2 * DECLARED_LAG_SECONDS)
 
 
 def _requests(rng: random.Random, length: int, like: CircuitBatch) -> list[list[SubBatch]]:
