@@ -1,6 +1,6 @@
 """The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sync``, ``doctor``, ``metrics``.
 
-``qhybrid answer`` and ``sql`` are `commands.results`, ``qhybrid jobs`` is `commands.jobs`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
+``qhybrid answer`` and ``sql`` are `commands.results`, ``qhybrid jobs`` is `commands.jobs`, ``qhybrid home`` `commands.home`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
 failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command needs it.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands import jobs, results
 from qhybrid_pipelines.commands.common import (
     AsJson,
@@ -52,6 +53,7 @@ app = typer.Typer(
 app.command()(results.answer)
 app.command()(results.sql)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(home_commands.app, name="home")
 app.add_typer(emulator.app, name="emulator")
 
 Wait = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.ledger.sql import open_ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
@@ -15,6 +16,7 @@ from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.storage.content_store import RawStore
+from qhybrid_pipelines.storage.home_note import read_note
 from qhybrid_pipelines.storage.layout import Home
 
 
@@ -61,7 +63,18 @@ class ControlPlane:
     @cached_property
     def ledger(self) -> Ledger:
         """The durable record of every job."""
+        read_note(self._home)  # a home of a newer release is not opened
         return with_logging(open_ledger(self._home, self.deployment.ledger_url))
+
+    @cached_property
+    def guard(self) -> HomeGuard:
+        """Whether this home is the one that it says it is."""
+        return HomeGuard(self._home, self.ledger, is_shared=self.deployment.ledger_url is not None)
+
+    @property
+    def home_id(self) -> str:
+        """The home's id, which copies and restored backups keep; one for all machines on one Postgres ledger."""
+        return self.ledger.identity().home_id
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -73,6 +86,8 @@ class ControlPlane:
             deployment=self.deployment,
             policy=self.policy,
             anchor=self._home.ledger_anchor,
+            home_id=self.home_id,
+            check_home=self.guard.check,
         )
 
 

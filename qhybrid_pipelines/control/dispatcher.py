@@ -63,6 +63,7 @@ class Dispatcher:
         timeout_seconds: how long another process may take to submit the same job.
         anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
         home_id: of the home that the ledger belongs to; copies and restored backups keep it.
+        check_home: raises unless this is the home that it says it is; called before anything is sent.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Dispatcher:
         timeout_seconds: float = 900.0,
         anchor: Path | None = None,
         home_id: str = "",
+        check_home: Callable[[], None] = lambda: None,
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
@@ -88,6 +90,7 @@ class Dispatcher:
             anchor=anchor,
             tenant=self.deployment.tenant,
             home_id=home_id,
+            check_home=check_home,
         )
         for provider in providers.values():
             if able := with_ability(provider, Ability.LABEL_JOBS):

@@ -40,6 +40,16 @@ class Home:
         return self.path / "ledger.checked.json"
 
     @property
+    def note(self) -> Path:
+        """What the home says about itself outside its database: format, id, and how often it was opened to send."""
+        return self.path / "home.json"
+
+    @property
+    def question(self) -> Path:
+        """What waits for a person's decision about the whole home; nothing is sent as long as it is there."""
+        return self.path / "home.question.json"
+
+    @property
     def warehouse(self) -> Path:
         """The snapshot that analysts open, DuckDB."""
         return self.path / "warehouse.duckdb"

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "later1"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -188,7 +188,7 @@ def test_a_ledger_of_a_newer_release_is_refused_and_not_touched(open_ledger: Ope
     with newer._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE ledger_revision SET version_num = '0007'")
     with pytest.raises(
-        InvalidInput, match="schema revision '0007', and this release knows revisions up to '0002'"
+        InvalidInput, match=f"schema revision '0007', and this release knows revisions up to '{schema.REVISION}'"
     ) as said:
         open_ledger()
     assert "newer" in said.value.remedy

@@ -8,6 +8,7 @@ check each other; and it is quick, for tests of many lives.
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
     EventRecord,
+    HomeIdentity,
     JobRecord,
     Plan,
     StoredCalibration,
@@ -45,6 +47,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._tables = MemoryTables()
+        self._identity = HomeIdentity(home_id=secrets.token_hex(8), openings=0)
         self._held: set[str] = set()
         self._released = threading.Condition()
 
@@ -196,6 +199,20 @@ class MemoryLedger:
     def missing_guards(self) -> list[str]:
         """Return nothing: there are no triggers."""
         return []
+
+    def identity(self) -> HomeIdentity:
+        """Return which home the ledger belongs to."""
+        return self._identity
+
+    def count_opening(self) -> HomeIdentity:
+        """Count that a program opens the ledger to send something."""
+        with self._tables.transaction():
+            self._identity = replace(self._identity, openings=self._identity.openings + 1)
+            return self._identity
+
+    def change_identity(self, identity: HomeIdentity) -> None:
+        """Let the ledger belong to a home of another id."""
+        self._identity = identity
 
     @contextmanager
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.ledger.anchor import explain_missing, read_link
+from qhybrid_pipelines.control.ledger import anchor
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
@@ -27,6 +27,7 @@ class JobContext:
         anchor: file with the link of the ledger that was noted outside it; None where nothing is noted.
         tenant: part of every token, so that two tenants of one account never share one.
         home_id: of the ledger that decides; it labels what is sent, and is never part of a token.
+        check_home: raises unless this is the home that it says it is.
     """
 
     ledger: Ledger
@@ -35,6 +36,7 @@ class JobContext:
     anchor: Path | None = None
     tenant: str = ""
     home_id: str = ""
+    check_home: Callable[[], None] = lambda: None
 
     def provider_for(self, backend: str) -> Provider:
         """Return the provider of a backend.
@@ -91,18 +93,24 @@ class JobContext:
         """Return if what the ledger says about a job is what was written; asked before a job is sent.
 
         Raises:
-            Refused: somebody changed the ledger behind our back, or it is not the one that it was.
+            Refused: somebody changed the ledger behind our back, or it is not the one that it was, or the home's.
             CorruptFile: the note outside the ledger cannot be read.
         """
+        self.check_home()
         found = self.ledger.audit_rows(job_id=job.job_id)
-        noted = read_link(self.anchor) if self.anchor is not None else None
+        noted = anchor.read_link(self.anchor) if self.anchor is not None else None
         if noted is not None and not self.ledger.contains(noted):
-            found.append(explain_missing(noted, self.ledger.head()))
+            found.append(anchor.explain_missing(noted, self.ledger.head()))
         if found:
             raise Refused(
                 f"job {job.job_id} is not sent, because the ledger is not what was written: {'; '.join(found)}. "
                 "`qhybrid doctor --full` names everything that differs, and docs/runbook.md says how to go on."
             )
+
+    def note_intent(self) -> None:
+        """Note the ledger's last event outside it, durably: a ledger of before, put back later, does not contain that."""
+        if self.anchor is not None:
+            anchor.advance(self.anchor, self.ledger, now=self.clock.now())
 
     def advance(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
         """Let a job take one step now and return it.

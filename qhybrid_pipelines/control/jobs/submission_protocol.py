@@ -276,6 +276,7 @@ class SubmissionProtocol:
         return self._context.ledger.advance(Transition(job=job, steps=steps, observed_at=now))
 
     def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+        self._context.note_intent()
         failpoint("submit.before_call")
         try:
             with calling(provider.name, "submit"):

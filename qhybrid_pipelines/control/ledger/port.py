@@ -31,6 +31,7 @@ from qhybrid_pipelines.control.ledger.records import (
     ClockSource,
     EventData,
     EventRecord,
+    HomeIdentity,
     JobRecord,
     Outcome,
     Plan,
@@ -51,6 +52,7 @@ __all__ = [
     "DuplicateProviderJob",
     "EventData",
     "EventRecord",
+    "HomeIdentity",
     "JobRecord",
     "Ledger",
     "LedgerUnreachable",
@@ -176,3 +178,12 @@ class Ledger(Protocol):
 
     def missing_guards(self) -> list[str]:
         """Return what should keep events from being changed or removed and is not in force, by name."""
+
+    def identity(self) -> HomeIdentity:
+        """Return which home the ledger belongs to, and how often it was opened to send something."""
+
+    def count_opening(self) -> HomeIdentity:
+        """Count that a program opens the ledger to send something, and return the identity with it."""
+
+    def change_identity(self, identity: HomeIdentity) -> None:
+        """Let the ledger belong to a home of another id; its jobs stay what they are."""

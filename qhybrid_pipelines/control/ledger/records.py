@@ -309,3 +309,16 @@ class StoredCalibration:
 def correlation_id_for(experiment: str, requested_backend: str) -> str:
     """Return the correlation id of all work of an experiment for a backend: ``c`` and 16 hexadecimal digits."""
     return "c" + sha256_hex(f"{experiment}|{requested_backend}")[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeIdentity:
+    """What a ledger says about its home; all machines on one Postgres ledger work in the same home.
+
+    Attributes:
+        home_id: 16 hex digits, drawn once; copies and restored backups keep it.
+        openings: how often a program has opened the ledger to send something.
+    """
+
+    home_id: str
+    openings: int

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
 
-from qhybrid_pipelines.control.ledger import guards, tables
+from qhybrid_pipelines.control.ledger import guards, home_row, tables
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.core.errors import InvalidInput
 
 #: The newest revision, which is what `control.ledger.tables` describes.
-REVISION = "0002"
+REVISION = "0003"
 
 #: A name of our own: Dagster and MLflow keep theirs as ``alembic_version``, and may share a database with us.
 REVISION_TABLE = "ledger_revision"
@@ -58,6 +58,7 @@ def _create(connection: Connection, revision: str) -> None:
     guards.create(connection)
     start = ChainHead()
     connection.execute(insert(tables.chain_head).values(id=1, position=start.position, hash=start.hash))
+    home_row.create(connection)
     _revision.create(connection)
     connection.execute(insert(_revision).values(version_num=revision))
 

@@ -23,6 +23,7 @@ from qhybrid_pipelines.control.ledger import (
     event_chain,
     file_locks,
     guards,
+    home_row,
     postgres,
     postgres_locks,
     queries,
@@ -37,6 +38,7 @@ from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
     EventRecord,
+    HomeIdentity,
     JobRecord,
     Plan,
     StoredCalibration,
@@ -241,6 +243,21 @@ class SqlLedger:
         """Return the triggers that are not in force."""
         with self._snapshot() as connection:
             return guards.missing(connection)
+
+    def identity(self) -> HomeIdentity:
+        """Return which home the ledger belongs to."""
+        with self._snapshot() as connection:
+            return home_row.select_identity(connection)
+
+    def count_opening(self) -> HomeIdentity:
+        """Count that a program opens the ledger to send something."""
+        with self._transaction() as connection:
+            return home_row.count_opening(connection)
+
+    def change_identity(self, identity: HomeIdentity) -> None:
+        """Let the ledger belong to a home of another id."""
+        with self._transaction() as connection:
+            home_row.change_identity(connection, identity)
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from handing this job over."""

@@ -181,6 +181,16 @@ chain_head = Table(
     CheckConstraint("id = 1", name="has_one_row"),
 )
 
+#: Which home the ledger belongs to, and how often it was opened to send something.
+home = Table(
+    "home",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("home_id", Text, nullable=False),
+    Column("openings", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="has_one_row"),
+)
+
 budget = Table(
     "budget",
     metadata,

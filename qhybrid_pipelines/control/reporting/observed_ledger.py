@@ -18,6 +18,7 @@ from qhybrid_pipelines.control.ledger.port import (
     Breaker,
     EventData,
     EventRecord,
+    HomeIdentity,
     JobRecord,
     Ledger,
     Plan,
@@ -161,6 +162,18 @@ class ObservedLedger:
     def missing_guards(self) -> list[str]:
         """Return what should keep events from being changed and is not there."""
         return self._ledger.missing_guards()
+
+    def identity(self) -> HomeIdentity:
+        """Return which home the ledger belongs to."""
+        return self._ledger.identity()
+
+    def count_opening(self) -> HomeIdentity:
+        """Count that a program opens the ledger to send something."""
+        return self._ledger.count_opening()
+
+    def change_identity(self, identity: HomeIdentity) -> None:
+        """Let the ledger belong to a home of another id."""
+        self._ledger.change_identity(identity)
 
 
 def _events_of_plan(plan: Plan, job: JobRecord) -> list[ObservedEvent]:

@@ -19,6 +19,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
+from qhybrid_pipelines.control.home_identity import REMEDY
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
@@ -83,6 +84,7 @@ def findings(
         ("environment", lambda: _environment(home.path)),
         ("policy", lambda: _policy(home.path)),
         ("clock", lambda: _clock(control_plane.ledger, now)),
+        ("copies and backups", lambda: _identity(control_plane)),
         ("ledger chain", lambda: _chain(audit())),
         ("ledger rows", lambda: _audited(audit().rows, "what their events say")),
         ("ledger triggers", lambda: _audited(audit().guards, "in force", "not in force: ")),
@@ -130,6 +132,14 @@ def _floating_point() -> CheckResult:
 def _home(path: Path) -> CheckResult:
     usable = os.access(path, os.W_OK)
     return usable, f"{path} is {'' if usable else 'not '}writable"
+
+
+def _identity(control_plane: ControlPlane) -> CheckResult:
+    """Say whether this is the home that it says it is, or what a person has to decide before anything is sent."""
+    problems = control_plane.guard.problems()
+    if problems:
+        return False, f"nothing is sent: {'; '.join(problems)}. {REMEDY}"
+    return True, f"home {control_plane.home_id}, its ledger and its notes belong together"
 
 
 def _disk(path: Path) -> CheckResult:

@@ -1,0 +1,164 @@
+"""Is this the home that it says it is, or a copy, a backup, or another one's ledger? Nothing is sent until that is clear.
+
+A copy is recognised by what differs, never by where it lies: a home that was moved, a container with a new host name, and
+further machines on one Postgres ledger go on without a question. What is compared:
+
+* the home's id, in the ledger and in the note beside it;
+* how often a program opened the home to send something, in both: a ledger that was put back is behind its note;
+* the last event that was noted outside the ledger before something was sent (`control.ledger.anchor`);
+* the lake, which a deleted ledger leaves behind;
+* jobs at the provider that carry our home's id and that the ledger does not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from filelock import FileLock
+
+from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger.home_row import new_home_id
+from qhybrid_pipelines.control.ledger.port import HomeIdentity, Ledger
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import CorruptFile, Refused
+from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.storage.home_note import HomeNote, read_note, write_note
+from qhybrid_pipelines.storage.layout import Home
+
+#: Tables of the lake that are only written after something was sent.
+SENT_TABLES = ("qpu_submissions", "qpu_completions", "qpu_result_sets")
+
+
+class HomeGuard:
+    """Compares a home with its ledger.
+
+    Args:
+        home: its notes and its lake.
+        ledger: of that home.
+        is_shared: the ledger is on a server, and further homes work with it.
+    """
+
+    def __init__(self, home: Home, ledger: Ledger, *, is_shared: bool) -> None:
+        self._home, self._ledger, self._is_shared = home, ledger, is_shared
+        self._opened: HomeIdentity | None = None
+
+    def problems(self) -> list[str]:
+        """Return what has to be decided before anything is sent, one sentence each; nothing where all is clear.
+
+        Raises:
+            InvalidInput: a newer release has written the home.
+            CorruptFile: a note cannot be read.
+        """
+        note, identity = read_note(self._home), self._ledger.identity()
+        found = self._compare(note, identity)
+        noted = anchor.read_link(self._home.ledger_anchor)
+        if noted is not None and not self._ledger.contains(noted):
+            found.append(anchor.explain_missing(noted, self._ledger.head()))
+        return found + read_question(self._home)
+
+    def check(self) -> None:
+        """Return if something may be sent; asked before every submission.
+
+        The first call of a process counts in the ledger and in the note that the home is opened to send.
+
+        Raises:
+            Refused: a person has to decide first.
+            InvalidInput: a newer release has written the home.
+            CorruptFile: a note cannot be read.
+        """
+        with self._lock():
+            problems = self.problems()
+            if problems:
+                raise Refused(f"nothing is sent from this home: {'; '.join(problems)}. {REMEDY}")
+            if self._opened is None:
+                self._opened = self._ledger.count_opening()
+                self._write_note(self._opened)
+            elif self._opened.home_id != self._ledger.identity().home_id:
+                # What this process sends is labelled with the id that it has read.
+                raise Refused("the home has a new id since this process was started; start it again")
+
+    def go_on(self) -> HomeIdentity:
+        """Record a person's decision that this home is the one that goes on, with this ledger and under its id."""
+        return self._decide(self._ledger.identity())
+
+    def separate(self) -> HomeIdentity:
+        """Record a person's decision that this home is a copy and becomes a home of its own, under a new id."""
+        return self._decide(HomeIdentity(home_id=new_home_id(), openings=self._ledger.identity().openings))
+
+    def ask(self, problems: Sequence[str]) -> None:
+        """Have a person decide about something that was seen; it stays until then, for every process."""
+        with self._lock():
+            kept = [*read_question(self._home), *problems]
+            write_bytes(
+                self._home.question,
+                canonical_json(
+                    {"problems": list(dict.fromkeys(kept)), "asked_at": datetime.now(UTC).isoformat()}
+                ).encode(),
+            )
+
+    def _compare(self, note: HomeNote | None, identity: HomeIdentity) -> list[str]:
+        if note is None:
+            return self._compare_without_note(identity)
+        if note.home_id != identity.home_id:
+            return [f"the ledger belongs to home {identity.home_id}, and the note beside it to home {note.home_id}"]
+        if note.openings > identity.openings:
+            times = (
+                f"the ledger was opened {identity.openings} times to send, and the note beside it says {note.openings}"
+            )
+            return [f"{times}, so it is an older copy"]
+        return []
+
+    def _compare_without_note(self, identity: HomeIdentity) -> list[str]:
+        """Look at a home that is new, of format 1, the first folder of a further machine, or has lost its note."""
+        if identity.openings and not self._is_shared:
+            return [f"the ledger was opened {identity.openings} times to send, and the note about that is not here"]
+        sent = [name for name in SENT_TABLES if any((self._home.lake / name).glob("**/*.parquet"))]
+        if sent and self._ledger.head().position == 0:
+            return [f"the lake has tables of jobs that were sent ({', '.join(sent)}), and the ledger is empty"]
+        return []
+
+    def _decide(self, identity: HomeIdentity) -> HomeIdentity:
+        with self._lock():
+            note = read_note(self._home)
+            decided = HomeIdentity(
+                home_id=identity.home_id, openings=max(identity.openings, note.openings if note else 0) + 1
+            )
+            self._ledger.change_identity(decided)
+            anchor.write_link(self._home.ledger_anchor, self._ledger.head(), now=datetime.now(UTC))
+            self._home.ledger_checked.unlink(missing_ok=True)
+            self._write_note(decided)
+            self._home.question.unlink(missing_ok=True)
+            return decided
+
+    def _write_note(self, identity: HomeIdentity) -> None:
+        write_note(self._home, HomeNote(home_id=identity.home_id, openings=identity.openings))
+
+    def _lock(self) -> FileLock:
+        self._home.locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._home.locks / "home-note.lock", is_singleton=True)
+
+
+REMEDY = (
+    "Put the newest ledger back, or decide: `qhybrid home continue` if this home goes on and no copy of it does, `qhybrid "
+    "home separate` if it is a copy that becomes a home of its own"
+)
+
+
+def read_question(home: Home) -> list[str]:
+    """Return what was seen and waits for a person's decision.
+
+    Raises:
+        CorruptFile: the note cannot be read.
+    """
+    try:
+        return [str(problem) for problem in json.loads(home.question.read_text())["problems"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(
+            str(home.question),
+            "the question about this home cannot be read",
+            remedy="`qhybrid home continue` removes it.",
+        ) from error
