@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick mutants test-circuits test-pythons test-newest check docs ui clean
+.PHONY: demo test quick mutants test-circuits test-proofs test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -27,6 +27,9 @@ mutants: $(STAMP)  ## small faults in the rooms that money and verdicts hang on:
 
 test-circuits: $(STAMP)  ## ten thousand generated circuit programs against two other readers
 	$(BIN)/python -m pytest -n auto -m generated qhybrid_pipelines_tests/unit/quantum/user_circuits
+
+test-proofs: $(STAMP)  ## 20,000 random instances with extreme weights: no assignment beats what is called proved; three minutes
+	$(BIN)/python -m pytest -n auto -m generated qhybrid_pipelines_tests/unit/problems
 
 test-pythons: $(STAMP)  ## every test under Python 3.12 and 3.13; one that this machine lacks is skipped, and said so
 	$(BIN)/python tools/environments.py 3.12 3.13

@@ -11,6 +11,7 @@ Each branch has its own exit code::
     ├── EnvironmentFailure    3   this machine failed: a full disk, no memory, a stream that takes nothing
     ├── Refused               4   policy, budget or a limit said no, before anything was paid
     ├── IllegalTransition     1   the life of a job took a step that its table does not know
+    ├── BrokenProof           1   an answer is better than what was called proved: an error of this program
     └── ProviderError         3   a provider refused, failed, or could not be reached
         ├── Rejected              never retry: the same request will be refused again
         ├── Throttled             retry later: nothing was accepted
@@ -163,6 +164,24 @@ class EnvironmentFailure(QHybridError):
 
 class IllegalTransition(QHybridError):
     """A job's life took a step that the transition table does not contain."""
+
+
+class BrokenProof(QHybridError):
+    """An answer is better than what a solver or a reduction called proved: an error of this program, never of the user.
+
+    Args:
+        proved: objective that nothing was to be better than.
+        by: who proved it.
+        found: objective of a feasible answer.
+        found_by: who found it.
+    """
+
+    def __init__(self, *, proved: float, by: str, found: float, found_by: str) -> None:
+        self.proved, self.by, self.found, self.found_by = proved, by, found, found_by
+        super().__init__(
+            f"{found_by} found {found!r}, which is better than the {proved!r} that {by} called proved: this is an error "
+            "of this program, and nothing is concluded from either. Please report it with the specification and its files."
+        )
 
 
 class ProviderError(QHybridError):

@@ -21,7 +21,6 @@ from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 #: Packages whose version can change a number.
 RESULT_AFFECTING_PACKAGES = (
     "dimod",
-    "dwave-preprocessing",
     "dwave-samplers",
     "networkx",
     "numpy",

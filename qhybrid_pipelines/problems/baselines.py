@@ -37,6 +37,7 @@ from qhybrid_pipelines.problems.evaluation import (
     evaluate,
     evaluate_distinct,
     evaluate_outcomes,
+    objective_tolerance,
     reevaluate,
 )
 from qhybrid_pipelines.problems.family import Family
@@ -223,7 +224,13 @@ class _BaselineRunner:
         found = self.problem.family.solve(self.problem.instance, seed)
         rows = found.assignment[None, :]
         best = self._best(rows, evaluate(self.problem, rows), evaluations=found.evaluations)
-        return replace(best, optimal=found.optimal, bound=found.bound)
+        return replace(best, optimal=found.optimal and self._allows_proof(best), bound=found.bound)
+
+    def _allows_proof(self, answer: _SolverResult) -> bool:
+        """Return whether a feasible answer may be called optimal: rounding cannot have hidden a better one."""
+        objective, feasible = answer.solution_value
+        rounding = self.problem.family.objective_rounding(self.problem.instance)
+        return feasible and rounding.allows_proof(objective_tolerance(objective))
 
     def exhaustive(self, seed: int) -> _SolverResult:  # noqa: ARG002 - nothing is drawn
         """Look at every outcome of an exact reduced model: the best feasible one is an optimum of the instance."""
@@ -235,8 +242,8 @@ class _BaselineRunner:
             tops.append(self.reduced_model.expand(block[top]))
         rows = np.concatenate(tops)
         best = self._best(rows, evaluate(self.problem, rows), evaluations=len(words))
-        objective, feasible = best.solution_value
-        return replace(best, optimal=feasible, bound=objective if feasible else None)
+        optimal = self._allows_proof(best)
+        return replace(best, optimal=optimal, bound=best.solution_value[0] if optimal else None)
 
     def _sample(self, seed: int) -> _RandomSamples:
         """Draw as many outcomes of the reduced model as the quantum side has shots; over the instance if nothing is left."""

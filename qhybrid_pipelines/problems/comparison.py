@@ -21,6 +21,11 @@ from qhybrid_pipelines.problems.evaluation import SolutionValue, is_better, obje
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.point_scores import best_point
+from qhybrid_pipelines.problems.proofs import (
+    ObjectiveRounding,
+    check_that_no_answer_beats_a_proof,
+    stated_bounds,
+)
 from qhybrid_pipelines.problems.runs import SolverRuns, baseline_runs, best_solver, paired_gains, quantum_runs
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH
 from qhybrid_pipelines.problems.verdict import MARGIN_SHARE, Evidence, decide_verdict
@@ -52,6 +57,9 @@ def compare(
         quantum_seconds: time to the counts, all runs.
         execute_seconds: of that, time on the device or simulator.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
+
+    Raises:
+        BrokenProof: an answer is better than what is called proved; nothing is concluded then.
     """
     scores, found, classical = to_columns(point_scores), to_columns(scored_solutions), to_columns(baselines)
     sense = objective_sign(family)
@@ -65,7 +73,16 @@ def compare(
 
     incumbent = _evaluate_assignment(family, instance, reduced_model_row["incumbent"])
     ceiling = _evaluate_assignment(family, instance, reduced_model_row["reduced_model_optimum_assignment"])
-    optimum = _proved_optimum(classical, reduced_model_row)
+    rounding = family.objective_rounding(instance)
+    proofs = _proved_optima(classical, reduced_model_row, rounding)
+    check_that_no_answer_beats_a_proof(
+        rounding,
+        sense,
+        proofs=proofs,
+        bounds=stated_bounds(classical),
+        answers=_feasible_answers(classical, found, reduced_model_row["incumbent_source"], incumbent),
+    )
+    optimum = proofs[0][1] if proofs else None
     seen = [best_quantum, best_classical, *(value for value, feasible in (incumbent, ceiling) if feasible)]
     reference = optimum if optimum is not None else _best(_finite([instance.best_known, *seen]), sense)
     margin = max(MARGIN_SHARE * abs(reference or 0.0), objective_tolerance(reference or 0.0))
@@ -149,13 +166,27 @@ def _evaluate_assignment(family: Family, instance: Instance, text: str) -> Solut
     return float(family.objective(instance, row)[0]), bool(family.feasible(instance, row)[0])
 
 
-def _proved_optimum(baselines: Table, reduced_model_row: Mapping[str, Any]) -> float | None:
-    """Return the objective of an answer that is proved optimal, by a baseline or by reduction."""
-    rows = zip(baselines["objective"], baselines["feasible"], baselines["optimal"], strict=True)
-    proved: list[float] = [objective for objective, feasible, optimal in rows if feasible and optimal]
-    if reduced_model_row["solved_by_reduction"]:
-        proved.append(reduced_model_row["reduced_model_optimum"])
-    return proved[0] if proved else None
+def _proved_optima(
+    baselines: Table, reduced_model_row: Mapping[str, Any], rounding: ObjectiveRounding
+) -> list[tuple[str, float]]:
+    """Return the objectives that are proved optimal, with who proved them: baselines, or reduction."""
+    rows = zip(*(baselines[name] for name in ("solver", "objective", "feasible", "optimal")), strict=True)
+    proved = [(solver, objective) for solver, objective, feasible, optimal in rows if feasible and optimal]
+    value = reduced_model_row["reduced_model_optimum"]
+    if reduced_model_row["solved_by_reduction"] and rounding.allows_proof(objective_tolerance(value)):
+        proved.append(("reduction", value))
+    return proved
+
+
+def _feasible_answers(
+    baselines: Table, solutions: Table, incumbent_source: str, incumbent: SolutionValue
+) -> list[tuple[str, float]]:
+    """Return every feasible objective of this comparison, with who found it."""
+    answers = [(incumbent_source, incumbent[0])] if incumbent[1] else []
+    for table, name in ((baselines, "solver"), (solutions, "source")):
+        rows = zip(table[name], table["objective"], table["feasible"], strict=True)
+        answers += [(who, objective) for who, objective, feasible in rows if feasible]
+    return answers
 
 
 def _reaches(values: F64, reference: float | None, sense: int) -> Any:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding
 
 if TYPE_CHECKING:
     import dimod
@@ -120,6 +121,9 @@ class Family(Protocol):
 
     def cardinality(self, instance: Instance) -> int | None:
         """Return how many variables must be 1, or None where the family has no such constraint."""
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
+        """Return how well float64 tells objectives apart; what is called proved rests on it."""
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:
         """Return the family's own reductions, exact ones first; heuristic ones only as far as ``max_qubits`` needs."""

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.family import FamilyReduction, Parser
+from qhybrid_pipelines.problems.family import FamilyReduction, Parser, PenalisedModel
 from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -46,6 +47,19 @@ class FamilyDefaults:
     def cardinality(self, instance: Instance) -> int | None:  # noqa: ARG002 - the port asks per instance
         """Return None: any number of variables may be 1."""
         return None
+
+    def penalised_model(self, instance: Instance) -> PenalisedModel:
+        """Return the unconstrained form; every family has its own."""
+        raise NotImplementedError
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
+        """Return the rounding of sums over the coefficients of the unconstrained form, whatever they are.
+
+        A family whose weights are decimals says more with ``rounding_of_sums(weights)``.
+        """
+        model = self.penalised_model(instance).model
+        terms = np.concatenate([model.linear, model.couplings, [model.offset]])
+        return ObjectiveRounding(error=rounding_of_sums(terms).error)
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - there are none
         """Return nothing: what can be done without knowing more (roof duality, components) is done for every family."""

@@ -25,7 +25,7 @@ from qhybrid_pipelines.core.failpoints import VARIABLE
 #: What a run imports late.
 LAZY_MODULES = (
     *("duckdb", "mlflow", "mlflow.tracking", "qiskit", "qiskit.qasm3", "qiskit_aer", "qiskit_qasm3_import"),
-    *("ortools.sat.python.cp_model", "scipy.optimize", "networkx", "dimod", "dwave.samplers", "dwave.preprocessing"),
+    *("ortools.sat.python.cp_model", "scipy.optimize", "networkx", "dimod", "dwave.samplers"),
     *(
         "matplotlib.pyplot",
         "qhybrid_pipelines.launch",

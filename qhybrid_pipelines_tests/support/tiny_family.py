@@ -14,6 +14,7 @@ from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.family import FamilyReduction, PenalisedModel, SolverResult, Substitution
 from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding
 
 
 class TinyFamily:
@@ -81,6 +82,9 @@ class TinyFamily:
 
     def cardinality(self, instance):
         return instance.payload["cardinality"]
+
+    def objective_rounding(self, instance):
+        return ObjectiveRounding(error=0.0)
 
     def reductions(self, instance, max_qubits):
         return [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, find_minimum
+from qhybrid_pipelines.classical.exact import exact_minimum
+from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES
 from qhybrid_pipelines.classical.reduction.substitution import I32
 from qhybrid_pipelines.core.ising import IsingModel
 
@@ -35,11 +36,12 @@ def restrict_model(model: IsingModel, variables: I32) -> IsingModel:
 def solve_small_components(model: IsingModel) -> dict[int, int]:
     """Return the exact values of all components but the largest, as far as they are small enough to be enumerated.
 
-    The values belong to one optimum of the whole model, because components do not interact.
+    Energies that rounding does not tell apart are compared in integers. The values belong to one optimum of the whole model, because components do not interact.
     """
     fixed: dict[int, int] = {}
     for part in components(model)[1:]:
         if len(part) <= MAX_VARIABLES:
-            word, _ = find_minimum(restrict_model(model, part))
-            fixed |= {int(variable): word >> place & 1 for place, variable in enumerate(part)}
+            word = exact_minimum(restrict_model(model, part))
+            if word is not None:
+                fixed |= {int(variable): word >> place & 1 for place, variable in enumerate(part)}
     return fixed

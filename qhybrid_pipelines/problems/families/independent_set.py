@@ -28,6 +28,7 @@ from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge
 from qhybrid_pipelines.problems.graph_sources import GraphGenerator, make_graph_generator, read_edge_list
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.solvers import independent_set
 from qhybrid_pipelines.problems.solvers.rows import weighted_sums
 
@@ -198,6 +199,12 @@ class IndependentSet(FamilyDefaults):
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - all are exact
         """Return the exact reductions: heavy vertices, domination, Nemhauser-Trotter; see ``solvers.reductions``."""
         return independent_set.reductions(*_arrays(instance))
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
+        """Return the rounding of sums of weights, beside the penalties that they are compared with."""
+        weights, edges = _arrays(instance)
+        penalties = self.penalised_model(instance).penalty_weight * len(edges)
+        return rounding_of_sums(weights, other_terms=penalties)
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the set of the rule GWMIN: most weight per vertex used up."""

@@ -27,6 +27,7 @@ from qhybrid_pipelines.problems.family import Family, Parser, PenalisedModel, So
 from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
 from qhybrid_pipelines.problems.formats import qoblib_market_split
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding
 from qhybrid_pipelines.problems.solvers import market_split
 
 if TYPE_CHECKING:
@@ -184,6 +185,10 @@ class MarketSplit(UnconstrainedFamily):
             return ""
         row = missed[0]
         return f"row {row + 1}: {reached[row]} instead of {targets[row]}; {len(missed)} of {len(targets)} rows missed"
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:  # noqa: ARG002 - the same for all
+        """Return that there is none: every value is an integer below ``MAX_VALUE``."""
+        return ObjectiveRounding(error=0.0, step=1.0)
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return where steepest descent by single flips ends, from nothing chosen."""

@@ -36,6 +36,7 @@ from qhybrid_pipelines.problems.graph_sources import (
 )
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.quadratic import pair_sums
 from qhybrid_pipelines.problems.reduction_steps import follow_substitutions
 from qhybrid_pipelines.problems.solvers.dominating_edges import dominating_edges
@@ -206,6 +207,10 @@ class MaxCut(UnconstrainedFamily):
             return []
         note = f"{len(found)} nodes follow an edge that outweighs all others at the node"
         return [FamilyReduction(step_name="dominating_edges", exact=True, substitutions=found, note=note)]
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
+        """Return the rounding of sums of edge weights."""
+        return rounding_of_sums(_graph(instance)[1])
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the cut of placing node after node where it gains most, then moving single nodes while that helps."""

@@ -39,6 +39,7 @@ from qhybrid_pipelines.problems.family import (
 from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
 from qhybrid_pipelines.problems.formats import orlib_port
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding
 from qhybrid_pipelines.problems.quadratic import pair_sums
 from qhybrid_pipelines.problems.solvers import portfolio as solvers
 from qhybrid_pipelines.problems.solvers.choice import (
@@ -266,6 +267,10 @@ class Portfolio(FamilyDefaults):
             taken, left_out = most_promising_subset(problem.subproblem(ones, free), incumbent[free], max_qubits)
             found.append(_family_reduction("box_relaxation", free[taken], free[left_out], exact=False))
         return [reduction for reduction in found if reduction.substitutions]
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
+        """Return what values and bounds of the choice are rounded by."""
+        return ObjectiveRounding(error=_cardinality_problem(instance).rounding)
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return ``K`` assets, each in turn the one that adds least to the loss."""

@@ -29,6 +29,7 @@ from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
 from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.quadratic import QuadraticForm, make_quadratic_form, pair_sums
 from qhybrid_pipelines.problems.solvers.ising import minimise_mapped
 from qhybrid_pipelines.problems.solvers.rows import weighted_sums
@@ -207,6 +208,11 @@ class Qubo(UnconstrainedFamily):
         form = _quadratic_form(instance)
         products = pair_sums(assignments, form.pairs, form.quadratic)
         return form.offset + weighted_sums(form.linear, assignments) + products
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
+        """Return the rounding of sums of coefficients."""
+        form = _quadratic_form(instance)
+        return rounding_of_sums(np.concatenate([form.linear, form.quadratic, [form.offset]]))
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the assignment of setting variable after variable where it matters most, then flipping single ones."""

@@ -37,6 +37,7 @@ from qhybrid_pipelines.problems.graph_sources import (
 )
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
+from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.solvers import independent_set
 from qhybrid_pipelines.problems.solvers.rows import weighted_sums
 
@@ -217,6 +218,12 @@ class VertexCover(FamilyDefaults):
             )
             for reduction in independent_set.reductions(*_arrays(instance))
         ]
+
+    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
+        """Return the rounding of sums of weights, beside the penalties that they are compared with."""
+        weights, edges = _arrays(instance)
+        penalties = self.penalised_model(instance).penalty_weight * len(edges)
+        return rounding_of_sums(weights, other_terms=penalties)
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the cover of always choosing the node with least weight per edge that it still covers.

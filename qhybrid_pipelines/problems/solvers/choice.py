@@ -20,7 +20,7 @@ I64 = npt.NDArray[np.int64]
 
 RELAXATION_STEPS = 1000
 
-#: Two values closer than this, relative to the largest coefficient, count as equal: rounding must not decide a proof.
+#: Two values closer than this, relative to the largest coefficient, count as equal in searches.
 RELATIVE_TOLERANCE = 1e-9
 
 
@@ -45,8 +45,18 @@ class CardinalityProblem:
 
     @property
     def tolerance(self) -> float:
-        """Difference of values below which they count as equal."""
+        """Difference of values below which a search takes them for equal; proofs go by :attr:`rounding`."""
         return RELATIVE_TOLERANCE * float(np.abs(self.linear).max(initial=0) + np.abs(self.matrix).max(initial=0))
+
+    @property
+    def rounding(self) -> float:
+        """Bound on the rounding of a value, of a tangent and of what a rounded eigenvalue makes of them.
+
+        A value adds at most ``n * (chosen + 1)`` terms. A computed eigenvalue is off by a small multiple of ``eps``
+        times ``n`` times the largest row sum, and counts once for every one of ``chosen`` and of the point.
+        """
+        largest = float(np.abs(self.linear).max(initial=0) + self.size * np.abs(self.matrix).max(initial=0))
+        return 16 * float(np.finfo(np.float64).eps) * self.size * (self.chosen + 1) * largest
 
     def value(self, x: U8) -> float:
         """Return the value of one row ``(n,)``."""
@@ -121,8 +131,8 @@ def _project(point: F64, total: int) -> F64:
 
 
 def lower_bound(problem: CardinalityProblem, relaxation: Relaxation) -> float:
-    """Return a proved lower bound on the value of every choice."""
-    return relaxation.base + float(np.sort(relaxation.gradient)[: problem.chosen].sum())
+    """Return a proved lower bound on the value of every choice; rounding is taken off."""
+    return relaxation.base + float(np.sort(relaxation.gradient)[: problem.chosen].sum()) - problem.rounding
 
 
 def fix_by_bound(problem: CardinalityProblem, incumbent: float) -> tuple[I64, I64]:
@@ -139,7 +149,7 @@ def fix_by_bound(problem: CardinalityProblem, incumbent: float) -> tuple[I64, I6
         cheapest, last, following = ordered[: part.chosen].sum(), ordered[part.chosen - 1], ordered[part.chosen]
         taken = np.zeros(problem.size, dtype=np.uint8)
         taken[ones] = 1
-        limit = incumbent - problem.value(taken) - tangent.base + problem.tolerance
+        limit = incumbent - problem.value(taken) - tangent.base + problem.rounding
         never = cheapest - last + np.maximum(tangent.gradient, last) > limit
         always = cheapest + np.maximum(following - tangent.gradient, 0) > limit
         if not (never | always).any():

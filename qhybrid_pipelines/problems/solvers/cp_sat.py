@@ -54,7 +54,7 @@ def prove_optimum(model: IsingModel, hint: U8, seed: int) -> Proof | None:
         seed: seed of the solver.
 
     Returns:
-        None where the model has too many couplings, or coefficients that are not decimals of six digits.
+        None where the model has too many couplings, or coefficients that are not multiples of one decimal step.
     """
     step = energy_step(model)
     if step is None or not 0 < len(model.pairs) <= MAX_COUPLINGS:
@@ -95,11 +95,12 @@ def prove_optimum(model: IsingModel, hint: U8, seed: int) -> Proof | None:
     solver.parameters.random_seed = derive_seed_31bit(seed, "cp_sat")
     solver.parameters.linearization_level = 2
     solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
+    solver.parameters.absolute_gap_limit = 0.0  # a gap is a whole number of half steps
     status = solver.solve(problem)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None
     constant = model.offset + float(model.linear.sum() + model.couplings.sum())
-    half_steps = math.ceil(solver.best_objective_bound - 1e-6)
+    half_steps = math.ceil(solver.best_objective_bound - 1e-6)  # an integer below 2**53, give or take
     return Proof(
         assignment=np.array([solver.boolean_value(bit) for bit in bits], dtype=np.uint8),
         lower_bound=round_bound_to_step(model, constant + step / 2 * half_steps),

@@ -7,11 +7,9 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.classical.exact import integers_as_written
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.family import Substitution
-
-#: Merged weights below this share of the largest one are sums that cancelled.
-_CANCELLED = 1e-12
 
 
 def dominating_edges(size: int, edges: npt.NDArray[np.int32], weights: F64) -> tuple[Substitution, ...]:
@@ -21,7 +19,7 @@ def dominating_edges(size: int, edges: npt.NDArray[np.int32], weights: F64) -> t
     different sides where ``w_uv > 0`` and on the same side where ``w_uv < 0``: moving ``u`` there gains ``|w_uv|`` and
     loses no more than the others. Then ``u`` is a copy of ``v`` and its other edges become edges of ``v``. Leaves and,
     in graphs without weights, all nodes of degree 2 are cases of it. A node without edges is put on side 0.
-    Repeated until no edge dominates.
+    Repeated until no edge dominates. Weights are added and compared as the decimals that they were written as.
 
     Source: J.-H. Lange, B. Andres, P. Swoboda, CVPR 2019, arXiv:1812.01426 (the edge criterion).
 
@@ -30,10 +28,9 @@ def dominating_edges(size: int, edges: npt.NDArray[np.int32], weights: F64) -> t
         edges: shape ``(m, 2)``, distinct, no self-loops.
         weights: shape ``(m,)``.
     """
-    near: list[dict[int, float]] = [{} for _ in range(size)]
-    for (i, j), weight in zip(edges.tolist(), weights.tolist(), strict=True):
+    near: list[dict[int, int]] = [{} for _ in range(size)]
+    for (i, j), weight in zip(edges.tolist(), integers_as_written(weights).integers, strict=True):
         near[i][j] = near[j][i] = weight
-    cancelled = _CANCELLED * float(np.abs(weights).max(initial=0.0))
     found: list[Substitution] = []
     gone = [False] * size
     queue = deque(range(size))
@@ -54,10 +51,10 @@ def dominating_edges(size: int, edges: npt.NDArray[np.int32], weights: F64) -> t
         for other, weight in near[node].items():
             del near[other][node]
             if other != target:
-                merged = near[target].get(other, 0.0) + (-weight if opposite else weight)
+                merged = near[target].get(other, 0) + (-weight if opposite else weight)
                 near[target].pop(other, None)
                 near[other].pop(target, None)
-                if abs(merged) > cancelled:
+                if merged:
                     near[target][other] = near[other][target] = merged
                 queue.append(other)
         queue.append(target)

@@ -6,11 +6,14 @@ Throughout, ``weights`` has shape ``(n,)`` and is positive, ``edges`` has shape 
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.classical.exact import IntegerWeights, integers_as_written
+from qhybrid_pipelines.classical.reduction.implication_network import ImplicationNetwork
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
@@ -25,11 +28,12 @@ Remaining = dict[int, set[int]]
 #: CP-SAT's own unit of work, close to a second; the same on every machine, unlike the clock.
 MAX_DETERMINISTIC_TIME = 5.0
 
-#: Weights that are not integers are multiplied by a power of two, so that their sum is about this, then rounded.
-INTEGER_TOTAL = 2.0**40
+#: CP-SAT's integers: sums of weights in their common unit below this are exact. Larger ones are scaled to about this
+#: and rounded up, each by less than float64 rounds their sum.
+MAX_INTEGER_TOTAL = 2**60
 
-#: An LP value counts as 0, 1/2 or 1 within this; HiGHS' own feasibility tolerance is 1e-7.
-HALF_INTEGRAL = 1e-6
+#: Weights as integers: no rule rests on rounding.
+Weights = tuple[int, ...]
 
 
 def neighbours(size: int, edges: Edges) -> list[npt.NDArray[np.int64]]:
@@ -43,7 +47,8 @@ def neighbours(size: int, edges: Edges) -> list[npt.NDArray[np.int64]]:
 def reductions(weights: F64, edges: Edges) -> list[FamilyReduction]:
     """Return the exact reductions, cheapest rule first, until none of them finds anything.
 
-    All three rules keep at least one optimum, so they may be applied one after the other:
+    All three rules keep at least one optimum, so they may be applied one after the other. Weights are compared and added
+    as the decimals that they were written as:
 
     * ``heavy_vertex``: take a vertex that weighs at least as much as all its neighbours together. Degree 0, and degree
       1 with the lighter neighbour, are the common cases.
@@ -54,12 +59,13 @@ def reductions(weights: F64, edges: Edges) -> list[FamilyReduction]:
 
     Source of the first two: S. Lamm et al., ALENEX 2019, section 3 (arXiv:1810.10834).
     """
+    exact = integers_as_written(weights).integers
     remaining: Remaining = {v: set(near.tolist()) for v, near in enumerate(neighbours(len(weights), edges))}
     found: list[FamilyReduction] = []
     rules = {"heavy_vertex": _heavy_vertices, "domination": _dominated_vertices, "linear_programme": _linear_programme}
     while remaining:
         for step_name, rule in rules.items():
-            fixed = rule(remaining, weights)
+            fixed = rule(remaining, exact)
             if fixed:
                 steps = tuple(Substitution(variable=v, constant=x) for v, x in fixed)
                 taken = sum(x for _, x in fixed)
@@ -84,18 +90,18 @@ def _take(remaining: Remaining, vertex: int) -> list[tuple[int, int]]:
     return [(vertex, 1), *((v, 0) for v in near)]
 
 
-def _heavy_vertices(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
+def _heavy_vertices(remaining: Remaining, weights: Weights) -> list[tuple[int, int]]:
     fixed: list[tuple[int, int]] = []
     before = -1
     while before < len(fixed):
         before = len(fixed)
         for v in sorted(remaining):
-            if v in remaining and weights[v] >= math.fsum(weights[u] for u in remaining[v]):
+            if v in remaining and weights[v] >= sum(weights[u] for u in remaining[v]):
                 fixed += _take(remaining, v)
     return fixed
 
 
-def _dominated_vertices(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
+def _dominated_vertices(remaining: Remaining, weights: Weights) -> list[tuple[int, int]]:
     fixed: list[tuple[int, int]] = []
     for v in sorted(remaining):
         near = remaining[v]
@@ -105,25 +111,22 @@ def _dominated_vertices(remaining: Remaining, weights: F64) -> list[tuple[int, i
     return fixed
 
 
-def _linear_programme(remaining: Remaining, weights: F64) -> list[tuple[int, int]]:
-    from scipy.optimize import linprog
-    from scipy.sparse import csr_array
-
+def _linear_programme(remaining: Remaining, weights: Weights) -> list[tuple[int, int]]:
+    """Return what a half-integral optimum of the edge relaxation, found by a maximum flow, settles."""
     vertices = sorted(remaining)
     column = {v: k for k, v in enumerate(vertices)}
-    pairs = np.array([(column[v], column[u]) for v in vertices for u in remaining[v] if v < u], dtype=np.int64)
-    rows = np.repeat(np.arange(len(pairs)), 2)
-    ones = np.ones(len(rows))
-    matrix: Any = csr_array((ones, (rows, pairs.ravel())), shape=(len(pairs), len(vertices)))
-    gain = weights[vertices] / weights[vertices].max()
-    # The dual simplex ends in a vertex of the polytope, and those are half-integral.
-    answer = linprog(-gain, A_ub=matrix, b_ub=np.ones(len(pairs)), bounds=(0, 1), method="highs-ds")
-    if answer.x is None or np.abs(answer.x - np.round(2 * answer.x) / 2).max() > HALF_INTEGRAL:
-        return []
-    fixed: list[tuple[int, int]] = []
-    for v in (vertices[k] for k in np.flatnonzero(answer.x > 1 - HALF_INTEGRAL)):
-        fixed += _take(remaining, v)  # the zeros of an optimum are the neighbours of its ones
-    return fixed
+    network = ImplicationNetwork(len(vertices))
+    for v in vertices:
+        network.add_term(weights[v], 2 * column[v] + 1)
+    conflict = 1 + sum(weights[v] for v in vertices)
+    for v in vertices:
+        for u in sorted(remaining[v]):
+            if v < u:
+                network.add_term(conflict, 2 * column[v], 2 * column[u])
+    values = {vertices[k]: value for k, value in sorted(network.persistent_literals().items())}
+    for v in values:
+        _leave_out(remaining, v)
+    return list(values.items())
 
 
 def count_conflicts(edges: Edges, rows: U8) -> npt.NDArray[np.int64]:
@@ -183,21 +186,20 @@ def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverResult:
     """Return the best set that CP-SAT finds, started from the greedy one, and its proved upper bound.
 
     One worker, a fixed seed and a deterministic limit of work, so that the same call gives the same answer. CP-SAT
-    counts in integers: other weights are scaled and rounded, which moves the total by less than 1e-12 times ``n``.
+    counts in integers. Weights that are decimals go in as they are; where their sum is too large for 64 bits they are
+    scaled and rounded up, so that the bound holds, and an optimum is one up to the rounding of a sum in float64.
     """
     from ortools.sat.python import cp_model
 
     size = len(weights)
-    integral = bool((weights == np.floor(weights)).all()) and float(weights.sum()) < INTEGER_TOTAL
-    scale = 1.0 if integral else 2.0 ** math.floor(math.log2(INTEGER_TOTAL / float(weights.sum())))
-    gains = np.round(weights * scale).astype(np.int64).tolist()
+    gains = _gains(integers_as_written(weights))
     start = greedy_set(weights, edges, seed)
 
     model = cp_model.CpModel()
     chosen = [model.new_bool_var(f"x{v}") for v in range(size)]
     for i, j in edges.tolist():
         model.add_at_most_one(chosen[i], chosen[j])
-    model.maximize(cp_model.LinearExpr.weighted_sum(chosen, gains))
+    model.maximize(cp_model.LinearExpr.weighted_sum(chosen, list(gains.integers)))
     for variable, value in zip(chosen, start.tolist(), strict=True):
         model.add_hint(variable, value)
 
@@ -205,15 +207,33 @@ def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverResult:
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = derive_seed_31bit(seed, "independent_set", "cp_sat")
     solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
+    solver.parameters.absolute_gap_limit = 0.0  # measured in float64, which does not tell large integers apart
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return SolverResult(assignment=start, optimal=False, bound=None, evaluations=solver.num_branches)
     assignment = np.array([solver.value(v) for v in chosen], dtype=np.uint8)
     optimal = status == cp_model.OPTIMAL
-    rounding = 0.0 if integral else size / 2
-    bound = (
-        float(weighted_sums(weights, assignment[None])[0])
-        if optimal
-        else (solver.best_objective_bound + rounding) / scale
-    )
+    if optimal and gains.exact:
+        bound = float(weighted_sums(weights, assignment[None])[0])
+    else:
+        reached = sum(gain for gain, bit in zip(gains.integers, assignment.tolist(), strict=True) if bit)
+        # CP-SAT states the float64 nearest to its integer bound: the next one above holds in any case.
+        above = reached if optimal else Fraction(math.nextafter(solver.best_objective_bound, math.inf))
+        bound = math.nextafter(float(above * gains.unit), math.inf)
     return SolverResult(assignment=assignment, optimal=optimal, bound=bound, evaluations=solver.num_branches)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gains:
+    """What CP-SAT counts: integers that are at least the weights over a unit, and equal to them where exact."""
+
+    integers: tuple[int, ...]
+    unit: Fraction
+    exact: bool
+
+
+def _gains(weights: IntegerWeights) -> _Gains:
+    if weights.total < MAX_INTEGER_TOTAL:
+        return _Gains(weights.integers, weights.unit, exact=True)
+    scale = -(-weights.total // (MAX_INTEGER_TOTAL - len(weights.integers)))
+    return _Gains(tuple(-(-value // scale) for value in weights.integers), weights.unit * scale, exact=False)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from qhybrid_pipelines.classical import exhaustive
+from qhybrid_pipelines.classical.exact import exact_minimum
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap, substitute
 from qhybrid_pipelines.classical.resolution import energy_resolution
 from qhybrid_pipelines.core.bits import U8, unpack
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.problems.solvers import cp_sat, semidefinite
-from qhybrid_pipelines.problems.solvers.granularity import round_bound_to_step
+from qhybrid_pipelines.problems.solvers.granularity import energy_step, round_bound_to_step
 from qhybrid_pipelines.problems.solvers.spins import energies, greedy_placement, tabu_search
 
 #: Tabu steps, over all starts: one to three seconds, whatever the size. Each step looks at every variable once.
@@ -48,24 +49,41 @@ def minimise(model: IsingModel, seed: int) -> IsingMinimum:
     where that is too large), tabu search from there, and CP-SAT where the model is sparse.
     """
     if model.size <= exhaustive.MAX_VARIABLES:
-        word, energy = exhaustive.find_minimum(model)
-        assignment = unpack(np.array([word], dtype=np.uint64), model.size)[0]
-        return IsingMinimum(assignment=assignment, optimal=True, lower_bound=energy, evaluations=1 << model.size)
+        return _enumerate(model)
     bound, starts = _relax(model, seed)
     steps = min(max(_STEPS_PER_VARIABLE * model.size, _MIN_STEPS), _MAX_UPDATES // model.size) // len(starts)
     found = [tabu_search(model, start, derive_seed(seed, k), steps=steps) for k, start in enumerate(starts)]
     best = found[int(energies(model, np.stack(found)).argmin())]
     energy = float(energies(model, best[None])[0])
-    if energy > bound + energy_resolution(model):
+    if not _meets(model, energy, bound):
         proof = cp_sat.prove_optimum(model, best, seed)
         if proof is not None:
             best = proof.assignment
             energy = float(energies(model, best[None])[0])
             bound = energy if proof.optimal else max(proof.lower_bound, bound)
-    optimal = energy <= bound + energy_resolution(model)
+    optimal = _meets(model, energy, bound)
     return IsingMinimum(
         assignment=best, optimal=optimal, lower_bound=energy if optimal else bound, evaluations=steps * len(starts)
     )
+
+
+def _enumerate(model: IsingModel) -> IsingMinimum:
+    """Look at every outcome; where too many are equal up to rounding, the bound is by that much lower."""
+    exact = exact_minimum(model)
+    word = exhaustive.find_minimum(model)[0] if exact is None else exact
+    energy = float(model.diagonal[word])
+    return IsingMinimum(
+        assignment=unpack(np.array([word], dtype=np.uint64), model.size)[0],
+        optimal=exact is not None,
+        lower_bound=energy if exact is not None else float(model.diagonal.min()) - energy_resolution(model),
+        evaluations=1 << model.size,
+    )
+
+
+def _meets(model: IsingModel, energy: float, bound: float) -> bool:
+    """Return whether an energy is the lowest one that the bound allows: no tolerance, but the step between energies."""
+    step = energy_step(model)
+    return energy <= bound if step is None else energy < bound + step / 2
 
 
 def _relax(model: IsingModel, seed: int) -> tuple[float, U8]:

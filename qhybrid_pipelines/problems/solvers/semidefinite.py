@@ -72,7 +72,8 @@ def lower_bound(model: IsingModel, found: F64) -> float:
     y = -np.linalg.norm(matrix @ found, axis=1)
     np.fill_diagonal(matrix, -y)
     lowest = float(np.linalg.eigvalsh(matrix)[0])
-    rounding = whole.size**2 * np.finfo(np.float64).eps * float(np.abs(matrix).sum(axis=1).max())
+    largest = float(np.abs(matrix).sum(axis=1).max())
+    rounding = (whole.size + 2) ** 2 * np.finfo(np.float64).eps * (largest + abs(model.offset))
     return float(model.offset + (whole.size * lowest + y.sum()) / 2 - rounding)
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from qhybrid_pipelines.core.errors import BrokenProof
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
@@ -155,17 +156,25 @@ class TestFigures:
         assert verdict_for([5] * 10, tabu=[6] * 10, reduced_model=narrow)["reference"] == 6.0
 
     @pytest.mark.parametrize(
-        ("sense", "factor", "expected"), [("max", 1, 0.75), ("min", -1, 0.75), ("min", 1, 8 / 6), ("max", -1, 8 / 6)]
+        ("sense", "factor", "reached", "proved"),
+        [("max", 1, 6, 8), ("min", -1, 6, 8), ("min", 1, 8, 6), ("max", -1, 8, 6)],
     )
-    def test_a_ratio_of_one_is_best_whatever_the_signs(self, sense, factor, expected):
+    def test_a_ratio_of_one_is_best_whatever_the_signs(self, sense, factor, reached, proved):
         """Objectives of 6 and 8: which of them is the better one depends on the sense and on the sign."""
         instance = tiny_instance([factor] * 8)
-        tables = {"scored_solutions": solutions([6] * 10), "baselines": baselines(proved=8)}
+        tables = {"scored_solutions": solutions([reached] * 10), "baselines": baselines(proved=proved)}
         for table in tables.values():
             table["objective"] = [factor * value for value in table["objective"]]
-        row = compare(TinyFamily(sense), instance, reduced_model_row(), point_scores=point_scores(10), **tables)
-        assert row["ratio"] == pytest.approx(expected)
-        assert row["mean_ratio"] == pytest.approx(expected)
+        reduced_model = reduced_model_row(incumbent=reached, optimum=proved)
+        row = compare(TinyFamily(sense), instance, reduced_model, point_scores=point_scores(10), **tables)
+        assert row["ratio"] == pytest.approx(0.75)
+        assert row["mean_ratio"] == pytest.approx(0.75)
+
+    def test_an_answer_better_than_a_proved_optimum_fails_loudly(self):
+        with pytest.raises(BrokenProof, match=r"quantum found 7\.0, which is better than the 6\.0 that brute_force"):
+            verdict_for([7] * 10, proved=6)
+        with pytest.raises(BrokenProof, match=r"tabu found 7\.0"):
+            verdict_for([6] * 10, proved=6, tabu=[7] * 10)
 
     def test_a_reference_of_zero_has_no_ratio(self):
         tables = {"scored_solutions": solutions([2] * 10), "baselines": baselines(proved=0)}
