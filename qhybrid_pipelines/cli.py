@@ -51,6 +51,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(results.answer)
+app.command()(results.compare)
 app.command()(results.sql)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(home_commands.app, name="home")

@@ -16,10 +16,11 @@ from rich.text import Text
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.printable import printable
-from qhybrid_pipelines.tables import format_cell, print_table
+from qhybrid_pipelines.tables import format_cell, print_table, to_words
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.problems.named_answer import NamedAnswer
+    from qhybrid_pipelines.steps.on_demand.comparisons import Comparison
 
 VERDICT_STYLES = {
     "quantum_better": "bold green",
@@ -95,6 +96,40 @@ def print_answer(answer: NamedAnswer) -> None:
     console.print(heading)
     for words, names in answer.groups:
         console.print(Text(printable(f"  {words} ({len(names)}): {', '.join(names) or 'none'}")))
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print two executions side by side: what changed, the figures, the counts point by point, the conclusion."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        Text.assemble((printable(comparison.before), "bold"), "  ->  ", (printable(comparison.after), "bold"))
+    )
+    if comparison.changes:
+        rows = [
+            {"what changed": change.cause, "fact": change.fact, "before": change.before, "after": change.after}
+            for change in comparison.changes
+        ]
+        print_table(rows)
+    else:
+        console.print("Nothing that is recorded changed.")
+    console.print()
+    print_table([row | {"figure": to_words(row["figure"])} for row in comparison.figures])
+    if comparison.counts is not None:
+        console.print()
+        print_table(
+            [
+                {
+                    "point": str(before) if before == after else f"{before} / {after}",
+                    "total variation": f"{point.total_variation:.4f}",
+                    "by chance": f"{point.low:.4f} to {point.high:.4f}",
+                    "energy change": f"{point.energy_change:+.4f}",
+                    "its 95 % interval": f"{point.energy_low:+.4f} to {point.energy_high:+.4f}",
+                }
+                for (before, after), point in zip(comparison.points, comparison.counts.points, strict=True)
+            ]
+        )
+    console.print()
+    console.print(Text(printable(comparison.conclusion), style="bold"))
 
 
 def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -42,6 +42,39 @@ def answer(
             print_answer(found)
 
 
+def compare(
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY...", help="Two or more keys; the first is what the others are held against."),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    last: Annotated[
+        int | None,
+        typer.Option("--last", metavar="N", min=2, help="Instead: the N experiments registered last, oldest first."),
+    ] = None,
+) -> None:
+    """Say what changed between experiments, what came out, and whether chance explains the difference."""
+    from qhybrid_pipelines.steps.on_demand.comparisons import compare_experiments
+    from qhybrid_pipelines.terminal import print_comparison, print_json
+
+    workspace = existing_workspace(home)
+    if bool(keys) == (last is not None):
+        raise InvalidInput("nothing to compare", remedy="Name two or more keys, or give --last 2.", field="KEY")
+    known = workspace.specifications
+    chosen = (
+        [find_experiment(workspace, key) for key in keys]
+        if keys
+        else sorted(known, key=known.registered_at)[-(last or 0) :]
+    )
+    found = compare_experiments(chosen, known, workspace.lake)
+    if as_json:
+        print_json([asdict(comparison) for comparison in found])
+        return
+    for comparison in found:
+        print_comparison(comparison)
+
+
 def sql(
     query: Annotated[
         str | None,

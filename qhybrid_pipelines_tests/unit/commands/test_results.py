@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -145,3 +146,42 @@ def test_a_query_that_cannot_be_had(published, qhybrid, arguments, words):
     code, out, err = qhybrid("sql", *arguments, home=published)
     assert (code, out) == (2, "")
     assert words in err
+
+
+def test_two_experiments_side_by_side_from_the_lake_alone(home, qhybrid):
+    code, out, err = qhybrid("compare", FIRST, SECOND, home=home)
+    assert (code, err) == (0, "")
+    assert f"{FIRST} on local:auto  ->  {SECOND} on local:auto" in out
+    assert re.search(r"best classical +4 +4", out)
+    assert re.search(r"The counts (agree|differ|are the same)", out)
+
+
+def test_the_last_two_and_for_a_program(home, qhybrid):
+    code, out, _ = qhybrid("compare", "--last", "2", "--json", home=home)
+    found = json.loads(out)
+    assert code == 0
+    assert {comparison["before"].partition(" on ")[0] for comparison in found} <= {FIRST, SECOND}
+    assert set(found[0]) == {"before", "after", "changes", "figures", "points", "counts", "conclusion"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "nothing to compare"),
+        ((FIRST,), 2, "two different experiments are needed"),
+        ((FIRST, FIRST), 2, "two different experiments are needed"),
+        ((FIRST, "nowhere"), 2, "'nowhere' is not registered"),
+        ((FIRST, SECOND, "--last", "2"), 2, "nothing to compare"),
+    ],
+)
+def test_what_cannot_be_compared(home, qhybrid, arguments, code, words):
+    found, out, err = qhybrid("compare", *arguments, home=home)
+    assert (found, out) == (code, "")
+    assert words in err
+
+
+def test_an_experiment_without_a_verdict_cannot_be_compared(home, qhybrid):
+    key = Specifications(Home(home)).register(sample_lake.FIRST.spec.model_copy(update={"name": "undecided"}))
+    code, _, err = qhybrid("compare", FIRST, key, home=home)
+    assert code == 3
+    assert "asset 'baseline_comparisons' has no table" in err
