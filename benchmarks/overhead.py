@@ -91,7 +91,9 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
     classical = timed("baselines", lambda: baselines.baselines(asked, found, reduced))
     sent = timed(
         "circuit_batches",
-        lambda: circuit_batches.circuit_batches(executions, asked, reduced, points, workspace.specifications),
+        lambda: circuit_batches.circuit_batches(
+            executions, asked, found, reduced, points, specifications=workspace.specifications
+        ),
     )
     jobs = timed(
         "qpu_submissions",

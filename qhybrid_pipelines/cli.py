@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -40,6 +41,7 @@ from qhybrid_pipelines.emulator import command as emulator
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from qhybrid_pipelines.control.experiments.due_stages import Stage
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.steps.workspace import Workspace
 
@@ -188,7 +190,8 @@ def estimate(
     if as_json:
         problems = [problem.details() for problem in preview.problems]
         epochs = {"epochs": preview.epochs} if preview.epochs else {}
-        print_json({"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs})
+        circuits = {"circuits": [asdict(circuit) for circuit in preview.circuits]} if preview.circuits else {}
+        print_json({"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs, **circuits})
     else:
         print_table(preview.rows, in_words=True)
         echo(
@@ -200,6 +203,11 @@ def estimate(
                 if preview.totals[name]
             )
         )
+        for circuit in preview.circuits:
+            echo(f"\n{circuit.experiment}: which variable each qubit of its circuit is")
+            print_table(circuit.rows)
+            for warning in circuit.warnings:
+                echo(f"warning: {warning}", err=True)
         if preview.epochs:
             echo("\nOne epoch of training there, by parameter shift (training here costs nothing):")
             print_table(preview.epochs)
@@ -316,10 +324,12 @@ def _register(workspace: Workspace, path: Path) -> str:
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:
     from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON
     from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
+    from qhybrid_pipelines.steps.on_demand.circuit_variables import stored_variables
     from qhybrid_pipelines.steps.on_demand.summary import verdicts
     from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
     from qhybrid_pipelines.terminal import print_json, progress
 
+    workspace = launcher.workspace
     problems: list[str] = []
 
     def on_problem(problem: str) -> None:
@@ -329,8 +339,16 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
 
     try:
         with progress(quiet=as_json) as display:
+
+            def on_progress(stage: Stage, asset: str | None) -> None:
+                display.on_progress(stage, asset)
+                # What follows from here on may be sent: whoever wrote a circuit can still see that it is misread.
+                if asset == "parameter_sweeps":
+                    found = stored_variables(stage.experiment, workspace.lake, workspace.specifications)
+                    display.tell(found.lines() if found else [])
+
             ran, failures = (
-                launcher.run(keys, display.on_progress, wait=wait, on_problem=on_problem, on_message=display.on_message)
+                launcher.run(keys, on_progress, wait=wait, on_problem=on_problem, on_message=display.on_message)
                 if keys
                 else ([], [])
             )
@@ -338,7 +356,6 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         message = stop_message(launcher.workspace, request, keys, launcher.waiting(keys))
         print_json({"stopped": request.reason, "message": message}) if as_json else echo(message, err=True)
         return request.exit_code
-    workspace = launcher.workspace
     send_spans_best_effort(workspace.control_plane.ledger, workspace.home)
     rows, waiting = verdicts(ran, workspace.lake, workspace.specifications), launcher.waiting(ran)
     learning_rows = learning_verdicts(ran, workspace.lake, workspace.specifications)

@@ -199,6 +199,11 @@ class ProgressDisplay:
         if not self._console.is_terminal:
             self._console.print(Text(f"{label} ..."))
 
+    def tell(self, lines: Sequence[str]) -> None:
+        """Print lines that stay, above what moves."""
+        for line in lines:
+            self._console.print(Text(printable(line)))
+
     def on_message(self, message: str) -> None:
         """Show what the running stage says; where nobody watches, it stands in Dagster's log only."""
         if self._current is not None:

@@ -101,12 +101,32 @@ class ProblemSpec(StrictModel):
         ]
         | None
     ) = Field(default=None, description="Path of an OpenQASM 2 or 3 file that is used in place of the ansatz.")
+    circuit_variables: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the variables that the circuit's outcomes are, in the order of its bits.",
+    )
+
+    @field_validator("circuit_variables", mode="before")
+    @classmethod
+    def _list_of_names_is_a_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _names_belong_to_a_circuit(self) -> ProblemSpec:
+        names = self.circuit_variables
+        if names is not None and self.circuit is None:
+            raise ValueError("circuit_variables names the qubits of a circuit, and there is no circuit")
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("circuit_variables names a variable twice")
+        return self
 
     @model_serializer(mode="wrap")
     def _omit_absent_circuit(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave an absent circuit away, so that experiments without one keep the keys they had before it existed."""
         fields: dict[str, Any] = serialise(self)
-        return fields if self.circuit is not None else {k: v for k, v in fields.items() if k != "circuit"}
+        absent = {name for name in ("circuit", "circuit_variables") if getattr(self, name) is None}
+        return {name: value for name, value in fields.items() if name not in absent}
 
 
 class ReduceSpec(StrictModel):
@@ -119,6 +139,15 @@ class ReduceSpec(StrictModel):
         default="greedy",
         description="Where a subproblem starts from when the reduced model is too large: greedy | annealing.",
     )
+    rules: Literal["all", "none"] = Field(
+        default="all", description="all | none: every variable of the instance is a qubit, in the instance's order."
+    )
+
+    @model_serializer(mode="wrap")
+    def _omit_default_rules(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the usual rules away, so that experiments keep the keys they had before there was a choice."""
+        fields: dict[str, Any] = serialise(self)
+        return fields if self.rules != "all" else {k: v for k, v in fields.items() if k != "rules"}
 
 
 class AnsatzSpec(StrictModel):

@@ -27,7 +27,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification import HARD_MAX_QUBITS, ExperimentSpec
 from qhybrid_pipelines.problems.evaluation import Problem, best_assignment
 from qhybrid_pipelines.problems.family import Family, FamilyReduction
 from qhybrid_pipelines.problems.incumbents import Incumbent, find_incumbent, make_incumbent
@@ -93,7 +93,8 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
     """Return the reduced model of an instance, at most ``spec.reduce.max_qubits`` wide, with its ceiling and the log.
 
     Raises:
-        InvalidInput: the model has coefficients that are not finite numbers, or ``lineage.incumbent`` does not fit.
+        InvalidInput: the model has coefficients that are not finite numbers, it is too large to go unreduced, or
+            ``lineage.incumbent`` does not fit.
     """
     started = time.perf_counter()
     problem = Problem.of(family, instance)
@@ -102,7 +103,10 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
     steps = ReductionSteps(model=model, variables=VariableMap.identity(model.size))
     size = f"{model.size} variables, {len(model.pairs)} couplings"
     steps.apply("validate", lambda: None, note=f"{size}, all coefficients finite")
-    _reduce_without_incumbent(problem, spec, steps)
+    if spec.reduce.rules == "none":
+        _check_size(problem, spec)
+    else:
+        _reduce_without_incumbent(problem, spec, steps)
     solved = steps.model.size == 0
     incumbent = _solved_incumbent(problem, steps) if solved else _reduce_around_incumbent(problem, spec, steps)
     reduced_model = _build_reduced_model(problem, steps)
@@ -133,6 +137,22 @@ def _check(problem: Problem) -> None:
             f"the model of instance {problem.instance.name!r} has coefficients that are not finite numbers",
             remedy="Scale the weights of the instance down.",
             field="problem.source",
+        )
+
+
+def _check_size(problem: Problem, spec: ExperimentSpec) -> None:
+    """Check that an instance that nothing is taken away from is small enough.
+
+    Raises:
+        InvalidInput: it has more variables than the specification allows qubits.
+    """
+    size = problem.penalised_model.model.size
+    if size > spec.reduce.max_qubits:
+        raise InvalidInput(
+            f"the instance has {size} variables, reduction is switched off, and at most {spec.reduce.max_qubits} qubits "
+            "are allowed",
+            remedy=f"Raise reduce.max_qubits, to {HARD_MAX_QUBITS} at most, or leave `rules: none` away.",
+            field="reduce.rules",
         )
 
 

@@ -53,9 +53,10 @@ def planned(tmp_path_factory):
     key = workspace.registration.register_text(SPEC, file="spec.yaml", folder=workspace.home.path).key
     asked = experiments([key], workspace.specifications)
     known = workspace.specifications
-    reduced = reduced_models(asked, problem_instances(asked, known))
+    instances = problem_instances(asked, known)
+    reduced = reduced_models(asked, instances)
     points = parameter_sweeps(asked, reduced, known)
-    return asked, circuit_batches([(BACKEND, key)], asked, reduced, points, known)
+    return asked, circuit_batches([(BACKEND, key)], asked, instances, reduced, points, specifications=known)
 
 
 def ran(planned, folder, most):

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from qhybrid_pipelines import cli
 from qhybrid_pipelines.control.experiments.inbox import scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
@@ -233,3 +234,125 @@ def test_ancillas_are_run_and_summed_out_when_counts_are_scored(tmp_path):
         assert abs(point["mean"] - expected @ energies) < 5 * spread / np.sqrt(10 * SHOTS)
         astray.append(abs(point["mean"] - expected[swapped] @ energies) / (spread / np.sqrt(10 * SHOTS)))
     assert max(astray) > 8  # negative control: two variables in each other's place would be noticed
+
+
+#: A ring of six nodes with names, one edge heavier: reduction solves it, and no two nodes are alike.
+TOWNS = ("ulm", "bonn", "kiel", "jena", "hof", "trier")
+WEIGHTS = (3, 1, 4, 1, 5, 9)
+ROADS = [(TOWNS[i], TOWNS[(i + 1) % 6], WEIGHTS[i]) for i in range(6)]
+
+
+def on_towns(qubits: dict[str, str], *, head: str = "", tail: str = "") -> str:
+    """A circuit on the ring, with a qubit for each town."""
+    gates = "".join(
+        f"cx {qubits[a]}, {qubits[b]};\nrz(0.37*{w}) {qubits[b]};\ncx {qubits[a]}, {qubits[b]};\n" for a, b, w in ROADS
+    )
+    turns = "".join(f"rx(0.9+0.1*{place}) {qubits[town]};\n" for place, town in enumerate(TOWNS))
+    return f"{V3}{head}qubit[6] q;\nh q;\n{gates}{turns}{tail}"
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory):
+    """Three experiments of one circuit: its qubits in the instance's order, and in another one that is named twice."""
+    folder = tmp_path_factory.mktemp("towns")
+    (folder / "towns.csv").write_text("i,j,weight\n" + "".join(f"{a},{b},{w}\n" for a, b, w in ROADS))
+    shuffled = {town: f"q[{place}]" for place, town in enumerate(("jena", "ulm", "trier", "kiel", "bonn", "hof"))}
+    notes = "".join(f"// qhybrid: {qubit} is {town}\n" for town, qubit in shuffled.items())
+    (folder / "noted.qasm").write_text(on_towns(shuffled, head=notes))
+    (folder / "listed.qasm").write_text(on_towns(shuffled))
+    home = folder / "home"
+    launcher = make_launcher(home)
+
+    def spec(name: str, **problem: object) -> dict[str, object]:
+        source = {"family": "maxcut", "source": "towns.csv", "format": "csv_edges"}
+        return specification(name=name, problem=source | problem, reduce={"rules": "none"})
+
+    (key,) = register(launcher, [spec("plain")], folder)
+    launcher.run([key], lambda stage, asset: None)
+    (instance,) = rows(home, "SELECT variables FROM problem_instances")
+    in_order = {town: f"q[{place}]" for place, town in enumerate(instance["variables"])}
+    (folder / "ordered.qasm").write_text(on_towns(in_order))
+    listed = sorted(shuffled, key=shuffled.__getitem__)
+    specs = [
+        spec("ordered", circuit="ordered.qasm"),
+        spec("noted", circuit="noted.qasm"),
+        spec("listed", circuit="listed.qasm", circuit_variables=listed),
+        spec("unnamed", circuit="listed.qasm"),
+    ]
+    run(launcher, register(launcher, specs, folder))
+    for name in ("noted", "listed"):
+        (folder / f"{name}.yaml").write_text(json.dumps(next(s for s in specs if s["name"] == name)))
+    (folder / "wrong.yaml").write_text(
+        json.dumps(spec("wrong", circuit="listed.qasm", circuit_variables=[*listed[:-1], "berlin"]))
+    )
+    return folder, home
+
+
+def test_six_nodes_that_reduction_would_solve_are_six_qubits_without_rules(towns):
+    sizes = rows(towns[1], "SELECT n_qubits, solved_by_reduction, exact FROM reduced_models")
+    assert {(row["n_qubits"], row["solved_by_reduction"], row["exact"]) for row in sizes} == {(6, False, True)}
+
+
+def test_a_named_circuit_is_scored_on_the_variables_of_its_names(towns):
+    """The same circuit on shuffled qubits has the same outcomes, shot for shot, as soon as the qubits have names."""
+    found = rows(
+        towns[1],
+        "SELECT regexp_extract(experiment, '^[a-z]+') AS name, repetition, mean_energy FROM point_scores "
+        "WHERE point = 0 AND experiment NOT LIKE 'plain%' ORDER BY ALL",
+    )
+    energies = {
+        name: [row["mean_energy"] for row in found if row["name"] == name] for name in {r["name"] for r in found}
+    }
+    exact = np.mean(energies["ordered"])
+    spread = np.std(energies["ordered"]) + 1e-9
+    for name in ("noted", "listed"):
+        assert abs(np.mean(energies[name]) - exact) < 4 * spread
+    # Negative control: without names the qubits are other towns, and the figure is another one.
+    assert abs(np.mean(energies["unnamed"]) - exact) > 10 * spread
+
+
+def qhybrid(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr("sys.argv", ["qhybrid", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    captured = capsys.readouterr()
+    return end.value.code, captured.out, captured.err
+
+
+@pytest.mark.parametrize("name", ["noted", "listed"])
+def test_estimate_prints_which_variable_each_qubit_is(towns, monkeypatch, capsys, name):
+    folder, _ = towns
+    code, out, err = qhybrid(monkeypatch, capsys, "estimate", folder / f"{name}.yaml", "--home", folder / "other")
+    assert code == 0, err
+    for qubit, town in enumerate(("jena", "ulm", "trier", "kiel", "bonn", "hof")):
+        assert any(
+            line.split()[0] == f"q[{qubit}]" and line.split()[-1] == town for line in out.splitlines() if line.strip()
+        )
+    assert "warning" not in out + err
+    code, out, _ = qhybrid(
+        monkeypatch, capsys, "estimate", folder / f"{name}.yaml", "--home", folder / "other", "--json"
+    )
+    (told,) = json.loads(out)["circuits"]
+    assert {row["qubit"]: row["variable"] for row in told["rows"]}["q[2]"] == "trier"
+
+
+def test_run_prints_it_too_and_what_looks_like_a_mistake(towns, monkeypatch, capsys):
+    folder, _ = towns
+    unnamed = json.loads((folder / "listed.yaml").read_text())
+    del unnamed["problem"]["circuit_variables"]
+    (folder / "unnamed.yaml").write_text(json.dumps(unnamed | {"name": "unnamed twice"}))
+    code, _, err = qhybrid(monkeypatch, capsys, "run", folder / "unnamed.yaml", "--home", folder / "third")
+    said = " ".join(err.split())
+    assert code == 0
+    assert "the circuit's qubits: q[0] is " in said
+    assert "pairs of qubits on which a gate acts are not coupled in the model" in said
+    assert "couplings of the model have no gate on their two qubits" in said
+    assert said.index("the circuit's qubits") < said.index("on local:auto (execute)")  # before anything is sent
+
+
+def test_a_name_that_is_no_variable_is_refused_before_anything_is_sent(towns, monkeypatch, capsys):
+    folder, _ = towns
+    code, _, err = qhybrid(monkeypatch, capsys, "estimate", folder / "wrong.yaml", "--home", folder / "other")
+    assert code == 2
+    assert "'berlin' is not a variable of the instance" in err
+    assert "problem.circuit_variables" in err

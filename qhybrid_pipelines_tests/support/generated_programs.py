@@ -196,7 +196,7 @@ class Generator:
         body = f"{gate}({self.angle(names)}+0.2*i) {register}[i];"
         return f"for int i in {choice} {{ {body} }}" if self.random.random() < 0.6 else f"for int i in {choice} {body}"
 
-    def program(self) -> str:
+    def program(self) -> str:  # noqa: C901  one case per part of a program
         """Return the text."""
         r, three = self.random, self.version == 3
         head = ["OPENQASM 2.0;", 'include "qelib1.inc";']
@@ -226,6 +226,8 @@ class Generator:
             body.insert(0, f"reset {r.choice(whole or places)};")
         if r.random() < 0.2:
             body.insert(r.randint(0, len(body)), f"barrier {', '.join(whole or places)};")
+        if places[0].startswith("$"):
+            body.append(f"barrier {', '.join(places)};")  # a block without a gap is what is accepted
         return "\n".join([*head, *definitions, *declared, *body, *self.measurements(places)]) + "\n"
 
 

@@ -28,12 +28,18 @@ def circuit_batches(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
     experiments: pa.Table,
+    problem_instances: pa.Table,
     reduced_models: pa.Table,
     parameter_sweeps: pa.Table,
 ) -> pa.Table:
     """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
     table = batches_step.circuit_batches(
-        get_executions(context), experiments, reduced_models, parameter_sweeps, workspace.open().specifications
+        get_executions(context),
+        experiments,
+        problem_instances,
+        reduced_models,
+        parameter_sweeps,
+        specifications=workspace.open().specifications,
     )
     context.add_output_metadata(metadata.batches(table))
     return table

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
-from qhybrid_pipelines.steps.prepare.user_circuits import load_user_circuit
+from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
 from qhybrid_pipelines.steps.rows import (
     ExecutionKey,
     check_backend_is_named,
@@ -25,8 +26,10 @@ from qhybrid_pipelines.storage.tables import from_rows
 def circuit_batches(
     executions: Iterable[ExecutionKey],
     experiments: pa.Table,
+    problem_instances: pa.Table,
     reduced_models: pa.Table,
     parameter_sweeps: pa.Table,
+    *,
     specifications: Specifications,
 ) -> pa.Table:
     """Return the table `circuit_batches`; an experiment that reduction solved has no row.
@@ -41,6 +44,7 @@ def circuit_batches(
         points = select_rows(parameter_sweeps, key).sort_by("point")
         if points.num_rows:
             angles = np.array(points.column("angles").to_pylist(), dtype=np.float64).reshape(points.num_rows, -1)
+            instance = Instance.from_row(get_row(problem_instances, key))
             reduced_model = reduced_model_from_row(get_row(reduced_models, key))
             planned = build_batch(
                 reduced_model,
@@ -48,7 +52,7 @@ def circuit_batches(
                 spec,
                 experiment=key,
                 backend=backend,
-                circuit=load_user_circuit(spec, specifications),
+                circuit=load_arranged_circuit(spec, specifications, reduced_model, instance.variables),
             )
             rows.append(batch_to_row(planned))
     return from_rows(schemas.CIRCUIT_BATCHES, rows)

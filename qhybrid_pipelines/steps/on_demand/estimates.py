@@ -23,6 +23,7 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
+from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables, assign_variables
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
@@ -48,11 +49,13 @@ class Preview:
         rows: one per experiment and backend, for learning experiments also per circuit and shots.
         problems: why some of them would not go now.
         epochs: for learning experiments, what one pass of training on a backend would be; nobody has to buy it.
+        circuits: for experiments with a circuit of their own, which variable each of its qubits is.
     """
 
     rows: list[Row]
     problems: list[QHybridError]
     epochs: list[Row] = field(default_factory=list)
+    circuits: list[CircuitVariables] = field(default_factory=list)
 
     @property
     def totals(self) -> Row:
@@ -115,14 +118,16 @@ def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backe
 
 def _preview(keys: Iterable[str], registered: Specifications, dispatcher: Dispatcher, lake: Lake) -> Preview:
     specs = [(key, registered.load_any(key)) for key in keys]
+    circuits: list[CircuitVariables] = []
     found = [
         found
         for key, spec in specs
-        for found in _estimate_rows(key, spec, _plan_batches(key, spec, registered, lake), dispatcher)
+        for found in _estimate_rows(key, spec, _plan_batches(key, spec, registered, lake, circuits), dispatcher)
     ]
     return Preview(
         rows=[row for row, _ in found],
         problems=[problem for _, problem in found if problem],
+        circuits=circuits,
         epochs=[row for key, spec in specs for row in _training_epoch_rows(key, spec, registered, dispatcher)],
     )
 
@@ -166,9 +171,13 @@ def _estimate_rows(
 
 
 def _plan_batches(
-    key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications, lake: Lake
+    key: str,
+    spec: ExperimentSpec | LearningSpec,
+    registered: Specifications,
+    lake: Lake,
+    circuits: list[CircuitVariables],
 ) -> Iterator[PlannedBatch]:
-    """Yield what an experiment would run on each of its backends."""
+    """Yield what an experiment would run on each of its backends; what its own circuit is taken for goes to ``circuits``."""
     if isinstance(spec, LearningSpec):
         for backend in spec.backends:
             for plan in planned_inferences(key, backend, spec, registered, lake):
@@ -178,11 +187,17 @@ def _plan_batches(
                 yield backend, what, plan.batch.template.n_qubits, plan.batch
         return
     asked = experiments([key], registered)
-    reduced = reduced_models(asked, problem_instances(asked, registered))
+    instances = problem_instances(asked, registered)
+    reduced = reduced_models(asked, instances)
     points = parameter_sweeps(asked, reduced, registered)
-    batches = circuit_batches([(backend, key) for backend in spec.backends], asked, reduced, points, registered)
+    executions = [(backend, key) for backend in spec.backends]
+    batches = circuit_batches(executions, asked, instances, reduced, points, specifications=registered)
+    if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:
+        circuits.append(circuit)
     for backend in spec.backends:
-        yield backend, "sweep", get_row(reduced, key)["n_qubits"], _find_batch(batches, backend)
+        batch = _find_batch(batches, backend)
+        width = get_row(reduced, key)["n_qubits"] if batch is None else batch.template.n_qubits
+        yield backend, "sweep", width, batch
 
 
 def _training_epoch_rows(

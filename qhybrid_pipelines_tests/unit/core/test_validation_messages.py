@@ -32,7 +32,10 @@ def test_a_misspelt_field_is_named_before_the_one_that_is_missing_for_it():
     finding = found(problem={"famly": "maxcut", "source": "networkx:petersen"})
     assert finding.path == ("problem", "famly")
     assert finding.problem == "unknown field (and 1 more field is wrong)"
-    assert finding.remedy == "Did you mean family? Known here: family, source, format, options, circuit."
+    assert (
+        finding.remedy
+        == "Did you mean family? Known here: family, source, format, options, circuit, circuit_variables."
+    )
 
 
 def test_a_misspelt_choice_is_recognised():

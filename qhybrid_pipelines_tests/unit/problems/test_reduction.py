@@ -192,3 +192,27 @@ def test_another_seed_gives_another_window():
 def test_coefficients_that_are_no_numbers_are_refused():
     with pytest.raises(InvalidInput, match="are not finite numbers"):
         reduce_instance(TinyFamily(), tiny_instance([1.0, float("inf")]), tiny_spec())
+
+
+@settings(deadline=None, max_examples=40)
+@given(family=families, instance=tiny_instances(min_size=2))
+def test_without_rules_every_variable_of_the_instance_is_a_qubit(family, instance):
+    reduction = reduce_instance(family, instance, tiny_spec(reduce={"rules": "none", "max_qubits": 12}))
+    reduced_model = reduction.reduced_model
+    assert (reduced_model.size, reduced_model.exact, reduction.solved_by_reduction) == (instance.size, True, False)
+    assert np.array_equal(reduced_model.root, np.arange(instance.size))
+    assert not reduced_model.value.any()
+    assert [step["step_name"] for step in reduction.step_log] == ["validate", "incumbent"]
+    bits = words(instance.size)
+    assert np.allclose(
+        reduced_model.model.energies(bits),
+        family.penalised_model(instance).model.assignment_energies(all_rows(instance.size)),
+    )
+    assert reduction.reduced_model_optimum == pytest.approx(optimum(family, instance))
+
+
+def test_without_rules_too_large_an_instance_is_refused_and_both_numbers_are_named():
+    instance = cut_instance(9, {(0, 8): 1})
+    with pytest.raises(InvalidInput, match="9 variables, reduction is switched off, and at most 8") as caught:
+        reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"rules": "none", "max_qubits": 8}))
+    assert caught.value.field == "reduce.rules"
