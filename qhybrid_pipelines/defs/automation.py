@@ -15,7 +15,7 @@ import dagster as dg
 
 from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
-from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, look_at_inbox
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.core import files
@@ -43,6 +43,8 @@ PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 LEDGER_PUBLISH_INTERVAL = timedelta(minutes=5)
 #: A tick of a sensor is ended by Dagster after 60 s.
 POLL_LIMIT_SECONDS = 30.0
+#: What is not read by then goes on outside of the tick.
+INBOX_WAIT_SECONDS = 20.0
 COMPLETIONS = "qpu_completions"
 INTERVAL_VARIABLE = "QHYBRID_SENSOR_SECONDS"
 DEFAULT_INTERVAL_SECONDS = 10
@@ -77,17 +79,24 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
 def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
     """Take in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them."""
     open_workspace = workspace.open()
-    found = scan_inbox(open_workspace.home.inbox, open_workspace.home.quarantine, open_workspace.registration)
+    found = look_at_inbox(
+        open_workspace.home,
+        open_workspace.control_plane.backends,
+        InboxLimits.from_environment(),
+        wait_seconds=INBOX_WAIT_SECONDS,
+    )
     for refused in found.quarantined:
         context.log.warning("quarantined %s: %s", printable(refused.name), printable(refused.reason))
+    if found.problem:
+        context.log.warning(found.problem)
     summary = f"{len(found.registered)} files taken in, {len(found.quarantined)} quarantined, {found.waiting} still being written"
-    if not found.registered:
+    if found.reading:
+        summary += f"; {', '.join(map(printable, found.reading))} is being read"
+    damage = Damage()
+    readable = load_readable(open_workspace.specifications, found.registered, damage)
+    new = [Stage(experiment=key, backend=backend) for key, spec in readable for backend in spec.backends or (None,)]
+    if not new:
         return dg.SkipReason(summary)
-    new = [
-        Stage(experiment=registered.key, backend=backend)
-        for registered in found.registered
-        for backend in open_workspace.specifications.load_any(registered.key).backends or (None,)
-    ]
     return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=partition_requests(new))
 
 

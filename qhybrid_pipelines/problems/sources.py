@@ -28,6 +28,8 @@ from qhybrid_pipelines.problems.registry import all_families, family_named
 ReadBytes = Callable[[FileSource], bytes]
 
 NETWORKX = "networkx:"
+#: Most terms or edges of an instance; a million edges were seen to take 4.9 GB of memory to prepare.
+MAX_TERMS = 400_000
 
 
 def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
@@ -85,7 +87,7 @@ def register_source(
     source = problem.source
     if not isinstance(source, str) or source.startswith(NETWORKX):
         if read_bytes is not None or not isinstance(source, FileSource):
-            load_instance(problem, read_bytes or _no_registered_file)
+            _check_terms(load_instance(problem, read_bytes or _no_registered_file), file=None)
         return problem, None
     family = family_named(problem.family)
     name, data = read_file(source, folder)
@@ -95,8 +97,20 @@ def register_source(
             "format": problem.format or family.file_suffixes.get(Path(name).suffix.lower()),
         }
     )
-    load_instance(taken, lambda _: data)
+    _check_terms(load_instance(taken, lambda _: data), file=name)
     return taken, data
+
+
+def _check_terms(instance: Instance, *, file: str | None) -> None:
+    """Refuse an instance with which no stage could work in the memory of a usual machine."""
+    terms = max((len(part) for part in instance.payload.values() if isinstance(part, list)), default=0)
+    if terms > MAX_TERMS:
+        raise InvalidInput(
+            f"the instance has {terms:,} terms or edges, and at most {MAX_TERMS:,} are worked with",
+            remedy="Take a smaller one, or a part of it: preparing it would take more than 2 GB of memory.",
+            file=file,
+            field="problem.source",
+        )
 
 
 def guess_format(file_name: str) -> tuple[str, str] | None:

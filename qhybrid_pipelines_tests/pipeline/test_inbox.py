@@ -13,6 +13,7 @@ from qhybrid_pipelines.control.experiments import inbox
 from qhybrid_pipelines.control.experiments.inbox import SETTLE_SECONDS, scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.definitions import build_definitions
+from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -382,7 +383,12 @@ def test_the_sensor_lives_on(box):
             )
             result = sensor.evaluate_tick(context)
             requests = result.dynamic_partitions_requests or []
-            keys = [key for request in requests for key in request.partition_keys]
+            keys = [
+                key
+                for request in requests
+                if request.partitions_def_name == EXPERIMENT_PARTITIONS
+                for key in request.partition_keys
+            ]
             assert len(keys) == expected
             assert keys == list(box.workspace.specifications)[:expected]
     assert len(box.reasons()) == 3

@@ -12,7 +12,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,11 @@ SETTLE_SECONDS = 3.0
 ACCEPTED_FOLDER = "accepted"
 #: Ending of the file that says why another one was refused.
 REASON_SUFFIX = ".error.json"
+#: Most seconds, and gigabytes of memory, that reading one file of the inbox may take.
+SECONDS_VARIABLE, MEMORY_VARIABLE = "QHYBRID_INBOX_SECONDS", "QHYBRID_INBOX_GB"
 #: Longest name of a file on the file systems in use.
 MAX_NAME_BYTES = 255
+_PART_OF_NAME = re.compile(r"[\w.-]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,41 +58,78 @@ class ScanResult:
     waiting: int
 
 
-def scan_inbox(inbox: Path, quarantine: Path, registration: Registration, *, now: float | None = None) -> ScanResult:
+def scan_inbox(
+    inbox: Path,
+    quarantine: Path,
+    registration: Registration,
+    *,
+    now: float | None = None,
+    before_reading: Callable[[Sequence[Path]], None] = lambda _: None,
+    on_outcome: Callable[[RegisteredExperiment | QuarantinedFile], None] = lambda _: None,
+) -> ScanResult:
     """Take in every settled file of the inbox; one wrong file never keeps another from being taken in.
+
+    A file is moved as soon as nothing else needs it, so that what was done before an end in the middle stays done.
 
     Args:
         inbox: folder that people drop files into; made when missing. Its subfolders are not looked into.
         quarantine: folder for refused files.
         registration: the door.
         now: seconds since the epoch; the clock when omitted.
+        before_reading: told which files are read next, together.
+        on_outcome: told what was taken in and what was refused, at once.
     """
     inbox.mkdir(parents=True, exist_ok=True)
     moment = time.time() if now is None else now
-    present = {path: changed for path in sorted(inbox.iterdir()) if (changed := _modified_at(path)) is not None}
+    present = _present_files(inbox)
     # A file of the future is as settled as one of the past: clocks differ, archives keep the times of other machines.
     settled = {path for path, changed in present.items() if abs(moment - changed) >= SETTLE_SECONDS}
+    groups = list(_group_files(list(present), settled, before_reading))
+    uses = Counter(file for files in groups for file in files)
     registered: list[RegisteredExperiment] = []
-    refusals: list[tuple[list[Path], Exception]] = []
+    quarantined: list[QuarantinedFile] = []
     key_by_file: dict[Path, str] = {}
-    for files in _group_files(list(present), settled):
+    reasons: dict[Path, Exception] = {}
+    not_archived: list[Path] = []
+    for files in groups:
+        before_reading(files)
         try:
             for file in files:
                 _check_regular_file(file)
             experiment = registration.register_file(files[0])
         except Exception as error:  # noqa: BLE001  one unreadable file must not stop the sensor; the reason is kept beside it
-            refusals.append((files, error))
+            reasons.update(dict.fromkeys(files, error))
         else:
             registered.append(experiment)
+            on_outcome(experiment)
             key_by_file.update(dict.fromkeys(files, experiment.key))
-    # A problem file that a good specification used as well is taken in, whatever a wrong one said about it.
-    reasons = {file: error for files, error in refusals for file in files if file not in key_by_file}
-    quarantined = tuple(
-        _quarantine(file, quarantine, error) for file, error in reasons.items() if os.path.lexists(file)
-    )
-    archived = [_archive(file, inbox / ACCEPTED_FOLDER / key) for file, key in key_by_file.items()]
-    waiting = len(present) - len(settled) + archived.count(False)
-    return ScanResult(registered=tuple(registered), quarantined=quarantined, waiting=waiting)
+        uses.subtract(files)
+        for file in files:
+            if uses[file]:
+                continue  # another specification names it too
+            # A problem file that a good specification used as well is taken in, whatever a wrong one said about it.
+            if file in key_by_file:
+                not_archived += [] if _archive(file, inbox / ACCEPTED_FOLDER / key_by_file[file]) else [file]
+            elif os.path.lexists(file):
+                quarantined.append(quarantine_file(file, quarantine, reasons[file]))
+                on_outcome(quarantined[-1])
+    # What stood in the way may have been moved itself by now.
+    left = [file for file in not_archived if not _archive(file, inbox / ACCEPTED_FOLDER / key_by_file[file])]
+    waiting = len(present) - len(settled) + len(left)
+    return ScanResult(registered=tuple(registered), quarantined=tuple(quarantined), waiting=waiting)
+
+
+def count_settled(inbox: Path, *, now: float | None = None) -> tuple[int, int]:
+    """Return how many files of the inbox are settled, and how many may still be written to."""
+    moment = time.time() if now is None else now
+    present = _present_files(inbox)
+    settled = sum(abs(moment - changed) >= SETTLE_SECONDS for changed in present.values())
+    return settled, len(present) - settled
+
+
+def _present_files(inbox: Path) -> dict[Path, float]:
+    found = sorted(inbox.iterdir()) if inbox.is_dir() else []
+    return {path: changed for path in found if (changed := _modified_at(path)) is not None}
 
 
 def _modified_at(path: Path) -> float | None:
@@ -101,7 +142,9 @@ def _modified_at(path: Path) -> float | None:
     return None if path.name.startswith(".") or stat.S_ISDIR(status.st_mode) else status.st_mtime
 
 
-def _group_files(present: list[Path], settled: set[Path]) -> Iterator[list[Path]]:
+def _group_files(
+    present: list[Path], settled: set[Path], before_reading: Callable[[Sequence[Path]], None]
+) -> Iterator[list[Path]]:
     """Yield what belongs together, the file to take in first: specification and problem file, problem file and sidecar.
 
     A group of which any file may still be written to is left for the next look.
@@ -109,11 +152,11 @@ def _group_files(present: list[Path], settled: set[Path]) -> Iterator[list[Path]
     by_name = {p.name: p for p in present}
     specifications = [p for p in present if p.suffix.lower() in SPECIFICATION_ENDINGS]
     sidecars = {p for p in specifications if p.suffix == ".yaml" and p.stem in by_name}
-    groups = [
-        [path, *(by_name[name] for name in _mentioned_files(path, by_name))]
-        for path in specifications
-        if path not in sidecars
-    ]
+    groups = []
+    for path in specifications:
+        if path not in sidecars:
+            before_reading([path])
+            groups.append([path, *(by_name[name] for name in _mentioned_files(path, by_name))])
     used = {file for group in groups for file in group}
     for path in present:
         if path in used or (path in sidecars and by_name[path.stem] not in used):
@@ -140,8 +183,31 @@ def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
         problem = fields["dataset" if fields.get("kind") == "qml" else "problem"]
         named = [Path(problem["source"]), *([Path(problem["circuit"])] if problem.get("circuit") else [])]
     except (InvalidInput, KeyError, TypeError, AttributeError):
-        return [name for name in others if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text)]
+        return [name for name in others if _stands_in(name, text)]
     return [name for name in others if Path(name) in named]
+
+
+def _stands_in(name: str, text: str) -> bool:
+    """Tell whether a file's name stands in a text and is not part of a longer one.
+
+    By hand: thousands of names are searched for in thousands of texts, and each pattern would be compiled anew.
+    """
+    place = text.find(name)
+    while place >= 0:
+        end = place + len(name)
+        if not any(_PART_OF_NAME.match(neighbour) for neighbour in (text[place - 1 : place], text[end : end + 1])):
+            return True
+        place = text.find(name, place + 1)
+    return False
+
+
+def too_large_error(name: str) -> InvalidInput:
+    """Return the reason for a file whose reading was given up."""
+    return InvalidInput(
+        f"reading it took more time or memory than the inbox gives to one file ({SECONDS_VARIABLE}, {MEMORY_VARIABLE})",
+        remedy="Make it smaller, raise these settings, or run it by hand: `qhybrid run FILE` has no such limit.",
+        file=name,
+    )
 
 
 def _check_regular_file(path: Path) -> None:
@@ -161,7 +227,10 @@ def _archive(path: Path, folder: Path) -> bool:
     return True
 
 
-def _quarantine(path: Path, folder: Path, error: Exception) -> QuarantinedFile:
+def quarantine_file(path: Path, folder: Path, error: Exception) -> QuarantinedFile:
+    """Move a file to quarantine, and write beside it why."""
+    if isinstance(error, MemoryError):
+        error = too_large_error(path.name)
     folder.mkdir(parents=True, exist_ok=True)
     target = _free_path(folder, path.name, companion_suffix=REASON_SUFFIX)
     details: dict[str, Any] = (

@@ -28,6 +28,8 @@ from qhybrid_pipelines.problems import baselines, registry, sources
 from qhybrid_pipelines.storage.specifications import Specifications
 
 SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
+#: Names folders, beside the inbox itself, that specifications in the inbox may name files of.
+ROOTS_VARIABLE = "QHYBRID_INBOX_ROOTS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,16 @@ class Registration:
     Args:
         specifications: the registry.
         backends: names of the backends that exist.
+        roots: folders that files named by a specification must lie in, links followed; None lets it name whatever the
+            user of this process may read, which suits a command and not a folder that others write to.
     """
 
-    def __init__(self, specifications: Specifications, backends: Collection[str]) -> None:
+    def __init__(
+        self, specifications: Specifications, backends: Collection[str], *, roots: Collection[Path] | None = None
+    ) -> None:
         self._specifications = specifications
         self._backends = tuple(backends)
+        self._roots = None if roots is None else tuple(root.resolve() for root in roots)
 
     def register_file(self, path: Path) -> RegisteredExperiment:
         """Take in a specification (YAML, JSON) or a problem file, with its sidecar ``<file name>.yaml`` if there is one.
@@ -88,6 +95,9 @@ class Registration:
     def _resolve_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, bytes | None, bytes | None]:
         self._check_family(spec)
         self._check_backends(spec.backends, field="backends")
+        if not str(spec.problem.source).startswith(sources.NETWORKX):
+            self._check_place(spec.problem.source, folder, field="problem.source")
+        self._check_place(spec.problem.circuit, folder, field="problem.circuit")
         self._specifications.check_source_file(spec.problem.source)
         self._specifications.check_source_file(spec.problem.circuit, field="problem.circuit")
         problem, content = sources.register_source(spec.problem, folder, self._specifications.read_source_file)
@@ -96,6 +106,8 @@ class Registration:
 
     def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
         self._check_backends(spec.evaluation.backends, field="evaluation.backends")
+        if spec.dataset.bundled is None:
+            self._check_place(spec.dataset.source, folder, field=dataset_files.FIELD)
         self._specifications.check_source_file(spec.dataset.source, field=dataset_files.FIELD)
         return dataset_files.register_dataset(spec, folder, self._specifications.read_source_file)
 
@@ -141,6 +153,21 @@ class Registration:
                 field="problem",
             )
         return data, lines, sidecar.name
+
+    def _check_place(self, named: object, folder: Path, *, field: str) -> None:
+        """Refuse a path that leads out of the roots, before anything is known of the file, its existence included."""
+        if self._roots is None or not isinstance(named, str):
+            return
+        try:
+            place = (folder / named).resolve()
+        except (OSError, ValueError, RuntimeError):  # a loop of links, or a name that no file can have
+            place = None
+        if place is None or not any(place.is_relative_to(root) for root in self._roots):
+            raise InvalidInput(
+                f"{named!r} lies outside of the folders that are read here",
+                remedy=f"Drop the file beside the specification, or let {ROOTS_VARIABLE} name its folder.",
+                field=field,
+            )
 
     def _check_backends(self, wanted: Collection[str], *, field: str) -> None:
         for backend in wanted:

@@ -1,0 +1,66 @@
+"""The process in which the files of an inbox are read: little memory, a time limit for each file, and nobody waits for it.
+
+A file may be too large, or a reader may never end. Here that ends this process only: the kernel ends it, whatever library
+holds it, and the note about the file it was reading tells the next look whose fault it was (`inbox_reader`). It reads one
+JSON object from its standard input, takes in what is settled, and appends what came of each file to a journal.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from qhybrid_pipelines.control.experiments.inbox import QuarantinedFile, scan_inbox
+from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
+from qhybrid_pipelines.control.experiments.registration import RegisteredExperiment, Registration
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+
+
+def main() -> None:
+    """Read the inbox once."""
+    orders = json.load(sys.stdin)
+    home, seconds = Home(Path(orders["home"])), float(orders["seconds"])
+    notes = InboxNotes(home)
+    try:
+        with FileLock(notes.lock, timeout=0):
+            _limit_resources(int(orders["memory_bytes"]))
+            roots = [home.inbox, *map(Path, orders["roots"])]
+            registration = Registration(Specifications(home), orders["backends"], roots=roots)
+
+            def before_reading(files: Sequence[Path]) -> None:
+                notes.write_reading(files)
+                # Not caught by anybody: no library can hold this process longer.
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+
+            def on_outcome(outcome: RegisteredExperiment | QuarantinedFile) -> None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                if isinstance(outcome, RegisteredExperiment):
+                    notes.add_outcome({"registered": outcome.key, "new": outcome.new})
+                else:
+                    notes.add_outcome(
+                        {"quarantined": outcome.name, "path": str(outcome.path), "reason": outcome.reason}
+                    )
+
+            scan_inbox(home.inbox, home.quarantine, registration, before_reading=before_reading, on_outcome=on_outcome)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            notes.forget_reading()
+    except Timeout:
+        return  # another process reads this inbox
+
+
+def _limit_resources(memory_bytes: int) -> None:
+    """Give up memory; it cannot be taken back."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for kind, most in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0)):
+        resource.setrlimit(kind, (most, most))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Whatever lies in the inbox, a look at it ends in time, and one hostile file hurts itself only."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
+from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, look_at_inbox
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.sources import MAX_TERMS
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+
+GOOD = "name: {}\nproblem: {{family: maxcut, source: 'networkx:petersen'}}\n"
+RUDY = "3 2\n1 2 1\n2 3 1\n"
+BACKENDS = ("local:auto",)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home").make()
+
+
+def drop(home, name, content):
+    path = home.inbox / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    os.utime(path, (time.time() - 60,) * 2)
+    return path
+
+
+def look(home, *, wait_seconds=300.0, **limits):
+    return look_at_inbox(home, BACKENDS, InboxLimits(**limits), wait_seconds=wait_seconds)
+
+
+def left(home):
+    return sorted(path.name for path in home.inbox.iterdir() if path.is_file())
+
+
+def reason(home, name):
+    return json.loads((home.quarantine / f"{name}.error.json").read_text())
+
+
+def ring(edges):
+    return f"{edges} {edges}\n" + "".join(f"{i + 1} {(i + 1) % edges + 1} 1\n" for i in range(edges))
+
+
+def test_good_files_are_taken_in_within_one_look(home):
+    drop(home, "a.yaml", GOOD.format("a"))
+    drop(home, "b.mc", RUDY)
+    drop(home, "wrong.yaml", "name: [")
+    found = look(home)
+    assert sorted(found.registered) == sorted(Specifications(home).keys())
+    assert len(found.registered) == 2
+    assert [refused.name for refused in found.quarantined] == ["wrong.yaml"]
+    assert (left(home), found.reading, found.problem) == ([], (), None)
+    again = look(home)
+    assert (again.registered, again.quarantined, again.waiting) == ((), (), 0)
+
+
+@pytest.mark.parametrize("limits", [{"seconds": 0.3}, {"memory_bytes": 230 * 2**20}], ids=["time", "memory"])
+def test_a_huge_file_is_given_up_and_the_others_go_on(home, limits):
+    drop(home, "a.yaml", GOOD.format("a"))
+    drop(home, "huge.mc", ring(99_999))
+    drop(home, "z.yaml", GOOD.format("z"))
+    found = look(home, **limits)
+    if "seconds" in limits:  # on a slow machine the good ones may be given up too; never silently
+        assert "huge.mc" in {refused.name for refused in found.quarantined}
+    else:
+        assert [refused.name for refused in found.quarantined] == ["huge.mc"]
+        assert len(found.registered) == 2
+    assert "QHYBRID_INBOX_SECONDS" in reason(home, "huge.mc")["problem"]
+    assert "qhybrid run FILE" in reason(home, "huge.mc")["remedy"]
+    assert left(home) == []
+
+
+def test_more_terms_than_any_stage_could_work_with(home):
+    count = MAX_TERMS + 1
+    pairs = [(i, j) for i in range(1, 1000) for j in range(i + 1, 1000)][:count]
+    drop(home, "dense.mc", f"1000 {count}\n" + "".join(f"{i} {j} 1\n" for i, j in pairs))
+    drop(home, "good.yaml", GOOD.format("good"))
+    found = look(home)
+    assert len(found.registered) == 1
+    assert f"{count:,} terms or edges" in reason(home, "dense.mc")["problem"]
+
+
+def test_a_file_that_is_read_for_long_holds_up_no_tick(home):
+    drop(home, "a.yaml", GOOD.format("a"))
+    started = time.monotonic()
+    found = look(home, wait_seconds=0.0)
+    assert time.monotonic() - started < 20
+    assert found.registered == ()
+    until = time.monotonic() + 120
+    while left(home) and time.monotonic() < until:
+        time.sleep(0.1)
+    found = look(home)
+    assert found.registered == Specifications(home).keys()
+
+
+def test_what_a_process_was_ended_by_is_named_by_the_next_look(home):
+    """The kernel may end the process for want of memory: then nobody is left to say so but its note."""
+    drop(home, "bad.mc", RUDY)
+    drop(home, "bad.mc.yaml", "name: bad")
+    drop(home, "good.yaml", GOOD.format("good"))
+    InboxNotes(home).write_reading([home.inbox / "bad.mc", home.inbox / "bad.mc.yaml", home.inbox / "../ledger.db"])
+    found = look(home)
+    assert sorted(refused.name for refused in found.quarantined) == ["bad.mc", "bad.mc.yaml"]
+    assert len(found.registered) == 1
+
+
+@pytest.mark.slow
+def test_two_thousand_unreadable_files_and_a_good_one(home):
+    names = [f"bad{number:04d}.yaml" for number in range(2000)]
+    for name in names:
+        drop(home, name, f"name: [{name} {names[-1]}")
+    drop(home, "good.yaml", GOOD.format("good"))
+    looks = [look(home, wait_seconds=60.0) for _ in range(3)]
+    assert left(home) == []
+    assert sum(len(found.quarantined) for found in looks) == 2000
+    assert sum(len(found.registered) for found in looks) == 1
+
+
+OUTSIDE = {
+    "absolute": "problem: {{family: maxcut, source: '{outside}/secret.mc'}}",
+    "upwards": "problem: {{family: maxcut, source: '../../outside/secret.mc'}}",
+    "through a folder that is a link": "problem: {{family: maxcut, source: 'link/secret.mc'}}",
+    "a circuit": "problem: {{family: maxcut, source: 'networkx:petersen', circuit: '{outside}/secret.qasm'}}",
+    "data": "kind: qml\ndataset: {{source: '{outside}/secret.csv', target: y}}",
+    "a file that is not there": "problem: {{family: maxcut, source: '{outside}/none.mc'}}",
+    "the ledger": "problem: {{family: qubo, source: '../ledger.db', format: lp}}",
+}
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_a_specification_reads_nothing_outside(home, tmp_path, kind):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("secret.mc", "secret.qasm", "secret.csv"):
+        (outside / name).write_text("root:x:0:0 planted-words\n")
+    (home.inbox / "link").symlink_to(outside)
+    drop(home, "spec.yaml", f"name: curious\n{OUTSIDE[kind].format(outside=outside)}\n")
+    found = look(home)
+    assert [refused.name for refused in found.quarantined] == ["spec.yaml"]
+    told = (home.quarantine / "spec.yaml.error.json").read_text()
+    assert "planted" not in told
+    assert "root:x" not in told
+    assert "lies outside" in told
+    assert "no file" not in told  # nor whether it is there
+
+
+def test_the_settings_name_further_folders(home, tmp_path):
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "a.mc").write_text(RUDY)
+    drop(home, "spec.yaml", f"name: allowed\nproblem: {{family: maxcut, source: '{library}/a.mc'}}\n")
+    limits = InboxLimits.from_environment({"QHYBRID_INBOX_ROOTS": f"{library}:{tmp_path / 'none'}"})
+    assert len(look(home, roots=limits.roots).registered) == 1
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"QHYBRID_INBOX_ROOTS": "relative"},
+        {"QHYBRID_INBOX_SECONDS": "soon"},
+        {"QHYBRID_INBOX_SECONDS": "0"},
+        {"QHYBRID_INBOX_GB": "-1"},
+        {"QHYBRID_INBOX_GB": "nan"},
+    ],
+)
+def test_wrong_settings_are_named(environment):
+    with pytest.raises(InvalidInput, match=next(iter(environment))):
+        InboxLimits.from_environment(environment)
+    assert InboxLimits.from_environment({}) == InboxLimits()
