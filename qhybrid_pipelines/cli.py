@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from qhybrid_pipelines.commands import home as home_commands
-from qhybrid_pipelines.commands import jobs, results
+from qhybrid_pipelines.commands import jobs, results, status
 from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
     echo,
     existing_workspace,
     launcher_for,
+    match_experiment,
+    print_version,
     stop_message,
     workspace_for,
 )
@@ -45,19 +47,17 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.steps.workspace import Workspace
 
+#: Parts of the help.
+EXPERIMENTS, RESULTS, OPERATIONS = "Experiments", "Results", "Operations"
+
 app = typer.Typer(
     name="qhybrid",
-    help="Hybrid quantum-classical experiments: from a problem file to a verdict.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
-app.command()(results.answer)
-app.command()(results.compare)
-app.command()(results.sql)
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(home_commands.app, name="home")
-app.add_typer(emulator.app, name="emulator")
+app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATIONS)
+app.add_typer(home_commands.app, name="home", rich_help_panel=OPERATIONS)
+app.add_typer(emulator.app, name="emulator", rich_help_panel=OPERATIONS)
 
 Wait = Annotated[
     bool,
@@ -67,7 +67,7 @@ Wait = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=EXPERIMENTS)
 def run(
     specifications: Annotated[
         list[Path],
@@ -89,7 +89,7 @@ def run(
     raise typer.Exit(_run(launcher, keys, as_json=as_json, refused=refused, wait=wait))
 
 
-@app.command()
+@app.command(rich_help_panel=EXPERIMENTS)
 def demo(home: Home = None, as_json: AsJson = False) -> None:
     """Run every family once, one of them on five backends, an emulated cloud among them, started here; and train a circuit.
 
@@ -107,7 +107,7 @@ def demo(home: Home = None, as_json: AsJson = False) -> None:
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(rich_help_panel=EXPERIMENTS)
 def schema(
     as_json: AsJson = False,
     kind: Annotated[
@@ -127,7 +127,7 @@ def schema(
     print_json(LearningSpec.model_json_schema() if kind == "qml" else experiment_schema())
 
 
-@app.command()
+@app.command(rich_help_panel=EXPERIMENTS)
 def experiments(home: Home = None, as_json: AsJson = False) -> None:
     """List the registered experiments with their verdicts."""
     from qhybrid_pipelines.steps.on_demand.summary import registered
@@ -139,7 +139,7 @@ def experiments(home: Home = None, as_json: AsJson = False) -> None:
     print_json(rows) if as_json else print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES})
 
 
-@app.command()
+@app.command(rich_help_panel=EXPERIMENTS)
 def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None, as_json: AsJson = False) -> None:
     """End a whole experiment: cancel its jobs, and begin no further stage until it is run again.
 
@@ -159,7 +159,7 @@ def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None
     echo(f"{key} is stopped. To go on: qhybrid run {key} --home {workspace.home.path}", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=EXPERIMENTS)
 def estimate(
     specifications: Annotated[
         list[Path] | None, typer.Argument(metavar="SPEC...", help="Specifications, or problem files.")
@@ -216,7 +216,7 @@ def estimate(
     raise typer.Exit(preview.exit_code)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATIONS)
 def sync(home: Home = None, as_json: AsJson = False) -> None:
     """Hand the records that wait in the spool to MLflow, and spans of ended jobs to the collector if there is one."""
     from qhybrid_pipelines.steps.operate.telemetry import send_spans
@@ -234,7 +234,7 @@ def sync(home: Home = None, as_json: AsJson = False) -> None:
         echo(f"{sent.spans} spans of {sent.jobs} jobs sent" if sent.complete else failed)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATIONS)
 def doctor(
     home: Home = None,
     as_json: AsJson = False,
@@ -252,7 +252,7 @@ def doctor(
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATIONS)
 def metrics(home: Home = None, as_json: AsJson = False) -> None:
     """Print figures of the ledger in Prometheus' text format (with --json: as a list)."""
     from qhybrid_pipelines.steps.operate.telemetry import prometheus_text
@@ -267,6 +267,21 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
 
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     print_json([{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in samples])
+
+
+app.command(rich_help_panel=RESULTS)(results.answer)
+app.command(rich_help_panel=RESULTS)(results.compare)
+app.command(rich_help_panel=RESULTS)(results.sql)
+app.command(rich_help_panel=OPERATIONS)(status.status)
+
+
+@app.callback()
+def common_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
+    """Hybrid quantum-classical experiments: from a problem file to a verdict."""
 
 
 def main() -> None:
@@ -316,8 +331,8 @@ def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _register(workspace: Workspace, path: Path) -> str:
     """Return the key of a file's experiment; what is not a file may be the key of a registered one."""
-    if str(path) in set(workspace.specifications) and not path.exists():
-        return str(path)
+    if not path.exists() and (key := match_experiment(workspace, str(path))) is not None:
+        return key
     return workspace.registration.register_file(path).key
 
 

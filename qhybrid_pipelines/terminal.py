@@ -21,6 +21,7 @@ from qhybrid_pipelines.tables import format_cell, print_table, to_words
 if TYPE_CHECKING:
     from qhybrid_pipelines.problems.named_answer import NamedAnswer
     from qhybrid_pipelines.steps.on_demand.comparisons import Comparison
+    from qhybrid_pipelines.steps.on_demand.status import Status
 
 VERDICT_STYLES = {
     "quantum_better": "bold green",
@@ -130,6 +131,30 @@ def print_comparison(comparison: Comparison) -> None:
         )
     console.print()
     console.print(Text(printable(comparison.conclusion), style="bold"))
+
+
+def clear_screen() -> None:
+    """Clear the screen; nothing happens where there is none."""
+    Console().clear()
+
+
+def print_status(status: Status) -> None:
+    """Print how a home stands: experiments and money in a line each, backends as a table, what happens next."""
+    console = Console(highlight=False, soft_wrap=True)
+    numbers = ", ".join(f"{number} {to_words(name)}" for name, number in status.experiments.items() if number)
+    console.print(Text.assemble(("experiments  ", "bold"), numbers or "none registered"))
+    reserved, charged = status.money["reserved_usd"], status.money["charged_30_days_usd"]
+    console.print(
+        Text.assemble(("money        ", "bold"), f"${reserved:,.2f} reserved, ${charged:,.2f} charged in 30 days")
+    )
+    if status.backends:
+        console.print()
+        print_table(status.backends, in_words=True)
+    console.print()
+    console.print(Text("next", style="bold"))
+    for line in status.coming or ("nothing: everything is decided",):
+        console.print(Text(printable(f"  {line}")))
+    console.print(Text(f"read at {status.now:%Y-%m-%d %H:%M:%S} UTC", style="dim"))
 
 
 def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:

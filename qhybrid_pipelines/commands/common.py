@@ -80,15 +80,10 @@ def find_experiment(workspace: Workspace, word: str) -> str:
     Raises:
         InvalidInput: there is none, or more than one begins like that; names those that come close.
     """
-    specifications = workspace.specifications
-    keys = list(specifications)
-    if word in keys:
-        return word
-    if word == LATEST and keys:
-        return max(keys, key=specifications.registered_at)
+    if (key := match_experiment(workspace, word)) is not None:
+        return key
+    keys = list(workspace.specifications)
     begin_alike = [key for key in keys if word and key.startswith(word)]
-    if len(begin_alike) == 1:
-        return begin_alike[0]
     by_name = {key.rpartition("-")[0]: key for key in keys}
     close = begin_alike[:3] or close_matches(word, keys) or [by_name[name] for name in close_matches(word, [*by_name])]
     listed = "`qhybrid experiments` lists those there are."
@@ -99,6 +94,26 @@ def find_experiment(workspace: Workspace, word: str) -> str:
         remedy=f"Did you mean {' or '.join(close)}? {listed}" if close else listed,
         field="KEY",
     )
+
+
+def match_experiment(workspace: Workspace, word: str) -> str | None:
+    """Return the one key that a word can mean, as in `find_experiment`; None where there is none, or more than one."""
+    keys = list(workspace.specifications)
+    if word in keys:
+        return word
+    if word == LATEST and keys:
+        return max(keys, key=workspace.specifications.registered_at)
+    begin_alike = [key for key in keys if word and key.startswith(word)]
+    return begin_alike[0] if len(begin_alike) == 1 else None
+
+
+def print_version(wanted: bool) -> None:  # noqa: FBT001  the form of a callback
+    """Print the version and end, where it is asked for."""
+    if wanted:
+        from importlib.metadata import version
+
+        echo(f"qhybrid {version('qhybrid-pipelines')}")
+        raise typer.Exit
 
 
 def find_job(workspace: Workspace, job_id: str) -> JobRecord:

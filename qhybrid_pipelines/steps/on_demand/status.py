@@ -1,0 +1,128 @@
+"""One screen for whoever is on duty: what is with providers, what waits, what it costs, and what happens next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON, due_stages
+from qhybrid_pipelines.control.experiments.stops import Stops
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+
+MONEY_WINDOW = timedelta(days=30)
+#: Lines of what happens next.
+MAX_NEXT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a home stands.
+
+    Attributes:
+        now: when this was read, UTC.
+        experiments: how many are registered, decided or stopped, have a stage due, or cannot be read.
+        backends: one row per backend that has or had a job.
+        money: US dollars: reserved by jobs that have not ended, and charged to those that ended in the last 30 days.
+        coming: what happens next, most urgent first, one sentence each.
+    """
+
+    now: datetime
+    experiments: Row
+    backends: tuple[Row, ...]
+    money: Row
+    coming: tuple[str, ...]
+
+
+def read_status(
+    home: Home, control_plane: ControlPlane, specifications: Specifications, lake: Lake, *, now: datetime
+) -> Status:
+    """Return how a home stands; nothing is asked of any provider."""
+    ledger = control_plane.ledger
+    jobs = [job for job in ledger.jobs() if job.experiment != CANARY_EXPERIMENT]
+    stops, damage = Stops(home), Damage()
+    registered = list(specifications)
+    readable = load_readable(specifications, [key for key in registered if key not in stops], damage)
+    due = due_stages(readable, lake, control_plane, damage)
+    unsettled = {job.experiment for job in jobs if job.state not in TERMINAL} | {stage.experiment for stage in due}
+    stopped = [key for key in registered if key in stops]
+    experiments = {
+        "registered": len(registered),
+        "decided": len([k for k in registered if k not in unsettled and k not in stops and k not in damage.problems]),
+        "under_way": len(unsettled & set(registered)),
+        "stopped": len(stopped),
+        "unreadable": len(damage.problems),
+    }
+    coming = [
+        *(
+            f"{job.job_id} on {job.backend} is {job.state}: a person decides"
+            for job in jobs
+            if job.state in NEEDS_A_PERSON
+        ),
+        *(f"{key} cannot go on: {problem}" for key, problem in damage.problems.items()),
+        *(f"{job.job_id} on {job.backend} is past its deadline" for job in jobs if has_missed_deadline(job, now)),
+        *(f"{s.experiment}: {s.job}{f' on {s.backend}' if s.backend else ''}" for s in due),
+        *(f"{job.job_id} on {job.backend} is {job.state}" for job in jobs if job.state in OPEN),
+    ]
+    more = len(coming) - MAX_NEXT
+    return Status(
+        now=now,
+        experiments=experiments,
+        backends=tuple(_backend_rows(jobs, control_plane, now)),
+        money=_money(jobs, now),
+        coming=(*coming[:MAX_NEXT], *([f"and {more} more"] if more > 0 else [])),
+    )
+
+
+def _backend_rows(jobs: list[JobRecord], control_plane: ControlPlane, now: datetime) -> list[Row]:
+    breakers = {breaker.backend: breaker for breaker in control_plane.ledger.breakers()}
+    calibrated: dict[str, datetime] = {}
+    for stored in control_plane.ledger.calibrations():
+        at = stored.calibration.measured_at
+        calibrated[stored.backend] = max(at, calibrated.get(stored.backend, at))
+    rows = []
+    for backend in sorted({job.backend for job in jobs} | set(breakers)):
+        here = [job for job in jobs if job.backend == backend]
+        states = Counter(job.state for job in here)
+        breaker = breakers.get(backend)
+        rests = breaker is not None and breaker.state != "closed"
+        last = max((job.updated_at for job in here), default=None)
+        rows.append(
+            {
+                "backend": backend,
+                "state": f"resting until {breaker.retry_at:%H:%M} UTC" if breaker is not None and rests else "open",
+                "with_provider": sum(states[state] for state in OPEN),
+                "for_a_person": sum(states[state] for state in NEEDS_A_PERSON),
+                "ended": sum(states[state] for state in TERMINAL),
+                "open_shots": sum(job.shots for job in here if job.state in OPEN),
+                "last_change": _age(now - last) if last else None,
+                "calibrated": _age(now - calibrated[backend]) if backend in calibrated else None,
+            }
+        )
+    return rows
+
+
+def _money(jobs: list[JobRecord], now: datetime) -> Row:
+    ended = [job for job in jobs if job.state in TERMINAL and now - job.updated_at <= MONEY_WINDOW]
+    return {
+        "reserved_usd": sum(job.cost_quoted_usd for job in jobs if job.state not in TERMINAL),
+        "charged_30_days_usd": sum(job.cost_settled_usd or 0.0 for job in ended),
+    }
+
+
+def _age(passed: timedelta) -> str:
+    """Return how long ago something was, in its largest unit."""
+    seconds = max(0.0, passed.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
