@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.names import composed
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.validation_messages import first_finding
 
@@ -29,6 +31,12 @@ _OPENING = (
 )
 _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 SCHEMA_HINT = "`qhybrid schema` prints every field with its default."
+
+_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+#: A number as everybody reads it; infinities and NaN are refused by the fields themselves, which have better words.
+_DECIMAL_NUMBER = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|nan)", re.IGNORECASE
+)
 
 #: What to do where YAML's own words need a translation.
 _REMEDIES = {
@@ -110,7 +118,8 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], Lines]:
     """Return the mapping in ``text`` and the 1-based line of every key, by its path.
 
     Raises:
-        InvalidInput: not YAML, not a mapping, too large, or with aliases or repeated keys.
+        InvalidInput: not YAML, not a mapping, too large, with aliases or repeated keys, or with a number that YAML reads
+            in another base than ten.
     """
     if len(text.encode()) > MAX_BYTES:
         raise InvalidInput(
@@ -118,13 +127,14 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], Lines]:
             remedy="A specification is a page of text; put the instance into a file and name that file as problem.source.",
             file=file,
         )
-    node, data = _parse_yaml(text, file=file)
+    node, data = _parse_yaml(composed(text), file=file)
     if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
         raise InvalidInput(
             "the file holds no fields",
             remedy=f"Write `name:`, and `problem:` with its fields indented below. {SCHEMA_HINT}",
             file=file,
         )
+    _check_numbers(node, (), file=file)
     lines: Lines = {}
     for path, line in _key_lines(node, ()):
         if path in lines:
@@ -187,6 +197,27 @@ def _parse_yaml(text: str, *, file: str) -> tuple[yaml.Node | None, Any]:
             file=file,
         ) from None
     return node, data
+
+
+def _check_numbers(node: yaml.Node, path: tuple[str, ...], *, file: str) -> None:
+    """Refuse what YAML 1.1 reads as a number in another base: ``0100`` is 64 to it, ``1:30`` is 90, ``0x10`` is 16."""
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag in _NUMBER_TAGS and not _DECIMAL_NUMBER.fullmatch(node.value.replace("_", "")):
+            raise InvalidInput(
+                f"{node.value} is not a decimal number: YAML reads {yaml.safe_load(node.value)!r}",
+                remedy="Write a number with decimal digits and without leading zeros, and put a text into quotes.",
+                file=file,
+                line=node.start_mark.line + 1,
+                field=".".join(path) or None,
+            )
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            _check_numbers(key, here, file=file)
+            _check_numbers(value, here, file=file)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            _check_numbers(item, (*path, str(number)), file=file)
 
 
 def _key_lines(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.names import composed, find_file, name_without_ending
 from qhybrid_pipelines.core.specification import FileSource, GeneratorSource, ProblemSpec
 from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.problems.family import Family
@@ -152,7 +153,7 @@ def _from_file(
         instance = family.parsers[problem.format](decode_text(data, file=source.file), options, source.file)
     except InvalidInput as error:
         raise error.at(file=source.file) from None
-    return dataclasses.replace(instance, name=Path(source.file).stem, source=f"file:{source.file}")
+    return dataclasses.replace(instance, name=name_without_ending(source.file), source=f"file:{source.file}")
 
 
 def _from_generator(family: Family, source: GeneratorSource) -> Instance:
@@ -194,14 +195,14 @@ def read_file(path_text: str, folder: Path, *, field: str = "problem.source") ->
         InvalidInput: it is not there, is not a regular file, is too large, or cannot be read; at ``field``.
     """
     try:
-        path = folder / path_text
+        path = find_file(folder / path_text, field=field)
         _check_name(path.name, field)
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise InvalidInput(f"{path_text!r} is not a regular file", remedy="Name the file itself.", field=field)
         if status.st_size > MAX_BYTES:
             raise file_too_large_error(status.st_size, file=path.name).at(field=field)
-        return path.name, path.read_bytes()
+        return composed(path.name), path.read_bytes()
     except FileNotFoundError:
         raise InvalidInput(
             f"there is no file {path_text!r}",

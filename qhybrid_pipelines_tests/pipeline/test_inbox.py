@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import unicodedata
 
 import dagster as dg
 import pytest
@@ -129,6 +130,40 @@ def test_a_problem_file_by_itself_and_with_a_sidecar(box):
     assert set(specs) == {"maxcut-a", "declared"}
     assert specs["declared"].shots == 10
     assert specs["declared"].problem.source.file == "b.txt"
+    assert box.left() == []
+
+
+def test_names_that_differ_behind_a_dot_are_two_instances(box):
+    """Biq Mac's benchmarks are called g05_60.0 to g05_60.9, without any ending."""
+    for number, weight in enumerate((1, 2)):
+        box.drop(f"g05_60.{number}", RUDY.replace("3 4 1", f"3 4 {weight}"))
+        box.drop(f"g05_60.{number}.yaml", "problem: {family: maxcut, format: rudy}\n")
+    found = box.scan_inbox()
+    assert not found.quarantined
+    assert sorted(experiment.specification.name for experiment in found.registered) == [
+        "maxcut-g05_60.0",
+        "maxcut-g05_60.1",
+    ]
+
+
+@pytest.mark.parametrize(("on_disk", "in_text"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_a_specification_finds_its_file_however_accents_are_stored(box, on_disk, in_text):
+    box.drop(unicodedata.normalize(on_disk, "zürich.mc"), RUDY)
+    named = unicodedata.normalize(in_text, "zürich.mc")
+    box.drop("tour.yaml", f"name: tour\nproblem: {{family: maxcut, source: {named}}}\n")
+    found = box.scan_inbox()
+    assert not found.quarantined
+    assert [experiment.specification.problem.source.file for experiment in found.registered] == ["zürich.mc"]
+    assert box.left() == []
+
+
+@pytest.mark.parametrize(("problem", "sidecar"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_sidecar_belongs_to_its_file_however_accents_are_stored(box, problem, sidecar):
+    box.drop(unicodedata.normalize(problem, "straße-é.txt"), RUDY)
+    box.drop(unicodedata.normalize(sidecar, "straße-é.txt.yaml"), "problem: {family: maxcut, format: rudy}\n")
+    found = box.scan_inbox()
+    assert not found.quarantined
+    assert len(found.registered) == 1
     assert box.left() == []
 
 

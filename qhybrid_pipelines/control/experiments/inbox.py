@@ -25,6 +25,7 @@ from qhybrid_pipelines.control.experiments.registration import (
     read_text,
 )
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
+from qhybrid_pipelines.core.names import composed
 from qhybrid_pipelines.core.specification_text import read_mapping
 
 SETTLE_SECONDS = 3.0
@@ -149,9 +150,9 @@ def _group_files(
 
     A group of which any file may still be written to is left for the next look.
     """
-    by_name = {p.name: p for p in present}
+    by_name = {composed(p.name): p for p in present}
     specifications = [p for p in present if p.suffix.lower() in SPECIFICATION_ENDINGS]
-    sidecars = {p for p in specifications if p.suffix == ".yaml" and p.stem in by_name}
+    sidecars = {p for p in specifications if p.suffix == ".yaml" and composed(p.stem) in by_name}
     groups = []
     for path in specifications:
         if path not in sidecars:
@@ -159,9 +160,9 @@ def _group_files(
             groups.append([path, *(by_name[name] for name in _mentioned_files(path, by_name))])
     used = {file for group in groups for file in group}
     for path in present:
-        if path in used or (path in sidecars and by_name[path.stem] not in used):
+        if path in used or (path in sidecars and by_name[composed(path.stem)] not in used):
             continue
-        sidecar = by_name.get(path.name + ".yaml")
+        sidecar = by_name.get(composed(path.name) + ".yaml")
         groups.append([path, *([sidecar] if sidecar in sidecars else [])])
     return (group for group in groups if settled.issuperset(group))
 
@@ -172,10 +173,10 @@ def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
     Where the text cannot be read as fields, every file whose name stands in it belongs to it: taken in by itself, such
     a file would become an experiment that nobody asked for.
     """
-    others = [name for name in names if name != specification.name]
+    others = [name for name in names if name != composed(specification.name)]
     try:
         _check_regular_file(specification)
-        text = read_text(specification)
+        text = composed(read_text(specification))
     except InvalidInput:
         return []
     try:

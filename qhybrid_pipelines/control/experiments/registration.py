@@ -15,6 +15,7 @@ from qhybrid_pipelines.control.experiments import circuit_files, dataset_files
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.names import composed, find_file, name_without_ending
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import (
     MAX_BYTES,
@@ -124,7 +125,7 @@ class Registration:
                     file=path.name,
                 )
             problem["family"] = guess_format[0]
-        if problem.setdefault("source", path.name) != path.name:
+        if composed(str(problem.setdefault("source", path.name))) != composed(path.name):
             raise InvalidInput(
                 f"the problem of a sidecar is the file beside it, {path.name}",
                 remedy="Remove the source, or give this specification a name of its own.",
@@ -132,14 +133,14 @@ class Registration:
                 line=lines.get(("problem", "source")),
                 field="problem.source",
             )
-        data.setdefault("name", _make_name(f"{problem['family']}-{path.stem}"))
+        data.setdefault("name", _make_name(f"{problem['family']}-{name_without_ending(path.name)}"))
         spec = validate_specification(data, file=source_file, lines=lines)
         return self.register(spec, file=source_file, folder=path.parent, lines=lines)
 
     @staticmethod
     def _read_sidecar(path: Path) -> tuple[dict[str, Any], Lines, str]:
         """Return what is said beside a problem file, in which lines, and the file that says it: itself without one."""
-        sidecar = path.with_name(path.name + ".yaml")
+        sidecar = find_file(path.with_name(path.name + ".yaml"))
         if not _is_file(sidecar):
             return {}, {}, path.name
         data, lines = read_mapping(read_text(sidecar), file=sidecar.name)

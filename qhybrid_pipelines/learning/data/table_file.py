@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.names import composed
 from qhybrid_pipelines.learning.data.row_selection import RawDataset, normalise_label, unknown_column_error
 from qhybrid_pipelines.learning.data.table_cells import first_missing_index, is_number, parse_number, replace_booleans
 
@@ -26,6 +29,11 @@ MAX_UNPACKED_BYTES = 500_000_000
 MAX_MAGNITUDE = 1e100
 
 FILE_SUFFIXES = (".csv", ".parquet")
+
+#: What pandas, R and Polars call a column that only numbers the rows, where nobody gave it a name.
+_INDEX_NAME = re.compile(
+    r"index|unnamed: ?[0-9]+|__index_level_[0-9]+__|level_[0-9]+|row_?(?:nr|names?|index)|row\.names", re.IGNORECASE
+)
 
 
 def read_table(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
@@ -80,7 +88,7 @@ def _read_csv(content: bytes, *, file: str, target: str, features: Sequence[str]
 def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], list[int]]:
     """Return the header, the rows below it, and the line of the header and of each row."""
     try:
-        text = content.decode("utf-8-sig")
+        text = composed(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InvalidInput("this is not UTF-8 text", remedy="Save it as UTF-8.", file=file, line=line) from None
@@ -133,8 +141,10 @@ def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[
 
     try:
         opened = pq.ParquetFile(pa.BufferReader(content))
-        header, parquet_metadata = list(opened.schema_arrow.names), opened.metadata
-        wanted = _feature_columns(header, target, features, file)
+        stored, parquet_metadata = list(opened.schema_arrow.names), opened.metadata
+        header = [composed(name) for name in stored]
+        index = {composed(name) for name in _index_columns(opened.schema_arrow)}
+        wanted = _feature_columns(header, target, features, file, index=index)
         _check_size(parquet_metadata.num_rows, len(wanted), file)
         if (
             sum(parquet_metadata.row_group(group).total_byte_size for group in range(parquet_metadata.num_row_groups))
@@ -145,7 +155,9 @@ def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[
                 remedy="Train on a sample of its rows.",
                 file=file,
             )
-        table = opened.read(columns=[*wanted, target])
+        spelt = dict(zip(header, stored, strict=True))
+        table = opened.read(columns=[spelt[name] for name in (*wanted, target)])
+        table = table.select([spelt[name] for name in (*wanted, target)]).rename_columns([*wanted, target])
     except (pa.ArrowException, OSError) as error:
         raise InvalidInput(
             f"this is not a readable Parquet file: {str(error).splitlines()[0]}", remedy="Write it again.", file=file
@@ -161,6 +173,15 @@ def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[
         file=file,
         target=target,
     )
+
+
+def _index_columns(schema: Any) -> list[str]:
+    """Return the columns that hold a data frame's own index, by what pandas wrote about them; none without its words."""
+    try:
+        columns = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
+    except (KeyError, ValueError, TypeError):
+        return []
+    return [name for name in columns if isinstance(name, str)]
 
 
 def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
@@ -203,7 +224,7 @@ def _parquet_labels(column: Any, name: str, *, file: str) -> list[str]:
             file=file,
             field="dataset.target",
         )
-    labels = [str(value) for value in column.to_pylist()]
+    labels = [composed(str(value)) for value in column.to_pylist()]
     empty = first_missing_index(labels)
     if empty is not None:
         raise _missing_value_error(name, file=file, row=empty, target=name)
@@ -211,9 +232,24 @@ def _parquet_labels(column: Any, name: str, *, file: str) -> list[str]:
 
 
 def _feature_columns(
-    header: Sequence[str], target: str, features: Sequence[str] | None, file: str, *, line: int | None = None
+    header: Sequence[str],
+    target: str,
+    features: Sequence[str] | None,
+    file: str,
+    *,
+    line: int | None = None,
+    index: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """Return the feature columns, after checking that all names are there, once; ``line`` is the header's."""
+    """Return the feature columns, after checking that all names are there, once.
+
+    Args:
+        header: names of the columns.
+        target: the column of the label.
+        features: the feature columns; None for all but the label and what is only an index.
+        file: for messages.
+        line: of the header.
+        index: columns that the file itself calls the index of a data frame: they number the rows.
+    """
     repeated = next((name for at, name in enumerate(header) if name in header[:at]), None)
     if repeated is not None:
         raise InvalidInput(f"two columns are called {repeated!r}", remedy="Rename one.", file=file, line=line)
@@ -224,12 +260,25 @@ def _feature_columns(
             file=file,
             field="dataset.features",
         )
+    numbering = next((name for name in header if _INDEX_NAME.fullmatch(name) and name not in (*index, target)), None)
+    if features is None and numbering is not None:
+        raise InvalidInput(
+            f"column {numbering!r} has the name of a data frame's index",
+            remedy="Row numbers are not a feature: remove the column, or list the features under dataset.features.",
+            file=file,
+            line=line,
+            field="dataset.features",
+        )
     if target not in header:
         raise unknown_column_error(target, header, file=file, field="dataset.target")
     for name in features or ():
         if name not in header:
             raise unknown_column_error(name, header, file=file, field="dataset.features")
-    wanted = tuple(features) if features is not None else tuple(name for name in header if name != target)
+    wanted = (
+        tuple(features)
+        if features is not None
+        else tuple(name for name in header if name != target and name not in index)
+    )
     if not wanted:
         raise InvalidInput("there is no column beside the label", remedy="Add at least one feature.", file=file)
     return wanted

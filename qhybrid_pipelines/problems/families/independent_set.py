@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.names import name_without_ending
 from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import conflicts
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
@@ -99,7 +100,7 @@ def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
 
 
 def _from_file(graph: WeightedGraph, options: Options, file: str) -> Instance:
-    return make_instance(graph, name=file.rsplit(".", 1)[0], source=f"file:{file}", best_known=options.best_known)
+    return make_instance(graph, name=name_without_ending(file), source=f"file:{file}", best_known=options.best_known)
 
 
 def _arrays(instance: Instance) -> tuple[F64, independent_set.Edges]:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.names import name_without_ending
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems.family import Family, Parser, PenalisedModel, SolverResult
@@ -113,7 +114,7 @@ def _from_file(text: str, options: BaseModel, file: str) -> Instance:
     return make_instance(
         equations.coefficients,
         equations.targets,
-        name=file.rsplit(".", 1)[0],
+        name=name_without_ending(file),
         source=f"file:{file}",
         best_known=options.best_known,
     )

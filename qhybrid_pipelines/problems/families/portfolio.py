@@ -26,6 +26,7 @@ from pydantic import BaseModel, Field, model_validator
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.names import name_without_ending
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems.family import (
@@ -158,7 +159,7 @@ def _from_file(text: str, options: BaseModel, file: str) -> Instance:
         orlib_port.read(text, file=file),
         cardinality=options.cardinality,
         risk_aversion=options.risk_aversion,
-        name=file.rsplit(".", 1)[0],
+        name=name_without_ending(file),
         source=f"file:{file}",
         best_known=options.best_known,
     )

@@ -9,7 +9,6 @@ Source: G. Kochenberger et al., Journal of Combinatorial Optimization 28, 58 (20
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.names import name_without_ending
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems.family import Family, Parser, PenalisedModel, SolverResult
@@ -126,7 +126,7 @@ def _from_lp(text: str, options: BaseModel, file: str) -> Instance:
 
 
 def _from_file(form: QuadraticForm, options: Options, file: str) -> Instance:
-    return make_instance(form, name=PurePath(file).stem, source=f"file:{file}", best_known=options.best_known)
+    return make_instance(form, name=name_without_ending(file), source=f"file:{file}", best_known=options.best_known)
 
 
 def _random(parameters: BaseModel) -> Instance:

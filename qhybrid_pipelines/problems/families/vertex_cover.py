@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +21,7 @@ from pydantic import BaseModel, Field
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.names import name_without_ending
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import conflicts, random_graphs
@@ -100,14 +100,14 @@ def _from_csv_edges(text: str, options: BaseModel, file: str) -> Instance:
 def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
     declared = _declared(options)
     graph = read_edge_list(text, file=file, index_base=declared.index_base, duplicates=declared.duplicates)
-    return make_instance(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
+    return make_instance(graph, name=name_without_ending(file), source=f"file:{file}", best_known=declared.best_known)
 
 
 def _from_file(graph: WeightedGraph, options: BaseModel, file: str) -> Instance:
     """Return the instance of a format that fixes its index base itself."""
     declared = _declared(options)
     refuse_index_base(declared.index_base)
-    return make_instance(graph, name=PurePath(file).stem, source=f"file:{file}", best_known=declared.best_known)
+    return make_instance(graph, name=name_without_ending(file), source=f"file:{file}", best_known=declared.best_known)
 
 
 def _declared(options: BaseModel) -> Options:

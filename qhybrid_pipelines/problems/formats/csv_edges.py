@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES, Row
+from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES, Row, is_plain_number
 from qhybrid_pipelines.problems.formats.pairs import Duplicates, Record, collect
 from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 
@@ -72,16 +72,40 @@ def read_records(text: str, *, file: str, headers: tuple[tuple[str, ...], ...]) 
 
 
 def _rows(text: str, file: str) -> list[Row]:
-    """Return the rows of a CSV text without blank lines and ``#`` comments; fields stripped of surrounding space."""
-    reader = csv.reader(text.split("\n"), strict=True, skipinitialspace=True)
-    rows = []
+    """Return the rows of a CSV text without blank lines and ``#`` comments; fields stripped of surrounding space.
+
+    A quoted field is never a comment. A line that starts with ``#`` unquoted and yet is a whole record is refused:
+    nobody can tell which it is meant to be.
+    """
+    lines = text.split("\n")
+    # With their line ends, so that a quoted name that goes over two lines keeps what is between them.
+    reader = csv.reader((f"{line}\n" for line in lines), strict=True, skipinitialspace=True)
+    rows: list[Row] = []
+    first = 0
     try:
         for fields in reader:
-            stripped = tuple(field.strip() for field in fields)
-            if any(stripped) and not stripped[0].startswith("#"):
-                rows.append(Row(file, reader.line_num, stripped))
+            stripped = tuple(field.strip(" \t\r") for field in fields)
+            unquoted = not lines[first].lstrip().startswith('"')
+            first = reader.line_num
+            if not any(stripped):
+                continue
+            row = Row(file, reader.line_num, stripped)
+            if not (unquoted and stripped[0].startswith("#")):
+                rows.append(row)
+            elif rows and _is_record(row, like=rows[0]):
+                raise row.invalid(
+                    f"this line starts with # and yet holds a record: {','.join(stripped)[:60]!r}",
+                    'Put the name into double quotes if it is one ("#7 ..."); write a comment without commas if not.',
+                )
     except csv.Error as error:
         raise InvalidInput(
             f"this is not CSV: {error}", remedy="Check the quotes at this line.", file=file, line=reader.line_num
         ) from None
     return rows
+
+
+def _is_record(row: Row, *, like: Row) -> bool:
+    """Return whether a row has as many fields as the header, and a number where that has its third column."""
+    if len(row.fields) != len(like.fields) or not all(row.fields):
+        return False
+    return len(row.fields) < 3 or is_plain_number(row.fields[2])

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.names import composed
 
 #: Larger files are refused before they are read.
 MAX_BYTES = 50_000_000
@@ -38,7 +39,7 @@ _SIGNATURES = (
 
 
 def decode_text(data: bytes, *, file: str) -> str:
-    """Return the text of a problem file: UTF-8, without byte-order mark, lines ended by a newline character.
+    """Return the text of a problem file: UTF-8, without byte-order mark, lines ended by a newline character, composed.
 
     Raises:
         InvalidInput: empty, larger than 50 MB, an archive or another binary file, or not UTF-8.
@@ -68,7 +69,7 @@ def decode_text(data: bytes, *, file: str) -> str:
         ) from None
     if not text.strip():
         raise InvalidInput("the file is empty", remedy="Give a file with a problem in it.", file=file)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return composed(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def file_too_large_error(size: int, *, file: str) -> InvalidInput:
@@ -78,6 +79,11 @@ def file_too_large_error(size: int, *, file: str) -> InvalidInput:
         remedy=f"At most {MAX_BYTES // 1_000_000} MB are accepted; reduce the problem first.",
         file=file,
     )
+
+
+def is_plain_number(field: str) -> bool:
+    """Return whether a field is written as a plain number."""
+    return _NUMBER.fullmatch(field) is not None
 
 
 @dataclass(frozen=True, slots=True)
