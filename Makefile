@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick mutants test-circuits test-proofs test-pythons test-newest check docs ui clean
+.PHONY: demo test quick mutants test-circuits test-proofs test-requests test-clients test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -36,6 +36,9 @@ test-pythons: $(STAMP)  ## every test under Python 3.12 and 3.13; one that this 
 
 test-newest: $(STAMP)  ## every test with the newest release of every package that pyproject.toml allows
 	$(BIN)/python tools/environments.py newest
+
+test-requests: $(STAMP)  ## 30,000 generated requests to the emulated cloud; the test command sends a share of them
+	QHYBRID_FUZZED_REQUESTS=30000 $(BIN)/python -m pytest -n 0 -m fuzz -s
 
 check: $(STAMP)  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check

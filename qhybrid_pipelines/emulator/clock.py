@@ -58,7 +58,10 @@ class Clock:
         return self.stretch
 
 
+_LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+
 def stamp(virtual_seconds: float) -> str:
-    """Return a moment as the interface writes it, for example ``2026-05-28T20:47:05.440Z``."""
-    moment = datetime.fromtimestamp(virtual_seconds, tz=UTC)
+    """Return a moment as the interface writes it, for example ``2026-05-28T20:47:05.440Z``; what no calendar has is its nearest day."""
+    moment = datetime.fromtimestamp(min(max(virtual_seconds, 0.0), _LAST_SECOND), tz=UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

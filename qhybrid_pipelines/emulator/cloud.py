@@ -19,10 +19,12 @@ from typing import Any
 from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.clock import Clock
 from qhybrid_pipelines.emulator.drift import CharacterizationHistory
+from qhybrid_pipelines.emulator.interface import APRIL, Interface
 from qhybrid_pipelines.emulator.job_requests import MULTI, JobRequest, read_job_request
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
 from qhybrid_pipelines.emulator.sampling import Shots, draw
 from qhybrid_pipelines.emulator.store import EmulatorStore, Job
+from qhybrid_pipelines.emulator.strict_json import read_kept
 
 STATES = ("submitted", "ready", "started", "completed", "failed", "canceled")
 """Every status of the interface, in the order of a job's life."""
@@ -45,6 +47,12 @@ class ResultInputs:
     fidelity: Fidelity | None
 
 
+def is_ideal(job: Job) -> bool:
+    """Return whether a job runs without noise: the published interface then has no shots."""
+    ideal = job.noise is None or read_kept(job.noise)["model"] == "ideal"
+    return MACHINES[job.backend].average_fidelity is None and ideal
+
+
 class Cloud:
     """One provider's cloud.
 
@@ -53,6 +61,8 @@ class Cloud:
         clock: tells virtual time.
         seed: of everything that is drawn.
         every_seconds: virtual seconds between two characterizations.
+        interface: the published form that clients meet.
+        billing_unit: what prices are told in.
         wall: gives Unix time in seconds.
     """
 
@@ -63,9 +73,12 @@ class Cloud:
         clock: Clock,
         seed: int,
         every_seconds: float,
+        interface: Interface = APRIL,
+        billing_unit: str = "usd",
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.store, self.clock, self.seed, self.wall = store, clock, seed, wall
+        self.interface, self.billing_unit = interface, billing_unit
         self.realm = str(store.read("realm"))
         began_at = float(store.read("began_at"))
         self.histories = {
@@ -73,7 +86,7 @@ class Cloud:
             for name, machine in MACHINES.items()
             if machine.average_fidelity is not None
         }
-        self.job_request = lru_cache(maxsize=512)(lambda body_seq: read_job_request(store.body(body_seq)))
+        self.job_request = lru_cache(maxsize=512)(lambda body_seq: read_job_request(store.body(body_seq), None))
 
     # taking orders
 
@@ -217,10 +230,18 @@ class Cloud:
 
     def max_circuits(self, machine: Machine) -> int:
         """Return how many circuits a machine takes in one job now; an administrator can lower it."""
-        return min(
-            machine.max_circuits,
-            int(self.backend_changes(machine.name).get("max_circuits_per_job", machine.max_circuits)),
-        )
+        most = self.interface.max_circuits or machine.max_circuits
+        return min(most, int(self.backend_changes(machine.name).get("max_circuits_per_job", most)))
+
+    def machine(self, name: str) -> Machine:
+        """Return the machine with this name.
+
+        Raises:
+            NotFound: the interface lists none.
+        """
+        if name not in self.interface.machines:
+            raise NotFound(name)
+        return MACHINES[name]
 
     def backend_changes(self, backend: str) -> Mapping[str, Any]:
         """Return what an administrator changed about a backend."""

@@ -5,12 +5,14 @@ Heavy imports wait until it really starts, so that the command line of which thi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.emulator.interface import BILLING_UNITS, INTERFACES
 
 app = typer.Typer(
     help="A QPU cloud on this machine's loopback address, with IonQ's published v0.4 interface.",
@@ -34,6 +36,8 @@ def start(
     seed: Annotated[int | None, typer.Option(help="Of everything drawn; fixed when the folder is new.")] = None,
     drift_hours: Annotated[float | None, typer.Option(help="Virtual hours between two characterizations.")] = None,
     faults: Annotated[Path | None, typer.Option(help="A fault plan, JSON; replaces the one in force.")] = None,
+    interface: Annotated[str, typer.Option(help="The vendor's published form: 2026-04 or 2026-10.")] = "2026-04",
+    billing_unit: Annotated[str, typer.Option(help="What prices are told in: usd or credit.")] = "usd",
 ) -> None:
     """Serve until interrupted; prints `ready URL` when it listens.
 
@@ -44,11 +48,21 @@ def start(
         _positive(speed, "speed")
         if drift_hours is not None:
             _positive(drift_hours, "drift_hours")
+        _known(interface, INTERFACES, "interface")
+        _known(billing_unit, BILLING_UNITS, "billing_unit")
         from qhybrid_pipelines.emulator.server import ServerOptions, serve
 
         serve(
             ServerOptions(
-                folder=folder, port=port, key=key, speed=speed, seed=seed, drift_hours=drift_hours, faults=faults
+                folder=folder,
+                port=port,
+                key=key,
+                speed=speed,
+                seed=seed,
+                drift_hours=drift_hours,
+                faults=faults,
+                interface=interface,
+                billing_unit=billing_unit,
             )
         )
     except InvalidInput as error:
@@ -64,6 +78,16 @@ def _positive(value: float, name: str) -> None:
     """
     if not 0 < value < float("inf"):
         raise InvalidInput(f"{value} is not a number above 0", remedy="Give a positive one.", field=name)
+
+
+def _known(value: str, choices: Collection[str], name: str) -> None:
+    """Refuse a word that is not a choice.
+
+    Raises:
+        InvalidInput: naming it.
+    """
+    if value not in choices:
+        raise InvalidInput(f"{value!r} is not known", remedy=f"Choose one of {', '.join(choices)}.", field=name)
 
 
 def _loopback(host: str) -> None:

@@ -6,7 +6,6 @@ published interface are refused by name, because this emulator does not play the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +19,14 @@ from qhybrid_pipelines.emulator.circuits import (
     gate_counts,
     read_circuits,
 )
+from qhybrid_pipelines.emulator.interface import APRIL, Interface
 from qhybrid_pipelines.emulator.machines import (
     DEBIASING_MINIMUM_SHOTS,
     MACHINES,
     NOISE_MODELS,
     Machine,
 )
+from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 
 SINGLE, MULTI = "ionq.circuit.v1", "ionq.multi-circuit.v1"
 
@@ -77,15 +78,19 @@ def wants_debiasing(settings: Mapping[str, Any]) -> bool:
     return isinstance(mitigation, dict) and bool(mitigation.get("debiasing"))
 
 
-def read_job_request(body: bytes) -> JobRequest:
+def read_job_request(body: bytes, interface: Interface | None = APRIL) -> JobRequest:
     """Read and check a request body.
+
+    Args:
+        body: of the request.
+        interface: whose backends and limits hold; None reads a job again that was accepted before.
 
     Raises:
         BadRequest: naming the field.
     """
     payload = _payload(body)
     machine = MACHINES.get(str(payload.get("backend")))
-    if machine is None:
+    if machine is None or (interface is not None and machine.name not in interface.machines):
         raise BadRequest(f"Unknown backend {payload.get('backend')!r}.", "backend")
     circuits = read_circuits(payload.get("input"), multi=payload["type"] == MULTI)
     one, two = gate_counts(circuits)
@@ -94,24 +99,25 @@ def read_job_request(body: bytes) -> JobRequest:
         backend=machine.name,
         name=as_text_or_none(payload.get("name"), "name"),
         metadata=_metadata(payload.get("metadata")),
-        shots=as_integer(payload.get("shots", 100), "shots"),
+        shots=_shots(payload.get("shots", 100)),
         circuits=circuits,
         noise=_noise(payload.get("noise")) if machine.average_fidelity is None else None,
-        settings=as_object(payload.get("settings") or {}, "settings"),
-        dry_run=bool(payload.get("dry_run", False)),
+        settings=_settings(payload.get("settings")),
+        dry_run=_dry_run(payload.get("dry_run")),
         one_qubit_gates=one,
         two_qubit_gates=two,
     )
-    _check_limits(job_request, machine)
+    if interface is not None:
+        _check_limits(job_request, machine, interface)
     return job_request
 
 
 def _payload(body: bytes) -> dict[str, Any]:
     """Read the outermost object and check that its kind of job is played here."""
     try:
-        payload = json.loads(body)
-    except ValueError:
-        raise BadRequest("The body is not JSON.") from None
+        payload = read_json(body)
+    except NotJsonError as error:
+        raise BadRequest(f"The body is not JSON: {error}.") from None
     if not isinstance(payload, dict):
         raise BadRequest("The body is not a JSON object.")
     unknown = sorted(set(payload) - _FIELDS)
@@ -119,21 +125,26 @@ def _payload(body: bytes) -> dict[str, Any]:
         raise BadRequest(f"Unknown field {unknown[0]!r}.", *unknown)
     if payload.get("session_id") is not None:
         raise BadRequest("Sessions are not emulated.", "session_id")
+    if payload.get("lang") not in (None, "json"):  # cirq-ionq sends it; older interfaces had other languages
+        raise BadRequest(f"lang is {payload['lang']!r}; circuits are JSON.", "lang")
     kind = payload.get("type")
     if kind not in (SINGLE, MULTI):
         raise BadRequest(f"Jobs of type {kind!r} are not emulated; known are {SINGLE} and {MULTI}.", "type")
     return payload
 
 
-def _check_limits(job_request: JobRequest, machine: Machine) -> None:
+def _check_limits(job_request: JobRequest, machine: Machine, interface: Interface) -> None:
     """Refuse what is too much for a machine."""
     if not 1 <= job_request.shots <= machine.max_shots:
         raise BadRequest(f"shots is {job_request.shots}; {machine.name} takes 1 to {machine.max_shots}.", "shots")
-    if len(job_request.circuits) > machine.max_circuits:
+    most = interface.max_circuits or machine.max_circuits
+    if len(job_request.circuits) > most:
         raise BadRequest(
-            f"The job has {len(job_request.circuits)} circuits; {machine.name} takes {machine.max_circuits} per job.",
-            "input.circuits",
+            f"The job has {len(job_request.circuits)} circuits; {machine.name} takes {most} per job.", "input.circuits"
         )
+    gates = job_request.one_qubit_gates + job_request.two_qubit_gates
+    if interface.max_gates is not None and gates > interface.max_gates:
+        raise BadRequest(f"The job has {gates} gates; it may have {interface.max_gates}.", "input.circuits")
     if job_request.qubits > machine.qubits:
         raise BadRequest(
             f"The job needs {job_request.qubits} qubits; {machine.name} has {machine.qubits}.", "input.qubits"
@@ -143,21 +154,49 @@ def _check_limits(job_request: JobRequest, machine: Machine) -> None:
 
 
 _FIELDS = frozenset(
-    {"name", "metadata", "shots", "backend", "session_id", "settings", "dry_run", "noise", "type", "input"}
+    {"name", "metadata", "shots", "backend", "session_id", "settings", "dry_run", "noise", "type", "input", "lang"}
 )
+_LARGEST_SEED = 2**63
+
+
+def _shots(given: Any) -> int:
+    """Read the number of shots, which cirq-ionq sends as text."""
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 10:
+        return int(given)
+    return as_integer(given, "shots")
+
+
+def _settings(given: Any) -> Mapping[str, Any]:
+    """Read the settings: what is not known in them is kept and has no effect."""
+    block = as_object(given if given is not None else {}, "settings")
+    for name in ("error_mitigation", "compilation"):
+        if block.get(name) is not None:
+            as_object(block[name], f"settings.{name}")
+    return block
+
+
+def _dry_run(given: Any) -> bool:
+    """Read whether the job is compiled only."""
+    if given is not None and not isinstance(given, bool):
+        raise BadRequest("dry_run is neither true nor false.", "dry_run")
+    return bool(given)
 
 
 def _noise(given: Any) -> Mapping[str, Any]:
     """Read the simulator's noise block."""
-    block = as_object(given or {}, "noise")
-    model = block.get("model") or "ideal"
+    block = as_object(given if given is not None else {}, "noise")
+    model = as_text_or_none(block.get("model"), "noise.model") or "ideal"
     if model != "ideal" and model not in NOISE_MODELS:
         raise BadRequest(
             f"Noise model {model!r} is not emulated; known are ideal, {', '.join(sorted(NOISE_MODELS))}.",
             "noise.model",
         )
     seed = block.get("seed")
-    return {"model": model} if seed is None else {"model": model, "seed": as_integer(seed, "noise.seed")}
+    if seed is None:
+        return {"model": model}
+    if not -_LARGEST_SEED <= as_integer(seed, "noise.seed") < _LARGEST_SEED:
+        raise BadRequest("noise.seed has more than 64 bits.", "noise.seed")
+    return {"model": model, "seed": seed}
 
 
 def _metadata(given: Any) -> Mapping[str, str] | None:

@@ -139,10 +139,23 @@ MACHINES: Mapping[str, Machine] = MappingProxyType(
                 minimum_usd=25.7899,
                 noise_name="forte-1",
             ),
+            Machine(
+                name="qpu.forte-enterprise-1",
+                qubits=36,
+                max_shots=10_000,
+                max_circuits=300,
+                average_fidelity=Fidelity(one_qubit=0.9998, two_qubit=0.9945, spam=0.9955),
+                serial=True,
+                average_wait_seconds=30.0,
+                one_qubit_gate_usd=0.0001645,
+                two_qubit_gate_usd=0.001121,
+                minimum_usd=25.7899,
+                noise_name="forte-enterprise-1",
+            ),
         )
     }
 )
-"""Every backend by name."""
+"""Every backend by name; which of them are listed is said by `interface`."""
 
 NOISE_MODELS: Mapping[str, str] = MappingProxyType(
     {machine.noise_name: name for name, machine in MACHINES.items() if machine.noise_name is not None}

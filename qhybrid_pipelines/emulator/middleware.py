@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qhybrid_pipelines.emulator.cloud import Cloud
+from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 
 PREFIX = "/v0.4"
 
@@ -31,6 +32,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"/jobs/status/cancel", "/jobs/status/cancel"),
         (r"/jobs/[^/]+", "/jobs/{id}"),
         (r"/jobs/[^/]+/cost", "/jobs/{id}/cost"),
+        (r"/jobs/[^/]+/artifacts/[^/]+", "/jobs/{id}/artifacts/{id}"),
         (r"/jobs/[^/]+/status/cancel", "/jobs/{id}/status/cancel"),
         (r"/jobs/[^/]+/(variants/[^/]+/)?results/.+", "/jobs/{id}/results"),
         (r"/backends", "/backends"),
@@ -239,6 +241,8 @@ _NAMES: Mapping[int, str] = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Payload Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",
     502: "Bad Gateway",
@@ -257,10 +261,11 @@ def _requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
     """Return which backend a request is about, where it says so."""
     if route == "POST /jobs":
         try:
-            found = json.loads(body)
-        except ValueError:
+            found = read_json(body)
+        except NotJsonError:
             return None
-        return found.get("backend") if isinstance(found, dict) else None
+        backend = found.get("backend") if isinstance(found, dict) else None
+        return backend if isinstance(backend, str) else None
     if "{backend}" in route:
         return str(scope["path"].removeprefix(PREFIX).split("/")[2])
     pairs = (pair.partition("=") for pair in scope["query_string"].decode("latin-1").split("&"))

@@ -113,6 +113,8 @@ def start_emulator(
     faults: Path | None = None,
     drift_hours: float | None = None,
     port: int = 0,
+    interface: str | None = None,
+    billing_unit: str | None = None,
 ) -> Emulator:
     """Start an emulator and return when it listens.
 
@@ -124,12 +126,20 @@ def start_emulator(
         faults: file with a fault plan; None keeps the folder's.
         drift_hours: virtual hours between two characterizations; None keeps the folder's.
         port: 0 takes any free one.
+        interface: the vendor's published form, ``2026-04`` (also where it is None) or ``2026-10``.
+        billing_unit: ``usd`` (also where it is None) or ``credit``.
 
     Raises:
         EmulatorStartError: it could not start.
     """
     options = ["--speed", str(speed)]
-    for name, value in (("--seed", seed), ("--faults", faults), ("--drift-hours", drift_hours)):
+    for name, value in (
+        ("--seed", seed),
+        ("--faults", faults),
+        ("--drift-hours", drift_hours),
+        ("--interface", interface),
+        ("--billing-unit", billing_unit),
+    ):
         if value is not None:
             options += [name, str(value)]
     return Emulator(folder, key=key, port=port, options=options)

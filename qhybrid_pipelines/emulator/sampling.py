@@ -50,6 +50,19 @@ def draw(circuits: Sequence[Circuit], *, shots: int, fidelity: Fidelity | None, 
     return drawn
 
 
+def exact_probabilities(circuit: Circuit) -> dict[str, float]:
+    """Return the probabilities of a circuit without noise, keyed as the interface writes states; those of 0 are left out."""
+    touched, ideal = probabilities(circuit.gates, circuit.gateset)
+    found: dict[str, float] = {}
+    for local, share in enumerate(ideal.tolist()):
+        if share > _LEAST_PROBABILITY:
+            found[str(sum(((local >> position) & 1) << qubit for position, qubit in enumerate(touched)))] = share
+    return found
+
+
+_LEAST_PROBABILITY = 1e-12
+
+
 def histogram(states: Shots) -> dict[str, int]:
     """Count the states read, keyed by their decimal number as the interface writes it."""
     values, counts = np.unique(states, return_counts=True)

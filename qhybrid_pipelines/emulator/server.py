@@ -21,6 +21,7 @@ from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import Clock, Stretch
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.faults import read_plan
+from qhybrid_pipelines.emulator.interface import APRIL, INTERFACES
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.middleware import PREFIX, FaultMiddleware, TrackedProtocol, error_body
 from qhybrid_pipelines.emulator.pages.admin import AdminPages
@@ -44,6 +45,8 @@ class ServerOptions:
         seed: of everything drawn; None keeps the folder's, or 0 in a new one.
         drift_hours: virtual hours between two characterizations; None keeps the folder's, or 12 in a new one.
         faults: file with a fault plan that replaces the folder's; None keeps it.
+        interface: the published form that it speaks, a name of `interface.INTERFACES`.
+        billing_unit: what prices are told in.
     """
 
     folder: Path
@@ -53,6 +56,8 @@ class ServerOptions:
     seed: int | None
     drift_hours: float | None
     faults: Path | None
+    interface: str = APRIL.name
+    billing_unit: str = "usd"
 
 
 def serve(start: ServerOptions) -> None:
@@ -111,7 +116,14 @@ def open_cloud(start: ServerOptions) -> Cloud:
         store.write_setting("realm", secrets.token_hex(16))
     if rules is not None:
         store.replace_rules(rules)
-    return Cloud(store=store, clock=clock, seed=int(seed), every_seconds=float(hours) * 3600.0)
+    return Cloud(
+        store=store,
+        clock=clock,
+        seed=int(seed),
+        every_seconds=float(hours) * 3600.0,
+        interface=INTERFACES[start.interface],
+        billing_unit=start.billing_unit,
+    )
 
 
 def application(cloud: Cloud, keys: ApiKeys) -> FaultMiddleware:
@@ -156,6 +168,10 @@ def _explain_errors(api: FastAPI) -> None:
         return JSONResponse(
             error_body(400, f"Bad value for {', '.join(keys_at_fault)}.", keys_at_fault), status_code=400
         )
+
+    @api.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(error_body(500, f"The emulator failed: {type(error).__name__}."), status_code=500)
 
     @api.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:

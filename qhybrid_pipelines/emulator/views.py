@@ -5,12 +5,13 @@ Everything that is the emulator's own stands under a key ``emulator``, in object
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from qhybrid_pipelines.emulator.artifacts import descriptors
 from qhybrid_pipelines.emulator.clock import stamp
-from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, child_ids
-from qhybrid_pipelines.emulator.gates import gate_qubits
+from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, child_ids, is_ideal
+from qhybrid_pipelines.emulator.gates import NATIVE_GATES, QIS_GATES, gate_qubits
+from qhybrid_pipelines.emulator.interface import OCTOBER
 from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, wants_debiasing
 from qhybrid_pipelines.emulator.machines import (
     DEBIASING_MINIMUM_SHOTS,
@@ -20,6 +21,7 @@ from qhybrid_pipelines.emulator.machines import (
     Machine,
 )
 from qhybrid_pipelines.emulator.store import Job
+from qhybrid_pipelines.emulator.strict_json import read_kept
 
 SUBMITTER, PROJECT = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 VARIANTS = 4
@@ -53,7 +55,7 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         "project_id": PROJECT,
         "parent_job_id": None if child is None else job.id,
         "session_id": None,
-        "metadata": json.loads(job.metadata) if job.metadata is not None else None,
+        "metadata": read_kept(job.metadata) if job.metadata is not None else None,
         "name": job.name if child is None else cloud.job_request(job.body_seq).circuits[child].name,
         "submitted_at": stamp(job.accepted_at + skew),
         "started_at": stamp(job.starts_at + skew) if began and not waiting else None,
@@ -61,16 +63,26 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         "predicted_wait_time_ms": _milliseconds(max(0.0, job.starts_at - now)) if waiting else None,
         "predicted_execution_duration_ms": _milliseconds(job.ends_at - job.starts_at),
         "execution_duration_ms": _milliseconds(job.ends_at - job.starts_at) if state == "completed" else None,
-        "shots": job.shots,
         "failure": _failure(job) if state == "failed" else None,
-        "cost_model": "execution_time",
         "output": _output(cloud, job, state=state, waiting=waiting, listed=listed, public_id=public_id),
-        "settings": json.loads(job.settings),
+        "settings": read_kept(job.settings),
         "stats": _stats(cloud, job, child),
-        "results": _results(public_id) if state == "completed" and not job.dry_run else None,
+        "results": None,
     }
+    october = cloud.interface is OCTOBER
+    if not (october and is_ideal(job)):
+        view["shots"] = job.shots
+    if not october:
+        view["cost_model"] = "execution_time"
+    elif MACHINES[job.backend].minimum_usd > 0:
+        view["cost_model"] = "2QGE_operations"
+    if state == "completed" and not job.dry_run:
+        several = job.type == MULTI and child is None
+        view["results"] = (
+            descriptors(public_id, several=several, exact=is_ideal(job)) if october else _results(public_id)
+        )
     if job.noise is not None:
-        view["noise"] = json.loads(job.noise)
+        view["noise"] = read_kept(job.noise)
     if not listed:
         view["child_job_ids"] = child_ids(job) if job.type == MULTI and child is None else None
     return view
@@ -93,7 +105,7 @@ def variant_slice(shots: int, number: int) -> slice:
 
 
 def backend_view(cloud: Cloud, machine: Machine) -> dict[str, Any]:
-    """Return a backend as ``GET /backends/{backend}`` shows it; its limits are the emulator's addition."""
+    """Return a backend as ``GET /backends/{backend}`` shows it; the limits in April's form are the emulator's addition."""
     now, skew = cloud.clock.now(), cloud.store.permanent_fault_seconds("clock_skew")
     backend_changes = cloud.backend_changes(machine.name)
     view: dict[str, Any] = {
@@ -104,18 +116,44 @@ def backend_view(cloud: Cloud, machine: Machine) -> dict[str, Any]:
         "last_updated": stamp(now + skew),
         "degraded": bool(backend_changes.get("degraded", False)),
         "location": "this machine",
-        "limits": {
+    }
+    if cloud.interface is OCTOBER:
+        view["supported_gates"] = sorted(QIS_GATES)
+        view["supported_native_gates"] = sorted(NATIVE_GATES)
+        view["supported_error_mitigations"] = ["debiasing"] if machine.name in cloud.histories else []
+    else:
+        view["limits"] = {
             "min_shots": 1,
             "max_shots": machine.max_shots,
             "max_circuits_per_job": cloud.max_circuits(machine),
             "jobs_per_page": PAGE_LIMIT,
             "debiasing_min_shots": DEBIASING_MINIMUM_SHOTS,
             "max_touched_qubits": WIDEST_SIMULATION_QUBITS,
-        },
-    }
+        }
     if machine.name in cloud.histories:
         view["characterization_id"] = cloud.histories[machine.name].at(now).id
     return view
+
+
+def october_estimate(cloud: Cloud, machine: Machine, context: dict[str, Any], size: dict[str, int]) -> dict[str, Any]:
+    """Return an estimate in October's form; ``context`` is what was asked for, ``size`` the arguments of the price."""
+    rate = {
+        "sku": machine.name,
+        "unit": "gates",
+        "cost_1q_gate": machine.one_qubit_gate_usd,
+        "cost_2q_gate": machine.two_qubit_gate_usd,
+        "job_cost_minimum": machine.minimum_usd,
+    }
+    free = machine.minimum_usd == 0
+    return {
+        "estimate_context": {**context, "organization": "emulator", "project": PROJECT},
+        "estimated_at": stamp(cloud.clock.now() + cloud.store.permanent_fault_seconds("clock_skew")),
+        "estimated_unit": cloud.billing_unit,
+        "rate_card": {"id": "emulator", "rates": [] if free else [rate]},
+        "estimated_total_cost": machine.price_usd(**size),
+        "estimated_execution_time": _milliseconds(machine.execution_seconds(circuits=1, **size)),
+        "current_predicted_queue_time": _milliseconds(cloud.queue_seconds(machine)),
+    }
 
 
 def job_log_view(cloud: Cloud, job: Job) -> dict[str, Any]:
@@ -123,7 +161,7 @@ def job_log_view(cloud: Cloud, job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
-        "metadata": json.loads(job.metadata) if job.metadata is not None else {},
+        "metadata": read_kept(job.metadata) if job.metadata is not None else {},
         "body_sha256": job.body_sha256,
         "body_seq": job.body_seq,
         "backend": job.backend,
@@ -180,21 +218,24 @@ def _output(cloud: Cloud, job: Job, *, state: str, waiting: bool, listed: bool, 
     elif job.backend in cloud.histories:
         own["characterization_id"] = cloud.histories[job.backend].at(job.starts_at).id
     output: dict[str, Any] = {"emulator": own}
-    if state == "completed" and not job.dry_run and wants_debiasing(json.loads(job.settings)):
-        output["error_mitigation"] = {"debiasing": {"variants": [_variant(job, public_id, n) for n in range(VARIANTS)]}}
+    if state == "completed" and not job.dry_run and wants_debiasing(read_kept(job.settings)):
+        october = cloud.interface is OCTOBER
+        variants = [_variant(job, public_id, number, october=october) for number in range(VARIANTS)]
+        output["error_mitigation"] = {"debiasing": {"variants": variants}}
     return output
 
 
-def _variant(job: Job, public_id: str, number: int) -> dict[str, Any]:
+def _variant(job: Job, public_id: str, number: int, *, october: bool) -> dict[str, Any]:
     """Return one debiasing variant of a finished job: the circuit on ions shifted by its number."""
     width, identifier = MACHINES[job.backend].qubits, variant_id(public_id, number)
     taken = variant_slice(job.shots, number)
+    results = {
+        form: {"url": f"/v0.4/jobs/{public_id}/variants/{identifier}/results/{form}"}
+        for form in ("probabilities", "histogram", "shots")
+    }
     return {
         "variant_id": identifier,
         "qubit_map": [(qubit + number) % width for qubit in range(job.qubits)],
         "shots": taken.stop - taken.start,
-        "results": {
-            form: {"url": f"/v0.4/jobs/{public_id}/variants/{identifier}/results/{form}"}
-            for form in ("probabilities", "histogram", "shots")
-        },
+        "results": descriptors(identifier, several=False, exact=False) if october else results,
     }

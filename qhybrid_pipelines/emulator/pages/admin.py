@@ -6,7 +6,6 @@ no client can change it, not even by deleting a job.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +20,7 @@ from qhybrid_pipelines.emulator.cloud import Cloud
 from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.machines import MACHINES
+from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 from qhybrid_pipelines.emulator.views import backend_view, job_log_view
 
 _CHANGEABLE: Mapping[str, tuple[type, ...]] = MappingProxyType(
@@ -85,7 +85,11 @@ class AdminPages:
     async def replace_faults(self, request: Request) -> JSONResponse:
         """Put another fault plan into force."""
         try:
-            rules = read_plan((await request.body()).decode("utf-8", "replace"))
+            body = await request.body()
+            read_json(body)
+            rules = read_plan(body.decode("utf-8", "replace"))
+        except NotJsonError as error:
+            raise BadRequest(f"The fault plan is not JSON: {error}.") from error
         except InvalidInput as error:
             raise BadRequest(str(error)) from error
         self._cloud.store.replace_rules(rules)
@@ -106,13 +110,15 @@ class AdminPages:
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
         """Change a machine's status, whether it is degraded, how long other customers make jobs wait, or its largest job."""
-        if backend not in MACHINES:
+        if backend not in self._cloud.interface.machines:
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)
         for name, value in given.items():
             kinds = _CHANGEABLE.get(name, ())
             if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
                 raise BadRequest(f"{name} cannot be {value!r}; known are {', '.join(_CHANGEABLE)}.", name)
+            if isinstance(value, int | float) and not 0 <= value < _A_CENTURY_SECONDS:
+                raise BadRequest(f"{name} is not a number from 0.", name)
         store = self._cloud.store
         store.change_backend(backend, {**store.backend_changes(backend), **given})
         return JSONResponse(backend_view(self._cloud, MACHINES[backend]))
@@ -138,9 +144,9 @@ def _clock(cloud: Cloud) -> dict[str, Any]:
 async def _object(request: Request) -> dict[str, Any]:
     """Read a JSON object from a body."""
     try:
-        given = json.loads(await request.body())
-    except ValueError:
-        raise BadRequest("The body is not JSON.") from None
+        given = read_json(await request.body())
+    except NotJsonError as error:
+        raise BadRequest(f"The body is not JSON: {error}.") from None
     if not isinstance(given, dict):
         raise BadRequest("The body is not a JSON object.")
     return given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,11 +11,14 @@ from fastapi.responses import JSONResponse
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import STATES, Cloud, child_ids
+from qhybrid_pipelines.emulator.interface import OCTOBER
 from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, read_job_request
 from qhybrid_pipelines.emulator.machines import MACHINES, PAGE_LIMIT
-from qhybrid_pipelines.emulator.pages.machines import machine
-from qhybrid_pipelines.emulator.views import job_view
+from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
+from qhybrid_pipelines.emulator.views import job_view, october_estimate
 
+_LARGEST_COUNT = 10**12
+_MOST_PARTS = 1000
 _ENDED = ("completed", "failed", "canceled")
 
 
@@ -42,7 +45,7 @@ class JobPages:
     async def create(self, request: Request) -> JSONResponse:
         """Accept a job."""
         body = await request.body()
-        job_request = read_job_request(body)
+        job_request = read_job_request(body, self._cloud.interface)
         if self._cloud.backend_changes(job_request.backend).get("status") == "retired":
             raise BadRequest(f"{job_request.backend} is retired.", "backend")
         most = self._cloud.max_circuits(MACHINES[job_request.backend])
@@ -72,13 +75,8 @@ class JobPages:
             return JSONResponse({"jobs": [], "next": None})
         if parent_job_id is not None:
             return JSONResponse(self._children(parent_job_id, limit=limit, after=next))
-        page, following = self._cloud.list_jobs(
-            after=next,
-            limit=limit,
-            ids=[part for entry in ids or () for part in entry.split(",") if part],
-            state=status,
-            backends=[part for part in (target or "").split(",") if part],
-        )
+        wanted = {"ids": _parts(ids or (), "ids"), "backends": _parts([target or ""], "target")}
+        page, following = self._cloud.list_jobs(after=next, limit=limit, state=status, **wanted)
         return JSONResponse({"jobs": [job_view(self._cloud, one, listed=True) for one in page], "next": following})
 
     async def job(self, identifier: str) -> JSONResponse:
@@ -115,12 +113,13 @@ class JobPages:
         """Show what a job will cost, and what it cost once it has ended; children are billed with their parent."""
         found, child = self._cloud.find(identifier)
         share = 1.0 if child is None else 0.0
-        view: dict[str, Any] = {
-            "dry_run": bool(found.dry_run),
-            "estimated_cost": {"value": found.estimated_usd * share, "unit": "usd"},
-        }
+        unit = self._cloud.billing_unit
+        view: dict[str, Any] = {"dry_run": bool(found.dry_run)}
+        if self._cloud.interface is OCTOBER and MACHINES[found.backend].minimum_usd == 0:
+            return JSONResponse(view)  # what is free has no unit
+        view["estimated_cost"] = {"value": found.estimated_usd * share, "unit": unit}
         if self._cloud.state(found) in _ENDED:
-            view["cost"] = {"value": self._cloud.charged_usd(found) * share, "unit": "usd"}
+            view["cost"] = {"value": self._cloud.charged_usd(found) * share, "unit": unit}
         return JSONResponse(view)
 
     async def estimate(
@@ -136,25 +135,30 @@ class JobPages:
         error_mitigation: bool = False,
     ) -> JSONResponse:
         """Show what a job of some size would cost and how long it would take."""
-        asked = machine(backend)
+        asked = self._cloud.machine(backend)
+        for name, value in (("shots", shots), ("1q_gates", one_qubit_gates), ("2q_gates", two_qubit_gates)):
+            if not 0 <= value <= _LARGEST_COUNT:
+                raise BadRequest(f"{name} is not between 0 and {_LARGEST_COUNT}.", name)
         size = {"one_qubit_gates": one_qubit_gates, "two_qubit_gates": two_qubit_gates, "shots": shots}
         session = request.query_params.get("session")
+        context = {
+            "backend": backend,
+            "type": type,
+            "qubits": qubits,
+            "shots": shots,
+            "1q_gates": one_qubit_gates,
+            "2q_gates": two_qubit_gates,
+            "error_mitigation": error_mitigation,
+        }
+        if self._cloud.interface is OCTOBER:
+            return JSONResponse(october_estimate(self._cloud, asked, context, size))
         return JSONResponse(
             {
-                "input_values": {
-                    "backend": backend,
-                    "type": type,
-                    "qubits": qubits,
-                    "shots": shots,
-                    "1q_gates": one_qubit_gates,
-                    "2q_gates": two_qubit_gates,
-                    "error_mitigation": error_mitigation,
-                    **({} if session is None else {"session": session == "true"}),
-                },
+                "input_values": context | ({} if session is None else {"session": session == "true"}),
                 "estimated_at": stamp(
                     self._cloud.clock.now() + self._cloud.store.permanent_fault_seconds("clock_skew")
                 ),
-                "cost_unit": "usd",
+                "cost_unit": self._cloud.billing_unit,
                 "rate_information": {
                     "job_cost_minimum": asked.minimum_usd,
                     "cost_1q_gate": asked.one_qubit_gate_usd,
@@ -181,11 +185,19 @@ class JobPages:
         }
 
 
+def _parts(entries: Iterable[str], name: str) -> list[str]:
+    """Read a parameter that is repeated, or separated by commas."""
+    parts = [part for entry in entries for part in entry.split(",") if part]
+    if len(parts) > _MOST_PARTS:
+        raise BadRequest(f"{name} has more than {_MOST_PARTS} parts.", name)
+    return parts
+
+
 async def _ids(request: Request) -> list[str]:
     """Read the body of a request about many jobs."""
     try:
-        ids = json.loads(await request.body())["ids"]
-    except (ValueError, KeyError, TypeError):
+        ids = read_json(await request.body())["ids"]
+    except (NotJsonError, KeyError, TypeError):
         raise BadRequest("The body has no list of ids.", "ids") from None
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise BadRequest("ids is not a list of texts.", "ids")

@@ -9,21 +9,9 @@ from fastapi.responses import JSONResponse
 
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
-from qhybrid_pipelines.emulator.machines import MACHINES, Machine
 from qhybrid_pipelines.emulator.views import backend_view
 
 _MOST_PER_PAGE = 10
-
-
-def machine(name: str) -> Machine:
-    """Return the machine with this name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    if name not in MACHINES:
-        raise NotFound(name)
-    return MACHINES[name]
 
 
 class MachinePages:
@@ -48,11 +36,12 @@ class MachinePages:
 
     async def backends(self) -> JSONResponse:
         """Show all machines."""
-        return JSONResponse([backend_view(self._cloud, one) for one in MACHINES.values()])
+        machines = [self._cloud.machine(name) for name in self._cloud.interface.machines]
+        return JSONResponse([backend_view(self._cloud, one) for one in machines])
 
     async def backend(self, backend: str) -> JSONResponse:
         """Show one machine."""
-        return JSONResponse(backend_view(self._cloud, machine(backend)))
+        return JSONResponse(backend_view(self._cloud, self._cloud.machine(backend)))
 
     async def characterizations(
         self, *, backend: str, start: str | None = None, end: str | None = None, limit: int = 10, page: int = 1
@@ -62,7 +51,7 @@ class MachinePages:
             raise BadRequest(f"limit is {limit}; it is 1 to {_MOST_PER_PAGE}.", "limit")
         if page < 1:
             raise BadRequest(f"page is {page}; pages count from 1.", "page")
-        history = self._cloud.histories.get(machine(backend).name)
+        history = self._cloud.histories.get(self._cloud.machine(backend).name)
         if history is None:
             return JSONResponse({"characterizations": [], "pages": 0})
         now = self._cloud.clock.now()
@@ -83,7 +72,7 @@ class MachinePages:
 
     async def characterization(self, backend: str, identifier: str) -> JSONResponse:
         """Show one characterization."""
-        history = self._cloud.histories.get(machine(backend).name)
+        history = self._cloud.histories.get(self._cloud.machine(backend).name)
         found = history.find(identifier, self._cloud.clock.now()) if history is not None else None
         if found is None:
             raise NotFound(identifier)
@@ -94,5 +83,5 @@ def _moment(text: str, name: str) -> float:
     """Read a date or a moment, UTC unless it says otherwise, as Unix seconds."""
     try:
         return datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00+00:00").timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadRequest(f"{name} is {text!r}; it is a date such as 2026-12-31.", name) from None

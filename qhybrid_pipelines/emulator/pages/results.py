@@ -7,18 +7,20 @@ integers back. The real ideal simulator gives exact probabilities instead and le
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from qhybrid_pipelines.emulator.cloud import Cloud, NotFound, child_ids, compute_shots
+from qhybrid_pipelines.emulator.artifacts import AGGREGATE, artifact_id, formats, payload
+from qhybrid_pipelines.emulator.cloud import Cloud, NotFound, child_ids, compute_shots, is_ideal
 from qhybrid_pipelines.emulator.job_requests import MULTI, wants_debiasing
-from qhybrid_pipelines.emulator.sampling import Shots, frequencies, histogram
+from qhybrid_pipelines.emulator.sampling import Shots, exact_probabilities, frequencies, histogram
 from qhybrid_pipelines.emulator.store import Job
-from qhybrid_pipelines.emulator.views import variant_number, variant_slice
+from qhybrid_pipelines.emulator.strict_json import read_kept
+from qhybrid_pipelines.emulator.views import VARIANTS, variant_id, variant_number, variant_slice
 
 _MAX_CACHED_SHOTS = 10_000_000
 
@@ -37,7 +39,10 @@ class ResultPages:
         router = APIRouter()
         router.get("/jobs/{identifier}/results/probabilities/aggregated")(self.aggregated)
         router.get("/jobs/{identifier}/results/{form}")(self.results)
-        router.get("/jobs/{identifier}/variants/{variant}/results/{form}")(self.variant)
+        if self._cloud.interface.results_as_artifacts:
+            router.get("/jobs/{identifier}/artifacts/{artifact}")(self.artifact)
+        else:
+            router.get("/jobs/{identifier}/variants/{variant}/results/{form}")(self.variant)
         return router
 
     async def aggregated(self, identifier: str) -> JSONResponse:
@@ -47,18 +52,48 @@ class ResultPages:
     async def results(self, identifier: str, form: str) -> JSONResponse:
         """Show the result of a circuit, or by child id those of all circuits of a multi-circuit job, in their order."""
         found, child = self._cloud.find(identifier)
-        shots = await self._shots(found)
+        if self._cloud.interface.results_as_artifacts and form != "probabilities":
+            raise NotFound(form)
+        shots = await self._outcomes(found)
         if child is None and found.type == MULTI:
             return JSONResponse(
                 {one: _format_states(form, states) for one, states in zip(child_ids(found), shots, strict=True)}
             )
         return JSONResponse(_format_states(form, shots[child or 0]))
 
+    async def artifact(self, identifier: str, artifact: str) -> JSONResponse:
+        """Show the result with an id, of a job, a child, or a debiasing variant, in the format that the id stands for."""
+        found, child = self._cloud.find(identifier)
+        outcomes = await self._outcomes(found)
+        circuits = self._cloud.job_request(found.body_seq).circuits
+        if child is None and found.type == MULTI:
+            if artifact != artifact_id(identifier, AGGREGATE):
+                raise NotFound(artifact)
+            parts = zip(child_ids(found), outcomes, strict=True)
+            return JSONResponse({one: _format_states("probabilities", states) for one, states in parts})
+        states, width = outcomes[child or 0], circuits[child or 0].qubits
+        for form in formats(several=False, exact=is_ideal(found)):
+            if artifact == artifact_id(identifier, form):
+                return JSONResponse(payload(form, states, width))
+            if isinstance(states, Mapping) or not wants_debiasing(read_kept(found.settings)):
+                continue
+            for number in range(VARIANTS):
+                if artifact == artifact_id(variant_id(identifier, number), form):
+                    return JSONResponse(payload(form, states[variant_slice(found.shots, number)], width))
+        raise NotFound(artifact)
+
+    async def _outcomes(self, job: Job) -> Sequence[Shots | Mapping[str, float]]:
+        """Return the shots of a finished job by circuit; exact probabilities where the interface has no shots."""
+        if not (self._cloud.interface.results_as_artifacts and is_ideal(job)):
+            return await self._shots(job)
+        await self._shots(job)  # raises where there is no result
+        return [exact_probabilities(circuit) for circuit in self._cloud.job_request(job.body_seq).circuits]
+
     async def variant(self, identifier: str, variant: str, form: str) -> JSONResponse:
         """Show the part of a result that was taken on one debiasing variant."""
         found, child = self._cloud.find(identifier)
         number = variant_number(identifier, variant)
-        if number is None or not wants_debiasing(json.loads(found.settings)) or (found.type == MULTI and child is None):
+        if number is None or not wants_debiasing(read_kept(found.settings)) or (found.type == MULTI and child is None):
             raise NotFound(variant)
         shots = await self._shots(found)
         return JSONResponse(_format_states(form, shots[child or 0][variant_slice(found.shots, number)]))
@@ -85,8 +120,10 @@ class ResultPages:
         return shots
 
 
-def _format_states(form: str, states: Shots) -> Any:
+def _format_states(form: str, states: Shots | Mapping[str, float]) -> Any:
     """Return shots in one of the published forms; shot by shot, a state's number is a text."""
+    if isinstance(states, Mapping):
+        return dict(states)
     if form == "probabilities":
         return frequencies(states)
     if form == "histogram":
