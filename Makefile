@@ -37,6 +37,9 @@ test-pythons: $(STAMP)  ## every test under Python 3.12 and 3.13; one that this 
 test-newest: $(STAMP)  ## every test with the newest release of every package that pyproject.toml allows
 	$(BIN)/python tools/environments.py newest
 
+test-clients: $(STAMP)  ## other people's clients of the emulated service, each in an environment of its own
+	$(BIN)/python -m pytest -n 0 -m clients -s qhybrid_pipelines_tests/clients
+
 test-requests: $(STAMP)  ## 30,000 generated requests to the emulated cloud; the test command sends a share of them
 	QHYBRID_FUZZED_REQUESTS=30000 $(BIN)/python -m pytest -n 0 -m fuzz -s
 

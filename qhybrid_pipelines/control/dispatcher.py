@@ -165,7 +165,11 @@ class Dispatcher:
             Refused: not even one circuit fits.
             InvalidInput: there is no such provider or backend.
         """
-        return self._earlier_split(batch) or split(batch, self._admission.capabilities(batch.backend))
+        earlier = self._earlier_split(batch)
+        if earlier:
+            return earlier
+        capabilities = self._admission.capabilities(batch.backend)
+        return split(batch, capabilities, self._admission.gates_per_circuit(batch, capabilities))
 
     def submit(self, batch: CircuitBatch, request: SubmitRequest) -> JobRecord:
         """Submit one batch and return its job. Raises as `submit_all`."""

@@ -331,7 +331,11 @@ class RawResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A template made ready for one backend; ``native`` is what the provider wants, opaque to everybody else."""
+    """A template made ready for one backend; ``native`` is what the provider wants, opaque to everybody else.
+
+    Attributes:
+        gates: how many it has, for backends that limit the gates of a job.
+    """
 
     template_id: str
     compiled_sha256: str
@@ -339,6 +343,7 @@ class Compiled:
     two_qubit_gates: int
     compile_seconds: float
     native: Any = field(repr=False, default=None)
+    gates: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +356,7 @@ class Capabilities:
         immediate: a job is done when it is acknowledged; otherwise it is submitted, left, and collected later.
         min_shots: fewest shots per circuit.
         max_executions_per_job: most circuits x shots in one job; None where only circuits are limited.
+        max_gates_per_job: most gates of all circuits of a job together; None where they are not limited.
         dedupe: ``token`` (the provider refuses or merges a token it has seen), ``tag_lookup`` (jobs can be searched by
             token, visible after ``listing_lag_seconds``) or ``none``.
         acceptance_seconds: how long after its sender has given up, or died, a request may still be accepted. Only when
@@ -381,6 +387,7 @@ class Capabilities:
     acceptance_seconds: float = 0.0
     min_shots: int = 1
     max_executions_per_job: int | None = None
+    max_gates_per_job: int | None = None
     sdks: str = ""
     observability: str = ""
     integration: str = ""

@@ -50,10 +50,17 @@ def _bind_in_text(batch: CircuitBatch) -> CircuitBatch:
     return replace(batch, template=template, bindings=batch.bindings[:, :0])
 
 
-def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[SubBatch, ...]:
+def split(
+    batch: CircuitBatch, capabilities: Capabilities, gates_per_circuit: int | None = None
+) -> tuple[SubBatch, ...]:
     """Return the parts of a batch that each fit into one job, in order of point, then repetition.
 
     Whole points stay together as long as one point's repetitions fit.
+
+    Args:
+        batch: to split.
+        capabilities: of its backend.
+        gates_per_circuit: as compiled for it; needed where it limits the gates of a job.
 
     Raises:
         Refused: not even one circuit fits.
@@ -66,6 +73,13 @@ def split(batch: CircuitBatch, capabilities: Capabilities) -> tuple[SubBatch, ..
             f"experiment '{batch.experiment}' needs {batch.shots} shots per circuit, and one job on '{batch.backend}' "
             f"takes at most {capabilities.max_executions_per_job} over all its circuits. Lower shots and raise repetitions."
         )
+    if capabilities.max_gates_per_job is not None and gates_per_circuit:
+        max_circuits = min(max_circuits, capabilities.max_gates_per_job // gates_per_circuit)
+        if max_circuits < 1:
+            raise Refused(
+                f"experiment '{batch.experiment}' has {gates_per_circuit} gates in a circuit, and one job on "
+                f"'{batch.backend}' takes at most {capabilities.max_gates_per_job} over all its circuits. Lower the layers."
+            )
     return split_by_size(batch, max_circuits)
 
 

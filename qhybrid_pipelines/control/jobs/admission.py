@@ -134,6 +134,13 @@ class AdmissionControl:
                 field="backends",
             ) from error
 
+    def gates_per_circuit(self, batch: CircuitBatch, capabilities: Capabilities) -> int | None:
+        """Return how many gates a circuit of a batch has once compiled; None where the backend limits no gates."""
+        if capabilities.max_gates_per_job is None:
+            return None
+        compiled, _ = self._prepare(batch, capabilities)
+        return compiled.gates if compiled is not None else None
+
     def calibration(self, backend: str) -> Calibration | None:
         """Return the newest calibration of a backend, kept in the ledger."""
         if self.capabilities(backend).engines:

@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import verify_counts
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
+from qhybrid_pipelines.execution.ibm.codecs import decoder
 
 #: Key of the circuit's metadata that carries the batch's hash; the service gives a circuit's metadata back.
 PAYLOAD = "payload"
@@ -47,10 +48,8 @@ def decode_result(content: bytes, batch: CircuitBatch) -> pa.Table:
 
 
 def _decode_json(content: bytes) -> Any:
-    from qiskit_ibm_runtime.utils import RuntimeDecoder
-
     try:
-        return json.loads(content, cls=RuntimeDecoder)
+        return json.loads(content, cls=decoder())
     # The vendor's decoder unpacks base64, zlib and NumPy files, each with errors of its own.
     except Exception as error:  # noqa: BLE001
         raise CorruptResult(f"the result cannot be read: {error}") from None

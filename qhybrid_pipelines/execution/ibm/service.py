@@ -28,6 +28,7 @@ from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
+from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
@@ -318,7 +319,6 @@ class Service:
 
 def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[str]) -> bytes:
     from qiskit.primitives.containers.sampler_pub import SamplerPub
-    from qiskit_ibm_runtime.utils import RuntimeEncoder
 
     circuit = circuit.copy()
     circuit.metadata = {PAYLOAD: batch.payload_sha256}
@@ -327,7 +327,7 @@ def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[s
     pub = SamplerPub.coerce((circuit, values, batch.shots))
     params = {"pubs": [pub], "options": {}, "version": 2, "support_qiskit": True}
     job = {"program_id": "sampler", "backend": name, "tags": tags, "params": params}
-    return json.dumps(job, cls=RuntimeEncoder).encode()
+    return json.dumps(job, cls=encoder()).encode()
 
 
 def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[jobs.JobState, str, str | None]:

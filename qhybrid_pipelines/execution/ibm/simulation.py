@@ -1,4 +1,8 @@
-"""The vendor's sampler in its local testing mode, on a simulator that carries a device's noise."""
+"""The sampler that the vendor's local testing mode runs, on a simulator that carries a device's noise.
+
+The vendor's own ``SamplerV2`` hands such a run to Qiskit's `BackendSamplerV2` and does nothing else; it is deprecated since
+0.50, so that one is called here. A test holds the two to the same shots.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +52,8 @@ def sample(circuit: QuantumCircuit, values: F64, *, shots: int, seed: int, noise
         noise: Aer's noise model.
         method: of simulation.
     """
+    from qiskit.primitives import BackendSamplerV2
     from qiskit_aer import AerSimulator
-    from qiskit_ibm_runtime import SamplerV2
 
     simulator = AerSimulator(
         noise_model=noise,
@@ -59,6 +63,6 @@ def sample(circuit: QuantumCircuit, values: F64, *, shots: int, seed: int, noise
         max_parallel_shots=1,
         statevector_parallel_threshold=2 * MAX_SIMULATED_QUBITS + 1,
     )
-    options = {"default_shots": shots, "simulator": {"seed_simulator": seed}}
-    [answer] = SamplerV2(mode=simulator, options=options).run([(circuit, values)]).result()
+    options = {"default_shots": shots, "seed_simulator": seed}
+    [answer] = BackendSamplerV2(backend=simulator, options=options).run([(circuit, values)]).result()
     return np.asarray(answer.data.c.array)

@@ -5,7 +5,8 @@ list its circuits, and the probabilities. Outcomes are decimal numbers with qubi
 
 Probabilities of a machine, an emulator or a noisy simulation are frequencies of shots and give whole counts. The
 vendor's ideal simulator returns exact probabilities instead; these are sampled here with the batch's own seeds. Which
-of both it is shows in the numbers: a distribution is sampled when it gives no whole counts.
+of both it is shows in the numbers: a distribution is sampled when it gives no whole counts. Where the job states no shots
+at all, it is exact, whatever its numbers are.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def decode(raw: RawResult, batch: CircuitBatch) -> pa.Table:
     if set(results) != set(order) or set(children) != set(order):
         raise CorruptResult("the result has other circuits than the job")
     sampled = job.get("backend") == SIMULATOR
+    exact = _has_no_shots(job)
     parts = []
     for place, (child_id, name) in enumerate(zip(order, names, strict=True)):
         child, what = children[child_id], f"circuit {place}"
@@ -73,7 +75,7 @@ def decode(raw: RawResult, batch: CircuitBatch) -> pa.Table:
         _check_run(what, child, batch)
         bits, probabilities = _distribution(results[child_id], batch.template.n_qubits, what)
         point, repetition = divmod(place, batch.repetitions)
-        parts.append(_counts(bits, probabilities, batch, point, repetition, what=what, sampled=sampled))
+        parts.append(_counts(bits, probabilities, batch, point, repetition, what=what, sampled=sampled, exact=exact))
     counts = counts_table(parts)
     verify_counts(counts, batch)
     return counts
@@ -123,8 +125,16 @@ def _check_run(what: str, job: Any, batch: CircuitBatch) -> None:
     """Check backend, shots and width, which stand in the job and in each of its circuits."""
     stats = job.get("stats")
     _check_equal(f"{what}'s backend", job.get("backend"), batch.backend.partition(":")[2])
-    _check_equal(f"{what}'s shots", job.get("shots"), batch.shots)
+    if not _has_no_shots(job):
+        _check_equal(f"{what}'s shots", job.get("shots"), batch.shots)
     _check_equal(f"{what}'s width", stats.get("qubits") if isinstance(stats, dict) else None, batch.template.n_qubits)
+
+
+def _has_no_shots(job: dict[str, Any]) -> bool:
+    """Tell whether a job of the ideal simulator states no shots: its probabilities are exact (interface of October 2026)."""
+    noise = job.get("noise")
+    ideal = noise is None or (isinstance(noise, dict) and noise.get("model") == "ideal")
+    return job.get("backend") == SIMULATOR and ideal and "shots" not in job
 
 
 def _distribution(answer: Any, width: int, what: str) -> tuple[U64, F64]:
@@ -156,10 +166,11 @@ def _counts(
     *,
     what: str,
     sampled: bool,
+    exact: bool,
 ) -> pa.RecordBatch:
     scaled = probabilities * batch.shots
     counts = np.rint(scaled).astype(np.int64)
-    whole = np.abs(scaled - counts).max() <= WHOLE_TOLERANCE and int(counts.sum()) == batch.shots
+    whole = not exact and np.abs(scaled - counts).max() <= WHOLE_TOLERANCE and int(counts.sum()) == batch.shots
     if not whole:
         if not sampled or abs(float(probabilities.sum()) - 1.0) > SUM_TOLERANCE:
             raise CorruptResult(f"{what}'s probabilities are not frequencies of {batch.shots} shots")

@@ -10,13 +10,21 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
+from qhybrid_pipelines.core.errors import (
+    InvalidInput,
+    ProviderError,
+    Rejected,
+    Throttled,
+    Unavailable,
+    UnknownProviderStatus,
+)
 from qhybrid_pipelines.core.jobs import JobRef, JobState, ListedJob, Snapshot, TokenListing
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.client import IonQClient, Params
 from qhybrid_pipelines.execution.ionq.payload import HOME_KEY, TOKEN_KEY
+from qhybrid_pipelines.execution.ionq.prices import usd_per_unit
 from qhybrid_pipelines.execution.port import calling
 
 #: The vendor's words. "started" may mean that only some of a job's circuits have run.
@@ -31,6 +39,8 @@ STATES = {
 ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 LOST = "lost"
 
+#: The format of a job's result: probabilities by circuit.
+AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 #: Jobs per page: the published maximum.
 PAGE_JOBS = 25
 #: Pages of one look that may fail before the others are left for the next one.
@@ -110,6 +120,22 @@ def list_child_pages(client: IonQClient, ref: JobRef, count: int) -> list[tuple[
     params = [("parent_job_id", ref.provider_job_id)]
     max_pages = -(-count // PAGE_JOBS) + 1
     return list(_pages(client, params, max_pages=max_pages))
+
+
+def get_results(client: IonQClient, ref: JobRef, job: dict[str, Any]) -> bytes:
+    """Return the probabilities of a finished job by circuit, as they came.
+
+    Where the job names its results as artifacts (the interface of October 2026), they are fetched by id; elsewhere, and
+    where the artifact cannot be found, under the older path.
+    """
+    results = job.get("results")
+    artifact = results.get(AGGREGATE) if isinstance(results, dict) else None
+    if isinstance(artifact, dict) and isinstance(artifact.get("id"), str):
+        try:
+            return client.get("jobs", ref.provider_job_id, "artifacts", artifact["id"])[0]
+        except ResourceNotFound:
+            pass
+    return client.get("jobs", ref.provider_job_id, "results", "probabilities")[0]
 
 
 def list_tokens(
@@ -298,16 +324,22 @@ def _cost_usd(client: IonQClient, ref: JobRef) -> float | None:
     except ProviderError:
         return None
     cost = answer.get("cost") if isinstance(answer, dict) else None
-    if not isinstance(cost, dict) or str(cost.get("unit")).lower() != "usd":
+    if not isinstance(cost, dict):
+        return None
+    try:
+        usd = usd_per_unit(cost.get("unit"))
+    except InvalidInput:  # a setting that cannot be read hides no job; the next price to be asked for names it
         return None
     value = cost.get("value")
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+    if usd is None or not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
         return None
-    return float(value)
+    return float(value) * usd
 
 
 def _failure(job: dict[str, Any]) -> str:
     failure = job.get("failure")
+    if isinstance(failure, str) and failure:
+        return failure
     if not isinstance(failure, dict):
         return "the provider gives no reason"
     words = [str(failure[key]) for key in ("code", "message", "error") if failure.get(key)]

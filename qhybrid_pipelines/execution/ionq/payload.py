@@ -68,7 +68,7 @@ def job_body(batch: CircuitBatch, circuits: list[list[Gate]], token: str, *, hom
     return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
 
-def check_batch(batch: CircuitBatch, capabilities: Capabilities) -> None:
+def check_batch(batch: CircuitBatch, capabilities: Capabilities, *, gates_per_circuit: int = 0) -> None:
     """Check what would be refused, before anything is sent.
 
     Raises:
@@ -87,6 +87,11 @@ def check_batch(batch: CircuitBatch, capabilities: Capabilities) -> None:
         problem = f"{batch.shots} shots; {batch.backend} takes {capabilities.min_shots} to {capabilities.max_shots}"
     elif circuits > capabilities.max_circuits_per_job:
         problem = f"{circuits} circuits; {batch.backend} takes {capabilities.max_circuits_per_job} in one job"
+    elif capabilities.max_gates_per_job is not None and circuits * gates_per_circuit > capabilities.max_gates_per_job:
+        problem = (
+            f"{circuits} circuits of {gates_per_circuit} gates; {batch.backend} takes "
+            f"{capabilities.max_gates_per_job} gates in one job"
+        )
     elif batch.template.n_qubits > capabilities.max_qubits:
         problem = f"{batch.template.n_qubits} qubits; {batch.backend} has {capabilities.max_qubits}"
     else:

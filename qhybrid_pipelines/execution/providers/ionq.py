@@ -17,7 +17,7 @@ from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, job_queries, prices
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
-from qhybrid_pipelines.execution.ionq.backends import BACKENDS, Backends, device_name
+from qhybrid_pipelines.execution.ionq.backends import Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
 from qhybrid_pipelines.execution.port import Provider, before_sending
@@ -39,7 +39,7 @@ class IonQProvider:
 
     def __init__(self, folder: Path, client: IonQClient | None = None) -> None:
         self._client = client or IonQClient()
-        self._backends = Backends(self._client)
+        self._backends = Backends(self._client, folder / "backends")
         self._cache = CompileCache(folder / "compiled")
         self._account_registry = AccountRegistry(folder / "accepted")
         self._home_id = ""
@@ -50,8 +50,8 @@ class IonQProvider:
         return self._client.requests
 
     def backends(self) -> tuple[str, ...]:
-        """Return the full names of the backends it offers, without asking."""
-        return BACKENDS
+        """Return the full names of the backends as the service listed them last, without asking."""
+        return self._backends.names()
 
     def is_immediate(self, backend: str) -> bool:
         """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for an unknown backend."""
@@ -90,7 +90,8 @@ class IonQProvider:
     def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template to the vendor's gates; inputs stay free."""
         device_name(backend)
-        return gates.compile_template(self._cache, template, backend, level=level, seed=seed)
+        compiled = gates.compile_template(self._cache, template, backend, level=level, seed=seed)
+        return replace(compiled, gates=sum(gates.gate_counts(compiled.native)))
 
     def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
         """Return the cost range of a batch by the service's own estimate."""
@@ -99,8 +100,9 @@ class IonQProvider:
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         with before_sending():
-            check_batch(batch, self.capabilities(batch.backend))
-            circuits = gates.bind(self._circuit(batch), batch.template.parameters, batch.bindings)
+            circuit = self._circuit(batch)
+            check_batch(batch, self.capabilities(batch.backend), gates_per_circuit=sum(gates.gate_counts(circuit)))
+            circuits = gates.bind(circuit, batch.template.parameters, batch.bindings)
             body = job_body(batch, circuits, token, home_id=self._home_id)
         url, project = self._client.url, self._project()
         if project is not None:
@@ -143,7 +145,7 @@ class IonQProvider:
         if job_queries.job_state(job, ref) is not jobs.JobState.COMPLETED:
             raise Unavailable(f"job {ref.provider_job_id} is {job['status']}")
         pages = job_queries.list_child_pages(self._client, ref, len(job.get("child_job_ids") or ()))
-        results, _ = self._client.get("jobs", ref.provider_job_id, "results", "probabilities")
+        results = job_queries.get_results(self._client, ref, job)
         content = decoding.envelope(job_bytes, [page for page, _ in pages], results)
         return jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 

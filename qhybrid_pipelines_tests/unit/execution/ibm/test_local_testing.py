@@ -89,6 +89,35 @@ def test_noise_is_seen_and_is_of_the_devices_size(manila, tmp_path):
     assert noisy[0] + noisy[-1] > 0.65
 
 
+def test_shots_are_those_of_the_vendors_own_local_testing_mode():
+    """The vendor's sampler, deprecated in its releases since 0.50, draws what we draw without it."""
+    import warnings
+
+    from qiskit import QuantumCircuit
+    from qiskit_aer import AerSimulator
+    from qiskit_ibm_runtime import SamplerV2
+
+    from qhybrid_pipelines.execution.ibm.simulation import FUSION_QUBITS, MAX_SIMULATED_QUBITS, sample
+
+    circuit = QuantumCircuit.from_qasm_str(
+        'OPENQASM 2.0; include "qelib1.inc"; qreg q[3]; creg c[3]; h q[0]; cx q[0],q[1]; rx(0.7) q[2]; measure q -> c;'
+    )
+    noise = full_noise("fake_manila")
+    ours = sample(circuit, np.empty((2, 0)), shots=200, seed=11, noise=noise, method="density_matrix")
+    simulator = AerSimulator(
+        noise_model=noise,
+        method="density_matrix",
+        fusion_threshold=FUSION_QUBITS,
+        max_parallel_shots=1,
+        statevector_parallel_threshold=2 * MAX_SIMULATED_QUBITS + 1,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        sampler = SamplerV2(mode=simulator, options={"default_shots": 200, "simulator": {"seed_simulator": 11}})
+        [theirs] = sampler.run([(circuit, np.empty((2, 0)))]).result()
+    assert np.array_equal(ours, theirs.data.c.array)
+
+
 def full_noise(name):
     from qiskit_aer.noise import NoiseModel
     from qiskit_ibm_runtime import fake_provider

@@ -24,7 +24,7 @@ from qhybrid_pipelines.execution.canaries import canary_batch
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
-from qhybrid_pipelines_tests.support.ibm_double import CREATED, CRN, KEY, Cloud, serve
+from qhybrid_pipelines_tests.support.ibm_double import CREATED, CRN, KEY, Cloud, serve, vendor_codecs
 
 BACKEND = "ibm:ibm_manila"
 
@@ -73,8 +73,7 @@ def test_contract(check, cloud, tmp_path):
 
 
 def test_what_leaves_is_circuit_bindings_shots_hash_and_tag(cloud, provider):
-    from qiskit_ibm_runtime.utils import RuntimeDecoder
-
+    _, RuntimeDecoder = vendor_codecs()
     batch = replace(canary(), experiment="confidential-experiment-name")
     provider.label_jobs("opaque-home")
     provider.submit(batch, "opaque-token")
@@ -100,7 +99,6 @@ def test_the_vendors_own_client_speaks_to_the_stand_in(cloud, provider, monkeypa
 
     from qiskit_ibm_runtime.api.rest.runtime import Runtime
     from qiskit_ibm_runtime.api.session import RetrySession
-    from qiskit_ibm_runtime.utils.sampler_result_decoder import SamplerResultDecoder
 
     def authorise(request):
         request.headers.update({"Authorization": "Bearer access-0", "Service-CRN": CRN})
@@ -112,7 +110,8 @@ def test_the_vendors_own_client_speaks_to_the_stand_in(cloud, provider, monkeypa
     ref = provider.submit(batch, "ours")
     assert [job["id"] for job in runtime.jobs_get(job_tags=["ours"])["jobs"]] == [ref.provider_job_id]
     assert runtime.program_job(ref.provider_job_id).get()["state"]["status"] == "Completed"
-    theirs = SamplerResultDecoder.decode(runtime.program_job(ref.provider_job_id).results())
+    _, RuntimeDecoder = vendor_codecs()
+    theirs = json.loads(runtime.program_job(ref.provider_job_id).results(), cls=RuntimeDecoder)
     assert theirs[0].data.c.array.shape == (3, 2, 64, 1)
     pub = json.loads(cloud.jobs[ref.provider_job_id]["body"])["params"]["pubs"]
     params = {"pubs": pub, "options": {}, "version": 2, "support_qiskit": True}

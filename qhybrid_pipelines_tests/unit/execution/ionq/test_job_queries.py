@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
+from qhybrid_pipelines.core.errors import (
+    InvalidInput,
+    ProviderError,
+    Rejected,
+    Throttled,
+    Unavailable,
+    UnknownProviderStatus,
+)
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
 from qhybrid_pipelines.execution.ionq.job_queries import MAX_PAGES, PAGE_JOBS
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
@@ -316,8 +323,9 @@ def test_limits_that_are_not_stated_are_the_published_ones_and_are_remembered(cl
     cloud.replies["/backends/qpu.aria-1"] = reply(ENTRY)
     first = provider.capabilities(BACKEND)
     assert (first.max_qubits, first.max_shots, first.min_shots) == (25, 10_000, 1)
+    assert (first.max_circuits_per_job, first.max_gates_per_job) == (5_000, 150_000)
     assert provider.capabilities(BACKEND) == first
-    assert provider.requests == 1
+    assert provider.requests == 2  # the backend, and once which backends there are
     assert provider.status(BACKEND).queue_seconds == 90.5
 
 
@@ -351,11 +359,60 @@ def test_a_price_names_its_source_and_date(cloud, provider):
     assert query["shots"] == ["100"]
 
 
+#: In the form of October 2026.
+OCTOBER_PRICES = {
+    "estimate_context": {"backend": "qpu.aria-1"},
+    "estimated_at": "2026-10-02T00:00:00Z",
+    "estimated_unit": "USD",
+    "rate_card": {
+        "id": "card",
+        "rates": [
+            {"sku": "machine", "unit": "gates", "cost_1q_gate": 0.001, "cost_2q_gate": 0.01, "job_cost_minimum": 7.5}
+        ],
+    },
+    "estimated_total_cost": 33.0,
+    "estimated_execution_time": 96250,
+    "current_predicted_queue_time": 397577,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "low_usd", "high_usd"),
+    [
+        ({}, 7.5, 33.0),
+        ({"estimated_total_cost": 2.0}, 7.5, 7.5),
+        ({"rate_card": {"id": "card", "rates": []}, "estimated_total_cost": 0.0}, 0.0, 0.0),
+        # billed by time: there is no rate from which less could be computed
+        (
+            {"rate_card": {"id": "card", "rates": [{"sku": "s", "unit": "compute_second", "unit_cost": 2.0}]}},
+            33.0,
+            33.0,
+        ),
+    ],
+)
+def test_prices_in_octobers_form(changes, low_usd, high_usd, cloud, provider):
+    cloud.replies["/jobs/estimate"] = reply({**OCTOBER_PRICES, **changes})
+    estimate = price_estimate(provider)
+    assert (estimate.low_usd, estimate.high_usd) == (low_usd, high_usd)
+    assert "2026-10-02" in estimate.source
+
+
+@pytest.mark.parametrize(("unit", "remedy"), [("eur", "bill in USD"), ("credit", "IONQ_USD_PER_CREDIT"), (None, "USD")])
+def test_a_price_in_another_unit_says_what_to_do(unit, remedy, cloud, provider):
+    for prices, name in ((PRICES, "cost_unit"), (OCTOBER_PRICES, "estimated_unit")):
+        cloud.replies["/jobs/estimate"] = reply({**prices, name: unit})
+        with pytest.raises(InvalidInput, match=remedy):
+            price_estimate(provider)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        reply({**PRICES, "cost_unit": "eur"}),
         reply({**PRICES, "estimated_cost": None}),
+        reply({**OCTOBER_PRICES, "estimated_total_cost": None}),
+        reply({**OCTOBER_PRICES, "estimated_total_cost": -1}),
+        reply({**OCTOBER_PRICES, "rate_card": {}}),
+        reply({**OCTOBER_PRICES, "rate_card": {"rates": [{"unit": "gates"}]}}),
         reply({**PRICES, "estimated_cost": -1}),
         reply({**PRICES, "rate_information": {}}),
         reply({}),
