@@ -12,12 +12,14 @@ from typing import Any
 
 def encoder() -> type[json.JSONEncoder]:
     """Return the vendor's writer of circuits, parameters and arrays as JSON."""
-    return _named("RuntimeEncoder")
+    found: type[json.JSONEncoder] = _named("RuntimeEncoder")
+    return found
 
 
 def decoder() -> type[json.JSONDecoder]:
     """Return the vendor's reader of results."""
-    return _named("RuntimeDecoder")
+    found: type[json.JSONDecoder] = _named("RuntimeDecoder")
+    return found
 
 
 def _named(name: str) -> Any:
