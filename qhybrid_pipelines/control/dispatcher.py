@@ -19,6 +19,7 @@ from qhybrid_pipelines.control.jobs import approval
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
 from qhybrid_pipelines.control.jobs.context import JobContext
+from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
 from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
@@ -59,7 +60,8 @@ class Dispatcher:
         raw_store: where results are kept as they were received.
         deployment: environment and principal; the default is what the environment variables say.
         policy: what is allowed; the default is the built-in one.
-        clock: the time; sleeping waits for quarantines, and for providers that ask for a moment.
+        clock: this machine's time, where the ledger's is no server's; sleeping waits for quarantines, and for providers
+            that ask for a moment.
         timeout_seconds: how long another process may take to submit the same job.
         anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
         home_id: of the home that the ledger belongs to; copies and restored backups keep it.
@@ -82,11 +84,12 @@ class Dispatcher:
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
-        self._clock = clock
+        self.time = LedgerTime(ledger, clock)
+        self._clock = self.time.clock
         self._context = context = JobContext(
             ledger=ledger,
             providers=providers,
-            clock=clock,
+            time=self.time,
             anchor=anchor,
             tenant=self.deployment.tenant,
             home_id=home_id,
@@ -95,7 +98,7 @@ class Dispatcher:
         for provider in providers.values():
             if able := with_ability(provider, Ability.LABEL_JOBS):
                 able.label_jobs(home_id)
-        health = BackendHealth(ledger, self.policy.routing.breaker, clock=clock)
+        health = BackendHealth(ledger, self.policy.routing.breaker, clock=self.time.clock)
         self._protocol = SubmissionProtocol(context, timeout_seconds=timeout_seconds)
         self._admission = AdmissionControl(context, deployment=self.deployment, policy=self.policy, health=health)
         self._submitter = Submitter(
@@ -329,12 +332,23 @@ class Dispatcher:
         failpoint("cancel.left")
         return self._submitter.submit_jobs([requested], request)[0] if left.state is JobState.REROUTED else left
 
+    def clock_problems(self) -> list[str]:
+        """Return why nothing is sent and nothing expires by the clock, one sentence per reason; nobody is asked anything."""
+        problems = []
+        for provider in self._context.providers:
+            try:
+                self.time.check(provider)
+            except ClockDisagreement as error:
+                problems.append(str(error))
+        return list(dict.fromkeys(problems))
+
     def expire_due(self) -> list[JobRecord]:
         """End the jobs whose deadline has passed and return those that changed.
 
         A provider's jobs are looked at first, so that a result that came meanwhile counts, then cancelled. One that its
         provider does not confirm within the tier's time of grace ends EXPIRED all the same; if its result comes
-        later, `poll_due` keeps it. What went wrong with a provider is for `poll_due` to report.
+        later, `poll_due` keeps it. What went wrong with a provider is for `poll_due` to report. Nothing ends while two
+        clocks disagree, see `clock_problems`.
         """
         return self._cancellation.expire_all(self._poller, self.policy.tiers)
 

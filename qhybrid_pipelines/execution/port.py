@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, QHybridError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.core.provider_time import asking
 from qhybrid_pipelines.execution.abilities import Ability
 
 #: What `Provider.decode` returns: sorted by (point, repetition, bits), one row per distinct outcome.
@@ -140,8 +141,9 @@ def calling(provider: str, method: str) -> Iterator[None]:
 @contextmanager
 def name_call(provider: str, method: str) -> Iterator[None]:
     """Name the call in a `ProviderError` that passes through, and let everything else pass as it is."""
-    try:
-        yield
-    except ProviderError as error:
-        error.add_call(provider, method)
-        raise
+    with asking(provider):
+        try:
+            yield
+        except ProviderError as error:
+            error.add_call(provider, method)
+            raise

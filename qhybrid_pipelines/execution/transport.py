@@ -28,7 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.provider_time import note_answer
 from qhybrid_pipelines.core.redaction import vendor_text
 
 if TYPE_CHECKING:
@@ -137,7 +139,10 @@ def send(
         request = client.build_request(method, url, params=tuple(params or ()) or None, headers=wanted, content=body)
     except (httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         raise NotSent(_reason(error, limits)) from None
-    return _run(_exchange(client, request, limits))
+    sent = boot_seconds()
+    answer = _run(_exchange(client, request, limits))
+    note_answer(answer.headers, sent=sent, received=boot_seconds())
+    return answer
 
 
 async def _exchange(client: httpx.AsyncClient, request: httpx.Request, limits: RequestLimits) -> HttpResponse:

@@ -29,4 +29,5 @@ def open_test_ledger(home: Path) -> SqlLedger:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
         connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
     url = make_url(database).update_query_dict({"options": f"-csearch_path={name}"})
-    return SqlLedger.open_postgres(url.render_as_string(hide_password=False))
+    # Dispatchers of tests have clocks of their own, by which hours pass in no time.
+    return SqlLedger.open_postgres(url.render_as_string(hide_password=False), server_clock=False)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from qhybrid_pipelines.control.ledger import event_chain
@@ -50,6 +51,14 @@ class MemoryLedger:
         self._identity = HomeIdentity(home_id=secrets.token_hex(8), openings=0)
         self._held: set[str] = set()
         self._released = threading.Condition()
+
+    has_server_clock = False
+
+    def read_time(self, machine_now: datetime) -> datetime:
+        """Return the present, never before the newest event."""
+        with self._tables.read_lock():
+            last = self._tables.events.get(len(self._tables.events))
+        return max(machine_now, from_microseconds(last["observed_at_us"])) if last else machine_now
 
     def close(self) -> None:
         """Do nothing: there are no connections."""

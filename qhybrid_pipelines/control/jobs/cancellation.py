@@ -13,6 +13,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
+from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
 from qhybrid_pipelines.control.jobs.status_changes import cancel_reason
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller, group_by_provider
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
@@ -128,8 +129,9 @@ class Cancellation:
             job = seen.get(before.job_id, before)
             if job.state in NOT_ACKNOWLEDGED | OPEN:
                 try:
+                    self._context.check_clock(job.backend, ask=True)
                     job = self.expire(job, tiers.of(job.tier))
-                except (ProviderError, InvalidInput):  # the next round of looks meets and reports it
+                except (ProviderError, InvalidInput, ClockDisagreement):  # the next round of looks meets and reports it
                     job = self._context.ledger.job(job.job_id)
             if job != before:
                 changed.append(job)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger import anchor
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate
 from qhybrid_pipelines.execution.port import Provider, calling
@@ -23,7 +24,7 @@ class JobContext:
     Attributes:
         ledger: where every step is written.
         providers: by name, the first part of their backends' names.
-        clock: the time.
+        time: the present by the ledger's clock, and whether it can be relied on.
         anchor: file with the link of the ledger that was noted outside it; None where nothing is noted.
         tenant: part of every token, so that two tenants of one account never share one.
         home_id: of the ledger that decides; it labels what is sent, and is never part of a token.
@@ -32,11 +33,16 @@ class JobContext:
 
     ledger: Ledger
     providers: Mapping[str, Provider]
-    clock: Clock = SYSTEM_CLOCK
+    time: LedgerTime
     anchor: Path | None = None
     tenant: str = ""
     home_id: str = ""
     check_home: Callable[[], None] = lambda: None
+
+    @property
+    def clock(self) -> Clock:
+        """The ledger's clock."""
+        return self.time.clock
 
     def provider_for(self, backend: str) -> Provider:
         """Return the provider of a backend.
@@ -88,6 +94,22 @@ class JobContext:
         provider = self.provider_for(batch.backend)
         with calling(provider.name, "estimate"):
             return provider.estimate(batch)
+
+    def check_clock(self, backend: str, *, ask: bool = False) -> None:
+        """Return if durations can be relied on for what is done with a backend's provider.
+
+        Args:
+            backend: of that provider.
+            ask: look at the backend first where its provider's time was not heard lately; it is another clock.
+
+        Raises:
+            ClockDisagreement: two clocks are too far apart.
+            ProviderError: the provider was asked and did not answer.
+        """
+        name = self.provider_for(backend).name
+        if ask and self.time.should_ask(name):
+            self.status(backend)
+        self.time.check(name)
 
     def check_untouched(self, job: JobRecord) -> None:
         """Return if what the ledger says about a job is what was written; asked before a job is sent.

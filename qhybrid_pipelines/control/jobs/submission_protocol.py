@@ -107,7 +107,7 @@ class SubmissionProtocol:
             Ambiguous: in doubt, even after looking; the job stays SUBMITTING, and the next call continues here.
             ProviderError: the provider could not be reached; calling again continues.
             LockBusy: another process is submitting the same job and takes too long.
-            Refused: the ledger is not what was written; nothing was sent.
+            Refused: the ledger is not what was written, or clocks disagree; nothing was sent.
             StopRequested: somebody stopped this process; nothing was sent, and the next call continues.
         """
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
@@ -259,8 +259,11 @@ class SubmissionProtocol:
 
         Raises:
             Ambiguous: it can.
+            ClockDisagreement: nobody can tell.
         """
-        over = job.updated_at + timedelta(seconds=self._context.capabilities(job.backend).acceptance_seconds)
+        self._context.check_clock(job.backend)
+        seconds = self._context.capabilities(job.backend).acceptance_seconds
+        over = job.updated_at + timedelta(seconds=seconds + self._context.time.margin_seconds(job.provider))
         if self._context.clock.now() < over:
             refusal = doubted_refusal(self._context.ledger.events(job.job_id))
             what = "was lost" if refusal is None else f"was a refusal ({refusal['message'].rstrip('.')})"
@@ -276,6 +279,7 @@ class SubmissionProtocol:
         return self._context.ledger.advance(Transition(job=job, steps=steps, observed_at=now))
 
     def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+        self._context.check_clock(job.backend)
         self._context.note_intent()
         failpoint("submit.before_call")
         try:

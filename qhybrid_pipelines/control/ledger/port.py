@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol
 
 from qhybrid_pipelines.control.ledger.budget import Account
@@ -71,8 +72,19 @@ __all__ = [
 class Ledger(Protocol):
     """The durable record of every job."""
 
+    @property
+    def has_server_clock(self) -> bool:
+        """Whether the time of this ledger is that of a server, the same for all machines."""
+
     def close(self) -> None:
         """Close the connections; a ledger that is used again opens new ones."""
+
+    def read_time(self, machine_now: datetime) -> datetime:
+        """Return the present by the ledger's clock: the server's, or this machine's but never before the newest event.
+
+        Args:
+            machine_now: what the clock of this machine says.
+        """
 
     def plan(self, plan: Plan) -> JobRecord:
         """Write a job down and reserve its quote, in one transaction; a job that is there already is returned.

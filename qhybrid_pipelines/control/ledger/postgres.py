@@ -12,6 +12,7 @@ A server that restarts takes its sessions with it: connections are tested before
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
@@ -75,6 +76,12 @@ def open_database(address: str) -> Engine:
     event.listen(engine, "begin", _begin)
     event.listen(engine, "do_connect", _connect_with_retry)
     return engine
+
+
+def read_clock(connection: Connection) -> datetime:
+    """Return what the server's clock says at this moment."""
+    at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return at.astimezone(UTC)
 
 
 def make_lock_engine(engine: Engine) -> Engine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, select
@@ -75,6 +76,13 @@ def chain_link(connection: Connection, position: int) -> ChainHead | None:
     stored = tables.event.c
     found = connection.scalar(select(stored.hash).where(stored.position == position))
     return None if found is None else ChainHead(position=position, hash=found)
+
+
+def newest_observation(connection: Connection) -> datetime:
+    """Return when the last event of the chain was observed; 1970 where there is none."""
+    last = select(tables.chain_head.c.position).scalar_subquery()
+    found = connection.scalar(select(tables.event.c.observed_at_us).where(tables.event.c.position == last))
+    return from_microseconds(found or 0)
 
 
 def _event(row: Mapping[str, Any]) -> EventRecord:

@@ -10,6 +10,7 @@ import os
 import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -73,10 +74,11 @@ class SqlLedger:
         engine: on a database that has the newest schema. Its transactions write alone, one after the other; those with
             the execution option `READ_ONLY_OPTION` see one snapshot.
         hold_lock: the locks of this ledger.
+        has_server_clock: its time is that of the database's server, and not this machine's.
     """
 
-    def __init__(self, engine: Engine, *, hold_lock: NamedLocks) -> None:
-        self._engine, self._exclusive = engine, hold_lock
+    def __init__(self, engine: Engine, *, hold_lock: NamedLocks, has_server_clock: bool = False) -> None:
+        self._engine, self._exclusive, self.has_server_clock = engine, hold_lock, has_server_clock
         self._process = os.getpid()
         # A command ends without closing anything; Python 3.13 complains about SQLite handles that are dropped open.
         weakref.finalize(self, _close, engine, self._process)
@@ -92,18 +94,30 @@ class SqlLedger:
         return cls(engine, hold_lock=partial(file_locks.hold_lock, sqlite.lock_file(path)))
 
     @classmethod
-    def open_postgres(cls, url: str) -> SqlLedger:
+    def open_postgres(cls, url: str, *, server_clock: bool = True) -> SqlLedger:
         """Return the ledger in a Postgres database, whose tables are created if they are not there.
+
+        Args:
+            url: of the database.
+            server_clock: its time is the server's; without it, that of the caller's clock, for simulations.
 
         Raises:
             InvalidInput: the database cannot be opened, or a newer release has written it.
         """
         engine = postgres.open_database(url)
-        return cls(engine, hold_lock=partial(postgres_locks.hold_lock, postgres.make_lock_engine(engine)))
+        hold_lock = partial(postgres_locks.hold_lock, postgres.make_lock_engine(engine))
+        return cls(engine, hold_lock=hold_lock, has_server_clock=server_clock)
 
     def close(self) -> None:
         """Close the connections; a ledger that is used again opens new ones."""
         self._engine.dispose()
+
+    def read_time(self, machine_now: datetime) -> datetime:
+        """Return the present by the ledger's clock."""
+        with self._snapshot() as connection:
+            if self.has_server_clock:
+                return postgres.read_clock(connection)
+            return max(machine_now, queries.newest_observation(connection))
 
     def plan(self, plan: Plan) -> JobRecord:
         """Write a job down and reserve its quote, in one transaction."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 
 from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
@@ -58,6 +59,15 @@ class ObservedLedger:
     def close(self) -> None:
         """Close the connections of the other ledger."""
         self._ledger.close()
+
+    @property
+    def has_server_clock(self) -> bool:
+        """Whether the time of this ledger is that of a server."""
+        return self._ledger.has_server_clock
+
+    def read_time(self, machine_now: datetime) -> datetime:
+        """Return the present by the ledger's clock."""
+        return self._ledger.read_time(machine_now)
 
     def plan(self, plan: Plan) -> JobRecord:
         """Write a job down, and tell its first steps if it is new."""

@@ -84,7 +84,8 @@ def poll_open_jobs(dispatcher: Dispatcher, *, limit_seconds: float, cursor: Mapp
     """
     polled = dispatcher.poll_due(limit_seconds=limit_seconds, cursor=cursor)
     expired = dispatcher.expire_due()
-    return PollReport(polled=polled, expired=expired, problems=[str(problem) for problem in polled.problems])
+    problems = [*(str(problem) for problem in polled.problems), *dispatcher.clock_problems()]
+    return PollReport(polled=polled, expired=expired, problems=problems)
 
 
 def find_completed_executions(

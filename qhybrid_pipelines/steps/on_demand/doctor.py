@@ -20,6 +20,7 @@ from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.home_identity import REMEDY
+from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
@@ -73,7 +74,7 @@ def findings(
         full: compare everything that the ledger says, not only what changed since the last look that found nothing.
         now: the time to compare with; the default is now.
     """
-    now = now or datetime.now(UTC)
+    present = cache(lambda: now or control_plane.ledger.read_time(datetime.now(UTC)))
     audit = cache(lambda: audit_ledger(home, control_plane.ledger, full=full))
     checks: list[tuple[str, Callable[[], CheckResult]]] = [
         ("python", lambda: (sys.version_info >= (3, 11), sys.version.split()[0])),
@@ -83,7 +84,7 @@ def findings(
         ("disk", lambda: _disk(home.path)),
         ("environment", lambda: _environment(home.path)),
         ("policy", lambda: _policy(home.path)),
-        ("clock", lambda: _clock(control_plane.ledger, now)),
+        ("clock", lambda: _clock(control_plane.dispatcher, now or datetime.now(UTC))),
         ("copies and backups", lambda: _identity(control_plane)),
         ("ledger chain", lambda: _chain(audit())),
         ("ledger rows", lambda: _audited(audit().rows, "what their events say")),
@@ -91,13 +92,13 @@ def findings(
         ("ledger notes", lambda: _audited(audit().notes, "the ledger contains what was noted outside it")),
         ("lake and ledger", lambda: _audited(audit().lake, "say the same")),
         ("backends", lambda: (bool(control_plane.backends), ", ".join(control_plane.backends))),
-        ("breakers", lambda: _breakers(control_plane.ledger, now)),
+        ("breakers", lambda: _breakers(control_plane.ledger, present())),
         ("open jobs", lambda: _open_jobs(control_plane.ledger)),
-        ("jobs past their deadline", lambda: _overdue(control_plane.ledger, now)),
-        ("submissions without an answer", lambda: _submitting(control_plane.ledger, now)),
-        ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, now)),
-        ("paid and not collected", lambda: _uncollected(control_plane.ledger, now)),
-        ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, now)),
+        ("jobs past their deadline", lambda: _overdue(control_plane.ledger, present())),
+        ("submissions without an answer", lambda: _submitting(control_plane.ledger, present())),
+        ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, present())),
+        ("paid and not collected", lambda: _uncollected(control_plane.ledger, present())),
+        ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, present())),
         ("experiments", lambda: _experiments(home, control_plane, specifications)),
         ("jobs of unnamed backends", lambda: _unnamed_backends(control_plane)),
         ("stopped experiments", lambda: _stopped(Stops(home))),
@@ -162,14 +163,31 @@ def _policy(path: Path) -> CheckResult:
     return True, f"{len(policy.rules)} rules of {file or 'the built-in policy'}, SHA-256 {policy.sha256[:12]}"
 
 
-def _clock(ledger: Ledger, now: datetime) -> CheckResult:
-    newest = max((job.updated_at for job in ledger.jobs()), default=None)
-    if newest is None or newest <= now + CLOCK_TOLERANCE:
-        return True, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than every event of the ledger"
+def _clock(dispatcher: Dispatcher, now: datetime) -> CheckResult:
+    """Compare this machine's clock with the ledger's: its server's, or the time of its newest event."""
+    ledger, shown = dispatcher.ledger, f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    there = ledger.read_time(now)
+    skew = (now - there).total_seconds()
+    if ledger.has_server_clock:
+        seen = f"{shown}, {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the ledger's server, whose clock decides"
+        return abs(skew) <= TOLERANCE_SECONDS, seen
+    if problems := dispatcher.clock_problems():
+        return False, "; ".join(problems)
+    if timedelta(seconds=-skew) <= CLOCK_TOLERANCE:
+        return True, f"{shown}, later than every event of the ledger"
     return False, (
-        f"{now:%Y-%m-%d %H:%M:%S} UTC, and the ledger has an event of {newest:%Y-%m-%d %H:%M:%S}: set the clock, or find "
-        "the machine whose clock is ahead; deadlines and latencies are wrong until then"
+        f"{shown}, and the ledger has an event of {there:%Y-%m-%d %H:%M:%S}: set the clock, or find what set it ahead; until "
+        "then the ledger's time stands still, and deadlines wait"
     )
+
+
+def _provider_clock(dispatcher: Dispatcher, provider: str) -> CheckResult:
+    skew = dispatcher.time.provider_skew_seconds(provider)
+    if skew is None:  # heard a moment ago, or there would be no such look
+        return True, "its answers carry no time"
+    seen = f"the ledger's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} its own"
+    too_far = "; nothing is sent there and nothing expires until the clock is set"
+    return (True, seen) if abs(skew) <= TOLERANCE_SECONDS else (False, seen + too_far)
 
 
 def _chain(audit: LedgerAudit) -> CheckResult:
@@ -325,6 +343,9 @@ def _provider_checks(control_plane: ControlPlane, specifications: Specifications
         yield _downgrade_if_unused(
             _row(f"look at {backend}", partial(_status, control_plane.dispatcher, backend)), is_used=backend in used
         )
+    for name in sorted({backend.partition(":")[0] for backend in control_plane.backends}):
+        if control_plane.dispatcher.time.provider_skew_seconds(name) is not None:
+            yield _row(f"clock of {name}", partial(_provider_clock, control_plane.dispatcher, name))
 
 
 def _downgrade_if_unused(row: Row, *, is_used: bool) -> Row:

@@ -1,0 +1,150 @@
+"""The ledger's clock: what it shows, when it is trusted, and what stops when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core import provider_time
+from qhybrid_pipelines.core.clock import Clock, boot_seconds
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.storage.content_store import RawStore
+from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST, DispatcherHarness
+from qhybrid_pipelines_tests.support.durable_vendor import make_batch
+from qhybrid_pipelines_tests.support.ledger_plans import NOW, plan
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
+
+SKEWS = (timedelta(minutes=11), timedelta(minutes=-11), timedelta(days=1), timedelta(days=-1))
+
+
+class SettableClock:
+    """A wall clock that can be set, beside a boot-time clock that cannot."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self.started, self.passed_seconds, self.offset = at, 0.0, timedelta()
+        self.clock = Clock(now=self._now, boot_time=lambda: self.passed_seconds)
+
+    def _now(self) -> datetime:
+        return self.started + timedelta(seconds=self.passed_seconds) + self.offset
+
+
+@pytest.fixture(autouse=True)
+def _no_readings() -> Iterator[None]:
+    provider_time.forget()
+    yield
+    provider_time.forget()
+
+
+def hear(provider: str, at: datetime, **more: str) -> None:
+    """An answer of a provider, with its time."""
+    now = boot_seconds()
+    with provider_time.asking(provider):
+        provider_time.note_answer({"Date": format_datetime(at, usegmt=True), **more}, sent=now, received=now)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("skew", SKEWS)
+def test_the_time_is_never_before_the_newest_event(kind: str, skew: timedelta, tmp_path: Path) -> None:
+    ledger = MemoryLedger() if kind == "memory" else SqlLedger.open_sqlite(tmp_path / "ledger.db")
+    ledger.plan(plan())
+    machine = SettableClock(NOW + skew)
+    assert LedgerTime(ledger, machine.clock).now() == max(NOW, NOW + skew)
+    ledger.close()
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_on_postgres_it_is_the_servers_time_whatever_this_machine_thinks(skew: timedelta, postgres_url: str) -> None:
+    ledger = SqlLedger.open_postgres(postgres_url)
+    wrong = Clock(now=lambda: datetime.now(UTC) + skew, boot_time=boot_seconds)
+    time = LedgerTime(ledger, wrong)
+    assert abs((time.now() - datetime.now(UTC)).total_seconds()) < 5
+    hear("cloud", datetime.now(UTC))
+    time.check("cloud")
+    assert not time.should_ask("cloud")
+    assert time.margin_seconds("cloud") == 0.0
+    hear("cloud", datetime.now(UTC) + skew)
+    with pytest.raises(ClockDisagreement, match="the ledger's server"):
+        time.check("cloud")
+    ledger.close()
+
+
+@pytest.mark.parametrize("step", SKEWS)
+def test_a_step_within_a_process_is_noticed_and_time_that_passes_is_not(step: timedelta) -> None:
+    machine = SettableClock()
+    time = LedgerTime(MemoryLedger(), machine.clock)
+    time.check("cloud")
+    machine.passed_seconds += 86_400 * 30
+    machine.offset = timedelta(seconds=20)  # a slow correction over a month
+    time.check("cloud")
+    machine.offset = step
+    with pytest.raises(ClockDisagreement, match=r"was set .* while this process was running"):
+        time.check("cloud")
+    LedgerTime(MemoryLedger(), machine.clock).check("cloud")  # another process has seen no step
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_provider_whose_date_is_far_away_stops_what_is_done_with_it_and_nothing_else(skew: timedelta) -> None:
+    time = LedgerTime(MemoryLedger(), Clock())
+    hear("cloud", datetime.now(UTC) - skew)
+    hear("other", datetime.now(UTC))
+    with pytest.raises(ClockDisagreement, match="the clock of provider 'cloud'"):
+        time.check("cloud")
+    time.check("other")
+    time.check("never heard of")
+    assert time.provider_skew_seconds("cloud") == pytest.approx(skew.total_seconds(), abs=3)
+
+
+def test_dates_that_say_nothing_are_left_out() -> None:
+    hear("cloud", datetime.now(UTC))
+    known = provider_time.last_reading("cloud")
+    with provider_time.asking("cloud"):
+        for wrong in ({}, {"Date": "yesterday"}, {"Date": ""}, {"Date": format_datetime(NOW), "Age": "old"}):
+            provider_time.note_answer(wrong, sent=0.0, received=0.0)
+    assert provider_time.last_reading("cloud") == known
+    hear("cached", datetime.now(UTC) - timedelta(hours=1), Age="3600")
+    LedgerTime(MemoryLedger(), Clock()).check("cached")
+
+
+def test_a_question_is_asked_once_in_a_while() -> None:
+    time = LedgerTime(MemoryLedger(), Clock())
+    assert time.should_ask("cloud")
+    assert not time.should_ask("cloud"), "it was asked a moment ago"
+    hear("other", datetime.now(UTC))
+    assert not time.should_ask("other")
+
+
+@pytest.mark.parametrize("step", SKEWS)
+def test_while_clocks_disagree_nothing_is_sent_or_ended_and_results_are_collected(
+    step: timedelta, harness: DispatcherHarness
+) -> None:
+    offset = [timedelta()]
+
+    def boot_time() -> float:
+        return (harness.now - NOON).total_seconds()
+
+    usual = harness.dispatcher()
+    dispatcher = Dispatcher(
+        harness.ledger,
+        {"vendor": harness.one, "other": harness.two},
+        RawStore(harness.path / "raw"),
+        deployment=usual.deployment,
+        policy=usual.policy,
+        clock=Clock(now=lambda: harness.now + offset[0], sleep=harness.sleep, boot_time=boot_time),
+    )
+    job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
+    harness.one.show(job.provider_job_id, JobState.RUNNING)
+    offset[0] = step
+    with pytest.raises(ClockDisagreement):
+        dispatcher.submit(make_batch(seed=77), SUBMIT_REQUEST)
+    assert dispatcher.expire_due() == []
+    assert len(harness.one.book()) == 1
+    assert len(dispatcher.clock_problems()) == 1
+    harness.one.show(job.provider_job_id, JobState.COMPLETED)
+    assert dispatcher.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
