@@ -19,6 +19,7 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core import errors, files
+from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested, stop_requested
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
@@ -251,7 +252,7 @@ class _RunLoop:
         self.known = launcher.with_next_rounds(dict.fromkeys(keys), self._damage)
         self._failures: dict[Stage, StageFailure] = {}
         self._runs: dict[Stage, int] = {}
-        self._backs_off_until: dict[Stage, datetime] = {}
+        self._backs_off_until: dict[Stage, float] = {}
         self._reported_completions: set[str] = set()
         self._reported_problems: set[str] = set()
         self._cursor: Mapping[str, str] = {}
@@ -323,7 +324,7 @@ class _RunLoop:
     def _may_run(self, stage: Stage) -> bool:
         if stage not in self._runs:
             return True
-        return stage in self._backs_off_until and datetime.now(UTC) >= self._backs_off_until[stage]
+        return stage in self._backs_off_until and boot_seconds() >= self._backs_off_until[stage]
 
     def _run(self, stage: Stage) -> None:
         """Run a stage; one that an outage ended, or that its provider did not take yet, may run again after a rest."""
@@ -336,7 +337,7 @@ class _RunLoop:
             self._failures[stage] = StageFailure(stage=stage, message=str(error), exit_code=error.exit_code)
             if not error.outage:
                 return
-        self._backs_off_until[stage] = datetime.now(UTC) + backoff_after(self._runs[stage])
+        self._backs_off_until[stage] = boot_seconds() + backoff_after(self._runs[stage]).total_seconds()
 
 
 def _stage_error(result: dg.ExecuteInProcessResult, *, outage: bool) -> StageError:

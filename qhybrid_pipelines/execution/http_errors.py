@@ -122,7 +122,7 @@ class HttpErrors:
         return Ambiguous(problem)
 
     def _throttled(self, answer: HttpResponse) -> Throttled:
-        seconds = _retry_after_seconds(answer.headers.get("Retry-After"))
+        seconds = retry_after_seconds(answer.headers.get("Retry-After"), date=answer.headers.get("Date"))
         when = "later" if seconds is None else f"in {seconds:g} seconds"
         problem = f"too many requests. Try again {when}."
         return Throttled(problem, retry_after_seconds=seconds)
@@ -151,15 +151,22 @@ def _is_final(status: int) -> bool:
     return 400 <= status < 500 and status != 408
 
 
-def _retry_after_seconds(header: str | None) -> float | None:
-    """Return what a Retry-After header asks for: a number of seconds, or a date."""
+def retry_after_seconds(header: str | None, *, date: str | None) -> float | None:
+    """Return what a Retry-After header asks for, in seconds from now; None where it cannot be read.
+
+    Args:
+        header: a number of seconds, or a date by the provider's clock.
+        date: the answer's own header ``Date``, so that a date is compared with the clock that it was read from; without
+            one ours has to do.
+    """
     if header is None:
         return None
     try:
         seconds = float(header)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+            sent_at = parsedate_to_datetime(date) if date else datetime.now(UTC)
+            seconds = (parsedate_to_datetime(header) - sent_at).total_seconds()
         except (ValueError, TypeError):
             return None
     return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - NaN

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import NamedTuple
 
 import pytest
@@ -11,6 +13,8 @@ from filelock import FileLock
 
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.port import Breaker
+from qhybrid_pipelines.core import provider_time
+from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.on_demand.doctor import FREE_BYTES, findings
 from qhybrid_pipelines.steps.operate.audits import everything_paid_is_collected
@@ -195,3 +199,31 @@ def test_what_failed_for_free_or_was_run_again_is_not_owed(workspace):
     write_job_history(ledger, "j3", FAILED, fields={"cost_usd": 0.25}, payload_sha256="f" * 64)
     write_job_history(ledger, "j4", COMPLETE, payload_sha256="f" * 64, run_number=2)
     assert "paid and not collected" not in failed_checks(workspace)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "word"), [(11, "ahead of"), (-11, "behind"), (1440, "ahead of"), (-1440, "behind")]
+)
+def test_the_skew_to_the_ledgers_server_is_shown(minutes, word, tmp_path, monkeypatch, postgres_url):
+    monkeypatch.setenv("QHYBRID_LEDGER_URL", postgres_url)
+    workspace = Workspace(Home(tmp_path / "home").make())
+    seen = failed_checks(workspace, now=datetime.now(UTC) + timedelta(minutes=minutes))["clock"]
+    assert re.search(rf", \d+\.\d s {word} the ledger's server, whose clock decides", seen)
+    assert "clock" not in failed_checks(workspace, now=datetime.now(UTC))
+
+
+def test_the_skew_to_a_provider_is_shown(workspace):
+    heard = boot_seconds()
+    wrong = {"Date": format_datetime(datetime.now(UTC) - timedelta(minutes=11), usegmt=True)}
+    try:
+        with provider_time.asking("ionq"):
+            provider_time.note_answer(wrong, sent=heard, received=heard)
+        found = failed_checks(workspace, now=None)
+        assert re.search(
+            r"the clock of this machine is 6[56]\d s ahead of the clock of provider 'ionq'", found["clock"]
+        )
+        rows = {row["look"]: row for row in look_at(workspace, now=None, online=True)}
+        assert not rows["clock of ionq"]["ok"]
+        assert "nothing is sent there" in rows["clock of ionq"]["seen"]
+    finally:
+        provider_time.forget()
