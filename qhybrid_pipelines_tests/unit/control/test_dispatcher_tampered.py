@@ -23,6 +23,8 @@ from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQU
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.tampering import drop_guards, tamper
 
+BACKEND = "ionq:simulator"
+
 #: Each edit, and whether the job could be paid again if nobody looked.
 EDITS = {
     "state back to APPROVED": ["UPDATE job SET state = 'APPROVED'"],
@@ -77,11 +79,12 @@ def ledger(home: Home, request: pytest.FixtureRequest) -> Iterator[SqlLedger]:
 
 def make_dispatcher(home: Home, ledger: SqlLedger, tmp_path: Path) -> tuple[Dispatcher, DurableVendor]:
     harness = DispatcherHarness(tmp_path, ledger)
-    vendor = DurableVendor(tmp_path / "vendor", dedupe="tag_lookup", price_usd=10.0)
+    vendor = DurableVendor(tmp_path / "vendor", name="ionq", dedupe="tag_lookup", price_usd=10.0)
+    vendor.backend = BACKEND  # one that every home knows, so that nothing else is a finding of the doctor
     usual = harness.dispatcher()
     made = Dispatcher(
         ledger,
-        {"vendor": vendor},
+        {"ionq": vendor},
         RawStore(home.raw),
         deployment=usual.deployment,
         policy=usual.policy,
@@ -99,7 +102,7 @@ def test_what_was_changed_is_found_and_nothing_is_paid_again(
     edit: str, home: Home, ledger: SqlLedger, tmp_path: Path
 ) -> None:
     dispatcher, vendor = make_dispatcher(home, ledger, tmp_path)
-    batch = make_batch()
+    batch = make_batch(backend=BACKEND)
     assert dispatcher.submit(batch, SUBMIT_REQUEST).state is JobState.SUBMITTED
     anchor.advance(home.ledger_anchor, ledger, now=NOON)
     assert doctor(home) == doctor(home, "--full") == 0
@@ -117,7 +120,7 @@ def test_a_publication_notes_where_the_ledger_ends(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").make()
     ledger = SqlLedger.open_sqlite(home.ledger)
     dispatcher, _ = make_dispatcher(home, ledger, tmp_path)
-    dispatcher.submit(make_batch(), SUBMIT_REQUEST)
+    dispatcher.submit(make_batch(backend=BACKEND), SUBMIT_REQUEST)
     publish(home, ledger)
     assert anchor.read_link(home.ledger_anchor) == ledger.head()
     drop_guards(ledger)
@@ -125,7 +128,7 @@ def test_a_publication_notes_where_the_ledger_ends(tmp_path: Path) -> None:
     publish(home, ledger)
     assert audit_ledger(home, ledger).notes[0].startswith("event 4 (")
     with pytest.raises(Refused, match="is not sent, because the ledger is not what was written: event 4"):
-        dispatcher.submit(make_batch(), SUBMIT_REQUEST)
+        dispatcher.submit(make_batch(backend=BACKEND), SUBMIT_REQUEST)
     ledger.close()
 
 

@@ -143,7 +143,7 @@ def test_while_clocks_disagree_nothing_is_sent_or_ended_and_results_are_collecte
     offset[0] = step
     with pytest.raises(ClockDisagreement):
         dispatcher.submit(make_batch(seed=77), SUBMIT_REQUEST)
-    assert dispatcher.expire_due() == []
+    assert {seen.state for seen in dispatcher.expire_due()} <= {JobState.RUNNING}, "a look is all that happens"
     assert len(harness.one.book()) == 1
     assert len(dispatcher.clock_problems()) == 1
     harness.one.show(job.provider_job_id, JobState.COMPLETED)
