@@ -14,7 +14,6 @@ import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.core.errors import Ambiguous
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
@@ -73,6 +72,5 @@ def test_it_is_looked_up_until_it_is_there_or_cannot_come_any_more(cloud, tmp_pa
 
 
 def test_whoever_takes_an_absent_job_for_a_refused_one_pays_twice(cloud, tmp_path, monkeypatch):
-    """The negative control: neither the provider's window is waited for, nor the margin for two clocks."""
-    monkeypatch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
+    """The negative control."""
     assert accepted_of_one_work(cloud, tmp_path, monkeypatch, acceptance_seconds=0.0) == (0, 2)

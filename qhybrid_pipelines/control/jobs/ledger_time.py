@@ -119,15 +119,15 @@ class LedgerTime:
         self._asked[provider] = boot
         return True
 
-    def margin_seconds(self, provider: str) -> float:
+    def margin_seconds(self, provider: str, window_seconds: float) -> float:
         """Return how much longer a window has to be waited for because clocks that agree may still be apart.
 
         Nothing where one clock measured its beginning and measures its end: a server's. On one machine the clock may have
-        been set within the tolerance on either side.
+        been set within the tolerance on either side; a short window is waited for twice.
         """
         if self._ledger.has_server_clock or self._machine.is_virtual or last_reading(provider) is None:
             return 0.0
-        return 2 * TOLERANCE_SECONDS
+        return min(2 * TOLERANCE_SECONDS, window_seconds)
 
     def _read(self, boot: float) -> _Reading:
         machine_now = self._machine.now()

@@ -60,7 +60,10 @@ def audit_changed(connection: Connection, position: int) -> list[str]:
     )
     job_ids = {job_id for statement in wanted for job_id in connection.scalars(statement)}
     findings, budgets = _audit_jobs(connection, sorted(job_ids))
-    siblings = set(connection.scalars(select(_JOB.c.job_id).where(_JOB.c.experiment.in_(sorted(budgets))))) - job_ids
+    siblings: set[str] = set()
+    for page in _pages(sorted(budgets)):
+        siblings.update(connection.scalars(select(_JOB.c.job_id).where(_JOB.c.experiment.in_(page))))
+    siblings -= job_ids
     _, others = _audit_jobs(connection, sorted(siblings))
     for experiment, other in others.items():
         mine = budgets.setdefault(experiment, BudgetSum())

@@ -68,7 +68,7 @@ def test_on_postgres_it_is_the_servers_time_whatever_this_machine_thinks(skew: t
     hear("cloud", datetime.now(UTC))
     time.check("cloud")
     assert not time.should_ask("cloud")
-    assert time.margin_seconds("cloud") == 0.0
+    assert time.margin_seconds("cloud", 600.0) == 0.0
     hear("cloud", datetime.now(UTC) + skew)
     with pytest.raises(ClockDisagreement, match="the ledger's server"):
         time.check("cloud")
@@ -118,6 +118,14 @@ def test_a_question_is_asked_once_in_a_while() -> None:
     assert not time.should_ask("cloud"), "it was asked a moment ago"
     hear("other", datetime.now(UTC))
     assert not time.should_ask("other")
+
+
+def test_a_window_is_waited_for_longer_where_no_server_measures_it() -> None:
+    time = LedgerTime(MemoryLedger(), Clock())
+    assert time.margin_seconds("cloud", 600.0) == 0.0, "nothing is known about its clock"
+    hear("cloud", datetime.now(UTC))
+    assert time.margin_seconds("cloud", 600.0) == 120.0
+    assert time.margin_seconds("cloud", 2.0) == 2.0
 
 
 @pytest.mark.parametrize("step", SKEWS)
