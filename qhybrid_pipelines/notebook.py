@@ -1,0 +1,328 @@
+"""Experiments from Python: the same ones as those of a specification, under the same key, for notebooks and scripts.
+
+    import qhybrid_pipelines as qh
+
+    experiment = qh.Experiment(name="petersen", problem={"family": "maxcut", "source": "networkx:petersen"})
+    experiment.run()
+    experiment.verdict
+
+What stands here is `Experiment`, `load` and `results`; ``qhybrid_pipelines`` offers them. Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
+from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.settings import Settings
+from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+    import pyarrow as pa
+    from qiskit import QuantumCircuit
+
+    from qhybrid_pipelines.launch import Launcher
+
+#: Fields of `problem` and `dataset` that name a file.
+_FILE_FIELDS = ("source", "circuit")
+
+
+class Experiment:
+    """One experiment of a home: described, registered when it is first needed, run here or left to the daemon.
+
+    Args:
+        problem: as in a specification: a mapping with ``family``, ``source`` and so on.
+        name: readable, the first part of the key.
+        graph: instead of ``problem["source"]``, a NetworkX graph; edge weights are its attribute ``weight``.
+        circuit: instead of ``problem["circuit"]``, a Qiskit circuit; its free parameters become the angles of the sweep. With
+            ``graph``, qubit i is the i-th of ``graph.nodes``.
+        home: folder of all state; else QHYBRID_HOME, else ``./data``.
+        fields: every other field of a specification, such as ``shots=1024`` or ``backends=["ionq:simulator"]``.
+
+    Paths are looked up in the working folder. Everything is checked at once.
+
+    Raises:
+        InvalidInput: a field is wrong; names it, and the remedy.
+
+    Examples:
+        >>> experiment = Experiment(name="petersen", problem={"family": "maxcut", "source": "networkx:petersen"}, shots=64)
+        >>> experiment.specification["shots"]
+        64
+    """
+
+    def __init__(
+        self,
+        problem: Mapping[str, Any] | None = None,
+        *,
+        name: str,
+        graph: nx.Graph[Any] | None = None,
+        circuit: QuantumCircuit | None = None,
+        home: str | Path | None = None,
+        **fields: Any,
+    ) -> None:
+        data: dict[str, Any] = {"name": name, **fields}
+        if problem is not None:
+            data["problem"] = dict(problem)
+        self._open(data, home)
+        if graph is not None:
+            self._put_file("source", f"{name}.csv", _edges_as_csv(graph), format="csv_edges")
+        if circuit is not None:
+            self._put_file("circuit", f"{name}.qasm", _openqasm(circuit))
+            if graph is not None:  # qubit i is node i, whatever the order of the edges
+                self._data["problem"].setdefault("circuit_variables", [str(node) for node in graph.nodes])
+        self._check()
+
+    def _open(self, data: dict[str, Any], home: str | Path | None) -> None:
+        self._home = Home(Settings.from_environment(home).home)
+        self._data = data
+        for part in ("problem", "dataset"):
+            for field in _FILE_FIELDS:
+                self._make_absolute(data.get(part), field)
+
+    @classmethod
+    def from_yaml(cls, text_or_path: str | Path, *, home: str | Path | None = None) -> Self:
+        """Return the experiment of a specification: its text, or a file.
+
+        Raises:
+            InvalidInput: it is wrong; names line and field.
+        """
+        is_text = isinstance(text_or_path, str) and ("\n" in text_or_path or ":" in text_or_path)
+        path = Path("specification.yaml") if is_text else Path(text_or_path)
+        from qhybrid_pipelines.control.experiments.registration import read_text
+        from qhybrid_pipelines.core.specification_text import read_experiment, read_mapping
+
+        text = str(text_or_path) if is_text else read_text(path)
+        read_experiment(text, file=path.name)
+        made = cls.__new__(cls)
+        made._open(read_mapping(text, file=path.name)[0], home)  # noqa: SLF001  it is one of us
+        return made
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """What was asked for, as in a file; what it leaves away has its default."""
+        return self._data
+
+    def to_yaml(self) -> str:
+        """Return the specification as a file would say it: registered from there, it has the same key."""
+        return yaml.safe_dump(self._data, sort_keys=False)
+
+    @cached_property
+    def key(self) -> str:
+        """The key under which it is registered, which asking for it does.
+
+        Raises:
+            InvalidInput: the problem's file is missing or wrong.
+        """
+        return self._launcher.workspace.registration.register_text(
+            self.to_yaml(), file=f"{self._data['name']}.yaml", folder=Path.cwd()
+        ).key
+
+    def estimate(self) -> pd.DataFrame:
+        """Return what it would take and cost on each backend; nothing is registered or sent."""
+        import pandas as pd
+
+        from qhybrid_pipelines.core.files import scratch_folder
+        from qhybrid_pipelines.steps.on_demand.estimates import estimates
+
+        workspace = self._launcher.workspace
+        control_plane = workspace.control_plane
+        with scratch_folder(self._home.tmp) as folder:
+            path = folder / f"{self._data['name']}.yaml"
+            path.write_text(self.to_yaml())
+            preview = estimates(
+                [path], control_plane.dispatcher, workspace.lake, backends=control_plane.backends, tmp=self._home.tmp
+            )
+        return pd.DataFrame(preview.rows)
+
+    def submit(self) -> Self:
+        """Prepare it and leave its jobs with their providers; the daemon, or :meth:`wait`, collects what comes back.
+
+        Raises:
+            JobFailed: a stage failed; says which, and why.
+        """
+        return self._run(wait=False)
+
+    def wait(self) -> Self:
+        """Stay until every verdict stands. Raises as :meth:`submit`."""
+        return self._run(wait=True)
+
+    def run(self) -> Self:
+        """Run it to its verdicts, next rounds included. What ran before does not run again. Raises as :meth:`submit`."""
+        return self._run(wait=True)
+
+    def _run(self, *, wait: bool) -> Self:
+        from qhybrid_pipelines.terminal import progress
+
+        with progress(quiet=False) as display:
+            _, failures = self._launcher.run([self.key], display.on_progress, wait=wait, on_message=display.on_message)
+        if failures:
+            raise JobFailed("; ".join(f"{failure.what}: {failure.message}" for failure in failures))
+        return self
+
+    @property
+    def verdict(self) -> pd.DataFrame:
+        """One row per backend that is decided, next rounds below the first."""
+        import pandas as pd
+
+        from qhybrid_pipelines.steps.on_demand.summary import verdicts
+
+        workspace = self._launcher.workspace
+        return pd.DataFrame(
+            verdicts(self._launcher.with_next_rounds([self.key]), workspace.lake, workspace.specifications)
+        )
+
+    @property
+    def answer(self) -> pd.DataFrame:
+        """The answer that stands, one row per backend and variable. Raises `MissingUpstream` before there is one."""
+        import pandas as pd
+
+        from qhybrid_pipelines.steps.on_demand.answers import named_answers
+
+        workspace = self._launcher.workspace
+        answers = named_answers(self.key, workspace.specifications, workspace.lake)
+        return pd.DataFrame([row for answer in answers for row in answer.rows()])
+
+    @property
+    def counts(self) -> pa.Table:
+        """What was measured: one row per backend, point, repetition and outcome; bit 0 of ``bits`` is variable 0."""
+        import pyarrow as pa
+
+        from qhybrid_pipelines.storage import schemas
+        from qhybrid_pipelines.storage.lake import PartitionKey
+
+        lake = self._launcher.workspace.lake
+        keys = (PartitionKey(experiment=self.key, backend=backend) for backend in self._backends)
+        tables = [lake.read(schemas.QPU_RESULT_SETS, key) for key in keys if lake.exists(schemas.QPU_RESULT_SETS, key)]
+        return pa.concat_tables(tables) if tables else schemas.QPU_RESULT_SETS.schema.empty_table()
+
+    @property
+    def _backends(self) -> tuple[str, ...]:
+        return self._launcher.workspace.specifications.load_any(self.key).backends
+
+    @cached_property
+    def _launcher(self) -> Launcher:
+        from qhybrid_pipelines.launch import Launcher
+
+        return Launcher(Settings(home=self._home.path))
+
+    def __repr__(self) -> str:
+        return f"Experiment({self._data['name']!r})"
+
+    def _repr_html_(self) -> str:
+        """Show name and verdicts in a notebook."""
+        if "key" not in self.__dict__:
+            return f"<p><b>{html.escape(self._data['name'])}</b>, not registered yet</p>"
+        rows = self.verdict
+        shown = [c for c in ("backend", "round", "verdict", "best_quantum", "best_classical", "ratio") if c in rows]
+        return f"<p><b>{html.escape(self.key)}</b></p>{rows[shown].to_html(index=False) if len(rows) else 'no verdict yet'}"
+
+    def _check(self) -> None:
+        from qhybrid_pipelines.core.specification_text import read_experiment
+
+        read_experiment(self.to_yaml(), file=f"{self._data['name']}.yaml")
+
+    def _put_file(self, field: str, name: str, text: str, **more: str) -> None:
+        """Keep what was given as an object as a file of the home, and name that file in the problem."""
+        problem = self._data.setdefault("problem", {})
+        if field in problem:
+            raise InvalidInput(
+                f"problem.{field} is given twice",
+                remedy="Give the object or the name, not both.",
+                field=f"problem.{field}",
+            )
+        content = text.encode()
+        self._home.make()
+        path = self._home.path / "notebook" / sha256_hex(text)[:16] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content, tmp=self._home.tmp)
+        problem |= {field: str(path), **more}
+
+    @staticmethod
+    def _make_absolute(part: Any, field: str) -> None:
+        if isinstance(part, dict) and isinstance(part.get(field), str) and Path(part[field]).is_file():
+            part[field] = str(Path(part[field]).absolute())
+
+
+def load(key: str, *, home: str | Path | None = None) -> Experiment:
+    """Return a registered experiment by its key, the beginning of one, or ``latest``.
+
+    Raises:
+        InvalidInput: there is none; names those that come close.
+    """
+    from qhybrid_pipelines.commands.common import find_experiment
+
+    made = Experiment.__new__(Experiment)
+    made._open({"name": key}, home)  # noqa: SLF001  it is one of us
+    workspace = made._launcher.workspace  # noqa: SLF001
+    found = find_experiment(workspace, key)
+    made._data = workspace.specifications.load_any(found).model_dump(mode="json")  # noqa: SLF001
+    made.__dict__["key"] = found
+    return made
+
+
+def results(sql: str, *, home: str | Path | None = None) -> pd.DataFrame:
+    """Ask the warehouse; the tables are in the data dictionary.
+
+    Raises:
+        InvalidInput: nothing was published yet, or the query is wrong.
+    """
+    from qhybrid_pipelines.storage.analyst import query
+
+    return query(Home(Settings.from_environment(home).home), sql).to_pandas()
+
+
+def _edges_as_csv(graph: nx.Graph[Any]) -> str:
+    """Return a graph as the format `csv_edges`; nodes keep their names.
+
+    Raises:
+        InvalidInput: it has no edges, or nodes without any, which the format does not know.
+    """
+    import csv
+    import io
+
+    if not graph.number_of_edges():
+        raise InvalidInput("the graph has no edges", remedy="Give a graph with at least one.", field="graph")
+    if alone := [str(node) for node, degree in graph.degree if not degree]:
+        raise InvalidInput(
+            f"nodes without an edge cannot be given as a graph: {', '.join(alone[:5])}",
+            remedy="Leave them out, or write a file in a format that has nodes; nothing that they do depends on the others.",
+            field="graph",
+        )
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["i", "j", "weight"])
+    writer.writerows([str(u), str(v), repr(float(weight))] for u, v, weight in graph.edges(data="weight", default=1.0))
+    return out.getvalue()
+
+
+def _openqasm(circuit: QuantumCircuit) -> str:
+    """Return a Qiskit circuit as OpenQASM 3.
+
+    Raises:
+        InvalidInput: it is not one, or cannot be written.
+    """
+    from qiskit import QuantumCircuit, qasm3
+
+    if not isinstance(circuit, QuantumCircuit):
+        raise InvalidInput(
+            f"a {type(circuit).__name__} is not a circuit that can be read",
+            remedy="Give a Qiskit circuit, or write OpenQASM to a file and name it in problem.circuit.",
+            field="circuit",
+        )
+    try:
+        text: str = qasm3.dumps(circuit)
+    except qasm3.QASM3ExporterError as error:
+        raise InvalidInput(
+            f"the circuit cannot be written as OpenQASM 3: {error}", remedy="Decompose it first.", field="circuit"
+        ) from None
+    return text
