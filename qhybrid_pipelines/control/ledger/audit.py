@@ -44,9 +44,9 @@ def audit_changed(connection: Connection, position: int) -> list[str]:
         .join(last, (_EVENT.c.job_id == last.c.job_id) & (_EVENT.c.sequence == last.c.sequence))
         .subquery()
     )
-    both = _JOB.outerjoin(ends, _JOB.c.job_id == ends.c.job_id, full=True)
+    with_ends = _JOB.outerjoin(ends, _JOB.c.job_id == ends.c.job_id)
+    with_jobs = ends.outerjoin(_JOB, _JOB.c.job_id == ends.c.job_id)
     contradicts = or_(
-        _JOB.c.job_id.is_(None),
         ends.c.job_id.is_(None),
         _JOB.c.version != ends.c.sequence,
         _JOB.c.state != ends.c.to_state,
@@ -56,7 +56,8 @@ def audit_changed(connection: Connection, position: int) -> list[str]:
     wanted = (
         select(_EVENT.c.job_id).where(_EVENT.c.position > position),
         select(_JOB.c.job_id).where(_JOB.c.state.in_(unsettled)),
-        select(func.coalesce(_JOB.c.job_id, ends.c.job_id)).select_from(both).where(contradicts),
+        select(_JOB.c.job_id).select_from(with_ends).where(contradicts),
+        select(ends.c.job_id).select_from(with_jobs).where(_JOB.c.job_id.is_(None)),
     )
     job_ids = {job_id for statement in wanted for job_id in connection.scalars(statement)}
     findings, budgets = _audit_jobs(connection, sorted(job_ids))
@@ -64,13 +65,13 @@ def audit_changed(connection: Connection, position: int) -> list[str]:
     for page in _pages(sorted(budgets)):
         siblings.update(connection.scalars(select(_JOB.c.job_id).where(_JOB.c.experiment.in_(page))))
     siblings -= job_ids
-    _, others = _audit_jobs(connection, sorted(siblings))
+    more, others = _audit_jobs(connection, sorted(siblings))
     for experiment, other in others.items():
         mine = budgets.setdefault(experiment, BudgetSum())
         mine.limits |= other.limits
         mine.reserved_microusd += other.reserved_microusd
         mine.settled_microusd += other.settled_microusd
-    return findings + _audit_budgets(connection, budgets, budgets)
+    return findings + more + _audit_budgets(connection, budgets, budgets)
 
 
 def audit_one(connection: Connection, job_id: str) -> list[str]:
