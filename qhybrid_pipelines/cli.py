@@ -1,6 +1,7 @@
 """The command line: ``qhybrid run``, ``demo``, ``schema``, ``experiments``, ``estimate``, ``sync``, ``doctor``, ``metrics``.
 
-``qhybrid answer`` and ``sql`` are `commands.results`, ``qhybrid jobs`` is `commands.jobs`, ``qhybrid home`` `commands.home`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
+``qhybrid answer`` and ``sql`` are `commands.results`, ``qhybrid report`` is `commands.report`,
+``qhybrid jobs`` is `commands.jobs`, ``qhybrid home`` `commands.home`, ``qhybrid emulator`` is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
 failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command needs it.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from qhybrid_pipelines.commands import home as home_commands
-from qhybrid_pipelines.commands import jobs, results, status
+from qhybrid_pipelines.commands import jobs, report, results, status
 from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
@@ -271,6 +272,7 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
 
 app.command(rich_help_panel=RESULTS)(results.answer)
 app.command(rich_help_panel=RESULTS)(results.compare)
+app.command(rich_help_panel=RESULTS)(report.report)
 app.command(rich_help_panel=RESULTS)(results.sql)
 app.command(rich_help_panel=OPERATIONS)(status.status)
 
@@ -398,6 +400,7 @@ def _suggested_commands(workspace: Workspace) -> str:
     return f"""
 What to open next:
   qhybrid sql "SELECT * FROM verdicts" --home {home}
+  qhybrid report latest --home {home}
   qhybrid jobs list --home {home}
   make ui            the same experiments as assets, with ladders, circuits and pictures
   {workspace.tracker.ui_command}

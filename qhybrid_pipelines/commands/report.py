@@ -1,0 +1,87 @@
+"""``qhybrid report``: one page about experiments, to read, print and send to a colleague."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qhybrid_pipelines.commands.common import Home, echo, existing_workspace, find_experiment
+from qhybrid_pipelines.core.errors import InvalidInput
+
+_ENDINGS = (".html", ".htm")
+
+
+def report(
+    keys: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY...",
+            help="Keys of experiments, beginnings of them, or `latest`; of several, a comparison comes first.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The page; an older one of this name is replaced.")
+    ] = Path("report.html"),
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            "--figures", metavar="DIR", help="Also write every figure there, as SVG and as PNG.", show_default=False
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Write one self-contained HTML page: question, verdict, figures, cost, provenance, answer, how to reproduce."""
+    from qhybrid_pipelines.reports.page import chapters, figure_files, render_page
+    from qhybrid_pipelines.steps.on_demand.report import report_content
+
+    if output.suffix.lower() not in _ENDINGS:
+        raise InvalidInput(
+            f"'{output}' is not the name of a page",
+            remedy="Give a name that ends with .html; nothing else is ever replaced.",
+            field="--output",
+        )
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise InvalidInput(f"'{figures}' is not a folder", remedy="Name a folder, or a new one.", field="--figures")
+    workspace = existing_workspace(home)
+    # Asked for twice, or by two beginnings of one key, an experiment is shown once.
+    wanted = list(dict.fromkeys(find_experiment(workspace, key) for key in keys))
+    found = chapters(
+        [
+            report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)
+            for key in wanted
+        ]
+    )
+    _write(output, render_page(found).encode(), field="--output")
+    echo(
+        f"{output}: {len(wanted)} experiment{'s' if len(wanted) > 1 else ''}; open it in a browser, or print it from there"
+    )
+    if figures is not None:
+        written = 0
+        for name, content in figure_files(found):
+            _write(figures / name, content, field="--figures")
+            written += 1
+        echo(f"{figures}: {written} files, each figure as SVG and as PNG")
+
+
+def _write(path: Path, content: bytes, *, field: str) -> None:
+    """Write a file whole.
+
+    Raises:
+        InvalidInput: it cannot be written there.
+    """
+    from qhybrid_pipelines.core.files import write_bytes
+
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "Is a directory")
+        write_bytes(path, content)
+    except OSError as error:
+        above_is_a_file = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a part of the path is a file" if above_is_a_file else error.strerror or str(error)
+        raise InvalidInput(
+            f"'{path}' cannot be written: {reason}",
+            remedy="Name another place, or make room and permission there.",
+            field=field,
+        ) from None
