@@ -58,6 +58,8 @@ app = typer.Typer(
 )
 app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATIONS)
 app.add_typer(home_commands.app, name="home", rich_help_panel=OPERATIONS)
+app.command(rich_help_panel=OPERATIONS)(home_commands.backup)
+app.command(rich_help_panel=OPERATIONS)(home_commands.restore)
 app.add_typer(emulator.app, name="emulator", rich_help_panel=OPERATIONS)
 
 Wait = Annotated[

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo, workspace_for
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, existing_workspace, workspace_for
 from qhybrid_pipelines.core.errors import JobFailed
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import HomeIdentity
+    from qhybrid_pipelines.steps.workspace import Workspace
 
 app = typer.Typer(help="Which home this is, and which of its copies may send jobs.", no_args_is_help=True)
 
@@ -36,6 +38,13 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
     raise typer.Exit(JobFailed.exit_code if problems else 0)
 
 
+@app.command("check")
+def check_home(home: Home = None) -> None:
+    """Ask every provider for jobs of this home that its ledger does not know; nothing is sent, and it costs nothing."""
+    workspace = workspace_for(home)
+    raise typer.Exit(_ask(workspace))
+
+
 @app.command("continue")
 def continue_home(home: Home = None) -> None:
     """Decide that this home goes on under its id, and that no copy of it does: it may send again."""
@@ -50,3 +59,51 @@ def separate_home(home: Home = None) -> None:
 
 def _say(identity: HomeIdentity, what: str) -> None:
     echo(f"home {identity.home_id} {what}. Every token is looked up at its provider before anything is paid.")
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the backup.")], home: Home = None
+) -> None:
+    """Back up ledger, lake, results and notes as of one moment, while jobs run."""
+    from qhybrid_pipelines.steps.on_demand.home_backups import back_up
+
+    workspace = existing_workspace(home)
+    manifest = back_up(workspace.home, workspace.control_plane, folder)
+    echo(
+        f"{len(manifest.files)} files of home {manifest.home_id} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC, "
+        f"{manifest.head.position} events, in {folder}"
+    )
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `qhybrid backup` made.")],
+    home: Home = None,
+) -> None:
+    """Restore a backup into a new home, and ask its providers what was sent since; exit code 3 if a person has to decide."""
+    from qhybrid_pipelines.steps.on_demand.home_backups import restore as restore_home
+
+    workspace = workspace_for(home)
+    manifest = restore_home(folder, workspace.home)
+    echo(
+        f"home {manifest.home_id} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC: {len(manifest.files)} files, "
+        f"{manifest.head.position} events"
+    )
+    raise typer.Exit(_ask(workspace))
+
+
+def _ask(workspace: Workspace) -> int:
+    """Ask the providers, say what came of it, and return the exit code."""
+    from qhybrid_pipelines.control.home_identity import REMEDY
+    from qhybrid_pipelines.steps.on_demand.home_backups import ask_providers
+
+    control_plane = workspace.control_plane
+    failed = ask_providers(workspace.home, control_plane)
+    for backend, problem in failed.items():
+        echo(f"could not be asked: {backend}: {problem}")
+    if failed:
+        echo(f"To ask again: qhybrid home check --home {workspace.home.path}")
+    problems = control_plane.guard.problems()
+    for problem in problems:
+        echo(f"to be decided: {problem}")
+    echo(f"Nothing is sent until then. {REMEDY}." if problems else "Nothing was sent that the ledger does not know.")
+    return JobFailed.exit_code if problems else 0

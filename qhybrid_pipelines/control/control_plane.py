@@ -87,7 +87,7 @@ class ControlPlane:
             policy=self.policy,
             anchor=self._home.ledger_anchor,
             home_id=self.home_id,
-            check_home=self.guard.check,
+            guard=self.guard,
         )
 
 

@@ -7,7 +7,7 @@ and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_col
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from qhybrid_pipelines.control.backends.health import BackendHealth
+from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.jobs import approval
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
@@ -32,7 +33,7 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Transition
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
-from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, JobFailed
+from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, JobFailed, ProviderError, Unavailable
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
@@ -65,7 +66,7 @@ class Dispatcher:
         timeout_seconds: how long another process may take to submit the same job.
         anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
         home_id: of the home that the ledger belongs to; copies and restored backups keep it.
-        check_home: raises unless this is the home that it says it is; called before anything is sent.
+        guard: looks before anything is sent whether this is the home that it says it is; None looks at nothing.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Dispatcher:
         timeout_seconds: float = 900.0,
         anchor: Path | None = None,
         home_id: str = "",
-        check_home: Callable[[], None] = lambda: None,
+        guard: HomeGuard | None = None,
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
@@ -93,7 +94,7 @@ class Dispatcher:
             anchor=anchor,
             tenant=self.deployment.tenant,
             home_id=home_id,
-            check_home=check_home,
+            guard=guard,
         )
         for provider in providers.values():
             if able := with_ability(provider, Ability.LABEL_JOBS):
@@ -256,6 +257,34 @@ class Dispatcher:
                 job, event, self._clock.now(), detail=detail, provider_job_id=provider_job_id, error=cleared
             )
         )
+
+    def look_for_copies(self, backends: Iterable[str]) -> dict[str, str]:
+        """Look at all jobs with the home's label; those that the ledger has not sent become a question for a person.
+
+        Nothing is sent. Providers that cannot be asked by token are passed over, and those that nobody has set up.
+
+        Args:
+            backends: to be asked.
+
+        Returns:
+            By backend, why it could not be asked.
+        """
+        used = {job.provider for job in self.ledger.jobs()}
+        failed = {}
+        for backend in backends:
+            provider = self._context.provider_for(backend)
+            able = with_ability(provider, Ability.MISSING_SETTING)
+            missing = able.missing_setting() if able is not None else None
+            if missing and provider.name not in used:
+                continue
+            try:
+                if missing:
+                    raise Unavailable(missing)
+                if with_ability(provider, Ability.LIST_TOKENS) is not None:
+                    self._protocol.list_labelled(backend)
+            except ProviderError as error:
+                failed[backend] = str(error)
+        return failed
 
     # -- what persons decide ---------------------------------------------------------------------------------------
 

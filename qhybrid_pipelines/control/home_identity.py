@@ -13,7 +13,9 @@ further machines on one Postgres ledger go on without a question. What is compar
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from filelock import FileLock
@@ -24,11 +26,19 @@ from qhybrid_pipelines.control.ledger.port import HomeIdentity, Ledger
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, Refused
 from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.jobs import TokenListing
 from qhybrid_pipelines.storage.home_note import HomeNote, read_note, write_note
 from qhybrid_pipelines.storage.layout import Home
 
 #: Tables of the lake that are only written after something was sent.
 SENT_TABLES = ("qpu_submissions", "qpu_completions", "qpu_result_sets")
+
+REMEDY = (
+    "Put the newest ledger back, or decide: `qhybrid home continue` if this home goes on and no copy of it does, `qhybrid "
+    "home separate` if it is a copy that becomes a home of its own"
+)
+#: Jobs named in one sentence.
+MAX_NAMED_JOBS = 5
 
 
 class HomeGuard:
@@ -56,7 +66,7 @@ class HomeGuard:
         noted = anchor.read_link(self._home.ledger_anchor)
         if noted is not None and not self._ledger.contains(noted):
             found.append(anchor.explain_missing(noted, self._ledger.head()))
-        return found + read_question(self._home)
+        return found + read_question(self._home).sentences
 
     def check(self) -> None:
         """Return if something may be sent; asked before every submission.
@@ -87,16 +97,43 @@ class HomeGuard:
         """Record a person's decision that this home is a copy and becomes a home of its own, under a new id."""
         return self._decide(HomeIdentity(home_id=new_home_id(), openings=self._ledger.identity().openings))
 
-    def ask(self, problems: Sequence[str]) -> None:
-        """Have a person decide about something that was seen; it stays until then, for every process."""
+    def look_at(self, listing: TokenListing) -> None:
+        """Have a person decide where a provider lists jobs with our label that the ledger has not sent.
+
+        A job is in the ledger before it is sent, so such a job was sent by a copy, or by the ledger before it was put back.
+        """
+        identity = self._ledger.identity()
+        listed = [(token, job) for token, found in listing.jobs.items() for job in found] + [*listing.labelled.items()]
+        ours = {token: job.ref for token, job in listed if job.home_id == identity.home_id}
+        sent = self._ledger.sent_tokens(ours)
+        unknown = {f"{ref.provider}/{ref.provider_job_id}" for token, ref in ours.items() if token not in sent}
+        if unknown := unknown - identity.accepted_jobs:
+            self.ask([], jobs=unknown)
+
+    def ask(self, problems: Iterable[str], *, jobs: Iterable[str] = ()) -> None:
+        """Have a person decide about something that was seen; it stays until then, for every process.
+
+        Args:
+            problems: one sentence each.
+            jobs: providers' jobs with our label that the ledger does not know, ``provider/id``.
+        """
         with self._lock():
-            kept = [*read_question(self._home), *problems]
-            write_bytes(
-                self._home.question,
-                canonical_json(
-                    {"problems": list(dict.fromkeys(kept)), "asked_at": datetime.now(UTC).isoformat()}
-                ).encode(),
+            question = read_question(self._home)
+            asked = Question(
+                problems=tuple(dict.fromkeys([*question.problems, *problems])), jobs=question.jobs | frozenset(jobs)
             )
+            if asked != question:
+                write_bytes(self._home.question, asked.to_json())
+
+    def settle(self, problem: str) -> None:
+        """Take back one of the problems of the question, which has turned out to be none."""
+        with self._lock():
+            question = read_question(self._home)
+            left = replace(question, problems=tuple(one for one in question.problems if one != problem))
+            if left == Question():
+                self._home.question.unlink(missing_ok=True)
+            elif left != question:
+                write_bytes(self._home.question, left.to_json())
 
     def _compare(self, note: HomeNote | None, identity: HomeIdentity) -> list[str]:
         if note is None:
@@ -123,7 +160,9 @@ class HomeGuard:
         with self._lock():
             note = read_note(self._home)
             decided = HomeIdentity(
-                home_id=identity.home_id, openings=max(identity.openings, note.openings if note else 0) + 1
+                home_id=identity.home_id,
+                openings=max(identity.openings, note.openings if note else 0) + 1,
+                accepted_jobs=identity.accepted_jobs | self._asked_jobs(),
             )
             self._ledger.change_identity(decided)
             anchor.write_link(self._home.ledger_anchor, self._ledger.head(), now=datetime.now(UTC))
@@ -131,6 +170,11 @@ class HomeGuard:
             self._write_note(decided)
             self._home.question.unlink(missing_ok=True)
             return decided
+
+    def _asked_jobs(self) -> frozenset[str]:
+        with suppress(CorruptFile):
+            return read_question(self._home).jobs
+        return frozenset()
 
     def _write_note(self, identity: HomeIdentity) -> None:
         write_note(self._home, HomeNote(home_id=identity.home_id, openings=identity.openings))
@@ -140,22 +184,44 @@ class HomeGuard:
         return FileLock(self._home.locks / "home-note.lock", is_singleton=True)
 
 
-REMEDY = (
-    "Put the newest ledger back, or decide: `qhybrid home continue` if this home goes on and no copy of it does, `qhybrid "
-    "home separate` if it is a copy that becomes a home of its own"
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What was seen and waits for a person's decision about the whole home.
+
+    Attributes:
+        problems: one sentence each.
+        jobs: providers' jobs with our label that the ledger does not know, ``provider/id``.
+    """
+
+    problems: tuple[str, ...] = ()
+    jobs: frozenset[str] = frozenset()
+
+    @property
+    def sentences(self) -> list[str]:
+        """All of it for a person."""
+        if not self.jobs:
+            return [*self.problems]
+        named = ", ".join(sorted(self.jobs)[:MAX_NAMED_JOBS])
+        more = f" and {len(self.jobs) - MAX_NAMED_JOBS} more" if len(self.jobs) > MAX_NAMED_JOBS else ""
+        seen = f"jobs with this home's label are at their providers, and the ledger has not sent them: {named}{more}"
+        return [*self.problems, f"{seen}; a copy of this home did, or this ledger is an older one"]
+
+    def to_json(self) -> bytes:
+        """Return the stored form."""
+        return canonical_json({"problems": list(self.problems), "jobs": sorted(self.jobs)}).encode() + b"\n"
 
 
-def read_question(home: Home) -> list[str]:
+def read_question(home: Home) -> Question:
     """Return what was seen and waits for a person's decision.
 
     Raises:
         CorruptFile: the note cannot be read.
     """
     try:
-        return [str(problem) for problem in json.loads(home.question.read_text())["problems"]]
+        values = json.loads(home.question.read_text())
+        return Question(problems=tuple(map(str, values["problems"])), jobs=frozenset(map(str, values["jobs"])))
     except FileNotFoundError:
-        return []
+        return Question()
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(
             str(home.question),

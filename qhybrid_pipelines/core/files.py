@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,6 @@ from pathlib import Path
 from qhybrid_pipelines.core.processes import is_on_this_machine, process_has_ended, process_name
 
 _TEMPORARY_NAME = re.compile(r"(?P<owner>\d+\.\d+\.[0-9a-f]{12})-[0-9a-f]{16}-.*")
-
-#: An owner on another machine, or before the last boot, cannot be asked; a file that nobody touched for a day is left over.
-OTHER_MACHINE_AGE_SECONDS = 86_400.0
 
 
 def write_bytes(path: Path, data: bytes, *, tmp: Path | None = None, durable: bool = True) -> None:
@@ -89,13 +85,14 @@ def make_folder(folder: Path) -> None:
 def remove_leftovers(folder: Path) -> tuple[str, ...]:
     """Remove what dead processes left unfinished in a folder and return the names of what was removed.
 
-    Entries of living processes stay, and so does everything whose name is not one of ours.
+    Entries of living processes stay, and so does everything whose name is not one of ours. An owner on another machine, or
+    before the last boot, cannot be asked, whatever the clocks say: its entries stay too (`foreign_leftovers`).
     """
     if not folder.is_dir():
         return ()
     removed = []
     for entry in sorted(entry for entry in folder.iterdir() if _TEMPORARY_NAME.fullmatch(entry.name)):
-        if not _is_leftover(entry):
+        if not process_has_ended(entry.name.partition("-")[0]):
             continue
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
@@ -103,6 +100,19 @@ def remove_leftovers(folder: Path) -> tuple[str, ...]:
             entry.unlink(missing_ok=True)
         removed.append(entry.name)
     return tuple(removed)
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a name is that of a file or folder that some process has not finished."""
+    return _TEMPORARY_NAME.fullmatch(name) is not None
+
+
+def foreign_leftovers(folder: Path) -> tuple[Path, ...]:
+    """Return what is unfinished in a folder and belongs to a process that nobody on this machine can ask about."""
+    if not folder.is_dir():
+        return ()
+    unfinished = (entry for entry in folder.iterdir() if is_unfinished(entry.name))
+    return tuple(sorted(entry for entry in unfinished if not is_on_this_machine(entry.name.partition("-")[0])))
 
 
 @contextmanager
@@ -121,16 +131,6 @@ def _unfinished_file(path: Path, data: bytes, tmp: Path) -> Iterator[Path]:
 def _temporary_name(name: str) -> str:
     """Return a name for what shall become ``name``, with an ending of its own so that no search by ending finds it."""
     return f"{process_name()}-{secrets.token_hex(8)}-{name}.tmp"
-
-
-def _is_leftover(entry: Path) -> bool:
-    owner = entry.name.partition("-")[0]
-    if is_on_this_machine(owner):
-        return process_has_ended(owner)
-    try:
-        return time.time() - entry.stat().st_mtime > OTHER_MACHINE_AGE_SECONDS
-    except FileNotFoundError:
-        return False
 
 
 def _flush(path: Path) -> None:

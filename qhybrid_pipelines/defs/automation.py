@@ -145,7 +145,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
     def onward(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
         """Move every registered experiment one stage further, until its verdict stands in the warehouse."""
         open_workspace, now = workspace.open(), datetime.now(UTC)
-        end_orphans(context.instance)
+        end_orphans(context.instance, open_workspace.home.locks)
         damage = Damage()
         histories = {stage: read_run_history(context.instance, stage) for stage in _due_stages(open_workspace, damage)}
         reported = json.loads(context.cursor or "{}")

@@ -1,16 +1,20 @@
 """Runs whose process was killed: somebody has to say that they have ended.
 
-Dagster watches the runs that its daemon launches, as long as it lives itself; killed together with its workers it gives
-them up an hour later. A run that the command line executes has no launcher, and would seem to go on for ever. So every
-run carries the name of the process that executes it, and the sensors wait for none whose process is gone.
+Dagster watches the runs that its daemon launches, as long as it lives itself. A run that the command line executes has no
+launcher, and would seem to go on for ever. So every run carries the name of the process that executes it, and the sensors
+wait for none whose process is gone. A process on another machine cannot be asked; it shows a sign of life
+(`defs.heartbeats`). No run is ended because it takes long.
 
 A run that Dagster starts again takes over the tags of its parent, the name of the dead process among them. It means
 nothing until the new process has written its own.
 """
 
+from pathlib import Path
+
 import dagster as dg
 
-from qhybrid_pipelines.core.processes import process_has_ended, process_name
+from qhybrid_pipelines.core.processes import is_on_this_machine, process_has_ended, process_name
+from qhybrid_pipelines.defs.heartbeats import SILENCE_SECONDS, Listener, beat_file
 
 PROCESS_TAG = "qhybrid/process"
 
@@ -21,6 +25,9 @@ NOT_ENDED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+BEGUN = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+
+_LISTENER = Listener()
 
 
 def process_tags() -> dict[str, str]:
@@ -28,12 +35,19 @@ def process_tags() -> dict[str, str]:
     return {PROCESS_TAG: process_name()}
 
 
-def end_orphans(instance: dg.DagsterInstance) -> int:
-    """Report every run as failed whose process is gone, and free its places in pools; return how many that were."""
+def end_orphans(instance: dg.DagsterInstance, locks: Path | None = None, listener: Listener | None = None) -> int:
+    """Report every run as failed whose process is gone, and free its places in pools; return how many that were.
+
+    Args:
+        instance: Dagster's record.
+        locks: folder of the home below which runs show signs of life; without it only processes of this machine are asked.
+        listener: what has heard of them so far; the default is this process's own.
+    """
     orphans = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=NOT_ENDED))
-        if process_has_ended(run.tags.get(PROCESS_TAG, "")) and not _is_inherited(instance, run)
+        if (process_has_ended(run.tags.get(PROCESS_TAG, "")) and not _is_inherited(instance, run))
+        or (locks is not None and _has_vanished(run, locks, listener or _LISTENER))
     ]
     for run in orphans:
         instance.report_run_failed(
@@ -41,6 +55,13 @@ def end_orphans(instance: dg.DagsterInstance) -> int:
         )
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(orphans)
+
+
+def _has_vanished(run: dg.DagsterRun, locks: Path, listener: Listener) -> bool:
+    """Tell whether a run that had begun elsewhere was not heard of for long; one that waits for its turn has no process."""
+    if run.status not in BEGUN or is_on_this_machine(run.tags.get(PROCESS_TAG, "")):
+        return False
+    return listener.silence_seconds(beat_file(locks, run.run_id)) > SILENCE_SECONDS
 
 
 def _is_inherited(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

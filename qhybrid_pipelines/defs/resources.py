@@ -5,9 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from qhybrid_pipelines.defs.heartbeats import Heartbeat, beat_file
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG, process_tags
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
+
+_HEARTBEATS: dict[str, Heartbeat] = {}
 
 
 class WorkspaceResource(dg.ConfigurableResource[None]):
@@ -22,6 +25,14 @@ class WorkspaceResource(dg.ConfigurableResource[None]):
         own = process_tags()
         if context.run.tags.get(PROCESS_TAG) != own[PROCESS_TAG]:  # absent, or that of the run which this one replaces
             context.instance.add_run_tags(context.run.run_id, own)
+        heartbeat = Heartbeat(beat_file(Home(Path(self.home)).locks, context.run.run_id))
+        heartbeat.start()
+        _HEARTBEATS[context.run.run_id] = heartbeat
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """End the run's sign of life."""
+        if context.run is not None and (heartbeat := _HEARTBEATS.pop(context.run.run_id, None)) is not None:
+            heartbeat.stop()
 
     def open(self) -> Workspace:
         """Return the workspace, the same object for the same home within a process."""

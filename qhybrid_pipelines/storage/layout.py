@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from qhybrid_pipelines.core.files import make_folder
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -48,6 +50,11 @@ class Home:
     def question(self) -> Path:
         """What waits for a person's decision about the whole home; nothing is sent as long as it is there."""
         return self.path / "home.question.json"
+
+    @property
+    def backup_manifest(self) -> Path:
+        """In a backup of a home: what it holds, with size and SHA-256 of each file, and of which moment it is."""
+        return self.path / "backup.json"
 
     @property
     def warehouse(self) -> Path:
@@ -154,7 +161,7 @@ class Home:
         )
 
     def make(self) -> Home:
-        """Create the folders that are missing, and return the home itself."""
+        """Create the folders that are missing, durably, and return the home itself."""
         for folder in self.folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         return self

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
+from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.core.processes import process_has_ended, process_name
+from qhybrid_pipelines.defs.heartbeats import SILENCE_SECONDS, Heartbeat, Listener, beat_file
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG, end_orphans, process_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.launch import instance_ref, make_dagster_storage
@@ -122,3 +126,64 @@ def test_storage_that_a_daemon_makes_at_the_same_time_is_left_to_it(home, monkey
     make_dagster_storage(home)
     assert (home.dagster / "history" / "runs.db").read_text() == "theirs"
     assert (home.dagster / "schedules").is_dir()
+
+
+ELSEWHERE = f"1.1.{'0' * 12}"
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def test_a_healthy_run_elsewhere_is_never_ended_however_long_it_takes(instance, home):
+    clock = Clock()
+    listener = Listener(clock)
+    run_id = add_run(instance, dg.DagsterRunStatus.STARTED, {PROCESS_TAG: ELSEWHERE})
+    file = beat_file(home.locks, run_id)
+    for hour in range(100):
+        write_bytes(file, str(hour).encode())
+        assert end_orphans(instance, home.locks, listener) == 0
+        clock.seconds += SILENCE_SECONDS - 1
+
+
+@pytest.mark.parametrize("beats", [None, "17"])
+def test_a_run_that_vanished_with_its_machine_is_ended_once(instance, home, beats):
+    """Also one that never showed a sign of life, as those of an older release."""
+    clock = Clock()
+    listener = Listener(clock)
+    run_id = add_run(instance, dg.DagsterRunStatus.STARTED, {PROCESS_TAG: ELSEWHERE})
+    waiting = add_run(instance, dg.DagsterRunStatus.QUEUED, {PROCESS_TAG: ELSEWHERE})
+    own = add_run(instance, dg.DagsterRunStatus.STARTED, process_tags())
+    if beats is not None:
+        write_bytes(beat_file(home.locks, run_id), beats.encode())
+    assert end_orphans(instance, home.locks, listener) == 0
+    clock.seconds += SILENCE_SECONDS
+    assert end_orphans(instance, home.locks, listener) == 0
+    clock.seconds += 1
+    assert end_orphans(instance, home.locks, listener) == 1
+    assert end_orphans(instance, home.locks, listener) == 0
+    assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.FAILURE
+    assert instance.get_run_by_id(waiting).status is dg.DagsterRunStatus.QUEUED
+    assert instance.get_run_by_id(own).status is dg.DagsterRunStatus.STARTED
+
+
+def test_a_process_that_stops_beating_falls_silent(home):
+    file = beat_file(home.locks, "run")
+    heartbeat = Heartbeat(file, interval_seconds=0.01)
+    heartbeat.start()
+    seen = {file.read_text()}
+    while len(seen) < 3:
+        seen.add(file.read_text())
+    heartbeat.stop()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("file", ["dagster.yaml", "deploy/postgres/dagster.yaml"])
+def test_no_setting_limits_how_long_a_run_takes(file):
+    settings = yaml.safe_load((Path(__file__).parents[2] / file).read_text())
+    assert "max_runtime_seconds" not in settings["run_monitoring"]
+    assert settings["run_monitoring"]["enabled"]

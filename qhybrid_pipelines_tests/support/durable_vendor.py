@@ -225,7 +225,15 @@ class DurableVendor:
             if line["token"] in tokens:
                 ref = JobRef(provider=self.name, backend=backend, provider_job_id=line["id"])
                 jobs[line["token"]] = (*jobs.get(line["token"], ()), ListedJob(ref=ref, home_id=line["home_id"]))
-        return TokenListing(jobs=jobs, known=frozenset({line["id"] for line in listed} & set(known_jobs)))
+        labelled = {
+            line["token"]: ListedJob(
+                ref=JobRef(provider=self.name, backend=backend, provider_job_id=line["id"]), home_id=line["home_id"]
+            )
+            for line in listed
+            if line["token"] not in tokens and line["home_id"]
+        }
+        known = frozenset({line["id"] for line in listed} & set(known_jobs))
+        return TokenListing(jobs=jobs, known=known, labelled=labelled)
 
     def label_jobs(self, home_id: str) -> None:
         self.home_id = home_id

@@ -21,6 +21,7 @@ from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
@@ -222,6 +223,15 @@ class MemoryLedger:
     def change_identity(self, identity: HomeIdentity) -> None:
         """Let the ledger belong to a home of another id."""
         self._identity = identity
+
+    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
+        """Return those of some tokens that the ledger has sent."""
+        with self._tables.read_lock():
+            sent = {
+                event["job_id"] for event in self._tables.events.values() if event["event"] == EVENT_NAMES[Event.SUBMIT]
+            }
+            attempts = list(self._tables.attempts.items())
+        return frozenset(made.token for (job_id, _), made in attempts if job_id in sent) & frozenset(tokens)
 
     @contextmanager
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:

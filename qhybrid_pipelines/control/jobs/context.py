@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger import anchor
 from qhybrid_pipelines.control.ledger.lifecycle import Event
@@ -28,7 +29,7 @@ class JobContext:
         anchor: file with the link of the ledger that was noted outside it; None where nothing is noted.
         tenant: part of every token, so that two tenants of one account never share one.
         home_id: of the ledger that decides; it labels what is sent, and is never part of a token.
-        check_home: raises unless this is the home that it says it is.
+        guard: knows whether this is the home that it says it is; None where nobody asks.
     """
 
     ledger: Ledger
@@ -37,7 +38,7 @@ class JobContext:
     anchor: Path | None = None
     tenant: str = ""
     home_id: str = ""
-    check_home: Callable[[], None] = lambda: None
+    guard: HomeGuard | None = None
 
     @property
     def clock(self) -> Clock:
@@ -118,7 +119,8 @@ class JobContext:
             Refused: somebody changed the ledger behind our back, or it is not the one that it was, or the home's.
             CorruptFile: the note outside the ledger cannot be read.
         """
-        self.check_home()
+        if self.guard is not None:
+            self.guard.check()
         found = self.ledger.audit_rows(job_id=job.job_id)
         noted = anchor.read_link(self.anchor) if self.anchor is not None else None
         if noted is not None and not self.ledger.contains(noted):

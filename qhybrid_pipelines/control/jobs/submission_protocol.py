@@ -153,6 +153,10 @@ class SubmissionProtocol:
         for backend, expected in tokens.items():
             self._search.expect(backend, expected)
 
+    def list_labelled(self, backend: str) -> None:
+        """Look at all jobs of a backend that carry our label, see `TokenSearch.list_labelled`."""
+        self._search.list_labelled(backend)
+
     def _next_token(self, job: JobRecord) -> str:
         """Return the token that an APPROVED job is sent with: a new one where the last proved not to be there."""
         if job.outcome is not Outcome.NOT_ACCEPTED:

@@ -62,6 +62,7 @@ class TokenSearch:
         """Return who has sent the work of a token that this ledger has never sent.
 
         Raises:
+            Refused: the list shows jobs with our label that the ledger does not know; a person has to decide.
             ProviderError: the provider could not be asked.
         """
         now = self._context.clock.monotonic()
@@ -70,6 +71,8 @@ class TokenSearch:
             asked = frozenset({token} | self._expected.get(backend, set()))
             listing = self._list(backend, sorted(asked))
             self._listings[backend] = (now, asked, listing)
+            if self._context.guard is not None:
+                self._context.guard.check()
         return self._judge(token, listing, is_older_program_ours=False)
 
     def in_doubt(self, job: JobRecord) -> Found:
@@ -86,7 +89,18 @@ class TokenSearch:
     def _list(self, backend: str, tokens: Sequence[str], known_jobs: Sequence[str] = ()) -> TokenListing:
         provider = self._context.provider_for(backend)
         with calling(provider.name, "find"):
-            return list_tokens(provider, backend, tokens, known_jobs=known_jobs)
+            listing = list_tokens(provider, backend, tokens, known_jobs=known_jobs)
+        if self._context.guard is not None:
+            self._context.guard.look_at(listing)
+        return listing
+
+    def list_labelled(self, backend: str) -> None:
+        """Look at all jobs of a backend that carry our label; what the ledger does not know becomes a question.
+
+        Raises:
+            ProviderError: the provider could not be asked.
+        """
+        self._list(backend, [])
 
     def _judge(self, token: str, listing: TokenListing, *, is_older_program_ours: bool) -> Found:
         """Tell our job from another home's; a label of an older program names no home."""

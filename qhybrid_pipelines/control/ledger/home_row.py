@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from collections.abc import Collection
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, exists, insert, select, update
 
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.records import HomeIdentity
-from qhybrid_pipelines.control.ledger.tables import home
+from qhybrid_pipelines.control.ledger.tables import attempt, event, home
+
+#: SQLite takes a limited number of values in one query.
+TOKENS_PER_QUERY = 500
 
 
 def new_home_id() -> str:
@@ -17,13 +23,14 @@ def new_home_id() -> str:
 
 def create(connection: Connection) -> None:
     """Give a new ledger its identity."""
-    connection.execute(insert(home).values(id=1, home_id=new_home_id(), openings=0))
+    connection.execute(insert(home).values(id=1, home_id=new_home_id(), openings=0, accepted_jobs="[]"))
 
 
 def select_identity(connection: Connection) -> HomeIdentity:
     """Return the identity of a ledger."""
-    row = connection.execute(select(home.c.home_id, home.c.openings)).one()
-    return HomeIdentity(home_id=row.home_id, openings=row.openings)
+    row = connection.execute(select(home)).one()
+    accepted = frozenset(json.loads(row.accepted_jobs))
+    return HomeIdentity(home_id=row.home_id, openings=row.openings, accepted_jobs=accepted)
 
 
 def count_opening(connection: Connection) -> HomeIdentity:
@@ -34,4 +41,18 @@ def count_opening(connection: Connection) -> HomeIdentity:
 
 def change_identity(connection: Connection, identity: HomeIdentity) -> None:
     """Let a ledger belong to another home."""
-    connection.execute(update(home).values(home_id=identity.home_id, openings=identity.openings))
+    accepted = json.dumps(sorted(identity.accepted_jobs))
+    connection.execute(
+        update(home).values(home_id=identity.home_id, openings=identity.openings, accepted_jobs=accepted)
+    )
+
+
+def select_sent_tokens(connection: Connection, tokens: Collection[str]) -> frozenset[str]:
+    """Return those of some tokens that the ledger has sent, or has meant to send when it was cut off."""
+    was_sent = exists().where(event.c.job_id == attempt.c.job_id, event.c.event == EVENT_NAMES[Event.SUBMIT])
+    found: set[str] = set()
+    ordered = sorted(tokens)
+    for first in range(0, len(ordered), TOKENS_PER_QUERY):
+        chunk = ordered[first : first + TOKENS_PER_QUERY]
+        found |= set(connection.scalars(select(attempt.c.token).where(attempt.c.token.in_(chunk), was_sent)))
+    return frozenset(found)

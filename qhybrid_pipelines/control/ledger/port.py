@@ -199,3 +199,6 @@ class Ledger(Protocol):
 
     def change_identity(self, identity: HomeIdentity) -> None:
         """Let the ledger belong to a home of another id; its jobs stay what they are."""
+
+    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
+        """Return those of some tokens that the ledger has sent, or has meant to send when it was cut off."""

@@ -318,7 +318,10 @@ class HomeIdentity:
     Attributes:
         home_id: 16 hex digits, drawn once; copies and restored backups keep it.
         openings: how often a program has opened the ledger to send something.
+        accepted_jobs: providers' jobs with the home's label that the ledger has not sent, and that a person has decided about:
+            ``provider/id``.
     """
 
     home_id: str
     openings: int
+    accepted_jobs: frozenset[str] = frozenset()

@@ -273,6 +273,11 @@ class SqlLedger:
         with self._transaction() as connection:
             home_row.change_identity(connection, identity)
 
+    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
+        """Return those of some tokens that the ledger has sent."""
+        with self._snapshot() as connection:
+            return home_row.select_sent_tokens(connection, tokens)
+
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from handing this job over."""
         return self._exclusive(job_id, timeout_seconds=timeout_seconds)

@@ -188,6 +188,7 @@ home = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("home_id", Text, nullable=False),
     Column("openings", BigInteger, nullable=False),
+    Column("accepted_jobs", Text, nullable=False),
     CheckConstraint("id = 1", name="has_one_row"),
 )
 

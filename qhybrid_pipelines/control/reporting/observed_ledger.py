@@ -185,6 +185,10 @@ class ObservedLedger:
         """Let the ledger belong to a home of another id."""
         self._ledger.change_identity(identity)
 
+    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
+        """Return those of some tokens that the ledger has sent."""
+        return self._ledger.sent_tokens(tokens)
+
 
 def _events_of_plan(plan: Plan, job: JobRecord) -> list[ObservedEvent]:
     """Return the first steps of a planned job; none where the job was there before."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ from qhybrid_pipelines.execution.port import before_sending
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
 #: Tags beside the token: what all our jobs have, so that one listing shows them, and what names the home.
 OWN_TAG, HOME_TAG = "qhybrid", "qhybrid-home-"
+_TOKEN = re.compile(r"[0-9a-f]{32}")
 #: Pages of the list that a search reads, and jobs on each.
 MAX_PAGES, PAGE_JOBS = 50, 200
 #: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
@@ -180,22 +182,23 @@ class Service:
         Raises:
             Unavailable: the list has another form than published.
         """
-        found, shown = self._list_jobs(backend, set(tokens), tag=OWN_TAG, max_pages=MAX_PAGES)
+        found, shown, labelled = self._list_jobs(backend, set(tokens), tag=OWN_TAG, max_pages=MAX_PAGES)
         if known_jobs:  # in doubt, what an older program sent counts too: its only tag was the token
             for token in set(tokens) - set(found):
                 found |= self._list_jobs(backend, {token}, tag=token, max_pages=1)[0]
-        return jobs.TokenListing(jobs=found, known=frozenset(shown & set(known_jobs)))
+        return jobs.TokenListing(jobs=found, known=frozenset(shown & set(known_jobs)), labelled=labelled)
 
     def _list_jobs(
         self, backend: str, tokens: set[str], *, tag: str, max_pages: int
-    ) -> tuple[dict[str, tuple[jobs.ListedJob, ...]], set[str]]:
-        """Return the jobs with some tokens, oldest first, and the ids of all that were listed.
+    ) -> tuple[dict[str, tuple[jobs.ListedJob, ...]], set[str], dict[str, jobs.ListedJob]]:
+        """Return the jobs with some tokens, oldest first, the ids of all that were listed, and further ones that name a home.
 
         Tags are compared here too: a service that ignores a filter it does not know would hand out a stranger's job.
         """
         name = backend.removeprefix(f"{NAME}:")  # also of a device that the settings do not name any more
         found: dict[str, list[tuple[str, str, jobs.ListedJob]]] = {}
         shown: set[str] = set()
+        labelled: dict[str, jobs.ListedJob] = {}
         for page in range(max_pages):
             params = [("tags", tag), ("backend", name), ("exclude_params", "true"), ("limit", str(PAGE_JOBS))]
             params += [("sort", "DESC"), *([("offset", str(page * PAGE_JOBS))] if page else [])]
@@ -214,10 +217,12 @@ class Service:
                 entry = (str(job.get("created") or ""), job["id"], jobs.ListedJob(ref=ref, home_id=home_id))
                 for token in tokens & tags:
                     found.setdefault(token, []).append(entry)
+                if home_id and not tokens & tags:
+                    labelled |= {one: entry[2] for one in tags if _TOKEN.fullmatch(one)}
             if len(listed) < PAGE_JOBS or len(shown) == before:  # the end, or a service that does not know of offsets
                 break
         by_age = {token: sorted(entries, key=lambda entry: entry[:2]) for token, entries in found.items()}
-        return {token: tuple(job for *_, job in entries) for token, entries in by_age.items()}, shown
+        return {token: tuple(job for *_, job in entries) for token, entries in by_age.items()}, shown, labelled
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at each of some jobs, with one request, and one more for times and use once a job has ended.

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
+
+USUAL_PORTS = {"http": 80, "https": 443}
+THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class AccountRegistry:
@@ -39,14 +43,36 @@ class AccountRegistry:
         return self._read(url, f"project of {name}")
 
     def _write(self, url: str, name: str, value: str) -> None:
-        write_bytes(self._path(url, name), canonical_json({"value": value}).encode())
+        write_bytes(self._path(normalise_address(url), name), canonical_json({"value": value}).encode())
 
     def _read(self, url: str, name: str) -> str | None:
-        try:
-            value = json.loads(self._path(url, name).read_text(encoding="utf-8"))["value"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return value if isinstance(value, str) else None
+        # Homes of format 1 kept their notes under the address as it was typed.
+        for address in dict.fromkeys((normalise_address(url), url, url.rstrip("/"), f"{url.rstrip('/')}/")):
+            try:
+                value = json.loads(self._path(address, name).read_text(encoding="utf-8"))["value"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            return value if isinstance(value, str) else None
+        return None
 
     def _path(self, url: str, name: str) -> Path:
         return self._folder / f"{sha256_hex(f'{url}|{name}')[:32]}.json"
+
+
+def normalise_address(url: str) -> str:
+    """Return the one spelling of a service's address, by RFC 3986, section 6.2: what differs only in spelling is one service.
+
+    Scheme and host in small letters, without the scheme's own port, a final dot of the host, empty and dot segments of the
+    path, and a slash at its end; percent-encoding only where it is needed. This machine has one name.
+    """
+    parts = urlsplit(url.strip())
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
+    host = "localhost" if host in THIS_MACHINE else host
+    port = "" if parts.port in (None, USUAL_PORTS.get(scheme)) else f":{parts.port}"
+    segments: list[str] = []
+    for segment in parts.path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(quote(unquote(segment), safe="~!$&'()*+,;=:@"))
+    return f"{scheme}://{host}{port}" + "".join(f"/{segment}" for segment in segments)

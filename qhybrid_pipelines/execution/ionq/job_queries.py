@@ -160,6 +160,7 @@ def list_tokens(
     device = backend.partition(":")[2]
     wanted, known = set(tokens), set(known_jobs)
     matches: dict[str, list[dict[str, Any]]] = {}
+    labelled: dict[str, ListedJob] = {}
     shown: set[str] = set()
     empty = True
     pages = _pages(client, [("target", device)], max_pages=MAX_PAGES, must_end=bool(known))
@@ -171,7 +172,9 @@ def list_tokens(
             token = _token(job, device)
             if token in wanted:
                 matches.setdefault(token, []).append(job)
-        if wanted <= set(matches):
+            elif token and (listed := _listed_job(job, backend)).home_id:
+                labelled[token] = listed
+        if wanted and wanted <= set(matches):
             far_back = _submitted_at(jobs) < min(map(_submitted_at, matches.values())) - DUPLICATE_WINDOW
             if far_back or number == MAX_PAGES:
                 break
@@ -185,6 +188,7 @@ def list_tokens(
             for token, jobs in matches.items()
         },
         known=frozenset(shown & known),
+        labelled=labelled,
     )
 
 

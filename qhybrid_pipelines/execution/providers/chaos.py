@@ -104,6 +104,7 @@ class ChaosProvider:
         listing = list_tokens(provider, inner, tokens, known_jobs=known_jobs)
         return replace(
             listing,
+            labelled={token: replace(job, ref=_outer_ref(job.ref, backend)) for token, job in listing.labelled.items()},
             jobs={
                 token: tuple(replace(job, ref=_outer_ref(job.ref, backend)) for job in found)
                 for token, found in listing.jobs.items()

@@ -31,6 +31,7 @@ from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
 from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, next_steps
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.files import foreign_leftovers
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
@@ -103,6 +104,7 @@ def findings(
         ("jobs of unnamed backends", lambda: _unnamed_backends(control_plane)),
         ("stopped experiments", lambda: _stopped(Stops(home))),
         ("locks", lambda: _locks(home.locks)),
+        ("unfinished files", lambda: _unfinished(home.tmp)),
         ("warehouse", lambda: _warehouse(home, control_plane)),
         ("MLflow spool", lambda: _spool(home.spool)),
         ("quarantine", lambda: _quarantine(home.quarantine)),
@@ -297,6 +299,17 @@ def _locks(folder: Path) -> CheckResult:
         except Timeout:
             held.append(file.stem)
     return True, f"held by running processes: {', '.join(held)}" if held else "none held"
+
+
+def _unfinished(folder: Path) -> CheckResult:
+    """Name what processes left unfinished that ran on other machines, or before the last boot; only a person can know."""
+    left = foreign_leftovers(folder)
+    if not left:
+        return True, "none of other machines"
+    return True, (
+        f"{len(left)} in {folder}, of processes on other machines or before this one was started: remove them if those have "
+        "ended"
+    )
 
 
 def _warehouse(home: Home, control_plane: ControlPlane) -> CheckResult:

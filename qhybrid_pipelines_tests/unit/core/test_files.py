@@ -96,14 +96,18 @@ def test_an_id_that_was_given_again_does_not_protect_a_dead_owner(home):
     assert len(files.remove_leftovers(home.tmp)) == 1
 
 
-def test_another_machines_files_are_left_for_a_day(home):
+@pytest.mark.parametrize("age_seconds", [0, 2 * 86_400, 400 * 86_400, -2 * 86_400])
+def test_another_machines_files_are_never_removed(home, age_seconds):
+    """Nobody here can ask about it, and its clock may be days away from ours; people are told instead."""
     home.make()
     file = home.tmp / f"1.1.{'0' * 12}-{'0' * 16}-data.parquet"
     file.touch()
-    assert files.remove_leftovers(home.tmp) == ()
-    long_ago = time.time() - files.OTHER_MACHINE_AGE_SECONDS - 60
-    os.utime(file, (long_ago, long_ago))
-    assert files.remove_leftovers(home.tmp) == (file.name,)
+    moment = time.time() - age_seconds
+    os.utime(file, (moment, moment))
+    (home.tmp / "not-ours").touch()
+    with files.scratch_folder(home.tmp):
+        assert files.remove_leftovers(home.tmp) == ()
+        assert files.foreign_leftovers(home.tmp) == (file,)
 
 
 def test_sweep_of_a_home_that_is_not_there(home):

@@ -18,7 +18,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("home_id", sa.Text(), nullable=False),
         sa.Column("openings", sa.BigInteger(), nullable=False),
+        sa.Column("accepted_jobs", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="home_key"),
         sa.CheckConstraint("id = 1", name="home_has_one_row"),
     )
-    op.bulk_insert(table, [{"id": 1, "home_id": secrets.token_hex(8), "openings": 0}])
+    op.bulk_insert(table, [{"id": 1, "home_id": secrets.token_hex(8), "openings": 0, "accepted_jobs": "[]"}])

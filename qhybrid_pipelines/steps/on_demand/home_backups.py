@@ -1,0 +1,279 @@
+"""A home backed up while its jobs run, and restored without paying anything twice.
+
+A backup is of the moment in which the ledger is copied. The lake is copied before that, so that it names nothing that the
+ledger does not know; what the ledger names (specifications, problem files, results as received, the adapters' memory) is
+copied after it and is never changed once it is written. Each file is replaced whole, so each copy is whole.
+
+A restored home sends nothing before its providers were asked for jobs that the backup does not know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.home_identity import read_question
+from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
+from qhybrid_pipelines.core.files import is_unfinished, make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, write_note
+from qhybrid_pipelines.storage.layout import Home
+
+RESTORED = "restored from a backup of "
+POLICY = "policy.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a backup holds.
+
+    Attributes:
+        format: number of the home's format.
+        home_id: of the home.
+        openings: how often the home was opened to send, by the copied ledger.
+        head: last link of the copied ledger.
+        made_at: the moment of the backup.
+        files: SHA-256 of each file, by its place below the folder.
+    """
+
+    format: int
+    home_id: str
+    openings: int
+    head: ChainHead
+    made_at: datetime
+    files: dict[str, str]
+
+
+def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
+    """Copy a home into a folder that is made for it; jobs may be sent and collected meanwhile.
+
+    Left out is what is computed or published again (the warehouse, MLflow's records), Dagster's history, and the inbox.
+
+    Args:
+        home: to be copied.
+        control_plane: of that home.
+        folder: new, or empty.
+
+    Raises:
+        InvalidInput: there is something in the folder, or the ledger is on a server.
+    """
+    folder = folder.expanduser().absolute()
+    if control_plane.deployment.ledger_url is not None:
+        raise InvalidInput(
+            "the ledger of this home is on a Postgres server, and only its owner can copy it there",
+            remedy="Use the server's own backup; docs/copies.md says in which order.",
+        )
+    if folder.is_relative_to(home.path):
+        raise InvalidInput("a backup does not lie in the home itself", remedy="Name another folder.", file=str(folder))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput("there is something at this place", remedy="Name a new folder.", file=str(folder))
+    make_folder(folder.parent)
+    with scratch_folder(folder.parent) as scratch:
+        built = Home(scratch / "backup")
+        files = _copy_all(home, built, [home.lake])
+        _copy_ledger(home.ledger, built.ledger)
+        made_at = datetime.now(UTC)
+        # What the ledger names is on the disk before the ledger names it.
+        later = [home.specifications, home.blobs, home.raw, home.providers, home.stops, home.checkpoints, home.spool]
+        files |= _copy_all(home, built, [*later, home.quarantine, home.path / POLICY])
+        manifest = _describe(built, files, made_at=made_at)
+        if folder.exists():
+            folder.rmdir()
+        promote(built.path, folder)
+    return manifest
+
+
+def restore(folder: Path, home: Home) -> Manifest:
+    """Copy a backup into a new home, whose providers have to be asked before it sends anything (`ask_providers`).
+
+    Args:
+        folder: with a backup.
+        home: without a ledger.
+
+    Raises:
+        InvalidInput: that is not a backup, of a newer release, or the home has a ledger.
+        CorruptFile: a file of the backup is missing or has changed.
+    """
+    backup = Home(folder)
+    manifest = read_manifest(backup)
+    if home.ledger.exists() or home.note.exists():
+        raise InvalidInput(
+            "this home has a ledger or a note of its own, and a backup never replaces one",
+            remedy="Name a new home, or move this one away first.",
+            file=str(home.path),
+        )
+    for name, digest in manifest.files.items():
+        if _digest(backup.path / name) != digest:
+            raise CorruptFile(
+                str(backup.path / name), "the file is not what was backed up", remedy="Restore another backup."
+            )
+    home.make()
+    # The question comes first and the ledger last: a home that is half restored sends nothing.
+    sentence = (
+        f"{RESTORED}{manifest.made_at:%Y-%m-%d %H:%M:%S} UTC, and not all its providers were asked for jobs sent since"
+    )
+    write_bytes(home.question, canonical_json({"problems": [sentence], "jobs": []}).encode())
+    for name in manifest.files:
+        if name != backup.ledger.name:
+            _copy_file(backup.path / name, home.path / name)
+    anchor.write_link(home.ledger_anchor, manifest.head, now=manifest.made_at)
+    write_note(home, HomeNote(home_id=manifest.home_id, openings=manifest.openings))
+    with scratch_folder(home.tmp) as scratch:
+        shutil.copyfile(backup.ledger, scratch / "ledger.db")
+        promote(scratch / "ledger.db", home.ledger)
+    return manifest
+
+
+def ask_providers(home: Home, control_plane: ControlPlane) -> dict[str, str]:
+    """Ask every provider for jobs of this home that its ledger does not know; nothing is sent.
+
+    Where all have answered, a restored home waits for nothing but what was found.
+
+    Returns:
+        By backend, why it could not be asked.
+    """
+    used = {job.backend for job in control_plane.ledger.jobs()}
+    known = {backend.partition(":")[0] for backend in control_plane.backends}
+    named = {backend for backend in used if backend.partition(":")[0] in known} | set(control_plane.backends)
+    failed = control_plane.dispatcher.look_for_copies(sorted(named))
+    failed |= dict.fromkeys(sorted(used - named), "its provider is not configured here")
+    if not failed:
+        for problem in read_question(home).problems:
+            if problem.startswith(RESTORED):
+                control_plane.guard.settle(problem)
+    return failed
+
+
+def read_manifest(backup: Home) -> Manifest:
+    """Return what a backup holds.
+
+    Raises:
+        InvalidInput: there is none, or a newer release made it.
+    """
+    try:
+        values: dict[str, Any] = json.loads(backup.backup_manifest.read_text())
+        if int(values["format"]) > FORMAT:
+            raise InvalidInput(
+                f"the backup has format {values['format']}, and this release knows formats up to {FORMAT}",
+                remedy="Install the release that made it, or a newer one.",
+                file=str(backup.path),
+            )
+        return Manifest(
+            format=int(values["format"]),
+            home_id=str(values["home_id"]),
+            openings=int(values["openings"]),
+            head=ChainHead(position=int(values["head"]["position"]), hash=str(values["head"]["hash"])),
+            made_at=datetime.fromisoformat(values["made_at"]),
+            files={str(name): str(digest) for name, digest in values["files"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidInput(
+            "there is no backup here that is whole",
+            remedy="Name the folder that `qhybrid backup` made.",
+            file=str(backup.path),
+        ) from None
+
+
+def _describe(built: Home, files: dict[str, str], *, made_at: datetime) -> Manifest:
+    """Check the copied ledger and write what the backup holds."""
+    copied = SqlLedger.open_sqlite(built.ledger)
+    try:
+        chain, identity, head = copied.verify_chain(), copied.identity(), copied.head()
+    finally:
+        copied.close()
+    for name in ("-wal", "-shm", "-locks"):
+        Path(f"{built.ledger}{name}").unlink(missing_ok=True)
+    if not chain.is_intact:
+        raise CorruptFile(str(built.ledger), str(chain.problem), remedy="`qhybrid doctor --full` says more.")
+    _flush(built.ledger)
+    files = files | {built.ledger.name: _digest(built.ledger)}
+    values = {
+        "format": FORMAT,
+        "home_id": identity.home_id,
+        "openings": identity.openings,
+        "head": {"position": head.position, "hash": head.hash},
+        "made_at": made_at.isoformat(),
+        "files": files,
+    }
+    write_bytes(built.backup_manifest, canonical_json(values).encode() + b"\n")
+    return Manifest(
+        format=FORMAT,
+        home_id=identity.home_id,
+        openings=identity.openings,
+        head=head,
+        made_at=made_at,
+        files=files,
+    )
+
+
+def _copy_ledger(path: Path, copy: Path) -> None:
+    """Copy a SQLite ledger as it is at one moment; writers go on."""
+    make_folder(copy.parent)
+    with (
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+
+
+def _copy_all(home: Home, built: Home, places: Iterable[Path]) -> dict[str, str]:
+    """Copy files and folders below a home, each file durably; return their SHA-256 by place."""
+    copied = {}
+    for file in _files(places):
+        name = str(file.relative_to(home.path))
+        try:
+            copied[name] = _copy_file(file, built.path / name)
+        except FileNotFoundError:
+            continue  # it was replaced by another, or was not needed any more
+    return copied
+
+
+def _files(places: Iterable[Path]) -> Iterator[Path]:
+    for place in places:
+        found = [place] if place.is_file() else sorted(place.rglob("*"))
+        yield from (
+            file
+            for file in found
+            if file.is_file() and not is_unfinished(file.name) and not file.name.endswith(".lock")
+        )
+
+
+def _copy_file(file: Path, copy: Path) -> str:
+    """Copy a file durably and return the SHA-256 of what was copied."""
+    with file.open("rb") as source:
+        make_folder(copy.parent)
+        digest = hashlib.sha256()
+        with copy.open("wb") as target:
+            while chunk := source.read(2**20):
+                digest.update(chunk)
+                target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+    return digest.hexdigest()
+
+
+def _digest(file: Path) -> str:
+    """Return the SHA-256 of a file; nothing for one that is missing."""
+    try:
+        with file.open("rb") as source:
+            return hashlib.file_digest(source, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())

@@ -1,0 +1,88 @@
+"""Homes of older releases go on with their open paid jobs; a home of a newer one is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from qhybrid_pipelines.cli import app
+from qhybrid_pipelines.control.ledger import schema
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.emulator.process import Emulator, running_emulator
+from qhybrid_pipelines.storage.home_note import FORMAT, read_note
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, run
+
+pytestmark = [
+    RUNS_IN_PROCESS,
+    pytest.mark.filterwarnings("ignore:AutoDateLocator was unable:UserWarning"),
+]
+
+KEPT = sorted((Path(__file__).parents[1] / "homes").glob("*.tar.xz"))
+
+
+@pytest.fixture(params=KEPT, ids=lambda path: path.name)
+def older_home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def cloud(older_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    with running_emulator(older_home.path.parent / "cloud", key="some-key", speed=5000.0) as emulator:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        yield emulator
+
+
+def test_every_format_before_this_one_is_kept() -> None:
+    assert [path.name for path in KEPT] == [f"format{number}.tar.xz" for number in range(1, FORMAT)]
+
+
+def test_an_older_home_is_carried_on_with_its_open_paid_job(older_home: Home, cloud: Emulator) -> None:
+    launcher = make_launcher(older_home.path)
+    run(launcher, [*launcher.workspace.specifications])
+    book = httpx.get(f"{cloud.admin_url}/jobs", timeout=30).json()["jobs"]
+    ledger = launcher.workspace.control_plane.ledger
+    [paid] = [job for job in ledger.jobs() if job.provider == "ionq"]
+    assert [job["id"] for job in book] == [paid.provider_job_id]
+    assert paid.state is JobState.VERIFIED
+    assert paid.cost_usd == pytest.approx(book[0]["charged_usd"])
+    assert ledger.verify_chain().is_intact
+    assert ledger.audit_rows() == []
+    assert launcher.workspace.control_plane.guard.problems() == []
+    launcher.workspace.control_plane.guard.check()  # what is asked before anything new is sent
+    note = read_note(older_home)
+    assert note is not None
+    assert (note.format, note.home_id) == (FORMAT, ledger.identity().home_id)
+
+
+def test_a_newer_homes_note_is_refused_by_every_command_and_not_touched(older_home: Home) -> None:
+    content = json.dumps({"format": FORMAT + 1, "unknown": True})
+    older_home.note.write_text(content)
+    before = older_home.ledger.read_bytes()
+    for words in (["jobs", "list"], ["home", "show"], ["home", "continue"], ["metrics"]):
+        failed = CliRunner().invoke(app, [*words, "--home", str(older_home.path)])
+        assert f"this release knows formats up to {FORMAT}" in str(failed.exception)
+    assert older_home.note.read_text() == content
+    assert older_home.ledger.read_bytes() == before
+
+
+def test_a_newer_homes_ledger_is_refused_and_not_touched(older_home: Home) -> None:
+    """What an older release finds that knows nothing of the note."""
+    ledger = SqlLedger.open_sqlite(older_home.ledger)
+    with ledger._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE ledger_revision SET version_num = '9999'")
+    ledger.close()
+    failed = CliRunner().invoke(app, ["jobs", "list", "--home", str(older_home.path)])
+    assert f"schema revision '9999', and this release knows revisions up to '{schema.REVISION}'" in str(
+        failed.exception
+    )
