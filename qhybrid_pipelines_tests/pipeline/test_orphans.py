@@ -156,7 +156,7 @@ def test_a_run_that_vanished_with_its_machine_is_ended_once(instance, home, beat
     clock = Clock()
     listener = Listener(clock)
     run_id = add_run(instance, dg.DagsterRunStatus.STARTED, {PROCESS_TAG: ELSEWHERE})
-    waiting = add_run(instance, dg.DagsterRunStatus.QUEUED, {PROCESS_TAG: ELSEWHERE})
+    waiting = add_run(instance, dg.DagsterRunStatus.NOT_STARTED, {PROCESS_TAG: ELSEWHERE})
     own = add_run(instance, dg.DagsterRunStatus.STARTED, process_tags())
     if beats is not None:
         write_bytes(beat_file(home.locks, run_id), beats.encode())
@@ -167,7 +167,7 @@ def test_a_run_that_vanished_with_its_machine_is_ended_once(instance, home, beat
     assert end_orphans(instance, home.locks, listener) == 1
     assert end_orphans(instance, home.locks, listener) == 0
     assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.FAILURE
-    assert instance.get_run_by_id(waiting).status is dg.DagsterRunStatus.QUEUED
+    assert instance.get_run_by_id(waiting).status is dg.DagsterRunStatus.NOT_STARTED
     assert instance.get_run_by_id(own).status is dg.DagsterRunStatus.STARTED
 
 
