@@ -165,7 +165,8 @@ def format_cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.6g}"
+        # Whole numbers stay whole: an optimum of 50000003 is not 5e+07.
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= FIRST_SEPARATED:
         return f"{value:,}"
     return str(value)

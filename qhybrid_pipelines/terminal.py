@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 VERDICT_STYLES = {
     "quantum_better": "bold green",
     "tie": "cyan",
+    "no_better": "cyan",
+    "noise_like": "dim",
+    "no_headroom": "magenta",
     "classical_better": "yellow",
     "solved_by_reduction": "blue",
     "reduced_model_ceiling": "magenta",

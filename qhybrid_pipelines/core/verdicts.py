@@ -20,11 +20,20 @@ class Verdict(StrEnum):
     Next: the quantum answer is accepted, or a round is left to reach the proved optimum.
     """
     TIE = "tie"
-    """Both sides agree within the margin, over at least ten runs or folds; or both reached the proved optimum.
+    """Both sides agree within the margin, over at least ten runs or folds, and the best quantum answer is one that neither
+    the incumbent nor a baseline had.
 
     By: as `quantum_better`.
 
     Next: the quantum answer is accepted where no other answer is better.
+    """
+    NO_BETTER = "no_better"
+    """Both sides agree within the margin, over at least ten runs, and the incumbent or a baseline had the value without
+    anything quantum: nothing to credit a circuit with.
+
+    By: `problems.verdict` from paired runs.
+
+    Next: the answer stands in the name of who had it.
     """
     CLASSICAL_BETTER = "classical_better"
     """The best baseline beats the quantum side by more than the margin, or only classical runs were feasible. A result
@@ -33,6 +42,14 @@ class Verdict(StrEnum):
     By: as `quantum_better`.
 
     Next: a next round where one is left and something can be adjusted; else the classical answer stands.
+    """
+    NOISE_LIKE = "noise_like"
+    """Raw shots say nothing: at no point did they beat uniform random ones, or all of them gave one outcome that is not the
+    optimum of the reduced model. What repair and local search made of them is not the circuit's work.
+
+    By: `problems.verdict`, unless classical won by more than the margin.
+
+    Next: a next round where one is left; else the best answer of any source stands.
     """
     INCONCLUSIVE = "inconclusive"
     """The runs do not decide: nothing was measured, there were too few runs, or the interval reaches over the margin.
@@ -48,11 +65,18 @@ class Verdict(StrEnum):
 
     Next: the answer is accepted; nothing is sent.
     """
+    NO_HEADROOM = "no_headroom"
+    """The incumbent already was the proved optimum, and the quantum side reached it too: no answer could be better.
+
+    By: `problems.verdict`, before the reduced model's ceiling is looked at.
+
+    Next: the answer stands in the name of who had it.
+    """
     REDUCED_MODEL_CEILING = "reduced_model_ceiling"
     """Even the exact optimum of the reduced model is no better than what was known before, and no answer is: nothing
     could be won in this reduced model. It says nothing about the circuit.
 
-    By: `problems.verdict`, before gains are compared; the reason names the best classical answer.
+    By: `problems.verdict`, unless classical won by more than the margin; the reason names the best classical answer.
 
     Next: a round around another subproblem where one is left.
     """

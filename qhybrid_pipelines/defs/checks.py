@@ -69,7 +69,15 @@ def budget_kept(experiments: pa.Table, qpu_submissions: pa.Table) -> dg.AssetChe
 @dg.asset_check(asset="backend_capabilities")
 def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """A canary circuit with one known qubit set comes back with that bit set, on every backend."""
-    return _result(audits.bit_order(workspace.open().control_plane))
+    look = audits.bit_order(workspace.open().control_plane)
+    # A backend that rests or does not answer is not red: nothing says that its bits are wrong.
+    severity = dg.AssetCheckSeverity.ERROR if look.wrong else dg.AssetCheckSeverity.WARN
+    return _result(
+        [*look.wrong, *look.unanswered],
+        severity,
+        looked_at=list(look.looked_at),
+        not_looked_at=look.not_looked_at,
+    )
 
 
 @dg.asset_check(asset="backend_calibrations")
@@ -90,6 +98,23 @@ def everything_paid_is_collected(workspace: WorkspaceResource) -> dg.AssetCheckR
     """No provider was paid for a job whose result is not here; what to do about one costs nothing."""
     found = audits.everything_paid_is_collected(workspace.open().control_plane.ledger)
     return _result(found, dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(asset="warehouse", name="needs_a_person")
+def home_needs_a_person(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """Nothing waits for a person: no job for approval, no result that was refused for good, no question about the home."""
+    return _result(audits.needs_a_person(workspace.open().control_plane), dg.AssetCheckSeverity.WARN)
+
+
+def _needs_a_person_check(asset: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=asset, name="needs_a_person", partitions_def=EXECUTIONS)
+    def needs_a_person(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        """No job of these executions waits for a person, who alone can say whether it goes on."""
+        executions = get_executions(context)
+        found = audits.needs_a_person(workspace.open().control_plane, executions)
+        return _result(found, dg.AssetCheckSeverity.WARN, looked_at=sorted({backend for backend, _ in executions}))
+
+    return needs_a_person
 
 
 @dg.asset_check(asset="qml_folds", blocking=True, partitions_def=EXPERIMENTS)
@@ -147,14 +172,14 @@ def _schema_check(table: schemas.Table) -> dg.AssetChecksDefinition:
 
 
 def _result(
-    findings: Iterable[str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    findings: Iterable[str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR, **metadata: Any
 ) -> dg.AssetCheckResult:
     found = list(findings)
     return dg.AssetCheckResult(
         passed=not found,
         severity=severity,
         description="; ".join(found[:5]) or None,
-        metadata={"findings": len(found)},
+        metadata={"findings": len(found), **metadata},
     )
 
 
@@ -170,5 +195,8 @@ CHECKS = (
     calibrations_fresh,
     ledger_unbroken,
     everything_paid_is_collected,
+    home_needs_a_person,
+    _needs_a_person_check("qpu_submissions"),
+    _needs_a_person_check("qml_submissions"),
     *(_schema_check(table) for table in schemas.LAKE_TABLES),
 )

@@ -26,6 +26,7 @@ from qhybrid_pipelines.problems.proofs import (
     check_that_no_answer_beats_a_proof,
     stated_bounds,
 )
+from qhybrid_pipelines.problems.random_figures import random_figures
 from qhybrid_pipelines.problems.runs import SolverRuns, baseline_runs, best_solver, paired_gains, quantum_runs
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH
 from qhybrid_pipelines.problems.verdict import MARGIN_SHARE, Evidence, decide_verdict
@@ -89,6 +90,7 @@ def compare(
 
     gains = None if to_beat is None else paired_gains(quantum, to_beat.objective, sense)
     interval = None if gains is None else paired_bootstrap(gains)
+    target = _time_to_target(scores, sense, reference)
     verdict, reason = decide_verdict(
         Evidence(
             solved_by_reduction=reduced_model_row["solved_by_reduction"],
@@ -106,9 +108,15 @@ def compare(
             interval=interval,
             margin=margin,
             baseline_is_optimum=_reaches_in_every_run(to_beat, optimum, sense),
+            incumbent_is_optimum=incumbent[1] and bool(_reaches(_finite([incumbent[0]]), optimum, sense).any()),
+            known_by=_who_knew(family, best_quantum, incumbent, best_classical),
+            noise_like=_is_noise_like(scores),
+            single_outcome=all(number == 1 for number in scores.get("distinct_outcomes", [0])),
+            best_raw=best_raw,
+            best_quantum=best_quantum,
         )
     )
-    target = _time_to_target(scores, sense, reference)
+    uniform = random_figures(reduced_model_row, scores, reached=target.reached)
     success = int(np.sum(_reaches(quantum, reference, sense)))
     success_low, success_high = wilson_interval(success, len(repetitions))
     ratios = [_ratio(value, reference, sense) for value in quantum[np.isfinite(quantum)].tolist()]
@@ -141,6 +149,9 @@ def compare(
         "shots_to_target_99": target.shots_needed,
         "target_reached": target.reached,
         "p_feasible": _weighted(scores["p_feasible"], scores["shots"]),
+        "p_optimum": _weighted(scores["p_reduced_model_optimum"], scores["shots"]),
+        "random_p_optimum": uniform.p_optimum,
+        "random_shots_to_target_99": uniform.shots_to_target_99,
         "noise_like": _is_noise_like(scores),
         "reduced_model_optimum_reached": _found_reduced_model_optimum(scores, best_quantum, reduced_model_row, sense),
         "incumbent_objective": reduced_model_row["incumbent_objective"],
@@ -213,6 +224,16 @@ def _is_ceiling(
     return best_quantum is None or not is_better(family, (best_quantum, True), incumbent)
 
 
+def _who_knew(
+    family: Family, best_quantum: float | None, incumbent: SolutionValue, best_classical: float | None
+) -> str | None:
+    """Return who has an answer as good as the best quantum one without anything quantum, None if nobody."""
+    known = [("the incumbent", incumbent)]
+    known += [] if best_classical is None else [("a baseline", (best_classical, True))]
+    quantum = (0.0, False) if best_quantum is None else (best_quantum, True)
+    return next((who for who, value in known if value[1] and not is_better(family, quantum, value)), None)
+
+
 def _ratio(value: float | None, reference: float | None, sense: int) -> float | None:
     """Return the approximation ratio, 1 is the reference and less is worse; None where it has no meaning."""
     if value is None or not reference or value * reference < 0:
@@ -246,7 +267,11 @@ def _sample_ratios(scores: Table, baselines: Table, reference: float | None, sen
     if quantum is not None and random is not None and reference is not None:
         room = reference - random
         corrected = (quantum - random) / room if abs(room) > objective_tolerance(reference, random) else None
-    return {"random_corrected_ratio": corrected, "sample_ratio": _ratio(quantum, reference, sense)}
+    return {
+        "random_corrected_ratio": corrected,
+        "sample_ratio": _ratio(quantum, reference, sense),
+        "random_sample_ratio": _ratio(random, reference, sense),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

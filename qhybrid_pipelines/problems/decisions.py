@@ -18,6 +18,7 @@ from qhybrid_pipelines.problems.final_answer import CandidateAnswer, best_quantu
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.next_round import NextRound, plan_next_round
 from qhybrid_pipelines.problems.point_scores import best_point
+from qhybrid_pipelines.problems.verdict import format_number
 
 
 def decide(
@@ -52,8 +53,13 @@ def decide(
     measured = best_quantum_answer(family, to_rows(scored_solutions))
     before = incumbent_answer(family, instance, reduced_model_row)
     final = final_answer(family, measured, before, to_rows(baselines))
+    as_good = (
+        measured is not None
+        and measured.solution_value[1]
+        and not is_better(family, final.solution_value, measured.solution_value)
+    )
     next_round: NextRound | None = None
-    reason = _reason_to_accept(final, comparison_row)
+    reason = _reason_to_accept(final, comparison_row, as_good=as_good)
     if reason is None and measured is not None:
         improved = is_better(family, measured.solution_value, before.solution_value)
         next_round = plan_next_round(
@@ -66,7 +72,7 @@ def decide(
             comparison_row=comparison_row,
             best_angles=_best_angles(parameter_sweeps, point_scores),
         )
-    decision, reason = _choose_decision(reason, next_round, measured, final, comparison_row)
+    decision, reason = _choose_decision(reason, next_round, measured, final, comparison_row, as_good=as_good)
     return {
         "instance": instance.name,
         "decision": str(decision),
@@ -82,20 +88,25 @@ def decide(
     }
 
 
-def _reason_to_accept(final: CandidateAnswer, comparison_row: Mapping[str, Any]) -> str | None:
-    """Return why the answer is accepted whatever rounds are left, None if it is not."""
-    verdict, value = comparison_row["verdict"], f"{final.solution_value[0]:.6g}"
+def _reason_to_accept(final: CandidateAnswer, comparison_row: Mapping[str, Any], *, as_good: bool) -> str | None:
+    """Return why the answer is accepted whatever rounds are left, None if it is not.
+
+    Args:
+        final: the best answer of any source.
+        comparison_row: row of `baseline_comparisons`.
+        as_good: the best quantum answer is feasible and no worse than that.
+    """
+    verdict, value = comparison_row["verdict"], format_number(final.solution_value[0])
     if verdict == Verdict.SOLVED_BY_REDUCTION:
         return f"Reduction proved the optimum {value}."
-    if not (final.is_quantum and final.solution_value[1]):
+    if not as_good:
         return None
+    had = "" if final.is_quantum else f"; {final.source} had it without a circuit"
     if comparison_row["optimum"] is not None:
         # Nothing is better than a proved optimum, and the final answer is at least as good as what reached it.
-        if verdict == Verdict.REDUCED_MODEL_CEILING:
-            return f"The incumbent already was the proved optimum {value}; the quantum answer is no worse."
-        return f"The quantum answer {value} is the proved optimum."
+        return f"The quantum answer {value} is the proved optimum{had}."
     if verdict in (Verdict.QUANTUM_BETTER, Verdict.TIE):
-        return f"No answer is better than the quantum answer {value}, and the verdict is {verdict}."
+        return f"No answer is better than the quantum answer {value}, and the verdict is {verdict}{had}."
     return None
 
 
@@ -105,23 +116,31 @@ def _choose_decision(
     measured: CandidateAnswer | None,
     final: CandidateAnswer,
     comparison_row: Mapping[str, Any],
+    *,
+    as_good: bool,
 ) -> tuple[DecisionKind, str]:
-    value = f"{final.solution_value[0]:.6g}"
+    value = format_number(final.solution_value[0])
     if accepted is not None:
         return DecisionKind.ACCEPT, accepted
     if next_round is not None:
-        known = "" if comparison_row["optimum"] is None else f"; the proved optimum is {comparison_row['optimum']:.6g}"
+        known = (
+            ""
+            if comparison_row["optimum"] is None
+            else f"; the proved optimum is {format_number(comparison_row['optimum'])}"
+        )
         return (
             DecisionKind.CONTINUE,
             f"Verdict {comparison_row['verdict']}{known}; a round with other parameters is left.",
         )
-    if final.is_quantum and final.solution_value[1]:
-        return DecisionKind.ACCEPT, f"No answer is better than the quantum answer {value}, and no round is left to try."
+    if as_good:
+        had = "" if final.is_quantum else f" {final.source} had it without a circuit."
+        best = f"No answer is better than the quantum answer {value}, and no round is left to try."
+        return DecisionKind.ACCEPT, f"{best}{had}"
     if measured is None:
         stands = f"Nothing was measured; the answer of {final.source}, {value}, stands."
         return DecisionKind.FALL_BACK, f"{stands} {comparison_row['reason']}"
     return DecisionKind.FALL_BACK, (
-        f"The quantum answer {measured.solution_value[0]:.6g} is not as good as {value} of {final.source}, which stands."
+        f"The quantum answer {format_number(measured.solution_value[0])} is not as good as {value} of {final.source}, which stands."
     )
 
 

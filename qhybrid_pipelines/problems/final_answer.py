@@ -1,4 +1,4 @@
-"""The answer that stands: the best that any source knows, the quantum one if several are equally good."""
+"""The answer that stands: the best that any source knows, in the name of who needed least for it."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def incumbent_answer(family: Family, instance: Instance, reduced_model_row: Mapp
 def final_answer(
     family: Family, measured: CandidateAnswer | None, before: CandidateAnswer, baselines: Rows
 ) -> CandidateAnswer:
-    """Return the best answer of all; equal ones in the order measured, known before, baselines."""
+    """Return the best answer of all; equal ones in the order known before, baselines, measured.
+
+    A value that somebody had without a circuit is not credited to one.
+    """
 
     def candidates() -> Iterator[CandidateAnswer]:
-        if measured is not None:
-            yield measured
         yield before
         for row in baselines:
             if row["objective"] is not None:
@@ -64,6 +65,8 @@ def final_answer(
                     solution_value=(row["objective"], row["feasible"]),
                     assignment=row["assignment"],
                 )
+        if measured is not None:
+            yield measured
 
     best = _best(family, candidates())
     assert best is not None

@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.core.specification import ExperimentSpec, Lineage, SweepSpec
 from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.problems.evaluation import objective_tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,9 @@ def plan_next_round(
         incumbent=incumbent,
     )
     has_subproblem = any(step["step_name"] == "subproblem" for step in reduced_model_row["reduction_steps"])
-    at_ceiling = comparison_row["verdict"] == Verdict.REDUCED_MODEL_CEILING
+    at_ceiling = comparison_row["verdict"] == Verdict.REDUCED_MODEL_CEILING or _has_no_room(
+        reduced_model_row, comparison_row
+    )
     # A circuit from a file was written for its reduced model, and would mean nothing on another one.
     if has_subproblem and (improved or at_ceiling) and spec.problem.circuit is None:
         changed = {
@@ -92,6 +95,13 @@ def plan_next_round(
         adjusted = f"The same reduced model, {sweep.points} points within {spread:g} of the best angles."
         return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
     return None
+
+
+def _has_no_room(reduced_model_row: Mapping[str, Any], comparison_row: Mapping[str, Any]) -> bool:
+    """Return whether the reduced model, being only a part, has nothing above the incumbent, whatever word the verdict is."""
+    optimum, incumbent = comparison_row["reduced_model_optimum"], comparison_row["incumbent_objective"]
+    gain = (1 if comparison_row["sense"] == "max" else -1) * (optimum - incumbent)
+    return not reduced_model_row["exact"] and gain <= objective_tolerance(optimum, incumbent)
 
 
 def _change_specification(spec: ExperimentSpec, changed: dict[str, Any]) -> ExperimentSpec:

@@ -44,13 +44,15 @@ def point_scores(
 
     mean_energy = weighted(energies[measured.outcome]) / total
     feasible_shots = weighted(feasible)
+    optimum_shots = weighted(at_optimum)
+    distinct = np.bincount(group, minlength=len(starts))
     lowest = _best_in_group(np.argsort(energies, kind="stable"), measured.outcome, starts)
     best = _best_in_group(raw.ranking(), measured.outcome, starts)
     return {
         "point": measured.point[starts],
         "repetition": measured.repetition[starts],
         "shots": total,
-        "distinct_outcomes": np.bincount(group, minlength=len(starts)),
+        "distinct_outcomes": distinct,
         "mean_energy": mean_energy,
         "min_energy": energies[lowest],
         "argmin_bits": measured.distinct_outcomes[lowest],
@@ -60,8 +62,9 @@ def point_scores(
             weighted(np.where(raw.feasible, raw.objective, 0.0)[measured.outcome]) / np.maximum(feasible_shots, 1),
         ),
         "best_objective": _none_where_absent(feasible_shots > 0, raw.objective[best]),
-        "p_reduced_model_optimum": weighted(at_optimum) / total,
-        "noise_like": mean_energy >= _noise_threshold(reduced_model, measured, total),
+        "p_reduced_model_optimum": optimum_shots / total,
+        "noise_like": (mean_energy >= _noise_threshold(reduced_model, measured, total))
+        | _is_one_wrong_outcome(distinct, total, optimum_shots),
     }
 
 
@@ -109,6 +112,11 @@ def _noise_threshold(reduced_model: ReducedModel, measured: MeasuredCounts, shot
     if cardinality is not None and (np.bitwise_count(measured.distinct_outcomes) != cardinality).any():
         cardinality = None
     return random_energy(reduced_model.model, cardinality).threshold(shots.astype(np.float64))
+
+
+def _is_one_wrong_outcome(distinct: I64, shots: I64, optimum_shots: F64) -> npt.NDArray[np.bool_]:
+    """Return where several shots all gave one outcome that is not the optimum: a fixed answer, not a distribution."""
+    return np.asarray((distinct == 1) & (shots > 1) & (optimum_shots == 0))
 
 
 def _none_where_absent(present: npt.NDArray[np.bool_], values: F64) -> list[float | None]:

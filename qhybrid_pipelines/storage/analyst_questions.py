@@ -69,7 +69,7 @@ GROUP BY family, verdict
 ORDER BY family, executions DESC, verdict
 """,
         reading="`quantum_better` needs the lower 95 % bound of the paired gain above the margin against the best baseline. "
-        "`solved_by_reduction` and `reduced_model_ceiling` say that nothing was left to be won.",
+        "`solved_by_reduction`, `no_headroom` and `reduced_model_ceiling` say that nothing was left to be won.",
     ),
     Question(
         title="What did it cost?",

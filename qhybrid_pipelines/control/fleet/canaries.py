@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -18,32 +20,72 @@ FLIPPED_QUBIT = 2
 _NOT_RUN = "kept back"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BitOrderLook:
+    """What a look at the bit order of an installation came to.
+
+    Attributes:
+        looked_at: backends whose canaries came back.
+        wrong: one sentence for each canary that came back with other bits, or backend that runs none.
+        unanswered: one sentence for each canary without a result: the backend rests or failed, its bits may be right.
+        not_looked_at: the other backends, with the reason.
+    """
+
+    looked_at: tuple[str, ...]
+    wrong: tuple[str, ...]
+    unanswered: tuple[str, ...]
+    not_looked_at: dict[str, str]
+
+
 def find_wrong_bit_orders(control_plane: ControlPlane) -> list[str]:
-    """Return one sentence for each backend whose canary came back otherwise than it was set.
+    """Return one sentence for each backend whose canary came back otherwise than it was set, or not at all."""
+    look = look_at_bit_orders(control_plane)
+    return [*look.wrong, *look.unanswered]
+
+
+def look_at_bit_orders(control_plane: ControlPlane) -> BitOrderLook:
+    """Run the canaries and say on which backends.
 
     Asked are the backends that answer at once, and of the simulated devices those that were ever used: a look at an
     installation neither waits in a queue nor spends money. Canaries go through the ledger like all other jobs, under an
     experiment of their own (`core.experiment_key.CANARY_EXPERIMENT`), and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
     """
-    findings = []
+    looked_at, wrong, unanswered, not_looked_at = [], [], [], {}
     used = {job.backend for job in control_plane.ledger.jobs()}
-    for backend in filter(control_plane.is_immediate, control_plane.backends):
+    for backend in control_plane.backends:
+        if not control_plane.is_immediate(backend):
+            not_looked_at[backend] = "it has a queue or a price; `qhybrid backends verify` looks at it"
+            continue
         if control_plane.dispatcher.capabilities(backend).noisy and backend not in used:
+            not_looked_at[backend] = "it was never used"
             continue
         shapes: tuple[Shape, ...] = ("single", "batch", "qaoa")
         results = [_run_canary(control_plane, backend, shape) for shape in shapes]
+        missing = [result for result in results if isinstance(result, _NoResult)]
         if _NOT_RUN in results:
-            continue
-        if all(finding is None for finding in results):
-            findings.append(f"{backend} runs none of the canaries")
-        findings += [finding for finding in results if finding]
-    return findings
+            not_looked_at[backend] = "the policy lets no canary run just like that"
+        elif missing:
+            unanswered += [str(result) for result in missing]
+        else:
+            looked_at.append(backend)
+            if all(finding is None for finding in results):
+                wrong.append(f"{backend} runs none of the canaries")
+            wrong += [finding for finding in results if finding]
+    return BitOrderLook(
+        looked_at=tuple(looked_at), wrong=tuple(wrong), unanswered=tuple(unanswered), not_looked_at=not_looked_at
+    )
+
+
+class _NoResult(str):
+    """Why a canary has no result."""
+
+    __slots__ = ()
 
 
 def _run_canary(control_plane: ControlPlane, backend: str, shape: Shape) -> str | None:
     """Return what is wrong, an empty text when nothing is, None where the backend does not run this shape.
 
-    `_NOT_RUN` where the policy does not let it run just like that.
+    `_NOT_RUN` where the policy does not let it run just like that, a `_NoResult` where it was asked for in vain.
     """
     dispatcher = control_plane.dispatcher
     capabilities = dispatcher.capabilities(backend)
@@ -66,7 +108,7 @@ def _run_canary(control_plane: ControlPlane, backend: str, shape: Shape) -> str 
     except (
         QHybridError
     ) as error:  # a finding about one backend; the others, and the snapshot, have nothing to do with it
-        return f"{backend}: the {shape} canary has no result: {error}"
+        return _NoResult(f"{backend}: the {shape} canary has no result: {error}")
     if capabilities.noisy:
         counts = _most_frequent(counts)
     measured = counts.column("bits").to_numpy()

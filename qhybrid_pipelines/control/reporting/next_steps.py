@@ -7,6 +7,7 @@ from datetime import datetime
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.execution.time_limits import says_time_limit
 
 #: About an open job of a backend that today's settings do not name.
 UNNAMED_BACKEND = (
@@ -53,5 +54,10 @@ def next_steps(job: JobRecord, now: datetime) -> str:
             f"Its result was refused: `qhybrid jobs fetch {job.job_id}` fetches it once more, which is free; "
             f"`qhybrid jobs replay {job.job_id}` decodes what was kept; `qhybrid jobs retry {job.job_id}` gives it up and runs "
             "the work again, which is paid again."
+        )
+    if job.state is JobState.FAILED and says_time_limit(job.error):
+        return (
+            "Its provider ended it because it ran for longer than it allows: send less in one job, with fewer `shots`, "
+            f"`repetitions` or `sweep.points`. `qhybrid jobs retry {job.job_id}` runs the same work again, which is paid again."
         )
     return _SENTENCES[job.state].format(job=job.job_id, other=job.rerouted_to or "JOB")

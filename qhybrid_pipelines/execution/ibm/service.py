@@ -36,6 +36,7 @@ from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.polling import poll_each
 from qhybrid_pipelines.execution.port import before_sending
+from qhybrid_pipelines.execution.time_limits import failed_by_time_limit, says_time_limit
 
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
 #: Tags beside the token: what all our jobs have, so that one listing shows them, and what names the home.
@@ -339,12 +340,21 @@ def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[jobs.JobState, str, s
     """Return our state, the vendor's word and the vendor's reason."""
     reported = _object(job.get("state"))
     word = reported.get("status") or job.get("status")
+    reason = _words(reported.get("reason"))
     state = STATES.get(str(word).lower())
+    if state is None and str(word).lower().startswith("cancel") and says_time_limit(str(word)):
+        state = jobs.JobState.FAILED
     if state is None:
         raise UnknownProviderStatus(f"job {ref.provider_job_id} has status {word!r}, which no table contains")
-    if state is jobs.JobState.CANCELLED and reported.get("reason_code") == TIME_LIMIT_REASON:
+    codes = (str(reported.get("reason_code")), str(reported.get("reasonCode")))
+    if state is jobs.JobState.CANCELLED and str(TIME_LIMIT_REASON) in codes:
         state = jobs.JobState.FAILED
-    return state, str(word), reported.get("reason") or None
+    state = failed_by_time_limit(state, reason, _words(reported.get("reason_solution")))
+    return state, str(word), reason or (str(word) if says_time_limit(str(word)) else None)
+
+
+def _words(reported: Any) -> str | None:
+    return str(reported) if reported else None
 
 
 def _object(reported: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from qhybrid_pipelines.execution.ionq.client import IonQClient, Params
 from qhybrid_pipelines.execution.ionq.payload import HOME_KEY, TOKEN_KEY
 from qhybrid_pipelines.execution.ionq.prices import usd_per_unit
 from qhybrid_pipelines.execution.port import calling
+from qhybrid_pipelines.execution.time_limits import failed_by_time_limit
 
 #: The vendor's words. "started" may mean that only some of a job's circuits have run.
 STATES = {
@@ -107,7 +108,7 @@ def job_state(job: dict[str, Any], ref: JobRef) -> JobState:
         UnknownProviderStatus: it is in no table.
     """
     try:
-        return STATES[job["status"]]
+        return failed_by_time_limit(STATES[job["status"]], _failure(job))
     except KeyError:
         raise UnknownProviderStatus(
             f"job {ref.provider_job_id} has status {str(job['status'])[:40]!r}, which this adapter does not know; known "

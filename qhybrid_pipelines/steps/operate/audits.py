@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
-from qhybrid_pipelines.control.fleet.canaries import find_wrong_bit_orders
+from qhybrid_pipelines.control.fleet.canaries import BitOrderLook, look_at_bit_orders
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.port import Ledger
+from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.problems.baselines import EXHAUSTIVE, always_on_baselines
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
@@ -104,9 +106,9 @@ def budget_kept(experiments: pa.Table, submissions: pa.Table) -> list[str]:
     return findings
 
 
-def bit_order(control_plane: ControlPlane) -> list[str]:
-    """A canary on every backend comes back with its bit where it was set."""
-    return find_wrong_bit_orders(control_plane)
+def bit_order(control_plane: ControlPlane) -> BitOrderLook:
+    """A canary on every backend comes back with its bit where it was set; says on which ones it looked."""
+    return look_at_bit_orders(control_plane)
 
 
 def calibrations_fresh(control_plane: ControlPlane) -> list[str]:
@@ -117,6 +119,32 @@ def calibrations_fresh(control_plane: ControlPlane) -> list[str]:
 def everything_paid_is_collected(ledger: Ledger) -> list[str]:
     """No job was paid whose result is not here."""
     return [describe(job) for job in uncollected_jobs(ledger, datetime.now(UTC))]
+
+
+def needs_a_person(
+    control_plane: ControlPlane, executions: Sequence[ExecutionKey] | None = None, *, now: datetime | None = None
+) -> list[str]:
+    """Nothing waits for a person: no job for approval, no result that was refused for good, no question about the home.
+
+    Args:
+        control_plane: of the home.
+        executions: only jobs of these count; None for all, and for the home itself.
+        now: the time to compare with; the default is now.
+    """
+    moment = now or datetime.now(UTC)
+    wanted = None if executions is None else set(executions)
+    jobs = control_plane.ledger.jobs(states=[JobState.AWAITING_APPROVAL])
+    findings = [
+        f"job {job.job_id} of '{job.experiment}' on '{job.backend}' waits for approval. {next_steps(job, moment)}"
+        for job in jobs
+        if wanted is None or (job.backend, job.experiment) in wanted
+    ]
+    findings += [
+        describe(job)
+        for job in uncollected_jobs(control_plane.ledger, moment)
+        if wanted is None or (job.backend, job.experiment) in wanted
+    ]
+    return findings if wanted is not None else [*control_plane.guard.problems(), *findings]
 
 
 def ledger_unbroken(home: Home, ledger: Ledger) -> list[str]:

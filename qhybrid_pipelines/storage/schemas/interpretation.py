@@ -40,7 +40,11 @@ POINT_SCORES = Table(
         column("mean_objective", F64, "Mean objective over feasible shots", nullable=True),
         column("best_objective", F64, "Best objective of a feasible shot as measured", nullable=True),
         column("p_reduced_model_optimum", F64, "Share of shots at the reduced model's lowest energy"),
-        column("noise_like", BOOL, "The mean energy does not beat the 99.9 % quantile of means of random samples"),
+        column(
+            "noise_like",
+            BOOL,
+            "The mean energy does not beat the 99.9 % quantile of means of random samples; or all shots gave one outcome, not the optimum",
+        ),
     ),
 )
 
@@ -107,6 +111,7 @@ BASELINE_COMPARISONS = Table(
             "random_corrected_ratio", F64, "(quantum - random) / (reference - random), means over runs", nullable=True
         ),
         column("sample_ratio", F64, "Mean objective of raw shots at the best point against reference", nullable=True),
+        column("random_sample_ratio", F64, "The same of uniform random shots", nullable=True),
         column("gain", F64, "Mean paired gain of quantum over the best baseline, positive is better", nullable=True),
         column("gain_low", F64, "Lower 95 % bound of the gain, paired bootstrap over runs", nullable=True),
         column("gain_high", F64, "Upper 95 % bound of the gain", nullable=True),
@@ -124,7 +129,16 @@ BASELINE_COMPARISONS = Table(
         ),
         column("target_reached", BOOL, "Some shot reached the reference"),
         column("p_feasible", F64, "Share of raw shots that are feasible", nullable=True),
-        column("noise_like", BOOL, "No point beat random samples"),
+        column("p_optimum", F64, "Share of raw shots at the reduced model's lowest energy, all points", nullable=True),
+        column("random_p_optimum", F64, "The same of uniform random shots, exact", nullable=True),
+        column(
+            "random_shots_to_target_99",
+            F64,
+            "Uniform random shots to reach the reference once with 99 %; null where no shot of the circuit reached it",
+            "shots",
+            nullable=True,
+        ),
+        column("noise_like", BOOL, "No point beat random samples, or all shots of each gave one outcome"),
         column("reduced_model_optimum_reached", BOOL, "The quantum runs found the reduced model's exact optimum"),
         column("incumbent_objective", F64, "Objective known before anything quantum"),
         column("reduced_model_optimum", F64, "The ceiling of this reduced model"),

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import BrokenProof
+from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
@@ -49,10 +51,26 @@ class TestVerdicts:
         assert row["verdict"] == "inconclusive"
         assert "at least 10" in row["reason"]
 
-    def test_tie(self):
+    def test_no_better_where_a_baseline_or_the_incumbent_had_the_value(self):
         row = verdict_for([7] * 10, tabu=[7] * 10)
-        assert row["verdict"] == "tie"
+        assert row["verdict"] == "no_better"
         assert (row["gain"], row["gain_low"], row["gain_high"]) == (0.0, 0.0, 0.0)
+        assert "a baseline had the value" in row["reason"]
+        known = verdict_for([7] * 10, tabu=[7] * 10, reduced_model=reduced_model_row(incumbent=7))
+        assert (known["verdict"], "the incumbent had the value" in known["reason"]) == ("no_better", True)
+
+    def test_tie_where_nobody_else_had_the_value(self):
+        found = solutions([7] * 10)
+        found["objective"] = [value + 0.001 for value in found["objective"]]
+        row = compare(
+            MAX,
+            ONES,
+            reduced_model_row(optimum=7),
+            point_scores=point_scores(10),
+            scored_solutions=found,
+            baselines=baselines(tabu=[7] * 10),
+        )
+        assert (row["verdict"], row["gain"]) == ("tie", pytest.approx(0.001))
 
     def test_wide_bounds_are_inconclusive(self):
         assert verdict_for([8, 2] * 5, tabu=[5] * 10)["verdict"] == "inconclusive"
@@ -66,7 +84,7 @@ class TestVerdicts:
 
     @pytest.mark.parametrize(
         ("runs", "reached", "word"),
-        [(10, 8, "tie"), (10, 7, "classical_better"), (9, 8, "inconclusive"), (1, 7, "inconclusive")],
+        [(10, 8, "no_better"), (10, 7, "classical_better"), (9, 8, "inconclusive"), (1, 7, "inconclusive")],
     )
     def test_against_a_proved_optimum_ten_runs_that_agree_are_enough(self, runs, reached, word):
         row = verdict_for([reached] * runs, proved=8)
@@ -95,14 +113,33 @@ class TestVerdicts:
 
     def test_a_window_without_anything_to_win(self):
         ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
-        row = verdict_for([6] * 10, reduced_model=ceiling, tabu=[7] * 10)
+        row = verdict_for([6] * 10, reduced_model=ceiling, tabu=[6] * 10)
         assert row["verdict"] == "reduced_model_ceiling"
         assert "6-qubit reduced model is worth 6" in row["reason"]
+
+    def test_the_ceiling_hides_no_lost_fight(self):
+        ceiling = reduced_model_row(exact=False, incumbent=6, optimum=6)
+        assert verdict_for([6] * 10, reduced_model=ceiling, tabu=[7] * 10)["verdict"] == "classical_better"
+        assert verdict_for([6] * 10, reduced_model=ceiling, proved=8)["verdict"] == "classical_better"
+
+    def test_noise_hides_no_lost_fight_and_no_ceiling_or_tie_hides_noise(self):
+        noise, ceiling = point_scores(10, noise=True), reduced_model_row(exact=False, incumbent=6, optimum=6)
+        assert verdict_for([6] * 10, scores=noise, tabu=[7] * 10)["verdict"] == "classical_better"
+        assert verdict_for([6] * 10, scores=noise, tabu=[6] * 10, reduced_model=ceiling)["verdict"] == "noise_like"
+        assert verdict_for([8] * 10, scores=noise, proved=8)["verdict"] == "noise_like"
+        assert verdict_for([7] * 10, scores=noise, tabu=[6] * 10)["verdict"] == "noise_like"
+
+    def test_no_headroom_where_the_incumbent_was_the_proved_optimum(self):
+        row = verdict_for([8] * 10, reduced_model=reduced_model_row(incumbent=8), proved=8)
+        assert row["verdict"] == "no_headroom"
+        assert verdict_for([7] * 10, reduced_model=reduced_model_row(incumbent=8), proved=8)["verdict"] == (
+            "classical_better"
+        )
 
     def test_an_exact_reduced_model_has_no_ceiling(self):
         assert (
             verdict_for([6] * 10, reduced_model=reduced_model_row(incumbent=6, optimum=6), tabu=[6] * 10)["verdict"]
-            == "tie"
+            == "no_better"
         )
 
     def test_a_window_that_could_improve_is_judged_by_its_runs(self):
@@ -175,6 +212,30 @@ class TestFigures:
             verdict_for([7] * 10, proved=6)
         with pytest.raises(BrokenProof, match=r"tabu found 7\.0"):
             verdict_for([6] * 10, proved=6, tabu=[7] * 10)
+
+    def test_random_has_a_twin_of_every_figure(self):
+        """Two spins that want to differ, in a field: of four outcomes one is the lowest."""
+        model = IsingModel(
+            linear=np.array([0.5, 0.0]),
+            pairs=np.array([[0, 1]], dtype=np.int32),
+            couplings=np.array([1.0]),
+            offset=0.0,
+        )
+        reduced_model = {
+            **reduced_model_row(),
+            "model": canonical_json(model.to_dict()),
+            "root": [0, 1],
+            "value": [0, 0],
+            "cardinality": None,
+        }
+        scores = point_scores(10, best=8.0, p_optimum=0.5)
+        row = verdict_for([8] * 10, reduced_model=reduced_model, scores=scores, proved=8, random=[4] * 10)
+        assert (row["p_optimum"], row["random_p_optimum"]) == (0.5, 0.25)
+        assert row["shots_to_target_99"] == pytest.approx(math.log(0.01) / math.log(0.5))
+        assert row["random_shots_to_target_99"] == pytest.approx(math.log(0.01) / math.log(0.75))
+        assert row["random_sample_ratio"] == pytest.approx(2 / 8)
+        never = verdict_for([7] * 10, reduced_model=reduced_model, proved=8)
+        assert never["random_shots_to_target_99"] is None
 
     def test_a_reference_of_zero_has_no_ratio(self):
         tables = {"scored_solutions": solutions([2] * 10), "baselines": baselines(proved=0)}

@@ -59,8 +59,13 @@ def following(row) -> ExperimentSpec:
 class TestAccept:
     def test_the_proved_optimum(self):
         row = decide_for([8] + [7] * 9, classical={"proved": 8})
-        assert (row["decision"], row["final_source"], row["final_objective"]) == ("accept", "quantum", 8.0)
-        assert "proved optimum" in row["reason"]
+        assert (row["decision"], row["final_source"], row["final_objective"]) == ("accept", "brute_force", 8.0)
+        assert row["reason"] == "The quantum answer 8 is the proved optimum; brute_force had it without a circuit."
+
+    def test_a_value_that_nobody_else_had_is_credited_to_the_quantum_side(self):
+        row = decide_for([8] * 10, classical={"tabu": [7] * 10})
+        assert (row["decision"], row["final_source"]) == ("accept", "quantum")
+        assert "without a circuit" not in row["reason"]
 
     def test_solved_by_reduction(self):
         solved = reduced_model_row(solved=True, incumbent=8)

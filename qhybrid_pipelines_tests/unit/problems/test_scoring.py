@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.errors import CorruptResult
+from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.problems.evaluation import Evaluation
+from qhybrid_pipelines.problems.measured import read_counts
+from qhybrid_pipelines.problems.point_scores import point_scores
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.scoring import score_counts
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH, QUANTUM_REPAIR
@@ -219,3 +224,27 @@ def test_samples_inside_the_subspace_are_held_against_random_ones_from_there():
     counts = random_counts(8, points=1, repetitions=10, seed=4, words=stray)
     scored = score_counts(family, instance, reduced_model, counts, incumbent=reduction.incumbent, shots=SHOTS)
     assert np.mean(scored.point_scores["noise_like"]) < 0.3
+
+
+@pytest.mark.parametrize(("outcomes", "noisy"), [([1], True), ([0], False), ([1, 2], False), ([7], True)])
+def test_shots_that_are_all_one_outcome_say_nothing_unless_it_is_the_optimum(outcomes, noisy):
+    """Three spins in a field: 000 is the lowest, and 001 beats the mean of random shots; alone it is a fixed answer."""
+    model = IsingModel(linear=-np.ones(3), pairs=np.zeros((0, 2), dtype=np.int32), couplings=np.zeros(0), offset=0.0)
+    reduced_model = ReducedModel(
+        model=model,
+        root=np.arange(3, dtype=np.int32),
+        value=np.zeros(3, dtype=np.uint8),
+        cardinality=None,
+        exact=True,
+    )
+    each = 100 // len(outcomes)
+    counts = {
+        "point": np.zeros(len(outcomes), dtype=np.int32),
+        "repetition": np.zeros(len(outcomes), dtype=np.int32),
+        "bits": np.array(outcomes, dtype=np.uint64),
+        "count": np.full(len(outcomes), each),
+    }
+    measured = read_counts(counts, width=3)
+    worth = model.energies(measured.distinct_outcomes)
+    raw = Evaluation(objective=worth, feasible=np.ones(len(worth), dtype=np.bool_), cost=worth)
+    assert point_scores(reduced_model, measured, raw, shots=100)["noise_like"].tolist() == [noisy]

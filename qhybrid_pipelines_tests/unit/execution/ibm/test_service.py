@@ -141,7 +141,10 @@ def test_a_job_goes_through_its_states_with_the_vendors_times_and_use(cloud, pro
         ({"status": "Failed", "reason": "it broke", "reason_code": 9999}, JobState.FAILED),
         ({"status": "Cancelled"}, JobState.CANCELLED),
         ({"status": "Cancelled", "reason_code": 1305}, JobState.FAILED),
-        ({"status": "Cancelled - Ran too long"}, JobState.FAILED),
+        ({"status": "Cancelled", "reason": "Ran too long", "reasonCode": None}, JobState.FAILED),
+        ({"status": "Cancelled", "reason": "Job exceeded the maximum execution time of 300 s"}, JobState.FAILED),
+        ({"status": "Cancelled", "reason": "stopped", "reasonCode": "1305"}, JobState.FAILED),
+        ({"status": "Cancelled", "reason": "by the user, before its time came"}, JobState.CANCELLED),
     ],
 )
 def test_ends_without_a_result(cloud, provider, said, state):
@@ -151,6 +154,14 @@ def test_ends_without_a_result(cloud, provider, said, state):
     assert (seen.state, seen.raw_status, seen.message) == (state, said["status"], said.get("reason"))
     with pytest.raises(Unavailable):
         provider.fetch(ref)
+
+
+@pytest.mark.parametrize("status", ["Cancelled - Ran too long", "CANCELLED - RAN TOO LONG", "Cancelled (time limit)"])
+def test_a_status_that_says_ran_too_long_is_a_failure_and_its_reason(cloud, provider, status):
+    ref = provider.submit(canary(), "token")
+    cloud.jobs[ref.provider_job_id]["state"] = {"status": status}
+    [seen] = provider.poll([ref])
+    assert (seen.state, seen.message) == (JobState.FAILED, status)
 
 
 def test_an_unknown_word_is_loud_and_keeps_what_was_seen_before(cloud, provider):

@@ -110,6 +110,25 @@ def test_ended_jobs_cost_one_more_request_each(cloud, provider):
     assert provider.requests == 1 + 3
 
 
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        ({"code": "TimedOut", "error": "the job was ended"}, JobState.FAILED),
+        ({"code": "ExecutionTimeLimit"}, JobState.FAILED),
+        ({"error": "execution took too long"}, JobState.FAILED),
+        ({"error": "asked for by the user"}, JobState.CANCELLED),
+        (None, JobState.CANCELLED),
+    ],
+)
+def test_a_job_that_ran_too_long_has_failed_whatever_its_status_is_called(failure, state, cloud, provider):
+    ref = cloud.add("a", "canceled")
+    cloud.jobs["a"]["failure"] = failure
+    [seen] = provider.poll([ref])
+    assert seen.state is state
+    if state is JobState.FAILED:
+        assert all(word in seen.message for word in failure.values())
+
+
 def test_a_job_that_is_not_listed_yet_is_looked_at_alone(cloud, provider):
     ref = cloud.add("a", "started")
     cloud.listed = False

@@ -1,0 +1,74 @@
+"""What waits for a person is said, for its own executions and for the home; and on which backends a check looked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qhybrid_pipelines.defs import checks
+from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.steps.operate import audits
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support.job_histories import COMPLETE, WAITS_FOR_APPROVAL, E, noon_plus, write_job_history
+
+KEY, BACKEND = "karate-0a1b2c3d", "ionq:simulator"
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(Home(tmp_path / "home").make())
+
+
+def ask(workspace, *executions):
+    return audits.needs_a_person(workspace.control_plane, list(executions) or None, now=noon_plus(400))
+
+
+def test_a_job_that_waits_for_approval_is_said_with_what_to_do(workspace):
+    write_job_history(workspace.control_plane.ledger, "j1", WAITS_FOR_APPROVAL)
+    [seen] = ask(workspace)
+    assert seen.startswith(f"job j1 of '{KEY}' on '{BACKEND}' waits for approval. ")
+    assert "qhybrid jobs approve" in seen
+    assert ask(workspace, (BACKEND, KEY)) == [seen]
+    assert ask(workspace, ("local:auto", KEY), (BACKEND, "other-00000000")) == []
+
+
+def test_a_result_that_was_refused_waits_too(workspace):
+    doubted = (*COMPLETE[:7], (E.DOUBT_RESULT, 320, "observed"))
+    write_job_history(workspace.control_plane.ledger, "j1", doubted, fields={"error": "shots are missing"})
+    [seen] = ask(workspace, (BACKEND, KEY))
+    assert "qhybrid jobs fetch j1" in seen
+
+
+def test_a_finished_job_waits_for_nobody(workspace):
+    write_job_history(workspace.control_plane.ledger, "j1", COMPLETE)
+    assert ask(workspace) == []
+
+
+def test_the_check_of_the_home_is_yellow_and_not_green(workspace):
+    resource = WorkspaceResource(home=str(workspace.home.path))
+    assert checks.home_needs_a_person(resource).passed
+    write_job_history(workspace.control_plane.ledger, "j1", WAITS_FOR_APPROVAL)
+    found = checks.home_needs_a_person(resource)
+    assert (found.passed, found.severity.value) == (False, "WARN")
+    assert "j1" in found.description
+
+
+def test_the_bit_order_check_says_where_it_looked(tmp_path):
+    home = Home(tmp_path / "home").make()
+    found = checks.bit_order(WorkspaceResource(home=str(home.path)))
+    assert found.passed
+    assert "local:auto" in found.metadata["looked_at"].value
+    assert found.metadata["not_looked_at"].value
+
+
+def test_a_resting_backend_is_yellow_and_not_red(tmp_path):
+    home = Home(tmp_path / "home").make()
+    plan = home.providers / "chaos" / "plan.json"
+    plan.parent.mkdir(parents=True)
+    plan.write_text(json.dumps({"seed": 1, "faults": [{"on": "fetch", "fault": "unavailable", "times": 1000}]}))
+    resting = checks.bit_order(WorkspaceResource(home=str(home.path)))
+    assert (resting.passed, resting.severity.value) == (False, "WARN")
+    assert "canary has no result" in resting.description
+    assert not any(name.startswith("chaos:") for name in resting.metadata["looked_at"].value)
