@@ -344,6 +344,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON
     from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
     from qhybrid_pipelines.steps.on_demand.circuit_variables import stored_variables
+    from qhybrid_pipelines.steps.on_demand.run_table import run_table
     from qhybrid_pipelines.steps.on_demand.summary import verdicts
     from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
     from qhybrid_pipelines.terminal import print_json, progress
@@ -378,7 +379,10 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     send_spans_best_effort(workspace.control_plane.ledger, workspace.home)
     rows, waiting = verdicts(ran, workspace.lake, workspace.specifications), launcher.waiting(ran)
     learning_rows = learning_verdicts(ran, workspace.lake, workspace.specifications)
-    print_outcome(rows, learning_rows, waiting, problems=problems, failures=failures, refused=refused, as_json=as_json)
+    lines = run_table(rows, workspace.specifications, workspace.control_plane.ledger.jobs()) if rows else []
+    print_outcome(
+        rows, lines, learning_rows, waiting, problems=problems, failures=failures, refused=refused, as_json=as_json
+    )
     if refused:
         return InvalidInput.exit_code
     for_a_person = [JobFailed.exit_code for job in waiting if job.state in NEEDS_A_PERSON]

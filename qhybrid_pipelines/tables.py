@@ -38,15 +38,21 @@ class ColumnWidth:
     least: int
 
 
-def fit_columns(columns: Sequence[ColumnWidth], width: int) -> list[int | None]:
+def fit_columns(columns: Sequence[ColumnWidth], width: int, given_up: Sequence[int] = ()) -> list[int | None]:
     """Return the width of each column so that the table fits; None for those that are left out.
 
     Columns are left out from the middle: the first ones say what a row is about, the last ones what is asked for. The very first
     and the last stay whatever the width.
+
+    Args:
+        columns: what each wants.
+        width: of the terminal.
+        given_up: indices of columns that are left out before all others, in this order.
     """
     kept: list[int] = list(range(len(columns)))
     centre = (len(columns) - 1) / 2
-    for index in sorted(range(1, len(columns) - 1), key=lambda i: abs(i - centre)):
+    middle = sorted(range(1, len(columns) - 1), key=lambda i: abs(i - centre))
+    for index in [*given_up, *(index for index in middle if index not in given_up)]:
         if _total(columns, kept) <= width:
             break
         kept.remove(index)
@@ -75,6 +81,7 @@ def print_table(
     in_words: bool = False,
     styles: Mapping[str, Mapping[str, str]] | None = None,
     hint: str = "a wider window shows more",
+    given_up: Sequence[str] = (),
 ) -> None:
     """Print rows.
 
@@ -85,6 +92,7 @@ def print_table(
         in_words: headings are words ("queue (s)"), not names of columns ("queue_seconds").
         styles: by column, the style of each value that has one.
         hint: how to see the columns that do not fit.
+        given_up: columns that are left out first, in this order; then those in the middle.
     """
     console = _console()
     if not rows:
@@ -95,7 +103,7 @@ def print_table(
     numeric = [all(_is_number(row[name]) or row[name] is None for row in rows) for name in names]
     cells = [[printable(format_cell(row[name])) for row in rows] for name in names]
     wanted = [_wanted(heading, column) for heading, column in zip(headings, cells, strict=True)]
-    widths = fit_columns(wanted, console.width)
+    widths = fit_columns(wanted, console.width, [names.index(name) for name in given_up if name in names])
     table = Table(
         title=None if title is None else Text(printable(title)),
         title_justify="left",
@@ -111,7 +119,7 @@ def print_table(
             shown.append(index)
             justify: Any = "right" if numeric[index] else "left"
             table.add_column(Text(headings[index]), justify=justify, width=column_width, overflow="fold")
-        elif shown[-1] is not None:
+        elif not given_up and shown[-1] is not None:
             shown.append(None)
             table.add_column(ELLIPSIS, width=1)
     for number, row in enumerate(rows):

@@ -16,6 +16,7 @@ from rich.text import Text
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST
 from qhybrid_pipelines.tables import format_cell, print_table, to_words
 
 if TYPE_CHECKING:
@@ -54,40 +55,21 @@ def print_error(error: QHybridError, *, as_json: bool) -> None:
         console.print(Text.assemble(("error:", "bold red"), " ", printable(str(error))))
 
 
-def print_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print one line per execution: instance, size, reduced size, best quantum, best classical, ratio, verdict, seconds."""
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    columns = (
-        ("instance", "left"),
-        ("backend", "left"),
-        ("round", "right"),
-        ("size", "right"),
-        ("reduced", "right"),
-        ("best quantum", "right"),
-        ("best classical", "right"),
-        ("by", "left"),
-        ("ratio", "right"),
-        ("verdict", "left"),
-        ("seconds", "right"),
-    )
-    for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=name != "by")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(
-            _cell(f"{row['family']}/{row['instance']}"),
-            _cell(row["backend"]),
-            _cell(row["round"]),
-            _cell(row["n_variables"]),
-            _cell(row["n_qubits"]),
-            _cell(row["best_quantum"]),
-            _cell(row["best_classical"]),
-            _cell(row["best_solver"]),
-            _cell("" if row["ratio"] is None else f"{row['ratio']:.4f}"),
-            Text(printable(row["verdict"]), style=VERDICT_STYLES.get(row["verdict"], "")),
-            _cell(f"{row['seconds']:.1f}"),
-        )
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=220, highlight=False)).print(table)
+def print_verdicts(lines: Sequence[Mapping[str, Any]], summary: str) -> None:
+    """Print one line per execution, and what all of them took.
+
+    Args:
+        lines: from `steps.on_demand.run_table`.
+        summary: the sums, and what to do next.
+    """
+    styles = {"verdict": VERDICT_STYLES, "noise": {"noise": "bold red"}}
+    print_table([_without_empty(line, lines) for line in lines], styles=styles, given_up=DROPPED_FIRST)
+    Console(highlight=False, soft_wrap=True).print(Text(printable(summary), style="dim"))
+
+
+def _without_empty(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a line without the columns that no line has anything in."""
+    return {name: value for name, value in line.items() if any(other[name] not in (None, "") for other in lines)}
 
 
 def print_answer(answer: NamedAnswer) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def print_outcome(
     rows: list[dict[str, Any]],
+    lines: list[dict[str, Any]],
     learning_rows: list[dict[str, Any]],
     waiting: Sequence[JobRecord],
     *,
@@ -25,6 +26,7 @@ def print_outcome(
     as_json: bool,
 ) -> None:
     """Print verdicts, jobs that are still waiting, failures and refused files."""
+    from qhybrid_pipelines.steps.on_demand.run_table import totals
     from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts
 
     if as_json:
@@ -40,7 +42,10 @@ def print_outcome(
         )
     else:
         if rows:
-            print_verdicts(rows)
+            key = rows[0]["experiment"]
+            several = len({row["experiment"] for row in rows}) > 1
+            following = f"qhybrid compare {key} KEY" if several else f"qhybrid answer {key}"
+            print_verdicts(lines, f"{totals(lines)}. Next: {following}")
         if learning_rows:
             print_learning_verdicts(learning_rows)
         if waiting:

@@ -36,12 +36,8 @@ FOREIGN = [
 
 @pytest.mark.parametrize("text", FOREIGN, ids=ascii)
 def test_text_is_shown_as_it_is(text, capsys):
-    verdict = {
-        **dict.fromkeys(["family", "instance", "backend", "best_solver", "verdict"], text),
-        **dict.fromkeys(["round", "n_variables", "n_qubits", "best_quantum", "best_classical", "ratio", "seconds"], 1),
-    }
     print_table([{text: text}], title=text)
-    print_verdicts([verdict])
+    print_verdicts([{"experiment": text, "verdict": text, "noise": text, "answer": 1}], text)
     print_waterfall([{"backend": text, "component": "queue", "side": "provider", "p50_seconds": 1.0}])
     print_error(InvalidInput(text, remedy="none"), as_json=False)
     print_error(InvalidInput(text, remedy="none"), as_json=True)
