@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick mutants test-circuits test-proofs test-requests test-clients test-pythons test-newest check docs ui clean
+.PHONY: demo test quick mutants test-circuits test-proofs test-requests test-clients test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -39,6 +39,9 @@ test-newest: $(STAMP)  ## every test with the newest release of every package th
 
 test-clients: $(STAMP)  ## other people's clients of the emulated service, each in an environment of its own
 	$(BIN)/python -m pytest -n 0 -m clients -s qhybrid_pipelines_tests/clients
+
+test-ibm: $(STAMP)  ## the IBM adapter with the newest release of IBM's client that pyproject.toml allows
+	$(BIN)/python tools/environments.py ibm-0.51 -- -n 0 -m "clients or not clients" qhybrid_pipelines_tests/unit/execution/ibm qhybrid_pipelines_tests/clients/test_ibm_executor.py
 
 test-requests: $(STAMP)  ## 30,000 generated requests to the emulated cloud; the test command sends a share of them
 	QHYBRID_FUZZED_REQUESTS=30000 $(BIN)/python -m pytest -n 0 -m fuzz -s

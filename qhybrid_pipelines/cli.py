@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from qhybrid_pipelines.commands import home as home_commands
-from qhybrid_pipelines.commands import jobs, report, results, status
+from qhybrid_pipelines.commands import backends, jobs, report, results, status
 from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
@@ -60,6 +60,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATIONS)
 app.add_typer(home_commands.app, name="home", rich_help_panel=OPERATIONS)
 app.command(rich_help_panel=OPERATIONS)(home_commands.backup)
 app.command(rich_help_panel=OPERATIONS)(home_commands.restore)
+app.add_typer(backends.app, name="backends", rich_help_panel=OPERATIONS)
 app.add_typer(emulator.app, name="emulator", rich_help_panel=OPERATIONS)
 
 Wait = Annotated[

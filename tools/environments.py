@@ -5,6 +5,9 @@ said so loudly; the exit code is that of the worst run. Arguments after ``--`` g
 
     python tools/environments.py 3.12 3.13
     python tools/environments.py newest -- qhybrid_pipelines_tests/unit
+    python tools/environments.py ibm-0.51 -- -m "clients or not clients" qhybrid_pipelines_tests/unit/execution/ibm
+
+A name that is a file of ``constraints/`` takes its packages in the place of the pins.
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ def main(arguments: list[str]) -> int:
 
 def test(name: str, options: list[str]) -> int | str:
     """Return pytest's exit code in one environment, or why it was not run."""
-    wanted = f"{sys.version_info.major}.{sys.version_info.minor}" if name == NEWEST else name
+    overrides = ROOT / "constraints" / f"{name}.txt"
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    wanted = here if name == NEWEST or overrides.is_file() else name
     interpreter = find_python(wanted)
     if interpreter is None:
         return f"SKIPPED LOUDLY: this machine has no Python {wanted}"
@@ -47,13 +52,25 @@ def test(name: str, options: list[str]) -> int | str:
     python = folder / "bin" / "python"
     uv("venv", "--quiet", "--clear", "--python", interpreter, str(folder))
     pins = [] if name == NEWEST else ["--constraint", "constraints.txt"]
+    if overrides.is_file():
+        pins = ["--override", str(overrides), "--constraint", str(other_pins(overrides, folder))]
     uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *pins, "--editable", ".[test]")
-    if name == NEWEST:
+    if name == NEWEST or overrides.is_file():
         print_newer_packages(python)
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
     # Tests start the installed commands by name.
     environment["PATH"] = f"{python.parent}{os.pathsep}{environment['PATH']}"
     return subprocess.run([python, "-m", "pytest", *options], cwd=ROOT, env=environment, check=False).returncode
+
+
+def other_pins(overrides: Path, folder: Path) -> Path:
+    """Return a file with the pins of all packages but those that are overridden."""
+    names = {line.partition("==")[0] for line in overrides.read_text().splitlines() if "==" in line}
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    kept = [line for line in pins if line.partition("==")[0] not in names]
+    file = folder / "constraints.txt"
+    file.write_text("\n".join([*kept, ""]))
+    return file
 
 
 def find_python(version: str) -> str | None:

@@ -11,7 +11,7 @@ from qhybrid_pipelines.control.ledger.sql import open_ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, may_need_approval, read_policy
 from qhybrid_pipelines.control.reporting.logs import with_logging
-from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
@@ -35,6 +35,17 @@ class ControlPlane:
     def backends(self) -> tuple[str, ...]:
         """Full names of all backends."""
         return backend_names(self._providers)
+
+    def provider(self, backend: str) -> Provider:
+        """Return the provider of a backend. Raises `InvalidInput` where there is none of that name."""
+        name = backend.partition(":")[0]
+        if name not in self._providers:
+            raise InvalidInput(
+                f"there is no provider '{name[:40]}'",
+                remedy=f"Choose a backend of {', '.join(self._providers)}.",
+                field="backend",
+            )
+        return self._providers[name]
 
     def is_immediate(self, backend: str) -> bool:
         """Tell whether a job on that backend is done when it is acknowledged; false where nobody can say.

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.jobs import TokenListing
+    from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, TokenListing
+    from qhybrid_pipelines.execution.facts import Fact
     from qhybrid_pipelines.execution.port import Provider
 
 
@@ -38,6 +39,11 @@ class Ability(StrEnum):
     """Names the home in the label of every job that is submitted from then on; the token never depends on it.
 
     By: the same
+    """
+    VERIFY_FACTS = "verify_facts"
+    """Compares what the adapter was written for with what the live service answers, in general or about a finished job.
+
+    By: providers that were written without an account; `qhybrid backends verify` prints it
     """
     REQUESTS = "requests"
     """Counts the requests that were made since the provider was built.
@@ -70,6 +76,14 @@ class OptionalMembers(Protocol):
 
     def label_jobs(self, home_id: str) -> None:
         """Name a home in what is submitted from now on, see `Ability.LABEL_JOBS`."""
+
+    def verify_facts(self, backend: str, job: tuple[JobRef, CircuitBatch, str] | None = None) -> tuple[Fact, ...]:
+        """Return what agrees with what the adapter was written for and what does not, see `Ability.VERIFY_FACTS`.
+
+        Args:
+            backend: full name.
+            job: a finished job with its batch and token; without one, only what is free is looked at.
+        """
 
     @property
     def requests(self) -> int:

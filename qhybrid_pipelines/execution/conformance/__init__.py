@@ -44,7 +44,7 @@ from qhybrid_pipelines.execution.conformance.result_checks import (
     check_wrong_results_are_refused,
 )
 
-__all__ = ["CHECKS", "MAX_POLLS", "ProviderUnderTest", "fetch_when_completed"]
+__all__ = ["CHECKS", "FREE_CHECKS", "MAX_POLLS", "ProviderUnderTest", "fetch_when_completed"]
 
 CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
     check_abilities_are_declared,
@@ -71,4 +71,17 @@ CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
     check_cancelling_a_finished_job_is_too_late,
     check_cancel_races,
     check_parts_make_the_whole,
+)
+
+#: Those that submit nothing, so that they can be asked of a live service.
+FREE_CHECKS: tuple[Callable[[ProviderUnderTest], None], ...] = (
+    check_abilities_are_declared,
+    check_nothing_is_missing,
+    check_immediacy_agrees_with_capabilities,
+    check_requests_are_counted,
+    check_capabilities,
+    check_estimate,
+    check_prepare,
+    check_unknown_job_is_not_waited_for,
+    check_malformed_batches_are_rejected,
 )

@@ -32,6 +32,7 @@ from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeCli
 from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
+from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, wanted_program
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.polling import poll_each
@@ -326,13 +327,17 @@ class Service:
 def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[str]) -> bytes:
     from qiskit.primitives.containers.sampler_pub import SamplerPub
 
+    program, labels = wanted_program(), {PAYLOAD: batch.payload_sha256}
     circuit = circuit.copy()
-    circuit.metadata = {PAYLOAD: batch.payload_sha256}
+    circuit.metadata = labels if program == SAMPLER else {}
     columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
     values = np.repeat(batch.bindings[:, None, columns], batch.repetitions, axis=1)
-    pub = SamplerPub.coerce((circuit, values, batch.shots))
-    params = {"pubs": [pub], "options": {}, "version": 2, "support_qiskit": True}
-    job = {"program_id": "sampler", "backend": name, "tags": tags, "params": params}
+    if program == SAMPLER:
+        pub = SamplerPub.coerce((circuit, values, batch.shots))
+        params = {"pubs": [pub], "options": {}, "version": 2, "support_qiskit": True}
+    else:
+        params = executor_params(circuit, values, shots=batch.shots, passed_through=labels)
+    job = {"program_id": program, "backend": name, "tags": tags, "params": params}
     return json.dumps(job, cls=encoder()).encode()
 
 

@@ -14,8 +14,9 @@ from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Unavailable
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
+from qhybrid_pipelines.execution.facts import Fact
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
-from qhybrid_pipelines.execution.ionq import NAME, decoding, gates, job_queries, prices
+from qhybrid_pipelines.execution.ionq import NAME, decoding, facts, gates, job_queries, prices
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
@@ -173,6 +174,15 @@ class IonQProvider:
         if state is jobs.JobState.CANCELLED:
             return jobs.CancelOutcome.CANCELLED
         return jobs.CancelOutcome.TOO_LATE if state in job_queries.ENDED else jobs.CancelOutcome.REQUESTED
+
+    def verify_facts(
+        self, backend: str, job: tuple[jobs.JobRef, jobs.CircuitBatch, str] | None = None
+    ) -> tuple[Fact, ...]:
+        """Return what of the service is as this adapter was written for, and what is not; no key or account is in it."""
+        found = (
+            facts.free_facts(self._client, device_name(backend)) if job is None else facts.job_facts(self._client, *job)
+        )
+        return tuple(found)
 
     def _project(self) -> str | None:
         """Return the project of the key; not knowing it is not a reason not to submit."""
