@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands import backends, jobs, report, results, status
+from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
