@@ -67,6 +67,32 @@ ATTACKS = {
     "only semicolons": Attack(V3 + ";" * 900_000, "more than 250000", 3),
     "brackets that never close": Attack(f"{V3}qubit q;\nrx(((1) q;\n", "never closed", 4),
     "brackets that close nothing": Attack(f"{V3}qubit q;\nrx(1)) q;\n", "closes nothing", 4),
+    "much work in many turns": Attack(
+        f"{V3}qubit q;\nfor int i in [1:9000] {{ {'barrier q;' * 1000} }}\n", "more than 500000 words", 4
+    ),
+    "a long sum in many turns": Attack(
+        f"{V3}qubit q;\nfor int i in [1:9000] {{ rx({'1+' * 5000}1) q; }}\n", "more than 500000 words", 4
+    ),
+    "a sum of all inputs": Attack(
+        V3
+        + "".join(f"input float a{i};" for i in range(900))
+        + f"\nqubit q;\nrx({'+'.join(f'a{i % 900}' for i in range(40_000))}) q;\n",
+        "hangs on more than 64 inputs",
+        5,
+    ),
+    "definitions within definitions, 300 deep": Attack(
+        f"{V3}gate g0 a {{ x a; }}\n{''.join(f'gate g{i} a {{ g{i - 1} a; }}' + chr(10) for i in range(1, 300))}",
+        "more than 256 deep",
+        259,
+    ),
+    "loops within loops without braces": Attack(
+        f"{V3}qubit q;\n{'for int i in [0:0] ' * 1000}x q;\n", "more than 16 loops", 4
+    ),
+    "a range to the end of the world": Attack(f"{V3}qubit[4] q;\nx q[0:999999999999];\n", "q[4] is out of range", 4),
+    "forty thousand names": Attack(
+        f"{V3}qubit q;\n{'// qhybrid: q is a' + chr(10)}" * 1 + "// qhybrid: q is a\n" * 40_000, "named twice", 5
+    ),
+    "whole numbers without end": Attack(f"{V3}qubit q;\nrx(9223372036854775807*9) q;\n", "more than 64 bits", 4),
     "an opaque gate": Attack(f"{V2}opaque magic a;\nqreg q[1];\nmagic q[0];\n", "without a body", 3),
     "a calibration": Attack(f"{V3}defcal x $0 {{ }}\n", "subroutines, calibrations", 3),
     "a calibration of a name": Attack(f"{V3}defcal x q {{ }}\n", "subroutines, calibrations", 3),

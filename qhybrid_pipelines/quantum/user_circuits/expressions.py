@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.quantum.user_circuits.angles import Angle, Value, add, divide, is_finite, scale, simplify
+from qhybrid_pipelines.quantum.user_circuits.limits import MAX_SLOPES
 from qhybrid_pipelines.quantum.user_circuits.tokens import Cursor, Token, unexpected_token_error
 
 MAX_DIGITS = 40
@@ -162,6 +163,10 @@ def evaluate(expression: Expression, scopes: Sequence[Mapping[str, Value]], vers
             raise _no_value_error(step) from None
         if not is_finite(stack[-1]):
             raise _no_value_error(step)
+        if isinstance(stack[-1], Angle) and len(stack[-1].slopes) > MAX_SLOPES:
+            raise InvalidInput(
+                f"an angle hangs on more than {MAX_SLOPES} inputs", remedy="Use fewer inputs in it.", line=step.line
+            )
         if isinstance(stack[-1], int) and abs(stack[-1]) >= MAX_INTEGER:
             raise InvalidInput(
                 f"a whole number has more than 64 bits (at {step.what!r})", remedy="Write 1e30.", line=step.line

@@ -10,7 +10,9 @@ MAX_INPUTS = 1_000
 #: Classical bits of all registers together.
 MAX_BITS = 1_024
 #: Words of statements that are carried out, every turn of a loop and every gate of a body counted again.
-MAX_WORK = 1_000_000
+MAX_WORK = 500_000
+#: Inputs that one angle may hang on.
+MAX_SLOPES = 64
 #: Loops within loops.
 MAX_LOOPS = 16
 

@@ -173,7 +173,7 @@ class Syntax(ExpressionCursor):
 
     def _names(self, end: str) -> tuple[str, ...]:
         """Read names with commas between them, and what ends them."""
-        names: list[str] = []
+        names: dict[str, None] = {}
         while self.peek() != end:
             if names:
                 self.expect(",")
@@ -182,7 +182,7 @@ class Syntax(ExpressionCursor):
             token = self.name()
             if token.text in names:
                 raise InvalidInput(f"{token.text[:80]!r} is named twice", remedy="Rename one.", line=token.line)
-            names.append(token.text)
+            names[token.text] = None
         self.expect(end)
         return tuple(names)
 
