@@ -20,7 +20,10 @@ PROBE_ANGLES = (0.7390851332151607, 1.3247179572447460, 0.5671432904097838, 1.20
 
 
 def read_circuit(text: str) -> QuantumCircuit:
-    """Return the circuit of an OpenQASM 3 text, with standard gates as their own classes.
+    """Return the circuit of an OpenQASM 3 text of our own, with standard gates as their own classes.
+
+    Texts of others are read by `quantum.user_circuits`: this importer takes the angles of a defined gate in the order of
+    their names, which for templates is their order, and has other phases under controls than the language.
 
     The importer keeps gates that the text itself defines (``rzz``, ``rxx``, ``ryy`` are not part of
     ``stdgates.inc``) as opaque boxes, and a compiler then misses a device's native gate. A box is replaced when it has

@@ -13,6 +13,8 @@ from qhybrid_pipelines.defs.run_history import requested_at, tag_outages
 from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
+from qhybrid_pipelines.steps.on_demand.circuit_variables import assign_variables
+from qhybrid_pipelines.steps.rows import read_experiments
 
 table_options: dict[str, Any] = {
     "partitions_def": EXECUTIONS,
@@ -33,14 +35,21 @@ def circuit_batches(
     parameter_sweeps: pa.Table,
 ) -> pa.Table:
     """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
+    specifications = workspace.open().specifications
     table = batches_step.circuit_batches(
         get_executions(context),
         experiments,
         problem_instances,
         reduced_models,
         parameter_sweeps,
-        specifications=workspace.open().specifications,
+        specifications=specifications,
     )
+    for key, spec in read_experiments(experiments):
+        own = assign_variables(key, spec, problem_instances, reduced_models, specifications=specifications)
+        if own is not None:
+            context.log.info(own.assignment)
+            for warning in own.warnings:
+                context.log.warning("%s: %s", key, warning)
     context.add_output_metadata(metadata.batches(table))
     return table
 

@@ -32,13 +32,15 @@ class CircuitVariables:
     rows: list[Row]
     warnings: list[str]
 
+    @property
+    def assignment(self) -> str:
+        """Which variable each qubit is, as a sentence."""
+        qubits = "; ".join(f"{row['qubit']} is {row['variable']}" for row in self.rows)
+        return f"{self.experiment}: the circuit's qubits: {qubits}"
+
     def lines(self) -> list[str]:
         """Return what people are told."""
-        qubits = "; ".join(f"{row['qubit']} is {row['variable']}" for row in self.rows)
-        return [
-            f"{self.experiment}: the circuit's qubits: {qubits}",
-            *(f"{self.experiment}: warning: {warning}" for warning in self.warnings),
-        ]
+        return [self.assignment, *(f"{self.experiment}: warning: {warning}" for warning in self.warnings)]
 
 
 def assign_variables(

@@ -215,3 +215,58 @@ def test_another_width_than_the_reduced_model_names_both():
             use()
         assert (caught.value.file, caught.value.field) == ("ring.qasm", "problem.circuit")
         assert "for 2 qubits" in caught.value.remedy
+
+
+class TwelveAngles:
+    """A composite gate with more angles than one digit counts, and the circuit that uses it twice."""
+
+    def __init__(self, *, bound: bool) -> None:
+        from qiskit import QuantumCircuit
+        from qiskit.circuit import Parameter
+
+        own = [Parameter(f"x{i}") for i in range(12)]
+        layer = QuantumCircuit(2, name="layer")
+        for i, angle in enumerate(own):
+            layer.rx(angle, i % 2)
+            layer.cx(0, 1)
+        self.values = {f"a{i}": 0.1 * i * i - 0.7 for i in range(12)}
+        outer = [Parameter(f"a{i}") for i in range(12)]
+        circuit = QuantumCircuit(3)
+        circuit.h(range(3))
+        for qubits, angles in (((2, 0), outer), ((1, 2), outer[::-1])):
+            circuit.append(layer.to_gate(dict(zip(own, angles, strict=True))), qubits)
+        self.bound = circuit.assign_parameters({angle: self.values[angle.name] for angle in outer})
+        self.circuit = self.bound if bound else circuit
+
+
+def test_a_composite_gate_of_twelve_angles_keeps_them_in_place_as_qiskit_exports_it():
+    from qiskit import qasm2, qasm3
+
+    case = TwelveAngles(bound=False)
+    text = qasm3.dumps(case.circuit)
+    assert "gate layer" in text
+    angles = [case.values[name] for name in check_circuit(text).inputs]
+    assert meaning(text, angles).equiv(unitary(case.bound))
+    for text in (qasm2.dumps(case.bound), qasm3.dumps(TwelveAngles(bound=True).circuit)):
+        assert "gate layer" in text
+        assert meaning(text, []).equiv(unitary(case.bound))
+
+
+def test_qubits_of_a_device_as_qiskit_compiles_and_exports_them():
+    from qiskit import QuantumCircuit, qasm3, transpile
+
+    plain = QuantumCircuit(4)
+    plain.h(0)
+    for i in range(3):
+        plain.cx(i, i + 1)
+        plain.rz(0.3 + i, i + 1)
+    compiled = transpile(
+        plain,
+        coupling_map=[[i, i + 1] for i in range(3)] + [[i + 1, i] for i in range(3)],
+        basis_gates=["rz", "sx", "x", "cx"],
+        initial_layout=range(4),
+        optimization_level=0,
+    )
+    text = qasm3.dumps(compiled)
+    assert "$3" in text
+    assert meaning(text, []).equiv(unitary(plain))
