@@ -13,6 +13,7 @@ from typing import Any
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.quantum.user_circuits.angles import Angle, Value
 from qhybrid_pipelines.quantum.user_circuits.definitions import (
+    DefinedGate,
     Gate,
     Modifier,
     check_fit,
@@ -56,6 +57,8 @@ class Evaluation:
         self.registers = Registers()
         self.inputs: list[str] = []
         self.gates = 0
+        self.warnings: list[str] = []
+        self._noted: set[str] = set()
         #: Values of names, the innermost scope first.
         self._scopes: list[dict[str, Value]] = [{}]
         #: Those that are known in the bodies of gates too.
@@ -186,6 +189,7 @@ class Evaluation:
         if self.gates > self.max_gates:
             raise too_many_gates_error(self.max_gates, call.line)
         check_fit(call.name, gate, modifiers, angles=len(call.angles), operands=len(chosen), line=call.line)
+        self._compare_names(call, gate)
         angles = tuple(evaluate(angle, self._scopes, self.version) for angle in call.angles)
         valued = tuple((modifier, exponent_value(modifier, self._scopes, self.version)) for modifier in modifiers)
         for turn in range(repeats):
@@ -195,6 +199,18 @@ class Evaluation:
             self.registers.use(qubits, call.line)
             if self.write:
                 self.write(gate, valued, angles, qubits, call.line)
+
+    def _compare_names(self, call: Call, gate: Gate) -> None:
+        """Note a call whose angles have the names of the gate's own in another order, which Qiskit may export."""
+        if not isinstance(gate, DefinedGate) or gate.name in self._noted:
+            return
+        given = [str(angle[0].what) for angle in call.angles if len(angle) == 1 and angle[0].kind == "name"]
+        if sorted(given) == sorted(gate.parameters) and given != list(gate.parameters):
+            self._noted.add(gate.name)
+            self.warnings.append(
+                f"line {call.line}: {gate.name[:80]!r} is given angles of its own names in another order; they go by place. "
+                "Qiskit exports gates with mapped parameters so: name the angles otherwise if names are meant"
+            )
 
     def _repeats(self, call: Call, sizes: list[int]) -> int:
         if len(set(sizes)) > 1:

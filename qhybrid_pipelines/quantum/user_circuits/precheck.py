@@ -29,6 +29,7 @@ class CheckedCircuit:
         ancillas: further qubits on which gates act; their outcomes are summed out.
         places: what the file calls the qubits of ``variables``, such as ``q[0]``.
         names: of the problem's variables that the file's notes give to the qubits of ``variables``; empty without notes.
+        warnings: sentences about what may be meant otherwise than it is said.
         gates: about so many when everything is written out.
     """
 
@@ -39,6 +40,7 @@ class CheckedCircuit:
     ancillas: tuple[int, ...]
     places: tuple[str, ...]
     names: tuple[str, ...]
+    warnings: tuple[str, ...]
     gates: int
 
     @property
@@ -80,5 +82,6 @@ def check_circuit(
         ancillas=ancillas,
         places=tuple(registers.place(qubit) for qubit in variables),
         names=read_notes([token for token in tokens if token.kind == "note"], registers, variables),
+        warnings=tuple(evaluation.warnings),
         gates=evaluation.gates,
     )

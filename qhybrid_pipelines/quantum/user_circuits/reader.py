@@ -39,6 +39,7 @@ class UserCircuit:
             The template's further qubits are ancillas, whose outcomes are summed out when counts are scored.
         names: of the problem's variables that the file gives to these qubits; empty where it names none.
         pairs: qubits of the template on which one gate acts together.
+        warnings: sentences about what the file may mean otherwise than it says.
     """
 
     file: str
@@ -47,6 +48,7 @@ class UserCircuit:
     places: tuple[str, ...]
     names: tuple[str, ...]
     pairs: tuple[tuple[int, int], ...]
+    warnings: tuple[str, ...]
 
     @property
     def n_qubits(self) -> int:
@@ -118,6 +120,7 @@ def read_user_circuit(data: bytes, *, file: str, order: tuple[int, ...] = ()) ->
         inputs=checked.inputs,
         places=tuple(checked.places[outcome] for outcome in arranged),
         names=tuple(checked.names[outcome] for outcome in arranged) if checked.names else (),
+        warnings=checked.warnings,
         pairs=tuple((first, second) for first, second in answer["pairs"]),
         ansatz=Ansatz(
             template=Template(text=answer["text"], parameters=rechecked.inputs, n_qubits=rechecked.n_qubits),

@@ -65,7 +65,7 @@ def assignment_rows(
 
 def find_warnings(circuit: UserCircuit, reduced_model: ReducedModel, variables: Sequence[str]) -> list[str]:
     """Return what looks like a mistake in a circuit: inputs that move nothing, and gates beside the model's couplings."""
-    warnings = []
+    warnings = list(circuit.warnings)
     if circuit.idle_inputs:
         warnings.append(f"inputs that move no angle: {_listed(circuit.idle_inputs)}")
     size = reduced_model.size

@@ -217,39 +217,42 @@ def test_another_width_than_the_reduced_model_names_both():
         assert "for 2 qubits" in caught.value.remedy
 
 
-class TwelveAngles:
-    """A composite gate with more angles than one digit counts, and the circuit that uses it twice."""
+def twelve_angles():
+    """A composite gate with more angles than one digit counts, and the numbers that they get."""
+    from qiskit import QuantumCircuit
+    from qiskit.circuit import Parameter
 
-    def __init__(self, *, bound: bool) -> None:
-        from qiskit import QuantumCircuit
-        from qiskit.circuit import Parameter
-
-        own = [Parameter(f"x{i}") for i in range(12)]
-        layer = QuantumCircuit(2, name="layer")
-        for i, angle in enumerate(own):
-            layer.rx(angle, i % 2)
-            layer.cx(0, 1)
-        self.values = {f"a{i}": 0.1 * i * i - 0.7 for i in range(12)}
-        outer = [Parameter(f"a{i}") for i in range(12)]
-        circuit = QuantumCircuit(3)
-        circuit.h(range(3))
-        for qubits, angles in (((2, 0), outer), ((1, 2), outer[::-1])):
-            circuit.append(layer.to_gate(dict(zip(own, angles, strict=True))), qubits)
-        self.bound = circuit.assign_parameters({angle: self.values[angle.name] for angle in outer})
-        self.circuit = self.bound if bound else circuit
+    layer = QuantumCircuit(2, name="layer")
+    for i in range(12):
+        layer.rx(Parameter(f"a{i}"), i % 2)
+        layer.cx(0, 1)
+    return layer, {f"a{i}": 0.1 * i * i - 0.7 for i in range(12)}
 
 
 def test_a_composite_gate_of_twelve_angles_keeps_them_in_place_as_qiskit_exports_it():
-    from qiskit import qasm2, qasm3
+    from qiskit import QuantumCircuit, qasm2, qasm3
 
-    case = TwelveAngles(bound=False)
-    text = qasm3.dumps(case.circuit)
-    assert "gate layer" in text
-    angles = [case.values[name] for name in check_circuit(text).inputs]
-    assert meaning(text, angles).equiv(unitary(case.bound))
-    for text in (qasm2.dumps(case.bound), qasm3.dumps(TwelveAngles(bound=True).circuit)):
+    layer, values = twelve_angles()
+    circuit = QuantumCircuit(3)
+    circuit.append(layer.to_gate(), (2, 0))
+    circuit.append(layer.to_gate(), (1, 2))
+    bound = circuit.assign_parameters(values)
+    text = qasm3.dumps(circuit)
+    assert "gate layer(a0, a1, a10" in text
+    assert meaning(text, [values[name] for name in check_circuit(text).inputs]).equiv(unitary(bound))
+    for text in (qasm2.dumps(bound), qasm3.dumps(bound)):
         assert "gate layer" in text
-        assert meaning(text, []).equiv(unitary(case.bound))
+        assert meaning(text, []).equiv(unitary(bound))
+
+
+def test_angles_that_qiskit_exports_in_another_order_than_it_calls_them_are_warned_of():
+    """Its exporter sorts the angles of a gate with mapped parameters by name, and calls the gate in the map's order."""
+    assert check_circuit(RING).warnings == ()
+    text = f"{V3}gate layer(a, b) q {{ rx(a) q; rz(b) q; }}\ninput float a;\ninput float b;\nqubit q;\nlayer(b, a) q;\n"
+    (warning,) = check_circuit(text).warnings
+    assert "line 7" in warning
+    assert "by place" in warning
+    assert read_user_circuit(text.encode(), file="f").warnings == (warning,)
 
 
 def test_qubits_of_a_device_as_qiskit_compiles_and_exports_them():
