@@ -232,7 +232,7 @@ def test_what_runs_shows_what_is_there_already(made):
     assert {record["state"] for record in page.records("jobs")} > {"VERIFIED"}
 
 
-def test_what_is_finished_says_nothing_about_its_standing(made):
+def test_what_is_finished_says_nothing_about_its_progress(made):
     for name in (*(spec["name"] for spec in FAMILIES), "own circuit", "wines"):
         _, page = page_of(made, name)
         assert "not finished" not in page.text, name
