@@ -73,7 +73,7 @@ def _verdicts(content: LearningContent) -> Section | None:
             else with_interval(show(row["gain"]), show(row["low"]), show(row["high"])),
             "p_adjusted": row["p_adjusted"],
         }
-        for row in content.verdicts
+        for row in sorted(content.verdicts, key=lambda row: row["side"] != "quantum")
     ]
     columns = (
         ("model", "Circuit"),
