@@ -25,7 +25,7 @@ def comparison(rows: Sequence[tuple[str, BestPoint]]) -> Drawing:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH * 1.3, 1.0 + 0.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(WIDTH * 1.1, 1.0 + 0.3 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for place, (_, best) in enumerate(reversed(rows)):
         if best.above_random is not None:
@@ -38,7 +38,7 @@ def comparison(rows: Sequence[tuple[str, BestPoint]]) -> Drawing:
         right.plot([best.random_share], [place], "o", ms=4.5, color=RANDOM)
     left.axvline(0, lw=1.2, ls=(0, (1, 1.5)), color=RANDOM)
     left.axvline(1, lw=1.2, ls=(0, (4, 2)), color=OPTIMUM)
-    left.set_yticks(range(len(rows)), [shorten(label) for label, _ in reversed(rows)])
+    left.set_yticks(range(len(rows)), [shorten(label, 24) for label, _ in reversed(rows)])
     left.set_ylim(-0.7, len(rows) - 0.3)
     left.set_xlabel("raw shots between\nrandom (0) and reference (1)")
     right.set_xlim(left=0)

@@ -60,13 +60,15 @@ def experiment_progress(
     sentences = [*_stopped(key, home), *_waiting(jobs)]
     damage = Damage()
     due = due_stages([(key, spec)], lake, control_plane, damage)
+    lost = [job for job in jobs if _is_lost(job, control_plane.ledger)]
+    lost_on = {job.requested_backend for job in lost}
     sentences += [f"It cannot go on: {problem}" for problem in damage.problems.values()]
     sentences += [
         f"Not done yet{f' on {stage.backend}' if stage.backend else ''}: {_STAGES[stage.job]}. `qhybrid run {key}` goes on "
         "with it."
         for stage in due
+        if stage.backend not in lost_on  # would end as it did before; what helps is said about the job
     ]
-    lost = [job for job in jobs if job.state in ENDED_WITHOUT_RESULT and job.state is not JobState.REROUTED]
     sentences += [
         f"Job {job.job_id} on {job.backend} ended without a result, {job.state}: "
         f"{(job.error or 'no reason is known').rstrip('.')}. {next_steps(job, datetime.now(UTC))}"
@@ -78,6 +80,14 @@ def experiment_progress(
         sentences=tuple(sentences),
         failed=bool(lost or damage.problems),
     )
+
+
+def _is_lost(job: JobRecord, ledger: Ledger) -> bool:
+    """Tell whether a job ended without a result, and no other job has taken its work over."""
+    if job.state not in ENDED_WITHOUT_RESULT or job.state is JobState.REROUTED:
+        return False
+    newest = ledger.latest(job.experiment, job.backend, job.payload_sha256)
+    return newest is None or newest.job_id == job.job_id
 
 
 def _stopped(key: str, home: Home) -> list[str]:
