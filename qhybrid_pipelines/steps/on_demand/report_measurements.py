@@ -87,7 +87,9 @@ def sweep_series(backend: str, scores: Columns) -> SweepSeries:
     )
     shots = np.bincount(place, weights=scores["shots"])
     hits = np.rint(np.bincount(place, weights=scores["p_reduced_model_optimum"] * scores["shots"]))
-    bounds = np.array([wilson_interval(int(h), int(n)) for h, n in zip(hits, shots, strict=True)]).reshape(-1, 2)
+    # Long sweeps repeat few pairs of hits and shots.
+    pairs, pair = np.unique(np.stack([hits, shots], axis=1).astype(np.int64), axis=0, return_inverse=True)
+    bounds = np.array([wilson_interval(int(hit), int(number)) for hit, number in pairs])[pair.ravel()]
     return SweepSeries(
         backend=backend,
         point=points,
@@ -229,8 +231,9 @@ def expected_minimum(values: F64, counts: npt.NDArray[np.int64], draws: npt.NDAr
 def expected_random_minimum(values: F64, draws: npt.NDArray[np.int64]) -> F64:
     """Return the expected minimum of k draws with replacement from equally likely values, for each k of ``draws``."""
     ordered = np.sort(values)
-    survival = (np.arange(len(ordered), -1, -1) / len(ordered))[None, :] ** draws[:, None]
-    return np.asarray((survival[:, :-1] - survival[:, 1:]) @ ordered, dtype=np.float64)
+    later = np.arange(len(ordered), -1, -1) / len(ordered)  # chance that one draw is later than the first values
+    # One number of draws after the other: all outcomes of 20 qubits at once would fill a gigabyte.
+    return np.array([(later[:-1] ** k - later[1:] ** k) @ ordered for k in draws.tolist()], dtype=np.float64)
 
 
 def objective_histogram(
