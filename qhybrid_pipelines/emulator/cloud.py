@@ -156,6 +156,10 @@ class Cloud:
             return min(state, furthest, key=STATES.index)
         return state
 
+    def seconds_since_end(self, job: Job) -> float:
+        """Return how many real seconds ago a job came to the end of its course; negative before."""
+        return (self.clock.now() - job.ends_at) / self.clock.stretch.speed
+
     def find(self, identifier: str) -> tuple[Job, int | None]:
         """Return the job with this id and, for a child, the number of its circuit.
 

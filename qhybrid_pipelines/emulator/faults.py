@@ -55,6 +55,8 @@ FAULTS: Mapping[str, tuple[Stage, Mapping[str, Any]]] = MappingProxyType(
         # something happens to one request or its answer
         "before_accept": ("request", {"status": 503, "drop": False}),
         "after_accept": ("request", {"status": 504, "drop": False}),
+        "gateway": ("request", {"status": 429, "accept": True}),
+        "early_answer": ("request", {"what": "empty"}),
         "slow": ("request", {"seconds": 1.0, "accept": "first"}),
         "reset": ("request", {}),
         "truncated_json": ("request", {}),
@@ -67,6 +69,7 @@ FAULTS: Mapping[str, tuple[Stage, Mapping[str, Any]]] = MappingProxyType(
         "result_missing": ("job", {"n": 3}),
         # holds as long as the rule is in the plan
         "listing_lag": ("standing", {"seconds": 5.0}),
+        "children_lag": ("standing", {"seconds": 5.0}),
         "clock_skew": ("standing", {"seconds": 60.0}),
     }
 )
@@ -228,7 +231,11 @@ class _RuleReader:
 
 _USUAL_ROUTES: Mapping[str, str] = MappingProxyType({"job": "POST /jobs", "standing": "*"})
 _CHOICES: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
-    {("slow", "accept"): ("first", "last"), ("stuck", "state"): ("submitted", "ready", "started")}
+    {
+        ("slow", "accept"): ("first", "last"),
+        ("stuck", "state"): ("submitted", "ready", "started"),
+        ("early_answer", "what"): ("empty", "short", "failed", "no_shots"),
+    }
 )
 
 

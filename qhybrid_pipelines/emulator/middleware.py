@@ -152,6 +152,43 @@ async def _after_accept(call: FaultedRequest, params: Mapping[str, Any]) -> None
         await _error(params["status"], "The answer took too long.").send(call.send)
 
 
+async def _gateway(call: FaultedRequest, params: Mapping[str, Any]) -> None:
+    if params["accept"]:
+        await call.run_inner()
+    status = params["status"]
+    page = f"<html><head><title>{status} {_NAMES.get(status, 'Error')}</title></head><body>gateway</body></html>"
+    refusal = CapturedResponse(status=status, headers=[(b"content-type", b"text/html")], body=page.encode())
+    if status == 429:
+        refusal.headers.append((b"retry-after", b"0"))
+    await refusal.send(call.send)
+
+
+async def _early_answer(call: FaultedRequest, params: Mapping[str, Any]) -> None:
+    answer = await call.run_inner()
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        found = None
+    if answer.status == 200 and isinstance(found, dict):
+        answer.body = json.dumps(_too_early(found, params["what"])).encode()
+    await answer.send(call.send)
+
+
+def _too_early(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return an answer as it may look for a moment: without content, a piece short, or with another job's word."""
+    if what == "empty":
+        return {}
+    if what == "short":
+        return dict(list(found.items())[:-1])
+    shown = found.get("jobs", [found])
+    for job in shown:
+        if what == "no_shots":
+            job.pop("shots", None)
+        elif job.get("status") == "completed":
+            job["status"] = "failed"
+    return found
+
+
 async def _slow(call: FaultedRequest, params: Mapping[str, Any]) -> None:
     if params["accept"] == "first":
         answer = await call.run_inner()
@@ -188,6 +225,8 @@ async def _throttled(call: FaultedRequest, params: Mapping[str, Any]) -> None:
 _FAULTS: Mapping[str, Callable[[FaultedRequest, Mapping[str, Any]], Awaitable[None]]] = {
     "before_accept": _before_accept,
     "after_accept": _after_accept,
+    "gateway": _gateway,
+    "early_answer": _early_answer,
     "slow": _slow,
     "reset": _cut_off,
     "truncated_json": _truncated,
@@ -242,6 +281,7 @@ _NAMES: Mapping[int, str] = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    409: "Conflict",
     413: "Payload Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",

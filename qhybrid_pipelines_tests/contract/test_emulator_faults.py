@@ -205,3 +205,45 @@ def test_the_plan_and_its_counts_survive_a_kill(client: Client, emulator: Emulat
     assert client.get("/backends").status_code == 503
     assert client.get("/backends").status_code == 200
     assert client.run_to_end(client.submit_job())["status"] == "ready"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 429])
+@pytest.mark.parametrize("accept", [True, False])
+def test_a_gateway_answers_in_its_own_words(client: Client, status: int, *, accept: bool) -> None:
+    before = len(client.book())
+    client.faults({"route": "POST /jobs", "fault": "gateway", "params": {"status": status, "accept": accept}})
+    answer = client.post(job_body())
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html")
+    assert ("retry-after" in answer.headers) == (status == 429)
+    assert len(client.book()) - before == accept
+
+
+def test_answers_may_come_too_early(client: Client) -> None:
+    job = client.submit_job(BELL, BELL)
+    whole = client.run_to_end(job)
+    results = client.get(f"/jobs/{job}/results/probabilities").json()
+    early = {"route": "GET /jobs/{id}/results", "nth": 1, "fault": "early_answer"}
+    client.faults(early)
+    assert client.get(f"/jobs/{job}/results/probabilities").json() == {}
+    assert client.get(f"/jobs/{job}/results/probabilities").json() == results
+    client.faults(early | {"params": {"what": "short"}})
+    assert len(client.get(f"/jobs/{job}/results/probabilities").json()) == 1
+    assert client.get(f"/jobs/{job}/results/probabilities").json() == results
+    for what, change in (("failed", {"status": "failed"}), ("no_shots", {})):
+        client.faults({"route": "GET /jobs/{id}", "nth": 1, "fault": "early_answer", "params": {"what": what}})
+        expected = {name: value for name, value in whole.items() if (what, name) != ("no_shots", "shots")}
+        assert client.get(f"/jobs/{job}").json() == expected | change
+        assert client.get(f"/jobs/{job}").json() == whole
+        client.faults({"route": "GET /jobs", "nth": 1, "fault": "early_answer", "params": {"what": what}})
+        (listed,) = client.get("/jobs", ids=job).json()["jobs"]
+        assert (listed["status"] == "failed", "shots" in listed) == (what == "failed", what != "no_shots")
+
+
+def test_children_lag_shows_half_of_the_circuits_for_a_while(client: Client) -> None:
+    job = client.submit_job(BELL, BELL, BELL, BELL)
+    client.run_to_end(job)
+    assert len(client.get("/jobs", parent_job_id=job).json()["jobs"]) == 4
+    client.faults({"fault": "children_lag", "params": {"seconds": 1e9}})
+    assert len(client.get("/jobs", parent_job_id=job).json()["jobs"]) == 2
+    client.faults({"fault": "children_lag", "params": {"seconds": 0.0}})
+    assert len(client.get("/jobs", parent_job_id=job).json()["jobs"]) == 4

@@ -1,0 +1,115 @@
+"""An HTTP proxy between a client and the emulated cloud, as companies have it: the client asks for a tunnel (CONNECT).
+
+The tunnel ends in the proxy itself, which speaks TLS under the cloud's name and passes requests on. It may lose answers: the
+cloud has done the work, and the client sees its connection cut.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+
+HOST = "cloud.test"
+"""The cloud's name; only the proxy knows where it is."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectProxy:
+    """A running proxy.
+
+    Attributes:
+        url: of the proxy.
+        tunnels: what was asked for by CONNECT.
+        passed: method and path of the requests that were passed on.
+        answers_to_lose: to requests that submit a job, from now on.
+    """
+
+    url: str
+    tunnels: list[str] = field(default_factory=list)
+    passed: list[tuple[str, str]] = field(default_factory=list)
+    answers_to_lose: int = 0
+
+
+def make_certificate(folder: Path) -> Path:
+    """Return a file with a certificate for the cloud's name that signs itself, and its key."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    certificate.write_bytes(certificate.read_bytes() + key.read_bytes())
+    return certificate
+
+
+@contextmanager
+def connect_proxy(upstream: str, certificate: Path) -> Iterator[ConnectProxy]:
+    """Pass what comes through tunnels to ``HOST`` on to a server at ``upstream`` (an address without a path)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    client = httpx.Client(timeout=60, trust_env=False)
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_CONNECT(self) -> None:
+            running.tunnels.append(self.path)
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self.wfile.flush()
+            try:
+                self.connection = context.wrap_socket(self.connection, server_side=True)
+            except (ssl.SSLError, OSError):
+                self.close_connection = True
+                return
+            self.rfile = self.connection.makefile("rb", 0)
+            self.wfile = self.connection.makefile("wb", 0)
+            self.close_connection = False
+
+        def pass_on(self) -> None:
+            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            running.passed.append((self.command, self.path))
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            answer = client.request(self.command, upstream + self.path, content=content, headers=headers)
+            with lock:
+                lost = self.command == "POST" and self.path.endswith("/jobs") and running.answers_to_lose > 0
+                running.answers_to_lose -= lost
+            if lost:
+                self.close_connection = True
+                with suppress(OSError):
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("content-type", "application/json"))
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = pass_on  # noqa: N815 - the base class calls them so
+
+        def finish(self) -> None:
+            with suppress(OSError):
+                super().finish()
+            self.connection.close()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    running = ConnectProxy(url=f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield running
+    finally:
+        server.shutdown()
+        server.server_close()
+        client.close()
