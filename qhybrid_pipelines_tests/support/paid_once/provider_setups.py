@@ -21,6 +21,7 @@ import numpy as np
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
@@ -168,6 +169,8 @@ def run_emulator(folder: Path, seed: int) -> Iterator[Emulator]:
     plan = folder / "faults.json"
     plan.write_text(json.dumps(EMULATOR_FAULTS))
     emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan)
+    # One machine, and nobody sets its clock: what is told to the adapter is what is waited for.
+    LedgerTime.margin_seconds = lambda *_: 0.0  # type: ignore[method-assign]
     os.environ |= {**emulator.environment, "IONQ_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS)}
     try:
         yield emulator
