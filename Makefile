@@ -7,10 +7,13 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test quick mutants test-circuits test-proofs test-requests test-clients test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
+# The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
+UV_SETTINGS := $(if $(PIP_CERT),SSL_CERT_FILE="$${SSL_CERT_FILE:-$$PIP_CERT}") $(if $(PIP_INDEX_URL),UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}")
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[test]"
+	$(UV_SETTINGS) $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[test]"
 	touch $(STAMP)
 
 demo: $(STAMP)  ## from problem files to verdicts, one table at the end

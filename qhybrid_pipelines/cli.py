@@ -7,11 +7,10 @@ failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,16 +27,10 @@ from qhybrid_pipelines.commands.common import (
     stop_message,
     workspace_for,
 )
+from qhybrid_pipelines.commands.endings import run_to_end
 from qhybrid_pipelines.commands.run_outcome import print_outcome
-from qhybrid_pipelines.commands.streams import (
-    READER_WENT_AWAY,
-    OutputFailed,
-    discard_output,
-    explain_failure,
-    flush_output,
-    prepare_streams,
-)
-from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, QHybridError
+from qhybrid_pipelines.commands.streams import prepare_streams
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.stop_request import StopRequested, watch_stop_signals
 from qhybrid_pipelines.emulator import command as emulator
 
@@ -138,7 +131,7 @@ def experiments(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
 
-    workspace = workspace_for(home)
+    workspace = workspace_for(home, reading=True)
     rows = registered(workspace.lake, workspace.specifications)
     print_json(rows) if as_json else print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES})
 
@@ -250,7 +243,7 @@ def doctor(
     from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = workspace_for(home)
+    workspace = workspace_for(home, reading=True)
     rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online, full=full)
     print_json(rows) if as_json else print_table(_problems_first(rows), styles={"status": {"problem": "bold red"}})
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
@@ -262,7 +255,7 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.operate.telemetry import prometheus_text
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     text = prometheus_text(workspace.control_plane.ledger, workspace.home)
     if not as_json:
         echo(text, nl=False)
@@ -295,35 +288,7 @@ def main() -> None:
     # The emulator is a server with a signal handling of its own.
     if sys.argv[1:2] != ["emulator"]:
         watch_stop_signals()
-    try:
-        try:
-            app()
-        finally:
-            flush_output()
-    except StopRequested as request:
-        echo(f"stopped by {request.reason}: nothing was sent afterwards.", err=True)
-        raise SystemExit(request.exit_code) from None
-    except QHybridError as error:
-        _end_with(error, as_json="--json" in sys.argv)
-    except BrokenPipeError:
-        discard_output()
-        raise SystemExit(READER_WENT_AWAY) from None
-    except (OSError, MemoryError) as error:
-        failure = explain_failure(error)
-        if failure is None:
-            raise
-        if isinstance(error, OutputFailed):
-            discard_output()
-        _end_with(failure, as_json="--json" in sys.argv and not isinstance(error, OutputFailed))
-
-
-def _end_with(error: QHybridError, *, as_json: bool) -> NoReturn:
-    """Say what went wrong and end with its exit code."""
-    from qhybrid_pipelines.terminal import print_error
-
-    with contextlib.suppress(OSError):
-        print_error(error, as_json=as_json)
-    raise SystemExit(error.exit_code) from None
+    run_to_end(app)
 
 
 def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

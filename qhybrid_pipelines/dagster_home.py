@@ -57,6 +57,7 @@ def make_dagster_storage(home: Home) -> None:
         with files.scratch_folder(home.tmp) as built:
             dg.DagsterInstance.from_ref(instance_ref(built)).dispose()
             for name in missing:
+                files.give_usual_permissions(built / name)
                 _promote(built / name, home.dagster / name)
 
 

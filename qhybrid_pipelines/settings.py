@@ -30,17 +30,29 @@ class Settings:
         return cls(home=Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
 
 
-def prepare_home(home: str | None) -> Path:
+def prepare_home(home: str | None, *, reading: bool = False) -> Path:
     """Return the home folder of the command line, with its folders made.
 
+    Args:
+        home: as it was typed.
+        reading: nothing will be written; a home that is there and may only be read will do.
+
     Raises:
-        InvalidInput: it is a file, or cannot be made or written to.
+        InvalidInput: it is a file, cannot be made or written to, or has a name that some library reads as something else.
     """
-    folder = Settings.from_environment(home).home
+    try:
+        folder = Settings.from_environment(home).home
+    except (RuntimeError, ValueError) as error:  # ``~`` without a home directory; a character that no name has
+        raise InvalidInput(
+            f"{home!r} is not a folder: {error}", remedy="Give a path from the root on.", field="--home"
+        ) from None
     typed = home or folder
+    _check_characters(folder)
+    if reading and folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=True):
+        return folder
     try:
         Home(folder).make()
-        if not os.access(folder, os.W_OK):
+        if not os.access(folder, os.W_OK, effective_ids=True):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (FileExistsError, NotADirectoryError):
         raise InvalidInput(
@@ -53,3 +65,16 @@ def prepare_home(home: str | None) -> Path:
             field="--home",
         ) from None
     return folder
+
+
+def _check_characters(folder: Path) -> None:
+    """Refuse what ends the path in an address of a database: Dagster and MLflow would work in another folder."""
+    text = str(folder)
+    found = next((character for character in text if character in "?#%" or not character.isprintable()), None)
+    if found is not None:
+        raise InvalidInput(
+            f"the home folder {text!r} has the character {found!r} in its path, which addresses of databases read as "
+            "something else",
+            remedy="Choose or rename a folder without ?, #, % and control characters.",
+            field="--home",
+        )

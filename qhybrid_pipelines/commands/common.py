@@ -42,21 +42,25 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     typer.echo(printable(text), err=err, nl=nl)
 
 
-def workspace_for(home: str | None) -> Workspace:
-    """Return the workspace of a home; its folders are made."""
+def workspace_for(home: str | None, *, reading: bool = False) -> Workspace:
+    """Return the workspace of a home; its folders are made, unless it is only read and may only be read."""
     from qhybrid_pipelines.steps.workspace import Workspace
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
-    return Workspace(HomeFolder(prepare_home(home)))
+    return Workspace(HomeFolder(prepare_home(home, reading=reading)))
 
 
-def existing_workspace(home: str | None) -> Workspace:
+def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
     """Return the workspace of a home that has a ledger: an empty list must not stand for a mistyped folder.
+
+    Args:
+        home: as it was typed.
+        reading: nothing will be written; a home that may only be read will do.
 
     Raises:
         InvalidInput: there is none.
     """
-    workspace = workspace_for(home)
+    workspace = workspace_for(home, reading=reading)
     if workspace.control_plane.deployment.ledger_url is None and not workspace.home.ledger.is_file():
         raise InvalidInput(
             f"there is no ledger in {workspace.home.path}",

@@ -64,7 +64,7 @@ def list_jobs(
     from qhybrid_pipelines.terminal import print_json
 
     states = [_parse_state(name) for name in state] if state else None
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     _check_filters(workspace, experiment, backend)
     jobs = [
         job
@@ -125,7 +125,7 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.on_demand.job_problems import job_problems
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     ledger, job, now = workspace.control_plane.ledger, find_job(workspace, job_id), datetime.now(UTC)
     events, account = ledger.events(job.job_id), ledger.account(job.experiment)
     problems = job_problems(job, workspace.specifications, workspace.lake, workspace.control_plane)

@@ -58,7 +58,7 @@ def compare(
     from qhybrid_pipelines.steps.on_demand.comparisons import compare_experiments
     from qhybrid_pipelines.terminal import print_comparison, print_json
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     if bool(keys) == (last is not None):
         raise InvalidInput("nothing to compare", remedy="Name two or more keys, or give --last 2.", field="KEY")
     known = workspace.specifications
@@ -98,7 +98,7 @@ def sql(
         raise InvalidInput(
             "one form at a time can be printed", remedy="Give one of --json, --csv, --markdown, --line.", field="--json"
         )
-    table = run_query(workspace_for(home).home, _read_query(query, file))
+    table = run_query(workspace_for(home, reading=True).home, _read_query(query, file))
     rows, names = table.to_pylist(), table.column_names
     if as_json:
         print_json(rows)

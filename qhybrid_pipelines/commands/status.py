@@ -26,7 +26,7 @@ def status(
     """Show on one screen what is with providers, what waits, what it costs, and what happens next."""
     from qhybrid_pipelines.terminal import clear_screen, print_json, print_status
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     while True:
         found = _read(workspace)
         if as_json:

@@ -75,8 +75,15 @@ def discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def explain_failure(error: OSError | MemoryError) -> EnvironmentFailure | None:
+def explain_failure(error: Exception) -> EnvironmentFailure | None:
     """Return a failure of this machine as a sentence, None for an error that says nothing about the machine."""
+    if any(base.__module__ == "sqlalchemy.exc" and base.__name__ == "DBAPIError" for base in type(error).__mro__):
+        # Not imported for this: a command that needs no database must not wait for it.
+        return EnvironmentFailure(
+            f"a database of this home cannot be used: {getattr(error, 'orig', None) or type(error).__name__}",
+            remedy="Make room where the disk is full, and see that you may write to the home; a damaged file is restored from a "
+            "backup (docs/runbook.md). What was paid is in the ledger.",
+        )
     if isinstance(error, MemoryError):
         return EnvironmentFailure(
             "there is not enough memory",
@@ -87,6 +94,8 @@ def explain_failure(error: OSError | MemoryError) -> EnvironmentFailure | None:
             f"the output cannot be written: {error.strerror}",
             remedy="What was asked for was done as far as it goes without it. Make room, or send the output elsewhere.",
         )
+    if not isinstance(error, OSError):
+        return None
     place = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0)
     return None if remedy is None else EnvironmentFailure(f"{place}{error.strerror}", remedy=remedy)

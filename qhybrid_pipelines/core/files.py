@@ -61,6 +61,18 @@ def promote(built: Path, path: Path) -> None:
     _flush(path.parent)
 
 
+def give_usual_permissions(built: Path) -> None:
+    """Let the umask decide who may write to a file, or to the files of a folder, that SQLite made for its owner only.
+
+    Args:
+        built: lies in a folder that this process made, so that the folder's permissions tell the umask.
+    """
+    mode = built.parent.stat().st_mode & 0o666
+    for file in [built, *built.rglob("*")]:
+        if file.is_file():
+            file.chmod(mode)
+
+
 @contextmanager
 def scratch_folder(tmp: Path) -> Iterator[Path]:
     """Give an empty folder of this process's own, for files that are built in steps; it is removed at the end."""

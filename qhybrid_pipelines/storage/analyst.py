@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,11 @@ from qhybrid_pipelines.storage.layout import Home
 if TYPE_CHECKING:
     import duckdb
 
+#: A query that takes longer is ended: somebody forgot a join's condition.
+LIMIT_SECONDS = 300.0
 #: The order matters: what forbids further changes comes last.
 _HARDENING = (
+    "SET TimeZone = 'UTC'",  # a moment's day is the same for every reader
     "SET python_enable_replacements = false",  # SQL sees tables, never variables of the calling program
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
@@ -63,23 +67,40 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def query(home: Home, sql: str) -> pa.Table:
+def query(home: Home, sql: str, *, limit_seconds: float = LIMIT_SECONDS) -> pa.Table:
     """Return the result of a query on the newest snapshot; of several statements, of the last one.
 
+    Args:
+        home: whose warehouse.
+        sql: the query.
+        limit_seconds: one that takes longer is ended.
+
     Raises:
-        InvalidInput: nothing was published yet, the SQL is wrong, or it tries to write or to leave the warehouse.
+        InvalidInput: nothing was published yet, the SQL is wrong or takes too long, or it tries to write or to leave the
+            warehouse.
         CorruptFile: what it asks for cannot be read from the file.
     """
     import duckdb
 
     with connect(home) as connection:
+        alarm = threading.Timer(limit_seconds, connection.interrupt)
+        alarm.daemon = True
+        alarm.start()
         try:
             result = connection.sql(sql)
             answer = None if result is None else result.to_arrow_table()
         except duckdb.Error as error:
             if _is_checksum_mismatch(error):
                 raise _corrupt_file_error(home, error) from None
+            if isinstance(error, duckdb.InterruptException):
+                raise InvalidInput(
+                    f"the query took more than {limit_seconds:g} seconds and was ended",
+                    remedy="Ask for less: give every join its condition, or aggregate; a program of your own may take longer.",
+                    field="sql",
+                ) from None
             raise InvalidInput(_one_line(error), remedy=_remedy(error), field="sql") from None
+        finally:
+            alarm.cancel()
     if answer is None:
         raise InvalidInput(
             "the statement has no result", remedy='Ask with SELECT, for example "SELECT * FROM verdicts".', field="sql"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock
 
-from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.core.files import give_usual_permissions, make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import postgres_url
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
@@ -166,6 +166,7 @@ class Tracker:
                 built = folder / self._database.name
                 store = SqlAlchemyStore(f"sqlite:///{built}", self._artifacts("Default"))  # type: ignore[no-untyped-call]  # no types upstream
                 store.engine.dispose()
+                give_usual_permissions(built)
                 promote(built, self._database)
         with closing(sqlite3.connect(self._database, timeout=BUSY_SECONDS)) as connection:
             connection.execute("BEGIN IMMEDIATE")

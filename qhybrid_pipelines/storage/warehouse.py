@@ -44,6 +44,8 @@ from qhybrid_pipelines.storage.snapshot_rows import (
 )
 from qhybrid_pipelines.storage.tables import from_rows
 
+#: Analysts' clients are older than ours: this form is read by DuckDB 1.2 and all later ones.
+STORAGE_VERSION = "v1.2.0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A file whose blocks are mostly free is built from nothing; below this size nobody minds.
@@ -209,7 +211,7 @@ def _build(path: Path, sources: _Sources) -> _FillCounts:
     """Make a database file from nothing."""
     import duckdb
 
-    with duckdb.connect(path) as connection:
+    with duckdb.connect(path, config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
         connection.begin()  # one flush to the disk at the end instead of one per statement
         connection.execute(";\n".join(_schema_statements()))
         change = compare_files(connection, inventory(sources.home), recorded=warehouse_tables.LAKE_FILES.name)
@@ -287,7 +289,7 @@ def _schema_statements() -> Iterator[str]:
 @cache
 def _schema_sha256() -> str:
     fills = (sql for _, _, sql in warehouse_tables.DERIVED)
-    return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), *fills, *_schema_statements())))
+    return sha256_hex("\n".join((str(schemas.SCHEMA_VERSION), STORAGE_VERSION, *fills, *_schema_statements())))
 
 
 def _count(connection: Any, table: Table) -> int:

@@ -25,6 +25,12 @@ class LockBusy(QHybridError):
     exit_code = 3
 
 
+class LockFileUnusable(QHybridError):
+    """The file that carries the locks may not be opened; waiting would not help."""
+
+    exit_code = 3
+
+
 _guard = threading.Lock()
 _held: set[tuple[str, int]] = set()
 _descriptors: dict[str, int] = {}
@@ -36,6 +42,7 @@ def hold_lock(path: Path, name: str, *, timeout_seconds: float) -> Iterator[None
 
     Raises:
         LockBusy: somebody else holds it for longer than ``timeout_seconds``.
+        LockFileUnusable: the lock file belongs to somebody who does not share it.
     """
     file, byte = str(path), lock_key(name)
     deadline = time.monotonic() + timeout_seconds
@@ -64,7 +71,14 @@ def _try(file: str, byte: int) -> bool:
         if (file, byte) in _held:
             return False
         try:
-            fcntl.lockf(_descriptor(file), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+            descriptor = _descriptor(file)
+        except PermissionError as error:
+            raise LockFileUnusable(
+                f"the lock file {file} cannot be opened: {error.strerror}. It belongs to another user: give the group the "
+                "right to write to it (chmod g+w), and let its users have umask 002."
+            ) from None
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
         except (BlockingIOError, PermissionError):  # POSIX allows EAGAIN and EACCES for a lock that is taken
             return False
         _held.add((file, byte))
@@ -82,7 +96,8 @@ def _descriptor(file: str) -> int:
     known = _descriptors.get(file)
     if known is not None and _same_file(known, file):
         return known
-    _descriptors[file] = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Whoever may write to the ledger beside it may lock it: the umask decides, as for all other files of the home.
+    _descriptors[file] = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     return _descriptors[file]
 
 

@@ -7,8 +7,10 @@ fails at once when somebody else has written, whatever the timeout. WAL needs a 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
@@ -36,13 +38,18 @@ def open_database(path: Path) -> Engine:
     Raises:
         InvalidInput: the file cannot be created or opened, is not a ledger, or was written by a newer release.
     """
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, pool_timeout=30
-    )
-    event.listen(engine, "connect", _configure)
+    may_write = not path.is_file() or os.access(path, os.W_OK, effective_ids=True)
+    may_write = may_write and (not path.parent.is_dir() or os.access(path.parent, os.W_OK, effective_ids=True))
+    url = URL.create("sqlite", database=str(path)) if may_write else _read_only_url(path)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, pool_timeout=30)
+    event.listen(engine, "connect", _configure if may_write else _configure_for_reading)
     event.listen(engine, "begin", _begin)
     try:
-        _prepare(engine, path)
+        if may_write:
+            _prepare(engine, path)
+        else:
+            with engine.connect().execution_options(**{READ_ONLY_OPTION: True}) as connection:
+                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
     except (OSError, DatabaseError) as error:
         engine.dispose()
         cause = error.orig if isinstance(error, DatabaseError) else error
@@ -61,11 +68,29 @@ def _prepare(engine: Engine, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The switch to WAL does not wait for other connections, and two first users must not both create tables.
     with hold_lock(lock_file(path), "schema", timeout_seconds=BUSY_TIMEOUT_SECONDS):
+        # SQLite would make a file that only its owner may write to; this way the umask decides, also for its log.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         with engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=WAL")
         with engine.begin() as connection:
             schema.prepare(connection)
+
+
+def _read_only_url(path: Path) -> URL:
+    """Return the address of a ledger that may only be read, for example in a backup or on a read-only mount.
+
+    Nobody writes there either, unless a log with its index lies beside it: then the log counts, and is read too.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    query = {"mode": "ro", "uri": "true"}
+    if not (log.is_file() and log.stat().st_size):
+        query["immutable"] = "1"
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
+
+
+def _configure_for_reading(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # no hidden BEGIN by the driver
 
 
 def _configure(connection: Any, _record: Any) -> None:

@@ -180,9 +180,7 @@ def read_policy(path: Path | None) -> Policy:
         InvalidInput: the file cannot be read, or a field is unknown, missing or wrong; names file, line and field.
     """
     if path is None:
-        return parse_policy(
-            resources.files(__package__).joinpath(BUILT_IN_POLICY).read_text("utf-8"), file=BUILT_IN_POLICY
-        )
+        return parse_policy(_built_in_text(), file=BUILT_IN_POLICY)
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -194,6 +192,10 @@ def read_policy(path: Path | None) -> Policy:
     return parse_policy(text, file=str(path))
 
 
+def _built_in_text() -> str:
+    return resources.files(__package__).joinpath(BUILT_IN_POLICY).read_text("utf-8")
+
+
 def parse_policy(text: str, *, file: str) -> Policy:
     """Return the policy that a text holds.
 
@@ -203,6 +205,8 @@ def parse_policy(text: str, *, file: str) -> Policy:
     if not text.strip():
         raise InvalidInput("the policy is empty", remedy="Write `rules:` and at least one rule.", file=file)
     data, lines = read_mapping(text, file=file)
+    if "rules" not in data:  # a section that is left away keeps its default
+        data = {"rules": read_mapping(_built_in_text(), file=BUILT_IN_POLICY)[0]["rules"]} | data
     try:
         return Policy.model_validate(data)
     except ValidationError as error:
