@@ -83,6 +83,9 @@ class HomeGuard:
             if problems:
                 raise Refused(f"nothing is sent from this home: {'; '.join(problems)}. {REMEDY}")
             if self._opened is None:
+                # A note first: a ledger that has counted, without a note, would be taken for a copy after a kill in between.
+                if read_note(self._home) is None:
+                    self._write_note(self._ledger.identity())
                 self._opened = self._ledger.count_opening()
                 self._write_note(self._opened)
             elif self._opened.home_id != self._ledger.identity().home_id:

@@ -67,6 +67,27 @@ def test_the_id_is_drawn_once_and_repeated_in_the_note(home: Home) -> None:
     assert ControlPlane(Home(home.path.parent / "other").make()).home_id != note.home_id
 
 
+@pytest.mark.parametrize("times_opened", [0, 3])
+def test_a_kill_between_ledger_and_note_raises_no_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times_opened: int
+) -> None:
+    made = Home(tmp_path / "home").make()
+    for _ in range(times_opened):
+        check(made)
+    count = SqlLedger.count_opening
+
+    def count_and_die(ledger: SqlLedger) -> None:
+        count(ledger)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SqlLedger, "count_opening", count_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        check(made)
+    monkeypatch.undo()
+    assert problems(made) == []
+    check(made)
+
+
 @pytest.mark.parametrize("way", ["moved", "copied", "linked"])
 def test_a_home_that_lies_elsewhere_goes_on(home: Home, tmp_path: Path, way: str) -> None:
     """A mount, a new host name and a move change no byte, so nothing may be asked."""
