@@ -144,13 +144,15 @@ def _body(random_: random.Random, good: Any) -> bytes:
 def _changed(random_: random.Random, body: Any) -> Any:
     """Change one place: another value, a wrapped one, a missing or a surplus field."""
     if not isinstance(body, dict | list) or not body or random_.random() < 0.15:
-        return random_.choice([random_.choice(VALUES), [body], {"0": body}])
+        return random_.choice([copy.deepcopy(random_.choice(VALUES)), [body], {"0": body}])
     key = random_.choice(list(body)) if isinstance(body, dict) else random_.randrange(len(body))
     strike = random_.random()
     if strike < 0.12:
         del body[key]
     elif strike < 0.2 and isinstance(body, dict):
-        body[random_.choice(["debias", "lang", "sharpen", "", "é", "noise", "settings"])] = random_.choice(VALUES)
+        body[random_.choice(["debias", "lang", "sharpen", "", "é", "noise", "settings"])] = copy.deepcopy(
+            random_.choice(VALUES)
+        )
     else:
         body[key] = _changed(random_, body[key])
     return body
