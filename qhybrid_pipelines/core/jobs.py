@@ -106,7 +106,8 @@ class JobState(StrEnum):
 
     By: the result collector, right after.
 
-    Next: VERIFIED, or COMPLETED again where the result is not whole or contradicts what was asked for.
+    Next: VERIFIED, or COMPLETED again where the result is not whole or contradicts what was asked for; FAILED where a person
+    gives it up.
 
     If it stays: the result is stored; run the experiment again.
     """
@@ -141,7 +142,7 @@ class JobState(StrEnum):
     By: nobody; this is the end, unless the provider has a result after all: for a while the status poller asks it again, and
     `qhybrid jobs fetch` asks at any time.
 
-    Next: `qhybrid jobs retry` makes a new job of the same work, which is paid again.
+    Next: nothing; COMPLETED, where the provider turns out to have its result, which `qhybrid jobs fetch` asks.
     """
     CANCELLING = "CANCELLING"
     """The provider was asked to cancel and has not decided yet. The job may win the race, and then its result counts.
