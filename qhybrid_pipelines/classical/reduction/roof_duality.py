@@ -6,6 +6,7 @@ Source: P. L. Hammer, P. Hansen and B. Simeone, Mathematical Programming 28, 121
 from __future__ import annotations
 
 from qhybrid_pipelines.classical.exact import IntegerQubo
+from qhybrid_pipelines.classical.reduction.components import components
 from qhybrid_pipelines.classical.reduction.implication_network import ImplicationNetwork
 from qhybrid_pipelines.core.ising import IsingModel
 
@@ -13,7 +14,8 @@ from qhybrid_pipelines.core.ising import IsingModel
 def persistent_values(model: IsingModel) -> dict[int, int]:
     """Return variables with the value they have in at least one common optimum; often none, sometimes all.
 
-    The coefficients are taken as the binary fractions that they are: whatever their sizes, nothing is rounded.
+    The coefficients are taken as the binary fractions that they are: whatever their sizes, nothing is rounded. A component
+    without fields is left alone: flipping all of it changes nothing, so that none of its values says more than the other.
     """
     qubo = IntegerQubo.from_ising(model)
     network = ImplicationNetwork(model.size)
@@ -26,4 +28,5 @@ def persistent_values(model: IsingModel) -> dict[int, int]:
             linear[i] += value
     for i, value in enumerate(linear):
         network.add_term(abs(value), 2 * i if value > 0 else 2 * i + 1)
-    return dict(sorted(network.persistent_literals().items()))
+    symmetric = {int(i) for part in components(model) if not model.linear[part].any() for i in part}
+    return {i: value for i, value in sorted(network.persistent_literals().items()) if i not in symmetric}
