@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick mutants test-circuits test-proofs test-requests test-clients test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test quick mutants test-circuits test-proofs test-paid-once test-requests test-clients test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -33,6 +33,11 @@ test-circuits: $(STAMP)  ## ten thousand generated circuit programs against two 
 
 test-proofs: $(STAMP)  ## 20,000 random instances with extreme weights: no assignment beats what is called proved; three minutes
 	$(BIN)/python -m pytest -n auto -m generated qhybrid_pipelines_tests/unit/problems
+
+test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, older ledgers put back: paid once by the provider's book; ten minutes
+	$(BIN)/python benchmarks/paid_once.py --kills 2000 --ledger sqlite
+	$(BIN)/python benchmarks/paid_once.py --kills 500 --ledger postgres
+	$(BIN)/python benchmarks/paid_once.py --kills 500 --restores
 
 test-pythons: $(STAMP)  ## every test under Python 3.12 and 3.13; one that this machine lacks is skipped, and said so
 	$(BIN)/python tools/environments.py 3.12 3.13

@@ -5,6 +5,7 @@ over HTTP through the adapter of `ionq`; both with faults before and after accep
 
     python benchmarks/paid_once.py --kills 2000 --ledger sqlite
     python benchmarks/paid_once.py --kills 500 --ledger postgres
+    python benchmarks/paid_once.py --kills 500 --restores               # older ledgers are put back in between
     python benchmarks/paid_once.py --kills 200 --protocol naive       # the same harness sees losses and double payment
 
 A Postgres server is started from the extra `test`, unless QHYBRID_TEST_POSTGRES_URL names one. The exit code is 0 if
@@ -30,9 +31,10 @@ from qhybrid_pipelines.control.ledger import postgres_locks
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally
-from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest
+from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest, LedgerBackups
 from qhybrid_pipelines_tests.support.paid_once.protocols import PROTOCOLS
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
+    DECLARED_LAG_SECONDS,
     DurableVendorSetup,
     EmulatorSetup,
     ProviderSetup,
@@ -61,7 +63,10 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
             rng = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
             home = Path(folder) / str(number)
             with new_ledger(home, server) as ledger, new_setup(home, kind, rng, number, options.requests) as setup:
-                total.add(KillTest(setup, ledger, options.protocol, rng).run_until_done())
+                # A provider that can tell nothing cannot say either what was sent since a backup.
+                restores = options.restores and kind != "none"
+                backups = LedgerBackups(home / "ledger.db", DECLARED_LAG_SECONDS) if restores else None
+                total.add(KillTest(setup, ledger, options.protocol, rng, backups).run_until_done())
             number += 1
     return total
 
@@ -116,7 +121,12 @@ def main() -> int:
     arguments.add_argument("--kinds", nargs="+", choices=tuple(KINDS.values()), default=list(KINDS.values()))
     arguments.add_argument("--requests", type=int, default=40, help="that one ledger and provider are made for")
     arguments.add_argument("--seed", type=int, default=7)
+    arguments.add_argument(
+        "--restores", action="store_true", help="put older copies of the ledger back among the kills"
+    )
     options = arguments.parse_args()
+    if options.restores and options.ledger != "sqlite":
+        arguments.error("--restores copies the file of a ledger in SQLite")
     names = [name for name, kind in KINDS.items() if kind in options.kinds]
     rows, at, clean, total = [], Counter[str](), True, Tally()
     began = time.perf_counter()
@@ -140,6 +150,8 @@ def main() -> int:
     rows.append(row_of("**all**", total, time.perf_counter() - began))
     about = machine("sqlalchemy") | {"ledger": options.ledger, "protocol": options.protocol, "seed": options.seed}
     show(f"Protocol '{options.protocol}', ledger {options.ledger}, seed {options.seed}", rows, about)
+    if options.restores:
+        print(f"older ledgers put back: {total.restored}")
     if options.protocol == "ours":
         places = [{"at its death": place, "kills": at[place]} for place in ALL_PLACES]
         show("Where the kills landed", places, about)

@@ -65,6 +65,13 @@ def test_killed_sixty_times_on_postgres(postgres_server: str) -> None:
     assert_paid_once(code, figures, 60)
 
 
+def test_older_ledgers_put_back_between_the_kills() -> None:
+    """What was sent since the copy is found at the provider, and adopted."""
+    kinds = ("--kinds", "token", "tag_lookup", "http")
+    code, figures, _ = run("--kills", "60", "--restores", "--requests", "6", *kinds)
+    assert_paid_once(code, figures, 60)
+
+
 def test_the_naive_protocol_loses_and_pays_twice_under_the_same_judge() -> None:
     code, figures, _ = run("--kills", "60", "--protocol", "naive")
     assert code == 1

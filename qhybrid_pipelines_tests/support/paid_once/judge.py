@@ -27,6 +27,7 @@ class Tally:
     Attributes:
         wanted: batches, each a job to be paid once.
         landed: processes that a SIGKILL ended.
+        restored: how often an older ledger was put back.
         at: how many of them in which state of the request that they were at.
         accepted: lines of the provider's book.
         lost: accepted, but nobody has noted the provider's id, and no job waits for a person to ask the provider.
@@ -39,6 +40,7 @@ class Tally:
 
     wanted: int = 0
     landed: int = 0
+    restored: int = 0
     at: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
     lost: int = 0
@@ -49,7 +51,17 @@ class Tally:
     broken: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
-        for name in ("wanted", "landed", "accepted", "lost", "paid_twice", "guessed", "finished", "in_doubt"):
+        for name in (
+            "wanted",
+            "landed",
+            "restored",
+            "accepted",
+            "lost",
+            "paid_twice",
+            "guessed",
+            "finished",
+            "in_doubt",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.at += other.at
         self.broken += other.broken
@@ -111,7 +123,9 @@ def _broken(setup: ProviderSetup, ledger: SqlLedger, by_shots: Mapping[int, JobR
             continue
         if job.state is JobState.SUBMIT_UNKNOWN:
             continue
-        steps = [told[job.job_id, name] for name in ("JobSubmitted", "JobFetched", "JobVerified")]
+        # A result that came too early is fetched again, once for each time that it was doubted.
+        fetched = told[job.job_id, "JobFetched"] - told[job.job_id, "JobResultDoubted"]
+        steps = [told[job.job_id, "JobSubmitted"], fetched, told[job.job_id, "JobVerified"]]
         if steps != [1, 1, 1]:
             wrong.append(f"{job.job_id}: submitted, fetched and verified {steps} times")
         counts = dispatcher.collect(job.job_id, sub_batch.batch).counts

@@ -8,12 +8,14 @@ from __future__ import annotations
 import mmap
 import os
 import random
+import shutil
 import signal
 import struct
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
@@ -36,6 +38,39 @@ PLACES: dict[str, frozenset[JobState | None]] = {
 }
 
 
+class LedgerBackups:
+    """Copies of a ledger in SQLite, made and put back while nobody has it open, as a careless administrator would.
+
+    What was sent since such a copy is known to the provider alone.
+
+    Args:
+        file: the ledger's.
+        lag_seconds: the longest that the provider's list may lag; nobody restores a backup within that of the last job.
+    """
+
+    def __init__(self, file: Path, lag_seconds: float) -> None:
+        self._file, self._lag_seconds, self.restored = file, lag_seconds, 0
+        self._copies = file.parent / "copies"
+
+    def next_round(self, chance: random.Random) -> None:
+        """Make a copy, or put the last one back, or neither."""
+        drawn = chance.random()
+        if drawn < 0.15:
+            self._copy(self._file.parent, self._copies)
+        elif drawn < 0.30 and (self._copies / self._file.name).exists():
+            time.sleep(2 * self._lag_seconds)
+            self._copy(self._copies, self._file.parent)
+            self.restored += 1
+
+    def _copy(self, source: Path, target: Path) -> None:
+        target.mkdir(exist_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            name = f"{self._file.name}{suffix}"
+            (target / name).unlink(missing_ok=True)
+            if (source / name).exists():
+                shutil.copy2(source / name, target / name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Process:
     pid: int
@@ -51,9 +86,18 @@ class KillTest:
         ledger: an empty one, opened by this process.
         protocol: a name of `protocols.PROTOCOLS`.
         rng: decides who is killed when.
+        backups: keeps copies of the ledger's file, and puts one back now and then.
     """
 
-    def __init__(self, setup: ProviderSetup, ledger: SqlLedger, protocol: str, rng: random.Random) -> None:
+    def __init__(
+        self,
+        setup: ProviderSetup,
+        ledger: SqlLedger,
+        protocol: str,
+        rng: random.Random,
+        backups: LedgerBackups | None = None,
+    ) -> None:
+        self._backups = backups
         self._setup, self._ledger, self._protocol, self._chance = setup, ledger, protocol, rng
         self._life: Worker = PROTOCOLS[protocol]
         self._shared = mmap.mmap(-1, 4 * WORKERS)  # which request each process is at
@@ -80,6 +124,7 @@ class KillTest:
         naive = self._protocol == "naive"
         tally = judge_naive(self._setup) if naive else judge_protocol(self._setup, self._ledger)
         tally.landed = self._landed
+        tally.restored = self._backups.restored if self._backups else 0
         tally.at.update(self._at)
         return tally
 
@@ -96,6 +141,8 @@ class KillTest:
     def _round(self, todo: list[int], span: float) -> None:
         """Start one or two processes on the same work and kill each within ``span`` seconds, at a moment of its own."""
         self._ledger.close()  # a child must not inherit an open SQLite file
+        if self._backups is not None:
+            self._backups.next_round(self._chance)
         now, running = time.perf_counter(), list[_Process]()
         for slot in range(self._chance.choice((1, 1, WORKERS))):
             order = list(todo) if slot == 0 else self._chance.sample(todo, len(todo))

@@ -67,7 +67,17 @@ EMULATOR_FAULTS: list[dict[str, Any]] = [
     {"route": "POST /jobs", "probability": 0.04, "fault": "after_accept", "params": {"drop": True}},
     {"route": "POST /jobs", "probability": 0.03, "fault": "truncated_json"},
     {"route": "POST /jobs", "probability": 0.03, "fault": "throttle", "params": {"retry_after": 0}},
+    *(
+        {"route": "POST /jobs", "probability": 0.02, "fault": "gateway", "params": {"status": status}}
+        for status in (400, 401, 404, 409, 429)
+    ),
+    {"route": "POST /jobs", "probability": 0.02, "fault": "gateway", "params": {"status": 429, "accept": False}},
     {"route": "GET /jobs", "probability": 0.03, "fault": "reset"},
+    {"route": "GET /jobs", "probability": 0.03, "times": 3, "fault": "early_answer", "params": {"what": "failed"}},
+    {"route": "GET /jobs/{id}/results", "probability": 0.05, "fault": "early_answer", "params": {"what": "empty"}},
+    {"route": "GET /jobs/{id}/results", "probability": 0.05, "fault": "early_answer", "params": {"what": "short"}},
+    {"route": "GET /jobs/{id}", "probability": 0.05, "fault": "early_answer", "params": {"what": "no_shots"}},
+    {"fault": "children_lag", "params": {"seconds": 0.02}},
     {"fault": "result_missing", "probability": 0.1, "params": {"n": 1}},
     {"fault": "listing_lag", "params": {"seconds": EMULATOR_LAG_SECONDS}},
 ]
