@@ -37,6 +37,7 @@ TONES = {
     VerdictWord.INCONCLUSIVE: "open",
     VerdictWord.SOLVED_BY_REDUCTION: "even",
     VerdictWord.REDUCED_MODEL_CEILING: "bad",
+    VerdictWord.NOISE_LIKE: "bad",
 }
 #: Distributions are drawn for so many backends; the tables have all.
 MAX_DISTRIBUTIONS = 4

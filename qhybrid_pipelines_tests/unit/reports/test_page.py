@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.reports.comparison_chapter import differing_fields
 from qhybrid_pipelines.reports.content import (
     AnswerContent,
@@ -18,6 +19,7 @@ from qhybrid_pipelines.reports.content import (
     SolverSeries,
     TopOutcome,
 )
+from qhybrid_pipelines.reports.optimisation_chapter import TONES
 from qhybrid_pipelines.reports.page import anchor, chapters, render_page
 from qhybrid_pipelines_tests.support.report_pages import ReportPage
 
@@ -188,6 +190,10 @@ def test_twelve_experiments_are_compared_before_each_has_its_chapter():
     assert [record["best_quantum"] for record in page.records("comparison")] == [str(number) for number in range(12)]
     assert "differ in 1 field" in page.text
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_every_verdict_has_a_tone():
+    assert set(TONES) == set(Verdict)
 
 
 def test_fields_that_differ_are_found_however_deep_they_stand():
