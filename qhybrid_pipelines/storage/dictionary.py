@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from qhybrid_pipelines.storage import ddl, warehouse_tables
+from qhybrid_pipelines.storage import ddl, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.schemas import Table
-from qhybrid_pipelines.storage.warehouse_tables import View
+from qhybrid_pipelines.storage.warehouse_views import View
 
 PAGE = Path("docs/data-dictionary.md")
 
 _INTRODUCTION = """# Data dictionary
 
 What stands in `warehouse.duckdb`, in the order of the data's way. This page is made from the same descriptions as the
-tables themselves (`qhybrid_pipelines/storage/schemas/`, `warehouse_tables.py`); the comments in the database say the same:
+tables themselves (`qhybrid_pipelines/storage/schemas/`, `warehouse_tables.py`, `warehouse_views.py`); the comments in the database say the same:
 `SELECT table_name, column_name, comment FROM duckdb_columns()`.
 
 *Measured* columns hold times, facts about a machine or ids of a run, and may differ when an experiment is run again;
@@ -28,7 +28,7 @@ variable first. Worked examples: [questions.md](questions.md)."""
 
 def page() -> str:
     """Return the whole page as Markdown."""
-    relations: tuple[View | Table, ...] = (*warehouse_tables.VIEWS, *warehouse_tables.TABLES)
+    relations: tuple[View | Table, ...] = (*warehouse_views.VIEWS, *warehouse_tables.TABLES)
     overview = "\n".join(f"- [{r.name}](#{r.name}): {r.meaning}." for r in relations)
     sections = [_view(r) if isinstance(r, View) else _table(r) for r in relations]
     return "\n\n".join([_INTRODUCTION, overview, *sections]) + "\n"

@@ -28,7 +28,7 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
-from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
+from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.checksum import checksum
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.lake_files import inventory
@@ -278,11 +278,11 @@ def _schema_statements() -> Iterator[str]:
     """Yield the statements that make the tables and views, and say what they mean."""
     for table in warehouse_tables.TABLES:
         yield ddl.create_table(table, warehouse_tables.GENERATED.get(table.name, {}))
-    for view in warehouse_tables.VIEWS:
+    for view in warehouse_views.VIEWS:
         yield f"CREATE VIEW {ddl.name(view.name)} AS {view.sql}"
     for table in warehouse_tables.TABLES:
         yield from ddl.comments("TABLE", table.name, table.meaning, ddl.column_comments(table))
-    for view in warehouse_tables.VIEWS:
+    for view in warehouse_views.VIEWS:
         yield from ddl.comments("VIEW", view.name, view.meaning, view.columns)
 
 

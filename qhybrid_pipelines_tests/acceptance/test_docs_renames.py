@@ -14,12 +14,12 @@ from typer.main import get_command
 
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
-from qhybrid_pipelines.storage import schemas, warehouse_tables
+from qhybrid_pipelines.storage import schemas, warehouse_tables, warehouse_views
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "renames.md"
 RENAMES = tomllib.loads(ROOT.joinpath("docs/renames.toml").read_text("utf-8"))
-RELATIONS = {relation.name: relation for relation in (*warehouse_tables.TABLES, *warehouse_tables.VIEWS)}
+RELATIONS = {relation.name: relation for relation in (*warehouse_tables.TABLES, *warehouse_views.VIEWS)}
 GRAPH = json.loads(ROOT.joinpath("qhybrid_pipelines_tests/pipeline/graph.json").read_text("utf-8"))
 
 #: Where words of values that are not a table's column come from.

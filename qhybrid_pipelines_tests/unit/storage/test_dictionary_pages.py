@@ -3,7 +3,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from qhybrid_pipelines.storage import analyst_questions, dictionary, warehouse_tables
+from qhybrid_pipelines.storage import analyst_questions, dictionary, warehouse_tables, warehouse_views
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,11 +23,9 @@ def test_committed_pages_are_what_the_descriptions_give(path, made, module):
 
 def test_the_dictionary_explains_every_column():
     page = dictionary.page()
-    for relation in (*warehouse_tables.TABLES, *warehouse_tables.VIEWS):
+    for relation in (*warehouse_tables.TABLES, *warehouse_views.VIEWS):
         assert f"\n## {relation.name}\n" in page
-        columns = (
-            relation.columns if isinstance(relation, warehouse_tables.View) else [c.name for c in relation.columns]
-        )
+        columns = relation.columns if isinstance(relation, warehouse_views.View) else [c.name for c in relation.columns]
         section = page.split(f"\n## {relation.name}\n")[1].split("\n## ")[0]
         assert all(f"\n| `{column}` |" in section for column in columns), relation.name
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from qhybrid_pipelines.storage import analyst, warehouse_tables
+from qhybrid_pipelines.storage import analyst, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.warehouse import publish
 from qhybrid_pipelines_tests.support import sample_lake
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-RELATIONS = [*warehouse_tables.TABLES, *warehouse_tables.VIEWS]
+RELATIONS = [*warehouse_tables.TABLES, *warehouse_views.VIEWS]
 #: A client from before the pinned release, in an environment of its own.
 OLDER_CLIENT = "duckdb>=1.2,<2"
 
@@ -66,7 +66,7 @@ def test_every_query_on_every_page_runs(home, query):
     assert analyst.query(home, query).num_columns > 0
 
 
-@pytest.mark.parametrize("view", warehouse_tables.VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", warehouse_views.VIEWS, ids=lambda view: view.name)
 def test_no_view_depends_on_the_readers_zone(home, view):
     found = []
     for zone in ("UTC", "Pacific/Kiritimati", "America/St_Johns"):

@@ -9,7 +9,7 @@ import pytest
 
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.storage import analyst, schemas, warehouse, warehouse_tables
+from qhybrid_pipelines.storage import analyst, schemas, warehouse, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
@@ -58,10 +58,10 @@ def test_every_table_holds_what_lake_and_ledger_hold(filled):
     assert result.bytes == home.warehouse.stat().st_size
 
 
-@pytest.mark.parametrize("relation", [*warehouse_tables.TABLES, *warehouse_tables.VIEWS], ids=lambda r: r.name)
+@pytest.mark.parametrize("relation", [*warehouse_tables.TABLES, *warehouse_views.VIEWS], ids=lambda r: r.name)
 def test_tables_views_and_columns_say_what_they_mean(filled, relation):
     home, _ = filled
-    kind = "view" if isinstance(relation, warehouse_tables.View) else "table"
+    kind = "view" if isinstance(relation, warehouse_views.View) else "table"
     said = rows(home, f"SELECT comment FROM duckdb_{kind}s() WHERE {kind}_name = '{relation.name}'")
     assert said == [{"comment": relation.meaning}]
     columns = rows(
@@ -78,7 +78,7 @@ def test_a_home_without_anything_gives_typed_empty_tables(home):
     assert result.tables == {table.name: int(table.name == "snapshot") for table in warehouse_tables.TABLES}
     for table in warehouse_tables.TABLES:
         assert analyst.query(home, f'FROM "{table.name}"').schema.names == [column.name for column in table.columns]
-    for view in warehouse_tables.VIEWS:
+    for view in warehouse_views.VIEWS:
         assert analyst.query(home, f"FROM {view.name}").num_rows == 0
 
 

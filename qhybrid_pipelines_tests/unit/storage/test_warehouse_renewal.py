@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.storage import analyst, schemas, warehouse, warehouse_tables
+from qhybrid_pipelines.storage import analyst, schemas, warehouse, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
@@ -57,7 +57,7 @@ def home(tmp_path):
 def content(home):
     """Return the rows of every table and view, in an order of their own; without when they were published."""
     with analyst.connect(home) as connection:
-        relations = [r.name for r in (*warehouse_tables.TABLES, *warehouse_tables.VIEWS) if r.name != "snapshot"]
+        relations = [r.name for r in (*warehouse_tables.TABLES, *warehouse_views.VIEWS) if r.name != "snapshot"]
         return {name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"').fetchall())) for name in relations}
 
 
