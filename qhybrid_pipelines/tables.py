@@ -6,6 +6,7 @@ What has no width (a pipe, a file) gets every column as wide as it needs. For ot
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ LONGEST_WORD = 48
 #: From here on a whole number gets separators; a year has none.
 FIRST_SEPARATED = 10_000
 ELLIPSIS = "…"
+_BOUND = re.compile(r"(> )?\d[\d,.]*")
 #: Width of what is written to a pipe or a file.
 UNLIMITED = 100_000
 
@@ -100,7 +102,7 @@ def print_table(
         return
     names = list(columns or rows[0])
     headings = [to_words(name) if in_words else printable(name) for name in names]
-    numeric = [all(_is_number(row[name]) or row[name] is None for row in rows) for name in names]
+    numeric = [all(_stands_right(row[name]) for row in rows) for name in names]
     cells = [[printable(format_cell(row[name])) for row in rows] for name in names]
     wanted = [_wanted(heading, column) for heading, column in zip(headings, cells, strict=True)]
     widths = fit_columns(wanted, console.width, [names.index(name) for name in given_up if name in names])
@@ -186,6 +188,11 @@ def to_words(name: str) -> str:
         if name.endswith(ending):
             return name.removesuffix(ending).replace("_", " ") + unit
     return name.removeprefix("n_").removesuffix("_id").replace("_", " ")
+
+
+def _stands_right(value: Any) -> bool:
+    """Tell whether a cell is a number, a bound of one ("> 19,644"), or empty."""
+    return value in (None, "") or _is_number(value) or (isinstance(value, str) and bool(_BOUND.fullmatch(value)))
 
 
 def _is_number(value: Any) -> bool:

@@ -28,7 +28,7 @@ VERDICT_STYLES = {
     "quantum_better": "bold green",
     "tie": "cyan",
     "no_better": "cyan",
-    "noise_like": "dim",
+    "noise_like": "bold red",
     "no_headroom": "magenta",
     "classical_better": "yellow",
     "solved_by_reduction": "blue",

@@ -24,6 +24,7 @@ _COMPARISON_COLUMNS = (
     "best_quantum_raw",
     "random_corrected_ratio",
     "shots_to_target_99",
+    "random_shots_to_target_99",
     "target_reached",
     "noise_like",
     "best_classical",

@@ -21,6 +21,7 @@ OUTCOME = {
     "best_quantum_raw": 12.0,
     "random_corrected_ratio": 0.64712,
     "shots_to_target_99": 28.2,
+    "random_shots_to_target_99": 113.0,
     "target_reached": True,
     "noise_like": False,
     "best_classical": 12.0,
