@@ -38,6 +38,8 @@ TONES = {
     VerdictWord.SOLVED_BY_REDUCTION: "even",
     VerdictWord.REDUCED_MODEL_CEILING: "bad",
     VerdictWord.NOISE_LIKE: "bad",
+    VerdictWord.NO_BETTER: "even",
+    VerdictWord.NO_HEADROOM: "even",
 }
 #: Distributions are drawn for so many backends; the tables have all.
 MAX_DISTRIBUTIONS = 4
