@@ -155,8 +155,10 @@ class HomeGuard:
         if identity.openings and not self._is_shared:
             return [f"the ledger was opened {identity.openings} times to send, and the note about that is not here"]
         sent = [name for name in SENT_TABLES if any((self._home.lake / name).glob("**/*.parquet"))]
-        if sent and self._ledger.head().position == 0:
-            return [f"the lake has tables of jobs that were sent ({', '.join(sent)}), and the ledger is empty"]
+        # By now the ledger has the job that is to be sent: what counts is whether it has any that was.
+        if sent and not any(job.provider_job_id for job in self._ledger.jobs()):
+            tables = ", ".join(sent)
+            return [f"the lake has tables of jobs that were sent ({tables}), and the ledger has none that was"]
         return []
 
     def _decide(self, identity: HomeIdentity) -> HomeIdentity:

@@ -141,16 +141,17 @@ def test_whoever_trusts_any_clock_pays_twice_and_cancels_paid_work(
 ) -> None:
     """The control, on SQLite, without the check: lists show what was accepted before, and never the job that was lost."""
     before = len(cloud.book())
+    own = {"experiment": "control"}  # a token follows from the work: that of other tests would be adopted
     cloud.faults(*WAITS)
-    assert machines(tmp_path, None, 1)["states"] == ["QUEUED"]
+    assert machines(tmp_path, None, 1, **own)["states"] == ["QUEUED"]
     cloud.faults(LOST, {"fault": "lost", "times": 1}, *WAITS)
-    assert machines(tmp_path, None, 2)["errors"] == ["Ambiguous"]
+    assert machines(tmp_path, None, 2, **own)["errors"] == ["Ambiguous"]
     cloud.faults(*WAITS)
-    assert machines(tmp_path, None, 2, "+11m")["errors"] == ["ClockDisagreement"]
+    assert machines(tmp_path, None, 2, "+11m", **own)["errors"] == ["ClockDisagreement"]
     assert len(accepted(cloud, before)) == 2
-    machines(tmp_path, None, 2, "+11m", trusts_any_clock=True)
+    machines(tmp_path, None, 2, "+11m", trusts_any_clock=True, **own)
     assert len(accepted(cloud, before)) == 3
-    machines(tmp_path, None, 1, "+1d")
+    machines(tmp_path, None, 1, "+1d", **own)
     assert "canceled" not in accepted(cloud, before)
-    machines(tmp_path, None, 1, "+1d", trusts_any_clock=True)
+    machines(tmp_path, None, 1, "+1d", trusts_any_clock=True, **own)
     assert "canceled" in accepted(cloud, before)

@@ -188,12 +188,13 @@ def test_raw_features_stand_where_the_problem_is_kept_and_nowhere_else(finished_
     assert not _discloses(finished_home.printed)
 
 
-def test_what_leaves_is_circuits_angles_shots_and_a_tag(finished_home):
+def test_what_leaves_is_circuits_angles_shots_a_tag_and_the_homes_id(finished_home):
     bodies = [json.loads(asked.body) for asked in finished_home.left if asked.method == "POST"]
     assert len(bodies) == len(finished_home.book) == len(NAMES)
     for body in bodies:
         assert body.keys() == {"type", "name", "metadata", "backend", "shots", "input", "noise"}
-        assert body["metadata"].keys() == {"qhybrid_token"}
+        assert body["metadata"].keys() == {"qhybrid_token", "qhybrid_home"}
+        assert re.fullmatch("[0-9a-f]{16,32}", body["metadata"]["qhybrid_home"])  # drawn at random, tells nothing
         assert body["name"] == body["metadata"]["qhybrid_token"]
         assert re.fullmatch("[0-9a-f]{32}", body["name"])
         assert (body["shots"], body["backend"]) == (SHOTS, "simulator")

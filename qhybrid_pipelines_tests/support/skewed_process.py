@@ -54,7 +54,9 @@ def work(command: dict[str, Any]) -> dict[str, Any]:
         LedgerTime.check = lambda *_: None  # type: ignore[method-assign]  the control
         LedgerTime.margin_seconds = lambda *_: 0.0  # type: ignore[method-assign]
     dispatcher = make_dispatcher(Path(command["home"]), command["url"])
-    batch, _ = canary_batch("batch", width=4, qubit=command["qubit"], backend="ionq:simulator")
+    batch, _ = canary_batch(
+        command.get("experiment", "batch"), width=4, qubit=command["qubit"], backend="ionq:simulator"
+    )
     request = SubmitRequest(tier="interactive", budget_usd=1.0)
     errors = []
     for offset in command["offsets"]:
