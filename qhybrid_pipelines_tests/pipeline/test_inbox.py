@@ -413,10 +413,10 @@ def test_the_sensor_lives_on(box):
     os.utime(box.home.inbox / "pipe.json", (0, 0))
     with dg.DagsterInstance.ephemeral() as instance:
         for expected in (1, 0):
-            context = dg.build_sensor_context(
+            with dg.build_sensor_context(
                 instance, resources={"workspace": WorkspaceResource(home=str(box.home.path))}
-            )
-            result = sensor.evaluate_tick(context)
+            ) as context:
+                result = sensor.evaluate_tick(context)
             requests = result.dynamic_partitions_requests or []
             keys = [
                 key
