@@ -36,7 +36,7 @@ class ControlPlane:
         """Full names of all backends."""
         return backend_names(self._providers)
 
-    def provider(self, backend: str) -> Provider:
+    def _provider_for(self, backend: str) -> Provider:
         """Return the provider of a backend. Raises `InvalidInput` where there is none of that name."""
         name = backend.partition(":")[0]
         if name not in self._providers:

@@ -8,10 +8,8 @@ is one job, however often this is asked.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.core.seeds import derive_seed
@@ -60,7 +59,7 @@ def verify_backend(
     *,
     max_usd: float,
     wait_seconds: float,
-    sleep: Callable[[float], None] = time.sleep,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Verification:
     """Compare a live backend with what its adapter was written for.
 
@@ -69,12 +68,12 @@ def verify_backend(
         backend: full name.
         max_usd: no job is sent whose estimate is higher.
         wait_seconds: how long the job is waited for.
-        sleep: waits between two looks.
+        clock: measures and waits between two looks.
 
     Raises:
         InvalidInput: there is no such provider, it is not set up, or it cannot compare itself.
     """
-    provider = control_plane.provider(backend)
+    provider = control_plane._provider_for(backend)  # noqa: SLF001  nobody outside of control gets one
     able = with_ability(provider, Ability.VERIFY_FACTS)
     if able is None:
         raise InvalidInput(
@@ -86,7 +85,7 @@ def verify_backend(
         raise InvalidInput(f"'{provider.name}' cannot be asked: {missing}", remedy="Set it and try again.")
     facts = [*_checks(provider, backend), *able.verify_facts(backend)]
     try:
-        batch = _smallest_batch(control_plane, backend)
+        batch = _smallest_batch(control_plane, backend, clock)
         price_usd = control_plane.dispatcher.estimate(batch).high_usd
     except QHybridError as error:
         facts.append(require("price of one job", "an estimate in USD", error, agrees=False))
@@ -104,8 +103,8 @@ def verify_backend(
         facts.append(require("submission", "the job is accepted", error, agrees=False))
         return Verification(backend=backend, facts=tuple(facts), job=f"no job was handed over: {error}")
     if known is None and job.provider_job_id is not None:
-        facts.append(_listing_lag(control_plane, provider, job, sleep))
-    job = _wait(control_plane, job, wait_seconds, sleep)
+        facts.append(_listing_lag(control_plane, provider, job, clock))
+    job = _wait(control_plane, job, wait_seconds, clock)
     facts += _job_facts(control_plane, provider, job, batch)
     job = control_plane.ledger.job(job.job_id)  # its result was collected
     cost = "" if job.cost_settled_usd is None else f", cost ${job.cost_settled_usd:,.2f}"
@@ -128,25 +127,23 @@ def _checks(provider: Provider, backend: str) -> Iterator[Fact]:
             yield require(f"contract: {name}", promise, "holds", agrees=True)
 
 
-def _smallest_batch(control_plane: ControlPlane, backend: str) -> CircuitBatch:
+def _smallest_batch(control_plane: ControlPlane, backend: str, clock: Clock) -> CircuitBatch:
     """Return three circuits, so that their order shows, with few shots; the same ones all day in one home."""
     capabilities = control_plane.dispatcher.capabilities(backend)
     shots = min(max(SHOTS, capabilities.min_shots), capabilities.max_shots)
     batch, _ = canary_batch("batch", width=WIDTH, qubit=1, backend=backend, shots=shots)
-    day = f"{backend}|{datetime.now(UTC):%Y-%m-%d}|{control_plane.home_id}"
+    day = f"{backend}|{clock.now():%Y-%m-%d}|{control_plane.home_id}"
     seeds = [[derive_seed(7, f"verify {day}", point, 0)] for point in range(batch.points)]
     experiment = f"verify-{sha256_hex(day)[:8]}"
     return replace(batch, experiment=experiment, seeds=np.array(seeds, dtype=np.uint64))
 
 
-def _listing_lag(
-    control_plane: ControlPlane, provider: Provider, job: JobRecord, sleep: Callable[[float], None]
-) -> Fact:
+def _listing_lag(control_plane: ControlPlane, provider: Provider, job: JobRecord, clock: Clock) -> Fact:
     """Return how long a job that was just accepted is missing in the list that tokens are looked up in."""
     promised = control_plane.dispatcher.capabilities(job.backend).listing_lag_seconds
     expected = f"found by its token within {promised:g} s (the lag that is waited for)"
-    began = time.monotonic()
-    while (waited := time.monotonic() - began) < LISTED_WITHIN_SECONDS:
+    began = clock.monotonic()
+    while (waited := clock.monotonic() - began) < LISTED_WITHIN_SECONDS:
         try:
             found = provider.find(job.backend, job.token)
         except QHybridError as error:
@@ -155,18 +152,16 @@ def _listing_lag(
             right = found.provider_job_id == job.provider_job_id
             text = f"found after {waited:.1f} s" if right else "another job was found"
             return require("listing lag and token search", expected, text, agrees=right and waited <= promised)
-        sleep(0.5)
+        clock.sleep(0.5)
     text = f"not found within {LISTED_WITHIN_SECONDS:g} s"
     return require("listing lag and token search", expected, text, agrees=False)
 
 
-def _wait(
-    control_plane: ControlPlane, job: JobRecord, wait_seconds: float, sleep: Callable[[float], None]
-) -> JobRecord:
+def _wait(control_plane: ControlPlane, job: JobRecord, wait_seconds: float, clock: Clock) -> JobRecord:
     """Look at the job until it has ended or the time is over."""
-    until, pause = time.monotonic() + wait_seconds, 0.2
-    while job.state not in DONE and job.state not in TERMINAL and time.monotonic() < until:
-        sleep(pause)
+    until, pause = clock.monotonic() + wait_seconds, 0.2
+    while job.state not in DONE and job.state not in TERMINAL and clock.monotonic() < until:
+        clock.sleep(pause)
         pause = min(2 * pause, 10.0)
         [job] = control_plane.dispatcher.poll([job])
     return job

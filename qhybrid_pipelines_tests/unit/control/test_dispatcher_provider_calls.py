@@ -114,4 +114,5 @@ def test_nothing_public_hands_out_a_provider(owner: type) -> None:
 @pytest.mark.parametrize("folder", ["steps", "defs", "commands", "launch.py"])
 def test_nobody_above_control_reaches_for_one(folder: str) -> None:
     reaching = {"providers", "_providers", "provider_for", "_context"}
-    assert [place for name, place in names_called(folder) if name.partition(".")[2] in reaching] == []
+    found = [(name, place) for name, place in names_called(folder) if name.partition(".")[2] in reaching]
+    assert [place for name, place in found if name != "home.providers"] == []  # that is a folder
