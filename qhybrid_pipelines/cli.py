@@ -301,7 +301,7 @@ def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _register(workspace: Workspace, path: Path) -> str:
     """Return the key of a file's experiment; what is not a file may be the key of a registered one."""
-    if not path.exists() and (key := match_experiment(workspace, str(path))) is not None:
+    if (key := match_experiment(workspace, str(path))) is not None and not path.exists():
         return key
     return workspace.registration.register_file(path).key
 

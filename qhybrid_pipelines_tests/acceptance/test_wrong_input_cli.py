@@ -184,7 +184,7 @@ class TestAccepted:
     def test_the_same_content_again_runs_nothing(self, used, tmp_path, qhybrid):
         home, (_, first, _) = used
         (tmp_path / "good.yaml").write_text(GOOD)
-        (tmp_path / "again.yaml").write_text("# another file\n" + GOOD.replace("16", "0x10"))
+        (tmp_path / "again.yaml").write_text("# another file\n" + GOOD.replace("16", "16   # the same number"))
         tables = {path: path.stat().st_mtime_ns for path in Home(home).lake.rglob("*.parquet")}
         jobs = len(list(Workspace(Home(home)).control_plane.ledger.jobs()))
         code, second, _ = qhybrid("run", tmp_path / "again.yaml", tmp_path / "good.yaml", "--json", at=home)
@@ -202,7 +202,7 @@ class TestMisuse:
             (("run",), "Missing argument"),
             (("run", "x.yaml", "--shots", "5"), "No such option"),
             (("jobs", "frobnicate"), "No such command"),
-            (("sql",), "Missing argument"),
+            (("sql",), "there is no query"),
             (("jobs", "approve"), "Missing argument"),
             (("jobs", "decline", "JOB"), "Missing option"),
             (("jobs", "reprioritise", "JOB", "high"), "Invalid value"),
@@ -288,7 +288,7 @@ class TestMisuse:
 
     def test_a_home_that_cannot_be_written(self, tmp_path, home, qhybrid, monkeypatch):
         """Root may write everywhere, so the refusal of the system is played where it is asked for."""
-        monkeypatch.setattr(os, "access", lambda *_: False)
+        monkeypatch.setattr(os, "access", lambda *_, **__: False)
         code, _, err = qhybrid("run", "x.yaml")
         assert code == 2
         assert "Permission denied. Name a folder that you may write to" in err
