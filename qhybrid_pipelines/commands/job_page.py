@@ -28,7 +28,7 @@ def job_page(
     now: datetime,
     problems: Sequence[str] = (),
 ) -> str:
-    """Return the page of a job as text; ``problems`` are what stands in its way and is no fault of its own."""
+    """Return the page of a job as text; ``problems`` are what stands in its way and is not its own fault."""
     return "\n".join(
         [
             f"{job.job_id}  {job.state}  on {job.backend}",

@@ -61,7 +61,7 @@ class Dispatcher:
         raw_store: where results are kept as they were received.
         deployment: environment and principal; the default is what the environment variables say.
         policy: what is allowed; the default is the built-in one.
-        clock: this machine's time, where the ledger's is no server's; sleeping waits for quarantines, and for providers
+        clock: this machine's time, which counts where the ledger is not on a server; sleeping waits for quarantines, and for providers
             that ask for a moment.
         timeout_seconds: how long another process may take to submit the same job.
         anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
