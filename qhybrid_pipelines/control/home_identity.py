@@ -30,8 +30,9 @@ from qhybrid_pipelines.core.jobs import TokenListing
 from qhybrid_pipelines.storage.home_note import HomeNote, read_note, write_note
 from qhybrid_pipelines.storage.layout import Home
 
-#: Tables of the lake that are only written after something was sent.
-SENT_TABLES = ("qpu_submissions", "qpu_completions", "qpu_result_sets")
+#: Columns of the lake that have a value only after something was sent. A job that waits for a person, or that was refused,
+#: has its row in `qpu_submissions` too, without a provider's id.
+SENT_COLUMNS = {"qpu_submissions": "provider_job_id", "qpu_result_sets": "job_id"}
 
 REMEDY = (
     "Put the newest ledger back, or decide: `qhybrid home continue` if this home goes on and no copy of it does, `qhybrid "
@@ -154,9 +155,13 @@ class HomeGuard:
         """Look at a home that is new, of format 1, the first folder of a further machine, or has lost its note."""
         if identity.openings and not self._is_shared:
             return [f"the ledger was opened {identity.openings} times to send, and the note about that is not here"]
-        sent = [name for name in SENT_TABLES if any((self._home.lake / name).glob("**/*.parquet"))]
         # By now the ledger has the job that is to be sent: what counts is whether it has any that was.
-        if sent and not any(job.provider_job_id for job in self._ledger.jobs()):
+        if any(job.provider_job_id for job in self._ledger.jobs()):
+            return []
+        from qhybrid_pipelines.storage.lake import Lake  # Arrow, for a question that is asked once in a home's life
+
+        lake = Lake(self._home)
+        if sent := [table for table, column in SENT_COLUMNS.items() if lake.has_value(table, column)]:
             tables = ", ".join(sent)
             return [f"the lake has tables of jobs that were sent ({tables}), and the ledger has none that was"]
         return []

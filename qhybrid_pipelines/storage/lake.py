@@ -140,11 +140,23 @@ class Lake:
         """Tell whether a partition was written."""
         return self.path(asset, key).is_file()
 
+    def has_value(self, asset: str | Table, column: str) -> bool:
+        """Tell whether any partition has a row where a column is not null; a file that cannot be read counts as one."""
+        return any(_has_value(self.path(asset, key), column) for key in self.keys(asset))
+
     def keys(self, asset: str | Table) -> tuple[PartitionKey, ...]:
         """Return the partitions that were written, sorted by backend and experiment."""
         root = self.home.lake / _description_for(asset).name
         found = [_parse_key(file.parent.relative_to(root)) for layout in LAYOUTS for file in root.glob(layout)]
         return tuple(sorted(found, key=lambda k: (k.backend or "", k.experiment or "")))
+
+
+def _has_value(path: Path, column: str) -> bool:
+    try:
+        values = pq.read_table(path, columns=[column], partitioning=None).column(column)
+    except (pa.ArrowException, OSError, KeyError):
+        return True
+    return int(values.null_count) < len(values)
 
 
 def escape(value: str) -> str:

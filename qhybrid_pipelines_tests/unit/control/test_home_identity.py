@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import pyarrow as pa
 import pytest
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
@@ -15,7 +16,9 @@ from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, Refused
 from qhybrid_pipelines.storage.home_note import FORMAT, read_note
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.schemas.execution import QPU_SUBMISSIONS
 from qhybrid_pipelines_tests.support.ledger_plans import plan
 
 Result = TypeVar("Result")
@@ -125,11 +128,25 @@ def deleted_ledger(home: Home) -> None:
         file.unlink()
 
 
+def write_submission(home: Home, provider_job_id: str | None) -> Path:
+    """Write the table of one submission; without a provider's id it waits for a person, or was refused."""
+    row = {"experiment": "e-1", "backend": "p:b", "job_id": "j1", "token": "t", "provider_job_id": provider_job_id}
+    numbers = dict.fromkeys(("sub_batch", "first_point", "first_repetition"), 0)
+    row |= {
+        **numbers,
+        "points": 1,
+        "repetitions": 1,
+        "payload_sha256": "0" * 64,
+        "shots_total": 1,
+        "cost_quoted_usd": 0.0,
+    }
+    data = pa.Table.from_pylist([row], schema=QPU_SUBMISSIONS.schema)
+    return Lake(home).write(QPU_SUBMISSIONS, PartitionKey(experiment="e-1", backend="p:b"), data).path
+
+
 def deleted_ledger_and_notes(home: Home) -> None:
     """Only the lake is left, which says that something was sent."""
-    table = home.lake / "qpu_submissions" / "k" / "b.parquet"
-    table.parent.mkdir(parents=True)
-    table.write_bytes(b"")
+    write_submission(home, "p-1")
     deleted_ledger(home)
     for note in (home.note, home.ledger_anchor):
         note.unlink(missing_ok=True)
@@ -184,6 +201,21 @@ def test_a_copy_that_becomes_a_home_of_its_own_gets_a_new_id(home: Home, what: C
     assert after.home_id != before
     assert with_ledger(home, lambda ledger: ledger.identity().home_id) == after.home_id
     check(home)
+
+
+def test_a_job_that_waits_for_a_person_was_not_sent(tmp_path: Path) -> None:
+    """The first thing that happens in a home is a question or a refusal: its table is in the lake, and nothing was sent."""
+    home = Home(tmp_path / "home").make()
+    write_submission(home, None)
+    check(home)
+    assert problems(home) == []
+
+
+def test_a_damaged_table_of_submissions_may_be_of_a_job_that_was_sent(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").make()
+    write_submission(home, None).write_bytes(b"")
+    with pytest.raises(Refused, match="qpu_submissions"):
+        check(home)
 
 
 def test_a_question_stays_for_every_process_until_it_is_answered(home: Home) -> None:
