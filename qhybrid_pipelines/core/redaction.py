@@ -139,11 +139,22 @@ def _hide_value(text: str, value: str) -> str:
     return "".join([*parts, text[done:]])
 
 
+def _is_path(value: str) -> bool:
+    """Tell whether a variable names a file, whose folders stand in every other text too: those are not hidden.
+
+    One key in sixty-four begins with a slash, so an absolute path counts only where its first folder is there.
+    """
+    if value.startswith(("~/", "./", "../")):
+        return True
+    root, _, rest = value.partition("/")
+    first = rest.split("/", 1)[0]
+    return not root and first.strip(".") != "" and Path("/", first).exists()
+
+
 @lru_cache(maxsize=1024)
 def _spelling_patterns(value: str) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
     """Return what finds the beginning of a value that gives it away, and what matches each character after it."""
-    is_path = value.startswith(("/", "~", "."))
-    length = len(value) if is_path else min(len(value), max(_SHORTEST_BEGINNING, (len(value) + 1) // 2))
+    length = len(value) if _is_path(value) else min(len(value), max(_SHORTEST_BEGINNING, (len(value) + 1) // 2))
     characters = [(_FOLD if place else "") + _spellings(character) for place, character in enumerate(value)]
     return (
         re.compile("".join(characters[:length]), re.IGNORECASE),
