@@ -163,16 +163,27 @@ class AnsatzSpec(StrictModel):
 class SweepSpec(StrictModel):
     """The parameter points that are tried."""
 
-    strategy: Literal["fixed_angles", "ramp", "grid", "random", "refine"] = Field(
-        default="fixed_angles", description="fixed_angles | ramp | grid | random | refine"
+    strategy: Literal["auto", "fixed_angles", "ramp", "grid", "random", "refine"] = Field(
+        default="fixed_angles",
+        description="auto | fixed_angles | ramp | grid | random | refine; auto optimises the angles on the exact state before "
+        "anything is sent, and spends the shots there. `sweep: auto` is short for it.",
     )
-    points: int = Field(default=16, ge=1, le=65536, description="Number of parameter points.")
+    points: int = Field(default=16, ge=1, le=65536, description="Number of parameter points; for auto 1 if not given.")
     center: tuple[float, ...] | None = Field(
         default=None, description="For refine: the angles to search around, gammas first, then betas (radians)."
     )
     spread: float = Field(
         default=0.3, gt=0, le=4, description="For refine: relative half-width of the box around the centre."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"strategy": value}
+        if isinstance(value, dict) and value.get("strategy") == "auto":
+            return {"points": 1, **value}
+        return value
 
     @field_validator("center", mode="before")
     @classmethod
@@ -264,6 +275,16 @@ class ExperimentSpec(StrictModel):
         """Leave the usual way to compile away, so that experiments keep the keys they had before there was another."""
         fields: dict[str, Any] = serialise(self)
         return fields if self.compile != "template" else {k: v for k, v in fields.items() if k != "compile"}
+
+    @model_validator(mode="after")
+    def _auto_knows_the_angles(self) -> ExperimentSpec:
+        if self.sweep.strategy == "auto" and (self.problem.circuit is not None or self.ansatz.kind != "qaoa"):
+            raise PydanticCustomError(
+                "auto_needs_qaoa",
+                "sweep: auto optimises the angles of QAOA; for another circuit use random, grid or refine",
+                {"field": "sweep.strategy"},
+            )
+        return self
 
     @model_validator(mode="after")
     def _centre_fits_the_ansatz(self) -> ExperimentSpec:

@@ -17,8 +17,10 @@ from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.quantum.angle_search import MAX_QUBITS, AngleOptimiser, optimise_angles
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.hardware_efficient import count_angles
+from qhybrid_pipelines.quantum.low_discrepancy import spread_evenly
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit, check_width
@@ -65,13 +67,20 @@ class SweepPlan:
         ]
 
 
-def plan_sweep(reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserCircuit | None = None) -> SweepPlan:
+def plan_sweep(
+    reduced_model: ReducedModel,
+    spec: ExperimentSpec,
+    circuit: UserCircuit | None = None,
+    *,
+    optimise: AngleOptimiser = optimise_angles,
+) -> SweepPlan:
     """Return the parameter points of an experiment; none for a reduced model without variables.
 
     Args:
         reduced_model: what is to be solved.
         spec: names ansatz and strategy.
         circuit: from a file, in place of the ansatz; its inputs are the angles.
+        optimise: gives the best angles for strategy ``auto``.
 
     Raises:
         InvalidInput: the mixer or the circuit does not fit the reduced model, or the centre has the wrong number of angles or
@@ -83,7 +92,7 @@ def plan_sweep(reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserC
         check_width(circuit, reduced_model)
         plan = _plan_user_circuit(len(circuit.inputs), spec)
     elif spec.ansatz.kind == "qaoa":
-        plan = _plan_qaoa(reduced_model, spec)
+        plan = _plan_qaoa(reduced_model, spec, optimise)
     else:
         plan = _plan_free(count_angles(reduced_model.size, spec.ansatz.layers), spec, "a hardware-efficient circuit")
     if not np.isfinite(plan.angles).all():
@@ -93,18 +102,27 @@ def plan_sweep(reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserC
     return plan
 
 
-def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec) -> SweepPlan:
+def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec, optimise: AngleOptimiser) -> SweepPlan:
     layers, sweep, n_neighbours = spec.ansatz.layers, spec.sweep, spec.sweep.points - 1
     mixer = choose_mixer(reduced_model, spec)
     scale = cost_scale(reduced_model.model, constant_ones=mixer == "xy")
     best, source = _best_guess(reduced_model, spec, mixer, scale)
     match sweep.strategy:
+        case "auto":
+            if reduced_model.size <= MAX_QUBITS:
+                found = optimise(reduced_model, mixer, layers)
+                best, source = found.angles, found.describe()
+            else:
+                source += (
+                    f" (not optimised: {reduced_model.size} qubits, and at most {MAX_QUBITS} are simulated for that)"
+                )
+            points, label = _random_in_box(best, np.repeat([scale, 1.0], layers), spec), "near optimised"
         case "ramp":
             best, source = ramp(layers, scale=scale), "ramp"
             points, label = best * _ramp_times(n_neighbours)[:, None], "ramp"
         case "fixed_angles":
             points, label = (
-                _scale_by_kind(best, 1 + NEIGHBOURHOOD * (2 * _spread_evenly(n_neighbours, 2) - 1)),
+                _scale_by_kind(best, 1 + NEIGHBOURHOOD * (2 * spread_evenly(n_neighbours, 2) - 1)),
                 f"near {source}",
             )
         case "grid":
@@ -159,7 +177,7 @@ def _plan_free(count: int, spec: ExperimentSpec, what: str) -> SweepPlan:
     if sweep.strategy == "random":
         return _plan(spec, best, source, rng.uniform(-np.pi, np.pi, (n_neighbours, count)), "random", layers=0)
     if sweep.strategy == "grid":
-        return _plan(spec, best, source, np.pi * (2 * _spread_evenly(n_neighbours, count) - 1), "grid", layers=0)
+        return _plan(spec, best, source, np.pi * (2 * spread_evenly(n_neighbours, count) - 1), "grid", layers=0)
     source = f"random near zero: {sweep.strategy} has no meaning for {what}"
     return _plan(spec, best, source, NEAR_ZERO_SPREAD * rng.standard_normal((n_neighbours, count)), source, layers=0)
 
@@ -189,19 +207,6 @@ def _best_guess(
 
 def _centre_name(spec: ExperimentSpec) -> str:
     return "parent round" if spec.lineage.parent else "centre"
-
-
-def _spread_evenly(points: int, dimensions: int) -> F64:
-    """Return the first points of a low-discrepancy sequence in the unit cube, shape ``(points, dimensions)``.
-
-    The Kronecker sequence of the powers of the generalised golden ratio ``g``, the root of ``g^(d+1) = g + 1``
-    (M. Roberts, The unreasonable effectiveness of quasirandom sequences, 2018).
-    """
-    ratio = 2.0
-    for _ in range(64):
-        ratio = (1 + ratio) ** (1 / (dimensions + 1))
-    steps = ratio ** -np.arange(1.0, dimensions + 1)
-    return np.asarray((0.5 + np.arange(1, points + 1)[:, None] * steps) % 1.0, dtype=np.float64)
 
 
 def _scale_by_kind(angles: F64, factors: F64) -> F64:

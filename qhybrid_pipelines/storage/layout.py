@@ -102,6 +102,11 @@ class Home:
         return self.path / "blobs"
 
     @property
+    def angles(self) -> Path:
+        """Angles that were optimised, by the content of what they are for; they can be removed at any time."""
+        return self.path / "angles"
+
+    @property
     def raw(self) -> Path:
         """Vendors' answers as received, by their SHA-256."""
         return self.path / "raw"

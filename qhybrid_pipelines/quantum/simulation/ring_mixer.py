@@ -21,7 +21,7 @@ def outcomes_with_ones(ones: int, n: int) -> U64:
 
 
 @lru_cache(maxsize=4)
-def _partners(ones: int, n: int) -> list[tuple[Index, Index]]:
+def pair_partners(ones: int, n: int) -> list[tuple[Index, Index]]:
     """Return, for every pair of the ring, the positions of the outcomes 01 and of their partners 10."""
     words = outcomes_with_ones(ones, n)
     tables = []
@@ -51,7 +51,7 @@ class RingMixer:
 
     def __init__(self, energies: F64, *, ones: int, n: int) -> None:
         self._energies = energies
-        self._partners = _partners(ones, n)
+        self._partners = pair_partners(ones, n)
 
     def __call__(self, angles: F64) -> F64:
         """Return the probabilities of one point, shape ``(1, C(n, ones))``.

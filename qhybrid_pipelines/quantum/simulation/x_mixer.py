@@ -44,8 +44,8 @@ class XMixer:
         self._stretches = 1 + (phases.mirrored and phases.size > BLOCK_AMPLITUDES)
         self._low = min(n, BLOCK_AMPLITUDES.bit_length() - self._stretches)
         lowest = min(self._low, LOWEST_GROUP_QUBITS)
-        self._low_groups = [(0, lowest), *_groups(lowest, self._low)]
-        self._high_groups = _groups(self._low, n)
+        self._low_groups = [(0, lowest), *group_qubits(lowest, self._low)]
+        self._high_groups = group_qubits(self._low, n)
         self._signs = HALF_TURN_FACTORS[phases.ones_mod_four[: 1 << self._low]]
         self._buffers = [np.empty((self.points, phases.size), dtype=np.complex128) for _ in range(2)]
         self._states = self._buffers
@@ -89,13 +89,13 @@ class XMixer:
             if self._phases.mirrored:
                 self._rotate_mirrored_qubit(current, scratch, betas, begins)
             for qubit, k in self._low_groups[:-1]:
-                _rotate_group(current, scratch, rotations[k], qubit)
+                multiply_group(current, scratch, rotations[k], qubit)
                 current, scratch = scratch, current
             qubit, k = self._low_groups[-1]
             for i, stretch in enumerate(stretches):
-                _rotate_group(current[:, i * width : (i + 1) * width], stretch, rotations[k], qubit)
+                multiply_group(current[:, i * width : (i + 1) * width], stretch, rotations[k], qubit)
         for qubit, k in self._high_groups:
-            _rotate_group(self._states[0], self._states[1], rotations[k], qubit)
+            multiply_group(self._states[0], self._states[1], rotations[k], qubit)
             self._states.reverse()
 
     def _rotate_mirrored_qubit(self, current: C128, scratch: C128, betas: F64, begins: tuple[int, ...]) -> None:
@@ -111,14 +111,14 @@ class XMixer:
         np.add(current, scratch, out=current)
 
 
-def _groups(first: int, last: int) -> list[tuple[int, int]]:
+def group_qubits(first: int, last: int) -> list[tuple[int, int]]:
     """Return the lowest qubit and the size of each of the groups that make up ``first`` to ``last - 1``."""
     parts = np.array_split(np.arange(first, last), -(-(last - first) // GROUP_QUBITS)) if last > first else []
     return [(int(part[0]), len(part)) for part in parts]
 
 
-def _rotate_group(states: C128, out: C128, rotations: F64, qubit: int) -> None:
-    """Turn the qubits from ``qubit`` on of ``states`` into ``out``, both of shape ``(points, amplitudes)``.
+def multiply_group(states: C128, out: C128, rotations: F64, qubit: int) -> None:
+    """Multiply the qubits from ``qubit`` on of ``states`` into ``out``, both of shape ``(points, amplitudes)``, by real matrices.
 
     Complex numbers are taken as pairs, so that all products are real.
     """

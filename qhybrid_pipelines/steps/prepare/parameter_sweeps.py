@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
+from qhybrid_pipelines.steps.prepare.optimised_angles import StoredAngles
 from qhybrid_pipelines.steps.prepare.user_circuits import load_user_circuit
 from qhybrid_pipelines.steps.rows import Row, get_row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas
@@ -18,7 +19,10 @@ def parameter_sweeps(experiments: pa.Table, reduced_models: pa.Table, specificat
     rows: list[Row] = []
     for key, spec in read_experiments(experiments):
         plan = plan_sweep(
-            reduced_model_from_row(get_row(reduced_models, key)), spec, load_user_circuit(spec, specifications)
+            reduced_model_from_row(get_row(reduced_models, key)),
+            spec,
+            load_user_circuit(spec, specifications),
+            optimise=StoredAngles(specifications.home),
         )
         rows += with_partition_columns(plan.rows(), experiment=key)
     return from_rows(schemas.PARAMETER_SWEEPS, rows)

@@ -1,0 +1,267 @@
+r"""Angles that are optimised on the exact state before anything is sent.
+
+What is minimised is the conditional value at risk: the mean energy of the best fraction :math:`\alpha` of the shots. Angles
+that are best in plain expectation shape the bulk of the distribution, and leave out of the probability of the optimum up to
+half of what the same depth gives; see docs/benchmarks.md for both.
+
+Depth after depth, the optima of one layer fewer are stretched to one layer more and improved together with a ramp and, where
+there is one, the table's angles, by L-BFGS with exact gradients. One layer begins with a grid. Everything is deterministic.
+
+Sources: CVaR, P. Barkoutsos et al., Quantum 4, 256 (2020); stretching (INTERP), L. Zhou et al., Phys. Rev. X 10, 021067
+(2020), appendix B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.jobs import QaoaStructure
+from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.quantum.fixed_angles import table_angles
+from qhybrid_pipelines.quantum.low_discrepancy import spread_evenly
+from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
+from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import exact_probabilities
+from qhybrid_pipelines.quantum.simulation.qaoa_gradient import Generator, QaoaGradient, RingGenerator, XGenerator
+from qhybrid_pipelines.quantum.simulation.ring_mixer import outcomes_with_ones
+
+Mixer = Literal["x", "xy"]
+
+#: Version of the search: stored angles of another one are not used.
+VERSION = 1
+#: Fraction of the shots whose mean energy is minimised.
+TAIL_FRACTION = 0.1
+#: Widest model whose angles are optimised unless a specification says otherwise.
+MAX_QUBITS = 20
+#: Points of the grid of one layer: gammas, betas.
+GRID = (12, 12)
+#: Points of deeper circuits that are tried beside the stretched ones, and how many of them are improved: of a narrow model,
+#: where they cost next to nothing, and of a wide one.
+SCATTERED_NARROW, SCATTERED_WIDE = (512, 12), (64, 3)
+#: Most outcomes of a narrow model.
+NARROW_OUTCOMES = 1 << 12
+#: Largest gamma of both, times the cost's scale. The sign of all angles together is free, so the first gamma is not negative.
+GAMMA_LIMIT = 3.0
+#: One period of beta, radians: a half turn flips every qubit, which only a model without fields does not notice.
+BETA_PERIODS = {"mirrored": (-np.pi / 2, 0.0), "x": (-np.pi / 2, np.pi / 2), "xy": (-np.pi, np.pi)}
+#: Starts of one layer that are improved, and optima of a depth that are stretched to the next.
+KEPT = 3
+#: Optima that differ by less than this, relative to the spread of the energies, are one.
+SAME = 1e-6
+MAX_ITERATIONS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimisedAngles:
+    """The best angles that were found for a depth.
+
+    Attributes:
+        angles: shape ``(2 layers,)``, gammas first, radians.
+        start: what the winning start was.
+        tail_energy: mean energy of the best ``tail_fraction`` of the shots, in the model's units.
+        expectation: mean energy of all shots, in the model's units.
+        tail_fraction: see :data:`TAIL_FRACTION`.
+        evaluations: how many values and gradients were computed over all depths.
+    """
+
+    angles: F64
+    start: str
+    tail_energy: float
+    expectation: float
+    tail_fraction: float
+    evaluations: int
+
+    def describe(self) -> str:
+        """Return in one line what was minimised, to which value, and from where."""
+        return (
+            f"optimised: best {self.tail_fraction:.0%} of the shots at {self.tail_energy:.6g}, mean {self.expectation:.6g} "
+            f"(from {self.start})"
+        )
+
+
+class AngleOptimiser(Protocol):
+    """Gives the best angles for a reduced model, its mixer and a depth."""
+
+    def __call__(self, model: ReducedModel, mixer: Mixer, layers: int, /) -> OptimisedAngles:
+        """Return them; the same for the same arguments."""
+
+
+class TailObjective:
+    """The mean energy of the best fraction of the outcomes, and the observable with the same gradient.
+
+    With the threshold ``v`` up to which the best outcomes have the probability ``alpha``, the mean is the expectation of
+    ``v + min(E - v, 0) / alpha``, and moving ``v`` changes it in second order only.
+
+    Args:
+        energies: shape ``(outcomes,)``.
+        fraction: ``alpha``, above 0 and at most 1; 1 is the plain expectation.
+    """
+
+    def __init__(self, energies: F64, fraction: float) -> None:
+        self._energies, self._fraction = energies, fraction
+        self._order = np.argsort(energies, kind="stable")
+
+    def __call__(self, probabilities: F64) -> tuple[float, F64]:
+        """Return the objective and its observable, shape ``(outcomes,)``."""
+        if self._fraction == 1:
+            return float(np.sum(probabilities * self._energies)), self._energies
+        cumulated = np.cumsum(probabilities[self._order])
+        last = min(int(np.searchsorted(cumulated, self._fraction * cumulated[-1])), len(cumulated) - 1)
+        threshold = float(self._energies[self._order[last]])
+        observable = threshold + np.minimum(self._energies - threshold, 0.0) / self._fraction
+        return float(np.sum(probabilities * observable)), observable
+
+
+class AngleSearch:
+    """Optimises the angles of one reduced model, depth after depth.
+
+    Args:
+        model: with at least one variable; its ``2**n`` energies, or those with its number of ones, are held in memory.
+        mixer: ``x`` or ``xy``.
+        tail_fraction: see :data:`TAIL_FRACTION`.
+
+    Attributes:
+        lowest_energy: of all outcomes, in the model's units.
+        spread: between the lowest and the highest energy; 1 where all are equal.
+    """
+
+    def __init__(self, model: ReducedModel, mixer: Mixer, *, tail_fraction: float = TAIL_FRACTION) -> None:
+        ising = model.model
+        self._model, self._mixer = model, mixer
+        ones = model.cardinality if mixer == "xy" else None
+        self._cardinality = ones
+        energies = ising.diagonal
+        generator: Generator
+        if ones is not None:
+            energies = energies[outcomes_with_ones(ones, ising.size).astype(np.intp)]
+            generator = RingGenerator(ones=ones, qubits=ising.size)
+            self._betas = BETA_PERIODS["xy"]
+        else:
+            mirrored = ising.size > 1 and not ising.linear.any()
+            energies = energies[: len(energies) // (1 + mirrored)]
+            generator = XGenerator(ising.size - mirrored, mirrored=mirrored)
+            self._betas = BETA_PERIODS["mirrored" if mirrored else "x"]
+        self._energies, self._tail_fraction = energies, tail_fraction
+        self.lowest_energy, self.spread = float(energies.min()), float(np.ptp(energies)) or 1.0
+        self._objective = TailObjective(energies, tail_fraction)
+        self._scale = cost_scale(ising, constant_ones=mixer == "xy")
+        self._gradient = QaoaGradient(energies, generator, self._objective)
+        self._expectation = QaoaGradient(energies, generator, TailObjective(energies, 1.0))
+        self._evaluations = 0
+
+    def optimise(self, layers: int) -> OptimisedAngles:
+        """Return the best angles that were found with ``layers`` layers, at least 1."""
+        optima = self._improve([("grid point", point) for point in self._grid()])
+        for depth in range(2, layers + 1):
+            starts = [(f"{depth - 1} layers stretched", stretch(angles)) for _, _, angles in optima[:KEPT]]
+            starts += [("scattered point", point) for point in self._scattered(depth)]
+            optima = self._improve(starts + self._known_starts(depth))
+        if layers == 1:
+            optima = sorted([*optima, *self._improve(self._known_starts(1))], key=lambda found: found[0])
+        tail_energy, start, angles = optima[0]
+        return OptimisedAngles(
+            angles=angles,
+            start=start,
+            tail_energy=tail_energy,
+            expectation=self._expectation(angles)[0],
+            tail_fraction=self._tail_fraction,
+            evaluations=self._evaluations,
+        )
+
+    def _known_starts(self, layers: int) -> list[tuple[str, F64]]:
+        starts = [("ramp", ramp(layers, scale=self._scale))]
+        if self._mixer == "x":
+            angles, reason = table_angles(self._model.model, layers)
+            if angles is not None:
+                starts.append((f"table: {reason}", angles))
+        return starts
+
+    def _grid(self) -> list[F64]:
+        """Return the best local minima of a grid of one layer, best first."""
+        cells = np.stack(np.meshgrid(*map(np.arange, GRID), indexing="ij"), axis=-1).reshape(-1, 2)
+        points = self._in_box((cells + 0.5) / GRID)
+        values = self._values(points).reshape(GRID)
+        # The betas are one period, so the grid closes on that side.
+        beside = [np.roll(values, shift, axis=1) for shift in (-1, 1)]
+        edge = np.full((1, GRID[1]), np.inf)
+        above, below = np.vstack([values[1:], edge]), np.vstack([edge, values[:-1]])
+        minima = np.flatnonzero((values <= np.min([*beside, above, below], axis=0)).ravel())
+        best = minima[np.argsort(values.ravel()[minima], kind="stable")][:KEPT]
+        return [points[index] for index in best]
+
+    def _scattered(self, layers: int) -> list[F64]:
+        """Return the best of points all over the box of angles, best first."""
+        tried, kept = SCATTERED_NARROW if len(self._energies) <= NARROW_OUTCOMES else SCATTERED_WIDE
+        points = self._in_box(spread_evenly(tried, 2 * layers))
+        return [points[index] for index in np.argsort(self._values(points), kind="stable")[:kept]]
+
+    def _in_box(self, cube: F64) -> F64:
+        """Map points of the unit cube, shape ``(points, 2 layers)``, to angles."""
+        gammas, betas = np.hsplit(cube, 2)
+        gammas = GAMMA_LIMIT * self._scale * np.hstack([gammas[:, :1], 2 * gammas[:, 1:] - 1])
+        first, last = self._betas
+        return np.hstack([gammas, first + betas * (last - first)])
+
+    def _values(self, points: F64) -> F64:
+        """Return the objective of every point, shape ``(points,)``."""
+        structure = QaoaStructure(
+            model=self._model.model, mixer=self._mixer, cardinality=self._cardinality, angles=points
+        )
+        _, every = exact_probabilities(structure)
+        size = len(self._energies)
+        # Of a mirrored model the first half of the outcomes is enough; their probabilities are half of all.
+        return np.array([self._objective(row[:size] / row[:size].sum())[0] for row in every])
+
+    def _improve(self, starts: Sequence[tuple[str, F64]]) -> list[tuple[float, str, F64]]:
+        """Return the distinct local optima from some starts: value, start, angles; best first."""
+        from scipy.optimize import minimize
+
+        spread = self.spread
+        found: list[tuple[float, str, F64]] = []
+        for name, start in starts:
+            # Gammas of a weak cost are large and of a strong one small: the search sees both as of order one.
+            unit = np.repeat([self._scale, 1.0], len(start) // 2)
+
+            def evaluate(x: F64, unit: F64 = unit) -> tuple[float, F64]:
+                self._evaluations += 1
+                value, slope = self._gradient(x * unit)
+                return value / spread, slope * unit / spread
+
+            result = minimize(
+                evaluate,
+                start / unit,
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": MAX_ITERATIONS, "ftol": 1e-10, "gtol": 1e-6},
+            )
+            if all(abs(result.fun - value / spread) > SAME for value, _, _ in found):
+                found.append((float(result.fun) * spread, name, result.x * unit))
+        return sorted(found, key=lambda one: one[0])
+
+
+def optimise_angles(model: ReducedModel, mixer: Mixer, layers: int) -> OptimisedAngles:
+    """Return the best angles that :class:`AngleSearch` finds for a depth.
+
+    Where the optimum is likelier than the tail's fraction, all such angles are equally good for it: then the fraction is
+    doubled until they differ.
+    """
+    fraction = TAIL_FRACTION
+    while True:
+        search = AngleSearch(model, mixer, tail_fraction=fraction)
+        found = search.optimise(layers)
+        if fraction == 1 or found.tail_energy > search.lowest_energy + SAME * search.spread:
+            return found
+        fraction = min(2 * fraction, 1.0)
+
+
+def stretch(angles: F64) -> F64:
+    """Return angles of one layer more that follow the same curve, by linear interpolation; gammas first."""
+    layers = len(angles) // 2
+    index = np.arange(layers + 1)
+    rows = np.pad(angles.reshape(2, layers), ((0, 0), (1, 1)))
+    stretched = (index / layers) * rows[:, :-1] + (1 - index / layers) * rows[:, 1:]
+    return np.asarray(stretched.ravel(), dtype=np.float64)

@@ -1,0 +1,67 @@
+"""Optimised angles, kept by the content of what they were optimised for: an estimate, a run and a retry pay for them once."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.quantum.angle_search import (
+    TAIL_FRACTION,
+    VERSION,
+    Mixer,
+    OptimisedAngles,
+    optimise_angles,
+)
+from qhybrid_pipelines.storage.layout import Home
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAngles:
+    """Optimises angles, and keeps them in the home.
+
+    A file that cannot be read, or that was written by another version of the search, is made anew.
+    """
+
+    home: Home
+
+    def __call__(self, model: ReducedModel, mixer: Mixer, layers: int, /) -> OptimisedAngles:
+        """Return the best angles; computed at the first call for this content."""
+        path = self.home.angles / f"{content_hash(model, mixer, layers)}.json"
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return _read(path, layers)
+        found = optimise_angles(model, mixer, layers)
+        fields = asdict(found) | {"angles": found.angles.tolist()}
+        write_bytes(path, canonical_json(fields).encode() + b"\n", tmp=self.home.tmp)
+        return found
+
+
+def content_hash(model: ReducedModel, mixer: Mixer, layers: int) -> str:
+    """Return the SHA-256 of all that decides the angles; what was reduced to reach the model does not."""
+    ising = model.model
+    numbers = (ising.linear.astype("<f8"), ising.pairs.astype("<i4"), ising.couplings.astype("<f8"))
+    head = {
+        "search": VERSION,
+        "tail_fraction": TAIL_FRACTION,
+        "mixer": mixer,
+        "cardinality": model.cardinality if mixer == "xy" else None,
+        "layers": layers,
+        "variables": model.size,
+        "offset": ising.offset,
+        "coefficients": [sha256_hex(part.tobytes()) for part in numbers],
+    }
+    return sha256_hex(canonical_json(head).encode())
+
+
+def _read(path: Path, layers: int) -> OptimisedAngles:
+    fields = json.loads(path.read_bytes())
+    angles = np.array(fields.pop("angles"), dtype=np.float64)
+    if angles.shape != (2 * layers,) or not np.isfinite(angles).all():
+        raise ValueError(f"{path}: angles of another depth")
+    return OptimisedAngles(angles=angles, **fields)
