@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.baselines import all_baselines, optional_baselines
 from qhybrid_pipelines.problems.family import Family
+from qhybrid_pipelines.problems.graph_sources import GRAPH_FORMATS
 from qhybrid_pipelines.problems.registry import all_families
 
 PAGE = Path("docs/experiments.md")
@@ -48,15 +49,20 @@ def family_table() -> str:
         f"{_formats(family)} | {_generators(family)} |"
         for family in all_families().values()
     ]
-    return "\n".join(rows)
+    on_graphs = next(family for family in all_families().values() if family.parsers.keys() == GRAPH_FORMATS)
+    return "\n".join([*rows, "", f"Graph formats: {_format_list(on_graphs)}."])
 
 
 def _formats(family: Family) -> str:
+    return "the graph formats below" if family.parsers.keys() == GRAPH_FORMATS else _format_list(family)
+
+
+def _format_list(family: Family) -> str:
     def endings(name: str) -> str:
         found = [f"`{ending}`" for ending, format_name in family.file_suffixes.items() if format_name == name]
         return f" ({', '.join(found)})" if found else ""
 
-    return ", ".join(f"`{name}`{endings(name)}" for name in family.parsers) or "none"
+    return ", ".join(f"`{name}`{endings(name)}" for name in (*family.parsers, *family.binary_parsers)) or "none"
 
 
 def _generators(family: Family) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Reads a file's text: (text, options, file name) -> instance. Raises InvalidInput with the line.
 Parser = Callable[[str, BaseModel, str], Instance]
 
+#: Reads a file that is not text: (content, options, file name) -> instance. Raises InvalidInput.
+BinaryParser = Callable[[bytes, BaseModel, str], Instance]
+
 #: Makes an instance: (parameters of the generator) -> instance. Parameters are a strict pydantic model.
 Generator = Callable[..., Instance]
 
@@ -88,8 +91,12 @@ class Family(Protocol):
     options: type[BaseModel]
     #: format name -> parser; the formats' own readers are in `problems/formats/`.
     parsers: Mapping[str, Parser]
+    #: the same for formats that are not text.
+    binary_parsers: Mapping[str, BinaryParser]
     #: file ending (with dot) -> format name, only where the ending leaves no doubt.
     file_suffixes: Mapping[str, str]
+    #: those endings that say which family a file is for, when nothing else does: `qhybrid run FILE`.
+    native_suffixes: frozenset[str]
     #: generator name -> (strict pydantic model of its parameters, function of that model).
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]]
     #: name of the solver that `solve` runs, as it appears in the baselines.

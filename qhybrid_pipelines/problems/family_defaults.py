@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.family import FamilyReduction, Parser, PenalisedModel
+from qhybrid_pipelines.problems.family import BinaryParser, FamilyReduction, Parser, PenalisedModel
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 
@@ -27,7 +27,9 @@ class FamilyDefaults:
 
     name: str
     parsers: Mapping[str, Parser] = MappingProxyType({})
+    binary_parsers: Mapping[str, BinaryParser] = MappingProxyType({})
     file_suffixes: Mapping[str, str] = MappingProxyType({})
+    native_suffixes: frozenset[str] = frozenset()
     generators: Generators = MappingProxyType({})
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused

@@ -94,6 +94,14 @@ def make_weighted_graph(
     )
 
 
+def complement(graph: WeightedGraph) -> WeightedGraph:
+    """Return the graph of the pairs without an edge, each of weight 1; nodes keep their names and weights."""
+    absent = np.triu(np.ones((graph.size, graph.size), dtype=bool), k=1)
+    absent[graph.edges[:, 0], graph.edges[:, 1]] = False
+    edges = np.argwhere(absent).astype(np.int32)
+    return WeightedGraph(nodes=graph.nodes, edges=edges, weights=np.ones(len(edges)), node_weights=graph.node_weights)
+
+
 def from_networkx(graph: nx.Graph[Any], *, weight: str = "weight") -> WeightedGraph:
     """Return a NetworkX graph as a value: nodes in the graph's own order, named by their text.
 

@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.names import composed, find_file, name_without_endin
 from qhybrid_pipelines.core.specification import FileSource, GeneratorSource, ProblemSpec
 from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.problems.family import Family
-from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, decode_text, file_too_large_error
+from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, decode_text, file_too_large_error, unpack
 from qhybrid_pipelines.problems.graphs import networkx_graph
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import all_families, family_named
@@ -29,6 +29,7 @@ from qhybrid_pipelines.problems.registry import all_families, family_named
 ReadBytes = Callable[[FileSource], bytes]
 
 NETWORKX = "networkx:"
+GZIP = ".gz"
 #: Most terms or edges of an instance; a million edges were seen to take 4.9 GB of memory to prepare.
 MAX_TERMS = 400_000
 
@@ -63,7 +64,9 @@ def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
             field="problem.source",
         )
     stated_best_known: float | None = getattr(options, "best_known", None)
-    return instance if stated_best_known is None else dataclasses.replace(instance, best_known=stated_best_known)
+    if stated_best_known is None or (isinstance(source, FileSource) and instance.best_known is not None):
+        return instance  # a reader has taken it over, perhaps with another sign
+    return dataclasses.replace(instance, best_known=stated_best_known)
 
 
 def register_source(
@@ -95,7 +98,7 @@ def register_source(
     taken = problem.model_copy(
         update={
             "source": FileSource(file=name, sha256=sha256_hex(data)),
-            "format": problem.format or family.file_suffixes.get(Path(name).suffix.lower()),
+            "format": problem.format or family.file_suffixes.get(_ending(name)),
         }
     )
     _check_terms(load_instance(taken, lambda _: data), file=name)
@@ -116,11 +119,11 @@ def _check_terms(instance: Instance, *, file: str | None) -> None:
 
 def guess_format(file_name: str) -> tuple[str, str] | None:
     """Return (family, format) where the ending of a file belongs to one family only, otherwise None."""
-    ending = Path(file_name).suffix.lower()
+    ending = _ending(file_name)
     found = [
         (family.name, family.file_suffixes[ending])
         for family in all_families().values()
-        if ending in family.file_suffixes
+        if ending in family.native_suffixes
     ]
     return found[0] if len(found) == 1 else None
 
@@ -129,14 +132,15 @@ def _from_file(
     family: Family, problem: ProblemSpec, source: FileSource, options: BaseModel, read_bytes: ReadBytes
 ) -> Instance:
     _check_name(source.file)
-    known = ", ".join(sorted(family.parsers))
+    formats = {*family.parsers, *family.binary_parsers}
+    known = ", ".join(sorted(formats))
     if problem.format is None:
         raise InvalidInput(
             f"the name {source.file!r} does not tell the format of the file",
             remedy=f"Declare one of: {known}. Formats are never guessed, a wrong guess changes the optimum.",
             field="problem.format",
         )
-    if problem.format not in family.parsers:
+    if problem.format not in formats:
         raise InvalidInput(
             f"the family {family.name!r} does not read the format {problem.format!r}",
             remedy=f"Use one of: {known}.",
@@ -149,11 +153,21 @@ def _from_file(
             remedy="The kept copy was changed; submit the experiment again with the file.",
             file=source.file,
         )
+    data = unpack(data, file=source.file)
     try:
-        instance = family.parsers[problem.format](decode_text(data, file=source.file), options, source.file)
+        if problem.format in family.binary_parsers:
+            instance = family.binary_parsers[problem.format](data, options, source.file)
+        else:
+            instance = family.parsers[problem.format](decode_text(data, file=source.file), options, source.file)
     except InvalidInput as error:
         raise error.at(file=source.file) from None
     return dataclasses.replace(instance, name=name_without_ending(source.file), source=f"file:{source.file}")
+
+
+def _ending(file_name: str) -> str:
+    """Return the ending that tells the format, in lower case: of ``graph.mtx.gz`` it is ``.mtx``."""
+    path = Path(file_name.lower())
+    return Path(path.stem).suffix if path.suffix == GZIP else path.suffix
 
 
 def _from_generator(family: Family, source: GeneratorSource) -> Instance:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,17 @@ from pydantic import BaseModel, Field
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.names import name_without_ending
-from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import conflicts
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
-from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge
-from qhybrid_pipelines.problems.graph_sources import GraphGenerator, make_graph_generator, read_edge_list
+from qhybrid_pipelines.problems.graph_sources import (
+    GRAPH_SUFFIXES,
+    GraphGenerator,
+    GraphOptions,
+    graph_parsers,
+    make_graph_generator,
+    refuse_index_base,
+)
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
@@ -44,17 +48,10 @@ if TYPE_CHECKING:
 PENALTY_FACTOR = 1.05
 
 
-class Options(StrictModel):
+class Options(GraphOptions):
     """What a specification may say about an independent set."""
 
     best_known: float | None = Field(default=None, description="Best known total weight, where a source states one.")
-    index_base: Literal[0, 1] | None = Field(
-        default=None, description="For format edge_list: 0 or 1, the number that the file counts nodes from."
-    )
-    duplicates: Literal["refuse", "once", "sum"] = Field(
-        default="refuse",
-        description="A conflict that a file names twice: refuse | once (if equal) | sum (weights mean nothing here).",
-    )
 
 
 def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
@@ -83,26 +80,6 @@ def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: f
     )
 
 
-def _from_dimacs_edge(text: str, options: BaseModel, file: str) -> Instance:
-    assert isinstance(options, Options)
-    return _from_file(dimacs_edge.read(text, file=file, duplicates=options.duplicates), options, file)
-
-
-def _from_csv_edges(text: str, options: BaseModel, file: str) -> Instance:
-    assert isinstance(options, Options)
-    return _from_file(csv_edges.read(text, file=file, duplicates=options.duplicates), options, file)
-
-
-def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
-    assert isinstance(options, Options)
-    graph = read_edge_list(text, file=file, index_base=options.index_base, duplicates=options.duplicates)
-    return _from_file(graph, options, file)
-
-
-def _from_file(graph: WeightedGraph, options: Options, file: str) -> Instance:
-    return make_instance(graph, name=name_without_ending(file), source=f"file:{file}", best_known=options.best_known)
-
-
 def _arrays(instance: Instance) -> tuple[F64, independent_set.Edges]:
     """Return the weights ``(n,)`` and the edges ``(m, 2)`` of an instance."""
     weights = np.array(instance.payload["weights"], dtype=np.float64)
@@ -118,10 +95,9 @@ class IndependentSet(FamilyDefaults):
     unit = "weight"
     answer_words = ("{name} is left out", "{name} is chosen")
     options: type[BaseModel] = Options
-    parsers: Mapping[str, Parser] = MappingProxyType(
-        {"dimacs_edge": _from_dimacs_edge, "csv_edges": _from_csv_edges, "edge_list": _from_edge_list}
-    )
-    file_suffixes: Mapping[str, str] = MappingProxyType({".gph": "dimacs_edge", ".col": "dimacs_edge"})
+    parsers: Mapping[str, Parser] = graph_parsers(make_instance)
+    file_suffixes: Mapping[str, str] = GRAPH_SUFFIXES
+    native_suffixes: frozenset[str] = frozenset({".gph", ".col"})
     generators: Mapping[str, GraphGenerator] = MappingProxyType(
         {
             "random_graph": make_graph_generator(
@@ -148,6 +124,7 @@ class IndependentSet(FamilyDefaults):
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:
         """Return the instance whose conflicts are the graph's edges; nodes may have the attribute ``weight``."""
         assert isinstance(options, Options)
+        refuse_index_base(options.index_base)
         return make_instance(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=options.best_known)
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:

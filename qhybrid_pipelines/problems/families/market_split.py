@@ -147,6 +147,7 @@ class MarketSplit(UnconstrainedFamily):
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"qoblib_market_split": _from_file})
     file_suffixes: Mapping[str, str] = MappingProxyType({".dat": "qoblib_market_split"})
+    native_suffixes: frozenset[str] = frozenset({".dat"})
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"random": (Random, random_split)}
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +21,15 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.names import name_without_ending
-from qhybrid_pipelines.core.specification import StrictModel
 from qhybrid_pipelines.problems import random_graphs
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
-from qhybrid_pipelines.problems.formats import csv_edges, dimacs_edge, rudy
-from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.graph_sources import (
+    GRAPH_SUFFIXES,
     GraphGenerator,
+    GraphOptions,
+    graph_parsers,
     make_graph_generator,
-    read_edge_list,
     refuse_index_base,
 )
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
@@ -48,16 +46,10 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
-class Options(StrictModel):
+class Options(GraphOptions):
     """What a specification may say about a MaxCut instance."""
 
     best_known: float | None = Field(default=None, description="Best known cut, where a source states one.")
-    index_base: Literal[0, 1] | None = Field(
-        default=None, description="For format edge_list: 0 or 1, the number that the file counts nodes from."
-    )
-    duplicates: Duplicates = Field(
-        default="refuse", description="An edge that a file names twice: refuse | once (if equal) | sum."
-    )
 
 
 def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
@@ -85,31 +77,6 @@ def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: f
     )
 
 
-def _from_rudy(text: str, options: BaseModel, file: str) -> Instance:
-    return _from_file(rudy.read(text, file=file, duplicates=_declared(options).duplicates), options, file)
-
-
-def _from_dimacs_edge(text: str, options: BaseModel, file: str) -> Instance:
-    return _from_file(dimacs_edge.read(text, file=file, duplicates=_declared(options).duplicates), options, file)
-
-
-def _from_csv_edges(text: str, options: BaseModel, file: str) -> Instance:
-    return _from_file(csv_edges.read(text, file=file, duplicates=_declared(options).duplicates), options, file)
-
-
-def _from_edge_list(text: str, options: BaseModel, file: str) -> Instance:
-    declared = _declared(options)
-    graph = read_edge_list(text, file=file, index_base=declared.index_base, duplicates=declared.duplicates)
-    return make_instance(graph, name=name_without_ending(file), source=f"file:{file}", best_known=declared.best_known)
-
-
-def _from_file(graph: WeightedGraph, options: BaseModel, file: str) -> Instance:
-    """Return the instance of a format that fixes its index base itself."""
-    declared = _declared(options)
-    refuse_index_base(declared.index_base)
-    return make_instance(graph, name=name_without_ending(file), source=f"file:{file}", best_known=declared.best_known)
-
-
 def _declared(options: BaseModel) -> Options:
     assert isinstance(options, Options)
     return options
@@ -132,15 +99,9 @@ class MaxCut(UnconstrainedFamily):
     unit = "cut weight"
     answer_words = ("{name} is on side 0", "{name} is on side 1")
     options: type[BaseModel] = Options
-    parsers: Mapping[str, Parser] = MappingProxyType(
-        {
-            "rudy": _from_rudy,
-            "edge_list": _from_edge_list,
-            "dimacs_edge": _from_dimacs_edge,
-            "csv_edges": _from_csv_edges,
-        }
-    )
-    file_suffixes: Mapping[str, str] = MappingProxyType({".mc": "rudy", ".rud": "rudy"})
+    parsers: Mapping[str, Parser] = graph_parsers(make_instance)
+    file_suffixes: Mapping[str, str] = GRAPH_SUFFIXES
+    native_suffixes: frozenset[str] = frozenset({".mc", ".rud", ".gset"})
     generators: Mapping[str, GraphGenerator] = MappingProxyType(
         {
             "random_regular": make_graph_generator(

@@ -38,7 +38,7 @@ from qhybrid_pipelines.problems.family import (
     Substitution,
 )
 from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
-from qhybrid_pipelines.problems.formats import orlib_port
+from qhybrid_pipelines.problems.formats import asset_tables, orlib_port
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding
 from qhybrid_pipelines.problems.quadratic import pair_sums
@@ -94,8 +94,9 @@ def make_instance(
     name: str,
     source: str,
     best_known: float | None,
+    assets_named: tuple[str, ...] | None = None,
 ) -> Instance:
-    """Return the instance of ``K`` holdings among assets.
+    """Return the instance of ``K`` holdings among assets, which are counted from 1 where they have no names.
 
     Raises:
         InvalidInput: ``K`` is missing or above ``n``, or nothing tells the assets apart.
@@ -114,7 +115,7 @@ def make_instance(
     return Instance(
         name=name,
         family="portfolio",
-        variables=tuple(f"asset{i}" for i in range(1, size + 1)),
+        variables=assets_named or tuple(f"asset{i}" for i in range(1, size + 1)),
         payload={
             "means": assets.means.tolist(),
             # One triangle, row by row with the diagonal: what is stored cannot be asymmetric.
@@ -153,16 +154,32 @@ def factor_model(parameters: BaseModel) -> Instance:
     )
 
 
-def _from_file(text: str, options: BaseModel, file: str) -> Instance:
-    assert isinstance(options, Options)
-    return make_instance(
-        orlib_port.read(text, file=file),
-        cardinality=options.cardinality,
-        risk_aversion=options.risk_aversion,
-        name=name_without_ending(file),
-        source=f"file:{file}",
-        best_known=options.best_known,
-    )
+#: Reads text to the assets' names, where the format has any, and their moments.
+_READERS: Mapping[str, Callable[[str, str], tuple[tuple[str, ...] | None, orlib_port.Assets]]] = MappingProxyType(
+    {
+        "orlib_port": lambda text, file: (None, orlib_port.read(text, file=file)),
+        "returns_csv": lambda text, file: asset_tables.read_returns(text, file=file),
+        "prices_csv": lambda text, file: asset_tables.read_prices(text, file=file),
+        "moments_csv": lambda text, file: asset_tables.read_moments(text, file=file),
+    }
+)
+
+
+def _parser(name: str) -> Parser:
+    def parse(text: str, options: BaseModel, file: str) -> Instance:
+        assert isinstance(options, Options)
+        names, assets = _READERS[name](text, file)
+        return make_instance(
+            assets,
+            assets_named=names,
+            cardinality=options.cardinality,
+            risk_aversion=options.risk_aversion,
+            name=name_without_ending(file),
+            source=f"file:{file}",
+            best_known=options.best_known,
+        )
+
+    return parse
 
 
 def _assets(instance: Instance) -> orlib_port.Assets:
@@ -197,7 +214,7 @@ class Portfolio(FamilyDefaults):
     unit = "risk-adjusted loss"
     answer_words = ("{name} is not held", "{name} is held")
     options: type[BaseModel] = Options
-    parsers: Mapping[str, Parser] = MappingProxyType({"orlib_port": _from_file})
+    parsers: Mapping[str, Parser] = MappingProxyType({name: _parser(name) for name in _READERS})
     file_suffixes: Mapping[str, str] = MappingProxyType({})
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"factor_model": (FactorModel, factor_model)}

@@ -1,7 +1,7 @@
 """QUBO: minimise a quadratic function of variables that are 0 or 1, as the user brings it, without constraints.
 
-The objective is ``x'Qx`` (plus a constant) exactly as the file says. Always to be minimised: a function that is to be
-maximised is negated by who writes it, so that no sign is ever changed in silence.
+The objective is ``x'Qx`` (plus a constant) exactly as the file says. It is always minimised: what a file means as a maximum
+is negated where the file or the option ``sense: max`` says so, and never in silence.
 
 Source: G. Kochenberger et al., Journal of Combinatorial Optimization 28, 58 (2014).
 """
@@ -9,8 +9,9 @@ Source: G. Kochenberger et al., Journal of Combinatorial Optimization 28, 58 (20
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -24,9 +25,9 @@ from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.names import name_without_ending
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import StrictModel
-from qhybrid_pipelines.problems.family import Family, Parser, PenalisedModel, SolverResult
+from qhybrid_pipelines.problems.family import BinaryParser, Family, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
-from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp
+from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp, qubo_files
 from qhybrid_pipelines.problems.formats.pairs import Duplicates
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
@@ -51,6 +52,11 @@ class Options(StrictModel):
         default=None,
         description="Whether an entry beside the diagonal stands for both halves of a symmetric matrix and counts "
         "twice. Format biqmac_sparse: true unless stated; csv_matrix: must be stated.",
+    )
+    sense: Literal["min", "max"] | None = Field(
+        default=None,
+        description="min | max; max: the function is to be maximised, so it is negated, and energies and `best_known` with it. "
+        "Format qbsolv must state it, because public files of it mean a maximum as often as a minimum.",
     )
     duplicates: Duplicates = Field(
         default="refuse", description="An entry that a file holds twice: refuse | once (if equal) | sum."
@@ -94,39 +100,89 @@ def make_instance(form: QuadraticForm, *, name: str, source: str, best_known: fl
     )
 
 
-def _from_biqmac_sparse(text: str, options: BaseModel, file: str) -> Instance:
-    declared = _declared(options)
-    doubled = declared.offdiag_doubled is not False
-    form = biqmac_sparse.read(text, file=file, offdiag_doubled=doubled, duplicates=declared.duplicates)
-    return _from_file(form, declared, file)
+def _biqmac_sparse(text: str, options: Options, file: str) -> QuadraticForm:
+    doubled = options.offdiag_doubled is not False
+    return biqmac_sparse.read(text, file=file, offdiag_doubled=doubled, duplicates=options.duplicates)
 
 
-def _from_csv_matrix(text: str, options: BaseModel, file: str) -> Instance:
-    declared = _declared(options)
-    if declared.offdiag_doubled is None:
+def _csv_matrix(text: str, options: Options, file: str) -> QuadraticForm:
+    if options.offdiag_doubled is None:
         raise InvalidInput(
             "a list of entries does not say whether those beside the diagonal count once or twice",
             remedy="Declare options.offdiag_doubled: true for one triangle of a symmetric matrix, otherwise false.",
             file=file,
             field="problem.options.offdiag_doubled",
         )
-    form = csv_matrix.read(text, file=file, offdiag_doubled=declared.offdiag_doubled, duplicates=declared.duplicates)
-    return _from_file(form, declared, file)
+    return csv_matrix.read(text, file=file, offdiag_doubled=options.offdiag_doubled, duplicates=options.duplicates)
 
 
-def _from_lp(text: str, options: BaseModel, file: str) -> Instance:
-    declared = _declared(options)
-    if declared.offdiag_doubled is not None:
+def _qbsolv(text: str, options: Options, file: str) -> QuadraticForm:
+    if options.sense is None:
         raise InvalidInput(
-            "an LP file says itself how often a product counts",
+            "a qbsolv file does not say whether its function is to be minimised or maximised",
+            remedy="Declare options.sense: min or max.",
+            file=file,
+            field="problem.options.sense",
+        )
+    return qubo_files.read_qbsolv(text, file=file, duplicates=options.duplicates)
+
+
+#: Reads text to a form; these say themselves how often a product counts, but for the first two.
+_READERS: Mapping[str, Callable[[str, Options, str], QuadraticForm]] = MappingProxyType(
+    {
+        "biqmac_sparse": _biqmac_sparse,
+        "csv_matrix": _csv_matrix,
+        "lp": lambda text, _, file: lp.read(text, file=file),
+        "qbsolv": _qbsolv,
+        "dimod_json": lambda text, _, file: qubo_files.read_dimod_json(text, file=file),
+        "dimod_coo": lambda text, _, file: qubo_files.read_dimod_coo(text, file=file),
+        "ising_json": lambda text, _, file: qubo_files.read_ising_json(text, file=file),
+        "matrix_csv": lambda text, _, file: qubo_files.read_matrix_csv(text, file=file),
+        "matrix_market": lambda text, _, file: qubo_files.read_matrix_market_form(text, file=file),
+    }
+)
+_BINARY_READERS: Mapping[str, Callable[[bytes, str], QuadraticForm]] = MappingProxyType(
+    {
+        "npy": lambda content, file: qubo_files.read_npy(content, file=file),
+        "npz": lambda content, file: qubo_files.read_npz(content, file=file),
+    }
+)
+
+
+def _parser(name: str) -> Parser:
+    def parse(text: str, options: BaseModel, file: str) -> Instance:
+        declared = _declared(options)
+        if name not in ("biqmac_sparse", "csv_matrix"):
+            _refuse_doubling(declared, name)
+        return _from_form(_READERS[name](text, declared, file), declared, file)
+
+    return parse
+
+
+def _binary_parser(name: str) -> BinaryParser:
+    def parse(content: bytes, options: BaseModel, file: str) -> Instance:
+        declared = _declared(options)
+        _refuse_doubling(declared, name)
+        return _from_form(_BINARY_READERS[name](content, file), declared, file)
+
+    return parse
+
+
+def _refuse_doubling(options: Options, name: str) -> None:
+    if options.offdiag_doubled is not None:
+        raise InvalidInput(
+            f"a file of format {name} says itself how often a product counts",
             remedy="Remove the option.",
             field="problem.options.offdiag_doubled",
         )
-    return _from_file(lp.read(text, file=file), declared, file)
 
 
-def _from_file(form: QuadraticForm, options: Options, file: str) -> Instance:
-    return make_instance(form, name=name_without_ending(file), source=f"file:{file}", best_known=options.best_known)
+def _from_form(form: QuadraticForm, options: Options, file: str) -> Instance:
+    best_known = options.best_known
+    if options.sense == "max":
+        form = replace(form, linear=-form.linear, quadratic=-form.quadratic, offset=-form.offset)
+        best_known = None if best_known is None else -best_known
+    return make_instance(form, name=name_without_ending(file), source=f"file:{file}", best_known=best_known)
 
 
 def _random(parameters: BaseModel) -> Instance:
@@ -167,10 +223,22 @@ class Qubo(UnconstrainedFamily):
     unit = "energy"
     answer_words = ("{name} = 0", "{name} = 1")
     options: type[BaseModel] = Options
-    parsers: Mapping[str, Parser] = MappingProxyType(
-        {"biqmac_sparse": _from_biqmac_sparse, "csv_matrix": _from_csv_matrix, "lp": _from_lp}
+    parsers: Mapping[str, Parser] = MappingProxyType({name: _parser(name) for name in _READERS})
+    binary_parsers: Mapping[str, BinaryParser] = MappingProxyType(
+        {name: _binary_parser(name) for name in _BINARY_READERS}
     )
-    file_suffixes: Mapping[str, str] = MappingProxyType({".sparse": "biqmac_sparse"})
+    file_suffixes: Mapping[str, str] = MappingProxyType(
+        {
+            ".sparse": "biqmac_sparse",
+            ".qubo": "qbsolv",
+            ".coo": "dimod_coo",
+            ".lp": "lp",
+            ".mtx": "matrix_market",
+            ".npy": "npy",
+            ".npz": "npz",
+        }
+    )
+    native_suffixes: frozenset[str] = frozenset({".sparse", ".npy", ".npz", ".coo"})
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]] = MappingProxyType(
         {"random": (RandomMatrix, _random)}
     )

@@ -1,5 +1,7 @@
 """CSV lists of weighted pairs with a header: ``i,j,weight`` for a graph, ``i,j,value`` for a matrix.
 
+A graph may have ``source,target,weight`` as well, as pandas and NetworkX write it, or any columns that are named.
+
 Nodes are named by free text; a name with a comma stands in double quotes. Separator is the comma, decimals have a
 point: a semicolon file with decimal commas is refused with a hint, never guessed.
 """
@@ -16,30 +18,48 @@ from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 MAX_NAME = 200
 
 
-def read(text: str, *, file: str, duplicates: Duplicates = "refuse") -> WeightedGraph:
-    """Return the graph of a file with the header ``i,j,weight``, or ``i,j`` where every weight is 1.
+#: Headers of graphs that need no declaration.
+GRAPH_HEADERS = (("i", "j", "weight"), ("i", "j"), ("source", "target", "weight"), ("source", "target"))
+
+
+def read(
+    text: str, *, file: str, duplicates: Duplicates = "refuse", columns: tuple[str, ...] | None = None
+) -> WeightedGraph:
+    """Return the graph of a file with the header ``i,j,weight`` or ``source,target,weight``; without weight they are 1.
 
     Nodes are in the order of their first appearance; a CSV list cannot say that a node has no edge.
+
+    Args:
+        text: the file's text.
+        file: its name, for messages.
+        duplicates: what to do with an edge that stands twice.
+        columns: names of the columns that hold the two ends and perhaps the weight, of a file with other columns too.
 
     Raises:
         InvalidInput: names the line and the remedy.
     """
-    names, records = read_records(text, file=file, headers=(("i", "j", "weight"), ("i", "j")))
+    names, records = read_records(text, file=file, headers=GRAPH_HEADERS, columns=columns)
     return make_weighted_graph(names, collect(records, duplicates=duplicates))
 
 
-def read_records(text: str, *, file: str, headers: tuple[tuple[str, ...], ...]) -> tuple[list[str], list[Record]]:
+def read_records(
+    text: str, *, file: str, headers: tuple[tuple[str, ...], ...], columns: tuple[str, ...] | None = None
+) -> tuple[list[str], list[Record]]:
     """Return the names in order of first appearance, and the records by index, repeats and diagonal still in.
 
     Args:
         text: the file's text.
         file: its name, for messages.
         headers: the headers that are accepted; the third column is a number, 1 where the header has two columns.
+        columns: the columns that are taken instead, whatever else the file has.
 
     Raises:
         InvalidInput: names the line and the remedy.
     """
     rows = _rows(text, file)
+    if rows and columns is not None:
+        rows = _chosen(rows, columns)
+        headers = (tuple(field.lower() for field in columns),)
     if not rows or tuple(field.lower() for field in rows[0].fields) not in headers:
         first = ",".join(rows[0].fields)[:60] if rows else ""
         raise InvalidInput(
@@ -102,6 +122,28 @@ def _rows(text: str, file: str) -> list[Row]:
             f"this is not CSV: {error}", remedy="Check the quotes at this line.", file=file, line=reader.line_num
         ) from None
     return rows
+
+
+def _chosen(rows: list[Row], columns: tuple[str, ...]) -> list[Row]:
+    """Return the rows with some of their columns, in the order that these are named in."""
+    header, *lines = rows
+    places = []
+    for name in columns:
+        if header.fields.count(name) != 1:
+            raise header.invalid(
+                f"the header has no column {name!r}"
+                if name not in header.fields
+                else f"two columns are named {name!r}",
+                f"options.columns names columns of the file, which are {', '.join(map(repr, header.fields))[:200]}.",
+            )
+        places.append(header.fields.index(name))
+    for row in lines:
+        if len(row.fields) != len(header.fields):
+            raise row.invalid(
+                f"the line has {len(row.fields)} fields, the header has {len(header.fields)}",
+                "Write decimals with a point, not a comma, and put names with a comma into double quotes.",
+            )
+    return [Row(row.file, row.line, tuple(row.fields[place] for place in places)) for row in rows]
 
 
 def _is_record(row: Row, *, like: Row) -> bool:

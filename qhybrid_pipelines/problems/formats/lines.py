@@ -7,8 +7,11 @@ A row knows its file and line, so that every message can name them.
 
 from __future__ import annotations
 
+import gzip
+import io
 import math
 import re
+import zlib
 from dataclasses import dataclass
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -70,6 +73,26 @@ def decode_text(data: bytes, *, file: str) -> str:
     if not text.strip():
         raise InvalidInput("the file is empty", remedy="Give a file with a problem in it.", file=file)
     return composed(text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unpack(data: bytes, *, file: str) -> bytes:
+    """Return the content of a file whose name ends in ``.gz``; of every other file what it holds.
+
+    Raises:
+        InvalidInput: it is not gzip, is cut off, or is larger than 50 MB when it is unpacked.
+    """
+    if not file.lower().endswith(".gz"):
+        return data
+    try:
+        with gzip.open(io.BytesIO(data)) as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error):
+        raise InvalidInput(
+            "the file is not a whole gzip archive", remedy="Pack it again, or give it unpacked.", file=file
+        ) from None
+    if len(content) > MAX_BYTES:
+        raise file_too_large_error(len(content), file=file)
+    return content
 
 
 def file_too_large_error(size: int, *, file: str) -> InvalidInput:

@@ -4,8 +4,9 @@ dimod's reader is lenient where that is dangerous: it turns the name of an unkno
 stands in others, and returns an empty model for a text without any section. So the file is first cut into sections and
 its tokens are checked, with lines; dimod then reads a clean text of exactly these tokens.
 
-Accepted: ``Minimize`` with linear terms, a constant and ``[ ... ] / 2``, then ``Binary`` with every variable, ``End``;
-``Subject To``, ``Bounds`` and ``General`` only where they are empty. Comments start with a backslash.
+Accepted: ``Minimize`` or ``Maximize`` (negated, so that energies are minimised) with linear terms, a constant and
+``[ ... ] / 2``, then ``Binary`` with every variable, ``End``; ``Bounds`` that say no more than ``0 <= x <= 1``; ``Subject To``
+and ``General`` only where they are empty. Comments start with a backslash.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -39,6 +40,13 @@ _TOKEN = re.compile(
     |(?P<name>[A-Za-z_][A-Za-z0-9_.!"\#$%&(),;?@'{}~]*)
     |(?P<sign>[+-])|(?P<other>[*^/\[\]:]))""",
     re.VERBOSE | re.ASCII,
+)
+
+#: Bounds that every binary variable has anyway, as CPLEX, docplex and Qiskit write them.
+_HARMLESS = re.compile(
+    r"\s*(?:[+-]?0(?:\.0*)?\s*<=?\s*)?[A-Za-z_]\S*\s*<=?\s*\+?1(?:\.0*)?\s*"
+    r"|\s*[A-Za-z_]\S*\s*>=?\s*[+-]?0(?:\.0*)?\s*|\s*[+-]?0(?:\.0*)?\s*<=?\s*[A-Za-z_]\S*\s*|\s*",
+    re.ASCII,
 )
 
 #: Words that other readers take for numbers, and the forms that look like exponents.
@@ -77,12 +85,16 @@ def read(text: str, *, file: str) -> QuadraticForm:
     """Return the objective; variables are in the order of their first appearance.
 
     Raises:
-        InvalidInput: names the line and the remedy. A maximum, constraints, bounds, integer or continuous variables
-            and unknown sections are refused.
+        InvalidInput: names the line and the remedy. Constraints, bounds that fix or free a variable, integer or continuous
+            variables and unknown sections are refused.
     """
     source = _LpSource(file)
     sections = _sections(text, source)
-    objective = list(_tokens(sections.pop("minimize"), source))
+    maximised = "maximize" in sections
+    objective = list(_tokens(sections.pop("maximize" if maximised else "minimize"), source))
+    sections["bounds"] = [
+        (number, line) for number, line in sections.get("bounds", []) if not _HARMLESS.fullmatch(line)
+    ]
     binary = list(_tokens(sections.pop("binary", []), source))
     for name, lines in sections.items():
         for number, line in lines:
@@ -91,7 +103,10 @@ def read(text: str, *, file: str) -> QuadraticForm:
     if len(objective) > 1 and objective[1].text == ":":
         objective = objective[2:]
     _check_grammar(objective, source)
-    return _parse_with_dimod(objective, _variables(objective, binary, source), source)
+    form = _parse_with_dimod(objective, _variables(objective, binary, source), source)
+    if not maximised:
+        return form
+    return replace(form, linear=-form.linear, quadratic=-form.quadratic, offset=-form.offset)
 
 
 def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
@@ -105,12 +120,6 @@ def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
             current = str(opening.lastgroup)
             if current in found:
                 raise source.invalid(f"a second section {opening[0].strip()!r}", "Join it with the first.", number)
-            if current == "maximize":
-                raise source.invalid(
-                    "the objective is to be maximised",
-                    "Multiply it by -1 and write Minimize: energies are always minimised, and no sign is changed here.",
-                    number,
-                )
             if current == "other":
                 raise source.invalid(
                     f"the section {opening[0].strip()!r} is not accepted",
@@ -125,8 +134,10 @@ def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
             )
         if current is not None:
             found[current].append((number, line))
-    if "minimize" not in found:
-        raise source.invalid("the file has no objective", "Start it with Minimize.", None)
+    if "minimize" in found and "maximize" in found:
+        raise source.invalid("the file has two objectives", "Keep one of them.", found["maximize"][0][0])
+    if "minimize" not in found and "maximize" not in found:
+        raise source.invalid("the file has no objective", "Start it with Minimize or Maximize.", None)
     if "end" not in found:
         raise source.invalid("the file does not stop with End", "Complete it; it may be half-written.", number)
     return found
@@ -135,7 +146,10 @@ def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
 def _not_empty(section: str, line: int, source: _LpSource) -> InvalidInput:
     problem, remedy = {
         "constraints": ("a QUBO has no constraints", "Put them into the objective as a penalty."),
-        "bounds": ("bounds on binary variables are not accepted", "Put the fixed values into the objective."),
+        "bounds": (
+            "bounds that say more than 0 <= x <= 1 are not accepted",
+            "Put fixed values into the objective; other bounds have no meaning for a binary variable.",
+        ),
         "general": ("integer variables are not accepted", "Write them as sums of binary variables."),
         "end": ("something follows End", "Remove it."),
     }[section]

@@ -54,12 +54,17 @@ def test_a_file_by_hand():
     assert (form.pairs.tolist(), form.quadratic.tolist(), form.offset) == ([[0, 1]], [2.0], 3.0)
 
 
+def test_a_maximum_is_negated_as_a_whole():
+    form = lp.read("Maximize\n obj: 2 x + [ 6 x * y ] / 2 + 1\nBinary\n x y\nEnd\n", file="f.lp")
+    assert form.linear.tolist() == [-2.0, 0.0]
+    assert (form.pairs.tolist(), form.quadratic.tolist(), form.offset) == ([[0, 1]], [-3.0], -1.0)
+
+
 def objective(text):
     return f"Minimize\n obj: {text}\nBinary\n x y\nEnd\n"
 
 
 WRONG = {
-    "maximum": ("Maximize\n obj: x\nBinary\n x\nEnd\n", 1, "Multiply it by -1"),
     "no End": ("Minimize\n obj: x\nBinary\n x\n", 5, "half-written"),
     "no Binary": ("Minimize\n obj: x\nEnd\n", 2, "continuous"),
     "one variable continuous": ("Minimize\n obj: x\n + z\nBinary\n x\nEnd\n", 3, "'z' is continuous"),
