@@ -179,7 +179,7 @@ class SweepSpec(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, str):
+        if value == "auto":
             value = {"strategy": value}
         if isinstance(value, dict) and value.get("strategy") == "auto":
             return {"points": 1, **value}

@@ -11,6 +11,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import event_table, mermaid, sta
 from qhybrid_pipelines.core.specification import RoundsSpec
 from qhybrid_pipelines.core.verdicts import decision_table, verdict_table
 from qhybrid_pipelines.problems.experiment_page import commented_experiment, with_generated_parts
+from qhybrid_pipelines.problems.graph_sources import GRAPH_FORMATS
 from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.storage.layout import Home
@@ -53,6 +54,10 @@ def test_a_specification_on_a_page_is_taken_in(text, registration, folder):
     assert registration.register_text(text, file="page", folder=folder).new
 
 
+def formats(family) -> list[str]:
+    return [*family.parsers, *family.binary_parsers, *family.file_suffixes]
+
+
 def test_every_file_on_the_page_is_used_and_every_format_is_shown(registration, folder):
     for name in FILES:
         if name.endswith(".yaml") or re.search(rf"(source|circuit): {re.escape(name)}\b", EXPERIMENTS):
@@ -62,7 +67,9 @@ def test_every_file_on_the_page_is_used_and_every_format_is_shown(registration, 
     for family in all_families().values():
         _, _, below = EXPERIMENTS.partition(f"\n### {family.name}: ")
         section = below.split("\n### ")[0].split("\n## ")[0]
-        for word in (*family.parsers, *family.file_suffixes, *family.generators) if section else ():
+        if family.parsers.keys() == GRAPH_FORMATS and section:
+            section += EXPERIMENTS.partition("\n### Graph files")[2].split("\n### ")[0]
+        for word in (*formats(family), *family.generators) if section else ():
             assert f"`{word}`" in section, f"the section of family {family.name} does not name `{word}`"
 
 
@@ -71,7 +78,9 @@ def test_families_baselines_and_defaults_on_the_page_are_those_that_are_there():
     assert made == EXPERIMENTS, "run python -m qhybrid_pipelines.problems.experiment_page"
     for family in all_families().values():
         [row] = [line for line in made.splitlines() if line.startswith(f"| `{family.name}` |")]
-        missing = [w for w in (*family.parsers, *family.file_suffixes, *family.generators) if f"`{w}`" not in row]
+        if family.parsers.keys() == GRAPH_FORMATS:
+            row += next(line for line in made.splitlines() if line.startswith("Graph formats: "))
+        missing = [w for w in (*formats(family), *family.generators) if f"`{w}`" not in row]
         assert missing == [], family.name
 
 

@@ -142,7 +142,7 @@ SPECIFICATIONS = (
     specification(
         "unknown strategy",
         named(KARATE + "sweep: {strategy: best}\n"),
-        "must be one of: fixed_angles, ramp, grid, random, refine",
+        "must be one of: auto, fixed_angles, ramp, grid, random, refine",
         "'best'",
         line=3,
         field="sweep.strategy",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy.optimize import minimize
 
 from qhybrid_pipelines.core.jobs import QaoaStructure
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.angle_search import AngleSearch, optimise_angles, stretch
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.ramps import cost_scale
@@ -116,3 +118,15 @@ def test_a_wide_model_keeps_the_angles_that_are_known_and_says_so():
 def test_what_was_optimised_is_told():
     [source] = plan_sweep(MODELS["dense 0"], make_spec(strategy="auto", layers=1)).angle_source
     assert source.startswith("optimised: best 10% of the shots at ")
+
+
+def test_auto_is_one_point_and_needs_qaoa():
+    problem = {"family": "maxcut", "source": "networkx:karate_club"}
+    short = ExperimentSpec.model_validate({"name": "a", "problem": problem, "sweep": "auto"})
+    assert (short.sweep.strategy, short.sweep.points) == ("auto", 1)
+    more = ExperimentSpec.model_validate({"name": "a", "problem": problem, "sweep": {"strategy": "auto", "points": 5}})
+    assert more.sweep.points == 5
+    with pytest.raises(ValidationError, match="optimises the angles of QAOA"):
+        ExperimentSpec.model_validate(
+            {"name": "a", "problem": problem, "sweep": "auto", "ansatz": {"kind": "hardware_efficient"}}
+        )
