@@ -449,7 +449,13 @@ PROBLEM_FILES = (
         line=4,
     ),
     problem_file(
-        "LP maximum", "a.lp", LP.replace("Minimize", "Maximize"), "maximised", "-1", problem=DECLARED_LP, line=1
+        "LP with a fixed variable",
+        "a.lp",
+        LP.replace("Binary", "Bounds\n x = 1\nBinary"),
+        "bounds that say more",
+        "objective",
+        problem=DECLARED_LP,
+        line=4,
     ),
     problem_file("LP without end", "a.lp", LP.replace("End\n", ""), "End", "half-written", problem=DECLARED_LP, line=5),
     problem_file(
@@ -528,9 +534,9 @@ PROBLEM_FILES = (
         "format unknown",
         "a.txt",
         RUDY,
-        "'gml'",
+        "'dot'",
         "rudy",
-        problem="family: maxcut, format: gml",
+        problem="family: maxcut, format: dot",
         field="problem.format",
         about="a.txt.yaml",
         line=1,
