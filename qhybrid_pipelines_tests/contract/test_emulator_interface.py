@@ -284,27 +284,38 @@ def test_cancelling_is_too_late_when_the_job_has_ended(client: Client) -> None:
 
 
 def test_cancellation_and_completion_race_to_one_outcome(tmp_path: Path) -> None:
-    running = start_emulator(tmp_path, speed=5, seed=3)
+    """One is cancelled before any can be done and one after all are; the others race with time, which another thread moves."""
+    running = start_emulator(tmp_path, speed=1, seed=3)
     client = Client(running)
     try:
         jobs = [client.submit_job(backend="simulator") for _ in range(60)]
-        pause = threading.Event()
 
-        def race(number: int) -> tuple[str, str]:
+        def cancel(job: str) -> tuple[str, str]:
             own = Client(running)
-            pause.wait(0.2 + number * 0.01)
-            said = own.call("PUT", f"/jobs/{jobs[number]}/status/cancel").json()["status"]
-            shown = own.get(f"/jobs/{jobs[number]}").json()["status"]
+            said = own.call("PUT", f"/jobs/{job}/status/cancel").json()["status"]
+            shown = own.get(f"/jobs/{job}").json()["status"]
             own.close()
             return said, shown
 
-        with ThreadPoolExecutor(8) as pool:
-            outcomes = list(pool.map(race, range(60)))
+        def move_time() -> None:
+            own = Client(running)
+            for _ in range(40):
+                own.advance(0.1)
+            own.close()
+
+        with ThreadPoolExecutor(9) as pool:
+            late = client.submit_job(backend="simulator")
+            early = client.submit_job(backend="simulator")
+            outcomes = {early: cancel(early)}
+            moving = pool.submit(move_time)
+            outcomes |= dict(zip(jobs, pool.map(cancel, jobs), strict=True))
+            moving.result()
         client.advance(1000)
-        final = [job["state"] for job in client.book()]
-        assert all(said == shown for said, shown in outcomes)
-        assert [said for said, _ in outcomes] == final
-        assert {"canceled", "completed"} == set(final), "both happened"
+        outcomes[late] = cancel(late)
+        final = {job["id"]: job["state"] for job in client.book()}
+        assert all(said == shown for said, shown in outcomes.values())
+        assert {job: said for job, (said, _) in outcomes.items()} == final
+        assert {"canceled", "completed"} == set(final.values()), "both happened"
     finally:
         client.close()
         running.stop()
