@@ -80,7 +80,7 @@ def run(
     keys: list[str] = []
     for path in specifications:
         try:
-            keys.append(_register(launcher.workspace, path))
+            keys += _register(launcher.workspace, path)
         except InvalidInput as error:
             refused.append(error)
     raise typer.Exit(_run(launcher, keys, as_json=as_json, refused=refused, wait=wait))
@@ -113,15 +113,14 @@ def schema(
 ) -> None:
     """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
     from qhybrid_pipelines.core.commented_defaults import commented_learning_default
-    from qhybrid_pipelines.core.learning_specification import LearningSpec
-    from qhybrid_pipelines.problems.experiment_page import commented_experiment, experiment_schema
+    from qhybrid_pipelines.problems.experiment_page import commented_experiment, experiment_schema, learning_schema
     from qhybrid_pipelines.terminal import print_json
 
     if kind not in {"optimisation", "qml"}:
         raise InvalidInput(f"there is no kind {kind!r}", remedy="Choose optimisation or qml.", field="--kind")
     if not as_json:
         echo((commented_learning_default() if kind == "qml" else commented_experiment()) + "\n# JSON Schema:")
-    print_json(LearningSpec.model_json_schema() if kind == "qml" else experiment_schema())
+    print_json(learning_schema() if kind == "qml" else experiment_schema())
 
 
 @app.command(rich_help_panel=EXPERIMENTS)
@@ -299,11 +298,11 @@ def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _register(workspace: Workspace, path: Path) -> str:
-    """Return the key of a file's experiment; what is not a file may be the key of a registered one."""
+def _register(workspace: Workspace, path: Path) -> list[str]:
+    """Return the keys of a file's experiments; what is not a file may be the key of a registered one."""
     if (key := match_experiment(workspace, str(path))) is not None and not path.exists():
-        return key
-    return workspace.registration.register_file(path).key
+        return [key]
+    return [registered.key for registered in workspace.registration.register_files(path)]
 
 
 def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[InvalidInput], wait: bool) -> int:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from qhybrid_pipelines.core import variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed
@@ -63,12 +64,43 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
     ``kind: qml`` is a learning experiment; ``kind: optimisation``, or no kind, is an optimisation.
 
     Raises:
-        InvalidInput: as for `read_specification`, or there is no such kind.
+        InvalidInput: as for `read_specification`, there is no such kind, or the text stands for several experiments.
+    """
+    found = read_experiments(text, file=file)
+    if len(found) != 1:
+        raise InvalidInput(
+            f"this page makes {len(found)} experiments, and one is asked for here",
+            remedy="Remove `vary`.",
+            file=file,
+            field=variations.FIELD,
+        )
+    return found[0]
+
+
+def read_experiments(text: str, *, file: str) -> list[tuple[ExperimentSpec | LearningSpec, Lines]]:
+    """Return the validated specifications that ``text`` stands for, more than one where it has `core.variations.FIELD`.
+
+    Raises:
+        InvalidInput: as for `read_experiment`, of any of them.
     """
     data, lines = read_mapping(text, file=file)
+    return validate_experiments(data, file=file, lines=lines)
+
+
+def validate_experiments(
+    data: dict[str, Any], *, file: str, lines: Lines
+) -> list[tuple[ExperimentSpec | LearningSpec, Lines]]:
+    """Return the specifications that ``data`` stands for, and where the fields of each stand."""
+    return [
+        (_validate_kind(one, file=file, lines=where), where)
+        for one, where in variations.expand_variations(data, lines, file=file)
+    ]
+
+
+def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec | LearningSpec:
     kind = data.get("kind", "optimisation")
     if kind == "qml":
-        return _validate_model(LearningSpec, data, file=file, lines=lines), lines
+        return _validate_model(LearningSpec, data, file=file, lines=lines)
     if kind != "optimisation":
         raise InvalidInput(
             f"there is no kind {kind!r}",
@@ -86,7 +118,7 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
             field="kind",
         )
     # The kind of an optimisation is not part of its specification, so that all keys stay as they are.
-    return validate_specification({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines), lines
+    return validate_specification({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines)
 
 
 def validate_specification(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec:

@@ -51,7 +51,7 @@ def registration(tmp_path):
 
 @pytest.mark.parametrize("text", SPECIFICATIONS)
 def test_a_specification_on_a_page_is_taken_in(text, registration, folder):
-    assert registration.register_text(text, file="page", folder=folder).new
+    assert all(one.new for one in registration.register_texts(text, file="page", folder=folder))
 
 
 def formats(family) -> list[str]:

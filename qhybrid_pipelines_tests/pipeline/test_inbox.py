@@ -88,6 +88,23 @@ def test_a_good_file_becomes_an_experiment_and_is_kept(box):
     assert (box.left(), found.quarantined, found.waiting) == ([], (), 0)
 
 
+def test_a_page_that_varies_fields_becomes_all_of_its_experiments(box):
+    box.drop("many.yaml", GOOD + "vary: {shots: [10, 20], seed: [1, 2, 3]}\n")
+    found = box.scan_inbox()
+    shots = [(one.specification.shots, one.specification.seed) for one in found.registered]
+    assert shots == [(10, 1), (10, 2), (10, 3), (20, 1), (20, 2), (20, 3)]
+    assert {one.key for one in found.registered} == set(box.workspace.specifications)
+    box.assert_nothing_lost()
+
+
+def test_a_page_with_one_wrong_experiment_is_refused_whole(box):
+    box.drop("many.yaml", GOOD + "vary: {backends: [['local:auto'], ['nowhere:device']]}\n")
+    assert box.scan_inbox().registered == ()
+    assert list(box.workspace.specifications) == []
+    assert "nowhere:device" in str(box.reasons()["many.yaml"])
+    box.assert_nothing_lost()
+
+
 def test_a_file_that_may_still_be_written_to_waits(box):
     path = box.drop("good.yaml", GOOD[:20], age=0)
     assert (box.scan_inbox().waiting, box.left()) == (1, ["good.yaml"])

@@ -97,13 +97,15 @@ def scan_inbox(
         try:
             for file in files:
                 _check_regular_file(file)
-            experiment = registration.register_file(files[0])
+            experiments = registration.register_files(files[0])
         except Exception as error:  # noqa: BLE001  one unreadable file must not stop the sensor; the reason is kept beside it
             reasons.update(dict.fromkeys(files, error))
         else:
-            registered.append(experiment)
-            on_outcome(experiment)
-            key_by_file.update(dict.fromkeys(files, experiment.key))
+            for experiment in experiments:
+                registered.append(experiment)
+                on_outcome(experiment)
+            # What made several lies beside the first of them.
+            key_by_file.update(dict.fromkeys(files, experiments[0].key))
         uses.subtract(files)
         for file in files:
             if uses[file]:

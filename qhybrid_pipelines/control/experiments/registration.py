@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.experiments import circuit_files, dataset_files
+from qhybrid_pipelines.core import variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -21,10 +22,11 @@ from qhybrid_pipelines.core.specification_text import (
     MAX_BYTES,
     Lines,
     find_line,
-    read_experiment,
+    read_experiments,
     read_mapping,
-    validate_specification,
+    validate_experiments,
 )
+from qhybrid_pipelines.core.variations import MAX_COMBINATIONS
 from qhybrid_pipelines.problems import baselines, registry, sources
 from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -60,38 +62,74 @@ class Registration:
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
 
     def register_file(self, path: Path) -> RegisteredExperiment:
+        """Take in the one experiment of a file; see :meth:`register_files`. Several are refused."""
+        return self.register_files(path, most=1)[0]
+
+    def register_files(self, path: Path, *, most: int = MAX_COMBINATIONS) -> list[RegisteredExperiment]:
         """Take in a specification (YAML, JSON) or a problem file, with its sidecar ``<file name>.yaml`` if there is one.
+
+        Returns:
+            Its experiment; several where it says ``vary``.
 
         Raises:
             InvalidInput: names the file, line or field, and the remedy. Nothing was registered.
         """
         _check_file(path)
         if path.suffix.lower() in SPECIFICATION_ENDINGS:
-            return self.register_text(read_text(path), file=path.name, folder=path.parent)
-        return self._register_problem_file(path)
+            return self.register_texts(read_text(path), file=path.name, folder=path.parent, most=most)
+        return self._register_problem_file(path, most)
 
     def register_text(self, text: str, *, file: str, folder: Path) -> RegisteredExperiment:
-        """Take in the text of a specification of any kind; a relative path in it is looked up in ``folder``."""
-        spec, lines = read_experiment(text, file=file)
-        return self.register(spec, file=file, folder=folder, lines=lines)
+        """Take in the one experiment of a text; see :meth:`register_texts`. Several are refused."""
+        return self.register_texts(text, file=file, folder=folder, most=1)[0]
+
+    def register_texts(
+        self, text: str, *, file: str, folder: Path, most: int = MAX_COMBINATIONS
+    ) -> list[RegisteredExperiment]:
+        """Take in the text of specifications of any kind; a relative path in it is looked up in ``folder``."""
+        return self._register_all(read_experiments(text, file=file), file=file, folder=folder, most=most)
 
     def register(
         self, spec: ExperimentSpec | LearningSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
     ) -> RegisteredExperiment:
         """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
-        resolved: ExperimentSpec | LearningSpec
+        return self._register_all([(spec, lines or {})], file=file, folder=folder, most=1)[0]
+
+    def _register_all(
+        self, specs: list[tuple[ExperimentSpec | LearningSpec, Lines]], *, file: str | None, folder: Path, most: int
+    ) -> list[RegisteredExperiment]:
+        """Take in some specifications, or none of them where one is wrong."""
+        if len(specs) > most:
+            raise InvalidInput(
+                f"this page makes {len(specs)} experiments, and one is asked for here",
+                remedy=f"Remove `{variations.FIELD}`.",
+                file=file,
+                field=variations.FIELD,
+            )
+        contents: dict[bytes, bytes] = {}  # of one file there is one copy, however many experiments name it
+        resolved = []
+        for spec, lines in specs:
+            found, content, circuit = self._resolve(spec, file=file, folder=folder, lines=lines)
+            content = None if content is None else contents.setdefault(content, content)
+            resolved.append((found, content, circuit))
+        registered = []
+        for spec, content, circuit in resolved:
+            key = experiment_key(spec)
+            new = key not in self._specifications
+            self._specifications.register(spec, content, circuit)
+            registered.append(RegisteredExperiment(key=key, specification=spec, new=new))
+        return registered
+
+    def _resolve(
+        self, spec: ExperimentSpec | LearningSpec, *, file: str | None, folder: Path, lines: Lines
+    ) -> tuple[ExperimentSpec | LearningSpec, bytes | None, bytes | None]:
         try:
             if isinstance(spec, LearningSpec):
-                resolved, content, circuit = *self._resolve_dataset(spec, folder), None
-            else:
-                resolved, content, circuit = self._resolve_problem(spec, folder)
+                return *self._resolve_dataset(spec, folder), None
+            return self._resolve_problem(spec, folder)
         except InvalidInput as error:
             # What names a file is about that file, and has its line there.
-            raise error if error.file else error.at(file=file, line=find_line(error.field, lines or {})) from None
-        key = experiment_key(resolved)
-        new = key not in self._specifications
-        self._specifications.register(resolved, content, circuit)
-        return RegisteredExperiment(key=key, specification=resolved, new=new)
+            raise error if error.file else error.at(file=file, line=find_line(error.field, lines)) from None
 
     def _resolve_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, bytes | None, bytes | None]:
         self._check_family(spec)
@@ -112,7 +150,7 @@ class Registration:
         self._specifications.check_source_file(spec.dataset.source, field=dataset_files.FIELD)
         return dataset_files.register_dataset(spec, folder, self._specifications.read_source_file)
 
-    def _register_problem_file(self, path: Path) -> RegisteredExperiment:
+    def _register_problem_file(self, path: Path, most: int) -> list[RegisteredExperiment]:
         data, lines, source_file = self._read_sidecar(path)
         problem = data.setdefault("problem", {})
         guess_format = sources.guess_format(path.name)
@@ -134,8 +172,8 @@ class Registration:
                 field="problem.source",
             )
         data.setdefault("name", _make_name(f"{problem['family']}-{name_without_ending(path.name)}"))
-        spec = validate_specification(data, file=source_file, lines=lines)
-        return self.register(spec, file=source_file, folder=path.parent, lines=lines)
+        specs = validate_experiments(data, file=source_file, lines=lines)
+        return self._register_all(specs, file=source_file, folder=path.parent, most=most)
 
     @staticmethod
     def _read_sidecar(path: Path) -> tuple[dict[str, Any], Lines, str]:

@@ -94,7 +94,7 @@ def estimates(
     with files.scratch_folder(tmp) as folder:
         aside = Specifications(Home(folder))
         registration = Registration(aside, backends)
-        keys = dict.fromkeys(registration.register_file(path).key for path in paths)
+        keys = dict.fromkeys(one.key for path in paths for one in registration.register_files(path))
         return _preview(keys, aside, dispatcher, lake)
 
 
