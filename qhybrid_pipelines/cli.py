@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands import backends, jobs, report, results, status
+from qhybrid_pipelines.commands import backends, costs, jobs, labels, report, results, status
 from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands.common import (
     AsJson,
@@ -124,14 +124,21 @@ def schema(
 
 
 @app.command(rich_help_panel=EXPERIMENTS)
-def experiments(home: Home = None, as_json: AsJson = False) -> None:
+def experiments(
+    home: Home = None,
+    as_json: AsJson = False,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those with this tag.")] = None,
+    archived: Annotated[bool, typer.Option("--all", help="Those that were archived as well.")] = False,
+) -> None:
     """List the registered experiments with their verdicts."""
     from qhybrid_pipelines.steps.on_demand.summary import registered
+    from qhybrid_pipelines.storage.label_store import LabelStore
     from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
 
     workspace = workspace_for(home, reading=True)
-    rows = registered(workspace.lake, workspace.specifications)
+    store = LabelStore(workspace.home)
+    rows = registered(workspace.lake, workspace.specifications, store, tag=tag, archived=archived)
     print_json(rows) if as_json else print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES})
 
 
@@ -265,6 +272,8 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
     print_json([{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in samples])
 
 
+app.command(rich_help_panel=EXPERIMENTS)(labels.archive)
+app.command(rich_help_panel=OPERATIONS)(costs.costs)
 app.command(rich_help_panel=RESULTS)(results.answer)
 app.command(rich_help_panel=RESULTS)(results.compare)
 app.command(rich_help_panel=RESULTS)(report.report)

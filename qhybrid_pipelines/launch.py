@@ -28,12 +28,13 @@ from qhybrid_pipelines.defs.automation import make_materialization
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
-from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, backoff_after, record_stop, stage_tags
+from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, backoff_after, label_tags, record_stop, stage_tags
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.execute.qpu_completions import find_completed_executions, poll_open_jobs
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.label_store import read_labels
 from qhybrid_pipelines.storage.layout import Home
 
 #: Told what happens: the stage, and the asset that was just written (None when the stage starts).
@@ -174,7 +175,8 @@ class Launcher:
         add_partitions(self.instance, [stage])
         partition = stage.experiment if stage.backend is None else execution_key(stage.backend, stage.experiment)
         on_progress(stage, None)
-        self._execute(stage.job, partition, stage_tags(stage), lambda asset: on_progress(stage, asset))
+        tags = stage_tags(stage) | label_tags(read_labels(self.workspace.home, stage.experiment))
+        self._execute(stage.job, partition, tags, lambda asset: on_progress(stage, asset))
 
     def publish(self) -> None:
         """Build a new snapshot for analysts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from qhybrid_pipelines.commands.common import (
     workspace_for,
 )
 from qhybrid_pipelines.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.steps.workspace import Workspace
 
 
 def answer(
@@ -53,26 +56,55 @@ def compare(
         int | None,
         typer.Option("--last", metavar="N", min=2, help="Instead: the N experiments registered last, oldest first."),
     ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TAG", help="Instead: those with this tag, oldest first.")
+    ] = None,
 ) -> None:
     """Say what changed between experiments, what came out, and whether chance explains the difference."""
     from qhybrid_pipelines.steps.on_demand.comparisons import compare_experiments
     from qhybrid_pipelines.terminal import print_comparison, print_json
 
     workspace = existing_workspace(home, reading=True)
-    if bool(keys) == (last is not None):
-        raise InvalidInput("nothing to compare", remedy="Name two or more keys, or give --last 2.", field="KEY")
+    if bool(keys) + (last is not None) + (tag is not None) != 1:
+        raise InvalidInput(
+            "it is not said what to compare, or in two ways",
+            remedy="Name two or more keys, or give --last 2, or --tag TAG.",
+            field="KEY",
+        )
     known = workspace.specifications
-    chosen = (
-        [find_experiment(workspace, key) for key in keys]
-        if keys
-        else sorted(known, key=known.registered_at)[-(last or 0) :]
-    )
+    if keys:
+        chosen = [find_experiment(workspace, key) for key in keys]
+    else:
+        oldest_first = sorted(known, key=known.registered_at)
+        chosen = oldest_first[-last:] if last is not None else _tagged(workspace, oldest_first, str(tag))
     found = compare_experiments(chosen, known, workspace.lake)
     if as_json:
         print_json([asdict(comparison) for comparison in found])
         return
     for comparison in found:
         print_comparison(comparison)
+
+
+def _tagged(workspace: Workspace, keys: list[str], tag: str) -> list[str]:
+    """Return the experiments with a tag.
+
+    Raises:
+        InvalidInput: fewer than two have it.
+    """
+    from qhybrid_pipelines.core.spelling import closest_match
+    from qhybrid_pipelines.storage.label_store import LabelStore
+
+    tags = {key: LabelStore(workspace.home).read(key).tags for key in keys}
+    chosen = [key for key in keys if tag in tags[key]]
+    if len(chosen) < 2:
+        every = sorted({one for some in tags.values() for one in some})
+        hint = "" if chosen else closest_match(tag, every)
+        raise InvalidInput(
+            f"{len(chosen)} experiments have the tag {tag!r}",
+            remedy=" ".join(filter(None, [hint, f"Tags there are: {', '.join(every) or 'none'}."])),
+            field="--tag",
+        )
+    return chosen
 
 
 def sql(

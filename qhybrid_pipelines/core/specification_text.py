@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from qhybrid_pipelines.core import variations
+from qhybrid_pipelines.core import labels, variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed
@@ -66,7 +66,7 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
     Raises:
         InvalidInput: as for `read_specification`, there is no such kind, or the text stands for several experiments.
     """
-    found = read_experiments(text, file=file)
+    found = [(one.specification, one.lines) for one in read_experiments(text, file=file)]
     if len(found) != 1:
         raise InvalidInput(
             f"this page makes {len(found)} experiments, and one is asked for here",
@@ -77,8 +77,16 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
     return found[0]
 
 
-def read_experiments(text: str, *, file: str) -> list[tuple[ExperimentSpec | LearningSpec, Lines]]:
-    """Return the validated specifications that ``text`` stands for, more than one where it has `core.variations.FIELD`.
+class WrittenExperiment(NamedTuple):
+    """What a page says of one experiment: its specification, where the fields stand, and the labels that are given."""
+
+    specification: ExperimentSpec | LearningSpec
+    lines: Lines
+    labels: dict[str, Any]
+
+
+def read_experiments(text: str, *, file: str) -> list[WrittenExperiment]:
+    """Return the experiments that ``text`` stands for, more than one where it has `core.variations.FIELD`.
 
     Raises:
         InvalidInput: as for `read_experiment`, of any of them.
@@ -87,13 +95,12 @@ def read_experiments(text: str, *, file: str) -> list[tuple[ExperimentSpec | Lea
     return validate_experiments(data, file=file, lines=lines)
 
 
-def validate_experiments(
-    data: dict[str, Any], *, file: str, lines: Lines
-) -> list[tuple[ExperimentSpec | LearningSpec, Lines]]:
-    """Return the specifications that ``data`` stands for, and where the fields of each stand."""
+def validate_experiments(data: dict[str, Any], *, file: str, lines: Lines) -> list[WrittenExperiment]:
+    """Return the experiments that ``data`` stands for."""
+    fields, given = labels.take_labels(data, lines, file=file)
     return [
-        (_validate_kind(one, file=file, lines=where), where)
-        for one, where in variations.expand_variations(data, lines, file=file)
+        WrittenExperiment(_validate_kind(one, file=file, lines=where), where, given)
+        for one, where in variations.expand_variations(fields, lines, file=file)
     ]
 
 

@@ -17,7 +17,6 @@ from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, look_at_inbox
 from qhybrid_pipelines.control.experiments.stops import Stops
-from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.printable import printable
@@ -26,7 +25,13 @@ from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key, partition_requests
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, is_permanent_failure, read_run_history, stage_tags
+from qhybrid_pipelines.defs.run_history import (
+    MAX_ATTEMPTS,
+    is_permanent_failure,
+    label_tags,
+    read_run_history,
+    stage_tags,
+)
 from qhybrid_pipelines.steps.execute.qpu_completions import (
     CompletedExecution,
     find_completed_executions,
@@ -37,6 +42,7 @@ from qhybrid_pipelines.steps.operate import nightly_benchmark as nightly
 from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.label_store import read_labels
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
@@ -161,8 +167,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
             and not history.stopped_by_a_person
         }
         requests = [
-            make_run_request(stage, open_workspace.control_plane.deployment, retry=str(history.ended or ""))
-            for stage, history in new.items()
+            make_run_request(stage, open_workspace, retry=str(history.ended or "")) for stage, history in new.items()
         ]
         if (
             not running
@@ -222,9 +227,9 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         # An experiment may have been registered by a process that died before it told Dagster.
         add_partitions(context.instance, due)
         moment = context.scheduled_execution_time.isoformat()
-        return [
-            make_run_request(stage, open_workspace.control_plane.deployment, retry=moment) for stage in due
-        ] or dg.SkipReason("nothing was left undone")
+        return [make_run_request(stage, open_workspace, retry=moment) for stage in due] or dg.SkipReason(
+            "nothing was left undone"
+        )
 
     return reconcile
 
@@ -239,12 +244,12 @@ def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
         keys = nightly.register(open_workspace.registration, context.scheduled_execution_time.date())
         stages = [Stage(experiment=key) for key in keys]
         add_partitions(context.instance, stages)
-        return [make_run_request(stage, open_workspace.control_plane.deployment) for stage in stages]
+        return [make_run_request(stage, open_workspace) for stage in stages]
 
     return nightly_benchmark
 
 
-def make_run_request(stage: Stage, deployment: Deployment, *, retry: str = "") -> dg.RunRequest:
+def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = "") -> dg.RunRequest:
     """Return the run that does a stage; asked for twice under one ``retry``, it runs once."""
     if stage.backend is None:
         partition: str = stage.experiment
@@ -254,7 +259,9 @@ def make_run_request(stage: Stage, deployment: Deployment, *, retry: str = "") -
         run_key=f"{stage.job}|{stage.backend or ''}|{stage.experiment}|{retry}",
         job_name=stage.job,
         partition_key=partition,
-        tags=stage_tags(stage) | principal_tags(deployment),
+        tags=stage_tags(stage)
+        | label_tags(read_labels(open_workspace.home, stage.experiment))
+        | principal_tags(open_workspace.control_plane.deployment),
     )
 
 

@@ -18,12 +18,14 @@ from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
+from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.defs.orphans import NOT_ENDED
 
 EXPERIMENT_TAG = "qhybrid/experiment"
 BACKEND_TAG = "qhybrid/backend"
 JOB_SET_TAG = "qhybrid/jobs"
 OUTAGE_TAG = "qhybrid/outage"
+OWNER_TAG, LABELS_TAG = "qhybrid/owner", "qhybrid/tags"
 STOPPED_BY_TAG, STOPPED_AT_TAG = "qhybrid/stopped_by", "qhybrid/stopped_at"
 
 FAILED_STATUSES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
@@ -120,6 +122,12 @@ def backoff_after(runs: int) -> timedelta:
 def stage_tags(stage: Stage) -> dict[str, str]:
     """Return the tags that tie a run to its experiment, backend and jobs."""
     tags = {EXPERIMENT_TAG: stage.experiment, BACKEND_TAG: stage.backend or "", JOB_SET_TAG: stage.job_set_hash}
+    return {name: value for name, value in tags.items() if value}
+
+
+def label_tags(labels: Labels) -> dict[str, str]:
+    """Return the tags that tell a run's owner and the experiment's own tags, which never find a run again."""
+    tags = {OWNER_TAG: labels.owner or "", LABELS_TAG: ", ".join(labels.tags)}
     return {name: value for name, value in tags.items() if value}
 
 

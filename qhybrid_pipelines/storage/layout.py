@@ -92,6 +92,11 @@ class Home:
         return self.path / "specifications"
 
     @property
+    def labels(self) -> Path:
+        """Owner and tags of experiments, one file each."""
+        return self.path / "labels"
+
+    @property
     def stops(self) -> Path:
         """Notes about experiments that a person stopped, one file each."""
         return self.path / "stops"

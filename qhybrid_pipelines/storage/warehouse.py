@@ -74,8 +74,8 @@ class LedgerDelta:
     jobs: tuple[str, ...] | None = None
 
 
-#: Rows of `warehouse_tables.FAMILIES`.
-FamilyRows = Sequence[Mapping[str, Any]]
+#: Rows of a small table that is written anew with every snapshot, `warehouse_tables.FAMILIES` or `LABELS`.
+SmallRows = Sequence[Mapping[str, Any]]
 #: Returns what the ledger holds since a mark; everything, where the mark is None or not one of this ledger.
 LedgerReader = Callable[[LedgerCursor | None], LedgerDelta]
 
@@ -103,7 +103,8 @@ def publish(
     home: Home,
     ledger: LedgerRows | LedgerReader,
     *,
-    families: FamilyRows = (),
+    families: SmallRows = (),
+    labels: SmallRows = (),
     rebuild: bool = False,
 ) -> PublishReport:
     """Build a snapshot of the whole lake and the ledger, and put it where analysts look for it.
@@ -116,6 +117,7 @@ def publish(
         home: where lake and warehouse are.
         ledger: all rows of the tables `schemas.LEDGER_TABLES` by table name, or what reads those that have changed.
         families: rows of `warehouse_tables.FAMILIES`.
+        labels: rows of `warehouse_tables.LABELS`.
         rebuild: build it from nothing, whatever the last snapshot is.
 
     Raises:
@@ -129,7 +131,7 @@ def publish(
     read = ledger if callable(ledger) else lambda _: LedgerDelta(rows=ledger)
     make_folder(home.locks)
     with FileLock(home.locks / "warehouse.lock"), scratch_folder(home.tmp) as folder:
-        sources = _Sources(home=home, read=read, families=families, started_at=time.time_ns() // 1000)
+        sources = _Sources(home=home, read=read, families=families, labels=labels, started_at=time.time_ns() // 1000)
         built = folder / home.warehouse.name
         filled = None
         if not rebuild and home.warehouse.is_file():
@@ -203,7 +205,8 @@ class _Sources:
 
     home: Home
     read: LedgerReader
-    families: FamilyRows
+    families: SmallRows
+    labels: SmallRows
     started_at: int
 
 
@@ -244,6 +247,7 @@ def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: Ledger
     fill_tables(connection, Lake(sources.home), change)
     for table, rows in (
         (warehouse_tables.FAMILIES, from_rows(warehouse_tables.FAMILIES, sources.families)),
+        (warehouse_tables.LABELS, from_rows(warehouse_tables.LABELS, sources.labels)),
         (warehouse_tables.SNAPSHOT, _snapshot(ledger.mark, sources.started_at)),
     ):
         connection.execute(f"DELETE FROM {table.name}")  # noqa: S608  our own name

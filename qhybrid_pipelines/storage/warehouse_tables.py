@@ -107,6 +107,18 @@ FAMILIES = Table(
     ),
 )
 
+LABELS = Table(
+    name="labels",
+    meaning="Owner and tags of experiments, which are not part of their keys, and which of them are archived",
+    key=("experiment", "kind", "label"),
+    order=("experiment", "kind", "label"),
+    columns=(
+        EXPERIMENT,
+        Column(name="kind", type=TEXT, meaning="owner, tag or archived"),
+        Column(name="label", type=TEXT, meaning="The owner's name or the tag; true for archived"),
+    ),
+)
+
 SNAPSHOT = Table(
     name="snapshot",
     meaning="One row: how old this snapshot is and what wrote it",
@@ -148,7 +160,7 @@ LAKE_FILES = Table(
 )
 
 #: Every table of the warehouse.
-TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, FAMILIES, SNAPSHOT, LAKE_FILES)
+TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, FAMILIES, LABELS, SNAPSHOT, LAKE_FILES)
 
 #: Rows of `reduction_steps` for the experiments of a relation `renewed`. Unnesting two lists of one row side by side
 #: pairs them by position.

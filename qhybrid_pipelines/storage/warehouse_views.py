@@ -25,6 +25,8 @@ VERDICTS = View(
             "backend": "Backend as provider:backend",
             "instance": "Name of the problem instance",
             "name": "Name the author gave",
+            "owner": "Who it belongs to; null where nobody was named",
+            "tags": "Its tags, separated by commas; null without any",
             "tier": "How urgent it is",
             "family": "Problem family",
             "root": "First round of this line of experiments",
@@ -54,7 +56,7 @@ VERDICTS = View(
         }
     ),
     sql="""
-SELECT c.experiment, c.backend, c.instance, e.name, e.tier, c.family, e.root, e.round, c.sense, i.unit,
+SELECT c.experiment, c.backend, c.instance, e.name, l.owner, l.tags, e.tier, c.family, e.root, e.round, c.sense, i.unit,
        c.n_variables, c.n_qubits, c.verdict, c.reason, c.best_quantum, c.best_classical, c.best_solver,
        c.reference, c.ratio, c.mean_ratio, c.gain, c.gain_low, c.gain_high,
        d.decision, d.next_experiment, d.final_source, d.final_objective,
@@ -67,6 +69,11 @@ LEFT JOIN (
     SELECT j.experiment, j.requested_backend AS backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
     FROM costs JOIN jobs j USING (job_id) GROUP BY ALL
 ) p USING (experiment, backend)
+LEFT JOIN (
+    SELECT experiment, max(label) FILTER (kind = 'owner') AS owner,
+           string_agg(label, ', ' ORDER BY label) FILTER (kind = 'tag') AS tags
+    FROM labels GROUP BY ALL
+) l USING (experiment)
 """,
 )
 

@@ -21,6 +21,7 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import (
     MAX_BYTES,
     Lines,
+    WrittenExperiment,
     find_line,
     read_experiments,
     read_mapping,
@@ -28,6 +29,7 @@ from qhybrid_pipelines.core.specification_text import (
 )
 from qhybrid_pipelines.core.variations import MAX_COMBINATIONS
 from qhybrid_pipelines.problems import baselines, registry, sources
+from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.specifications import Specifications
 
 SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
@@ -57,7 +59,7 @@ class Registration:
     def __init__(
         self, specifications: Specifications, backends: Collection[str], *, roots: Collection[Path] | None = None
     ) -> None:
-        self._specifications = specifications
+        self._specifications, self._labels = specifications, LabelStore(specifications.home)
         self._backends = tuple(backends)
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
 
@@ -93,30 +95,31 @@ class Registration:
         self, spec: ExperimentSpec | LearningSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
     ) -> RegisteredExperiment:
         """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
-        return self._register_all([(spec, lines or {})], file=file, folder=folder, most=1)[0]
+        return self._register_all([WrittenExperiment(spec, lines or {}, {})], file=file, folder=folder, most=1)[0]
 
     def _register_all(
-        self, specs: list[tuple[ExperimentSpec | LearningSpec, Lines]], *, file: str | None, folder: Path, most: int
+        self, written: list[WrittenExperiment], *, file: str | None, folder: Path, most: int
     ) -> list[RegisteredExperiment]:
         """Take in some specifications, or none of them where one is wrong."""
-        if len(specs) > most:
+        if len(written) > most:
             raise InvalidInput(
-                f"this page makes {len(specs)} experiments, and one is asked for here",
+                f"this page makes {len(written)} experiments, and one is asked for here",
                 remedy=f"Remove `{variations.FIELD}`.",
                 file=file,
                 field=variations.FIELD,
             )
         contents: dict[bytes, bytes] = {}  # of one file there is one copy, however many experiments name it
         resolved = []
-        for spec, lines in specs:
+        for spec, lines, labels in written:
             found, content, circuit = self._resolve(spec, file=file, folder=folder, lines=lines)
             content = None if content is None else contents.setdefault(content, content)
-            resolved.append((found, content, circuit))
+            resolved.append((found, content, circuit, labels))
         registered = []
-        for spec, content, circuit in resolved:
+        for spec, content, circuit, labels in resolved:
             key = experiment_key(spec)
             new = key not in self._specifications
             self._specifications.register(spec, content, circuit)
+            self._labels.change(key, **labels)
             registered.append(RegisteredExperiment(key=key, specification=spec, new=new))
         return registered
 

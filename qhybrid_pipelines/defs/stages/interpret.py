@@ -13,6 +13,7 @@ from qhybrid_pipelines.steps.interpret import decisions as decisions_step
 from qhybrid_pipelines.steps.interpret import provenance as provenance_step
 from qhybrid_pipelines.steps.interpret import scored_solutions as scores_step
 from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
+from qhybrid_pipelines.storage.label_store import LabelStore
 
 asset_options: dict[str, Any] = {
     "partitions_def": EXECUTIONS,
@@ -146,6 +147,7 @@ def tracking_runs(
         point_scores=point_scores,
         baseline_comparisons=baseline_comparisons,
         provenance=provenance,
+        labels=LabelStore(workspace.open().home),
         tracker=tracker,
         dagster_run_id=context.run.run_id,
     )

@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import bitstring
+from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_row, get_specification, select_rows
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.tracking import Tracker
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
@@ -43,6 +45,7 @@ def tracking_runs(
     qpu_result_sets: pa.Table,
     baseline_comparisons: pa.Table,
     provenance: pa.Table,
+    labels: LabelStore,
     tracker: Tracker,
     dagster_run_id: str,
 ) -> pa.Table:
@@ -59,7 +62,8 @@ def tracking_runs(
             name=f"{key} on {backend}",
             params=_params(spec, backend, comparison, origin),
             metrics={name: comparison[name] for name in METRICS},
-            tags={"verdict": comparison["verdict"], "backend": backend, "experiment": key},
+            tags={"verdict": comparison["verdict"], "backend": backend, "experiment": key}
+            | _label_tags(read_labels(labels.home, key)),
             specification=spec,
             circuit=batch["template"] if batch else None,
             drawing=draw_circuit(batch["template"]) if batch else None,
@@ -85,6 +89,12 @@ def tracking_runs(
             }
         )
     return from_rows(schemas.TRACKING_RUNS, rows)
+
+
+def _label_tags(labels: Labels) -> dict[str, str]:
+    """Return the owner, and a tag of MLflow for each tag, which its search finds by ``tags.label_paper = 'true'``."""
+    owner = {} if labels.owner is None else {"owner": labels.owner}
+    return owner | {f"label_{tag}": "true" for tag in labels.tags}
 
 
 def _params(spec: dict[str, Any], backend: str, comparison: Row, origin: Row) -> dict[str, str | float | None]:

@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -86,16 +87,39 @@ def _verdict_rows(key: str, spec: ExperimentSpec, lake: Lake) -> list[Row]:
     return rows
 
 
-def registered(lake: Lake, specifications: Specifications) -> list[Row]:
-    """Return one line per registered experiment and backend, with the verdict where there is one."""
+def registered(
+    lake: Lake, specifications: Specifications, labels: LabelStore, *, tag: str | None = None, archived: bool = False
+) -> list[Row]:
+    """Return one line per registered experiment and backend, with the verdict where there is one.
+
+    Args:
+        lake: holds the verdicts.
+        specifications: the register.
+        labels: owner and tags, which have columns of their own where any experiment has some.
+        tag: only experiments that have it.
+        archived: those that were archived as well.
+    """
+    labelled = {key: read_labels(labels.home, key) for key in specifications}
+    chosen = [
+        key
+        for key, found in labelled.items()
+        if (archived or not found.archived) and (tag is None or tag in found.tags)
+    ]
+    rows = _registered_rows(chosen, lake, specifications)
+    if any(labelled[key].owner or labelled[key].tags for key in chosen):
+        for row in rows:
+            found = labelled[row["experiment"]]
+            row |= {"owner": found.owner, "tags": ", ".join(found.tags)}
+    return rows
+
+
+def _registered_rows(chosen: list[str], lake: Lake, specifications: Specifications) -> list[Row]:
     damage = Damage()
-    decided = {
-        (row["experiment"], row["backend"]): row for row in verdicts(specifications, lake, specifications, damage)
-    }
-    learnt = learning_verdicts(specifications, lake, specifications, damage)
-    readable = dict(load_readable(specifications, specifications, damage))
+    decided = {(row["experiment"], row["backend"]): row for row in verdicts(chosen, lake, specifications, damage)}
+    learnt = learning_verdicts(chosen, lake, specifications, damage)
+    readable = dict(load_readable(specifications, chosen, damage))
     rows: list[Row] = []
-    for key in specifications:
+    for key in chosen:
         if key in damage.problems:
             rows.append(
                 {

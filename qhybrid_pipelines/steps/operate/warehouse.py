@@ -15,6 +15,7 @@ from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.analyst import query
+from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.warehouse import PublishReport
 
@@ -25,7 +26,7 @@ def publish(home: Home, ledger: Ledger) -> PublishReport:
     With it the ledger's last event is noted outside the database, where the ledger still contains the one before; where
     it does not, `qhybrid doctor` and the check of the warehouse say so.
     """
-    report = warehouse.publish(home, partial(ledger_delta, ledger), families=family_rows())
+    report = warehouse.publish(home, partial(ledger_delta, ledger), families=family_rows(), labels=label_rows(home))
     with suppress(CorruptFile):
         anchor.advance(home.ledger_anchor, ledger, now=datetime.now(UTC))
     return report
@@ -46,6 +47,15 @@ def family_rows() -> list[Row]:
     ]
 
 
+def label_rows(home: Home) -> list[Row]:
+    """Return the rows of the warehouse's table `labels`; those that cannot be read are left out."""
+    return [
+        {"experiment": key, "kind": kind, "label": label}
+        for key in LabelStore(home).labelled()
+        for kind, label in read_labels(home, key).rows()
+    ]
+
+
 def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> bool:
     """Tell whether the lake or the ledger holds something that the snapshot does not show.
 
@@ -58,6 +68,8 @@ def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> b
         return True
     try:
         published = home.warehouse.stat().st_mtime_ns
+        if LabelStore(home).changed_ns() > published:
+            return True
         if time.time_ns() < published + patience.total_seconds() * 1e9:
             return False
         sql = "SELECT ledger_position, ledger_hash FROM snapshot"

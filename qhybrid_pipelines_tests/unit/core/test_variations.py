@@ -17,7 +17,7 @@ PAGE = "name: cube\nproblem: {family: maxcut, source: 'networkx:cubical'}\n"
 
 
 def read(text: str):
-    return [spec for spec, _ in read_experiments(PAGE + text, file="cube.yaml")]
+    return [one.specification for one in read_experiments(PAGE + text, file="cube.yaml")]
 
 
 def test_every_combination_is_an_experiment_of_its_own_and_the_last_field_turns_fastest():
@@ -41,7 +41,7 @@ def test_parameters_of_a_generator_backends_and_whole_sections_can_be_varied():
         "name: graphs\nproblem: {family: maxcut, source: {generator: random_regular, degree: 3}}\n"
         "vary: {problem.source.nodes: [8, 10], backends: [['local:auto'], ['ibm:fake_torino']], sweep: [auto, {points: 3}]}\n"
     )
-    specs = [spec for spec, _ in read_experiments(text, file="graphs.yaml")]
+    specs = [one.specification for one in read_experiments(text, file="graphs.yaml")]
     assert len(specs) == 8
     assert {spec.problem.source.nodes for spec in specs} == {8, 10}
     assert {spec.sweep.strategy for spec in specs} == {"auto", "fixed_angles"}
