@@ -87,7 +87,16 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         _copy_ledger(home.ledger, built.ledger)
         made_at = datetime.now(UTC)
         # What the ledger names is on the disk before the ledger names it.
-        later = [home.specifications, home.blobs, home.raw, home.providers, home.stops, home.checkpoints, home.spool]
+        later = [
+            home.specifications,
+            home.blobs,
+            home.raw,
+            home.providers,
+            home.stops,
+            home.labels,
+            home.checkpoints,
+            home.spool,
+        ]
         files |= _copy_all(home, built, [*later, home.quarantine, home.path / POLICY])
         manifest = _describe(built, files, made_at=made_at)
         if folder.exists():
