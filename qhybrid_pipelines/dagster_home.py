@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.dagster_storage import sqlite_settings
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import DRIVER, postgres_url
 
@@ -36,7 +37,7 @@ def instance_ref(folder: Path) -> InstanceRef:
                 "module": "dagster._core.storage.noop_compute_log_manager",
                 "class": "NoOpComputeLogManager",
             },
-            **_server_storage(),
+            **(_server_storage() or sqlite_settings(folder)),
         },
     )
 

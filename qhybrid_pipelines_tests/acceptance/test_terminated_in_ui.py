@@ -34,6 +34,8 @@ from qhybrid_pipelines_tests.support.emulator_client import Client
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 JOBS = 300
+#: Real seconds that each acceptance takes: submitting all jobs takes longer than a person needs to end the run.
+ACCEPT_SECONDS = 0.3
 #: Virtual seconds of queue: nothing is done before the test jumps ahead.
 QUEUE_SECONDS = 1e6
 SPEC = {
@@ -58,6 +60,7 @@ def cloud(tmp_path):
         closing(Client(emulator)) as client,
     ):
         client.admin("PUT", "/backends/simulator", {"max_circuits_per_job": 1, "extra_wait_seconds": QUEUE_SECONDS})
+        client.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": ACCEPT_SECONDS}})
         yield client
 
 
@@ -115,6 +118,7 @@ def test_a_terminated_run_is_not_asked_for_again_until_a_person_does(deployment,
     time.sleep(WATCH_SECONDS)
     assert (len(cloud.book()), len(runs(instance))) == (accepted, known)
     deployment.kill()
+    cloud.faults()
 
     (key,) = instance.get_dynamic_partitions("experiments")
     ended = subprocess.run(

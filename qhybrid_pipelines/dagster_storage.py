@@ -1,0 +1,133 @@
+"""Dagster's SQLite stores with one engine for a file instead of one for a look-up.
+
+Dagster 1.13 makes an SQLAlchemy engine for every connection, of which a small experiment has some 1,400, and with each engine
+every statement is compiled anew; that was two thirds of what a stage cost beside its work. The engines of the files that were used
+last are kept here. They hold no connections, so that files can be removed, and processes forked, as before. What is stored is the
+same, and Dagster's own classes read it.
+
+What is also remembered is which tables and partitions exist. Neither goes away while a process runs: nothing of ours deletes a
+partition, and tables are made once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+
+#: Every run has a file of its own; those of the last few are enough.
+MAX_ENGINES = 8
+_INDEX = "index"
+
+
+class Engines:
+    """The engines of the files that were used last."""
+
+    def __init__(self) -> None:
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._engines)
+
+    def get(self, address: str) -> Engine:
+        """Return the engine of a file."""
+        engine = self._engines.pop(address, None)
+        if engine is None:
+            timeout = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+            engine = create_engine(address, poolclass=NullPool, connect_args=timeout)
+        self._engines[address] = engine
+        if len(self._engines) > MAX_ENGINES:
+            self._engines.popitem(last=False)[1].dispose()
+        return engine
+
+
+class EventLogStorage(SqliteEventLogStorage):
+    """Dagster's event log; see the module."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines = Engines()
+        self._tables: set[str] = set()
+        self._partitions: set[tuple[str, str]] = set()
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        """Return the storage that the instance's settings describe."""
+        return cls(inst_data=inst_data, **config_value)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            engine = self._engines.get(self.conn_string_for_shard(shard))
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def has_table(self, table_name: str) -> bool:
+        """Tell whether the index has a table."""
+        if table_name not in self._tables:
+            engine = self._engines.get(self.conn_string_for_shard(_INDEX))
+            with engine.connect() as connection:
+                if not engine.dialect.has_table(connection, table_name):
+                    return False
+            self._tables.add(table_name)
+        return True
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """Tell whether a partition was added."""
+        partition = (partitions_def_name, partition_key)
+        if partition not in self._partitions and super().has_dynamic_partition(*partition):
+            self._partitions.add(partition)
+        return partition in self._partitions
+
+    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
+        """Remove a partition; a person may, in the UI."""
+        super().delete_dynamic_partition(partitions_def_name, partition_key)
+        self._partitions.discard((partitions_def_name, partition_key))
+
+
+class RunStorage(SqliteRunStorage):
+    """Dagster's store of runs; see the module."""
+
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines = Engines()
+        super().__init__(conn_string, inst_data)
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        """Return the storage that the instance's settings describe."""
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open a connection in a transaction."""
+        with self._engines.get(self._conn_string).connect() as connection, connection.begin():
+            yield connection
+
+
+def sqlite_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings of an instance that keeps its state in SQLite files below a folder, where Dagster would."""
+    history = folder / "history"
+    return {
+        "run_storage": {"module": __name__, "class": "RunStorage", "config": {"base_dir": f"{history}/"}},
+        "event_log_storage": {
+            "module": __name__,
+            "class": "EventLogStorage",
+            "config": {"base_dir": f"{history / 'runs'}/"},
+        },
+        "schedule_storage": {
+            "module": "dagster._core.storage.schedules",
+            "class": "SqliteScheduleStorage",
+            "config": {"base_dir": str(folder / "schedules")},
+        },
+    }
