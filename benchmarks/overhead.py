@@ -42,6 +42,7 @@ from qhybrid_pipelines.steps.interpret import (
 )
 from qhybrid_pipelines.steps.prepare import baselines, experiments, parameter_sweeps, problem_instances, reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.layout import Home
 
 BACKEND = "local:auto"
@@ -149,6 +150,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
             qpu_result_sets=counts,
             baseline_comparisons=compared,
             provenance=origin,
+            labels=LabelStore(workspace.home),
             tracker=workspace.tracker,
             dagster_run_id="benchmark",
         ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands import backends, costs, jobs, labels, report, results, status
+from qhybrid_pipelines.commands import backends, costs, export, jobs, labels, report, results, status
 from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands.common import (
     AsJson,
@@ -54,6 +54,7 @@ app.add_typer(home_commands.app, name="home", rich_help_panel=OPERATIONS)
 app.command(rich_help_panel=OPERATIONS)(home_commands.backup)
 app.command(rich_help_panel=OPERATIONS)(home_commands.restore)
 app.add_typer(backends.app, name="backends", rich_help_panel=OPERATIONS)
+app.add_typer(export.app, name="export", rich_help_panel=RESULTS)
 app.add_typer(emulator.app, name="emulator", rich_help_panel=OPERATIONS)
 
 Wait = Annotated[
