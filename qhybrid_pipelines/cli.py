@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands import backends, costs, export, jobs, labels, report, results, status
+from qhybrid_pipelines.commands import backends, costs, export, jobs, labels, new, report, results, status
 from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands.common import (
     AsJson,
@@ -273,6 +273,7 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
     print_json([{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in samples])
 
 
+app.command(rich_help_panel=EXPERIMENTS)(new.new)
 app.command(rich_help_panel=EXPERIMENTS)(labels.archive)
 app.command(rich_help_panel=OPERATIONS)(costs.costs)
 app.command(rich_help_panel=RESULTS)(results.answer)

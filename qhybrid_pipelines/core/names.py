@@ -75,3 +75,9 @@ def find_file(path: Path, *, field: str | None = None) -> Path:
             field=field,
         )
     return found[0] if found else path
+
+
+def name_in_allowed_letters(text: str) -> str:
+    """Return a text as the name of an experiment: other letters become hyphens, and what is too long is cut."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
+    return kept.strip("._-")[:64] or "problem"

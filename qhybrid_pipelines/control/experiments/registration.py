@@ -16,7 +16,7 @@ from qhybrid_pipelines.core import variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.names import composed, find_file, name_without_ending
+from qhybrid_pipelines.core.names import composed, find_file, name_in_allowed_letters, name_without_ending
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import (
     MAX_BYTES,
@@ -174,7 +174,7 @@ class Registration:
                 line=lines.get(("problem", "source")),
                 field="problem.source",
             )
-        data.setdefault("name", _make_name(f"{problem['family']}-{name_without_ending(path.name)}"))
+        data.setdefault("name", name_in_allowed_letters(f"{problem['family']}-{name_without_ending(path.name)}"))
         specs = validate_experiments(data, file=source_file, lines=lines)
         return self._register_all(specs, file=source_file, folder=path.parent, most=most)
 
@@ -274,8 +274,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
-
-
-def _make_name(stem: str) -> str:
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
-    return kept.strip("._-")[:64] or "problem"

@@ -149,6 +149,8 @@ def read_npy(content: bytes, *, file: str) -> QuadraticForm:
         array = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise _not_readable("npy", error, file) from None
+    if not isinstance(array, np.ndarray):
+        raise InvalidInput("the file is an archive of arrays", remedy="Declare the format npz.", file=file)
     return form_of_matrix(*_checked(array, file))
 
 
@@ -170,7 +172,7 @@ def read_npz(content: bytes, *, file: str) -> QuadraticForm:
             if len(names) != 1:
                 raise ValueError(f"it holds {len(names)} arrays")  # noqa: TRY301 - one message for all that is wrong
             return form_of_matrix(*_checked(archive[names[0]], file))
-    except (ValueError, OSError, EOFError, KeyError, BadZipFile, NotImplementedError) as error:
+    except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile, NotImplementedError) as error:
         raise _not_readable("npz", error, file) from None
 
 
