@@ -10,6 +10,7 @@ from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_execu
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.learning import audits as learning_audits
 from qhybrid_pipelines.steps.operate import audits
+from qhybrid_pipelines.steps.operate.warehouse import unreadable_files
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
@@ -98,6 +99,12 @@ def everything_paid_is_collected(workspace: WorkspaceResource) -> dg.AssetCheckR
     """No provider was paid for a job whose result is not here; what to do about one costs nothing."""
     found = audits.everything_paid_is_collected(workspace.open().control_plane.ledger)
     return _result(found, dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(asset="warehouse")
+def every_file_is_shown(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """No file of the lake is damaged, so that its rows would be missing from the snapshot."""
+    return _result(unreadable_files(workspace.open().home), dg.AssetCheckSeverity.WARN)
 
 
 @dg.asset_check(asset="warehouse", name="needs_a_person")
@@ -195,6 +202,7 @@ CHECKS = (
     calibrations_fresh,
     ledger_unbroken,
     everything_paid_is_collected,
+    every_file_is_shown,
     home_needs_a_person,
     _needs_a_person_check("qpu_submissions"),
     _needs_a_person_check("qml_submissions"),

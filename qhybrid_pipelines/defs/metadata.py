@@ -259,6 +259,8 @@ def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
 def warehouse(snapshot: PublishReport) -> Metadata:
     """Show the rows of every table of the snapshot."""
     return {
+        "unreadable_files": len(snapshot.unreadable),
+        **({"unreadable": "\n".join(snapshot.unreadable[:20])} if snapshot.unreadable else {}),
         "path": dg.MetadataValue.path(str(snapshot.path)),
         "rows": snapshot.rows,
         "bytes": snapshot.bytes,

@@ -14,12 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.core.errors import MissingUpstream
+from qhybrid_pipelines.core.errors import CorruptFile, MissingUpstream
 from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEDGER_TABLES, Table
 from qhybrid_pipelines.storage.tables import from_rows
 
+#: Why a file cannot be read, by asset and partition.
+Unreadable = dict[tuple[str, PartitionKey], str]
 LedgerRows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 _COLUMNS = ("experiment", "backend")
@@ -67,15 +69,21 @@ def compare_files(connection: Any, files: pa.Table, *, recorded: str) -> LakeCha
 
 
 def fill_tables(connection: Any, lake: Lake, change: LakeChange) -> None:
-    """Take what has changed of the lake over into the tables."""
+    """Take what has changed of the lake over into the tables; a file that cannot be read is listed, and has no rows."""
+    unreadable: Unreadable = {}
     for table in LAKE_TABLES:
         if table is not schemas.QPU_RESULT_SETS:
             written, removed = change.of(table)
             _remove_partitions(connection, table, [*written, *removed])
             if written:
-                insert(connection, table, _batches(lake, table, written))
-    _fill_counts(connection, lake, change)
+                insert(connection, table, _batches(lake, table, written, unreadable))
+    _fill_counts(connection, lake, change, unreadable)
+    for name in {asset for asset, _ in unreadable}:
+        # What was read of such a file before the damage is not shown either: half an experiment is none.
+        partitions = [key for asset, key in unreadable if asset == name]
+        _remove_partitions(connection, schemas.BY_NAME[name], partitions)
     _fill_derived(connection, change)
+    _list_unreadable(connection, change, unreadable)
     _remove(
         connection,
         warehouse_tables.LAKE_FILES.name,
@@ -84,6 +92,22 @@ def fill_tables(connection: Any, lake: Lake, change: LakeChange) -> None:
     )
     if change.written.num_rows:
         insert(connection, warehouse_tables.LAKE_FILES, change.written.to_batches())
+
+
+def _list_unreadable(connection: Any, change: LakeChange, unreadable: Unreadable) -> None:
+    """Bring the list of files that cannot be read up to date; those that did not change stay in it."""
+    table = warehouse_tables.UNREADABLE_FILES
+    looked_at = pa.concat_tables([change.written, change.removed])
+    _remove(connection, table.name, looked_at, _SAME_PARTITION)
+    rows = [
+        {"asset": name, "experiment": key.experiment, "backend": key.backend, "problem": problem}
+        for (name, key), problem in unreadable.items()
+    ]
+    # Counts are read again where only their batch has changed, and are then in the list already.
+    found = pa.Table.from_pylist(rows, schema=table.schema)
+    _remove(connection, table.name, found, _SAME_PARTITION)
+    if rows:
+        insert(connection, table, found.to_batches())
 
 
 def fill_ledger(connection: Any, rows: LedgerRows, jobs: Sequence[str] | None) -> None:
@@ -97,7 +121,7 @@ def fill_ledger(connection: Any, rows: LedgerRows, jobs: Sequence[str] | None) -
             insert(connection, table, from_rows(table, part).to_batches())
 
 
-def _fill_counts(connection: Any, lake: Lake, change: LakeChange) -> None:
+def _fill_counts(connection: Any, lake: Lake, change: LakeChange, unreadable: Unreadable) -> None:
     """Take counts over, each with the width of its circuit; that of a changed batch changes its counts."""
     written, removed = change.of(schemas.QPU_RESULT_SETS)
     of_batches = {key for keys in change.of(schemas.CIRCUIT_BATCHES) for key in keys}
@@ -105,7 +129,7 @@ def _fill_counts(connection: Any, lake: Lake, change: LakeChange) -> None:
     written = sorted([*written, *again], key=_order)
     _remove_partitions(connection, schemas.QPU_RESULT_SETS, [*written, *removed])
     if written:
-        insert(connection, warehouse_tables.QPU_RESULT_SETS, _counts(lake, written, _widths(connection)))
+        insert(connection, warehouse_tables.QPU_RESULT_SETS, _counts(lake, written, _widths(connection), unreadable))
 
 
 def _fill_derived(connection: Any, change: LakeChange) -> None:
@@ -151,13 +175,18 @@ def _remove(connection: Any, table: str, rows: pa.Table, condition: str) -> None
     connection.unregister("leaving")
 
 
-def _batches(lake: Lake, table: Table, keys: Iterable[PartitionKey]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of many partitions, one file after the other."""
+def _batches(
+    lake: Lake, table: Table, keys: Iterable[PartitionKey], unreadable: Unreadable
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of many partitions, one file after the other; why some cannot be read goes to ``unreadable``."""
     for key in keys:
         try:
             yield from lake.batches(table, key)
         except MissingUpstream:
             continue  # somebody removed this partition after it was listed; the next comparison says so
+        except CorruptFile as error:
+            # Relative to the home, which may be moved.
+            unreadable[table.name, key] = str(error).replace(f"{lake.home.path}/", "")
 
 
 def _widths(connection: Any) -> dict[PartitionKey, int]:
@@ -166,11 +195,13 @@ def _widths(connection: Any) -> dict[PartitionKey, int]:
     return {PartitionKey(experiment=experiment, backend=backend): width for experiment, backend, width in rows}
 
 
-def _counts(lake: Lake, keys: Iterable[PartitionKey], widths: Mapping[PartitionKey, int]) -> Iterator[pa.RecordBatch]:
+def _counts(
+    lake: Lake, keys: Iterable[PartitionKey], widths: Mapping[PartitionKey, int], unreadable: Unreadable
+) -> Iterator[pa.RecordBatch]:
     """Yield counts by backend, experiment and point, each batch with the width of its circuit."""
     for key in keys:
         width = pa.scalar(widths.get(key), pa.int32())
-        for batch in _batches(lake, schemas.QPU_RESULT_SETS, (key,)):
+        for batch in _batches(lake, schemas.QPU_RESULT_SETS, (key,), unreadable):
             yield batch.append_column("n_qubits", pa.repeat(width, batch.num_rows))
 
 

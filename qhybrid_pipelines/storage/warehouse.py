@@ -88,6 +88,7 @@ class PublishReport:
         tables: rows per table.
         files: files of the lake that were read.
         rebuild: built from nothing, not from the last snapshot.
+        unreadable: what is wrong with files of the lake whose rows are missing, one sentence each.
     """
 
     path: Path
@@ -97,6 +98,7 @@ class PublishReport:
     files: int
     rebuild: bool
     seconds: float
+    unreadable: tuple[str, ...] = ()
 
 
 def publish(
@@ -158,6 +160,7 @@ def publish(
         files=filled.files,
         rebuild=rebuild,
         seconds=time.perf_counter() - started,
+        unreadable=filled.unreadable,
     )
 
 
@@ -197,6 +200,7 @@ def lake_has_changed(home: Home) -> bool:
 class _FillCounts:
     tables: dict[str, int]
     files: int
+    unreadable: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +259,9 @@ def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: Ledger
     tables = {table.name: _count(connection, table) for table in warehouse_tables.TABLES}
     connection.commit()
     connection.execute("CHECKPOINT")
-    return _FillCounts(tables=tables, files=change.written.num_rows)
+    listed = f"SELECT problem FROM {warehouse_tables.UNREADABLE_FILES.name} ORDER BY ALL"  # noqa: S608  our own name
+    problems = connection.execute(listed).fetchall()
+    return _FillCounts(tables=tables, files=change.written.num_rows, unreadable=tuple(one for (one,) in problems))
 
 
 def _is_mostly_free(connection: Any) -> bool:

@@ -159,8 +159,28 @@ LAKE_FILES = Table(
     ),
 )
 
+UNREADABLE_FILES = Table(
+    name="unreadable_files",
+    meaning="Files of the lake that could not be read: their rows are missing from this snapshot, and nothing else is",
+    key=("asset", "experiment", "backend"),
+    order=("asset", "experiment", "backend"),
+    columns=(
+        *LAKE_FILES.columns[:3],
+        Column(name="problem", type=TEXT, meaning="What is wrong with the file, and what to do"),
+    ),
+)
+
 #: Every table of the warehouse.
-TABLES: tuple[Table, ...] = (*FILLED, REDUCTION_STEPS, POINT_ENERGIES, FAMILIES, LABELS, SNAPSHOT, LAKE_FILES)
+TABLES: tuple[Table, ...] = (
+    *FILLED,
+    REDUCTION_STEPS,
+    POINT_ENERGIES,
+    FAMILIES,
+    LABELS,
+    SNAPSHOT,
+    LAKE_FILES,
+    UNREADABLE_FILES,
+)
 
 #: Rows of `reduction_steps` for the experiments of a relation `renewed`. Unnesting two lists of one row side by side
 #: pairs them by position.

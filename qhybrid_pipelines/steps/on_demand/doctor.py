@@ -35,7 +35,7 @@ from qhybrid_pipelines.core.files import foreign_leftovers
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
-from qhybrid_pipelines.steps.operate.warehouse import is_stale
+from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files
 from qhybrid_pipelines.steps.rows import Row
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
@@ -323,6 +323,8 @@ def _warehouse(home: Home, control_plane: ControlPlane) -> CheckResult:
         return True, "is being published"
     except FileNotFoundError:
         return True, "not there yet; the next publish makes it"
+    if missing := unreadable_files(home):
+        return False, f"{len(missing)} files of the lake are missing from it: {'; '.join(missing[:MAX_LISTED_JOBS])}"
     return True, "older than the lake; the next publish renews it" if is_stale(
         home, control_plane.ledger
     ) else "up to date"

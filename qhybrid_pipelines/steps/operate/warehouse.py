@@ -56,6 +56,15 @@ def label_rows(home: Home) -> list[Row]:
     ]
 
 
+def unreadable_files(home: Home) -> list[str]:
+    """Return what is wrong with files of the lake that the snapshot could not show, one sentence each."""
+    try:
+        rows = query(home, "SELECT problem FROM unreadable_files ORDER BY ALL").to_pylist()
+    except (FileNotFoundError, InvalidInput, CorruptFile):  # none yet, or one of an older release
+        return []
+    return [row["problem"] for row in rows]
+
+
 def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> bool:
     """Tell whether the lake or the ledger holds something that the snapshot does not show.
 

@@ -292,17 +292,49 @@ def test_a_killed_publisher_leaves_the_last_snapshot(home, moment):
     assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 0}]
 
 
-def test_a_damaged_file_is_named_and_the_last_snapshot_stays(home):
+def test_a_damaged_file_is_named_and_hurts_itself_only(home):
     ledger = sample_lake.write(home)
     warehouse.publish(home, ledger)
+    before = {name: rows(home, f"SELECT count(*) AS n FROM {name}") for name in ("qpu_result_sets", "verdicts", "jobs")}
     lake = Lake(home)
-    path = lake.path(schemas.QPU_RESULT_SETS, lake.keys(schemas.QPU_RESULT_SETS)[0])
-    path.write_bytes(path.read_bytes()[:100])
-    before = home.warehouse.read_bytes()
-    with pytest.raises(CorruptFile, match=r"data\.parquet.*Materialise 'qpu_result_sets'"):
-        warehouse.publish(home, ledger)
-    assert home.warehouse.read_bytes() == before
-    assert list(home.tmp.iterdir()) == []
+    first = lake.keys(schemas.QPU_RESULT_SETS)[0]
+    path = lake.path(schemas.QPU_RESULT_SETS, first)
+    whole, lost = path.read_bytes(), lake.read(schemas.QPU_RESULT_SETS, first).num_rows
+    for rebuild in (False, True):
+        path.write_bytes(whole[:100])
+        found = warehouse.publish(home, ledger, rebuild=rebuild)
+        [problem] = found.unreadable
+        assert str(path.relative_to(home.path)) in problem
+        assert "Materialise 'qpu_result_sets'" in problem
+        [row] = rows(home, "SELECT * FROM unreadable_files")
+        assert (row["asset"], row["experiment"], row["backend"]) == ("qpu_result_sets", first.experiment, first.backend)
+        shown = before["qpu_result_sets"][0]["n"] - lost
+        assert rows(home, "SELECT count(*) AS n FROM qpu_result_sets") == [{"n": shown}]
+        assert rows(home, "SELECT count(*) AS n FROM verdicts") == before["verdicts"]
+        assert not warehouse.lake_has_changed(home), "it is not tried again until it changes"
+        assert warehouse.publish(home, ledger).unreadable == (problem,)
+        path.write_bytes(whole)
+        assert warehouse.publish(home, ledger, rebuild=rebuild).unreadable == ()
+        assert {name: rows(home, f"SELECT count(*) AS n FROM {name}") for name in before} == before
+
+
+def test_what_was_read_of_a_file_before_its_damage_is_not_shown(home, monkeypatch):
+    """Half of a file's rows would be a wrong number that looks like a right one."""
+    ledger = sample_lake.write(home)
+    whole = Lake.batches
+
+    def damaged_in_the_middle(self, asset, key):
+        if schemas.QPU_RESULT_SETS in (asset, schemas.BY_NAME.get(asset)) and key == first:
+            yield next(iter(whole(self, asset, key)))[:1]
+            raise CorruptFile("data.parquet", "a page is damaged", remedy="Materialise 'qpu_result_sets' again.")
+        yield from whole(self, asset, key)
+
+    first = Lake(home).keys(schemas.QPU_RESULT_SETS)[0]
+    monkeypatch.setattr(Lake, "batches", damaged_in_the_middle)
+    warehouse.publish(home, ledger)
+    where = f"experiment = '{first.experiment}' AND backend = '{first.backend}'"
+    assert rows(home, f"SELECT count(*) AS n FROM qpu_result_sets WHERE {where}") == [{"n": 0}]
+    assert rows(home, "SELECT count(*) > 0 AS others FROM qpu_result_sets") == [{"others": True}]
 
 
 def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatch):
