@@ -102,7 +102,7 @@ class JobState(StrEnum):
     If it stays: see *A result is refused*; fetching it again is free.
     """
     FETCHED = "FETCHED"
-    """The result is stored byte for byte as it was received, and was not decoded yet.
+    """The result is stored byte for byte as it was received, but for secrets of ours that it repeats, and was not decoded yet.
 
     By: the result collector, right after.
 
