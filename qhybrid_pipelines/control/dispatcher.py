@@ -436,6 +436,11 @@ class Dispatcher:
             [job] = self.poll([job])
         if job.state is JobState.COMPLETED:
             job = self._collector.fetch(job)
+        if job.state is JobState.COMPLETED:  # another process fetched it too, and has refused what it got
+            raise Unavailable(
+                f"the result of job {job.job_id} is not whole yet ({job.error or 'another process looks at it'}); it is "
+                f"fetched again by itself, which is free; `qhybrid jobs fetch {job.job_id}` does it now"
+            )
         if job.state not in (JobState.FETCHED, JobState.VERIFIED):
             raise JobFailed(
                 f"job {job.job_id} of experiment '{job.experiment}' on '{job.backend}' is {job.state} and has no result"

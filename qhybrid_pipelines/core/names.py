@@ -12,12 +12,16 @@ from qhybrid_pipelines.core.errors import InvalidInput
 FORMAT_ENDINGS = frozenset(
     [
         ".bqm",
+        ".clq",
         ".col",
+        ".coo",
         ".csv",
         ".dat",
         ".dimacs",
         ".edgelist",
         ".edges",
+        ".g6",
+        ".gexf",
         ".gml",
         ".gph",
         ".graph",
@@ -26,7 +30,9 @@ FORMAT_ENDINGS = frozenset(
         ".json",
         ".lp",
         ".mc",
+        ".metis",
         ".mtx",
+        ".npy",
         ".npz",
         ".parquet",
         ".qasm",
@@ -41,6 +47,9 @@ FORMAT_ENDINGS = frozenset(
     ]
 )
 
+#: What a packed file's name ends in, behind the ending that says how it is written.
+PACKED = ".gz"
+
 
 def composed(text: str) -> str:
     """Return a text with every letter and its accents as one character where there is one (Unicode's form C).
@@ -53,6 +62,8 @@ def composed(text: str) -> str:
 def name_without_ending(file: str) -> str:
     """Return the name of an instance in a file of that name: without the ending that says how it is written."""
     path = PurePath(composed(file))
+    if path.suffix.lower() == PACKED:
+        path = path.with_suffix("")
     return path.stem if path.suffix.lower() in FORMAT_ENDINGS else path.name
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.names import composed, find_file, name_without_ending
+from qhybrid_pipelines.core.names import PACKED, composed, find_file, name_without_ending
 from qhybrid_pipelines.core.specification import FileSource, GeneratorSource, ProblemSpec
 from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.problems.family import Family
@@ -29,7 +29,6 @@ from qhybrid_pipelines.problems.registry import all_families, family_named
 ReadBytes = Callable[[FileSource], bytes]
 
 NETWORKX = "networkx:"
-GZIP = ".gz"
 #: Most terms or edges of an instance; a million edges were seen to take 4.9 GB of memory to prepare.
 MAX_TERMS = 400_000
 
@@ -167,7 +166,7 @@ def _from_file(
 def _ending(file_name: str) -> str:
     """Return the ending that tells the format, in lower case: of ``graph.mtx.gz`` it is ``.mtx``."""
     path = Path(file_name.lower())
-    return Path(path.stem).suffix if path.suffix == GZIP else path.suffix
+    return Path(path.stem).suffix if path.suffix == PACKED else path.suffix
 
 
 def _from_generator(family: Family, source: GeneratorSource) -> Instance:

@@ -143,7 +143,7 @@ def test_whoever_trusts_any_clock_pays_twice_and_cancels_paid_work(
     before = len(cloud.book())
     own = {"experiment": "control"}  # a token follows from the work: that of other tests would be adopted
     cloud.faults(*WAITS)
-    assert machines(tmp_path, None, 1, **own)["states"] == ["QUEUED"]
+    assert set(machines(tmp_path, None, 1, **own)["states"]) <= {"SUBMITTED", "QUEUED"}
     cloud.faults(LOST, {"fault": "lost", "times": 1}, *WAITS)
     assert machines(tmp_path, None, 2, **own)["errors"] == ["Ambiguous"]
     cloud.faults(*WAITS)

@@ -395,17 +395,17 @@ def test_a_file_that_is_taken_away_meanwhile_is_no_error(box, monkeypatch):
     path = box.drop("gone.yaml", GOOD)
     box.dropped.clear()
 
-    def register_file(_path):
+    def register_files(_path):
         path.unlink()
         raise InvalidInput("there is no such file", remedy="Check the path.")
 
-    monkeypatch.setattr(box.workspace.registration, "register_file", register_file)
+    monkeypatch.setattr(box.workspace.registration, "register_files", register_files)
     assert box.scan_inbox() == inbox.ScanResult(registered=(), quarantined=(), waiting=0)
 
 
 def test_an_error_of_the_program_itself_ends_in_quarantine_and_not_in_the_sensor(box, monkeypatch):
     box.drop("strange.yaml", GOOD)
-    monkeypatch.setattr(box.workspace.registration, "register_file", lambda _path: 1 / 0)
+    monkeypatch.setattr(box.workspace.registration, "register_files", lambda _path: 1 / 0)
     box.scan_inbox()
     reason = box.reasons()["strange.yaml"]
     assert (reason["error"], reason["problem"]) == ("ZeroDivisionError", "division by zero")

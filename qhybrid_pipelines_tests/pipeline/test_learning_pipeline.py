@@ -19,6 +19,7 @@ from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.on_demand.summary import registered
+from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines_tests.support import experiment_homes
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
@@ -188,7 +189,7 @@ def test_the_command_line_shows_a_line_for_each_verdict(finished):
     lines = learning_verdicts([key], workspace.lake, workspace.specifications)
     assert len(lines) == 7
     assert {line["dataset"] for line in lines} == {"moons.csv"}
-    [listed] = registered(workspace.lake, workspace.specifications)
+    [listed] = registered(workspace.lake, workspace.specifications, LabelStore(workspace.home))
     assert (listed["family"], listed["verdict"]) == ("qml", "inconclusive")
 
 

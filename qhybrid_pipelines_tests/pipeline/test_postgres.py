@@ -14,6 +14,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.dagster_home import instance_ref
+from qhybrid_pipelines.dagster_storage import sqlite_settings
 from qhybrid_pipelines_tests.support import experiment_homes, postgres_databases
 
 # What Dagster and MLflow do inside their own Postgres code is not ours to repair either.
@@ -93,7 +94,8 @@ def test_both_ways_to_start_dagster_differ_in_the_storage_only() -> None:
     own, server = (
         yaml.safe_load((CHECKOUT / name).read_text()) for name in ("dagster.yaml", "deploy/postgres/dagster.yaml")
     )
-    assert own.pop("storage") == {"sqlite": {"base_dir": "data/dagster"}}
+    files = sqlite_settings(Path("data/dagster"))
+    assert {name: own.pop(name) for name in files} == files
     assert server.pop("storage") == {"postgres": {"postgres_url": {"env": "QHYBRID_DAGSTER_POSTGRES_URL"}}}
     assert own == server
 

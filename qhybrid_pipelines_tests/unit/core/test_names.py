@@ -52,3 +52,8 @@ def test_a_file_is_found_in_either_spelling_and_never_guessed(tmp_path):
     (tmp_path / f"é{both[:2]}").write_text("y")
     with pytest.raises(InvalidInput, match="fits two files"):
         find_file(tmp_path / "éé", field="problem.source")
+
+
+def test_a_packed_file_is_called_after_what_is_in_it():
+    assert name_without_ending("roads.mtx.gz") == "roads"
+    assert name_without_ending("g05_60.0.GZ") == "g05_60.0"

@@ -98,7 +98,7 @@ def test_descriptions_are_complete(name):
     for ending, fmt in family.file_suffixes.items():
         assert ending.startswith(".")
         assert ending == ending.lower()
-        assert fmt in family.parsers
+        assert fmt in {*family.parsers, *family.binary_parsers}
 
 
 @every_case

@@ -89,6 +89,30 @@ class TestResults:
         assert len(harness.one.book()) == 1
         assert harness.ledger.account(job.experiment).settled_usd == PRICE_USD
 
+    def test_what_another_process_has_just_refused_is_not_yet_and_no_failure(self, harness) -> None:
+        """Both fetch the early answer; one refuses it while the other has it in hand."""
+        job, original = submit(harness), harness.one.fetch
+        path = harness.one.folder / f"{job.provider_job_id}.result"
+        whole = path.read_bytes()
+        path.write_text(json.dumps(without_a_circuit(json.loads(whole))))
+        seen = []
+
+        def fetch(ref):
+            answer = original(ref)
+            if not seen:
+                seen.append(ref)
+                with pytest.raises(Unavailable):
+                    harness.dispatcher().collect(job.job_id, make_batch())
+            return answer
+
+        harness.one.fetch = fetch
+        with pytest.raises(Unavailable, match=f"`qhybrid jobs fetch {job.job_id}`"):
+            harness.dispatcher().collect(job.job_id, make_batch())
+        assert harness.ledger.job(job.job_id).state is S.COMPLETED
+        path.write_bytes(whole)
+        assert harness.dispatcher().collect(job.job_id, make_batch()).job.state is S.VERIFIED
+        assert len(harness.one.book()) == 1
+
     def test_a_delivery_that_the_provider_refuses_is_asked_for_again(self, harness) -> None:
         job, dispatcher, original = submit(harness), harness.dispatcher(), harness.one.fetch
 
