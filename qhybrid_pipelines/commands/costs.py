@@ -31,7 +31,8 @@ def costs(
 ) -> None:
     """Add up what the jobs cost, from the last publication of the warehouse; canaries are left out.
 
-    An experiment with two tags counts under each of them, so that tags may add up to more than the whole.
+    A job that a provider accepted counts at its quote until a cost was reported or reconciled. An experiment with two tags
+    counts under each of them, so that tags may add up to more than the whole.
     """
     from qhybrid_pipelines.steps.on_demand.costs import costs_by
     from qhybrid_pipelines.tables import print_csv, print_markdown, print_table
