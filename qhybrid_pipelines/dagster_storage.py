@@ -5,6 +5,9 @@ every statement is compiled anew; that was two thirds of what a stage cost besid
 last are kept here. They hold no connections, so that files can be removed, and processes forked, as before. What is stored is the
 same, and Dagster's own classes read it.
 
+Two processes that open a new home at the same moment both make its tables: with Dagster's classes one of them fails, or both leave a
+database with two versions, which nothing opens again. Here one waits for the other.
+
 What is also remembered is which tables and partitions exist. Neither goes away while a process runs: nothing of ours deletes a
 partition, and tables are made once.
 """
@@ -12,20 +15,23 @@ partition, and tables are made once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+from filelock import FileLock
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 #: Every run has a file of its own; those of the last few are enough.
 MAX_ENGINES = 8
 _INDEX = "index"
+Store = TypeVar("Store")
 
 
 class Engines:
@@ -49,6 +55,14 @@ class Engines:
         return engine
 
 
+def open_alone(base_dir: str, open_store: Callable[[], Store]) -> Store:
+    """Open a store while nobody else opens one in the same folder."""
+    folder = Path(base_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".opening.lock", mode=0o666):
+        return open_store()
+
+
 class EventLogStorage(SqliteEventLogStorage):
     """Dagster's event log; see the module."""
 
@@ -61,7 +75,7 @@ class EventLogStorage(SqliteEventLogStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         """Return the storage that the instance's settings describe."""
-        return cls(inst_data=inst_data, **config_value)
+        return open_alone(config_value["base_dir"], lambda: cls(inst_data=inst_data, **config_value))
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -106,13 +120,24 @@ class RunStorage(SqliteRunStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         """Return the storage that the instance's settings describe."""
-        return cls.from_local(inst_data=inst_data, **config_value)
+        return open_alone(config_value["base_dir"], lambda: cls.from_local(inst_data=inst_data, **config_value))
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Open a connection in a transaction."""
         with self._engines.get(self._conn_string).connect() as connection, connection.begin():
             yield connection
+
+
+class ScheduleStorage(SqliteScheduleStorage):
+    """Dagster's store of schedules and sensors; see the module."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        """Return the storage that the instance's settings describe."""
+        return open_alone(
+            config_value["base_dir"], lambda: cast("Self", cls.from_local(inst_data=inst_data, **config_value))
+        )
 
 
 def sqlite_settings(folder: Path) -> dict[str, Any]:
@@ -126,8 +151,8 @@ def sqlite_settings(folder: Path) -> dict[str, Any]:
             "config": {"base_dir": f"{history / 'runs'}/"},
         },
         "schedule_storage": {
-            "module": "dagster._core.storage.schedules",
-            "class": "SqliteScheduleStorage",
+            "module": __name__,
+            "class": "ScheduleStorage",
             "config": {"base_dir": str(folder / "schedules")},
         },
     }

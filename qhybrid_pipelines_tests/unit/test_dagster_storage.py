@@ -1,14 +1,25 @@
 """Our stores of Dagster's state against Dagster's own: the same files, the same answers, and what was removed is gone."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from alembic.util import CommandError
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
+from sqlalchemy.exc import DatabaseError
 
-from qhybrid_pipelines.dagster_storage import MAX_ENGINES, Engines, EventLogStorage, RunStorage, sqlite_settings
+from qhybrid_pipelines.dagster_storage import (
+    MAX_ENGINES,
+    Engines,
+    EventLogStorage,
+    RunStorage,
+    ScheduleStorage,
+    sqlite_settings,
+)
 
 
 @dg.asset(partitions_def=dg.DynamicPartitionsDefinition(name="things"))
@@ -91,3 +102,30 @@ def test_few_engines_are_kept_and_each_is_used_again(tmp_path: Path) -> None:
         engines.get(address)
     assert len(engines) == MAX_ENGINES
     assert engines.get(addresses[0]) is not first
+
+
+def open_all_at_once(store, folder: Path, count: int = 6) -> list[BaseException | None]:
+    """Open a new store from several threads at the same moment; return what each met."""
+    barrier = threading.Barrier(count)
+
+    def open_one(_: int) -> BaseException | None:
+        barrier.wait()
+        try:
+            store.from_config_value(None, {"base_dir": f"{folder}/"}).dispose()
+        except (DatabaseError, CommandError) as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(open_one, range(count)))
+
+
+@pytest.mark.parametrize("store", [RunStorage, EventLogStorage, ScheduleStorage])
+def test_whoever_opens_a_new_home_while_another_makes_it_waits(tmp_path: Path, store) -> None:
+    for attempt in range(3):
+        assert open_all_at_once(store, tmp_path / str(attempt)) == [None] * 6
+
+
+def test_without_waiting_it_fails(tmp_path: Path) -> None:
+    """The control: Dagster's own class, given as many chances as it takes."""
+    assert any(any(open_all_at_once(SqliteRunStorage, tmp_path / str(attempt))) for attempt in range(20))
