@@ -27,9 +27,9 @@ from qhybrid_pipelines.commands.common import (
     stop_message,
     workspace_for,
 )
-from qhybrid_pipelines.commands.endings import run_to_end
+from qhybrid_pipelines.commands.exit_codes import run_to_end
+from qhybrid_pipelines.commands.output_streams import prepare_streams
 from qhybrid_pipelines.commands.run_outcome import print_outcome
-from qhybrid_pipelines.commands.streams import prepare_streams
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.stop_request import StopRequested, watch_stop_signals
 from qhybrid_pipelines.emulator import command as emulator
@@ -134,8 +134,8 @@ def experiments(
     """List the registered experiments with their verdicts."""
     from qhybrid_pipelines.steps.on_demand.summary import registered
     from qhybrid_pipelines.storage.label_store import LabelStore
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
+    from qhybrid_pipelines.terminal_tables import print_table
 
     workspace = workspace_for(home, reading=True)
     store = LabelStore(workspace.home)
@@ -150,8 +150,8 @@ def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None
     A provider may be too late to cancel; what it completes is paid, and its result is kept.
     """
     from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
 
     workspace = existing_workspace(home)
     rows = cancel_experiment(key, workspace.specifications, workspace.control_plane.dispatcher, workspace.home)
@@ -179,8 +179,8 @@ def estimate(
     Jobs that are in the ledger already cost nothing more. Exit code 4 when something would be refused.
     """
     from qhybrid_pipelines.steps.on_demand.estimates import estimate_due, estimates
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_error, print_json
+    from qhybrid_pipelines.terminal_tables import print_table
 
     if due == bool(specifications):
         raise InvalidInput("nothing to estimate", remedy="Name specifications, or give --due.", field="SPEC")
@@ -247,8 +247,8 @@ def doctor(
 ) -> None:
     """Look at this installation and its home folder; exit code 3 when something needs a person."""
     from qhybrid_pipelines.steps.on_demand.doctor import findings
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
 
     workspace = workspace_for(home, reading=True)
     rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online, full=full)
@@ -368,8 +368,8 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
 def _print_times_and_costs(workspace: Workspace) -> None:
     """Print, per backend, where the time of a median job went and what its jobs cost."""
     from qhybrid_pipelines.steps.on_demand.fleet_summary import costs_by_backend, times_by_backend
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_waterfall
+    from qhybrid_pipelines.terminal_tables import print_table
 
     echo("\nWhere the time of a job goes (medians; the emulated cloud runs on virtual time)")
     print_waterfall(times_by_backend(workspace.home))

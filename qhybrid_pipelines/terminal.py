@@ -17,7 +17,7 @@ from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST
-from qhybrid_pipelines.tables import format_cell, print_table, to_words
+from qhybrid_pipelines.terminal_tables import format_cell, print_table, to_words
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.problems.named_answer import NamedAnswer

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.resolution import energy_resolution
+from qhybrid_pipelines.classical.energy_resolution import energy_resolution
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 

@@ -39,8 +39,8 @@ def verify(
     Names every fact that differs. No key, account or person is in the report. Exit code 3 when a fact differs.
     """
     from qhybrid_pipelines.control.fleet.verification import verify_backend
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
 
     workspace = workspace_for(home)
     found = verify_backend(workspace.control_plane, backend, max_usd=max_usd, wait_seconds=wait_seconds)

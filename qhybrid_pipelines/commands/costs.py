@@ -35,8 +35,8 @@ def costs(
     counts under each of them, so that tags may add up to more than the whole.
     """
     from qhybrid_pipelines.steps.on_demand.costs import costs_by
-    from qhybrid_pipelines.tables import print_csv, print_markdown, print_table
     from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_csv, print_markdown, print_table
 
     if as_json + as_csv + as_markdown > 1:
         raise InvalidInput(

@@ -60,8 +60,8 @@ def list_jobs(
     from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
 
     states = [_parse_state(name) for name in state] if state else None
     workspace = existing_workspace(home, reading=True)
@@ -281,8 +281,8 @@ def reprioritise(
 def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     """Decode the kept result again and compare it with the stored counts; no provider is asked. Exit code 3: it differs."""
     from qhybrid_pipelines.steps.on_demand.replays import replay as replay_job
-    from qhybrid_pipelines.tables import print_table
     from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
 
     workspace = existing_workspace(home)
     job, dispatcher = find_job(workspace, job_id), workspace.control_plane.dispatcher

@@ -31,8 +31,8 @@ def answer(
 ) -> None:
     """Print the answer that stands, in the words of its problem: who is chosen, what goes where."""
     from qhybrid_pipelines.steps.on_demand.answers import named_answers
-    from qhybrid_pipelines.tables import print_csv
     from qhybrid_pipelines.terminal import print_answer, print_json
+    from qhybrid_pipelines.terminal_tables import print_csv
 
     workspace = existing_workspace(home)
     answers = named_answers(find_experiment(workspace, key), workspace.specifications, workspace.lake)
@@ -123,8 +123,8 @@ def sql(
 ) -> None:
     """Ask the warehouse."""
     from qhybrid_pipelines.storage.analyst import query as run_query
-    from qhybrid_pipelines.tables import print_csv, print_lines, print_markdown, print_table
     from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_csv, print_lines, print_markdown, print_table
 
     if as_json + as_csv + as_markdown + as_lines > 1:
         raise InvalidInput(

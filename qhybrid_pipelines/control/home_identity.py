@@ -5,7 +5,7 @@ further machines on one Postgres ledger go on without a question. What is compar
 
 * the home's id, in the ledger and in the note beside it;
 * how often a program opened the home to send something, in both: a ledger that was put back is behind its note;
-* the last event that was noted outside the ledger before something was sent (`control.ledger.anchor`);
+* the last event that was noted outside the ledger before something was sent (`control.ledger.chain_anchor`);
 * the lake, which a deleted ledger leaves behind;
 * jobs at the provider that carry our home's id and that the ledger does not know.
 """
@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from filelock import FileLock
 
-from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.home_row import new_home_id
 from qhybrid_pipelines.control.ledger.port import HomeIdentity, Ledger
 from qhybrid_pipelines.core.canonical import canonical_json
@@ -64,9 +64,9 @@ class HomeGuard:
         """
         note, identity = read_note(self._home), self._ledger.identity()
         found = self._compare(note, identity)
-        noted = anchor.read_link(self._home.ledger_anchor)
+        noted = chain_anchor.read_link(self._home.ledger_anchor)
         if noted is not None and not self._ledger.contains(noted):
-            found.append(anchor.explain_missing(noted, self._ledger.head()))
+            found.append(chain_anchor.explain_missing(noted, self._ledger.head()))
         return found + read_question(self._home).sentences
 
     def check(self) -> None:
@@ -175,7 +175,7 @@ class HomeGuard:
                 accepted_jobs=identity.accepted_jobs | self._asked_jobs(),
             )
             self._ledger.change_identity(decided)
-            anchor.write_link(self._home.ledger_anchor, self._ledger.head(), now=datetime.now(UTC))
+            chain_anchor.write_link(self._home.ledger_anchor, self._ledger.head(), now=datetime.now(UTC))
             self._home.ledger_checked.unlink(missing_ok=True)
             self._write_note(decided)
             self._home.question.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, look_at_inbox
 from qhybrid_pipelines.control.experiments.stops import Stops

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.emulator.interface import BILLING_UNITS, INTERFACES
+from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES
 
 app = typer.Typer(
     help="A QPU cloud on this machine's loopback address, with IonQ's published v0.4 interface.",

@@ -19,7 +19,7 @@ from qhybrid_pipelines.emulator.circuits import (
     gate_counts,
     read_circuits,
 )
-from qhybrid_pipelines.emulator.interface import APRIL, Interface
+from qhybrid_pipelines.emulator.interface_versions import APRIL, Interface
 from qhybrid_pipelines.emulator.machines import (
     DEBIASING_MINIMUM_SHOTS,
     MACHINES,

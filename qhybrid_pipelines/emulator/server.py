@@ -21,13 +21,13 @@ from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import Clock, Stretch
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.faults import read_plan
-from qhybrid_pipelines.emulator.interface import APRIL, INTERFACES
+from qhybrid_pipelines.emulator.interface_versions import APRIL, INTERFACES
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.middleware import PREFIX, FaultMiddleware, TrackedProtocol, error_body
-from qhybrid_pipelines.emulator.pages.admin import AdminPages
-from qhybrid_pipelines.emulator.pages.jobs import JobPages
-from qhybrid_pipelines.emulator.pages.machines import MachinePages
-from qhybrid_pipelines.emulator.pages.results import ResultPages
+from qhybrid_pipelines.emulator.routes.admin import AdminPages
+from qhybrid_pipelines.emulator.routes.jobs import JobPages
+from qhybrid_pipelines.emulator.routes.machines import MachinePages
+from qhybrid_pipelines.emulator.routes.results import ResultPages
 from qhybrid_pipelines.emulator.store import EmulatorStore
 
 HOST = "127.0.0.1"

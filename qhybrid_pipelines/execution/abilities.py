@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, TokenListing
-    from qhybrid_pipelines.execution.facts import Fact
+    from qhybrid_pipelines.execution.adapter_assumptions import Fact
     from qhybrid_pipelines.execution.port import Provider
 
 

@@ -19,10 +19,10 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, JobState, RawResult, Snapshot
 from qhybrid_pipelines.execution.counts import verify_counts
-from qhybrid_pipelines.execution.polling import poll_each
+from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending
 from qhybrid_pipelines.execution.results import CONTENT_TYPE, encode, read_counts, read_head
-from qhybrid_pipelines.execution.store import ResultStore
+from qhybrid_pipelines.execution.write_once_store import ResultStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,7 @@ import numpy as np
 from qhybrid_pipelines.classical.statistics import paired_bootstrap, trials_to_target, wilson_interval
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.problems.baselines import RANDOM
-from qhybrid_pipelines.problems.columns import Columns, to_columns
+from qhybrid_pipelines.problems.baseline_runs import RANDOM
 from qhybrid_pipelines.problems.evaluation import SolutionValue, is_better, objective_sign, objective_tolerance
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance
@@ -26,9 +25,10 @@ from qhybrid_pipelines.problems.proofs import (
     check_that_no_answer_beats_a_proof,
     stated_bounds,
 )
-from qhybrid_pipelines.problems.random_figures import random_figures
 from qhybrid_pipelines.problems.runs import SolverRuns, baseline_runs, best_solver, paired_gains, quantum_runs
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH
+from qhybrid_pipelines.problems.table_columns import Columns, to_columns
+from qhybrid_pipelines.problems.uniform_random_shots import random_figures
 from qhybrid_pipelines.problems.verdict import MARGIN_SHARE, Evidence, decide_verdict
 
 Table = Mapping[str, Sequence[Any]]

@@ -11,13 +11,13 @@ from typing import Any
 
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
-from qhybrid_pipelines.problems.columns import Columns, to_columns, to_rows
 from qhybrid_pipelines.problems.evaluation import is_better
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.final_answer import CandidateAnswer, best_quantum_answer, final_answer, incumbent_answer
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.next_round import NextRound, plan_next_round
 from qhybrid_pipelines.problems.point_scores import best_point
+from qhybrid_pipelines.problems.table_columns import Columns, to_columns, to_rows
 from qhybrid_pipelines.problems.verdict import format_number
 
 

@@ -12,7 +12,7 @@ from qhybrid_pipelines.core import labels, variations
 from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.problems.baselines import all_baselines, optional_baselines
+from qhybrid_pipelines.problems.baseline_runs import all_baselines, optional_baselines
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.graph_sources import GRAPH_FORMATS
 from qhybrid_pipelines.problems.registry import all_families

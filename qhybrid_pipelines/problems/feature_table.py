@@ -35,7 +35,7 @@ def model_features(model: IsingModel) -> dict[str, float]:
         "degree_max": float(degrees.max(initial=0)),
         "field_rms": _rms(model.linear),
         "coupling_rms": _rms(model.couplings),
-        # Standard deviation of the energy of a uniform random assignment, see `classical.noise_gate`.
+        # Standard deviation of the energy of a uniform random assignment, see `classical.better_than_random`.
         "energy_deviation": float(np.sqrt(np.square(model.linear).sum() + np.square(model.couplings).sum())),
     }
 

@@ -17,7 +17,7 @@ from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate_outcomes
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines.problems.measured import read_counts
+from qhybrid_pipelines.problems.measured_counts import read_counts
 from qhybrid_pipelines.problems.point_scores import point_scores
 from qhybrid_pipelines.problems.solutions import best_solutions
 

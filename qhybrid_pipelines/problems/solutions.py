@@ -18,7 +18,13 @@ from qhybrid_pipelines.problems.evaluation import (
     is_better,
     reevaluate,
 )
-from qhybrid_pipelines.problems.measured import I64, MeasuredCounts, RunOutcomes, group_sorted_rows, outcomes_by_run
+from qhybrid_pipelines.problems.measured_counts import (
+    I64,
+    MeasuredCounts,
+    RunOutcomes,
+    group_sorted_rows,
+    outcomes_by_run,
+)
 from qhybrid_pipelines.problems.post_processing import improve, repair
 
 QUANTUM = "quantum"

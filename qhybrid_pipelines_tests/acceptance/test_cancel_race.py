@@ -23,7 +23,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.storage.content_store import RawStore
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ibm.executor import SCHEMA, executor_params
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider

@@ -26,7 +26,7 @@ from qhybrid_pipelines.core.errors import Ambiguous, JobFailed, ProviderError, T
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.process import running_emulator
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.emulator_client import Client

@@ -17,7 +17,7 @@ from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.control.fleet.verification import verify_backend
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.process import start_emulator
-from qhybrid_pipelines.emulator.views import PROJECT, SUBMITTER
+from qhybrid_pipelines.emulator.response_bodies import PROJECT, SUBMITTER
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.emulator_client import Client

@@ -17,7 +17,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import Ambiguous
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.execution.transport import RequestLimits

@@ -16,7 +16,7 @@ from qhybrid_pipelines.execution.engines.engine import all_engines
 from qhybrid_pipelines.execution.providers import chaos, replay
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
-from qhybrid_pipelines.execution.recordings import record_result
+from qhybrid_pipelines.execution.recorded_results import record_result
 from qhybrid_pipelines.execution.results import encode, read_counts, read_head
 
 ENGINES = ("auto", *(engine.name for engine in all_engines()))

@@ -12,7 +12,7 @@ from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit
 from qhybrid_pipelines.steps.learning.datasets_and_folds import qml_datasets, qml_folds
 from qhybrid_pipelines.steps.learning.training import train
 from qhybrid_pipelines.steps.prepare.experiments import experiments
-from qhybrid_pipelines.steps.rows import read_experiments, read_learning_experiments
+from qhybrid_pipelines.steps.values_from_rows import read_experiments, read_learning_experiments
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.classical.count_comparison import CountDifference, PointCounts, compare_counts
-from qhybrid_pipelines.problems.changed_facts import ChangedFact, changed_facts, describe_difference
+from qhybrid_pipelines.problems.execution_differences import ChangedFact, changed_facts, describe_difference
 
 QUBITS = 8
 EDGES = [(i, (i + 1) % QUBITS) for i in range(QUBITS)] + [(0, 4), (2, 6)]

@@ -23,7 +23,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, QHybridError
 from qhybrid_pipelines.core.failpoints import VARIABLE
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.storage.content_store import RawStore

@@ -15,8 +15,8 @@ import qhybrid_pipelines
 from qhybrid_pipelines.commands.common import echo
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.metadata import code_block, markdown_paragraphs, table_metadata
-from qhybrid_pipelines.tables import print_table
 from qhybrid_pipelines.terminal import print_error, print_verdicts, print_waterfall, progress
+from qhybrid_pipelines.terminal_tables import print_table
 
 PACKAGE = Path(qhybrid_pipelines.__file__).parent
 #: Modules that may write to a stream: the two that make text printable first, and the emulator, which is a program of its own.

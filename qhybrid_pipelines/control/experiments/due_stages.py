@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from qhybrid_pipelines.control.experiments.damage import Damage
+from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.control.jobs.successors import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger

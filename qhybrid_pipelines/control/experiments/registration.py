@@ -28,7 +28,7 @@ from qhybrid_pipelines.core.specification_text import (
     validate_experiments,
 )
 from qhybrid_pipelines.core.variations import MAX_COMBINATIONS
-from qhybrid_pipelines.problems import baselines, registry, sources
+from qhybrid_pipelines.problems import baseline_runs, registry, sources
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -222,7 +222,7 @@ class Registration:
 
     def _check_family(self, spec: ExperimentSpec) -> None:
         family = registry.family_named(spec.problem.family)
-        baselines.check_baselines(spec)
+        baseline_runs.check_baselines(spec)
         if spec.ansatz.mixer == "xy" and "cardinality" not in family.options.model_fields:
             raise InvalidInput(
                 f"mixer 'xy' keeps the number of ones, and the family {family.name!r} has no cardinality to keep",

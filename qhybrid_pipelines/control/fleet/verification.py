@@ -23,9 +23,9 @@ from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.adapter_assumptions import Fact, compare, require, unknown
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.conformance import FREE_CHECKS, ProviderUnderTest
-from qhybrid_pipelines.execution.facts import Fact, compare, require, unknown
 from qhybrid_pipelines.execution.port import Provider
 
 WIDTH = 3

@@ -9,7 +9,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
-from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.core.clock import Clock
@@ -122,9 +122,9 @@ class JobContext:
         if self.guard is not None:
             self.guard.check()
         found = self.ledger.audit_rows(job_id=job.job_id)
-        noted = anchor.read_link(self.anchor) if self.anchor is not None else None
+        noted = chain_anchor.read_link(self.anchor) if self.anchor is not None else None
         if noted is not None and not self.ledger.contains(noted):
-            found.append(anchor.explain_missing(noted, self.ledger.head()))
+            found.append(chain_anchor.explain_missing(noted, self.ledger.head()))
         if found:
             raise Refused(
                 f"job {job.job_id} is not sent, because the ledger is not what was written: {'; '.join(found)}. "
@@ -134,7 +134,7 @@ class JobContext:
     def note_intent(self) -> None:
         """Note the ledger's last event outside it, durably: a ledger of before, put back later, does not contain that."""
         if self.anchor is not None:
-            anchor.advance(self.anchor, self.ledger, now=self.clock.now())
+            chain_anchor.advance(self.anchor, self.ledger, now=self.clock.now())
 
     def advance(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
         """Let a job take one step now and return it.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
 
-from qhybrid_pipelines.control.ledger import guards, home_row, tables
+from qhybrid_pipelines.control.ledger import event_triggers, home_row, tables
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.core.errors import InvalidInput
 
@@ -55,7 +55,7 @@ def prepare(connection: Connection, *, revision: str = REVISION, versions: Seque
 
 def _create(connection: Connection, revision: str) -> None:
     tables.metadata.create_all(connection)
-    guards.create(connection)
+    event_triggers.create(connection)
     start = ChainHead()
     connection.execute(insert(tables.chain_head).values(id=1, position=start.position, hash=start.hash))
     home_row.create(connection)

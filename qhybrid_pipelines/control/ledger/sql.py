@@ -22,8 +22,8 @@ from qhybrid_pipelines.control.ledger import (
     audit,
     backends,
     event_chain,
+    event_triggers,
     file_locks,
-    guards,
     home_row,
     postgres,
     postgres_locks,
@@ -256,7 +256,7 @@ class SqlLedger:
     def missing_guards(self) -> list[str]:
         """Return the triggers that are not in force."""
         with self._snapshot() as connection:
-            return guards.missing(connection)
+            return event_triggers.missing(connection)
 
     def identity(self) -> HomeIdentity:
         """Return which home the ledger belongs to."""

@@ -14,7 +14,7 @@ from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 from qhybrid_pipelines.steps.on_demand.circuit_variables import assign_variables
-from qhybrid_pipelines.steps.rows import read_experiments
+from qhybrid_pipelines.steps.values_from_rows import read_experiments
 
 table_options: dict[str, Any] = {
     "partitions_def": EXECUTIONS,

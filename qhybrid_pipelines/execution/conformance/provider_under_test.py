@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState, RawResult, Snapshot
-from qhybrid_pipelines.execution.canaries import Shape, canary_batch
+from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 from qhybrid_pipelines.execution.port import Provider
 
 #: Looks at a job until it must be finished; between two looks `Subject.wait_between_polls` is called.

@@ -35,7 +35,7 @@ from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, devi
 from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, wanted_program
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
-from qhybrid_pipelines.execution.polling import poll_each
+from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending
 from qhybrid_pipelines.execution.time_limits import failed_by_time_limit, says_time_limit
 

@@ -13,7 +13,7 @@ from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.local_testing import LocalTesting
 from qhybrid_pipelines.execution.ibm.service import Service
-from qhybrid_pipelines.execution.polling import poll_each
+from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import Provider
 
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Unavailable
 from qhybrid_pipelines.execution.abilities import Ability
+from qhybrid_pipelines.execution.adapter_assumptions import Fact
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
-from qhybrid_pipelines.execution.facts import Fact
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
-from qhybrid_pipelines.execution.ionq import NAME, decoding, facts, gates, job_queries, prices
+from qhybrid_pipelines.execution.ionq import NAME, assumptions, decoding, gates, job_queries, prices
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
@@ -180,7 +180,9 @@ class IonQProvider:
     ) -> tuple[Fact, ...]:
         """Return what of the service is as this adapter was written for, and what is not; no key or account is in it."""
         found = (
-            facts.free_facts(self._client, device_name(backend)) if job is None else facts.job_facts(self._client, *job)
+            assumptions.free_facts(self._client, device_name(backend))
+            if job is None
+            else assumptions.job_facts(self._client, *job)
         )
         return tuple(found)
 

@@ -1,6 +1,6 @@
 """The provider `replay`: results that were recorded, through today's decoders. It runs nothing and costs nothing.
 
-Put recordings (`execution.recordings.record`) into the folder ``recordings`` under this provider's; its backends are
+Put recordings (`execution.recorded_results.record`) into the folder ``recordings`` under this provider's; its backends are
 ``replay:<provider>.<backend>``, one for each backend that was recorded.
 """
 
@@ -20,11 +20,11 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
-from qhybrid_pipelines.execution.polling import poll_each
+from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import Provider, before_sending
-from qhybrid_pipelines.execution.recordings import SUFFIX, batch_key, recorded_backends, unpack_recording
-from qhybrid_pipelines.execution.store import ResultStore
+from qhybrid_pipelines.execution.recorded_results import SUFFIX, batch_key, recorded_backends, unpack_recording
 from qhybrid_pipelines.execution.stored_jobs import token_ref
+from qhybrid_pipelines.execution.write_once_store import ResultStore
 
 NAME = "replay"
 CONTENT_TYPE = "application/vnd.qhybrid.recording"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.learning.circuits.readout import (
+from qhybrid_pipelines.learning.circuits.class_scores import (
     I64,
     TrainedCircuit,
     backpropagate_readout,

@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
+from qhybrid_pipelines.learning.circuits.class_scores import I64
 from qhybrid_pipelines.learning.circuits.pennylane_engine import BackpropEngine, require_jax
-from qhybrid_pipelines.learning.circuits.readout import I64
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 
 #: ``adjoint`` is NumPy, ``autograd`` and ``jax`` are PennyLane's backpropagation.

@@ -18,13 +18,13 @@ from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template, make_bindings
-from qhybrid_pipelines.learning.circuits.input_checks import check_angles, check_columns
-from qhybrid_pipelines.learning.circuits.readout import (
+from qhybrid_pipelines.learning.circuits.class_scores import (
     I64,
     TrainedCircuit,
     backpropagate_readout,
     squeeze_binary_scores,
 )
+from qhybrid_pipelines.learning.circuits.input_checks import check_angles, check_columns
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 
 #: Half the distance between the two turned circuits, radians.

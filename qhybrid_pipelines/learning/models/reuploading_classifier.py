@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
+from qhybrid_pipelines.learning.circuits.class_scores import TrainedCircuit, probabilities, squeeze_binary_scores
 from qhybrid_pipelines.learning.circuits.gradient_engines import (
     GradientEngine,
     GradientEngineName,
@@ -31,7 +32,6 @@ from qhybrid_pipelines.learning.circuits.input_checks import (
     check_qubit_count,
     check_whole_number,
 )
-from qhybrid_pipelines.learning.circuits.readout import TrainedCircuit, probabilities, squeeze_binary_scores
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.training.stopping_rules import iteration_limit_message
 from qhybrid_pipelines.learning.training.trainer import HALF_TURN, Trainer, TrainingConfig

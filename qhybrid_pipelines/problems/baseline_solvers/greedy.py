@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.problems.baseline import Baseline, BaselineAnswer
+from qhybrid_pipelines.problems.baseline_interface import Baseline, BaselineAnswer
 from qhybrid_pipelines.problems.evaluation import Problem
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.problems.baseline import Baseline, BaselineAnswer, random_assignments
+from qhybrid_pipelines.problems.baseline_interface import Baseline, BaselineAnswer, random_assignments
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.post_processing import improve, repair
 

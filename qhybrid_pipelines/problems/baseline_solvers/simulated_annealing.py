@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.classical.solvers.annealing import annealing_schedule
-from qhybrid_pipelines.problems.baseline import Baseline, BaselineAnswer
+from qhybrid_pipelines.problems.baseline_interface import Baseline, BaselineAnswer
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.incumbents import anneal_instance
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.classical.solvers.tabu import count_visits, tabu_search
-from qhybrid_pipelines.problems.baseline import Baseline, BaselineAnswer
+from qhybrid_pipelines.problems.baseline_interface import Baseline, BaselineAnswer
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.post_processing import improve, repair
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.resolution import energy_resolution
+from qhybrid_pipelines.classical.energy_resolution import energy_resolution
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.problems.baseline import Baseline, BaselineAnswer
+from qhybrid_pipelines.problems.baseline_interface import Baseline, BaselineAnswer
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.post_processing import improve, repair
 from qhybrid_pipelines.problems.solvers.spins import adjacency, to_spins

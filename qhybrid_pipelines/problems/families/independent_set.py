@@ -35,7 +35,7 @@ from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.solvers import independent_set
-from qhybrid_pipelines.problems.solvers.rows import weighted_sums
+from qhybrid_pipelines.problems.solvers.row_blocks import weighted_sums
 
 if TYPE_CHECKING:
     import dimod

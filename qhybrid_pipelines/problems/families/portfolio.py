@@ -50,7 +50,7 @@ from qhybrid_pipelines.problems.solvers.choice import (
     most_promising_subset,
     smallest_exact_penalty,
 )
-from qhybrid_pipelines.problems.solvers.rows import weighted_sums
+from qhybrid_pipelines.problems.solvers.row_blocks import weighted_sums
 
 if TYPE_CHECKING:
     import dimod

@@ -33,7 +33,7 @@ from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.quadratic import QuadraticForm, make_quadratic_form, pair_sums
 from qhybrid_pipelines.problems.solvers.ising import minimise_mapped
-from qhybrid_pipelines.problems.solvers.rows import weighted_sums
+from qhybrid_pipelines.problems.solvers.row_blocks import weighted_sums
 from qhybrid_pipelines.problems.solvers.spins import greedy_placement
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.problems.family import FamilyReduction, SolverResult, Substitution
-from qhybrid_pipelines.problems.solvers.rows import apply_in_blocks, weighted_sums
+from qhybrid_pipelines.problems.solvers.row_blocks import apply_in_blocks, weighted_sums
 
 Edges = npt.NDArray[np.int32]
 

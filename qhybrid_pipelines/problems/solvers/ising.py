@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qhybrid_pipelines.classical import exhaustive
+from qhybrid_pipelines.classical.energy_resolution import energy_resolution
 from qhybrid_pipelines.classical.exact import exact_minimum
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap, substitute
-from qhybrid_pipelines.classical.resolution import energy_resolution
 from qhybrid_pipelines.core.bits import U8, unpack
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed

@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.problems.family import SolverResult
-from qhybrid_pipelines.problems.solvers.rows import BLOCK_BYTES, apply_in_blocks
+from qhybrid_pipelines.problems.solvers.row_blocks import BLOCK_BYTES, apply_in_blocks
 
 I64 = npt.NDArray[np.int64]
 

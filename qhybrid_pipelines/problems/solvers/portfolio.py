@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.family import SolverResult
 from qhybrid_pipelines.problems.solvers.choice import CardinalityProblem, fix_by_bound, lower_bound, relax
-from qhybrid_pipelines.problems.solvers.rows import apply_in_blocks
+from qhybrid_pipelines.problems.solvers.row_blocks import apply_in_blocks
 
 #: Independent starts of the swap search, and the most swaps of each.
 STARTS = 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.resolution import energy_resolution
+from qhybrid_pipelines.classical.energy_resolution import energy_resolution
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator

@@ -11,7 +11,7 @@ from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
 from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
-from qhybrid_pipelines.steps.rows import (
+from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
     check_backend_is_named,
     get_row,

@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.errors import JobFailed, QHybridError
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.rows import Row, select_rows
+from qhybrid_pipelines.steps.values_from_rows import Row, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import conform, empty, with_texts_deduplicated
 

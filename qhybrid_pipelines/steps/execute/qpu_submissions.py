@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.rows import Row, check_backend_is_named, get_specification
+from qhybrid_pipelines.steps.values_from_rows import Row, check_backend_is_named, get_specification
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

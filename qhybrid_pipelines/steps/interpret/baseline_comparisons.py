@@ -12,7 +12,7 @@ from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
-from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, select_rows
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from qhybrid_pipelines.problems.decisions import decide
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, get_specification, select_rows
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, get_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from qhybrid_pipelines.control.experiments.damage import Damage
+from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec

@@ -13,7 +13,7 @@ from qhybrid_pipelines.control.reporting.ledger_tables import execution_times, j
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.provenance import environment
 from qhybrid_pipelines.steps.execute.qpu_result_sets import get_current_jobs
-from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_row, get_specification, select_rows
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_row, get_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines.problems.measured import sum_out_ancillas
+from qhybrid_pipelines.problems.measured_counts import sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.scoring import score_counts
-from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, get_specification, select_rows, to_columns
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, get_specification, select_rows, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import empty, from_columns
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.bits import bitstring
 from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.quantum.qasm import draw_circuit
-from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_row, get_specification, select_rows
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_row, get_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.tables import from_rows

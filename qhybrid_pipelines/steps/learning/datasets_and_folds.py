@@ -11,7 +11,7 @@ from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.folds import Split, fold_rows, make_splits, splits_from_rows
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment, dataset_row
-from qhybrid_pipelines.steps.rows import get_row, read_learning_experiments, select_rows
+from qhybrid_pipelines.steps.values_from_rows import get_row, read_learning_experiments, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows

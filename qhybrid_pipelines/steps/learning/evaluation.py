@@ -14,7 +14,7 @@ from qhybrid_pipelines.learning.data.table_rows import FitRow, ScoreRow
 from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
 from qhybrid_pipelines.learning.evaluation.fold_results import score_rows
 from qhybrid_pipelines.learning.evaluation.metrics import METRICS
-from qhybrid_pipelines.steps.rows import Row, get_row, read_learning_experiments, select_rows
+from qhybrid_pipelines.steps.values_from_rows import Row, get_row, read_learning_experiments, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.tables import from_rows

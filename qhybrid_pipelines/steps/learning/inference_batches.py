@@ -24,7 +24,7 @@ from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
 from qhybrid_pipelines.learning.data.folds import Split
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batch
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.rows import (
+from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
     Row,
     check_backend_is_named,

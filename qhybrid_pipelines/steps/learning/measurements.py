@@ -14,7 +14,7 @@ from qhybrid_pipelines.learning.data.table_rows import MeasurementRow
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_counts
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference_batches import FoldModel, InferenceBatch, inference_batches
-from qhybrid_pipelines.steps.rows import ExecutionKey, Row, get_learning_specification, select_rows
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_learning_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -81,7 +81,7 @@ def _measurement_rows(inference_batch: InferenceBatch, dataset: Dataset, expecta
 def _fold_measurement_rows(
     inference_batch: InferenceBatch, fold: FoldModel, dataset: Dataset, expectations: F64
 ) -> list[MeasurementRow]:
-    from qhybrid_pipelines.learning.circuits.readout import probabilities, squeeze_binary_scores
+    from qhybrid_pipelines.learning.circuits.class_scores import probabilities, squeeze_binary_scores
 
     scores = fold.estimator.circuit_.scores(expectations)
     decision = squeeze_binary_scores(scores)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.models.registry import all_models
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 
 
 def dataset_card(card: Row) -> str:

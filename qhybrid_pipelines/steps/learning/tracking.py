@@ -16,7 +16,13 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.provenance import environment
 from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
 from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
-from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row, get_row, read_learning_experiments, select_rows
+from qhybrid_pipelines.steps.values_from_rows import (
+    LEARNING_FAMILY,
+    Row,
+    get_row,
+    read_learning_experiments,
+    select_rows,
+)
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.learning_plots import confusion_png, convergence_png
 from qhybrid_pipelines.storage.tables import from_rows

@@ -19,7 +19,7 @@ from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.rows import read_learning_experiments
+from qhybrid_pipelines.steps.values_from_rows import read_learning_experiments
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications

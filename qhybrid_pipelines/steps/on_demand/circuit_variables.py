@@ -12,7 +12,7 @@ from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.user_circuits.variables import assignment_rows, find_warnings
 from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
-from qhybrid_pipelines.steps.rows import Row, get_row
+from qhybrid_pipelines.steps.values_from_rows import Row, get_row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -14,11 +14,11 @@ from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.problems.changed_facts import ChangedFact, changed_facts, describe_difference
-from qhybrid_pipelines.problems.measured import I64, sum_out_ancillas
+from qhybrid_pipelines.problems.execution_differences import ChangedFact, changed_facts, describe_difference
+from qhybrid_pipelines.problems.measured_counts import I64, sum_out_ancillas
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
-from qhybrid_pipelines.steps.rows import Row, to_columns
+from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.home_identity import REMEDY
@@ -36,7 +36,7 @@ from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
@@ -28,7 +28,7 @@ from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
 from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
-from qhybrid_pipelines.steps.rows import Row, get_row
+from qhybrid_pipelines.steps.values_from_rows import Row, get_row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home

@@ -23,7 +23,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.home_identity import read_question
-from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.canonical import canonical_json
@@ -138,7 +138,7 @@ def restore(folder: Path, home: Home) -> Manifest:
     for name in manifest.files:
         if name != backup.ledger.name:
             _copy_file(backup.path / name, home.path / name)
-    anchor.write_link(home.ledger_anchor, manifest.head, now=manifest.made_at)
+    chain_anchor.write_link(home.ledger_anchor, manifest.head, now=manifest.made_at)
     write_note(home, HomeNote(home_id=manifest.home_id, openings=manifest.openings))
     with scratch_folder(home.tmp) as scratch:
         shutil.copyfile(backup.ledger, scratch / "ledger.db")

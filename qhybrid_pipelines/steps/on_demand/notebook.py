@@ -8,7 +8,7 @@ from typing import Any
 
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.specification_text import validate_specification
-from qhybrid_pipelines.quantum.recording import record_circuit
+from qhybrid_pipelines.quantum.pennylane_recorder import record_circuit
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
@@ -29,7 +29,7 @@ def register_circuit_function(
     Sensors pick it up like a file from the inbox, and so does ``qhybrid run``.
 
     Args:
-        circuit: takes an array of ``angles`` numbers and queues gates, see `quantum.recording`.
+        circuit: takes an array of ``angles`` numbers and queues gates, see `quantum.pennylane_recorder`.
         angles: how many it takes.
         qubits: its width, that of the largest reduced model it is used on.
         problem: as in a specification, for example ``{"family": "maxcut", "source": "networkx:petersen"}``.

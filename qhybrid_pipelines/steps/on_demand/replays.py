@@ -14,7 +14,7 @@ from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications

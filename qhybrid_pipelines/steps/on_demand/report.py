@@ -8,10 +8,10 @@ from typing import Any
 from qhybrid_pipelines.control.experiments.due_stages import ControlPlaneView
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.problems.baselines import RANDOM
+from qhybrid_pipelines.problems.baseline_runs import RANDOM
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines.problems.measured import MeasuredCounts, read_counts, sum_out_ancillas
+from qhybrid_pipelines.problems.measured_counts import MeasuredCounts, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.named_answer import name_answer
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
@@ -30,7 +30,7 @@ from qhybrid_pipelines.reports.words import first_lines
 from qhybrid_pipelines.steps.on_demand import report_measurements as measurements
 from qhybrid_pipelines.steps.on_demand.report_jobs import experiment_progress, job_contents
 from qhybrid_pipelines.steps.on_demand.report_learning import learning_content
-from qhybrid_pipelines.steps.rows import Row, to_columns
+from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from qhybrid_pipelines.control.experiments.damage import Damage
+from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON, ControlPlaneView, due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, OPEN

@@ -11,7 +11,7 @@ from qhybrid_pipelines.reports.words import first_lines
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
 from qhybrid_pipelines.steps.learning.tracking import losses_by_model
-from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
+from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import Table

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.classical.better_than_random import random_energy
 from qhybrid_pipelines.classical.exhaustive import all_outcomes, is_minimum
-from qhybrid_pipelines.classical.noise_gate import random_energy
 from qhybrid_pipelines.classical.statistics import LEVEL, paired_bootstrap, trials_to_target, wilson_interval
 from qhybrid_pipelines.core.bits import U64, unpack
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate_outcomes, objective_sign, objective_tolerance
-from qhybrid_pipelines.problems.measured import MeasuredCounts
+from qhybrid_pipelines.problems.measured_counts import MeasuredCounts
 from qhybrid_pipelines.reports.content import (
     BestOfShots,
     BestPoint,
@@ -25,7 +25,7 @@ from qhybrid_pipelines.reports.content import (
     SweepSeries,
     TopOutcome,
 )
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 
 TOP_OUTCOMES = 12
 HISTOGRAM_BINS = 24

@@ -10,7 +10,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Columns in the order in which they give way where the terminal is too narrow.

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON, due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.control.experiments.damage import Damage, load_readable
+from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
-from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
+from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey

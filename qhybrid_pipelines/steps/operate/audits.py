@@ -12,18 +12,18 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
-from qhybrid_pipelines.control.fleet.canaries import BitOrderLook, look_at_bit_orders
+from qhybrid_pipelines.control.fleet.canary_jobs import BitOrderLook, look_at_bit_orders
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.jobs import JobState
-from qhybrid_pipelines.problems.baselines import EXHAUSTIVE, always_on_baselines
+from qhybrid_pipelines.problems.baseline_runs import EXHAUSTIVE, always_on_baselines
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
 from qhybrid_pipelines.steps.operate.ledger_audit import audit_ledger
-from qhybrid_pipelines.steps.rows import ExecutionKey, get_row, select_rows
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, select_rows
 from qhybrid_pipelines.storage.layout import Home
 
 RELATIVE_TOLERANCE = 1e-9

@@ -7,7 +7,7 @@ import pyarrow as pa
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

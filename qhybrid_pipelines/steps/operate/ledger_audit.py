@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
@@ -61,7 +61,7 @@ def audit_ledger(home: Home, ledger: Ledger, *, full: bool = False) -> LedgerAud
     start = ChainHead()
     if not full:
         try:
-            start = anchor.read_link(home.ledger_checked) or start
+            start = chain_anchor.read_link(home.ledger_checked) or start
         except CorruptFile as error:
             notes.append(str(error))
     notes += _compare_notes(home, ledger, head)
@@ -80,7 +80,7 @@ def audit_ledger(home: Home, ledger: Ledger, *, full: bool = False) -> LedgerAud
     )
     if not audit.findings and head != start:
         with suppress(OSError):  # a home that may only be read is looked at all the same
-            anchor.write_link(home.ledger_checked, head, now=datetime.now(UTC))
+            chain_anchor.write_link(home.ledger_checked, head, now=datetime.now(UTC))
     return audit
 
 
@@ -88,14 +88,16 @@ def _compare_notes(home: Home, ledger: Ledger, head: ChainHead) -> list[str]:
     """Return what is wrong with the links that the last publication left: in its note, and in the snapshot."""
     findings = []
     try:
-        noted = anchor.read_link(home.ledger_anchor)
+        noted = chain_anchor.read_link(home.ledger_anchor)
         if noted is not None and not ledger.contains(noted):
-            findings.append(anchor.explain_missing(noted, head))
+            findings.append(chain_anchor.explain_missing(noted, head))
     except CorruptFile as error:
         findings.append(str(error))
     with suppress(FileNotFoundError, InvalidInput, CorruptFile):  # there is no snapshot that says anything
         (seen,) = query(home, "SELECT ledger_position, ledger_hash FROM snapshot").to_pylist()
         shown = ChainHead(position=seen["ledger_position"], hash=seen["ledger_hash"])
         if shown.position and not ledger.contains(shown):
-            findings.append(f"the warehouse shows a ledger that went further: {anchor.explain_missing(shown, head)}")
+            findings.append(
+                f"the warehouse shows a ledger that went further: {chain_anchor.explain_missing(shown, head)}"
+            )
     return findings

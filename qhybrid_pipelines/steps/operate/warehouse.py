@@ -7,12 +7,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.problems.registry import all_families
-from qhybrid_pipelines.steps.rows import Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.analyst import query
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
@@ -28,7 +28,7 @@ def publish(home: Home, ledger: Ledger) -> PublishReport:
     """
     report = warehouse.publish(home, partial(ledger_delta, ledger), families=family_rows(), labels=label_rows(home))
     with suppress(CorruptFile):
-        anchor.advance(home.ledger_anchor, ledger, now=datetime.now(UTC))
+        chain_anchor.advance(home.ledger_anchor, ledger, now=datetime.now(UTC))
     return report
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qhybrid_pipelines.problems.baselines import run_baselines
+from qhybrid_pipelines.problems.baseline_runs import run_baselines
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.steps.rows import Row, get_row, read_experiments, with_partition_columns
+from qhybrid_pipelines.steps.values_from_rows import Row, get_row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

@@ -10,7 +10,7 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment_key import check_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
-from qhybrid_pipelines.steps.rows import LEARNING_FAMILY, Row
+from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows

@@ -8,7 +8,7 @@ from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 from qhybrid_pipelines.steps.prepare.optimised_angles import StoredAngles
 from qhybrid_pipelines.steps.prepare.user_circuits import load_user_circuit
-from qhybrid_pipelines.steps.rows import Row, get_row, read_experiments, with_partition_columns
+from qhybrid_pipelines.steps.values_from_rows import Row, get_row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows

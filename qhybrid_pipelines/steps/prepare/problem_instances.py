@@ -8,7 +8,7 @@ from qhybrid_pipelines.problems import feature_table
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import load_instance
-from qhybrid_pipelines.steps.rows import Row, read_experiments, with_partition_columns
+from qhybrid_pipelines.steps.values_from_rows import Row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows

@@ -7,7 +7,7 @@ import pyarrow as pa
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.steps.rows import get_row, read_experiments
+from qhybrid_pipelines.steps.values_from_rows import get_row, read_experiments
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

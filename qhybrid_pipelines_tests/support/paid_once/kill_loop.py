@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for
+from qhybrid_pipelines.control.jobs.submit_once import job_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol

@@ -28,7 +28,7 @@ from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.storage.content_store import RawStore

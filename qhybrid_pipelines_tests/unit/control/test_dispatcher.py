@@ -10,7 +10,7 @@ import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for, token_for
+from qhybrid_pipelines.control.jobs.submit_once import job_id_for, token_for
 from qhybrid_pipelines.control.ledger.port import JobRecord, Outcome
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.clock import Clock

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger import anchor
+from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import JobState
@@ -104,7 +104,7 @@ def test_what_was_changed_is_found_and_nothing_is_paid_again(
     dispatcher, vendor = make_dispatcher(home, ledger, tmp_path)
     batch = make_batch(backend=BACKEND)
     assert dispatcher.submit(batch, SUBMIT_REQUEST).state is JobState.SUBMITTED
-    anchor.advance(home.ledger_anchor, ledger, now=NOON)
+    chain_anchor.advance(home.ledger_anchor, ledger, now=NOON)
     assert doctor(home) == doctor(home, "--full") == 0
     drop_guards(ledger)
     tamper(ledger, *EDITS[edit])
@@ -112,7 +112,7 @@ def test_what_was_changed_is_found_and_nothing_is_paid_again(
     with suppress(Refused):  # a job that the edit leaves with its provider is returned as it is
         dispatcher.submit(batch, SUBMIT_REQUEST)
     assert len(vendor.book()) == 1
-    anchor.advance(home.ledger_anchor, ledger, now=NOON)
+    chain_anchor.advance(home.ledger_anchor, ledger, now=NOON)
     assert doctor(home) == 3, "another publication does not make it well"
 
 
@@ -122,7 +122,7 @@ def test_a_publication_notes_where_the_ledger_ends(tmp_path: Path) -> None:
     dispatcher, _ = make_dispatcher(home, ledger, tmp_path)
     dispatcher.submit(make_batch(backend=BACKEND), SUBMIT_REQUEST)
     publish(home, ledger)
-    assert anchor.read_link(home.ledger_anchor) == ledger.head()
+    assert chain_anchor.read_link(home.ledger_anchor) == ledger.head()
     drop_guards(ledger)
     tamper(ledger, *EDITS["tail cut"])
     publish(home, ledger)

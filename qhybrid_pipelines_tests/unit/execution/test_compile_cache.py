@@ -127,7 +127,7 @@ def test_threads_compile_once(tmp_path):
 
 PREPARE = """
 import pathlib, sys
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 provider = IbmProvider(pathlib.Path(sys.argv[1]))
 batch, _ = canary_batch("batch", width=4, qubit=1, backend="ibm:fake_manila")

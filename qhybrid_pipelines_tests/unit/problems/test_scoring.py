@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import Evaluation
-from qhybrid_pipelines.problems.measured import read_counts
+from qhybrid_pipelines.problems.measured_counts import read_counts
 from qhybrid_pipelines.problems.point_scores import point_scores
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.scoring import score_counts

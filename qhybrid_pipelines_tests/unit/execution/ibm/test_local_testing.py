@@ -12,7 +12,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import JobState, Template
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ibm.fakes import fake_device
 from qhybrid_pipelines.execution.ibm.noise import narrow_target, noise_model_for
 from qhybrid_pipelines.execution.ibm.simulation import method_for, sample
@@ -239,7 +239,7 @@ def test_one_template_is_compiled_once_for_all_its_jobs(tmp_path):
 KILLED = """
 import os, signal, sys, pathlib
 from qhybrid_pipelines.execution import stored_jobs
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 provider = IbmProvider(pathlib.Path(sys.argv[1]))
 stored_jobs.encode = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

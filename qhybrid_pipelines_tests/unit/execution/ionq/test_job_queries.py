@@ -363,7 +363,7 @@ def test_a_backend_that_was_taken_away_is_rejected(cloud, provider):
 
 
 def price_estimate(provider):
-    from qhybrid_pipelines.execution.canaries import canary_batch
+    from qhybrid_pipelines.execution.canary_circuits import canary_batch
 
     return provider.estimate(canary_batch("batch", width=4, qubit=0, backend=BACKEND, shots=100)[0])
 

@@ -22,7 +22,7 @@ from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.jobs import Template
 from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.emulator.gates import probabilities
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.compile_cache import CompileCache
 from qhybrid_pipelines.execution.ionq.gates import GATES, bind, compile_template, gate_counts
 from qhybrid_pipelines.execution.ionq.payload import circuit_names, job_body

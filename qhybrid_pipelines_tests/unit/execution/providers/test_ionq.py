@@ -15,7 +15,7 @@ import pytest
 from qhybrid_pipelines.core.errors import Ambiguous, Throttled, Unavailable
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
 from qhybrid_pipelines.emulator.process import start_emulator
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.execution.transport import RequestLimits

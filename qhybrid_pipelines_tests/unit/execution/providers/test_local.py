@@ -11,7 +11,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.jobs import JobRef, JobState
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.execution.results import read_counts
@@ -79,7 +79,7 @@ def test_references_cannot_leave_the_folder(tmp_path):
 
 SUBMIT = """
 import sys, pathlib
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 provider = LocalProvider(pathlib.Path(sys.argv[1]))
 batch, _ = canary_batch("qaoa", width=12, qubit=2, backend="local:auto", repetitions=5)
@@ -108,7 +108,7 @@ def test_two_racing_processes_give_one_job_with_one_result(tmp_path):
 
 KILLED = """
 import os, signal, sys, pathlib
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 provider = LocalProvider(pathlib.Path(sys.argv[1]))
 real = getattr(os, sys.argv[2])

@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
+from qhybrid_pipelines.learning.circuits.class_scores import (
+    circuit_from_parameters,
+    mean_loss,
+    output_count,
+    probabilities,
+)
 from qhybrid_pipelines.learning.circuits.gradient_engines import make_gradient_engine
-from qhybrid_pipelines.learning.circuits.readout import circuit_from_parameters, mean_loss, output_count, probabilities
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.measurement.circuit_batches import PARAMETER_SHIFT, gradient_from_expectations
 

@@ -14,7 +14,7 @@ from qhybrid_pipelines.execution.engines.aer import prepare_circuit
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact, exact_probabilities
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template, make_bindings, pennylane_circuit
-from qhybrid_pipelines.learning.circuits.readout import circuit_from_parameters, squeeze_binary_scores
+from qhybrid_pipelines.learning.circuits.class_scores import circuit_from_parameters, squeeze_binary_scores
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape, apply_layers
 from qhybrid_pipelines.learning.measurement.circuit_batches import (
     circuits_per_sample,

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.problems.baseline_runs import check_baselines
 from qhybrid_pipelines.problems.baseline_solvers.threshold_accepting import (
     BASELINE,
     count_sweeps,
     threshold_accepting,
 )
-from qhybrid_pipelines.problems.baselines import check_baselines
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import load_instance, register_source

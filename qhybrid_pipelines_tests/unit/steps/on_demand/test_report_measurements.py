@@ -12,7 +12,7 @@ from scipy import stats
 
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.problems.measured import read_counts
+from qhybrid_pipelines.problems.measured_counts import read_counts
 from qhybrid_pipelines.reports.content import RandomReference
 from qhybrid_pipelines.steps.on_demand import report_measurements as measurements
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from qhybrid_pipelines import tables
+from qhybrid_pipelines import terminal_tables
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST, run_table, totals
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
-from qhybrid_pipelines.tables import print_table
+from qhybrid_pipelines.terminal_tables import print_table
 
 PROBLEM = {"family": "maxcut", "source": "networkx:petersen"}
 OUTCOME = {
@@ -80,7 +80,7 @@ def test_noise_and_a_target_that_was_never_reached(registered):
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
 def test_columns_give_way_in_the_stated_order(registered, monkeypatch, capsys, width):
     lines = run_table([outcome(registered, shots=s) for s in (128, 1024)], registered, [])
-    monkeypatch.setattr(tables, "_console", lambda: Console(width=width, highlight=False))
+    monkeypatch.setattr(terminal_tables, "_console", lambda: Console(width=width, highlight=False))
     print_table(lines, given_up=DROPPED_FIRST)
     heading = capsys.readouterr().out.splitlines()[0]
     there = [name in heading for name in DROPPED_FIRST if name in lines[0]]

@@ -20,8 +20,8 @@ from qhybrid_pipelines.emulator.cloud import Cloud
 from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.machines import MACHINES
+from qhybrid_pipelines.emulator.response_bodies import backend_view, job_log_view
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
-from qhybrid_pipelines.emulator.views import backend_view, job_log_view
 
 _CHANGEABLE: Mapping[str, tuple[type, ...]] = MappingProxyType(
     {"status": (str,), "degraded": (bool,), "extra_wait_seconds": (int, float), "max_circuits_per_job": (int,)}

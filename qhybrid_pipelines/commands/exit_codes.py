@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from qhybrid_pipelines.commands.common import echo
-from qhybrid_pipelines.commands.streams import (
+from qhybrid_pipelines.commands.output_streams import (
     READER_WENT_AWAY,
     OutputFailed,
     discard_output,

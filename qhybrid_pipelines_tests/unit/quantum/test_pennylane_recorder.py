@@ -5,7 +5,7 @@ import pennylane as qml
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.quantum.recording import record_circuit
+from qhybrid_pipelines.quantum.pennylane_recorder import record_circuit
 from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
 from qhybrid_pipelines.steps.on_demand.notebook import register_circuit_function
 from qhybrid_pipelines.storage.layout import Home

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.classical.noise_gate import random_energy
+from qhybrid_pipelines.classical.better_than_random import random_energy
 from qhybrid_pipelines_tests.support.small_ising_models import all_assignments, ising_models, make_model
 
 

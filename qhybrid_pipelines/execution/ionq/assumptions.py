@@ -13,7 +13,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import CorruptResult, ProviderError
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
-from qhybrid_pipelines.execution.facts import Fact, compare, require, unknown
+from qhybrid_pipelines.execution.adapter_assumptions import Fact, compare, require, unknown
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import decoding, job_queries
 from qhybrid_pipelines.execution.ionq.client import IonQClient, Params

@@ -28,7 +28,7 @@ from qhybrid_pipelines.core.seeds import derive_seed, generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.spelling import remedy_for_unknown
 from qhybrid_pipelines.problems import baseline_solvers
-from qhybrid_pipelines.problems.baseline import Baseline, random_assignments
+from qhybrid_pipelines.problems.baseline_interface import Baseline, random_assignments
 from qhybrid_pipelines.problems.evaluation import (
     Evaluation,
     Problem,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.fleet.canaries import find_wrong_bit_orders
+from qhybrid_pipelines.control.fleet.canary_jobs import find_wrong_bit_orders
 from qhybrid_pipelines.storage.layout import Home
 
 

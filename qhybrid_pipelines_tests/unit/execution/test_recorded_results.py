@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.execution.canaries import canary_batch
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.providers.replay import ReplayProvider
-from qhybrid_pipelines.execution.recordings import batch_key, pack_recording, record_result, unpack_recording
+from qhybrid_pipelines.execution.recorded_results import batch_key, pack_recording, record_result, unpack_recording
 from qhybrid_pipelines.execution.registry import build_providers
 
 BATCH = canary_batch("batch", width=3, qubit=1, backend="local:aer-exact", repetitions=2)[0]

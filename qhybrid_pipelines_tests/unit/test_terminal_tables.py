@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from qhybrid_pipelines import tables
-from qhybrid_pipelines.tables import (
+from qhybrid_pipelines import terminal_tables
+from qhybrid_pipelines.terminal_tables import (
     GAP,
     ColumnWidth,
     fit_columns,
@@ -54,7 +54,7 @@ def test_what_is_left_out_is_one_stretch_in_the_middle(columns, width):
 @pytest.fixture
 def at_width(monkeypatch, capsys):
     def printed(width, *arguments, **options):
-        monkeypatch.setattr(tables, "_console", lambda: Console(width=width, highlight=False))
+        monkeypatch.setattr(terminal_tables, "_console", lambda: Console(width=width, highlight=False))
         print_table(*arguments, **options)
         return capsys.readouterr().out
 

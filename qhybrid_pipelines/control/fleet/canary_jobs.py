@@ -12,7 +12,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
-from qhybrid_pipelines.execution.canaries import Shape, canary_batch
+from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 
 CANARY_QUBITS = 9
 FLIPPED_QUBIT = 2

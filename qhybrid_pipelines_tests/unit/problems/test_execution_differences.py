@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from qhybrid_pipelines.problems.changed_facts import Cause, changed_facts, describe_difference
+from qhybrid_pipelines.problems.execution_differences import Cause, changed_facts, describe_difference
 from qhybrid_pipelines_tests.support.known_changes import Setting, compare_settings
 
 BEFORE = Setting()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems import baselines
-from qhybrid_pipelines.problems.baselines import (
+from qhybrid_pipelines.problems import baseline_runs
+from qhybrid_pipelines.problems.baseline_runs import (
     all_baselines,
     always_on_baselines,
     baseline_names,
@@ -112,7 +112,7 @@ def test_enumeration_in_blocks(monkeypatch):
     edges = {(i, j): 1 + (i * j) % 4 for i in range(7) for j in range(i + 1, 7)}
     instance = cut_instance(7, edges)
     whole = [row for row in rows_for(TinyFamily("max"), instance) if row["solver"] == "exhaustive"]
-    monkeypatch.setattr(baselines, "_EXHAUSTIVE_BLOCK", 16)
+    monkeypatch.setattr(baseline_runs, "_EXHAUSTIVE_BLOCK", 16)
     parts = [row for row in rows_for(TinyFamily("max"), instance) if row["solver"] == "exhaustive"]
     assert whole[0]["assignment"] == parts[0]["assignment"]
 

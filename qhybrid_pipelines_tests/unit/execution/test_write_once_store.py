@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from qhybrid_pipelines.core.processes import process_name
-from qhybrid_pipelines.execution.store import ResultStore
+from qhybrid_pipelines.execution.write_once_store import ResultStore
 
 
 def test_the_first_content_stays(tmp_path):
@@ -31,7 +31,7 @@ def test_names_cannot_leave_the_folder(tmp_path, name):
 
 RACE = """
 import os, sys, pathlib
-from qhybrid_pipelines.execution.store import ResultStore
+from qhybrid_pipelines.execution.write_once_store import ResultStore
 store = ResultStore(pathlib.Path(sys.argv[1]))
 sys.stdin.readline()
 for name in range(200):

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
-from qhybrid_pipelines.emulator.views import backend_view
+from qhybrid_pipelines.emulator.response_bodies import backend_view
 
 _MOST_PER_PAGE = 10
 

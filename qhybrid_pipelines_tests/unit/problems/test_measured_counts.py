@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.problems.measured import read_counts, sum_out_ancillas
+from qhybrid_pipelines.problems.measured_counts import read_counts, sum_out_ancillas
 
 
 def test_ancillas_are_summed_out_and_no_shot_is_lost():

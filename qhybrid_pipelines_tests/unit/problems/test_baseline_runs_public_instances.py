@@ -7,7 +7,7 @@ import pytest
 
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.specification import ExperimentSpec, GeneratorSource, ProblemSpec
-from qhybrid_pipelines.problems.baselines import run_baselines
+from qhybrid_pipelines.problems.baseline_runs import run_baselines
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import all_families, family_named
 from qhybrid_pipelines.problems.sources import load_instance, register_source

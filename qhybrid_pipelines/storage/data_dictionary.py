@@ -1,6 +1,6 @@
 """The data dictionary: a page about every table and view of the warehouse, made from their descriptions.
 
-python -m qhybrid_pipelines.storage.dictionary        writes docs/data-dictionary.md
+python -m qhybrid_pipelines.storage.data_dictionary        writes docs/data-dictionary.md
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from qhybrid_pipelines.emulator.artifacts import descriptors
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, child_ids, is_ideal
 from qhybrid_pipelines.emulator.gates import NATIVE_GATES, QIS_GATES, gate_qubits
-from qhybrid_pipelines.emulator.interface import OCTOBER
+from qhybrid_pipelines.emulator.interface_versions import OCTOBER
 from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, wants_debiasing
 from qhybrid_pipelines.emulator.machines import (
     DEBIASING_MINIMUM_SHOTS,

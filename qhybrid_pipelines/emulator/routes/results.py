@@ -17,10 +17,10 @@ from fastapi.responses import JSONResponse
 from qhybrid_pipelines.emulator.artifacts import AGGREGATE, artifact_id, formats, payload
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound, child_ids, compute_shots, is_ideal
 from qhybrid_pipelines.emulator.job_requests import MULTI, wants_debiasing
+from qhybrid_pipelines.emulator.response_bodies import VARIANTS, variant_id, variant_number, variant_slice
 from qhybrid_pipelines.emulator.sampling import Shots, exact_probabilities, frequencies, histogram
 from qhybrid_pipelines.emulator.store import Job
 from qhybrid_pipelines.emulator.strict_json import read_kept
-from qhybrid_pipelines.emulator.views import VARIANTS, variant_id, variant_number, variant_slice
 
 _MAX_CACHED_SHOTS = 10_000_000
 

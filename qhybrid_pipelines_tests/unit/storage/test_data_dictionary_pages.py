@@ -3,7 +3,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from qhybrid_pipelines.storage import analyst_questions, dictionary, warehouse_tables, warehouse_views
+from qhybrid_pipelines.storage import analyst_questions, data_dictionary, warehouse_tables, warehouse_views
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.mark.parametrize(
     ("path", "made", "module"),
     [
-        (dictionary.PAGE, dictionary.page, "dictionary"),
+        (data_dictionary.PAGE, data_dictionary.page, "dictionary"),
         (analyst_questions.PAGE, analyst_questions.page, "questions"),
         (analyst_questions.NOTEBOOK, analyst_questions.notebook, "questions"),
     ],
@@ -22,7 +22,7 @@ def test_committed_pages_are_what_the_descriptions_give(path, made, module):
 
 
 def test_the_dictionary_explains_every_column():
-    page = dictionary.page()
+    page = data_dictionary.page()
     for relation in (*warehouse_tables.TABLES, *warehouse_views.VIEWS):
         assert f"\n## {relation.name}\n" in page
         columns = relation.columns if isinstance(relation, warehouse_views.View) else [c.name for c in relation.columns]

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import STATES, Cloud, child_ids
-from qhybrid_pipelines.emulator.interface import OCTOBER
+from qhybrid_pipelines.emulator.interface_versions import OCTOBER
 from qhybrid_pipelines.emulator.job_requests import MULTI, SINGLE, read_job_request
 from qhybrid_pipelines.emulator.machines import MACHINES, PAGE_LIMIT
+from qhybrid_pipelines.emulator.response_bodies import job_view, october_estimate
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
-from qhybrid_pipelines.emulator.views import job_view, october_estimate
 
 _LARGEST_COUNT = 10**12
 _MOST_PARTS = 1000
