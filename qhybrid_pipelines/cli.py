@@ -188,7 +188,7 @@ def estimate(
     dispatcher, lake = workspace.control_plane.dispatcher, workspace.lake
     if specifications:
         backends, tmp = workspace.control_plane.backends, workspace.home.tmp
-        preview = estimates(specifications, dispatcher, lake, backends=backends, tmp=tmp)
+        preview = estimates(specifications, dispatcher, lake, backends=backends, tmp=tmp, key_of=workspace.key_of)
     else:
         preview = estimate_due(workspace.specifications, dispatcher, lake)
     if as_json:

@@ -140,7 +140,12 @@ class Experiment:
             path = folder / f"{self._data['name']}.yaml"
             path.write_text(self.to_yaml())
             preview = estimates(
-                [path], control_plane.dispatcher, workspace.lake, backends=control_plane.backends, tmp=self._home.tmp
+                [path],
+                control_plane.dispatcher,
+                workspace.lake,
+                backends=control_plane.backends,
+                tmp=self._home.tmp,
+                key_of=workspace.key_of,
             )
         return pd.DataFrame(preview.rows)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.control.experiments.known_keys import KeyOf, find_keys
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
@@ -37,7 +38,12 @@ class Workspace:
     @cached_property
     def registration(self) -> Registration:
         """The one door for new experiments."""
-        return Registration(self.specifications, self.control_plane.backends)
+        return Registration(self.specifications, self.control_plane.backends, key_of=self.key_of)
+
+    @cached_property
+    def key_of(self) -> KeyOf:
+        """Finds the key of a specification."""
+        return find_keys(self.specifications, lambda key: bool(self.control_plane.ledger.jobs(experiment=key)))
 
     @cached_property
     def tracker(self) -> Tracker:

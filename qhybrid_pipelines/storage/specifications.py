@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from filelock import FileLock
 from pydantic import ValidationError
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.experiment_key import check_key, experiment_key, experiment_text
+from qhybrid_pipelines.core.experiment_key import check_key, experiment_key, experiment_text, key_fits, short_key
 from qhybrid_pipelines.core.files import make_folder, write_bytes
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
@@ -26,35 +27,59 @@ class Specifications:
 
     home: Home
 
+    def key_of(self, spec: ExperimentSpec | LearningSpec) -> str:
+        """Return the key of a specification: the shorter one of the first releases where it was registered under that.
+
+        Raises:
+            InvalidInput: what is registered under the shorter key was changed, so that nobody can tell whether it is this one.
+        """
+        key, text = experiment_key(spec), experiment_text(spec).encode()
+        try:
+            registered = self._path(short_key(key)).read_bytes()
+        except FileNotFoundError:
+            return key
+        if registered == text:
+            return short_key(key)
+        if not key_fits(short_key(key), registered):
+            raise self._clash(short_key(key))
+        return key  # another specification, whose hash begins alike
+
     def register(
-        self, spec: ExperimentSpec | LearningSpec, blob: bytes | None = None, circuit: bytes | None = None
+        self,
+        spec: ExperimentSpec | LearningSpec,
+        blob: bytes | None = None,
+        circuit: bytes | None = None,
+        *,
+        key: str | None = None,
     ) -> str:
         """Keep a specification, and the bytes of its problem or data file and circuit if it has them; return its key.
 
         Registering again changes nothing. The files are kept before the specification, so that a key that can be
         loaded always has its files.
 
+        Args:
+            spec: the specification.
+            blob: bytes of its problem or data file.
+            circuit: bytes of its circuit.
+            key: the key that it has elsewhere, its shorter one perhaps; `key_of` when omitted.
+
         Raises:
             InvalidInput: the file is missing or is not the one the specification names, or another specification
                 already has this key (their hashes begin alike).
         """
-        key, text = experiment_key(spec), experiment_text(spec)
+        key, text = key or self.key_of(spec), experiment_text(spec)
         if isinstance(spec, LearningSpec):
             self._store_source_file(spec.dataset.source, blob, field="dataset.source")
         else:
             self._store_source_file(spec.problem.source, blob, field="problem.source")
             self._store_source_file(spec.problem.circuit, circuit, field="problem.circuit")
-        path = self.home.specifications / f"{key}.json"
+        path = self._path(key)
         make_folder(self.home.locks)
         with FileLock(self.home.locks / "specifications.lock"):
             if not path.exists():
                 write_bytes(path, text.encode(), tmp=self.home.tmp)
             elif path.read_text(encoding="utf-8") != text:
-                raise InvalidInput(
-                    f"the key {key} already belongs to a different specification, or its file was changed",
-                    remedy=f"Change `name` a little, which gives another key; the registered one is {path}.",
-                    field="name",
-                )
+                raise self._clash(key)
         return key
 
     def load(self, key: str) -> ExperimentSpec:
@@ -84,7 +109,7 @@ class Specifications:
             InvalidInput: ``key`` has not the form of a key, or is not registered.
             CorruptFile: the file was changed after it was registered.
         """
-        path = self.home.specifications / f"{check_key(key)}.json"
+        path = self._path(key)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -97,7 +122,7 @@ class Specifications:
                 str(path), f"it cannot be read: {error.strerror}", remedy="Check its permissions and the disk."
             ) from None
         # The key holds the hash of this very text, whatever fields later releases add to the model.
-        if sha256_hex(content)[:8] != key[-8:]:
+        if not key_fits(key, content):
             raise CorruptFile(
                 str(path), "it was changed after it was registered", remedy="Register the specification again."
             )
@@ -120,12 +145,12 @@ class Specifications:
         return iter(self.keys())
 
     def __contains__(self, key: str) -> bool:
-        return (self.home.specifications / f"{check_key(key)}.json").is_file()
+        return self._path(key).is_file()
 
     def registered_at(self, key: str) -> datetime:
         """Return when an experiment was registered first, UTC. Raises as :meth:`load` for an unknown key."""
         self.load_any(key)
-        return datetime.fromtimestamp((self.home.specifications / f"{key}.json").stat().st_mtime, tz=UTC)
+        return datetime.fromtimestamp(self._path(key).stat().st_mtime, tz=UTC)
 
     def read_source_file(self, source: FileSource) -> bytes:
         """Return the problem file or circuit that a specification names.
@@ -147,6 +172,16 @@ class Specifications:
                 remedy=f"Give the path of the file as {field}.",
                 field=field,
             )
+
+    def _path(self, key: str) -> Path:
+        return self.home.specifications / f"{check_key(key)}.json"
+
+    def _clash(self, key: str) -> InvalidInput:
+        return InvalidInput(
+            f"the key {key} already belongs to a different specification, or its file was changed",
+            remedy=f"Change `name` a little, which gives another key; the registered one is {self._path(key)}.",
+            field="name",
+        )
 
     @property
     def _blobs(self) -> RawStore:

@@ -143,7 +143,8 @@ def test_a_specification_reads_nothing_outside(home, tmp_path, kind):
     (home.inbox / "link").symlink_to(outside)
     drop(home, "spec.yaml", f"name: curious\n{OUTSIDE[kind].format(outside=outside)}\n")
     found = look(home)
-    assert [refused.name for refused in found.quarantined] == ["spec.yaml"]
+    # Where the look takes longer than a file needs to settle, the link itself is refused in it too.
+    assert [refused.name for refused in found.quarantined if refused.name != "link"] == ["spec.yaml"]
     told = (home.quarantine / "spec.yaml.error.json").read_text()
     assert "planted" not in told
     assert "root:x" not in told

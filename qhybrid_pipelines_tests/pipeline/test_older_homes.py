@@ -9,16 +9,20 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.control.ledger import schema
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.experiment_key import SHORT_DIGITS
 from qhybrid_pipelines.core.jobs import JobState
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
+from qhybrid_pipelines.steps.on_demand.estimates import estimates
 from qhybrid_pipelines.storage.home_note import FORMAT, read_note
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, run
+from qhybrid_pipelines_tests.homes.make_home import SPEC
+from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register, run
 
 pytestmark = [
     RUNS_IN_PROCESS,
@@ -63,6 +67,35 @@ def test_an_older_home_is_carried_on_with_its_open_paid_job(older_home: Home, cl
     note = read_note(older_home)
     assert note is not None
     assert (note.format, note.home_id) == (FORMAT, ledger.identity().home_id)
+
+
+@pytest.mark.parametrize("what", ["registered", "specification lost"])
+def test_the_same_specification_keeps_its_shorter_key_and_is_not_sent_again(
+    older_home: Home, cloud: Emulator, what: str
+) -> None:
+    launcher = make_launcher(older_home.path)
+    [key] = launcher.workspace.specifications
+    assert len(key.rpartition("-")[2]) == SHORT_DIGITS
+    if what == "specification lost":  # the ledger still knows what was sent
+        (older_home.specifications / f"{key}.json").unlink()
+    page = older_home.path.parent / "kept.yaml"
+    page.write_text(yaml.safe_dump(SPEC))
+    workspace = launcher.workspace
+    [row] = estimates(
+        [page],
+        workspace.control_plane.dispatcher,
+        workspace.lake,
+        backends=workspace.control_plane.backends,
+        tmp=older_home.tmp,
+        key_of=workspace.key_of,
+    ).rows
+    assert (row["experiment"], row["jobs"], row["jobs_paid"]) == (key, 1, 1)
+    run(launcher, register(launcher, [SPEC]))
+    book = httpx.get(f"{cloud.admin_url}/jobs", timeout=30).json()["jobs"]
+    assert [job["id"] for job in book] == [
+        job.provider_job_id for job in workspace.control_plane.ledger.jobs() if job.provider == "ionq"
+    ]
+    assert key in workspace.specifications
 
 
 def test_a_newer_homes_note_is_refused_by_every_command_and_not_touched(older_home: Home) -> None:

@@ -26,7 +26,7 @@ from qhybrid_pipelines.terminal_tables import (
 )
 
 WIDTHS = st.tuples(st.integers(1, 40), st.integers(0, 60)).map(lambda w: ColumnWidth(natural=w[0] + w[1], least=w[0]))
-KEY = "a-key-that-is-never-broken-0e1e2234"
+KEY = "a-key-that-is-never-broken-0e1e22340e1e2234"
 WIDE = {"key": KEY, **{f"column_{number}": number + 0.25 for number in range(12)}, "last": 123_456_789}
 
 
@@ -72,7 +72,7 @@ def test_columns_give_way_from_the_middle_and_nothing_is_broken(at_width, width)
 
 def test_text_folds_before_a_column_is_left_out(at_width):
     reason = "Reduction alone proved the optimum of this instance before anything was sent to a device"
-    out = at_width(70, [{"key": KEY, "reason": reason, "n": 1}])
+    out = at_width(78, [{"key": KEY, "reason": reason, "n": 1}])
     assert "columns" not in out
     assert KEY in out
     assert set(reason.split()) <= set(out.split())

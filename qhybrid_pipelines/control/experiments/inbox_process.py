@@ -12,15 +12,23 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from qhybrid_pipelines.control.experiments.inbox import QuarantinedFile, scan_inbox
 from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
+from qhybrid_pipelines.control.experiments.known_keys import find_keys
 from qhybrid_pipelines.control.experiments.registration import RegisteredExperiment, Registration
+from qhybrid_pipelines.control.policy.deployment import Deployment
+from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.sql import SqlLedger
 
 
 def main() -> None:
@@ -32,7 +40,9 @@ def main() -> None:
         with FileLock(notes.lock, timeout=0):
             _limit_resources(int(orders["memory_bytes"]))
             roots = [home.inbox, *map(Path, orders["roots"])]
-            registration = Registration(Specifications(home), orders["backends"], roots=roots)
+            specifications = Specifications(home)
+            key_of = find_keys(specifications, _Jobs(home).of)
+            registration = Registration(specifications, orders["backends"], roots=roots, key_of=key_of)
 
             def before_reading(files: Sequence[Path]) -> None:
                 notes.write_reading(files)
@@ -53,6 +63,29 @@ def main() -> None:
             notes.forget_reading()
     except Timeout:
         return  # another process reads this inbox
+
+
+class _Jobs:
+    """The jobs of the home's ledger, which is opened when it is asked for the first time."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def of(self, experiment: str) -> bool:
+        """Tell whether an experiment has jobs; without a ledger that can be read nothing is taken in, and no file is to blame."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return bool(self._ledger.jobs(experiment=experiment)) if self._ledger else False
+        except (QHybridError, SQLAlchemyError) as error:
+            raise SystemExit(f"the ledger cannot be read: {error}") from error
+
+    @cached_property
+    def _ledger(self) -> SqlLedger | None:
+        from qhybrid_pipelines.control.ledger.sql import open_ledger
+
+        url = Deployment.from_environment(self._home.path).ledger_url
+        return open_ledger(self._home, url) if url or self._home.ledger.is_file() else None
 
 
 def _limit_resources(memory_bytes: int) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.experiments import circuit_files, dataset_files
+from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.core import variations
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed, find_file, name_in_allowed_letters, name_without_ending
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -54,14 +54,21 @@ class Registration:
         backends: names of the backends that exist.
         roots: folders that files named by a specification must lie in, links followed; None lets it name whatever the
             user of this process may read, which suits a command and not a folder that others write to.
+        key_of: returns the key of a specification, see `control.experiments.known_keys`; that of the registry when omitted.
     """
 
     def __init__(
-        self, specifications: Specifications, backends: Collection[str], *, roots: Collection[Path] | None = None
+        self,
+        specifications: Specifications,
+        backends: Collection[str],
+        *,
+        roots: Collection[Path] | None = None,
+        key_of: KeyOf | None = None,
     ) -> None:
         self._specifications, self._labels = specifications, LabelStore(specifications.home)
         self._backends = tuple(backends)
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
+        self._key_of = key_of or specifications.key_of
 
     def register_file(self, path: Path) -> RegisteredExperiment:
         """Take in the one experiment of a file; see :meth:`register_files`. Several are refused."""
@@ -116,9 +123,9 @@ class Registration:
             resolved.append((found, content, circuit, labels))
         registered = []
         for spec, content, circuit, labels in resolved:
-            key = experiment_key(spec)
+            key = self._key_of(spec)
             new = key not in self._specifications
-            self._specifications.register(spec, content, circuit)
+            self._specifications.register(spec, content, circuit, key=key)
             self._labels.change(key, **labels)
             registered.append(RegisteredExperiment(key=key, specification=spec, new=new))
         return registered

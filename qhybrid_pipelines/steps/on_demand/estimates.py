@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
+from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
@@ -77,7 +78,13 @@ class Preview:
 
 
 def estimates(
-    paths: Sequence[Path], dispatcher: Dispatcher, lake: Lake, *, backends: Collection[str], tmp: Path
+    paths: Sequence[Path],
+    dispatcher: Dispatcher,
+    lake: Lake,
+    *,
+    backends: Collection[str],
+    tmp: Path,
+    key_of: KeyOf | None = None,
 ) -> Preview:
     """Reduce and plan the experiments of some files, and say what they would cost.
 
@@ -87,13 +94,14 @@ def estimates(
         lake: may have some of them trained already.
         backends: that exist, by full names.
         tmp: folder for what is registered aside, and removed.
+        key_of: returns the key that a specification has in its home.
 
     Raises:
         InvalidInput: an experiment is wrong.
     """
     with files.scratch_folder(tmp) as folder:
         aside = Specifications(Home(folder))
-        registration = Registration(aside, backends)
+        registration = Registration(aside, backends, key_of=key_of)
         keys = dict.fromkeys(one.key for path in paths for one in registration.register_files(path))
         return _preview(keys, aside, dispatcher, lake)
 

@@ -92,7 +92,7 @@ def column(
     )
 
 
-EXPERIMENT = column("experiment", TEXT, "Key of the experiment: slug and eight digits of its content hash")
+EXPERIMENT = column("experiment", TEXT, "Key of the experiment: slug and digits of its content hash")
 BACKEND = column("backend", TEXT, "Backend as provider:backend")
 INSTANCE = column("instance", TEXT, "Name of the problem instance")
 POINT = column("point", I32, "Index of the parameter point, from 0", minimum=0)

@@ -5,7 +5,7 @@ import pytest
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.experiment_key import experiment_key
+from qhybrid_pipelines.core.experiment_key import experiment_key, experiment_text, short_key
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -71,6 +71,52 @@ def test_two_specifications_whose_hashes_begin_alike_are_told_apart_loudly(regis
     path = register.home.specifications / f"{key}.json"
     path.write_text(path.read_text().replace("karate_club", "les_miserables"))
     with pytest.raises(InvalidInput, match="already belongs to a different specification"):
+        register.register(spec())
+
+
+def written_by_the_first_release(register, specification):
+    """Register a specification as the first releases did, under eight digits of the hash of its text."""
+    text = experiment_text(specification)
+    key = f"maxcut-karate-{sha256_hex(text)[:8]}"
+    register.home.specifications.mkdir(parents=True, exist_ok=True)
+    (register.home.specifications / f"{key}.json").write_text(text)
+    return key
+
+
+def test_what_has_a_key_of_the_first_releases_keeps_it(register):
+    key = written_by_the_first_release(register, spec())
+    assert short_key(experiment_key(spec())) == key
+    assert register.key_of(spec()) == register.register(spec()) == key
+    assert register.keys() == (key,)
+    assert register.load(key) == spec()
+
+
+def test_another_specification_whose_hash_begins_alike_has_a_longer_key_of_its_own(register):
+    """The two seeds were searched for: the hashes of their specifications really begin with the same eight digits."""
+    known, new = spec(seed=29853), spec(seed=40048)
+    key = written_by_the_first_release(register, known)
+    longer = experiment_key(new)
+    assert short_key(longer) == key
+    assert longer != experiment_key(known)
+    assert register.register(new) == longer
+    assert (register.load(key), register.load(longer)) == (known, new)
+    assert (register.register(known), register.register(new)) == (key, longer)
+
+
+def test_a_forged_clash_of_whole_keys_is_refused_by_content(register):
+    path = register.home.specifications / f"{experiment_key(spec())}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(experiment_text(spec(seed=8)))
+    with pytest.raises(InvalidInput, match="already belongs to a different specification"):
+        register.register(spec())
+    assert path.read_text() == experiment_text(spec(seed=8))
+
+
+def test_a_changed_file_under_a_shorter_key_is_not_run_anew_under_a_longer_one(register):
+    key = written_by_the_first_release(register, spec())
+    path = register.home.specifications / f"{key}.json"
+    path.write_text(path.read_text().replace("karate_club", "les_miserables"))
+    with pytest.raises(InvalidInput, match="already belongs to a different specification, or its file was changed"):
         register.register(spec())
 
 
