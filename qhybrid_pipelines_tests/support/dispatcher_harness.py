@@ -39,6 +39,9 @@ class DispatcherHarness:
         self.sleeps.append(seconds)
         self.now += timedelta(seconds=seconds)
 
+    def seconds(self) -> float:
+        return self.now.timestamp()
+
     def dispatcher(self, *rules: dict, environment: Any = "dev", principal: str = "ada", **sections) -> Dispatcher:
         policy = Policy.model_validate({"rules": list(rules) or [ALLOW], **sections})
         return Dispatcher(
@@ -47,7 +50,7 @@ class DispatcherHarness:
             RawStore(self.path / "raw"),
             deployment=Deployment(environment=environment, principal=principal),
             policy=policy,
-            clock=Clock(now=lambda: self.now, sleep=self.sleep),
+            clock=Clock(now=lambda: self.now, monotonic=self.seconds, sleep=self.sleep),
         )
 
 

@@ -162,16 +162,18 @@ class TestRounds:
         original, seen = harness.one.poll, []
 
         def slow(refs):
-            seen.extend(ref.provider_job_id for ref in refs)
-            time.sleep(0.06)
+            seen.append([ref.provider_job_id for ref in refs])
+            harness.now += timedelta(seconds=0.06)
             return original(refs)
 
-        harness.one.poll, cursor = slow, {}
+        harness.one.poll, cursor, waiting = slow, {}, []
         for _ in range(3):
             polled = dispatcher.poll_due(limit_seconds=0.05, cursor=cursor)
             cursor = polled.cursor
-        assert set(seen) == {f"v-{n}" for n in range(1, 6)}
-        assert polled.waiting > 0
+            waiting.append(polled.waiting)
+        assert sorted(seen[0] + seen[1] + seen[2][:1]) == [f"v-{n}" for n in range(1, 6)]
+        assert [len(page) for page in seen] == [2, 2, 2]  # one page a round, and behind the last job it begins again
+        assert waiting == [3, 3, 3]
 
     @pytest.mark.slow
     def test_two_thousand_open_jobs_are_one_short_round(self, harness) -> None:
