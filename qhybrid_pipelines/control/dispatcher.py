@@ -99,7 +99,7 @@ class Dispatcher:
         for provider in providers.values():
             if able := with_ability(provider, Ability.LABEL_JOBS):
                 able.label_jobs(home_id)
-        health = BackendHealth(ledger, self.policy.routing.breaker, clock=self.time.clock)
+        health = BackendHealth(ledger, self.policy.routing.breaker, clock=self.time.present_clock)
         self._protocol = SubmissionProtocol(context, timeout_seconds=timeout_seconds)
         self._admission = AdmissionControl(context, deployment=self.deployment, policy=self.policy, health=health)
         self._submitter = Submitter(
@@ -295,7 +295,8 @@ class Dispatcher:
             Refused: its deadline has passed, or in prod its own requester agrees.
             IllegalTransition: it does not wait for approval.
         """
-        return self.ledger.advance(approval.approve(self.ledger.job(job_id), by=by, now=self._clock.now()))
+        job, now = self.ledger.job(job_id), self._clock.now()
+        return self.ledger.advance(approval.approve(job, by=by, now=now, present=self.time.present()))
 
     def decline(self, job_id: str, *, by: str, reason: str) -> JobRecord:
         """Say no to a job that waits for approval.

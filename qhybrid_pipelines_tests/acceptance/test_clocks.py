@@ -117,6 +117,32 @@ def test_a_machine_whose_clock_is_wrong_pays_nothing_twice_and_cancels_nothing(
     assert accepted(cloud, before) == ["ready", "ready"]
 
 
+@pytest.mark.parametrize("skew", SKEWS)
+def test_what_a_wrong_clock_has_dated_misleads_no_right_one(
+    skew: str, url: str | None, cloud: Client, machines: Work, tmp_path: Path
+) -> None:
+    """On one ledger: a job is queued, the answer to another is lost, and a machine with a wrong clock plans a third one.
+
+    The machine with the right clock must not take today's windows and deadlines for over.
+    """
+    before, own = len(cloud.book()), {"experiment": f"misdated{skew}{url is None}"}
+    cloud.faults(*WAITS)
+    assert set(machines(tmp_path, url, 1, **own)["states"]) <= {"SUBMITTED", "QUEUED"}
+    cloud.faults(LOST, {"fault": "lost", "times": 1}, *WAITS)
+    assert machines(tmp_path, url, 2, **own)["errors"] == ["Ambiguous"]
+    cloud.faults(*WAITS)
+    wrong = machines(tmp_path, url, 3, skew, **own)
+    assert wrong["errors"] == (["ClockDisagreement"] if url is None else [])
+    right = machines(tmp_path, url, 2, **own)
+    assert right["errors"] == ["Ambiguous"], "it may still be accepted"
+    assert right["clock"] == []
+    assert "EXPIRED" not in right["states"]
+    assert "canceled" not in accepted(cloud, before)
+    assert len(accepted(cloud, before)) == (2 if url is None else 3)
+    assert machines(tmp_path, url, 3, **own)["errors"] == [], "and the third one is sent"
+    assert len(accepted(cloud, before)) == 3
+
+
 @pytest.mark.parametrize("step", SKEWS)
 def test_a_clock_that_is_set_in_the_middle_of_a_run(
     step: str, url: str | None, cloud: Client, machines: Work, tmp_path: Path

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,8 @@ def work(command: dict[str, Any]) -> dict[str, Any]:
         LedgerTime.check = lambda *_: None  # type: ignore[method-assign]  the control
         LedgerTime.margin_seconds = lambda *_: 0.0  # type: ignore[method-assign]
     dispatcher = make_dispatcher(Path(command["home"]), command["url"])
-    batch, _ = canary_batch(
-        command.get("experiment", "batch"), width=4, qubit=command["qubit"], backend="ionq:simulator"
-    )
+    batch, _ = canary_batch("batch", width=4, qubit=command["qubit"], backend="ionq:simulator")
+    batch = replace(batch, experiment=command.get("experiment", batch.experiment))
     request = SubmitRequest(tier="interactive", budget_usd=1.0)
     errors = []
     for offset in command["offsets"]:

@@ -91,6 +91,11 @@ def test_told():
 def test_it_ends():
     assert arithmetic.forever(3) == 0
 
+def test_a_module_that_is_found_by_its_name(monkeypatch):
+    monkeypatch.setattr("small.kept.SIZE", 2)
+    from small import kept
+    assert kept.SIZE == 2 and below(2)
+
 def test_another_process():
     code = "from small.arithmetic import LIMIT; assert LIMIT == 3"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -102,7 +107,7 @@ import pytest
 from mutation import session
 session.GRACE_SECONDS = 2.0
 told = []
-target = session.Target("small.arithmetic", Path("small/arithmetic.py").resolve(), frozenset({"small.user"}), OWN)
+target = session.Target("small.arithmetic", Path("small/arithmetic.py").resolve(), frozenset({"small.user", "small"}), OWN)
 plugin = session.MutationSession(
     [target], lambda mutants: mutants, lambda outcome: told.append(session.describe(outcome)), workers=2, folder=Path("f"), root=Path.cwd()
 )
@@ -119,6 +124,8 @@ def run_mutants(tmp_path, pytestconfig):
         for name, text in {
             "small/arithmetic.py": MODULE,
             "small/user.py": USER,
+            "small/__init__.py": "def lazily():\n    from small import user\n",
+            "small/kept.py": "SIZE = 1\n",
             "qhybrid_pipelines_tests/test_small.py": tests,
         }.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import itertools
 import json
 import os
@@ -259,8 +260,10 @@ class MutationSession:
         if not self._is_imported(mutant) and _exchange(code, mutant, functions):
             _run_until_failure([items[name] for name in names], write)
             return
-        _forget([name for name in sys.modules if name == mutant.module or name in target.dependents or _is_test(name)])
+        left = [name for name in sys.modules if name == mutant.module or name in target.dependents or _is_test(name)]
+        _forget(left)
         sys.meta_path.insert(0, interpreter.MutantFinder(mutant.module, target.file, code))
+        _give_back(left)
         chosen_anew = _ChosenAnew(names, self.baseline.seconds)
         arguments = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", f"--rootdir={self._root}"]
         ended = pytest.main([*arguments, *sorted({name.partition("::")[0] for name in names})], plugins=[chosen_anew])
@@ -416,6 +419,14 @@ def _forget(modules: Sequence[str]) -> None:
         del sys.modules[name]
         if package in sys.modules and hasattr(sys.modules[package], last):
             delattr(sys.modules[package], last)
+
+
+def _give_back(forgotten: Sequence[str]) -> None:
+    """Give packages that are imported anew those of their modules that were kept: only loading a module tells its package."""
+    kept = [(*name.rpartition("."), module) for name, module in sys.modules.items()]
+    for package, _, last, module in kept:
+        if package in forgotten:
+            setattr(importlib.import_module(package), last, module)
 
 
 def _is_test(name: str) -> bool:

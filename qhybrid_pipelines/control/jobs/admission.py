@@ -102,7 +102,7 @@ class AdmissionControl:
         wanted, *stand_ins = names
         self.capabilities(wanted)  # a name that does not exist is wrong input, not a reason to go elsewhere
         assessments = [self._assess(wanted, batches, request)]
-        routing, tier, now = self._policy.routing, self._policy.tiers.of(request.tier), self._context.clock.now()
+        routing, tier, now = self._policy.routing, self._policy.tiers.of(request.tier), self._context.time.present()
         if stand_ins and objection(assessments[0].candidate, routing=routing, tier=tier, now=now):
             assessments += [self._assess(name, batches, request) for name in stand_ins]
         route = choose_route([assessment.candidate for assessment in assessments], routing=routing, tier=tier, now=now)
@@ -154,7 +154,7 @@ class AdmissionControl:
         """Return what speaks for and against one candidate."""
         here = [replace(batch, backend=backend) for batch in batches]
         breaker = self._context.ledger.breaker(backend)
-        waiting = blocks_calls(breaker, self._context.clock.now())
+        waiting = blocks_calls(breaker, self._context.time.present())
         try:
             capabilities = self.capabilities(backend)
             self._deployment.check_backend(capabilities)

@@ -17,13 +17,19 @@ from qhybrid_pipelines.control.policy.rules import Decision
 from qhybrid_pipelines.core.errors import Refused
 
 
-def approve(job: JobRecord, *, by: str, now: datetime) -> Transition:
+def approve(job: JobRecord, *, by: str, now: datetime, present: datetime) -> Transition:
     """Return the move by which a person agrees to a job.
+
+    Args:
+        job: that waits.
+        by: the person.
+        now: what the move is dated.
+        present: what the deadline is compared with, see `LedgerTime.present`.
 
     Raises:
         Refused: too late, or in prod by the one who asks.
     """
-    if is_overdue(job.deadline_at, now):
+    if is_overdue(job.deadline_at, present):
         raise Refused(f"job {job.job_id} had to be approved by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC. Ask again.")
     if by == ANONYMOUS or not by.strip():
         raise Refused(f"job {job.job_id} needs the agreement of somebody with a name. Say it with --by NAME.")

@@ -104,7 +104,7 @@ class Cancellation:
         Raises:
             ProviderError: the provider could not be reached, and its time of grace is not over yet.
         """
-        now, grace = self._context.clock.now(), timedelta(seconds=tier.cancel_grace_seconds)
+        now, grace = self._context.time.present(), timedelta(seconds=tier.cancel_grace_seconds)
         if job.state is JobState.CANCELLING:
             if now - job.updated_at < grace:
                 return job
@@ -120,7 +120,7 @@ class Cancellation:
     def expire_all(self, poller: StatusPoller, tiers: Tiers) -> list[JobRecord]:
         """Look at all jobs whose deadline has passed, end those that are not done, and return those that changed."""
         alive = self._context.ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
-        overdue = [job for job in alive if is_overdue(job.deadline_at, self._context.clock.now())]
+        overdue = [job for job in alive if is_overdue(job.deadline_at, self._context.time.present())]
         seen: dict[str, JobRecord] = {}
         for group in group_by_provider(overdue).values():
             seen |= poller.poll_provider(group).jobs

@@ -42,12 +42,14 @@ def is_due(changed_at: datetime, tier: Tier, *, last_poll: datetime | None, now:
     """Return whether a job is to be looked at now.
 
     Args:
-        changed_at: when the job changed last.
+        changed_at: when the job changed last; where that is still to come, a look is due at the longest interval.
         tier: its tier's rules.
         last_poll: when jobs were looked at last; None if nobody knows, then it is due.
         now: the present.
     """
     if last_poll is None:
         return True
+    if changed_at > now:  # dated by a clock that was wrong: its series has not begun, and nobody waits for that
+        return (now - last_poll).total_seconds() >= tier.poll_max_seconds
     before, after = ((at - changed_at).total_seconds() for at in (last_poll, now))
     return polls_within(after, tier) > polls_within(before, tier)

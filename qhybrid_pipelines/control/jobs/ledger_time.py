@@ -1,7 +1,9 @@
 """The one clock of a ledger: acceptance windows, deadlines and back-offs go by it, whichever machine asks.
 
 On Postgres it is the server's, read again every second and carried on by the boot-time clock in between. On SQLite it is
-this machine's, but never before the newest event: stored time does not run backwards.
+this machine's, and what is written down is never before the newest event: stored time does not run backwards. What is
+compared with a stored time there is the machine's own present: an event that a machine with a wrong clock has dated
+tomorrow must not make today's windows and deadlines look over.
 
 A clock that is set while jobs are under way makes every duration wrong. So two disagreements stop sending and expiring,
 and never looking or collecting: the ledger's clock and the boot-time clock measure another time since this process began
@@ -11,7 +13,7 @@ and never looking or collecting: the ledger's clock and the boot-time clock meas
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.ledger.port import Ledger
@@ -55,9 +57,14 @@ class LedgerTime:
         self.clock = Clock(
             now=self.now, monotonic=machine.monotonic, sleep=machine.sleep, boot_time=machine.boot_seconds
         )
+        self.present_clock = replace(self.clock, now=self.present)
+
+    def present(self) -> datetime:
+        """Return the present for a comparison with a stored time: has a window, a deadline or a pause ended?"""
+        return self.now() if self._ledger.has_server_clock else self._machine.now()
 
     def now(self) -> datetime:
-        """Return the present."""
+        """Return the present for what is written down."""
         with self._mutex:
             boot = self._machine.boot_seconds()
             if self._last is None or not 0 <= boot - self._last.boot_seconds < REFRESH_SECONDS:

@@ -63,7 +63,7 @@ class PollSchedule:
     """
 
     def __init__(self, context: JobContext, *, poller: StatusPoller, collector: ResultCollector, tiers: Tiers) -> None:
-        self._ledger, self._clock = context.ledger, context.clock
+        self._ledger, self._clock = context.ledger, context.time.present_clock
         self._poller, self._collector, self._tiers = poller, collector, tiers
 
     def poll_due(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> PollSummary:

@@ -173,7 +173,7 @@ class ResultCollector:
             self._context.advance_or_reload(job, Event.FAIL, error=problem, detail=detail)
             return CorruptResult(problem)
         job = self._context.advance_or_reload(job, Event.DOUBT_RESULT, error=problem, detail=detail)
-        now, tier = self._context.clock.now(), self._tiers.of(job.tier)
+        now, tier = self._context.time.present(), self._tiers.of(job.tier)
         said = f"job {job.job_id} was paid, and its result is refused: {problem.rstrip('.')}. The answer is kept"
         if needs_a_person(job, self._context.ledger, tier, now):
             return CorruptResult(

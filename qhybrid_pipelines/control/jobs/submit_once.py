@@ -268,7 +268,7 @@ class SubmissionProtocol:
         self._context.check_clock(job.backend)
         seconds = self._context.capabilities(job.backend).acceptance_seconds
         over = job.updated_at + timedelta(seconds=seconds + self._context.time.margin_seconds(job.provider, seconds))
-        if self._context.clock.now() < over:
+        if self._context.time.present() < over:
             refusal = doubted_refusal(self._context.ledger.events(job.job_id))
             what = "was lost" if refusal is None else f"was a refusal ({refusal['message'].rstrip('.')})"
             raise Ambiguous(

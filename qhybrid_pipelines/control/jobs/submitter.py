@@ -259,7 +259,7 @@ class Submitter:
     def _check_before_submit(self, job: JobRecord, item: _PendingBatch) -> JobRecord:
         """Look at a job right before it is sent: in time, agreed to at today's price, and its backend in health."""
         now = self._context.clock.now()
-        late = is_overdue(job.deadline_at, now)
+        late = is_overdue(job.deadline_at, self._context.time.present())
         self._context.check_clock(job.backend, ask=late)
         if late:
             return self._ledger.advance(Transition.single(job, Event.EXPIRE, now))

@@ -114,7 +114,7 @@ class TokenSearch:
     def _known_jobs(self, job: JobRecord) -> list[str]:
         """Return the provider's ids of our newest jobs on a backend, of which the list must show one by now."""
         lag = timedelta(seconds=LISTING_LAG_FACTOR * self._context.capabilities(job.backend).listing_lag_seconds)
-        latest: datetime = self._context.clock.now() - lag
+        latest: datetime = self._context.time.present() - lag
         accepted = [
             (other.updated_at, other.provider_job_id)
             for other in self._context.ledger.jobs()

@@ -179,7 +179,7 @@ def _clock(dispatcher: Dispatcher, now: datetime) -> CheckResult:
         return True, f"{shown}, later than every event of the ledger"
     return False, (
         f"{shown}, and the ledger has an event of {there:%Y-%m-%d %H:%M:%S}: set the clock, or find what set it ahead; until "
-        "then the ledger's time stands still, and deadlines wait"
+        "then new events get that time, and what is in doubt waits for it"
     )
 
 

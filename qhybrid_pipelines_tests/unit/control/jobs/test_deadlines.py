@@ -48,6 +48,12 @@ def test_a_poller_that_remembers_nothing_looks() -> None:
     assert is_due(NOW, TIERS.batch, last_poll=None, now=NOW)
 
 
+def test_a_change_that_a_wrong_clock_has_dated_tomorrow_keeps_nobody_from_looking() -> None:
+    tier, longest, tomorrow = TIERS.batch, timedelta(seconds=TIERS.batch.poll_max_seconds), NOW + timedelta(days=1)
+    assert not is_due(tomorrow, tier, last_poll=NOW, now=NOW + longest / 2)
+    assert is_due(tomorrow, tier, last_poll=NOW, now=NOW + longest)
+
+
 def test_deadlines() -> None:
     deadline = deadline_for(TIERS.interactive, NOW)
     assert deadline == NOW + timedelta(seconds=900)

@@ -60,11 +60,21 @@ def test_the_time_is_never_before_the_newest_event(kind: str, skew: timedelta, t
 
 
 @pytest.mark.parametrize("skew", SKEWS)
+def test_what_is_compared_with_stored_times_is_this_machines_present(skew: timedelta) -> None:
+    ledger, machine = MemoryLedger(), SettableClock(NOW + skew)
+    ledger.plan(plan())
+    time = LedgerTime(ledger, machine.clock)
+    assert time.present() == time.present_clock.now() == NOW + skew
+    assert time.clock.now() == max(NOW, NOW + skew)
+
+
+@pytest.mark.parametrize("skew", SKEWS)
 def test_on_postgres_it_is_the_servers_time_whatever_this_machine_thinks(skew: timedelta, postgres_url: str) -> None:
     ledger = SqlLedger.open_postgres(postgres_url)
     wrong = Clock(now=lambda: datetime.now(UTC) + skew, boot_time=boot_seconds)
     time = LedgerTime(ledger, wrong)
     assert abs((time.now() - datetime.now(UTC)).total_seconds()) < 5
+    assert abs((time.present() - datetime.now(UTC)).total_seconds()) < 5
     hear("cloud", datetime.now(UTC))
     time.check("cloud")
     assert not time.should_ask("cloud")
