@@ -79,7 +79,7 @@ USER = "from small import arithmetic\n\ndef answer(number):\n    return arithmet
 TESTS = """
 import subprocess
 import sys
-from small import arithmetic, user
+from small import arithmetic, kept, user
 from small.arithmetic import below
 
 def test_the_limit():
@@ -93,7 +93,6 @@ def test_it_ends():
 
 def test_a_module_that_is_found_by_its_name(monkeypatch):
     monkeypatch.setattr("small.kept.SIZE", 2)
-    from small import kept
     assert kept.SIZE == 2 and below(2)
 
 def test_another_process():
@@ -105,7 +104,7 @@ import json, sys
 from pathlib import Path
 import pytest
 from mutation import session
-session.GRACE_SECONDS = 2.0
+session.GRACE_SECONDS = 8.0
 told = []
 target = session.Target("small.arithmetic", Path("small/arithmetic.py").resolve(), frozenset({"small.user", "small"}), OWN)
 plugin = session.MutationSession(

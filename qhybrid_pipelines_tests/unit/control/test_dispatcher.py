@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -210,12 +209,14 @@ class TestDoubt:
         assert sleeps == [30.0]
 
     def test_without_the_quarantine_the_same_provider_is_paid_twice(self, dispatcher, tmp_path, sleeps) -> None:
-        """The negative control: here nobody waits, although 50 ms have to pass until a job is listed."""
+        """The negative control: here nobody waits, although an hour has to pass until a job is listed."""
         dispatcher, vendor = dispatcher_for_vendor(
-            dispatcher, tmp_path, sleeps, dedupe="tag_lookup", listing_lag_seconds=0.05
+            dispatcher, tmp_path, sleeps, dedupe="tag_lookup", listing_lag_seconds=3600.0
         )
         submit_another(dispatcher)
-        time.sleep(0.1)
+        vendor.accept_earlier(2 * 3600.0)  # this one has to be in every list
+        later = Clock(now=lambda: datetime.now(UTC) + timedelta(hours=2), sleep=sleeps.append)
+        dispatcher = Dispatcher(dispatcher.ledger, {"vendor": vendor}, RawStore(tmp_path / "raw"), clock=later)
         vendor.plan_faults("ambiguous_after")
         submit(dispatcher)
         assert len(vendor.book()) == 3
