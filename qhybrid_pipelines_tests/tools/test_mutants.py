@@ -93,7 +93,7 @@ def test_it_ends():
 
 def test_a_module_that_is_found_by_its_name(monkeypatch):
     monkeypatch.setattr("small.kept.SIZE", 2)
-    assert kept.SIZE == 2 and below(2)
+    assert kept.SIZE == 2 and user.answer(1) == "yes"
 
 def test_another_process():
     code = "from small.arithmetic import LIMIT; assert LIMIT == 3"
