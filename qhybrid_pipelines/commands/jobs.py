@@ -21,7 +21,7 @@ from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
-    from qhybrid_pipelines.core.jobs import JobState
+    from qhybrid_pipelines.core.job_states import JobState
     from qhybrid_pipelines.steps.workspace import Workspace
 
 app = typer.Typer(help="Jobs in the ledger: look at them, and do something about one.", no_args_is_help=True)
@@ -150,7 +150,7 @@ def cancel(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "cancelled"):
-        _print_job(workspace.control_plane.dispatcher.cancel(job.job_id), before=job, as_json=as_json)
+        _print_job(workspace.control_plane.dispatcher.decisions.cancel(job.job_id), before=job, as_json=as_json)
 
 
 @app.command()
@@ -159,7 +159,10 @@ def approve(job_id: JobId, by: ByOption = None, home: Home = None, as_json: AsJs
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "approved"):
-        _print_job(workspace.control_plane.dispatcher.approve(job.job_id, by=_decider(workspace, by)), as_json=as_json)
+        _print_job(
+            workspace.control_plane.dispatcher.decisions.approve(job.job_id, by=_decider(workspace, by)),
+            as_json=as_json,
+        )
 
 
 @app.command()
@@ -177,7 +180,7 @@ def decline(
         raise InvalidInput("a refusal needs a reason", remedy="Say it with --reason TEXT.", field="--reason")
     with explain_illegal_transition(job, "declined"):
         _print_job(
-            workspace.control_plane.dispatcher.decline(job.job_id, by=_decider(workspace, by), reason=reason),
+            workspace.control_plane.dispatcher.decisions.decline(job.job_id, by=_decider(workspace, by), reason=reason),
             as_json=as_json,
         )
 
@@ -208,7 +211,8 @@ def resolve(
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "resolved"):
         _print_job(
-            workspace.control_plane.dispatcher.resolve(job.job_id, provider_job_id, pay_own=pay_own), as_json=as_json
+            workspace.control_plane.dispatcher.decisions.resolve(job.job_id, provider_job_id, pay_own=pay_own),
+            as_json=as_json,
         )
 
 
@@ -274,7 +278,7 @@ def reprioritise(
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "given another priority"):
-        _print_job(workspace.control_plane.dispatcher.reprioritise(job.job_id, priority), as_json=as_json)
+        _print_job(workspace.control_plane.dispatcher.decisions.reprioritise(job.job_id, priority), as_json=as_json)
 
 
 @app.command()
@@ -313,7 +317,7 @@ def _print_job(job: JobRecord, *, as_json: bool, before: JobRecord | None = None
 
 
 def _parse_state(name: str) -> JobState:
-    from qhybrid_pipelines.core.jobs import JobState
+    from qhybrid_pipelines.core.job_states import JobState
 
     try:
         return JobState(name.upper())

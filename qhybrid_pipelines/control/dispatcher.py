@@ -2,7 +2,7 @@
 
 Everything here may be killed at any moment and called again. What happens behind the door: `control.jobs.admission` (whether,
 where, for how much), `control.jobs.submitter` (plans and reservations), `control.jobs.submit_once` (each job once), `control.jobs.status_poller`
-and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_collector` (results), `control.jobs.cancellation` (taking a job back).
+and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_collector` (results), `control.jobs.cancellation` (taking a job back), `control.job_decisions` (what persons decide).
 """
 
 from __future__ import annotations
@@ -16,35 +16,25 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.jobs import approval
+from qhybrid_pipelines.control.job_decisions import JobDecisions
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
-from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
+from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
-from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
 from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
-from qhybrid_pipelines.control.jobs.submit_once import SubmissionProtocol, next_job_id
+from qhybrid_pipelines.control.jobs.submit_once import SubmissionProtocol
 from qhybrid_pipelines.control.jobs.submitter import Preview, Submitter
-from qhybrid_pipelines.control.jobs.token_search import other_homes_job
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, Transition
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
-from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, JobFailed, ProviderError, Unavailable
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import (
-    BackendStatus,
-    Calibration,
-    Capabilities,
-    CircuitBatch,
-    Estimate,
-    JobState,
-    Snapshot,
-)
-from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, ProviderError, Unavailable
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate, Snapshot
+from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider, calling
 
@@ -113,6 +103,14 @@ class Dispatcher:
         self._poller = StatusPoller(context, health=health)
         self._collector = ResultCollector(context, raw_store, self.policy.tiers)
         self._cancellation = Cancellation(context, self._protocol)
+        #: What persons decide about single jobs.
+        self.decisions = JobDecisions(
+            context,
+            admission=self._admission,
+            submitter=self._submitter,
+            cancellation=self._cancellation,
+            principal=self.deployment.principal,
+        )
         self._poll_schedule = PollSchedule(
             context, poller=self._poller, collector=self._collector, tiers=self.policy.tiers
         )
@@ -169,11 +167,7 @@ class Dispatcher:
             Refused: not even one circuit fits.
             InvalidInput: there is no such provider or backend.
         """
-        earlier = self._earlier_split(batch)
-        if earlier:
-            return earlier
-        capabilities = self._admission.capabilities(batch.backend)
-        return split(batch, capabilities, self._admission.gates_per_circuit(batch, capabilities))
+        return self._submitter.split(batch)
 
     def submit(self, batch: CircuitBatch, request: SubmitRequest) -> JobRecord:
         """Submit one batch and return its job. Raises as `submit_all`."""
@@ -223,41 +217,6 @@ class Dispatcher:
         """Return jobs that only go on when their batch is submitted again: approved, cut off, or taken elsewhere."""
         return self._submitter.jobs_to_resubmit()
 
-    def resolve(self, job_id: str, provider_job_id: str | None, *, pay_own: bool = False) -> JobRecord:
-        """Record what a person found out, or wants, about a job in SUBMIT_UNKNOWN.
-
-        Args:
-            job_id: our id of the job.
-            provider_job_id: the provider's id of it, also of one that another home has sent; or None if the provider does
-                not have it, and then the next `submit` makes a further attempt.
-            pay_own: another home has sent this work, and it is to be sent and paid once more all the same.
-
-        Raises:
-            IllegalTransition: the job is in another state.
-            DuplicateProviderJob: that id belongs to another job.
-            InvalidInput: the job is at the provider, sent by another home, and the person does not say to pay again; or says
-                so without need.
-        """
-        job = self.ledger.job(job_id)
-        other = other_homes_job(self.ledger.events(job_id)) if job.state is JobState.SUBMIT_UNKNOWN else None
-        if provider_job_id is None and pay_own != (other is not None) and job.state is JobState.SUBMIT_UNKNOWN:
-            raise InvalidInput(
-                f"the work of job {job_id} is at the provider as {other}, sent by another home"
-                if other
-                else f"no other home is known to have sent the work of job {job_id}",
-                remedy=f"Adopt it with `--provider-job-id {other}`, or pay for an own one with `--pay-own`."
-                if other
-                else "Say `--not-there` if the provider does not have it.",
-            )
-        event = Event.CONFIRM_ABSENT if provider_job_id is None else Event.ADOPT
-        detail = {"resolved_by": self.deployment.principal} | ({"pay_own": True} if pay_own else {})
-        cleared = "" if job.error else None
-        return self.ledger.advance(
-            Transition.single(
-                job, event, self._clock.now(), detail=detail, provider_job_id=provider_job_id, error=cleared
-            )
-        )
-
     def look_for_copies(self, backends: Iterable[str]) -> dict[str, str]:
         """Look at all jobs with the home's label; those that the ledger has not sent become a question for a person.
 
@@ -286,81 +245,7 @@ class Dispatcher:
                 failed[backend] = str(error)
         return failed
 
-    # -- what persons decide ---------------------------------------------------------------------------------------
-
-    def approve(self, job_id: str, *, by: str) -> JobRecord:
-        """Agree to a job: to its payload, on its backend, at its price. The next `submit` of its batch submits it.
-
-        Raises:
-            Refused: its deadline has passed, or in prod its own requester agrees.
-            IllegalTransition: it does not wait for approval.
-        """
-        job, now = self.ledger.job(job_id), self._clock.now()
-        return self.ledger.advance(approval.approve(job, by=by, now=now, present=self.time.present()))
-
-    def decline(self, job_id: str, *, by: str, reason: str) -> JobRecord:
-        """Say no to a job that waits for approval.
-
-        Raises:
-            IllegalTransition: it does not wait for approval.
-        """
-        job = self.ledger.job(job_id)
-        next_state(job.state, Event.APPROVE)  # PLANNED may be rejected as well, but not by a person
-        return self.ledger.advance(approval.decline(job, by=by, reason=reason, now=self._clock.now()))
-
-    def reprioritise(self, job_id: str, priority: int) -> JobRecord:
-        """Change the place of a job among those that were not sent yet; 0 is normal, higher goes first.
-
-        Raises:
-            IllegalTransition: its provider has it already, and queues by rules of its own.
-        """
-        job = self.ledger.job(job_id)
-        detail = {"from": job.priority, "to": priority}
-        return self.ledger.advance(
-            Transition.single(job, Event.REPRIORITISE, self._clock.now(), priority=priority, detail=detail)
-        )
-
-    def cancel(self, job_id: str) -> JobRecord:
-        """Ask for a job to be cancelled and return it as it stands.
-
-        A request is only a request: the job is CANCELLED, or CANCELLING until the provider has decided, or unchanged
-        when it came too late. A job in SUBMIT_UNKNOWN has to be resolved first and is returned untouched.
-
-        Raises:
-            ProviderError: the provider could not be reached.
-        """
-        return self._cancellation.cancel(self.ledger.job(job_id), Event.CANCEL)
-
-    def reroute(self, job_id: str, batch: CircuitBatch, *, reason: str = "", principal: str | None = None) -> JobRecord:
-        """Take a job's work to another backend and return the job that stands for it now.
-
-        A job that its provider may hold is cancelled there first. Where that takes time, the job comes back as
-        CANCELLING, and the next `submit` of its batch goes on; where it came too late, its result counts. A job that has
-        left its backend, and whose work no other job could take over, may be sent to a third backend or back.
-
-        Args:
-            job_id: our id of the job.
-            batch: its work, for the other backend.
-            reason: why; kept with the job.
-            principal: who asks; the default is the site's.
-
-        Raises:
-            Refused: a limit, the policy or the budget does not let it go there; nothing was changed.
-            InvalidInput: it is there already, or the batch is another one.
-            IllegalTransition: the job has ended, or nobody knows whether its provider has it.
-            ProviderError: a provider could not be reached.
-        """
-        job = self.current_job(job_id)
-        requested = check_same_work(job, batch)
-        account = self.ledger.account(job.experiment)
-        terms = job.request_terms | {"principal": principal or self.deployment.principal}
-        request = SubmitRequest(**terms, budget_usd=account.limit_usd if account else 0.0)
-        admission = self._admission.admit([requested], request, [batch.backend])
-        check_budget(self.ledger, job, admission.quotes[0].high_usd, backend=batch.backend)
-        detail = {"backend": batch.backend, "reason": reason}
-        left = self._cancellation.cancel(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
-        failpoint("cancel.left")
-        return self._submitter.submit_jobs([requested], request)[0] if left.state is JobState.REROUTED else left
+    # -- clocks and deadlines --------------------------------------------------------------------------------------
 
     def clock_problems(self) -> list[str]:
         """Return why nothing is sent and nothing expires by the clock, one sentence per reason; nobody is asked anything."""
@@ -476,18 +361,6 @@ class Dispatcher:
             job = self._collector.keep_late(job, cost_usd=snapshot.cost_usd)
         return self.collect(job_id, batch).job if job.state in COLLECTABLE else job
 
-    def give_up_result(self, job_id: str) -> JobRecord:
-        """End a job whose result is refused, because a person says so; its work may be run again then, and is paid again.
-
-        Raises:
-            IllegalTransition: its result is not refused.
-        """
-        job = self.ledger.job(job_id)
-        if not job.has_doubted_result:
-            raise IllegalTransition(f"job {job_id} is {job.state}, and its result was not refused")
-        detail = {"given_up_by": self.deployment.principal}
-        return self.ledger.advance(Transition.single(job, Event.FAIL, self._clock.now(), detail=detail))
-
     def _poll_one(self, job: JobRecord) -> Sequence[Snapshot]:
         provider = self._context.provider_for(job.backend)
         with calling(provider.name, "poll"):
@@ -506,16 +379,6 @@ class Dispatcher:
             CorruptFile: the kept bytes are gone or changed.
         """
         return self._collector.decode_stored(job, batch)
-
-    def _earlier_split(self, batch: CircuitBatch) -> tuple[SubBatch, ...] | None:
-        """Return the parts of which the ledger has jobs, None if it has none."""
-        jobs = [job for job in self.ledger.jobs(experiment=batch.experiment) if job.requested_backend == batch.backend]
-        payloads = {job.payload_sha256 for job in jobs}
-        for max_circuits in sorted({job.circuits for job in jobs}, reverse=True):
-            sub_batches = split_by_size(batch, max_circuits)
-            if any(sub_batch.batch.payload_sha256 in payloads for sub_batch in sub_batches):
-                return sub_batches
-        return None
 
     def _complete(self, request: SubmitRequest) -> SubmitRequest:
         return replace(request, principal=request.principal or self.deployment.principal)

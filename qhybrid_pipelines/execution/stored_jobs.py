@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, JobState, RawResult, Snapshot
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, RawResult, Snapshot
 from qhybrid_pipelines.execution.counts import verify_counts
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending

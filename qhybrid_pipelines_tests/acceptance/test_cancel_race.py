@@ -21,7 +21,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
@@ -59,7 +59,7 @@ def test_cancellation_against_completion(ledger: SqlLedger, tmp_path: Path, monk
 
             def cancel(job_id: str = job.job_id, patience: float = patience) -> None:
                 time.sleep(patience)
-                dispatcher.cancel(job_id)
+                dispatcher.decisions.cancel(job_id)
 
             other = threading.Thread(target=cancel)
             other.start()

@@ -23,7 +23,8 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import Ambiguous, JobFailed, ProviderError, Throttled
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
@@ -213,7 +214,7 @@ def test_a_copy_finds_what_the_other_has_sent_and_a_restored_home_its_own(make_u
     held = copy.submit(batch)
     assert (held.state, f"as {paid.provider_job_id}, sent by home h1" in held.error) == (JobState.SUBMIT_UNKNOWN, True)
     assert accepted(cloud, before) == [paid.provider_job_id]
-    copy.dispatcher.resolve(held.job_id, paid.provider_job_id)
+    copy.dispatcher.decisions.resolve(held.job_id, paid.provider_job_id)
     assert copy.collect(copy.ledger.job(held.job_id), batch).state is JobState.VERIFIED
     assert make_user("four", tenant="others").submit(batch).state is JobState.SUBMITTED
     assert len(accepted(cloud, before)) == 2

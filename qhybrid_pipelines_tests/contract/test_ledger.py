@@ -32,7 +32,8 @@ from qhybrid_pipelines.control.ledger.port import (
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
-from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Calibration
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 

@@ -20,7 +20,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.control.ledger.sql import SqlLedger, open_ledger
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run_in_processes

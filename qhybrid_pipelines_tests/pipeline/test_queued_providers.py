@@ -8,7 +8,7 @@ import pytest
 
 from qhybrid_pipelines.control.jobs import status_poller
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.processes import process_name
 from qhybrid_pipelines.defs import run_history
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG
@@ -167,7 +167,7 @@ def test_a_person_has_to_agree_and_then_it_goes_on_by_itself(code_location, clou
     assert job.state is JobState.AWAITING_APPROVAL
     assert accepted_jobs(cloud, code_location) == []
 
-    code_location.workspace.control_plane.dispatcher.approve(job.job_id, by="grace")
+    code_location.workspace.control_plane.dispatcher.decisions.approve(job.job_id, by="grace")
     assert onward(code_location)[0][0] == "submit"
     assert len(accepted_jobs(cloud, code_location)) == 1
     cloud.advance(10_000)
@@ -186,7 +186,7 @@ def test_work_that_is_taken_elsewhere_is_collected_from_there(code_location, clo
     (job,) = jobs(code_location)
     batches = code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, PartitionKey(experiment=key, backend=QUEUED))
     batch = batch_from_row(batches.to_pylist()[0])
-    code_location.workspace.control_plane.dispatcher.reroute(
+    code_location.workspace.control_plane.dispatcher.decisions.reroute(
         job.job_id, replace(batch, backend="local:auto"), reason="a test"
     )
     code_location.poll()

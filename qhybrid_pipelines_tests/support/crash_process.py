@@ -22,7 +22,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import make_sub_batch
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
@@ -96,10 +96,10 @@ def cancel_job(command: dict[str, Any]) -> None:
         ).expire_due()
     elif how == "reroute":
         if job.backend == one.backend:
-            job = dispatcher.reroute(job.job_id, make_batch(backend="other:device"))
+            job = dispatcher.decisions.reroute(job.job_id, make_batch(backend="other:device"))
         dispatcher.collect(job.job_id, batch)
     else:
-        dispatcher.cancel(job.job_id)
+        dispatcher.decisions.cancel(job.job_id)
         if how == "cancel, but it comes":
             one.show(job.provider_job_id, JobState.COMPLETED)
             dispatcher.poll_due()

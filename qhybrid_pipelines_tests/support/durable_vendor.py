@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import (
     BackendStatus,
     Calibration,
@@ -30,7 +31,6 @@ from qhybrid_pipelines.core.jobs import (
     Compiled,
     Estimate,
     JobRef,
-    JobState,
     ListedJob,
     RawResult,
     Snapshot,

@@ -36,7 +36,8 @@ from qhybrid_pipelines.control.ledger.records import (
 from qhybrid_pipelines.control.ledger.row_audit import rebuild
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json, to_microseconds
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Calibration
 from qhybrid_pipelines_tests.support.memory_facts import job_values
 from qhybrid_pipelines_tests.support.memory_tables import MemoryTables
 

@@ -27,7 +27,7 @@ from qhybrid_pipelines.control.ledger.records import (
 )
 from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support.memory_facts import changed_values
 
 _NOTHING = object()

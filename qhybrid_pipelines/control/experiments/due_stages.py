@@ -18,7 +18,7 @@ from qhybrid_pipelines.control.jobs.successors import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import schemas

@@ -10,7 +10,7 @@ import pyarrow as pa
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import QHybridError, Refused
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 

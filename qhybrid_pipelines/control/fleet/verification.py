@@ -20,7 +20,8 @@ from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.adapter_assumptions import Fact, compare, require, unknown

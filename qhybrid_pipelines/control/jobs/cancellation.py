@@ -22,7 +22,8 @@ from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transiti
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
 from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: States of a job that no provider has heard of, or that may not have been heard of.

@@ -20,7 +20,8 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, StoredResult
 from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, QHybridError, Rejected, Unavailable
 from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobState, RawResult
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
 from qhybrid_pipelines.core.redaction import redact_content, vendor_text
 from qhybrid_pipelines.execution.port import calling
 

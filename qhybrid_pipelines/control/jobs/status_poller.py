@@ -16,7 +16,8 @@ from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Rejected, UnknownProviderStatus
 from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import JobState, Snapshot
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Snapshot
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: Requests that are spent on telling the one odd job of a look from the others.

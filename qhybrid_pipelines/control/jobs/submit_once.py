@@ -31,7 +31,8 @@ from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRec
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
 

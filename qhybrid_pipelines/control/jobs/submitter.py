@@ -27,7 +27,9 @@ from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
 from qhybrid_pipelines.execution.port import name_call
 
 
@@ -73,6 +75,24 @@ class Submitter:
     ) -> None:
         self._context, self._ledger, self._admission, self._protocol = context, context.ledger, admission, protocol
         self._health, self._deployment, self._policy = health, deployment, policy
+
+    def split(self, batch: CircuitBatch) -> tuple[SubBatch, ...]:
+        """Return the parts that a batch has jobs of already, or else parts that each fit into one job of its backend."""
+        earlier = self._earlier_split(batch)
+        if earlier:
+            return earlier
+        capabilities = self._admission.capabilities(batch.backend)
+        return split(batch, capabilities, self._admission.gates_per_circuit(batch, capabilities))
+
+    def _earlier_split(self, batch: CircuitBatch) -> tuple[SubBatch, ...] | None:
+        """Return the parts of which the ledger has jobs, None if it has none."""
+        jobs = [job for job in self._ledger.jobs(experiment=batch.experiment) if job.requested_backend == batch.backend]
+        payloads = {job.payload_sha256 for job in jobs}
+        for max_circuits in sorted({job.circuits for job in jobs}, reverse=True):
+            sub_batches = split_by_size(batch, max_circuits)
+            if any(sub_batch.batch.payload_sha256 in payloads for sub_batch in sub_batches):
+                return sub_batches
+        return None
 
     def submit_jobs(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[JobRecord]:
         """Return the job of each batch, submitted as far as that is possible now.

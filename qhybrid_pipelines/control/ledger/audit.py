@@ -13,7 +13,7 @@ from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.event_chain import event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import SETTLED
 from qhybrid_pipelines.control.ledger.row_audit import BudgetSum, JobRows, compare_budget, compare_job, rebuild
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 #: Jobs whose rows and events are in memory at a time.
 JOBS_PER_PAGE = 500

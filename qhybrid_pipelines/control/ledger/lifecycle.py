@@ -13,7 +13,7 @@ from typing import Protocol
 
 from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
 from qhybrid_pipelines.core.errors import IllegalTransition
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 
 class Event(StrEnum):

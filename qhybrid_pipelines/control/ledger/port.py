@@ -42,7 +42,8 @@ from qhybrid_pipelines.control.ledger.records import (
     Transition,
     correlation_id_for,
 )
-from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Calibration
 
 __all__ = [
     "AttemptRecord",

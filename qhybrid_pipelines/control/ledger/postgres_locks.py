@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy, lock_key
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 #: Longer than a provider call takes: every adapter limits its own.
 RESTART_GRACE_SECONDS = 60.0

@@ -18,7 +18,7 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
 )
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 _LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
 _JOB = select(

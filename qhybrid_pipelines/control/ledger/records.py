@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.jobs import Calibration, JobRef, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Calibration, JobRef
 from qhybrid_pipelines.core.specification import DataClass
 
 #: Whose clock a timestamp comes from: the provider's, or ours when we saw the thing.

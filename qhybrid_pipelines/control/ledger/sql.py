@@ -49,7 +49,8 @@ from qhybrid_pipelines.control.ledger.records import (
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.control.ledger.statements import write_plan, write_transition
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Calibration
 from qhybrid_pipelines.storage.layout import Home
 
 #: Moves in one transaction of `SqlLedger.advance_all`: a few tenths of a second, so that no writer waits long.

@@ -19,7 +19,7 @@ from qhybrid_pipelines.control.ledger.records import ATTEMPT_OUTCOMES, JobRecord
 from qhybrid_pipelines.control.ledger.sealed_facts import changed_facts
 from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 #: Facts of a move that the job takes over as they are.
 _COPIED_FIELDS = ("provider_job_id", "engine", "approved_by", "rerouted_to", "priority", "deadline_at")

@@ -26,7 +26,7 @@ from sqlalchemy.types import TypeDecorator
 from qhybrid_pipelines.control.ledger.budget import from_micro_usd, to_micro_usd
 from qhybrid_pipelines.control.ledger.records import Outcome
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, to_microseconds
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 
 class UtcTimestamp(TypeDecorator[datetime]):

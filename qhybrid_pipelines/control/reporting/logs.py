@@ -18,7 +18,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedEvent, ObservedLedger
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.redaction import redact
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.time_limits import says_time_limit
 
 #: About an open job of a backend that today's settings do not name.

@@ -27,7 +27,8 @@ from qhybrid_pipelines.control.ledger.port import (
     StoredResult,
     Transition,
 )
-from qhybrid_pipelines.core.jobs import Calibration, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
 from qhybrid_pipelines.core.sub_batches import split
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.conformance.provider_under_test import (

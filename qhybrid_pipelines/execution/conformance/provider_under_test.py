@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState, RawResult, Snapshot
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult, Snapshot
 from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 from qhybrid_pipelines.execution.port import Provider
 

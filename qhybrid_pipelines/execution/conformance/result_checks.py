@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.conformance.provider_under_test import (
     ProviderUnderTest,
     assert_raises,

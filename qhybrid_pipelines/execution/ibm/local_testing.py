@@ -20,6 +20,7 @@ from typing import Any
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -61,7 +62,7 @@ class LocalTesting(StoredJobs):
             noisy=True,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(jobs.JobState.COMPLETED, jobs.JobState.FAILED),
+            states=(JobState.COMPLETED, JobState.FAILED),
             queue="none: it runs in the caller's process, and its timestamps are this machine's",
             security="none needed: nothing leaves this machine",
             mode="local-testing",

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -54,14 +55,14 @@ REMEMBERED_SECONDS = 300.0
 TIME_LIMIT_REASON = 1305
 
 STATES = {
-    "queued": jobs.JobState.QUEUED,
-    "running": jobs.JobState.RUNNING,
-    "completed": jobs.JobState.COMPLETED,
-    "failed": jobs.JobState.FAILED,
-    "cancelled": jobs.JobState.CANCELLED,
-    "cancelled - ran too long": jobs.JobState.FAILED,
+    "queued": JobState.QUEUED,
+    "running": JobState.RUNNING,
+    "completed": JobState.COMPLETED,
+    "failed": JobState.FAILED,
+    "cancelled": JobState.CANCELLED,
+    "cancelled - ran too long": JobState.FAILED,
 }
-ENDED = (jobs.JobState.COMPLETED, jobs.JobState.FAILED, jobs.JobState.CANCELLED)
+ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
 
 
 class Service:
@@ -97,7 +98,7 @@ class Service:
             dedupe="tag_lookup",
             listing_lag_seconds=LISTING_LAG_SECONDS,
             acceptance_seconds=ACCEPTANCE_SECONDS,
-            states=(jobs.JobState.QUEUED, jobs.JobState.RUNNING, *ENDED),
+            states=(JobState.QUEUED, JobState.RUNNING, *ENDED),
             queue="shared by all users, fair share per instance; its length is published",
             security="API key exchanged for an access token of an hour; bound to a service instance",
             mode="emulator" if self.client.on_this_machine else "hardware",
@@ -263,7 +264,7 @@ class Service:
     def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return a finished job's result as it was sent."""
         state, raw_status, _ = _state(self._job(ref), ref)
-        if state is not jobs.JobState.COMPLETED:
+        if state is not JobState.COMPLETED:
             raise Unavailable(f"job {ref.provider_job_id} is {raw_status}")
         content, _ = self.client.get("jobs", ref.provider_job_id, "results")
         return jobs.RawResult(ref=ref, content=content, content_type="application/json")
@@ -283,7 +284,7 @@ class Service:
         except ResourceNotFound:
             raise _unknown_job_error(ref) from None
         state, _, _ = _state(self._job(ref), ref)
-        if state is jobs.JobState.CANCELLED:
+        if state is JobState.CANCELLED:
             return jobs.CancelOutcome.CANCELLED
         return jobs.CancelOutcome.REQUESTED if in_time and state not in ENDED else jobs.CancelOutcome.TOO_LATE
 
@@ -341,19 +342,19 @@ def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[s
     return json.dumps(job, cls=encoder()).encode()
 
 
-def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[jobs.JobState, str, str | None]:
+def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[JobState, str, str | None]:
     """Return our state, the vendor's word and the vendor's reason."""
     reported = _object(job.get("state"))
     word = reported.get("status") or job.get("status")
     reason = _words(reported.get("reason"))
     state = STATES.get(str(word).lower())
     if state is None and str(word).lower().startswith("cancel") and says_time_limit(str(word)):
-        state = jobs.JobState.FAILED
+        state = JobState.FAILED
     if state is None:
         raise UnknownProviderStatus(f"job {ref.provider_job_id} has status {word!r}, which no table contains")
     codes = (str(reported.get("reason_code")), str(reported.get("reasonCode")))
-    if state is jobs.JobState.CANCELLED and str(TIME_LIMIT_REASON) in codes:
-        state = jobs.JobState.FAILED
+    if state is JobState.CANCELLED and str(TIME_LIMIT_REASON) in codes:
+        state = JobState.FAILED
     state = failed_by_time_limit(state, reason, _words(reported.get("reason_solution")))
     return state, str(word), reason or (str(word) if says_time_limit(str(word)) else None)
 

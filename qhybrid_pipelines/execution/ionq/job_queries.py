@@ -18,7 +18,8 @@ from qhybrid_pipelines.core.errors import (
     Unavailable,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.jobs import JobRef, JobState, ListedJob, Snapshot, TokenListing
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import JobRef, ListedJob, Snapshot, TokenListing
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.chaos_plan import Fault, FaultPlan, PortMethod, is_hit, read_plan
 from qhybrid_pipelines.execution.port import Provider
@@ -119,7 +120,7 @@ class ChaosProvider:
             provider, _ = self._resolve_backend(ref.backend)
             if "lost" in self._apply_faults("poll", ref.provider_job_id):
                 message = "planned: the provider does not know this job any more"
-                found[ref] = jobs.Snapshot(ref=ref, state=jobs.JobState.FAILED, raw_status="lost", message=message)
+                found[ref] = jobs.Snapshot(ref=ref, state=JobState.FAILED, raw_status="lost", message=message)
             else:
                 asked.setdefault(provider.name, []).append(ref)
         for group in asked.values():

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Unavailable
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.adapter_assumptions import Fact
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
@@ -143,7 +144,7 @@ class IonQProvider:
             job_bytes, job = job_queries.get_job(self._client, ref)
         except ResourceNotFound:
             raise job_queries.absent_job_error(self._client, ref, self._account_registry) from None
-        if job_queries.job_state(job, ref) is not jobs.JobState.COMPLETED:
+        if job_queries.job_state(job, ref) is not JobState.COMPLETED:
             raise Unavailable(f"job {ref.provider_job_id} is {job['status']}")
         pages = job_queries.list_child_pages(self._client, ref, len(job.get("child_job_ids") or ()))
         results = job_queries.get_results(self._client, ref, job)
@@ -171,7 +172,7 @@ class IonQProvider:
         except ResourceNotFound:
             raise job_queries.absent_job_error(self._client, ref, self._account_registry) from None
         state = job_queries.job_state(job, ref)
-        if state is jobs.JobState.CANCELLED:
+        if state is JobState.CANCELLED:
             return jobs.CancelOutcome.CANCELLED
         return jobs.CancelOutcome.TOO_LATE if state in job_queries.ENDED else jobs.CancelOutcome.REQUESTED
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.engines.engine import Engine, all_engines, choose_engine
@@ -50,7 +51,7 @@ class LocalProvider(StoredJobs):
             noisy=False,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(jobs.JobState.COMPLETED, jobs.JobState.FAILED),
+            states=(JobState.COMPLETED, JobState.FAILED),
             queue="none: a job is done when it is acknowledged",
             security="none needed: it runs in the caller's process",
             mode="simulator",

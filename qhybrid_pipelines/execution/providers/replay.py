@@ -18,6 +18,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
@@ -65,7 +66,7 @@ class ReplayProvider:
             noisy=False,
             dedupe="token",
             listing_lag_seconds=0.0,
-            states=(jobs.JobState.COMPLETED,),
+            states=(JobState.COMPLETED,),
             queue="none: results are there already",
             security="none needed: it reads files",
             mode="simulator",
@@ -169,7 +170,7 @@ class ReplayProvider:
         at = datetime.fromisoformat(self._job_note(ref)["submitted_at"])
         return jobs.Snapshot(
             ref=ref,
-            state=jobs.JobState.COMPLETED,
+            state=JobState.COMPLETED,
             raw_status="recorded",
             submitted_at=at,
             started_at=at,

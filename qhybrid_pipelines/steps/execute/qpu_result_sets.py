@@ -12,7 +12,8 @@ from qhybrid_pipelines.control.jobs.successors import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import JobFailed, QHybridError
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row, select_rows

@@ -41,7 +41,7 @@ def cancel_experiment(
             continue
         problem = None
         try:
-            job = dispatcher.cancel(job.job_id)  # noqa: PLW2901  the job as it stands now
+            job = dispatcher.decisions.cancel(job.job_id)  # noqa: PLW2901  the job as it stands now
         except QHybridError as error:
             problem = str(error)
         rows.append({"job_id": job.job_id, "backend": job.backend, "state": job.state.value, "problem": problem})

@@ -32,7 +32,7 @@ from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, next
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.files import foreign_leftovers
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files

@@ -13,7 +13,7 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import cost_row, job_row
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.reports.content import JobContent, Progress

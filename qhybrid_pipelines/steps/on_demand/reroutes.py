@@ -29,7 +29,7 @@ def reroute(
             field="BACKEND",
         )
     elsewhere = replace(find_sub_batch(job, dispatcher, lake, specifications).batch, backend=backend)
-    return dispatcher.reroute(job.job_id, elsewhere, reason="a person asked for it")
+    return dispatcher.decisions.reroute(job.job_id, elsewhere, reason="a person asked for it")
 
 
 def fetch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> JobRecord:
@@ -59,7 +59,7 @@ def retry(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Sp
             remedy=f"`qhybrid jobs show {newest.job_id}` says how that went.",
         )
     if job.has_doubted_result:
-        job = dispatcher.give_up_result(job.job_id)
+        job = dispatcher.decisions.give_up_result(job.job_id)
     if job.state not in ENDED_WITHOUT_RESULT:
         raise InvalidInput(
             f"job {job.job_id} is {job.state}; only what ended without a result is run again",

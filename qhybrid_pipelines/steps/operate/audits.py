@@ -17,7 +17,7 @@ from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_job
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.bits import assignment_array
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.problems.baseline_runs import EXHAUSTIVE, always_on_baselines
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.control.jobs.submit_once import job_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol
 from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Worker, note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, submit_known_job

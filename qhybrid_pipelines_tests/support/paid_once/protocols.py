@@ -13,7 +13,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.port import StaleJob
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import ProviderError
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, make_dispatcher
 

@@ -25,7 +25,8 @@ from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
@@ -205,7 +206,7 @@ def submit_known_job(setup: ProviderSetup, ledger: SqlLedger) -> None:
         if job.state is not JobState.SUBMIT_UNKNOWN:
             break
         there = [line.provider_job_id for line in setup.book() if line.shots == KNOWN_SHOTS]
-        dispatcher.resolve(job.job_id, there[0] if there else None)
+        dispatcher.decisions.resolve(job.job_id, there[0] if there else None)
     time.sleep(2 * DECLARED_LAG_SECONDS)
 
 

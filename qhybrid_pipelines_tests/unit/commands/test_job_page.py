@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.commands.job_page import dollars, duration, job_page
 from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support.job_histories import (
     COMPLETE,
     FAILED,

@@ -23,7 +23,7 @@ from qhybrid_pipelines.core.errors import (
     Throttled,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch
@@ -227,7 +227,7 @@ class TestDoubt:
         vendor.plan_faults(fault)
         job = submit(dispatcher, budget_usd=1.0)
         assert job.state is JobState.SUBMIT_UNKNOWN
-        assert submit(dispatcher, budget_usd=1.0) == job == dispatcher.cancel(job.job_id)
+        assert submit(dispatcher, budget_usd=1.0) == job == dispatcher.decisions.cancel(job.job_id)
         assert vendor.calls("submit") == 1
         assert vendor.calls("cancel") == 0
         assert dispatcher.ledger.account(job.experiment).reserved_usd == 1.0
@@ -235,17 +235,17 @@ class TestDoubt:
     def test_a_person_who_found_the_job_has_it_adopted(self, dispatcher, tmp_path, sleeps) -> None:
         dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, dedupe="none")
         vendor.plan_faults("ambiguous_after")
-        job = dispatcher.resolve(submit(dispatcher).job_id, vendor.book()[0]["id"])
+        job = dispatcher.decisions.resolve(submit(dispatcher).job_id, vendor.book()[0]["id"])
         assert job.state is JobState.SUBMITTED
         assert dispatcher.collect(job.job_id, make_batch()).counts.num_rows == 4
         with pytest.raises(IllegalTransition):
-            dispatcher.resolve(job.job_id, None)
+            dispatcher.decisions.resolve(job.job_id, None)
 
     def test_a_person_who_found_none_allows_a_further_attempt(self, dispatcher, tmp_path, sleeps) -> None:
         dispatcher, vendor = dispatcher_for_vendor(dispatcher, tmp_path, sleeps, dedupe="none")
         vendor.plan_faults("ambiguous_before")
         first = submit(dispatcher)
-        assert dispatcher.resolve(first.job_id, None).state is JobState.APPROVED
+        assert dispatcher.decisions.resolve(first.job_id, None).state is JobState.APPROVED
         job = submit(dispatcher)
         assert (job.state, job.attempt) == (JobState.SUBMITTED, 2)
         assert job.token != first.token
@@ -335,14 +335,14 @@ class TestLateAcceptance:
             assert job.job_id not in {ended.job_id for ended in dispatcher.expire_due()}
         elif way == "cancel":
             with pytest.raises(Ambiguous):
-                dispatcher.cancel(job.job_id)
+                dispatcher.decisions.cancel(job.job_id)
         else:
             other = DurableVendor(tmp_path / "second", name="second")
             both = {"vendor": vendor, "second": other}
             clock = Clock(now=lambda: NOW, sleep=lambda _: None)
             elsewhere = Dispatcher(ledger, both, RawStore(tmp_path / "raw"), clock=clock)
             with pytest.raises(Ambiguous):
-                elsewhere.reroute(job.job_id, make_batch(backend="second:device"))
+                elsewhere.decisions.reroute(job.job_id, make_batch(backend="second:device"))
             assert other.book() == []
         assert ledger.job(job.job_id).state is JobState.SUBMITTING
         vendor.accept_late(make_batch())
@@ -492,7 +492,7 @@ class TestCancel:
     def test_the_providers_answer_decides(self, dispatcher, vendor, answer, state) -> None:
         job = submit(dispatcher)
         (vendor.folder / f"{job.provider_job_id}.cancel").write_text(answer)
-        assert dispatcher.cancel(job.job_id).state is state
+        assert dispatcher.decisions.cancel(job.job_id).state is state
 
     @pytest.mark.parametrize(
         ("seen", "state"),
@@ -505,8 +505,8 @@ class TestCancel:
     def test_a_request_may_lose_the_race_and_then_the_result_counts(self, dispatcher, vendor, seen, state) -> None:
         job = submit(dispatcher)
         (vendor.folder / f"{job.provider_job_id}.cancel").write_text("requested")
-        job = dispatcher.cancel(job.job_id)
-        assert dispatcher.cancel(job.job_id) == job
+        job = dispatcher.decisions.cancel(job.job_id)
+        assert dispatcher.decisions.cancel(job.job_id) == job
         vendor.show(job.provider_job_id, seen)
         [job] = dispatcher.poll([job])
         assert job.state is state
@@ -515,7 +515,7 @@ class TestCancel:
 
     def test_a_finished_job_stays_as_it_is(self, dispatcher, vendor) -> None:
         done = dispatcher.collect(submit(dispatcher).job_id, make_batch()).job
-        assert dispatcher.cancel(done.job_id) == done
+        assert dispatcher.decisions.cancel(done.job_id) == done
         assert vendor.calls("cancel") == 0
 
     @pytest.mark.parametrize(("reported", "charged"), [(0.0, 0.0), (0.4, 0.4), (None, 1.5)])
@@ -526,7 +526,7 @@ class TestCancel:
         job = submit(dispatcher, budget_usd=2.0)
         (vendor.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
         vendor.show(job.provider_job_id, JobState.CANCELLED, cost_usd=reported)
-        cancelled = dispatcher.cancel(job.job_id)
+        cancelled = dispatcher.decisions.cancel(job.job_id)
         assert (cancelled.state, cancelled.cost_usd) == (JobState.CANCELLED, reported)
         assert cancelled.cost_settled_usd == charged
         account = ledger.account(job.experiment)
@@ -537,7 +537,7 @@ class TestCancel:
         with pytest.raises(Throttled):
             submit(dispatcher)
         [job] = dispatcher.ledger.jobs()
-        assert dispatcher.cancel(job.job_id).state is JobState.CANCELLED
+        assert dispatcher.decisions.cancel(job.job_id).state is JobState.CANCELLED
         assert submit(dispatcher).state is JobState.CANCELLED
         assert vendor.book() == []
 
@@ -549,7 +549,7 @@ class TestCancel:
         with pytest.raises(Ambiguous):
             submit(dispatcher)
         [job] = ledger.jobs()
-        assert dispatcher.cancel(job.job_id).state is state
+        assert dispatcher.decisions.cancel(job.job_id).state is state
         assert vendor.calls("cancel") == len(vendor.book()) == int(accepted)
         assert vendor.calls("submit") == 2
 
@@ -560,5 +560,5 @@ class TestCancel:
         vendor.submit = lambda *_: (_ for _ in ()).throw(ConnectionError("raw socket error"))
         assert submit(dispatcher).state is JobState.SUBMIT_UNKNOWN
         [job] = ledger.jobs()
-        assert dispatcher.cancel(job.job_id).state is JobState.SUBMIT_UNKNOWN
+        assert dispatcher.decisions.cancel(job.job_id).state is JobState.SUBMIT_UNKNOWN
         assert vendor.calls("cancel") == 0

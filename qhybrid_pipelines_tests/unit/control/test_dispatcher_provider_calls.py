@@ -13,7 +13,7 @@ import qhybrid_pipelines
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Unavailable
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST, DispatcherHarness
@@ -58,7 +58,7 @@ def test_so_does_an_error_about_a_job_that_the_provider_has(harness: DispatcherH
         harness.one.show(job.provider_job_id, JobState.COMPLETED)
     fail_from_now_on(harness.one, method)
     with pytest.raises(ProviderError, match=rf"^vendor: {method} failed: the line is dead$"):
-        dispatcher.cancel(job.job_id) if method == "cancel" else dispatcher.collect(job.job_id, make_batch())
+        dispatcher.decisions.cancel(job.job_id) if method == "cancel" else dispatcher.collect(job.job_id, make_batch())
 
 
 def test_the_innermost_call_is_named(harness: DispatcherHarness) -> None:
@@ -74,7 +74,7 @@ def test_what_decides_about_money_asks_no_other_clock(harness: DispatcherHarness
     """Every time in the ledger is that of the clock, which stands in a year of its own."""
     dispatcher = harness.dispatcher()
     job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
-    dispatcher.cancel(job.job_id)
+    dispatcher.decisions.cancel(job.job_id)
     events = harness.ledger.events(job.job_id)
     assert {event.at for event in events} == {event.observed_at for event in events} == {NOON}
     assert harness.ledger.job(job.job_id).deadline_at > NOON

@@ -13,7 +13,8 @@ import pytest
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.crash_process import make_vendor
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, SUBMIT_REQUEST
@@ -89,7 +90,7 @@ def test_cancel_against_completion_two_hundred_times(tmp_path: Path, ledger: Sql
         other = threading.Thread(target=finish)
         other.start()
         [job] = dispatcher.poll([job])
-        dispatcher.cancel(job.job_id)
+        dispatcher.decisions.cancel(job.job_id)
         vendor.asked.set()
         other.join()
         [job] = dispatcher.poll([ledger.job(job.job_id)])
@@ -107,7 +108,7 @@ def test_a_vendor_that_completes_what_it_has_cancelled_is_believed_and_the_resul
     job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
     harness.one.show(job.provider_job_id, S.RUNNING)
     (harness.one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
-    assert dispatcher.cancel(job.job_id).state is S.CANCELLED
+    assert dispatcher.decisions.cancel(job.job_id).state is S.CANCELLED
     harness.one.show(job.provider_job_id, S.COMPLETED)
     [late] = dispatcher.poll_due().changed
     assert late.state is S.CANCELLED

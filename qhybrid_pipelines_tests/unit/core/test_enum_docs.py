@@ -7,7 +7,7 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL, TRANSITIONS, Event
 from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table, read_member_docs
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
 
 

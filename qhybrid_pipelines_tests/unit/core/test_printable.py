@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
-from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import JobRef, Snapshot
 from qhybrid_pipelines.core.printable import one_line, printable
 
 STEERING = {

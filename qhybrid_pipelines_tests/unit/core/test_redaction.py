@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import JobRef, JobState, Snapshot
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import JobRef, Snapshot
 from qhybrid_pipelines.core.redaction import HIDDEN, redact, redact_content, register_secret, vendor_text
 from qhybrid_pipelines.execution.http_errors import error_text
 from qhybrid_pipelines.execution.transport import HttpResponse

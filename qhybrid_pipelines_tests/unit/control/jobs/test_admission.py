@@ -9,7 +9,7 @@ import pytest
 
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import IllegalTransition, Refused, Throttled
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, NOON, SUBMIT_REQUEST, sub_batches
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, make_batch
 
@@ -90,7 +90,7 @@ class TestApproval:
         assert job.state is JobState.AWAITING_APPROVAL
         assert dispatcher.submit(make_batch(), SUBMIT_REQUEST) == job
         assert harness.ledger.account(job.experiment).reserved_usd == 2.0
-        agreed = dispatcher.approve(job.job_id, by="bob")
+        agreed = dispatcher.decisions.approve(job.job_id, by="bob")
         assert (agreed.state, agreed.approved_by) == (JobState.APPROVED, "bob")
         assert harness.ledger.events(job.job_id)[-1].detail == {
             "payload_sha256": job.payload_sha256,
@@ -102,11 +102,13 @@ class TestApproval:
         assert dispatcher.submit(make_batch(), SUBMIT_REQUEST).state is JobState.SUBMITTED
         assert len(harness.one.book()) == 1
         with pytest.raises(IllegalTransition):
-            dispatcher.approve(job.job_id, by="bob")
+            dispatcher.decisions.approve(job.job_id, by="bob")
 
     def test_a_declined_job_frees_its_money(self, harness) -> None:
         dispatcher = harness.dispatcher(ASK, ALLOW)
-        job = dispatcher.decline(dispatcher.submit(make_batch(), SUBMIT_REQUEST).job_id, by="bob", reason="too dear")
+        job = dispatcher.decisions.decline(
+            dispatcher.submit(make_batch(), SUBMIT_REQUEST).job_id, by="bob", reason="too dear"
+        )
         assert (job.state, job.error) == (JobState.REJECTED, "declined by bob: too dear")
         assert harness.ledger.account(job.experiment).reserved_usd == 0.0
 
@@ -116,22 +118,22 @@ class TestApproval:
         job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
         if refused:
             with pytest.raises(Refused, match="somebody else has to agree"):
-                dispatcher.approve(job.job_id, by="ada")
+                dispatcher.decisions.approve(job.job_id, by="ada")
             assert harness.ledger.job(job.job_id) == job
-        assert dispatcher.approve(job.job_id, by="bob" if refused else "ada").state is JobState.APPROVED
+        assert dispatcher.decisions.approve(job.job_id, by="bob" if refused else "ada").state is JobState.APPROVED
 
     def test_nobody_without_a_name_agrees(self, harness) -> None:
         dispatcher = harness.dispatcher(ASK, ALLOW)
         job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
         with pytest.raises(Refused, match="with a name"):
-            dispatcher.approve(job.job_id, by="ui-anonymous")
+            dispatcher.decisions.approve(job.job_id, by="ui-anonymous")
 
     def test_agreement_comes_too_late_after_the_deadline(self, harness) -> None:
         dispatcher = harness.dispatcher(ASK, ALLOW)
         job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
         harness.now += timedelta(days=2)
         with pytest.raises(Refused, match="had to be approved by 2026-05-02"):
-            dispatcher.approve(job.job_id, by="bob")
+            dispatcher.decisions.approve(job.job_id, by="bob")
         [expired] = dispatcher.expire_due()
         assert (expired.state, expired.cost_settled_usd) == (JobState.EXPIRED, 0.0)
         assert harness.one.book() == []
@@ -139,19 +141,19 @@ class TestApproval:
     def test_a_risen_price_asks_again_instead_of_paying(self, harness) -> None:
         dispatcher = harness.dispatcher(ASK, ALLOW)
         job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
-        dispatcher.approve(job.job_id, by="bob")
+        dispatcher.decisions.approve(job.job_id, by="bob")
         harness.one.price_usd = 3.0
         again = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
         assert (again.state, again.cost_quoted_usd) == (JobState.AWAITING_APPROVAL, 3.0)
         assert harness.ledger.account(job.experiment).reserved_usd == 3.0
         assert "rose from $2.00 to $3.00" in harness.ledger.events(job.job_id)[-1].detail["reason"]
         assert harness.one.book() == []
-        dispatcher.approve(job.job_id, by="bob")
+        dispatcher.decisions.approve(job.job_id, by="bob")
         assert dispatcher.submit(make_batch(), SUBMIT_REQUEST).state is JobState.SUBMITTED
 
     def test_a_fallen_price_asks_nobody(self, harness) -> None:
         dispatcher = harness.dispatcher(ASK, ALLOW)
-        dispatcher.approve(dispatcher.submit(make_batch(), SUBMIT_REQUEST).job_id, by="bob")
+        dispatcher.decisions.approve(dispatcher.submit(make_batch(), SUBMIT_REQUEST).job_id, by="bob")
         harness.one.price_usd = 1.0
         assert dispatcher.submit(make_batch(), SUBMIT_REQUEST).state is JobState.SUBMITTED
 
@@ -273,12 +275,12 @@ class TestRouting:
         with pytest.raises(Throttled):
             dispatcher.submit_all(sub_batches(1, 2), SUBMIT_REQUEST)
         second = dispatcher.latest_job(sub_batches(2)[0].batch)
-        assert dispatcher.reprioritise(second.job_id, 5).priority == 5
+        assert dispatcher.decisions.reprioritise(second.job_id, 5).priority == 5
         harness.now += timedelta(seconds=121)
         jobs = dispatcher.submit_all(sub_batches(1, 2), SUBMIT_REQUEST)
         assert [line["token"] for line in harness.one.book()] == [jobs[1].token, jobs[0].token]
         with pytest.raises(IllegalTransition):
-            dispatcher.reprioritise(second.job_id, 6)
+            dispatcher.decisions.reprioritise(second.job_id, 6)
 
 
 class TestCalibration:

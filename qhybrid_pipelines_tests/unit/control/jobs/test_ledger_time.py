@@ -14,7 +14,7 @@ from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, Ledger
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.clock import Clock, boot_seconds
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch

@@ -21,7 +21,8 @@ from qhybrid_pipelines.core.errors import (
     Unavailable,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.jobs import JobState, Snapshot
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import Snapshot
 from qhybrid_pipelines_tests.support.dispatcher_harness import (
     NOON,
     SUBMIT_REQUEST,
@@ -290,7 +291,7 @@ class TestReroute:
         with pytest.raises(Throttled):
             dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)
         [job] = harness.ledger.jobs()
-        moved = dispatcher.reroute(job.job_id, **self.other_backend(), reason="maintenance")
+        moved = dispatcher.decisions.reroute(job.job_id, **self.other_backend(), reason="maintenance")
         assert (moved.backend, moved.requested_backend, moved.state) == ("other:device", BACKEND, S.SUBMITTED)
         assert dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST) == [moved]
         assert (len(harness.one.book()), len(harness.two.book())) == (0, 1)
@@ -299,7 +300,7 @@ class TestReroute:
         dispatcher = harness.dispatcher()
         [job] = submit_and_queue(harness, dispatcher, 1)
         set_answer(harness, job, "requested")
-        assert dispatcher.reroute(job.job_id, **self.other_backend()).state is S.CANCELLING
+        assert dispatcher.decisions.reroute(job.job_id, **self.other_backend()).state is S.CANCELLING
         assert dispatcher.submit_all(sub_batches(1), SUBMIT_REQUEST)[0].state is S.CANCELLING
         assert harness.two.book() == []
         harness.one.show(job.provider_job_id, S.CANCELLED)
@@ -315,7 +316,7 @@ class TestReroute:
     def test_what_comes_too_late_stays_and_counts(self, harness) -> None:
         dispatcher = harness.dispatcher()
         [job] = submit_and_queue(harness, dispatcher, 1)
-        stays = dispatcher.reroute(job.job_id, **self.other_backend())
+        stays = dispatcher.decisions.reroute(job.job_id, **self.other_backend())
         assert (stays.job_id, stays.state, stays.provider_job_id) == (job.job_id, job.state, job.provider_job_id)
         assert harness.two.book() == []
 
@@ -325,12 +326,12 @@ class TestReroute:
         job = dispatcher.submit_all(sub_batches(1), replace(SUBMIT_REQUEST, budget_usd=1.4))[0]
         set_answer(harness, job, "cancelled")
         with pytest.raises(Refused, match="budget of"):
-            dispatcher.reroute(job.job_id, **self.other_backend())
+            dispatcher.decisions.reroute(job.job_id, **self.other_backend())
         assert harness.ledger.job(job.job_id) == job
         assert harness.one.calls("cancel") == 0
         harness.two.price_usd = 1.4
         harness.one.show(job.provider_job_id, S.CANCELLED, cost_usd=0.0)
-        assert dispatcher.reroute(job.job_id, **self.other_backend()).backend == "other:device"
+        assert dispatcher.decisions.reroute(job.job_id, **self.other_backend()).backend == "other:device"
 
     def test_what_the_budget_does_not_hold_after_all_may_go_to_a_third_place_or_back(self, harness) -> None:
         """The provider charges for what it cancelled, although the budget had counted on having that back."""
@@ -341,16 +342,18 @@ class TestReroute:
         set_answer(harness, job, "cancelled")
         harness.one.show(job.provider_job_id, S.CANCELLED, cost_usd=1.0)
         with pytest.raises(Refused, match="budget"):
-            dispatcher.reroute(job.job_id, **self.other_backend())
+            dispatcher.decisions.reroute(job.job_id, **self.other_backend())
         for _ in range(2):
             with pytest.raises(Refused, match="budget"):
                 dispatcher.submit_all(sub_batches(1), request)
         [left] = dispatcher.jobs_to_resubmit()
         assert (left.job_id, left.state) == (job.job_id, S.REROUTED)
         with pytest.raises(Refused, match="budget"):
-            dispatcher.reroute(job.job_id, make_batch(seed=10, backend=BACKEND))
+            dispatcher.decisions.reroute(job.job_id, make_batch(seed=10, backend=BACKEND))
         harness.one.price_usd = 0.4
-        moved = dispatcher.reroute(job.job_id, make_batch(seed=10, backend=BACKEND), reason="it became cheaper")
+        moved = dispatcher.decisions.reroute(
+            job.job_id, make_batch(seed=10, backend=BACKEND), reason="it became cheaper"
+        )
         assert (moved.backend, moved.run_number, moved.state) == (BACKEND, 2, S.SUBMITTED)
         assert dispatcher.submit_all(sub_batches(1), request) == [moved]
         assert (len(harness.one.book()), len(harness.two.book())) == (2, 0)
@@ -366,9 +369,9 @@ class TestReroute:
             raise SystemExit
 
         ask = {
-            "reroute": lambda: dispatcher.reroute(job.job_id, **self.other_backend()),
+            "reroute": lambda: dispatcher.decisions.reroute(job.job_id, **self.other_backend()),
             "expire": dispatcher.expire_due,
-            "cancel": lambda: dispatcher.cancel(job.job_id),
+            "cancel": lambda: dispatcher.decisions.cancel(job.job_id),
         }
         if purpose == "expire":
             harness.now = job.deadline_at + timedelta(seconds=1)
@@ -383,8 +386,8 @@ class TestReroute:
         dispatcher = harness.dispatcher()
         [job] = submit_and_queue(harness, dispatcher, 1)
         set_answer(harness, job, "too_late")
-        dispatcher.reroute(job.job_id, **self.other_backend())
-        dispatcher.cancel(job.job_id)
+        dispatcher.decisions.reroute(job.job_id, **self.other_backend())
+        dispatcher.decisions.cancel(job.job_id)
         harness.one.show(job.provider_job_id, S.CANCELLED)
         [ended] = dispatcher.poll_due().changed
         assert ended.state is S.CANCELLED
@@ -393,9 +396,9 @@ class TestReroute:
         dispatcher = harness.dispatcher()
         [job] = submit_and_queue(harness, dispatcher, 1)
         with pytest.raises(InvalidInput, match="another batch"):
-            dispatcher.reroute(job.job_id, make_batch(seed=3, backend="other:device"))
+            dispatcher.decisions.reroute(job.job_id, make_batch(seed=3, backend="other:device"))
         with pytest.raises(InvalidInput, match="already"):
-            dispatcher.reroute(job.job_id, make_batch(seed=10))
+            dispatcher.decisions.reroute(job.job_id, make_batch(seed=10))
 
     def test_what_has_ended_does_not_move(self, harness) -> None:
         dispatcher = harness.dispatcher()
@@ -405,4 +408,4 @@ class TestReroute:
         harness.now += timedelta(seconds=30)
         dispatcher.poll([job])
         with pytest.raises(IllegalTransition):
-            dispatcher.reroute(job.job_id, **self.other_backend())
+            dispatcher.decisions.reroute(job.job_id, **self.other_backend())

@@ -20,7 +20,8 @@ from qhybrid_pipelines.core.errors import (
     Rejected,
     Unavailable,
 )
-from qhybrid_pipelines.core.jobs import JobRef, JobState, RawResult
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import JobRef, RawResult
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
@@ -155,12 +156,12 @@ class TestResults:
     def test_only_a_person_gives_a_refused_result_up(self, harness) -> None:
         job, dispatcher = submit(harness), harness.dispatcher()
         with pytest.raises(IllegalTransition, match="was not refused"):
-            dispatcher.give_up_result(job.job_id)
+            dispatcher.decisions.give_up_result(job.job_id)
         path = harness.one.folder / f"{job.provider_job_id}.result"
         path.write_text(json.dumps(of_another_batch(json.loads(path.read_text()))))
         with pytest.raises(Unavailable):
             dispatcher.collect(job.job_id, make_batch())
-        ended = dispatcher.give_up_result(job.job_id)
+        ended = dispatcher.decisions.give_up_result(job.job_id)
         assert (ended.state, ended.cost_settled_usd) == (S.FAILED, PRICE_USD)
         assert harness.ledger.events(job.job_id)[-1].detail == {"given_up_by": "ada"}
 
@@ -255,7 +256,7 @@ class TestFailures:
         harness.one.show(job.provider_job_id, S.RUNNING)
         (harness.one.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
         if end is S.CANCELLED:
-            dispatcher.cancel(job.job_id)
+            dispatcher.decisions.cancel(job.job_id)
         else:
             harness.now = job.deadline_at
             dispatcher.expire_due()

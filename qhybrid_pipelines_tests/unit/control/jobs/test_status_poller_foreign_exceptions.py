@@ -9,7 +9,7 @@ import pytest
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Unavailable
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.port import calling, name_call
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
@@ -71,7 +71,7 @@ def test_an_odd_vendor_hides_no_other_in_a_round(dispatcher, raised, tmp_path):
     assert type(raised).__name__ in str(problem)
     assert dispatcher.expire_due() == []
     with pytest.raises(ProviderError, match=type(raised).__name__):
-        dispatcher.cancel(odd.job_id)
+        dispatcher.decisions.cancel(odd.job_id)
     OddVendor.raises = {}
     DurableVendor(tmp_path / "odd").show(odd.provider_job_id, JobState.COMPLETED)
     assert [job.job_id for job in dispatcher.poll_due().changed] == [odd.job_id]

@@ -20,7 +20,7 @@ from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, NOON, SUBMIT_REQUEST, sub_batches
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch
@@ -174,7 +174,7 @@ class TestEmptyLists:
         home = make_home()
         home.vendor.plan_faults("ambiguous_before")
         assert home.submit().state is S.SUBMIT_UNKNOWN
-        home.dispatcher.resolve(home.job().job_id, None)
+        home.dispatcher.decisions.resolve(home.job().job_id, None)
         job = home.submit()
         assert (job.state, job.attempt, job.error) == (S.SUBMITTED, 2, "")
         assert len(home.vendor.book()) == 1
@@ -226,8 +226,8 @@ class TestOtherHomes:
         assert "--pay-own" in next_steps(job, mine.now)
         assert mine.submit() == job, "asking again sends nothing"
         with pytest.raises(InvalidInput, match=r"sent by another home.*--provider-job-id v-1.*--pay-own"):
-            mine.dispatcher.resolve(job.job_id, None)
-        adopted = mine.dispatcher.resolve(job.job_id, "v-1")
+            mine.dispatcher.decisions.resolve(job.job_id, None)
+        adopted = mine.dispatcher.decisions.resolve(job.job_id, "v-1")
         assert (adopted.state, adopted.error) == (S.SUBMITTED, "")
         assert mine.dispatcher.collect(job.job_id, make_batch()).job.state is S.VERIFIED
         assert len(mine.vendor.book()) == 1
@@ -235,18 +235,18 @@ class TestOtherHomes:
     def test_a_person_may_pay_for_an_own_one_and_is_asked_again_for_the_next_copy(self, make_home) -> None:
         theirs, mine, third = make_home("theirs"), make_home("mine"), make_home("third")
         theirs.submit()
-        job = mine.dispatcher.resolve(mine.submit().job_id, None, pay_own=True)
+        job = mine.dispatcher.decisions.resolve(mine.submit().job_id, None, pay_own=True)
         assert job.state is S.APPROVED
         own = mine.submit()
         assert (own.state, own.attempt, own.provider_job_id) == (S.SUBMITTED, 2, "v-2")
-        third.dispatcher.resolve(third.submit().job_id, None, pay_own=True)
+        third.dispatcher.decisions.resolve(third.submit().job_id, None, pay_own=True)
         assert third.submit().state is S.SUBMIT_UNKNOWN, "the second attempt's token is in the list as well"
         assert len(mine.vendor.book()) == 2
         lost = make_home("fourth", dedupe="none")
         lost.vendor.plan_faults("ambiguous_before")
         unknown = lost.submit(seed=9)
         with pytest.raises(InvalidInput, match="no other home is known"):
-            lost.dispatcher.resolve(unknown.job_id, None, pay_own=True)
+            lost.dispatcher.decisions.resolve(unknown.job_id, None, pay_own=True)
 
     def test_a_job_whose_label_names_no_home_is_not_taken_for_ours(self, make_home) -> None:
         make_home("older", home_id="").submit()

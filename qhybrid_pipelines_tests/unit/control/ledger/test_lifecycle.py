@@ -17,7 +17,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import (
     next_state,
 )
 from qhybrid_pipelines.core.errors import IllegalTransition
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 
 S = JobState
 

@@ -14,7 +14,7 @@ from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import job_details, ledger_delta, ledger_tables, read_latency
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.tables import from_rows

@@ -19,7 +19,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.logs import FIELDS, MAX_TEXT, event_logger, logger_from_environment
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.redaction import redact
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home

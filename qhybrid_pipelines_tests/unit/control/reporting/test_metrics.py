@@ -11,7 +11,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.reporting.metrics import BUCKETS, metrics_text, read_ledger_snapshot
-from qhybrid_pipelines.core.jobs import JobState
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
 
@@ -27,7 +27,7 @@ def told(dispatcher, ledger, vendor: DurableVendor):
     vendor.show(running.provider_job_id, JobState.RUNNING)
     dispatcher.poll([done, running])
     dispatcher.collect(done.job_id, batches[0])
-    dispatcher.cancel(cancelled.job_id)
+    dispatcher.decisions.cancel(cancelled.job_id)
     now = running.created_at + timedelta(hours=1)
     text = metrics_text(read_ledger_snapshot(ledger, {"qhybrid_spooled_records": ("Records that wait", 7.0)}), now=now)
     return {family.name: family for family in text_string_to_metric_families(text)}

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous, Throttled, Unavailable
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobState
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ionq.client import IonQClient
