@@ -304,7 +304,7 @@ def main() -> None:
 def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what was looked at for people: what needs one stands on top."""
     return [
-        {"check": row["look"], "status": "ok" if row["ok"] else "problem", "detail": row["seen"]}
+        {"check": row["check"], "status": "ok" if row["ok"] else "problem", "detail": row["finding"]}
         for row in sorted(rows, key=lambda row: bool(row["ok"]))
     ]
 

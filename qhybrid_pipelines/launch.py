@@ -295,7 +295,7 @@ class _RunLoop:
         return True
 
     def poll_due(self) -> bool:
-        """Look at the open jobs whose time has come, and return whether anything is new."""
+        """Poll the open jobs whose time has come, and return whether anything is new."""
         launcher = self._launcher
         if not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False

@@ -217,8 +217,8 @@ class Dispatcher:
         """Return jobs that only go on when their batch is submitted again: approved, cut off, or taken elsewhere."""
         return self._submitter.jobs_to_resubmit()
 
-    def look_for_copies(self, backends: Iterable[str]) -> dict[str, str]:
-        """Look at all jobs with the home's label; those that the ledger has not sent become a question for a person.
+    def find_copies(self, backends: Iterable[str]) -> dict[str, str]:
+        """Check all jobs with the home's label; those that the ledger has not sent become a question for a person.
 
         Nothing is sent. Providers that cannot be asked by token are passed over, and those that nobody has set up.
 
@@ -278,7 +278,7 @@ class Dispatcher:
         return self._submitter.current_job(job_id)
 
     def poll(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
-        """Take one look at many jobs, one request per provider, and return them as they stand, in the same order.
+        """Poll many jobs, one request per provider, and return them as they stand, in the same order.
 
         A job never goes back; jobs that no provider holds are returned untouched. A provider that cannot be reached
         does not hide what the others report, nor does one odd job.
@@ -290,7 +290,7 @@ class Dispatcher:
         return self._poller.poll_all(jobs)
 
     def poll_due(self, *, limit_seconds: float | None = None, cursor: Mapping[str, str] | None = None) -> PollSummary:
-        """Look at the open jobs that are due, each tier at its own pace, and say what came of it; raises nothing of theirs.
+        """Poll the open jobs that are due, each tier at its own pace, and say what came of it; raises nothing of theirs.
 
         Args:
             limit_seconds: no further request is made after this time.

@@ -101,7 +101,7 @@ class HomeGuard:
         """Record a person's decision that this home is a copy and becomes a home of its own, under a new id."""
         return self._decide(HomeIdentity(home_id=new_home_id(), openings=self._ledger.identity().openings))
 
-    def look_at(self, listing: TokenListing) -> None:
+    def check_listing(self, listing: TokenListing) -> None:
         """Have a person decide where a provider lists jobs with our label that the ledger has not sent.
 
         A job is in the ledger before it is sent, so such a job was sent by a copy, or by the ledger before it was put back.

@@ -15,7 +15,7 @@ import dagster as dg
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
-from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, look_at_inbox
+from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read_inbox
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -85,7 +85,7 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
 def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
     """Take in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them."""
     open_workspace = workspace.open()
-    found = look_at_inbox(
+    found = read_inbox(
         open_workspace.home,
         open_workspace.control_plane.backends,
         InboxLimits.from_environment(),
@@ -108,7 +108,7 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
 
 @dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING)
 def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
-    """Look at the open jobs in bulk, end those that are late, and report the executions that are complete.
+    """Poll the open jobs in bulk, end those that are late, and report the executions that are complete.
 
     The cursor says when jobs were looked at last, from which follows which looks are due, and what was reported already.
     Losing it costs one look and repeats reports, no more.

@@ -76,8 +76,8 @@ def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     return _result(
         [*look.wrong, *look.unanswered],
         severity,
-        looked_at=list(look.looked_at),
-        not_looked_at=look.not_looked_at,
+        checked=list(look.checked),
+        not_checked=look.not_checked,
     )
 
 
@@ -119,7 +119,7 @@ def _needs_a_person_check(asset: str) -> dg.AssetChecksDefinition:
         """No job of these executions waits for a person, who alone can say whether it goes on."""
         executions = get_executions(context)
         found = audits.needs_a_person(workspace.open().control_plane, executions)
-        return _result(found, dg.AssetCheckSeverity.WARN, looked_at=sorted({backend for backend, _ in executions}))
+        return _result(found, dg.AssetCheckSeverity.WARN, checked=sorted({backend for backend, _ in executions}))
 
     return needs_a_person
 

@@ -24,7 +24,7 @@ from qhybrid_pipelines.emulator.job_requests import MULTI, JobRequest, read_job_
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
 from qhybrid_pipelines.emulator.sampling import Shots, draw
 from qhybrid_pipelines.emulator.store import EmulatorStore, Job
-from qhybrid_pipelines.emulator.strict_json import read_kept
+from qhybrid_pipelines.emulator.strict_json import read_stored
 
 STATES = ("submitted", "ready", "started", "completed", "failed", "canceled")
 """Every status of the interface, in the order of a job's life."""
@@ -49,7 +49,7 @@ class ResultInputs:
 
 def is_ideal(job: Job) -> bool:
     """Return whether a job runs without noise: the published interface then has no shots."""
-    ideal = job.noise is None or read_kept(job.noise)["model"] == "ideal"
+    ideal = job.noise is None or read_stored(job.noise)["model"] == "ideal"
     return MACHINES[job.backend].average_fidelity is None and ideal
 
 

@@ -21,7 +21,7 @@ from qhybrid_pipelines.emulator.machines import (
     Machine,
 )
 from qhybrid_pipelines.emulator.store import Job
-from qhybrid_pipelines.emulator.strict_json import read_kept
+from qhybrid_pipelines.emulator.strict_json import read_stored
 
 SUBMITTER, PROJECT = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 VARIANTS = 4
@@ -55,7 +55,7 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         "project_id": PROJECT,
         "parent_job_id": None if child is None else job.id,
         "session_id": None,
-        "metadata": read_kept(job.metadata) if job.metadata is not None else None,
+        "metadata": read_stored(job.metadata) if job.metadata is not None else None,
         "name": job.name if child is None else cloud.job_request(job.body_seq).circuits[child].name,
         "submitted_at": stamp(job.accepted_at + skew),
         "started_at": stamp(job.starts_at + skew) if began and not waiting else None,
@@ -65,7 +65,7 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         "execution_duration_ms": _milliseconds(job.ends_at - job.starts_at) if state == "completed" else None,
         "failure": _failure(job) if state == "failed" else None,
         "output": _output(cloud, job, state=state, waiting=waiting, listed=listed, public_id=public_id),
-        "settings": read_kept(job.settings),
+        "settings": read_stored(job.settings),
         "stats": _stats(cloud, job, child),
         "results": None,
     }
@@ -82,7 +82,7 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
             descriptors(public_id, several=several, exact=is_ideal(job)) if october else _results(public_id)
         )
     if job.noise is not None:
-        view["noise"] = read_kept(job.noise)
+        view["noise"] = read_stored(job.noise)
     if not listed:
         view["child_job_ids"] = child_ids(job) if job.type == MULTI and child is None else None
     return view
@@ -161,7 +161,7 @@ def job_log_view(cloud: Cloud, job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
-        "metadata": read_kept(job.metadata) if job.metadata is not None else {},
+        "metadata": read_stored(job.metadata) if job.metadata is not None else {},
         "body_sha256": job.body_sha256,
         "body_seq": job.body_seq,
         "backend": job.backend,
@@ -218,7 +218,7 @@ def _output(cloud: Cloud, job: Job, *, state: str, waiting: bool, listed: bool, 
     elif job.backend in cloud.histories:
         own["characterization_id"] = cloud.histories[job.backend].at(job.starts_at).id
     output: dict[str, Any] = {"emulator": own}
-    if state == "completed" and not job.dry_run and wants_debiasing(read_kept(job.settings)):
+    if state == "completed" and not job.dry_run and wants_debiasing(read_stored(job.settings)):
         october = cloud.interface is OCTOBER
         variants = [_variant(job, public_id, number, october=october) for number in range(VARIANTS)]
         output["error_mitigation"] = {"debiasing": {"variants": variants}}

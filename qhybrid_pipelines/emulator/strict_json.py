@@ -42,6 +42,6 @@ def _finite(digits: str) -> float:
     return value
 
 
-def read_kept(text: str) -> Any:
+def read_stored(text: str) -> Any:
     """Return a kept value; what an earlier release let in and JSON cannot carry reads as null."""
     return json.loads(text, parse_constant=lambda _: None)

@@ -68,7 +68,7 @@ class Provider(Protocol):
         """Return the job that carries ``token``, or None."""
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
-        """Take one look at many jobs.
+        """Poll many jobs.
 
         Raises:
             UnknownProviderStatus: some job has a status that is in no table.

@@ -93,7 +93,7 @@ class StoredJobs(ABC):
         return ref if content is not None and read_head(content)["backend"] == backend else None
 
     def poll(self, refs: Sequence[JobRef]) -> list[Snapshot]:
-        """Take one look at many jobs. Raises `Rejected` for a job that is not there; ``seen`` holds those before it."""
+        """Poll many jobs. Raises `Rejected` for a job that is not there; ``seen`` holds those before it."""
         return poll_each(refs, self._snapshot)
 
     def fetch(self, ref: JobRef) -> RawResult:

@@ -233,7 +233,7 @@ class _BaselineRunner:
         return feasible and rounding.allows_proof(objective_tolerance(objective))
 
     def exhaustive(self, seed: int) -> _SolverResult:  # noqa: ARG002 - nothing is drawn
-        """Look at every outcome of an exact reduced model: the best feasible one is an optimum of the instance."""
+        """Enumerate every outcome of an exact reduced model: the best feasible one is an optimum of the instance."""
         words = all_outcomes(self.reduced_model.size, self.reduced_model.cardinality)
         tops: list[U8] = []
         for first in range(0, len(words), _EXHAUSTIVE_BLOCK):

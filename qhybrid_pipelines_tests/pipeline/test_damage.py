@@ -83,10 +83,10 @@ def test_the_others_go_on_and_the_bad_one_is_named(code_location, damage, monkey
     assert {key for _, key in requested_stages(code_location.tick("reconcile_prepare"))} >= {good, last}
     assert "0 executions newly complete" in code_location.poll().skip_message
     code, printed = run_command(monkeypatch, capsys, "doctor", "--json", "--home", code_location.home)
-    row = {row["look"]: row for row in json.loads(printed)}["experiments"]
+    row = {row["check"]: row for row in json.loads(printed)}["experiments"]
     assert (code, row["ok"]) == (3, False)
-    assert bad in row["seen"]
-    assert good not in row["seen"]
+    assert bad in row["finding"]
+    assert good not in row["finding"]
     code, printed = run_command(monkeypatch, capsys, "estimate", "--due", "--json", "--home", code_location.home)
     assert {row["experiment"] for row in json.loads(printed)["rows"]} >= {good, last}
 

@@ -36,6 +36,6 @@ def test_a_damaged_table_is_named_and_the_rest_is_published(tmp_path):
     assert (shown.passed, shown.severity) == (False, dg.AssetCheckSeverity.WARN)
 
     said = CliRunner().invoke(app, ["doctor", "--home", str(tmp_path), "--json"])
-    [look] = [row for row in json.loads(said.stdout) if row["look"] == "warehouse"]
+    [look] = [row for row in json.loads(said.stdout) if row["check"] == "warehouse"]
     assert not look["ok"]
-    assert re.search(NAMED, look["seen"])
+    assert re.search(NAMED, look["finding"])

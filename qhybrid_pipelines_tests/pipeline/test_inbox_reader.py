@@ -9,7 +9,7 @@ import time
 import pytest
 
 from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
-from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, look_at_inbox
+from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.sources import MAX_TERMS
 from qhybrid_pipelines.storage.layout import Home
@@ -33,7 +33,7 @@ def drop(home, name, content):
 
 
 def look(home, *, wait_seconds=300.0, **limits):
-    return look_at_inbox(home, BACKENDS, InboxLimits(**limits), wait_seconds=wait_seconds)
+    return read_inbox(home, BACKENDS, InboxLimits(**limits), wait_seconds=wait_seconds)
 
 
 def left(home):

@@ -78,7 +78,7 @@ class InboxLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InboxLook:
+class InboxReading:
     """What one look found.
 
     Attributes:
@@ -96,7 +96,7 @@ class InboxLook:
     problem: str | None = None
 
 
-def look_at_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *, wait_seconds: float) -> InboxLook:
+def read_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *, wait_seconds: float) -> InboxReading:
     """Have the inbox read, for at most ``wait_seconds`` here and now, and say what came of its files.
 
     Args:
@@ -132,7 +132,7 @@ def look_at_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *,
         if process.poll() is None:
             break  # it reads on; holding its lock now, be it for a moment, might keep it from beginning
     reading = [file.name for file in notes.reading()[0]]
-    return InboxLook(
+    return InboxReading(
         registered=tuple(dict.fromkeys(registered)),
         quarantined=tuple(quarantined),
         waiting=count_settled(home.inbox)[1],

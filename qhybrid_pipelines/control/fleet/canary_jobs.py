@@ -21,58 +21,58 @@ _NOT_RUN = "kept back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BitOrderLook:
+class BitOrderCheck:
     """What a look at the bit order of an installation came to.
 
     Attributes:
-        looked_at: backends whose canaries came back.
+        checked: backends whose canaries came back.
         wrong: one sentence for each canary that came back with other bits, or backend that runs none.
         unanswered: one sentence for each canary without a result: the backend rests or failed, its bits may be right.
-        not_looked_at: the other backends, with the reason.
+        not_checked: the other backends, with the reason.
     """
 
-    looked_at: tuple[str, ...]
+    checked: tuple[str, ...]
     wrong: tuple[str, ...]
     unanswered: tuple[str, ...]
-    not_looked_at: dict[str, str]
+    not_checked: dict[str, str]
 
 
 def find_wrong_bit_orders(control_plane: ControlPlane) -> list[str]:
     """Return one sentence for each backend whose canary came back otherwise than it was set, or not at all."""
-    look = look_at_bit_orders(control_plane)
+    look = check_bit_orders(control_plane)
     return [*look.wrong, *look.unanswered]
 
 
-def look_at_bit_orders(control_plane: ControlPlane) -> BitOrderLook:
+def check_bit_orders(control_plane: ControlPlane) -> BitOrderCheck:
     """Run the canaries and say on which backends.
 
     Asked are the backends that answer at once, and of the simulated devices those that were ever used: a look at an
     installation neither waits in a queue nor spends money. Canaries go through the ledger like all other jobs, under an
     experiment of their own (`core.experiment_key.CANARY_EXPERIMENT`), and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
     """
-    looked_at, wrong, unanswered, not_looked_at = [], [], [], {}
+    checked, wrong, unanswered, not_checked = [], [], [], {}
     used = {job.backend for job in control_plane.ledger.jobs()}
     for backend in control_plane.backends:
         if not control_plane.is_immediate(backend):
-            not_looked_at[backend] = "it has a queue or a price; `qhybrid backends verify` looks at it"
+            not_checked[backend] = "it has a queue or a price; `qhybrid backends verify` looks at it"
             continue
         if control_plane.dispatcher.capabilities(backend).noisy and backend not in used:
-            not_looked_at[backend] = "it was never used"
+            not_checked[backend] = "it was never used"
             continue
         shapes: tuple[Shape, ...] = ("single", "batch", "qaoa")
         results = [_run_canary(control_plane, backend, shape) for shape in shapes]
         missing = [result for result in results if isinstance(result, _NoResult)]
         if _NOT_RUN in results:
-            not_looked_at[backend] = "the policy lets no canary run just like that"
+            not_checked[backend] = "the policy lets no canary run just like that"
         elif missing:
             unanswered += [str(result) for result in missing]
         else:
-            looked_at.append(backend)
+            checked.append(backend)
             if all(finding is None for finding in results):
                 wrong.append(f"{backend} runs none of the canaries")
             wrong += [finding for finding in results if finding]
-    return BitOrderLook(
-        looked_at=tuple(looked_at), wrong=tuple(wrong), unanswered=tuple(unanswered), not_looked_at=not_looked_at
+    return BitOrderCheck(
+        checked=tuple(checked), wrong=tuple(wrong), unanswered=tuple(unanswered), not_checked=not_checked
     )
 
 

@@ -159,7 +159,7 @@ def _listing_lag(control_plane: ControlPlane, provider: Provider, job: JobRecord
 
 
 def _wait(control_plane: ControlPlane, job: JobRecord, wait_seconds: float, clock: Clock) -> JobRecord:
-    """Look at the job until it has ended or the time is over."""
+    """Poll the job until it has ended or the time is over."""
     until, pause = clock.monotonic() + wait_seconds, 0.2
     while job.state not in DONE and job.state not in TERMINAL and clock.monotonic() < until:
         clock.sleep(pause)

@@ -119,7 +119,7 @@ class Cancellation:
             raise
 
     def expire_all(self, poller: StatusPoller, tiers: Tiers) -> list[JobRecord]:
-        """Look at all jobs whose deadline has passed, end those that are not done, and return those that changed."""
+        """Check all jobs whose deadline has passed, end those that are not done, and return those that changed."""
         alive = self._context.ledger.jobs(states=NOT_ACKNOWLEDGED | OPEN)
         overdue = [job for job in alive if is_overdue(job.deadline_at, self._context.time.present())]
         seen: dict[str, JobRecord] = {}

@@ -67,7 +67,7 @@ class PollSchedule:
         self._poller, self._collector, self._tiers = poller, collector, tiers
 
     def poll_due(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> PollSummary:
-        """Look at every job that is due, the provider that waited longest first.
+        """Poll every job that is due, the provider that waited longest first.
 
         A round that runs out of time goes on behind the last job it looked at, so no job waits for ever.
         """

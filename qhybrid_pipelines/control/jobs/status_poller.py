@@ -55,7 +55,7 @@ class StatusPoller:
         self._context, self._health = context, health
 
     def poll_provider(self, jobs: Sequence[JobRecord]) -> PollResult:
-        """Look at jobs of one provider.
+        """Poll jobs of one provider.
 
         The problems of one job, or of the whole provider, hide nothing else that was seen.
         """

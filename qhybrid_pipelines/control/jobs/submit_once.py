@@ -155,7 +155,7 @@ class SubmissionProtocol:
             self._search.expect(backend, expected)
 
     def list_labelled(self, backend: str) -> None:
-        """Look at all jobs of a backend that carry our label, see `TokenSearch.list_labelled`."""
+        """Check all jobs of a backend that carry our label, see `TokenSearch.list_labelled`."""
         self._search.list_labelled(backend)
 
     def _next_token(self, job: JobRecord) -> str:

@@ -91,11 +91,11 @@ class TokenSearch:
         with calling(provider.name, "find"):
             listing = list_tokens(provider, backend, tokens, known_jobs=known_jobs)
         if self._context.guard is not None:
-            self._context.guard.look_at(listing)
+            self._context.guard.check_listing(listing)
         return listing
 
     def list_labelled(self, backend: str) -> None:
-        """Look at all jobs of a backend that carry our label; what the ledger does not know becomes a question.
+        """Check all jobs of a backend that carry our label; what the ledger does not know becomes a question.
 
         Raises:
             ProviderError: the provider could not be asked.

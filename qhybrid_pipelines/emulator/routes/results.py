@@ -20,7 +20,7 @@ from qhybrid_pipelines.emulator.job_requests import MULTI, wants_debiasing
 from qhybrid_pipelines.emulator.response_bodies import VARIANTS, variant_id, variant_number, variant_slice
 from qhybrid_pipelines.emulator.sampling import Shots, exact_probabilities, frequencies, histogram
 from qhybrid_pipelines.emulator.store import Job
-from qhybrid_pipelines.emulator.strict_json import read_kept
+from qhybrid_pipelines.emulator.strict_json import read_stored
 
 _MAX_CACHED_SHOTS = 10_000_000
 
@@ -75,7 +75,7 @@ class ResultPages:
         for form in formats(several=False, exact=is_ideal(found)):
             if artifact == artifact_id(identifier, form):
                 return JSONResponse(payload(form, states, width))
-            if isinstance(states, Mapping) or not wants_debiasing(read_kept(found.settings)):
+            if isinstance(states, Mapping) or not wants_debiasing(read_stored(found.settings)):
                 continue
             for number in range(VARIANTS):
                 if artifact == artifact_id(variant_id(identifier, number), form):
@@ -93,7 +93,11 @@ class ResultPages:
         """Show the part of a result that was taken on one debiasing variant."""
         found, child = self._cloud.find(identifier)
         number = variant_number(identifier, variant)
-        if number is None or not wants_debiasing(read_kept(found.settings)) or (found.type == MULTI and child is None):
+        if (
+            number is None
+            or not wants_debiasing(read_stored(found.settings))
+            or (found.type == MULTI and child is None)
+        ):
             raise NotFound(variant)
         shots = await self._shots(found)
         return JSONResponse(_format_states(form, shots[child or 0][variant_slice(found.shots, number)]))

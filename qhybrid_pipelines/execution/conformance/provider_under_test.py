@@ -60,7 +60,7 @@ class ProviderUnderTest:
 
 
 def await_end(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> Snapshot:
-    """Look at a job until it has ended."""
+    """Poll a job until it has ended."""
     for _ in range(MAX_POLLS):
         [snapshot] = provider.poll([ref])
         if snapshot.state not in OPEN_STATES:
@@ -70,7 +70,7 @@ def await_end(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> Sn
 
 
 def fetch_when_completed(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> RawResult:
-    """Look at a job until it is completed, and fetch its result."""
+    """Poll a job until it is completed, and fetch its result."""
     snapshot = await_end(subject, provider, ref)
     assert snapshot.state is JobState.COMPLETED, snapshot
     return provider.fetch(ref)

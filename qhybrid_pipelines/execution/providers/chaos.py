@@ -113,7 +113,7 @@ class ChaosProvider:
         )
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
-        """Look at jobs behind, one look per provider, or fail or lose some as planned."""
+        """Poll jobs behind, one request per provider, or fail or lose some as planned."""
         found: dict[jobs.JobRef, jobs.Snapshot] = {}
         asked: dict[str, list[jobs.JobRef]] = {}
         for ref in refs:

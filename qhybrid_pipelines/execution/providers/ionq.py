@@ -130,7 +130,7 @@ class IonQProvider:
         self._home_id = home_id
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
-        """Take one look at many jobs, a page per request. A job that the service has forgotten has failed."""
+        """Poll many jobs, a page per request. A job that the service has forgotten has failed."""
         return job_queries.poll_jobs(self._client, refs, self._account_registry)
 
     def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:

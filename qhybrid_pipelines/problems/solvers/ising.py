@@ -68,7 +68,7 @@ def minimise(model: IsingModel, seed: int) -> IsingMinimum:
 
 
 def _enumerate(model: IsingModel) -> IsingMinimum:
-    """Look at every outcome; where too many are equal up to rounding, the bound is by that much lower."""
+    """Enumerate every outcome; where too many are equal up to rounding, the bound is by that much lower."""
     exact = exact_minimum(model)
     word = exhaustive.find_minimum(model)[0] if exact is None else exact
     energy = float(model.diagonal[word])

@@ -73,7 +73,7 @@ class CompletedExecution:
 
 
 def poll_open_jobs(dispatcher: Dispatcher, *, limit_seconds: float, cursor: Mapping[str, str]) -> PollReport:
-    """Look at the jobs that are due for it, in bulk, and end those whose deadline has come.
+    """Poll the jobs that are due for it, in bulk, and end those whose deadline has come.
 
     Raises nothing of a provider's: what could not be done is a problem in the result, and hides nothing else.
 

@@ -116,10 +116,10 @@ def findings(
 
 def _row(name: str, run_check: Callable[[], CheckResult]) -> Row:
     try:
-        ok, seen = run_check()
+        ok, finding = run_check()
     except (QHybridError, OSError) as error:
-        ok, seen = False, str(error)
-    return {"look": name, "ok": ok, "seen": seen}
+        ok, finding = False, str(error)
+    return {"check": name, "ok": ok, "finding": finding}
 
 
 def _packages() -> CheckResult:
@@ -364,7 +364,7 @@ def _provider_checks(control_plane: ControlPlane, specifications: Specifications
 
 
 def _downgrade_if_unused(row: Row, *, is_used: bool) -> Row:
-    return row if row["ok"] or is_used else row | {"ok": True, "seen": f"{row['seen']}; no experiment names it"}
+    return row if row["ok"] or is_used else row | {"ok": True, "finding": f"{row['finding']}; no experiment names it"}
 
 
 def _check_key(check: Callable[[], None]) -> CheckResult:

@@ -157,7 +157,7 @@ def ask_providers(home: Home, control_plane: ControlPlane) -> dict[str, str]:
     used = {job.backend for job in control_plane.ledger.jobs()}
     known = {backend.partition(":")[0] for backend in control_plane.backends}
     named = {backend for backend in used if backend.partition(":")[0] in known} | set(control_plane.backends)
-    failed = control_plane.dispatcher.look_for_copies(sorted(named))
+    failed = control_plane.dispatcher.find_copies(sorted(named))
     failed |= dict.fromkeys(sorted(used - named), "its provider is not configured here")
     if not failed:
         for problem in read_question(home).problems:

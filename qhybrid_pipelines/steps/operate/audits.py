@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
-from qhybrid_pipelines.control.fleet.canary_jobs import BitOrderLook, look_at_bit_orders
+from qhybrid_pipelines.control.fleet.canary_jobs import BitOrderCheck, check_bit_orders
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
@@ -106,9 +106,9 @@ def budget_kept(experiments: pa.Table, submissions: pa.Table) -> list[str]:
     return findings
 
 
-def bit_order(control_plane: ControlPlane) -> BitOrderLook:
+def bit_order(control_plane: ControlPlane) -> BitOrderCheck:
     """A canary on every backend comes back with its bit where it was set; says on which ones it looked."""
-    return look_at_bit_orders(control_plane)
+    return check_bit_orders(control_plane)
 
 
 def calibrations_fresh(control_plane: ControlPlane) -> list[str]:

@@ -14,7 +14,7 @@ FIGURES = ("two_qubit_error", "readout_error", "one_qubit_error", "t1_us", "t2_u
 
 
 def backend_calibrations(control_plane: ControlPlane) -> tuple[pa.Table, list[str]]:
-    """Look at every device, and return the table `backend_calibrations` with all that is kept; and who could not be asked."""
+    """Read the calibration of every device, and return the table `backend_calibrations` with all that is kept; and who could not be asked."""
     problems = store_calibrations(control_plane)
     return from_rows(
         schemas.BACKEND_CALIBRATIONS, [calibration_row(stored) for stored in control_plane.ledger.calibrations()]

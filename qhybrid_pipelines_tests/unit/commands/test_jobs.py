@@ -180,12 +180,12 @@ def test_figures_for_prometheus(home, qhybrid):
 
 def test_the_doctor_names_what_waits_for_a_person(home, qhybrid):
     code, out, _ = qhybrid("doctor", "--json", home=home)
-    rows = {row["look"]: row for row in json.loads(out)}
+    rows = {row["check"]: row for row in json.loads(out)}
     assert code == 3
     assert not rows["jobs in doubt"]["ok"]
-    assert DOUBT in rows["jobs in doubt"]["seen"]
-    assert "qhybrid jobs approve" in rows["jobs that wait for approval"]["seen"]
-    assert LOST in rows["paid and not collected"]["seen"]
+    assert DOUBT in rows["jobs in doubt"]["finding"]
+    assert "qhybrid jobs approve" in rows["jobs that wait for approval"]["finding"]
+    assert LOST in rows["paid and not collected"]["finding"]
     assert {name for name, row in rows.items() if not row["ok"]} == {
         "jobs in doubt",
         "jobs that wait for approval",

@@ -43,7 +43,7 @@ def look_at(workspace, **options):
 
 
 def failed_checks(workspace, now=LATER) -> dict[str, str]:
-    return {row["look"]: row["seen"] for row in look_at(workspace, now=now) if not row["ok"]}
+    return {row["check"]: row["finding"] for row in look_at(workspace, now=now) if not row["ok"]}
 
 
 def test_a_fresh_home_is_well(workspace):
@@ -89,9 +89,9 @@ def test_a_breaker_is_named_at_once_and_a_finding_after_an_hour(workspace):
         reason="no answer",
     )
     workspace.control_plane.ledger.save_breaker(opened)
-    seen = {row["look"]: row for row in look_at(workspace)}["breakers"]
+    seen = {row["check"]: row for row in look_at(workspace)}["breakers"]
     assert seen["ok"]
-    assert seen["seen"] == "ionq:simulator is open after 6 failures (no answer), tried again at 12:08:20 UTC"
+    assert seen["finding"] == "ionq:simulator is open after 6 failures (no answer), tried again at 12:08:20 UTC"
     assert "breakers" in failed_checks(workspace, now=NOON + timedelta(hours=2))
 
 
@@ -111,16 +111,16 @@ def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
 
 
 def test_what_a_person_stopped_is_named_and_is_not_a_finding(workspace):
-    assert {row["look"]: row["seen"] for row in look_at(workspace)}["stopped experiments"] == "none"
+    assert {row["check"]: row["finding"] for row in look_at(workspace)}["stopped experiments"] == "none"
     Stops(workspace.home).add(["toy-12345678"], principal="ada", now=LATER, reason="Ctrl-C")
-    (row,) = (row for row in look_at(workspace) if row["look"] == "stopped experiments")
+    (row,) = (row for row in look_at(workspace) if row["check"] == "stopped experiments")
     assert row["ok"]
-    assert row["seen"] == "toy-12345678 (by ada, Ctrl-C): `qhybrid run KEY` goes on with one"
+    assert row["finding"] == "toy-12345678 (by ada, Ctrl-C): `qhybrid run KEY` goes on with one"
 
 
 def test_a_held_lock_is_named(workspace):
     with FileLock(workspace.home.locks / "warehouse.lock"):
-        seen = {row["look"]: row["seen"] for row in look_at(workspace)}
+        seen = {row["check"]: row["finding"] for row in look_at(workspace)}
     assert seen["locks"] == "held by running processes: warehouse"
 
 
@@ -140,12 +140,12 @@ def test_a_damaged_snapshot_is_named(workspace):
 def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("IONQ_API_KEY", "planted-secret")
-    rows = {row["look"]: row for row in look_at(workspace, online=True)}
-    assert rows["look at local:auto"]["seen"].startswith("takes jobs")
+    rows = {row["check"]: row for row in look_at(workspace, online=True)}
+    assert rows["look at local:auto"]["finding"].startswith("takes jobs")
     assert rows["look at ionq:simulator"]["ok"]
-    assert rows["look at ionq:simulator"]["seen"].endswith("; no experiment names it")
+    assert rows["look at ionq:simulator"]["finding"].endswith("; no experiment names it")
     write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
-    rows = {row["look"]: row for row in look_at(workspace, online=True)}
+    rows = {row["check"]: row for row in look_at(workspace, online=True)}
     assert not rows["look at ionq:simulator"]["ok"]
     assert "planted-secret" not in str(rows)
 
@@ -156,13 +156,13 @@ def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, 
         for name, value in emulator.environment.items():
             monkeypatch.setenv(name, value)
         write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
-        rows = {row["look"]: row for row in look_at(workspace, online=True)}
-        assert rows["key of ionq"] == {"look": "key of ionq", "ok": True, "seen": "accepted"}
+        rows = {row["check"]: row for row in look_at(workspace, online=True)}
+        assert rows["key of ionq"] == {"check": "key of ionq", "ok": True, "finding": "accepted"}
         for key, why in (("of-yesterday", "401"), ("", "there is no key")):
             monkeypatch.setenv("IONQ_API_KEY", key)
-            rows = {row["look"]: row for row in look_at(workspace, online=True)}
+            rows = {row["check"]: row for row in look_at(workspace, online=True)}
             assert not rows["key of ionq"]["ok"]
-            assert why in rows["key of ionq"]["seen"]
+            assert why in rows["key of ionq"]["finding"]
             assert "of-yesterday" not in str(rows)
             assert rows["look at ionq:simulator"]["ok"], "everybody may ask for that"
     finally:
@@ -222,8 +222,8 @@ def test_the_skew_to_a_provider_is_shown(workspace):
         assert re.search(
             r"the clock of this machine is 6[56]\d s ahead of the clock of provider 'ionq'", found["clock"]
         )
-        rows = {row["look"]: row for row in look_at(workspace, now=None, online=True)}
+        rows = {row["check"]: row for row in look_at(workspace, now=None, online=True)}
         assert not rows["clock of ionq"]["ok"]
-        assert "nothing is sent there" in rows["clock of ionq"]["seen"]
+        assert "nothing is sent there" in rows["clock of ionq"]["finding"]
     finally:
         provider_time.forget()

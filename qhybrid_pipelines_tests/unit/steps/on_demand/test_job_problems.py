@@ -34,6 +34,6 @@ def test_a_damaged_experiment_and_an_unnamed_backend(workspace):
     damaged, unnamed = job_problems(job, workspace.specifications, workspace.lake, plane)
     assert "it was changed after it was registered" in damaged
     assert "settings do not name its backend" in unnamed
-    rows = {row["look"]: row for row in findings(workspace.home, plane, workspace.specifications)}
-    assert job.job_id in rows["jobs of unnamed backends"]["seen"]
+    rows = {row["check"]: row for row in findings(workspace.home, plane, workspace.specifications)}
+    assert job.job_id in rows["jobs of unnamed backends"]["finding"]
     assert not rows["jobs of unnamed backends"]["ok"]

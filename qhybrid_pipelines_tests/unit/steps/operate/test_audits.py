@@ -59,8 +59,8 @@ def test_the_bit_order_check_says_where_it_looked(tmp_path):
     home = Home(tmp_path / "home").make()
     found = checks.bit_order(WorkspaceResource(home=str(home.path)))
     assert found.passed
-    assert "local:auto" in found.metadata["looked_at"].value
-    assert found.metadata["not_looked_at"].value
+    assert "local:auto" in found.metadata["checked"].value
+    assert found.metadata["not_checked"].value
 
 
 def test_a_resting_backend_is_yellow_and_not_red(tmp_path):
@@ -71,4 +71,4 @@ def test_a_resting_backend_is_yellow_and_not_red(tmp_path):
     resting = checks.bit_order(WorkspaceResource(home=str(home.path)))
     assert (resting.passed, resting.severity.value) == (False, "WARN")
     assert "canary has no result" in resting.description
-    assert not any(name.startswith("chaos:") for name in resting.metadata["looked_at"].value)
+    assert not any(name.startswith("chaos:") for name in resting.metadata["checked"].value)
