@@ -13,6 +13,7 @@ FORMAT_ENDINGS = frozenset(
     [
         ".bqm",
         ".clq",
+        ".cnf",
         ".col",
         ".coo",
         ".csv",
@@ -42,6 +43,7 @@ FORMAT_ENDINGS = frozenset(
         ".sparse",
         ".tsv",
         ".txt",
+        ".wcnf",
         ".yaml",
         ".yml",
     ]
