@@ -132,6 +132,9 @@ def print_status(status: Status) -> None:
     console.print(
         Text.assemble(("money        ", "bold"), f"${reserved:,.2f} reserved, ${charged:,.2f} charged in 30 days")
     )
+    for sentence in status.budgets:
+        style = "bold red" if sentence in status.budgets_near else ""
+        console.print(Text.assemble(("budget       ", "bold"), (printable(sentence), style)))
     if status.backends:
         console.print()
         print_table(status.backends, in_words=True)

@@ -85,6 +85,7 @@ class Dispatcher:
             tenant=self.deployment.tenant,
             home_id=home_id,
             guard=guard,
+            limits_of=lambda _: self.policy.spending_limits,
         )
         for provider in providers.values():
             if able := with_ability(provider, Ability.LABEL_JOBS):

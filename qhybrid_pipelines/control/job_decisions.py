@@ -112,7 +112,14 @@ class JobDecisions:
         terms = job.request_terms | {"principal": principal or self._principal}
         request = SubmitRequest(**terms, budget_usd=account.limit_usd if account else 0.0)
         admission = self._admission.admit([requested], request, [batch.backend])
-        check_budget(self._ledger, job, admission.quotes[0].high_usd, backend=batch.backend)
+        check_budget(
+            self._ledger,
+            job,
+            admission.quotes[0].high_usd,
+            backend=batch.backend,
+            limits=self._context.limits_of(job.experiment),
+            now=self._context.clock.now(),
+        )
         detail = {"backend": batch.backend, "reason": reason}
         left = self._cancellation.cancel(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
         failpoint("cancel.left")

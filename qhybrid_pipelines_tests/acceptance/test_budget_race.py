@@ -1,4 +1,7 @@
-"""Eight real processes that race on one budget through the dispatcher: they spend all of it, and not a cent more."""
+"""Eight real processes that race on one budget through the dispatcher: they spend all of it, and not a cent more.
+
+Once on the budget of one experiment, and once, each with experiments of its own, on the budget of a month in the policy.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,23 @@ from pathlib import Path
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.policy.rules import parse_policy
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
-home, url, number, tries, price, budget = sys.argv[1:]
+home, url, number, tries, price, budget, month = sys.argv[1:]
 home = Path(home)
 vendor = DurableVendor(home / "vendor", price_usd=float(price))
 ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(home / "ledger.db")
-dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(home / "raw"))
+policy = parse_policy("budgets: {usd: " + month + "}", file="policy.yaml") if month else None
+dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(home / "raw"), policy=policy)
 print("ready", flush=True)
 sys.stdin.readline()
 refused = 0
 for attempt in range(int(tries)):
-    batch = make_batch(seed=1000 * int(number) + 10 * attempt)
+    own = {"experiment": f"own{number}x{attempt}-00000000"} if month else {}
+    batch = make_batch(seed=1000 * int(number) + 10 * attempt, **own)
     try:
         job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=float(budget)))
         if attempt % 2:
@@ -54,8 +60,9 @@ def url(request: pytest.FixtureRequest) -> str:
     return "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
-def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Path) -> None:
-    figures = [str(TRIES), str(PRICE_USD), str(BUDGET_USD)]
+def race(url: str, tmp_path: Path, *, budget_usd: float, month: str) -> int:
+    """Let the processes race, and return how often one was refused."""
+    figures = [str(TRIES), str(PRICE_USD), str(budget_usd), month]
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", SPENDER, str(tmp_path), url, str(number), *figures],
@@ -71,10 +78,27 @@ def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Pa
         for racer in racers:
             racer.stdin.write("go\n")
             racer.stdin.flush()
-        refused = sum(json.loads(racer.communicate(timeout=60)[0]) for racer in racers)
+        return sum(json.loads(racer.communicate(timeout=60)[0]) for racer in racers)
     finally:
         for racer in racers:
             racer.kill()
+
+
+def test_eight_processes_never_spend_more_than_the_policy_lets_a_month_spend(url: str, tmp_path: Path) -> None:
+    refused = race(url, tmp_path, budget_usd=100.0, month=str(BUDGET_USD))
+    accepted = len(DurableVendor(tmp_path / "vendor").book())
+    ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(tmp_path / "ledger.db")
+    try:
+        jobs = ledger.jobs()
+        assert accepted == len(jobs) == len({job.experiment for job in jobs}) == 13
+        assert accepted + refused == PROCESSES * TRIES
+        assert ledger.verify_chain().is_intact
+    finally:
+        ledger.close()
+
+
+def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Path) -> None:
+    refused = race(url, tmp_path, budget_usd=BUDGET_USD, month="")
     accepted = len(DurableVendor(tmp_path / "vendor").book())
     ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(tmp_path / "ledger.db")
     try:

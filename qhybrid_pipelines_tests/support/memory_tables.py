@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from qhybrid_pipelines.control.ledger import event_chain
@@ -25,6 +26,7 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
     Transition,
 )
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.job_states import JobState
@@ -95,6 +97,7 @@ class MemoryTables:
             DuplicateJob: another job has the token, or the same place among the jobs of the payload.
         """
         self._reserve(plan)
+        self._check_limits(plan.spending_limits, plan.cost_quoted_usd, plan, plan.planned_at)
         place = (plan.experiment, plan.backend, plan.payload_sha256, plan.run_number)
         if place in self._places:
             other = self._places[place]
@@ -172,6 +175,7 @@ class MemoryTables:
             and round_stored_usd(transition.cost_quoted_usd) != job.cost_quoted_usd
         ):
             job = self._replace_reserved_quote(job, transition.cost_quoted_usd)
+            self._check_limits(transition.spending_limits, transition.cost_quoted_usd, job, job.created_at)
         if job.state in TERMINAL and transition.job.state not in TERMINAL:
             job = self._settle(job)
         self.put(self.jobs, job.job_id, job)
@@ -243,6 +247,23 @@ class MemoryTables:
                 f"${plan.budget_usd:.2f}. A budget belongs to its experiment."
             )
         self.put(self.accounts, plan.experiment, reserve(account, plan.cost_quoted_usd, backend=plan.backend))
+
+    def _check_limits(
+        self, limits: Sequence[SpendingLimit], quote_usd: float, asking: Plan | JobRecord, at: datetime
+    ) -> None:
+        """By strings and decimals, unlike the ledgers in a database."""
+        month, asked = f"{at.astimezone(UTC):%Y-%m}", Decimal(str(round_stored_usd(quote_usd)))
+        for limit in limits:
+            counted = [
+                job.cost_quoted_usd if job.cost_settled_usd is None else job.cost_settled_usd
+                for job in self.jobs.values()
+                if job.job_id != asking.job_id
+                and limit.provider in (None, job.provider)
+                and (not limit.per_month or f"{job.created_at.astimezone(UTC):%Y-%m}" == month)
+            ]
+            needed = sum((Decimal(str(usd)) for usd in counted), asked)
+            if asked and limit.provider in (None, asking.provider) and needed > Decimal(str(limit.limit_usd)):
+                raise Refused(f"the policy lets {limit.label(at)} spend ${limit.limit_usd:.2f}, which is not enough")
 
     def _replace_reserved_quote(self, job: JobRecord, quote_usd: float) -> JobRecord:
         released = settle(self.accounts[job.experiment], quote_usd=job.cost_quoted_usd, charged_usd=0.0)

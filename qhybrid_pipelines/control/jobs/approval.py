@@ -12,6 +12,7 @@ from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.ledger.budget import round_stored_usd
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import ANONYMOUS
 from qhybrid_pipelines.control.policy.rules import Decision
 from qhybrid_pipelines.core.errors import Refused
@@ -47,7 +48,14 @@ def decline(job: JobRecord, *, by: str, reason: str, now: datetime) -> Transitio
     )
 
 
-def price_transition(job: JobRecord, decision: Decision, quote_usd: float, now: datetime) -> Transition | None:
+def price_transition(
+    job: JobRecord,
+    decision: Decision,
+    quote_usd: float,
+    now: datetime,
+    *,
+    spending_limits: tuple[SpendingLimit, ...] = (),
+) -> Transition | None:
     """Return what an approved job needs before it may be sent at today's price and by today's policy; None if nothing.
 
     A price above the one that was agreed to asks the person again; where the policy alone agreed and still does, the higher
@@ -64,7 +72,13 @@ def price_transition(job: JobRecord, decision: Decision, quote_usd: float, now: 
     steps = [EventData(event=Event.REQUEST_APPROVAL, at=now, detail=detail)]
     if decision.verdict == "allow" and not by_person:
         steps.append(EventData(event=Event.APPROVE, at=now, detail={"rule": decision.rule, "reason": decision.reason}))
-    return Transition(job=job, steps=tuple(steps), observed_at=now, cost_quoted_usd=quote_usd if risen else None)
+    return Transition(
+        job=job,
+        steps=tuple(steps),
+        observed_at=now,
+        cost_quoted_usd=quote_usd if risen else None,
+        spending_limits=spending_limits if risen else (),
+    )
 
 
 def _agreed_terms(job: JobRecord) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate
@@ -28,6 +29,7 @@ class JobContext:
         time: the present by the ledger's clock, and whether it can be relied on.
         anchor: file with the link of the ledger that was noted outside it; None where nothing is noted.
         tenant: part of every token, so that two tenants of one account never share one.
+        limits_of: what all experiments together may spend, as far as it concerns one of them, by its key.
         home_id: of the ledger that decides; it labels what is sent, and is never part of a token.
         guard: knows whether this is the home that it says it is; None where nobody asks.
     """
@@ -39,6 +41,7 @@ class JobContext:
     tenant: str = ""
     home_id: str = ""
     guard: HomeGuard | None = None
+    limits_of: Callable[[str], tuple[SpendingLimit, ...]] = lambda _: ()
 
     @property
     def clock(self) -> Clock:

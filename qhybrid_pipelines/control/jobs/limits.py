@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
+from qhybrid_pipelines.control.jobs.spending import check_quotes
 from qhybrid_pipelines.control.ledger.budget import replace_reservation
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
 
@@ -27,12 +32,31 @@ def check_limits(batch: CircuitBatch, capabilities: Capabilities) -> None:
             )
 
 
-def check_budget(ledger: Ledger, job: JobRecord, quote_usd: float, *, backend: str) -> None:
+def check_budget(
+    ledger: Ledger,
+    job: JobRecord,
+    quote_usd: float,
+    *,
+    backend: str,
+    limits: Sequence[SpendingLimit],
+    now: datetime,
+) -> None:
     """Return if the budget holds a quote in the place of a job's own; taken from its backend, the work has to go somewhere.
+
+    Args:
+        ledger: has the job.
+        job: whose work is to go elsewhere.
+        quote_usd: of the job there.
+        backend: where that would run.
+        limits: of the policy, which have to hold the quote as well.
+        now: the present.
 
     Raises:
         Refused: it does not.
     """
+    if limits:
+        others = (other for other in ledger.jobs() if other.job_id != job.job_id)
+        check_quotes(limits, others, {backend: quote_usd}, now)
     account = ledger.account(job.experiment)
     if account is not None:
         released_usd = job.cost_quoted_usd if job.cost_settled_usd is None else 0.0

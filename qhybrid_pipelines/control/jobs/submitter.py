@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from qhybrid_pipelines.control.jobs.approval import price_transition
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import deadline_for, is_overdue
 from qhybrid_pipelines.control.jobs.limits import check_budget
+from qhybrid_pipelines.control.jobs.spending import WARNING, budget_warning, check_quotes
 from qhybrid_pipelines.control.jobs.submit_once import (
     SubmissionProtocol,
     error_detail,
@@ -122,9 +124,16 @@ class Submitter:
         return jobs
 
     def preview(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[Preview]:
-        """Return what `submit_jobs` would do with each batch; no job is written down, and nothing is sent."""
+        """Return what `submit_jobs` would do with each batch; no job is written down, and nothing is sent.
+
+        Raises:
+            Refused: a limit, the policy or one of its budgets says no.
+        """
         items = [_PendingBatch(batch=batch, job=self.latest_job(batch)) for batch in batches]
         self._admit(items, request)
+        new = [item for item in items if item.job is None or item.job.state in ENDED_WITHOUT_RESULT]
+        if limits := self._policy.spending_limits:
+            check_quotes(limits, self._ledger.jobs(), _quotes(new), self._context.clock.now())
         return [Preview(job=item.job, admission=item.admission) for item in items]
 
     def latest_job(self, batch: CircuitBatch) -> JobRecord | None:
@@ -191,14 +200,23 @@ class Submitter:
             if admission is None:
                 continue
             if job is not None and job.state is JobState.APPROVED and admission.route.backend != job.backend:
-                check_budget(self._ledger, job, item.quote_usd, backend=admission.route.backend)
+                check_budget(
+                    self._ledger,
+                    job,
+                    item.quote_usd,
+                    backend=admission.route.backend,
+                    limits=self._policy.spending_limits,
+                    now=self._context.clock.now(),
+                )
                 item.job = job = self._reroute(job, admission)
             if job is None or job.state in ENDED_WITHOUT_RESULT:
                 new.append(item)
         if not new:
             return
         failpoint("submit.before_intent")
-        planned = self._ledger.plan_all([self._make_plan(item, request) for item in new])
+        now, limits = self._context.clock.now(), self._policy.spending_limits
+        warning = budget_warning(limits, self._ledger.jobs(), _quotes(new), now) if limits else None
+        planned = self._ledger.plan_all([self._make_plan(item, request, warning) for item in new])
         failpoint("submit.planned")
         for item, job in zip(new, planned, strict=True):
             item.job = job
@@ -212,7 +230,7 @@ class Submitter:
         detail = {"backend": admission.route.backend, "reason": admission.route.reason}
         return self._context.advance_or_reload(job, Event.REROUTE, rerouted_to=next_job_id(job), detail=detail)
 
-    def _make_plan(self, item: _PendingBatch, request: SubmitRequest) -> Plan:
+    def _make_plan(self, item: _PendingBatch, request: SubmitRequest, warning: str | None) -> Plan:
         batch, admission = item.batch, item.admission
         if admission is None:
             raise ValueError("only what was admitted is planned")
@@ -234,7 +252,8 @@ class Submitter:
             price_source=admission.quotes[0].source,
             budget_usd=request.budget_usd,
             planned_at=now,
-            steps=_initial_events(admission, now),
+            spending_limits=self._policy.spending_limits,
+            steps=_initial_events(admission, now, warning if item.quote_usd else None),
             requested_backend=batch.backend,
             environment=self._deployment.environment,
             deadline_at=deadline_for(self._policy.tiers.of(request.tier), now),
@@ -284,7 +303,9 @@ class Submitter:
         if late:
             return self._ledger.advance(Transition.single(job, Event.EXPIRE, now))
         if item.admission is not None:
-            transition = price_transition(job, item.admission.decision, item.quote_usd, now)
+            transition = price_transition(
+                job, item.admission.decision, item.quote_usd, now, spending_limits=self._policy.spending_limits
+            )
             job = self._ledger.advance(transition) if transition else job
         if job.state is JobState.APPROVED:
             self._health.admit(job.backend)
@@ -314,8 +335,18 @@ class Submitter:
         return {} if now.get("calibration_id") == planned else now | {"calibration_before": planned}
 
 
-def _initial_events(admission: Admission, now: datetime) -> tuple[EventData, ...]:
-    planned = EventData(event=Event.PLAN, at=now, detail=admission.detail or None)
+def _quotes(items: Iterable[_PendingBatch]) -> dict[str, float]:
+    """Return what some new jobs are quoted together, by the backend where they would run."""
+    quotes: dict[str, float] = defaultdict(float)
+    for item in items:
+        if item.admission is not None:
+            quotes[item.admission.route.backend] += item.quote_usd
+    return quotes
+
+
+def _initial_events(admission: Admission, now: datetime, warning: str | None) -> tuple[EventData, ...]:
+    detail = {**admission.detail, **({WARNING: warning} if warning else {})}
+    planned = EventData(event=Event.PLAN, at=now, detail=detail or None)
     if admission.rejected is not None:
         return (planned,)
     decision = admission.decision

@@ -63,9 +63,9 @@ def reserve(account: Account, quote_usd: float, *, backend: str) -> Account:
     needed = reserved + to_micro_usd(account.settled_usd)
     if needed > to_micro_usd(account.limit_usd):
         raise Refused(
-            f"experiment '{account.experiment}' has a budget of {_format_usd(account.limit_usd)} "
-            f"({_format_usd(account.settled_usd)} spent, {_format_usd(account.reserved_usd)} reserved), and '{backend}' "
-            f"quotes {_format_usd(quote_usd)} for this job. Raise budget.usd to {_format_usd(from_micro_usd(needed))} or "
+            f"experiment '{account.experiment}' has a budget of {format_usd(account.limit_usd)} "
+            f"({format_usd(account.settled_usd)} spent, {format_usd(account.reserved_usd)} reserved), and '{backend}' "
+            f"quotes {format_usd(quote_usd)} for this job. Raise budget.usd to {format_usd(from_micro_usd(needed))} or "
             "more, or lower shots, repetitions or sweep.points."
         )
     return replace(account, reserved_usd=from_micro_usd(reserved))
@@ -102,7 +102,7 @@ def charge_usd(*, quote_usd: float, reported_usd: float | None, accepted: bool) 
     return quote_usd if accepted else 0.0
 
 
-def _format_usd(usd: float) -> str:
+def format_usd(usd: float) -> str:
     """Return an amount with two decimals, or with up to six where two would hide something."""
     text = f"{usd:.6f}".rstrip("0")
     whole, _, decimals = text.partition(".")

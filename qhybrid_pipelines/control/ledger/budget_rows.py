@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import BigInteger, Connection, func, insert, select, type_coerce, update
 
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.budget import (
     Account,
     correct_charge,
+    from_micro_usd,
     replace_reservation,
     reserve,
     round_stored_usd,
     settle,
 )
 from qhybrid_pipelines.control.ledger.records import JobRecord, Plan
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit, check_spending
 from qhybrid_pipelines.core.errors import Refused
 
 
@@ -54,6 +58,44 @@ def reserve_quote(connection: Connection, plan: Plan) -> None:
         connection.execute(insert(tables.budget).values(_account_columns(reserved)))
     else:
         _update_account(connection, reserved)
+
+
+def check_spending_limits(
+    connection: Connection,
+    limits: Sequence[SpendingLimit],
+    quote_usd: float,
+    *,
+    backend: str,
+    provider: str,
+    at: datetime,
+    job_id: str,
+) -> None:
+    """Return if the limits of the policy hold one more quote; what costs nothing is held by every limit.
+
+    Args:
+        connection: in a transaction that writes alone.
+        limits: of the policy.
+        quote_usd: to be reserved.
+        backend: where the job runs.
+        provider: of that backend.
+        at: when the job was written down, which says the month.
+        job_id: of the job, whose own quote is to be replaced if it is in the ledger already.
+
+    Raises:
+        Refused: one of them does not.
+    """
+    job = tables.job.c
+    for limit in limits if quote_usd else ():
+        if not limit.counts(provider):
+            continue
+        committed = type_coerce(func.coalesce(job.cost_settled_usd, job.cost_quoted_usd), BigInteger)
+        statement = select(func.sum(committed)).where(job.job_id != job_id)
+        if limit.provider is not None:
+            statement = statement.where(job.provider == limit.provider)
+        if (period := limit.period(at)) is not None:
+            statement = statement.where(job.created_at >= period[0], job.created_at < period[1])
+        committed_usd = from_micro_usd(int(connection.scalar(statement) or 0))
+        check_spending(limit, committed_usd, quote_usd, backend=backend, at=at)
 
 
 def replace_reserved_quote(connection: Connection, job: JobRecord, quote_usd: float) -> None:

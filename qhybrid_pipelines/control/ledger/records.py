@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration, JobRef
@@ -211,6 +212,7 @@ class Plan(JobTerms):
     Attributes:
         requested_backend: where the work was asked for, if that is not ``backend``.
         correlation_id: None follows from experiment and requested backend.
+        spending_limits: what all experiments together may spend; each that applies has to hold the quote as well.
     """
 
     budget_usd: float
@@ -218,6 +220,7 @@ class Plan(JobTerms):
     steps: tuple[EventData, ...]
     requested_backend: str | None = None
     correlation_id: str | None = None
+    spending_limits: tuple[SpendingLimit, ...] = ()
 
     @property
     def resolved_requested_backend(self) -> str:
@@ -239,6 +242,7 @@ class Transition:
         observed_at: now.
         new_token: opens a further attempt with this token.
         cost_quoted_usd: a new quote, reserved in the place of the one before.
+        spending_limits: as those of a `Plan`, for a new quote.
     """
 
     job: JobRecord
@@ -255,6 +259,7 @@ class Transition:
     rerouted_to: str | None = None
     priority: int | None = None
     deadline_at: datetime | None = None
+    spending_limits: tuple[SpendingLimit, ...] = ()
 
     def observed_not_before(self, earliest: datetime) -> Transition:
         """Return the same move, observed at ``earliest`` if it says an earlier time; so are steps of that very moment."""

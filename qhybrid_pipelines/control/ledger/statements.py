@@ -10,7 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.budget import charge_usd, round_stored_usd
-from qhybrid_pipelines.control.ledger.budget_rows import replace_reserved_quote, reserve_quote, settle_job
+from qhybrid_pipelines.control.ledger.budget_rows import (
+    check_spending_limits,
+    replace_reserved_quote,
+    reserve_quote,
+    settle_job,
+)
 from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, next_state
@@ -31,10 +36,19 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
     """Reserve the quote, write the job with its first attempt, and let it take its first steps.
 
     Raises:
-        Refused: the budget does not hold the quote.
+        Refused: the budget, or a limit of the policy, does not hold the quote.
         DuplicateJob: another job has the token, or the same place among the jobs of the payload.
     """
     reserve_quote(connection, plan)
+    check_spending_limits(
+        connection,
+        plan.spending_limits,
+        plan.cost_quoted_usd,
+        backend=plan.backend,
+        provider=plan.provider,
+        at=plan.planned_at,
+        job_id=plan.job_id,
+    )
     planned = {field.name for field in fields(Plan)} & {field.name for field in fields(JobRecord)}
     derived = {
         "cost_quoted_usd": round_stored_usd(plan.cost_quoted_usd),
@@ -84,7 +98,8 @@ def write_transition(connection: Connection, transition: Transition, *, budget_u
         StaleJob: the job has changed since it was read.
         IllegalTransition: the life cycle has no such step.
         DuplicateProviderJob: the provider's id belongs to another job.
-        Refused: the move brings a new quote, and the budget does not hold it; or somebody changed the ledger.
+        Refused: the move brings a new quote, and the budget or a limit of the policy does not hold it; or somebody
+            changed the ledger.
     """
     transition = transition.observed_not_before(transition.job.updated_at)
     before = transition.job
@@ -114,6 +129,15 @@ def write_transition(connection: Connection, transition: Transition, *, budget_u
         )
     if job.cost_quoted_usd != before.cost_quoted_usd:
         replace_reserved_quote(connection, before, job.cost_quoted_usd)
+        check_spending_limits(
+            connection,
+            transition.spending_limits,
+            job.cost_quoted_usd,
+            backend=job.backend,
+            provider=job.provider,
+            at=job.created_at,
+            job_id=job.job_id,
+        )
     if job.cost_settled_usd is not None and job.cost_settled_usd != before.cost_settled_usd:
         settle_job(connection, job, charged_before_usd=before.cost_settled_usd)
     _append_events(connection, transition, changed_facts(before, job, result=transition.result, budget_usd=budget_usd))

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -89,10 +90,26 @@ class Routing(StrictModel):
     calibration: CalibrationRules = Field(default_factory=CalibrationRules)
 
 
+class Budget(StrictModel):
+    """What all experiments together may spend."""
+
+    usd: float = Field(ge=0, allow_inf_nan=False, description="US dollars, spent or reserved.")
+    per: Literal["month", "ever"] = Field(default="month", description="month (calendar month, UTC) | ever")
+    provider: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9_-]*$", description="Whose jobs count, for example ionq; all if left away."
+    )
+
+    @property
+    def limit(self) -> SpendingLimit:
+        """The limit as the ledger holds it."""
+        return SpendingLimit(limit_usd=self.usd, provider=self.provider, per_month=self.per == "month")
+
+
 class Policy(StrictModel):
     """The whole file."""
 
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = Field(min_length=1)
+    budgets: Annotated[tuple[Budget, ...], BeforeValidator(as_tuple)] = ()
     routing: Routing = Field(default_factory=Routing)
     tiers: Tiers = Field(default_factory=Tiers)
 
@@ -103,10 +120,23 @@ class Policy(StrictModel):
             raise ValueError("two rules have the same name")
         return self
 
+    @model_validator(mode="after")
+    def _budgets_are_distinct(self) -> Policy:
+        kinds = [(budget.provider, budget.per) for budget in self.budgets]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError("two budgets are of the same provider and the same time")
+        return self
+
+    @property
+    def spending_limits(self) -> tuple[SpendingLimit, ...]:
+        """What all experiments together may spend, as the ledger holds it."""
+        return tuple(budget.limit for budget in self.budgets)
+
     @property
     def sha256(self) -> str:
         """SHA-256 of what the policy says; comments and order of fields do not count."""
-        return content_hash(self.model_dump(mode="json"))
+        # A policy that says nothing of budgets has the hash that it had before there were any.
+        return content_hash(self.model_dump(mode="json", exclude=None if self.budgets else {"budgets"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from qhybrid_pipelines.control.jobs.spending import WARNING
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedEvent, ObservedLedger
@@ -51,6 +52,7 @@ FIELDS = (
     "cost_quoted_usd",
     "cost_usd",
     "error",
+    WARNING,
 )
 #: Written by others, so that they might repeat a secret.
 _EXTERNAL_TEXTS = ("raw_status", "error", "provider_job_id")
@@ -99,7 +101,8 @@ def event_logger(stream: Stream, *, clock: Callable[[], datetime]) -> Callable[[
     def log_events(steps: Sequence[ObservedEvent]) -> None:
         for observed in steps:
             try:
-                logger.log(30 if observed.to_state in _FAILURE_STATES else 20, observed.event, **log_fields(observed))
+                is_warning = observed.to_state in _FAILURE_STATES or WARNING in (observed.step.detail or {})
+                logger.log(30 if is_warning else 20, observed.event, **log_fields(observed))
             except (OSError, ValueError):
                 return
 
@@ -129,6 +132,7 @@ def log_fields(observed: ObservedEvent) -> dict[str, Any]:
         "cost_quoted_usd": job.cost_quoted_usd,
         "cost_usd": job.cost_usd,
         "error": job.error if failed else None,
+        WARNING: (step.detail or {}).get(WARNING),
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -21,6 +21,7 @@ from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.home_identity import REMEDY
 from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
+from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
@@ -93,6 +94,7 @@ def findings(
         ("ledger notes", lambda: _audited(audit().notes, "the ledger contains what was noted outside it")),
         ("lake and ledger", lambda: _audited(audit().lake, "say the same")),
         ("backends", lambda: (bool(control_plane.backends), ", ".join(control_plane.backends))),
+        ("budgets of the policy", lambda: _budgets(control_plane, present())),
         ("breakers", lambda: _breakers(control_plane.ledger, present())),
         ("open jobs", lambda: _open_jobs(control_plane.ledger)),
         ("jobs past their deadline", lambda: _overdue(control_plane.ledger, present())),
@@ -163,6 +165,15 @@ def _policy(path: Path) -> CheckResult:
     file = Deployment.from_environment(path).policy_file
     policy = read_policy(file)
     return True, f"{len(policy.rules)} rules of {file or 'the built-in policy'}, SHA-256 {policy.sha256[:12]}"
+
+
+def _budgets(control_plane: ControlPlane, now: datetime) -> CheckResult:
+    limits = control_plane.policy.spending_limits
+    used = spending(limits, control_plane.ledger.jobs() if limits else (), now)
+    near = [one for one in used if one.is_near]
+    if near:
+        return False, f"{'; '.join(map(str, near))}. More is refused at the limit: `budgets` in the policy raises it"
+    return True, "; ".join(map(str, used)) or "none: each experiment has its own"
 
 
 def _clock(dispatcher: Dispatcher, now: datetime) -> CheckResult:

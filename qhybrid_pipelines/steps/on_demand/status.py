@@ -10,6 +10,7 @@ from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON, due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
+from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
@@ -33,6 +34,8 @@ class Status:
         experiments: how many are registered, decided or stopped, have a stage due, or cannot be read.
         backends: one row per backend that has or had a job.
         money: US dollars: reserved by jobs that have not ended, and charged to those that ended in the last 30 days.
+        budgets: how much of each budget of the policy is used, one sentence each.
+        budgets_near: those of which so much is used that people are warned.
         coming: what happens next, most urgent first, one sentence each.
     """
 
@@ -40,6 +43,8 @@ class Status:
     experiments: Row
     backends: tuple[Row, ...]
     money: Row
+    budgets: tuple[str, ...]
+    budgets_near: tuple[str, ...]
     coming: tuple[str, ...]
 
 
@@ -74,11 +79,14 @@ def read_status(
         *(f"{job.job_id} on {job.backend} is {job.state}" for job in jobs if job.state in OPEN),
     ]
     more = len(coming) - MAX_NEXT
+    used = spending(control_plane.policy.spending_limits, ledger.jobs(), now)
     return Status(
         now=now,
         experiments=experiments,
         backends=tuple(_backend_rows(jobs, control_plane, now)),
         money=_money(jobs, now),
+        budgets=tuple(map(str, used)),
+        budgets_near=tuple(str(one) for one in used if one.is_near),
         coming=(*coming[:MAX_NEXT], *([f"and {more} more"] if more > 0 else [])),
     )
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.rules import (
     Policy,
     PolicyRequest,
@@ -19,6 +20,7 @@ from qhybrid_pipelines.control.policy.rules import (
     parse_policy,
     read_policy,
 )
+from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
 
 POLICY_REQUEST = PolicyRequest(
@@ -196,3 +198,38 @@ class TestFile:
 )
 def test_whether_a_person_may_be_asked(rules, asks) -> None:
     assert may_need_approval(parse_policy(f"rules: [{rules}]", file="p.yaml"), "local:auto") is asks
+
+
+def test_budgets_of_a_month_and_of_a_provider_beside_the_rules():
+    policy = parse_policy(
+        "budgets: [{usd: 500}, {usd: 100, provider: ionq}, {usd: 900, per: ever}]", file="policy.yaml"
+    )
+    assert policy.rules == read_policy(None).rules
+    assert policy.spending_limits == (
+        SpendingLimit(limit_usd=500.0),
+        SpendingLimit(limit_usd=100.0, provider="ionq"),
+        SpendingLimit(limit_usd=900.0, per_month=False),
+    )
+    assert policy.sha256 != read_policy(None).sha256
+
+
+def test_a_policy_without_budgets_has_the_hash_of_before_there_were_any():
+    built_in = read_policy(None)
+    assert built_in.sha256 == content_hash(built_in.model_dump(mode="json", exclude={"budgets"}))
+
+
+@pytest.mark.parametrize(
+    ("budgets", "problem"),
+    [
+        ("{usd: -1}", "usd"),
+        ("{usd: .inf}", "usd"),
+        ("{usd: 1, per: week}", "per"),
+        ("{usd: 1, provider: 'ionq:simulator'}", "provider"),
+        ("[{usd: 1}, {usd: 2}]", "two budgets"),
+        ("{dollars: 1}", "unknown field"),
+    ],
+)
+def test_a_wrong_budget_is_refused_with_its_line(budgets, problem):
+    with pytest.raises(InvalidInput, match=problem) as refused:
+        parse_policy(f"routing: {{}}\nbudgets: {budgets}\n", file="policy.yaml")
+    assert "policy.yaml" in str(refused.value)

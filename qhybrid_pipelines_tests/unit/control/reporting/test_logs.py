@@ -16,6 +16,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import StaleJob, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.policy.rules import parse_policy
 from qhybrid_pipelines.control.reporting.logs import FIELDS, MAX_TEXT, event_logger, logger_from_environment
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
@@ -45,6 +46,20 @@ def dispatcher(watched, vendor: DurableVendor, tmp_path) -> Dispatcher:
 
 def lines(stream) -> list[dict]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_budget_that_is_nearly_used_up_is_a_warning_of_the_job_that_uses_it(watched, ledger, tmp_path, stream):
+    vendor = DurableVendor(tmp_path / "paid", price_usd=0.4)
+    policy = parse_policy("budgets: {usd: 1.0, per: ever}", file="policy.yaml")
+    dispatcher = Dispatcher(watched, {"vendor": vendor}, RawStore(tmp_path / "raw"), policy=policy)
+    jobs = [dispatcher.submit(make_batch(seed=seed), SubmitRequest(tier="batch", budget_usd=5.0)) for seed in (1, 20)]
+    [line] = [line for line in lines(stream) if line["level"] == "warning"]
+    said = "all providers for all time: $0.80 of $1.00 spent or reserved (80%)"
+    assert (line["job_id"], line["event"], line["warning"]) == (jobs[1].job_id, "JobPlanned", said)
+    assert ledger.events(jobs[1].job_id)[0].detail["warning"] == said
+    with pytest.raises(Refused, match="lets all providers for all time spend"):
+        dispatcher.submit(make_batch(seed=30), SubmitRequest(tier="batch", budget_usd=5.0))
+    assert len(vendor.book()) == 2
 
 
 def test_every_event_of_the_ledger_is_one_line_in_its_order(dispatcher, ledger, vendor, stream):

@@ -17,6 +17,7 @@ from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.on_demand.doctor import FREE_BYTES, findings
+from qhybrid_pipelines.steps.on_demand.status import read_status
 from qhybrid_pipelines.steps.operate.audits import everything_paid_is_collected
 from qhybrid_pipelines.steps.operate.warehouse import publish
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -77,6 +78,20 @@ def test_many_jobs_make_a_short_row(workspace):
             workspace.control_plane.ledger, f"j{number}", COMPLETE[:5], deadline_at=noon_plus(60), budget_usd=9.0
         )
     assert "j4 and 3 more: " in failed_checks(workspace)["jobs past their deadline"]
+
+
+@pytest.mark.parametrize(("quote", "well"), [(0.79, True), (0.8, False)])
+def test_a_budget_of_the_policy_that_is_nearly_used_up(workspace, quote, well):
+    (workspace.home.path / "policy.yaml").write_text("budgets: {usd: 1.0, provider: ionq}\n")
+    write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:3], cost_quoted_usd=quote, budget_usd=1.0)
+    seen = {row["check"]: row for row in look_at(workspace)}["budgets of the policy"]
+    assert seen["ok"] is well
+    assert seen["finding"].startswith(
+        f"provider 'ionq' in 2026-05: ${quote:.2f} of $1.00 spent or reserved ({quote:.0%})"
+    )
+    status = read_status(workspace.home, workspace.control_plane, workspace.specifications, workspace.lake, now=LATER)
+    assert status.budgets[0] == f"provider 'ionq' in 2026-05: ${quote:.2f} of $1.00 spent or reserved ({quote:.0%})"
+    assert (status.budgets_near == ()) is well
 
 
 def test_a_breaker_is_named_at_once_and_a_finding_after_an_hour(workspace):

@@ -1,0 +1,99 @@
+"""How much of the policy's budgets is used, by the jobs of a ledger; the check that holds them is in the ledger itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit, check_spending, is_near, spending_sentence
+
+#: Name of the warning in the detail of the event that plans a job.
+WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """How much of a limit is used.
+
+    Attributes:
+        limit: of the policy.
+        committed_usd: charged to the jobs that count, and quoted for those that have not ended.
+        at: says the month.
+    """
+
+    limit: SpendingLimit
+    committed_usd: float
+    at: datetime
+
+    @property
+    def is_near(self) -> bool:
+        """Whether so much of it is used that people are warned."""
+        return is_near(self.limit, self.committed_usd)
+
+    def __str__(self) -> str:
+        return spending_sentence(self.limit, self.committed_usd, self.at)
+
+
+def spending(limits: Sequence[SpendingLimit], jobs: Iterable[JobRecord], at: datetime) -> tuple[Spending, ...]:
+    """Return how much of each limit is used in the month of a moment, or for all time."""
+    jobs = list(jobs) if limits else []
+    return tuple(
+        Spending(limit=limit, committed_usd=sum(_committed_usd(job) for job in jobs if _counts(limit, job, at)), at=at)
+        for limit in limits
+    )
+
+
+def check_quotes(
+    limits: Sequence[SpendingLimit], jobs: Iterable[JobRecord], quotes_usd: Mapping[str, float], at: datetime
+) -> None:
+    """Return if the limits would hold some more jobs, before these are written down.
+
+    Args:
+        limits: of the policy.
+        jobs: of the ledger.
+        quotes_usd: of the jobs to come, by backend.
+        at: when they are written down.
+
+    Raises:
+        Refused: one of them would not.
+    """
+    for used in spending(limits, jobs, at):
+        more_usd, backends = _more(used.limit, quotes_usd)
+        if more_usd:
+            check_spending(used.limit, used.committed_usd, more_usd, backend=" and ".join(backends), at=at)
+
+
+def budget_warning(
+    limits: Sequence[SpendingLimit], jobs: Iterable[JobRecord], quotes_usd: Mapping[str, float], at: datetime
+) -> str | None:
+    """Return which limits are nearly used up once some more jobs are written down, None where none is.
+
+    Args:
+        limits: of the policy.
+        jobs: of the ledger.
+        quotes_usd: of the jobs to come, by backend.
+        at: when they are written down.
+    """
+    near = []
+    for used in spending(limits, jobs, at):
+        more_usd, _ = _more(used.limit, quotes_usd)
+        if more_usd and is_near(used.limit, used.committed_usd + more_usd):
+            near.append(spending_sentence(used.limit, used.committed_usd + more_usd, at))
+    return "; ".join(near) or None
+
+
+def _more(limit: SpendingLimit, quotes_usd: Mapping[str, float]) -> tuple[float, list[str]]:
+    """Return what counts of some quotes, and on which backends."""
+    counted = {name: usd for name, usd in quotes_usd.items() if usd and limit.counts(name.partition(":")[0])}
+    return sum(counted.values()), sorted(counted)
+
+
+def _counts(limit: SpendingLimit, job: JobRecord, at: datetime) -> bool:
+    period = limit.period(at)
+    return limit.counts(job.provider) and (period is None or period[0] <= job.created_at < period[1])
+
+
+def _committed_usd(job: JobRecord) -> float:
+    return job.cost_quoted_usd if job.cost_settled_usd is None else job.cost_settled_usd
