@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands import backends, costs, export, jobs, labels, new, report, results, status
+from qhybrid_pipelines.commands import backends, costs, export, jobs, labels, new, report, results, service, status
 from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands.common import (
     AsJson,
@@ -281,6 +281,7 @@ app.command(rich_help_panel=RESULTS)(results.compare)
 app.command(rich_help_panel=RESULTS)(report.report)
 app.command(rich_help_panel=RESULTS)(results.sql)
 app.command(rich_help_panel=OPERATIONS)(status.status)
+app.command(rich_help_panel=OPERATIONS)(service.serve)
 
 
 @app.callback()
@@ -295,8 +296,8 @@ def common_options(
 def main() -> None:
     """Run the command line; errors of this package become one sentence and an exit code, never a traceback."""
     prepare_streams()
-    # The emulator is a server with a signal handling of its own.
-    if sys.argv[1:2] != ["emulator"]:
+    # Servers have a signal handling of their own.
+    if sys.argv[1:2] not in (["emulator"], ["serve"]):
         watch_stop_signals()
     run_to_end(app)
 

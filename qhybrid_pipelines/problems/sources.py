@@ -10,7 +10,7 @@ import dataclasses
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -68,8 +68,15 @@ def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
     return dataclasses.replace(instance, best_known=stated_best_known)
 
 
+class ReadFile(Protocol):
+    """Gives name and content of a file that a specification names by its path; see `read_file`."""
+
+    def __call__(self, path_text: str, folder: Path, *, field: str) -> tuple[str, bytes]:
+        """Return name and content; raise InvalidInput, at ``field``, where there is no such file."""
+
+
 def register_source(
-    problem: ProblemSpec, folder: Path, read_bytes: ReadBytes | None = None
+    problem: ProblemSpec, folder: Path, read_bytes: ReadBytes | None = None, *, read_named: ReadFile | None = None
 ) -> tuple[ProblemSpec, bytes | None]:
     """Return the problem with a path replaced by the file's name and hash, and the content to keep.
 
@@ -80,6 +87,7 @@ def register_source(
         problem: as the user wrote it.
         folder: where a relative path starts.
         read_bytes: gives the content of files taken in earlier; without it such a problem is not checked again.
+        read_named: gives the file of a path; `read_file` where it is left out.
 
     Returns:
         The problem, and the bytes of the file; None where the source was not a path.
@@ -93,7 +101,7 @@ def register_source(
             _check_terms(load_instance(problem, read_bytes or _no_registered_file), file=None)
         return problem, None
     family = family_named(problem.family)
-    name, data = read_file(source, folder)
+    name, data = (read_named or read_file)(source, folder, field="problem.source")
     taken = problem.model_copy(
         update={
             "source": FileSource(file=name, sha256=sha256_hex(data)),

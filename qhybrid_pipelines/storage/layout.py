@@ -42,6 +42,11 @@ class Home:
         return self.path / "ledger.checked.json"
 
     @property
+    def requests(self) -> Path:
+        """The requests that the HTTP service has accepted, SQLite; there only where it was started."""
+        return self.path / "service.db"
+
+    @property
     def note(self) -> Path:
         """What the home says about itself outside its database: format, id, and how often it was opened to send."""
         return self.path / "home.json"

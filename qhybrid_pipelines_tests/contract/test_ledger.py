@@ -53,6 +53,29 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     made.close()
 
 
+class TestPages:
+    def test_pages_of_jobs_together_are_all_jobs_each_once(self, ledger: Ledger) -> None:
+        names = [f"{letter}{number}" for letter in "dbcaE" for number in range(3)]
+        for name in names:
+            ledger.plan(plan(name))
+        found: list[str] = []
+        while page := ledger.page_of_jobs(after=found[-1] if found else "", limit=4):
+            assert len(page) <= 4
+            found += [job.job_id for job in page]
+        assert found == sorted(job.job_id for job in ledger.jobs())
+        assert len(found) == len(names)
+        assert ledger.page_of_jobs(limit=4, experiment="no-such-00000000") == []
+
+    def test_pages_of_events_together_are_all_events_in_order(self, ledger: Ledger) -> None:
+        for name in "abcde":
+            ledger.plan(plan(name))
+        found: list[int] = []
+        while page := ledger.events(after=found[-1] if found else 0, limit=4):
+            assert len(page) <= 4
+            found += [event.position for event in page]
+        assert found == [event.position for event in ledger.events()] == list(range(1, 16))
+
+
 class TestJobs:
     def test_a_planned_job_reads_back_as_it_was_written(self, ledger: Ledger) -> None:
         job = ledger.plan(plan())

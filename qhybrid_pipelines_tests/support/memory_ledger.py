@@ -108,11 +108,16 @@ class MemoryLedger:
             if (experiment is None or job.experiment == experiment) and (states is None or job.state in states)
         ]
 
-    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+    def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
+        """Return up to ``limit`` jobs by id, those after one."""
+        found = sorted(self.jobs(experiment=experiment), key=lambda job: job.job_id)
+        return [job for job in found if job.job_id > after][:limit]
+
+    def events(self, job_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
         with self._tables.read_lock():
             rows = [row for row in self._tables.events.values() if job_id in (None, row["job_id"])]
-        return [_event(row) for row in rows if row["position"] > after]
+        return [_event(row) for row in rows if row["position"] > after][:limit]
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""

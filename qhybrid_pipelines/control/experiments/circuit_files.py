@@ -8,7 +8,7 @@ from pathlib import Path
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, ProblemSpec
-from qhybrid_pipelines.problems.sources import read_file
+from qhybrid_pipelines.problems.sources import ReadFile, read_file
 from qhybrid_pipelines.quantum.sweeps import check_sweep
 from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
 
@@ -16,7 +16,12 @@ FIELD = "problem.circuit"
 
 
 def register_circuit(
-    problem: ProblemSpec, spec: ExperimentSpec, folder: Path, read_bytes: Callable[[FileSource], bytes]
+    problem: ProblemSpec,
+    spec: ExperimentSpec,
+    folder: Path,
+    read_bytes: Callable[[FileSource], bytes],
+    *,
+    read_named: ReadFile = read_file,
 ) -> tuple[ProblemSpec, bytes | None]:
     """Return the problem with a circuit's path replaced by the file's name and hash, and the content to keep.
 
@@ -27,6 +32,7 @@ def register_circuit(
         spec: as the user wrote it; the circuit must not be wider than its largest reduced model, and fit its sweep.
         folder: where a relative path starts.
         read_bytes: gives the content of files taken in earlier.
+        read_named: gives the file of a path.
 
     Returns:
         The problem, and the bytes of the file; None where the circuit was not a path.
@@ -40,7 +46,7 @@ def register_circuit(
     if isinstance(named, FileSource):
         name, data = named.file, read_bytes(named)
     else:
-        name, data = read_file(named, folder, field=FIELD)
+        name, data = read_named(named, folder, field=FIELD)
     circuit = read_user_circuit(data, file=name)
     if circuit.n_variables > spec.reduce.max_qubits:
         raise InvalidInput(

@@ -10,13 +10,17 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import FileSource
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment
-from qhybrid_pipelines.problems.sources import read_file
+from qhybrid_pipelines.problems.sources import ReadFile, read_file
 
 FIELD = "dataset.source"
 
 
 def register_dataset(
-    spec: LearningSpec, folder: Path, read_bytes: Callable[[FileSource], bytes]
+    spec: LearningSpec,
+    folder: Path,
+    read_bytes: Callable[[FileSource], bytes],
+    *,
+    read_named: ReadFile = read_file,
 ) -> tuple[LearningSpec, bytes | None]:
     """Return the experiment with its data file's path replaced by name and hash, and the content to keep.
 
@@ -26,6 +30,7 @@ def register_dataset(
         spec: as the user wrote it.
         folder: where a relative path starts.
         read_bytes: gives the content of files taken in earlier.
+        read_named: gives the file of a path.
 
     Returns:
         The experiment, and the bytes of its file; None where the source was not a path.
@@ -38,7 +43,7 @@ def register_dataset(
         check_experiment(spec, load_dataset(spec.dataset, read_bytes(source)))
         return spec, None
     if spec.dataset.bundled is None:
-        name, content = read_file(source, folder, field=FIELD)
+        name, content = read_named(source, folder, field=FIELD)
         resolved = spec.dataset.model_copy(update={"source": FileSource(file=name, sha256=sha256_hex(content))})
         spec = spec.model_copy(update={"dataset": resolved})
     check_experiment(spec, load_dataset(spec.dataset, content))

@@ -6,7 +6,7 @@ the inbox folder is `control.experiments.inbox`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,23 @@ class RegisteredExperiment:
     new: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedExperiment:
+    """An experiment in which nothing is wrong, and which is not registered by that.
+
+    Attributes:
+        specification: with the names and hashes of its files in the place of paths.
+        content: of its problem or data file; None where it has none, or names one that was taken in earlier.
+        circuit: the same of its circuit.
+        labels: that it gives, as fields of `core.labels.Labels`.
+    """
+
+    specification: ExperimentSpec | LearningSpec
+    content: bytes | None
+    circuit: bytes | None
+    labels: dict[str, Any]
+
+
 class Registration:
     """Validates experiments and registers them under their content-addressed key.
 
@@ -55,6 +72,7 @@ class Registration:
         roots: folders that files named by a specification must lie in, links followed; None lets it name whatever the
             user of this process may read, which suits a command and not a folder that others write to.
         key_of: returns the key of a specification, see `control.experiments.known_keys`; that of the registry when omitted.
+        files: the only files that a specification can name, by name: then no path is ever opened, whatever it says.
     """
 
     def __init__(
@@ -64,11 +82,14 @@ class Registration:
         *,
         roots: Collection[Path] | None = None,
         key_of: KeyOf | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         self._specifications, self._labels = specifications, LabelStore(specifications.home)
         self._backends = tuple(backends)
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
         self._key_of = key_of or specifications.key_of
+        self._given_files = files
+        self._read_named: sources.ReadFile = sources.read_file if files is None else _GivenFiles(files)
 
     def register_file(self, path: Path) -> RegisteredExperiment:
         """Take in the one experiment of a file; see :meth:`register_files`. Several are refused."""
@@ -104,17 +125,23 @@ class Registration:
         """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
         return self._register_all([WrittenExperiment(spec, lines or {}, {})], file=file, folder=folder, most=1)[0]
 
+    def check_fields(self, fields: dict[str, Any], *, file: str, lines: Lines) -> CheckedExperiment:
+        """Check the one experiment that a mapping of fields stands for, as `register` would, and register nothing.
+
+        Raises:
+            InvalidInput: what `register` would refuse.
+        """
+        written = validate_experiments(fields, file=file, lines=lines)
+        _check_number(written, most=1, file=file)
+        [(spec, where, labels)] = written
+        found, content, circuit = self._resolve(spec, file=file, folder=Path(), lines=where)
+        return CheckedExperiment(specification=found, content=content, circuit=circuit, labels=labels)
+
     def _register_all(
         self, written: list[WrittenExperiment], *, file: str | None, folder: Path, most: int
     ) -> list[RegisteredExperiment]:
         """Take in some specifications, or none of them where one is wrong."""
-        if len(written) > most:
-            raise InvalidInput(
-                f"this page makes {len(written)} experiments, and one is asked for here",
-                remedy=f"Remove `{variations.FIELD}`.",
-                file=file,
-                field=variations.FIELD,
-            )
+        _check_number(written, most=most, file=file)
         contents: dict[bytes, bytes] = {}  # of one file there is one copy, however many experiments name it
         resolved = []
         for spec, lines, labels in written:
@@ -149,8 +176,9 @@ class Registration:
         self._check_place(spec.problem.circuit, folder, field="problem.circuit")
         self._specifications.check_source_file(spec.problem.source)
         self._specifications.check_source_file(spec.problem.circuit, field="problem.circuit")
-        problem, content = sources.register_source(spec.problem, folder, self._specifications.read_source_file)
-        problem, circuit = circuit_files.register_circuit(problem, spec, folder, self._specifications.read_source_file)
+        stored, named = self._specifications.read_source_file, self._read_named
+        problem, content = sources.register_source(spec.problem, folder, stored, read_named=named)
+        problem, circuit = circuit_files.register_circuit(problem, spec, folder, stored, read_named=named)
         return spec.model_copy(update={"problem": problem}), content, circuit
 
     def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
@@ -158,7 +186,8 @@ class Registration:
         if spec.dataset.bundled is None:
             self._check_place(spec.dataset.source, folder, field=dataset_files.FIELD)
         self._specifications.check_source_file(spec.dataset.source, field=dataset_files.FIELD)
-        return dataset_files.register_dataset(spec, folder, self._specifications.read_source_file)
+        stored = self._specifications.read_source_file
+        return dataset_files.register_dataset(spec, folder, stored, read_named=self._read_named)
 
     def _register_problem_file(self, path: Path, most: int) -> list[RegisteredExperiment]:
         data, lines, source_file = self._read_sidecar(path)
@@ -205,7 +234,7 @@ class Registration:
 
     def _check_place(self, named: object, folder: Path, *, field: str) -> None:
         """Refuse a path that leads out of the roots, before anything is known of the file, its existence included."""
-        if self._roots is None or not isinstance(named, str):
+        if self._roots is None or self._given_files is not None or not isinstance(named, str):
             return
         try:
             place = (folder / named).resolve()
@@ -236,6 +265,35 @@ class Registration:
                 remedy="Use mixer: auto.",
                 field="ansatz.mixer",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _GivenFiles:
+    """Reads only what came together with a specification; nothing of this machine is looked at."""
+
+    files: Mapping[str, bytes]
+
+    def __call__(self, path_text: str, folder: Path, *, field: str) -> tuple[str, bytes]:
+        """Return name and content of a file that came along."""
+        del folder
+        if path_text not in self.files:
+            raise InvalidInput(
+                f"{path_text[:80]!r} is not among the files that came with the specification",
+                remedy="Send its text in `files` under just this name; no file of this machine is read."
+                + (" Or name networkx:NAME, or {generator: NAME, ...}." if field == "problem.source" else ""),
+                field=field,
+            )
+        return composed(path_text), self.files[path_text]
+
+
+def _check_number(written: Collection[WrittenExperiment], *, most: int, file: str | None) -> None:
+    if len(written) > most:
+        raise InvalidInput(
+            f"this page makes {len(written)} experiments, and one is asked for here",
+            remedy=f"Remove `{variations.FIELD}`.",
+            file=file,
+            field=variations.FIELD,
+        )
 
 
 def read_text(path: Path) -> str:

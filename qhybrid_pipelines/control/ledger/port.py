@@ -128,8 +128,17 @@ class Ledger(Protocol):
     def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
         """Return jobs in a fixed order, all or those of one experiment or of some states."""
 
-    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
-        """Return the events of the ledger or of one job after a position, in the order they were written."""
+    def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
+        """Return up to ``limit`` jobs by id, those whose id comes after ``after``; all or those of one experiment."""
+
+    def events(self, job_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[EventRecord]:
+        """Return the events of the ledger or of one job after a position, in the order they were written.
+
+        Args:
+            job_id: of whose job; None is the whole ledger.
+            after: position of the last event that is known already.
+            limit: at most so many; None is all.
+        """
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job, by number."""

@@ -33,14 +33,25 @@ def select_jobs(connection: Connection, *conditions: ColumnElement[bool]) -> lis
     return [JobRecord(**row) for row in rows.mappings()]
 
 
-def select_events(connection: Connection, *conditions: ColumnElement[bool]) -> list[EventRecord]:
-    """Return the events that fulfil all conditions, in the order they were written."""
-    return [_event(row) for row in iter_event_rows(connection, *conditions)]
+def select_page_of_jobs(connection: Connection, *conditions: ColumnElement[bool], limit: int) -> list[JobRecord]:
+    """Return up to ``limit`` jobs that fulfil all conditions, by id."""
+    rows = connection.execute(_JOB.where(*conditions).order_by(tables.job.c.job_id).limit(limit))
+    return [JobRecord(**row) for row in rows.mappings()]
 
 
-def iter_event_rows(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[dict[str, Any]]:
-    """Yield the stored columns of events, in the order they were written."""
-    for row in connection.execute(select(tables.event).where(*conditions).order_by(tables.event.c.position)):
+def select_events(
+    connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> list[EventRecord]:
+    """Return the events that fulfil all conditions, in the order they were written, at most ``limit`` of them."""
+    return [_event(row) for row in iter_event_rows(connection, *conditions, limit=limit)]
+
+
+def iter_event_rows(
+    connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the stored columns of events, in the order they were written, at most ``limit`` of them."""
+    wanted = select(tables.event).where(*conditions).order_by(tables.event.c.position).limit(limit)
+    for row in connection.execute(wanted):
         yield row._asdict()
 
 

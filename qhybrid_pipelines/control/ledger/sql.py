@@ -177,13 +177,21 @@ class SqlLedger:
         with self._snapshot() as connection:
             return queries.select_jobs(connection, *conditions)
 
-    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+    def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
+        """Return up to ``limit`` jobs by id, those after one."""
+        conditions = [tables.job.c.job_id > after]
+        if experiment is not None:
+            conditions.append(tables.job.c.experiment == experiment)
+        with self._snapshot() as connection:
+            return queries.select_page_of_jobs(connection, *conditions, limit=limit)
+
+    def events(self, job_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
         conditions = [] if job_id is None else [tables.event.c.job_id == job_id]
         if after:
             conditions.append(tables.event.c.position > after)
         with self._snapshot() as connection:
-            return queries.select_events(connection, *conditions)
+            return queries.select_events(connection, *conditions, limit=limit)
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""

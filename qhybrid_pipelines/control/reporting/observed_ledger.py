@@ -114,9 +114,13 @@ class ObservedLedger:
         """Return jobs, all or those of one experiment or of some states."""
         return self._ledger.jobs(experiment=experiment, states=states)
 
-    def events(self, job_id: str | None = None, *, after: int = 0) -> list[EventRecord]:
+    def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
+        """Return up to ``limit`` jobs by id, those after one."""
+        return self._ledger.page_of_jobs(after=after, limit=limit, experiment=experiment)
+
+    def events(self, job_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
-        return self._ledger.events(job_id, after=after)
+        return self._ledger.events(job_id, after=after, limit=limit)
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""

@@ -103,7 +103,7 @@ def estimates(
         aside = Specifications(Home(folder))
         registration = Registration(aside, backends, key_of=key_of)
         keys = dict.fromkeys(one.key for path in paths for one in registration.register_files(path))
-        return _preview(keys, aside, dispatcher, lake)
+        return estimate_registered(keys, aside, dispatcher, lake)
 
 
 def estimate_due(registered: Specifications, dispatcher: Dispatcher, lake: Lake) -> Preview:
@@ -115,16 +115,12 @@ def estimate_due(registered: Specifications, dispatcher: Dispatcher, lake: Lake)
         for backend in spec.backends
         if not _is_decided(lake, spec, key, backend)
     ]
-    preview = _preview(dict.fromkeys(undecided), registered, dispatcher, lake)
+    preview = estimate_registered(dict.fromkeys(undecided), registered, dispatcher, lake)
     return replace(preview, problems=[*preview.problems, *damage.errors])
 
 
-def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backend: str) -> bool:
-    table = schemas.QML_MEASUREMENTS if isinstance(spec, LearningSpec) else schemas.DECISIONS
-    return lake.exists(table, PartitionKey(experiment=key, backend=backend))
-
-
-def _preview(keys: Iterable[str], registered: Specifications, dispatcher: Dispatcher, lake: Lake) -> Preview:
+def estimate_registered(keys: Iterable[str], registered: Specifications, dispatcher: Dispatcher, lake: Lake) -> Preview:
+    """Say what some experiments of a register would cost; the register may be one that was made aside."""
     specs = [(key, registered.load_any(key)) for key in keys]
     circuits: list[CircuitVariables] = []
     found = [
@@ -138,6 +134,11 @@ def _preview(keys: Iterable[str], registered: Specifications, dispatcher: Dispat
         circuits=circuits,
         epochs=[row for key, spec in specs for row in _training_epoch_rows(key, spec, registered, dispatcher)],
     )
+
+
+def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backend: str) -> bool:
+    table = schemas.QML_MEASUREMENTS if isinstance(spec, LearningSpec) else schemas.DECISIONS
+    return lake.exists(table, PartitionKey(experiment=key, backend=backend))
 
 
 def _estimate_rows(

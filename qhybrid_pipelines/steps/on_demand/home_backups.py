@@ -84,7 +84,7 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
     with scratch_folder(folder.parent) as scratch:
         built = Home(scratch / "backup")
         files = _copy_all(home, built, [home.lake])
-        _copy_ledger(home.ledger, built.ledger)
+        _copy_database(home.ledger, built.ledger)
         made_at = datetime.now(UTC)
         # What the ledger names is on the disk before the ledger names it.
         later = [
@@ -97,6 +97,8 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
             home.checkpoints,
             home.spool,
         ]
+        # A request that says it was registered has its experiment in the copy as well.
+        files |= _copy_requests(home, built)
         files |= _copy_all(home, built, [*later, home.quarantine, home.path / POLICY])
         manifest = _describe(built, files, made_at=made_at)
         if folder.exists():
@@ -228,8 +230,19 @@ def _describe(built: Home, files: dict[str, str], *, made_at: datetime) -> Manif
     )
 
 
-def _copy_ledger(path: Path, copy: Path) -> None:
-    """Copy a SQLite ledger as it is at one moment; writers go on."""
+def _copy_requests(home: Home, built: Home) -> dict[str, str]:
+    """Copy what the HTTP service has accepted, if there is one; return the file's SHA-256 by its place."""
+    if not home.requests.is_file():
+        return {}
+    _copy_database(home.requests, built.requests)
+    for name in ("-wal", "-shm"):
+        Path(f"{built.requests}{name}").unlink(missing_ok=True)
+    _flush(built.requests)
+    return {built.requests.name: _digest(built.requests)}
+
+
+def _copy_database(path: Path, copy: Path) -> None:
+    """Copy a SQLite database as it is at one moment; writers go on."""
     make_folder(copy.parent)
     with (
         closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,

@@ -1,0 +1,25 @@
+"""``qhybrid serve``: the HTTP service of a home. Heavy imports wait until it really starts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qhybrid_pipelines.commands.common import Home
+from qhybrid_pipelines.settings import prepare_home
+
+
+def serve(
+    home: Home = None,
+    port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8800,
+    host: Annotated[str, typer.Option(help="Address to listen on; the loopback address needs no key.")] = "127.0.0.1",
+) -> None:
+    """Serve the experiments of a home over HTTP until interrupted; prints `ready URL` when it listens.
+
+    It accepts experiments and shows what becomes of them. Running them is the work of Dagster's daemon on the same home.
+    """
+    folder = prepare_home(home)
+    from qhybrid_pipelines.service.server import ServiceOptions, serve
+
+    serve(ServiceOptions(home=folder, host=host, port=port))

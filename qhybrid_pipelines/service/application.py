@@ -1,0 +1,136 @@
+"""Putting the service together: its routes, one shape for all errors, and its description."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
+
+from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.service import routes_operations, routes_reading, routes_submission, wire
+from qhybrid_pipelines.service.door import Door
+from qhybrid_pipelines.service.house import House
+from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
+from qhybrid_pipelines.service.routes_common import only_known_parameters
+
+TITLE = "qhybrid"
+DESCRIPTION = """Hybrid quantum-classical experiments over HTTP: what they would cost, sending them, and reading what became of them.
+
+Every answer that is not a success is a problem document (RFC 9457) with a stable `code` and a `remedy`.
+"""
+
+
+def api(house: House | None) -> FastAPI:
+    """Return the routes; without a house they can be described and not served."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        assert house is not None
+        threading.Thread(target=house.warm, name="warm-up", daemon=True).start()
+        yield
+        house.close()
+
+    app = FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=version("qhybrid-pipelines"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        dependencies=[Depends(only_known_parameters)],
+        # Its own logs would keep what others sent; spans and figures come from the ledger.
+        telemetry={"logs": False, "tracing": False, "metrics": False},
+    )
+    app.state.house = house
+    for router in (routes_operations.router, routes_reading.router, routes_submission.router):
+        app.include_router(router)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def description() -> dict[str, Any]:
+        return describe(app)
+
+    _shape_errors(app)
+    return app
+
+
+def application(house: House, *, hosts: Collection[str] | None) -> ASGIApp:
+    """Return the whole ASGI application of a house; see `service.door.Door` for ``hosts``."""
+    return Door(api(house), house.figures, hosts)
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the description of the interface, OpenAPI 3.1."""
+    found = app.openapi()
+    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    for model in (wire.ProblemDocument, wire.Order):
+        schemas.setdefault(model.__name__, model.model_json_schema())
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in found["paths"].values():
+        for operation in path.values():
+            # FastAPI names its own document for a wrong parameter, and here it is a problem document of status 400.
+            content = operation["responses"].get("422", {}).get("content", {})
+            if "application/json" in content:
+                del operation["responses"]["422"]
+    found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    found["security"] = [{"key": []}, {}]
+    found["components"]["schemas"] = dict(sorted(schemas.items()))
+    return found
+
+
+def _shape_errors(app: FastAPI) -> None:
+    """Give whatever is refused, here or by the framework, one shape."""
+
+    @app.exception_handler(ProblemError)
+    @app.exception_handler(QHybridError)
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        return _respond(request, problem_of(error))
+
+    @app.exception_handler(ClientDisconnect)
+    async def went_away(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # nobody is there to read it
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_parameter(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name = str(first["loc"][-1])[:60]
+        problem = Problem(
+            status=400,
+            code="bad-request",
+            detail=f"The parameter {name!r} is wrong: {first['msg']}.",
+            remedy="Correct it, or leave it away.",
+            field=name,
+        )
+        return _respond(request, problem)
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        code, detail, remedy = _FRAMEWORK.get(
+            error.status_code, ("bad-request", "The request cannot be understood.", "Correct the request.")
+        )
+        headers = dict(error.headers or {})
+        problem = Problem(status=error.status_code, code=code, detail=detail, remedy=remedy, headers=headers)
+        return _respond(request, problem)
+
+
+def _respond(request: Request, problem: Problem) -> Response:
+    body = problem.body(instance=request.url.path, correlation_id=request.state.correlation_id)
+    return Response(body, status_code=problem.status, headers=problem.all_headers())
+
+
+#: What the framework refuses by itself: code, what is wrong, and the remedy.
+_FRAMEWORK = {
+    404: ("not-found", "There is no such address.", "/openapi.json lists the addresses."),
+    405: ("method-not-allowed", "This address does not take this method.", "The header Allow names the methods."),
+}

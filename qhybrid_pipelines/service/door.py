@@ -1,0 +1,147 @@
+"""The outermost layer of the service: every request gets an id, a bound for its body, and an answer of one shape.
+
+It is below all routes, so that what they do not foresee comes out as a problem document too, and nobody's text is repeated in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qhybrid_pipelines.core.redaction import redact
+from qhybrid_pipelines.service.json_bodies import MAX_BODY_BYTES, too_large
+from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
+from qhybrid_pipelines.service.request_figures import RequestFigures
+
+#: A caller may name its own id for the log; other text is replaced.
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+#: A body that is too large is read up to here before the answer, so that its sender is able to read that.
+DRAINED_BYTES = 1024 * 1024
+_log = logging.getLogger("qhybrid.service")
+
+
+class Door:
+    """ASGI application around the routes.
+
+    Args:
+        inner: answers requests.
+        figures: counts them.
+        hosts: names that a request may be for; None takes any. On a loopback address a page of another site that was
+            resolved to it (DNS rebinding) is refused by this.
+    """
+
+    def __init__(self, inner: ASGIApp, figures: RequestFigures, hosts: Collection[str] | None) -> None:
+        self._inner, self._figures = inner, figures
+        self._hosts = None if hosts is None else frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        began = time.monotonic()
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        given = headers.get(b"x-correlation-id", "")
+        correlation_id = given if _CORRELATION_ID.fullmatch(given) else secrets.token_hex(8)
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        answer = _Answer(send, correlation_id)
+        body = _BoundedBody(receive)
+        try:
+            self._check(headers)
+            await self._inner(scope, body, answer)
+        except ProblemError as error:
+            await body.drain()
+            await send_problem(answer, error.problem, instance=scope["path"], correlation_id=correlation_id)
+        except Exception as error:  # told already, and logged here: the framework raises it once more
+            if answer.status is None:
+                raise
+            _log.error("%s %s failed: %s", correlation_id, scope["path"], redact(repr(error)), exc_info=error)
+        finally:
+            route = getattr(scope.get("route"), "path", "(none)")
+            if answer.status is not None:
+                self._figures.add(route, answer.status, (answer.began_at or time.monotonic()) - began)
+
+    def _check(self, headers: Mapping[bytes, str]) -> None:
+        length = headers.get(b"content-length", "0")
+        if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
+            raise too_large()
+        host = headers.get(b"host", "")
+        name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+        if self._hosts is not None and name.lower() not in self._hosts:
+            raise ProblemError(
+                Problem(
+                    status=421,
+                    code="wrong-host",
+                    detail="This service has another name.",
+                    remedy=f"Ask for {' or '.join(sorted(self._hosts))}.",
+                    field="Host",
+                )
+            )
+
+
+async def send_problem(send: Send, problem: Problem, *, instance: str, correlation_id: str) -> None:
+    """Send a problem document as the whole answer."""
+    body = problem.body(instance=instance, correlation_id=correlation_id)
+    fields = {**problem.all_headers(), "content-length": str(len(body))}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Answer:
+    """Sends on, and knows what was sent."""
+
+    def __init__(self, send: Send, correlation_id: str) -> None:
+        self._send, self._correlation_id = send, correlation_id
+        self.status: int | None = None
+        self.began_at: float | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message; the first one gets the id of the request."""
+        if message["type"] == "http.response.start":
+            self.status, self.began_at = message["status"], time.monotonic()
+            extra: list[tuple[bytes, bytes]] = [
+                (b"x-correlation-id", self._correlation_id.encode()),
+                (b"cache-control", b"no-store"),
+                (b"x-content-type-options", b"nosniff"),
+            ]
+            given = {name.lower() for name, _ in message.get("headers", ())}
+            message = {
+                **message,
+                "headers": [*message.get("headers", ()), *(each for each in extra if each[0] not in given)],
+            }
+        await self._send(message)
+
+
+class _BoundedBody:
+    """Receives on, and refuses what goes beyond the bound."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._bytes = 0
+        self._whole = False
+
+    async def __call__(self) -> Message:
+        """Return the next message."""
+        message = await self._next()
+        if self._bytes > MAX_BODY_BYTES:
+            await self.drain()
+            raise too_large()
+        return message
+
+    async def drain(self) -> None:
+        """Read on for a while without keeping anything."""
+        while not self._whole and self._bytes < DRAINED_BYTES:
+            await self._next()
+
+    async def _next(self) -> Message:
+        message: dict[str, Any] = dict(await self._receive())
+        self._bytes += len(message.get("body", b""))
+        self._whole = self._whole or message["type"] != "http.request" or not message.get("more_body", False)
+        return message

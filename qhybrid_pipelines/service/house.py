@@ -1,0 +1,114 @@
+"""What a running service consists of, opened once and handed to every route."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.service.callers import Authenticator, Caller, Everybody
+from qhybrid_pipelines.service.checkers import Checkers, Limits
+from qhybrid_pipelines.service.registrar import Registrar
+from qhybrid_pipelines.service.request_figures import RequestFigures
+from qhybrid_pipelines.service.request_store import RequestStore
+from qhybrid_pipelines.service.resources import MaySee, Resources
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+
+#: Checks have little time; an estimate reduces the instance and compiles circuits.
+CHECK_LIMITS = Limits(cpu_seconds=2.0)
+ESTIMATE_LIMITS = Limits(cpu_seconds=20.0, clock_seconds=60.0, memory_bytes=3 * 2**30, processes=1, most_waiting=8)
+
+
+@dataclass
+class House:
+    """The parts of a service for one home.
+
+    Attributes:
+        workspace: the home.
+        authenticator: who may come in.
+        requests: what was accepted.
+        registrar: registers it.
+        checkers: check what comes in.
+        estimators: say what it would cost.
+        resources: what is shown.
+        figures: of the requests, for /metrics.
+    """
+
+    workspace: Workspace
+    authenticator: Authenticator
+    requests: RequestStore
+    registrar: Registrar
+    checkers: Checkers
+    estimators: Checkers
+    resources: Resources
+    figures: RequestFigures
+    _warm: threading.Event = field(default_factory=threading.Event)
+    warming_problem: str = "the service is warming up"
+
+    @classmethod
+    def open(cls, home: Path, authenticator: Authenticator | None = None) -> House:
+        """Open the parts; nothing is warm yet.
+
+        Raises:
+            InvalidInput: ledger or requests cannot be opened.
+        """
+        workspace = Workspace(Home(home))
+        control_plane = workspace.control_plane
+        requests = RequestStore(workspace.home.requests)
+        backends = control_plane.backends
+        return cls(
+            workspace=workspace,
+            authenticator=authenticator or Everybody(control_plane.deployment.principal),
+            requests=requests,
+            registrar=Registrar(requests, workspace.specifications),
+            checkers=Checkers(home, backends, CHECK_LIMITS),
+            estimators=Checkers(home, backends, ESTIMATE_LIMITS),
+            resources=Resources(workspace, requests),
+            figures=RequestFigures(),
+        )
+
+    def warm(self) -> None:
+        """Make everything ready that would make a first request slow; `not_ready` tells when it is done."""
+        try:
+            self.workspace.control_plane.ledger.head()
+            self.registrar.start()
+            self.checkers.warm()
+            self.estimators.warm()
+        except Exception as error:  # noqa: BLE001  a thread's end would leave the reason untold
+            self.warming_problem = f"warming up failed: {type(error).__name__}"
+            return
+        self._warm.set()
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether everything is ready that would make a first request slow."""
+        return self._warm.is_set()
+
+    def not_ready(self) -> list[str]:
+        """Return why the service does not take requests; empty when it does."""
+        found = [] if self._warm.is_set() else [self.warming_problem]
+        if not self.requests.is_alive:
+            found.append("requests cannot be written")
+        try:
+            self.workspace.control_plane.ledger.head()
+        except Exception as error:  # noqa: BLE001  whatever its database says
+            found.append(f"the ledger does not answer ({type(error).__name__})")
+        return found
+
+    def sight_of(self, caller: Caller) -> MaySee:
+        """Return what tells whether a caller may see an experiment."""
+        if self.authenticator.is_open or caller.sees_all:
+            return lambda experiment: experiment != CANARY_EXPERIMENT
+        own = self.requests.requested(caller.principal)
+        return own.__contains__
+
+    def close(self) -> None:
+        """Finish what was begun, and end all processes and threads."""
+        if self._warm.is_set():
+            self.registrar.close()
+        self.requests.close()
+        self.checkers.close()
+        self.estimators.close()
+        self.workspace.control_plane.ledger.close()

@@ -1,0 +1,84 @@
+"""From an accepted request to a registered experiment: once, in the order of acceptance, also after an end in the middle.
+
+Acceptance is a row in the store; registration writes the files that sensors and commands look for. Registering twice changes nothing,
+so that whatever was cut off is simply done again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from datetime import UTC, datetime
+
+from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.service.request_store import AcceptedRequest, RequestStore
+from qhybrid_pipelines.storage.label_store import LabelStore
+from qhybrid_pipelines.storage.specifications import Specifications
+
+#: Requests that are read from the store at a time.
+TOGETHER = 50
+#: How long to wait after a failure of this machine; a full disk is not full for ever.
+PAUSE_SECONDS = 5.0
+
+
+class Registrar:
+    """Registers what was accepted, in a thread of its own.
+
+    Args:
+        store: the accepted requests.
+        specifications: the register.
+    """
+
+    def __init__(self, store: RequestStore, specifications: Specifications) -> None:
+        self._store, self._specifications = store, specifications
+        self._labels = LabelStore(specifications.home)
+        self._wake, self._ending = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="registrar", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what an earlier process has left."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that something was accepted."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End after the request that is being registered."""
+        self._ending.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            self._wake.clear()
+            try:
+                waiting = self._store.to_register(limit=TOGETHER)
+                for request in waiting:
+                    if self._ending.is_set():
+                        return
+                    self._register(request)
+            except (OSError, sqlite3.Error, QHybridError):
+                self._ending.wait(PAUSE_SECONDS)  # nothing is lost: the rows stay
+                continue
+            if not waiting:
+                self._wake.wait(PAUSE_SECONDS)
+
+    def _register(self, request: AcceptedRequest) -> None:
+        model = LearningSpec if request.learning else ExperimentSpec
+        problem = None
+        try:
+            key = self._specifications.register(
+                model.model_validate_json(request.specification), request.content, request.circuit
+            )
+            self._labels.change(key, **_label_fields(request))
+        except InvalidInput as error:  # its key belongs to another specification already: nobody can change that
+            problem = str(error)
+        self._store.note_registered(request.number, at=datetime.now(UTC).isoformat(), problem=problem)
+
+
+def _label_fields(request: AcceptedRequest) -> dict[str, object]:
+    """Return labels as the store of labels has them: JSON knows no tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in request.labels.items()}

@@ -1,0 +1,102 @@
+"""What routes share: who asks, which parameters there are, and how an answer is documented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import Depends, Query, Request
+
+from qhybrid_pipelines.service.callers import Caller, Scope
+from qhybrid_pipelines.service.cursors import DEFAULT_LIMIT, MAX_LIMIT
+from qhybrid_pipelines.service.house import House
+from qhybrid_pipelines.service.problem_documents import MEDIA_TYPE, Problem, ProblemError, bad_request
+from qhybrid_pipelines.service.wire import ProblemDocument
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="At most so many.")]
+Cursor = Annotated[str | None, Query(description="From the `next` of the page before.", max_length=400)]
+DEFAULT = DEFAULT_LIMIT
+#: How long a client had better wait before it asks for something again that is under way.
+RETRY_SECONDS: dict[str, int] = {"accepted": 1, "due": 10, "with_provider": 15, "needs_a_person": 60}
+
+_WORDS = {
+    400: "A parameter or the form of the request is wrong.",
+    401: "No key was sent, or one that is not in force.",
+    403: "The key does not allow this, or policy says no.",
+    404: "There is nothing here that the caller may see.",
+    405: "The address does not take this method.",
+    408: "The request did not come to its end in time.",
+    409: "Somebody else has this.",
+    413: "The body is too large.",
+    415: "The body is not said to be JSON.",
+    421: "The request is for another host.",
+    422: "The body says something wrong: `field` names where.",
+    431: "The header is too long.",
+    500: "An error of the service.",
+    502: "A provider could not be asked.",
+    503: "Too much waits, or the service is not ready; `Retry-After` says when to ask again.",
+}
+_ALWAYS = (400, 401, 403, 405, 408, 421, 431, 500, 503)
+
+
+def house_of(request: Request) -> House:
+    """Return the parts of the service."""
+    return cast("House", request.app.state.house)
+
+
+def needs(scope: Scope) -> Callable[[Request], Caller]:
+    """Return the dependency that lets callers of one scope in."""
+
+    def caller(request: Request) -> Caller:
+        found = house_of(request).authenticator.caller(request.headers.get("authorization"))
+        if scope not in found.scopes and not found.sees_all:
+            raise ProblemError(
+                Problem(
+                    status=403,
+                    code="forbidden",
+                    detail=f"This key has not the scope {scope!r}.",
+                    remedy="Use a key that has it; `qhybrid keys create --scope` makes one.",
+                    headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+                )
+            )
+        return found
+
+    return caller
+
+
+Reader = Annotated[Caller, Depends(needs("read"))]
+Submitter = Annotated[Caller, Depends(needs("submit"))]
+
+
+def only_known_parameters(request: Request) -> None:
+    """Refuse a query parameter that the route does not know: a filter that is misspelt must not be no filter.
+
+    Raises:
+        ProblemError: 400.
+    """
+    dependant: Any = getattr(request.scope.get("route"), "dependant", None)
+    known = {field.alias for field in getattr(dependant, "query_params", ())}
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            raise bad_request(
+                f"there is no parameter {name[:60]!r} here",
+                remedy=f"Known here: {', '.join(sorted(known)) or 'none'}.",
+                field=name[:60],
+            )
+        if names.count(name) > 1:
+            raise bad_request("a parameter is given twice", remedy="Give it once.", field=name)
+
+
+def problems(*statuses: int, always: tuple[int, ...] = _ALWAYS) -> dict[int | str, dict[str, Any]]:
+    """Return the answers that are no success, for the description of a route."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}}}
+    return {status: {"description": _WORDS[status], "content": content} for status in sorted({*always, *statuses})}
+
+
+def retry_header(state: str) -> dict[str, str]:
+    """Return when to ask again for something in a state; nothing where it is at its end."""
+    return {"retry-after": str(RETRY_SECONDS[state])} if state in RETRY_SECONDS else {}
+
+
+Tag = Literal["experiments", "jobs", "events", "operations"]

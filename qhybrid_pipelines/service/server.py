@@ -1,0 +1,138 @@
+"""Serving: one process per home, on the loopback address unless keys are asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.service.application import application
+from qhybrid_pipelines.service.callers import Authenticator
+from qhybrid_pipelines.service.connection_limits import PatientProtocol
+from qhybrid_pipelines.service.house import House
+from qhybrid_pipelines.storage.layout import Home
+
+LOOPBACK = "127.0.0.1"
+#: Seconds that requests have when the service is asked to end; streams of events are cut then.
+GRACE_SECONDS = 5
+#: Seconds that a connection is kept open between two requests.
+KEEP_ALIVE_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """How to start a service.
+
+    Attributes:
+        home: of the experiments.
+        host: address to listen on.
+        port: 0 takes any free one.
+        authenticator: who may come in; None is everybody who reaches the loopback address.
+    """
+
+    home: Path
+    host: str = LOOPBACK
+    port: int = 8800
+    authenticator: Authenticator | None = None
+
+
+def serve(options: ServiceOptions) -> None:
+    """Serve until the process is asked to end; prints one line ``ready URL`` when it listens.
+
+    Raises:
+        InvalidInput: the address cannot be used or needs authentication, another process serves this home, or its
+            ledger cannot be opened.
+    """
+    local = _is_loopback(options.host)
+    if not local and options.authenticator is None:
+        raise InvalidInput(
+            f"{options.host} can be reached from other machines, and nobody has to show a key",
+            remedy="Leave --host out.",
+            field="--host",
+        )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    with _only_one(Home(options.home)), _listening(options.host, options.port) as listener:
+        house = House.open(options.home, options.authenticator)
+        config = uvicorn.Config(
+            application(house, hosts={LOOPBACK, "localhost", "[::1]"} if local else None),
+            http=PatientProtocol,
+            ws="none",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        with suppress(KeyboardInterrupt):
+            _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, saying when it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        if sockets and not self.should_exit:
+            host, port = sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - the one line that is promised
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise InvalidInput(
+            f"{host!r} is not an address", remedy="Give an IP address of this machine.", field="--host"
+        ) from None
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Open a socket that listens."""
+    address = LOOPBACK if host == "localhost" else host
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+        except (OSError, OverflowError) as error:
+            raise InvalidInput(
+                f"port {port} of {host} cannot be used ({error})",
+                remedy="Choose another one, or 0 for any free one.",
+                field="--port",
+            ) from None
+        listener.listen(2048)
+        yield listener
+    finally:
+        listener.close()
+
+
+@contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """Keep a second service off this home; the kernel gives the lock back when this process ends, however it ends."""
+    home.locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home.locks / "service.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InvalidInput(
+            f"another process serves {home.path}", remedy="Stop that one, or name another home.", field="--home"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
