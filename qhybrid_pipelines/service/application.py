@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
@@ -20,7 +22,9 @@ from qhybrid_pipelines.service.door import Door
 from qhybrid_pipelines.service.house import House
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
 from qhybrid_pipelines.service.routes_common import only_known_parameters
+from qhybrid_pipelines.service.routes_submission import KEY_PATTERN
 
+_ROUTERS = (routes_operations.router, routes_reading.router, routes_submission.router)
 TITLE = "qhybrid"
 DESCRIPTION = """Hybrid quantum-classical experiments over HTTP: what they would cost, sending them, and reading what became of them.
 
@@ -52,7 +56,7 @@ def api(house: House | None) -> FastAPI:
         telemetry={"logs": False, "tracing": False, "metrics": False},
     )
     app.state.house = house
-    for router in (routes_operations.router, routes_reading.router, routes_submission.router):
+    for router in _ROUTERS:
         app.include_router(router)
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -79,6 +83,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path in found["paths"].values():
         for operation in path.values():
             # FastAPI names its own document for a wrong parameter, and here it is a problem document of status 400.
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "idempotency-key":
+                    # Read as optional, so that its absence is refused in our own words.
+                    parameter |= {"required": True, "schema": {"type": "string", "pattern": KEY_PATTERN}}
             content = operation["responses"].get("422", {}).get("content", {})
             if "application/json" in content:
                 del operation["responses"]["422"]
@@ -120,8 +128,16 @@ def _shape_errors(app: FastAPI) -> None:
             error.status_code, ("bad-request", "The request cannot be understood.", "Correct the request.")
         )
         headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"allow": ", ".join(_allowed_methods(request.url.path))}
         problem = Problem(status=error.status_code, code=code, detail=detail, remedy=remedy, headers=headers)
         return _respond(request, problem)
+
+
+def _allowed_methods(path: str) -> list[str]:
+    """Return the methods of all routes of an address; the framework names those of the first one only."""
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods})
 
 
 def _respond(request: Request, problem: Problem) -> Response:

@@ -11,7 +11,7 @@ import importlib
 import resource
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.service.network_intake import SPECIFICATION
 from qhybrid_pipelines.service.problem_documents import Problem, problem_of
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
@@ -28,7 +29,8 @@ from qhybrid_pipelines.storage.specifications import Specifications
 
 #: What is imported before the first order, so that no order pays for it.
 _HEAVY = ("networkx", "pyarrow", "scipy.sparse", "qiskit", "qhybrid_pipelines.problems.registry")
-#: What a process gets on top of the memory that it has when it begins.
+#: For the first order of a process, which is our own.
+WARMING_CPU_SECONDS = 60.0
 _PAGE_FIELD = "VmSize:"
 
 Order = Mapping[str, Any]
@@ -51,12 +53,12 @@ class Job:
         kinds: Mapping[str, Callable[[Order], dict[str, Any]]] = {
             "check": self._check,
             "estimate": self._estimate,
-            "warm": lambda _: {"warm": True},
         }
         try:
             return kinds[order["kind"]](order)
         except QHybridError as error:
-            return {"problem": problem_of(error)}
+            found = problem_of(error)
+            return {"problem": replace(found, file=None) if found.file == SPECIFICATION else found}
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  a reader's bug must not keep the next order from being answered
@@ -98,7 +100,7 @@ class Job:
     def _checked(self, order: Order, specifications: Specifications) -> CheckedExperiment:
         given = {name: text.encode() for name, text in order["files"].items()}
         registration = Registration(specifications, self._backends, roots=(), files=given)
-        return registration.check_fields(order["specification"], file="specification", lines={})
+        return registration.check_fields(order["specification"], file=SPECIFICATION, lines={})
 
 
 def _details(problem: QHybridError) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def work(orders: Connection, home: Path, backends: tuple[str, ...], cpu_seconds:
         except (EOFError, OSError):
             return
         # Counts the time of this process and not of the clock: a crowded machine must not refuse what is small.
-        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+        signal.setitimer(signal.ITIMER_PROF, WARMING_CPU_SECONDS if order.get("warming") else cpu_seconds)
         answer = job.answer(order)
         signal.setitimer(signal.ITIMER_PROF, 0)
         try:

@@ -24,6 +24,12 @@ from qhybrid_pipelines.service.problem_documents import ProblemError, invalid, o
 _PROCESS_MODULE = "qhybrid_pipelines.service.check_process"
 #: Answers that are kept, so that equal requests are checked once.
 _REMEMBERED = 512
+#: Until a new process must have answered for the first time; a crowded machine imports slowly.
+WARMING_SECONDS = 180.0
+_WARM_UP: dict[str, Any] = {
+    "specification": {"name": "warm-up", "problem": {"family": "maxcut", "source": "networkx:bull"}},
+    "files": {},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +72,17 @@ class Checkers:
         self._closed = False
         self.lost = 0
 
-    def warm(self) -> None:
-        """Start all processes, and return when each has answered once."""
+    def warm(self, kind: str) -> None:
+        """Start all processes, and return when each has answered an order of a kind.
+
+        Raises:
+            RuntimeError: one of them did not.
+        """
         workers = [self._idle.get() or self._start() for _ in range(self._limits.processes)]
         for worker in workers:
-            worker.ask({"kind": "warm"}, seconds=120.0)
+            answer = worker.ask({"kind": kind, **_WARM_UP, "warming": True}, seconds=WARMING_SECONDS)
+            if answer is None or "problem" in answer:
+                raise RuntimeError(f"a process that should {kind} did not begin: {answer}")
             self._idle.put(worker)
 
     def check(self, request: NetworkRequest) -> dict[str, Any]:

@@ -74,8 +74,8 @@ class House:
         try:
             self.workspace.control_plane.ledger.head()
             self.registrar.start()
-            self.checkers.warm()
-            self.estimators.warm()
+            self.checkers.warm("check")
+            self.estimators.warm("estimate")
         except Exception as error:  # noqa: BLE001  a thread's end would leave the reason untold
             self.warming_problem = f"warming up failed: {type(error).__name__}"
             return

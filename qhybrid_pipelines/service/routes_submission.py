@@ -30,7 +30,9 @@ from qhybrid_pipelines.service.wire import Order as OrderBody
 
 router = APIRouter(prefix="/v1")
 ROUTE = "POST /v1/experiments"
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+#: As it is described: without the letters that would have to be escaped in a quoted string.
+KEY_PATTERN = r"^(?:[A-Za-z0-9._:-]{1,255}|\"[A-Za-z0-9._:-]{1,255}\")$"
+_KEY = re.compile(KEY_PATTERN)
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -80,7 +82,7 @@ async def submit(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="Yours, for this request and its repetitions, bare or in double quotes; 1 to 255 visible letters. "
+            description="Yours, for this request and its repetitions, bare or in double quotes; 1 to 255 letters, digits and ``. _ : -``. "
             "The same key with another body is refused. Keys are kept as long as the requests."
         ),
     ] = None,
@@ -201,16 +203,15 @@ def _read_key(given: str | None) -> str:
     Raises:
         ProblemError: 400, there is none, or it is neither.
     """
-    text = (given or "").strip()
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    text = given or ""
     if not _KEY.fullmatch(text):
         raise bad_request(
             "there is no Idempotency-Key" if not text else "this is no Idempotency-Key",
-            remedy="Send one that is new for every request and the same for its repetitions, for example a UUID.",
+            remedy="Send one that is new for every request and the same for its repetitions, for example a UUID: up to 255 "
+            "letters, digits, dots, dashes, colons and underscores.",
             field="Idempotency-Key",
         )
-    return text
+    return text.strip('"')
 
 
 def _key_reused() -> ProblemError:

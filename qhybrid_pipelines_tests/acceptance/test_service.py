@@ -1,0 +1,466 @@
+"""`qhybrid serve`: what is accepted is what the inbox would register, once, and is not lost; everything else is refused in one shape."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from qhybrid_pipelines.control.experiments.registration import Registration
+from qhybrid_pipelines.service.json_bodies import MAX_BODY_BYTES
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines_tests.support.running_service import COMMAND, KARATE, RunningService, is_problem
+
+pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
+BACKENDS = ("local:auto", "local:aer")
+TRIANGLE = "3 3\n1 2 1\n2 3 1\n1 3 1\n"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with RunningService(tmp_path_factory.mktemp("service") / "home") as running:
+        yield running
+
+
+def rows(service: RunningService) -> list[tuple[str, str]]:
+    connection = sqlite3.connect(service.home / "service.db")
+    try:
+        return connection.execute("SELECT id, idempotency_key FROM request ORDER BY number").fetchall()
+    finally:
+        connection.close()
+
+
+class TestStart:
+    def test_it_is_ready_only_once_it_is_warm(self, tmp_path):
+        running = RunningService(tmp_path / "home")
+        try:
+            first = running.client.get("/readyz")
+            assert is_problem(first, 503, "not-ready")
+            assert int(first.headers["retry-after"]) >= 1
+            assert running.client.get("/livez").json() == {"status": "ok"}
+            assert is_problem(running.post(KARATE), 503, "not-ready")
+            running.wait_ready()
+            assert running.post(KARATE).status_code == 202
+        finally:
+            assert running.stop() in (0, -15, 143)
+
+    def test_another_address_needs_keys(self, tmp_path):
+        done = subprocess.run(
+            [COMMAND, "serve", "--home", str(tmp_path), "--host", "0.0.0.0", "--port", "0"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 2
+        assert "nobody has to show a key" in done.stderr
+
+    def test_a_home_is_served_by_one_process(self, service):
+        done = subprocess.run(
+            [COMMAND, "serve", "--home", str(service.home), "--port", "0"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 2
+        assert "another process serves" in done.stderr
+
+    def test_a_page_that_was_resolved_to_this_machine_is_refused(self, service):
+        answer = service.client.get("/v1/experiments", headers={"Host": "evil.example"})
+        assert is_problem(answer, 421, "wrong-host")
+
+    def test_processes_of_a_killed_service_end_too(self, tmp_path):
+        running = RunningService(tmp_path / "home").wait_ready()
+        children = _descendants(running.pid)
+        assert len(children) >= 4
+        running.kill()
+        until = time.monotonic() + 30
+        while alive := [pid for pid in children if Path(f"/proc/{pid}").exists() and not _is_zombie(pid)]:
+            assert time.monotonic() < until, alive
+            time.sleep(0.1)
+
+
+def _descendants(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in found.splitlines()]
+    wanted, new = {pid}, {pid}
+    while new:
+        new = {child for child, parent in pairs if parent in wanted} - wanted
+        wanted |= new
+    return sorted(wanted - {pid})
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+class TestAcceptance:
+    @pytest.mark.parametrize(
+        ("specification", "files"),
+        [
+            (KARATE, {}),
+            (
+                {
+                    "name": "drawn",
+                    "problem": {
+                        "family": "maxcut",
+                        "source": {"generator": "random_regular", "nodes": 12, "degree": 3, "seed": 4},
+                    },
+                    "sweep": "auto",
+                    "budget": {"usd": 2},
+                },
+                {},
+            ),
+            ({"name": "inline", "problem": {"family": "maxcut", "source": "triangle.mc"}}, {"triangle.mc": TRIANGLE}),
+            (
+                {
+                    "name": "taught",
+                    "kind": "qml",
+                    "dataset": {"source": "points.csv", "target": "kind"},
+                    "models": ["kernel"],
+                    "features": {"pca": 2},
+                },
+                {"points.csv": "a,b,kind\n" + "".join(f"{i % 7},{i % 5},{i % 2}\n" for i in range(60))},
+            ),
+        ],
+        ids=["bundled", "generator", "file", "learning"],
+    )
+    def test_it_is_the_experiment_that_the_page_would_be(self, service, tmp_path, specification, files):
+        answer = service.post(specification, files=files)
+        assert answer.status_code == 202, answer.text
+        accepted = answer.json()
+        (tmp_path / "page").mkdir()
+        for name, text in files.items():
+            (tmp_path / "page" / name).write_text(text)
+        (tmp_path / "page" / "page.yaml").write_text(yaml.safe_dump(specification))
+        other = Specifications(Home(tmp_path / "home").make())
+        by_page = Registration(other, BACKENDS).register_file(tmp_path / "page" / "page.yaml")
+        assert accepted["experiment"] == by_page.key
+        assert answer.headers["location"] == f"/v1/experiments/{by_page.key}"
+        assert int(answer.headers["retry-after"]) >= 1
+        service.wait_registered(by_page.key)
+        ours = Specifications(Home(service.home))
+        assert ours.load_any(by_page.key) == by_page.specification
+        for blob in (tmp_path / "home" / "blobs").rglob("*"):
+            if blob.is_file():
+                found = service.home / blob.relative_to(tmp_path / "home")
+                assert found.read_bytes() == blob.read_bytes()
+
+    def test_labels_are_kept(self, service):
+        accepted = service.post({**KARATE, "seed": 71, "owner": "ada", "tags": ["paper", "depth"]}).json()
+        service.wait_registered(accepted["experiment"])
+        shown = service.client.get(accepted["href"]).json()
+        assert (shown["owner"], shown["tags"]) == ("ada", ["depth", "paper"])
+        listed = service.client.get("/v1/experiments", params={"tag": "depth"}).json()
+        assert [one["experiment"] for one in listed["items"]] == [accepted["experiment"]]
+
+    def test_forty_equal_requests_at_once_are_one(self, service):
+        key, before = f"forty-{uuid.uuid4()}", len(rows(service))
+        with ThreadPoolExecutor(40) as pool:
+            answers = list(pool.map(lambda _: service.post({**KARATE, "seed": 40}, key=key), range(40)))
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.content for answer in answers}) == 1
+        assert len(rows(service)) == before + 1
+
+    def test_a_key_may_be_quoted_and_belongs_to_one_body(self, service):
+        bare = service.post({**KARATE, "seed": 41}, key="a-key")
+        quoted = service.post({**KARATE, "seed": 41}, key='"a-key"')
+        assert bare.content == quoted.content
+        assert is_problem(service.post({**KARATE, "seed": 42}, key="a-key"), 422, "key-reused")
+        reordered = service.client.post(
+            "/v1/experiments",
+            content=json.dumps({"specification": dict(reversed({**KARATE, "seed": 41}.items()))}, indent=3),
+            headers={"Idempotency-Key": "a-key", "Content-Type": "application/json; charset=utf-8"},
+        )
+        assert reordered.content == bare.content
+        for wrong in ("", "two words", "x" * 256, '"open'):
+            assert is_problem(service.post(KARATE, key=wrong), 400, "bad-request")
+
+    def test_an_estimate_registers_nothing(self, service):
+        asked = {**KARATE, "name": "only asked", "shots": 100, "repetitions": 2}
+        answer = service.estimate(asked)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert found["rows"][0]["shots"] == found["total"]["shots"] == 16 * 2 * 100
+        assert is_problem(service.client.get(f"/v1/experiments/{found['experiment']}"), 404, "not-found")
+        refused = service.estimate({**asked, "backends": ["ibm:nowhere"]})
+        assert is_problem(refused, 422, "invalid-input")
+        assert refused.json()["field"] == "backends"
+
+
+class Load:
+    """Eight clients that send as fast as they are answered; knows what was sent and what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[str, tuple[int, bytes]] = {}
+        self.sent: set[str] = set()
+        self._numbers = iter(range(1_000_000))
+        self._lock = threading.Lock()
+
+    def until_killed(self, service: RunningService, *, acknowledged: int) -> None:
+        """Send, kill the service once so many more were acknowledged, and return when all clients have ended."""
+        goal = len(self.acknowledged) + acknowledged
+        threads = [threading.Thread(target=self._send, args=(service.url,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + 60
+        while len(self.acknowledged) < goal:
+            assert time.monotonic() < until, service.log
+            time.sleep(0.01)
+        service.kill()
+        for thread in threads:
+            thread.join()
+
+    def _send(self, url: str) -> None:
+        with httpx.Client(base_url=url, timeout=30.0, trust_env=False) as client:
+            while True:
+                with self._lock:
+                    number = next(self._numbers)
+                key = f"load-{number}"
+                self.sent.add(key)
+                try:
+                    answer = client.post(
+                        "/v1/experiments",
+                        json={"specification": {**KARATE, "seed": number}},
+                        headers={"Idempotency-Key": key},
+                    )
+                except httpx.HTTPError:
+                    return  # killed in between: nobody knows
+                if answer.status_code == 202:
+                    self.acknowledged[key] = (number, answer.content)
+
+
+class TestKilled:
+    def test_nothing_acknowledged_is_lost_or_doubled(self, tmp_path):
+        """Killed in the middle of a load, again and again: what was acknowledged is there, once, and answers as it did."""
+        running, load, kills = RunningService(tmp_path / "home").wait_ready(), Load(), 4
+        for _ in range(kills):
+            load.until_killed(running, acknowledged=25)
+            running.start()
+            running.wait_ready()
+        with running:
+            stored = [key for _, key in rows(running)]
+            assert len(stored) == len(set(stored))
+            assert set(load.acknowledged) <= set(stored) <= load.sent
+            for key, (number, body) in load.acknowledged.items():
+                assert running.post({**KARATE, "seed": number}, key=key).content == body
+            assert len(rows(running)) == len(stored)
+            until = time.monotonic() + 120
+            wanted = {json.loads(body)["experiment"] for _, body in load.acknowledged.values()}
+            register = Specifications(Home(running.home))
+            while wanted - set(register.keys()):
+                assert time.monotonic() < until, running.log
+                time.sleep(0.2)
+            assert len(register.keys()) == len(stored)
+        assert len(load.acknowledged) >= kills * 25
+
+
+class TestWrong:
+    PATHS = (
+        "/etc/passwd",
+        "../../etc/passwd",
+        "/proc/self/environ",
+        "file:///etc/passwd",
+        "~/.ssh/id_rsa",
+        "graph.mc",
+        "ledger.db",
+        "inbox/x.mc",
+        "\\\\host\\share",
+        "",
+        ".",
+        "//etc/passwd",
+        "/dev/zero",
+        "networkx",
+        "NETWORKX:karate_club",
+    )
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("where", ["problem.source", "problem.circuit", "dataset.source"])
+    def test_a_path_is_never_looked_for(self, service, path, where):
+        part, name = where.split(".")
+        specification = {
+            "name": "x",
+            "problem": {"family": "portfolio", "source": "networkx:bull", "format": "orlib_port"},
+        }
+        if part == "dataset":
+            specification = {"name": "x", "kind": "qml", "dataset": {"target": "y"}}
+        specification[part][name] = path
+        for answer in (service.post(specification), service.estimate(specification)):
+            assert is_problem(answer, 422, "invalid-input")
+            assert answer.json()["field"] == f"specification.{where}"
+
+    def test_no_file_is_opened(self, service, tmp_path):
+        """A pipe tells when somebody opens it, however briefly; the inbox's own door is the control."""
+        pipe = tmp_path / "graph.mc"
+        os.mkfifo(pipe)
+        opened = threading.Event()
+
+        def watch() -> None:
+            descriptor = os.open(pipe, os.O_WRONLY)
+            opened.set()
+            os.close(descriptor)
+
+        threading.Thread(target=watch, daemon=True).start()
+        specification = {"name": "x", "problem": {"family": "maxcut", "source": str(pipe)}}
+        assert service.post(specification).status_code == 422
+        assert service.estimate(specification).status_code == 422
+        assert not opened.wait(1.0)
+        with pipe.open("rb"):
+            assert opened.wait(5.0)
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"lineage": {"round": 3, "parent": "maxcut-small-00000000"}}, "specification.lineage"),
+            ({"vary": {"shots": [1, 2]}}, "specification.vary"),
+            ({"shots": "many"}, "shots"),
+            ({"shots": True}, "shots"),
+            ({"shots": 0}, "shots"),
+            ({"shotz": 3}, "shotz"),
+            ({"problem": {"family": "nothing", "source": "networkx:bull"}}, "problem.family"),
+            ({"problem": {"family": "maxcut", "source": "networkx:nothing"}}, "problem.source"),
+            ({"problem": []}, "problem"),
+            ({"name": "../x"}, "name"),
+            ({"backends": ["nobody:nothing"]}, "backends"),
+            (
+                {"problem": {"family": "maxcut", "source": {"file": "x", "sha256": "0" * 64}}},
+                "specification.problem.source",
+            ),
+            ({"owner": 3}, "owner"),
+        ],
+    )
+    def test_a_wrong_field_is_named(self, service, change, field):
+        before = len(rows(service))
+        answer = service.post({**KARATE, **change})
+        assert is_problem(answer, 422, "invalid-input")
+        assert answer.json()["field"] == field
+        assert len(rows(service)) == before
+
+    @pytest.mark.parametrize(
+        ("body", "status", "code"),
+        [
+            (b"", 400, "bad-request"),
+            (b"{", 400, "bad-request"),
+            (b"name: x", 400, "bad-request"),
+            (b"\xff\xfe", 400, "bad-request"),
+            (b'{"specification": {"shots": NaN}}', 400, "bad-request"),
+            (b'{"specification": {"shots": 1e999}}', 400, "bad-request"),
+            (b'{"specification": {"shots": ' + b"9" * 5000 + b"}}", 400, "bad-request"),
+            (b'{"specification": {}, "specification": {}}', 400, "bad-request"),
+            (b'{"specification": {"name": "\\ud800"}}', 400, "bad-request"),
+            (b"[" * 100_000, 422, "invalid-input"),
+            (b'{"a":' * 50_000, 422, "invalid-input"),
+            (b'{"specification": ' + b"[" * 30 + b"]" * 30 + b"}", 422, "invalid-input"),
+            (b"[]", 422, "invalid-input"),
+            (b"3", 422, "invalid-input"),
+            (b'{"specification": 3}', 422, "invalid-input"),
+            (b'{"specification": {}, "extra": 1}', 422, "invalid-input"),
+            (b'{"specification": {}, "files": {"../x": ""}}', 422, "invalid-input"),
+            (b'{"specification": {}, "files": {"x": 3}}', 422, "invalid-input"),
+            (b'{"specification": {}, "files": {"x": "unused"}}', 422, "invalid-input"),
+            (b" " * (MAX_BODY_BYTES + 1), 413, "too-large"),
+            (b" " * 3_000_000, 413, "too-large"),
+        ],
+        ids=lambda value: value[:24] if isinstance(value, bytes) else None,
+    )
+    def test_a_wrong_body_is_refused(self, service, body, status, code):
+        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+        for path in ("/v1/experiments", "/v1/estimates"):
+            answer = service.client.post(path, content=body, headers=headers)
+            assert is_problem(answer, status, code)
+
+    def test_a_body_without_a_length_is_bounded_too(self, service):
+        def pieces() -> Iterator[bytes]:
+            for _ in range(60):
+                yield b" " * 10_000
+
+        answer = service.client.post(
+            "/v1/experiments",
+            content=pieces(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())},
+        )
+        assert is_problem(answer, 413, "too-large")
+
+    def test_only_json_is_read(self, service):
+        for media_type in ("text/plain", "application/yaml", "multipart/form-data", "application/jsonx", ""):
+            answer = service.client.post(
+                "/v1/experiments", content=b"{}", headers={"Content-Type": media_type, "Idempotency-Key": "x"}
+            )
+            assert is_problem(answer, 415, "media-type")
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status", "code"),
+        [
+            ("GET", "/", 404, "not-found"),
+            ("GET", "/v1/experiments/", 404, "not-found"),
+            ("GET", "/v1/experiments/..%2f..%2fetc", 404, "not-found"),
+            ("GET", "/v1/experiments/nothing-00000000", 404, "not-found"),
+            ("GET", "/v1/experiments/nothing-00000000/results", 404, "not-found"),
+            ("GET", "/v1/jobs/nothing", 404, "not-found"),
+            ("GET", "/v1/jobs?experiment=nothing-00000000", 404, "not-found"),
+            ("DELETE", "/v1/experiments", 405, "method-not-allowed"),
+            ("OPTIONS", "/v1/experiments", 405, "method-not-allowed"),
+            ("PUT", "/livez", 405, "method-not-allowed"),
+            ("GET", "/v1/jobs?limit=0", 400, "bad-request"),
+            ("GET", "/v1/jobs?limit=201", 400, "bad-request"),
+            ("GET", "/v1/jobs?limit=x", 400, "bad-request"),
+            ("GET", "/v1/jobs?limt=3", 400, "bad-request"),
+            ("GET", "/v1/jobs?limit=3&limit=4", 400, "bad-request"),
+            ("GET", "/v1/jobs?cursor=%00", 400, "bad-request"),
+            ("GET", "/v1/experiments?cursor=x", 400, "bad-request"),
+            ("GET", "/v1/events?after=-1", 400, "bad-request"),
+            ("GET", "/v1/events?after=99999999999999999999", 400, "bad-request"),
+            ("GET", "/v1/events?type=JobDreamt", 400, "bad-request"),
+        ],
+    )
+    def test_a_wrong_address_is_refused(self, service, method, path, status, code):
+        answer = service.client.request(method, path)
+        assert is_problem(answer, status, code)
+        if status == 405:
+            assert "GET" in answer.headers["allow"]
+
+    def test_what_is_expensive_costs_its_sender_only(self, service):
+        """A generator within the inbox's bounds takes five seconds of a processor; others are answered meanwhile."""
+        heavy = {
+            "name": "heavy",
+            "problem": {"family": "maxcut", "source": {"generator": "erdos_renyi", "nodes": 2000, "probability": 1.0}},
+        }
+        with ThreadPoolExecutor(2) as pool:
+            refused = [pool.submit(service.post, {**heavy, "seed": seed}) for seed in range(2)]
+            slowest = 0.0
+            while not all(one.done() for one in refused):
+                began = time.monotonic()
+                assert service.client.get("/livez").status_code == 200
+                slowest = max(slowest, time.monotonic() - began)
+        for one in refused:
+            assert is_problem(one.result(), 422, "invalid-input")
+            assert "more than 2 s" in one.result().json()["detail"]
+        assert service.post({**KARATE, "seed": 77}).status_code == 202
+
+    def test_what_is_not_http_is_told_so(self, service):
+        host, port = service.url.removeprefix("http://").split(":")
+        for sent, status in ((b"nonsense\r\n\r\n", b"400"), (b"GET /" + b"x" * 20_000, b"431")):
+            with socket.create_connection((host, int(port)), timeout=30) as connection:
+                connection.sendall(sent)
+                answer = b""
+                while piece := connection.recv(65536):
+                    answer += piece
+            assert answer.startswith(b"HTTP/1.1 " + status), answer
+            assert b"application/problem+json" in answer
