@@ -19,7 +19,6 @@ from typing import Any
 from qhybrid_pipelines.control.experiments.registration import CheckedExperiment, Registration
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.service.network_intake import SPECIFICATION
 from qhybrid_pipelines.service.problem_documents import Problem, problem_of
@@ -46,7 +45,7 @@ class Job:
 
     def __init__(self, home: Path, backends: tuple[str, ...]) -> None:
         self._home, self._backends = Home(home), backends
-        self._workspace: Workspace | None = None
+        self._workspace = Workspace(self._home)
 
     def answer(self, order: Order) -> dict[str, Any]:
         """Return what an order came to, or the problem with it."""
@@ -65,10 +64,10 @@ class Job:
             return {"problem": problem_of(error), "cause": f"{type(error).__name__}: {error}"[:500]}
 
     def _check(self, order: Order) -> dict[str, Any]:
-        checked = self._checked(order, Specifications(self._home))
+        checked = self._checked(order, self._workspace.specifications)
         spec = checked.specification
         return {
-            "experiment": experiment_key(spec),
+            "experiment": checked.key,
             "learning": isinstance(spec, LearningSpec),
             "specification": spec.model_dump_json(),
             "content": checked.content,
@@ -80,13 +79,11 @@ class Job:
         # Its tables and steps are for estimates only.
         from qhybrid_pipelines.steps.on_demand.estimates import estimate_registered
 
-        if self._workspace is None:
-            self._workspace = Workspace(self._home)
         control_plane = self._workspace.control_plane
         with files.scratch_folder(self._home.tmp) as folder:
             aside = Specifications(Home(folder))
             checked = self._checked(order, aside)
-            key = aside.register(checked.specification, checked.content, checked.circuit)
+            key = aside.register(checked.specification, checked.content, checked.circuit, key=checked.key)
             preview = estimate_registered([key], aside, control_plane.dispatcher, self._workspace.lake)
         return {
             "experiment": key,
@@ -99,7 +96,8 @@ class Job:
 
     def _checked(self, order: Order, specifications: Specifications) -> CheckedExperiment:
         given = {name: text.encode() for name, text in order["files"].items()}
-        registration = Registration(specifications, self._backends, roots=(), files=given)
+        key_of = self._workspace.key_of
+        registration = Registration(specifications, self._backends, roots=(), files=given, key_of=key_of)
         return registration.check_fields(order["specification"], file=SPECIFICATION, lines={})
 
 

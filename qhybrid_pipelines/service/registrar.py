@@ -71,7 +71,10 @@ class Registrar:
         problem = None
         try:
             key = self._specifications.register(
-                model.model_validate_json(request.specification), request.content, request.circuit
+                model.model_validate_json(request.specification),
+                request.content,
+                request.circuit,
+                key=request.experiment,
             )
             self._labels.change(key, **_label_fields(request))
         except InvalidInput as error:  # its key belongs to another specification already: nobody can change that

@@ -51,12 +51,14 @@ class CheckedExperiment:
     """An experiment in which nothing is wrong, and which is not registered by that.
 
     Attributes:
+        key: that it has, or would have.
         specification: with the names and hashes of its files in the place of paths.
         content: of its problem or data file; None where it has none, or names one that was taken in earlier.
         circuit: the same of its circuit.
         labels: that it gives, as fields of `core.labels.Labels`.
     """
 
+    key: str
     specification: ExperimentSpec | LearningSpec
     content: bytes | None
     circuit: bytes | None
@@ -135,7 +137,9 @@ class Registration:
         _check_number(written, most=1, file=file)
         [(spec, where, labels)] = written
         found, content, circuit = self._resolve(spec, file=file, folder=Path(), lines=where)
-        return CheckedExperiment(specification=found, content=content, circuit=circuit, labels=labels)
+        return CheckedExperiment(
+            key=self._key_of(found), specification=found, content=content, circuit=circuit, labels=labels
+        )
 
     def _register_all(
         self, written: list[WrittenExperiment], *, file: str | None, folder: Path, most: int
