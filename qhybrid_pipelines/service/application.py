@@ -137,7 +137,7 @@ def _shape_errors(app: FastAPI) -> None:
 def _allowed_methods(path: str) -> list[str]:
     """Return the methods of all routes of an address; the framework names those of the first one only."""
     routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods})
+    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
 
 
 def _respond(request: Request, problem: Problem) -> Response:

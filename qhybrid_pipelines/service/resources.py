@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from qhybrid_pipelines.control.experiments.damage import Damage
+from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON, due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN

@@ -111,6 +111,7 @@ def test_the_circuits_of_a_verification_are_not_shown(service):
 
 
 def test_figures_are_those_of_the_ledger_and_of_the_service(service):
+    assert service.client.get("/v1/jobs").status_code == 200
     text = service.client.get("/metrics").text
     assert "qhybrid_jobs{" in text
     assert 'qhybrid_http_requests_total{route="/v1/jobs",status="200"}' in text
