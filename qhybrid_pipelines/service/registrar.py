@@ -69,14 +69,15 @@ class Registrar:
     def _register(self, request: AcceptedRequest) -> None:
         model = LearningSpec if request.learning else ExperimentSpec
         problem = None
+        # What belongs to it is there first: a sensor may see the experiment in the moment it is registered.
+        self._labels.change(request.experiment, **_label_fields(request))
         try:
-            key = self._specifications.register(
+            self._specifications.register(
                 model.model_validate_json(request.specification),
                 request.content,
                 request.circuit,
                 key=request.experiment,
             )
-            self._labels.change(key, **_label_fields(request))
         except InvalidInput as error:  # its key belongs to another specification already: nobody can change that
             problem = str(error)
         self._store.note_registered(request.number, at=datetime.now(UTC).isoformat(), problem=problem)
