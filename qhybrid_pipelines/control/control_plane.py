@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.ledger.sql import open_ledger
@@ -18,6 +19,7 @@ from qhybrid_pipelines.execution.registry import backend_names, build_providers
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.home_note import read_note
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 
 
 class ControlPlane:
@@ -99,6 +101,7 @@ class ControlPlane:
             anchor=self._home.ledger_anchor,
             home_id=self.home_id,
             guard=self.guard,
+            schedule_limits=partial(scheduled_limits, ScheduleStore(self._home)),
         )
 
 

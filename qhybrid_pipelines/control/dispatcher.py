@@ -28,6 +28,7 @@ from qhybrid_pipelines.control.jobs.submit_once import SubmissionProtocol
 from qhybrid_pipelines.control.jobs.submitter import Preview, Submitter
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
@@ -57,6 +58,7 @@ class Dispatcher:
         anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
         home_id: of the home that the ledger belongs to; copies and restored backups keep it.
         guard: looks before anything is sent whether this is the home that it says it is; None looks at nothing.
+        schedule_limits: what the schedule that made an experiment lets its runs spend, by the experiment's key.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Dispatcher:
         anchor: Path | None = None,
         home_id: str = "",
         guard: HomeGuard | None = None,
+        schedule_limits: Callable[[str], tuple[SpendingLimit, ...]] = lambda _: (),
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
@@ -85,7 +88,7 @@ class Dispatcher:
             tenant=self.deployment.tenant,
             home_id=home_id,
             guard=guard,
-            limits_of=lambda _: self.policy.spending_limits,
+            limits_of=lambda experiment: (*self.policy.spending_limits, *schedule_limits(experiment)),
         )
         for provider in providers.values():
             if able := with_ability(provider, Ability.LABEL_JOBS):

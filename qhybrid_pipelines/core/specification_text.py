@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from qhybrid_pipelines.core import labels, variations
+from qhybrid_pipelines.core import labels, schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed
@@ -78,11 +79,21 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
 
 
 class WrittenExperiment(NamedTuple):
-    """What a page says of one experiment: its specification, where the fields stand, and the labels that are given."""
+    """What a page says of one experiment: its specification, where the fields stand, and what is no part of it.
+
+    Attributes:
+        specification: the experiment.
+        lines: where its fields stand.
+        labels: owner and tags that are given.
+        schedule: when it is to be run anew, None where the page says nothing of it.
+        unscheduled: the page says that it is not to be run anew any more.
+    """
 
     specification: ExperimentSpec | LearningSpec
     lines: Lines
     labels: dict[str, Any]
+    schedule: schedules.Schedule | None = None
+    unscheduled: bool = False
 
 
 def read_experiments(text: str, *, file: str) -> list[WrittenExperiment]:
@@ -98,8 +109,10 @@ def read_experiments(text: str, *, file: str) -> list[WrittenExperiment]:
 def validate_experiments(data: dict[str, Any], *, file: str, lines: Lines) -> list[WrittenExperiment]:
     """Return the experiments that ``data`` stands for."""
     fields, given = labels.take_labels(data, lines, file=file)
+    fields, schedule = schedules.take_schedule(fields, lines, file=file, now=datetime.now(UTC))
+    unscheduled = schedule is None and schedules.FIELD in data
     return [
-        WrittenExperiment(_validate_kind(one, file=file, lines=where), where, given)
+        WrittenExperiment(_validate_kind(one, file=file, lines=where), where, given, schedule, unscheduled)
         for one, where in variations.expand_variations(fields, lines, file=file)
     ]
 

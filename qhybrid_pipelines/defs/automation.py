@@ -32,6 +32,7 @@ from qhybrid_pipelines.defs.run_history import (
     read_run_history,
     stage_tags,
 )
+from qhybrid_pipelines.defs.scheduled import scheduled_experiments
 from qhybrid_pipelines.steps.execute.qpu_completions import (
     CompletedExecution,
     find_completed_executions,
@@ -74,7 +75,7 @@ def interval_seconds() -> int:
 
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
     """Return the sensors and schedules over the jobs, by name."""
-    return [inbox, qpu_poll, _advance_experiments(list(jobs.values()))], [
+    return [inbox, scheduled_experiments, qpu_poll, _advance_experiments(list(jobs.values()))], [
         *(_reconcile(jobs[name]) for name in STAGE_ASSETS),
         dg.ScheduleDefinition(name="calibration_snapshots", cron_schedule="0 * * * *", job=jobs["calibrate"]),
         _nightly_benchmark(jobs["prepare"]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core import labels, variations
+from qhybrid_pipelines.core import labels, schedules, variations
 from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -41,14 +41,14 @@ def experiment_schema() -> dict[str, Any]:
     family |= {"description": choices["problem.family"], "enum": list(all_families())}
     schema["properties"]["baselines"] |= {"description": choices["baselines"]}
     schema["properties"]["sweep"] = {"anyOf": [schema["properties"]["sweep"], {"const": "auto"}]}
-    schema["properties"] |= {variations.FIELD: variations.SCHEMA, **labels.SCHEMA}
+    schema["properties"] |= {variations.FIELD: variations.SCHEMA, **labels.SCHEMA, **schedules.SCHEMA}
     return schema
 
 
 def learning_schema() -> dict[str, Any]:
     """Return the JSON schema of a learning specification."""
     schema = LearningSpec.model_json_schema()
-    schema["properties"] |= {variations.FIELD: variations.SCHEMA, **labels.SCHEMA}
+    schema["properties"] |= {variations.FIELD: variations.SCHEMA, **labels.SCHEMA, **schedules.SCHEMA}
     return schema
 
 

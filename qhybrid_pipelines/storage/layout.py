@@ -102,6 +102,11 @@ class Home:
         return self.path / "labels"
 
     @property
+    def scheduled(self) -> Path:
+        """Pages that are run anew by the clock; people may put some there."""
+        return self.path / "scheduled"
+
+    @property
     def stops(self) -> Path:
         """Notes about experiments that a person stopped, one file each."""
         return self.path / "stops"

@@ -259,6 +259,7 @@ class MemoryTables:
                 for job in self.jobs.values()
                 if job.job_id != asking.job_id
                 and limit.provider in (None, job.provider)
+                and (limit.schedule is None or job.experiment.startswith(f"{limit.schedule}-20"))
                 and (not limit.per_month or f"{job.created_at.astimezone(UTC):%Y-%m}" == month)
             ]
             needed = sum((Decimal(str(usd)) for usd in counted), asked)

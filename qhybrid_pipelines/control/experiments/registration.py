@@ -13,8 +13,9 @@ from typing import Any
 
 from qhybrid_pipelines.control.experiments import circuit_files, dataset_files
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
-from qhybrid_pipelines.core import variations
+from qhybrid_pipelines.core import schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed, find_file, name_in_allowed_letters, name_without_ending
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -30,6 +31,7 @@ from qhybrid_pipelines.core.specification_text import (
 from qhybrid_pipelines.core.variations import MAX_COMBINATIONS
 from qhybrid_pipelines.problems import baseline_runs, registry, sources
 from qhybrid_pipelines.storage.label_store import LabelStore
+from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 from qhybrid_pipelines.storage.specifications import Specifications
 
 SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
@@ -87,6 +89,7 @@ class Registration:
         files: Mapping[str, bytes] | None = None,
     ) -> None:
         self._specifications, self._labels = specifications, LabelStore(specifications.home)
+        self._schedules = ScheduleStore(specifications.home)
         self._backends = tuple(backends)
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
         self._key_of = key_of or specifications.key_of
@@ -148,18 +151,35 @@ class Registration:
         _check_number(written, most=most, file=file)
         contents: dict[bytes, bytes] = {}  # of one file there is one copy, however many experiments name it
         resolved = []
-        for spec, lines, labels in written:
-            found, content, circuit = self._resolve(spec, file=file, folder=folder, lines=lines)
+        for one in written:
+            found, content, circuit = self._resolve(one.specification, file=file, folder=folder, lines=one.lines)
             content = None if content is None else contents.setdefault(content, content)
-            resolved.append((found, content, circuit, labels))
+            resolved.append((found, content, circuit, one))
         registered = []
-        for spec, content, circuit, labels in resolved:
+        for spec, content, circuit, one in resolved:
             key = self._key_of(spec)
             new = key not in self._specifications
             self._specifications.register(spec, content, circuit, key=key)
-            self._labels.change(key, **labels)
+            self._labels.change(key, **one.labels)
+            self._schedule(spec, one)
             registered.append(RegisteredExperiment(key=key, specification=spec, new=new))
         return registered
+
+    def register_written(
+        self, written: list[WrittenExperiment], *, file: str, folder: Path
+    ) -> list[RegisteredExperiment]:
+        """Take in what was read from a page already. Raises as :meth:`register_files`."""
+        return self._register_all(written, file=file, folder=folder, most=MAX_COMBINATIONS)
+
+    def _schedule(self, spec: ExperimentSpec | LearningSpec, written: WrittenExperiment) -> None:
+        """Keep when an experiment is to be run anew; a page of the same name that was kept before is replaced."""
+        slug = experiment_key(spec).rpartition("-")[0]
+        if written.schedule is not None:
+            labels = {name: list(value) if name == "tags" else value for name, value in written.labels.items()}
+            page = spec.model_dump(mode="json") | labels | {schedules.FIELD: written.schedule.rows()}
+            self._schedules.keep(slug, page)
+        elif written.unscheduled:
+            self._schedules.remove(slug)
 
     def _resolve(
         self, spec: ExperimentSpec | LearningSpec, *, file: str | None, folder: Path, lines: Lines

@@ -92,7 +92,11 @@ def _more(limit: SpendingLimit, quotes_usd: Mapping[str, float]) -> tuple[float,
 
 def _counts(limit: SpendingLimit, job: JobRecord, at: datetime) -> bool:
     period = limit.period(at)
-    return limit.counts(job.provider) and (period is None or period[0] <= job.created_at < period[1])
+    return (
+        limit.counts(job.provider)
+        and limit.counts_experiment(job.experiment)
+        and (period is None or period[0] <= job.created_at < period[1])
+    )
 
 
 def _committed_usd(job: JobRecord) -> float:

@@ -92,6 +92,8 @@ def check_spending_limits(
         statement = select(func.sum(committed)).where(job.job_id != job_id)
         if limit.provider is not None:
             statement = statement.where(job.provider == limit.provider)
+        if limit.key_pattern is not None:
+            statement = statement.where(job.experiment.like(limit.key_pattern))
         if (period := limit.period(at)) is not None:
             statement = statement.where(job.created_at >= period[0], job.created_at < period[1])
         committed_usd = from_micro_usd(int(connection.scalar(statement) or 0))

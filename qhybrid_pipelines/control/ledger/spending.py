@@ -7,6 +7,7 @@ counts in the month, UTC, in which it was written down. Pure.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,15 +26,28 @@ class SpendingLimit:
         limit_usd: US dollars.
         provider: whose jobs count; None is all of them.
         per_month: the limit is for each calendar month, UTC; otherwise for all time.
+        schedule: readable part of the keys of scheduled experiments, without the date, whose jobs count; None is all.
     """
 
     limit_usd: float
     provider: str | None = None
     per_month: bool = True
+    schedule: str | None = None
 
     def counts(self, provider: str) -> bool:
         """Tell whether jobs of a provider count."""
         return self.provider in (None, provider)
+
+    @property
+    def key_pattern(self) -> str | None:
+        """The keys of a schedule's experiments as SQL's LIKE says it; None where all experiments count."""
+        return None if self.schedule is None else f"{self.schedule}-____-__-__-%"
+
+    def counts_experiment(self, key: str) -> bool:
+        """Tell whether jobs of an experiment count, as `key_pattern` says it."""
+        if self.schedule is None:
+            return True
+        return re.fullmatch(rf"{re.escape(self.schedule)}-.{{4}}-.{{2}}-.{{2}}-.*", key) is not None
 
     def period(self, at: datetime) -> tuple[datetime, datetime] | None:
         """Return the month of a moment, its first moment and that of the next month, UTC; None for all time."""
@@ -46,6 +60,8 @@ class SpendingLimit:
     def label(self, at: datetime) -> str:
         """Return what the limit is of, in words."""
         whose = "all providers" if self.provider is None else f"provider '{self.provider}'"
+        if self.schedule is not None:
+            whose = f"the schedule of '{self.schedule}'"
         return f"{whose} in {at.astimezone(UTC):%Y-%m}" if self.per_month else f"{whose} for all time"
 
 
@@ -65,10 +81,12 @@ def check_spending(limit: SpendingLimit, committed_usd: float, quote_usd: float,
     needed = to_micro_usd(committed_usd) + to_micro_usd(quote_usd)
     if needed > to_micro_usd(limit.limit_usd):
         wait = ", wait for the next month" if limit.per_month else ""
+        place = "the policy's `budgets`" if limit.schedule is None else "`max_usd_per_month` of its page"
+        who = "the policy" if limit.schedule is None else "its page"
         raise Refused(
-            f"the policy lets {limit.label(at)} spend {format_usd(limit.limit_usd)}, of which "
+            f"{who} lets {limit.label(at)} spend {format_usd(limit.limit_usd)}, of which "
             f"{format_usd(committed_usd)} are spent or reserved, and '{backend}' quotes {format_usd(quote_usd)} for this job. "
-            f"Raise it to {format_usd(from_micro_usd(needed))} or more in the policy's `budgets`{wait}, or lower shots, "
+            f"Raise it to {format_usd(from_micro_usd(needed))} or more in {place}{wait}, or lower shots, "
             "repetitions or sweep.points."
         )
 

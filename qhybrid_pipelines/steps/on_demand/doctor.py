@@ -35,6 +35,7 @@ from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.files import foreign_leftovers
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
+from qhybrid_pipelines.steps.on_demand.schedule_check import check_schedules
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files
 from qhybrid_pipelines.steps.values_from_rows import Row
@@ -102,6 +103,7 @@ def findings(
         ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, present())),
         ("paid and not collected", lambda: _uncollected(control_plane.ledger, present())),
         ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, present())),
+        ("schedules", lambda: check_schedules(home, present())),
         ("experiments", lambda: _experiments(home, control_plane, specifications)),
         ("jobs of unnamed backends", lambda: _unnamed_backends(control_plane)),
         ("stopped experiments", lambda: _stopped(Stops(home))),

@@ -94,6 +94,7 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
             home.providers,
             home.stops,
             home.labels,
+            home.scheduled,
             home.checkpoints,
             home.spool,
         ]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON, due_stages
+from qhybrid_pipelines.control.experiments.scheduled_runs import coming_runs
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
@@ -18,6 +19,7 @@ from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 from qhybrid_pipelines.storage.specifications import Specifications
 
 MONEY_WINDOW = timedelta(days=30)
@@ -77,6 +79,10 @@ def read_status(
         *(f"{job.job_id} on {job.backend} is past its deadline" for job in jobs if has_missed_deadline(job, now)),
         *(f"{s.experiment}: {s.job}{f' on {s.backend}' if s.backend else ''}" for s in due),
         *(f"{job.job_id} on {job.backend} is {job.state}" for job in jobs if job.state in OPEN),
+    ]
+    coming += [
+        f"{run.page} runs anew at {run.at:%Y-%m-%d %H:%M} UTC" if run.at else f"{run.page} cannot run: {run.problem}"
+        for run in coming_runs(ScheduleStore(home), now=now)
     ]
     more = len(coming) - MAX_NEXT
     used = spending(control_plane.policy.spending_limits, ledger.jobs(), now)
