@@ -20,11 +20,13 @@ from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
     echo,
+    estimate_pages,
     existing_workspace,
     launcher_for,
     match_experiment,
     print_version,
     stop_message,
+    with_price,
     workspace_for,
 )
 from qhybrid_pipelines.commands.exit_codes import run_to_end
@@ -83,7 +85,7 @@ def run(
         try:
             keys += _register(launcher.workspace, path)
         except InvalidInput as error:
-            refused.append(error)
+            refused.append(with_price(error, path, launcher.workspace))
     raise typer.Exit(_run(launcher, keys, as_json=as_json, refused=refused, wait=wait))
 
 
@@ -178,19 +180,20 @@ def estimate(
 
     Jobs that are in the ledger already cost nothing more. Exit code 4 when something would be refused.
     """
-    from qhybrid_pipelines.steps.on_demand.estimates import estimate_due, estimates
+    from qhybrid_pipelines.steps.on_demand.estimates import estimate_due
     from qhybrid_pipelines.terminal import print_error, print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
     if due == bool(specifications):
         raise InvalidInput("nothing to estimate", remedy="Name specifications, or give --due.", field="SPEC")
     workspace = workspace_for(home)
-    dispatcher, lake = workspace.control_plane.dispatcher, workspace.lake
     if specifications:
-        backends, tmp = workspace.control_plane.backends, workspace.home.tmp
-        preview = estimates(specifications, dispatcher, lake, backends=backends, tmp=tmp, key_of=workspace.key_of)
+        try:
+            preview = estimate_pages(workspace, specifications)
+        except InvalidInput as error:
+            raise with_price(error, specifications[0], workspace) from None
     else:
-        preview = estimate_due(workspace.specifications, dispatcher, lake)
+        preview = estimate_due(workspace.specifications, workspace.control_plane.dispatcher, workspace.lake)
     if as_json:
         problems = [problem.details() for problem in preview.problems]
         epochs = {"epochs": preview.epochs} if preview.epochs else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +14,12 @@ from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.settings import Settings, prepare_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qhybrid_pipelines.control.ledger.port import JobRecord
     from qhybrid_pipelines.core.stop_request import StopRequested
     from qhybrid_pipelines.launch import Launcher
+    from qhybrid_pipelines.steps.on_demand.estimates import Preview
     from qhybrid_pipelines.steps.workspace import Workspace
 
 Home = Annotated[
@@ -109,6 +113,30 @@ def match_experiment(workspace: Workspace, word: str) -> str | None:
         return max(keys, key=workspace.specifications.registered_at)
     begin_alike = [key for key in keys if word and key.startswith(word)]
     return begin_alike[0] if len(begin_alike) == 1 else None
+
+
+def with_price(error: InvalidInput, page: Path, workspace: Workspace) -> InvalidInput:
+    """Return an error; where a page stands for too many experiments, with what they would cost."""
+    if error.field != "vary":
+        return error
+    from qhybrid_pipelines.steps.on_demand.combination_prices import price_combinations
+
+    return price_combinations(error, page, partial(estimate_pages, workspace), tmp=workspace.home.tmp)
+
+
+def estimate_pages(workspace: Workspace, pages: Sequence[Path]) -> Preview:
+    """Return what the experiments of some pages would cost in a home."""
+    from qhybrid_pipelines.steps.on_demand.estimates import estimates
+
+    control_plane = workspace.control_plane
+    return estimates(
+        pages,
+        control_plane.dispatcher,
+        workspace.lake,
+        backends=control_plane.backends,
+        tmp=workspace.home.tmp,
+        key_of=workspace.key_of,
+    )
 
 
 def print_version(wanted: bool) -> None:  # noqa: FBT001  the form of a callback

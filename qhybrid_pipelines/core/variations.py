@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -32,6 +32,20 @@ SCHEMA: dict[str, Any] = {
 Lines = dict[tuple[str, ...], int]
 
 
+class TooManyCombinations(InvalidInput):
+    """A page stands for more experiments than one page makes.
+
+    Attributes:
+        count: of them.
+        first: fields of the first of them, so that somebody who knows prices can say what it would cost.
+        last: fields of the last of them.
+    """
+
+    def __init__(self, error: InvalidInput, *, count: int, first: dict[str, Any], last: dict[str, Any]) -> None:
+        super().__init__(error.problem, remedy=error.remedy, file=error.file, line=error.line, field=error.field)
+        self.count, self.first, self.last = count, first, last
+
+
 def expand_variations(data: Mapping[str, Any], lines: Lines, *, file: str) -> Iterator[tuple[dict[str, Any], Lines]]:
     """Yield the fields of every combination, and where they stand; without ``vary`` the page itself.
 
@@ -50,15 +64,21 @@ def expand_variations(data: Mapping[str, Any], lines: Lines, *, file: str) -> It
         if (line := lines.get((FIELD, field))) is not None
         for depth in range(field.count(".") + 1)
     }
-    words = _short_words(list(varied))
     for values in itertools.product(*varied.values()):
-        chosen = dict(zip(varied, values, strict=True))
-        made = copy.deepcopy(base)
-        for field, value in chosen.items():
-            _set(made, field.split("."), value)
-        if isinstance(made.get("name"), str):
-            made["name"] = _name(made["name"], {words[field]: value for field, value in chosen.items()})
+        made = _combination(base, varied, values)
         yield made, where | {path: line for path, line in lines.items() if path[0] != FIELD}
+
+
+def _combination(base: Mapping[str, Any], varied: Mapping[str, list[Any]], values: Sequence[Any]) -> dict[str, Any]:
+    """Return the fields of the page with one value for each of those that are varied."""
+    words = _short_words(list(varied))
+    chosen = dict(zip(varied, values, strict=True))
+    made = copy.deepcopy(dict(base))
+    for field, value in chosen.items():
+        _set(made, field.split("."), value)
+    if isinstance(made.get("name"), str):
+        made["name"] = _name(made["name"], {words[field]: value for field, value in chosen.items()})
+    return made
 
 
 def _checked(varied: object, base: Mapping[str, Any], lines: Lines, *, file: str) -> dict[str, list[Any]]:
@@ -85,10 +105,12 @@ def _checked(varied: object, base: Mapping[str, Any], lines: Lines, *, file: str
         count *= len(values)
     if count > MAX_COMBINATIONS:
         sizes = " x ".join(str(len(values)) for values in varied.values())
-        raise invalid(
+        error = invalid(
             f"{sizes} are {count:,} experiments, and one page makes at most {MAX_COMBINATIONS:,}",
             "Vary fewer values; `qhybrid estimate` says what a smaller page would cost.",
         )
+        ends = [_combination(base, varied, [values[end] for values in varied.values()]) for end in (0, -1)]
+        raise TooManyCombinations(error, count=count, first=ends[0], last=ends[1])
     return varied
 
 
