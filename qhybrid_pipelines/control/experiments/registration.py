@@ -138,10 +138,18 @@ class Registration:
         """
         written = validate_experiments(fields, file=file, lines=lines)
         _check_number(written, most=1, file=file)
-        [(spec, where, labels)] = written
-        found, content, circuit = self._resolve(spec, file=file, folder=Path(), lines=where)
+        [one] = written
+        if one.schedule is not None or one.unscheduled:
+            raise InvalidInput(
+                "an experiment that is run anew by the clock is not taken in here",
+                remedy=f"Omit `{schedules.FIELD}`, or take the page in with `qhybrid run` or by the inbox.",
+                file=file,
+                line=lines.get((schedules.FIELD,)),
+                field=schedules.FIELD,
+            )
+        found, content, circuit = self._resolve(one.specification, file=file, folder=Path(), lines=one.lines)
         return CheckedExperiment(
-            key=self._key_of(found), specification=found, content=content, circuit=circuit, labels=labels
+            key=self._key_of(found), specification=found, content=content, circuit=circuit, labels=one.labels
         )
 
     def _register_all(

@@ -12,7 +12,7 @@ import pytest
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
 from qhybrid_pipelines.control.experiments.scheduled_runs import coming_runs, register_due_runs
-from qhybrid_pipelines.core.errors import CorruptFile
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
@@ -174,3 +174,15 @@ def test_notes_that_cannot_be_read_let_nothing_be_spent(clockwork):
         scheduled_limits(clockwork.store, key)
     [outcome] = clockwork.look(datetime(2026, 11, 5, 2, tzinfo=UTC))
     assert "notes about scheduled runs" in outcome.problem
+
+
+def test_a_door_that_keeps_no_schedules_refuses_them(clockwork):
+    fields = {
+        "name": "cube",
+        "problem": {"family": "maxcut", "source": "networkx:cubical"},
+        "schedule": {"cron": "0 2 * * *"},
+    }
+    with pytest.raises(
+        InvalidInput, match="field 'schedule': an experiment that is run anew by the clock is not taken in"
+    ):
+        clockwork.registration.check_fields(fields, file="body", lines={})
