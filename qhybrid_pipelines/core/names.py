@@ -11,6 +11,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 #: `g05_60.0` and `g05_60.1` are two instances.
 FORMAT_ENDINGS = frozenset(
     [
+        ".atsp",
         ".bqm",
         ".clq",
         ".cnf",
@@ -41,8 +42,10 @@ FORMAT_ENDINGS = frozenset(
         ".rud",
         ".rudy",
         ".sparse",
+        ".tsp",
         ".tsv",
         ".txt",
+        ".vrp",
         ".wcnf",
         ".yaml",
         ".yml",

@@ -135,6 +135,12 @@ class Family(Protocol):
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:
         """Return the family's own reductions, exact ones first; heuristic ones only as far as ``max_qubits`` needs."""
 
+    def subproblem(self, instance: Instance, incumbent: U8, size: int, rng: np.random.Generator) -> list[int] | None:
+        """Return at most ``size`` variables of a subproblem around a feasible incumbent ``(n,)``, the others to be frozen.
+
+        None where any variables may stay together: then some around a cheap flip are taken.
+        """
+
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return a feasible assignment ``(n,)`` by the family's classic greedy rule."""
 

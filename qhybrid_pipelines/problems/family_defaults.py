@@ -68,6 +68,16 @@ class FamilyDefaults:
         """Return nothing: what can be done without knowing more (roof duality, components) is done for every family."""
         return []
 
+    def subproblem(
+        self,
+        instance: Instance,  # noqa: ARG002 - the port asks per instance
+        incumbent: U8,  # noqa: ARG002 - as above
+        size: int,  # noqa: ARG002 - as above
+        rng: np.random.Generator,  # noqa: ARG002 - as above
+    ) -> list[int] | None:
+        """Return None: any variables may stay together."""
+        return None
+
 
 class UnconstrainedFamily(FamilyDefaults):
     """Every assignment is feasible, so that nothing can be violated or repaired."""

@@ -213,20 +213,28 @@ def _reduce_around_incumbent(problem: Problem, spec: ExperimentSpec, steps: Redu
     )
     incumbent, size = found[0], spec.reduce.max_qubits
     if steps.model.size > size:
+        rng = generator(spec.seed, "window")
+        own = problem.family.subproblem(problem.instance, incumbent.assignment, size, rng)
 
         def frozen_values(model: IsingModel) -> dict[int, int]:
             current = _remaining_values(steps.variables, incumbent.assignment)
-            subproblem = select_subproblem(
-                model,
-                current,
-                size=size,
-                rng=generator(spec.seed, "window"),
-                keep_cardinality=problem.family.cardinality(problem.instance) is not None,
-            )
+            subproblem = np.unique(steps.variables.root[own or []])
+            subproblem = subproblem[subproblem >= 0]
+            if not len(subproblem):
+                subproblem = select_subproblem(
+                    model,
+                    current,
+                    size=size,
+                    rng=rng,
+                    keep_cardinality=problem.family.cardinality(problem.instance) is not None,
+                )
             outside = np.setdiff1d(np.arange(model.size), subproblem)
             return dict(zip(outside.tolist(), current[outside].tolist(), strict=True))
 
-        note = f"{size} variables around a cheap flip stay, the others are frozen as in the incumbent"
+        def note() -> str:
+            how = "of the family's choice" if own else "around a cheap flip"
+            return f"{steps.model.size} variables {how} stay, the others are frozen as in the incumbent"
+
         steps.fix_variables("subproblem", frozen_values, note=note, exact=False)
     return incumbent
 

@@ -97,6 +97,9 @@ class TinyFamily:
             for step_name, exact, steps in instance.payload["reductions"]
         ]
 
+    def subproblem(self, instance, incumbent, size, rng):
+        return None
+
     def greedy(self, instance, seed):
         return self.repair(instance, np.array([instance.payload["start"]], dtype=np.uint8))[0]
 

@@ -12,6 +12,7 @@ from qhybrid_pipelines.problems.registry import all_families
 
 KARATE = "problem: {family: maxcut, source: 'networkx:karate_club'}\n"
 MEGABYTE = 1_000_000
+TOUR = "TYPE : TSP\nDIMENSION : 3\nEDGE_WEIGHT_TYPE : EUC_2D\nNODE_COORD_SECTION\n1 0 0\n2 3 0\n3 0 4\nEOF\n"
 
 
 @dataclass(frozen=True)
@@ -400,6 +401,18 @@ PROBLEM_FILES = (
     problem_file("market split row", "a.dat", "2 3\n1 2 3 4\n1 2 3\n", "3 numbers instead of 4", line=3),
     problem_file("market split rows", "a.dat", "2 3\n1 2 3 4\n", "ends after 1 of 2 rows", line=2),
     problem_file("market split below 0", "a.dat", "1 2\n1 -2 3\n", "not negative", line=2),
+    problem_file("tour without a node", "a.tsp", TOUR.replace("3 0 4\n", ""), "coordinates of 2 nodes", line=6),
+    problem_file("tour of unknown distances", "a.tsp", TOUR.replace("EUC_2D", "XRAY1"), "XRAY1", "EUC_2D", line=3),
+    problem_file(
+        "routes without vehicles",
+        "a.vrp",
+        TOUR.replace("TYPE : TSP", "TYPE : CVRP\nCAPACITY : 2").replace(
+            "EOF", "DEMAND_SECTION\n1 0\n2 2\n3 2\nDEPOT_SECTION\n1\n-1\nEOF"
+        ),
+        "number of vehicles is missing",
+        "options.vehicles",
+        field="problem.options.vehicles",
+    ),
     problem_file("clause without end", "a.cnf", "p cnf 2 1\n1 -2\n", "not ended by 0", "half-written", line=2),
     problem_file("literal too large", "a.cnf", "p cnf 2 1\n1 -3 0\n", "variable 3 of 2", line=2),
     problem_file("clause of no weight", "a.wcnf", "h 1 0\n0 1 2 0\n", "weighs 0", line=2),
