@@ -30,6 +30,7 @@ FORMAT_ENDINGS = frozenset(
         ".graphml",
         ".gset",
         ".json",
+        ".jsp",
         ".lp",
         ".mc",
         ".metis",

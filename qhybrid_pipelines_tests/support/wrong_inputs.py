@@ -413,6 +413,8 @@ PROBLEM_FILES = (
         "options.vehicles",
         field="problem.options.vehicles",
     ),
+    problem_file("job without a duration", "a.jsp", "1 2\n0 3 1\n", "3 numbers instead of 4", "half-written", line=2),
+    problem_file("job on a machine twice", "a.jsp", "1 2\n0 3 0 2\n", "a machine twice", line=2),
     problem_file("clause without end", "a.cnf", "p cnf 2 1\n1 -2\n", "not ended by 0", "half-written", line=2),
     problem_file("literal too large", "a.cnf", "p cnf 2 1\n1 -3 0\n", "variable 3 of 2", line=2),
     problem_file("clause of no weight", "a.wcnf", "h 1 0\n0 1 2 0\n", "weighs 0", line=2),
