@@ -6,21 +6,14 @@ python -m qhybrid_pipelines.storage.analyst_questions         writes both
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.storage.manager_questions import MANAGER_QUESTIONS
+from qhybrid_pipelines.storage.question import Question
+
 PAGE = Path("docs/questions.md")
 NOTEBOOK = Path("notebooks/analyst_questions.ipynb")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A question, its SQL, and how to read the answer."""
-
-    title: str
-    sql: str
-    reading: str
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -78,12 +71,16 @@ SELECT c.experiment, c.backend, count(*) AS jobs, sum(j.shots)::BIGINT AS shots,
        sum(c.quoted_usd) AS quoted_usd, sum(c.reported_usd) AS reported_usd, sum(c.reconciled_usd) AS reconciled_usd,
        max(c.budget_usd) AS budget_usd,
        1000 * sum(coalesce(c.reconciled_usd, c.reported_usd)) / sum(j.shots) AS usd_per_1000_shots,
-       any_value(v.verdict) AS verdict
+       sum(m.cost_usd) AS cost_usd,
+       any_value(v.said) AS verdict
 FROM costs c
 JOIN jobs j USING (job_id)
-LEFT JOIN verdicts v ON v.experiment = c.experiment AND v.backend = c.backend
+JOIN (SELECT job_id, cost_usd FROM job_costs) m USING (job_id)
+LEFT JOIN (
+    SELECT experiment, backend, string_agg(DISTINCT verdict, ', ' ORDER BY verdict) AS said FROM verdicts GROUP BY ALL
+) v ON v.experiment = c.experiment AND v.backend = c.backend
 GROUP BY c.experiment, c.backend
-ORDER BY quoted_usd DESC, any_value(v.verdict) IS NULL, c.experiment, c.backend
+ORDER BY quoted_usd DESC, any_value(v.said) IS NULL, c.experiment, c.backend
 """,
         reading="Quoted is what was reserved before submission, reported what the provider said, reconciled what the bill said. "
         "Without a verdict are experiments that are still on their way. What the checks of each backend's bit order cost is in "
@@ -153,9 +150,11 @@ ORDER BY finding, c.experiment, c.backend
     Question(
         title="Was anything paid twice?",
         sql="""
-WITH every_job AS (FROM jobs UNION ALL BY NAME FROM canary_jobs)
+WITH every_job AS (
+    FROM (FROM jobs UNION ALL BY NAME FROM canary_jobs) JOIN (SELECT job_id, cost_usd FROM job_costs) USING (job_id)
+)
 SELECT 'payload in two jobs that cost something' AS finding, count(*) AS checked, count(*) FILTER (n > 1) AS found
-FROM (SELECT payload_sha256, backend, count(*) FILTER (coalesce(cost_usd, 0) > 0) AS n FROM every_job GROUP BY ALL)
+FROM (SELECT payload_sha256, backend, count(*) FILTER (cost_usd > 0) AS n FROM every_job GROUP BY ALL)
 UNION ALL
 SELECT 'vendor job behind two of ours', count(*), count(*) FILTER (n > 1)
 FROM (SELECT provider, provider_job_id, count(*) AS n FROM every_job WHERE provider_job_id IS NOT NULL GROUP BY ALL)
@@ -275,15 +274,16 @@ ORDER BY experiment, backend
     Question(
         title="What does a useful result cost?",
         sql="""
-SELECT backend, jobs, verified_jobs, shots, quoted_usd, reported_usd, reconciled_usd, usd, useful_results,
+SELECT backend, jobs, verified_jobs, shots, quoted_usd, reported_usd, reconciled_usd, cost_usd, useful_results,
        usd_per_useful_result, usd_per_1000_shots
 FROM cost_by_backend
-ORDER BY usd DESC, backend
+ORDER BY cost_usd DESC, backend
 """,
         reading="A result is useful when its execution has a verdict other than `inconclusive`; for a learning experiment that of any "
         "circuit measured on the backend. Jobs that were rejected, expired or "
         "rerouted count with what they cost. A quote far above `reconciled_usd` reserves budget that nobody uses.",
     ),
+    *MANAGER_QUESTIONS,
 )
 
 _INTRODUCTION = """# Questions to the warehouse

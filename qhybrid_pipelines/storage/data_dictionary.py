@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.storage import ddl, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.schemas import Table
-from qhybrid_pipelines.storage.warehouse_views import View
+from qhybrid_pipelines.storage.view import View
 
 PAGE = Path("docs/data-dictionary.md")
 
@@ -23,7 +23,13 @@ tables themselves (`qhybrid_pipelines/storage/schemas/`, `warehouse_tables.py`, 
 *Measured* columns hold times, facts about a machine or ids of a run, and may differ when an experiment is run again;
 every other column of an ideal simulator's results is the same bit for bit. Bit 0 of an outcome is the least significant
 bit of `bits` and stands rightmost in `bitstring`; an `assignment` is written in the instance's own variable order, first
-variable first. Worked examples: [questions.md](questions.md)."""
+variable first.
+
+Money is in US dollars and has four names. *quoted* is the highest price that was quoted before submission, *reported* what the provider
+said, *reconciled* what the budget was charged when the job ended; `cost_usd` is the first that is known of reconciled, reported and
+quoted, and 0 for a job that no provider has accepted. `job_costs` says it for every job, and every other `cost_usd` is a sum of those.
+
+Worked examples: [questions.md](questions.md)."""
 
 
 def page() -> str:

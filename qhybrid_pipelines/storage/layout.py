@@ -72,6 +72,11 @@ class Home:
         return self.path / "warehouse.crc32"
 
     @property
+    def verdict_history(self) -> Path:
+        """What each publication said of each verdict that had changed, one line of JSON each; only ever added to."""
+        return self.path / "verdict_history.jsonl"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage."""
         return self.path / "dagster"

@@ -23,7 +23,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
@@ -43,6 +42,7 @@ from qhybrid_pipelines.storage.snapshot_rows import (
     insert,
 )
 from qhybrid_pipelines.storage.tables import from_rows
+from qhybrid_pipelines.storage.verdict_history import note_changes
 
 #: Analysts' clients are older than ours: this form is read by DuckDB 1.2 and all later ones.
 STORAGE_VERSION = "v1.2.0"
@@ -249,19 +249,24 @@ def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: Ledger
         raise ValueError(f"there are no ledger tables {unknown}")
     fill_ledger(connection, ledger.rows, ledger.jobs)
     fill_tables(connection, Lake(sources.home), change)
-    for table, rows in (
-        (warehouse_tables.FAMILIES, from_rows(warehouse_tables.FAMILIES, sources.families)),
-        (warehouse_tables.LABELS, from_rows(warehouse_tables.LABELS, sources.labels)),
-        (warehouse_tables.SNAPSHOT, _snapshot(ledger.mark, sources.started_at)),
-    ):
-        connection.execute(f"DELETE FROM {table.name}")  # noqa: S608  our own name
-        insert(connection, table, rows.to_batches())
+    for table, rows in ((warehouse_tables.FAMILIES, sources.families), (warehouse_tables.LABELS, sources.labels)):
+        _replace_rows(connection, table, rows)
+    published_at = datetime.now(UTC)
+    history_bytes = note_changes(connection, sources.home, published_at)
+    _replace_rows(
+        connection, warehouse_tables.SNAPSHOT, [_snapshot(ledger.mark, sources.started_at, published_at, history_bytes)]
+    )
     tables = {table.name: _count(connection, table) for table in warehouse_tables.TABLES}
     connection.commit()
     connection.execute("CHECKPOINT")
     listed = f"SELECT problem FROM {warehouse_tables.UNREADABLE_FILES.name} ORDER BY ALL"  # noqa: S608  our own name
     problems = connection.execute(listed).fetchall()
     return _FillCounts(tables=tables, files=change.written.num_rows, unreadable=tuple(one for (one,) in problems))
+
+
+def _replace_rows(connection: Any, table: Table, rows: SmallRows) -> None:
+    connection.execute(f"DELETE FROM {table.name}")  # noqa: S608  our own name
+    insert(connection, table, from_rows(table, rows).to_batches())
 
 
 def _is_mostly_free(connection: Any) -> bool:
@@ -271,17 +276,17 @@ def _is_mostly_free(connection: Any) -> bool:
     return bool(free > used and free * block_bytes > MIN_COMPACTION_BYTES)
 
 
-def _snapshot(mark: LedgerCursor, started_at: int) -> pa.Table:
-    row = {
-        "published_at": datetime.now(UTC),
+def _snapshot(mark: LedgerCursor, started_at: int, published_at: datetime, history_bytes: int) -> Mapping[str, Any]:
+    return {
+        "published_at": published_at,
         "schema_version": schemas.SCHEMA_VERSION,
         "release": version("qhybrid-pipelines"),
         "ledger_position": mark.position,
         "ledger_hash": mark.hash,
         "read_at": _EPOCH + timedelta(microseconds=started_at),
+        "history_bytes": history_bytes,
         "layout_sha256": _schema_sha256(),
     }
-    return from_rows(warehouse_tables.SNAPSHOT, [row])
 
 
 def _schema_statements() -> Iterator[str]:

@@ -119,6 +119,33 @@ LABELS = Table(
     ),
 )
 
+VERDICT_HISTORY = Table(
+    name="verdict_history",
+    meaning="What was published about each verdict, a row for each time that it had changed: the last one before a moment is "
+    "what a snapshot of that moment said",
+    key=("published_at", "experiment", "backend", "model", "shots"),
+    order=("published_at", "experiment", "backend", "model", "shots"),
+    columns=(
+        Column(name="published_at", type=TIME, meaning="When a snapshot said so for the first time", measured=True),
+        EXPERIMENT,
+        Column(name="backend", type=TEXT, meaning="As in `verdicts`", nullable=True),
+        Column(name="model", type=TEXT, meaning="As in `verdicts`", nullable=True),
+        Column(name="shots", type=I32, meaning="As in `verdicts`", unit="shots", nullable=True),
+        Column(
+            name="shown", type=BOOL, meaning="False where the verdict had left the snapshot; nothing else is said then"
+        ),
+        Column(name="verdict", type=TEXT, meaning="Who won, in one word", nullable=True),
+        Column(name="decision", type=TEXT, meaning="As in `verdicts`", nullable=True),
+        Column(name="best_quantum", type=F64, meaning="As in `verdicts`", nullable=True),
+        Column(name="best_classical", type=F64, meaning="As in `verdicts`", nullable=True),
+        Column(name="mean_ratio", type=F64, meaning="As in `verdicts`", nullable=True),
+        Column(name="vs_random", type=F64, meaning="As in `verdicts`", nullable=True),
+        Column(name="gain", type=F64, meaning="As in `verdicts`", nullable=True),
+        Column(name="final_objective", type=F64, meaning="As in `verdicts`", nullable=True),
+        Column(name="cost_usd", type=F64, meaning="As in `verdicts`", unit="USD", nullable=True),
+    ),
+)
+
 SNAPSHOT = Table(
     name="snapshot",
     meaning="One row: how old this snapshot is and what wrote it",
@@ -133,6 +160,9 @@ SNAPSHOT = Table(
             name="ledger_hash", type=TEXT, meaning="Hash of the last of these events; empty for none", measured=True
         ),
         Column(name="read_at", type=TIME, meaning="When the reading of the lake began", measured=True),
+        Column(
+            name="history_bytes", type=I64, meaning="Size of the history that `verdict_history` shows", measured=True
+        ),
         Column(name="layout_sha256", type=TEXT, meaning="Hash of the definitions of all tables and views"),
     ),
 )
@@ -177,6 +207,7 @@ TABLES: tuple[Table, ...] = (
     POINT_ENERGIES,
     FAMILIES,
     LABELS,
+    VERDICT_HISTORY,
     SNAPSHOT,
     LAKE_FILES,
     UNREADABLE_FILES,

@@ -2,78 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from qhybrid_pipelines.storage.change_view import CHANGES
+from qhybrid_pipelines.storage.verdict_view import VERDICTS
+from qhybrid_pipelines.storage.view import View
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """A view: its name, what it means, what its columns mean, and its query."""
-
-    name: str
-    meaning: str
-    columns: MappingProxyType[str, str]
-    sql: str
-
-
-VERDICTS = View(
-    name="verdicts",
-    meaning="One row per experiment and backend: who won, by how much, what was decided, what it cost",
+JOB_COSTS = View(
+    name="job_costs",
+    meaning="What each job was quoted, reported, reconciled at and costs, canaries included: the one source of every `cost_usd`",
     columns=MappingProxyType(
         {
+            "job_id": "Our id of the job",
+            "canary": "It only proves the bit order of its backend (table `canary_jobs`)",
             "experiment": "Key of the experiment",
-            "backend": "Backend as provider:backend",
-            "instance": "Name of the problem instance",
-            "name": "Name the author gave",
-            "owner": "Who it belongs to; null where nobody was named",
-            "tags": "Its tags, separated by commas; null without any",
-            "tier": "How urgent it is",
-            "family": "Problem family",
-            "root": "First round of this line of experiments",
-            "round": "Which round this is, from 1",
-            "sense": "max or min",
-            "unit": "Unit of the objective",
-            "n_variables": "Variables of the instance [variables]",
-            "n_qubits": "Variables of the reduced model [qubits]",
-            "verdict": "Who won, in one word",
-            "reason": "The verdict in one sentence",
-            "best_quantum": "Best feasible objective over all quantum runs",
-            "best_classical": "Best feasible objective over all baselines",
-            "best_solver": "The best baseline",
-            "reference": "What ratios refer to: optimum, else best known, else best seen",
-            "ratio": "Best quantum against reference, 1 is best",
-            "mean_ratio": "Mean over runs of that ratio",
-            "gain": "Mean paired gain of quantum over the best baseline, positive is better",
-            "gain_low": "Lower 95 % bound of the gain",
-            "gain_high": "Upper 95 % bound of the gain",
-            "decision": "accept, continue or fall_back; null while undecided",
-            "next_experiment": "Key of the next round, when continued",
-            "final_source": "Where the standing answer comes from",
-            "final_objective": "Objective of the standing answer",
-            "cost_usd": "Cost of the jobs, reconciled, else reported, else quoted [USD]",
-            "quantum_seconds": "Time to the counts, all runs [s]",
-            "classical_seconds": "Mean time of the best baseline per run [s]",
+            "backend": "Backend that it runs on, as provider:backend",
+            "requested_backend": "Backend that was asked for",
+            "quoted_usd": "Highest quote, before submission [USD]",
+            "reported_usd": "What the provider reported [USD]",
+            "reconciled_usd": "What the budget was charged when the job ended [USD]",
+            "cost_usd": "Reconciled, else reported, else quoted; 0 for a job that no provider has accepted [USD]",
         }
     ),
     sql="""
-SELECT c.experiment, c.backend, c.instance, e.name, l.owner, l.tags, e.tier, c.family, e.root, e.round, c.sense, i.unit,
-       c.n_variables, c.n_qubits, c.verdict, c.reason, c.best_quantum, c.best_classical, c.best_solver,
-       c.reference, c.ratio, c.mean_ratio, c.gain, c.gain_low, c.gain_high,
-       d.decision, d.next_experiment, d.final_source, d.final_objective,
-       coalesce(p.usd, 0) AS cost_usd, c.quantum_seconds, c.classical_seconds
-FROM baseline_comparisons c
-JOIN experiments e USING (experiment)
-JOIN problem_instances i USING (experiment, instance)
-LEFT JOIN decisions d USING (experiment, backend, instance)
-LEFT JOIN (
-    SELECT j.experiment, j.requested_backend AS backend, sum(coalesce(reconciled_usd, reported_usd, quoted_usd)) AS usd
-    FROM costs JOIN jobs j USING (job_id) GROUP BY ALL
-) p USING (experiment, backend)
-LEFT JOIN (
-    SELECT experiment, max(label) FILTER (kind = 'owner') AS owner,
-           string_agg(label, ', ' ORDER BY label) FILTER (kind = 'tag') AS tags
-    FROM labels GROUP BY ALL
-) l USING (experiment)
+SELECT job_id, canary, experiment, backend, requested_backend, quoted_usd, reported_usd, reconciled_usd,
+       coalesce(reconciled_usd, reported_usd, CASE WHEN provider_job_id IS NULL THEN 0 ELSE quoted_usd END) AS cost_usd
+FROM (
+    SELECT j.job_id, false AS canary, j.experiment, j.backend, j.requested_backend, j.provider_job_id,
+           c.quoted_usd, c.reported_usd, c.reconciled_usd
+    FROM jobs j JOIN costs c USING (job_id)
+    UNION ALL
+    SELECT job_id, true, experiment, backend, requested_backend, provider_job_id, quoted_usd, reported_usd, reconciled_usd
+    FROM canary_jobs
+)
 """,
 )
 
@@ -135,7 +96,7 @@ OPERATIONS_LOG = View(
             "seed": "Root of every random choice",
             "queue_seconds": "Provider's queue [s]",
             "execute_seconds": "On the device or simulator [s]",
-            "cost_usd": "Cost, reconciled, else reported, else quoted [USD]",
+            "cost_usd": "Reconciled, else reported, else quoted; 0 for a job that no provider has accepted [USD]",
             "result_sha256": "SHA-256 of the raw result as received",
             "outcomes": "Distinct outcomes of the whole execution; null until its results are scored, and for learning experiments",
             "error": "What went wrong, when something did",
@@ -145,13 +106,11 @@ OPERATIONS_LOG = View(
 WITH every_job AS (
     SELECT job_id, false AS canary, j.experiment, provider, j.backend, requested_backend, principal, provider_job_id, state,
            attempt, payload_sha256, engine, created_at, updated_at, shots, l.queue_seconds, l.execute_seconds,
-           coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd, j.cost_usd, j.cost_quoted_usd) AS cost_usd,
            result_sha256, error
-    FROM jobs j LEFT JOIN latency l USING (job_id) LEFT JOIN costs c USING (job_id)
+    FROM jobs j LEFT JOIN latency l USING (job_id)
     UNION ALL
     SELECT job_id, true, experiment, provider, backend, requested_backend, principal, provider_job_id, state,
            attempt, payload_sha256, engine, created_at, updated_at, shots, queue_seconds, execute_seconds,
-           coalesce(reconciled_usd, cost_usd, cost_quoted_usd),
            result_sha256, error
     FROM canary_jobs
 )
@@ -160,14 +119,15 @@ SELECT j.job_id, j.canary, j.experiment, j.provider, j.backend, j.requested_back
        coalesce(p.template_id, t.template) AS circuit_version, j.payload_sha256, p.packages AS sdk_versions,
        coalesce(j.engine, p.engine) AS engine, coalesce(r.engine_version, p.engine_version) AS engine_version,
        coalesce(r.calibration_id, p.calibration_id) AS calibration_id, j.created_at, j.updated_at, j.shots,
-       e.seed, j.queue_seconds, j.execute_seconds, j.cost_usd,
+       e.seed, j.queue_seconds, j.execute_seconds, m.cost_usd,
        j.result_sha256, n.outcomes, j.error
 FROM every_job j
+LEFT JOIN (SELECT job_id, cost_usd FROM job_costs) m USING (job_id)
 LEFT JOIN experiments e USING (experiment)
 LEFT JOIN provenance p ON p.experiment = j.experiment AND p.backend = j.requested_backend
 LEFT JOIN (
-    SELECT s.job_id, any_value(m.template) AS template
-    FROM qml_submissions s JOIN qml_models m USING (experiment, model) GROUP BY s.job_id
+    SELECT s.job_id, any_value(q.template) AS template
+    FROM qml_submissions s JOIN qml_models q USING (experiment, model) GROUP BY s.job_id
 ) t ON t.job_id = j.job_id
 LEFT JOIN (
     SELECT job_id, arg_max(detail ->> 'engine_version', sequence) AS engine_version,
@@ -223,7 +183,7 @@ COST_BY_BACKEND = View(
             "quoted_usd": "Highest quotes, before submission [USD]",
             "reported_usd": "What the provider reported [USD]",
             "reconciled_usd": "What budgets were charged when the jobs ended [USD]",
-            "usd": "Reconciled, else reported, else quoted [USD]",
+            "cost_usd": "Reconciled, else reported, else quoted; 0 for jobs that no provider has accepted [USD]",
             "useful_results": "Executions on the backend with a verdict other than inconclusive; one of a learning experiment counts "
             "once, when some circuit measured there has one",
             "usd_per_useful_result": "Cost of all jobs, wasted ones included, per such execution [USD]",
@@ -232,9 +192,8 @@ COST_BY_BACKEND = View(
     ),
     sql="""
 WITH spent AS (
-    SELECT j.*, c.quoted_usd, c.reported_usd, c.reconciled_usd,
-           coalesce(c.reconciled_usd, c.reported_usd, c.quoted_usd) AS usd
-    FROM jobs j JOIN costs c USING (job_id)
+    SELECT j.*, c.quoted_usd, c.reported_usd, c.reconciled_usd, c.cost_usd
+    FROM jobs j JOIN job_costs c USING (job_id)
 ),
 decided AS (
     SELECT experiment, backend FROM baseline_comparisons WHERE verdict <> 'inconclusive'
@@ -249,11 +208,12 @@ useful AS (
 )
 SELECT backend, count(*) AS jobs, count(*) FILTER (state = 'VERIFIED') AS verified_jobs, sum(shots)::BIGINT AS shots,
        sum(quoted_usd) AS quoted_usd, sum(reported_usd) AS reported_usd, sum(reconciled_usd) AS reconciled_usd,
-       sum(usd) AS usd, coalesce(any_value(n), 0) AS useful_results,
-       sum(usd) / nullif(any_value(n), 0) AS usd_per_useful_result,
-       1000 * sum(usd) FILTER (state = 'VERIFIED') / nullif(sum(shots) FILTER (state = 'VERIFIED'), 0) AS usd_per_1000_shots
+       sum(cost_usd) AS cost_usd, coalesce(any_value(n), 0) AS useful_results,
+       sum(cost_usd) / nullif(any_value(n), 0) AS usd_per_useful_result,
+       1000 * sum(cost_usd) FILTER (state = 'VERIFIED') / nullif(sum(shots) FILTER (state = 'VERIFIED'), 0) AS usd_per_1000_shots
 FROM spent LEFT JOIN useful USING (backend) GROUP BY backend
 """,
 )
 
-VIEWS: tuple[View, ...] = (VERDICTS, ANSWERS, OPERATIONS_LOG, LATENCY_BY_BACKEND, COST_BY_BACKEND)
+#: In the order in which they can be made: some read others.
+VIEWS: tuple[View, ...] = (JOB_COSTS, VERDICTS, ANSWERS, CHANGES, OPERATIONS_LOG, LATENCY_BY_BACKEND, COST_BY_BACKEND)

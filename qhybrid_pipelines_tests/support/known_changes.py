@@ -7,13 +7,13 @@ uniform outcomes that grows with the number of two-qubit gates.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from qhybrid_pipelines.classical.count_comparison import CountDifference, PointCounts, compare_counts
-from qhybrid_pipelines.problems.execution_differences import ChangedFact, changed_facts, describe_difference
+from qhybrid_pipelines.problems.execution_differences import Cause, ChangedFact, changed_facts, describe_difference
 
 QUBITS = 8
 EDGES = [(i, (i + 1) % QUBITS) for i in range(QUBITS)] + [(0, 4), (2, 6)]
@@ -73,6 +73,16 @@ class Setting:
                 "packages": "{}",
             },
         }
+
+
+BEFORE = Setting()
+#: One change each, of the size that people ask about.
+KNOWN = {
+    Cause.SPECIFICATION: replace(BEFORE, gamma=0.46),
+    Cause.CALIBRATION: replace(BEFORE, two_qubit_error=0.012, calibration_id="2026-05-02"),
+    Cause.CODE_OR_COMPILER: replace(BEFORE, two_qubit_gates=40),
+    Cause.BACKEND: replace(BEFORE, two_qubit_error=0.01, readout_error=0.02, backend="ionq:qpu.forte-1"),
+}
 
 
 def compare_settings(before: Setting, after: Setting, *, seed: int) -> tuple[CountDifference, list[ChangedFact], str]:

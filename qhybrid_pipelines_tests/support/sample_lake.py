@@ -123,6 +123,7 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
                 "rounds_max": spec.rounds.max,
                 "parent": spec.lineage.parent,
                 "root": spec.lineage.root or sample.key,
+                "created_at": NOON + timedelta(minutes=SAMPLES.index(sample)) if sample in SAMPLES else NOON,
                 "specification": canonical_json(spec.model_dump(mode="json")),
             }
         ],
@@ -475,8 +476,6 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
             "payload_sha256": sha256_hex(job_id),
             "circuits": POINTS * REPETITIONS,
             "shots": POINTS * REPETITIONS * SHOTS,
-            "cost_quoted_usd": 0.5,
-            "cost_usd": 0.4,
             "result_sha256": sha256_hex(f"result of {job_id}"),
             "created_at": NOON,
             "updated_at": NOON + timedelta(seconds=5),
@@ -540,9 +539,10 @@ def ledger_rows(sample: Sample, backend: str) -> Iterator[tuple[str, Row]]:
 def canary_rows(ledger: Rows) -> Iterator[tuple[str, Row]]:
     """A canary that waited and cost more than any job of an experiment."""
     job, latency = {**ledger["jobs"][0]}, {**ledger["latency"][0]}
-    own = {"job_id": "jcanary", "experiment": CANARY_EXPERIMENT, "cost_usd": 7.0, "queue_seconds": 900.0}
+    costs = {"quoted_usd": 0.5, "reconciled_usd": None, "price_source": "the sample's price list"}
+    own = {"job_id": "jcanary", "experiment": CANARY_EXPERIMENT, "reported_usd": 7.0, "queue_seconds": 900.0}
     own |= {"provider_job_id": "vendor-jcanary", "payload_sha256": sha256_hex("jcanary")}
-    yield "canary_jobs", {**job, **latency, "reconciled_usd": None, "price_source": "the sample's price list", **own}
+    yield "canary_jobs", {**job, **latency, **costs, **own}
     yield "job_events", {**ledger["job_events"][0], "job_id": "jcanary"}
 
 

@@ -6,6 +6,8 @@ the classical baseline always; on the backend the circuit measures what it says 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 
 from qhybrid_pipelines.learning.data.dataset import Dataset
@@ -20,6 +22,7 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 KEY, BACKEND, SHOTS = "tiny-learning-0a1b2c3d", "local:auto", 100
 ROWS = 20
+DECIDED_AT = datetime(2026, 1, 5, 13, 0, tzinfo=UTC)
 #: Name, side, features, and which rows it gets wrong.
 MODELS = (
     ("variational", "quantum", "reduced", {3, 14}),
@@ -96,8 +99,9 @@ def write_learning_tables(home: Home) -> None:
                 there = {"backend": BACKEND, "shots": SHOTS, "expectations": [0.5, -0.5]}
                 measured += [{**row, **there} for row in named]
     means = [row for metric in METRICS for row in summary_rows(KEY, scores, metric)]
-    judged = verdict_rows(KEY, scores, metric="accuracy", margin=0.01)
+    judged = [row | {"recorded_at": DECIDED_AT} for row in verdict_rows(KEY, scores, metric="accuracy", margin=0.01)]
     for table, rows in (
+        (schemas.EXPERIMENTS, [_experiment_row()]),
         (schemas.QML_DATASETS, [dataset_row(KEY, dataset)]),
         (schemas.QML_FOLDS, fold_rows(KEY, splits)),
         (schemas.QML_MODELS, runs),
@@ -126,6 +130,31 @@ def _prediction_columns(row: int, truth: int, wrong: set[int]) -> dict[str, obje
         "predicted": predicted,
         "probabilities": [1 - second, second],
         "decision": 1.4 if predicted else -1.4,
+    }
+
+
+def _experiment_row() -> dict[str, object]:
+    return {
+        "experiment": KEY,
+        "name": "tiny learning",
+        "tier": "interactive",
+        "family": "qml",
+        "source": "file:tiny.csv",
+        "ansatz": "variational, separable",
+        "layers": 1,
+        "sweep": "training",
+        "points": 2,
+        "shots": SHOTS,
+        "repetitions": 10,
+        "seed": 7,
+        "backends": [BACKEND],
+        "budget_usd": 0.0,
+        "round": 1,
+        "rounds_max": 1,
+        "parent": None,
+        "root": KEY,
+        "created_at": DECIDED_AT,
+        "specification": '{"kind":"qml","seed":7}',
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
@@ -34,7 +35,8 @@ def evaluate(
         )
         scores += found
         means += chain.from_iterable(summary_rows(key, found, metric) for metric in METRICS)
-        words += verdict_rows(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)
+        verdicts = verdict_rows(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)
+        words += ({**verdict, "recorded_at": datetime.now(UTC)} for verdict in verdicts)
     return (
         from_rows(schemas.QML_SCORES, scores),
         from_rows(schemas.QML_SUMMARIES, means),

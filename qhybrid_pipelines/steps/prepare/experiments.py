@@ -22,7 +22,13 @@ def experiments(keys: Iterable[str], specifications: Specifications) -> pa.Table
     Raises:
         InvalidInput: a key has the wrong form, or no experiment is registered under it.
     """
-    return from_rows(schemas.EXPERIMENTS, [_row(key, specifications.load_any(check_key(key))) for key in keys])
+    return from_rows(
+        schemas.EXPERIMENTS,
+        [
+            _row(key, specifications.load_any(check_key(key))) | {"created_at": specifications.registered_at(key)}
+            for key in keys
+        ],
+    )
 
 
 def _row(key: str, spec: ExperimentSpec | LearningSpec) -> Row:

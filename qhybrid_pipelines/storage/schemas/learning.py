@@ -5,7 +5,18 @@ from __future__ import annotations
 import pyarrow as pa
 
 from qhybrid_pipelines.core.verdicts import Verdict
-from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, BOOL, EXPERIMENT, F64, I32, I64, TEXT, Table, column
+from qhybrid_pipelines.storage.schemas.descriptions import (
+    BACKEND,
+    BOOL,
+    EXPERIMENT,
+    F64,
+    I32,
+    I64,
+    TEXT,
+    TIME,
+    Table,
+    column,
+)
 from qhybrid_pipelines.storage.schemas.execution import QPU_SUBMISSIONS
 from qhybrid_pipelines.storage.schemas.interpretation import TRACKING_RUNS
 
@@ -302,6 +313,13 @@ QML_VERDICTS = Table(
         column("unentangled_high", F64, "Upper 95 % bound of that", nullable=True),
         column("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
         column("reason", TEXT, "The verdict in a sentence or two"),
+        column(
+            "recorded_at",
+            TIME,
+            "When this row was written; null where a release wrote it that did not say it",
+            nullable=True,
+            measured=True,
+        ),
     ),
 )
 

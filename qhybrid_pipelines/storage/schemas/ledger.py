@@ -19,7 +19,7 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 JOBS = Table(
     name="jobs",
-    meaning="Every job of an experiment as the ledger knows it now, paid or free: its state, attempts and cost. A job that "
+    meaning="Every job of an experiment as the ledger knows it now, paid or free: its state and attempts; what it costs is in `costs`. A job that "
     "was retried or rerouted stands here beside its successor; `qpu_submissions` says which job each sub-batch was "
     "first submitted as. Canaries are in `canary_jobs`",
     key=("job_id",),
@@ -45,8 +45,6 @@ JOBS = Table(
         column("payload_sha256", TEXT, "Hash of all that decides the result"),
         column("circuits", I64, "Bound circuits: points x repetitions"),
         column("shots", I64, "Shots over all points and repetitions", "shots"),
-        column("cost_quoted_usd", F64, "Highest quoted cost", "USD", minimum=0),
-        column("cost_usd", F64, "Cost that the provider reported", "USD", nullable=True),
         column("result_sha256", TEXT, "SHA-256 of the raw result as received", nullable=True, measured=True),
         column("created_at", TIME, "When the intent was written", measured=True),
         column("updated_at", TIME, "Last change", measured=True),
@@ -150,7 +148,7 @@ CANARY_JOBS = Table(
     order=("backend", "job_id"),
     columns=(
         *JOBS.columns,
-        *(c for c in COSTS.columns if c.name in {"reconciled_usd", "price_source"}),
+        *(c for c in COSTS.columns if c.name in {"quoted_usd", "reported_usd", "reconciled_usd", "price_source"}),
         *LATENCY.columns[1:],
     ),
 )

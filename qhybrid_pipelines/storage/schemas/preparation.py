@@ -15,6 +15,7 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
     REPETITION,
     TEXT,
     TIER,
+    TIME,
     Table,
     column,
 )
@@ -45,6 +46,13 @@ EXPERIMENTS = Table(
         column("rounds_max", I32, "Rounds in all that a decision may use"),
         column("parent", TEXT, "Experiment that this one continues", nullable=True),
         column("root", TEXT, "First round of this line of experiments"),
+        column(
+            "created_at",
+            TIME,
+            "When it was registered; null where a release wrote the row that did not say it",
+            nullable=True,
+            measured=True,
+        ),
         column("specification", TEXT, "The whole specification as canonical JSON"),
     ),
 )

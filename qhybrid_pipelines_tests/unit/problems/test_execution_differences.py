@@ -7,16 +7,8 @@ from dataclasses import replace
 import pytest
 
 from qhybrid_pipelines.problems.execution_differences import Cause, changed_facts, describe_difference
-from qhybrid_pipelines_tests.support.known_changes import Setting, compare_settings
+from qhybrid_pipelines_tests.support.known_changes import BEFORE, KNOWN, compare_settings
 
-BEFORE = Setting()
-#: One change each, of the size that people ask about.
-KNOWN = {
-    Cause.SPECIFICATION: replace(BEFORE, gamma=0.46),
-    Cause.CALIBRATION: replace(BEFORE, two_qubit_error=0.012, calibration_id="2026-05-02"),
-    Cause.CODE_OR_COMPILER: replace(BEFORE, two_qubit_gates=40),
-    Cause.BACKEND: replace(BEFORE, two_qubit_error=0.01, readout_error=0.02, backend="ionq:qpu.forte-1"),
-}
 PAIRS, LEAST_ATTRIBUTED = 100, 95
 
 

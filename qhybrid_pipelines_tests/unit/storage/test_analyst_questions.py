@@ -52,6 +52,7 @@ def test_winners(ask):
     assert [(row["verdict"], row["executions"]) for row in ask("Who won, per family?")] == [
         ("tie", 3),
         ("classical_better", 1),
+        ("inconclusive", 4),
     ]
 
 
@@ -61,6 +62,7 @@ def test_costs(ask):
     assert all(
         (row["quoted_usd"], row["reported_usd"], row["reconciled_usd"], row["usd_per_1000_shots"])
         == (0.5, 0.4, None, 1)
+        and row["cost_usd"] == row["reported_usd"]
         for row in answer
     )
 
@@ -152,5 +154,5 @@ def test_cost_of_a_useful_result(ask):
     answer = {row["backend"]: row for row in ask("What does a useful result cost?")}
     local = answer["local:auto"]
     assert (local["jobs"], local["verified_jobs"], local["useful_results"]) == (3, 3, 3)
-    assert (local["usd"], local["usd_per_useful_result"]) == (pytest.approx(1.2), pytest.approx(0.4))
+    assert (local["cost_usd"], local["usd_per_useful_result"]) == (pytest.approx(1.2), pytest.approx(0.4))
     assert local["usd_per_1000_shots"] == pytest.approx(1.0)

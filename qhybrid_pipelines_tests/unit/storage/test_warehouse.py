@@ -139,7 +139,7 @@ def test_counts_stand_sorted_by_backend_experiment_and_point(filled):
 
 
 def test_one_verdict_per_execution_with_what_it_cost(filled):
-    stored = rows(filled[0], "SELECT * FROM verdicts ORDER BY experiment, backend")
+    stored = rows(filled[0], "SELECT * FROM verdicts WHERE kind = 'optimisation' ORDER BY experiment, backend")
     assert len(stored) == sum(len(sample.spec.backends) for sample in sample_lake.SAMPLES)
     first = next(row for row in stored if row["experiment"] == sample_lake.FIRST.key)
     assert (first["verdict"], first["decision"], first["cost_usd"]) == ("classical_better", "continue", 0.4)
@@ -154,12 +154,12 @@ def test_the_operations_log_says_what_ran(filled):
 
 def test_canaries_are_in_their_own_table_and_marked_in_the_operations_log(filled):
     home = filled[0]
-    assert rows(home, "SELECT job_id, cost_usd, queue_seconds FROM canary_jobs") == [
-        {"job_id": "jcanary", "cost_usd": 7.0, "queue_seconds": 900.0}
+    assert rows(home, "SELECT job_id, reported_usd, queue_seconds FROM canary_jobs") == [
+        {"job_id": "jcanary", "reported_usd": 7.0, "queue_seconds": 900.0}
     ]
     assert rows(home, "SELECT count(*) AS n FROM jobs") == [{"n": 4}]
-    sums = "SELECT sum(jobs)::BIGINT AS jobs, sum(usd) AS usd FROM cost_by_backend"
-    assert rows(home, sums) == [{"jobs": 4, "usd": pytest.approx(4 * 0.4)}]
+    sums = "SELECT sum(jobs)::BIGINT AS jobs, sum(cost_usd) AS cost_usd FROM cost_by_backend"
+    assert rows(home, sums) == [{"jobs": 4, "cost_usd": pytest.approx(4 * 0.4)}]
     assert rows(home, "SELECT max(p95_seconds) AS most FROM latency_by_backend") == [{"most": 2.0}]
     told = rows(home, "SELECT job_id, cost_usd, queue_seconds, circuit_version FROM operations_log WHERE canary")
     assert told == [{"job_id": "jcanary", "cost_usd": 7.0, "queue_seconds": 900.0, "circuit_version": None}]
@@ -190,7 +190,6 @@ def learning_jobs(ledger):
     head = {
         "experiment": sample_learning_tables.KEY,
         "backend": sample_learning_tables.BACKEND,
-        "cost_usd": None,
         "engine": None,
     }
     head["requested_backend"] = sample_learning_tables.BACKEND
@@ -221,19 +220,19 @@ def test_learning_jobs_count_and_are_explained_like_others(home):
     told = {(row["circuit_version"], row["engine_version"], row["calibration_id"], row["sdk_versions"]) for row in log}
     assert (len(log), told) == (2, {("ab" * 32, "1.2", "of the hand-over", None)})
 
-    sql = "SELECT usd, useful_results, usd_per_useful_result FROM cost_by_backend WHERE backend = 'local:auto'"
+    sql = "SELECT cost_usd, useful_results, usd_per_useful_result FROM cost_by_backend WHERE backend = 'local:auto'"
     lake, key = Lake(home), PartitionKey(experiment=sample_learning_tables.KEY)
     verdicts = lake.read(schemas.QML_VERDICTS, key).to_pylist()
     assert {row["verdict"] for row in verdicts if row["backend"]} == {"inconclusive"}
     (before,) = rows(home, sql)
-    assert (before["usd"], before["useful_results"]) == (pytest.approx(3 * 0.4 + 2 * 0.15), 3)
+    assert (before["cost_usd"], before["useful_results"]) == (pytest.approx(3 * 0.4 + 2 * 0.15), 3)
 
     for row in verdicts:
         row["verdict"] = "tie" if row["backend"] and row["model"] == "variational" else "inconclusive"
     lake.write(schemas.QML_VERDICTS, key, from_rows(schemas.QML_VERDICTS, verdicts))
     warehouse.publish(home, ledger)
     assert rows(home, sql) == [
-        {**before, "useful_results": 4, "usd_per_useful_result": pytest.approx(before["usd"] / 4)}
+        {**before, "useful_results": 4, "usd_per_useful_result": pytest.approx(before["cost_usd"] / 4)}
     ]
 
 

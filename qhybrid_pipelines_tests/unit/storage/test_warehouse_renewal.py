@@ -67,6 +67,8 @@ def from_nothing(home, ledger):
     shutil.rmtree(beside.path, ignore_errors=True)
     beside.path.mkdir()
     beside.lake.symlink_to(home.lake)
+    if home.verdict_history.exists():  # what earlier snapshots said is a source of its own
+        shutil.copyfile(home.verdict_history, beside.verdict_history)
     assert warehouse.publish(beside, ledger).rebuild
     return content(beside)
 
