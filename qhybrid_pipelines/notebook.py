@@ -7,12 +7,13 @@
     experiment.verdict
 
 What stands here is `Experiment`, `load` and `results`; ``qhybrid_pipelines`` offers them. Nothing heavy is imported before it is needed.
+Examples run as tests.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,7 @@ import yaml
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.notebook_files import edges_as_csv, openqasm
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage.layout import Home
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
     from qhybrid_pipelines.launch import Launcher
+    from qhybrid_pipelines.reports.pictures import Pictures
 
 #: Fields of `problem` and `dataset` that name a file.
 _FILE_FIELDS = ("source", "circuit")
@@ -44,8 +47,10 @@ class Experiment:
         problem: as in a specification: a mapping with ``family``, ``source`` and so on.
         name: readable, the first part of the key.
         graph: instead of ``problem["source"]``, a NetworkX graph; edge weights are its attribute ``weight``.
-        circuit: instead of ``problem["circuit"]``, a Qiskit circuit; its free parameters become the angles of the sweep. With
-            ``graph``, qubit i is the i-th of ``graph.nodes``.
+        circuit: instead of ``problem["circuit"]``, a Qiskit circuit, a PennyLane QNode, or a function that calls PennyLane's gates
+            or returns a Qiskit circuit. Free parameters, and the arguments of a function, are the angles of the sweep. With
+            ``graph``, qubit i is the i-th of ``graph.nodes``, and a wire that has a node's name is that node.
+        angles: how many angles an argument of ``circuit`` holds that is an array, for example ``{"gammas": 2}``.
         home: folder of all state; else QHYBRID_HOME, else ``./data``.
         fields: every other field of a specification, such as ``shots=1024`` or ``backends=["ionq:simulator"]``.
 
@@ -58,6 +63,21 @@ class Experiment:
         >>> experiment = Experiment(name="petersen", problem={"family": "maxcut", "source": "networkx:petersen"}, shots=64)
         >>> experiment.specification["shots"]
         64
+
+        A function of several angles is a circuit, as a QNode is:
+
+        >>> import networkx as nx, pennylane as qml
+        >>> square = nx.cycle_graph(4)
+        >>> def one_layer(gamma, beta):
+        ...     for node in square.nodes:
+        ...         qml.Hadamard(wires=node)
+        ...     for edge in square.edges:
+        ...         qml.IsingZZ(gamma, wires=edge)
+        ...     for node in square.nodes:
+        ...         qml.RX(beta, wires=node)
+        >>> own = Experiment({"family": "maxcut"}, name="square", graph=square, circuit=one_layer, reduce={"rules": "none"})
+        >>> own.specification["problem"]["circuit_variables"]
+        ['0', '1', '2', '3']
     """
 
     def __init__(
@@ -66,7 +86,8 @@ class Experiment:
         *,
         name: str,
         graph: nx.Graph[Any] | None = None,
-        circuit: QuantumCircuit | None = None,
+        circuit: QuantumCircuit | Callable[..., Any] | None = None,
+        angles: Mapping[str, int] | None = None,
         home: str | Path | None = None,
         **fields: Any,
     ) -> None:
@@ -75,11 +96,12 @@ class Experiment:
             data["problem"] = dict(problem)
         self._open(data, home)
         if graph is not None:
-            self._put_file("source", f"{name}.csv", _edges_as_csv(graph), format="csv_edges")
+            self._put_file("source", f"{name}.csv", edges_as_csv(graph), format="csv_edges")
         if circuit is not None:
-            self._put_file("circuit", f"{name}.qasm", _openqasm(circuit))
-            if graph is not None:  # qubit i is node i, whatever the order of the edges
-                self._data["problem"].setdefault("circuit_variables", [str(node) for node in graph.nodes])
+            text, variables = openqasm(circuit, graph, angles)
+            self._put_file("circuit", f"{name}.qasm", text)
+            if variables:
+                self._data["problem"].setdefault("circuit_variables", variables)
         self._check()
 
     def _open(self, data: dict[str, Any], home: str | Path | None) -> None:
@@ -95,6 +117,10 @@ class Experiment:
 
         Raises:
             InvalidInput: it is wrong; names line and field.
+
+        Examples:
+            >>> Experiment.from_yaml("{name: petersen, problem: {family: maxcut, source: 'networkx:petersen'}}")
+            Experiment('petersen')
         """
         is_text = isinstance(text_or_path, str) and ("\n" in text_or_path or ":" in text_or_path)
         path = Path("specification.yaml") if is_text else Path(text_or_path)
@@ -113,7 +139,20 @@ class Experiment:
         return self._data
 
     def to_yaml(self) -> str:
-        """Return the specification as a file would say it: registered from there, it has the same key."""
+        """Return the specification as a file would say it: registered from there, it has the same key.
+
+        Examples:
+            >>> experiment = Experiment({"family": "maxcut", "source": "networkx:petersen"}, name="petersen", seed=3)
+            >>> print(experiment.to_yaml())
+            name: petersen
+            seed: 3
+            problem:
+              family: maxcut
+              source: networkx:petersen
+            <BLANKLINE>
+            >>> Experiment.from_yaml(experiment.to_yaml()).key == experiment.key
+            True
+        """
         return yaml.safe_dump(self._data, sort_keys=False)
 
     @cached_property
@@ -211,6 +250,22 @@ class Experiment:
         return pa.concat_tables(tables) if tables else schemas.QPU_RESULT_SETS.schema.empty_table()
 
     @property
+    def figures(self) -> Pictures:
+        """The figures of its report by name, as far as there are results; Jupyter shows them.
+
+        ``figures["solver-results"]`` is one, with ``svg``, ``png`` and ``save(path)``.
+        """
+        from qhybrid_pipelines.reports.page import chapters
+        from qhybrid_pipelines.reports.pictures import Pictures
+        from qhybrid_pipelines.steps.on_demand.report import report_content
+
+        workspace = self._launcher.workspace
+        content = report_content(
+            self.key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home
+        )
+        return Pictures(chapters([content]))
+
+    @property
     def _backends(self) -> tuple[str, ...]:
         return self._launcher.workspace.specifications.load_any(self.key).backends
 
@@ -228,7 +283,10 @@ class Experiment:
         if "key" not in self.__dict__:
             return f"<p><b>{html.escape(self._data['name'])}</b>, not registered yet</p>"
         rows = self.verdict
-        shown = [c for c in ("backend", "round", "verdict", "best_quantum", "best_classical", "ratio") if c in rows]
+        names = ("backend", "round", "verdict", "random_corrected_ratio", "best_quantum", "best_classical", "ratio")
+        shown = [name for name in names if name in rows]
+        rows = rows.rename(columns={"random_corrected_ratio": "vs_random"})
+        shown = ["vs_random" if name == "random_corrected_ratio" else name for name in shown]
         return f"<p><b>{html.escape(self.key)}</b></p>{rows[shown].to_html(index=False) if len(rows) else 'no verdict yet'}"
 
     def _check(self) -> None:
@@ -263,6 +321,13 @@ def load(key: str, *, home: str | Path | None = None) -> Experiment:
 
     Raises:
         InvalidInput: there is none; names those that come close.
+
+    Examples:
+        >>> key = Experiment({"family": "maxcut", "source": "networkx:petersen"}, name="kept").key
+        >>> load(key).specification["problem"]["source"]
+        'networkx:petersen'
+        >>> load("kept").key == load("latest").key == key
+        True
     """
     from qhybrid_pipelines.commands.common import find_experiment
 
@@ -280,54 +345,12 @@ def results(sql: str, *, home: str | Path | None = None) -> pd.DataFrame:
 
     Raises:
         InvalidInput: nothing was published yet, or the query is wrong.
+
+    Examples:
+        >>> results("SELECT count(*) AS n FROM verdicts")
+        Traceback (most recent call last):
+        qhybrid_pipelines.core.errors.InvalidInput: ... there is no warehouse yet in ...
     """
     from qhybrid_pipelines.storage.analyst import query
 
     return query(Home(Settings.from_environment(home).home), sql).to_pandas()
-
-
-def _edges_as_csv(graph: nx.Graph[Any]) -> str:
-    """Return a graph as the format `csv_edges`; nodes keep their names.
-
-    Raises:
-        InvalidInput: it has no edges, or nodes without any, which the format does not know.
-    """
-    import csv
-    import io
-
-    if not graph.number_of_edges():
-        raise InvalidInput("the graph has no edges", remedy="Give a graph with at least one.", field="graph")
-    if alone := [str(node) for node, degree in graph.degree if not degree]:
-        raise InvalidInput(
-            f"nodes without an edge cannot be given as a graph: {', '.join(alone[:5])}",
-            remedy="Leave them out, or write a file in a format that has nodes; nothing that they do depends on the others.",
-            field="graph",
-        )
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["i", "j", "weight"])
-    writer.writerows([str(u), str(v), repr(float(weight))] for u, v, weight in graph.edges(data="weight", default=1.0))
-    return out.getvalue()
-
-
-def _openqasm(circuit: QuantumCircuit) -> str:
-    """Return a Qiskit circuit as OpenQASM 3.
-
-    Raises:
-        InvalidInput: it is not one, or cannot be written.
-    """
-    from qiskit import QuantumCircuit, qasm3
-
-    if not isinstance(circuit, QuantumCircuit):
-        raise InvalidInput(
-            f"a {type(circuit).__name__} is not a circuit that can be read",
-            remedy="Give a Qiskit circuit, or write OpenQASM to a file and name it in problem.circuit.",
-            field="circuit",
-        )
-    try:
-        text: str = qasm3.dumps(circuit)
-    except qasm3.QASM3ExporterError as error:
-        raise InvalidInput(
-            f"the circuit cannot be written as OpenQASM 3: {error}", remedy="Decompose it first.", field="circuit"
-        ) from None
-    return text

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.quantum.qasm import empty_circuit, write_circuit
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
 
 #: PennyLane's gate, and the methods of a Qiskit circuit that do the same, one after the other.
 _GATE_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -50,31 +53,57 @@ def record_circuit(circuit: Callable[[Any], Any], *, angles: int, qubits: int) -
     Raises:
         InvalidInput: a gate or wire has no counterpart, or an angle goes through a function that symbols do not have.
     """
-    import pennylane as qml
+    gates, _ = queued_gates(lambda: circuit(inputs("t", angles)))
+    return write_circuit(written_gates(gates, wires=range(qubits)))
+
+
+def inputs(name: str, size: int) -> Any:
+    """Return symbols ``name_0``, ``name_1``, ... as an array; read in the order of their names, which is that of the numbers."""
     from qiskit.circuit import Parameter
 
-    digits = len(str(max(angles - 1, 0)))  # inputs are read in the order of their names
-    inputs = np.array([Parameter(f"t_{number:0{digits}d}") for number in range(angles)], dtype=object)
+    digits = len(str(max(size - 1, 0)))
+    return np.array([Parameter(f"{name}_{number:0{digits}d}") for number in range(size)], dtype=object)
+
+
+def queued_gates(call: Callable[[], Any]) -> tuple[list[Any], Any]:
+    """Return the gates that a call queues, and what it returns.
+
+    Raises:
+        InvalidInput: it does something with an angle that symbols do not have.
+    """
+    import pennylane as qml
+
     try:
-        tape = qml.tape.make_qscript(circuit)(inputs)
-    except (TypeError, AttributeError) as error:
-        raise _unsupported_error(f"the circuit function cannot be recorded: {error}") from None
-    text = empty_circuit(qubits)
-    for gate in tape.operations:
-        wires = gate.wires.tolist()
+        with qml.queuing.AnnotatedQueue() as queue:
+            returned = call()
+        return list(qml.tape.QuantumScript.from_queue(queue).operations), returned
+    except (TypeError, AttributeError, IndexError) as error:
+        raise unsupported_error(f"the circuit function cannot be recorded: {error}") from None
+
+
+def written_gates(gates: Sequence[Any], *, wires: Sequence[Hashable]) -> QuantumCircuit:
+    """Return PennyLane's gates as a Qiskit circuit that measures every qubit at its end; wire ``wires[q]`` is qubit ``q``.
+
+    Raises:
+        InvalidInput: a gate or wire has no counterpart.
+    """
+    place = {wire: number for number, wire in enumerate(wires)}
+    text = empty_circuit(len(place))
+    for gate in gates:
+        on = gate.wires.tolist()
         if gate.name not in _GATE_NAMES:
-            raise _unsupported_error(f"the gate {gate.name} cannot be written down")
-        if not set(wires) <= set(range(qubits)):
-            raise _unsupported_error(
-                f"the gate {gate.name} acts on the wires {wires}, and the circuit has 0 to {qubits - 1}"
-            )
+            raise unsupported_error(f"the gate {gate.name} cannot be written down")
+        if not set(on) <= place.keys():
+            known = f"0 to {len(place) - 1}" if wires == range(len(place)) else ", ".join(map(str, wires))
+            raise unsupported_error(f"the gate {gate.name} acts on the wires {on}, and the circuit has {known}")
         methods = _GATE_NAMES[gate.name]
         share = len(gate.parameters) // len(methods)
-        for place, method in enumerate(methods):
-            getattr(text, method)(*gate.parameters[place * share : (place + 1) * share], *wires)
-    text.measure(range(qubits), range(qubits))
-    return write_circuit(text)
+        for step, method in enumerate(methods):
+            getattr(text, method)(*gate.parameters[step * share : (step + 1) * share], *(place[wire] for wire in on))
+    text.measure(range(len(place)), range(len(place)))
+    return text
 
 
-def _unsupported_error(problem: str) -> InvalidInput:
+def unsupported_error(problem: str) -> InvalidInput:
+    """Return the error of a circuit function that cannot be recorded."""
     return InvalidInput(problem, remedy=f"Use plain sums of angles and these gates: {', '.join(_GATE_NAMES)}.")

@@ -69,12 +69,17 @@ def render_page(found: Sequence[Chapter], *, made_at: datetime | None = None) ->
 
 def figure_files(found: Sequence[Chapter]) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of every figure as SVG and as PNG; names begin with their chapter where there are several."""
+    for name, drawing in named_drawings(found):
+        for kind in ("svg", "png"):
+            yield f"{name}.{kind}", to_file_bytes(drawing, kind)
+
+
+def named_drawings(found: Sequence[Chapter]) -> Iterator[tuple[str, Drawing]]:
+    """Yield every figure with its name, which begins with its chapter where there are several."""
     for chapter in found:
         for section in chapter.sections:
             for stem, drawing in _drawings(chapter, section):
-                name = f"{anchor(chapter.name)}-{stem}" if len(found) > 1 else stem
-                for kind in ("svg", "png"):
-                    yield f"{name}.{kind}", to_file_bytes(drawing, kind)
+                yield (f"{anchor(chapter.name)}-{stem}" if len(found) > 1 else stem), drawing
 
 
 def _drawings(chapter: Chapter, section: Section) -> Iterator[tuple[str, Drawing]]:

@@ -37,7 +37,7 @@ def ran(tmp_path_factory):
 
 def test_the_page_leaves_what_it_says(ran):
     folder, names = ran
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     assert names["experiment"].verdict["best_classical"].tolist() == [12.0]
     assert names["counts"].column("count").to_pandas().sum() == 2 * 2 * 256
     assert sorted(names["table"]["experiment"]) == sorted([names["experiment"].key, names["own"].key])
@@ -60,6 +60,24 @@ def test_a_file_that_to_yaml_wrote_has_the_same_key_on_the_command_line(ran, tmp
     assert names["own"]._launcher.workspace.registration.register_file(path).key == names["own"].key
 
 
+def test_a_function_is_the_circuit_that_it_is(ran):
+    _, names = ran
+    problem = names["function"].specification["problem"]
+    assert problem["circuit_variables"] == ["ann", "bob", "eve", "dan"]
+    text = Path(problem["circuit"]).read_text()
+    assert all(f"input float[64] {name};" in text for name in ("beta", "gammas_0", "gammas_1"))
+    assert text.count("rzz(gammas_0)") == text.count("rzz(gammas_1)") == 4
+    loaded = qh.load(names["function"].key)
+    assert qh.Experiment.from_yaml(loaded.to_yaml()).key == names["function"].key
+
+
+def test_figures_are_those_of_the_report(ran):
+    folder, names = ran
+    assert (folder / "solver-results.svg").read_text() == names["experiment"].figures["solver-results"].svg
+    assert "solver-results" in names["own"].figures
+    assert len(names["experiment"].figures._repr_html_()) > 1000
+
+
 def test_it_shows_itself_in_a_notebook(ran, tmp_path):
     _, names = ran
     assert names["experiment"].key in names["experiment"]._repr_html_()
@@ -68,7 +86,17 @@ def test_it_shows_itself_in_a_notebook(ran, tmp_path):
 
 def test_examples_in_docstrings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert doctest.testmod(notebook).failed == 0
+    monkeypatch.delenv("QHYBRID_HOME", raising=False)
+    found = doctest.testmod(notebook, optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL)
+    assert found.failed == 0
+    named = {
+        test.name.removeprefix("qhybrid_pipelines.notebook.")
+        for test in doctest.DocTestFinder().find(notebook)
+        if test.examples
+    }
+    assert named >= {"Experiment", "Experiment.to_yaml", "Experiment.from_yaml", "load", "results"}, (
+        "each public entry has an example"
+    )
 
 
 def test_nodes_keep_their_place_whatever_the_order_of_the_edges(tmp_path):
