@@ -13,7 +13,7 @@ import secrets
 
 import numpy as np
 
-from qhybrid_pipelines.problems.changed_facts import Cause
+from qhybrid_pipelines.problems.execution_differences import Cause
 from qhybrid_pipelines_tests.support.known_changes import KNOWN, Setting, compare_settings
 
 PAIRS_OF_THE_SAME, PAIRS_PER_CAUSE = 400, 100

@@ -1,4 +1,4 @@
-"""The view `changes` finds what `problems.changed_facts` finds, which is written in another language."""
+"""The view `changes` finds what `problems.execution_differences` finds, which is written in another language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from qhybrid_pipelines.problems.changed_facts import changed_facts
+from qhybrid_pipelines.problems.execution_differences import changed_facts
 from qhybrid_pipelines.storage import analyst, schemas, warehouse
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
