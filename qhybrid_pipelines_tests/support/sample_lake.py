@@ -562,6 +562,7 @@ def capabilities() -> Iterator[Row]:
             "min_shots": 1,
             "max_shots": 1_000_000,
             "max_circuits_per_job": 10_000,
+            "max_gates_per_job": 150_000,
             "max_executions_per_job": None,
             "native_gates": ["rx", "rzz"],
             "parametric": True,

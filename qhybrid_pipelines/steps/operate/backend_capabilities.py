@@ -49,6 +49,7 @@ def _capability_columns(found: Capabilities) -> Row:
         "min_shots": found.min_shots,
         "max_shots": found.max_shots,
         "max_circuits_per_job": found.max_circuits_per_job,
+        "max_gates_per_job": found.max_gates_per_job,
         "max_executions_per_job": found.max_executions_per_job,
         "native_gates": list(found.native_gates),
         "parametric": found.parametric,

@@ -32,6 +32,7 @@ BACKEND_CAPABILITIES = Table(
         column("min_shots", I64, "Fewest shots per point and repetition", "shots", nullable=True),
         column("max_shots", I64, "Most shots per point and repetition", "shots", nullable=True),
         column("max_circuits_per_job", I32, "Most bound circuits in one job", nullable=True),
+        column("max_gates_per_job", I64, "Most gates of all circuits of one job together, if limited", nullable=True),
         column(
             "max_executions_per_job", I64, "Most circuits x shots in one job; null without such a limit", nullable=True
         ),
