@@ -34,10 +34,15 @@ test-circuits: $(STAMP)  ## ten thousand generated circuit programs against two 
 test-proofs: $(STAMP)  ## 20,000 random instances with extreme weights: no assignment beats what is called proved; three minutes
 	$(BIN)/python -m pytest -n auto -m generated qhybrid_pipelines_tests/unit/problems
 
-test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, older ledgers put back: paid once by the provider's book; ten minutes
+test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; half an hour
 	$(BIN)/python benchmarks/paid_once.py --kills 2000 --ledger sqlite
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --restores
+	$(BIN)/python benchmarks/paid_once.py --kills 200 --restores --ledger postgres
+	$(BIN)/python benchmarks/paid_once.py --kills 300 --copies
+	$(BIN)/python benchmarks/paid_once.py --kills 200 --copies --ledger postgres
+	$(BIN)/python benchmarks/paid_once.py --kills 300 --clocks
+	$(BIN)/python benchmarks/paid_once.py --kills 200 --clocks --ledger postgres
 
 test-pythons: $(STAMP)  ## every test under Python 3.12 and 3.13; one that this machine lacks is skipped, and said so
 	$(BIN)/python tools/environments.py 3.12 3.13

@@ -6,6 +6,8 @@ over HTTP through the adapter of `ionq`; both with faults before and after accep
     python benchmarks/paid_once.py --kills 2000 --ledger sqlite
     python benchmarks/paid_once.py --kills 500 --ledger postgres
     python benchmarks/paid_once.py --kills 500 --restores               # older ledgers are put back in between
+    python benchmarks/paid_once.py --kills 300 --copies                 # homes are copied, and both work on in turns
+    python benchmarks/paid_once.py --kills 300 --clocks                 # machines whose clocks are wrong, or are set
     python benchmarks/paid_once.py --kills 200 --protocol naive       # the same harness sees losses and double payment
 
 A Postgres server is started from the extra `test`, unless QHYBRID_TEST_POSTGRES_URL names one. The exit code is 0 if
@@ -28,10 +30,11 @@ from typing import Any
 from measuring import machine, show
 
 from qhybrid_pipelines.control.ledger import postgres_locks
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally
-from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest, LedgerBackups
+from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest
+from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups, open_place
 from qhybrid_pipelines_tests.support.paid_once.protocols import PROTOCOLS
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     DECLARED_LAG_SECONDS,
@@ -47,6 +50,7 @@ KINDS = {
     "double, lists tokens with lag": "tag_lookup",
     "double, can tell nothing": "none",
     "emulator over HTTP": "http",
+    "emulator behind a proxy": "proxy",
 }
 ALL_PLACES = (
     *("process start", "nothing written", "APPROVED", "SUBMITTING, not accepted", "SUBMITTING, accepted"),
@@ -62,34 +66,39 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
         while total.landed < kills:
             rng = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
             home = Path(folder) / str(number)
-            with new_ledger(home, server) as ledger, new_setup(home, kind, rng, number, options.requests) as setup:
-                # A provider that can tell nothing cannot say either what was sent since a backup.
-                restores = options.restores and kind != "none"
-                backups = LedgerBackups(home / "ledger.db", DECLARED_LAG_SECONDS) if restores else None
-                total.add(KillTest(setup, ledger, options.protocol, rng, backups).run_until_done())
+            # A provider that can tell nothing cannot say either what was sent by another home, or since a backup.
+            restores, copies = options.restores and kind != "none", options.copies and kind not in ("none", "token")
+            with (
+                open_place(home, server, is_copied=restores or copies) as place,
+                new_setup(home, kind, rng, number, options) as setup,
+            ):
+                test = KillTest(
+                    setup,
+                    place.ledger,
+                    options.protocol,
+                    rng,
+                    backups=LedgerBackups(place, DECLARED_LAG_SECONDS) if restores else None,
+                    copies=HomeCopies(Home(home), place, is_shared=server is not None, lag_seconds=DECLARED_LAG_SECONDS)
+                    if copies
+                    else None,
+                    home=Home(home),
+                    has_clocks=options.clocks,
+                )
+                total.add(test.run_until_done())
             number += 1
     return total
 
 
 @contextmanager
-def new_ledger(home: Path, server: str | None) -> Iterator[SqlLedger]:
-    with ExitStack() as stack:
-        home.mkdir()
-        if server is None:
-            ledger = SqlLedger.open_sqlite(home / "ledger.db")
-        else:
-            ledger = SqlLedger.open_postgres(stack.enter_context(postgres_databases.schema(server)))
-        stack.callback(ledger.close)
-        yield ledger
-
-
-@contextmanager
-def new_setup(home: Path, kind: str, rng: random.Random, number: int, length: int) -> Iterator[ProviderSetup]:
-    if kind == "http":
-        with run_emulator(home / "emulator", seed=number) as emulator:
-            yield EmulatorSetup(home, emulator, rng, length=length)
+def new_setup(
+    home: Path, kind: str, rng: random.Random, number: int, options: argparse.Namespace
+) -> Iterator[ProviderSetup]:
+    if kind in ("http", "proxy"):
+        facts = {"has_proxy": kind == "proxy", "has_clocks": options.clocks}
+        with run_emulator(home / "emulator", seed=number, **facts) as emulator:
+            yield EmulatorSetup(home, emulator, rng, length=options.requests)
     else:
-        yield DurableVendorSetup(home, kind, rng, length=length)
+        yield DurableVendorSetup(home, kind, rng, length=options.requests)
 
 
 def row_of(name: str, tally: Tally, seconds: float) -> dict[str, Any]:
@@ -124,9 +133,11 @@ def main() -> int:
     arguments.add_argument(
         "--restores", action="store_true", help="put older copies of the ledger back among the kills"
     )
+    arguments.add_argument("--copies", action="store_true", help="copy the home among the kills, and let both work")
+    arguments.add_argument("--clocks", action="store_true", help="machines whose clocks are wrong, or are set")
     options = arguments.parse_args()
-    if options.restores and options.ledger != "sqlite":
-        arguments.error("--restores copies the file of a ledger in SQLite")
+    if options.restores and options.copies:
+        arguments.error("choose one of --restores and --copies")
     names = [name for name, kind in KINDS.items() if kind in options.kinds]
     rows, at, clean, total = [], Counter[str](), True, Tally()
     began = time.perf_counter()
@@ -148,10 +159,22 @@ def main() -> int:
             total.add(tally)
             at, clean = at + tally.at, clean and is_clean(tally)
     rows.append(row_of("**all**", total, time.perf_counter() - began))
-    about = machine("sqlalchemy") | {"ledger": options.ledger, "protocol": options.protocol, "seed": options.seed}
-    show(f"Protocol '{options.protocol}', ledger {options.ledger}, seed {options.seed}", rows, about)
+    chosen = [name for name in ("clocks", "restores", "copies") if getattr(options, name)]
+    about = machine("sqlalchemy") | {
+        "ledger": options.ledger,
+        "protocol": options.protocol,
+        "seed": options.seed,
+        "with": chosen,
+        "restored": total.restored,
+        "copied": total.copied,
+        "asked": total.asked,
+    }
+    title = f"Protocol '{options.protocol}', ledger {options.ledger}, seed {options.seed}"
+    show(f"{title}, {', '.join(chosen)}" if chosen else title, rows, about)
     if options.restores:
         print(f"older ledgers put back: {total.restored}")
+    if options.copies:
+        print(f"homes copied: {total.copied}; a person was asked: {total.asked}")
     if options.protocol == "ours":
         places = [{"at its death": place, "kills": at[place]} for place in ALL_PLACES]
         show("Where the kills landed", places, about)

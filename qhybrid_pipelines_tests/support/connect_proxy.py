@@ -6,6 +6,7 @@ cloud has done the work, and the client sees its connection cut.
 
 from __future__ import annotations
 
+import random
 import socket
 import ssl
 import subprocess
@@ -31,12 +32,15 @@ class ConnectProxy:
         tunnels: what was asked for by CONNECT.
         passed: method and path of the requests that were passed on.
         answers_to_lose: to requests that submit a job, from now on.
+        share_to_lose: of the answers to further requests that submit a job, by chance.
     """
 
     url: str
     tunnels: list[str] = field(default_factory=list)
     passed: list[tuple[str, str]] = field(default_factory=list)
     answers_to_lose: int = 0
+    share_to_lose: float = 0.0
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
 
 
 def make_certificate(folder: Path) -> Path:
@@ -77,20 +81,29 @@ def connect_proxy(upstream: str, certificate: Path) -> Iterator[ConnectProxy]:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             running.passed.append((self.command, self.path))
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            answer = client.request(self.command, upstream + self.path, content=content, headers=headers)
+            try:
+                answer = client.request(self.command, upstream + self.path, content=content, headers=headers)
+            except httpx.HTTPError:  # the cloud itself has cut the connection
+                self.cut()
+                return
             with lock:
-                lost = self.command == "POST" and self.path.endswith("/jobs") and running.answers_to_lose > 0
-                running.answers_to_lose -= lost
+                is_submission = self.command == "POST" and self.path.endswith("/jobs")
+                planned = is_submission and running.answers_to_lose > 0
+                running.answers_to_lose -= planned
+                lost = planned or (is_submission and running.chance.random() < running.share_to_lose)
             if lost:
-                self.close_connection = True
-                with suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
+                self.cut()
                 return
             self.send_response(answer.status_code)
             self.send_header("Content-Type", answer.headers.get("content-type", "application/json"))
             self.send_header("Content-Length", str(len(answer.content)))
             self.end_headers()
             self.wfile.write(answer.content)
+
+        def cut(self) -> None:
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
 
         do_GET = do_POST = do_PUT = do_DELETE = pass_on  # noqa: N815 - the base class calls them so
 

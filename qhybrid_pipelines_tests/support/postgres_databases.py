@@ -62,13 +62,19 @@ def server_url() -> Iterator[str]:
         server.remove()
 
 
+def create(server: str, name: str) -> None:
+    """Make an empty database."""
+    admin = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+
+
 @contextmanager
 def database(server: str) -> Iterator[str]:
     """Give the address of a new, empty database, which is dropped afterwards."""
     name = f"qhybrid_test_{uuid.uuid4().hex[:12]}"
+    create(server, name)
     admin = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:

@@ -28,6 +28,8 @@ class Tally:
         wanted: batches, each a job to be paid once.
         landed: processes that a SIGKILL ended.
         restored: how often an older ledger was put back.
+        copied: how often the home was copied and both worked on.
+        asked: how often a person was asked which of them goes on.
         at: how many of them in which state of the request that they were at.
         accepted: lines of the provider's book.
         lost: accepted, but nobody has noted the provider's id, and no job waits for a person to ask the provider.
@@ -41,6 +43,8 @@ class Tally:
     wanted: int = 0
     landed: int = 0
     restored: int = 0
+    copied: int = 0
+    asked: int = 0
     at: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
     lost: int = 0
@@ -55,6 +59,8 @@ class Tally:
             "wanted",
             "landed",
             "restored",
+            "copied",
+            "asked",
             "accepted",
             "lost",
             "paid_twice",

@@ -8,20 +8,22 @@ from __future__ import annotations
 import mmap
 import os
 import random
-import shutil
 import signal
 import struct
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from qhybrid_pipelines.control.jobs.submit_once import job_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol
-from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Worker, note_path
+from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups
+from qhybrid_pipelines_tests.support.paid_once.machine_clocks import draw_clock
+from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Life, Worker, note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, submit_known_job
 
 WORKERS = 2
@@ -36,39 +38,6 @@ PLACES: dict[str, frozenset[JobState | None]] = {
     "COMPLETED": frozenset({JobState.COMPLETED}),
     "FETCHED": frozenset({JobState.FETCHED}),
 }
-
-
-class LedgerBackups:
-    """Copies of a ledger in SQLite, made and put back while nobody has it open, as a careless administrator would.
-
-    What was sent since such a copy is known to the provider alone.
-
-    Args:
-        file: the ledger's.
-        lag_seconds: the longest that the provider's list may lag; nobody restores a backup within that of the last job.
-    """
-
-    def __init__(self, file: Path, lag_seconds: float) -> None:
-        self._file, self._lag_seconds, self.restored = file, lag_seconds, 0
-        self._copies = file.parent / "copies"
-
-    def next_round(self, chance: random.Random) -> None:
-        """Make a copy, or put the last one back, or neither."""
-        drawn = chance.random()
-        if drawn < 0.15:
-            self._copy(self._file.parent, self._copies)
-        elif drawn < 0.30 and (self._copies / self._file.name).exists():
-            time.sleep(2 * self._lag_seconds)
-            self._copy(self._copies, self._file.parent)
-            self.restored += 1
-
-    def _copy(self, source: Path, target: Path) -> None:
-        target.mkdir(exist_ok=True)
-        for suffix in ("", "-wal", "-shm"):
-            name = f"{self._file.name}{suffix}"
-            (target / name).unlink(missing_ok=True)
-            if (source / name).exists():
-                shutil.copy2(source / name, target / name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +55,10 @@ class KillTest:
         ledger: an empty one, opened by this process.
         protocol: a name of `protocols.PROTOCOLS`.
         rng: decides who is killed when.
-        backups: keeps copies of the ledger's file, and puts one back now and then.
+        backups: keeps copies of the ledger, and puts one back now and then.
+        copies: copies the home now and then, and lets both work.
+        home: of the ledger, where it has copies.
+        has_clocks: clocks of machines are wrong, or are set.
     """
 
     def __init__(
@@ -95,9 +67,13 @@ class KillTest:
         ledger: SqlLedger,
         protocol: str,
         rng: random.Random,
+        *,
         backups: LedgerBackups | None = None,
+        copies: HomeCopies | None = None,
+        home: Home | None = None,
+        has_clocks: bool = False,
     ) -> None:
-        self._backups = backups
+        self._backups, self._copies, self._home, self._has_clocks = backups, copies, home, has_clocks
         self._setup, self._ledger, self._protocol, self._chance = setup, ledger, protocol, rng
         self._life: Worker = PROTOCOLS[protocol]
         self._shared = mmap.mmap(-1, 4 * WORKERS)  # which request each process is at
@@ -125,15 +101,19 @@ class KillTest:
         tally = judge_naive(self._setup) if naive else judge_protocol(self._setup, self._ledger)
         tally.landed = self._landed
         tally.restored = self._backups.restored if self._backups else 0
+        if self._copies is not None:
+            tally.copied, tally.asked = self._copies.copied, self._copies.asked
         tally.at.update(self._at)
         return tally
 
     def _run_without_kills(self) -> float:
         """Live once in this process, so that its children find everything warm, and once in a child; return its seconds."""
-        self._life(self._setup, self._ledger, [0], lambda _: None)
+        guard = self._copies.guard(self._home, self._ledger) if self._copies and self._home else None
+        life = Life(setup=self._setup, ledger=self._ledger, guard=guard)
+        self._life(life, [0], lambda _: None)
         self._ledger.close()
         began = time.perf_counter()
-        end = os.waitstatus_to_exitcode(os.waitpid(self._fork(0, [1]), 0)[1])
+        end = os.waitstatus_to_exitcode(os.waitpid(self._fork(0, [1], life), 0)[1])
         if end not in (DONE, TRY_AGAIN):
             raise RuntimeError("a process failed by itself")
         return time.perf_counter() - began
@@ -143,11 +123,18 @@ class KillTest:
         self._ledger.close()  # a child must not inherit an open SQLite file
         if self._backups is not None:
             self._backups.next_round(self._chance)
+        ledger, guard = self._ledger, None
+        if self._copies is not None:
+            home, ledger = self._copies.next_round(self._chance)
+            guard = self._copies.guard(home, ledger)
         now, running = time.perf_counter(), list[_Process]()
         for slot in range(self._chance.choice((1, 1, WORKERS))):
             order = list(todo) if slot == 0 else self._chance.sample(todo, len(todo))
             delay = self._chance.uniform(0.0, span)
-            running.append(_Process(self._fork(slot, order), slot, now + delay))
+            life = Life(setup=self._setup, ledger=ledger, guard=guard)
+            if self._has_clocks:
+                life = replace(life, clock=draw_clock(self._chance, span))
+            running.append(_Process(self._fork(slot, order, life), slot, now + delay))
         for process in sorted(running, key=lambda process: process.kill_at):
             time.sleep(max(0.0, process.kill_at - time.perf_counter()))
             # Until it is waited for, even a process that has ended keeps its number.
@@ -161,16 +148,17 @@ class KillTest:
             elif end not in (DONE, TRY_AGAIN):
                 raise RuntimeError("a process failed by itself")
 
-    def _fork(self, slot: int, order: list[int]) -> int:
+    def _fork(self, slot: int, order: list[int], life: Life) -> int:
         struct.pack_into("i", self._shared, 4 * slot, -1)
         child = os.fork()
         if child == 0:
-            os._exit(self._run_worker(slot, order))
+            os._exit(self._run_worker(slot, order, life))
         return child
 
-    def _run_worker(self, slot: int, order: list[int]) -> int:
+    def _run_worker(self, slot: int, order: list[int], life: Life) -> int:
         try:
-            return self._life(self._setup, self._ledger, order, self._marking(slot))
+            provider_time.forget()  # a new process has heard from nobody
+            return self._life(life, order, self._marking(slot))
         except BaseException:  # noqa: BLE001 - a child must report, whatever happened
             traceback.print_exc()
             return 1

@@ -6,13 +6,16 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.port import StaleJob
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.errors import ProviderError
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines.core.errors import ProviderError, Refused
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, make_dispatcher
@@ -22,12 +25,31 @@ BUDGET_USD = 1000.0
 #: Looks at one job before a process leaves it to the next one.
 POLLS = 400
 
-Worker = Callable[[ProviderSetup, SqlLedger, Sequence[int], Callable[[int], None]], int]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """Where a process works.
+
+    Attributes:
+        setup: requests and provider.
+        ledger: of its home.
+        clock: of its machine.
+        guard: knows whether its home is the one that it says it is; None where nobody asks.
+    """
+
+    setup: ProviderSetup
+    ledger: SqlLedger
+    clock: Clock = SYSTEM_CLOCK
+    guard: HomeGuard | None = None
 
 
-def ledger_protocol(setup: ProviderSetup, ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+Worker = Callable[[Life, Sequence[int], Callable[[int], None]], int]
+
+
+def ledger_protocol(life: Life, todo: Sequence[int], began: Callable[[int], None]) -> int:
     """Submit, watch and collect each request; one that a fault holds up is left for the next process."""
-    dispatcher, end = make_dispatcher(setup, ledger), DONE
+    setup, end = life.setup, DONE
+    dispatcher = make_dispatcher(setup, life.ledger, clock=life.clock, guard=life.guard)
     for number in todo:
         began(number)
         sub_batches = setup.requests[number]
@@ -41,14 +63,16 @@ def ledger_protocol(setup: ProviderSetup, ledger: SqlLedger, todo: Sequence[int]
                     time.sleep(0.0 if is_settled(job) else 0.002)
                 if job.state is not JobState.SUBMIT_UNKNOWN:
                     dispatcher.collect(job.job_id, sub_batch.batch)
-        except (ProviderError, StaleJob):
+            dispatcher.expire_due()
+        except (ProviderError, StaleJob, Refused):  # refused by a clock, or by a person's home
             end = TRY_AGAIN
     return end
 
 
-def naive_protocol(setup: ProviderSetup, _ledger: SqlLedger, todo: Sequence[int], began: Callable[[int], None]) -> int:
+def naive_protocol(life: Life, todo: Sequence[int], began: Callable[[int], None]) -> int:
     """Submit, then note the id; what has no note is submitted."""
-    provider, end = setup.provider(), DONE
+    setup, end = life.setup, DONE
+    provider = setup.provider()
     for number in todo:
         began(number)
         for sub_batch in setup.requests[number]:

@@ -7,23 +7,29 @@ with them and whatever our ledger says.
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from email.utils import formatdate
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
+from qhybrid_pipelines.core import provider_time
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock, boot_seconds
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
@@ -32,7 +38,9 @@ from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
+from qhybrid_pipelines.execution.transport import CERTIFICATE_VARIABLES
 from qhybrid_pipelines.storage.content_store import RawStore
+from qhybrid_pipelines_tests.support.connect_proxy import HOST, connect_proxy, make_certificate
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
 EXPERIMENT = "maxcut-small-00000000"
@@ -82,6 +90,19 @@ EMULATOR_FAULTS: list[dict[str, Any]] = [
     {"fault": "result_missing", "probability": 0.1, "params": {"n": 1}},
     {"fault": "listing_lag", "params": {"seconds": EMULATOR_LAG_SECONDS}},
 ]
+#: Where clocks are wrong, requests also arrive late: so much later, and the adapter is told that they may be accepted for so long.
+LATE_SECONDS, ACCEPTANCE_SECONDS = 0.4, 3.0
+LATE_FAULTS: list[dict[str, Any]] = [
+    {
+        "route": "POST /jobs",
+        "probability": 0.1,
+        "fault": "slow",
+        "params": {"seconds": LATE_SECONDS, "accept": "last"},
+    }
+]
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+#: Of the answers to submissions, how many a proxy loses.
+SHARE_LOST_BY_PROXY = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +114,12 @@ class Accepted:
 
 
 class RecordingVendor(DurableVendor):
-    """Also notes which submissions reached it, and which of them it answered with "nothing was accepted"."""
+    """Also says what time it is, and notes which submissions reached it and which it answered with "nothing was accepted"."""
+
+    def _count(self, kind: str) -> None:
+        super()._count(kind)
+        now = boot_seconds()
+        provider_time.note_answer({"Date": formatdate(usegmt=True)}, sent=now, received=now)
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
         self._note("came", batch)
@@ -174,25 +200,76 @@ ProviderSetup = DurableVendorSetup | EmulatorSetup
 
 
 @contextmanager
-def run_emulator(folder: Path, seed: int) -> Iterator[Emulator]:
-    """Run an emulator with the fault plan, and lead this process and its children to it."""
+def run_emulator(folder: Path, seed: int, *, has_proxy: bool = False, has_clocks: bool = False) -> Iterator[Emulator]:
+    """Run an emulator with the fault plan, and lead this process and its children to it.
+
+    Args:
+        folder: of its own.
+        seed: of its chances.
+        has_proxy: the only way to it is a proxy that loses answers.
+        has_clocks: the clocks of machines are set, and requests are accepted late.
+    """
     folder.mkdir(parents=True)
     plan = folder / "faults.json"
-    plan.write_text(json.dumps(EMULATOR_FAULTS))
+    plan.write_text(json.dumps([*(LATE_FAULTS if has_clocks else []), *EMULATOR_FAULTS]))
     emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan)
-    # One machine, and nobody sets its clock: what is told to the adapter is what is waited for.
-    LedgerTime.margin_seconds = lambda *_: 0.0  # type: ignore[method-assign]
-    os.environ |= {**emulator.environment, "IONQ_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS)}
-    try:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        stack.callback(emulator.stop)
+        for name, value in emulator.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("IONQ_LISTING_LAG_SECONDS", str(DECLARED_LAG_SECONDS))
+        if has_clocks:
+            patch.setenv("IONQ_ACCEPTANCE_SECONDS", str(ACCEPTANCE_SECONDS))
+        else:
+            # One machine, and nobody sets its clock: what is told to the adapter is what is waited for.
+            patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
+        if has_proxy:
+            for name in (*CERTIFICATE_VARIABLES, *PROXY_VARIABLES, *map(str.lower, PROXY_VARIABLES)):
+                patch.delenv(name, raising=False)
+            certificate = make_certificate(folder)
+            upstream = emulator.url.rpartition("/")[0]
+            patch.setenv("HTTPS_PROXY", stack.enter_context(_proxy_process(upstream, certificate, seed)))
+            patch.setenv("SSL_CERT_FILE", str(certificate))
+            patch.setenv("IONQ_API_URL", f"https://{HOST}/v0.4")
         yield emulator
+
+
+@contextmanager
+def _proxy_process(upstream: str, certificate: Path, seed: int) -> Iterator[str]:
+    """Run a proxy in a process of its own, since the one that forks must have no threads; give its address."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve_proxy, args=(upstream, certificate, seed, there), daemon=True)
+    process.start()
+    try:
+        yield here.recv()
     finally:
-        emulator.stop()
+        here.send("end")
+        process.join(timeout=30)
 
 
-def make_dispatcher(setup: ProviderSetup, ledger: SqlLedger) -> Dispatcher:
+def _serve_proxy(upstream: str, certificate: Path, seed: int, pipe: Connection) -> None:
+    with connect_proxy(upstream, certificate) as proxy:
+        proxy.share_to_lose = SHARE_LOST_BY_PROXY
+        proxy.chance.seed(seed)
+        pipe.send(proxy.url)
+        pipe.recv()
+
+
+def make_dispatcher(
+    setup: ProviderSetup, ledger: SqlLedger, *, clock: Clock = SYSTEM_CLOCK, guard: HomeGuard | None = None
+) -> Dispatcher:
     """Return a dispatcher as a new process makes it."""
     provider: Provider = setup.provider()
-    return Dispatcher(ledger, {provider.name: provider}, RawStore(setup.home / "raw"), policy=POLICY)
+    return Dispatcher(
+        ledger,
+        {provider.name: provider},
+        RawStore(setup.home / "raw"),
+        policy=POLICY,
+        clock=clock,
+        guard=guard,
+        home_id=ledger.identity().home_id if guard is not None else "",
+    )
 
 
 def submit_known_job(setup: ProviderSetup, ledger: SqlLedger) -> None:
