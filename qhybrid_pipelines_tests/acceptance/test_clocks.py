@@ -141,6 +141,11 @@ def test_what_a_wrong_clock_has_dated_misleads_no_right_one(
     assert len(accepted(cloud, before)) == (2 if url is None else 3)
     assert machines(tmp_path, url, 3, **own)["errors"] == [], "and the third one is sent"
     assert len(accepted(cloud, before)) == 3
+    cloud.faults({"route": "POST /jobs", "fault": "before_accept", "params": {"drop": True}, "times": 1}, *WAITS)
+    assert machines(tmp_path, url, 4, **own)["errors"] == ["Ambiguous"], "it may still be accepted"
+    waits = {"IONQ_ACCEPTANCE_SECONDS": "0.01"}
+    assert machines(tmp_path, url, 4, environment=waits, **own)["errors"] == [], "today's window ends today"
+    assert len(accepted(cloud, before)) == 4
 
 
 @pytest.mark.parametrize("step", SKEWS)

@@ -58,6 +58,7 @@ def work(command: dict[str, Any]) -> dict[str, Any]:
     batch, _ = canary_batch("batch", width=4, qubit=command["qubit"], backend="ionq:simulator")
     batch = replace(batch, experiment=command.get("experiment", batch.experiment))
     request = SubmitRequest(tier="interactive", budget_usd=1.0)
+    os.environ |= command.get("environment", {})
     errors = []
     for offset in command["offsets"]:
         set_clock(offset)

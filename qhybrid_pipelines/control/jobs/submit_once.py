@@ -21,10 +21,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
+from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.token_search import LISTING_LAG_FACTOR, Found, TokenSearch
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, Outcome, Transition
@@ -35,6 +36,9 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
+
+#: In the detail of an intent: when it was really written, where the ledger has a later time for it.
+SENT_AT = "sent_at"
 
 
 def job_id_for(batch: CircuitBatch, run_number: int = 1) -> str:
@@ -154,9 +158,9 @@ class SubmissionProtocol:
         for backend, expected in tokens.items():
             self._search.expect(backend, expected)
 
-    def list_labelled(self, backend: str) -> None:
+    def list_labelled(self, backend: str, tokens: Sequence[str] = ()) -> None:
         """Check all jobs of a backend that carry our label, see `TokenSearch.list_labelled`."""
-        self._search.list_labelled(backend)
+        self._search.list_labelled(backend, tokens)
 
     def _next_token(self, job: JobRecord) -> str:
         """Return the token that an APPROVED job is sent with: a new one where the last proved not to be there."""
@@ -180,6 +184,7 @@ class SubmissionProtocol:
                 ended = EventData(event=Event.MARK_UNKNOWN, at=self._context.clock.now(), detail=_other_home(found))
                 return self._record_sent_before(job, ended, new_token, error=_other_home_problem(job, found))
             raise_if_stop_requested()
+        detail = {**detail, **self._misdated(job)}
         job = self._context.advance(job, Event.SUBMIT, new_token=new_token, detail=detail or None)
         failpoint("submit.intended")
         try:
@@ -268,9 +273,11 @@ class SubmissionProtocol:
         """
         self._context.check_clock(job.backend)
         seconds = self._context.capabilities(job.backend).acceptance_seconds
-        over = job.updated_at + timedelta(seconds=seconds + self._context.time.margin_seconds(job.provider, seconds))
+        events = self._context.ledger.events(job.job_id)
+        window = timedelta(seconds=seconds + self._context.time.margin_seconds(job.provider, seconds))
+        over = sent_at(job, events) + window
         if self._context.time.present() < over:
-            refusal = doubted_refusal(self._context.ledger.events(job.job_id))
+            refusal = doubted_refusal(events)
             what = "was lost" if refusal is None else f"was a refusal ({refusal['message'].rstrip('.')})"
             raise Ambiguous(
                 f"the answer to job {job.job_id} {what}, and its provider does not list it yet but may still accept it "
@@ -280,8 +287,22 @@ class SubmissionProtocol:
     def _record_resubmission(self, job: JobRecord) -> JobRecord:
         """Commit that the same token is sent once more: from now on this one may be accepted late."""
         now = self._context.clock.now()
-        steps = (EventData(event=Event.CONFIRM_ABSENT, at=now), EventData(event=Event.SUBMIT, at=now))
+        intent = EventData(event=Event.SUBMIT, at=now, detail=self._misdated(job) or None)
+        steps = (EventData(event=Event.CONFIRM_ABSENT, at=now), intent)
         return self._context.ledger.advance(Transition(job=job, steps=steps, observed_at=now))
+
+    def _misdated(self, job: JobRecord) -> dict[str, str]:
+        """Return what an intent notes whose time in the ledger is not the present: a wrong clock has dated an event ahead.
+
+        Without it, a doubted submission would wait until that time comes. The present counts only where the provider's clock
+        agrees with it.
+        """
+        present, time = self._context.time.present(), self._context.time
+        ahead = (self._context.clock.now() - present).total_seconds()
+        skew = time.provider_skew_seconds(job.provider)
+        if ahead <= TOLERANCE_SECONDS or skew is None or abs(skew) > TOLERANCE_SECONDS:
+            return {}
+        return {SENT_AT: present.isoformat()}
 
     def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         self._context.check_clock(job.backend)
@@ -330,6 +351,15 @@ def doubted_refusal(events: Sequence[EventRecord]) -> Mapping[str, Any] | None:
         if event.event == EVENT_NAMES[Event.SUBMIT]:
             return None
     return None
+
+
+def sent_at(job: JobRecord, events: Sequence[EventRecord]) -> datetime:
+    """Return when a job was last sent, by the clock that a window is measured with."""
+    for event in reversed(events):
+        if event.event == EVENT_NAMES[Event.SUBMIT]:
+            noted = (event.detail or {}).get(SENT_AT)
+            return min(datetime.fromisoformat(noted), job.updated_at) if noted else job.updated_at
+    return job.updated_at
 
 
 def _other_home(found: Found) -> dict[str, Any]:
