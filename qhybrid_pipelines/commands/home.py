@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,16 +22,22 @@ app = typer.Typer(help="Which home this is, and which of its copies may send job
 def show_home(home: Home = None, as_json: AsJson = False) -> None:
     """Show the home's id and what has to be decided before anything is sent; exit code 3 if anything has."""
     from qhybrid_pipelines.control.home_identity import REMEDY
+    from qhybrid_pipelines.storage.home_decisions import read_decisions
     from qhybrid_pipelines.storage.home_note import FORMAT
     from qhybrid_pipelines.terminal import print_json
 
-    control_plane = workspace_for(home).control_plane
+    workspace = workspace_for(home)
+    control_plane = workspace.control_plane
     identity, problems = control_plane.ledger.identity(), control_plane.guard.problems()
+    decisions = read_decisions(workspace.home)
     if as_json:
         shown = {"home_id": identity.home_id, "openings": identity.openings, "format": FORMAT, "problems": problems}
-        print_json(shown)
+        print_json(shown | {"decisions": [asdict(decision) for decision in decisions]})
     else:
         echo(f"home {identity.home_id}, format {FORMAT}, opened {identity.openings} times to send")
+        for made in decisions:
+            what = "goes on" if made.decision == "continue" else f"became {made.new_home_id}, a home of its own"
+            echo(f"decided: {made.at}, by {made.by or 'somebody'}: home {made.home_id} {what}")
         for problem in problems:
             echo(f"to be decided: {problem}")
         if problems:
@@ -48,13 +55,15 @@ def check_home(home: Home = None) -> None:
 @app.command("continue")
 def continue_home(home: Home = None) -> None:
     """Decide that this home goes on under its id, and that no copy of it does: it may send again."""
-    _say(workspace_for(home).control_plane.guard.go_on(), "goes on")
+    control_plane = workspace_for(home).control_plane
+    _say(control_plane.guard.go_on(by=control_plane.deployment.principal), "goes on")
 
 
 @app.command("separate")
 def separate_home(home: Home = None) -> None:
     """Decide that this home is a copy and becomes a home of its own, with a new id: it may send again."""
-    _say(workspace_for(home).control_plane.guard.separate(), "is a home of its own")
+    control_plane = workspace_for(home).control_plane
+    _say(control_plane.guard.separate(by=control_plane.deployment.principal), "is a home of its own")
 
 
 def _say(identity: HomeIdentity, what: str) -> None:

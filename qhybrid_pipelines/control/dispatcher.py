@@ -116,7 +116,11 @@ class Dispatcher:
             principal=self.deployment.principal,
         )
         self._poll_schedule = PollSchedule(
-            context, poller=self._poller, collector=self._collector, tiers=self.policy.tiers
+            context,
+            poller=self._poller,
+            collector=self._collector,
+            tiers=self.policy.tiers,
+            protocol=self._protocol,
         )
 
     # -- what backends say of themselves ---------------------------------------------------------------------------

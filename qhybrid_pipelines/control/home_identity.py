@@ -27,6 +27,7 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, Refused
 from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.core.jobs import TokenListing
+from qhybrid_pipelines.storage.home_decisions import HomeDecision, add_decision
 from qhybrid_pipelines.storage.home_note import HomeNote, read_note, write_note
 from qhybrid_pipelines.storage.layout import Home
 
@@ -93,24 +94,41 @@ class HomeGuard:
                 # What this process sends is labelled with the id that it has read.
                 raise Refused("the home has a new id since this process was started; start it again")
 
-    def go_on(self) -> HomeIdentity:
-        """Record a person's decision that this home is the one that goes on, with this ledger and under its id."""
-        return self._decide(self._ledger.identity())
+    def go_on(self, *, by: str = "") -> HomeIdentity:
+        """Record a person's decision that this home is the one that goes on, with this ledger and under its id.
 
-    def separate(self) -> HomeIdentity:
-        """Record a person's decision that this home is a copy and becomes a home of its own, under a new id."""
-        return self._decide(HomeIdentity(home_id=new_home_id(), openings=self._ledger.identity().openings))
+        Args:
+            by: the person.
+        """
+        return self._decide(self._ledger.identity(), "continue", by)
+
+    def separate(self, *, by: str = "") -> HomeIdentity:
+        """Record a person's decision that this home is a copy and becomes a home of its own, under a new id.
+
+        Args:
+            by: the person.
+        """
+        identity = HomeIdentity(home_id=new_home_id(), openings=self._ledger.identity().openings)
+        return self._decide(identity, "separate", by)
 
     def check_listing(self, listing: TokenListing) -> None:
         """Have a person decide where a provider lists jobs with our label that the ledger has not sent.
 
         A job is in the ledger before it is sent, so such a job was sent by a copy, or by the ledger before it was put back.
+        So was a second job with the token of one of ours: two homes have sent the same work before the provider listed it.
         """
         identity = self._ledger.identity()
-        listed = [(token, job) for token, found in listing.jobs.items() for job in found] + [*listing.labelled.items()]
-        ours = {token: job.ref for token, job in listed if job.home_id == identity.home_id}
-        sent = self._ledger.sent_tokens(ours)
-        unknown = {f"{ref.provider}/{ref.provider_job_id}" for token, ref in ours.items() if token not in sent}
+        groups = (*listing.jobs.items(), *listing.labelled.items())
+        listed = [(token, job) for token, found in groups for job in found]
+        ours = [(token, job.ref) for token, job in listed if job.home_id == identity.home_id]
+        sent = self._ledger.sent_tokens({token for token, _ in ours})
+        # A job that is being sent has no id yet: what is listed is adopted. An earlier attempt is another token.
+        known = {job.token: job.provider_job_id for job in self._ledger.jobs() if job.provider_job_id} if ours else {}
+        unknown = {
+            f"{ref.provider}/{ref.provider_job_id}"
+            for token, ref in ours
+            if token not in sent or known.get(token, ref.provider_job_id) != ref.provider_job_id
+        }
         if unknown := unknown - identity.accepted_jobs:
             self.ask([], jobs=unknown)
 
@@ -166,20 +184,35 @@ class HomeGuard:
             return [f"the lake has tables of jobs that were sent ({tables}), and the ledger has none that was"]
         return []
 
-    def _decide(self, identity: HomeIdentity) -> HomeIdentity:
+    def _decide(self, identity: HomeIdentity, decision: str, by: str) -> HomeIdentity:
         with self._lock():
-            note = read_note(self._home)
+            note, now = read_note(self._home), datetime.now(UTC)
+            known = HomeDecision(
+                at=now.isoformat(timespec="seconds"),
+                by=by,
+                decision=decision,
+                home_id=self._ledger.identity().home_id,
+                new_home_id=identity.home_id,
+                problems=tuple(self._known_problems()),
+            )
             decided = HomeIdentity(
                 home_id=identity.home_id,
                 openings=max(identity.openings, note.openings if note else 0) + 1,
                 accepted_jobs=identity.accepted_jobs | self._asked_jobs(),
             )
             self._ledger.change_identity(decided)
-            chain_anchor.write_link(self._home.ledger_anchor, self._ledger.head(), now=datetime.now(UTC))
+            chain_anchor.write_link(self._home.ledger_anchor, self._ledger.head(), now=now)
             self._home.ledger_checked.unlink(missing_ok=True)
             self._write_note(decided)
             self._home.question.unlink(missing_ok=True)
+            add_decision(self._home, known)
             return decided
+
+    def _known_problems(self) -> list[str]:
+        try:
+            return self.problems()
+        except CorruptFile as error:
+            return [str(error)]
 
     def _asked_jobs(self) -> frozenset[str]:
         with suppress(CorruptFile):

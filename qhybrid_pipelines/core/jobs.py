@@ -133,12 +133,12 @@ class TokenListing:
     Attributes:
         jobs: by token, the jobs that carry it, oldest first; a token that is not listed is missing.
         known: those of the jobs named as known that the same listing shows.
-        labelled: by token, further jobs that it shows and that name a home, whatever was looked for.
+        labelled: by token, further jobs that it shows and that name a home, whatever was looked for; two of one token, too.
     """
 
     jobs: Mapping[str, tuple[ListedJob, ...]]
     known: frozenset[str] = frozenset()
-    labelled: Mapping[str, ListedJob] = field(default_factory=dict)
+    labelled: Mapping[str, tuple[ListedJob, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,11 @@ class Home:
         return self.path / "home.question.json"
 
     @property
+    def decisions(self) -> Path:
+        """What persons have decided about a home that may be a copy."""
+        return self.path / "home.decisions.jsonl"
+
+    @property
     def backup_manifest(self) -> Path:
         """In a backup of a home: what it holds, with size and SHA-256 of each file, and of which moment it is."""
         return self.path / "backup.json"

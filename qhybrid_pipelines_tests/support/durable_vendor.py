@@ -230,13 +230,12 @@ class DurableVendor:
             if line["token"] in tokens:
                 ref = JobRef(provider=self.name, backend=backend, provider_job_id=line["id"])
                 jobs[line["token"]] = (*jobs.get(line["token"], ()), ListedJob(ref=ref, home_id=line["home_id"]))
-        labelled = {
-            line["token"]: ListedJob(
-                ref=JobRef(provider=self.name, backend=backend, provider_job_id=line["id"]), home_id=line["home_id"]
-            )
-            for line in listed
-            if line["token"] not in tokens and line["home_id"]
-        }
+        labelled: dict[str, tuple[ListedJob, ...]] = {}
+        for line in listed:
+            if line["token"] not in tokens and line["home_id"]:
+                ref = JobRef(provider=self.name, backend=backend, provider_job_id=line["id"])
+                job = ListedJob(ref=ref, home_id=line["home_id"])
+                labelled[line["token"]] = (*labelled.get(line["token"], ()), job)
         known = frozenset({line["id"] for line in listed} & set(known_jobs))
         return TokenListing(jobs=jobs, known=known, labelled=labelled)
 

@@ -15,6 +15,8 @@ from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_due
 from qhybrid_pipelines.control.jobs.result_collector import ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
+from qhybrid_pipelines.control.jobs.submit_once import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.token_search import LISTING_LAG_FACTOR
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.tiers import Tiers
@@ -60,9 +62,19 @@ class PollSchedule:
         poller: looks at the open jobs.
         collector: keeps results that came late.
         tiers: how often each tier is looked at.
+        protocol: lists what was sent.
     """
 
-    def __init__(self, context: JobContext, *, poller: StatusPoller, collector: ResultCollector, tiers: Tiers) -> None:
+    def __init__(
+        self,
+        context: JobContext,
+        *,
+        poller: StatusPoller,
+        collector: ResultCollector,
+        tiers: Tiers,
+        protocol: SubmissionProtocol,
+    ) -> None:
+        self._context, self._protocol = context, protocol
         self._ledger, self._clock = context.ledger, context.time.present_clock
         self._poller, self._collector, self._tiers = poller, collector, tiers
 
@@ -96,6 +108,7 @@ class PollSchedule:
                 polled_jobs += len(page)
             else:
                 after[name] = _format_cursor(now, "")
+            self._look_for_twins(groups[name], last_poll, now, total)
         changed = tuple(total.jobs.values())
         return PollSummary(
             polled_jobs=polled_jobs,
@@ -106,6 +119,30 @@ class PollSchedule:
             to_notify=tuple(job for job in changed if job.state.value in self._tiers.of(job.tier).notify),
             cursor=after,
         )
+
+    def _look_for_twins(
+        self, jobs: Sequence[JobRecord], last_poll: datetime | None, now: datetime, total: PollResult
+    ) -> None:
+        """List what was sent once its provider has to list it: a copy of this home may have sent the same at the same time.
+
+        Within the lag nobody can know; afterwards the home has a question for a person, and sends nothing more.
+        """
+        if self._context.guard is None:
+            return
+        by_backend: dict[str, list[JobRecord]] = {}
+        for job in jobs:
+            if job.state in OPEN and job.provider_job_id is not None:
+                by_backend.setdefault(job.backend, []).append(job)
+        for backend, sent in by_backend.items():
+            try:
+                capabilities = self._context.capabilities(backend)
+                lag = timedelta(seconds=LISTING_LAG_FACTOR * capabilities.listing_lag_seconds)
+                listed = [job for job in sent if job.updated_at + lag <= now]
+                new = [job for job in listed if last_poll is None or job.updated_at + lag > last_poll]
+                if new and capabilities.dedupe == "tag_lookup":
+                    self._protocol.list_labelled(backend, [job.token for job in new])
+            except QHybridError as error:
+                total.problems.append(error)
 
     def _is_due(self, job: JobRecord, last_poll: datetime | None, now: datetime) -> bool:
         return is_due(job.updated_at, self._tiers.of(job.tier), last_poll=last_poll, now=now)

@@ -94,13 +94,17 @@ class TokenSearch:
             self._context.guard.check_listing(listing)
         return listing
 
-    def list_labelled(self, backend: str) -> None:
+    def list_labelled(self, backend: str, tokens: Sequence[str] = ()) -> None:
         """Check all jobs of a backend that carry our label; what the ledger does not know becomes a question.
+
+        Args:
+            backend: to be asked.
+            tokens: of jobs that were sent; each of them must be there once.
 
         Raises:
             ProviderError: the provider could not be asked.
         """
-        self._list(backend, [])
+        self._list(backend, tokens)
 
     def _judge(self, token: str, listing: TokenListing, *, is_older_program_ours: bool) -> Found:
         """Tell our job from another home's; a label of an older program names no home."""

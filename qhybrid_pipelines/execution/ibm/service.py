@@ -193,7 +193,7 @@ class Service:
 
     def _list_jobs(
         self, backend: str, tokens: set[str], *, tag: str, max_pages: int
-    ) -> tuple[dict[str, tuple[jobs.ListedJob, ...]], set[str], dict[str, jobs.ListedJob]]:
+    ) -> tuple[dict[str, tuple[jobs.ListedJob, ...]], set[str], dict[str, tuple[jobs.ListedJob, ...]]]:
         """Return the jobs with some tokens, oldest first, the ids of all that were listed, and further ones that name a home.
 
         Tags are compared here too: a service that ignores a filter it does not know would hand out a stranger's job.
@@ -201,7 +201,7 @@ class Service:
         name = backend.removeprefix(f"{NAME}:")  # also of a device that the settings do not name any more
         found: dict[str, list[tuple[str, str, jobs.ListedJob]]] = {}
         shown: set[str] = set()
-        labelled: dict[str, jobs.ListedJob] = {}
+        labelled: dict[str, tuple[jobs.ListedJob, ...]] = {}
         for page in range(max_pages):
             params = [("tags", tag), ("backend", name), ("exclude_params", "true"), ("limit", str(PAGE_JOBS))]
             params += [("sort", "DESC"), *([("offset", str(page * PAGE_JOBS))] if page else [])]
@@ -221,7 +221,7 @@ class Service:
                 for token in tokens & tags:
                     found.setdefault(token, []).append(entry)
                 if home_id and not tokens & tags:
-                    labelled |= {one: entry[2] for one in tags if _TOKEN.fullmatch(one)}
+                    labelled |= {one: (*labelled.get(one, ()), entry[2]) for one in tags if _TOKEN.fullmatch(one)}
             if len(listed) < PAGE_JOBS or len(shown) == before:  # the end, or a service that does not know of offsets
                 break
         by_age = {token: sorted(entries, key=lambda entry: entry[:2]) for token, entries in found.items()}

@@ -162,7 +162,7 @@ def list_tokens(
     device = backend.partition(":")[2]
     wanted, known = set(tokens), set(known_jobs)
     matches: dict[str, list[dict[str, Any]]] = {}
-    labelled: dict[str, ListedJob] = {}
+    labelled: dict[str, tuple[ListedJob, ...]] = {}
     shown: set[str] = set()
     empty = True
     pages = _pages(client, [("target", device)], max_pages=MAX_PAGES, must_end=bool(known))
@@ -175,7 +175,7 @@ def list_tokens(
             if token in wanted:
                 matches.setdefault(token, []).append(job)
             elif token and (listed := _listed_job(job, backend)).home_id:
-                labelled[token] = listed
+                labelled[token] = (*labelled.get(token, ()), listed)
         if wanted and wanted <= set(matches):
             far_back = _submitted_at(jobs) < min(map(_submitted_at, matches.values())) - DUPLICATE_WINDOW
             if far_back or number == MAX_PAGES:

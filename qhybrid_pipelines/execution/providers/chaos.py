@@ -105,11 +105,8 @@ class ChaosProvider:
         listing = list_tokens(provider, inner, tokens, known_jobs=known_jobs)
         return replace(
             listing,
-            labelled={token: replace(job, ref=_outer_ref(job.ref, backend)) for token, job in listing.labelled.items()},
-            jobs={
-                token: tuple(replace(job, ref=_outer_ref(job.ref, backend)) for job in found)
-                for token, found in listing.jobs.items()
-            },
+            labelled=_outer_jobs(listing.labelled, backend),
+            jobs=_outer_jobs(listing.jobs, backend),
         )
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
@@ -199,3 +196,10 @@ class ChaosProvider:
 
 def _outer_ref(ref: jobs.JobRef, backend: str) -> jobs.JobRef:
     return replace(ref, provider=NAME, backend=backend)
+
+
+def _outer_jobs(found: Mapping[str, tuple[jobs.ListedJob, ...]], backend: str) -> dict[str, tuple[jobs.ListedJob, ...]]:
+    return {
+        token: tuple(replace(job, ref=_outer_ref(job.ref, backend)) for job in listed)
+        for token, listed in found.items()
+    }

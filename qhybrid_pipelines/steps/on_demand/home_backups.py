@@ -100,7 +100,8 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         ]
         # A request that says it was registered has its experiment in the copy as well.
         files |= _copy_requests(home, built)
-        files |= _copy_all(home, built, [*later, home.quarantine, home.verdict_history, home.path / POLICY])
+        own = (home.quarantine, home.verdict_history, home.decisions, home.path / POLICY)
+        files |= _copy_all(home, built, [*later, *own])
         manifest = _describe(built, files, made_at=made_at)
         if folder.exists():
             folder.rmdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, Refused
+from qhybrid_pipelines.storage.home_decisions import read_decisions
 from qhybrid_pipelines.storage.home_note import FORMAT, read_note
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
@@ -191,6 +193,18 @@ def test_what_differs_stops_sending_until_a_person_decides(home: Home, what: Cal
     assert problems(home) == []
     check(home)
     assert with_ledger(home, lambda ledger: ledger.identity().home_id) == before
+
+
+def test_who_has_decided_what_and_when_is_kept(home: Home) -> None:
+    before = with_ledger(home, lambda ledger: ledger.identity().home_id)
+    older_ledger(home)
+    with_ledger(home, lambda ledger: guard(home, ledger).go_on(by="ada"))
+    after = with_ledger(home, lambda ledger: guard(home, ledger).separate(by="bob")).home_id
+    one, two = read_decisions(home)
+    assert (one.by, one.decision, one.home_id, one.new_home_id) == ("ada", "continue", before, before)
+    assert "so it is an older copy" in one.problems[0]
+    assert (two.by, two.decision, two.home_id, two.new_home_id, two.problems) == ("bob", "separate", before, after, ())
+    assert datetime.now(UTC) - datetime.fromisoformat(two.at) < timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("what", KINDS)
