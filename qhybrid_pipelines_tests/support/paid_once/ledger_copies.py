@@ -70,10 +70,18 @@ class SqlitePlace:
 
 
 class PostgresPlace:
-    """A database of its own on a server."""
+    """A database of its own on a server.
 
-    def __init__(self, server: str, name: str) -> None:
+    Args:
+        server: its address.
+        name: of the database.
+        admin_database: that copies are made from; another one than the ledger's.
+    """
+
+    def __init__(self, server: str, name: str, *, admin_database: str | None = None) -> None:
         self._server, self._name = server, name
+        if admin_database is not None:
+            self._server = make_url(server).set(database=admin_database).render_as_string(hide_password=False)
         address = make_url(server).set(database=name)
         self.ledger = SqlLedger.open_postgres(address.render_as_string(hide_password=False))
 
