@@ -195,6 +195,7 @@ class HomeCopies:
         if self._copy is None and chance.random() < 0.2:
             self._made += 1
             folder = self._home.path / f"copy{self._made}"
+            folder.mkdir()
             self._copy = Home(folder), self._place.twin(folder)
             for note in self._home.path.glob("*.json"):
                 shutil.copy2(note, folder / note.name)
