@@ -202,7 +202,9 @@ class JobShopScheduling(FamilyDefaults):
 
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:
         """Return which rows are schedules that pay for the end they have."""
-        return apply_in_blocks(_problem(instance).allowed, assignments, bytes_per_row=2 * instance.size)
+        problem = _problem(instance)
+        rules = len(problem.exclusions) + len(problem.unpaid)
+        return apply_in_blocks(problem.allowed, assignments, bytes_per_row=3 * rules + 2 * instance.size)
 
     def violation(self, instance: Instance, assignment: U8) -> str:
         """Return the first broken rule; empty when feasible."""

@@ -170,10 +170,8 @@ class JobShop:
         good = np.ones(len(rows), dtype=np.bool_)
         for first, last in itertools.pairwise(self.first_place):
             good &= rows[:, first:last].sum(axis=1, dtype=np.int64) == 1
-        for a, b in self.exclusions.tolist():
-            good &= (rows[:, a] & rows[:, b]) == 0
-        for a, level in self.unpaid.tolist():
-            good &= rows[:, a] <= rows[:, level]
+        good &= ~(rows[:, self.exclusions[:, 0]] & rows[:, self.exclusions[:, 1]]).any(axis=1)
+        good &= (rows[:, self.unpaid[:, 0]] <= rows[:, self.unpaid[:, 1]]).all(axis=1)
         return good
 
 
