@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands import backends, costs, export, jobs, labels, new, report, results, service, status
+from qhybrid_pipelines.commands import (
+    backends,
+    costs,
+    export,
+    jobs,
+    keys,
+    labels,
+    new,
+    report,
+    results,
+    service,
+    status,
+    wait,
+)
 from qhybrid_pipelines.commands import home as home_commands
 from qhybrid_pipelines.commands.common import (
     AsJson,
@@ -285,6 +298,8 @@ app.command(rich_help_panel=RESULTS)(report.report)
 app.command(rich_help_panel=RESULTS)(results.sql)
 app.command(rich_help_panel=OPERATIONS)(status.status)
 app.command(rich_help_panel=OPERATIONS)(service.serve)
+app.command(rich_help_panel=EXPERIMENTS)(wait.wait)
+app.add_typer(keys.app, name="keys", rich_help_panel=OPERATIONS)
 
 
 @app.callback()

@@ -19,6 +19,7 @@ from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
@@ -44,6 +45,7 @@ from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.label_store import read_labels
+from qhybrid_pipelines.storage.requesters import read_requester
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
@@ -262,8 +264,19 @@ def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = ""
         partition_key=partition,
         tags=stage_tags(stage)
         | label_tags(read_labels(open_workspace.home, stage.experiment))
-        | principal_tags(open_workspace.control_plane.deployment),
+        | principal_tags(
+            open_workspace.control_plane.deployment, requester=_requester(stage.experiment, open_workspace)
+        ),
     )
+
+
+def _requester(experiment: str, open_workspace: Workspace) -> str | None:
+    """Return who sent an experiment over HTTP, or its first round, which is whose the later ones are."""
+    if not open_workspace.home.requesters.is_dir():
+        return None
+    spec = open_workspace.specifications.load_any(experiment)
+    root = None if isinstance(spec, LearningSpec) else spec.lineage.root
+    return read_requester(open_workspace.home, root or experiment)
 
 
 def _due_stages(open_workspace: Workspace, damage: Damage) -> list[Stage]:
@@ -272,7 +285,9 @@ def _due_stages(open_workspace: Workspace, damage: Damage) -> list[Stage]:
     going_on: list[str] = []
     for key in specifications:
         with damage.of(key):
-            going_on += [] if key in stops else [key]
+            if key not in stops:
+                _requester(key, open_workspace)  # where nobody can say who sent it, nothing is begun
+                going_on.append(key)
     known = load_readable(specifications, going_on, damage)
     new = register_next_rounds(known, open_workspace.lake, open_workspace.registration, damage)
     return due_stages(

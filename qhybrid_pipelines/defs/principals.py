@@ -11,9 +11,9 @@ from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
 PRINCIPAL_TAG = "qhybrid/principal"
 
 
-def principal_tags(deployment: Deployment) -> dict[str, str]:
-    """Return the tag of a run that this process asks for."""
-    return {PRINCIPAL_TAG: deployment.principal}
+def principal_tags(deployment: Deployment, *, requester: str | None = None) -> dict[str, str]:
+    """Return the tag of a run that this process asks for, on behalf of who sent the experiment over HTTP if somebody did."""
+    return {PRINCIPAL_TAG: requester or deployment.principal}
 
 
 def requesting_principal(tags: Mapping[str, str], deployment: Deployment) -> str:

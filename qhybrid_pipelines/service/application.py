@@ -17,14 +17,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.service import routes_operations, routes_reading, routes_submission, wire
+from qhybrid_pipelines.service import routes_operations, routes_reading, routes_streaming, routes_submission, wire
 from qhybrid_pipelines.service.door import Door
 from qhybrid_pipelines.service.house import House
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
 from qhybrid_pipelines.service.routes_common import only_known_parameters
 from qhybrid_pipelines.service.routes_submission import KEY_PATTERN
 
-_ROUTERS = (routes_operations.router, routes_reading.router, routes_submission.router)
+_ROUTERS = (routes_operations.router, routes_reading.router, routes_streaming.router, routes_submission.router)
 TITLE = "qhybrid"
 DESCRIPTION = """Hybrid quantum-classical experiments over HTTP: what they would cost, sending them, and reading what became of them.
 

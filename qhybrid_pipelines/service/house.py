@@ -6,9 +6,11 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.service.callers import Authenticator, Caller, Everybody
 from qhybrid_pipelines.service.checkers import Checkers, Limits
+from qhybrid_pipelines.service.event_feed import EventFeed
 from qhybrid_pipelines.service.registrar import Registrar
 from qhybrid_pipelines.service.request_figures import RequestFigures
 from qhybrid_pipelines.service.request_store import RequestStore
@@ -34,6 +36,7 @@ class House:
         estimators: say what it would cost.
         resources: what is shown.
         figures: of the requests, for /metrics.
+        feed: tells when there are more events.
     """
 
     workspace: Workspace
@@ -44,6 +47,8 @@ class House:
     estimators: Checkers
     resources: Resources
     figures: RequestFigures
+    feed: EventFeed
+    _roots: dict[str, str] = field(default_factory=dict)
     _warm: threading.Event = field(default_factory=threading.Event)
     warming_problem: str = "the service is warming up"
 
@@ -67,6 +72,7 @@ class House:
             estimators=Checkers(home, backends, ESTIMATE_LIMITS),
             resources=Resources(workspace, requests),
             figures=RequestFigures(),
+            feed=EventFeed(lambda: control_plane.ledger.head().position),
         )
 
     def warm(self) -> None:
@@ -102,7 +108,24 @@ class House:
         if self.authenticator.is_open or caller.sees_all:
             return lambda experiment: experiment != CANARY_EXPERIMENT
         own = self.requests.requested(caller.principal)
-        return own.__contains__
+        return lambda experiment: experiment in own or self._root_of(experiment) in own
+
+    def is_anothers(self, caller: Caller, experiment: str) -> bool:
+        """Tell whether an experiment is there already, and the caller has not sent it."""
+        if self.authenticator.is_open or experiment not in self.workspace.specifications:
+            return False
+        return not self.requests.owns(caller.principal, experiment)
+
+    def _root_of(self, experiment: str) -> str:
+        """Return the first round of an experiment, which is whose the later ones are; an experiment without one is its own."""
+        if experiment not in self._roots:
+            try:
+                spec = self.workspace.specifications.load_any(experiment)
+            except QHybridError:
+                return experiment  # not registered yet, or damaged: nobody's but its sender's
+            lineage = getattr(spec, "lineage", None)
+            self._roots[experiment] = (lineage.root if lineage is not None else None) or experiment
+        return self._roots[experiment]
 
     def close(self) -> None:
         """Finish what was begun, and end all processes and threads."""

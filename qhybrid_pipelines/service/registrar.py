@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.service.request_store import AcceptedRequest, RequestStore
 from qhybrid_pipelines.storage.label_store import LabelStore
+from qhybrid_pipelines.storage.requesters import write_requester
 from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Requests that are read from the store at a time.
@@ -71,6 +72,8 @@ class Registrar:
         problem = None
         # What belongs to it is there first: a sensor may see the experiment in the moment it is registered.
         self._labels.change(request.experiment, **_label_fields(request))
+        if request.experiment not in self._specifications:  # what came another way is asked for by whoever runs it
+            write_requester(self._specifications.home, request.experiment, request.principal)
         try:
             self._specifications.register(
                 model.model_validate_json(request.specification),

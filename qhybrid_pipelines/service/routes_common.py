@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Query, Request
 
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
 from qhybrid_pipelines.service.callers import Caller, Scope
 from qhybrid_pipelines.service.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from qhybrid_pipelines.service.house import House
-from qhybrid_pipelines.service.problem_documents import MEDIA_TYPE, Problem, ProblemError, bad_request
+from qhybrid_pipelines.service.problem_documents import MEDIA_TYPE, Problem, ProblemError, bad_request, not_found
+from qhybrid_pipelines.service.resources import MaySee
 from qhybrid_pipelines.service.wire import ProblemDocument
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="At most so many.")]
+ExperimentFilter = Annotated[str | None, Query(max_length=100, description="Only what belongs to this experiment.")]
+EventTypes = Annotated[
+    str | None, Query(max_length=400, description="Only these events, by name and separated by commas.")
+]
+#: Positions of the ledger are 64-bit numbers.
+MAX_POSITION = 2**63 - 1
 Cursor = Annotated[str | None, Query(description="From the `next` of the page before.", max_length=400)]
 DEFAULT = DEFAULT_LIMIT
 #: How long a client had better wait before it asks for something again that is under way.
@@ -99,4 +107,28 @@ def retry_header(state: str) -> dict[str, str]:
     return {"retry-after": str(RETRY_SECONDS[state])} if state in RETRY_SECONDS else {}
 
 
-Tag = Literal["experiments", "jobs", "events", "operations"]
+def check_experiment(house: House, may_see: MaySee, experiment: str | None) -> None:
+    """Refuse a filter by an experiment that the caller cannot see.
+
+    Raises:
+        ProblemError: 404.
+    """
+    if experiment is not None and not (may_see(experiment) and house.resources.known(experiment)):
+        raise not_found("experiment")
+
+
+def event_types(text: str | None) -> frozenset[str] | None:
+    """Return the names of events that a parameter lists; None where it is left out.
+
+    Raises:
+        ProblemError: 400, there is no event of a name.
+    """
+    if text is None:
+        return None
+    known, names = set(EVENT_NAMES.values()), text.split(",")
+    for name in names:
+        if name not in known:
+            raise bad_request(
+                f"there is no event {name[:60]!r}", remedy=f"Choose of {', '.join(sorted(known))}.", field="type"
+            )
+    return frozenset(names)

@@ -7,12 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from qhybrid_pipelines.service import cursors
-from qhybrid_pipelines.service.problem_documents import bad_request, not_found
+from qhybrid_pipelines.service.problem_documents import not_found
 from qhybrid_pipelines.service.routes_common import (
     DEFAULT,
+    MAX_POSITION,
     Cursor,
+    EventTypes,
+    ExperimentFilter,
     Limit,
     Reader,
+    check_experiment,
+    event_types,
     house_of,
     problems,
     retry_header,
@@ -27,8 +32,6 @@ from qhybrid_pipelines.service.wire import (
 )
 
 router = APIRouter(prefix="/v1")
-#: Positions of the ledger are 64-bit numbers.
-MAX_POSITION = 2**63 - 1
 
 
 @router.get(
@@ -93,13 +96,12 @@ def list_jobs(
     caller: Reader,
     cursor: Cursor = None,
     limit: Limit = DEFAULT,
-    experiment: Annotated[str | None, Query(max_length=100, description="Only jobs of this experiment.")] = None,
+    experiment: ExperimentFilter = None,
 ) -> dict[str, Any]:
     """List the jobs of experiments that the caller may see, by id."""
     house = house_of(request)
     may_see = house.sight_of(caller)
-    if experiment is not None and not (may_see(experiment) and house.resources.known(experiment)):
-        raise not_found("experiment")
+    check_experiment(house, may_see, experiment)
     page = house.resources.jobs(after=cursors.decode(cursor), limit=limit, may_see=may_see, experiment=experiment)
     return _linked(response, page.items, "/v1/jobs", page.last, limit, {"experiment": experiment})
 
@@ -111,7 +113,7 @@ def get_job(request: Request, caller: Reader, job: str) -> dict[str, Any]:
     return house.resources.job(job, house.sight_of(caller))
 
 
-@router.get("/events", tags=["events"], operation_id="list_events", responses=problems(), response_model=EventList)
+@router.get("/events", tags=["events"], operation_id="list_events", responses=problems(404), response_model=EventList)
 def list_events(
     request: Request,
     response: Response,
@@ -120,41 +122,28 @@ def list_events(
         int, Query(ge=0, le=MAX_POSITION, description="Position of the last event that is known already.")
     ] = 0,
     limit: Limit = DEFAULT,
-    type: Annotated[  # noqa: A002  the name of the parameter
-        str | None, Query(max_length=400, description="Only these, by name and separated by commas.")
-    ] = None,
+    experiment: ExperimentFilter = None,
+    type: EventTypes = None,  # noqa: A002  the name of the parameter
 ) -> dict[str, Any]:
     """List the events of jobs that the caller may see, in the order of the ledger, after a position.
 
     A position never changes its event, so that a reader who asks on with `position` sees each event once.
     """
     house = house_of(request)
-    found = house.resources.events(after=after, limit=limit, may_see=house.sight_of(caller), types=_types(type))
+    may_see = house.sight_of(caller)
+    check_experiment(house, may_see, experiment)
+    found = house.resources.events(
+        after=after,
+        limit=limit,
+        may_see=may_see if experiment is None else lambda key: key == experiment and may_see(key),
+        types=event_types(type),
+    )
     wanted = f"&type={type}" if type else ""
+    wanted += f"&experiment={experiment}" if experiment else ""
     following = f"/v1/events?after={found.position}&limit={limit}{wanted}" if found.more else None
     if following:
         response.headers["link"] = f'<{following}>; rel="next"'
     return {"items": found.items, "position": found.position, "next": following}
-
-
-def _types(text: str | None) -> frozenset[str] | None:
-    """Return the names of events that a parameter lists.
-
-    Raises:
-        ProblemError: 400, there is no event of a name.
-    """
-    from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
-
-    if text is None:
-        return None
-    known = set(EVENT_NAMES.values())
-    names = text.split(",")
-    for name in names:
-        if name not in known:
-            raise bad_request(
-                f"there is no event {name[:60]!r}", remedy=f"Choose of {', '.join(sorted(known))}.", field="type"
-            )
-    return frozenset(names)
 
 
 def _linked(

@@ -158,7 +158,10 @@ def _find_or_check(house: House, caller: Caller, key: str, asked: NetworkRequest
     """Return what was answered to this request before; else what it means, when nothing is wrong with it."""
     before = house.requests.find(principal=caller.principal, route=ROUTE, idempotency_key=key)
     if before is None:
-        return house.checkers.check(asked)
+        found = house.checkers.check(asked)
+        if house.is_anothers(caller, found["experiment"]):
+            raise _taken()
+        return found
     if before.fingerprint != asked.fingerprint:
         raise _key_reused()
     return Acceptance(before.answer, new=False)

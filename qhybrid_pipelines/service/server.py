@@ -55,7 +55,7 @@ def serve(options: ServiceOptions) -> None:
     if not local and options.authenticator is None:
         raise InvalidInput(
             f"{options.host} can be reached from other machines, and nobody has to show a key",
-            remedy="Leave --host out.",
+            remedy="Make keys first, with `qhybrid keys create`, or leave --host out.",
             field="--host",
         )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")

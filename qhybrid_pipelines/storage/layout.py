@@ -47,6 +47,21 @@ class Home:
         return self.path / "service.db"
 
     @property
+    def service_keys(self) -> Path:
+        """The keys of the HTTP service, as keyed hashes; there only where some were made."""
+        return self.path / "service.keys.json"
+
+    @property
+    def service_pepper(self) -> Path:
+        """What the hashes of these keys are keyed by, unless it is kept elsewhere."""
+        return self.path / "service.pepper"
+
+    @property
+    def requesters(self) -> Path:
+        """Who sent an experiment through the HTTP service, one file each."""
+        return self.path / "requesters"
+
+    @property
     def note(self) -> Path:
         """What the home says about itself outside its database: format, id, and how often it was opened to send."""
         return self.path / "home.json"

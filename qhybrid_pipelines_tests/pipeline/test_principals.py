@@ -2,9 +2,13 @@
 
 import pytest
 
+from qhybrid_pipelines.control.experiments.damaged_files import Damage
+from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
 from qhybrid_pipelines.control.policy.rules import PolicyRequest, decide, read_policy
+from qhybrid_pipelines.defs.automation import _due_stages, make_run_request
 from qhybrid_pipelines.defs.principals import PRINCIPAL_TAG, principal_tags, requesting_principal
+from qhybrid_pipelines.storage.requesters import write_requester
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register, run
 
 pytestmark = RUNS_IN_PROCESS
@@ -44,3 +48,25 @@ def test_the_built_in_policy_lets_nobody_without_a_name_spend(cost_usd, verdict)
         data_class="internal",
     )
     assert decide(read_policy(None), policy_request).verdict == verdict
+
+
+def test_a_run_of_what_was_sent_over_http_names_its_sender_in_all_rounds(tmp_path, monkeypatch):
+    monkeypatch.setenv("QHYBRID_PRINCIPAL", "daemon")
+    workspace = make_launcher(tmp_path).workspace
+    sent, own = register(make_launcher(tmp_path), [SPEC, {**SPEC, "name": "of the house"}])
+    write_requester(workspace.home, sent, "ada")
+    first = workspace.specifications.load(sent)
+    lineage = first.lineage.model_copy(update={"round": 2, "parent": sent, "root": sent})
+    later = workspace.specifications.register(first.model_copy(update={"lineage": lineage}))
+    tags = {key: make_run_request(Stage(experiment=key), workspace).tags[PRINCIPAL_TAG] for key in (sent, later, own)}
+    assert tags == {sent: "ada", later: "ada", own: "daemon"}
+
+
+def test_where_nobody_can_say_who_sent_it_nothing_is_begun(tmp_path):
+    workspace = make_launcher(tmp_path).workspace
+    sent, own = register(make_launcher(tmp_path), [SPEC, {**SPEC, "name": "of the house"}])
+    write_requester(workspace.home, sent, "ada")
+    (workspace.home.requesters / f"{sent}.json").write_text("{")
+    damage = Damage()
+    assert {stage.experiment for stage in _due_stages(workspace, damage)} == {own}
+    assert list(damage.problems) == [sent]

@@ -95,12 +95,13 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
             home.stops,
             home.labels,
             home.scheduled,
+            home.requesters,
             home.checkpoints,
             home.spool,
         ]
         # A request that says it was registered has its experiment in the copy as well.
         files |= _copy_requests(home, built)
-        own = (home.quarantine, home.verdict_history, home.decisions, home.path / POLICY)
+        own = (home.quarantine, home.verdict_history, home.decisions, home.path / POLICY, home.service_keys)
         files |= _copy_all(home, built, [*later, *own])
         manifest = _describe(built, files, made_at=made_at)
         if folder.exists():

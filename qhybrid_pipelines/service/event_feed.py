@@ -1,0 +1,44 @@
+"""Waiting for events: one look at the ledger's head serves everybody who listens, and nobody listens for free for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+#: Between two looks at the head of the ledger.
+LOOK_SECONDS = 0.25
+#: Streams that are open at a time.
+MOST_LISTENERS = 200
+
+
+class EventFeed:
+    """Tells when the ledger has more events.
+
+    Args:
+        read_head: returns the position of the last event; may take a moment, and runs in a thread.
+    """
+
+    def __init__(self, read_head: Callable[[], int]) -> None:
+        self._read_head = read_head
+        self._head, self._looked_at = 0, float("-inf")
+        self._look = asyncio.Lock()
+        self.listeners = 0
+
+    async def wait_beyond(self, position: int, *, seconds: float) -> bool:
+        """Return once there is an event after a position: True; False where there is none for so long."""
+        until = time.monotonic() + seconds
+        while await self._current_head() <= position:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(LOOK_SECONDS, left))
+        return True
+
+    async def _current_head(self) -> int:
+        """Return the head as it was at most one interval ago."""
+        async with self._look:
+            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                self._head = await asyncio.to_thread(self._read_head)
+                self._looked_at = time.monotonic()
+            return self._head
