@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from qhybrid_pipelines.control.experiments.scheduled_runs import register_due_runs
+from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
+from qhybrid_pipelines_tests.support.code_location import open_code_location, requested_stages
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, run
 
 pytestmark = RUNS_IN_PROCESS
@@ -85,3 +87,27 @@ def test_other_labels_and_schedules_pay_nothing_and_a_month_pays_no_more_than_it
     assert len(paid()) == 2
     assert {job.experiment for job in ledger.jobs() if job.provider_job_id in paid()} == {first, dated}
     assert ledger.jobs(experiment=refused) == []
+
+
+def test_the_sensor_registers_what_is_due_and_the_other_sensors_lead_it_on(tmp_path: Path) -> None:
+    page = """\
+name: petersen
+problem: {family: maxcut, source: "networkx:petersen"}
+schedule: {cron: "0 * * * *"}
+"""
+    with open_code_location(tmp_path) as code_location:
+        home = code_location.workspace.home
+        assert code_location.tick("scheduled_experiments") == "nothing is due"
+        code_location.register(page)
+        [kept] = ScheduleStore(home).pages()
+        assert code_location.tick("scheduled_experiments") == "nothing is due"
+        days_ago = (datetime.now(UTC) - timedelta(days=3)).timestamp()
+        os.utime(kept, (days_ago, days_ago))
+        (home.scheduled / "wrong.yaml").write_text("name: [")
+        told = code_location.tick("scheduled_experiments")
+        assert told == "1 experiments registered, 1 pages passed over or wrong"
+        keys = set(code_location.instance.get_dynamic_partitions(EXPERIMENT_PARTITIONS))
+        [dated] = [key for key in code_location.workspace.specifications if key.startswith("petersen-20")]
+        assert keys == {dated}
+        assert ("prepare", dated) in requested_stages(code_location.tick("onward"))
+        assert code_location.tick("scheduled_experiments") == "0 experiments registered, 1 pages passed over or wrong"
