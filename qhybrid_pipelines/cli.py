@@ -29,6 +29,7 @@ from qhybrid_pipelines.commands import (
     wait,
 )
 from qhybrid_pipelines.commands import home as home_commands
+from qhybrid_pipelines.commands.bundle import bundle
 from qhybrid_pipelines.commands.common import (
     AsJson,
     Home,
@@ -295,6 +296,7 @@ app.command(rich_help_panel=OPERATIONS)(costs.costs)
 app.command(rich_help_panel=RESULTS)(results.answer)
 app.command(rich_help_panel=RESULTS)(results.compare)
 app.command(rich_help_panel=RESULTS)(report.report)
+app.command(rich_help_panel=RESULTS)(bundle)
 app.command(rich_help_panel=RESULTS)(results.sql)
 app.command(rich_help_panel=OPERATIONS)(status.status)
 app.command(rich_help_panel=OPERATIONS)(service.serve)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property, partial
 
+import pyarrow as pa
+
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
 from qhybrid_pipelines.control.home_identity import HomeGuard
@@ -13,6 +15,7 @@ from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, may_need_approval, read_policy
 from qhybrid_pipelines.control.reporting.logs import with_logging
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers
@@ -62,6 +65,15 @@ class ControlPlane:
     def may_need_approval(self, backend: str) -> bool:
         """Tell whether the policy has work for that backend wait for a person, of whatever size."""
         return may_need_approval(self.policy, backend)
+
+    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+        """Return the counts in an answer that was kept, also one of another home; no provider is asked.
+
+        Raises:
+            InvalidInput: there is no provider of that name.
+            CorruptResult: the answer is not one to that batch.
+        """
+        return self._provider_for(batch.backend).decode(raw, batch)
 
     @cached_property
     def deployment(self) -> Deployment:

@@ -17,7 +17,10 @@ from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 from qhybrid_pipelines_tests.support.code_location import open_code_location, requested_stages
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, run
 
-pytestmark = RUNS_IN_PROCESS
+pytestmark = [
+    RUNS_IN_PROCESS,
+    pytest.mark.filterwarnings("ignore:AutoDateLocator was unable:UserWarning"),  # pictures of minutes on virtual time
+]
 
 PAGE = """\
 name: paid

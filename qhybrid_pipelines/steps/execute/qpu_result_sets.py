@@ -101,12 +101,23 @@ def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: CircuitBatch, d
             f"{': ' + job.error.rstrip('.') if job.error else ''}. `qhybrid jobs show {job.job_id}` tells its life, "
             f"`qhybrid jobs retry {job.job_id}` runs it again as a new job"
         )
-    counts = dispatcher.collect(job.job_id, sub_batch.batch).counts
+    return place_counts(dispatcher.collect(job.job_id, sub_batch.batch).counts, sub_batch, whole, job.job_id)
+
+
+def place_counts(counts: pa.Table, sub_batch: SubBatch, whole: CircuitBatch, job_id: str) -> pa.Table:
+    """Return the counts of one part as rows of `qpu_result_sets`, its points and repetitions counted as in the whole.
+
+    Args:
+        counts: in `execution.port.COUNTS_SCHEMA`.
+        sub_batch: the part.
+        whole: the batch that it is a part of.
+        job_id: of the job that ran it.
+    """
     shift = {"point": sub_batch.first_point, "repetition": sub_batch.first_repetition}
     columns = {
         "experiment": pa.repeat(whole.experiment, len(counts)),
         "backend": pa.repeat(whole.backend, len(counts)),
-        "job_id": pa.repeat(job.job_id, len(counts)),
+        "job_id": pa.repeat(job_id, len(counts)),
     }
     for name in counts.column_names:
         column = counts.column(name)

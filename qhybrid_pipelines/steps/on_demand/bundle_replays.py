@@ -1,0 +1,190 @@
+"""Replaying a bundle: every step from the problem to the decision is done again, on the answers that were kept.
+
+No provider is asked, nothing is planned or sent, and nothing stays in the home: what is registered lies in a folder that is removed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from qhybrid_pipelines.control.control_plane import ControlPlane
+from qhybrid_pipelines.core import files
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
+from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.sub_batches import make_sub_batch
+from qhybrid_pipelines.problems.comparison import compare
+from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
+from qhybrid_pipelines.steps.execute.qpu_result_sets import place_counts
+from qhybrid_pipelines.steps.interpret.decisions import decisions
+from qhybrid_pipelines.steps.interpret.scored_solutions import scores
+from qhybrid_pipelines.steps.on_demand.bundles import PART_FIELDS, unmeasured_row
+from qhybrid_pipelines.steps.prepare.baselines import baselines
+from qhybrid_pipelines.steps.prepare.experiments import experiments
+from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
+from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
+from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
+from qhybrid_pipelines.steps.values_from_rows import Row, get_row, select_rows
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.bundle_files import SPECIFICATION, Bundle
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines.storage.tables import empty, from_rows
+
+#: Figures of another machine may differ in their last digits.
+RELATIVE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedExecution:
+    """What came of an execution.
+
+    Attributes:
+        backend: where it ran.
+        verdict: as it was bundled.
+        replayed: as it comes out here.
+        decision: as it comes out here.
+        differences: columns of verdict and decision that differ, none where the replay is the same.
+    """
+
+    backend: str
+    verdict: str
+    replayed: str
+    decision: str
+    differences: tuple[str, ...]
+
+
+def replay_bundle(bundle: Bundle, home: Home, control_plane: ControlPlane) -> list[ReplayedExecution]:
+    """Do every step of a bundled experiment again, and compare verdicts and decisions.
+
+    Args:
+        bundle: with the answers.
+        home: whose folder for unfinished files is used.
+        control_plane: has the decoders of the providers.
+
+    Raises:
+        InvalidInput: the bundle is not whole, its circuits are not those that this release makes, or there is no such
+            provider here.
+        CorruptResult: today's decoder refuses an answer.
+    """
+    key = str(bundle.facts.get("experiment"))
+    try:
+        spec = ExperimentSpec.model_validate_json(bundle.files[SPECIFICATION])
+        named = [source for source in (spec.problem.source, spec.problem.circuit) if isinstance(source, FileSource)]
+        contents = {source.sha256: bundle.files[f"blobs/{source.sha256}"] for source in named}
+        executions = list(bundle.facts["executions"])
+    except (ValueError, KeyError, TypeError):
+        raise InvalidInput("the bundle is not whole", remedy="Make it anew with `qhybrid bundle KEY`.") from None
+    with files.scratch_folder(home.tmp) as folder:
+        aside = Specifications(Home(folder))
+        blob, circuit = (
+            contents[source.sha256] if isinstance(source, FileSource) else None
+            for source in (spec.problem.source, spec.problem.circuit)
+        )
+        aside.register(spec, blob, circuit, key=key)
+        return _replay(key, executions, bundle, aside, control_plane)
+
+
+def _replay(
+    key: str, executions: Sequence[Row], bundle: Bundle, aside: Specifications, control_plane: ControlPlane
+) -> list[ReplayedExecution]:
+    asked = experiments([key], aside)
+    instances = problem_instances(asked, aside)
+    reduced = reduced_models(asked, instances)
+    points = parameter_sweeps(asked, reduced, aside)
+    classical = baselines(asked, instances, reduced)
+    replayed = []
+    for execution in executions:
+        pair = (str(execution["backend"]), key)
+        batches = circuit_batches([pair], asked, instances, reduced, points, specifications=aside)
+        counts = _counts(batches, execution["parts"], bundle, control_plane)
+        point_scores, solutions = scores([pair], asked, instances, reduced, counts)
+        instance = Instance.from_row(get_row(instances, key))
+        verdict = compare(
+            family_named(instance.family),
+            instance,
+            get_row(reduced, key),
+            point_scores=select_rows(point_scores, key, pair[0]),
+            scored_solutions=select_rows(solutions, key, pair[0]),
+            baselines=select_rows(classical, key),
+            without_counts=execution["without_counts"],
+        )
+        compared = from_rows(schemas.BASELINE_COMPARISONS, [{"experiment": key, "backend": pair[0], **verdict}])
+        decided = decisions(
+            [pair],
+            experiments=asked,
+            problem_instances=instances,
+            reduced_models=reduced,
+            parameter_sweeps=points,
+            point_scores=point_scores,
+            scored_solutions=solutions,
+            baselines=classical,
+            baseline_comparisons=compared,
+        )
+        now = {
+            "comparison": unmeasured_row(compared, schemas.BASELINE_COMPARISONS),
+            "decision": unmeasured_row(decided, schemas.DECISIONS),
+        }
+        replayed.append(
+            ReplayedExecution(
+                backend=pair[0],
+                verdict=str(execution["comparison"]["verdict"]),
+                replayed=str(now["comparison"]["verdict"]),
+                decision=str(now["decision"]["decision"]),
+                differences=tuple(
+                    chain.from_iterable(_differences(table, execution[table], row) for table, row in now.items())
+                ),
+            )
+        )
+    return replayed
+
+
+def _counts(batches: pa.Table, parts: Sequence[Row], bundle: Bundle, control_plane: ControlPlane) -> pa.Table:
+    tables = [empty(schemas.QPU_RESULT_SETS)]
+    rows = batches.to_pylist()
+    if not rows and parts:
+        raise _other_circuits()
+    tables += [_decode(batch_from_row(rows[0]), part, bundle, control_plane) for part in parts]
+    return pa.concat_tables(tables)
+
+
+def _decode(batch: CircuitBatch, part: Row, bundle: Bundle, control_plane: ControlPlane) -> pa.Table:
+    sub_batch = make_sub_batch(batch, **{name: part[name] for name in PART_FIELDS})
+    if sub_batch.batch.payload_sha256 != part["payload_sha256"]:
+        raise _other_circuits()
+    ref = JobRef(provider=part["provider"], backend=part["backend"], provider_job_id=part["provider_job_id"])
+    content = bundle.files[f"raw/{part['result_sha256']}"]
+    raw = RawResult(ref=ref, content=content, content_type=part["content_type"])
+    counts = control_plane.decode(raw, replace(sub_batch.batch, backend=part["backend"]))
+    return place_counts(counts, sub_batch, batch, part["job_id"])
+
+
+def _other_circuits() -> InvalidInput:
+    return InvalidInput(
+        "the circuits that this release makes are not those that were run",
+        remedy="Replay the bundle with the versions that its manifest names.",
+    )
+
+
+def _differences(table: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [f"{table}.{name}" for name in sorted({*before, *now}) if not _is_equal(before.get(name), now.get(name))]
+
+
+def _is_equal(before: object, now: object) -> bool:
+    """Tell whether two values are the same, but for the last digits of numbers; one of them came through JSON."""
+    if isinstance(before, list | tuple) and isinstance(now, list | tuple):
+        return len(before) == len(now) and all(map(_is_equal, before, now))
+    if isinstance(before, dict) and isinstance(now, dict):
+        return before.keys() == now.keys() and all(_is_equal(before[name], now[name]) for name in before)
+    if isinstance(before, float | int) and isinstance(now, float | int) and not isinstance(before, bool):
+        return math.isclose(before, now, rel_tol=RELATIVE_TOLERANCE, abs_tol=RELATIVE_TOLERANCE)
+    return before == now
