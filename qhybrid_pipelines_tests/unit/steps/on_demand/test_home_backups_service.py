@@ -1,0 +1,37 @@
+"""What the HTTP service keeps goes into a backup and comes back; the secret of its keys does not leave the home."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from qhybrid_pipelines.service.api_keys import KeyFile
+from qhybrid_pipelines.service.request_store import RequestStore
+from qhybrid_pipelines.steps.on_demand.home_backups import back_up, restore
+from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.requesters import read_requester, write_requester
+from qhybrid_pipelines_tests.unit.service.test_request_store import request
+
+KEY = "maxcut-small-0123456789abcdef"
+
+
+def test_requests_senders_and_keys_come_back(tmp_path):
+    home = Home(tmp_path / "home").make()
+    store = RequestStore(home.requests)
+    store.accept(request(1, content=b"3 3"), shared=True).result()
+    write_requester(home, KEY, "ada")
+    KeyFile(home).create("ada", ["read"], days=9, environment="dev", now=datetime.now(UTC))
+    # The service goes on while it is copied.
+    control_plane = Workspace(home).control_plane
+    control_plane.ledger.close()  # opening it has made it
+    back_up(home, control_plane, tmp_path / "backup")
+    store.accept(request(2), shared=True).result()
+    store.close()
+    restored = Home(tmp_path / "restored")
+    restore(tmp_path / "backup", restored)
+    again = RequestStore(restored.requests)
+    assert [(one.id, one.content) for one in again.to_register(limit=9)] == [("r-1", b"3 3")]
+    again.close()
+    assert read_requester(restored, KEY) == "ada"
+    assert KeyFile(restored).read() == KeyFile(home).read()
+    assert not restored.service_pepper.exists()
