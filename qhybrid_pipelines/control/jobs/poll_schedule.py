@@ -127,7 +127,7 @@ class PollSchedule:
 
         Within the lag nobody can know; afterwards the home has a question for a person, and sends nothing more.
         """
-        if self._context.guard is None:
+        if self._context.guard is None or last_poll is None:  # a round that remembers nothing would list everything
             return
         by_backend: dict[str, list[JobRecord]] = {}
         for job in jobs:
@@ -138,7 +138,7 @@ class PollSchedule:
                 capabilities = self._context.capabilities(backend)
                 lag = timedelta(seconds=LISTING_LAG_FACTOR * capabilities.listing_lag_seconds)
                 listed = [job for job in sent if job.updated_at + lag <= now]
-                new = [job for job in listed if last_poll is None or job.updated_at + lag > last_poll]
+                new = [job for job in listed if job.updated_at + lag > last_poll]
                 if new and capabilities.dedupe == "tag_lookup":
                     self._protocol.list_labelled(backend, [job.token for job in new])
             except QHybridError as error:

@@ -97,7 +97,7 @@ def findings(
         ("backends", lambda: (bool(control_plane.backends), ", ".join(control_plane.backends))),
         ("budgets of the policy", lambda: _budgets(control_plane, present())),
         ("breakers", lambda: _breakers(control_plane.ledger, present())),
-        ("open jobs", lambda: _open_jobs(control_plane.ledger)),
+        ("open jobs", lambda: _open_jobs(control_plane)),
         ("jobs past their deadline", lambda: _overdue(control_plane.ledger, present())),
         ("submissions without an answer", lambda: _submitting(control_plane.ledger, present())),
         ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, present())),
@@ -229,8 +229,11 @@ def _breakers(ledger: Ledger, now: datetime) -> CheckResult:
     return not stuck, seen or "all closed"
 
 
-def _open_jobs(ledger: Ledger) -> CheckResult:
-    jobs = ledger.jobs(states=list(OPEN))
+def _open_jobs(control_plane: ControlPlane) -> CheckResult:
+    jobs = control_plane.ledger.jobs(states=list(OPEN))
+    for backend in sorted({job.backend for job in jobs} & set(control_plane.backends)):
+        if missing := control_plane.dispatcher.missing_setting(backend):
+            return False, f"those on '{backend}' cannot be looked at or collected: {missing}"
     return True, f"{len(jobs)} with their providers"
 
 

@@ -78,14 +78,15 @@ def test_within_the_lag_both_are_accepted_and_afterwards_neither_sends_anything(
     jobs = [one.submit(same, FREE) for one in (twins.first, twins.second)]
     assert [job.state for job in jobs] == [JobState.SUBMITTED] * 2
     assert twins.book()[1:] == [jobs[0].token] * 2, "the list showed neither"
-    for one in (twins.first, twins.second):
-        one.poll_due()  # too early to know
+    cursors = [one.poll_due().cursor for one in (twins.first, twins.second)]  # too early to know
     assert twins.first.ledger.identity() == twins.second.ledger.identity()
     assert not read_question(Home(twins.folder / "first")).sentences
     twins.pass_time(2 * LAG)
     paid = len(twins.book())
-    for name, one, other in (("first", twins.first, jobs[1]), ("second", twins.second, jobs[0])):
-        one.poll_due()
+    for name, one, other, cursor in zip(
+        ("first", "second"), (twins.first, twins.second), reversed(jobs), cursors, strict=True
+    ):
+        one.poll_due(cursor=cursor)
         [sentence] = read_question(Home(twins.folder / name)).sentences
         assert f"vendor/{other.provider_job_id}" in sentence
         with pytest.raises(Refused, match="qhybrid home continue"):
@@ -104,24 +105,30 @@ def test_they_are_found_before_the_next_submission_too(twins: Twins) -> None:
 def test_the_one_that_goes_on_has_decided_about_what_was_found(twins: Twins) -> None:
     for one in (twins.first, twins.second):
         one.submit(make_batch(seed=1), FREE)
+    cursor = twins.first.poll_due().cursor
     twins.pass_time(2 * LAG)
-    twins.first.poll_due()
+    twins.first.poll_due(cursor=cursor)
+    assert read_question(Home(twins.folder / "first")).sentences
     home = Home(twins.folder / "first")
     HomeGuard(home, twins.first.ledger, is_shared=False).go_on()
     twins.pass_time(2 * LAG)
     goes_on = twins.dispatcher("first")
     assert goes_on.submit(make_batch(seed=2), FREE).state is JobState.SUBMITTED
+    cursor = goes_on.poll_due().cursor
     twins.pass_time(2 * LAG)
-    goes_on.poll_due()
+    goes_on.poll_due(cursor=cursor)
     assert not read_question(home).sentences
 
 
 def test_a_home_alone_is_asked_nothing(twins: Twins) -> None:
     """The negative control."""
     twins.first.submit(make_batch(seed=1), FREE)
+    cursor = {}
     for _ in range(4):
         twins.pass_time(LAG)
-        assert twins.first.poll_due().problems == ()
+        polled = twins.first.poll_due(cursor=cursor)
+        assert polled.problems == ()
+        cursor = polled.cursor
     assert not read_question(Home(twins.folder / "first")).sentences
     assert twins.first.submit(make_batch(seed=2), FREE).state is JobState.SUBMITTED
 

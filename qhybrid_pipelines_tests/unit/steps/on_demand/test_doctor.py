@@ -62,7 +62,8 @@ def test_a_clock_that_was_set_back(workspace):
     assert failed_checks(workspace) == {}
 
 
-def test_jobs_that_nobody_ends(workspace):
+def test_jobs_that_nobody_ends(workspace, monkeypatch):
+    monkeypatch.setenv("IONQ_API_KEY", "some-key")  # its provider could be asked
     ledger = workspace.control_plane.ledger
     write_job_history(ledger, "j1", COMPLETE[:5], deadline_at=noon_plus(60))
     write_job_history(ledger, "j2", COMPLETE[:3])
@@ -70,6 +71,18 @@ def test_jobs_that_nobody_ends(workspace):
     found = failed_checks(workspace, now=NOON + timedelta(hours=2))
     assert found["jobs past their deadline"].startswith("j1: the sensor qpu_poll ends them")
     assert found["submissions without an answer"].startswith("j2: their process is gone")
+
+
+def test_open_jobs_of_a_provider_whose_key_is_not_set_any_more(workspace, monkeypatch):
+    for name in ("IONQ_API_KEY", "IONQ_API_KEY_FILE", "IONQ_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    backend = next(name for name in workspace.control_plane.backends if name.startswith("ionq:"))
+    write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5], backend=backend, provider="ionq")
+    found = failed_checks(workspace)["open jobs"]
+    assert found.startswith(f"those on '{backend}' cannot be looked at or collected: ")
+    assert "IONQ_API_KEY" in found
+    monkeypatch.setenv("IONQ_API_KEY", "some-key")
+    assert "open jobs" not in failed_checks(workspace)
 
 
 def test_many_jobs_make_a_short_row(workspace):
