@@ -19,11 +19,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from filelock import FileLock
 
 from qhybrid_pipelines.core.files import give_usual_permissions, make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.mlflow_paths import follow_home
 from qhybrid_pipelines.storage.postgres import postgres_url
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
 
@@ -110,8 +112,17 @@ class Tracker:
         return TrackingResult(run_id=run.info.run_id, url=self._url(run), spooled=False)
 
     def sync(self) -> SyncResult:
-        """Record what waits in the spool. Never raises; stops at the first record that the store does not take."""
+        """Record what waits in the spool. Never raises; stops at the first record that the store does not take.
+
+        After a home was moved, the addresses of its files follow, whether anything waits or not.
+        """
         waiting = sorted(self._home.spool.glob("*.json"))
+        if not waiting and self._foreign_uri is None and self._database.exists():
+            try:
+                with self._hold_store():
+                    pass
+            except Exception as error:  # noqa: BLE001  see `record`
+                _log.warning("MLflow is not available (%s)", _first_line(error))
         recorded: list[str] = []
         for path in waiting:
             try:
@@ -153,7 +164,7 @@ class Tracker:
             yield
 
     def _prepare_database(self) -> None:
-        """Make the SQLite store if there is none, and fail early if it cannot be written.
+        """Make the SQLite store if there is none, and fail early if it cannot be written; its addresses follow the home.
 
         MLflow's first use runs its migrations for seconds; two processes at once, or a crash on the way, leave a store
         that is broken for good. So they run on a file beside, which is renamed when it is complete.
@@ -168,8 +179,9 @@ class Tracker:
                 store.engine.dispose()
                 give_usual_permissions(built)
                 promote(built, self._database)
-        with closing(sqlite3.connect(self._database, timeout=BUSY_SECONDS)) as connection:
+        with closing(sqlite3.connect(self._database, timeout=BUSY_SECONDS)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
+            follow_home(connection, self._artifacts_folder)
 
     def _prepare_server(self) -> None:
         """Make the tables on the server if there are none: once, whoever else on any machine wants to do the same."""
@@ -247,8 +259,12 @@ class Tracker:
             tags["mlflow.parentRunId"] = parent
         return client.create_run(experiment_id, run_name=record.name, tags=tags)
 
+    @property
+    def _artifacts_folder(self) -> str:
+        return (self._home.mlflow / "artifacts").as_uri()
+
     def _artifacts(self, family: str) -> str:
-        return (self._home.mlflow / "artifacts" / family).as_uri()
+        return f"{self._artifacts_folder}/{quote(family)}"
 
     def _url(self, run: Run) -> str:
         """Return the run's page: on the server, or on the one that `ui_command` starts. It is kept and shown to many."""
