@@ -16,12 +16,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "environments"
 #: No pins of ours, and the upper bounds of `pyproject.toml` alone.
 NEWEST = "newest"
+#: uv's settings, with the names by which pip has the same.
+PIP_NAMES = {"SSL_CERT_FILE": "PIP_CERT", "UV_DEFAULT_INDEX": "PIP_INDEX_URL"}
 WHOLE_SUITE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
@@ -104,9 +107,15 @@ def print_newer_packages(python: Path) -> None:
 
 
 def uv(*arguments: str) -> None:
-    """Run uv, which says itself what went wrong."""
-    if subprocess.run([uv_path(), *arguments], cwd=ROOT, check=False).returncode:
+    """Run uv, which says itself what went wrong; it hears of an own certificate or index by the names that pip reads."""
+    if subprocess.run([uv_path(), *arguments], cwd=ROOT, env=uv_settings(os.environ), check=False).returncode:
         raise SystemExit(f"uv {' '.join(arguments)} failed")
+
+
+def uv_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which uv finds what pip was told, as the Makefile does it; its own settings win."""
+    told = {name: environment.get(pip) for name, pip in PIP_NAMES.items()}
+    return {name: value for name, value in told.items() if value} | dict(environment)
 
 
 def uv_path() -> str:

@@ -117,8 +117,13 @@ assert {one.id for one in ionq_core.iter_jobs(client)} >= set(ids)
 
 cancelled = create_job.sync(client=client, body=CircuitJobCreationPayload.from_dict({**bell, "backend": "qpu.forte-1"}))
 ids.append(cancelled.id)
-assert cancel_job.sync(cancelled.id, client=client).id == cancelled.id
-assert get_job.sync(cancelled.id, client=client).status in {"canceled", "completed"}
+try:
+    assert cancel_job.sync(cancelled.id, client=client).id == cancelled.id
+except TypeError:
+    # On a loaded machine the job may have ended before: the emulator then says how it stands, for which this client has no word.
+    assert get_job.sync(cancelled.id, client=client).status == "completed"
+else:
+    assert get_job.sync(cancelled.id, client=client).status == "canceled"
 assert delete_job.sync(cancelled.id, client=client).id == cancelled.id
 
 print(json.dumps({"ids": ids}))
