@@ -44,6 +44,7 @@ from qhybrid_pipelines.commands.common import (
     workspace_for,
 )
 from qhybrid_pipelines.commands.exit_codes import run_to_end
+from qhybrid_pipelines.commands.memory_limit import READING, check_address_space
 from qhybrid_pipelines.commands.output_streams import prepare_streams
 from qhybrid_pipelines.commands.run_outcome import print_outcome
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
@@ -306,11 +307,12 @@ app.add_typer(keys.app, name="keys", rich_help_panel=OPERATIONS)
 
 @app.callback()
 def common_options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  its callback ends the command
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
     """Hybrid quantum-classical experiments: from a problem file to a verdict."""
+    check_address_space(READING)
 
 
 def main() -> None:

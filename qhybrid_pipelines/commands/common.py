@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qhybrid_pipelines.commands.memory_limit import RUNNING, check_address_space
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.settings import Settings, prepare_home
@@ -76,6 +77,7 @@ def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
 
 def launcher_for(home: str | None) -> Launcher:
     """Return what runs experiments in a home."""
+    check_address_space(RUNNING)
     folder = prepare_home(home)
     from qhybrid_pipelines.launch import Launcher
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -49,8 +50,11 @@ def run_to_end(app: Callable[[], Any]) -> None:
 
 
 def _end_with(error: QHybridError, *, as_json: bool) -> NoReturn:
-    from qhybrid_pipelines.terminal import print_error
-
     with contextlib.suppress(OSError):
-        print_error(error, as_json=as_json)
+        try:
+            from qhybrid_pipelines.terminal import print_error
+        except (ImportError, MemoryError):  # not enough memory is left for the libraries that draw tables
+            echo(json.dumps(error.details()) if as_json else f"error: {error}", err=not as_json)
+        else:
+            print_error(error, as_json=as_json)
     raise SystemExit(error.exit_code) from None

@@ -13,6 +13,8 @@ from qhybrid_pipelines.core.errors import EnvironmentFailure
 
 #: As click ends a command whose output nobody reads any more.
 READER_WENT_AWAY = 1
+#: What the loader of libraries, Python's threads and DuckDB say; each in an error whose type means many things.
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new thread", "Out of Memory Error:")
 _MAKE_ROOM = "Make room on that file system and start the same command again; what was paid is in the ledger."
 _MAY_NOT = "Check who owns it and its permissions, and those of the folders above it."
 _REMEDIES = {
@@ -84,7 +86,7 @@ def explain_failure(error: Exception) -> EnvironmentFailure | None:
             remedy="Make room where the disk is full, and see that you may write to the home; a damaged file is restored from a "
             "backup (docs/runbook.md). What was paid is in the ledger.",
         )
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _is_lack_of_memory(str(error)):
         return EnvironmentFailure(
             "there is not enough memory",
             remedy="Give this process more (`ulimit -v`), or run smaller experiments; what was paid is in the ledger.",
@@ -99,3 +101,8 @@ def explain_failure(error: Exception) -> EnvironmentFailure | None:
     place = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0)
     return None if remedy is None else EnvironmentFailure(f"{place}{error.strerror}", remedy=remedy)
+
+
+def _is_lack_of_memory(message: str) -> bool:
+    """Tell whether an error of a kind that says nothing by itself is about memory, by what loaders and threads say."""
+    return any(words in message for words in _NO_MEMORY)

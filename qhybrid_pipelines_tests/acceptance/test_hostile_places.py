@@ -6,51 +6,16 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.hostile_places import SPEC, assert_one_sentence, qhybrid
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
-QHYBRID = str(Path(sys.executable).with_name("qhybrid"))
-SPEC = """
-name: one
-problem: {family: maxcut, source: 'networkx:petersen'}
-shots: 64
-repetitions: 2
-sweep: {points: 2}
-rounds: {max: 1}
-"""
 #: The administrator may write everywhere; without this right they are like anybody.
 WITHOUT_OVERRIDE = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
-#: Exit codes that the page of errors knows.
-TABLE = {0, 2, 3, 4, 130, 143}
-
-
-def qhybrid(*arguments, before=(), shell="", **environment):
-    """Run the command in an environment that holds nothing but what is given; ``shell`` runs before it."""
-    command = [*before, "/bin/sh", "-c", f'{shell} exec "$0" "$@"', QHYBRID, *map(str, arguments)]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        errors="replace",
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
-        timeout=600,
-    )
-
-
-def assert_one_sentence(done):
-    """It failed, and said so in one line."""
-    assert done.returncode in TABLE - {0}
-    assert "Traceback" not in done.stderr + done.stdout
-    assert done.stderr.startswith("error: ") or "failed: " in done.stderr
-    assert done.stderr.count("\n") <= 6, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,103 @@
+"""Every command with a full output device, and with words in brackets: one sentence, and the same done as otherwise."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from qhybrid_pipelines_tests.support.hostile_places import ARGUMENTS, SPEC, TABLE, every_command, qhybrid
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+
+POLICY = """
+rules:
+  - {name: ask, backend: "local:aer-exact", then: approve, reason: somebody should look}
+  - {name: rest, backend: "local:*", then: allow, reason: this machine}
+"""
+#: Minutes long, and prints as `run` does.
+LONG = {"demo"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    """A folder with a home of two experiments, one of them waiting for approval, and its backup; names of what is in it."""
+    folder = tmp_path_factory.mktemp("terminals")
+    home = folder / "home"
+    home.mkdir()
+    (home / "policy.yaml").write_text(POLICY)
+    (folder / "one.yaml").write_text(SPEC)
+    (folder / "two.yaml").write_text(SPEC.replace("name: one", "name: two") + 'backends: ["local:aer-exact"]\n')
+    assert qhybrid("run", folder / "one.yaml", "--home", home).returncode == 0
+    assert qhybrid("run", folder / "two.yaml", "--home", home).returncode == 3
+    assert qhybrid("backup", folder / "backup", "--home", home).returncode == 0
+    jobs = json.loads(qhybrid("jobs", "list", "--json", "--home", home).stdout)
+    by_state = {job["state"]: job for job in jobs}
+    names = {
+        "key": by_state["VERIFIED"]["experiment"],
+        "other": by_state["AWAITING_APPROVAL"]["experiment"],
+        "verified": by_state["VERIFIED"]["job_id"],
+        "waiting": by_state["AWAITING_APPROVAL"]["job_id"],
+    }
+    return folder, names
+
+
+def words(command: str, folder: Path, names: dict[str, str]) -> list[str]:
+    """Return a command with its arguments, and the home where it takes one."""
+    given = [argument.format(folder=folder, **names) for argument in ARGUMENTS[command]]
+    home = {"schema": [], "new": [], "emulator start": [], "restore": ["--home", f"{folder}/restored"]}
+    return [*command.split(), *given, *home.get(command, ["--home", f"{folder}/home"])]
+
+
+def states(folder: Path) -> list[tuple[str, str]]:
+    """Return the states of the jobs of every home below a folder."""
+    found = []
+    for ledger in sorted(folder.rglob("ledger.db")):
+        with closing(sqlite3.connect(ledger)) as connection:
+            found += connection.execute("SELECT job_id, state FROM job ORDER BY job_id").fetchall()
+    return found
+
+
+def test_every_command_is_tried():
+    assert set(every_command()) == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("command", sorted(set(ARGUMENTS) - LONG))
+def test_a_full_output_device_is_one_sentence_and_the_same_is_done(place, command, tmp_path):
+    folder, names = place
+    ended, homes = [], []
+    for name, after in (("usual", ""), ("full", "> /dev/full")):
+        shutil.copytree(folder, tmp_path / name)
+        ended.append(qhybrid(*words(command, tmp_path / name, names), shell=f"cd {tmp_path / name};", after=after))
+        homes.append(states(tmp_path / name))
+    usual, full = ended
+    assert usual.returncode in TABLE, usual.stderr
+    assert "Traceback" not in usual.stderr + full.stderr
+    if usual.stdout:
+        assert full.returncode == 3
+        assert full.stderr.splitlines()[-1].startswith("error: the output cannot be written: No space left on device")
+    else:
+        assert full.returncode == usual.returncode
+    assert homes[0] == homes[1]
+
+
+@pytest.mark.parametrize("command", sorted(ARGUMENTS))
+def test_words_in_brackets_are_shown_as_they_are(place, command):
+    folder, names = place
+    text = r"[bold]a\[/x]:smile:"
+    given = words(command, folder, names)
+    if command in {"run", "estimate", "jobs show", "cancel", "answer", "archive", "jobs approve", "jobs cancel"}:
+        given[len(command.split())] = text
+    elif command == "sql":
+        given[1] = f"SELECT '{text}' AS told"
+    else:
+        given.append(text)  # more than it takes, or something that is not there
+    done = qhybrid(*given, shell=f"cd {folder};")
+    assert done.returncode in TABLE, done.stderr
+    told = done.stderr + done.stdout
+    assert "Traceback" not in told
+    assert text in "".join(line.strip("│ ") for line in told.splitlines()), told
