@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "environments"
 #: No pins of ours, and the upper bounds of `pyproject.toml` alone.
 NEWEST = "newest"
+#: As the Makefile puts it into every environment: tests make environments of their own with it.
+UV = "uv>=0.8"
 #: uv's settings, with the names by which pip has the same.
 PIP_NAMES = {"SSL_CERT_FILE": "PIP_CERT", "UV_DEFAULT_INDEX": "PIP_INDEX_URL"}
 WHOLE_SUITE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -57,7 +59,7 @@ def test(name: str, options: list[str]) -> int | str:
     pins = [] if name == NEWEST else ["--constraint", "constraints.txt"]
     if overrides.is_file():
         pins = ["--override", str(overrides), "--constraint", str(other_pins(overrides, folder))]
-    uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *pins, "--editable", ".[test]")
+    uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *pins, UV, "--editable", ".[test]")
     if name == NEWEST or overrides.is_file():
         print_newer_packages(python)
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines_tests.support.hostile_places import ARGUMENTS, SPEC, TABLE, every_command, qhybrid
+from qhybrid_pipelines_tests.support.hostile_places import ARGUMENTS, SPEC, TABLE, every_command
+from qhybrid_pipelines_tests.support.page_commands import Terminal
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -21,21 +23,30 @@ rules:
 """
 #: Minutes long, and prints as `run` does.
 LONG = {"demo"}
+#: Commands whose first argument names something.
+FIRST = {"run", "new", "estimate", "jobs show", "cancel", "answer", "archive", "jobs approve", "jobs cancel"}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> tuple[Path, dict[str, str]]:
+def terminal(tmp_path_factory) -> Iterator[Terminal]:
+    terminal = Terminal(tmp_path_factory.mktemp("terminals"))
+    yield terminal
+    terminal.close()
+
+
+@pytest.fixture(scope="module")
+def place(terminal) -> tuple[Path, dict[str, str]]:
     """A folder with a home of two experiments, one of them waiting for approval, and its backup; names of what is in it."""
-    folder = tmp_path_factory.mktemp("terminals")
+    folder = terminal.folder / "place"
     home = folder / "home"
-    home.mkdir()
+    home.mkdir(parents=True)
     (home / "policy.yaml").write_text(POLICY)
     (folder / "one.yaml").write_text(SPEC)
     (folder / "two.yaml").write_text(SPEC.replace("name: one", "name: two") + 'backends: ["local:aer-exact"]\n')
-    assert qhybrid("run", folder / "one.yaml", "--home", home).returncode == 0
-    assert qhybrid("run", folder / "two.yaml", "--home", home).returncode == 3
-    assert qhybrid("backup", folder / "backup", "--home", home).returncode == 0
-    jobs = json.loads(qhybrid("jobs", "list", "--json", "--home", home).stdout)
+    terminal.run(f"qhybrid run {folder}/one.yaml --home {home}")
+    terminal.run(f"qhybrid run {folder}/two.yaml --home {home}", code=3)
+    terminal.run(f"qhybrid backup {folder}/backup --home {home}")
+    jobs = json.loads(terminal.run(f"qhybrid jobs list --json --home {home}"))
     by_state = {job["state"]: job for job in jobs}
     names = {
         "key": by_state["VERIFIED"]["experiment"],
@@ -67,37 +78,36 @@ def test_every_command_is_tried():
 
 
 @pytest.mark.parametrize("command", sorted(set(ARGUMENTS) - LONG))
-def test_a_full_output_device_is_one_sentence_and_the_same_is_done(place, command, tmp_path):
+def test_a_full_output_device_is_one_sentence_and_the_same_is_done(terminal, place, command, tmp_path):
     folder, names = place
     ended, homes = [], []
-    for name, after in (("usual", ""), ("full", "> /dev/full")):
+    for name, output in (("usual", None), ("full", Path("/dev/full"))):
         shutil.copytree(folder, tmp_path / name)
-        ended.append(qhybrid(*words(command, tmp_path / name, names), shell=f"cd {tmp_path / name};", after=after))
+        ended.append(terminal.run_apart(words(command, tmp_path / name, names), output))
         homes.append(states(tmp_path / name))
-    usual, full = ended
-    assert usual.returncode in TABLE, usual.stderr
-    assert "Traceback" not in usual.stderr + full.stderr
-    if usual.stdout:
-        assert full.returncode == 3
-        assert full.stderr.splitlines()[-1].startswith("error: the output cannot be written: No space left on device")
+    (usual, told, usual_errors), (full, _, errors) = ended
+    assert usual in TABLE, usual_errors
+    assert "Traceback" not in usual_errors + errors
+    if told:
+        assert full == 3
+        assert errors.splitlines()[-1].startswith("error: the output cannot be written: No space left on device")
     else:
-        assert full.returncode == usual.returncode
+        assert full == usual
     assert homes[0] == homes[1]
 
 
 @pytest.mark.parametrize("command", sorted(ARGUMENTS))
-def test_words_in_brackets_are_shown_as_they_are(place, command):
+def test_words_in_brackets_are_shown_as_they_are(terminal, place, command):
     folder, names = place
     text = r"[bold]a\[/x]:smile:"
     given = words(command, folder, names)
-    if command in {"run", "estimate", "jobs show", "cancel", "answer", "archive", "jobs approve", "jobs cancel"}:
+    if command in FIRST:
         given[len(command.split())] = text
     elif command == "sql":
         given[1] = f"SELECT '{text}' AS told"
     else:
         given.append(text)  # more than it takes, or something that is not there
-    done = qhybrid(*given, shell=f"cd {folder};")
-    assert done.returncode in TABLE, done.stderr
-    told = done.stderr + done.stdout
-    assert "Traceback" not in told
-    assert text in "".join(line.strip("│ ") for line in told.splitlines()), told
+    code, told, errors = terminal.run_apart(given)
+    assert code in TABLE, errors
+    assert "Traceback" not in errors
+    assert text in "".join(line.strip("│ ") for line in (told + errors).splitlines()), told + errors

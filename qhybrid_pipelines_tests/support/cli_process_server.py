@@ -38,9 +38,10 @@ LAZY_MODULES = (
 def perform(command: dict[str, Any]) -> None:
     """Be the command, in the child."""
     log = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
+    os.dup2(os.open(command["output"], os.O_WRONLY) if "output" in command else log, 1)
     os.dup2(log, 2)
-    os.environ |= {VARIABLE: command.get("failpoint", ""), "TMPDIR": command["tmp"]}
+    os.environ |= {VARIABLE: command.get("failpoint", ""), "TMPDIR": command["tmp"], **command.get("environment", {})}
+    os.chdir(command.get("folder", "."))
     sys.argv = ["qhybrid", *command["arguments"]]
     try:
         qhybrid()

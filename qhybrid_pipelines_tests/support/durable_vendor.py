@@ -106,7 +106,10 @@ class DurableVendor:
 
     def plan_faults(self, *faults: str) -> None:
         """Faults of the next submissions, in this order; ``none`` lets one through."""
-        (self.folder / "faults.json").write_text(json.dumps(faults))
+        # Whole or not at all: processes that race plan at the same time.
+        unfinished = self.folder / f"faults.{os.getpid()}.part"
+        unfinished.write_text(json.dumps(faults))
+        unfinished.replace(self.folder / "faults.json")
 
     def accept_late(self, batch: CircuitBatch) -> None:
         """The request of a submission with the fault ``late`` is accepted only now, long after its sender gave up."""

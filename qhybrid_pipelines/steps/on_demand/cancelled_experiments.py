@@ -29,7 +29,7 @@ def cancel_experiment(
     """
     if experiment not in set(specifications):
         raise InvalidInput(
-            f"no experiment {experiment[:80]!r} is registered",
+            f"no experiment '{experiment[:80]}' is registered",
             remedy="`qhybrid experiments` lists the keys.",
             field="KEY",
         )

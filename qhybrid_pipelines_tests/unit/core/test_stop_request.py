@@ -9,6 +9,8 @@ SWALLOWED = """
 import os, signal, time, weakref
 from qhybrid_pipelines.core.stop_request import stop_requested, watch_stop_signals
 
+# A shell that starts the tests in the background lets its processes ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 watch = {watch}
 if watch:
     watch_stop_signals()
