@@ -153,7 +153,7 @@ def _family(name: str) -> Family:
     families = all_families()
     if name not in families:
         raise InvalidInput(
-            f"there is neither a family nor a file {name!r}",
+            f"there is neither a family nor a file '{name}'",
             remedy=remedy_for_unknown(name, [*families], "Use one of"),
             field="FAMILY",
         )

@@ -63,6 +63,7 @@ ARGUMENTS = {
     "backends verify": ["local:auto"],
     "export parquet": ["{folder}/files"],
     "export csv": ["{folder}/files"],
+    "serve": ["--host", "192.0.2.1"],  # refused: as a server it would not end
     "emulator start": ["--folder", "{folder}/one.yaml"],  # a file: as a server it would not end,
 }
 

@@ -37,8 +37,25 @@ def block_commands(text: str) -> list[str]:
         lines = [line.strip() for line in block.splitlines() if line.strip()]
         if any(line.startswith("$ ") for line in lines):
             lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-        found += [without_comment(line) for line in lines]
+        found += join_lines([without_comment(line) for line in lines])
     return [line for line in found if line]
+
+
+def join_lines(lines: list[str]) -> list[str]:
+    """Join a command that goes on in the next line: after a backslash, or within quotes."""
+    joined: list[str] = []
+    is_open = False
+    for line in lines:
+        if is_open:
+            joined[-1] += f"\n{line}"
+        else:
+            joined.append(line)
+        try:
+            shlex.split(joined[-1].removesuffix("\\"))
+            is_open = joined[-1].endswith("\\")
+        except ValueError:
+            is_open = True
+    return joined
 
 
 def sentence_commands(text: str) -> list[str]:
