@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from qhybrid_pipelines.control.experiments.due_stages import Stage
-from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST
 from qhybrid_pipelines.terminal_tables import format_cell, print_table, to_words
 
 if TYPE_CHECKING:
+    from qhybrid_pipelines.control.experiments.due_stages import Stage
+    from qhybrid_pipelines.core.errors import QHybridError
     from qhybrid_pipelines.problems.named_answer import NamedAnswer
     from qhybrid_pipelines.steps.on_demand.comparisons import Comparison
     from qhybrid_pipelines.steps.on_demand.status import Status

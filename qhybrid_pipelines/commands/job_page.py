@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.control.reporting.ledger_tables import Latency, latency
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.budget import Account
+    from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 
 PAGE_WIDTH, LABEL_WIDTH = 80, 12
 #: More events than this leave no room for the rest; the first ones and the last ones are shown.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from qhybrid_pipelines.commands.common import echo
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -68,6 +67,8 @@ def _options(given: list[str]) -> dict[str, Any]:
             raise InvalidInput(
                 f"{one!r} is not an option with a value", remedy="Write --option sense=min.", field="--option"
             )
+        import yaml
+
         options[name] = yaml.safe_load(value)
     return options
 

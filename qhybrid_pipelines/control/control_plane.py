@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
-from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.ledger.port import Ledger
-from qhybrid_pipelines.control.ledger.sql import open_ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
-from qhybrid_pipelines.control.policy.rules import Policy, may_need_approval, read_policy
-from qhybrid_pipelines.control.reporting.logs import with_logging
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
-from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
-from qhybrid_pipelines.execution.abilities import Ability, with_ability
-from qhybrid_pipelines.execution.port import Provider
-from qhybrid_pipelines.execution.registry import backend_names, build_providers
-from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.home_note import read_note
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.schedule_store import ScheduleStore
+
+if TYPE_CHECKING:  # who only reads the ledger needs no providers
+    import pyarrow as pa
+
+    from qhybrid_pipelines.control.dispatcher import Dispatcher
+    from qhybrid_pipelines.control.home_identity import HomeGuard
+    from qhybrid_pipelines.control.ledger.port import Ledger
+    from qhybrid_pipelines.control.policy.rules import Policy
+    from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
+    from qhybrid_pipelines.execution.port import Provider
 
 
 class ControlPlane:
@@ -34,11 +30,15 @@ class ControlPlane:
 
     @cached_property
     def _providers(self) -> dict[str, Provider]:
+        from qhybrid_pipelines.execution.registry import build_providers
+
         return build_providers(self._home.providers)
 
     @property
     def backends(self) -> tuple[str, ...]:
         """Full names of all backends."""
+        from qhybrid_pipelines.execution.registry import backend_names
+
         return backend_names(self._providers)
 
     def _provider_for(self, backend: str) -> Provider:
@@ -64,6 +64,8 @@ class ControlPlane:
 
     def may_need_approval(self, backend: str) -> bool:
         """Tell whether the policy has work for that backend wait for a person, of whatever size."""
+        from qhybrid_pipelines.control.policy.rules import may_need_approval
+
         return may_need_approval(self.policy, backend)
 
     def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
@@ -83,17 +85,24 @@ class ControlPlane:
     @cached_property
     def policy(self) -> Policy:
         """What is allowed here."""
+        from qhybrid_pipelines.control.policy.rules import read_policy
+
         return read_policy(self.deployment.policy_file)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The durable record of every job."""
+        from qhybrid_pipelines.control.ledger.sql import open_ledger
+        from qhybrid_pipelines.control.reporting.logs import with_logging
+
         read_note(self._home)  # a home of a newer release is not opened
         return with_logging(open_ledger(self._home, self.deployment.ledger_url))
 
     @cached_property
     def guard(self) -> HomeGuard:
         """Whether this home is the one that it says it is."""
+        from qhybrid_pipelines.control.home_identity import HomeGuard
+
         return HomeGuard(self._home, self.ledger, is_shared=self.deployment.ledger_url is not None)
 
     @property
@@ -104,6 +113,11 @@ class ControlPlane:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """The only caller of a provider."""
+        from qhybrid_pipelines.control.dispatcher import Dispatcher
+        from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
+        from qhybrid_pipelines.storage.content_store import RawStore
+        from qhybrid_pipelines.storage.schedule_store import ScheduleStore
+
         return Dispatcher(
             self.ledger,
             self._providers,
@@ -118,6 +132,8 @@ class ControlPlane:
 
 
 def _is_immediate(provider: Provider, backend: str) -> bool:
+    from qhybrid_pipelines.execution.abilities import Ability, with_ability
+
     able = with_ability(provider, Ability.IS_IMMEDIATE)
     try:
         return able.is_immediate(backend) if able is not None else provider.capabilities(backend).immediate

@@ -7,11 +7,14 @@ key stays valid, and the experiment that was registered under it keeps it.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.learning_specification import LearningSpec
+    from qhybrid_pipelines.core.specification import ExperimentSpec
 
 #: Fields that came after the first release: at their default they do not count, so that the keys of before stay.
 _FIELDS_ADDED_LATER = (("data_class", "internal"),)

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
-from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.redaction import clean_fields
+
+if TYPE_CHECKING:  # who only reads about jobs needs no NumPy
+    from qhybrid_pipelines.core.bits import U64
+    from qhybrid_pipelines.core.ising import F64, IsingModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,8 @@ class CircuitBatch:
     @property
     def payload_sha256(self) -> str:
         """Hash of all that decides the result: template, bindings, shots, seeds, backend. Not the experiment's name."""
+        import numpy as np
+
         said = {"template": self.template.template_id, "backend": self.backend, "shots": self.shots}
         head = canonical_json(said | ({"compile": "points"} if self.compile_points else {})).encode()
         bindings = np.ascontiguousarray(self.bindings, dtype="<f8").tobytes()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.experiments.known_keys import KeyOf, find_keys
-from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.specifications import Specifications
-from qhybrid_pipelines.storage.tracking import Tracker
+
+if TYPE_CHECKING:  # a command imports the pieces that it opens
+    from qhybrid_pipelines.control.control_plane import ControlPlane
+    from qhybrid_pipelines.control.experiments.known_keys import KeyOf
+    from qhybrid_pipelines.control.experiments.registration import Registration
+    from qhybrid_pipelines.storage.lake import Lake
+    from qhybrid_pipelines.storage.specifications import Specifications
+    from qhybrid_pipelines.storage.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -23,29 +26,41 @@ class Workspace:
     @cached_property
     def lake(self) -> Lake:
         """The pipeline's private tables."""
+        from qhybrid_pipelines.storage.lake import Lake
+
         return Lake(self.home)
 
     @cached_property
     def specifications(self) -> Specifications:
         """The registered experiments."""
+        from qhybrid_pipelines.storage.specifications import Specifications
+
         return Specifications(self.home)
 
     @cached_property
     def control_plane(self) -> ControlPlane:
         """The one door to the providers, and the ledger behind it."""
+        from qhybrid_pipelines.control.control_plane import ControlPlane
+
         return ControlPlane(self.home)
 
     @cached_property
     def registration(self) -> Registration:
         """The one door for new experiments."""
+        from qhybrid_pipelines.control.experiments.registration import Registration
+
         return Registration(self.specifications, self.control_plane.backends, key_of=self.key_of)
 
     @cached_property
     def key_of(self) -> KeyOf:
         """Finds the key of a specification."""
+        from qhybrid_pipelines.control.experiments.known_keys import find_keys
+
         return find_keys(self.specifications, lambda key: bool(self.control_plane.ledger.jobs(experiment=key)))
 
     @cached_property
     def tracker(self) -> Tracker:
         """The reproducibility record."""
+        from qhybrid_pipelines.storage.tracking import Tracker
+
         return Tracker(self.home)

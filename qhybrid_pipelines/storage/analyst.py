@@ -10,14 +10,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.storage import ddl
-from qhybrid_pipelines.storage.layout import Home
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
+
+    from qhybrid_pipelines.storage.layout import Home
 
 #: A query that takes longer is ended: somebody forgot a join's condition.
 LIMIT_SECONDS = 300.0

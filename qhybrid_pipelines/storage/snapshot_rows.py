@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.errors import CorruptFile, MissingUpstream
 from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.ledger_delta import LedgerRows
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEDGER_TABLES, Table
 from qhybrid_pipelines.storage.tables import from_rows
 
 #: Why a file cannot be read, by asset and partition.
 Unreadable = dict[tuple[str, PartitionKey], str]
-LedgerRows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 _COLUMNS = ("experiment", "backend")
 

@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
-from pydantic import ValidationError
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.experiment_key import check_key, experiment_key, experiment_text, key_fits, short_key
 from qhybrid_pipelines.core.files import make_folder, write_bytes
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:  # who only lists keys builds none of these models, which takes 50 ms
+    from qhybrid_pipelines.core.learning_specification import LearningSpec
+    from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Specifications:
             InvalidInput: the file is missing or is not the one the specification names, or another specification
                 already has this key (their hashes begin alike).
         """
+        from qhybrid_pipelines.core.learning_specification import LearningSpec
+
         key, text = key or self.key_of(spec), experiment_text(spec)
         if isinstance(spec, LearningSpec):
             self._store_source_file(spec.dataset.source, blob, field="dataset.source")
@@ -84,6 +88,8 @@ class Specifications:
 
     def load(self, key: str) -> ExperimentSpec:
         """Return the optimisation registered under ``key``. Raises as :meth:`load_any`, and for a learning experiment."""
+        from qhybrid_pipelines.core.learning_specification import LearningSpec
+
         spec = self.load_any(key)
         if isinstance(spec, LearningSpec):
             raise InvalidInput(
@@ -94,6 +100,8 @@ class Specifications:
 
     def load_learning(self, key: str) -> LearningSpec:
         """Return the learning experiment registered under ``key``. Raises as :meth:`load_any`, and for an optimisation."""
+        from qhybrid_pipelines.core.learning_specification import LearningSpec
+
         spec = self.load_any(key)
         if not isinstance(spec, LearningSpec):
             raise InvalidInput(
@@ -109,6 +117,11 @@ class Specifications:
             InvalidInput: ``key`` has not the form of a key, or is not registered.
             CorruptFile: the file was changed after it was registered.
         """
+        from pydantic import ValidationError
+
+        from qhybrid_pipelines.core.learning_specification import LearningSpec
+        from qhybrid_pipelines.core.specification import ExperimentSpec
+
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -166,6 +179,8 @@ class Specifications:
         Raises:
             InvalidInput: it was never taken in.
         """
+        from qhybrid_pipelines.core.specification import FileSource
+
         if isinstance(source, FileSource) and source.sha256 not in self._blobs:
             raise InvalidInput(
                 f"the file {source.file!r} with SHA-256 {source.sha256} was never taken in",
@@ -188,6 +203,8 @@ class Specifications:
         return RawStore(self.home.blobs, self.home.tmp)
 
     def _store_source_file(self, source: object, blob: bytes | None, *, field: str) -> None:
+        from qhybrid_pipelines.core.specification import FileSource
+
         if not isinstance(source, FileSource):
             if blob is not None:
                 raise InvalidInput(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.storage.schemas import Column, Table
+if TYPE_CHECKING:
+    from qhybrid_pipelines.storage.schemas import Column, Table
 
 #: Rows that are read from a file, or labelled, at once.
 BATCH_ROWS = 1 << 17

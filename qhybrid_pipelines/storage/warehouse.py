@@ -16,12 +16,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -31,11 +31,10 @@ from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables, warehouse_
 from qhybrid_pipelines.storage.checksum import checksum
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.lake_files import inventory
-from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.ledger_delta import LedgerCursor, LedgerDelta, LedgerRows
 from qhybrid_pipelines.storage.schemas import LEDGER_TABLES, Table
 from qhybrid_pipelines.storage.snapshot_rows import (
     LakeChange,
-    LedgerRows,
     compare_files,
     fill_ledger,
     fill_tables,
@@ -44,34 +43,17 @@ from qhybrid_pipelines.storage.snapshot_rows import (
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.verdict_history import note_changes
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from qhybrid_pipelines.storage.layout import Home
+
 #: Analysts' clients are older than ours: this form is read by DuckDB 1.2 and all later ones.
 STORAGE_VERSION = "v1.2.0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A file whose blocks are mostly free is built from nothing; below this size nobody minds.
 MIN_COMPACTION_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerCursor:
-    """How far into the ledger's chain of events somebody has read; the hash tells this ledger from another one."""
-
-    position: int = 0
-    hash: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerDelta:
-    """Rows of the ledger by table name; a missing name is an empty table.
-
-    Attributes:
-        mark: events that the rows show at least.
-        jobs: the jobs of which these are all rows; None where they are all rows of all jobs.
-    """
-
-    rows: LedgerRows
-    mark: LedgerCursor = field(default_factory=LedgerCursor)
-    jobs: tuple[str, ...] | None = None
 
 
 #: Rows of a small table that is written anew with every snapshot, `warehouse_tables.FAMILIES` or `LABELS`.

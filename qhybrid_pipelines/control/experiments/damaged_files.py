@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import CorruptFile, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.printable import one_line
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 Experiments = list[tuple[str, ExperimentSpec | LearningSpec]]
 

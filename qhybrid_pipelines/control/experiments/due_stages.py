@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.control.jobs.successors import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.experiments.damaged_files import Damage
+    from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+    from qhybrid_pipelines.core.specification import ExperimentSpec
 
 #: Assets of each stage in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")

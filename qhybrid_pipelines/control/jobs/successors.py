@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 
 
 @dataclass(frozen=True)

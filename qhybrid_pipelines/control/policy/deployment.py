@@ -8,12 +8,15 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import urlsplit
 
-from qhybrid_pipelines.control.policy.rules import Environment
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
-from qhybrid_pipelines.core.jobs import Capabilities
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.jobs import Capabilities
+
+Environment = Literal["dev", "test", "prod"]
 
 #: Who a launch is that nobody put a name to, for example one from the web page.
 ANONYMOUS = "ui-anonymous"

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+from qhybrid_pipelines.control.policy.deployment import Environment
 from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -22,7 +23,6 @@ from qhybrid_pipelines.core.specification import BACKEND_PATTERN, DataClass, Str
 from qhybrid_pipelines.core.specification_text import find_line, read_mapping
 from qhybrid_pipelines.core.validation_messages import first_finding
 
-Environment = Literal["dev", "test", "prod"]
 Mode = Literal["hardware", "simulator", "local-testing", "emulator"]
 Verdict = Literal["allow", "deny", "approve"]
 

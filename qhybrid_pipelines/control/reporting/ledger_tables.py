@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
-from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.warehouse import LedgerCursor, LedgerDelta
+from qhybrid_pipelines.storage.ledger_delta import LedgerCursor, LedgerDelta
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.budget import Account
+    from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
 
 Row = dict[str, Any]
 
@@ -163,6 +164,8 @@ def ledger_delta(ledger: Ledger, seen: LedgerCursor | None) -> LedgerDelta:
 
 def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecord]) -> dict[str, list[Row]]:
     """Return the rows of some jobs whose events are given."""
+    from qhybrid_pipelines.storage import schemas
+
     by_job = {
         job_id: list(group) for job_id, group in groupby(sorted(events, key=attrgetter("job_id")), attrgetter("job_id"))
     }
@@ -180,6 +183,8 @@ def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecor
 
 def job_row(job: JobRecord) -> Row:
     """Return a row of `jobs`."""
+    from qhybrid_pipelines.storage import schemas  # Arrow comes with it; the page of a job needs none
+
     return {column.name: getattr(job, column.name) for column in schemas.JOBS.columns} | {"state": str(job.state)}
 
 
@@ -226,6 +231,8 @@ def cost_row(job: JobRecord, account: Account | None) -> Row:
 
 def canary_row(job: JobRecord, events: Sequence[EventRecord]) -> Row:
     """Return a row of `canary_jobs`: the job, what it cost and where its time went."""
+    from qhybrid_pipelines.storage import schemas
+
     known = job_row(job) | cost_row(job, None) | latency_row(job, events)
     return {column.name: known[column.name] for column in schemas.CANARY_JOBS.columns}
 

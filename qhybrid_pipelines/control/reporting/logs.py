@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from qhybrid_pipelines.control.jobs.spending import WARNING
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
-from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.observed_ledger import ObservedEvent, ObservedLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.job_states import JobState
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+    from qhybrid_pipelines.control.ledger.port import Ledger
 
 LOG_VARIABLE, FILE_VARIABLE = "QHYBRID_LOG", "QHYBRID_LOG_FILE"
 

@@ -14,13 +14,14 @@ from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
-from qhybrid_pipelines.control.ledger.port import Breaker, EventRecord, JobRecord, Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
+
+    from qhybrid_pipelines.control.ledger.budget import Account
+    from qhybrid_pipelines.control.ledger.port import Breaker, EventRecord, JobRecord, Ledger
 
 COMPONENTS = ("network", "orchestration", "compile", "queue", "execute", "fetch")
 #: Upper bounds in seconds: from a simulator's milliseconds to a queue of days.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.time_limits import says_time_limit
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.port import JobRecord
 
 #: About an open job of a backend that today's settings do not name.
 UNNAMED_BACKEND = (

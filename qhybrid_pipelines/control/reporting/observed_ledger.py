@@ -10,25 +10,28 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, next_state
-from qhybrid_pipelines.control.ledger.port import (
-    AttemptRecord,
-    Breaker,
-    EventData,
-    EventRecord,
-    HomeIdentity,
-    JobRecord,
-    Ledger,
-    Plan,
-    StoredCalibration,
-    StoredResult,
-    Transition,
-)
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Calibration
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.budget import Account
+    from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
+    from qhybrid_pipelines.control.ledger.port import (
+        AttemptRecord,
+        Breaker,
+        EventData,
+        EventRecord,
+        HomeIdentity,
+        JobRecord,
+        Ledger,
+        Plan,
+        StoredCalibration,
+        StoredResult,
+        Transition,
+    )
+    from qhybrid_pipelines.core.job_states import JobState
+    from qhybrid_pipelines.core.jobs import Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

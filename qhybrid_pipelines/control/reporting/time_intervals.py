@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
-from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

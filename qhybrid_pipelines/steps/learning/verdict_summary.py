@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
-from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.steps.values_from_rows import Row
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 VERDICT_COLUMNS = (
     "model",

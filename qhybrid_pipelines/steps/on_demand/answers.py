@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.errors import MissingUpstream
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.named_answer import NamedAnswer, name_answer
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
-from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 
 def named_answers(key: str, specifications: Specifications, lake: Lake) -> list[NamedAnswer]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qhybrid_pipelines.classical.count_comparison import CountDifference, PointCounts, compare_counts
 from qhybrid_pipelines.classical.statistics import wilson_interval
-from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.execution_differences import ChangedFact, changed_facts, describe_difference
 from qhybrid_pipelines.problems.measured_counts import I64, sum_out_ancillas
 from qhybrid_pipelines.problems.point_scores import best_point
@@ -21,7 +19,12 @@ from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
-from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.bits import U64
+    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Figures of the comparison with the baselines, in the order in which they are shown.
 _FIGURES = ("verdict", "best_quantum_raw", "best_quantum", "best_classical", "ratio", "sample_ratio", "quantum_seconds")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.analyst import query
-from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.steps.values_from_rows import Row
+    from qhybrid_pipelines.storage.layout import Home
 
 #: SQL of what is added up by, and what has to be joined for it.
 _GROUPS = MappingProxyType(

@@ -10,12 +10,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
@@ -24,7 +23,6 @@ from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
@@ -38,11 +36,16 @@ from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
 from qhybrid_pipelines.steps.on_demand.schedule_check import check_schedules
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files
-from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.lake import Lake
-from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.warehouse import matches_published_checksum
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.control_plane import ControlPlane
+    from qhybrid_pipelines.control.dispatcher import Dispatcher
+    from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+    from qhybrid_pipelines.steps.values_from_rows import Row
+    from qhybrid_pipelines.storage.layout import Home
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 #: With less than this the next snapshot or result may not fit, so people are warned before it hurts.
 FREE_BYTES = 2 * 2**30

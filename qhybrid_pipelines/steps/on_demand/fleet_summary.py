@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.steps.values_from_rows import Row
+from typing import TYPE_CHECKING
+
 from qhybrid_pipelines.storage.analyst import query
-from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.steps.values_from_rows import Row
+    from qhybrid_pipelines.storage.layout import Home
 
 TIMES = """
 SELECT backend, component, side, p50_seconds FROM latency_by_backend

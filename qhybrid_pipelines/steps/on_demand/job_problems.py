@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.control.control_plane import ControlPlane
+from typing import TYPE_CHECKING
+
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.storage.lake import Lake
-from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.control_plane import ControlPlane
+    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.storage.lake import Lake
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 
 def job_problems(

@@ -6,12 +6,13 @@ Only settings that differ between the lines are shown, so that twelve points of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.steps.values_from_rows import Row
-from qhybrid_pipelines.storage.specifications import Specifications
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.steps.values_from_rows import Row
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Columns in the order in which they give way where the terminal is too narrow.
 DROPPED_FIRST = (

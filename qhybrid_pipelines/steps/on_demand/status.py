@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON, due_stages
 from qhybrid_pipelines.control.experiments.scheduled_runs import coming_runs
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
-from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.steps.values_from_rows import Row
-from qhybrid_pipelines.storage.lake import Lake
-from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
-from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.control_plane import ControlPlane
+    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.steps.values_from_rows import Row
+    from qhybrid_pipelines.storage.lake import Lake
+    from qhybrid_pipelines.storage.layout import Home
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 MONEY_WINDOW = timedelta(days=30)
 #: Lines of what happens next.

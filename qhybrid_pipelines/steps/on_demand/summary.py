@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
@@ -14,7 +15,9 @@ from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
-from qhybrid_pipelines.storage.specifications import Specifications
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.storage.specifications import Specifications
 
 _COMPARISON_COLUMNS = (
     "instance",
