@@ -14,10 +14,9 @@ from filelock import FileLock
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.dagster_storage import sqlite_settings
+from qhybrid_pipelines.settings import DAGSTER_POSTGRES_VARIABLE
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import DRIVER, postgres_url
-
-DAGSTER_POSTGRES_VARIABLE = "QHYBRID_DAGSTER_POSTGRES_URL"
 
 
 def instance_ref(folder: Path) -> InstanceRef:

@@ -4,38 +4,36 @@ The command line uses this; sensors request the same jobs. Runs are recorded in 
 that the UI shows them.
 """
 
-import logging
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core import errors, files
 from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested, stop_requested
-from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
-from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.automation import make_materialization
-from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
-from qhybrid_pipelines.defs.partitions import add_partitions, execution_key
-from qhybrid_pipelines.defs.principals import principal_tags
-from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, backoff_after, label_tags, record_stop, stage_tags
+from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.steps.execute.qpu_completions import find_completed_executions, poll_open_jobs
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage.label_store import read_labels
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.unended_runs import may_have_unended_runs
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.dagster_runs import DagsterRuns, FailedRun
+    from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
 
 #: Told what happens: the stage, and the asset that was just written (None when the stage starts).
 ProgressCallback = Callable[[Stage, str | None], None]
@@ -85,17 +83,25 @@ class Launcher:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workspace = Workspace(Home(settings.home))
-        self._definitions = build_definitions(settings)
         self._on_message: MessageCallback = lambda _: None
-        _quiet_dagster()
         self.workspace.home.make()
         files.remove_leftovers(self.workspace.home.tmp)
 
     @cached_property
+    def _runs(self) -> DagsterRuns:
+        from qhybrid_pipelines.dagster_runs import DagsterRuns
+
+        return DagsterRuns(self.settings, self.workspace)
+
+    @property
     def instance(self) -> dg.DagsterInstance:
         """Dagster's record of runs under the home folder, the same that ``dagster dev`` opens."""
-        make_dagster_storage(self.workspace.home)
-        return dg.DagsterInstance.from_ref(instance_ref(self.workspace.home.dagster))
+        return self._runs.instance
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        """The code location of this home."""
+        return self._runs.definitions
 
     def run(
         self,
@@ -126,7 +132,10 @@ class Launcher:
             StopRequested: a person stopped this process. No stage was begun and nothing was sent afterwards, and no sensor
                 goes on with these experiments until they are run again.
         """
-        end_orphans(self.instance)
+        if may_have_unended_runs(self.workspace.home):
+            from qhybrid_pipelines.defs.orphans import end_orphans
+
+            end_orphans(self.instance)
         self._on_message = on_message
         keys = list(keys)
         Stops(self.workspace.home).remove(keys)
@@ -172,54 +181,17 @@ class Launcher:
         Raises:
             StageError: it ended in failure; its events are in Dagster's log.
         """
-        add_partitions(self.instance, [stage])
-        partition = stage.experiment if stage.backend is None else execution_key(stage.backend, stage.experiment)
         on_progress(stage, None)
-        tags = stage_tags(stage) | label_tags(read_labels(self.workspace.home, stage.experiment))
-        self._execute(stage.job, partition, tags, lambda asset: on_progress(stage, asset))
+        failed = self._runs.run_stage(stage, lambda asset: on_progress(stage, asset), self._on_message)
+        _raise_if_failed(failed)
 
     def publish(self) -> None:
-        """Build a new snapshot for analysts."""
-        self._execute("publish", None, {}, lambda _: None)
+        """Build a new snapshot for analysts. Raises as :meth:`run_stage`."""
+        _raise_if_failed(self._runs.publish())
 
-    def _execute(
-        self, job: str, partition: str | None, tags: dict[str, str], on_written: Callable[[str], None]
-    ) -> None:
-        raise_if_stop_requested()
-        run_id = dg.DagsterRun(job_name=job).run_id
-
-        def on_event(entry: dg.EventLogEntry) -> None:
-            event = entry.dagster_event
-            if event is None and entry.level == logging.INFO:
-                self._on_message(entry.user_message)
-            if event is not None and event.is_step_materialization and event.asset_key is not None:
-                on_written(event.asset_key.path[-1])
-
-        self.instance.add_event_listener(run_id, on_event)
-        try:
-            result = self._definitions.resolve_job_def(job).execute_in_process(
-                instance=self.instance,
-                partition_key=partition,
-                tags=tags | process_tags() | principal_tags(self.workspace.control_plane.deployment),
-                run_id=run_id,
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
-        finally:
-            if (request := stop_requested()) is not None:  # Dagster may have swallowed it
-                record_stop(
-                    self.instance,
-                    run_id,
-                    principal=self.workspace.control_plane.deployment.principal,
-                    reason=request.reason,
-                )
-        raise_if_stop_requested()
-        if not result.success:
-            raise self._stage_error(result)
-
-    def _stage_error(self, result: dg.ExecuteInProcessResult) -> StageError:
-        run = self.instance.get_run_by_id(result.run_id)
-        return _stage_error(result, outage=run is not None and OUTAGE_TAG in run.tags)
+    def report_completions(self, completions: Iterable[CompletedExecution]) -> None:
+        """Tell Dagster of executions all of whose jobs are settled."""
+        self._runs.report_completions(list(completions))
 
     def due(self, keys: Iterable[str], damage: Damage | None = None) -> list[Stage]:
         """Return the stages of some experiments that are due now; those that cannot be read are noted in ``damage``."""
@@ -299,6 +271,8 @@ class _RunLoop:
         launcher = self._launcher
         if not any(job.state in OPEN for job in launcher.waiting(self.known)):
             return False
+        from qhybrid_pipelines.steps.execute.qpu_completions import find_completed_executions, poll_open_jobs
+
         workspace = launcher.workspace
         report = poll_open_jobs(
             workspace.control_plane.dispatcher, limit_seconds=POLL_LIMIT_SECONDS, cursor=self._cursor
@@ -315,9 +289,9 @@ class _RunLoop:
             )
             if completion.stage.experiment in self.known and completion.name not in self._reported_completions
         ]
-        for completion in new:
-            launcher.instance.report_runless_asset_event(make_materialization(completion))
-            self._reported_completions.add(completion.name)
+        if new:
+            launcher.report_completions(new)
+            self._reported_completions |= {completion.name for completion in new}
         return bool(new or report.changed)
 
     def _due_stages(self) -> list[Stage]:
@@ -330,6 +304,8 @@ class _RunLoop:
 
     def _run(self, stage: Stage) -> None:
         """Run a stage; one that an outage ended, or that its provider did not take yet, may run again after a rest."""
+        from qhybrid_pipelines.defs.run_history import backoff_after
+
         self._runs[stage] = self._runs.get(stage, 0) + 1
         self._backs_off_until.pop(stage, None)
         try:
@@ -342,20 +318,6 @@ class _RunLoop:
         self._backs_off_until[stage] = boot_seconds() + backoff_after(self._runs[stage]).total_seconds()
 
 
-def _stage_error(result: dg.ExecuteInProcessResult, *, outage: bool) -> StageError:
-    """Return the first sentence and the exit code of the error behind a failed run."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            if error is not None:
-                kind = getattr(errors, error.cls_name or "", errors.JobFailed)
-                message = error.message.strip().partition(": ")[2] or error.message.strip()
-                return StageError(message, kind.exit_code, outage=outage)
-    return StageError("the run failed; its events are in Dagster", errors.JobFailed.exit_code)
-
-
-def _quiet_dagster() -> None:
-    """Keep Dagster's own log lines off the terminal; they are in its event log."""
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+def _raise_if_failed(failed: FailedRun | None) -> None:
+    if failed is not None:
+        raise StageError(failed.message, failed.exit_code, outage=failed.outage)

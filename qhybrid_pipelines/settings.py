@@ -12,6 +12,8 @@ from qhybrid_pipelines.storage.layout import Home
 
 HOME_VARIABLE = "QHYBRID_HOME"
 DEFAULT_HOME = "data"
+#: Address of the Postgres server that keeps Dagster's own state, instead of files in the home.
+DAGSTER_POSTGRES_VARIABLE = "QHYBRID_DAGSTER_POSTGRES_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,10 +29,19 @@ _EXPERIMENT, _BACKEND = "experiment=", "backend="
 
 #: asset, experiment, backend, bytes, inode, changed_ns
 _File = tuple[str, str | None, str | None, int, int, int]
+#: The same; the time of change is None where it does not tell versions apart yet.
+ListedFile = tuple[str, str | None, str | None, int, int, int | None]
 
 
 def inventory(home: Home) -> pa.Table:
-    """Return the files of the lake as `published.LAKE_FILES` describes them, the ends of the pipeline first.
+    """Return what :func:`list_files` returns as the table `published.LAKE_FILES`."""
+    columns = list(zip(*list_files(home), strict=True)) or [()] * len(LAKE_FILES.columns)
+    arrays = [pa.array(values, c.type) for values, c in zip(columns, LAKE_FILES.columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=LAKE_FILES.schema)
+
+
+def list_files(home: Home) -> list[ListedFile]:
+    """Return the files of the lake, the ends of the pipeline first.
 
     While others write, every file listed then has its upstream files listed too: a verdict is never without its
     experiment. Costs one look at every file, and opens none.
@@ -44,10 +53,7 @@ def inventory(home: Home) -> pa.Table:
         settled = time.time_ns() - SCAN_INTERVAL_SECONDS * 1e9
         if all(file[-1] < settled for file in files):
             break
-    columns = list(zip(*files, strict=True)) or [()] * len(LAKE_FILES.columns)
-    columns[-1] = tuple(changed if changed < settled else None for changed in columns[-1])
-    arrays = [pa.array(values, c.type) for values, c in zip(columns, LAKE_FILES.columns, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=LAKE_FILES.schema)
+    return [(*file[:-1], file[-1] if file[-1] < settled else None) for file in files]
 
 
 def _files(lake: Path) -> Iterator[_File]:

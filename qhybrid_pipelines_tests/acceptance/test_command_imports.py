@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -22,7 +23,18 @@ SPEC = {
     "repetitions": 2,
     "rounds": {"max": 1},
 }
-SCIENCE = ("dagster", "mlflow", "ortools", "qiskit", "qiskit_aer", "pennylane", "scipy", "networkx", "matplotlib", "pandas")
+SCIENCE = (
+    "dagster",
+    "mlflow",
+    "ortools",
+    "qiskit",
+    "qiskit_aer",
+    "pennylane",
+    "scipy",
+    "networkx",
+    "matplotlib",
+    "pandas",
+)
 ARROW = ("numpy", "pyarrow", "duckdb")
 
 #: Command, and what it may import of all that is heavy.
@@ -71,3 +83,9 @@ def loaded_by(*arguments):
 def test_a_command_that_reads_imports_only_what_it_shows(words, home):
     place = () if words[0].startswith("--") else ("--home", home)
     assert loaded_by(*words, *place) <= set(COMMANDS[words])
+
+
+def test_what_is_decided_is_told_without_dagster(home, tmp_path):
+    spec = tmp_path / "light.yaml"
+    spec.write_text(json.dumps(SPEC))  # JSON is YAML
+    assert loaded_by("run", spec, "--home", home) <= {*ARROW, "networkx", "scipy"}

@@ -15,8 +15,8 @@ import yaml
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.failpoints import VARIABLE
+from qhybrid_pipelines.dagster_home import instance_ref
 from qhybrid_pipelines.execution.results import read_head
-from qhybrid_pipelines.launch import instance_ref
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.cli_process import KILLED, CommandServer

@@ -48,7 +48,7 @@ def two_homes(tmp_path_factory):
         ("execute", f"{BACKEND}|{keys[0]}", f"{BACKEND}|{keys[-1]}"),
     ):
         # What the UI does for a backfill of assets with BackfillPolicy.single_run().
-        result = launcher._definitions.resolve_job_def(job).execute_in_process(
+        result = launcher.definitions.resolve_job_def(job).execute_in_process(
             instance=launcher.instance,
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
         )

@@ -10,10 +10,10 @@ import yaml
 
 from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.core.processes import process_has_ended, process_name
+from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.defs.heartbeats import SILENCE_SECONDS, Heartbeat, Listener, beat_file
 from qhybrid_pipelines.defs.orphans import PROCESS_TAG, end_orphans, process_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.launch import instance_ref, make_dagster_storage
 from qhybrid_pipelines.storage.layout import Home
 
 NAME = "from qhybrid_pipelines.core.processes import process_name; print(process_name(), flush=True)"
@@ -23,7 +23,7 @@ from pathlib import Path
 from dagster._core.storage.event_log.sqlite import sqlite_event_log as inside
 inside.stamp_alembic_rev = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.launch import make_dagster_storage
+from qhybrid_pipelines.dagster_home import make_dagster_storage
 from qhybrid_pipelines.storage.layout import Home
 make_dagster_storage(Home(Path(sys.argv[1])).make())
 """

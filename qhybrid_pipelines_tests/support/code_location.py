@@ -11,9 +11,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from qhybrid_pipelines.dagster_home import instance_ref
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.launch import instance_ref
 from qhybrid_pipelines.settings import Settings
 
 NIGHT = datetime(2026, 3, 1, 2, tzinfo=UTC)
