@@ -16,11 +16,15 @@ from qhybrid_pipelines.execution.calibration_summary import summarise_calibratio
 def store_calibrations(control_plane: ControlPlane) -> list[str]:
     """Keep the newest calibration of every backend; return one sentence for each provider that did not answer.
 
-    A provider that nobody has set up is left alone, and one that did not answer is not asked for its other backends.
+    A provider that nobody has set up is left alone, and one that did not answer is not asked for its other backends. Nor is a
+    simulated device that no job names: its calibration never changes, and the first job on it keeps it.
     """
     dispatcher, problems = control_plane.dispatcher, {}
+    used = {job.backend for job in control_plane.ledger.jobs()}
     for backend in control_plane.backends:
         provider = backend.partition(":")[0]
+        if control_plane.is_immediate(backend) and backend not in used:
+            continue
         if provider in problems or dispatcher.missing_setting(backend) is not None:
             continue
         try:

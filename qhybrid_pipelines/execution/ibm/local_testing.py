@@ -28,7 +28,7 @@ from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.client import NAME
 from qhybrid_pipelines.execution.ibm.compilation import compile_template, narrow_circuit, used_qubits
 from qhybrid_pipelines.execution.ibm.devices import Device
-from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device
+from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device, fake_limits
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
 from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
 from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
@@ -50,7 +50,7 @@ class LocalTesting(StoredJobs):
 
     def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return the limits that the device's configuration states, the width narrowed to what can be simulated."""
-        device = _device(backend)
+        device = fake_limits(_known(backend))
         return jobs.Capabilities(
             backend=backend,
             max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
