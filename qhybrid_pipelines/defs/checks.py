@@ -1,4 +1,4 @@
-"""Asset checks: what must hold of the tables that were just written. The schema is checked by the lake at every write."""
+"""Asset checks: what must hold of the tables that were just written. Their schemas are checked by `defs.table_assets`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,9 +11,6 @@ from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.learning import audits as learning_audits
 from qhybrid_pipelines.steps.operate import audits
 from qhybrid_pipelines.steps.operate.warehouse import unreadable_files
-from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import PartitionKey
-from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
 
 
 @dg.asset_check(
@@ -151,33 +148,6 @@ def shuffled_labels_are_not_learnt(qml_datasets: pa.Table, qml_summaries: pa.Tab
     return _result(findings, dg.AssetCheckSeverity.WARN)
 
 
-def _schema_check(table: schemas.Table) -> dg.AssetChecksDefinition:
-    partitions: dg.PartitionsDefinition[Any] | None = None
-    if "experiment" in table.key:
-        partitions = EXECUTIONS if schemas.BACKEND in table.columns else EXPERIMENTS
-
-    @dg.asset_check(asset=table.name, name="schema", partitions_def=partitions)
-    def schema(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
-        """Columns, types, nullability, order and key are those of the table's description."""
-        lake = workspace.open().lake
-        keys = (
-            [PartitionKey()]
-            if partitions is None
-            else [PartitionKey(experiment=e, backend=b) for b, e in get_executions(context)]
-            if partitions is EXECUTIONS
-            else [PartitionKey(experiment=key) for key in context.partition_keys]
-        )
-        findings = []
-        for key in keys:
-            try:
-                conform(table, lake.read(table, key))
-            except SchemaMismatch as error:
-                findings.append(str(error))
-        return _result(findings)
-
-    return schema
-
-
 def _result(
     findings: Iterable[str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR, **metadata: Any
 ) -> dg.AssetCheckResult:
@@ -206,5 +176,4 @@ CHECKS = (
     home_needs_a_person,
     _needs_a_person_check("qpu_submissions"),
     _needs_a_person_check("qml_submissions"),
-    *(_schema_check(table) for table in schemas.LAKE_TABLES),
 )

@@ -17,7 +17,11 @@ def home(tmp_path):
     return Home(tmp_path / "home").make()
 
 
-@pytest.mark.parametrize("status", list(dg.DagsterRunStatus))
+#: A run that waits in the queue needs a code location behind it; the second test names that status as well.
+STATUSES = [status for status in dg.DagsterRunStatus if status is not dg.DagsterRunStatus.QUEUED]
+
+
+@pytest.mark.parametrize("status", STATUSES)
 def test_a_run_counts_as_dagster_counts_it(status, home):
     make_dagster_storage(home)
     with dg.DagsterInstance.from_ref(instance_ref(home.dagster)) as instance:

@@ -10,6 +10,7 @@ from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import requested_at, tag_outages
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
@@ -25,7 +26,7 @@ table_options: dict[str, Any] = {
 }
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def circuit_batches(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -50,11 +51,11 @@ def circuit_batches(
             context.log.info(own.assignment)
             for warning in own.warnings:
                 context.log.warning("%s: %s", key, warning)
-    context.add_output_metadata(metadata.batches(table))
+    context.add_output_metadata(metadata.batches(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options, pool="submissions")
+@table_asset(**table_options, pool="submissions")
 def qpu_submissions(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -71,7 +72,7 @@ def qpu_submissions(
             principal=requesting_principal(context.run.tags, control_plane.deployment),
             requested_at=requested_at(context),
         )
-    context.add_output_metadata(metadata.submissions(table))
+    context.add_output_metadata(metadata.submissions(table), output_name=RESULT)
     return table
 
 
@@ -85,7 +86,7 @@ qpu_completions = dg.AssetSpec(
 )
 
 
-@dg.asset(**table_options, deps=["qpu_completions"])
+@table_asset(**table_options, deps=["qpu_completions"])
 def qpu_result_sets(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -95,7 +96,7 @@ def qpu_result_sets(
     """Measurement counts as packed integers, verified against the shots that were asked for."""
     with tag_outages(context):
         table = collect_result_sets(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
-    context.add_output_metadata(metadata.results(table))
+    context.add_output_metadata(metadata.results(table), output_name=RESULT)
     return table
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset
 from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons_step
 from qhybrid_pipelines.steps.interpret import decisions as decisions_step
 from qhybrid_pipelines.steps.interpret import provenance as provenance_step
@@ -23,7 +24,7 @@ asset_options: dict[str, Any] = {
 table_options: dict[str, Any] = {**asset_options, "kinds": {"parquet"}, "io_manager_key": "lake"}
 
 
-@dg.multi_asset(
+@table_multi_asset(
     outs={
         "point_scores": dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description="Summary per point and run."),
         "scored_solutions": dg.AssetOut(
@@ -50,7 +51,7 @@ def scored(
     return points, solutions
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def baseline_comparisons(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -72,11 +73,11 @@ def baseline_comparisons(
         baselines=baselines,
         dispatcher=workspace.open().control_plane.dispatcher,
     )
-    context.add_output_metadata(metadata.comparisons(table, scored_solutions, baselines))
+    context.add_output_metadata(metadata.comparisons(table, scored_solutions, baselines), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def decisions(
     context: dg.AssetExecutionContext,
     experiments: pa.Table,
@@ -100,11 +101,11 @@ def decisions(
         baselines=baselines,
         baseline_comparisons=baseline_comparisons,
     )
-    context.add_output_metadata(metadata.decisions(table, problem_instances))
+    context.add_output_metadata(metadata.decisions(table, problem_instances), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options, deps=["qpu_result_sets"])
+@table_asset(**table_options, deps=["qpu_result_sets"])
 def provenance(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -122,11 +123,11 @@ def provenance(
         qpu_submissions=qpu_submissions,
         dispatcher=workspace.open().control_plane.dispatcher,
     )
-    context.add_output_metadata(metadata.provenance(table))
+    context.add_output_metadata(metadata.provenance(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**{**table_options, "kinds": {"parquet", "mlflow"}})
+@table_asset(**{**table_options, "kinds": {"parquet", "mlflow"}})
 def tracking_runs(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -151,7 +152,7 @@ def tracking_runs(
         tracker=tracker,
         dagster_run_id=context.run.run_id,
     )
-    context.add_output_metadata(metadata.tracking(table, tracker))
+    context.add_output_metadata(metadata.tracking(table, tracker), output_name=RESULT)
     return table
 
 

@@ -10,6 +10,7 @@ from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_execu
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import requested_at, tag_outages
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset
 from qhybrid_pipelines.steps.learning import datasets_and_folds as data
 from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
 from qhybrid_pipelines.steps.learning import inference_batches as inference
@@ -18,21 +19,21 @@ common: dict[str, Any] = {"group_name": "learn", "backfill_policy": dg.BackfillP
 table_options: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
 
 
-@dg.asset(**table_options, partitions_def=EXPERIMENTS)
+@table_asset(**table_options, partitions_def=EXPERIMENTS)
 def qml_datasets(context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table) -> pa.Table:
     """The data set: checked rows, content hash, and a card that says what it is and what it cannot tell."""
     table = data.qml_datasets(experiments, workspace.open().specifications)
-    context.add_output_metadata(metadata.datasets(table))
+    context.add_output_metadata(metadata.datasets(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options, partitions_def=EXPERIMENTS)
+@table_asset(**table_options, partitions_def=EXPERIMENTS)
 def qml_folds(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, qml_datasets: pa.Table
 ) -> pa.Table:
     """The fold indices that all models share. Scaling, PCA and angles are fitted inside each fold, in training."""
     table = data.qml_folds(experiments, qml_datasets, workspace.open().specifications)
-    context.add_output_metadata(metadata.folds(table))
+    context.add_output_metadata(metadata.folds(table), output_name=RESULT)
     return table
 
 
@@ -40,7 +41,7 @@ def _table_output(description: str, **more: Any) -> dg.AssetOut:
     return dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description=description, **more)
 
 
-@dg.multi_asset(
+@table_multi_asset(
     outs={
         "qml_models": _table_output("One row per trained model: settings, how they were found, and the model."),
         "qml_iterations": _table_output("Loss and gradient norm of every step of every final training."),
@@ -70,7 +71,7 @@ def trained(
     return runs, iterations, predictions
 
 
-@dg.asset(**table_options, partitions_def=EXECUTIONS, pool="submissions")
+@table_asset(**table_options, partitions_def=EXECUTIONS, pool="submissions")
 def qml_submissions(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -93,11 +94,11 @@ def qml_submissions(
             principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
             requested_at=requested_at(context),
         )
-    context.add_output_metadata(metadata.submissions(table))
+    context.add_output_metadata(metadata.submissions(table), output_name=RESULT)
     return table
 
 
-@dg.multi_asset(
+@table_multi_asset(
     outs={
         "qml_measurements": _table_output("Predictions from measured expectations, one row per test row."),
         "qml_gradients": _table_output("Gradients by parameter shift, beside the exact ones."),
@@ -132,7 +133,7 @@ def measured(
     return rows, gradients
 
 
-@dg.multi_asset(
+@table_multi_asset(
     outs={
         "qml_scores": _table_output("Every metric of every model on every test fold."),
         "qml_summaries": _table_output("Means over the folds, with corrected intervals."),
@@ -159,7 +160,7 @@ def evaluated(
     return scores, summaries, verdicts
 
 
-@dg.asset(**{**table_options, "kinds": {"parquet", "mlflow"}}, partitions_def=EXPERIMENTS)
+@table_asset(**{**table_options, "kinds": {"parquet", "mlflow"}}, partitions_def=EXPERIMENTS)
 def qml_tracking_runs(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -188,7 +189,7 @@ def qml_tracking_runs(
         tracker=tracker,
         dagster_run_id=context.run.run_id,
     )
-    context.add_output_metadata(metadata.tracking(table, tracker))
+    context.add_output_metadata(metadata.tracking(table, tracker), output_name=RESULT)
     return table
 
 

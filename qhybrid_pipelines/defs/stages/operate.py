@@ -6,24 +6,25 @@ import pyarrow as pa
 from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, LEARN, PREPARE
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.operate import backend_calibrations as calibrations
 from qhybrid_pipelines.steps.operate import backend_capabilities as capabilities
 from qhybrid_pipelines.steps.operate import warehouse as warehouse_step
 
 
-@dg.asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
+@table_asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
 def backend_capabilities(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """What each backend can do, read from its provider."""
     table = capabilities.backend_capabilities(workspace.open().control_plane)
-    context.add_output_metadata(metadata.capabilities(table))
+    context.add_output_metadata(metadata.capabilities(table), output_name=RESULT)
     return table
 
 
-@dg.asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
+@table_asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
 def backend_calibrations(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """Every calibration that was seen of a device, and how its medians drift."""
     table, problems = calibrations.backend_calibrations(workspace.open().control_plane)
-    context.add_output_metadata(metadata.calibrations(table, problems))
+    context.add_output_metadata(metadata.calibrations(table, problems), output_name=RESULT)
     return table
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.prepare import baselines as baselines_step
 from qhybrid_pipelines.steps.prepare import experiments as experiments_step
 from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps_step
@@ -23,57 +24,57 @@ table_options: dict[str, Any] = {
 }
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def experiments(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """The registered specification of an experiment: what was asked, and where it came from."""
     table = experiments_step.experiments(context.partition_keys, workspace.open().specifications)
-    context.add_output_metadata(metadata.experiments(table))
+    context.add_output_metadata(metadata.experiments(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def problem_instances(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table
 ) -> pa.Table:
     """The problem instance: parsed, validated, content-hashed."""
     table = instances_step.problem_instances(experiments, workspace.open().specifications)
-    context.add_output_metadata(metadata.instances(table))
+    context.add_output_metadata(metadata.instances(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def features(context: dg.AssetExecutionContext, problem_instances: pa.Table) -> pa.Table:
     """Deterministic numbers that describe an instance."""
     table = instances_step.features(problem_instances)
-    context.add_output_metadata(metadata.features(table))
+    context.add_output_metadata(metadata.features(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def reduced_models(context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
     """What classical reduction leaves to be solved, step by step, and the best it could be worth."""
     table = models_step.reduced_models(experiments, problem_instances)
-    context.add_output_metadata(metadata.reduced_models(table))
+    context.add_output_metadata(metadata.reduced_models(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def parameter_sweeps(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, reduced_models: pa.Table
 ) -> pa.Table:
     """The angles that will be tried, one row per point."""
     table = sweeps_step.parameter_sweeps(experiments, reduced_models, workspace.open().specifications)
-    context.add_output_metadata(metadata.sweeps(table))
+    context.add_output_metadata(metadata.sweeps(table), output_name=RESULT)
     return table
 
 
-@dg.asset(**table_options)
+@table_asset(**table_options)
 def baselines(
     context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table, reduced_models: pa.Table
 ) -> pa.Table:
     """What classical solvers make of the same instance, with the same objective and the same post-processing."""
     table = baselines_step.baselines(experiments, problem_instances, reduced_models)
-    context.add_output_metadata(metadata.baselines(table))
+    context.add_output_metadata(metadata.baselines(table), output_name=RESULT)
     return table
 
 
