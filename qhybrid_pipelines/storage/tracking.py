@@ -24,6 +24,7 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from qhybrid_pipelines.core.files import give_usual_permissions, make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.storage import mlflow_schema
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.mlflow_paths import follow_home
 from qhybrid_pipelines.storage.postgres import postgres_url
@@ -166,8 +167,8 @@ class Tracker:
     def _prepare_database(self) -> None:
         """Make the SQLite store if there is none, and fail early if it cannot be written; its addresses follow the home.
 
-        MLflow's first use runs its migrations for seconds; two processes at once, or a crash on the way, leave a store
-        that is broken for good. So they run on a file beside, which is renamed when it is complete.
+        MLflow's first use makes its tables; two processes at once, or a crash on the way, leave a store that is broken
+        for good. So they are made in a file beside, which is renamed when it is complete.
         """
         if not self._database.exists():
             _import_mlflow()
@@ -175,6 +176,7 @@ class Tracker:
 
             with scratch_folder(self._home.tmp) as folder, _silence_mlflow():
                 built = folder / self._database.name
+                mlflow_schema.fill(built)
                 store = SqlAlchemyStore(f"sqlite:///{built}", self._artifacts("Default"))  # type: ignore[no-untyped-call]  # no types upstream
                 store.engine.dispose()
                 give_usual_permissions(built)
