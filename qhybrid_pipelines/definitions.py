@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from qhybrid_pipelines.defs import automation, checks, jobs
+from qhybrid_pipelines.defs.owners import with_owners
 from qhybrid_pipelines.defs.parquet_io import ParquetIOManager, with_column_schemas
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare
@@ -22,14 +23,16 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
     sensors, schedules = automation.build(all_jobs)
     workspace = WorkspaceResource(home=str(settings.home))
     return dg.Definitions(
-        assets=with_column_schemas(
-            [
-                *prepare.ASSETS,
-                *execute.ASSETS,
-                *interpret.ASSETS,
-                *learn.ASSETS,
-                *operate.ASSETS,
-            ]
+        assets=with_owners(
+            with_column_schemas(
+                [
+                    *prepare.ASSETS,
+                    *execute.ASSETS,
+                    *interpret.ASSETS,
+                    *learn.ASSETS,
+                    *operate.ASSETS,
+                ]
+            )
         ),
         asset_checks=checks.CHECKS,
         jobs=list(all_jobs.values()),

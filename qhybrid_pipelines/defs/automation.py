@@ -7,7 +7,7 @@ ledger decide what is done; Dagster only schedules and shows. When a stage that 
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,11 +23,13 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
+from qhybrid_pipelines.defs.owners import OWNERS
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key, partition_requests
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import (
     MAX_ATTEMPTS,
+    RunHistory,
     is_permanent_failure,
     label_tags,
     read_run_history,
@@ -55,6 +57,8 @@ POLL_LIMIT_SECONDS = 30.0
 #: What is not read by then goes on outside of the tick.
 INBOX_WAIT_SECONDS = 20.0
 COMPLETIONS = "qpu_completions"
+#: Name of the sensor that asks for what is due.
+DUE_STAGES = "due_stages"
 INTERVAL_VARIABLE = "QHYBRID_SENSOR_SECONDS"
 DEFAULT_INTERVAL_SECONDS = 10
 
@@ -79,12 +83,23 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
     """Return the sensors and schedules over the jobs, by name."""
     return [inbox, scheduled_experiments, qpu_poll, _advance_experiments(list(jobs.values()))], [
         *(_reconcile(jobs[name]) for name in STAGE_ASSETS),
-        dg.ScheduleDefinition(name="calibration_snapshots", cron_schedule="0 * * * *", job=jobs["calibrate"]),
+        dg.ScheduleDefinition(
+            name="calibration_snapshots",
+            cron_schedule="0 * * * *",
+            job=jobs["calibrate"],
+            description="Every hour: a look at the calibration of every device, so that its drift is seen.",
+            owners=OWNERS,
+        ),
         _nightly_benchmark(jobs["prepare"]),
     ]
 
 
-@dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=interval_seconds(),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Takes in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them.",
+    owners=OWNERS,
+)
 def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
     """Take in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them."""
     open_workspace = workspace.open()
@@ -109,7 +124,12 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=partition_requests(new))
 
 
-@dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=interval_seconds(),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Looks at the open jobs of all providers in bulk, ends those that are late, and reports complete executions.",
+    owners=OWNERS,
+)
 def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """Poll the open jobs in bulk, end those that are late, and report the executions that are complete.
 
@@ -150,8 +170,17 @@ def make_materialization(completion: CompletedExecution) -> dg.AssetMaterializat
 
 
 def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
-    @dg.sensor(minimum_interval_seconds=interval_seconds(), default_status=dg.DefaultSensorStatus.RUNNING, jobs=jobs)
-    def onward(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
+    @dg.sensor(
+        name=DUE_STAGES,
+        minimum_interval_seconds=interval_seconds(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        jobs=jobs,
+        description="Asks for the next stage of every experiment, until its verdict stands in the warehouse.",
+        owners=OWNERS,
+    )
+    def request_due_stages(
+        context: dg.SensorEvaluationContext, workspace: WorkspaceResource
+    ) -> dg.SensorResult | dg.SkipReason:
         """Move every registered experiment one stage further, until its verdict stands in the warehouse."""
         open_workspace, now = workspace.open(), datetime.now(UTC)
         end_orphans(context.instance, open_workspace.home.locks)
@@ -180,10 +209,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         ):
             requests.append(dg.RunRequest(job_name="publish"))
         if not requests:
-            backing_off = len(histories) - running - failed
-            states = f"{running} stages are running, {failed} failed" + (
-                f", {backing_off} are resting" if backing_off else ""
-            )
+            states = f"{running} stages are running, {failed} failed{_resting(histories, now)}"
             reason = states if histories else _explain_idle(open_workspace)
             if damage.problems:
                 reason += f"; {len(damage.problems)} experiments cannot be read, `qhybrid doctor` names them"
@@ -197,7 +223,20 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
             cursor=json.dumps(damage.problems),
         )
 
-    return onward
+    return request_due_stages
+
+
+def _resting(histories: Mapping[Stage, RunHistory], now: datetime) -> str:
+    """Return how many stages an outage made rest, and until when the first of them does; nothing where none rests."""
+    resting = [
+        (history.backs_off_until, stage.backend or stage.experiment)
+        for stage, history in histories.items()
+        if history.is_backing_off(now) and not history.running and not history.failed_attempts
+    ]
+    if not resting:
+        return ""
+    until, what = min((moment, what) for moment, what in resting if moment is not None)
+    return f", {len(resting)} are resting, the first ({what}) until {until:%H:%M:%S} UTC"
 
 
 def _reconcile(job: Any) -> dg.ScheduleDefinition:
@@ -206,6 +245,8 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         cron_schedule="*/30 * * * *",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         job=job,
+        description=f"Every half hour: asks again for {job.name} runs that a lost event or a failure left undone.",
+        owners=OWNERS,
     )
     def reconcile(
         context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
@@ -238,7 +279,12 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
 
 
 def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
-    @dg.schedule(cron_schedule="0 2 * * *", job=job)
+    @dg.schedule(
+        cron_schedule="0 2 * * *",
+        job=job,
+        description="Every night: the same small questions, so that a change of code, packages or machine is seen.",
+        owners=OWNERS,
+    )
     def nightly_benchmark(
         context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
     ) -> Sequence[dg.RunRequest]:

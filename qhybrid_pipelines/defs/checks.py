@@ -78,6 +78,13 @@ def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     )
 
 
+@dg.asset_check(asset="backend_capabilities")
+def provider_reachable(workspace: WorkspaceResource, backend_capabilities: pa.Table) -> dg.AssetCheckResult:
+    """Every provider that somebody has set up answered; one that does not is resting, and what waits for it goes on by itself."""
+    away = audits.unreachable_providers(workspace.open().control_plane, backend_capabilities)
+    return _result(away, dg.AssetCheckSeverity.WARN)
+
+
 @dg.asset_check(asset="backend_calibrations")
 def calibrations_fresh(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """The newest calibration of every device is younger than the policy's limit; those of fake devices never change."""
@@ -169,6 +176,7 @@ CHECKS = (
     quotes_within_budget,
     shuffled_labels_are_not_learnt,
     bit_order,
+    provider_reachable,
     calibrations_fresh,
     ledger_unbroken,
     everything_paid_is_collected,

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import plots
 from qhybrid_pipelines.problems.instance import Instance
@@ -35,10 +36,14 @@ MAX_DRAWN_QUBITS = 20
 _MARKUP = re.compile(r"[\\\[<]")
 
 
-def experiments(table: pa.Table) -> Metadata:
-    """Show the specification as its author would write it."""
+def experiments(table: pa.Table, labels: Sequence[Labels] = ()) -> Metadata:
+    """Show whose it is, and the specification as its author would write it."""
+    owners = sorted({found.owner for found in labels if found.owner is not None})
+    tags = sorted({tag for found in labels for tag in found.tags})
     first = json.loads(table.column("specification")[0].as_py()) if table.num_rows else {}
     return {
+        **({"owner": ", ".join(owners)} if owners else {}),
+        **({"tags": ", ".join(tags)} if tags else {}),
         **row_metadata(table, ["family", "source", "sweep", "points", "layers", "shots", "repetitions", "round"]),
         "specification": code_block(yaml.safe_dump(first, sort_keys=False), "yaml"),
     }
@@ -201,6 +206,9 @@ def decisions(table: pa.Table, problem_instances: pa.Table) -> Metadata:
         "reason": markdown_paragraphs(table.column("reason")),
         **row_metadata(table, ["final_objective", "final_source", "next_experiment"]),
         "answer": dg.MetadataValue.md("\n".join(line for answer in answers for line in _answer_lines(answer))),
+        "report": code_block(
+            f"qhybrid report {' '.join(dict.fromkeys(table.column('experiment').to_pylist()))}", "text"
+        ),
     }
 
 

@@ -31,7 +31,8 @@ def table_asset(**options: Any) -> Callable[[Step], dg.AssetsDefinition]:
     def decorate(function: Step) -> dg.AssetsDefinition:
         name = function.__name__
         step = _with_checks(function, [name])
-        return dg.asset(**options, **_workspace(function), check_specs=[_check(name)])(step)
+        asset: dg.AssetsDefinition = dg.asset(**options, **_workspace(function), check_specs=[_check(name)])(step)
+        return asset
 
     return decorate
 

@@ -52,6 +52,7 @@ def page() -> str:
             if commands
             else "All commands, and all fields of specifications, have kept their names."
         ),
+        "## Sensors\n\n" + _table(("Old", "New"), RENAMES["sensors"].items()),
         "## Public names\n\n" + _table(("Module", "Old", "New"), names),
         "## Modules\n\nPaths below `qhybrid_pipelines/`.\n\n" + _table(("Old", "New"), RENAMES["modules"].items()),
     ]
@@ -147,6 +148,13 @@ def test_commands_exist_under_their_new_names_only():
     for old, new in RENAMES["commands"].items():
         assert find_command(new) is not None, new
         assert find_command(old) is None, old
+
+
+def test_sensors_have_their_new_names_only(repository):
+    for old, new in RENAMES["sensors"].items():
+        assert new in GRAPH["sensors"]
+        assert old not in GRAPH["sensors"]
+        assert mentions(repository, rf"sensor `{old}`|tick\(\"{old}\"", word=old) == [], old
 
 
 def find_command(words):

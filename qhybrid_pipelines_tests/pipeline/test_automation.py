@@ -58,7 +58,7 @@ def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(code_locatio
 def test_onward_leads_a_new_experiment_to_its_verdict(code_location):
     key = code_location.register(PETERSEN)
     asked = []
-    while not isinstance(requests := code_location.tick("onward"), str):
+    while not isinstance(requests := code_location.tick("due_stages"), str):
         asked.append(requested_stages(requests))
         assert all(code_location.run(request).success for request in requests)
     assert requests == "everything is decided"
@@ -73,7 +73,7 @@ def test_onward_leads_a_new_experiment_to_its_verdict(code_location):
 def test_a_leg_that_runs_is_not_requested_by_anyone(code_location, status):
     key = code_location.register(PETERSEN)
     code_location.add_past_run("prepare", dg.DagsterRunStatus[status], stage_tags(Stage(experiment=key)))
-    assert code_location.tick("onward") == "1 stages are running, 0 failed"
+    assert code_location.tick("due_stages") == "1 stages are running, 0 failed"
     assert code_location.tick("reconcile_prepare") == "nothing was left undone"
 
 
@@ -84,15 +84,15 @@ def test_a_failing_leg_is_tried_a_few_times_and_keeps_nobody_waiting(code_locati
     for blob in code_location.workspace.home.blobs.rglob("*"):
         if blob.is_file():
             blob.unlink()
-    (first,) = code_location.tick("onward")
+    (first,) = code_location.tick("due_stages")
     assert not code_location.run(first).success
     # The sensor leaves the failed stage alone, and still publishes what the others came to.
-    (publish,) = code_location.tick("onward")
+    (publish,) = code_location.tick("due_stages")
     assert publish.job_name == "publish"
     assert code_location.run(publish).success
-    assert code_location.tick("onward") == "0 stages are running, 1 failed"
+    assert code_location.tick("due_stages") == "0 stages are running, 1 failed"
     good = code_location.register(PETERSEN)
-    assert requested_stages(code_location.tick("onward")) == [("prepare", good)]
+    assert requested_stages(code_location.tick("due_stages")) == [("prepare", good)]
 
     attempts = 1
     while attempts < 10:
@@ -114,19 +114,19 @@ def test_reconcile_asks_once_per_moment(code_location):
 
 
 def test_a_failed_publication_is_not_tried_again_at_every_look(code_location):
-    assert [request.job_name for request in code_location.tick("onward")] == ["publish"]
+    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
     code_location.add_past_run(
         "publish", dg.DagsterRunStatus.FAILURE, moment=datetime.now(UTC) - PAUSE_AFTER_FAILURE * 1.1
     )
-    assert [request.job_name for request in code_location.tick("onward")] == ["publish"]
+    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
     code_location.add_past_run("publish", dg.DagsterRunStatus.FAILURE)
-    assert code_location.tick("onward") == "everything is decided"
+    assert code_location.tick("due_stages") == "everything is decided"
 
 
 def test_a_snapshot_whose_worker_was_killed_has_not_failed_once_the_next_one_stands(code_location):
     code_location.add_past_run("publish", dg.DagsterRunStatus.FAILURE, {AUTO_RETRY_RUN_ID_TAG: "the next one"})
     code_location.add_past_run("publish", dg.DagsterRunStatus.SUCCESS)
-    assert [request.job_name for request in code_location.tick("onward")] == ["publish"]
+    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
 
 
 def test_of_a_leg_whose_worker_was_killed_only_the_run_that_replaces_it_counts(code_location):
@@ -160,13 +160,13 @@ def test_a_run_that_a_person_ended_is_not_asked_for_again(code_location):
 
 def test_a_stopped_experiment_rests_until_a_person_asks_again(code_location, tmp_path):
     key = code_location.workspace.registration.register_text(PETERSEN, file="a.yaml", folder=tmp_path).key
-    assert [request.partition_key for request in code_location.tick("onward")] == [key]
+    assert [request.partition_key for request in code_location.tick("due_stages")] == [key]
     stops = Stops(code_location.workspace.home)
     stops.add([key], principal="ada", now=datetime.now(UTC), reason="Ctrl-C")
-    assert [request.job_name for request in code_location.tick("onward")] == ["publish"]
+    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
     assert code_location.tick("reconcile_prepare") == "nothing was left undone"
     stops.remove([key])
-    assert [request.partition_key for request in code_location.tick("onward")] == [key]
+    assert [request.partition_key for request in code_location.tick("due_stages")] == [key]
 
 
 def test_nightly_benchmark_asks_new_questions_every_night(code_location):

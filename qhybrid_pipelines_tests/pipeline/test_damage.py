@@ -79,7 +79,7 @@ def run_command(monkeypatch, capsys, *arguments):
 def test_the_others_go_on_and_the_bad_one_is_named(code_location, damage, monkeypatch, capsys):
     good, bad, last = (code_location.register(SPEC.format(name)) for name in ("a good one", "bad", "the last one"))
     damage(code_location, bad)
-    assert set(requested_stages(code_location.tick("onward"))) >= {("prepare", good), ("prepare", last)}
+    assert set(requested_stages(code_location.tick("due_stages"))) >= {("prepare", good), ("prepare", last)}
     assert {key for _, key in requested_stages(code_location.tick("reconcile_prepare"))} >= {good, last}
     assert "0 executions newly complete" in code_location.poll().skip_message
     code, printed = run_command(monkeypatch, capsys, "doctor", "--json", "--home", code_location.home)
@@ -105,7 +105,7 @@ def test_it_is_named_on_its_asset_once_for_each_reason(code_location, damage):
             resources=code_location.resources,
             repository_def=repository,
         ) as context:
-            data = repository.get_sensor_def("onward").evaluate_tick(context)
+            data = repository.get_sensor_def("due_stages").evaluate_tick(context)
         cursor, told = data.cursor, [*told, *data.asset_events]
     [observation] = told
     assert observation.partition == bad
@@ -116,7 +116,7 @@ def test_it_is_named_on_its_asset_once_for_each_reason(code_location, damage):
 def test_a_file_that_is_no_experiment_lies_among_them(code_location):
     good = code_location.register(SPEC.format("good"))
     (code_location.workspace.home.specifications / "notes of mine.json").write_text("{}")
-    assert requested_stages(code_location.tick("onward")) == [("prepare", good)]
+    assert requested_stages(code_location.tick("due_stages")) == [("prepare", good)]
 
 
 def test_a_command_runs_the_others_and_says_which_it_could_not(code_location):

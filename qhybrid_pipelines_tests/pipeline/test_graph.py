@@ -128,5 +128,20 @@ def test_loading_the_code_location_imports_nothing_heavy_and_touches_no_file(tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_everything_that_the_ui_shows_says_what_it_is_and_whose(tmp_path):
+    definitions = build(tmp_path)
+    assets, repository = definitions.resolve_asset_graph(), definitions.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    shown = {
+        **{f"asset {key.to_user_string()}": assets.get(key) for key in assets.get_all_asset_keys()},
+        **{f"{type(s).__name__} {s.name}": s for s in (*repository.sensor_defs, *repository.schedule_defs, *jobs)},
+    }
+    assert len(shown) > 50  # the control: they were found
+    assert [name for name, what in shown.items() if not what.description] == []
+    assert [name for name, what in shown.items() if not what.owners] == []
+    checks = [assets.get(key) for key in assets.asset_check_keys]
+    assert [check.key for check in checks if not check.description] == []
+
+
 if __name__ == "__main__":
     WRITTEN_DOWN.write_text(json.dumps(graph_of(build(Path.cwd())), indent=2) + "\n")

@@ -76,7 +76,7 @@ def test_every_check_of_the_group_ran_and_passed(finished):
     ]
     assert [(e.asset_check_key.to_user_string(), e.description) for e in evaluations if not e.passed] == []
     checked = {e.asset_check_key.asset_key.path[0] for e in evaluations}
-    graph = finished[0]._definitions.resolve_asset_graph()
+    graph = finished[0].definitions.resolve_asset_graph()
     learning = {key.asset_key.path[0] for key in graph.asset_check_keys if key.asset_key.path[0].startswith("qml_")}
     assert learning <= checked
 

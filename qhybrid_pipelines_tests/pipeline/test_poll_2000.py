@@ -52,7 +52,7 @@ def code_location(cloud, tmp_path_factory):
     with open_code_location(tmp_path_factory.mktemp("home")) as code_location:
         code_location.register(SPEC)
         for stage in ("prepare", "submit"):
-            (request,) = code_location.tick("onward")
+            (request,) = code_location.tick("due_stages")
             assert request.job_name == stage
             assert code_location.run(request).success
         assert len(cloud.book()) == JOBS

@@ -82,7 +82,7 @@ def set_policy(code_location, *, rules=ALLOW, deadline_seconds=3600.0):
 def onward(code_location):
     """Run what the sensor asks for until it asks for nothing; return the jobs that ran and what it says last."""
     ran = []
-    while not isinstance(requests := code_location.tick("onward"), str):
+    while not isinstance(requests := code_location.tick("due_stages"), str):
         for request in requests:
             assert code_location.run(request).success, request.job_name
             ran.append(request.job_name)
@@ -135,7 +135,7 @@ def test_submit_leaves_and_the_sensors_collect(code_location, cloud):
     assert code_location.poll().asset_events == []  # told once
     (kept,) = find_completed_executions(code_location, key)
     assert kept.metadata["states"].value == "1 COMPLETED"
-    assert requested_stages(code_location.tick("onward")) == [("collect", f"{QUEUED}|{key}")]
+    assert requested_stages(code_location.tick("due_stages")) == [("collect", f"{QUEUED}|{key}")]
     assert onward(code_location) == (["collect", "publish"], "everything is decided")
 
     assert len(accepted_jobs(cloud, code_location)) == 1
@@ -270,13 +270,13 @@ def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location
     assert jobs(code_location)[0].state is not JobState.FAILED, "one answer alone is not believed"
     code_location.cursor = None  # everything open is due
     code_location.poll()
-    (collect,) = code_location.tick("onward")
+    (collect,) = code_location.tick("due_stages")
     result = code_location.run(collect)
     assert not result.success
     message = next(e.step_failure_data.error.to_string() for e in result.all_events if e.is_step_failure)
     (job,) = jobs(code_location)
     assert f"qhybrid jobs retry {job.job_id}" in message
-    assert code_location.tick("onward") == "0 stages are running, 1 failed"
+    assert code_location.tick("due_stages") == "0 stages are running, 1 failed"
 
     partition = PartitionKey(experiment=key, backend=QUEUED)
     batch = batch_from_row(code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, partition).to_pylist()[0])
@@ -293,12 +293,12 @@ def test_an_outage_of_any_length_loses_no_request_and_pays_once(code_location, c
     monkeypatch.setattr(run_history, "LONGEST_BACKOFF", timedelta(0))
     set_policy(code_location)
     code_location.register(spec_in(code_location.home))
-    (prepare,) = code_location.tick("onward")
+    (prepare,) = code_location.tick("due_stages")
     assert code_location.run(prepare).success
     emulator.kill()
     try:
         for _ in range(run_history.MAX_ATTEMPTS + 2):
-            (submit,) = code_location.tick("onward")
+            (submit,) = code_location.tick("due_stages")
             assert not code_location.run(submit).success
         run = code_location.instance.get_runs(limit=1)[0]
         assert run.tags[run_history.OUTAGE_TAG]

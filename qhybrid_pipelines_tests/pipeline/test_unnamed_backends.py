@@ -99,5 +99,5 @@ def test_an_execution_whose_backend_is_gone_keeps_nothing_else_waiting(code_loca
         monkeypatch.delenv(name, raising=False)
     with open_code_location(code_location.home) as later:
         other = register(later, "other", "local:auto")
-        assert requested_stages(later.tick("onward")) == [("prepare", other)]
+        assert requested_stages(later.tick("due_stages")) == [("prepare", other)]
         assert later.poll().asset_events == []

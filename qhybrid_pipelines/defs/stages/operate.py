@@ -3,7 +3,6 @@
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, LEARN, PREPARE
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
@@ -31,7 +30,8 @@ def backend_calibrations(context: dg.AssetExecutionContext, workspace: Workspace
 @dg.asset(
     group_name="operate",
     kinds={"duckdb"},
-    deps=[*PREPARE, *EXECUTE, *LEARN[1:], "backend_capabilities", "backend_calibrations"],
+    # It shows all tables; what hangs on the ends of the pipeline comes after everything, and the picture keeps its line.
+    deps=["decisions", "tracking_runs", "qml_tracking_runs", "backend_capabilities", "backend_calibrations"],
     pool="warehouse",
 )
 def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> None:

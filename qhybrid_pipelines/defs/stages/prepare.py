@@ -14,6 +14,7 @@ from qhybrid_pipelines.steps.prepare import experiments as experiments_step
 from qhybrid_pipelines.steps.prepare import parameter_sweeps as sweeps_step
 from qhybrid_pipelines.steps.prepare import problem_instances as instances_step
 from qhybrid_pipelines.steps.prepare import reduced_models as models_step
+from qhybrid_pipelines.storage.label_store import read_labels
 
 table_options: dict[str, Any] = {
     "partitions_def": EXPERIMENTS,
@@ -27,8 +28,10 @@ table_options: dict[str, Any] = {
 @table_asset(**table_options)
 def experiments(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """The registered specification of an experiment: what was asked, and where it came from."""
-    table = experiments_step.experiments(context.partition_keys, workspace.open().specifications)
-    context.add_output_metadata(metadata.experiments(table), output_name=RESULT)
+    opened = workspace.open()
+    table = experiments_step.experiments(context.partition_keys, opened.specifications)
+    labels = [read_labels(opened.home, key) for key in context.partition_keys]
+    context.add_output_metadata(metadata.experiments(table, labels), output_name=RESULT)
     return table
 
 

@@ -111,6 +111,23 @@ def bit_order(control_plane: ControlPlane) -> BitOrderCheck:
     return check_bit_orders(control_plane)
 
 
+def unreachable_providers(control_plane: ControlPlane, backend_capabilities: pa.Table) -> list[str]:
+    """Every provider that somebody has set up answered when its backends were listed; says until when it rests."""
+    rests_until = {
+        breaker.backend.partition(":")[0]: breaker.retry_at
+        for breaker in sorted(control_plane.ledger.breakers(), key=lambda breaker: str(breaker.retry_at))
+        if breaker.state != "closed" and breaker.retry_at is not None
+    }
+    findings: dict[str, str] = {}
+    for row in backend_capabilities.filter(pc.invert(backend_capabilities.column("reachable"))).to_pylist():
+        provider = row["provider"]
+        if provider in findings or control_plane.dispatcher.missing_setting(row["backend"]) is not None:
+            continue
+        rests = f"; it rests until {rests_until[provider]:%Y-%m-%d %H:%M:%S} UTC" if provider in rests_until else ""
+        findings[provider] = f"{provider} did not answer: {row['problem']}{rests}"
+    return list(findings.values())
+
+
 def calibrations_fresh(control_plane: ControlPlane) -> list[str]:
     """The newest calibration of every device is younger than the policy's limit."""
     return stale_calibrations(control_plane)

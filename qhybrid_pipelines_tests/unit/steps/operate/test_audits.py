@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
+from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.defs import checks
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.operate import audits
+from qhybrid_pipelines.steps.operate.backend_capabilities import backend_capabilities
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.job_histories import COMPLETE, WAITS_FOR_APPROVAL, E, noon_plus, write_job_history
@@ -72,3 +75,20 @@ def test_a_resting_backend_is_yellow_and_not_red(tmp_path):
     assert (resting.passed, resting.severity.value) == (False, "WARN")
     assert "canary has no result" in resting.description
     assert not any(name.startswith("chaos:") for name in resting.metadata["checked"].value)
+
+
+def test_a_provider_that_does_not_answer_is_said_with_how_long_it_rests(workspace, monkeypatch):
+    control_plane, resource = workspace.control_plane, WorkspaceResource(home=str(workspace.home.path))
+    assert checks.provider_reachable(resource, backend_capabilities(control_plane)).passed  # nobody has set one up
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        monkeypatch.setenv("IONQ_API_KEY", "not-a-real-key")
+        monkeypatch.setenv("IONQ_API_URL", f"http://127.0.0.1:{taken.getsockname()[1]}/v0.4")
+        away = Workspace(workspace.home).control_plane
+        table = backend_capabilities(away)
+    [said] = audits.unreachable_providers(away, table)
+    assert said.startswith("ionq did not answer: ")
+    assert "rests until" not in said
+    away.ledger.save_breaker(Breaker(backend=BACKEND, state="open", failures=3, retry_at=noon_plus(60)))
+    [said] = audits.unreachable_providers(away, table)
+    assert f"it rests until {noon_plus(60):%Y-%m-%d %H:%M:%S} UTC" in said
