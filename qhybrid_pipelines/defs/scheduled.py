@@ -8,6 +8,7 @@ from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_rea
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.experiments.scheduled_runs import register_due_runs
 from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.defs.owners import OWNERS
 from qhybrid_pipelines.defs.partitions import partition_requests
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
@@ -15,7 +16,12 @@ from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 INTERVAL_SECONDS = 30
 
 
-@dg.sensor(minimum_interval_seconds=INTERVAL_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Registers under its date what pages with a `schedule` say is due; missed times run once.",
+    owners=OWNERS,
+)
 def scheduled_experiments(
     context: dg.SensorEvaluationContext, workspace: WorkspaceResource
 ) -> dg.SensorResult | dg.SkipReason:
