@@ -44,8 +44,6 @@ from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.verdict_history import note_changes
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from qhybrid_pipelines.storage.layout import Home
 
 #: Analysts' clients are older than ours: this form is read by DuckDB 1.2 and all later ones.
