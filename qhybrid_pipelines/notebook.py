@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.reports.pictures import Pictures
 
-#: Fields of `problem` and `dataset` that name a file.
-_FILE_FIELDS = ("source", "circuit")
+#: Fields that name a file.
+_FILE_FIELDS = (("problem", "source"), ("problem", "circuit"), ("dataset", "source"), ("sweep", "file"))
 
 
 class Experiment:
@@ -107,9 +107,8 @@ class Experiment:
     def _open(self, data: dict[str, Any], home: str | Path | None) -> None:
         self._home = Home(Settings.from_environment(home).home)
         self._data = data
-        for part in ("problem", "dataset"):
-            for field in _FILE_FIELDS:
-                self._make_absolute(data.get(part), field)
+        for part, field in _FILE_FIELDS:
+            self._make_absolute(data.get(part), field)
 
     @classmethod
     def from_yaml(cls, text_or_path: str | Path, *, home: str | Path | None = None) -> Self:

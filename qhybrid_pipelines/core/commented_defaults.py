@@ -38,6 +38,7 @@ def _lines(
 ) -> list[str]:
     indent = "  " * above.count(".")
     lines: list[str] = []
+    chosen: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         inner = field.annotation
         description = descriptions.get(above + name, field.description)
@@ -50,8 +51,13 @@ def _lines(
                 *_lines(inner, example, descriptions=descriptions, above=f"{above}{name}."),
             ]
             continue
-        default = example.get(name) if field.is_required() else field.get_default(call_default_factory=True)
+        default = (
+            example.get(name)
+            if field.is_required()
+            else field.get_default(call_default_factory=True, validated_data=chosen)
+        )
         assert default is not PydanticUndefined
+        chosen[name] = default
         lines.append(
             f"{indent}{name}: {_flow(default)}".ljust(COMMENT_COLUMN) + f" {comment}"
             if comment

@@ -160,15 +160,34 @@ class AnsatzSpec(StrictModel):
     )
 
 
+def _usual_points(chosen: dict[str, Any]) -> int:
+    """Return how many points a sweep has that names no number; of a file of angles they are counted when it is taken in."""
+    return 1 if chosen.get("strategy") in ("auto", "given") else 16
+
+
 class SweepSpec(StrictModel):
     """The parameter points that are tried."""
 
-    strategy: Literal["auto", "fixed_angles", "ramp", "grid", "random", "refine"] = Field(
+    strategy: Literal["auto", "given", "fixed_angles", "ramp", "grid", "random", "refine"] = Field(
         default="fixed_angles",
-        description="auto | fixed_angles | ramp | grid | random | refine; auto optimises the angles on the exact state before "
-        "anything is sent, and spends the shots there. `sweep: auto` is short for it.",
+        description="auto | given | fixed_angles | ramp | grid | random | refine; auto optimises the angles on the exact state "
+        "before anything is sent, and spends the shots there. `sweep: auto` is short for it.",
     )
-    points: int = Field(default=16, ge=1, le=65536, description="Number of parameter points; for auto 1 if not given.")
+    file: (
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
+            Discriminator(
+                _kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="For given: path of a CSV file with one point a line, in radians.")
+    points: int = Field(
+        default_factory=_usual_points,
+        ge=1,
+        le=65536,
+        description="Number of parameter points; if not given 1 for auto, those of the file for given, else 16.",
+    )
     center: tuple[float, ...] | None = Field(
         default=None, description="For refine: the angles to search around, gammas first, then betas (radians)."
     )
@@ -179,11 +198,7 @@ class SweepSpec(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if value == "auto":
-            value = {"strategy": value}
-        if isinstance(value, dict) and value.get("strategy") == "auto":
-            return {"points": 1, **value}
-        return value
+        return {"strategy": value} if value == "auto" else value
 
     @field_validator("center", mode="before")
     @classmethod
@@ -195,6 +210,22 @@ class SweepSpec(StrictModel):
         if self.center is not None and self.strategy != "refine":
             raise ValueError("center is only used by strategy 'refine'")
         return self
+
+    @model_validator(mode="after")
+    def _file_belongs_to_given(self) -> SweepSpec:
+        if (self.file is None) == (self.strategy == "given"):
+            raise ValueError(
+                "strategy 'given' takes the angles of a file, and no file is named"
+                if self.file is None
+                else "file is only used by strategy 'given'"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _omit_absent_file(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an absent file away, so that experiments without one keep the keys they had before it existed."""
+        fields: dict[str, Any] = serialise(self)
+        return fields if self.file is not None else {k: v for k, v in fields.items() if k != "file"}
 
 
 class RoundsSpec(StrictModel):

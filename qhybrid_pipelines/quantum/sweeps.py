@@ -16,7 +16,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.quantum.angle_search import MAX_QUBITS, AngleOptimiser, optimise_angles
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.hardware_efficient import count_angles
@@ -73,6 +73,7 @@ def plan_sweep(
     circuit: UserCircuit | None = None,
     *,
     optimise: AngleOptimiser = optimise_angles,
+    given: F64 | None = None,
 ) -> SweepPlan:
     """Return the parameter points of an experiment; none for a reduced model without variables.
 
@@ -81,15 +82,19 @@ def plan_sweep(
         spec: names ansatz and strategy.
         circuit: from a file, in place of the ansatz; its inputs are the angles.
         optimise: gives the best angles for strategy ``auto``.
+        given: a person's own angles for strategy ``given``, shape ``(points, angles of the circuit)``, radians.
 
     Raises:
-        InvalidInput: the mixer or the circuit does not fit the reduced model, or the centre has the wrong number of angles or
-            is not finite.
+        InvalidInput: the mixer or the circuit does not fit the reduced model, or the centre or the given angles have the wrong
+            number of angles or are not finite.
     """
     if reduced_model.size == 0:
         return SweepPlan(strategy=spec.sweep.strategy, angles=np.empty((0, 0)), angle_source=(), layers=0)
     if circuit is not None:
         check_width(circuit, reduced_model)
+    if spec.sweep.strategy == "given":
+        plan = _plan_given(reduced_model, spec, circuit, given)
+    elif circuit is not None:
         plan = _plan_user_circuit(len(circuit.inputs), spec)
     elif spec.ansatz.kind == "qaoa":
         plan = _plan_qaoa(reduced_model, spec, optimise)
@@ -133,6 +138,28 @@ def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec, optimise: Angl
         case "refine":
             points, label = _random_in_box(best, np.repeat([scale, 1.0], layers), spec), f"near {source}"
     return _plan(spec, best, source, points, label, layers=layers)
+
+
+def _plan_given(
+    reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserCircuit | None, given: F64 | None
+) -> SweepPlan:
+    """Plan for the angles of a person's own file."""
+    layers = spec.ansatz.layers
+    if circuit is not None:
+        count, gammas = len(circuit.inputs), 0
+    elif spec.ansatz.kind == "qaoa":
+        count, gammas = 2 * layers, layers
+    else:
+        count, gammas = count_angles(reduced_model.size, layers), 0
+    if given is None or given.ndim != 2 or given.shape[1] != count:
+        found = "none" if given is None else given.shape[-1]
+        raise InvalidInput(
+            f"the circuit has {count} angles, and the file {found} a point",
+            remedy="Name every angle of the circuit in the first line of the file.",
+            field="sweep.file",
+        )
+    name = spec.sweep.file.file if isinstance(spec.sweep.file, FileSource) else spec.sweep.file
+    return SweepPlan(strategy="given", angles=given, angle_source=(f"given: {name}",) * len(given), layers=gammas)
 
 
 def check_sweep(spec: ExperimentSpec, count: int) -> None:

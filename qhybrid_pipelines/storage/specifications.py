@@ -51,10 +51,11 @@ class Specifications:
         spec: ExperimentSpec | LearningSpec,
         blob: bytes | None = None,
         circuit: bytes | None = None,
+        angles: bytes | None = None,
         *,
         key: str | None = None,
     ) -> str:
-        """Keep a specification, and the bytes of its problem or data file and circuit if it has them; return its key.
+        """Keep a specification, and the bytes of its problem or data file, circuit and angles if it has them; return its key.
 
         Registering again changes nothing. The files are kept before the specification, so that a key that can be
         loaded always has its files.
@@ -77,6 +78,7 @@ class Specifications:
         else:
             self._store_source_file(spec.problem.source, blob, field="problem.source")
             self._store_source_file(spec.problem.circuit, circuit, field="problem.circuit")
+            self._store_source_file(spec.sweep.file, angles, field="sweep.file")
         path = self._path(key)
         make_folder(self.home.locks)
         with FileLock(self.home.locks / "specifications.lock"):

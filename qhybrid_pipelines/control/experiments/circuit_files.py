@@ -10,7 +10,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, ProblemSpec
 from qhybrid_pipelines.problems.sources import ReadFile, read_file
 from qhybrid_pipelines.quantum.sweeps import check_sweep
-from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
+from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit, read_user_circuit
 
 FIELD = "problem.circuit"
 
@@ -22,7 +22,7 @@ def register_circuit(
     read_bytes: Callable[[FileSource], bytes],
     *,
     read_named: ReadFile = read_file,
-) -> tuple[ProblemSpec, bytes | None]:
+) -> tuple[ProblemSpec, bytes | None, UserCircuit | None]:
     """Return the problem with a circuit's path replaced by the file's name and hash, and the content to keep.
 
     The circuit is read either way, so that nothing wrong gets in.
@@ -35,14 +35,14 @@ def register_circuit(
         read_named: gives the file of a path.
 
     Returns:
-        The problem, and the bytes of the file; None where the circuit was not a path.
+        The problem; the bytes of the file, None where the circuit was not a path; the circuit, if there is one.
 
     Raises:
         InvalidInput: the file is not there or no regular file, or holds no circuit that can be used here.
     """
     named = problem.circuit
     if named is None:
-        return problem, None
+        return problem, None, None
     if isinstance(named, FileSource):
         name, data = named.file, read_bytes(named)
     else:
@@ -56,5 +56,5 @@ def register_circuit(
         )
     check_sweep(spec, len(circuit.inputs))
     if isinstance(named, FileSource):
-        return problem, None
-    return problem.model_copy(update={"circuit": FileSource(file=name, sha256=sha256_hex(data))}), data
+        return problem, None, circuit
+    return problem.model_copy(update={"circuit": FileSource(file=name, sha256=sha256_hex(data))}), data, circuit

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.experiments import circuit_files, dataset_files
+from qhybrid_pipelines.control.experiments import angle_files, circuit_files, dataset_files
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.core import schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -37,6 +37,8 @@ from qhybrid_pipelines.storage.specifications import Specifications
 SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
 #: Names folders, beside the inbox itself, that specifications in the inbox may name files of.
 ROOTS_VARIABLE = "QHYBRID_INBOX_ROOTS"
+#: Content of the problem or data file, the circuit and the file of angles; None for what is not named by a path.
+Files = tuple[bytes | None, bytes | None, bytes | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class CheckedExperiment:
         specification: with the names and hashes of its files in the place of paths.
         content: of its problem or data file; None where it has none, or names one that was taken in earlier.
         circuit: the same of its circuit.
+        angles: the same of its file of angles.
         labels: that it gives, as fields of `core.labels.Labels`.
     """
 
@@ -64,6 +67,7 @@ class CheckedExperiment:
     specification: ExperimentSpec | LearningSpec
     content: bytes | None
     circuit: bytes | None
+    angles: bytes | None
     labels: dict[str, Any]
 
 
@@ -147,9 +151,14 @@ class Registration:
                 line=lines.get((schedules.FIELD,)),
                 field=schedules.FIELD,
             )
-        found, content, circuit = self._resolve(one.specification, file=file, folder=Path(), lines=one.lines)
+        found, content, circuit, angles = self._resolve(one.specification, file=file, folder=Path(), lines=one.lines)
         return CheckedExperiment(
-            key=self._key_of(found), specification=found, content=content, circuit=circuit, labels=one.labels
+            key=self._key_of(found),
+            specification=found,
+            content=content,
+            circuit=circuit,
+            angles=angles,
+            labels=one.labels,
         )
 
     def _register_all(
@@ -160,14 +169,14 @@ class Registration:
         contents: dict[bytes, bytes] = {}  # of one file there is one copy, however many experiments name it
         resolved = []
         for one in written:
-            found, content, circuit = self._resolve(one.specification, file=file, folder=folder, lines=one.lines)
+            found, content, *further = self._resolve(one.specification, file=file, folder=folder, lines=one.lines)
             content = None if content is None else contents.setdefault(content, content)
-            resolved.append((found, content, circuit, one))
+            resolved.append((found, (content, *further), one))
         registered = []
-        for spec, content, circuit, one in resolved:
+        for spec, files, one in resolved:
             key = self._key_of(spec)
             new = key not in self._specifications
-            self._specifications.register(spec, content, circuit, key=key)
+            self._specifications.register(spec, *files, key=key)
             self._labels.change(key, **one.labels)
             self._schedule(spec, one)
             registered.append(RegisteredExperiment(key=key, specification=spec, new=new))
@@ -191,27 +200,30 @@ class Registration:
 
     def _resolve(
         self, spec: ExperimentSpec | LearningSpec, *, file: str | None, folder: Path, lines: Lines
-    ) -> tuple[ExperimentSpec | LearningSpec, bytes | None, bytes | None]:
+    ) -> tuple[ExperimentSpec | LearningSpec, *Files]:
         try:
             if isinstance(spec, LearningSpec):
-                return *self._resolve_dataset(spec, folder), None
+                return *self._resolve_dataset(spec, folder), None, None
             return self._resolve_problem(spec, folder)
         except InvalidInput as error:
             # What names a file is about that file, and has its line there.
             raise error if error.file else error.at(file=file, line=find_line(error.field, lines)) from None
 
-    def _resolve_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, bytes | None, bytes | None]:
+    def _resolve_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, *Files]:
         self._check_family(spec)
         self._check_backends(spec.backends, field="backends")
         if not str(spec.problem.source).startswith(sources.NETWORKX):
             self._check_place(spec.problem.source, folder, field="problem.source")
         self._check_place(spec.problem.circuit, folder, field="problem.circuit")
+        self._check_place(spec.sweep.file, folder, field=angle_files.FIELD)
         self._specifications.check_source_file(spec.problem.source)
         self._specifications.check_source_file(spec.problem.circuit, field="problem.circuit")
+        self._specifications.check_source_file(spec.sweep.file, field=angle_files.FIELD)
         stored, named = self._specifications.read_source_file, self._read_named
         problem, content = sources.register_source(spec.problem, folder, stored, read_named=named)
-        problem, circuit = circuit_files.register_circuit(problem, spec, folder, stored, read_named=named)
-        return spec.model_copy(update={"problem": problem}), content, circuit
+        problem, circuit_text, circuit = circuit_files.register_circuit(problem, spec, folder, stored, read_named=named)
+        spec, angles = angle_files.register_angles(spec, circuit, folder, stored, read_named=named)
+        return spec.model_copy(update={"problem": problem}), content, circuit_text, angles
 
     def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
         self._check_backends(spec.evaluation.backends, field="evaluation.backends")
