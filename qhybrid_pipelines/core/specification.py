@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     Tag,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -32,6 +33,11 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 #: A state vector of 20 qubits is 16 MiB; above that a sweep on the simulator is no longer interactive.
 HARD_MAX_QUBITS = 20
+
+
+MAX_LAYERS = 32
+#: Points of a sweep that looks around, unless a specification says how many.
+USUAL_POINTS = 16
 
 
 class StrictModel(BaseModel):
@@ -154,7 +160,7 @@ class AnsatzSpec(StrictModel):
     """The parameterised circuit."""
 
     kind: Literal["qaoa", "hardware_efficient"] = Field(default="qaoa", description="qaoa | hardware_efficient")
-    layers: int = Field(default=2, ge=1, le=32, description="Depth p of the ansatz.")
+    layers: int = Field(default=2, ge=1, le=MAX_LAYERS, description="Depth p of the ansatz.")
     mixer: Literal["auto", "x", "xy"] = Field(
         default="auto", description="auto | x | xy; auto stays in the feasible subspace where a cardinality allows it."
     )
@@ -162,16 +168,16 @@ class AnsatzSpec(StrictModel):
 
 def _usual_points(chosen: dict[str, Any]) -> int:
     """Return how many points a sweep has that names no number; of a file of angles they are counted when it is taken in."""
-    return 1 if chosen.get("strategy") in ("auto", "given") else 16
+    return 1 if chosen.get("strategy") in ("auto", "given") else USUAL_POINTS
 
 
 class SweepSpec(StrictModel):
     """The parameter points that are tried."""
 
     strategy: Literal["auto", "given", "fixed_angles", "ramp", "grid", "random", "refine"] = Field(
-        default="fixed_angles",
-        description="auto | given | fixed_angles | ramp | grid | random | refine; auto optimises the angles on the exact state "
-        "before anything is sent, and spends the shots there. `sweep: auto` is short for it.",
+        default="auto",
+        description="auto | given | fixed_angles | ramp | grid | random | refine; auto optimises the angles of QAOA on the exact "
+        "state before anything is sent, and spends the shots there. For other circuits the default is fixed_angles.",
     )
     file: (
         Annotated[
@@ -210,6 +216,11 @@ class SweepSpec(StrictModel):
         if self.center is not None and self.strategy != "refine":
             raise ValueError("center is only used by strategy 'refine'")
         return self
+
+    def looking_around(self) -> SweepSpec:
+        """Return the sweep around a best guess, with what this one names: the default of the first releases."""
+        named = {name: getattr(self, name) for name in self.model_fields_set}
+        return SweepSpec(**{**named, "strategy": "fixed_angles"})
 
     @model_validator(mode="after")
     def _file_belongs_to_given(self) -> SweepSpec:
@@ -261,7 +272,7 @@ class ExperimentSpec(StrictModel):
     problem: ProblemSpec
     reduce: ReduceSpec = Field(default_factory=ReduceSpec)
     ansatz: AnsatzSpec = Field(default_factory=AnsatzSpec)
-    sweep: SweepSpec = Field(default_factory=SweepSpec)
+    sweep: SweepSpec = Field(default_factory=SweepSpec, validate_default=True)
     shots: int = Field(default=1024, ge=1, le=1_000_000, description="Shots per point and repetition.")
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Root of every random choice.")
     repetitions: int = Field(
@@ -281,6 +292,14 @@ class ExperimentSpec(StrictModel):
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
     data_class: DataClass = Field(default="internal", description="public | internal | confidential")
     lineage: Lineage = Field(default_factory=Lineage, description="Written by the pipeline.")
+
+    @field_validator("sweep")
+    @classmethod
+    def _only_angles_of_qaoa_are_optimised(cls, value: SweepSpec, info: ValidationInfo) -> SweepSpec:
+        """Take the strategy that means something for the circuit where none is named."""
+        problem, ansatz = info.data.get("problem"), info.data.get("ansatz")
+        is_qaoa = problem is None or ansatz is None or (problem.circuit is None and ansatz.kind == "qaoa")
+        return value if is_qaoa or "strategy" in value.model_fields_set else value.looking_around()
 
     @field_validator("backends", "baselines", mode="before")
     @classmethod

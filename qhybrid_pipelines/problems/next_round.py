@@ -1,4 +1,4 @@
-"""The specification of a next round: another subproblem, or the same reduced model with the sweep drawn in around the best point.
+"""The specification of a next round: another subproblem, or the same reduced model with one layer more or a closer sweep.
 
 The subproblem follows from the seed and the incumbent. A round that looks elsewhere gets a new seed; one that looks closer
 keeps seed and incumbent, and with them the reduced model.
@@ -13,7 +13,7 @@ from typing import Any
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
-from qhybrid_pipelines.core.specification import ExperimentSpec, Lineage, SweepSpec
+from qhybrid_pipelines.core.specification import MAX_LAYERS, ExperimentSpec, Lineage, SweepSpec
 from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.problems.evaluation import objective_tolerance
 
@@ -81,12 +81,20 @@ def plan_next_round(
         }
         if spec.sweep.strategy == "refine":
             # The centre belongs to the reduced model that is left behind.
-            changed["sweep"] = SweepSpec(points=spec.sweep.points)
+            changed["sweep"] = SweepSpec(strategy="fixed_angles", points=spec.sweep.points)
         start = "the improved assignment" if improved else "the same assignment"
         return NextRound(
             spec=_change_specification(spec, changed), adjusted=f"Another subproblem around {start}, with a new seed."
         )
-    if not comparison_row["reduced_model_optimum_reached"] and best_angles:
+    if comparison_row["reduced_model_optimum_reached"]:
+        return None
+    if spec.sweep.strategy == "auto" and spec.ansatz.layers < MAX_LAYERS:
+        # The angles are the best of this depth already; looking around them again would buy the same shots twice.
+        ansatz = spec.ansatz.model_copy(update={"layers": spec.ansatz.layers + 1})
+        changed = {"lineage": lineage, "backends": (backend,), "ansatz": ansatz}
+        adjusted = f"The same reduced model with {ansatz.layers} layers instead of {spec.ansatz.layers}."
+        return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
+    if best_angles and spec.sweep.strategy != "auto":
         spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
         sweep = SweepSpec(
             strategy="refine", points=spec.sweep.points, center=tuple(map(float, best_angles)), spread=spread

@@ -18,7 +18,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.experiments.registration import CheckedExperiment, Registration
 from qhybrid_pipelines.core import files
-from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.service.network_intake import SPECIFICATION
 from qhybrid_pipelines.service.problem_documents import Problem, problem_of
@@ -97,8 +97,22 @@ class Job:
     def _checked(self, order: Order, specifications: Specifications) -> CheckedExperiment:
         given = {name: text.encode() for name, text in order["files"].items()}
         key_of = self._workspace.key_of
-        registration = Registration(specifications, self._backends, roots=(), files=given, key_of=key_of)
-        return registration.check_fields(order["specification"], file=SPECIFICATION, lines={})
+        registration = Registration(
+            specifications,
+            self._backends,
+            roots=(),
+            files=given,
+            key_of=key_of,
+            known=self._workspace.specifications,
+        )
+        checked = registration.check_fields(order["specification"], file=SPECIFICATION, lines={})
+        if checked.angles is not None:
+            raise InvalidInput(
+                "a file of angles is not taken over HTTP",
+                remedy="Register this experiment by `qhybrid run` or the inbox.",
+                field="sweep.file",
+            )
+        return checked
 
 
 def _details(problem: QHybridError) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Specifications:
             spec: the specification.
             blob: bytes of its problem or data file.
             circuit: bytes of its circuit.
+            angles: bytes of its file of angles.
             key: the key that it has elsewhere, its shorter one perhaps; `key_of` when omitted.
 
         Raises:

@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 GRAPH = {"family": "maxcut", "source": {"generator": "random_regular", "nodes": 6, "degree": 3, "seed": 4}}
-SMALL = {"ansatz": {"layers": 1}, "sweep": {"points": 2}, "shots": 64, "repetitions": 2}
+SMALL = {"ansatz": {"layers": 1}, "sweep": {"strategy": "fixed_angles", "points": 2}, "shots": 64, "repetitions": 2}
 
 
 def paid(name: str, seed: int) -> dict:

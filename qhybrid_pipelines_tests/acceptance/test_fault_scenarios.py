@@ -31,7 +31,7 @@ SPEC = {
     "problem": {"family": "maxcut", "source": "networkx:petersen"},
     "reduce": {"max_qubits": 4},
     "ansatz": {"layers": 1},
-    "sweep": {"points": 2},
+    "sweep": {"strategy": "fixed_angles", "points": 2},
     "shots": 64,
     "repetitions": 2,
     "rounds": {"max": 1},

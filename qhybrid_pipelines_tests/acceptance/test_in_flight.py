@@ -37,7 +37,7 @@ SPEC = {
     "name": "in flight",
     "problem": {"family": "maxcut", "source": {"generator": "random_regular", "nodes": 4, "degree": 3, "seed": SEED}},
     "ansatz": {"layers": 1},
-    "sweep": {"points": POINTS},
+    "sweep": {"strategy": "fixed_angles", "points": POINTS},
     "repetitions": REPETITIONS,
     "shots": SHOTS,
     "rounds": {"max": 1},

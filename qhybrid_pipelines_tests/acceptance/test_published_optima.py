@@ -29,7 +29,7 @@ SOLVED_BY_REDUCTION = {"sparse50-1", "sparse50-2", "sparse50-3", "farm-qubo"}
 FIXED_ANGLES = {1: 0.783, 4: 0.925}
 CUBIC_GRAPH = "mc_016_003_000"
 TOLERANCE = 0.005
-SMALL = {"sweep": {"points": 2}, "repetitions": 10, "shots": 256, "rounds": {"max": 1}}
+SMALL = {"sweep": {"strategy": "fixed_angles", "points": 2}, "repetitions": 10, "shots": 256, "rounds": {"max": 1}}
 
 WORK = """
 import sys

@@ -70,7 +70,7 @@ def spec(name: str) -> str:
                 "options": {"cardinality": 2},
             },
             "ansatz": {"layers": 1},
-            "sweep": {"points": 2},
+            "sweep": {"strategy": "fixed_angles", "points": 2},
             "shots": SHOTS,
             "repetitions": 2,
             "rounds": {"max": 1},

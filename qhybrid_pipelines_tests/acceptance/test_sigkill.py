@@ -39,7 +39,7 @@ SPEC = {
     "problem": {"family": "qubo", "source": {"generator": "random", "variables": 24, "density": 0.8, "seed": 1}},
     "reduce": {"max_qubits": 4},
     "ansatz": {"layers": 1},
-    "sweep": {"points": 2},
+    "sweep": {"strategy": "fixed_angles", "points": 2},
     "shots": 64,
     "repetitions": 2,
     "rounds": {"max": 2},

@@ -24,7 +24,7 @@ from qhybrid_pipelines.storage.layout import Home
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 GRAPH = {"family": "maxcut", "source": {"generator": "random_regular", "nodes": 6, "degree": 3, "seed": 4}}
-SMALL = {"ansatz": {"layers": 1}, "sweep": {"points": 2}, "shots": 64, "repetitions": 2}
+SMALL = {"ansatz": {"layers": 1}, "sweep": {"strategy": "fixed_angles", "points": 2}, "shots": 64, "repetitions": 2}
 FREE = {"name": "free", "problem": GRAPH, "backends": ["local:auto"], **SMALL}
 PAID = {"name": "paid", "problem": GRAPH, "backends": ["ionq:qpu.aria-1"], "budget": {"usd": 1000.0}, **SMALL}
 

@@ -42,7 +42,7 @@ SPEC = {
     "name": "terminated",
     "problem": {"family": "maxcut", "source": {"generator": "random_regular", "nodes": 4, "degree": 3, "seed": 7}},
     "ansatz": {"layers": 1},
-    "sweep": {"points": JOBS // 10},
+    "sweep": {"strategy": "fixed_angles", "points": JOBS // 10},
     "repetitions": 10,
     "shots": 50,
     "rounds": {"max": 1},

@@ -14,7 +14,7 @@ from qhybrid_pipelines_tests.support import experiment_homes
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-SMALL = {"shots": 128, "repetitions": 2, "sweep": {"points": 2}, "rounds": {"max": 1}}
+SMALL = {"shots": 128, "repetitions": 2, "sweep": {"strategy": "fixed_angles", "points": 2}, "rounds": {"max": 1}}
 GRAPHS = {"seen": "networkx:cubical", "left": "networkx:petersen", "right": "networkx:octahedral"}
 TIMEOUT_SECONDS = 150
 PAUSE_SECONDS = 0.25  # so that the reader leaves some of a small machine to the writers

@@ -29,7 +29,7 @@ BACKEND = "local:auto"
 PETERSEN = {
     "name": "petersen",
     "problem": {"family": "maxcut", "source": "networkx:petersen"},
-    "sweep": {"points": 2},
+    "sweep": {"strategy": "fixed_angles", "points": 2},
     "repetitions": 10,
     "shots": 128,
     "rounds": {"max": 1},

@@ -32,7 +32,7 @@ name: good
 problem: {family: maxcut, source: 'networkx:house'}
 shots: 16
 repetitions: 2
-sweep: {points: 1}
+sweep: {strategy: fixed_angles, points: 1}
 rounds: {max: 1}
 """
 RUDY = "4 3\n1 2 1\n2 3 1\n3 4 1\n"

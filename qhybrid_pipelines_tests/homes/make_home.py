@@ -23,7 +23,7 @@ SPEC = {
     "backends": ["ionq:qpu.aria-1"],
     "budget": {"usd": 1000.0},
     "ansatz": {"layers": 1},
-    "sweep": {"points": 2},
+    "sweep": {"strategy": "fixed_angles", "points": 2},
     "shots": 64,
     "repetitions": 2,
 }

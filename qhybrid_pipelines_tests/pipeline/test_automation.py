@@ -20,7 +20,7 @@ from qhybrid_pipelines_tests.support.code_location import NIGHT, open_code_locat
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 BACKEND = "local:auto"
-SMALL = "shots: 64\nrepetitions: 2\nsweep: {points: 2}\nrounds: {max: 1}\n"
+SMALL = "shots: 64\nrepetitions: 2\nsweep: {strategy: fixed_angles, points: 2}\nrounds: {max: 1}\n"
 PETERSEN = f"name: petersen\nproblem: {{family: maxcut, source: 'networkx:petersen'}}\n{SMALL}"
 TRIANGLE = f"name: triangle\nproblem: {{family: maxcut, source: triangle.csv, format: csv_edges}}\n{SMALL}"
 

@@ -14,7 +14,7 @@ from qhybrid_pipelines_tests.support import experiment_homes
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 BACKEND = "local:auto"
-SMALL = {"shots": 64, "repetitions": 2, "sweep": {"points": 2}, "rounds": {"max": 1}}
+SMALL = {"shots": 64, "repetitions": 2, "sweep": {"strategy": "fixed_angles", "points": 2}, "rounds": {"max": 1}}
 SPECS = [
     {**SMALL, "name": "cut", "problem": {"family": "maxcut", "source": "networkx:petersen"}},
     {

@@ -14,7 +14,7 @@ pytestmark = experiment_homes.RUNS_IN_PROCESS
 SPECIFICATION = {
     "name": "petersen",
     "problem": {"family": "maxcut", "source": "networkx:petersen"},
-    "sweep": {"points": 2},
+    "sweep": {"strategy": "fixed_angles", "points": 2},
     "repetitions": 2,
     "shots": 64,
 }

@@ -16,7 +16,7 @@ from qhybrid_pipelines_tests.support.code_location import open_code_location, re
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
 BACKEND = "local:auto"
-SPEC = "name: {}\nproblem: {{family: maxcut, source: 'networkx:petersen'}}\nshots: 64\nrepetitions: 2\nsweep: {{points: 2}}\n"
+SPEC = "name: {}\nproblem: {{family: maxcut, source: 'networkx:petersen'}}\nshots: 64\nrepetitions: 2\nsweep: {{strategy: fixed_angles, points: 2}}\n"
 
 
 @pytest.fixture

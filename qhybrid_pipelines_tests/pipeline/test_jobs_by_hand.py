@@ -25,7 +25,7 @@ problem: {family: maxcut, source: 'networkx:petersen'}
 reduce: {max_qubits: 6}
 shots: 32
 repetitions: 2
-sweep: {points: 2}
+sweep: {strategy: fixed_angles, points: 2}
 rounds: {max: 1}
 backends: ["local:auto"]
 """

@@ -22,7 +22,7 @@ pytestmark = experiment_homes.RUNS_IN_PROCESS
 PAGE = """\
 name: square
 problem: {family: maxcut, source: "networkx:cubical"}
-sweep: {points: 1}
+sweep: {strategy: fixed_angles, points: 1}
 repetitions: 2
 shots: 16
 """

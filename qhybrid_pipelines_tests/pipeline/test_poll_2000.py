@@ -26,7 +26,7 @@ SPEC = f"""
 name: many jobs
 problem: {{family: maxcut, source: {{generator: random_regular, nodes: 4, degree: 3, seed: 1}}}}
 ansatz: {{layers: 1}}
-sweep: {{points: 100}}
+sweep: {{strategy: fixed_angles, points: 100}}
 repetitions: {JOBS // 100}
 shots: 10
 rounds: {{max: 1}}

@@ -30,7 +30,7 @@ SPEC = {
     "problem": {"family": "maxcut", "source": "networkx:petersen"},
     "shots": 64,
     "repetitions": 1,
-    "sweep": {"points": 1},
+    "sweep": {"strategy": "fixed_angles", "points": 1},
     "ansatz": {"layers": 1},
 }
 CHECKOUT = Path(__file__).resolve().parents[2]

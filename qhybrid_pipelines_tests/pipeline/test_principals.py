@@ -16,7 +16,7 @@ pytestmark = RUNS_IN_PROCESS
 SPEC = {
     "name": "who asks",
     "problem": {"family": "maxcut", "source": "networkx:petersen"},
-    "sweep": {"points": 1},
+    "sweep": {"strategy": "fixed_angles", "points": 1},
     "shots": 20,
     "rounds": {"max": 1},
 }

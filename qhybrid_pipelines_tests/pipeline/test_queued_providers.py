@@ -33,7 +33,7 @@ problem: {family: maxcut, source: "networkx:petersen"}
 ansatz: {layers: 1}
 shots: 64
 repetitions: 2
-sweep: {points: 2}
+sweep: {strategy: fixed_angles, points: 2}
 rounds: {max: 1}
 backends: ["ionq:simulator"]
 """

@@ -23,7 +23,7 @@ from qhybrid_pipelines_tests.support.user_circuits import V3
 
 pytestmark = [pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
-SMALL = {"shots": 64, "repetitions": 3, "sweep": {"points": 2}, "rounds": {"max": 1}}
+SMALL = {"shots": 64, "repetitions": 3, "sweep": {"strategy": "fixed_angles", "points": 2}, "rounds": {"max": 1}}
 PETERSEN = {"family": "maxcut", "source": "networkx:petersen"}
 FAMILIES = [
     {**SMALL, "name": f"family {family.replace('_', ' ')}", "problem": {"family": family, "source": cases.first_source}}

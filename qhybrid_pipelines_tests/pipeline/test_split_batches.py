@@ -25,7 +25,7 @@ BACKEND = "local:auto"
 SPEC = """
 name: parts
 problem: {family: maxcut, source: "networkx:petersen"}
-sweep: {points: 3}
+sweep: {strategy: fixed_angles, points: 3}
 shots: 50
 repetitions: 4
 """

@@ -18,7 +18,7 @@ COMMON = {
     "ansatz": {"layers": 1},
     "shots": 64,
     "repetitions": 2,
-    "sweep": {"points": 2},
+    "sweep": {"strategy": "fixed_angles", "points": 2},
     "rounds": {"max": 1},
 }
 ALLOW = "rules: [{name: all, then: allow, reason: a test}]\n"

@@ -16,7 +16,7 @@ from qhybrid_pipelines_tests.support.family_cases import all_cases
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
-SMALL = {"shots": 128, "repetitions": 2, "sweep": {"points": 2}}
+SMALL = {"shots": 128, "repetitions": 2, "sweep": {"strategy": "fixed_angles", "points": 2}}
 GENERATED_SET = {"generator": "random_graph", "nodes": 12, "probability": 0.5, "weighted": True, "seed": 3}
 SPARSE_SET = {"generator": "random_graph", "nodes": 12, "probability": 0.15, "seed": 4}
 PORTFOLIO = {"generator": "factor_model", "assets": 9, "cardinality": 4, "seed": 2}

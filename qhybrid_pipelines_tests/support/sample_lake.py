@@ -53,7 +53,7 @@ def specification(name: str, backends: tuple[str, ...] = ("local:auto",), **fiel
         {
             "name": name,
             "problem": {"family": "maxcut", "source": "networkx:square"},
-            "sweep": {"points": POINTS},
+            "sweep": {"strategy": "fixed_angles", "points": POINTS},
             "shots": SHOTS,
             "repetitions": REPETITIONS,
             "ansatz": {"layers": 1},

@@ -153,7 +153,7 @@ def tiny_spec(**fields) -> ExperimentSpec:
             "name": "tiny",
             "problem": {"family": "maxcut", "source": "networkx:karate_club"},
             "shots": 64,
-            "sweep": {"points": 2},
+            "sweep": {"strategy": "fixed_angles", "points": 2},
             "repetitions": 3,
             **fields,
         }

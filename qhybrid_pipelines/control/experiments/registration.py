@@ -13,6 +13,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.experiments import angle_files, circuit_files, dataset_files
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
+from qhybrid_pipelines.control.experiments.older_defaults import keep_registered_default
 from qhybrid_pipelines.core import schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key
@@ -81,6 +82,7 @@ class Registration:
             user of this process may read, which suits a command and not a folder that others write to.
         key_of: returns the key of a specification, see `control.experiments.known_keys`; that of the registry when omitted.
         files: the only files that a specification can name, by name: then no path is ever opened, whatever it says.
+        known: where experiments of older releases may be registered; ``specifications`` when omitted.
     """
 
     def __init__(
@@ -91,9 +93,11 @@ class Registration:
         roots: Collection[Path] | None = None,
         key_of: KeyOf | None = None,
         files: Mapping[str, bytes] | None = None,
+        known: Specifications | None = None,
     ) -> None:
         self._specifications, self._labels = specifications, LabelStore(specifications.home)
         self._schedules = ScheduleStore(specifications.home)
+        self._known = known or specifications
         self._backends = tuple(backends)
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
         self._key_of = key_of or specifications.key_of
@@ -223,7 +227,8 @@ class Registration:
         problem, content = sources.register_source(spec.problem, folder, stored, read_named=named)
         problem, circuit_text, circuit = circuit_files.register_circuit(problem, spec, folder, stored, read_named=named)
         spec, angles = angle_files.register_angles(spec, circuit, folder, stored, read_named=named)
-        return spec.model_copy(update={"problem": problem}), content, circuit_text, angles
+        spec = keep_registered_default(spec.model_copy(update={"problem": problem}), self._known, self._key_of)
+        return spec, content, circuit_text, angles
 
     def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
         self._check_backends(spec.evaluation.backends, field="evaluation.backends")

@@ -101,7 +101,7 @@ def estimates(
     """
     with files.scratch_folder(tmp) as folder:
         aside = Specifications(Home(folder))
-        registration = Registration(aside, backends, key_of=key_of)
+        registration = Registration(aside, backends, known=Specifications(lake.home), key_of=key_of)
         keys = dict.fromkeys(one.key for path in paths for one in registration.register_files(path))
         return estimate_registered(keys, aside, dispatcher, lake)
 

@@ -39,7 +39,7 @@ def test_a_combination_is_what_its_own_page_would_be():
 def test_parameters_of_a_generator_backends_and_whole_sections_can_be_varied():
     text = (
         "name: graphs\nproblem: {family: maxcut, source: {generator: random_regular, degree: 3}}\n"
-        "vary: {problem.source.nodes: [8, 10], backends: [['local:auto'], ['ibm:fake_torino']], sweep: [auto, {points: 3}]}\n"
+        "vary: {problem.source.nodes: [8, 10], backends: [['local:auto'], ['ibm:fake_torino']], sweep: [auto, {strategy: fixed_angles, points: 3}]}\n"
     )
     specs = [one.specification for one in read_experiments(text, file="graphs.yaml")]
     assert len(specs) == 8

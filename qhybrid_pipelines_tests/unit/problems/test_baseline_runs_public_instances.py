@@ -29,7 +29,7 @@ GENERATED = [(family, source) for family, cases in all_cases().items() for sourc
 
 
 def make_spec(problem, **fields):
-    defaults = {"name": "public", "shots": 256, "sweep": {"points": 8}, "repetitions": 2}
+    defaults = {"name": "public", "shots": 256, "sweep": {"strategy": "fixed_angles", "points": 8}, "repetitions": 2}
     return ExperimentSpec.model_validate({**defaults, **fields, "problem": problem})
 
 

@@ -113,6 +113,14 @@ class TestContinue:
         assert (spec.sweep.points, spec.sweep.spread) == (before.sweep.points, 0.3)
         assert (spec.seed, spec.ansatz, spec.lineage.incumbent) == (before.seed, before.ansatz, ones(7))
 
+    def test_one_layer_more_where_the_angles_of_this_depth_are_optimised(self):
+        before = tiny_spec(sweep="auto")
+        spec = following(decide_for([7] * 10, spec=before, classical={"proved": 8}))
+        assert (spec.sweep, spec.seed, spec.lineage.incumbent) == (before.sweep, before.seed, ones(7))
+        assert spec.ansatz == before.ansatz.model_copy(update={"layers": before.ansatz.layers + 1})
+        deepest = tiny_spec(sweep="auto", ansatz={"layers": 32})
+        assert decide_for([7] * 10, spec=deepest, classical={"proved": 8})["decision"] != "continue"
+
     def test_refining_again_halves_the_box(self):
         sweep = {"strategy": "refine", "points": 2, "center": [0.1, 0.2, 0.3, 0.4], "spread": 0.2}
         spec = tiny_spec(

@@ -73,7 +73,7 @@ def test_the_optimum_is_likelier_than_at_any_point_of_the_default_sweep():
     ratios = []
     for model in MODELS.values():
         mixer = choose_mixer(model, make_spec())
-        default = plan_sweep(model, make_spec(layers=LAYERS))
+        default = plan_sweep(model, make_spec(strategy="fixed_angles", layers=LAYERS))
         optimised = plan_sweep(model, make_spec(strategy="auto", layers=LAYERS))
         assert optimised.angles.shape == (1, 2 * LAYERS)
         before = max(optimum_probability(model, point, mixer) for point in default.angles)

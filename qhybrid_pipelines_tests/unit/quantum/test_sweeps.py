@@ -57,7 +57,8 @@ def test_only_seeded_strategies_look_at_the_seed():
 def test_the_source_says_table_or_why_not():
     def sources(model, **changes):
         return plan_sweep(
-            make_reduced_model(model, changes.pop("cardinality", None)), make_spec(points=2, **changes)
+            make_reduced_model(model, changes.pop("cardinality", None)),
+            make_spec(**{"strategy": "fixed_angles", "points": 2, **changes}),
         ).angle_source
 
     assert sources(CUBE) == ("table: degree 3", "near table: degree 3")
@@ -138,7 +139,7 @@ def test_an_empty_reduced_model_has_no_points(kind):
 
 
 def test_rows_fit_the_table():
-    plan = plan_sweep(make_reduced_model(CUBE), make_spec(points=4))
+    plan = plan_sweep(make_reduced_model(CUBE), make_spec(strategy="fixed_angles", points=4))
     table = from_rows(PARAMETER_SWEEPS, [{"experiment": "case-00000000", **row} for row in plan.rows()])
     assert table.num_rows == 4
     assert np.array_equal(np.array(table.column("angles").to_pylist()), plan.angles)
