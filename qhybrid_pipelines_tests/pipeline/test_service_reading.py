@@ -17,7 +17,7 @@ SPECS = [
         "name": f"read {number}",
         "problem": {"family": "maxcut", "source": "networkx:bull"},
         "reduce": {"rules": "none"},
-        "sweep": {"points": 2},
+        "sweep": {"strategy": "fixed_angles", "points": 2},
         "shots": 64,
         "repetitions": 2,
         "seed": number,

@@ -84,7 +84,7 @@ SPECIFICATIONS = (
         "unknown inner field",
         named(KARATE + "sweep:\n  strategy: ramp\n  pionts: 4\n"),
         "unknown field",
-        "Known here: strategy, points, center, spread",
+        "Known here: strategy, file, points, center, spread",
         line=5,
         field="sweep.pionts",
     ),
@@ -143,7 +143,7 @@ SPECIFICATIONS = (
     specification(
         "unknown strategy",
         named(KARATE + "sweep: {strategy: best}\n"),
-        "must be one of: auto, fixed_angles, ramp, grid, random, refine",
+        "must be one of: auto, given, fixed_angles, ramp, grid, random, refine",
         "'best'",
         line=3,
         field="sweep.strategy",
