@@ -37,7 +37,7 @@ SPEC = {
     "backends": [f"ionq:{DEVICE}"],
     "budget": {"usd": 1000.0},
     "ansatz": {"layers": 1},
-    "sweep": {"points": 1},
+    "sweep": {"strategy": "fixed_angles", "points": 1},
     "shots": 64,
     "repetitions": 1,
 }

@@ -34,7 +34,7 @@ reduce: {rules: none}
 backends: ["ionq:qpu.aria-1", "local:auto"]
 budget: {usd: 1000}
 ansatz: {layers: 1}
-sweep: {points: 2}
+sweep: {strategy: fixed_angles, points: 2}
 rounds: {max: 1}
 shots: 64
 repetitions: 2

@@ -25,7 +25,7 @@ reduce: {rules: none}
 backends: ["ionq:qpu.aria-1"]
 budget: {usd: 100000}
 ansatz: {layers: 1}
-sweep: {points: 1}
+sweep: {strategy: fixed_angles, points: 1}
 """
 SQUARE = "4 4\n1 2 1\n2 3 1\n3 4 1\n1 4 2.5\n"
 

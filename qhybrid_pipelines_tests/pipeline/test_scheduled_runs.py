@@ -31,7 +31,7 @@ reduce: {{rules: none}}
 backends: ["ionq:qpu.aria-1"]
 budget: {{usd: 1000}}
 ansatz: {{layers: 1}}
-sweep: {{points: 1}}
+sweep: {{strategy: fixed_angles, points: 1}}
 rounds: {{max: 1}}
 shots: 64
 repetitions: 2

@@ -19,7 +19,7 @@ name: one
 problem: {family: maxcut, source: 'networkx:petersen'}
 shots: 64
 repetitions: 2
-sweep: {points: 2}
+sweep: {strategy: fixed_angles, points: 2}
 rounds: {max: 1}
 """
 #: Exit codes that the page of errors knows.
