@@ -17,12 +17,18 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.service import routes_operations, routes_reading, routes_streaming, routes_submission, wire
-from qhybrid_pipelines.service.door import Door
-from qhybrid_pipelines.service.house import House
+from qhybrid_pipelines.service import (
+    response_models,
+    routes_operations,
+    routes_reading,
+    routes_streaming,
+    routes_submission,
+)
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
+from qhybrid_pipelines.service.request_boundary import RequestBoundary
 from qhybrid_pipelines.service.routes_common import only_known_parameters
 from qhybrid_pipelines.service.routes_submission import KEY_PATTERN
+from qhybrid_pipelines.service.service_parts import ServiceParts
 
 _ROUTERS = (routes_operations.router, routes_reading.router, routes_streaming.router, routes_submission.router)
 TITLE = "qhybrid"
@@ -32,15 +38,15 @@ Every answer that is not a success is a problem document (RFC 9457) with a stabl
 """
 
 
-def api(house: House | None) -> FastAPI:
-    """Return the routes; without a house they can be described and not served."""
+def api(parts: ServiceParts | None) -> FastAPI:
+    """Return the routes; without parts they can be described and not served."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        assert house is not None
-        threading.Thread(target=house.warm, name="warm-up", daemon=True).start()
+        assert parts is not None
+        threading.Thread(target=parts.warm, name="warm-up", daemon=True).start()
         yield
-        house.close()
+        parts.close()
 
     app = FastAPI(
         title=TITLE,
@@ -55,7 +61,7 @@ def api(house: House | None) -> FastAPI:
         # Its own logs would keep what others sent; spans and figures come from the ledger.
         telemetry={"logs": False, "tracing": False, "metrics": False},
     )
-    app.state.house = house
+    app.state.parts = parts
     for router in _ROUTERS:
         app.include_router(router)
 
@@ -67,16 +73,16 @@ def api(house: House | None) -> FastAPI:
     return app
 
 
-def application(house: House, *, hosts: Collection[str] | None) -> ASGIApp:
-    """Return the whole ASGI application of a house; see `service.door.Door` for ``hosts``."""
-    return Door(api(house), house.figures, hosts)
+def application(parts: ServiceParts, *, hosts: Collection[str] | None) -> ASGIApp:
+    """Return the whole ASGI application of a service; see `service.request_boundary.RequestBoundary` for ``hosts``."""
+    return RequestBoundary(api(parts), parts.figures, hosts)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the description of the interface, OpenAPI 3.1."""
     found = app.openapi()
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
-    for model in (wire.ProblemDocument, wire.Order):
+    for model in (response_models.ProblemDocument, response_models.ExperimentRequest):
         schemas.setdefault(model.__name__, model.model_json_schema())
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

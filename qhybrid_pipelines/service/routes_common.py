@@ -10,10 +10,10 @@ from fastapi import Depends, Query, Request
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
 from qhybrid_pipelines.service.callers import Caller, Scope
 from qhybrid_pipelines.service.cursors import DEFAULT_LIMIT, MAX_LIMIT
-from qhybrid_pipelines.service.house import House
 from qhybrid_pipelines.service.problem_documents import MEDIA_TYPE, Problem, ProblemError, bad_request, not_found
 from qhybrid_pipelines.service.resources import MaySee
-from qhybrid_pipelines.service.wire import ProblemDocument
+from qhybrid_pipelines.service.response_models import ProblemDocument
+from qhybrid_pipelines.service.service_parts import ServiceParts
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="At most so many.")]
 ExperimentFilter = Annotated[str | None, Query(max_length=100, description="Only what belongs to this experiment.")]
@@ -47,16 +47,16 @@ _WORDS = {
 _ALWAYS = (400, 401, 403, 405, 408, 421, 431, 500, 503)
 
 
-def house_of(request: Request) -> House:
+def parts_of(request: Request) -> ServiceParts:
     """Return the parts of the service."""
-    return cast("House", request.app.state.house)
+    return cast("ServiceParts", request.app.state.parts)
 
 
 def needs(scope: Scope) -> Callable[[Request], Caller]:
     """Return the dependency that lets callers of one scope in."""
 
     def caller(request: Request) -> Caller:
-        found = house_of(request).authenticator.caller(request.headers.get("authorization"))
+        found = parts_of(request).authenticator.caller(request.headers.get("authorization"))
         if scope not in found.scopes and not found.sees_all:
             raise ProblemError(
                 Problem(
@@ -107,13 +107,13 @@ def retry_header(state: str) -> dict[str, str]:
     return {"retry-after": str(RETRY_SECONDS[state])} if state in RETRY_SECONDS else {}
 
 
-def check_experiment(house: House, may_see: MaySee, experiment: str | None) -> None:
+def check_experiment(parts: ServiceParts, may_see: MaySee, experiment: str | None) -> None:
     """Refuse a filter by an experiment that the caller cannot see.
 
     Raises:
         ProblemError: 404.
     """
-    if experiment is not None and not (may_see(experiment) and house.resources.known(experiment)):
+    if experiment is not None and not (may_see(experiment) and parts.resources.known(experiment)):
         raise not_found("experiment")
 
 

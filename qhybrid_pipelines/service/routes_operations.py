@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
-from qhybrid_pipelines.service.routes_common import Reader, house_of, problems
+from qhybrid_pipelines.service.response_models import Health
+from qhybrid_pipelines.service.routes_common import Reader, parts_of, problems
 from qhybrid_pipelines.service.routes_submission import not_ready
-from qhybrid_pipelines.service.wire import Health
 from qhybrid_pipelines.steps.operate.telemetry import prometheus_text
 
 router = APIRouter(tags=["operations"])
@@ -28,7 +28,7 @@ async def is_alive() -> dict[str, str]:
 @router.get("/readyz", operation_id="is_ready", responses=problems(), response_model=Health)
 def is_ready(request: Request) -> dict[str, str]:
     """Tell whether requests are taken: everything is warm, the ledger answers, and requests can be written."""
-    reasons = house_of(request).not_ready()
+    reasons = parts_of(request).not_ready()
     if reasons:
         raise ProblemError(not_ready(reasons))
     return {"status": "ok"}
@@ -39,7 +39,7 @@ def is_ready(request: Request) -> dict[str, str]:
 )
 def get_metrics(request: Request, caller: Reader) -> PlainTextResponse:
     """Return figures of the ledger and of the service itself, without names of jobs, experiments or people."""
-    house = house_of(request)
+    parts = parts_of(request)
     if not caller.sees_all:
         raise ProblemError(
             Problem(
@@ -49,5 +49,5 @@ def get_metrics(request: Request, caller: Reader) -> PlainTextResponse:
                 remedy="Use a key with the scope 'all'.",
             )
         )
-    text = prometheus_text(house.workspace.control_plane.ledger, house.workspace.home) + house.figures.text()
+    text = prometheus_text(parts.workspace.control_plane.ledger, parts.workspace.home) + parts.figures.text()
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

@@ -8,6 +8,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from qhybrid_pipelines.service import cursors
 from qhybrid_pipelines.service.problem_documents import not_found
+from qhybrid_pipelines.service.response_models import (
+    EventList,
+    ExperimentDetail,
+    ExperimentPage,
+    JobDetail,
+    JobPage,
+    Results,
+)
 from qhybrid_pipelines.service.routes_common import (
     DEFAULT,
     MAX_POSITION,
@@ -18,17 +26,9 @@ from qhybrid_pipelines.service.routes_common import (
     Reader,
     check_experiment,
     event_types,
-    house_of,
+    parts_of,
     problems,
     retry_header,
-)
-from qhybrid_pipelines.service.wire import (
-    EventList,
-    ExperimentDetail,
-    ExperimentPage,
-    JobDetail,
-    JobPage,
-    Results,
 )
 
 router = APIRouter(prefix="/v1")
@@ -50,9 +50,9 @@ def list_experiments(
     tag: Annotated[str | None, Query(max_length=64, description="Only experiments with this tag.")] = None,
 ) -> dict[str, Any]:
     """List the registered experiments that the caller may see, by key."""
-    house = house_of(request)
-    page = house.resources.experiments(
-        after=cursors.decode(cursor), limit=limit, may_see=house.sight_of(caller), tag=tag
+    parts = parts_of(request)
+    page = parts.resources.experiments(
+        after=cursors.decode(cursor), limit=limit, may_see=parts.sight_of(caller), tag=tag
     )
     return _linked(response, page.items, "/v1/experiments", page.last, limit, {"tag": tag})
 
@@ -66,10 +66,10 @@ def list_experiments(
 )
 def get_experiment(request: Request, response: Response, caller: Reader, key: str) -> dict[str, Any]:
     """Show an experiment, where it stands on each backend, and what it waits for."""
-    house = house_of(request)
-    if not house.sight_of(caller)(key):
+    parts = parts_of(request)
+    if not parts.sight_of(caller)(key):
         raise not_found("experiment")
-    found = house.resources.experiment(key)
+    found = parts.resources.experiment(key)
     response.headers.update(retry_header(found["state"]))
     return found
 
@@ -83,10 +83,10 @@ def get_experiment(request: Request, response: Response, caller: Reader, key: st
 )
 def get_results(request: Request, caller: Reader, key: str) -> dict[str, Any]:
     """Show the verdicts of an experiment and its answers; both lists are empty before anything is decided."""
-    house = house_of(request)
-    if not house.sight_of(caller)(key):
+    parts = parts_of(request)
+    if not parts.sight_of(caller)(key):
         raise not_found("experiment")
-    return house.resources.results(key)
+    return parts.resources.results(key)
 
 
 @router.get("/jobs", tags=["jobs"], operation_id="list_jobs", responses=problems(404), response_model=JobPage)
@@ -99,18 +99,18 @@ def list_jobs(
     experiment: ExperimentFilter = None,
 ) -> dict[str, Any]:
     """List the jobs of experiments that the caller may see, by id."""
-    house = house_of(request)
-    may_see = house.sight_of(caller)
-    check_experiment(house, may_see, experiment)
-    page = house.resources.jobs(after=cursors.decode(cursor), limit=limit, may_see=may_see, experiment=experiment)
+    parts = parts_of(request)
+    may_see = parts.sight_of(caller)
+    check_experiment(parts, may_see, experiment)
+    page = parts.resources.jobs(after=cursors.decode(cursor), limit=limit, may_see=may_see, experiment=experiment)
     return _linked(response, page.items, "/v1/jobs", page.last, limit, {"experiment": experiment})
 
 
 @router.get("/jobs/{job}", tags=["jobs"], operation_id="get_job", responses=problems(404), response_model=JobDetail)
 def get_job(request: Request, caller: Reader, job: str) -> dict[str, Any]:
     """Show a job with its events."""
-    house = house_of(request)
-    return house.resources.job(job, house.sight_of(caller))
+    parts = parts_of(request)
+    return parts.resources.job(job, parts.sight_of(caller))
 
 
 @router.get("/events", tags=["events"], operation_id="list_events", responses=problems(404), response_model=EventList)
@@ -129,10 +129,10 @@ def list_events(
 
     A position never changes its event, so that a reader who asks on with `position` sees each event once.
     """
-    house = house_of(request)
-    may_see = house.sight_of(caller)
-    check_experiment(house, may_see, experiment)
-    found = house.resources.events(
+    parts = parts_of(request)
+    may_see = parts.sight_of(caller)
+    check_experiment(parts, may_see, experiment)
+    found = parts.resources.events(
         after=after,
         limit=limit,
         may_see=may_see if experiment is None else lambda key: key == experiment and may_see(key),

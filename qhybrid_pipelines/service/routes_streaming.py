@@ -11,7 +11,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from qhybrid_pipelines.service.event_feed import MOST_LISTENERS
-from qhybrid_pipelines.service.house import House
 from qhybrid_pipelines.service.problem_documents import ProblemError, bad_request, overloaded
 from qhybrid_pipelines.service.resources import MaySee
 from qhybrid_pipelines.service.routes_common import (
@@ -21,9 +20,10 @@ from qhybrid_pipelines.service.routes_common import (
     Reader,
     check_experiment,
     event_types,
-    house_of,
+    parts_of,
     problems,
 )
+from qhybrid_pipelines.service.service_parts import ServiceParts
 
 router = APIRouter(prefix="/v1")
 #: A comment is sent so often when nothing happens, so that nobody in between takes the connection for dead.
@@ -57,30 +57,30 @@ async def stream_events(
     ] = None,
 ) -> StreamingResponse:
     """Send the events of jobs that the caller may see, those that are there and then each as it happens, until cut."""
-    house = house_of(request)
+    parts = parts_of(request)
     if last_event_id is not None:
         after = _position(last_event_id)
     types = event_types(type)
-    may_see = await run_in_threadpool(house.sight_of, caller)
-    await run_in_threadpool(check_experiment, house, may_see, experiment)
-    if house.feed.listeners >= MOST_LISTENERS:
+    may_see = await run_in_threadpool(parts.sight_of, caller)
+    await run_in_threadpool(check_experiment, parts, may_see, experiment)
+    if parts.feed.listeners >= MOST_LISTENERS:
         raise overloaded("Too many listen to events already.", seconds=10)
 
     def sight() -> MaySee:
         # What a caller may see grows with what it sends, and ends with its key.
-        found = house.authenticator.caller(request.headers.get("authorization"))
-        seen = house.sight_of(found)
+        found = parts.authenticator.caller(request.headers.get("authorization"))
+        seen = parts.sight_of(found)
         return seen if experiment is None else lambda key: key == experiment and seen(key)
 
     return StreamingResponse(
-        _events(house, after, types, sight),
+        _events(parts, after, types, sight),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def _events(house: House, position: int, types: Collection[str] | None, sight: Any) -> AsyncIterator[str]:
-    house.feed.listeners += 1
+async def _events(parts: ServiceParts, position: int, types: Collection[str] | None, sight: Any) -> AsyncIterator[str]:
+    parts.feed.listeners += 1
     try:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         while True:
@@ -89,17 +89,17 @@ async def _events(house: House, position: int, types: Collection[str] | None, si
             except ProblemError:
                 return  # the key is not in force any more
             page = await run_in_threadpool(
-                house.resources.events, after=position, limit=TOGETHER, may_see=may_see, types=types
+                parts.resources.events, after=position, limit=TOGETHER, may_see=may_see, types=types
             )
             for event in page.items:
                 yield f"id: {event['position']}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
             if page.position > (page.items[-1]["position"] if page.items else position):
                 yield f"id: {page.position}\n\n"  # others' events: who comes again need not look at them again
             position = page.position
-            if not page.more and not await house.feed.wait_beyond(position, seconds=PING_SECONDS):
+            if not page.more and not await parts.feed.wait_beyond(position, seconds=PING_SECONDS):
                 yield ": nothing new\n\n"
     finally:
-        house.feed.listeners -= 1
+        parts.feed.listeners -= 1
 
 
 def _position(text: str) -> int:

@@ -14,7 +14,6 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from qhybrid_pipelines.service.callers import Caller
-from qhybrid_pipelines.service.house import House
 from qhybrid_pipelines.service.network_intake import NetworkRequest, read_request
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, bad_request, overloaded
 from qhybrid_pipelines.service.request_store import (
@@ -24,9 +23,9 @@ from qhybrid_pipelines.service.request_store import (
     StoreBusy,
     TakenByOther,
 )
-from qhybrid_pipelines.service.routes_common import RETRY_SECONDS, Submitter, house_of, problems
-from qhybrid_pipelines.service.wire import Accepted, Estimate
-from qhybrid_pipelines.service.wire import Order as OrderBody
+from qhybrid_pipelines.service.response_models import Accepted, Estimate, ExperimentRequest
+from qhybrid_pipelines.service.routes_common import RETRY_SECONDS, Submitter, parts_of, problems
+from qhybrid_pipelines.service.service_parts import ServiceParts
 
 router = APIRouter(prefix="/v1")
 ROUTE = "POST /v1/experiments"
@@ -36,7 +35,7 @@ _KEY = re.compile(KEY_PATTERN)
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{OrderBody.__name__}"}}},
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{ExperimentRequest.__name__}"}}},
     }
 }
 
@@ -53,9 +52,9 @@ async def estimate(request: Request, caller: Submitter) -> dict[str, Any]:
     """Say what an experiment would take and cost, and what policy and its budget say. Nothing is registered or sent."""
     del caller
     asked = await _read(request)
-    house = house_of(request)
-    await _ready(house)
-    return await run_in_threadpool(house.estimators.estimate, asked)
+    parts = parts_of(request)
+    await _ready(parts)
+    return await run_in_threadpool(parts.estimators.estimate, asked)
 
 
 @router.post(
@@ -90,9 +89,9 @@ async def submit(
     """Accept an experiment. The same request with the same key gets the same answer, and is one request."""
     key = _read_key(idempotency_key)
     asked = await _read(request)
-    house = house_of(request)
-    await _ready(house)
-    accepted = await _accept(house, caller, key, asked)
+    parts = parts_of(request)
+    await _ready(parts)
+    accepted = await _accept(parts, caller, key, asked)
     experiment = json.loads(accepted.answer)["experiment"]
     return Response(
         accepted.answer,
@@ -102,9 +101,9 @@ async def submit(
     )
 
 
-async def _accept(house: House, caller: Caller, key: str, asked: NetworkRequest) -> Acceptance:
+async def _accept(parts: ServiceParts, caller: Caller, key: str, asked: NetworkRequest) -> Acceptance:
     fingerprint = asked.fingerprint
-    found = await run_in_threadpool(_find_or_check, house, caller, key, asked)
+    found = await run_in_threadpool(_find_or_check, parts, caller, key, asked)
     if isinstance(found, Acceptance):
         return found
     accepted_at = datetime.now(UTC).isoformat()
@@ -132,7 +131,7 @@ async def _accept(house: House, caller: Caller, key: str, asked: NetworkRequest)
         accepted_at=accepted_at,
     )
     try:
-        accepted = await asyncio.wrap_future(house.requests.accept(new, shared=house.authenticator.is_open))
+        accepted = await asyncio.wrap_future(parts.requests.accept(new, shared=parts.authenticator.is_open))
     except KeyReused:
         raise _key_reused() from None
     except TakenByOther:
@@ -150,16 +149,16 @@ async def _accept(house: House, caller: Caller, key: str, asked: NetworkRequest)
             )
         ) from None
     if accepted.new:
-        house.registrar.wake()
+        parts.registrar.wake()
     return accepted
 
 
-def _find_or_check(house: House, caller: Caller, key: str, asked: NetworkRequest) -> Acceptance | dict[str, Any]:
+def _find_or_check(parts: ServiceParts, caller: Caller, key: str, asked: NetworkRequest) -> Acceptance | dict[str, Any]:
     """Return what was answered to this request before; else what it means, when nothing is wrong with it."""
-    before = house.requests.find(principal=caller.principal, route=ROUTE, idempotency_key=key)
+    before = parts.requests.find(principal=caller.principal, route=ROUTE, idempotency_key=key)
     if before is None:
-        found = house.checkers.check(asked)
-        if house.is_anothers(caller, found["experiment"]):
+        found = parts.checkers.check(asked)
+        if parts.is_anothers(caller, found["experiment"]):
             raise _taken()
         return found
     if before.fingerprint != asked.fingerprint:
@@ -182,10 +181,10 @@ async def _read(request: Request) -> NetworkRequest:
     return read_request(await request.body())
 
 
-async def _ready(house: House) -> None:
+async def _ready(parts: ServiceParts) -> None:
     """Refuse while the service warms up: a request would only wait behind that."""
-    if not house.is_warm:
-        raise ProblemError(not_ready([house.warming_problem]))
+    if not parts.is_warm:
+        raise ProblemError(not_ready([parts.warming_problem]))
 
 
 def not_ready(reasons: list[str]) -> Problem:

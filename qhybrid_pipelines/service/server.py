@@ -17,7 +17,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.service.application import application
 from qhybrid_pipelines.service.callers import Authenticator
 from qhybrid_pipelines.service.connection_limits import PatientProtocol
-from qhybrid_pipelines.service.house import House
+from qhybrid_pipelines.service.service_parts import ServiceParts
 from qhybrid_pipelines.storage.layout import Home
 
 LOOPBACK = "127.0.0.1"
@@ -60,9 +60,9 @@ def serve(options: ServiceOptions) -> None:
         )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with _only_one(Home(options.home)), _listening(options.host, options.port) as listener:
-        house = House.open(options.home, options.authenticator)
+        parts = ServiceParts.open(options.home, options.authenticator)
         config = uvicorn.Config(
-            application(house, hosts={LOOPBACK, "localhost", "[::1]"} if local else None),
+            application(parts, hosts={LOOPBACK, "localhost", "[::1]"} if local else None),
             http=PatientProtocol,
             ws="none",
             log_config=None,

@@ -26,7 +26,7 @@ DRAINED_BYTES = 1024 * 1024
 _log = logging.getLogger("qhybrid.service")
 
 
-class Door:
+class RequestBoundary:
     """ASGI application around the routes.
 
     Args:

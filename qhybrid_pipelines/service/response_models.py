@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 State = Literal["accepted", "refused", "due", "with_provider", "needs_a_person", "stopped", "decided"]
 
 
-class Wire(BaseModel):
+class ResponseModel(BaseModel):
     """A body; what it does not name is not sent."""
 
     model_config = ConfigDict(extra="forbid")
@@ -35,7 +35,7 @@ class ProblemDocument(BaseModel):
     correlation_id: str = Field(description="Finds this request in the service's log; also in X-Correlation-Id.")
 
 
-class ExperimentSummary(Wire):
+class ExperimentSummary(ResponseModel):
     """An experiment in a list."""
 
     experiment: str
@@ -45,14 +45,14 @@ class ExperimentSummary(Wire):
     href: str
 
 
-class ExperimentPage(Wire):
+class ExperimentPage(ResponseModel):
     """Some experiments; the header `Link` names the next page."""
 
     items: list[ExperimentSummary]
     next: str | None = Field(description="Address of the next page; null at the end.")
 
 
-class BackendState(Wire):
+class BackendState(ResponseModel):
     """Where an experiment stands on one backend."""
 
     backend: str
@@ -75,7 +75,7 @@ class ExperimentDetail(ExperimentSummary):
     jobs: str
 
 
-class Results(Wire):
+class Results(ResponseModel):
     """What an experiment came to; empty lists before anything is decided."""
 
     experiment: str
@@ -83,7 +83,7 @@ class Results(Wire):
     answers: list[dict[str, Any]] = Field(description="The answer that stands, by the names of the problem.")
 
 
-class Job(Wire):
+class Job(ResponseModel):
     """A job of the ledger; money is in US dollars."""
 
     job: str
@@ -107,14 +107,14 @@ class Job(Wire):
     href: str
 
 
-class JobPage(Wire):
+class JobPage(ResponseModel):
     """Some jobs by id; the header `Link` names the next page."""
 
     items: list[Job]
     next: str | None
 
 
-class JobEvent(Wire):
+class JobEvent(ResponseModel):
     """A step of a job, as it was written into the ledger."""
 
     position: int = Field(description="Over the whole ledger, from 1, without gaps.")
@@ -136,7 +136,7 @@ class JobDetail(Job):
     events: list[JobEvent]
 
 
-class EventList(Wire):
+class EventList(ResponseModel):
     """Some events in the order of the ledger; ask on with `after` = `position`."""
 
     items: list[JobEvent]
@@ -144,7 +144,7 @@ class EventList(Wire):
     next: str | None = Field(description="Address of what comes after; null where nothing is there yet.")
 
 
-class Order(BaseModel):
+class ExperimentRequest(BaseModel):
     """A specification, and the texts of the files that it names. No file of the service's machine is read."""
 
     model_config = ConfigDict(extra="forbid")
@@ -155,7 +155,7 @@ class Order(BaseModel):
     )
 
 
-class Accepted(Wire):
+class Accepted(ResponseModel):
     """What is acknowledged: it is on the disk, and is sent again byte for byte to the same request."""
 
     request: str
@@ -165,7 +165,7 @@ class Accepted(Wire):
     href: str
 
 
-class EstimateProblem(Wire):
+class EstimateProblem(ResponseModel):
     """Why a part of an experiment would not go now."""
 
     code: str
@@ -174,7 +174,7 @@ class EstimateProblem(Wire):
     field: str | None
 
 
-class Estimate(Wire):
+class Estimate(ResponseModel):
     """What an experiment would take and cost now; nothing was registered or sent."""
 
     experiment: str
@@ -185,7 +185,7 @@ class Estimate(Wire):
     problems: list[EstimateProblem]
 
 
-class Health(Wire):
+class Health(ResponseModel):
     """The process answers."""
 
     status: Literal["ok"]

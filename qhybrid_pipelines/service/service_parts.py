@@ -24,7 +24,7 @@ ESTIMATE_LIMITS = Limits(cpu_seconds=20.0, clock_seconds=60.0, memory_bytes=3 * 
 
 
 @dataclass
-class House:
+class ServiceParts:
     """The parts of a service for one home.
 
     Attributes:
@@ -53,7 +53,7 @@ class House:
     warming_problem: str = "the service is warming up"
 
     @classmethod
-    def open(cls, home: Path, authenticator: Authenticator | None = None) -> House:
+    def open(cls, home: Path, authenticator: Authenticator | None = None) -> ServiceParts:
         """Open the parts; nothing is warm yet.
 
         Raises:
