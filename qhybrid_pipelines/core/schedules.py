@@ -1,5 +1,7 @@
 """When a page is to be run anew: a cron line in a time zone, and what its runs may spend in a month.
 
+On a page it reads::
+
     schedule: {cron: "0 2 * * *", timezone: Europe/Vienna, max_usd_per_month: 50}
 
 The schedule is written on a page and is not part of it: with another schedule it is the same experiment. Every run is an
