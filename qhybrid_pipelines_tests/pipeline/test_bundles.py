@@ -39,6 +39,9 @@ rounds: {max: 1}
 shots: 64
 repetitions: 2
 """
+#: A file of angles is part of an experiment like its problem file.
+OWN = "sweep: {strategy: given, file: own.csv}"
+ANGLES = "gamma_1,beta_1\n0.4,-0.5\n0.3,-0.4\n"
 RING = "6 6\n1 2 1\n2 3 2\n3 4 1\n4 5 3\n5 6 1\n1 6 2.5\n"
 
 
@@ -56,8 +59,10 @@ def packed(cloud: Emulator, tmp_path_factory: pytest.TempPathFactory) -> tuple[L
     """A home in which the experiment ran, its key, and its bundle."""
     folder = tmp_path_factory.mktemp("first")
     (folder / "ring.mc").write_text(RING)
+    (folder / "own.csv").write_text(ANGLES)
     launcher = make_launcher(folder / "home")
-    key = launcher.workspace.registration.register_text(PAGE, file="packed.yaml", folder=folder).key
+    page = PAGE.replace("sweep: {strategy: fixed_angles, points: 2}", OWN)
+    key = launcher.workspace.registration.register_text(page, file="packed.yaml", folder=folder).key
     _, failures = launcher.run([key], lambda stage, asset: None)
     assert [failure.message for failure in failures] == []
     file = folder / "packed.qhybrid"

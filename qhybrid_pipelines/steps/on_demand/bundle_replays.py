@@ -79,18 +79,16 @@ def replay_bundle(bundle: Bundle, home: Home, control_plane: ControlPlane) -> li
     key = str(bundle.facts.get("experiment"))
     try:
         spec = ExperimentSpec.model_validate_json(bundle.files[SPECIFICATION])
-        named = [source for source in (spec.problem.source, spec.problem.circuit) if isinstance(source, FileSource)]
+        sources = (spec.problem.source, spec.problem.circuit, spec.sweep.file)
+        named = [source for source in sources if isinstance(source, FileSource)]
         contents = {source.sha256: bundle.files[f"blobs/{source.sha256}"] for source in named}
         executions = list(bundle.facts["executions"])
     except (ValueError, KeyError, TypeError):
         raise InvalidInput("the bundle is not whole", remedy="Make it anew with `qhybrid bundle KEY`.") from None
     with files.scratch_folder(home.tmp) as folder:
         aside = Specifications(Home(folder))
-        blob, circuit = (
-            contents[source.sha256] if isinstance(source, FileSource) else None
-            for source in (spec.problem.source, spec.problem.circuit)
-        )
-        aside.register(spec, blob, circuit, key=key)
+        parts = (contents[source.sha256] if isinstance(source, FileSource) else None for source in sources)
+        aside.register(spec, *parts, key=key)
         return _replay(key, executions, bundle, aside, control_plane)
 
 

@@ -49,7 +49,7 @@ def pack_experiment(
     """
     spec = specifications.load(key)
     files = {SPECIFICATION: experiment_text(spec).encode()}
-    for source in (spec.problem.source, spec.problem.circuit):
+    for source in (spec.problem.source, spec.problem.circuit, spec.sweep.file):
         if isinstance(source, FileSource):
             files[f"blobs/{source.sha256}"] = specifications.read_source_file(source)
     raw = RawStore(home.raw, home.tmp)

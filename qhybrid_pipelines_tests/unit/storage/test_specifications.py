@@ -14,8 +14,10 @@ GRAPH = b"2 1\n1 2 1\n"
 
 
 def spec(source="networkx:karate_club", **fields):
+    # The sweep is that of the older default, so that keys and texts are those of the first releases.
+    sweep = {"strategy": "fixed_angles", "points": 16}
     return ExperimentSpec.model_validate(
-        {"name": "maxcut karate", "problem": {"family": "maxcut", "source": source}, **fields}
+        {"name": "maxcut karate", "problem": {"family": "maxcut", "source": source}, "sweep": sweep, **fields}
     )
 
 
