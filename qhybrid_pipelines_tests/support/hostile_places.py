@@ -67,6 +67,7 @@ ARGUMENTS = {
     "keys list": [],
     "keys revoke": ["0123456789ab"],
     "wait": ["{key}", "--timeout", "1", "--url", "http://127.0.0.1:9"],
+    "bundle": ["{key}", "-o", "{folder}/one.qhybrid"],
     "serve": ["--host", "192.0.2.1"],  # refused: as a server it would not end
     "emulator start": ["--folder", "{folder}/one.yaml"],  # a file: as a server it would not end,
 }

@@ -19,8 +19,11 @@ from qhybrid_pipelines.terminal import print_error, print_verdicts, print_waterf
 from qhybrid_pipelines.terminal_tables import print_table
 
 PACKAGE = Path(qhybrid_pipelines.__file__).parent
-#: Modules that may write to a stream: the two that make text printable first, and the emulator, which is a program of its own.
-WRITERS = {"tables.py", "terminal.py", "commands/common.py", "emulator/command.py", "emulator/server.py"}
+#: Modules that may write to a stream: the two that make text printable first, and the servers, which are programs of their own.
+WRITERS = {
+    *("terminal_tables.py", "terminal.py", "commands/common.py"),
+    *("emulator/command.py", "emulator/server.py", "service/server.py"),
+}
 FOREIGN = [
     "[/x]",
     r"\[/x]",

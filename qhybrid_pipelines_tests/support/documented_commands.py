@@ -1,0 +1,62 @@
+"""What of the pages' commands cannot run in a test, and small things that the tests of the others share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from qhybrid_pipelines_tests.support.page_commands import Terminal, below
+
+_SERVES = "serves until somebody stops it; acceptance/test_ui.py and pipeline/test_postgres.py start what it starts"
+_SUITE = "a suite of its own; it would run this test again"
+_BENCHMARK = (
+    "a measurement of minutes to hours; acceptance/test_docs_benchmarks.py compares its kept results with the page"
+)
+_WRITES = "writes a page of this checkout; unit/storage and acceptance/test_docs.py compare what it would write"
+#: What cannot run in a test: the beginning of a command, and why.
+NOT_RUN = {
+    "make ui": _SERVES,
+    "DAGSTER_HOME=$PWD/deploy/postgres dagster dev": _SERVES,
+    "qhybrid emulator start": "serves until somebody stops it; the same program is started by its other name below",
+    "make demo": "makes an environment of 2.7 GB from the network; pipeline and acceptance tests run what `qhybrid demo` runs",
+    "make": _SUITE,
+    ".venv/bin/python -m pytest --ledger postgres": _SUITE,
+    ".venv/bin/python -m pytest qhybrid_pipelines_tests/unit/control": _SUITE,
+    ".venv/bin/python tools/mutants.py": _SUITE,
+    "python benchmarks/": _BENCHMARK,
+    "qhybrid run benchmarks/learning/": _BENCHMARK,
+    "python -m qhybrid_pipelines.storage.": _WRITES,
+    "python -m qhybrid_pipelines.problems.experiment_page": _WRITES,
+    "qhybrid metrics > FILE.prom": "the command above it with a redirection",
+    'qhybrid sql "..."': "stands for the questions of the page; unit/storage/test_analyst_questions.py asks each",
+    "qhybrid new FILE": "`qhybrid new maxcut roads.mtx` below, with a file",
+}
+SMALL = {"shots": 64, "repetitions": 2, "sweep": {"points": 2}, "rounds": {"max": 1}}
+PETERSEN = {"problem": {"family": "maxcut", "source": "networkx:petersen"}, **SMALL}
+
+
+def cannot_run(line: str) -> bool:
+    return any(line.startswith(beginning) for beginning in NOT_RUN)
+
+
+def commands(page: str, heading: str) -> list[str]:
+    """Return what can run of the commands below a heading."""
+    return [line for line in below(page, heading) if not cannot_run(line)]
+
+
+def write(folder: Path, name: str, **fields: object) -> str:
+    """Write a small specification; return the name of its file."""
+    file = f"{name.replace(' ', '-')}.yaml"
+    (folder / file).write_text(yaml.safe_dump({"name": name, **PETERSEN, **fields}))
+    return file
+
+
+def jobs(terminal: Terminal, state: str) -> list[str]:
+    listed = json.loads(terminal.run(f"qhybrid jobs list --json --state {state}"))
+    return [job["job_id"] for job in listed]
+
+
+def keys(terminal: Terminal) -> list[str]:
+    return [row["experiment"] for row in json.loads(terminal.run("qhybrid experiments --json"))]
