@@ -31,6 +31,7 @@ NOT_RUN = {
     "python -m qhybrid_pipelines.problems.experiment_page": _WRITES,
     "qhybrid metrics > FILE.prom": "the command above it with a redirection",
     'qhybrid sql "..."': "stands for the questions of the page; unit/storage/test_analyst_questions.py asks each",
+    "qhybrid export qoblib": "needs files of the library; pipeline/test_qoblib_export.py exports experiments on some",
     "qhybrid new FILE": "`qhybrid new maxcut roads.mtx` below, with a file",
 }
 SMALL = {"shots": 64, "repetitions": 2, "sweep": {"points": 2}, "rounds": {"max": 1}}
