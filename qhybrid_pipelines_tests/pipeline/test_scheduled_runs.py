@@ -112,5 +112,5 @@ schedule: {cron: "0 * * * *"}
         keys = set(code_location.instance.get_dynamic_partitions(EXPERIMENT_PARTITIONS))
         [dated] = [key for key in code_location.workspace.specifications if key.startswith("petersen-20")]
         assert keys == {dated}
-        assert ("prepare", dated) in requested_stages(code_location.tick("onward"))
+        assert ("prepare", dated) in requested_stages(code_location.tick("due_stages"))
         assert code_location.tick("scheduled_experiments") == "0 experiments registered, 1 pages passed over or wrong"
