@@ -178,7 +178,7 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
         dataset=_dataset(card, "cross-validation"),
         texts={
             "dataset_card.md": dataset_card(card),
-            "verdicts.json": json.dumps(found.verdicts, indent=2, sort_keys=True) + "\n",
+            "verdicts.json": json.dumps(found.verdicts, indent=2, sort_keys=True, default=str) + "\n",
             **{
                 f"model_card_{model}.md": model_card(model, spec, card, found.summaries, found.verdicts)
                 for model in circuits
