@@ -173,7 +173,7 @@ def test_the_key_stands_nowhere(finished_home):
 def test_raw_features_stand_where_the_problem_is_kept_and_nowhere_else(finished_home):
     home = finished_home.folder / "data"
     found = files_containing(home, PLANTED)
-    assert {re.sub(r"-[0-9a-f]{8}\b|[0-9a-f]{64}", "", file) for file in found} == {
+    assert {re.sub(r"-[0-9a-f]{16}\b|[0-9a-f]{64}", "", file) for file in found} == {
         "blobs/",
         "inbox/accepted/pension-by-night/assets.txt",
         "lake/problem_instances/experiment=pension-by-hand/data.parquet",

@@ -198,7 +198,7 @@ class TestAcceptance:
         answer = service.estimate(asked)
         assert answer.status_code == 200, answer.text
         found = answer.json()
-        assert found["rows"][0]["shots"] == found["total"]["shots"] == 16 * 2 * 100
+        assert found["rows"][0]["shots"] == found["total"]["shots"] == 2 * 100  # at one point, the optimised angles
         assert is_problem(service.client.get(f"/v1/experiments/{found['experiment']}"), 404, "not-found")
         refused = service.estimate({**asked, "backends": ["ibm:nowhere"]})
         assert is_problem(refused, 422, "invalid-input")
