@@ -63,7 +63,13 @@ ARGUMENTS = {
     "backends verify": ["local:auto"],
     "export parquet": ["{folder}/files"],
     "export csv": ["{folder}/files"],
-    "export qoblib": ["{key}", "--submitter", "Ada", "-o", "{folder}/submission"],  # refused: not an instance of the library
+    "export qoblib": [
+        "{key}",
+        "--submitter",
+        "Ada",
+        "-o",
+        "{folder}/submission",
+    ],  # refused: not an instance of the library
     "keys create": ["ada", "--scope", "read"],
     "keys list": [],
     "keys revoke": ["0123456789ab"],
