@@ -7,14 +7,21 @@ import inspect
 from pathlib import Path
 from typing import get_type_hints
 
+import pyarrow
 import pytest
 
 import qhybrid_pipelines
+from qhybrid_pipelines.control import dispatcher as dispatcher_module
+from qhybrid_pipelines.control import home_identity
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.ledger import port as ledger_port
+from qhybrid_pipelines.control.policy import rules
+from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.execution import port
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch
@@ -102,12 +109,18 @@ def test_the_search_for_clocks_finds_one() -> None:
     assert ("datetime.now", "core/clock.py") in names_called("core/clock.py")
 
 
+def names_for_type_checkers() -> dict[str, object]:
+    """Return what the control plane imports for type checkers only, so that its annotations can be resolved."""
+    modules = (dispatcher_module, home_identity, ledger_port, rules, jobs, port)
+    return {"pa": pyarrow} | {name: value for module in modules for name, value in vars(module).items()}
+
+
 @pytest.mark.parametrize("owner", [ControlPlane, Dispatcher])
 def test_nothing_public_hands_out_a_provider(owner: type) -> None:
     members = [value for name, value in vars(owner).items() if not name.startswith("_")]
     functions = [getattr(member, "fget", None) or getattr(member, "func", member) for member in members]
     for function in filter(inspect.isfunction, functions):
-        hints = get_type_hints(function)
+        hints = get_type_hints(function, localns=names_for_type_checkers())
         assert Provider.__name__ not in str(hints.get("return")), function
 
 
