@@ -7,7 +7,7 @@ import inspect
 from pathlib import Path
 from typing import get_type_hints
 
-import pyarrow
+import pyarrow as pa
 import pytest
 
 import qhybrid_pipelines
@@ -112,7 +112,7 @@ def test_the_search_for_clocks_finds_one() -> None:
 def names_for_type_checkers() -> dict[str, object]:
     """Return what the control plane imports for type checkers only, so that its annotations can be resolved."""
     modules = (dispatcher_module, home_identity, ledger_port, rules, jobs, port)
-    return {"pa": pyarrow} | {name: value for module in modules for name, value in vars(module).items()}
+    return {"pa": pa} | {name: value for module in modules for name, value in vars(module).items()}
 
 
 @pytest.mark.parametrize("owner", [ControlPlane, Dispatcher])

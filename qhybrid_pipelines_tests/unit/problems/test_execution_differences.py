@@ -47,9 +47,7 @@ def facts(**changes):
 
 def test_hashes_are_shortened_and_missing_values_named():
     before = facts(specification={"problem": {"circuit": {"sha256": "a" * 64}}, "name": "x"})
-    after = facts(
-        specification={"problem": {"circuit": None}, "name": "y", "sweep": {"strategy": "fixed_angles", "points": 4}}
-    )
+    after = facts(specification={"problem": {"circuit": None}, "name": "y", "sweep": {"points": 4}})
     found = {change.fact: (change.before, change.after) for change in changed_facts(before, after, angles_differ=True)}
     assert found == {
         "problem.circuit.sha256": ("a" * 12, "none"),
