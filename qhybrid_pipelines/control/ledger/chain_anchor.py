@@ -41,7 +41,8 @@ def read_link(path: Path) -> ChainHead | None:
 def write_link(path: Path, link: ChainHead, *, now: datetime) -> None:
     """Note a link, durably, in the place of the one before."""
     note = {"position": link.position, "hash": link.hash, "noted_at": now.isoformat()}
-    write_bytes(path, canonical_json(note).encode() + b"\n")
+    unfinished = path.parent / "tmp"  # of a home, where what a killed process leaves is found and removed
+    write_bytes(path, canonical_json(note).encode() + b"\n", tmp=unfinished if unfinished.is_dir() else None)
 
 
 def advance(path: Path, ledger: Ledger, *, now: datetime) -> bool:
