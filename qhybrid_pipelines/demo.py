@@ -69,6 +69,24 @@ sweep: {strategy: ramp, points: 4}
 rounds: {max: 1}
 """,
     """
+name: clauses
+problem: {family: max_sat, source: {generator: random, variables: 12, clauses: 40, seed: 13}}
+ansatz: {layers: 3}
+sweep: {strategy: ramp, points: 8}
+""",
+    """
+name: tour of 5 customers
+problem: {family: vehicle_routing, source: {generator: random_tour, customers: 5, seed: 17}}
+sweep: {strategy: ramp, points: 8}
+rounds: {max: 1}
+""",
+    """
+name: job shop 2 jobs 2 machines
+problem: {family: job_shop, source: {generator: random, jobs: 2, machines: 2, duration_max: 3, seed: 19}}
+sweep: {strategy: ramp, points: 8}
+rounds: {max: 1}
+""",
+    """
 name: sparse qubo
 problem: {family: qubo, source: {generator: random, variables: 50, density: 0.08, seed: 1}}
 sweep: {strategy: ramp, points: 8}

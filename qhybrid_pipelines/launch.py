@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: Told what happens: the stage, and the asset that was just written (None when the stage starts).
 ProgressCallback = Callable[[Stage, str | None], None]
 
-#: Told, once each, in one sentence, why a look at open jobs did not succeed.
+#: Told, once each, in one sentence, why open jobs could not be polled.
 MessageCallback = Callable[[str], None]
 
 
@@ -85,7 +85,8 @@ class Launcher:
         self.workspace = Workspace(Home(settings.home))
         self._on_message: MessageCallback = lambda _: None
         self.workspace.home.make()
-        files.remove_leftovers(self.workspace.home.tmp)
+        for folder in self.workspace.home.unfinished:
+            files.remove_leftovers(folder)
 
     @cached_property
     def _runs(self) -> DagsterRuns:
@@ -252,7 +253,7 @@ class _RunLoop:
             self.known = self._launcher.with_next_rounds(self.known, self._damage)
 
     def poll_open_jobs(self) -> bool:
-        """Wait a moment and take a look at the open jobs; return False if there is nothing left to wait for."""
+        """Wait a moment and poll the open jobs; return False if there is nothing left to wait for."""
         launcher, backing_off = (
             self._launcher,
             [stage for stage in self._due_stages() if stage in self._backs_off_until],

@@ -23,6 +23,7 @@ import yaml
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.named_files import with_absolute_paths
 from qhybrid_pipelines.notebook_files import edges_as_csv, openqasm
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage.layout import Home
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.reports.pictures import Pictures
-
-#: Fields that name a file.
-_FILE_FIELDS = (("problem", "source"), ("problem", "circuit"), ("dataset", "source"), ("sweep", "file"))
 
 
 class Experiment:
@@ -106,9 +104,7 @@ class Experiment:
 
     def _open(self, data: dict[str, Any], home: str | Path | None) -> None:
         self._home = Home(Settings.from_environment(home).home)
-        self._data = data
-        for part, field in _FILE_FIELDS:
-            self._make_absolute(data.get(part), field)
+        self._data = with_absolute_paths(data, Path())
 
     @classmethod
     def from_yaml(cls, text_or_path: str | Path, *, home: str | Path | None = None) -> Self:
@@ -134,7 +130,7 @@ class Experiment:
 
     @property
     def specification(self) -> dict[str, Any]:
-        """What was asked for, as in a file; what it leaves away has its default."""
+        """What was asked for, as in a file; what it leaves out has its default."""
         return self._data
 
     def to_yaml(self) -> str:
@@ -308,11 +304,6 @@ class Experiment:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, content, tmp=self._home.tmp)
         problem |= {field: str(path), **more}
-
-    @staticmethod
-    def _make_absolute(part: Any, field: str) -> None:
-        if isinstance(part, dict) and isinstance(part.get(field), str) and Path(part[field]).is_file():
-            part[field] = str(Path(part[field]).absolute())
 
 
 def load(key: str, *, home: str | Path | None = None) -> Experiment:

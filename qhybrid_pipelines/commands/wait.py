@@ -19,7 +19,7 @@ URL_VARIABLE, KEY_VARIABLE = "QHYBRID_SERVICE_URL", "QHYBRID_SERVICE_KEY"
 DEFAULT_URL = "http://127.0.0.1:8800"
 DECIDED = "decided"
 #: Between two looks, and how long one may take.
-LOOK_SECONDS, ANSWER_SECONDS = 1.0, 30.0
+POLL_SECONDS, ANSWER_SECONDS = 1.0, 30.0
 #: What may pass by itself: too much to do, starting, or something in between that is away.
 _PASSING = frozenset({429, 500, 502, 503, 504})
 
@@ -44,7 +44,7 @@ def wait(
     if not 0 < timeout < float("inf"):
         raise InvalidInput(f"{timeout} is not a time", remedy="Give seconds above 0.", field="--timeout")
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise InvalidInput(f"{url[:80]!r} is no address", remedy="Write http://HOST:PORT.", field="--url")
+        raise InvalidInput(f"{url[:80]!r} is not an address", remedy="Write http://HOST:PORT.", field="--url")
     token = os.environ.get(KEY_VARIABLE)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     until = time.monotonic() + timeout
@@ -86,7 +86,7 @@ def _wait(client: httpx.Client, key: str, goal: str, until: float) -> dict[str, 
                 )
         if experiment["state"] == "refused":
             raise JobFailed(f"{key} could not be registered: {experiment['reason']}")
-        _pause(LOOK_SECONDS, until, f"{key} is {experiment['state']}: {experiment['reason']}")
+        _pause(POLL_SECONDS, until, f"{key} is {experiment['state']}: {experiment['reason']}")
 
 
 def _get(client: httpx.Client, path: str, query: dict[str, Any], until: float) -> dict[str, Any]:

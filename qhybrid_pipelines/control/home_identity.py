@@ -122,12 +122,11 @@ class HomeGuard:
         listed = [(token, job) for token, found in groups for job in found]
         ours = [(token, job.ref) for token, job in listed if job.home_id == identity.home_id]
         sent = self._ledger.sent_tokens({token for token, _ in ours})
-        # A job that is being sent has no id yet: what is listed is adopted. An earlier attempt is another token.
-        known = {job.token: job.provider_job_id for job in self._ledger.jobs() if job.provider_job_id} if ours else {}
         unknown = {
             f"{ref.provider}/{ref.provider_job_id}"
             for token, ref in ours
-            if token not in sent or known.get(token, ref.provider_job_id) != ref.provider_job_id
+            # A job that is being sent has no id yet: what is listed is adopted.
+            if token not in sent or sent[token] not in (None, ref.provider_job_id)
         }
         if unknown := unknown - identity.accepted_jobs:
             self.ask([], jobs=unknown)

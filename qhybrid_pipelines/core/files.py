@@ -37,6 +37,16 @@ def write_bytes(path: Path, data: bytes, *, tmp: Path | None = None, durable: bo
             partial.replace(path)
 
 
+def append(path: Path, data: bytes) -> int:
+    """Add bytes to the end of a file durably, and return its size; a crash may leave the beginning of them."""
+    make_folder(path.parent)
+    with path.open("ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell()
+
+
 def write_once(path: Path, data: bytes) -> bytes:
     """Write a file durably unless it is there already, and return its content.
 

@@ -165,9 +165,7 @@ def _shortened(name: str, suffix: str) -> str:
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # an unknown zone is a KeyError, and a name with path characters a ValueError
-        return False
-    except KeyError:
+    except (KeyError, ValueError, OSError):  # unknown; with path characters; the name of a folder
         return False
     return True
 

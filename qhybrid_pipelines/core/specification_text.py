@@ -79,7 +79,7 @@ def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningS
 
 
 class WrittenExperiment(NamedTuple):
-    """What a page says of one experiment: its specification, where the fields stand, and what is no part of it.
+    """What a page says of one experiment: its specification, where the fields stand, and what stands beside it.
 
     Attributes:
         specification: the experiment.

@@ -19,7 +19,6 @@ from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import metadata
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
@@ -47,7 +46,7 @@ from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.label_store import read_labels
-from qhybrid_pipelines.storage.requesters import read_requester
+from qhybrid_pipelines.storage.requesters import first_rounds_requester
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
@@ -87,7 +86,7 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
             name="calibration_snapshots",
             cron_schedule="0 * * * *",
             job=jobs["calibrate"],
-            description="Every hour: a look at the calibration of every device, so that its drift is seen.",
+            description="Every hour: reads the calibration of every device, so that its drift is seen.",
             owners=OWNERS,
         ),
         _nightly_benchmark(jobs["prepare"]),
@@ -255,7 +254,8 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         open_workspace = workspace.open()
         open_workspace.tracker.sync()
         send_spans_best_effort(open_workspace.control_plane.ledger, open_workspace.home)
-        files.remove_leftovers(open_workspace.home.tmp)
+        for folder in open_workspace.home.unfinished:
+            files.remove_leftovers(folder)
         damage = Damage()
         mine = {
             stage: read_run_history(context.instance, stage)
@@ -304,25 +304,16 @@ def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = ""
         partition: str = stage.experiment
     else:
         partition = execution_key(stage.backend, stage.experiment)
+    spec = open_workspace.specifications.load_any(stage.experiment)
+    requester = first_rounds_requester(open_workspace.home, stage.experiment, spec)
     return dg.RunRequest(
         run_key=f"{stage.job}|{stage.backend or ''}|{stage.experiment}|{retry}",
         job_name=stage.job,
         partition_key=partition,
         tags=stage_tags(stage)
         | label_tags(read_labels(open_workspace.home, stage.experiment))
-        | principal_tags(
-            open_workspace.control_plane.deployment, requester=_requester(stage.experiment, open_workspace)
-        ),
+        | principal_tags(open_workspace.control_plane.deployment, requester=requester),
     )
-
-
-def _requester(experiment: str, open_workspace: Workspace) -> str | None:
-    """Return who sent an experiment over HTTP, or its first round, which is whose the later ones are."""
-    if not open_workspace.home.requesters.is_dir():
-        return None
-    spec = open_workspace.specifications.load_any(experiment)
-    root = None if isinstance(spec, LearningSpec) else spec.lineage.root
-    return read_requester(open_workspace.home, root or experiment)
 
 
 def _due_stages(open_workspace: Workspace, damage: Damage) -> list[Stage]:
@@ -331,10 +322,12 @@ def _due_stages(open_workspace: Workspace, damage: Damage) -> list[Stage]:
     going_on: list[str] = []
     for key in specifications:
         with damage.of(key):
-            if key not in stops:
-                _requester(key, open_workspace)  # where nobody can say who sent it, nothing is begun
-                going_on.append(key)
-    known = load_readable(specifications, going_on, damage)
+            going_on += [] if key in stops else [key]
+    known = []
+    for key, spec in load_readable(specifications, going_on, damage):
+        with damage.of(key):
+            first_rounds_requester(open_workspace.home, key, spec)  # where nobody can say who sent it, nothing is begun
+            known.append((key, spec))
     new = register_next_rounds(known, open_workspace.lake, open_workspace.registration, damage)
     return due_stages(
         [*known, *load_readable(specifications, new, damage)],

@@ -74,12 +74,12 @@ def _with_checks(function: Step, names: Sequence[str]) -> Step:
             yield dg.Output(tables.pop(name), output_name=RESULT if len(names) == 1 else name)
         lake = workspace.open().lake
         for name in names:
-            yield _look(context, lake, schemas.BY_NAME[name])
+            yield _check_schema(context, lake, schemas.BY_NAME[name])
 
     return step
 
 
-def _look(context: dg.AssetExecutionContext, lake: Lake, table: schemas.Table) -> dg.AssetCheckResult:
+def _check_schema(context: dg.AssetExecutionContext, lake: Lake, table: schemas.Table) -> dg.AssetCheckResult:
     findings = []
     for key in _partition_keys(context, table):
         try:

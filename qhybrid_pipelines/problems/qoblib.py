@@ -110,7 +110,7 @@ def problem_class(instance: Instance) -> ProblemClass:
         reason = f"it comes from {instance.source}, and not from a file of the library"
     if found is None or reason:
         raise InvalidInput(
-            f"{instance.name} of the family {instance.family} is no instance of QOBLIB: {reason}",
+            f"{instance.name} of the family {instance.family} is not an instance of QOBLIB: {reason}",
             remedy=f"Name experiments on the library's own files of the classes {', '.join(c.folder for c in CLASSES.values())}.",
             field="KEY",
         )

@@ -151,7 +151,7 @@ def _check_size(problem: Problem, spec: ExperimentSpec) -> None:
         raise InvalidInput(
             f"the instance has {size} variables, reduction is switched off, and at most {spec.reduce.max_qubits} qubits "
             "are allowed",
-            remedy=f"Raise reduce.max_qubits, to {HARD_MAX_QUBITS} at most, or leave `rules: none` away.",
+            remedy=f"Raise reduce.max_qubits, to {HARD_MAX_QUBITS} at most, or leave `rules: none` out.",
             field="reduce.rules",
         )
 

@@ -50,7 +50,7 @@ def read_angles(data: bytes, columns: tuple[str, ...] | None, *, file: str) -> F
         file: its name, for messages.
 
     Raises:
-        InvalidInput: names the line, and the column: one is unknown, missing or given twice, a field is no finite number, or a
+        InvalidInput: names the line, and the column: one is unknown, missing or given twice, a field is not a finite number, or a
             line is too short or too long.
     """
     header, rows = _records(data, file)
@@ -109,7 +109,7 @@ def _order(header: Record, columns: tuple[str, ...], file: str) -> list[int]:
         if name not in columns:
             guess = "" if _NUMBERED.fullmatch(name) else closest_match(name, columns)
             raise InvalidInput(
-                f"the column {name!r} is no angle of this circuit",
+                f"the column {name!r} is not an angle of this circuit",
                 remedy=f"{guess} Its angles are {shown}.".strip(),
                 file=file,
                 line=line,

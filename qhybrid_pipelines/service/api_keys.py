@@ -1,6 +1,6 @@
 """Keys for callers: shown once, kept only as a keyed hash, two in force for each principal, taken back at any time.
 
-A key reads ``qh_<environment>_<id>_<secret>_<checksum>``. The checksum finds a mistyped key without a look at the file, and lets
+A key reads ``qh_<environment>_<id>_<secret>_<checksum>``. The checksum finds a mistyped key without reading the file, and lets
 scanners of source code find one that was published. The secret has 256 random bits, so that a fast keyed hash is enough: a slow one
 would only let anybody keep the service busy. The hash is keyed by a pepper that lies outside the file of the keys.
 """
@@ -212,7 +212,9 @@ class KeyAuthenticator:
             raise _unauthorised("No key was sent.", error=None)
         match = _KEY.fullmatch(key)
         if match is None or not hmac.compare_digest(match["checksum"], _checksum(key.rpartition("_")[0])):
-            raise _unauthorised("This is no key of this service, or it was mistyped.", error="invalid_token")
+            raise _unauthorised(
+                "This key is not known here: it was mistyped, or belongs to another service.", error="invalid_token"
+            )
         stored = self._current().get(digest(key, self._pepper))
         if stored is None or not stored.is_in_force(datetime.now(UTC)):
             raise _unauthorised("This key is not in force.", error="invalid_token")

@@ -123,7 +123,7 @@ def _shape_errors(app: FastAPI) -> None:
             status=400,
             code="bad-request",
             detail=f"The parameter {name!r} is wrong: {first['msg']}.",
-            remedy="Correct it, or leave it away.",
+            remedy="Correct it, or leave it out.",
             field=name,
         )
         return _respond(request, problem)

@@ -30,12 +30,12 @@ from qhybrid_pipelines.storage.specifications import Specifications
 _HEAVY = ("networkx", "pyarrow", "scipy.sparse", "qiskit", "qhybrid_pipelines.problems.registry")
 #: For the first order of a process, which is our own.
 WARMING_CPU_SECONDS = 60.0
-_PAGE_FIELD = "VmSize:"
+_ADDRESS_SPACE_FIELD = "VmSize:"
 
 Order = Mapping[str, Any]
 
 
-class Job:
+class OrderReader:
     """Answers the orders of one process.
 
     Args:
@@ -124,7 +124,7 @@ def work(orders: Connection, home: Path, backends: tuple[str, ...], cpu_seconds:
     """Answer orders until nobody sends any more; more than the seconds and bytes given end this process."""
     _limit_resources(memory_bytes)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
-    job = Job(home, backends)
+    reader = OrderReader(home, backends)
     while True:
         try:
             order = orders.recv()
@@ -132,7 +132,7 @@ def work(orders: Connection, home: Path, backends: tuple[str, ...], cpu_seconds:
             return
         # Counts the time of this process and not of the clock: a crowded machine must not refuse what is small.
         signal.setitimer(signal.ITIMER_PROF, WARMING_CPU_SECONDS if order.get("warming") else cpu_seconds)
-        answer = job.answer(order)
+        answer = reader.answer(order)
         signal.setitimer(signal.ITIMER_PROF, 0)
         try:
             orders.send(answer)
@@ -151,7 +151,7 @@ def _limit_resources(memory_bytes: int) -> None:
 def _address_space() -> int:
     """Return the bytes of address space that this process has now."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(_PAGE_FIELD):
+        if line.startswith(_ADDRESS_SPACE_FIELD):
             return int(line.split()[1]) * 1024
     return 2**31
 
@@ -164,4 +164,5 @@ def _import_heavy() -> None:
     all_families()
 
 
+# While this module is imported: the fork server loads modules ahead, and calls nothing.
 _import_heavy()

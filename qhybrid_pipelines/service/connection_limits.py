@@ -46,7 +46,7 @@ _NOT_HTTP = Problem(
 )
 
 
-class PatientProtocol(HttpToolsProtocol):
+class LimitedHttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits of time and size."""
 
     #: Connections that were cut, by reason, since this process began.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 #: Between two looks at the head of the ledger.
-LOOK_SECONDS = 0.25
+HEAD_SECONDS = 0.25
 #: Streams that are open at a time.
 MOST_LISTENERS = 200
 
@@ -32,13 +32,13 @@ class EventFeed:
             left = until - time.monotonic()
             if left <= 0:
                 return False
-            await asyncio.sleep(min(LOOK_SECONDS, left))
+            await asyncio.sleep(min(HEAD_SECONDS, left))
         return True
 
     async def _current_head(self) -> int:
         """Return the head as it was at most one interval ago."""
         async with self._look:
-            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            if time.monotonic() - self._looked_at >= HEAD_SECONDS:
                 self._head = await asyncio.to_thread(self._read_head)
                 self._looked_at = time.monotonic()
             return self._head

@@ -21,7 +21,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     """Return the object that a body is.
 
     Raises:
-        ProblemError: 400 where it is not JSON, 413 where it is too large, 422 where it is no object, is nested more than
+        ProblemError: 400 where it is not JSON, 413 where it is too large, 422 where it is not an object, is nested more than
             twenty levels deep, or names a field twice.
     """
     if len(body) > MAX_BODY_BYTES:
@@ -40,7 +40,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise _not_json("a number has thousands of digits" if "digits" in str(error) else str(error)) from None
     if not isinstance(found, dict):
-        raise invalid("the body is no JSON object", remedy='Send {"specification": {...}}.')
+        raise invalid("the body is not a JSON object", remedy='Send {"specification": {...}}.')
     if _depth(found) > MAX_DEPTH:
         raise _too_deep()
     return found

@@ -80,7 +80,7 @@ def read_request(body: bytes) -> NetworkRequest:
         if name not in used:
             raise invalid(
                 f"no field of the specification names the file {name!r}",
-                remedy="Name it as problem.source, problem.circuit or dataset.source, or leave it away.",
+                remedy="Name it as problem.source, problem.circuit or dataset.source, or leave it out.",
                 field=FILES,
             )
     return NetworkRequest(specification=specification, files=files)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
+
+from pydantic import ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
@@ -52,19 +55,29 @@ class Registrar:
         self._wake.set()
         self._thread.join()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether what is accepted is being registered."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
+        after = 0
         while not self._ending.is_set():
             self._wake.clear()
             try:
-                waiting = self._store.to_register(limit=TOGETHER)
-                for request in waiting:
-                    if self._ending.is_set():
-                        return
-                    self._register(request)
-            except (OSError, sqlite3.Error, QHybridError):
-                self._ending.wait(PAUSE_SECONDS)  # nothing is lost: the rows stay
+                waiting = self._store.to_register(after=after, limit=TOGETHER)
+            except sqlite3.Error:
+                self._ending.wait(PAUSE_SECONDS)
                 continue
+            for request in waiting:
+                if self._ending.is_set():
+                    return
+                # Nothing is lost: the row stays, and its turn comes again after all others.
+                with suppress(OSError, sqlite3.Error, QHybridError):
+                    self._register(request)
+                after = request.number
             if not waiting:
+                after = 0
                 self._wake.wait(PAUSE_SECONDS)
 
     def _register(self, request: AcceptedRequest) -> None:
@@ -83,6 +96,8 @@ class Registrar:
             )
         except InvalidInput as error:  # its key belongs to another specification already: nobody can change that
             problem = str(error)
+        except ValidationError:
+            problem = "this release cannot read the specification that an earlier one has accepted; send it again"
         self._store.note_registered(request.number, at=datetime.now(UTC).isoformat(), problem=problem)
 
 

@@ -1,6 +1,6 @@
 """The outermost layer of the service: every request gets an id, a bound for its body, and an answer of one shape.
 
-It is below all routes, so that what they do not foresee comes out as a problem document too, and nobody's text is repeated in it.
+It lies around all routes, so that what they do not foresee comes out as a problem document too, and nobody's text is repeated in it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import logging
 import re
 import secrets
 import time
+import traceback
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -61,7 +62,8 @@ class RequestBoundary:
         except Exception as error:  # told already, and logged here: the framework raises it once more
             if answer.status is None:
                 raise
-            _log.error("%s %s failed: %s", correlation_id, scope["path"], redact(repr(error)), exc_info=error)
+            trace = redact("".join(traceback.format_exception(error)))
+            _log.error("%s %s failed: %s", correlation_id, scope["path"], trace)
         finally:
             route = getattr(scope.get("route"), "path", "(none)")
             if answer.status is not None:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, gen
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from qhybrid_pipelines.service.connection_limits import PatientProtocol
+from qhybrid_pipelines.service.connection_limits import LimitedHttpProtocol
 
 #: Upper bounds in seconds: from a reading of memory to an estimate.
 BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
@@ -20,7 +20,7 @@ class _CutConnections(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the figure as it stands."""
         found = CounterMetricFamily("qhybrid_http_connections_cut", "Connections cut by a limit", labels=("reason",))
-        for reason, number in sorted(PatientProtocol.cut.items()):
+        for reason, number in sorted(LimitedHttpProtocol.cut.items()):
             found.add_metric((reason,), number)
         yield found
 

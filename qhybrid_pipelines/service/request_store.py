@@ -205,9 +205,10 @@ class RequestStore:
         """Return the requests for an experiment, first first."""
         return list(self._select("experiment = ?", (experiment,)))
 
-    def to_register(self, *, limit: int) -> list[AcceptedRequest]:
-        """Return requests whose experiments wait to be registered, first first."""
-        return list(self._select("registered_at IS NULL AND problem IS NULL", (), limit=limit))
+    def to_register(self, *, after: int = 0, limit: int) -> list[AcceptedRequest]:
+        """Return requests behind a number whose experiments wait to be registered, first first."""
+        waiting = "registered_at IS NULL AND problem IS NULL AND number > ?"
+        return list(self._select(waiting, (after,), limit=limit))
 
     def requested(self, principal: str) -> frozenset[str]:
         """Return the keys of the experiments that a principal has asked for."""
@@ -357,7 +358,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # also where the thread is ended: nothing half-written stays open, and the error goes on
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

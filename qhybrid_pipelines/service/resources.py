@@ -31,7 +31,7 @@ Fields = dict[str, Any]
 #: Tells whether somebody may see what belongs to an experiment.
 MaySee = Callable[[str], bool]
 #: Rows that are looked through for one page at most, where most of them belong to others.
-MOST_LOOKED_THROUGH = 5_000
+MOST_ROWS_READ = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Resources:
                 last = job.job_id
             if len(rows) <= limit:
                 return Page(found, None)
-            if looked >= MOST_LOOKED_THROUGH:
+            if looked >= MOST_ROWS_READ:
                 return Page(found, last)
 
     def job(self, job_id: str, may_see: MaySee) -> Fields:
@@ -185,7 +185,7 @@ class Resources:
         found: list[Fields] = []
         position, looked = after, 0
         experiments: dict[str, str] = {}
-        while len(found) < limit and looked < MOST_LOOKED_THROUGH:
+        while len(found) < limit and looked < MOST_ROWS_READ:
             rows = ledger.events(after=position, limit=limit)
             for row in rows:
                 looked += 1

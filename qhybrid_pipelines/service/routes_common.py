@@ -57,7 +57,7 @@ def needs(scope: Scope) -> Callable[[Request], Caller]:
 
     def caller(request: Request) -> Caller:
         found = parts_of(request).authenticator.caller(request.headers.get("authorization"))
-        if scope not in found.scopes and not found.sees_all:
+        if scope not in found.scopes and not (scope == "read" and found.sees_all):
             raise ProblemError(
                 Problem(
                     status=403,
@@ -97,7 +97,7 @@ def only_known_parameters(request: Request) -> None:
 
 
 def problems(*statuses: int, always: tuple[int, ...] = _ALWAYS) -> dict[int | str, dict[str, Any]]:
-    """Return the answers that are no success, for the description of a route."""
+    """Return the answers that report an error, for the description of a route."""
     content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}}}
     return {status: {"description": _WORDS[status], "content": content} for status in sorted({*always, *statuses})}
 

@@ -105,6 +105,6 @@ async def _events(parts: ServiceParts, position: int, types: Collection[str] | N
 def _position(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text[:20]) > MAX_POSITION or len(text) > 19:
         raise bad_request(
-            "this is no position of an event", remedy="Send the id of the last event.", field="Last-Event-ID"
+            "this is not the id of an event", remedy="Send the id of the last event.", field="Last-Event-ID"
         )
     return int(text)

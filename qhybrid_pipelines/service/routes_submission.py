@@ -68,7 +68,10 @@ async def estimate(request: Request, caller: Submitter) -> dict[str, Any]:
             "description": "Accepted: it is on the disk.",
             "headers": {
                 "Location": {"description": "The experiment.", "schema": {"type": "string"}},
-                "Retry-After": {"description": "Seconds until a look is worth it.", "schema": {"type": "string"}},
+                "Retry-After": {
+                    "description": "Seconds after which to ask for its state.",
+                    "schema": {"type": "string"},
+                },
             },
         },
         **problems(409, 413, 415, 422),

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.service.application import application
 from qhybrid_pipelines.service.callers import Authenticator
-from qhybrid_pipelines.service.connection_limits import PatientProtocol
+from qhybrid_pipelines.service.connection_limits import LimitedHttpProtocol
 from qhybrid_pipelines.service.service_parts import ServiceParts
 from qhybrid_pipelines.storage.layout import Home
 
@@ -63,7 +63,7 @@ def serve(options: ServiceOptions) -> None:
         parts = ServiceParts.open(options.home, options.authenticator)
         config = uvicorn.Config(
             application(parts, hosts={LOOPBACK, "localhost", "[::1]"} if local else None),
-            http=PatientProtocol,
+            http=LimitedHttpProtocol,
             ws="none",
             log_config=None,
             log_level="error",

@@ -97,6 +97,8 @@ class ServiceParts:
         found = [] if self._warm.is_set() else [self.warming_problem]
         if not self.requests.is_alive:
             found.append("requests cannot be written")
+        if self._warm.is_set() and not self.registrar.is_alive:
+            found.append("accepted experiments are not being registered")
         try:
             self.workspace.control_plane.ledger.head()
         except Exception as error:  # noqa: BLE001  whatever its database says

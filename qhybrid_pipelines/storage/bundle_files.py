@@ -107,4 +107,4 @@ def _files(archive: zipfile.ZipFile, digests: Mapping[str, str], path: Path) -> 
 
 
 def _no_bundle(path: Path, why: str) -> InvalidInput:
-    return InvalidInput(f"this is no bundle: {why}", remedy="Make one with `qhybrid bundle KEY`.", file=str(path))
+    return InvalidInput(f"this is not a bundle: {why}", remedy="Make one with `qhybrid bundle KEY`.", file=str(path))

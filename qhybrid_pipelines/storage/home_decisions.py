@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.files import make_folder
+from qhybrid_pipelines.core.files import append
 from qhybrid_pipelines.storage.layout import Home
 
 
@@ -35,11 +34,7 @@ class HomeDecision:
 
 def add_decision(home: Home, decision: HomeDecision) -> None:
     """Note a decision durably."""
-    make_folder(home.decisions.parent)
-    with home.decisions.open("a", encoding="utf-8") as file:
-        file.write(canonical_json(asdict(decision)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append(home.decisions, canonical_json(asdict(decision)).encode() + b"\n")
 
 
 def read_decisions(home: Home) -> tuple[HomeDecision, ...]:
@@ -60,7 +55,7 @@ def read_decisions(home: Home) -> tuple[HomeDecision, ...]:
         except (ValueError, TypeError, KeyError) as error:
             raise CorruptFile(
                 str(home.decisions),
-                f"line {number} is no decision",
+                f"line {number} is not a decision",
                 remedy="Nothing depends on this file; move it away.",
             ) from error
     return tuple(decisions)

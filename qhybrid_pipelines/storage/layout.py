@@ -182,6 +182,11 @@ class Home:
         return self.path / "tmp"
 
     @property
+    def unfinished(self) -> tuple[Path, ...]:
+        """Folders in which a killed process may leave an unfinished file: small notes are written beside their place."""
+        return (self.tmp, self.path)
+
+    @property
     def locks(self) -> Path:
         """Lock files."""
         return self.path / "locks"

@@ -6,12 +6,17 @@ The first one stays. An experiment that came another way has none: then whoever 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.core.experiment_key import check_key
 from qhybrid_pipelines.core.files import make_folder, write_once
 from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.learning_specification import LearningSpec
+    from qhybrid_pipelines.core.specification import ExperimentSpec
 
 
 def write_requester(home: Home, key: str, principal: str) -> None:
@@ -36,3 +41,9 @@ def read_requester(home: Home, key: str) -> str | None:
             str(path), "who sent this experiment cannot be read", remedy="Restore the file from a backup."
         ) from error
     return str(principal)
+
+
+def first_rounds_requester(home: Home, key: str, spec: ExperimentSpec | LearningSpec) -> str | None:
+    """Return who sent an experiment, or its first round, which is whose the later ones are. Raises as `read_requester`."""
+    lineage = getattr(spec, "lineage", None)  # learning experiments have no rounds
+    return read_requester(home, (lineage.root if lineage is not None else None) or key)

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.core.files import append
 from qhybrid_pipelines.storage import warehouse_tables
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas.descriptions import F64, I32, TEXT
@@ -116,8 +117,4 @@ def _append(path: Path, rows: list[dict[str, Any]]) -> int:
         json.dumps({**row, "published_at": row["published_at"].isoformat()}, separators=(",", ":")) + "\n"
         for row in rows
     )
-    with path.open("ab") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-        return file.tell()
+    return append(path, text.encode())

@@ -79,6 +79,7 @@ def test_scopes_are_held(tenants):
     assert is_problem(tenants.post("reader", "r1"), 403, "forbidden")
     assert is_problem(tenants.get("ada", "/metrics"), 403, "forbidden")
     assert tenants.get("root", "/metrics").status_code == 200
+    assert is_problem(tenants.post("root", "r1"), 403, "forbidden"), "who may see everything may not yet spend"
 
 
 def test_each_sees_what_it_has_sent_and_nothing_else(tenants):

@@ -154,7 +154,7 @@ def test_what_is_no_bundle_or_not_decided_is_refused(packed, tmp_path) -> None:
     launcher, _, file = packed
     text = tmp_path / "text.qhybrid"
     text.write_text("no zip")
-    assert "this is no bundle" in str(replay(text, tmp_path / "home").exception)
+    assert "this is not a bundle" in str(replay(text, tmp_path / "home").exception)
     assert "cannot be read" in str(replay(tmp_path / "none.qhybrid", tmp_path / "home").exception)
     bundle = read_bundle(file)
     newer = Bundle(facts={**bundle.facts, "format": FORMAT + 1}, files=bundle.files)

@@ -84,7 +84,7 @@ def test_only_exact_splits_are_solutions(ran, number, tmp_path):
 
 
 def test_an_instance_that_the_library_does_not_have_is_refused(ran, tmp_path):
-    with pytest.raises(InvalidInput, match="karate_club of the family independent_set is no instance of QOBLIB"):
+    with pytest.raises(InvalidInput, match="karate_club of the family independent_set is not an instance of QOBLIB"):
         exported(ran, ran[1][4:], tmp_path / "karate")
     assert not (tmp_path / "karate").exists()
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.reports.page import chapters, figure_files, render_page
 from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines_tests.support import experiment_homes
@@ -65,8 +65,10 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     (folder / ODD_NAME).write_text(GRAPH)
     (folder / "flat.qasm").write_text(CIRCUIT)
-    emulator = start_emulator(folder / "cloud", key="reports-of-experiments", speed=600, seed=7)
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        running_emulator(folder / "cloud", key="reports-of-experiments", speed=600, seed=7) as emulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in {**emulator.environment, "IONQ_LISTING_LAG_SECONDS": "0.05"}.items():
             patch.setenv(name, value)
         launcher = experiment_homes.make_launcher(folder / "home")
@@ -82,7 +84,6 @@ def made(tmp_path_factory):
             for key in workspace.specifications
         }
         cloud.close()
-    emulator.stop()
     pages = folder / "pages"
     pages.mkdir()
     for key, content in contents.items():

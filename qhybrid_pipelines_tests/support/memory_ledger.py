@@ -230,14 +230,18 @@ class MemoryLedger:
         """Let the ledger belong to a home of another id."""
         self._identity = identity
 
-    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
-        """Return those of some tokens that the ledger has sent."""
+    def sent_tokens(self, tokens: Collection[str]) -> dict[str, str | None]:
+        """Return those of some tokens that the ledger has sent, with the provider's ids."""
         with self._tables.read_lock():
             sent = {
                 event["job_id"] for event in self._tables.events.values() if event["event"] == EVENT_NAMES[Event.SUBMIT]
             }
             attempts = list(self._tables.attempts.items())
-        return frozenset(made.token for (job_id, _), made in attempts if job_id in sent) & frozenset(tokens)
+        return {
+            made.token: made.provider_job_id
+            for (job_id, _), made in attempts
+            if job_id in sent and made.token in tokens
+        }
 
     @contextmanager
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:

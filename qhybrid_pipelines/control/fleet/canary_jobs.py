@@ -17,12 +17,12 @@ from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 CANARY_QUBITS = 9
 FLIPPED_QUBIT = 2
 
-_NOT_RUN = "kept back"
+_NOT_ALLOWED = "kept back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BitOrderCheck:
-    """What a look at the bit order of an installation came to.
+    """What a check of the bit order of an installation found.
 
     Attributes:
         checked: backends whose canaries came back.
@@ -39,16 +39,17 @@ class BitOrderCheck:
 
 def find_wrong_bit_orders(control_plane: ControlPlane) -> list[str]:
     """Return one sentence for each backend whose canary came back otherwise than it was set, or not at all."""
-    look = check_bit_orders(control_plane)
-    return [*look.wrong, *look.unanswered]
+    check = check_bit_orders(control_plane)
+    return [*check.wrong, *check.unanswered]
 
 
 def check_bit_orders(control_plane: ControlPlane) -> BitOrderCheck:
     """Run the canaries and say on which backends.
 
-    Asked are the backends that answer at once, and of the simulated devices those that were ever used: a look at an
-    installation neither waits in a queue nor spends money. Canaries go through the ledger like all other jobs, under an
-    experiment of their own (`core.experiment_key.CANARY_EXPERIMENT`), and one that was run before is not run again. Where the policy says no, or wants a person to agree, none is run.
+    Checked are the backends that answer at once, and of the simulated devices those that were ever used: this check
+    neither waits in a queue nor spends money. Canaries go through the ledger like all other jobs, under an experiment of
+    their own (`core.experiment_key.CANARY_EXPERIMENT`), and one that was run before is not run again. Where the policy
+    says no, or wants a person to agree, none is run.
     """
     checked, wrong, unanswered, not_checked = [], [], [], {}
     used = {job.backend for job in control_plane.ledger.jobs()}
@@ -62,7 +63,7 @@ def check_bit_orders(control_plane: ControlPlane) -> BitOrderCheck:
         shapes: tuple[Shape, ...] = ("single", "batch", "qaoa")
         results = [_run_canary(control_plane, backend, shape) for shape in shapes]
         missing = [result for result in results if isinstance(result, _NoResult)]
-        if _NOT_RUN in results:
+        if _NOT_ALLOWED in results:
             not_checked[backend] = "the policy lets no canary run just like that"
         elif missing:
             unanswered += [str(result) for result in missing]
@@ -85,7 +86,7 @@ class _NoResult(str):
 def _run_canary(control_plane: ControlPlane, backend: str, shape: Shape) -> str | None:
     """Return what is wrong, an empty text when nothing is, None where the backend does not run this shape.
 
-    `_NOT_RUN` where the policy does not let it run just like that, a `_NoResult` where it was asked for in vain.
+    `_NOT_ALLOWED` where the policy does not let it run just like that, a `_NoResult` where it was asked for in vain.
     """
     dispatcher = control_plane.dispatcher
     capabilities = dispatcher.capabilities(backend)
@@ -95,13 +96,13 @@ def _run_canary(control_plane: ControlPlane, backend: str, shape: Shape) -> str 
     try:
         [preview] = dispatcher.preview([SubBatch(batch=batch, first_point=0, first_repetition=0)], request)
     except Refused:
-        return _NOT_RUN
+        return _NOT_ALLOWED
     if preview.admission is not None and preview.admission.decision.verdict != "allow":
-        return _NOT_RUN
+        return _NOT_ALLOWED
     try:
         job = dispatcher.submit(batch, request)
         if job.state in (JobState.AWAITING_APPROVAL, JobState.EXPIRED):
-            return _NOT_RUN
+            return _NOT_ALLOWED
         if job.state is JobState.REJECTED:
             return None
         counts = dispatcher.collect(job.job_id, batch).counts

@@ -1,7 +1,7 @@
-"""One round of the poller: which open jobs are due for a look, at most one page of them at a time, and what came of it.
+"""One round of the poller: which open jobs are due, at most one page of them at a time, and what came of it.
 
 What a round must remember is when each provider's jobs were looked at last: the cursor, a small mapping that the caller keeps
-and passes in again. Without one everything open is due, which costs a look and breaks nothing.
+and passes in again. Without one everything open is due, which costs one poll and breaks nothing.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class PollSchedule:
                 polled_jobs += len(page)
             else:
                 after[name] = _format_cursor(now, "")
-            self._look_for_twins(groups[name], last_poll, now, total)
+            self._find_twins(groups[name], last_poll, now, total)
         changed = tuple(total.jobs.values())
         return PollSummary(
             polled_jobs=polled_jobs,
@@ -120,7 +120,7 @@ class PollSchedule:
             cursor=after,
         )
 
-    def _look_for_twins(
+    def _find_twins(
         self, jobs: Sequence[JobRecord], last_poll: datetime | None, now: datetime, total: PollResult
     ) -> None:
         """List what was sent once its provider has to list it: a copy of this home may have sent the same at the same time.

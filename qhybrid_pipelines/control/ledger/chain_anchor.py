@@ -41,8 +41,7 @@ def read_link(path: Path) -> ChainHead | None:
 def write_link(path: Path, link: ChainHead, *, now: datetime) -> None:
     """Note a link, durably, in the place of the one before."""
     note = {"position": link.position, "hash": link.hash, "noted_at": now.isoformat()}
-    unfinished = path.parent / "tmp"  # of a home, where what a killed process leaves is found and removed
-    write_bytes(path, canonical_json(note).encode() + b"\n", tmp=unfinished if unfinished.is_dir() else None)
+    write_bytes(path, canonical_json(note).encode() + b"\n")
 
 
 def advance(path: Path, ledger: Ledger, *, now: datetime) -> bool:

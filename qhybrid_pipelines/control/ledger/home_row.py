@@ -47,12 +47,15 @@ def change_identity(connection: Connection, identity: HomeIdentity) -> None:
     )
 
 
-def select_sent_tokens(connection: Connection, tokens: Collection[str]) -> frozenset[str]:
-    """Return those of some tokens that the ledger has sent, or has meant to send when it was cut off."""
+def select_sent_tokens(connection: Connection, tokens: Collection[str]) -> dict[str, str | None]:
+    """Return those of some tokens that the ledger has sent, or has meant to send when it was cut off, see `Ledger.sent_tokens`."""
     was_sent = exists().where(event.c.job_id == attempt.c.job_id, event.c.event == EVENT_NAMES[Event.SUBMIT])
-    found: set[str] = set()
+    found: dict[str, str | None] = {}
     ordered = sorted(tokens)
     for first in range(0, len(ordered), TOKENS_PER_QUERY):
         chunk = ordered[first : first + TOKENS_PER_QUERY]
-        found |= set(connection.scalars(select(attempt.c.token).where(attempt.c.token.in_(chunk), was_sent)))
-    return frozenset(found)
+        rows = connection.execute(
+            select(attempt.c.token, attempt.c.provider_job_id).where(attempt.c.token.in_(chunk), was_sent)
+        )
+        found.update(rows.tuples().all())  # a result has `keys` of its own, and would pass for a mapping
+    return found

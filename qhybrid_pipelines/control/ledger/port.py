@@ -11,7 +11,7 @@ so they last exactly as long as it lives, and nobody has to guess a time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -210,5 +210,8 @@ class Ledger(Protocol):
     def change_identity(self, identity: HomeIdentity) -> None:
         """Let the ledger belong to a home of another id; its jobs stay what they are."""
 
-    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
-        """Return those of some tokens that the ledger has sent, or has meant to send when it was cut off."""
+    def sent_tokens(self, tokens: Collection[str]) -> Mapping[str, str | None]:
+        """Return those of some tokens that the ledger has sent, or has meant to send when it was cut off.
+
+        Each with the id that the provider gave its attempt; None as long as nobody knows that.
+        """

@@ -282,8 +282,8 @@ class SqlLedger:
         with self._transaction() as connection:
             home_row.change_identity(connection, identity)
 
-    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
-        """Return those of some tokens that the ledger has sent."""
+    def sent_tokens(self, tokens: Collection[str]) -> dict[str, str | None]:
+        """Return those of some tokens that the ledger has sent, with the provider's ids."""
         with self._snapshot() as connection:
             return home_row.select_sent_tokens(connection, tokens)
 

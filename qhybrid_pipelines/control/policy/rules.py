@@ -38,7 +38,7 @@ _Backend = Annotated[str, Field(pattern=BACKEND_PATTERN)]
 
 
 class Rule(StrictModel):
-    """One line of the policy; a field that is left away fits everything."""
+    """One line of the policy; a field that is left out fits everything."""
 
     name: str = Field(min_length=1, description="Short name; stands in the ledger with every decision.")
     then: Verdict = Field(description="allow | deny | approve")
@@ -96,7 +96,7 @@ class Budget(StrictModel):
     usd: float = Field(ge=0, allow_inf_nan=False, description="US dollars, spent or reserved.")
     per: Literal["month", "ever"] = Field(default="month", description="month (calendar month, UTC) | ever")
     provider: str | None = Field(
-        default=None, pattern=r"^[a-z][a-z0-9_-]*$", description="Whose jobs count, for example ionq; all if left away."
+        default=None, pattern=r"^[a-z][a-z0-9_-]*$", description="Whose jobs count, for example ionq; all if left out."
     )
 
     @property
@@ -235,7 +235,7 @@ def parse_policy(text: str, *, file: str) -> Policy:
     if not text.strip():
         raise InvalidInput("the policy is empty", remedy="Write `rules:` and at least one rule.", file=file)
     data, lines = read_mapping(text, file=file)
-    if "rules" not in data:  # a section that is left away keeps its default
+    if "rules" not in data:  # a section that is left out keeps its default
         data = {"rules": read_mapping(_built_in_text(), file=BUILT_IN_POLICY)[0]["rules"]} | data
     try:
         return Policy.model_validate(data)

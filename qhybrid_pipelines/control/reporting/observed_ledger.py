@@ -6,7 +6,7 @@ raise, because what it hears of is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -193,8 +193,8 @@ class ObservedLedger:
         """Let the ledger belong to a home of another id."""
         self._ledger.change_identity(identity)
 
-    def sent_tokens(self, tokens: Collection[str]) -> frozenset[str]:
-        """Return those of some tokens that the ledger has sent."""
+    def sent_tokens(self, tokens: Collection[str]) -> Mapping[str, str | None]:
+        """Return those of some tokens that the ledger has sent, with the provider's ids."""
         return self._ledger.sent_tokens(tokens)
 
 

@@ -1,6 +1,6 @@
 """The provider `replay`: results that were recorded, through today's decoders. It runs nothing and costs nothing.
 
-Put recordings (`execution.recorded_results.record`) into the folder ``recordings`` under this provider's; its backends are
+Put recordings (`execution.recorded_results.record_result`) into the folder ``recordings`` under this provider's; its backends are
 ``replay:<provider>.<backend>``, one for each backend that was recorded.
 """
 

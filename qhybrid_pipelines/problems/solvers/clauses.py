@@ -23,6 +23,7 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.problems.family import FamilyReduction, SolverResult, Substitution
+from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver
 from qhybrid_pipelines.problems.solvers.row_blocks import apply_in_blocks
 
 Clause = tuple[int, ...]
@@ -329,10 +330,7 @@ def cp_sat(
         model.minimize(sum(lost))
     for variable, value in zip(variables, hint or (), strict=False):
         model.add_hint(variable, bool(value))
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = derive_seed_31bit(seed, "clauses", "cp_sat")
-    solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
+    solver = repeatable_solver(seed=derive_seed_31bit(seed, "clauses", "cp_sat"), max_work=MAX_DETERMINISTIC_TIME)
     solver.parameters.absolute_gap_limit = 0.0  # a gap is a whole number
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

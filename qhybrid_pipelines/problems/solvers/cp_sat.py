@@ -18,6 +18,7 @@ import numpy as np
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
+from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver
 from qhybrid_pipelines.problems.solvers.granularity import energy_step, round_bound_to_step
 
 #: Above this, proofs no longer come within seconds.
@@ -90,11 +91,8 @@ def prove_optimum(model: IsingModel, hint: U8, seed: int) -> Proof | None:
             for side in around:
                 problem.add(2 * side <= sum(around))
 
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = derive_seed_31bit(seed, "cp_sat")
+    solver = repeatable_solver(seed=derive_seed_31bit(seed, "cp_sat"), max_work=MAX_DETERMINISTIC_TIME)
     solver.parameters.linearization_level = 2
-    solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
     solver.parameters.absolute_gap_limit = 0.0  # a gap is a whole number of half steps
     status = solver.solve(problem)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -18,6 +18,7 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.problems.family import FamilyReduction, SolverResult, Substitution
+from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver
 from qhybrid_pipelines.problems.solvers.row_blocks import apply_in_blocks, weighted_sums
 
 Edges = npt.NDArray[np.int32]
@@ -203,10 +204,9 @@ def cp_sat(weights: F64, edges: Edges, seed: int) -> SolverResult:
     for variable, value in zip(chosen, start.tolist(), strict=True):
         model.add_hint(variable, value)
 
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = derive_seed_31bit(seed, "independent_set", "cp_sat")
-    solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
+    solver = repeatable_solver(
+        seed=derive_seed_31bit(seed, "independent_set", "cp_sat"), max_work=MAX_DETERMINISTIC_TIME
+    )
     solver.parameters.absolute_gap_limit = 0.0  # measured in float64, which does not tell large integers apart
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

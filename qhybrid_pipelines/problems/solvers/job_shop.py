@@ -21,6 +21,7 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.problems.formats.jsplib import Jobs
+from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver
 
 #: CP-SAT's own unit of work, close to a second; the same on every machine, unlike the clock.
 MAX_DETERMINISTIC_TIME = 5.0
@@ -327,10 +328,7 @@ def prove(problem: JobShop, start: Starts, seed: int) -> ProvedSchedule | None:
     for o in problem.last_operations:
         model.add(makespan >= ends[o])
     model.minimize(makespan)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = derive_seed_31bit(seed, "job_shop", "cp_sat")
-    solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
+    solver = repeatable_solver(seed=derive_seed_31bit(seed, "job_shop", "cp_sat"), max_work=MAX_DETERMINISTIC_TIME)
     solver.parameters.absolute_gap_limit = 0.0
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

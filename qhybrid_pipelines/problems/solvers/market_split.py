@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.problems.family import SolverResult
+from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver
 from qhybrid_pipelines.problems.solvers.row_blocks import BLOCK_BYTES, apply_in_blocks
 
 I64 = npt.NDArray[np.int64]
@@ -167,10 +168,7 @@ def _cp_sat(coefficients: I64, targets: I64, seed: int, *, least: int) -> Solver
     for variable, bit in zip(chosen, start.tolist(), strict=True):
         model.add_hint(variable, bit)
 
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = derive_seed_31bit(seed, "market_split", "cp_sat")
-    solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
+    solver = repeatable_solver(seed=derive_seed_31bit(seed, "market_split", "cp_sat"), max_work=MAX_DETERMINISTIC_TIME)
     status = solver.solve(model)
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     assignment = np.array([solver.value(v) for v in chosen], dtype=np.uint8) if found else start

@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
+from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver
 from qhybrid_pipelines.problems.solvers.routing import Routes, RoutingProblem, in_near_order
-
-if TYPE_CHECKING:
-    from ortools.sat.python import cp_model
 
 #: CP-SAT's own unit of work, close to a second; the same on every machine, unlike the clock.
 MAX_DETERMINISTIC_TIME = 2.0
@@ -35,7 +32,7 @@ def packing(problem: RoutingProblem) -> Routes | None:
         if problem.demands is not None and problem.capacity is not None:
             load = sum(demand * ride[vehicle] for demand, ride in zip(problem.demands, rides, strict=True))
             model.add(load <= problem.capacity)
-    solver = _solver(cp_model.CpSolver(), 0)
+    solver = repeatable_solver(seed=0, max_work=MAX_DETERMINISTIC_TIME)
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None
     routes: Routes = [[] for _ in range(problem.vehicles)]
@@ -112,7 +109,8 @@ def prove(problem: RoutingProblem, start: Routes, scale: float, seed: int) -> Pr
             if a and b:
                 model.add(levels[b - 1] >= levels[a - 1] + amounts[b - 1]).only_enforce_if(there)
     model.minimize(sum(matrix[a][b] * there for (a, b), there in arcs.items()))
-    solver = _solver(cp_model.CpSolver(), derive_seed_31bit(seed, "routing", "cp_sat"))
+    solver = repeatable_solver(seed=derive_seed_31bit(seed, "routing", "cp_sat"), max_work=MAX_DETERMINISTIC_TIME)
+    solver.parameters.absolute_gap_limit = 0.0  # a gap is a whole number
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None
@@ -143,11 +141,3 @@ def _follow(arcs: set[tuple[int, int]]) -> Routes:
             here = following[here]
         routes.append(route)
     return routes
-
-
-def _solver(solver: cp_model.CpSolver, seed: int) -> cp_model.CpSolver:
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = seed
-    solver.parameters.max_deterministic_time = MAX_DETERMINISTIC_TIME
-    solver.parameters.absolute_gap_limit = 0.0  # a gap is a whole number
-    return solver

@@ -152,7 +152,7 @@ class Registers:
         """Return the qubits whose outcomes are the variables, in the order of their bits, and the ancillas.
 
         Where nothing is measured, all qubits are variables. Ancillas are the qubits that are not measured though gates
-        act on them; qubits that are neither measured nor touched are left away.
+        act on them; qubits that are neither measured nor touched are left out.
 
         Raises:
             InvalidInput: the qubits of a device are not one block.

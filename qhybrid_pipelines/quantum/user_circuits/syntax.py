@@ -78,7 +78,7 @@ class Syntax(ExpressionCursor):
         return [self._call(token, before)]
 
     def _version(self) -> int:
-        """Read `OPENQASM 3.0;`, which version 3 may leave away."""
+        """Read `OPENQASM 3.0;`, which version 3 may omit."""
         if self.peek() != "OPENQASM":
             return 3
         self.take()
@@ -267,7 +267,7 @@ class Syntax(ExpressionCursor):
         return tuple(found)
 
     def _range(self) -> tuple[tuple[Expression | None, ...], bool]:
-        """Read an index, ``first:last`` or ``first:step:last``, all of which may be left away in a range."""
+        """Read an index, ``first:last`` or ``first:step:last``, all of which may be omitted in a range."""
         parts: list[Expression | None] = [None if self.peek() == ":" else self.expression()]
         while self.peek() == ":":
             self.take()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
+from qhybrid_pipelines.core.named_files import with_absolute_paths
 from qhybrid_pipelines.core.variations import TooManyCombinations
 from qhybrid_pipelines.steps.on_demand.estimates import Preview
 
@@ -48,16 +49,9 @@ def _price_usd(
     fields: dict[str, object], page: Path, estimate: Callable[[Sequence[Path]], Preview], tmp: Path
 ) -> float | None:
     """Return the highest quote of one combination, whatever its budget; None where nobody can tell the price."""
-    source = fields.get("problem", {})
-    if (
-        isinstance(source, dict)
-        and isinstance(source.get("source"), str)
-        and not source["source"].startswith("networkx:")
-    ):
-        fields = {**fields, "problem": {**source, "source": str((page.parent / source["source"]).absolute())}}
     with files.scratch_folder(tmp) as folder:
         written = folder / "combination.json"
-        written.write_text(json.dumps(fields))
+        written.write_text(json.dumps(with_absolute_paths(fields, page.parent)))
         preview = estimate([written])
     prices = [row["high_usd"] for row in preview.rows]
     return None if None in prices else sum(prices)

@@ -88,7 +88,8 @@ def read_status(
         for run in coming_runs(ScheduleStore(home), now=now)
     ]
     more = len(coming) - MAX_NEXT
-    used = spending(control_plane.policy.spending_limits, ledger.jobs(), now)
+    limits = control_plane.policy.spending_limits
+    used = spending(limits, ledger.jobs() if limits else (), now)
     return Status(
         now=now,
         experiments=experiments,

@@ -64,7 +64,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv("QHYBRID_LEDGER_URL", request.getfixturevalue("postgres_url"))
     else:
         monkeypatch.delenv("QHYBRID_LEDGER_URL", raising=False)
-    monkeypatch.setenv("IONQ_API_KEY", "some-key")  # its provider could be asked, so that an open job is no finding
+    monkeypatch.setenv("IONQ_API_KEY", "some-key")  # its provider could be asked, so an open job is not a finding
     return Home(tmp_path / "home").make()
 
 

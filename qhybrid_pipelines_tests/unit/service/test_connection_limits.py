@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qhybrid_pipelines.service import connection_limits
-from qhybrid_pipelines.service.connection_limits import PatientProtocol
+from qhybrid_pipelines.service.connection_limits import LimitedHttpProtocol
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 BIG = 24 * 1024 * 1024
@@ -64,7 +64,7 @@ def serving(protocol: type[asyncio.Protocol]) -> Iterator[tuple[str, int]]:
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     for name, seconds in (("HEADER_SECONDS", 0.6), ("BODY_SECONDS", 0.8), ("READING_SECONDS", 0.7)):
         monkeypatch.setattr(connection_limits, name, seconds)
-    with serving(PatientProtocol) as found:
+    with serving(LimitedHttpProtocol) as found:
         yield found
 
 
@@ -158,11 +158,11 @@ def test_a_body_in_the_packet_of_its_header_is_not_counted_as_header(address):
 
 
 def test_a_client_that_does_not_read_is_dropped(address):
-    before = PatientProtocol.cut["reading"]
+    before = LimitedHttpProtocol.cut["reading"]
     with socket.create_connection(address) as connection:
         connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
         until = time.monotonic() + 5
-        while PatientProtocol.cut["reading"] == before:
+        while LimitedHttpProtocol.cut["reading"] == before:
             assert time.monotonic() < until
             time.sleep(0.05)
         assert len(everything(connection)) < BIG

@@ -33,5 +33,5 @@ def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
     home = Home(tmp_path)
     add_decision(home, MADE)
     home.decisions.write_text(home.decisions.read_text() + line + "\n")
-    with pytest.raises(CorruptFile, match="line 2 is no decision"):
+    with pytest.raises(CorruptFile, match="line 2 is not a decision"):
         read_decisions(home)

@@ -1,0 +1,13 @@
+"""The demonstration shows what its page says."""
+
+from __future__ import annotations
+
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specification_text import read_experiment
+from qhybrid_pipelines.demo import DEMO
+from qhybrid_pipelines.problems.registry import all_families
+
+
+def test_every_family_is_shown():
+    shown = [read_experiment(text, file="demo")[0] for text in DEMO]
+    assert {spec.problem.family for spec in shown if not isinstance(spec, LearningSpec)} == set(all_families())
