@@ -13,7 +13,9 @@ from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.fleet.verification import Verification
 
-app = typer.Typer(help="Backends: compare one with what its adapter was written for.", no_args_is_help=True)
+app = typer.Typer(
+    name="backends", help="Backends: compare one with what its adapter was written for.", no_args_is_help=True
+)
 
 
 @app.callback()

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.storage.warehouse_exports import Form
 
 app = typer.Typer(
-    no_args_is_help=True, help="Write results into files, for programs that do not open DuckDB, and for QOBLIB."
+    name="export",
+    no_args_is_help=True,
+    help="Write results into files, for programs that do not open DuckDB, and for QOBLIB.",
 )
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]
 

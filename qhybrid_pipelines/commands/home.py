@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import HomeIdentity
     from qhybrid_pipelines.steps.workspace import Workspace
 
-app = typer.Typer(help="Which home this is, and which of its copies may send jobs.", no_args_is_help=True)
+app = typer.Typer(name="home", help="Which home this is, and which of its copies may send jobs.", no_args_is_help=True)
 
 
 @app.command("show")

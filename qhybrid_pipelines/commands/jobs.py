@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.core.job_states import JobState
     from qhybrid_pipelines.steps.workspace import Workspace
 
-app = typer.Typer(help="Jobs in the ledger: look at them, and do something about one.", no_args_is_help=True)
+app = typer.Typer(
+    name="jobs", help="Jobs in the ledger: look at them, and do something about one.", no_args_is_help=True
+)
 
 ByOption = Annotated[
     str | None,

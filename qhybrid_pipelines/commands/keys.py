@@ -10,7 +10,9 @@ import typer
 from qhybrid_pipelines.commands.common import AsJson, Home, echo
 from qhybrid_pipelines.settings import prepare_home
 
-app = typer.Typer(help="Keys of the HTTP service: make them, list them, take them back.", no_args_is_help=True)
+app = typer.Typer(
+    name="keys", help="Keys of the HTTP service: make them, list them, take them back.", no_args_is_help=True
+)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES
 
 app = typer.Typer(
+    name="emulator",
     help="A QPU cloud on this machine's loopback address, with IonQ's published v0.4 interface.",
     no_args_is_help=True,
 )

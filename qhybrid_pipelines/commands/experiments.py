@@ -1,0 +1,65 @@
+"""``qhybrid experiments``, ``cancel`` and ``schema``: what is registered, how to end it, and what can be said in a file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, existing_workspace, workspace_for
+from qhybrid_pipelines.core.errors import InvalidInput
+
+
+def schema(
+    as_json: AsJson = False,
+    kind: Annotated[
+        str, typer.Option("--kind", help="optimisation, or qml for learning experiments.")
+    ] = "optimisation",
+) -> None:
+    """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
+    from qhybrid_pipelines.core.commented_defaults import commented_learning_default
+    from qhybrid_pipelines.problems.experiment_page import commented_experiment, experiment_schema, learning_schema
+    from qhybrid_pipelines.terminal import print_json
+
+    if kind not in {"optimisation", "qml"}:
+        raise InvalidInput(f"there is no kind {kind!r}", remedy="Choose optimisation or qml.", field="--kind")
+    if not as_json:
+        echo((commented_learning_default() if kind == "qml" else commented_experiment()) + "\n# JSON Schema:")
+    print_json(learning_schema() if kind == "qml" else experiment_schema())
+
+
+def experiments(
+    home: Home = None,
+    as_json: AsJson = False,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those with this tag.")] = None,
+    archived: Annotated[bool, typer.Option("--all", help="Those that were archived as well.")] = False,
+) -> None:
+    """List the registered experiments with their verdicts."""
+    from qhybrid_pipelines.steps.on_demand.summary import registered
+    from qhybrid_pipelines.storage.label_store import LabelStore
+    from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
+    from qhybrid_pipelines.terminal_tables import print_table
+
+    workspace = workspace_for(home, reading=True)
+    store = LabelStore(workspace.home)
+    rows = registered(workspace.lake, workspace.specifications, store, tag=tag, archived=archived)
+    print_json(rows) if as_json else print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES})
+
+
+def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None, as_json: AsJson = False) -> None:
+    """End a whole experiment: cancel its jobs, and begin no further stage until it is run again.
+
+    A provider may be too late to cancel; what it completes is paid, and its result is kept.
+    """
+    from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
+    from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
+
+    workspace = existing_workspace(home)
+    rows = cancel_experiment(key, workspace.specifications, workspace.control_plane.dispatcher, workspace.home)
+    if as_json:
+        print_json({"experiment": key, "jobs": rows})
+        return
+    if rows:
+        print_table(rows)
+    echo(f"{key} is stopped. To go on: qhybrid run {key} --home {workspace.home.path}", err=True)

@@ -1,0 +1,71 @@
+"""``qhybrid doctor``, ``metrics`` and ``sync``: how an installation is, its figures, and what other programs are to get."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, existing_workspace, workspace_for
+from qhybrid_pipelines.core.errors import JobFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def sync(home: Home = None, as_json: AsJson = False) -> None:
+    """Hand the records that wait in the spool to MLflow, and spans of ended jobs to the collector if there is one."""
+    from qhybrid_pipelines.steps.operate.telemetry import send_spans
+    from qhybrid_pipelines.terminal import print_json
+
+    workspace = workspace_for(home)
+    done, sent = workspace.tracker.sync(), send_spans(workspace.control_plane.ledger, workspace.home)
+    if as_json:
+        spans = None if sent is None else {"jobs": sent.jobs, "spans": sent.spans, "complete": sent.complete}
+        print_json({"recorded": done.recorded, "waiting": done.waiting, "spans": spans})
+        return
+    echo(f"{len(done.recorded)} records handed to MLflow, {done.waiting} still waiting")
+    if sent is not None:
+        failed = "the collector did not take the spans; they are sent the next time"
+        echo(f"{sent.spans} spans of {sent.jobs} jobs sent" if sent.complete else failed)
+
+
+def doctor(
+    home: Home = None,
+    as_json: AsJson = False,
+    online: Annotated[bool, typer.Option("--online", help="Also take one look at every provider.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare all of the ledger, not only what changed.")] = False,
+) -> None:
+    """Look at this installation and its home folder; exit code 3 when something needs a person."""
+    from qhybrid_pipelines.steps.on_demand.doctor import findings
+    from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
+
+    workspace = workspace_for(home, reading=True)
+    rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online, full=full)
+    print_json(rows) if as_json else print_table(_problems_first(rows), styles={"status": {"problem": "bold red"}})
+    raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
+
+
+def metrics(home: Home = None, as_json: AsJson = False) -> None:
+    """Print figures of the ledger in Prometheus' text format (with --json: as a list)."""
+    from qhybrid_pipelines.steps.operate.telemetry import prometheus_text
+    from qhybrid_pipelines.terminal import print_json
+
+    workspace = existing_workspace(home, reading=True)
+    text = prometheus_text(workspace.control_plane.ledger, workspace.home)
+    if not as_json:
+        echo(text, nl=False)
+        return
+    from prometheus_client.parser import text_string_to_metric_families
+
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    print_json([{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in samples])
+
+
+def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was looked at for people: what needs one stands on top."""
+    return [
+        {"check": row["check"], "status": "ok" if row["ok"] else "problem", "detail": row["finding"]}
+        for row in sorted(rows, key=lambda row: bool(row["ok"]))
+    ]
