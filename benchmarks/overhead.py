@@ -108,6 +108,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
             executions,
             problem_instances=found,
             reduced_models=reduced,
+            parameter_sweeps=points,
             qpu_submissions=jobs,
             point_scores=summary,
             scored_solutions=solutions,

@@ -42,6 +42,7 @@ def compare(
     point_scores: Columns,
     scored_solutions: Columns,
     baselines: Columns,
+    optimised_expectation: float | None = None,
     quantum_seconds: float | None = None,
     execute_seconds: float | None = None,
     without_counts: str | None = None,
@@ -55,6 +56,7 @@ def compare(
         point_scores: rows of `point_scores`; none where nothing was measured.
         scored_solutions: rows of `scored_solutions`.
         baselines: rows of `baselines`.
+        optimised_expectation: exact mean energy at the optimised angles of this depth, where they were optimised.
         quantum_seconds: time to the counts, all runs.
         execute_seconds: of that, time on the device or simulator.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
@@ -151,6 +153,8 @@ def compare(
         "p_feasible": _weighted(scores["p_feasible"], scores["shots"]),
         "p_optimum": _weighted(scores["p_reduced_model_optimum"], scores["shots"]),
         "random_p_optimum": uniform.p_optimum,
+        "optimised_expectation": optimised_expectation,
+        "reached_expectation": _reached_expectation(scores),
         "random_shots_to_target_99": uniform.shots_to_target_99,
         "noise_like": _is_noise_like(scores),
         "reduced_model_optimum_reached": _found_reduced_model_optimum(scores, best_quantum, reduced_model_row, sense),
@@ -296,6 +300,16 @@ def _time_to_target(scores: Table, sense: int, reference: float | None) -> _Time
     # The reference is at least as good as the reduced model's optimum, so a shot that reaches it is at the lowest energy.
     share = _weighted(scores["p_reduced_model_optimum"], scores["shots"]) if reached else 0.0
     return _TimeToTarget(reached=reached, shots=shots, shots_needed=trials_to_target(share or 0.0, shots))
+
+
+def _reached_expectation(scores: Table) -> float | None:
+    """Return the lowest mean energy of a point over the shots of all its runs, None where nothing was measured."""
+    points = np.unique(scores["point"])
+    means = [
+        _weighted(np.asarray(scores["mean_energy"])[here], np.asarray(scores["shots"])[here])
+        for here in (np.asarray(scores["point"]) == point for point in points)
+    ]
+    return min((mean for mean in means if mean is not None), default=None)
 
 
 def _is_noise_like(scores: Table) -> bool:

@@ -1,8 +1,11 @@
 r"""Angles that are optimised on the exact state before anything is sent.
 
-What is minimised is the conditional value at risk: the mean energy of the best fraction :math:`\alpha` of the shots. Angles
-that are best in plain expectation shape the bulk of the distribution, and leave out of the probability of the optimum up to
-half of what the same depth gives; see docs/benchmarks.md for both.
+What is minimised first is the conditional value at risk: the mean energy of the best fraction :math:`\alpha` of the shots.
+Angles that are best in plain expectation shape the bulk of the distribution, and leave out of the probability of the optimum up
+to half of what the same depth gives; see docs/benchmarks.md. Where the optimum is much rarer than that fraction, the tail says
+as little about it. So the best of these angles, and points that were not, are improved once more for the probability of the lowest
+energy, the limit of a small :math:`\alpha`. An exact state shows it; a device does not. It is the best that the depth can do, in
+favour of the quantum side.
 
 Depth after depth, the optima of one layer fewer are stretched to one layer more and improved together with a ramp and, where
 there is one, the table's angles, by L-BFGS with exact gradients. One layer begins with a grid. Everything is deterministic.
@@ -26,13 +29,19 @@ from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.low_discrepancy import spread_evenly
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import exact_probabilities
-from qhybrid_pipelines.quantum.simulation.qaoa_gradient import Generator, QaoaGradient, RingGenerator, XGenerator
+from qhybrid_pipelines.quantum.simulation.qaoa_gradient import (
+    Generator,
+    Objective,
+    QaoaGradient,
+    RingGenerator,
+    XGenerator,
+)
 from qhybrid_pipelines.quantum.simulation.ring_mixer import outcomes_with_ones
 
 Mixer = Literal["x", "xy"]
 
 #: Version of the search: stored angles of another one are not used.
-VERSION = 1
+VERSION = 2
 #: Fraction of the shots whose mean energy is minimised.
 TAIL_FRACTION = 0.1
 #: Widest model whose angles are optimised unless a specification says otherwise.
@@ -42,6 +51,9 @@ GRID = (12, 12)
 #: Points of deeper circuits that are tried beside the stretched ones, and how many of them are improved: of a narrow model,
 #: where they cost next to nothing, and of a wide one.
 SCATTERED_NARROW, SCATTERED_WIDE = (512, 12), (64, 3)
+#: The same for the probability of the optimum of a narrow model, as its maxima are many and narrow: points in the usual box,
+#: and in one of so many times its gammas, because costs with few distinct sizes return there.
+SCATTERED_OPTIMUM, FAR_SCATTERED, FAR = (1024, 16), (2048, 24), 6.5
 #: Most outcomes of a narrow model.
 NARROW_OUTCOMES = 1 << 12
 #: Largest gamma of both, times the cost's scale. The sign of all angles together is free, so the first gamma is not negative.
@@ -65,6 +77,7 @@ class OptimisedAngles:
         tail_energy: mean energy of the best ``tail_fraction`` of the shots, in the model's units.
         expectation: mean energy of all shots, in the model's units.
         tail_fraction: see :data:`TAIL_FRACTION`.
+        optimum_probability: of the outcomes with the lowest energy.
         evaluations: how many values and gradients were computed over all depths.
     """
 
@@ -73,13 +86,14 @@ class OptimisedAngles:
     tail_energy: float
     expectation: float
     tail_fraction: float
+    optimum_probability: float
     evaluations: int
 
     def describe(self) -> str:
-        """Return in one line what was minimised, to which value, and from where."""
+        """Return in one line what was reached, and from where."""
         return (
-            f"optimised: best {self.tail_fraction:.0%} of the shots at {self.tail_energy:.6g}, mean {self.expectation:.6g} "
-            f"(from {self.start})"
+            f"optimised: best {self.tail_fraction:.0%} of the shots at {self.tail_energy:.6g}, mean {self.expectation:.6g}, "
+            f"the optimum in {self.optimum_probability:.2g} of them (from {self.start})"
         )
 
 
@@ -116,6 +130,22 @@ class TailObjective:
         return float(np.sum(probabilities * observable)), observable
 
 
+class OptimumObjective:
+    """Minus the logarithm of the probability of the lowest energy, and the observable with the same gradient."""
+
+    def __init__(self, energies: F64) -> None:
+        self._lowest = energies <= energies.min() + SAME * (np.ptp(energies) or 1.0)
+
+    def probability(self, probabilities: F64) -> float:
+        """Return the probability of all outcomes with the lowest energy."""
+        return float(np.sum(probabilities[self._lowest]))
+
+    def __call__(self, probabilities: F64) -> tuple[float, F64]:
+        """Return the objective and its observable, shape ``(outcomes,)``."""
+        probability = max(self.probability(probabilities), np.finfo(np.float64).tiny)
+        return -float(np.log(probability)), np.where(self._lowest, -1 / probability, 0.0)
+
+
 class AngleSearch:
     """Optimises the angles of one reduced model, depth after depth.
 
@@ -125,7 +155,6 @@ class AngleSearch:
         tail_fraction: see :data:`TAIL_FRACTION`.
 
     Attributes:
-        lowest_energy: of all outcomes, in the model's units.
         spread: between the lowest and the highest energy; 1 where all are equal.
     """
 
@@ -146,15 +175,33 @@ class AngleSearch:
             generator = XGenerator(ising.size - mirrored, mirrored=mirrored)
             self._betas = BETA_PERIODS["mirrored" if mirrored else "x"]
         self._energies, self._tail_fraction = energies, tail_fraction
-        self.lowest_energy, self.spread = float(energies.min()), float(np.ptp(energies)) or 1.0
-        self._objective = TailObjective(energies, tail_fraction)
+        self.spread = float(np.ptp(energies)) or 1.0
+        self._objective: Objective = TailObjective(energies, tail_fraction)
         self._scale = cost_scale(ising, constant_ones=mixer == "xy")
-        self._gradient = QaoaGradient(energies, generator, self._objective)
+        self._gradient = self._tail = QaoaGradient(energies, generator, self._objective)
         self._expectation = QaoaGradient(energies, generator, TailObjective(energies, 1.0))
+        self._optimum = QaoaGradient(energies, generator, OptimumObjective(energies))
+        self._unit = self.spread
         self._evaluations = 0
 
+    def favour_optimum(self, layers: int) -> OptimisedAngles:
+        """Return the angles with the likeliest optimum that were found, from those with the best tail and further points."""
+        tails = self._optima(layers)
+        self._gradient, self._objective, self._unit = self._optimum, OptimumObjective(self._energies), 1.0
+        starts = [(start, angles) for _, start, angles in tails]
+        if len(self._energies) > NARROW_OUTCOMES:
+            starts = starts[:KEPT] + [("scattered point", point) for point in self._scattered(layers)[:1]]
+        else:
+            starts += [("scattered point", point) for point in self._scattered(layers, SCATTERED_OPTIMUM)]
+            starts += [("far point", point) for point in self._scattered(layers, FAR_SCATTERED, FAR)]
+        return self._describe(*self._improve(starts)[0][1:])
+
     def optimise(self, layers: int) -> OptimisedAngles:
-        """Return the best angles that were found with ``layers`` layers, at least 1."""
+        """Return the angles with the best tail that were found with ``layers`` layers, at least 1."""
+        return self._describe(*self._optima(layers)[0][1:])
+
+    def _optima(self, layers: int) -> list[tuple[float, str, F64]]:
+        """Return the optima of the tail that were found: value, start, angles; best first."""
         optima = self._improve([("grid point", point) for point in self._grid()])
         for depth in range(2, layers + 1):
             starts = [(f"{depth - 1} layers stretched", stretch(angles)) for _, _, angles in optima[:KEPT]]
@@ -162,13 +209,16 @@ class AngleSearch:
             optima = self._improve(starts + self._known_starts(depth))
         if layers == 1:
             optima = sorted([*optima, *self._improve(self._known_starts(1))], key=lambda found: found[0])
-        tail_energy, start, angles = optima[0]
+        return optima
+
+    def _describe(self, start: str, angles: F64) -> OptimisedAngles:
         return OptimisedAngles(
             angles=angles,
             start=start,
-            tail_energy=tail_energy,
+            tail_energy=self._tail(angles)[0],
             expectation=self._expectation(angles)[0],
             tail_fraction=self._tail_fraction,
+            optimum_probability=float(np.exp(-self._optimum(angles)[0])),
             evaluations=self._evaluations,
         )
 
@@ -193,10 +243,12 @@ class AngleSearch:
         best = minima[np.argsort(values.ravel()[minima], kind="stable")][:KEPT]
         return [points[index] for index in best]
 
-    def _scattered(self, layers: int) -> list[F64]:
-        """Return the best of points all over the box of angles, best first."""
-        tried, kept = SCATTERED_NARROW if len(self._energies) <= NARROW_OUTCOMES else SCATTERED_WIDE
+    def _scattered(self, layers: int, numbers: tuple[int, int] | None = None, far: float = 1.0) -> list[F64]:
+        """Return the best of points all over the box of angles, its gammas ``far`` times as wide, best first."""
+        narrow = len(self._energies) <= NARROW_OUTCOMES
+        tried, kept = numbers or (SCATTERED_NARROW if narrow else SCATTERED_WIDE)
         points = self._in_box(spread_evenly(tried, 2 * layers))
+        points[:, :layers] *= far
         return [points[index] for index in np.argsort(self._values(points), kind="stable")[:kept]]
 
     def _in_box(self, cube: F64) -> F64:
@@ -220,7 +272,7 @@ class AngleSearch:
         """Return the distinct local optima from some starts: value, start, angles; best first."""
         from scipy.optimize import minimize
 
-        spread = self.spread
+        spread = self._unit
         found: list[tuple[float, str, F64]] = []
         for name, start in starts:
             # Gammas of a weak cost are large and of a strong one small: the search sees both as of order one.
@@ -244,18 +296,8 @@ class AngleSearch:
 
 
 def optimise_angles(model: ReducedModel, mixer: Mixer, layers: int) -> OptimisedAngles:
-    """Return the best angles that :class:`AngleSearch` finds for a depth.
-
-    Where the optimum is likelier than the tail's fraction, all such angles are equally good for it: then the fraction is
-    doubled until they differ.
-    """
-    fraction = TAIL_FRACTION
-    while True:
-        search = AngleSearch(model, mixer, tail_fraction=fraction)
-        found = search.optimise(layers)
-        if fraction == 1 or found.tail_energy > search.lowest_energy + SAME * search.spread:
-            return found
-        fraction = min(2 * fraction, 1.0)
+    """Return the best angles that :class:`AngleSearch` finds for a depth."""
+    return AngleSearch(model, mixer).favour_optimum(layers)
 
 
 def stretch(angles: F64) -> F64:

@@ -7,7 +7,7 @@ index; `SweepPlan.angle_source` says where each one comes from, and why when it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -45,12 +45,14 @@ class SweepPlan:
         angles: shape ``(points, angles of the ansatz)``, radians; for QAOA gammas first, then betas.
         angle_source: per point.
         layers: gammas in a row of ``angles``; 0 for an ansatz without gammas and betas.
+        optimised_expectation: exact mean energy at the optimised angles; None where none were optimised.
     """
 
     strategy: str
     angles: F64
     angle_source: tuple[str, ...]
     layers: int
+    optimised_expectation: float | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the columns of the table `parameter_sweeps` but the experiment, one row per point."""
@@ -62,6 +64,7 @@ class SweepPlan:
                 "gammas": row[: self.layers],
                 "betas": row[self.layers :] if self.layers else [],
                 "angles": row,
+                "optimised_expectation": self.optimised_expectation,
             }
             for point, (source, row) in enumerate(zip(self.angle_source, self.angles.tolist(), strict=True))
         ]
@@ -112,11 +115,12 @@ def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec, optimise: Angl
     mixer = choose_mixer(reduced_model, spec)
     scale = cost_scale(reduced_model.model, constant_ones=mixer == "xy")
     best, source = _best_guess(reduced_model, spec, mixer, scale)
+    expectation = None
     match sweep.strategy:
         case "auto":
             if reduced_model.size <= MAX_QUBITS:
                 found = optimise(reduced_model, mixer, layers)
-                best, source = found.angles, found.describe()
+                best, source, expectation = found.angles, found.describe(), found.expectation
             else:
                 source += (
                     f" (not optimised: {reduced_model.size} qubits, and at most {MAX_QUBITS} are simulated for that)"
@@ -137,7 +141,7 @@ def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec, optimise: Angl
             points, label = box * generator(spec.seed, "sweep", "random").random((n_neighbours, 2 * layers)), "random"
         case "refine":
             points, label = _random_in_box(best, np.repeat([scale, 1.0], layers), spec), f"near {source}"
-    return _plan(spec, best, source, points, label, layers=layers)
+    return replace(_plan(spec, best, source, points, label, layers=layers), optimised_expectation=expectation)
 
 
 def _plan_given(

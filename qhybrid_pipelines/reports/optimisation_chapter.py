@@ -104,7 +104,7 @@ def _verdict(content: OptimisationContent, execution: ExecutionContent) -> Verdi
         word=comparison["verdict"].replace("_", " "),
         tone=TONES[VerdictWord(comparison["verdict"])],
         sentence=comparison["reason"],
-        interval=gain_sentence(comparison, content.unit),
+        interval=" ".join(filter(None, [gain_sentence(comparison, content.unit), expectation_sentence(comparison)])),
         warning=noise if comparison["noise_like"] else "",
     )
 
@@ -116,6 +116,16 @@ def merge_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         places.setdefault(replace(verdict, place=""), []).append(verdict.place)
     for verdict, named in places.items():
         yield replace(verdict, place=listing(named))
+
+
+def expectation_sentence(comparison: Row) -> str:
+    """Return what the optimised angles of this depth are worth without noise and what was measured, or nothing."""
+    best, reached = comparison["optimised_expectation"], comparison["reached_expectation"]
+    if best is None or reached is None:
+        return ""
+    return (
+        f"The best angles of this depth have the mean energy {show(best)} without noise; {show(reached)} was measured."
+    )
 
 
 def gain_sentence(comparison: Row, unit: str) -> str:

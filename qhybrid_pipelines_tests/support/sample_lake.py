@@ -186,6 +186,7 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
                 "gammas": [0.3 + point],
                 "betas": [0.2],
                 "angles": [0.3 + point, 0.2],
+                "optimised_expectation": -3.5,
             }
             for point in range(POINTS)
         ],
@@ -407,6 +408,8 @@ def comparison(sample: Sample, head: Row, *, best: float, mean: float, poor: boo
         "p_feasible": 1.0,
         "p_optimum": 0.25,
         "random_p_optimum": 0.125,
+        "optimised_expectation": -3.5,
+        "reached_expectation": -3.25,
         "random_shots_to_target_99": 34.5,
         "noise_like": poor,
         "reduced_model_optimum_reached": best == 4,

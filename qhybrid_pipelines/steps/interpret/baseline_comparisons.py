@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.reporting.ledger_tables import execution_times
@@ -22,6 +23,7 @@ def baseline_comparisons(
     *,
     problem_instances: pa.Table,
     reduced_models: pa.Table,
+    parameter_sweeps: pa.Table,
     qpu_submissions: pa.Table,
     point_scores: pa.Table,
     scored_solutions: pa.Table,
@@ -41,9 +43,15 @@ def baseline_comparisons(
             point_scores=select_rows(point_scores, key, backend),
             scored_solutions=select_rows(scored_solutions, key, backend),
             baselines=select_rows(baselines, key),
+            optimised_expectation=_optimised_expectation(select_rows(parameter_sweeps, key)),
             quantum_seconds=spent.elapsed_seconds,
             execute_seconds=spent.execute_seconds,
             without_counts=explain_missing_counts(jobs),
         )
         rows.append({"experiment": key, "backend": backend, **verdict})
     return from_rows(schemas.BASELINE_COMPARISONS, rows)
+
+
+def _optimised_expectation(points: pa.Table) -> float | None:
+    found: float | None = pc.min(points.column("optimised_expectation")).as_py()
+    return found

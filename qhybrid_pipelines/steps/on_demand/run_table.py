@@ -28,6 +28,8 @@ DROPPED_FIRST = (
 #: Parts of a specification that are no setting of the circuit, or have a column of their own.
 _LEFT_OUT = ("name", "tier", "budget", "data_class", "lineage", "backends", "rounds", "baselines")
 _CIRCUIT = "problem.circuit"
+#: Fields that hold a file's name beside its hash.
+_FILES = (_CIRCUIT, "sweep.file")
 
 
 def run_table(rows: Sequence[Row], specifications: Specifications, jobs: Iterable[JobRecord]) -> list[Row]:
@@ -85,7 +87,7 @@ def _settings(spec: ExperimentSpec) -> Iterator[tuple[str, Any]]:
     """Yield the settings that decide a result, by dotted name; a circuit of one's own is its file's name."""
     for name, value in _flat(spec.model_dump(mode="json"), ""):
         if name.partition(".")[0] not in _LEFT_OUT and not name.endswith("sha256"):
-            yield name.removesuffix(".file") if name.startswith(_CIRCUIT) else name, value
+            yield name.removesuffix(".file") if name.startswith(_FILES) and name not in _FILES else name, value
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -132,6 +132,16 @@ BASELINE_COMPARISONS = Table(
         column("p_optimum", F64, "Share of raw shots at the reduced model's lowest energy, all points", nullable=True),
         column("random_p_optimum", F64, "The same of uniform random shots, exact", nullable=True),
         column(
+            "optimised_expectation",
+            F64,
+            "Exact mean energy of the reduced model at the optimised angles of this depth, without noise; null where none "
+            "were optimised",
+            nullable=True,
+        ),
+        column(
+            "reached_expectation", F64, "Lowest mean energy of the raw shots of a point, over all runs", nullable=True
+        ),
+        column(
             "random_shots_to_target_99",
             F64,
             "Uniform random shots to reach the reference once with 99 %; null where no shot of the circuit reached it",

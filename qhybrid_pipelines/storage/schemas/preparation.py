@@ -151,10 +151,21 @@ PARAMETER_SWEEPS = Table(
         EXPERIMENT,
         POINT,
         column("strategy", TEXT, "Strategy that made the point"),
-        column("angle_source", TEXT, "Where the angles come from: table, ramp, grid, random, parent round"),
+        column(
+            "angle_source",
+            TEXT,
+            "Where the angles come from: optimised, given, table, ramp, grid, random, parent round",
+        ),
         column("gammas", pa.list_(F64), "Cost angles per layer; empty for other ansaetze", "rad"),
         column("betas", pa.list_(F64), "Mixer angles per layer; empty for other ansaetze", "rad"),
         column("angles", pa.list_(F64), "All angles of the ansatz in template-independent order", "rad"),
+        column(
+            "optimised_expectation",
+            F64,
+            "Exact mean energy of the reduced model at the optimised angles of this depth, without noise; null where none "
+            "were optimised",
+            nullable=True,
+        ),
     ),
 )
 

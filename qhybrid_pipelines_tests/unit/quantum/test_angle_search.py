@@ -90,8 +90,19 @@ def test_the_same_model_has_the_same_angles_and_a_constant_changes_nothing():
 
 
 def test_a_deeper_circuit_is_never_worse():
-    values = [optimise_angles(MODELS["dense 1"], "x", layers).tail_energy for layers in (1, 2, 3)]
-    assert values == sorted(values, reverse=True)
+    tails = [AngleSearch(MODELS["dense 1"], "x").optimise(layers).tail_energy for layers in (1, 2, 3)]
+    assert tails == sorted(tails, reverse=True)
+    shares = [optimise_angles(MODELS["dense 1"], "x", layers).optimum_probability for layers in (1, 2, 3)]
+    assert shares == sorted(shares)
+
+
+@pytest.mark.parametrize("name", ["dense 1", "weighted 0"])
+def test_the_optimum_is_as_likely_as_the_engine_says_and_likelier_than_with_the_best_tail(name):
+    model = MODELS[name]
+    found, tail = optimise_angles(model, "x", 2), AngleSearch(model, "x").optimise(2)
+    assert found.optimum_probability == pytest.approx(optimum_probability(model, found.angles, "x"), rel=1e-9)
+    assert tail.optimum_probability == pytest.approx(optimum_probability(model, tail.angles, "x"), rel=1e-9)
+    assert found.optimum_probability >= tail.optimum_probability * (1 - 1e-9)
 
 
 def test_stretched_angles_follow_the_same_curve():
