@@ -44,7 +44,10 @@ def estimate(
         problems = [problem.details() for problem in preview.problems]
         epochs = {"epochs": preview.epochs} if preview.epochs else {}
         circuits = {"circuits": [asdict(circuit) for circuit in preview.circuits]} if preview.circuits else {}
-        print_json({"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs, **circuits})
+        depths = {"depths": preview.depths} if preview.depths else {}
+        print_json(
+            {"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs, **circuits, **depths}
+        )
     else:
         print_table(preview.rows, in_words=True)
         echo(
@@ -56,6 +59,8 @@ def estimate(
                 if preview.totals[name]
             )
         )
+        for row in preview.depths:
+            echo(f"{row['experiment']}: {row['depth']}")
         for circuit in preview.circuits:
             echo(f"\n{circuit.experiment}: which variable each qubit of its circuit is")
             print_table(circuit.rows)

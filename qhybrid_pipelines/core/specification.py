@@ -160,10 +160,23 @@ class AnsatzSpec(StrictModel):
     """The parameterised circuit."""
 
     kind: Literal["qaoa", "hardware_efficient"] = Field(default="qaoa", description="qaoa | hardware_efficient")
-    layers: int = Field(default=2, ge=1, le=MAX_LAYERS, description="Depth p of the ansatz.")
+    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)] | Literal["auto"] = Field(
+        default=2, description="Depth p of the ansatz; auto takes the depth that the backend's gate errors carry."
+    )
     mixer: Literal["auto", "x", "xy"] = Field(
         default="auto", description="auto | x | xy; auto stays in the feasible subspace where a cardinality allows it."
     )
+
+    @property
+    def depth(self) -> int:
+        """Number of layers.
+
+        Raises:
+            ValueError: it is chosen by evidence, and was not yet.
+        """
+        if self.layers == "auto":
+            raise ValueError("the depth has not been chosen yet")
+        return self.layers
 
 
 def _usual_points(chosen: dict[str, Any]) -> int:
@@ -337,6 +350,28 @@ class ExperimentSpec(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _depth_can_be_chosen(self) -> ExperimentSpec:
+        if self.ansatz.layers != "auto":
+            return self
+        if self.sweep.strategy != "auto" or self.ansatz.kind != "qaoa":
+            raise PydanticCustomError(
+                "depth_needs_optimised_angles",
+                "layers: auto compares optimised angles of QAOA at several depths; leave sweep out, or name the layers",
+                {"field": "ansatz.layers"},
+            )
+        if len(self.backends) > 1:
+            raise PydanticCustomError(
+                "depth_of_one_backend",
+                "layers: auto takes the depth that one backend carries, and {count} are named; write vary: {fields}",
+                {
+                    "count": len(self.backends),
+                    "fields": "{backends: [[...], [...]]}",
+                    "field": "ansatz.layers",
+                },
+            )
+        return self
+
+    @model_validator(mode="after")
     def _centre_fits_the_ansatz(self) -> ExperimentSpec:
         center = self.sweep.center
         if self.problem.circuit is not None:
@@ -347,7 +382,7 @@ class ExperimentSpec(StrictModel):
                     {"field": "ansatz"},
                 )
             return self
-        if center is not None and self.ansatz.kind == "qaoa" and len(center) != 2 * self.ansatz.layers:
+        if center is not None and self.ansatz.kind == "qaoa" and len(center) != 2 * self.ansatz.depth:
             raise PydanticCustomError(
                 "center_length",
                 "QAOA with {layers} layers needs {angles} angles, gammas first, and {given} are given",

@@ -43,6 +43,7 @@ def compare(
     scored_solutions: Columns,
     baselines: Columns,
     optimised_expectation: float | None = None,
+    depth_reason: str | None = None,
     quantum_seconds: float | None = None,
     execute_seconds: float | None = None,
     without_counts: str | None = None,
@@ -57,6 +58,7 @@ def compare(
         scored_solutions: rows of `scored_solutions`.
         baselines: rows of `baselines`.
         optimised_expectation: exact mean energy at the optimised angles of this depth, where they were optimised.
+        depth_reason: why the circuits have this depth, where it was chosen by evidence.
         quantum_seconds: time to the counts, all runs.
         execute_seconds: of that, time on the device or simulator.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
@@ -154,6 +156,7 @@ def compare(
         "p_optimum": _weighted(scores["p_reduced_model_optimum"], scores["shots"]),
         "random_p_optimum": uniform.p_optimum,
         "optimised_expectation": optimised_expectation,
+        "depth_reason": depth_reason,
         "reached_expectation": _reached_expectation(scores),
         "random_shots_to_target_99": uniform.shots_to_target_99,
         "noise_like": _is_noise_like(scores),

@@ -88,7 +88,7 @@ def plan_next_round(
         )
     if comparison_row["reduced_model_optimum_reached"]:
         return None
-    if spec.sweep.strategy == "auto" and spec.ansatz.layers < MAX_LAYERS:
+    if spec.sweep.strategy == "auto" and spec.ansatz.layers != "auto" and spec.ansatz.layers < MAX_LAYERS:
         # The angles are the best of this depth already; looking around them again would buy the same shots twice.
         ansatz = spec.ansatz.model_copy(update={"layers": spec.ansatz.layers + 1})
         changed = {"lineage": lineage, "backends": (backend,), "ansatz": ansatz}

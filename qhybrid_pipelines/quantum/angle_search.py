@@ -52,7 +52,8 @@ GRID = (12, 12)
 #: where they cost next to nothing, and of a wide one.
 SCATTERED_NARROW, SCATTERED_WIDE = (512, 12), (64, 3)
 #: The same for the probability of the optimum of a narrow model, as its maxima are many and narrow: points in the usual box,
-#: and in one of so many times its gammas, because costs with few distinct sizes return there.
+#: and in one of so many times its gammas, because costs with few distinct sizes return there. With more than
+#: two layers fewer are improved, as each takes longer.
 SCATTERED_OPTIMUM, FAR_SCATTERED, FAR = (1024, 16), (2048, 24), 6.5
 #: Most outcomes of a narrow model.
 NARROW_OUTCOMES = 1 << 12
@@ -247,6 +248,7 @@ class AngleSearch:
         """Return the best of points all over the box of angles, its gammas ``far`` times as wide, best first."""
         narrow = len(self._energies) <= NARROW_OUTCOMES
         tried, kept = numbers or (SCATTERED_NARROW if narrow else SCATTERED_WIDE)
+        kept = min(kept, -(-2 * kept // layers)) if numbers else kept
         points = self._in_box(spread_evenly(tried, 2 * layers))
         points[:, :layers] *= far
         return [points[index] for index in np.argsort(self._values(points), kind="stable")[:kept]]

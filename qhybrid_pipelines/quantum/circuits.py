@@ -60,7 +60,7 @@ def build_batch(
     """
     if reduced_model.size == 0:
         raise ValueError("the reduced model has no variables; there is no circuit to build")
-    layers = spec.ansatz.layers
+    layers = angles.shape[-1] // 2 if spec.ansatz.layers == "auto" else spec.ansatz.depth
     structure = None
     if circuit is not None:
         check_width(circuit, reduced_model)

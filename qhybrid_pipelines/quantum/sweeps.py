@@ -102,7 +102,7 @@ def plan_sweep(
     elif spec.ansatz.kind == "qaoa":
         plan = _plan_qaoa(reduced_model, spec, optimise)
     else:
-        plan = _plan_free(count_angles(reduced_model.size, spec.ansatz.layers), spec, "a hardware-efficient circuit")
+        plan = _plan_free(count_angles(reduced_model.size, spec.ansatz.depth), spec, "a hardware-efficient circuit")
     if not np.isfinite(plan.angles).all():
         raise InvalidInput(
             "the sweep has angles that are not finite", remedy="Give finite angles in radians.", field="sweep.center"
@@ -111,7 +111,7 @@ def plan_sweep(
 
 
 def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec, optimise: AngleOptimiser) -> SweepPlan:
-    layers, sweep, n_neighbours = spec.ansatz.layers, spec.sweep, spec.sweep.points - 1
+    layers, sweep, n_neighbours = spec.ansatz.depth, spec.sweep, spec.sweep.points - 1
     mixer = choose_mixer(reduced_model, spec)
     scale = cost_scale(reduced_model.model, constant_ones=mixer == "xy")
     best, source = _best_guess(reduced_model, spec, mixer, scale)
@@ -148,7 +148,7 @@ def _plan_given(
     reduced_model: ReducedModel, spec: ExperimentSpec, circuit: UserCircuit | None, given: F64 | None
 ) -> SweepPlan:
     """Plan for the angles of a person's own file."""
-    layers = spec.ansatz.layers
+    layers = spec.ansatz.depth
     if circuit is not None:
         count, gammas = len(circuit.inputs), 0
     elif spec.ansatz.kind == "qaoa":
@@ -225,7 +225,7 @@ def _plan(spec: ExperimentSpec, best: F64, source: str, points: F64, label: str,
 def _best_guess(
     reduced_model: ReducedModel, spec: ExperimentSpec, mixer: Literal["x", "xy"], scale: float
 ) -> tuple[F64, str]:
-    layers = spec.ansatz.layers
+    layers = spec.ansatz.depth
     if spec.sweep.center is not None:
         return np.array(spec.sweep.center), _centre_name(spec)
     if mixer == "xy":

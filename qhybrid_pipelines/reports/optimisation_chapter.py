@@ -123,9 +123,8 @@ def expectation_sentence(comparison: Row) -> str:
     best, reached = comparison["optimised_expectation"], comparison["reached_expectation"]
     if best is None or reached is None:
         return ""
-    return (
-        f"The best angles of this depth have the mean energy {show(best)} without noise; {show(reached)} was measured."
-    )
+    depth = "" if comparison["depth_reason"] is None else f" Depth: {comparison['depth_reason']}."
+    return f"The best angles of this depth have the mean energy {show(best)} without noise; {show(reached)} was measured.{depth}"
 
 
 def gain_sentence(comparison: Row, unit: str) -> str:

@@ -58,6 +58,12 @@ class Workspace:
 
         return find_keys(self.specifications, lambda key: bool(self.control_plane.ledger.jobs(experiment=key)))
 
+    def gate_error(self, backend: str) -> float | None:
+        """Return the error of a backend's two-qubit gates, as it reports it now. Raises as `two_qubit_error`."""
+        from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error
+
+        return two_qubit_error(self.control_plane.dispatcher, backend)
+
     @cached_property
     def tracker(self) -> Tracker:
         """The reproducibility record."""

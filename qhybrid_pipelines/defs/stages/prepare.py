@@ -66,7 +66,10 @@ def parameter_sweeps(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, reduced_models: pa.Table
 ) -> pa.Table:
     """The angles that will be tried, one row per point."""
-    table = sweeps_step.parameter_sweeps(experiments, reduced_models, workspace.open().specifications)
+    opened = workspace.open()
+    table = sweeps_step.parameter_sweeps(
+        experiments, reduced_models, opened.specifications, gate_error=opened.gate_error
+    )
     context.add_output_metadata(metadata.sweeps(table), output_name=RESULT)
     return table
 

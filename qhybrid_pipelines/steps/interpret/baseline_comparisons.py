@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,7 +44,7 @@ def baseline_comparisons(
             point_scores=select_rows(point_scores, key, backend),
             scored_solutions=select_rows(scored_solutions, key, backend),
             baselines=select_rows(baselines, key),
-            optimised_expectation=_optimised_expectation(select_rows(parameter_sweeps, key)),
+            **_about_depth(select_rows(parameter_sweeps, key)),
             quantum_seconds=spent.elapsed_seconds,
             execute_seconds=spent.execute_seconds,
             without_counts=explain_missing_counts(jobs),
@@ -52,6 +53,6 @@ def baseline_comparisons(
     return from_rows(schemas.BASELINE_COMPARISONS, rows)
 
 
-def _optimised_expectation(points: pa.Table) -> float | None:
-    found: float | None = pc.min(points.column("optimised_expectation")).as_py()
-    return found
+def _about_depth(points: pa.Table) -> dict[str, Any]:
+    """Return what the sweep knows of the depth; all its points say the same."""
+    return {name: pc.min(points.column(name)).as_py() for name in ("optimised_expectation", "depth_reason")}

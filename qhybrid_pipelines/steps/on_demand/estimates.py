@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.registration import Registration
+from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused
@@ -51,12 +53,14 @@ class Preview:
         problems: why some of them would not go now.
         epochs: for learning experiments, what one pass of training on a backend would be; nobody has to buy it.
         circuits: for experiments with a circuit of their own, which variable each of its qubits is.
+        depths: for experiments that leave the depth to the backend's gate errors, which it is now, and why.
     """
 
     rows: list[Row]
     problems: list[QHybridError]
     epochs: list[Row] = field(default_factory=list)
     circuits: list[CircuitVariables] = field(default_factory=list)
+    depths: list[Row] = field(default_factory=list)
 
     @property
     def totals(self) -> Row:
@@ -123,15 +127,22 @@ def estimate_registered(keys: Iterable[str], registered: Specifications, dispatc
     """Say what some experiments of a register would cost; the register may be one that was made aside."""
     specs = [(key, registered.load_any(key)) for key in keys]
     circuits: list[CircuitVariables] = []
+    depths: list[Row] = []
     found = [
         found
         for key, spec in specs
-        for found in _estimate_rows(key, spec, _plan_batches(key, spec, registered, lake, circuits), dispatcher)
+        for found in _estimate_rows(
+            key,
+            spec,
+            _plan_batches(key, spec, registered, lake, dispatcher=dispatcher, circuits=circuits, depths=depths),
+            dispatcher,
+        )
     ]
     return Preview(
         rows=[row for row, _ in found],
         problems=[problem for _, problem in found if problem],
         circuits=circuits,
+        depths=depths,
         epochs=[row for key, spec in specs for row in _training_epoch_rows(key, spec, registered, dispatcher)],
     )
 
@@ -184,7 +195,10 @@ def _plan_batches(
     spec: ExperimentSpec | LearningSpec,
     registered: Specifications,
     lake: Lake,
+    *,
+    dispatcher: Dispatcher,
     circuits: list[CircuitVariables],
+    depths: list[Row],
 ) -> Iterator[PlannedBatch]:
     """Yield what an experiment would run on each of its backends; what its own circuit is taken for goes to ``circuits``."""
     if isinstance(spec, LearningSpec):
@@ -198,7 +212,10 @@ def _plan_batches(
     asked = experiments([key], registered)
     instances = problem_instances(asked, registered)
     reduced = reduced_models(asked, instances)
-    points = parameter_sweeps(asked, reduced, registered)
+    points = parameter_sweeps(asked, reduced, registered, gate_error=partial(two_qubit_error, dispatcher))
+    depths += [
+        {"experiment": key, "depth": reason} for reason in set(points.column("depth_reason").to_pylist()) if reason
+    ]
     executions = [(backend, key) for backend in spec.backends]
     batches = circuit_batches(executions, asked, instances, reduced, points, specifications=registered)
     if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:

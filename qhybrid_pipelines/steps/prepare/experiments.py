@@ -41,7 +41,7 @@ def _row(key: str, spec: ExperimentSpec | LearningSpec) -> Row:
         "family": spec.problem.family,
         "source": describe_source(spec.problem.source),
         "ansatz": spec.ansatz.kind if spec.problem.circuit is None else "file",
-        "layers": spec.ansatz.layers if spec.problem.circuit is None else 0,
+        "layers": 0 if spec.problem.circuit is not None or spec.ansatz.layers == "auto" else spec.ansatz.layers,
         "sweep": spec.sweep.strategy,
         "points": spec.sweep.points,
         "shots": spec.shots,

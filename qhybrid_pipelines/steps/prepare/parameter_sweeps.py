@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
+from qhybrid_pipelines.quantum.angle_search import AngleOptimiser
+from qhybrid_pipelines.quantum.depth import choose_depth
 from qhybrid_pipelines.quantum.given_angles import angle_columns, read_angles
+from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit
 from qhybrid_pipelines.steps.prepare.optimised_angles import StoredAngles
@@ -18,20 +24,52 @@ from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
 
-def parameter_sweeps(experiments: pa.Table, reduced_models: pa.Table, specifications: Specifications) -> pa.Table:
-    """Return the table `parameter_sweeps`; an experiment that reduction solved has none."""
+def parameter_sweeps(
+    experiments: pa.Table,
+    reduced_models: pa.Table,
+    specifications: Specifications,
+    *,
+    gate_error: Callable[[str], float | None] = lambda _: None,
+) -> pa.Table:
+    """Return the table `parameter_sweeps`; an experiment that reduction solved has none.
+
+    Args:
+        experiments: their table.
+        reduced_models: of the same experiments.
+        specifications: keep the files that specifications name.
+        gate_error: tells the error of a backend's two-qubit gates; asked where the depth is left to it.
+    """
     rows: list[Row] = []
-    for key, spec in read_experiments(experiments):
+    optimise = StoredAngles(specifications.home)
+    for key, asked in read_experiments(experiments):
+        reduced_model = reduced_model_from_row(get_row(reduced_models, key))
+        spec, reason = _choose_depth(asked, reduced_model, optimise, gate_error)
         circuit = load_user_circuit(spec, specifications)
         plan = plan_sweep(
-            reduced_model_from_row(get_row(reduced_models, key)),
+            reduced_model,
             spec,
             circuit,
-            optimise=StoredAngles(specifications.home),
+            optimise=optimise,
             given=_given_angles(spec, circuit, specifications),
         )
-        rows += with_partition_columns(plan.rows(), experiment=key)
+        rows += with_partition_columns([{**row, "depth_reason": reason} for row in plan.rows()], experiment=key)
     return from_rows(schemas.PARAMETER_SWEEPS, rows)
+
+
+def _choose_depth(
+    spec: ExperimentSpec,
+    reduced_model: ReducedModel,
+    optimise: AngleOptimiser,
+    gate_error: Callable[[str], float | None],
+) -> tuple[ExperimentSpec, str | None]:
+    """Return the specification with its depth, and why it is that where it was left to the backend."""
+    if spec.ansatz.layers != "auto" or not reduced_model.size:
+        return spec, None
+    [backend] = spec.backends
+    mixer = choose_mixer(reduced_model, spec)
+    chosen = choose_depth(reduced_model, mixer, optimise, backend=backend, two_qubit_error=gate_error(backend))
+    ansatz = spec.ansatz.model_copy(update={"layers": chosen.layers})
+    return spec.model_copy(update={"ansatz": ansatz}), chosen.reason
 
 
 def _given_angles(spec: ExperimentSpec, circuit: UserCircuit | None, specifications: Specifications) -> F64 | None:

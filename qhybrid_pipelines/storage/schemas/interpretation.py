@@ -138,6 +138,7 @@ BASELINE_COMPARISONS = Table(
             "were optimised",
             nullable=True,
         ),
+        column("depth_reason", TEXT, "Why this depth, where it was chosen by the backend's gate errors", nullable=True),
         column(
             "reached_expectation", F64, "Lowest mean energy of the raw shots of a point, over all runs", nullable=True
         ),

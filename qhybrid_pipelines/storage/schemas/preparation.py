@@ -32,7 +32,11 @@ EXPERIMENTS = Table(
         column("family", TEXT, "Problem family; qml for a learning experiment"),
         column("source", TEXT, "networkx:NAME, file:NAME, generator:NAME or sklearn:NAME"),
         column("ansatz", TEXT, "Kind of circuit: qaoa, hardware_efficient or file; for learning the models"),
-        column("layers", I32, "Depth p of the ansatz; 0 for a circuit from a file"),
+        column(
+            "layers",
+            I32,
+            "Depth p of the ansatz; 0 for a circuit from a file, and where parameter_sweeps.depth_reason tells it",
+        ),
         column("sweep", TEXT, "Strategy of the parameter sweep; training for a learning experiment"),
         column("points", I32, "Parameter points asked for; settings tried per model for learning"),
         column(
@@ -166,6 +170,7 @@ PARAMETER_SWEEPS = Table(
             "were optimised",
             nullable=True,
         ),
+        column("depth_reason", TEXT, "Why this depth, where it was chosen by the backend's gate errors", nullable=True),
     ),
 )
 
