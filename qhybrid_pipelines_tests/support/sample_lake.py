@@ -187,7 +187,7 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
                 "betas": [0.2],
                 "angles": [0.3 + point, 0.2],
                 "optimised_expectation": -3.5,
-                "depth_reason": None,
+                "depth_reason": "1 layer: the backend carries no more",
             }
             for point in range(POINTS)
         ],
@@ -411,7 +411,7 @@ def comparison(sample: Sample, head: Row, *, best: float, mean: float, poor: boo
         "random_p_optimum": 0.125,
         "optimised_expectation": -3.5,
         "reached_expectation": -3.25,
-        "depth_reason": None,
+        "depth_reason": "1 layer: the backend carries no more",
         "random_shots_to_target_99": 34.5,
         "noise_like": poor,
         "reduced_model_optimum_reached": best == 4,
