@@ -140,7 +140,9 @@ def test_an_empty_reduced_model_has_no_points(kind):
 
 def test_rows_fit_the_table():
     plan = plan_sweep(make_reduced_model(CUBE), make_spec(strategy="fixed_angles", points=4))
-    table = from_rows(PARAMETER_SWEEPS, [{"experiment": "case-00000000", **row} for row in plan.rows()])
+    table = from_rows(
+        PARAMETER_SWEEPS, [{"experiment": "case-00000000", "depth_reason": None, **row} for row in plan.rows()]
+    )
     assert table.num_rows == 4
     assert np.array_equal(np.array(table.column("angles").to_pylist()), plan.angles)
 
