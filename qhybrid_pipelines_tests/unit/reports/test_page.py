@@ -19,7 +19,7 @@ from qhybrid_pipelines.reports.content import (
     SolverSeries,
     TopOutcome,
 )
-from qhybrid_pipelines.reports.optimisation_chapter import TONES
+from qhybrid_pipelines.reports.optimisation_chapter import TONES, expectation_sentence
 from qhybrid_pipelines.reports.page import anchor, chapters, render_page
 from qhybrid_pipelines_tests.support.report_pages import ReportPage
 
@@ -42,6 +42,9 @@ COMPARISON = {
     "success_runs": 7,
     "p_feasible": 0.5,
     "noise_like": True,
+    "optimised_expectation": -3.75,
+    "reached_expectation": -3.25,
+    "depth_reason": f"1 layer: {HOSTILE}",
 }
 BEST = BestPoint(
     point=0,
@@ -206,3 +209,12 @@ def test_fields_that_differ_are_found_however_deep_they_stand():
 @pytest.mark.parametrize(("text", "name"), [("a-b_c", "a-b-c"), ("Ümlaut 1", "mlaut-1"), ("---", "part")])
 def test_anchors(text, name):
     assert anchor(text) == name
+
+
+def test_the_verdict_says_what_the_depth_can_give_what_was_measured_and_why_this_depth():
+    said = expectation_sentence(COMPARISON)
+    assert "mean energy -3.75 without noise; -3.25 was measured" in said
+    assert said.endswith(f"Depth: 1 layer: {HOSTILE}.")
+    assert "Depth" not in expectation_sentence({**COMPARISON, "depth_reason": None})
+    for missing in ("optimised_expectation", "reached_expectation"):
+        assert expectation_sentence({**COMPARISON, missing: None}) == ""
