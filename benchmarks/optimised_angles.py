@@ -2,10 +2,13 @@
 
 Reduced models of all families, from generators and from published instances. The best is searched for by another program than
 the pipeline's, and for another objective: the probability of the optimum itself, which nobody has who does not know the optimum.
-It has its own state vector and gradients, and SciPy's L-BFGS improves many random points, the pipeline's angles and the table's
-or ramp's.
+It has its own state vector and gradients, and SciPy's L-BFGS improves random points; it is told nothing of the pipeline's angles. The
+best is the better of both, and how far that search comes alone is shown, because it says nothing where it falls short.
 
-    python benchmarks/optimised_angles.py                # depth 2, windows of at most 12 qubits
+The search for angles was developed on the seeds 1 and 2 and the published instances. Seeds from 3 on were not looked at.
+
+    python benchmarks/optimised_angles.py                # held-out seeds, depth 2, windows of at most 12 qubits
+    python benchmarks/optimised_angles.py --seeds 1 2 --published
     python benchmarks/optimised_angles.py --layers 3 --only qubo
 """
 
@@ -33,7 +36,7 @@ from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 
 INSTANCES = Path(__file__).resolve().parents[1] / "qhybrid_pipelines_tests" / "instances"
-#: Family, generator and its parameters; each with two seeds.
+#: Family, generator and its parameters; each with every seed that is asked for.
 GENERATED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("maxcut", {"generator": "random_regular", "nodes": 12, "degree": 3}),
     ("maxcut", {"generator": "erdos_renyi", "nodes": 12, "probability": 0.7}),
@@ -49,9 +52,8 @@ GENERATED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("qubo", {"generator": "random", "variables": 12, "density": 1.0}),
     ("qubo", {"generator": "random", "variables": 30, "density": 0.4}),
 )
-SEEDS = (1, 2)
 #: Random points that are looked at, the best that are improved, and further ones that are improved wherever they lie.
-TRIED, BEST, FURTHER = 256, 8, 6
+TRIED, BEST, FURTHER = 2048, 32, 32
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,13 @@ class OptimumProbability:
         state[here] = np.cos(beta) * a - 1j * np.sin(beta) * b
         state[there] = np.cos(beta) * b - 1j * np.sin(beta) * a
 
-    def best(self, layers: int, starts: list[np.ndarray]) -> float:
-        """Return the highest probability found from random points and some starts."""
+    def best(self, layers: int) -> float:
+        """Return the highest probability found from random points."""
         rng = np.random.default_rng(20_250)
         low = np.array([*[-self.gamma_box] * layers, *[-self.beta_box] * layers])
         points = rng.uniform(low, -low, (TRIED, 2 * layers))
         order = np.argsort([-self.probability(point) for point in points])
-        chosen = [*starts, *points[order[:BEST]], *points[order[-FURTHER:]]]
+        chosen = [*points[order[:BEST]], *points[BEST : BEST + FURTHER]]
         unit = np.repeat(
             [self.gamma_box, 1.0], layers
         )  # gammas of strong costs are tiny, and the search would stop at once
@@ -187,7 +189,7 @@ def measure(case: Case, layers: int) -> dict[str, Any]:
     old, new = plan_sweep(case.reduced, before).angles, plan_sweep(case.reduced, now).angles
     p_old = [circuit.probability(point) for point in old]
     p_new = circuit.probability(new[0])
-    best = max(circuit.best(layers, [new[0], old[0]]), p_new, *p_old)
+    alone = circuit.best(layers)
     return {
         "reduced model": case.name,
         "qubits": case.reduced.size,
@@ -195,11 +197,12 @@ def measure(case: Case, layers: int) -> dict[str, Any]:
         "p_before": float(np.mean(p_old)),
         "p_before_best_point": max(p_old),
         "p_now": p_new,
-        "p_best": best,
+        "p_search": alone,
+        "p_best": max(alone, p_new, *p_old),
     }
 
 
-def generated() -> list[tuple[str, dict[str, Any]]]:
+def generated(seeds: list[int]) -> list[tuple[str, dict[str, Any]]]:
     """Return names and problems from generators."""
     return [
         (
@@ -207,7 +210,7 @@ def generated() -> list[tuple[str, dict[str, Any]]]:
             {"family": family, "source": {**source, "seed": seed}},
         )
         for family, source in GENERATED
-        for seed in SEEDS
+        for seed in seeds
     ]
 
 
@@ -235,10 +238,10 @@ def published() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def cases(max_qubits: int, only: str) -> list[Case]:
+def cases(max_qubits: int, only: str, seeds: list[int], *, with_published: bool) -> list[Case]:
     """Return the reduced models that are left with at least two variables."""
     found = []
-    for name, problem in [*generated(), *published()]:
+    for name, problem in [*generated(seeds), *(published() if with_published else ())]:
         if only not in name:
             continue
         spec = ExperimentSpec.model_validate(
@@ -285,10 +288,12 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--max-qubits", type=int, default=12)
     parser.add_argument("--only", default="", help="part of a name")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4])
+    parser.add_argument("--published", action="store_true", help="published instances as well")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rows", type=Path, help="file that every model's figures are written to, as JSON lines")
     chosen = parser.parse_args()
-    models = cases(chosen.max_qubits, chosen.only)
+    models = cases(chosen.max_qubits, chosen.only, chosen.seeds, with_published=chosen.published)
     rows = []
     with ProcessPoolExecutor(chosen.processes) as pool:
         for row in pool.map(partial(measure, layers=chosen.layers), models):
