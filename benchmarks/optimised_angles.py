@@ -51,6 +51,12 @@ GENERATED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("market_split", {"generator": "random", "constraints": 3, "variables": 12}),
     ("qubo", {"generator": "random", "variables": 12, "density": 1.0}),
     ("qubo", {"generator": "random", "variables": 30, "density": 0.4}),
+    ("max_sat", {"generator": "random", "variables": 10, "clauses": 30, "literals": 2}),
+    ("max_sat", {"generator": "random", "variables": 16, "clauses": 60, "literals": 3, "weighted": True}),
+    ("vehicle_routing", {"generator": "random_tour", "customers": 8}),
+    ("vehicle_routing", {"generator": "random_routes", "customers": 5, "vehicles": 2}),
+    ("job_shop", {"generator": "random", "jobs": 3, "machines": 3}),
+    ("job_shop", {"generator": "random", "jobs": 4, "machines": 2}),
 )
 #: Random points that are looked at, the best that are improved, and further ones that are improved wherever they lie.
 TRIED, BEST, FURTHER = 2048, 32, 32
