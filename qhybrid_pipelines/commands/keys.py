@@ -21,7 +21,7 @@ def create(
         str, typer.Argument(metavar="PRINCIPAL", help="Who comes in by it, as the policy names them.")
     ],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="read, submit or all; give it again for more.")
+        list[str] | None, typer.Option("--scope", help="read, submit, approve, operate or all; give it again for more.")
     ] = None,
     days: Annotated[int, typer.Option("--days", help="Until it ends.")] = 90,
     home: Home = None,

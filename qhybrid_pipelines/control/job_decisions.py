@@ -64,28 +64,38 @@ class JobDecisions:
         next_state(job.state, Event.APPROVE)  # PLANNED may be rejected as well, but not by a person
         return self._ledger.advance(approval.decline(job, by=by, reason=reason, now=self._context.clock.now()))
 
-    def reprioritise(self, job_id: str, priority: int) -> JobRecord:
+    def reprioritise(self, job_id: str, priority: int, *, by: str | None = None) -> JobRecord:
         """Change the place of a job among those that were not sent yet; 0 is normal, higher goes first.
+
+        Args:
+            job_id: our id of the job.
+            priority: the new one.
+            by: who asks; the default is the site's principal.
 
         Raises:
             IllegalTransition: its provider has it already, and queues by rules of its own.
         """
         job = self._ledger.job(job_id)
-        detail = {"from": job.priority, "to": priority}
+        detail = {"from": job.priority, "to": priority, "by": by or self._principal}
         return self._ledger.advance(
             Transition.single(job, Event.REPRIORITISE, self._context.clock.now(), priority=priority, detail=detail)
         )
 
-    def cancel(self, job_id: str) -> JobRecord:
+    def cancel(self, job_id: str, *, by: str | None = None) -> JobRecord:
         """Ask for a job to be cancelled and return it as it stands.
 
         A request is only a request: the job is CANCELLED, or CANCELLING until the provider has decided, or unchanged
         when it came too late. A job in SUBMIT_UNKNOWN has to be resolved first and is returned untouched.
 
+        Args:
+            job_id: our id of the job.
+            by: who asks; the default is the site's principal.
+
         Raises:
             ProviderError: the provider could not be reached.
         """
-        return self._cancellation.cancel(self._ledger.job(job_id), Event.CANCEL)
+        detail = {"by": by or self._principal}
+        return self._cancellation.cancel(self._ledger.job(job_id), Event.CANCEL, detail=detail)
 
     def reroute(self, job_id: str, batch: CircuitBatch, *, reason: str = "", principal: str | None = None) -> JobRecord:
         """Take a job's work to another backend and return the job that stands for it now.
@@ -120,7 +130,7 @@ class JobDecisions:
             limits=self._context.limits_of(job.experiment),
             now=self._context.clock.now(),
         )
-        detail = {"backend": batch.backend, "reason": reason}
+        detail = {"backend": batch.backend, "reason": reason, "by": request.principal}
         left = self._cancellation.cancel(job, Event.REROUTE, detail=detail, rerouted_to=next_job_id(job))
         failpoint("cancel.left")
         return self._submitter.submit_jobs([requested], request)[0] if left.state is JobState.REROUTED else left

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.service import (
     response_models,
+    routes_actions,
     routes_operations,
     routes_reading,
     routes_streaming,
@@ -30,7 +31,13 @@ from qhybrid_pipelines.service.routes_common import only_known_parameters
 from qhybrid_pipelines.service.routes_submission import KEY_PATTERN
 from qhybrid_pipelines.service.service_parts import ServiceParts
 
-_ROUTERS = (routes_operations.router, routes_reading.router, routes_streaming.router, routes_submission.router)
+_ROUTERS = (
+    routes_operations.router,
+    routes_reading.router,
+    routes_streaming.router,
+    routes_submission.router,
+    routes_actions.router,
+)
 TITLE = "qhybrid"
 DESCRIPTION = """Hybrid quantum-classical experiments over HTTP: what they would cost, sending them, and reading what became of them.
 

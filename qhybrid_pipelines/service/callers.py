@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Scope = Literal["read", "submit", "all"]
+Scope = Literal["read", "submit", "approve", "operate", "all"]
 
 #: What a scope allows, in words.
 SCOPES: Mapping[str, str] = {
     "read": "read the experiments that its principal has sent, with their jobs, results and events",
-    "submit": "send experiments, and ask what they would cost",
+    "submit": "send experiments, ask what they would cost, and cancel, reprioritise and reroute its own",
+    "approve": "agree to jobs that wait for approval, or decline them, whoever asked for them; and read everything",
+    "operate": "cancel, reprioritise and reroute what others have sent; and read everything",
     "all": "read what others have sent as well, and the service's own figures",
 }
 
@@ -31,7 +33,7 @@ class Caller:
     @property
     def sees_all(self) -> bool:
         """Whether what others sent may be read."""
-        return "all" in self.scopes
+        return not self.scopes.isdisjoint({"all", "approve", "operate"})
 
 
 class Authenticator(Protocol):

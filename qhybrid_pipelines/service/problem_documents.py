@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from qhybrid_pipelines.control.ledger.errors import StaleJob
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import (
     CorruptFile,
     EnvironmentFailure,
+    IllegalTransition,
     InvalidInput,
     JobFailed,
     MissingUpstream,
@@ -36,6 +39,7 @@ CODES: Mapping[str, str] = {
     "not-found": "There is nothing at this address that you may see.",
     "method-not-allowed": "The address does not take this method.",
     "conflict": "Somebody else has this experiment.",
+    "wrong-state": "The job is not, or no longer, in a state in which this can be done.",
     "too-large": "The body is larger than the service takes.",
     "media-type": "The body is not said to be JSON.",
     "wrong-host": "The request names another host than this service.",
@@ -197,6 +201,25 @@ def _ledger_away(_: Any) -> Problem:
     )
 
 
+def _wrong_state(error: Any) -> Problem:
+    return Problem(
+        status=409,
+        code="wrong-state",
+        detail=str(error),
+        remedy="Look at the job: its state and its events say what became of it.",
+    )
+
+
+def _busy(_: Any) -> Problem:
+    return Problem(
+        status=503,
+        code="overloaded",
+        detail="Another process is at work on this job.",
+        remedy="Send the same request again later.",
+        retry_after_seconds=5,
+    )
+
+
 def _throttled(error: Any) -> Problem:
     return Problem(
         status=503,
@@ -246,6 +269,9 @@ def _failed(error: Any) -> Problem:
 _TABLE: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (InvalidInput, _invalid_input),
     (LedgerUnreachable, _ledger_away),
+    (IllegalTransition, _wrong_state),
+    (StaleJob, _wrong_state),
+    (LockBusy, _busy),
     (Refused, _refused),
     (Throttled, _throttled),
     (ProviderError, _provider),

@@ -34,7 +34,7 @@ _WORDS = {
     404: "There is nothing here that the caller may see.",
     405: "The address does not take this method.",
     408: "The request did not come to its end in time.",
-    409: "Somebody else has this.",
+    409: "Somebody else has this, or its state does not allow it.",
     413: "The body is too large.",
     415: "The body is not said to be JSON.",
     421: "The request is for another host.",
@@ -52,12 +52,12 @@ def parts_of(request: Request) -> ServiceParts:
     return cast("ServiceParts", request.app.state.parts)
 
 
-def needs(scope: Scope) -> Callable[[Request], Caller]:
-    """Return the dependency that lets callers of one scope in."""
+def needs(scope: Scope, *, or_scope: Scope | None = None) -> Callable[[Request], Caller]:
+    """Return the dependency that lets callers of one scope in, or of another one that will do."""
 
     def caller(request: Request) -> Caller:
         found = parts_of(request).authenticator.caller(request.headers.get("authorization"))
-        if scope not in found.scopes and not (scope == "read" and found.sees_all):
+        if not {scope, or_scope} & found.scopes and not (scope == "read" and found.sees_all):
             raise ProblemError(
                 Problem(
                     status=403,
@@ -74,6 +74,26 @@ def needs(scope: Scope) -> Callable[[Request], Caller]:
 
 Reader = Annotated[Caller, Depends(needs("read"))]
 Submitter = Annotated[Caller, Depends(needs("submit"))]
+
+
+async def json_body(request: Request) -> bytes:
+    """Return a body that is said to be JSON.
+
+    Raises:
+        ProblemError: 415, it is not; 413, it is too large.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ProblemError(
+            Problem(
+                status=415,
+                code="media-type",
+                detail="The body is not said to be JSON.",
+                remedy="Send the header Content-Type: application/json.",
+                field="Content-Type",
+            )
+        )
+    return await request.body()
 
 
 def only_known_parameters(request: Request) -> None:

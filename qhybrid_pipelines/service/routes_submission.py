@@ -24,7 +24,7 @@ from qhybrid_pipelines.service.request_store import (
     TakenByOther,
 )
 from qhybrid_pipelines.service.response_models import Accepted, Estimate, ExperimentRequest
-from qhybrid_pipelines.service.routes_common import RETRY_SECONDS, Submitter, parts_of, problems
+from qhybrid_pipelines.service.routes_common import RETRY_SECONDS, Submitter, json_body, parts_of, problems
 from qhybrid_pipelines.service.service_parts import ServiceParts
 
 router = APIRouter(prefix="/v1")
@@ -170,18 +170,7 @@ def _find_or_check(parts: ServiceParts, caller: Caller, key: str, asked: Network
 
 
 async def _read(request: Request) -> NetworkRequest:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ProblemError(
-            Problem(
-                status=415,
-                code="media-type",
-                detail="The body is not said to be JSON.",
-                remedy="Send the header Content-Type: application/json.",
-                field="Content-Type",
-            )
-        )
-    return read_request(await request.body())
+    return read_request(await json_body(request))
 
 
 async def _ready(parts: ServiceParts) -> None:

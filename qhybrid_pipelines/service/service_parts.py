@@ -8,7 +8,8 @@ from pathlib import Path
 
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.service.callers import Authenticator, Caller, Everybody
+from qhybrid_pipelines.service.action_threads import ActionThreads
+from qhybrid_pipelines.service.callers import Authenticator, Caller, Everybody, Scope
 from qhybrid_pipelines.service.checkers import Checkers, Limits
 from qhybrid_pipelines.service.event_feed import EventFeed
 from qhybrid_pipelines.service.registrar import Registrar
@@ -37,6 +38,7 @@ class ServiceParts:
         resources: what is shown.
         figures: of the requests, for /metrics.
         feed: tells when there are more events.
+        action_threads: in which providers are asked.
     """
 
     workspace: Workspace
@@ -48,6 +50,7 @@ class ServiceParts:
     resources: Resources
     figures: RequestFigures
     feed: EventFeed
+    action_threads: ActionThreads
     _roots: dict[str, str] = field(default_factory=dict)
     _warm: threading.Event = field(default_factory=threading.Event)
     warming_problem: str = "the service is warming up"
@@ -73,6 +76,7 @@ class ServiceParts:
             resources=Resources(workspace, requests),
             figures=RequestFigures(),
             feed=EventFeed(lambda: control_plane.ledger.head().position),
+            action_threads=ActionThreads(),
         )
 
     def warm(self) -> None:
@@ -109,6 +113,15 @@ class ServiceParts:
         """Return what tells whether a caller may see an experiment."""
         if self.authenticator.is_open or caller.sees_all:
             return lambda experiment: experiment != CANARY_EXPERIMENT
+        return self._own_of(caller)
+
+    def may_change(self, caller: Caller, *, scope: Scope = "operate") -> MaySee:
+        """Return what tells whether a caller may decide about an experiment: one of its own, or any by a scope."""
+        if self.authenticator.is_open or scope in caller.scopes:
+            return lambda experiment: experiment != CANARY_EXPERIMENT
+        return self._own_of(caller)
+
+    def _own_of(self, caller: Caller) -> MaySee:
         own = self.requests.requested(caller.principal)
         return lambda experiment: experiment in own or self._root_of(experiment) in own
 
@@ -134,6 +147,7 @@ class ServiceParts:
         if self._warm.is_set():
             self.registrar.close()
         self.requests.close()
+        self.action_threads.close()
         self.checkers.close()
         self.estimators.close()
         self.workspace.control_plane.ledger.close()

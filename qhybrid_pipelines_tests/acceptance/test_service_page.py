@@ -51,7 +51,7 @@ def test_a_command_of_the_page_is_answered(service, command):
 
 
 def test_the_page_has_its_commands():
-    assert len(commands()) == 6
+    assert len(commands()) == 7
 
 
 def test_every_route_of_the_description_is_on_the_page():

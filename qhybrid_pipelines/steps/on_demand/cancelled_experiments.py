@@ -14,12 +14,26 @@ from qhybrid_pipelines.storage.specifications import Specifications
 
 
 def cancel_experiment(
-    experiment: str, specifications: Specifications, dispatcher: Dispatcher, home: Home
+    experiment: str,
+    specifications: Specifications,
+    dispatcher: Dispatcher,
+    home: Home,
+    *,
+    by: str | None = None,
+    way: str = "qhybrid cancel",
 ) -> list[dict[str, Any]]:
     """Stop an experiment, then ask for each of its unfinished jobs to be cancelled.
 
     The stop is noted first, so that nothing new is begun meanwhile. One job that cannot be cancelled does not keep the
     others from being tried.
+
+    Args:
+        experiment: its key.
+        specifications: the register.
+        dispatcher: asks the providers.
+        home: keeps the stop.
+        by: who asks; the default is the site's principal.
+        way: how it was said.
 
     Returns:
         A row per job that had not ended: ``job_id``, ``backend``, ``state`` as it stands now, and ``problem``.
@@ -33,15 +47,15 @@ def cancel_experiment(
             remedy="`qhybrid experiments` lists the keys.",
             field="KEY",
         )
-    principal = dispatcher.deployment.principal
-    Stops(home).add([experiment], principal=principal, now=datetime.now(UTC), reason="qhybrid cancel")
+    principal = by or dispatcher.deployment.principal
+    Stops(home).add([experiment], principal=principal, now=datetime.now(UTC), reason=way)
     rows = []
     for job in dispatcher.ledger.jobs(experiment=experiment):
         if is_settled(job):
             continue
         problem = None
         try:
-            job = dispatcher.decisions.cancel(job.job_id)  # noqa: PLW2901  the job as it stands now
+            job = dispatcher.decisions.cancel(job.job_id, by=principal)  # noqa: PLW2901  the job as it stands now
         except QHybridError as error:
             problem = str(error)
         rows.append({"job_id": job.job_id, "backend": job.backend, "state": job.state.value, "problem": problem})

@@ -15,9 +15,23 @@ from qhybrid_pipelines.storage.specifications import Specifications
 
 
 def reroute(
-    job: JobRecord, backend: str, dispatcher: Dispatcher, lake: Lake, specifications: Specifications
+    job: JobRecord,
+    backend: str,
+    dispatcher: Dispatcher,
+    lake: Lake,
+    specifications: Specifications,
+    *,
+    by: str | None = None,
 ) -> JobRecord:
     """Take a job's work to another backend and return the job as it stands.
+
+    Args:
+        job: as it was read.
+        backend: where its work shall go.
+        dispatcher: takes it there.
+        lake: has its circuits.
+        specifications: the register.
+        by: who asks; the default is the site's principal.
 
     Raises:
         InvalidInput: it runs there already.
@@ -29,7 +43,7 @@ def reroute(
             field="BACKEND",
         )
     elsewhere = replace(find_sub_batch(job, dispatcher, lake, specifications).batch, backend=backend)
-    return dispatcher.decisions.reroute(job.job_id, elsewhere, reason="a person asked for it")
+    return dispatcher.decisions.reroute(job.job_id, elsewhere, reason="a person asked for it", principal=by)
 
 
 def fetch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> JobRecord:

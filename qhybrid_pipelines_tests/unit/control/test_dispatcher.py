@@ -513,6 +513,16 @@ class TestCancel:
         if state is JobState.COMPLETED:
             assert dispatcher.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
 
+    def test_the_events_say_who_asked(self, dispatcher, ledger, vendor) -> None:
+        job = submit(dispatcher)
+        (vendor.folder / f"{job.provider_job_id}.cancel").write_text("requested")
+        held = dispatcher.decisions.cancel(job.job_id, by="ada")
+        vendor.show(job.provider_job_id, JobState.CANCELLED)
+        dispatcher.poll([held])
+        ends = ledger.events(job.job_id)[-2:]  # asked for, and done
+        assert [(event.detail or {}).get("by") for event in ends] == ["ada"] * 2
+        assert ends[-1].event == "JobCancelled"
+
     def test_a_finished_job_stays_as_it_is(self, dispatcher, vendor) -> None:
         done = dispatcher.collect(submit(dispatcher).job_id, make_batch()).job
         assert dispatcher.decisions.cancel(done.job_id) == done
