@@ -11,6 +11,7 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import BrokenProof
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems.comparison import compare
+from qhybrid_pipelines.problems.evaluation import objective_tolerance
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines_tests.support.tiny_family import TinyFamily, tiny_instance
@@ -213,6 +214,42 @@ class TestFigures:
         with pytest.raises(BrokenProof, match=r"tabu found 7\.0"):
             verdict_for([6] * 10, proved=6, tabu=[7] * 10)
 
+    def test_so_does_a_feasible_incumbent_that_is_better_and_an_infeasible_one_does_not(self):
+        better = reduced_model_row(incumbent=7)
+        with pytest.raises(BrokenProof, match=r"greedy found 7\.0, which is better than the 6\.0 that brute_force"):
+            verdict_for([6] * 10, reduced_model=better, proved=6)
+        conflict = tiny_instance([1] * 8, conflicts=[(5, 6)])
+        assert verdict_for([6] * 10, reduced_model=better, instance=conflict, proved=6)["optimum"] == 6.0
+
+    def test_the_margin_is_a_thousandth_of_the_reference_or_what_rounding_leaves(self):
+        assert verdict_for([6] * 10, proved=8)["margin"] == pytest.approx(0.008)
+        nothing = reduced_model_row(incumbent=2, optimum=0)
+        row = verdict_for([2] * 10, family=TinyFamily("min"), reduced_model=nothing, proved=0)
+        assert row["margin"] == objective_tolerance(0.0) < objective_tolerance(1.0)
+
+    @pytest.mark.parametrize(("distance", "reached"), [(0.999, 10), (1.001, 0)])
+    def test_a_run_reaches_the_reference_within_the_tolerance(self, distance, reached):
+        found = solutions([8] * 10)
+        found["objective"] = [8 - distance * objective_tolerance(8.0)] * len(found["objective"])
+        row = compare(
+            MAX,
+            ONES,
+            reduced_model_row(),
+            point_scores=point_scores(10),
+            scored_solutions=found,
+            baselines=baselines(proved=8),
+        )
+        assert row["success_runs"] == reached
+
+    def test_a_ratio_of_fractions(self):
+        half = [0.0625] * 8
+        tables = {"scored_solutions": solutions([4] * 10), "baselines": baselines(proved=8)}
+        for table in tables.values():
+            table["objective"] = [value / 16 for value in table["objective"]]
+        reduced_model = reduced_model_row() | {"reduced_model_optimum": 0.5, "incumbent_objective": 0.25}
+        row = compare(MAX, tiny_instance(half), reduced_model, point_scores=point_scores(10), **tables)
+        assert (row["reference"], row["ratio"]) == (0.5, 0.5)
+
     def test_random_has_a_twin_of_every_figure(self):
         """Two spins that want to differ, in a field: of four outcomes one is the lowest."""
         model = IsingModel(
@@ -274,6 +311,12 @@ class TestFigures:
         lucky["noise_like"][3] = False
         assert verdict_for([5] * 10, scores=lucky, tabu=[5] * 10)["noise_like"]
         signal = point_scores(10, noise=True)
+        signal["noise_like"][:5] = [False] * 5
+        assert verdict_for([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"], (
+            "half of the runs are not more than half"
+        )
+        signal["noise_like"][:6] = [False] * 6
+        assert not verdict_for([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"]
         signal["noise_like"][:10] = [False] * 10
         assert not verdict_for([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"]
 
@@ -282,6 +325,8 @@ class TestFigures:
         assert verdict_for([8] * 10, proved=8)["reduced_model_optimum_reached"]
         shot = point_scores(10, p_optimum=0.01)
         assert verdict_for([7] * 10, scores=shot, proved=8)["reduced_model_optimum_reached"]
+        shot["p_reduced_model_optimum"][1:] = [0.0] * (len(shot["p_reduced_model_optimum"]) - 1)
+        assert verdict_for([7] * 10, scores=shot, proved=8)["reduced_model_optimum_reached"], "one shot is enough"
 
     def test_times(self):
         row = verdict_for([6] * 10, tabu=[5] * 10, seconds=3.0)

@@ -65,7 +65,7 @@ class TestAccept:
     def test_a_value_that_nobody_else_had_is_credited_to_the_quantum_side(self):
         row = decide_for([8] * 10, classical={"tabu": [7] * 10})
         assert (row["decision"], row["final_source"]) == ("accept", "quantum")
-        assert "without a circuit" not in row["reason"]
+        assert row["reason"] == "No answer is better than the quantum answer 8, and the verdict is quantum_better."
 
     def test_solved_by_reduction(self):
         solved = reduced_model_row(solved=True, incumbent=8)
@@ -83,6 +83,9 @@ class TestAccept:
         row = decide_for([7] + [2] * 9, spec=spec, classical={"tabu": [6] * 10})
         assert row["decision"] == "accept"
         assert row["final_objective"] == 7.0
+        assert row["reason"] == "No answer is better than the quantum answer 7, and no round is left to try."
+        row = decide_for([7] + [2] * 9, spec=spec, classical={"tabu": [7] * 10})
+        assert row["reason"].endswith("no round is left to try. tabu had it without a circuit.")
 
 
 class TestContinue:

@@ -149,6 +149,27 @@ def test_many_circuits_raise_the_bar():
     assert "correcting" in row["reason"]
 
 
+def test_rows_of_other_metrics_do_not_count():
+    other = [*rows("kernel", "quantum", 0.5, metric="log_loss"), *rows("mlp", "baseline", 0.1, metric="log_loss")]
+    alone = verdicts_by_model(rows("kernel", "quantum", 0.97))["kernel", None]
+    assert verdicts_by_model([*rows("kernel", "quantum", 0.97), *other])["kernel", None] == alone
+
+
+def test_two_folds_have_a_gain_but_no_claim():
+    two = [row for row in [*rows("kernel", "quantum", 0.99), *BASELINES] if row["repeat"] == 0 and row["fold"] < 2]
+    row = verdict_rows("e", two, metric="accuracy", margin=0.01)[0]
+    assert row["folds"] == 2
+    assert row["low"] < row["gain"] < row["high"]
+    assert row["verdict"] == "inconclusive"
+
+
+def test_the_interval_of_a_mean_holds_the_mean_for_each_metric():
+    for metric, mean in (("accuracy", 0.6), ("log_loss", 0.6)):
+        (row,) = summary_rows("e", rows("kernel", "quantum", mean, metric=metric), metric)
+        assert row["mean"] == pytest.approx(0.6, abs=0.01)
+        assert row["low"] < row["mean"] < row["high"] < 0.7
+
+
 def test_less_is_better_for_log_loss():
     losses = [
         *rows("variational", "quantum", 0.10, metric="log_loss"),
