@@ -279,10 +279,10 @@ class Experiment:
             return f"<p><b>{html.escape(self._data['name'])}</b>, not registered yet</p>"
         rows = self.verdict
         names = ("backend", "round", "verdict", "random_corrected_ratio", "best_quantum", "best_classical", "ratio")
-        shown = [name for name in names if name in rows]
+        columns = [name for name in names if name in rows]
         rows = rows.rename(columns={"random_corrected_ratio": "vs_random"})
-        shown = ["vs_random" if name == "random_corrected_ratio" else name for name in shown]
-        return f"<p><b>{html.escape(self.key)}</b></p>{rows[shown].to_html(index=False) if len(rows) else 'no verdict yet'}"
+        columns = ["vs_random" if name == "random_corrected_ratio" else name for name in columns]
+        return f"<p><b>{html.escape(self.key)}</b></p>{rows[columns].to_html(index=False) if len(rows) else 'no verdict yet'}"
 
     def _check(self) -> None:
         from qhybrid_pipelines.core.specification_text import read_experiment

@@ -51,28 +51,28 @@ def fit_columns(columns: Sequence[ColumnWidth], width: int, given_up: Sequence[i
         width: of the terminal.
         given_up: indices of columns that are left out before all others, in this order.
     """
-    kept: list[int] = list(range(len(columns)))
+    visible: list[int] = list(range(len(columns)))
     centre = (len(columns) - 1) / 2
     middle = sorted(range(1, len(columns) - 1), key=lambda i: abs(i - centre))
     for index in [*given_up, *(index for index in middle if index not in given_up)]:
-        if _total(columns, kept) <= width:
+        if _total(columns, visible) <= width:
             break
-        kept.remove(index)
+        visible.remove(index)
     widths: list[int | None] = [None] * len(columns)
-    for index in kept:
+    for index in visible:
         widths[index] = columns[index].least
-    spare = width - _total(columns, kept)
-    for index in kept:  # what is left goes to the first that needs it
+    spare = width - _total(columns, visible)
+    for index in visible:  # what is left goes to the first that needs it
         more = max(0, min(spare, columns[index].natural - columns[index].least))
         widths[index] = columns[index].least + more
         spare -= more
     return widths
 
 
-def _total(columns: Sequence[ColumnWidth], kept: Sequence[int]) -> int:
+def _total(columns: Sequence[ColumnWidth], visible: Sequence[int]) -> int:
     """Return the width of a table of some columns, an ellipsis in place of the others."""
-    shown = len(kept) + (len(kept) < len(columns))
-    return sum(columns[i].least for i in kept) + (len(kept) < len(columns)) + GAP * (shown - 1)
+    drawn = len(visible) + (len(visible) < len(columns))
+    return sum(columns[i].least for i in visible) + (len(visible) < len(columns)) + GAP * (drawn - 1)
 
 
 def print_table(
@@ -115,14 +115,14 @@ def print_table(
         pad_edge=False,
         padding=(0, GAP, 0, 0),
     )
-    shown: list[int | None] = []
+    drawn: list[int | None] = []
     for index, column_width in enumerate(widths):
         if column_width is not None:
-            shown.append(index)
+            drawn.append(index)
             justify: Any = "right" if numeric[index] else "left"
             table.add_column(Text(headings[index]), justify=justify, width=column_width, overflow="fold")
-        elif not given_up and shown[-1] is not None:
-            shown.append(None)
+        elif not given_up and drawn[-1] is not None:
+            drawn.append(None)
             table.add_column(ELLIPSIS, width=1)
     for number, row in enumerate(rows):
         table.add_row(
@@ -132,7 +132,7 @@ def print_table(
                 else Text(
                     cells[index][number], style=((styles or {}).get(names[index], {})).get(str(row[names[index]]), "")
                 )
-                for index in shown
+                for index in drawn
             )
         )
     console.print(table)

@@ -31,8 +31,8 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
     identity, problems = control_plane.ledger.identity(), control_plane.guard.problems()
     decisions = read_decisions(workspace.home)
     if as_json:
-        shown = {"home_id": identity.home_id, "openings": identity.openings, "format": FORMAT, "problems": problems}
-        print_json(shown | {"decisions": [asdict(decision) for decision in decisions]})
+        document = {"home_id": identity.home_id, "openings": identity.openings, "format": FORMAT, "problems": problems}
+        print_json(document | {"decisions": [asdict(decision) for decision in decisions]})
     else:
         echo(f"home {identity.home_id}, format {FORMAT}, opened {identity.openings} times to send")
         for made in decisions:

@@ -79,18 +79,18 @@ def list_jobs(
         print_json([job_row(job) for job in jobs])
         return
     now = datetime.now(UTC)
-    shown = sorted(jobs, key=lambda job: job.created_at, reverse=True)[:limit]
+    newest = sorted(jobs, key=lambda job: job.created_at, reverse=True)[:limit]
     columns = WIDE_COLUMNS if wide else LIST_COLUMNS
     rows = [
         {
             "age": duration((now - job.created_at).total_seconds()),
             **{name: getattr(job, name) for name in columns if name != "age"},
         }
-        for job in shown
+        for job in newest
     ]
     print_table(rows, columns, in_words=True, styles={"state": STATE_STYLES})
-    if len(shown) < len(jobs):
-        echo(f"{len(shown)} of {len(jobs)} jobs; --limit shows more", err=True)
+    if len(newest) < len(jobs):
+        echo(f"{len(newest)} of {len(jobs)} jobs; --limit shows more", err=True)
 
 
 def _check_filters(workspace: Workspace, experiment: str | None, backend: str | None) -> None:

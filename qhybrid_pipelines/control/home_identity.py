@@ -140,11 +140,11 @@ class HomeGuard:
         """
         with self._lock():
             question = read_question(self._home)
-            asked = Question(
+            extended = Question(
                 problems=tuple(dict.fromkeys([*question.problems, *problems])), jobs=question.jobs | frozenset(jobs)
             )
-            if asked != question:
-                write_bytes(self._home.question, asked.to_json())
+            if extended != question:
+                write_bytes(self._home.question, extended.to_json())
 
     def settle(self, problem: str) -> None:
         """Take back one of the problems of the question, which has turned out to be none."""
@@ -197,7 +197,7 @@ class HomeGuard:
             decided = HomeIdentity(
                 home_id=identity.home_id,
                 openings=max(identity.openings, note.openings if note else 0) + 1,
-                accepted_jobs=identity.accepted_jobs | self._asked_jobs(),
+                accepted_jobs=identity.accepted_jobs | self._questioned_jobs(),
             )
             self._ledger.change_identity(decided)
             chain_anchor.write_link(self._home.ledger_anchor, self._ledger.head(), now=now)
@@ -213,7 +213,7 @@ class HomeGuard:
         except CorruptFile as error:
             return [str(error)]
 
-    def _asked_jobs(self) -> frozenset[str]:
+    def _questioned_jobs(self) -> frozenset[str]:
         with suppress(CorruptFile):
             return read_question(self._home).jobs
         return frozenset()

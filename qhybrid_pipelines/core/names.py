@@ -96,5 +96,5 @@ def find_file(path: Path, *, field: str | None = None) -> Path:
 
 def name_in_allowed_letters(text: str) -> str:
     """Return a text as the name of an experiment: other letters become hyphens, and what is too long is cut."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
-    return kept.strip("._-")[:64] or "problem"
+    safe_text = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
+    return safe_text.strip("._-")[:64] or "problem"

@@ -58,10 +58,10 @@ def bind_parameters(text: str, values: Mapping[str, float]) -> str:
     if not values:
         return text
     head, register, body = text.partition("\nbit[")
-    kept = [line for line in head.splitlines() if not line.startswith("input ")]
+    lines = [line for line in head.splitlines() if not line.startswith("input ")]
     names = re.compile(rf"\b({'|'.join(map(re.escape, values))})\b")
     body = names.sub(lambda match: _literal(values[match.group()]), body)
-    return "\n".join(kept) + register + body
+    return "\n".join(lines) + register + body
 
 
 def _literal(number: float) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 
 #: Zero-width joiners belong to the spelling of Persian, Hindi and other languages, and steer nothing.
-_KEPT_JOINERS = frozenset("\u200c\u200d")
+_ALLOWED_JOINERS = frozenset("\u200c\u200d")
 #: Controls, formats (the bidirectional ones among them), separators of lines and paragraphs, surrogates.
 _STEERING_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 
@@ -35,7 +35,7 @@ def one_line(text: str) -> str:
 
 
 def _is_steering(character: str) -> bool:
-    return unicodedata.category(character) in _STEERING_CATEGORIES and character not in _KEPT_JOINERS
+    return unicodedata.category(character) in _STEERING_CATEGORIES and character not in _ALLOWED_JOINERS
 
 
 def _spell(character: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-_asked: ContextVar[str | None] = ContextVar("asked", default=None)
+_current_provider: ContextVar[str | None] = ContextVar("current_provider", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,11 @@ _readings: dict[str, TimeReading] = {}
 @contextmanager
 def asking(provider: str) -> Iterator[None]:
     """Name the provider whose answers come in meanwhile, in this thread."""
-    token = _asked.set(provider)
+    token = _current_provider.set(provider)
     try:
         yield
     finally:
-        _asked.reset(token)
+        _current_provider.reset(token)
 
 
 def note_answer(headers: Mapping[str, str], *, sent: float, received: float) -> None:
@@ -50,7 +50,7 @@ def note_answer(headers: Mapping[str, str], *, sent: float, received: float) -> 
         sent: when it was asked for, by `core.clock.boot_seconds`.
         received: when it was there.
     """
-    provider, date = _asked.get(), headers.get("Date")
+    provider, date = _current_provider.get(), headers.get("Date")
     if provider is None or date is None:
         return
     try:

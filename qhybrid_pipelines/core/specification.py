@@ -230,7 +230,7 @@ class SweepSpec(StrictModel):
             raise ValueError("center is only used by strategy 'refine'")
         return self
 
-    def looking_around(self) -> SweepSpec:
+    def around_best_guess(self) -> SweepSpec:
         """Return the sweep around a best guess, with what this one names: the default of the first releases."""
         named = {name: getattr(self, name) for name in self.model_fields_set}
         return SweepSpec(**{**named, "strategy": "fixed_angles"})
@@ -312,7 +312,7 @@ class ExperimentSpec(StrictModel):
         """Take the strategy that means something for the circuit where none is named."""
         problem, ansatz = info.data.get("problem"), info.data.get("ansatz")
         is_qaoa = problem is None or ansatz is None or (problem.circuit is None and ansatz.kind == "qaoa")
-        return value if is_qaoa or "strategy" in value.model_fields_set else value.looking_around()
+        return value if is_qaoa or "strategy" in value.model_fields_set else value.around_best_guess()
 
     @field_validator("backends", "baselines", mode="before")
     @classmethod

@@ -59,22 +59,22 @@ def always_on_baselines_present(context: dg.AssetCheckExecutionContext, baseline
     partitions_def=EXECUTIONS,
     additional_ins={"experiments": dg.AssetIn("experiments")},
 )
-def budget_kept(experiments: pa.Table, qpu_submissions: pa.Table) -> dg.AssetCheckResult:
+def within_budget(experiments: pa.Table, qpu_submissions: pa.Table) -> dg.AssetCheckResult:
     """Quoted cost stays within the budget of the experiment."""
-    return _result(audits.budget_kept(experiments, qpu_submissions))
+    return _result(audits.within_budget(experiments, qpu_submissions))
 
 
 @dg.asset_check(asset="backend_capabilities")
 def bit_order(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """A canary circuit with one known qubit set comes back with that bit set, on every backend."""
-    look = audits.bit_order(workspace.open().control_plane)
+    canaries = audits.bit_order(workspace.open().control_plane)
     # A backend that rests or does not answer is not red: nothing says that its bits are wrong.
-    severity = dg.AssetCheckSeverity.ERROR if look.wrong else dg.AssetCheckSeverity.WARN
+    severity = dg.AssetCheckSeverity.ERROR if canaries.wrong else dg.AssetCheckSeverity.WARN
     return _result(
-        [*look.wrong, *look.unanswered],
+        [*canaries.wrong, *canaries.unanswered],
         severity,
-        checked=list(look.checked),
-        not_checked=look.not_checked,
+        checked=list(canaries.checked),
+        not_checked=canaries.not_checked,
     )
 
 
@@ -106,7 +106,7 @@ def everything_paid_is_collected(workspace: WorkspaceResource) -> dg.AssetCheckR
 
 
 @dg.asset_check(asset="warehouse")
-def every_file_is_shown(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+def every_file_is_readable(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """No file of the lake is damaged, so that its rows would be missing from the snapshot."""
     return _result(unreadable_files(workspace.open().home), dg.AssetCheckSeverity.WARN)
 
@@ -141,7 +141,7 @@ def every_row_is_tested_once(qml_folds: pa.Table) -> dg.AssetCheckResult:
 )
 def quotes_within_budget(experiments: pa.Table, qml_submissions: pa.Table) -> dg.AssetCheckResult:
     """Quoted cost stays within the budget of the experiment."""
-    return _result(audits.budget_kept(experiments, qml_submissions))
+    return _result(audits.within_budget(experiments, qml_submissions))
 
 
 @dg.asset_check(
@@ -171,7 +171,7 @@ CHECKS = (
     counts_sum_to_shots,
     objectives_recompute,
     always_on_baselines_present,
-    budget_kept,
+    within_budget,
     every_row_is_tested_once,
     quotes_within_budget,
     shuffled_labels_are_not_learnt,
@@ -180,7 +180,7 @@ CHECKS = (
     calibrations_fresh,
     ledger_unbroken,
     everything_paid_is_collected,
-    every_file_is_shown,
+    every_file_is_readable,
     home_needs_a_person,
     _needs_a_person_check("qpu_submissions"),
     _needs_a_person_check("qml_submissions"),

@@ -215,8 +215,8 @@ def decisions(table: pa.Table, problem_instances: pa.Table) -> Metadata:
 def _answer_lines(answer: NamedAnswer) -> Iterator[str]:
     for words, names in answer.groups:
         more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-        shown = ", ".join(f"`{name}`" for name in names[:MAX_NAMES])
-        yield f"- {words} ({len(names)}): {shown}{more}"
+        listed = ", ".join(f"`{name}`" for name in names[:MAX_NAMES])
+        yield f"- {words} ({len(names)}): {listed}{more}"
 
 
 def provenance(table: pa.Table) -> Metadata:
@@ -336,5 +336,7 @@ def code_block(text: str, language: str) -> Any:
 
 
 def _first_lines(text: str, lines: int) -> str:
-    kept = text.rstrip().splitlines()
-    return "\n".join(kept[:lines] + ([f"... {len(kept) - lines} more lines"] if len(kept) > lines else []))
+    all_lines = text.rstrip().splitlines()
+    return "\n".join(
+        all_lines[:lines] + ([f"... {len(all_lines) - lines} more lines"] if len(all_lines) > lines else [])
+    )

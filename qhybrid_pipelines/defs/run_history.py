@@ -91,8 +91,8 @@ def was_stopped_by_a_person(instance: dg.DagsterInstance, run: dg.DagsterRun) ->
         return True
     if run.status is not dg.DagsterRunStatus.CANCELED:
         return False
-    asked = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING, limit=1)
-    return bool(asked.records)
+    cancellations = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING, limit=1)
+    return bool(cancellations.records)
 
 
 def record_stop(instance: dg.DagsterInstance, run_id: str, *, principal: str, reason: str) -> None:

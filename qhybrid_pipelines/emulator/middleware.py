@@ -180,8 +180,8 @@ def _too_early(found: dict[str, Any], what: str) -> dict[str, Any]:
         return {}
     if what == "short":
         return dict(list(found.items())[:-1])
-    shown = found.get("jobs", [found])
-    for job in shown:
+    job_bodies = found.get("jobs", [found])
+    for job in job_bodies:
         if what == "no_shots":
             job.pop("shots", None)
         elif job.get("status") == "completed":

@@ -228,7 +228,7 @@ def _output(cloud: Cloud, job: Job, *, state: str, waiting: bool, listed: bool, 
 def _variant(job: Job, public_id: str, number: int, *, october: bool) -> dict[str, Any]:
     """Return one debiasing variant of a finished job: the circuit on ions shifted by its number."""
     width, identifier = MACHINES[job.backend].qubits, variant_id(public_id, number)
-    taken = variant_slice(job.shots, number)
+    shot_range = variant_slice(job.shots, number)
     results = {
         form: {"url": f"/v0.4/jobs/{public_id}/variants/{identifier}/results/{form}"}
         for form in ("probabilities", "histogram", "shots")
@@ -236,6 +236,6 @@ def _variant(job: Job, public_id: str, number: int, *, october: bool) -> dict[st
     return {
         "variant_id": identifier,
         "qubit_map": [(qubit + number) % width for qubit in range(job.qubits)],
-        "shots": taken.stop - taken.start,
+        "shots": shot_range.stop - shot_range.start,
         "results": descriptors(identifier, several=False, exact=False) if october else results,
     }

@@ -101,8 +101,8 @@ def open_cloud(start: ServerOptions) -> Cloud:
     seed = _stored_setting(store, "seed", start.seed, 0)
     hours = _stored_setting(store, "drift_hours", start.drift_hours, 12.0)
     now = time.time()
-    kept = store.read("clock") or [now, now, start.speed]
-    clock = Clock(Stretch(virtual_seconds=kept[0], real_seconds=kept[1], speed=kept[2]))
+    stored = store.read("clock") or [now, now, start.speed]
+    clock = Clock(Stretch(virtual_seconds=stored[0], real_seconds=stored[1], speed=stored[2]))
     # jobs of the book are never in the future, even when the wall clock was set back between two starts
     behind = max((job.accepted_at for job in store.job_log()[-1:]), default=0.0) - clock.now()
     if behind > 0:
@@ -226,14 +226,14 @@ def _stored_setting(store: EmulatorStore, name: str, given: float | None, defaul
     Raises:
         InvalidInput: another one is asked for later.
     """
-    kept = store.read(name)
-    if kept is None:
+    stored = store.read(name)
+    if stored is None:
         store.write_setting(name, default if given is None else given)
         return default if given is None else given
-    if given is not None and given != kept:
+    if given is not None and given != stored:
         raise InvalidInput(
-            f"the folder was begun with {kept}, not {given}",
+            f"the folder was begun with {stored}, not {given}",
             remedy="Leave it out, or name a new folder.",
             field=name,
         )
-    return float(kept)
+    return float(stored)

@@ -287,5 +287,5 @@ class _BaselineRunner:
 
 def _mean(found: Evaluation, counts: npt.NDArray[np.int64]) -> float | None:
     """Return the mean objective over feasible samples, None without any."""
-    kept = found.feasible
-    return float(np.average(found.objective[kept], weights=counts[kept])) if kept.any() else None
+    feasible = found.feasible
+    return float(np.average(found.objective[feasible], weights=counts[feasible])) if feasible.any() else None

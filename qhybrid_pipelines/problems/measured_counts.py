@@ -87,9 +87,9 @@ def sum_out_ancillas(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> M
     bits = counts["bits"].astype(np.uint64, copy=False)
     if int(bits.max(initial=0)) >> width == 0:
         return counts
-    kept = bits & np.uint64((1 << width) - 1)
-    order = np.lexsort((kept, counts["repetition"], counts["point"]))
-    keys = (counts["point"][order], counts["repetition"][order], kept[order])
+    data_bits = bits & np.uint64((1 << width) - 1)
+    order = np.lexsort((data_bits, counts["repetition"], counts["point"]))
+    keys = (counts["point"][order], counts["repetition"][order], data_bits[order])
     _, first = group_sorted_rows(*keys)
     total = np.add.reduceat(counts["count"][order].astype(np.int64, copy=False), first)
     return {**dict(zip(("point", "repetition", "bits"), (key[first] for key in keys), strict=True)), "count": total}

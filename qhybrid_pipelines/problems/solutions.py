@@ -52,7 +52,7 @@ def best_solutions(
     improved = improve(problem, repaired, np.flatnonzero(reduced_model.root >= 0))
     runs = outcomes_by_run(measured)
     source: list[str] = []
-    chosen, rank, kept = [], [], []
+    chosen, rank, top_assignments = [], [], []
     for name, assignments, worth in (
         (QUANTUM, rows, raw),
         (QUANTUM_REPAIR, repaired, reevaluate(problem, raw, old=rows, new=repaired)),
@@ -62,7 +62,7 @@ def best_solutions(
         source += [name] * len(top)
         chosen.append(top)
         rank.append(place)
-        kept.append(assignments[runs.outcome[top]])
+        top_assignments.append(assignments[runs.outcome[top]])
     top = np.concatenate(chosen)
     return {
         "source": source,
@@ -71,7 +71,7 @@ def best_solutions(
         "point": runs.point[top],
         "bits": measured.distinct_outcomes[runs.outcome[top]],
         "count": runs.count[top],
-        **_objective_columns(problem, np.concatenate(kept), incumbent),
+        **_objective_columns(problem, np.concatenate(top_assignments), incumbent),
     }
 
 

@@ -102,14 +102,14 @@ def register_source(
         return problem, None
     family = family_named(problem.family)
     name, data = (read_named or read_file)(source, folder, field="problem.source")
-    taken = problem.model_copy(
+    registered = problem.model_copy(
         update={
             "source": FileSource(file=name, sha256=sha256_hex(data)),
             "format": problem.format or family.file_suffixes.get(_ending(name)),
         }
     )
-    _check_terms(load_instance(taken, lambda _: data), file=name)
-    return taken, data
+    _check_terms(load_instance(registered, lambda _: data), file=name)
+    return registered, data
 
 
 def _check_terms(instance: Instance, *, file: str | None) -> None:

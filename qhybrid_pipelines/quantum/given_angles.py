@@ -96,10 +96,10 @@ def _records(data: bytes, file: str) -> tuple[Record, list[Record]]:
 def _order(header: Record, columns: tuple[str, ...], file: str) -> list[int]:
     """Return where each of the columns stands."""
     line, names = header
-    shown = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
+    listed = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
     if all(map(_NUMBER.fullmatch, names)):
         raise InvalidInput(
-            "the first line holds numbers", remedy=f"Name the columns there: {shown}.", file=file, line=line
+            "the first line holds numbers", remedy=f"Name the columns there: {listed}.", file=file, line=line
         )
     for number, name in enumerate(names):
         if name in names[:number]:
@@ -110,7 +110,7 @@ def _order(header: Record, columns: tuple[str, ...], file: str) -> list[int]:
             guess = "" if _NUMBERED.fullmatch(name) else closest_match(name, columns)
             raise InvalidInput(
                 f"the column {name!r} is not an angle of this circuit",
-                remedy=f"{guess} Its angles are {shown}.".strip(),
+                remedy=f"{guess} Its angles are {listed}.".strip(),
                 file=file,
                 line=line,
                 field=name,
@@ -119,7 +119,7 @@ def _order(header: Record, columns: tuple[str, ...], file: str) -> list[int]:
     if missing:
         raise InvalidInput(
             f"the column {missing[0]!r} is missing" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""),
-            remedy=f"The angles of this circuit are {shown}.",
+            remedy=f"The angles of this circuit are {listed}.",
             file=file,
             line=line,
             field=missing[0],

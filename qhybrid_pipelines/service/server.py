@@ -85,8 +85,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if sockets and not self.should_exit:
             host, port = sockets[0].getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - the one line that is promised
+            url_host = f"[{host}]" if ":" in host else host
+            print(f"ready http://{url_host}:{port}", flush=True)  # noqa: T201 - the one line that is promised
 
 
 def _is_loopback(host: str) -> bool:

@@ -97,8 +97,8 @@ def fill_tables(connection: Any, lake: Lake, change: LakeChange) -> None:
 def _list_unreadable(connection: Any, change: LakeChange, unreadable: Unreadable) -> None:
     """Bring the list of files that cannot be read up to date; those that did not change stay in it."""
     table = warehouse_tables.UNREADABLE_FILES
-    looked_at = pa.concat_tables([change.written, change.removed])
-    _remove(connection, table.name, looked_at, _SAME_PARTITION)
+    changed_rows = pa.concat_tables([change.written, change.removed])
+    _remove(connection, table.name, changed_rows, _SAME_PARTITION)
     rows = [
         {"asset": name, "experiment": key.experiment, "backend": key.backend, "problem": problem}
         for (name, key), problem in unreadable.items()

@@ -54,7 +54,7 @@ def note_changes(connection: Any, home: Home, published_at: datetime) -> int:
     """
     path = home.verdict_history
     size = path.stat().st_size if path.exists() else 0
-    if _shown_bytes(connection) != size:
+    if _stored_bytes(connection) != size:
         size = _load(connection, path)
     changes = connection.sql(_CHANGES).to_arrow_table().to_pylist()
     if changes:
@@ -64,7 +64,7 @@ def note_changes(connection: Any, home: Home, published_at: datetime) -> int:
     return size
 
 
-def _shown_bytes(connection: Any) -> int:
+def _stored_bytes(connection: Any) -> int:
     """Return the size of the history that the table shows; 0 in a snapshot that is built from nothing."""
     rows = connection.execute("SELECT history_bytes FROM snapshot").fetchall()
     return rows[0][0] if rows else 0

@@ -53,6 +53,7 @@ def page() -> str:
             else "All commands, and all fields of specifications, have kept their names."
         ),
         "## Sensors\n\n" + _table(("Old", "New"), RENAMES["sensors"].items()),
+        "## Asset checks\n\n" + _table(("Old", "New"), RENAMES["checks"].items()),
         "## Public names\n\n" + _table(("Module", "Old", "New"), names),
         "## Modules\n\nPaths below `qhybrid_pipelines/`.\n\n" + _table(("Old", "New"), RENAMES["modules"].items()),
     ]
@@ -155,6 +156,14 @@ def test_sensors_have_their_new_names_only(repository):
         assert new in GRAPH["sensors"]
         assert old not in GRAPH["sensors"]
         assert mentions(repository, rf"sensor `{old}`|tick\(\"{old}\"", word=old) == [], old
+
+
+def test_asset_checks_have_their_new_names_only(repository):
+    checks = {check for asset in GRAPH["assets"].values() for check in asset["checks"]}
+    for old, new in RENAMES["checks"].items():
+        assert new in checks
+        assert old not in checks
+        assert mentions(repository, rf"\b{old}\b", word=old) == [], old
 
 
 def find_command(words):

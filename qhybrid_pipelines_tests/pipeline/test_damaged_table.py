@@ -32,7 +32,7 @@ def test_a_damaged_table_is_named_and_the_rest_is_published(tmp_path):
         entry.dagster_event.event_specific_data
         for entry in launcher.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     ]
-    [shown] = [check for check in checks if check.check_name == "every_file_is_shown"]
+    [shown] = [check for check in checks if check.check_name == "every_file_is_readable"]
     assert (shown.passed, shown.severity) == (False, dg.AssetCheckSeverity.WARN)
 
     said = CliRunner().invoke(app, ["doctor", "--home", str(tmp_path), "--json"])

@@ -10,7 +10,7 @@ from qhybrid_pipelines import steps
 from qhybrid_pipelines.storage.schemas import BY_NAME
 
 #: Takes `qpu_submissions` or `qml_submissions`.
-EITHER = "qhybrid_pipelines.steps.operate.audits.budget_kept"
+EITHER = "qhybrid_pipelines.steps.operate.audits.within_budget"
 #: Takes the decoded result of one job, which is not yet a table of the lake.
 DECODED = "qhybrid_pipelines.steps.execute.qpu_result_sets.place_counts"
 ROOMS = ("prepare", "execute", "interpret", "learning", "operate")

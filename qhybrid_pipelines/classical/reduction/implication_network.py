@@ -102,9 +102,9 @@ class ImplicationNetwork:
         _, flow = nx.maximum_flow(graph, self.true, self.true + 1, flow_func=nx.algorithms.flow.dinitz)
         flows = []
         for tail, head, capacity in zip(self.tails, self.heads, self.capacities, strict=True):
-            taken = min(capacity, flow[tail][head])
-            flow[tail][head] -= taken
-            flows.append(taken)
+            pushed = min(capacity, flow[tail][head])
+            flow[tail][head] -= pushed
+            flows.append(pushed)
         return flows
 
     def _residual_arcs(self, flows: list[int]) -> npt.NDArray[np.int64]:

@@ -54,8 +54,8 @@ class VariableMap:
 
         A source must be its own source. Remaining variables are numbered in ascending order of their old index.
         """
-        kept, root = np.unique(source[source >= 0], return_inverse=True)
-        if not np.array_equal(source[kept], kept) or value[kept].any():
+        representatives, root = np.unique(source[source >= 0], return_inverse=True)
+        if not np.array_equal(source[representatives], representatives) or value[representatives].any():
             raise ValueError("a variable that others copy has to stand for itself")
         renumbered = np.full(len(source), -1, dtype=np.int32)
         renumbered[source >= 0] = root

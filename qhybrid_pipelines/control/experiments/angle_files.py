@@ -54,6 +54,6 @@ def register_angles(
             remedy="Leave sweep.points out: every line of the file is a point.",
             field="sweep.points",
         )
-    taken = FileSource(file=name, sha256=sha256_hex(data))
-    sweep = spec.sweep.model_copy(update={"file": taken, "points": points})
+    file_source = FileSource(file=name, sha256=sha256_hex(data))
+    sweep = spec.sweep.model_copy(update={"file": file_source, "points": points})
     return spec.model_copy(update={"sweep": sweep}), None if isinstance(named, FileSource) else data

@@ -22,7 +22,7 @@ def keep_registered_default(spec: ExperimentSpec, known: Specifications, key_of:
     """
     if "strategy" in spec.sweep.model_fields_set:
         return spec
-    older = spec.model_copy(update={"sweep": spec.sweep.looking_around()})
+    older = spec.model_copy(update={"sweep": spec.sweep.around_best_guess()})
     key = key_of(older)
     # A shorter key is only given where something is known under it: a specification, or jobs of the ledger.
     return older if key in known or key != experiment_key(older) else spec

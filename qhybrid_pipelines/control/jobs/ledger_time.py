@@ -52,7 +52,7 @@ class LedgerTime:
         self._ledger, self._machine = ledger, machine
         self._first: _Reading | None = None
         self._last: _Reading | None = None
-        self._asked: dict[str, float] = {}
+        self._question_times: dict[str, float] = {}
         self._mutex = threading.Lock()
         self.clock = Clock(
             now=self.now, monotonic=machine.monotonic, sleep=machine.sleep, boot_time=machine.boot_seconds
@@ -120,10 +120,12 @@ class LedgerTime:
         if self._ledger.has_server_clock or self._machine.is_virtual:
             return False
         boot, reading = self._machine.boot_seconds(), last_reading(provider)
-        heard = max(self._asked.get(provider, -FRESH_SECONDS), reading.boot_seconds if reading else -FRESH_SECONDS)
+        heard = max(
+            self._question_times.get(provider, -FRESH_SECONDS), reading.boot_seconds if reading else -FRESH_SECONDS
+        )
         if boot - heard < FRESH_SECONDS:
             return False
-        self._asked[provider] = boot
+        self._question_times[provider] = boot
         return True
 
     def margin_seconds(self, provider: str, window_seconds: float) -> float:

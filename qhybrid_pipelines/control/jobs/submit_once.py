@@ -142,7 +142,7 @@ class SubmissionProtocol:
         Raises:
             Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
-        settled = self._look_up(job, wait_for_listing=True)
+        settled = self._settle_from_listing(job, wait_for_listing=True)
         return self._context.advance(job, Event.CONFIRM_ABSENT) if settled is None else settled
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
@@ -209,7 +209,7 @@ class SubmissionProtocol:
         # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for.
         job = self._context.ledger.job(job.job_id)
         dedupe = self._context.capabilities(job.backend).dedupe
-        settled = self._look_up(job, wait_for_listing=dedupe == "tag_lookup")
+        settled = self._settle_from_listing(job, wait_for_listing=dedupe == "tag_lookup")
         if settled is not None:
             return settled
         refusal = doubted_refusal(self._context.ledger.events(job.job_id))
@@ -219,7 +219,7 @@ class SubmissionProtocol:
             job = self._record_resubmission(job)
         return self._send(job, batch, provider)
 
-    def _look_up(self, job: JobRecord, *, wait_for_listing: bool) -> JobRecord | None:
+    def _settle_from_listing(self, job: JobRecord, *, wait_for_listing: bool) -> JobRecord | None:
         """Return the job as SUBMITTED or SUBMIT_UNKNOWN; None where its provider is known not to have it, and not to get it.
 
         With ``wait_for_listing``, wait first until even a job that was accepted this very moment has to be listed.

@@ -66,11 +66,11 @@ class TokenSearch:
             ProviderError: the provider could not be asked.
         """
         now = self._context.clock.monotonic()
-        listed_at, asked, listing = self._listings.get(backend, (now, frozenset(), TokenListing(jobs={})))
-        if token not in asked or now - listed_at > LISTING_SECONDS:
-            asked = frozenset({token} | self._expected.get(backend, set()))
-            listing = self._list(backend, sorted(asked))
-            self._listings[backend] = (now, asked, listing)
+        listed_at, listed_tokens, listing = self._listings.get(backend, (now, frozenset(), TokenListing(jobs={})))
+        if token not in listed_tokens or now - listed_at > LISTING_SECONDS:
+            listed_tokens = frozenset({token} | self._expected.get(backend, set()))
+            listing = self._list(backend, sorted(listed_tokens))
+            self._listings[backend] = (now, listed_tokens, listing)
             if self._context.guard is not None:
                 self._context.guard.check()
         return self._judge(token, listing, is_older_program_ours=False)

@@ -68,7 +68,7 @@ def advance(path: Path, ledger: Ledger, *, now: datetime) -> bool:
 
 def explain_missing(link: ChainHead, head: ChainHead) -> str:
     """Return what it means that a ledger does not contain a link that was noted, one sentence."""
-    shown = f"event {link.position} ({link.hash[:12]}) was noted outside the ledger and is not in it"
+    problem = f"event {link.position} ({link.hash[:12]}) was noted outside the ledger and is not in it"
     if head.position < link.position:
-        return f"{shown}: the ledger ends at event {head.position}, so its end was cut off, or it is an older copy or another ledger"
-    return f"{shown}: events were replaced, or it is another ledger"
+        return f"{problem}: the ledger ends at event {head.position}, so its end was cut off, or it is an older copy or another ledger"
+    return f"{problem}: events were replaced, or it is another ledger"

@@ -89,7 +89,7 @@ def chain_link(connection: Connection, position: int) -> ChainHead | None:
     return None if found is None else ChainHead(position=position, hash=found)
 
 
-def newest_observation(connection: Connection) -> datetime:
+def newest_event_time(connection: Connection) -> datetime:
     """Return when the last event of the chain was observed; 1970 where there is none."""
     last = select(tables.chain_head.c.position).scalar_subquery()
     found = connection.scalar(select(tables.event.c.observed_at_us).where(tables.event.c.position == last))

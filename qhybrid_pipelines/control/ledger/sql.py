@@ -118,7 +118,7 @@ class SqlLedger:
         with self._snapshot() as connection:
             if self.has_server_clock:
                 return postgres.read_clock(connection)
-            return max(machine_now, queries.newest_observation(connection))
+            return max(machine_now, queries.newest_event_time(connection))
 
     def plan(self, plan: Plan) -> JobRecord:
         """Write a job down and reserve its quote, in one transaction."""

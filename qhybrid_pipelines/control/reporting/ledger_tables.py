@@ -128,11 +128,11 @@ def execution_times(ledger: Ledger, jobs: Sequence[JobRecord]) -> ExecutionTimes
     """Return what the jobs of one execution took together."""
     histories = [(job, ledger.events(job.job_id)) for job in jobs]
     stored = [event.at for _, events in histories for event in events if event.event == EVENT_NAMES[Event.FETCH]]
-    asked = [job.requested_at or job.created_at for job in jobs]
+    requested_at = [job.requested_at or job.created_at for job in jobs]
     parts = [latency(job, events) for job, events in histories]
     queued = [part.queue_seconds for part in parts if part.queue_seconds is not None]
     return ExecutionTimes(
-        elapsed_seconds=_seconds_between(min(asked), max(stored)) if stored else None,
+        elapsed_seconds=_seconds_between(min(requested_at), max(stored)) if stored else None,
         queue_seconds=max(queued, default=None),
         execute_seconds=_sum(*(part.execute_seconds for part in parts)),
     )
@@ -171,12 +171,12 @@ def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecor
     }
     accounts = {name: ledger.account(name) for name in {job.experiment for job in jobs}}
     canaries = [job for job in jobs if job.experiment == CANARY_EXPERIMENT]
-    asked = [job for job in jobs if job.experiment != CANARY_EXPERIMENT]
+    listed_jobs = [job for job in jobs if job.experiment != CANARY_EXPERIMENT]
     return {
-        schemas.JOBS.name: [job_row(job) for job in asked],
+        schemas.JOBS.name: [job_row(job) for job in listed_jobs],
         schemas.JOB_EVENTS.name: [event_row(event) for event in events],
-        schemas.LATENCY.name: [latency_row(job, by_job[job.job_id]) for job in asked],
-        schemas.COSTS.name: [cost_row(job, accounts[job.experiment]) for job in asked],
+        schemas.LATENCY.name: [latency_row(job, by_job[job.job_id]) for job in listed_jobs],
+        schemas.COSTS.name: [cost_row(job, accounts[job.experiment]) for job in listed_jobs],
         schemas.CANARY_JOBS.name: [canary_row(job, by_job[job.job_id]) for job in canaries],
     }
 

@@ -159,11 +159,11 @@ def _make_logger(stream: Stream, clock: Callable[[], datetime]) -> FilteringBoun
 
 def _select_fields(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Keep the fields of the list, in its order, and take secrets out of texts that others wrote."""
-    kept = {name: line[name] for name in FIELDS if name in line}
+    fields = {name: line[name] for name in FIELDS if name in line}
     for name in _EXTERNAL_TEXTS:
-        if name in kept:
-            kept[name] = redact(str(kept[name]))[:MAX_TEXT]
-    return kept
+        if name in fields:
+            fields[name] = redact(str(fields[name]))[:MAX_TEXT]
+    return fields
 
 
 class _SharedFile:

@@ -135,7 +135,7 @@ class JobPages:
         error_mitigation: bool = False,
     ) -> JSONResponse:
         """Show what a job of some size would cost and how long it would take."""
-        asked = self._cloud.machine(backend)
+        machine = self._cloud.machine(backend)
         for name, value in (("shots", shots), ("1q_gates", one_qubit_gates), ("2q_gates", two_qubit_gates)):
             if not 0 <= value <= _LARGEST_COUNT:
                 raise BadRequest(f"{name} is not between 0 and {_LARGEST_COUNT}.", name)
@@ -151,7 +151,7 @@ class JobPages:
             "error_mitigation": error_mitigation,
         }
         if self._cloud.interface is OCTOBER:
-            return JSONResponse(october_estimate(self._cloud, asked, context, size))
+            return JSONResponse(october_estimate(self._cloud, machine, context, size))
         return JSONResponse(
             {
                 "input_values": context | ({} if session is None else {"session": session == "true"}),
@@ -160,14 +160,14 @@ class JobPages:
                 ),
                 "cost_unit": self._cloud.billing_unit,
                 "rate_information": {
-                    "job_cost_minimum": asked.minimum_usd,
-                    "cost_1q_gate": asked.one_qubit_gate_usd,
-                    "cost_2q_gate": asked.two_qubit_gate_usd,
+                    "job_cost_minimum": machine.minimum_usd,
+                    "cost_1q_gate": machine.one_qubit_gate_usd,
+                    "cost_2q_gate": machine.two_qubit_gate_usd,
                     "organization": "emulator",
                 },
-                "estimated_cost": asked.price_usd(**size),
-                "estimated_execution_time": asked.execution_seconds(circuits=1, **size),
-                "current_predicted_queue_time": self._cloud.queue_seconds(asked),
+                "estimated_cost": machine.price_usd(**size),
+                "estimated_execution_time": machine.execution_seconds(circuits=1, **size),
+                "current_predicted_queue_time": self._cloud.queue_seconds(machine),
             }
         )
 

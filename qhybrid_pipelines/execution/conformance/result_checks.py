@@ -110,8 +110,8 @@ def check_wrong_results_are_refused(subject: ProviderUnderTest) -> None:
     assert_raises(CorruptResult, provider.decode, raw, other)
     assert_raises(CorruptResult, provider.decode, raw, replace(batch, shots=batch.shots + 1))
     size = len(raw.content)
-    for kept in (0, size // 2, size - size // 10):
-        assert_raises(CorruptResult, provider.decode, replace(raw, content=raw.content[:kept]), batch)
+    for length in (0, size // 2, size - size // 10):
+        assert_raises(CorruptResult, provider.decode, replace(raw, content=raw.content[:length]), batch)
     for what, mutate in subject.mutations.items():
         assert_raises(CorruptResult, provider.decode, replace(raw, content=mutate(raw.content)), batch, what=what)
 

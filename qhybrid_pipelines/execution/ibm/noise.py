@@ -41,11 +41,11 @@ def narrow_target(target: Target, used: tuple[int, ...]) -> Target:
         figures = target[name]
         if None in figures:  # control flow belongs to no qubit
             continue
-        kept = {
+        properties = {
             tuple(place[q] for q in qubits): reported
             for qubits, reported in figures.items()
             if all(q in place for q in qubits)
         }
-        if kept:
-            narrow.add_instruction(target.operation_from_name(name), kept, name=name)
+        if properties:
+            narrow.add_instruction(target.operation_from_name(name), properties, name=name)
     return narrow

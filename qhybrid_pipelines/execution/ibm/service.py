@@ -185,11 +185,11 @@ class Service:
         Raises:
             Unavailable: the list has another form than published.
         """
-        found, shown, labelled = self._list_jobs(backend, set(tokens), tag=OWN_TAG, max_pages=MAX_PAGES)
+        found, listed_ids, labelled = self._list_jobs(backend, set(tokens), tag=OWN_TAG, max_pages=MAX_PAGES)
         if known_jobs:  # in doubt, what an older program sent counts too: its only tag was the token
             for token in set(tokens) - set(found):
                 found |= self._list_jobs(backend, {token}, tag=token, max_pages=1)[0]
-        return jobs.TokenListing(jobs=found, known=frozenset(shown & set(known_jobs)), labelled=labelled)
+        return jobs.TokenListing(jobs=found, known=frozenset(listed_ids & set(known_jobs)), labelled=labelled)
 
     def _list_jobs(
         self, backend: str, tokens: set[str], *, tag: str, max_pages: int
@@ -200,7 +200,7 @@ class Service:
         """
         name = backend.removeprefix(f"{NAME}:")  # also of a device that the settings do not name any more
         found: dict[str, list[tuple[str, str, jobs.ListedJob]]] = {}
-        shown: set[str] = set()
+        listed_ids: set[str] = set()
         labelled: dict[str, tuple[jobs.ListedJob, ...]] = {}
         for page in range(max_pages):
             params = [("tags", tag), ("backend", name), ("exclude_params", "true"), ("limit", str(PAGE_JOBS))]
@@ -209,12 +209,12 @@ class Service:
             listed = reported.get("jobs")
             if not isinstance(listed, list):
                 raise Unavailable("the list of jobs has another form than published")
-            before = len(shown)
+            before = len(listed_ids)
             for job in listed:
                 if not isinstance(job, dict) or not isinstance(job.get("id"), str) or job.get("backend") != name:
                     continue  # an odd entry hides no other
                 tags = {one for one in job.get("tags") or () if isinstance(one, str)}
-                shown.add(job["id"])
+                listed_ids.add(job["id"])
                 ref = jobs.JobRef(provider=NAME, backend=backend, provider_job_id=job["id"])
                 home_id = next((one.removeprefix(HOME_TAG) for one in tags if one.startswith(HOME_TAG)), "")
                 entry = (str(job.get("created") or ""), job["id"], jobs.ListedJob(ref=ref, home_id=home_id))
@@ -222,10 +222,12 @@ class Service:
                     found.setdefault(token, []).append(entry)
                 if home_id and not tokens & tags:
                     labelled |= {one: (*labelled.get(one, ()), entry[2]) for one in tags if _TOKEN.fullmatch(one)}
-            if len(listed) < PAGE_JOBS or len(shown) == before:  # the end, or a service that does not know of offsets
+            if (
+                len(listed_ids) < PAGE_JOBS or len(listed_ids) == before
+            ):  # the end, or a service that does not know of offsets
                 break
         by_age = {token: sorted(entries, key=lambda entry: entry[:2]) for token, entries in found.items()}
-        return {token: tuple(job for *_, job in entries) for token, entries in by_age.items()}, shown, labelled
+        return {token: tuple(job for *_, job in entries) for token, entries in by_age.items()}, listed_ids, labelled
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Take one look at each of some jobs, with one request, and one more for times and use once a job has ended.

@@ -45,7 +45,7 @@ _JOB_FIELDS = {
 
 def free_facts(client: IonQClient, device: str) -> Iterator[Fact]:
     """Yield what can be found out without a job."""
-    for name, look in (
+    for name, read_facts in (
         ("backends", lambda: _backend_facts(client, device)),
         ("characterizations", lambda: _characterization_facts(client, device)),
         ("account", lambda: _account_facts(client)),
@@ -53,7 +53,7 @@ def free_facts(client: IonQClient, device: str) -> Iterator[Fact]:
         ("list of jobs", lambda: _listing_facts(client, device)),
         ("unknown job", lambda: _refusal_facts(client)),
     ):
-        yield from _attempted(name, look)
+        yield from _attempted(name, read_facts)
 
 
 def job_facts(client: IonQClient, ref: JobRef, batch: CircuitBatch, token: str) -> Iterator[Fact]:
@@ -63,10 +63,10 @@ def job_facts(client: IonQClient, ref: JobRef, batch: CircuitBatch, token: str) 
     yield from _attempted("cancelled too late", lambda: _late_cancel_facts(client, ref))
 
 
-def _attempted(name: str, look: Callable[[], Iterator[Fact]]) -> Iterator[Fact]:
+def _attempted(name: str, read_facts: Callable[[], Iterator[Fact]]) -> Iterator[Fact]:
     """Yield the facts of one look; a look that fails is a fact too, and hides no other."""
     try:
-        yield from look()
+        yield from read_facts()
     except ProviderError as error:
         yield require(name, "an answer", f"{type(error).__name__}: {error}", agrees=False)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -163,13 +163,13 @@ def list_tokens(
     wanted, known = set(tokens), set(known_jobs)
     matches: dict[str, list[dict[str, Any]]] = {}
     labelled: dict[str, tuple[ListedJob, ...]] = {}
-    shown: set[str] = set()
+    listed_ids: set[str] = set()
     empty = True
     pages = _pages(client, [("target", device)], max_pages=MAX_PAGES, must_end=bool(known))
     for number, (_, page) in enumerate(pages, start=1):
         jobs = [job for job in page["jobs"] if isinstance(job, dict)]
         empty = empty and not page["jobs"]
-        shown |= {job["id"] for job in jobs if isinstance(job.get("id"), str)}
+        listed_ids |= {job["id"] for job in jobs if isinstance(job.get("id"), str)}
         for job in jobs:
             token = _token(job, device)
             if token in wanted:
@@ -189,7 +189,7 @@ def list_tokens(
             token: tuple(_listed_job(job, backend) for job in sorted(jobs, key=lambda job: _submitted_at([job])))
             for token, jobs in matches.items()
         },
-        known=frozenset(shown & known),
+        known=frozenset(listed_ids & known),
         labelled=labelled,
     )
 

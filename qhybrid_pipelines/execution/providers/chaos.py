@@ -112,15 +112,15 @@ class ChaosProvider:
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Poll jobs behind, one request per provider, or fail or lose some as planned."""
         found: dict[jobs.JobRef, jobs.Snapshot] = {}
-        asked: dict[str, list[jobs.JobRef]] = {}
+        refs_by_provider: dict[str, list[jobs.JobRef]] = {}
         for ref in refs:
             provider, _ = self._resolve_backend(ref.backend)
             if "lost" in self._apply_faults("poll", ref.provider_job_id):
                 message = "planned: the provider does not know this job any more"
                 found[ref] = jobs.Snapshot(ref=ref, state=JobState.FAILED, raw_status="lost", message=message)
             else:
-                asked.setdefault(provider.name, []).append(ref)
-        for group in asked.values():
+                refs_by_provider.setdefault(provider.name, []).append(ref)
+        for group in refs_by_provider.values():
             provider, _ = self._resolve_backend(group[0].backend)
             try:
                 seen = provider.poll([self._inner_ref(ref) for ref in group])

@@ -69,9 +69,13 @@ def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: S
     index = {name: number for number, name in enumerate(names)}
     _check_classes(raw, names)
     numbered = np.array([index.get(label, -1) for label in raw.labels], dtype=np.int64)
-    kept = numbered >= 0
-    labels, values = numbered[kept], raw.features[kept][:, columns]
-    notes = [] if kept.all() else [f"{kept.sum()} of {len(kept)} rows belong to the classes {', '.join(names)}."]
+    selected = numbered >= 0
+    labels, values = numbered[selected], raw.features[selected][:, columns]
+    notes = (
+        []
+        if selected.all()
+        else [f"{selected.sum()} of {len(selected)} rows belong to the classes {', '.join(names)}."]
+    )
     constant = np.flatnonzero((values == values[:1]).all(axis=0))
     if len(constant):
         stated = [raw.feature_names[columns[at]] for at in constant]
@@ -101,10 +105,10 @@ def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: S
 def unknown_column_error(name: str, known: Sequence[str], *, file: str | None, field: str) -> InvalidInput:
     """Return the error for a column that is not there, with the nearest one that is."""
     close = difflib.get_close_matches(name, known, n=1)
-    shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+    listed = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
     return InvalidInput(
         f"there is no column {name!r}",
-        remedy=(f"Did you mean {close[0]!r}? " if close else "") + f"The columns are: {shown}.",
+        remedy=(f"Did you mean {close[0]!r}? " if close else "") + f"The columns are: {listed}.",
         file=file,
         field=field,
     )

@@ -81,14 +81,14 @@ def threshold_accepting(model: IsingModel, *, searches: int, sweeps: int, seed: 
         orders = random.permuted(np.tile(np.arange(model.size), (searches, 1)), axis=1)
         for visited in orders.T:
             changes = -2 * spins[every, visited] * fields[every, visited]
-            taken = np.flatnonzero(changes < limit)
-            if len(taken):
-                flipped = visited[taken]
-                energies[taken] += changes[taken]
-                spins[taken, flipped] *= -1
-                steps = 2 * spins[taken, flipped]
-                fields[taken[:, None], neighbours[flipped]] += steps[:, None] * couplings[flipped]
-                better = taken[energies[taken] < lowest[taken] - tolerance]
+            accepted = np.flatnonzero(changes < limit)
+            if len(accepted):
+                flipped = visited[accepted]
+                energies[accepted] += changes[accepted]
+                spins[accepted, flipped] *= -1
+                steps = 2 * spins[accepted, flipped]
+                fields[accepted[:, None], neighbours[flipped]] += steps[:, None] * couplings[flipped]
+                better = accepted[energies[accepted] < lowest[accepted] - tolerance]
                 lowest[better], best[better] = energies[better], spins[better]
     return (best < 0).astype(np.uint8)
 

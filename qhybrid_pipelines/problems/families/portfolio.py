@@ -282,8 +282,8 @@ class Portfolio(FamilyDefaults):
         found = [_family_reduction("reduced_cost", ones, zeros, exact=True)]
         free = np.setdiff1d(np.arange(problem.size), np.concatenate([ones, zeros]))
         if len(free) > max_qubits:
-            taken, left_out = most_promising_subset(problem.subproblem(ones, free), incumbent[free], max_qubits)
-            found.append(_family_reduction("box_relaxation", free[taken], free[left_out], exact=False))
+            chosen, left_out = most_promising_subset(problem.subproblem(ones, free), incumbent[free], max_qubits)
+            found.append(_family_reduction("box_relaxation", free[chosen], free[left_out], exact=False))
         return [reduction for reduction in found if reduction.substitutions]
 
     def objective_rounding(self, instance: Instance) -> ObjectiveRounding:

@@ -147,9 +147,9 @@ def fix_by_bound(problem: CardinalityProblem, incumbent: float) -> tuple[I64, I6
         tangent = relax(part)
         ordered = np.sort(tangent.gradient)
         cheapest, last, following = ordered[: part.chosen].sum(), ordered[part.chosen - 1], ordered[part.chosen]
-        taken = np.zeros(problem.size, dtype=np.uint8)
-        taken[ones] = 1
-        limit = incumbent - problem.value(taken) - tangent.base + problem.rounding
+        chosen = np.zeros(problem.size, dtype=np.uint8)
+        chosen[ones] = 1
+        limit = incumbent - problem.value(chosen) - tangent.base + problem.rounding
         never = cheapest - last + np.maximum(tangent.gradient, last) > limit
         always = cheapest + np.maximum(following - tangent.gradient, 0) > limit
         if not (never | always).any():

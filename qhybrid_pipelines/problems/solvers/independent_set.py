@@ -69,8 +69,8 @@ def reductions(weights: F64, edges: Edges) -> list[FamilyReduction]:
             fixed = rule(remaining, exact)
             if fixed:
                 steps = tuple(Substitution(variable=v, constant=x) for v, x in fixed)
-                taken = sum(x for _, x in fixed)
-                note = f"{taken} taken, {len(fixed) - taken} left out"
+                members = sum(x for _, x in fixed)
+                note = f"{members} taken, {len(fixed) - members} left out"
                 found.append(FamilyReduction(step_name=step_name, exact=True, substitutions=steps, note=note))
                 break
         else:

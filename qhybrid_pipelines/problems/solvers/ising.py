@@ -104,9 +104,9 @@ def minimise_mapped(model: IsingModel, variables: VariableMap, seed: int) -> Isi
     return dataclasses.replace(found, assignment=_expand(variables, found.assignment))
 
 
-def _expand(variables: VariableMap, kept: U8) -> U8:
+def _expand(variables: VariableMap, reduced: U8) -> U8:
     """Return the assignment ``(n,)`` that the values of the remaining variables stand for."""
     assignment = variables.value.copy()
     copied = variables.root >= 0
-    assignment[copied] ^= kept[variables.root[copied]]
+    assignment[copied] ^= reduced[variables.root[copied]]
     return assignment

@@ -215,9 +215,9 @@ class RoutingProblem:
     def allowed(self, rows: U8) -> npt.NDArray[np.bool_]:
         """Return which rows are routes that keep every rule."""
         visits = rows[:, : self.visits].reshape(len(rows), self.vehicles, self.stops, self.customers)
-        taken = visits.sum(axis=3, dtype=np.int64)
-        good = (visits.sum(axis=(1, 2), dtype=np.int64) == 1).all(axis=1) & (taken <= 1).all(axis=(1, 2))
-        good &= (taken[:, :, 1:] <= taken[:, :, :-1]).all(axis=(1, 2))
+        filled = visits.sum(axis=3, dtype=np.int64)
+        good = (visits.sum(axis=(1, 2), dtype=np.int64) == 1).all(axis=1) & (filled <= 1).all(axis=(1, 2))
+        good &= (filled[:, :, 1:] <= filled[:, :, :-1]).all(axis=(1, 2))
         if self.demands is not None:
             load = visits.sum(axis=2, dtype=np.int64) @ np.array(self.demands, dtype=np.int64)
             bits = rows[:, self.visits :].reshape(len(rows), self.vehicles, len(self.unused_weights))

@@ -44,8 +44,8 @@ def prepare_mixer(structure: QaoaStructure, *, compiled: bool) -> tuple[U64 | No
     ones = structure.cardinality
     if structure.mixer == "xy" and ones is not None:
         outcomes = outcomes_with_ones(ones, model.size)
-        kept = energies[outcomes.astype(np.intp)]
-        return outcomes, lambda: RingMixer(kept, ones=ones, n=model.size)
+        ring_energies = energies[outcomes.astype(np.intp)]
+        return outcomes, lambda: RingMixer(ring_energies, ones=ones, n=model.size)
     # Without fields complements have the same energy; a single qubit has no second one to join them.
     phases = Phases(energies, mirrored=model.size > 1 and not model.linear.any())
     if not compiled:

@@ -67,10 +67,10 @@ class XMixer:
         parts = self._states[0].view(np.float64)
         np.square(parts, out=parts)
         probabilities = np.empty((len(angles), self._phases.outcomes))
-        kept = probabilities[:, : self._phases.size]
-        np.add(parts[: len(angles), 0::2], parts[: len(angles), 1::2], out=kept)
+        first_half = probabilities[:, : self._phases.size]
+        np.add(parts[: len(angles), 0::2], parts[: len(angles), 1::2], out=first_half)
         if self._phases.mirrored:
-            probabilities[:, self._phases.size :] = kept[:, ::-1]
+            probabilities[:, self._phases.size :] = first_half[:, ::-1]
         return probabilities
 
     def _apply_layer(self, gammas: F64, betas: F64, *, first: bool) -> None:

@@ -150,7 +150,7 @@ def evaluate(expression: Expression, scopes: Sequence[Mapping[str, Value]], vers
             if step.kind == "value":
                 stack.append(step.what)  # type: ignore[arg-type]  # a number
             elif step.kind == "name":
-                stack.append(_look_up(step, scopes, version))
+                stack.append(_value_of(step, scopes, version))
             elif step.kind == "negate":
                 stack.append(scale(stack.pop(), -1))
             elif step.kind == "binary":
@@ -192,7 +192,7 @@ def evaluate_integer(expression: Expression, scopes: Sequence[Mapping[str, Value
     return value
 
 
-def _look_up(step: Operation, scopes: Sequence[Mapping[str, Value]], version: int) -> Value:
+def _value_of(step: Operation, scopes: Sequence[Mapping[str, Value]], version: int) -> Value:
     name = str(step.what)
     for scope in (*scopes, CONSTANTS[version]):
         if name in scope:

@@ -192,9 +192,9 @@ def _answer(output: bytes) -> dict[str, Any]:
 
 def _environment() -> dict[str, str]:
     """Return what Python needs to start; no secrets, no settings, and one thread per library."""
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+    library_paths = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-    return {"LC_ALL": "C.UTF-8", **single, **kept}
+    return {"LC_ALL": "C.UTF-8", **single, **library_paths}
 
 
 def _sandbox_error(problem: str) -> InvalidInput:

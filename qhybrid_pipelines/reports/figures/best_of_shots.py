@@ -10,13 +10,13 @@ from qhybrid_pipelines.reports.figures.style import (
     RANDOM,
     SERIES,
     Drawing,
-    in_house_style,
     legend_below,
     new_axes,
+    with_report_style,
 )
 
 
-@in_house_style
+@with_report_style
 def best_of_shots(series: Sequence[tuple[str, BestOfShots]], *, minimum_energy: float) -> Drawing:
     """Return the expected lowest energy of a growing number of shots at the best point, one line per backend.
 

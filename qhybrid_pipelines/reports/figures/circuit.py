@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.core.printable import printable
-from qhybrid_pipelines.reports.figures.style import Drawing, in_house_style
+from qhybrid_pipelines.reports.figures.style import Drawing, with_report_style
 
 
-@in_house_style
+@with_report_style
 def circuit(drawing: str, *, name: str) -> Drawing:
     """Return a text drawing as a figure of its own size.
 

@@ -11,12 +11,12 @@ from qhybrid_pipelines.reports.figures.style import (
     RANDOM,
     WIDTH,
     Drawing,
-    in_house_style,
+    with_report_style,
 )
 from qhybrid_pipelines.reports.words import shorten, show_percent
 
 
-@in_house_style
+@with_report_style
 def comparison(rows: Sequence[tuple[str, BestPoint]]) -> Drawing:
     """Return, for each execution, its place between random and reference, and its share of optimal shots.
 

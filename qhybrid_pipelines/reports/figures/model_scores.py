@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qhybrid_pipelines.reports.content import Row
-from qhybrid_pipelines.reports.figures.style import CLASSICAL, QUANTUM, RANDOM, Drawing, in_house_style, new_axes
+from qhybrid_pipelines.reports.figures.style import CLASSICAL, QUANTUM, RANDOM, Drawing, new_axes, with_report_style
 from qhybrid_pipelines.reports.words import shorten
 
 MAX_ROWS = 30
 _COLOURS = {"quantum": QUANTUM, "unentangled_control": RANDOM, "baseline": CLASSICAL, "control": RANDOM}
 
 
-@in_house_style
+@with_report_style
 def model_scores(summaries: Sequence[Row], *, metric: str) -> Drawing:
     """Return means over test folds with 95 % intervals.
 

@@ -8,14 +8,14 @@ from qhybrid_pipelines.reports.figures.style import (
     QUANTUM,
     RANDOM,
     Drawing,
-    in_house_style,
     legend_below,
     new_axes,
+    with_report_style,
 )
 from qhybrid_pipelines.reports.words import show_percent
 
 
-@in_house_style
+@with_report_style
 def objective_histogram(
     histogram: ObjectiveHistogram, *, unit: str, sense: str, reference: float | None, backend: str
 ) -> Drawing:

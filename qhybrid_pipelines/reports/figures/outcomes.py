@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qhybrid_pipelines.reports.content import TopOutcome
-from qhybrid_pipelines.reports.figures.style import OPTIMUM, QUANTUM, RANDOM, Drawing, in_house_style, new_axes
+from qhybrid_pipelines.reports.figures.style import OPTIMUM, QUANTUM, RANDOM, Drawing, new_axes, with_report_style
 from qhybrid_pipelines.reports.words import show_percent
 
 
-@in_house_style
+@with_report_style
 def top_outcomes(outcomes: Sequence[TopOutcome], *, uniform: float, backend: str) -> Drawing:
     """Return the shares of the most frequent outcomes with 95 % intervals; the optimum is marked.
 

@@ -9,14 +9,14 @@ import numpy as np
 from qhybrid_pipelines.classical.statistics import paired_bootstrap
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.reports.content import SolverSeries
-from qhybrid_pipelines.reports.figures.style import CLASSICAL, OPTIMUM, QUANTUM, Drawing, in_house_style, new_axes
+from qhybrid_pipelines.reports.figures.style import CLASSICAL, OPTIMUM, QUANTUM, Drawing, new_axes, with_report_style
 from qhybrid_pipelines.reports.words import count, shorten
 
 #: Rows of a figure; a solver that is not drawn stands in the table.
 MAX_ROWS = 30
 
 
-@in_house_style
+@with_report_style
 def solver_results(
     solvers: Sequence[SolverSeries], *, unit: str, sense: str, reference: float | None, several_backends: bool
 ) -> Drawing:

@@ -97,12 +97,12 @@ class Drawing:
     wide: bool = False
 
 
-def in_house_style(draw: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+def with_report_style(draw: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """Make a function draw with the settings of this module, whatever a user's own Matplotlib is set to."""
 
     @wraps(draw)
     def styled(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-        with _house_style():
+        with _report_style():
             drawing = draw(*args, **kwargs)
             if isinstance(drawing, Drawing):
                 # Laid out once and for all: every further pass would move things by fractions of a point.
@@ -137,7 +137,7 @@ def to_file_bytes(drawing: Drawing, kind: str) -> bytes:
     """Return a drawing as a file of kind ``svg`` or ``png``, on white; the same drawing gives the same bytes."""
     picture = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    with _house_style():
+    with _report_style():
         drawing.figure.savefig(picture, format=kind, dpi=PNG_DPI, facecolor="white", metadata=metadata)
     return picture.getvalue()
 
@@ -149,7 +149,7 @@ def to_inline_svg(drawing: Drawing, prefix: str) -> str:
     with ``prefix``, because ids of two drawings would meet in one page.
     """
     picture = io.StringIO()
-    with _house_style(**{"svg.fonttype": "none"}):
+    with _report_style(**{"svg.fonttype": "none"}):
         drawing.figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
     text = picture.getvalue()
     text = text[text.index("<svg") :]
@@ -167,7 +167,7 @@ def to_inline_svg(drawing: Drawing, prefix: str) -> str:
 
 
 @contextmanager
-def _house_style(**more: Any) -> Iterator[None]:
+def _report_style(**more: Any) -> Iterator[None]:
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():

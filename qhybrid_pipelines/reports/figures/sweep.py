@@ -13,16 +13,16 @@ from qhybrid_pipelines.reports.figures.style import (
     RANDOM,
     SERIES,
     Drawing,
-    in_house_style,
     legend_below,
     new_axes,
+    with_report_style,
 )
 
 #: Above this many points intervals would hide each other, and a line is drawn.
 MAX_POINTS_WITH_BARS = 64
 
 
-@in_house_style
+@with_report_style
 def sweep(series: Sequence[SweepSeries], random: RandomReference) -> Drawing:
     """Return energies and shares of the optimum over the points of a sweep, with 95 % intervals, one series per backend."""
     figure, (upper, lower) = new_axes(4.0 + 0.12 * len(series), rows=2)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qhybrid_pipelines.reports.figures.style import SERIES, Drawing, in_house_style, legend_below, new_axes
+from qhybrid_pipelines.reports.figures.style import SERIES, Drawing, legend_below, new_axes, with_report_style
 
 #: Steps that a line is smoothed over: mini-batches are noisy.
 SMOOTHED_STEPS = 15
 
 
-@in_house_style
+@with_report_style
 def training(losses: Mapping[str, Sequence[Sequence[float]]]) -> Drawing:
     """Return the loss over the steps of every circuit's training: mean over folds, and 95 % of the mean.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qhybrid_pipelines.reports.content import JobContent
-from qhybrid_pipelines.reports.figures.style import INK, STRETCHES, Drawing, in_house_style, legend_below, new_axes
+from qhybrid_pipelines.reports.figures.style import INK, STRETCHES, Drawing, legend_below, new_axes, with_report_style
 from qhybrid_pipelines.reports.words import count, shorten, show_seconds
 
 MAX_JOBS = 16
 
 
-@in_house_style
+@with_report_style
 def waterfall(jobs: Sequence[JobContent]) -> Drawing | None:
     """Return the stretches of each job one after the other, or None where no job has any that is known."""
     timed = [job for job in jobs if any(seconds > 0 for _, seconds, _ in job.stretches)]

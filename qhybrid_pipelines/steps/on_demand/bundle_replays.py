@@ -95,17 +95,17 @@ def replay_bundle(bundle: Bundle, home: Home, control_plane: ControlPlane) -> li
 def _replay(
     key: str, executions: Sequence[Row], bundle: Bundle, aside: Specifications, control_plane: ControlPlane
 ) -> list[ReplayedExecution]:
-    asked = experiments([key], aside)
-    instances = problem_instances(asked, aside)
-    reduced = reduced_models(asked, instances)
-    points = parameter_sweeps(asked, reduced, aside)
-    classical = baselines(asked, instances, reduced)
+    experiment_table = experiments([key], aside)
+    instances = problem_instances(experiment_table, aside)
+    reduced = reduced_models(experiment_table, instances)
+    points = parameter_sweeps(experiment_table, reduced, aside)
+    classical = baselines(experiment_table, instances, reduced)
     replayed = []
     for execution in executions:
         pair = (str(execution["backend"]), key)
-        batches = circuit_batches([pair], asked, instances, reduced, points, specifications=aside)
+        batches = circuit_batches([pair], experiment_table, instances, reduced, points, specifications=aside)
         counts = _counts(batches, execution["parts"], bundle, control_plane)
-        point_scores, solutions = scores([pair], asked, instances, reduced, counts)
+        point_scores, solutions = scores([pair], experiment_table, instances, reduced, counts)
         instance = Instance.from_row(get_row(instances, key))
         verdict = compare(
             family_named(instance.family),
@@ -119,7 +119,7 @@ def _replay(
         compared = from_rows(schemas.BASELINE_COMPARISONS, [{"experiment": key, "backend": pair[0], **verdict}])
         decided = decisions(
             [pair],
-            experiments=asked,
+            experiments=experiment_table,
             problem_instances=instances,
             reduced_models=reduced,
             parameter_sweeps=points,

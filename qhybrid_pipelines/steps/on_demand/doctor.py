@@ -183,18 +183,18 @@ def _budgets(control_plane: ControlPlane, now: datetime) -> CheckResult:
 
 def _clock(dispatcher: Dispatcher, now: datetime) -> CheckResult:
     """Compare this machine's clock with the ledger's: its server's, or the time of its newest event."""
-    ledger, shown = dispatcher.ledger, f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    ledger, clock_text = dispatcher.ledger, f"{now:%Y-%m-%d %H:%M:%S} UTC"
     there = ledger.read_time(now)
     skew = (now - there).total_seconds()
     if ledger.has_server_clock:
-        seen = f"{shown}, {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the ledger's server, whose clock decides"
+        seen = f"{clock_text}, {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the ledger's server, whose clock decides"
         return abs(skew) <= TOLERANCE_SECONDS, seen
     if problems := dispatcher.clock_problems():
         return False, "; ".join(problems)
     if timedelta(seconds=-skew) <= CLOCK_TOLERANCE:
-        return True, f"{shown}, later than every event of the ledger"
+        return True, f"{clock_text}, later than every event of the ledger"
     return False, (
-        f"{shown}, and the ledger has an event of {there:%Y-%m-%d %H:%M:%S}: set the clock, or find what set it ahead; until "
+        f"{clock_text}, and the ledger has an event of {there:%Y-%m-%d %H:%M:%S}: set the clock, or find what set it ahead; until "
         "then new events get that time, and what is in doubt waits for it"
     )
 

@@ -209,15 +209,15 @@ def _plan_batches(
                     what += f", gradient of {len(plan.gradient_rows)} rows"
                 yield backend, what, plan.batch.template.n_qubits, plan.batch
         return
-    asked = experiments([key], registered)
-    instances = problem_instances(asked, registered)
-    reduced = reduced_models(asked, instances)
-    points = parameter_sweeps(asked, reduced, registered, gate_error=partial(two_qubit_error, dispatcher))
+    experiment_table = experiments([key], registered)
+    instances = problem_instances(experiment_table, registered)
+    reduced = reduced_models(experiment_table, instances)
+    points = parameter_sweeps(experiment_table, reduced, registered, gate_error=partial(two_qubit_error, dispatcher))
     depths += [
         {"experiment": key, "depth": reason} for reason in set(points.column("depth_reason").to_pylist()) if reason
     ]
     executions = [(backend, key) for backend in spec.backends]
-    batches = circuit_batches(executions, asked, instances, reduced, points, specifications=registered)
+    batches = circuit_batches(executions, experiment_table, instances, reduced, points, specifications=registered)
     if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:
         circuits.append(circuit)
     for backend in spec.backends:

@@ -63,13 +63,13 @@ def objectives_recompute(problem_instances: pa.Table, scored_solutions: pa.Table
         instance = Instance.from_row(row)
         family = family_named(instance.family)
         model = family.model(instance)
-        kept = select_rows(scored_solutions, row["experiment"]).select(["assignment", "objective", "feasible"])
-        if not kept.num_rows:
+        solutions = select_rows(scored_solutions, row["experiment"]).select(["assignment", "objective", "feasible"])
+        if not solutions.num_rows:
             continue
-        assignments = np.stack([assignment_array(text) for text in kept.column("assignment").to_pylist()])
+        assignments = np.stack([assignment_array(text) for text in solutions.column("assignment").to_pylist()])
         samples = (assignments, list(instance.variables))
         energies = np.asarray(model.objective.energies(samples), dtype=np.float64)
-        objectives = kept.column("objective").to_numpy()
+        objectives = solutions.column("objective").to_numpy()
         signed = energies if family.sense == "min" else -energies
         far = np.abs(signed - objectives) > RELATIVE_TOLERANCE * np.maximum(1.0, np.abs(objectives))
         if far.any():
@@ -77,7 +77,7 @@ def objectives_recompute(problem_instances: pa.Table, scored_solutions: pa.Table
         feasible = np.array(
             [model.check_feasible(dict(zip(instance.variables, a.tolist(), strict=True))) for a in assignments]
         )
-        wrong = feasible != kept.column("feasible").to_numpy(zero_copy_only=False)
+        wrong = feasible != solutions.column("feasible").to_numpy(zero_copy_only=False)
         if wrong.any():
             findings.append(f"{row['experiment']}: {int(wrong.sum())} solutions have the wrong feasibility")
     return findings
@@ -95,7 +95,7 @@ def baselines_present(experiments: Iterable[str], baselines: pa.Table) -> list[s
     return findings
 
 
-def budget_kept(experiments: pa.Table, submissions: pa.Table) -> list[str]:
+def within_budget(experiments: pa.Table, submissions: pa.Table) -> list[str]:
     """Quoted cost over all backends of an experiment stays within its budget."""
     findings = []
     for key in sorted(set(submissions.column("experiment").to_pylist())):

@@ -95,9 +95,9 @@ def _compare_notes(home: Home, ledger: Ledger, head: ChainHead) -> list[str]:
         findings.append(str(error))
     with suppress(FileNotFoundError, InvalidInput, CorruptFile):  # there is no snapshot that says anything
         (seen,) = query(home, "SELECT ledger_position, ledger_hash FROM snapshot").to_pylist()
-        shown = ChainHead(position=seen["ledger_position"], hash=seen["ledger_hash"])
-        if shown.position and not ledger.contains(shown):
+        published = ChainHead(position=seen["ledger_position"], hash=seen["ledger_hash"])
+        if published.position and not ledger.contains(published):
             findings.append(
-                f"the warehouse shows a ledger that went further: {chain_anchor.explain_missing(shown, head)}"
+                f"the warehouse shows a ledger that went further: {chain_anchor.explain_missing(published, head)}"
             )
     return findings

@@ -10,12 +10,12 @@ import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.reports.blocks import Chapter, Section
-from qhybrid_pipelines.reports.figures.style import Drawing, in_house_style, new_axes
+from qhybrid_pipelines.reports.figures.style import Drawing, new_axes, with_report_style
 from qhybrid_pipelines.reports.page import figure_files
 from qhybrid_pipelines.reports.pictures import Pictures
 
 
-@in_house_style
+@with_report_style
 def drawn(name: str, title: str) -> Drawing:
     figure, axes = new_axes(2.0)
     axes.plot([1, 2, 3], [2, 1, 3])
