@@ -35,7 +35,7 @@ def run(*arguments: str, **environment: str) -> tuple[int, dict[str, dict[str, A
     )
     print(ended.stdout, ended.stderr)
     figures, *places = [json.loads(line)["rows"] for line in ended.stdout.splitlines() if line.startswith("{")]
-    landed = {row["at its death"]: row["kills"] for rows in places for row in rows}
+    landed = {row["at its death"]: row["kills"] for rows in places for row in rows if "at its death" in row}
     return ended.returncode, {row["provider"]: row for row in figures}, landed
 
 

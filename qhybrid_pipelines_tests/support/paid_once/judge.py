@@ -28,9 +28,11 @@ class Tally:
         wanted: batches, each a job to be paid once.
         landed: processes that a SIGKILL ended.
         restored: how often an older ledger was put back.
+        undone: events that these ledgers lacked.
         copied: how often the home was copied and both worked on.
         asked: how often a person was asked which of them goes on.
         at: how many of them in which state of the request that they were at.
+        struck: how often which fault did what to requests.
         accepted: lines of the provider's book.
         lost: accepted, but nobody has noted the provider's id, and no job waits for a person to ask the provider.
         paid_twice: accepted again for a batch that had been accepted before.
@@ -43,9 +45,11 @@ class Tally:
     wanted: int = 0
     landed: int = 0
     restored: int = 0
+    undone: int = 0
     copied: int = 0
     asked: int = 0
     at: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
     lost: int = 0
     paid_twice: int = 0
@@ -59,6 +63,7 @@ class Tally:
             "wanted",
             "landed",
             "restored",
+            "undone",
             "copied",
             "asked",
             "accepted",
@@ -69,7 +74,8 @@ class Tally:
             "in_doubt",
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.at += other.at
+        self.at.update(other.at)
+        self.struck.update(other.struck)
         self.broken += other.broken
 
 
@@ -87,6 +93,7 @@ def judge_protocol(setup: ProviderSetup, ledger: SqlLedger) -> Tally:
     tally = _against(book, by_shots, ids, in_doubt)
     tally.guessed += setup.count_unresolved_resubmissions()
     tally.finished = sum(job is not None and job.state is JobState.VERIFIED for job in by_shots.values())
+    tally.struck = setup.struck()
     tally.broken = _broken(setup, ledger, by_shots)
     return tally
 

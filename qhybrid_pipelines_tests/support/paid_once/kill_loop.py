@@ -100,7 +100,8 @@ class KillTest:
         naive = self._protocol == "naive"
         tally = judge_naive(self._setup) if naive else judge_protocol(self._setup, self._ledger)
         tally.landed = self._landed
-        tally.restored = self._backups.restored if self._backups else 0
+        if self._backups is not None:
+            tally.restored, tally.undone = self._backups.restored, self._backups.undone
         if self._copies is not None:
             tally.copied, tally.asked = self._copies.copied, self._copies.asked
         tally.at.update(self._at)

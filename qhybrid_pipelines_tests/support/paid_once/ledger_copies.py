@@ -151,10 +151,14 @@ class LedgerBackups:
     Args:
         place: where the ledger lies.
         lag_seconds: the longest that the provider's list may lag; nobody restores a backup within that of the last job.
+
+    Attributes:
+        restored: how often it was done.
+        undone: events that the ledgers had, and the older ones in their places had not.
     """
 
     def __init__(self, place: LedgerPlace, lag_seconds: float) -> None:
-        self._place, self._lag_seconds, self.restored = place, lag_seconds, 0
+        self._place, self._lag_seconds, self.restored, self.undone = place, lag_seconds, 0, 0
 
     def next_round(self, chance: random.Random) -> None:
         """Make a copy, or put the last one back, or neither."""
@@ -163,8 +167,15 @@ class LedgerBackups:
             self._place.keep_copy()
         elif drawn < 0.30 and self._place.has_copy():
             time.sleep(2 * self._lag_seconds)
+            before = self._count_events()
             self._place.put_back()
+            self.undone += before - self._count_events()
             self.restored += 1
+
+    def _count_events(self) -> int:
+        count = len(self._place.ledger.events())
+        self._place.ledger.close()
+        return count
 
 
 class HomeCopies:

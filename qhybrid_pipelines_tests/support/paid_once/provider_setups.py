@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -34,6 +35,7 @@ from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
 from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.emulator.faults import FAULTS as FAULTS_OF_EMULATOR
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.port import Provider
@@ -154,7 +156,13 @@ class DurableVendorSetup:
         self.requests = _requests(rng, length, make_batch())
         self.known_batch = replace(make_batch(seed=90_000), experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
         faults = rng.choices(list(FAULTS), list(FAULTS.values()), k=6 * length)
+        self._planned = Counter(faults)
         self.provider().plan_faults("none", *faults)
+
+    def struck(self) -> Counter[str]:
+        """Return how often each fault has struck."""
+        left = Counter(json.loads((self.provider().folder / "faults.json").read_text()))
+        return self._planned - left - Counter(none=self._planned["none"])
 
     def provider(self) -> RecordingVendor:
         return RecordingVendor(self.home / "vendor", **self._options)
@@ -191,6 +199,11 @@ class EmulatorSetup:
     def book(self) -> list[Accepted]:
         jobs = httpx.get(f"{self._emulator.admin_url}/jobs", timeout=30).json()["jobs"]
         return [Accepted(provider_job_id=job["id"], shots=job["shots"]) for job in jobs]
+
+    def struck(self) -> Counter[str]:
+        """Return how often each rule of the fault plan that strikes single requests and jobs has struck."""
+        rules = httpx.get(f"{self._emulator.admin_url}/faults", timeout=30).json()["rules"]
+        return Counter({_fault_name(rule): rule["fired"] for rule in rules if not rule["fault"].endswith("_lag")})
 
     def count_unresolved_resubmissions(self) -> int:
         return 0
@@ -298,6 +311,13 @@ def _requests(rng: random.Random, length: int, like: CircuitBatch) -> list[list[
             shots += 1
         made.append(sub_batches)
     return made
+
+
+def _fault_name(rule: Mapping[str, Any]) -> str:
+    changed = {
+        name: value for name, value in rule["params"].items() if FAULTS_OF_EMULATOR[rule["fault"]][1][name] != value
+    }
+    return " ".join([rule["route"], rule["fault"], *(f"{name}={value}" for name, value in changed.items())])
 
 
 def _total_shots(result: Path) -> int:
