@@ -6,7 +6,6 @@ failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -96,7 +95,5 @@ def common_options(
 def main() -> None:
     """Run the command line; errors of this package become one sentence and an exit code, never a traceback."""
     prepare_streams()
-    # Servers have a signal handling of their own.
-    if sys.argv[1:2] not in (["emulator"], ["serve"]):
-        watch_stop_signals()
+    watch_stop_signals()
     run_to_end(app)

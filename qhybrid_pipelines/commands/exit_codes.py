@@ -17,7 +17,7 @@ from qhybrid_pipelines.commands.output_streams import (
     flush_output,
 )
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.stop_request import StopRequested
+from qhybrid_pipelines.core.stop_request import StopRequested, stop_requested
 
 
 def run_to_end(app: Callable[[], Any]) -> None:
@@ -33,20 +33,29 @@ def run_to_end(app: Callable[[], Any]) -> None:
         finally:
             flush_output()
     except StopRequested as request:
-        echo(f"stopped by {request.reason}: nothing was sent afterwards.", err=True)
-        raise SystemExit(request.exit_code) from None
+        _end_stopped(request)
     except QHybridError as error:
+        if (request := stop_requested()) is not None:
+            _end_stopped(request)
         _end_with(error, as_json="--json" in sys.argv)
     except BrokenPipeError:
         discard_output()
         raise SystemExit(READER_WENT_AWAY) from None
     except Exception as error:
+        # Libraries that are interrupted make errors of their own of it.
+        if (request := stop_requested()) is not None:
+            _end_stopped(request)
         failure = explain_failure(error)
         if failure is None:
             raise
         if isinstance(error, OutputFailed):
             discard_output()
         _end_with(failure, as_json="--json" in sys.argv and not isinstance(error, OutputFailed))
+
+
+def _end_stopped(request: StopRequested) -> NoReturn:
+    echo(f"stopped by {request.reason}: nothing was sent afterwards.", err=True)
+    raise SystemExit(request.exit_code) from None
 
 
 def _end_with(error: QHybridError, *, as_json: bool) -> NoReturn:

@@ -18,7 +18,7 @@ from qhybrid_pipelines.commands.common import (
 )
 from qhybrid_pipelines.commands.run_outcome import print_outcome
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
-from qhybrid_pipelines.core.stop_request import StopRequested
+from qhybrid_pipelines.core.stop_request import StopRequested, stop_requested
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.experiments.due_stages import Stage
@@ -65,7 +65,7 @@ def demo(home: Home = None, as_json: AsJson = False) -> None:
     keys = [launcher.workspace.registration.register_text(text, file="demo", folder=Path()).key for text in DEMO]
     with emulated_cloud(launcher.workspace.home):
         code = _run(launcher, keys, as_json=as_json, refused=[], wait=True)
-    if not as_json:
+    if not as_json and stop_requested() is None:
         _print_times_and_costs(launcher.workspace)
         echo(_suggested_commands(launcher.workspace))
     raise typer.Exit(code)

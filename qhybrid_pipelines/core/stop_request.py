@@ -60,6 +60,11 @@ def raise_if_stop_requested() -> None:
         raise request
 
 
+def note_stop_signal(number: int) -> None:
+    """Note that this process was asked to stop, for whoever has a signal handler of its own: a server that ends in peace."""
+    _remember(number)
+
+
 def watch_stop_signals() -> None:
     """Listen for Ctrl-C and SIGTERM from now on; call it once, in the main thread.
 

@@ -5,6 +5,7 @@ Heavy imports wait until it really starts, so that the command line of which thi
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
@@ -53,7 +54,7 @@ def start(
         _known(billing_unit, BILLING_UNITS, "billing_unit")
         from qhybrid_pipelines.emulator.server import ServerOptions, serve
 
-        serve(
+        signal_number = serve(
             ServerOptions(
                 folder=folder,
                 port=port,
@@ -69,6 +70,9 @@ def start(
     except InvalidInput as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(InvalidInput.exit_code) from None
+    if signal_number:
+        typer.echo(f"stopped by {signal.Signals(signal_number).name}", err=True)
+        raise typer.Exit(128 + signal_number)  # as a shell reports it
 
 
 def _positive(value: float, name: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -60,8 +60,11 @@ class ServerOptions:
     billing_unit: str = "usd"
 
 
-def serve(start: ServerOptions) -> None:
+def serve(start: ServerOptions) -> int:
     """Serve until the process is asked to end; prints one line ``ready URL`` when it listens.
+
+    Returns:
+        The number of the signal that asked for it; 0 where none did.
 
     Raises:
         InvalidInput: the port is taken, the folder cannot be used, the fault plan is malformed.
@@ -78,9 +81,10 @@ def serve(start: ServerOptions) -> None:
             lifespan="off",
             timeout_graceful_shutdown=1,
         )
-        with suppress(KeyboardInterrupt):
-            _Server(config).run(sockets=[listener])
+        server = _Server(config)
+        server.run(sockets=[listener])
         cloud.store.close()
+        return server.stopped_by
     finally:
         lock.release()
         listener.close()
@@ -179,13 +183,21 @@ def _explain_errors(api: FastAPI) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, saying when it listens."""
+    """uvicorn's server, saying when it listens, and which signal has ended it."""
+
+    stopped_by = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
         port = sockets[0].getsockname()[1] if sockets else 0
         print(f"ready http://{HOST}:{port}{PREFIX}", flush=True)  # noqa: T201 - the one line that is promised
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in peace; uvicorn's own way sends itself the signal again, and ends without an exit code."""
+        del frame
+        self.stopped_by = self.stopped_by or sig
+        self.should_exit = True
 
 
 def _listen(port: int) -> socket.socket:

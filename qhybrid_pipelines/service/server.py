@@ -6,14 +6,16 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from filelock import FileLock, Timeout
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.stop_request import note_stop_signal, raise_if_stop_requested
 from qhybrid_pipelines.service.application import application
 from qhybrid_pipelines.service.callers import Authenticator
 from qhybrid_pipelines.service.connection_limits import LimitedHttpProtocol
@@ -50,6 +52,7 @@ def serve(options: ServiceOptions) -> None:
     Raises:
         InvalidInput: the address cannot be used or needs authentication, another process serves this home, or its
             ledger cannot be opened.
+        StopRequested: it was asked to end, and has.
     """
     local = _is_loopback(options.host)
     if not local and options.authenticator is None:
@@ -73,8 +76,8 @@ def serve(options: ServiceOptions) -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        with suppress(KeyboardInterrupt):
-            _Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
+        raise_if_stop_requested()
 
 
 class _Server(uvicorn.Server):
@@ -87,6 +90,12 @@ class _Server(uvicorn.Server):
             host, port = sockets[0].getsockname()[:2]
             url_host = f"[{host}]" if ":" in host else host
             print(f"ready http://{url_host}:{port}", flush=True)  # noqa: T201 - the one line that is promised
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in peace; uvicorn's own way sends the signal once more, which would be taken for the second one."""
+        del frame
+        note_stop_signal(sig)
+        self.should_exit = True
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,10 +7,14 @@ import re
 import secrets
 import tempfile
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
+from qhybrid_pipelines.core.stop_request import raise_if_stop_requested, stop_requested
 from qhybrid_pipelines.storage import ddl
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 #: A query that takes longer is ended: somebody forgot a join's condition.
 LIMIT_SECONDS = 300.0
+#: How often a query's limit, and a request to stop, are looked at.
+_LOOK_SECONDS = 0.1
 #: The order matters: what forbids further changes comes last.
 _HARDENING = (
     "SET TimeZone = 'UTC'",  # a moment's day is the same for every reader
@@ -79,17 +85,16 @@ def query(home: Home, sql: str, *, limit_seconds: float = LIMIT_SECONDS) -> pa.T
         InvalidInput: nothing was published yet, the SQL is wrong or takes too long, or it tries to write or to leave the
             warehouse.
         CorruptFile: what it asks for cannot be read from the file.
+        StopRequested: somebody stopped this process meanwhile.
     """
     import duckdb
 
-    with connect(home) as connection:
-        alarm = threading.Timer(limit_seconds, connection.interrupt)
-        alarm.daemon = True
-        alarm.start()
+    with connect(home) as connection, _interrupting(connection, limit_seconds):
         try:
             result = connection.sql(sql)
             answer = None if result is None else result.to_arrow_table()
         except duckdb.Error as error:
+            raise_if_stop_requested()
             if _is_checksum_mismatch(error):
                 raise _corrupt_file_error(home, error) from None
             if isinstance(error, duckdb.InterruptException):
@@ -99,13 +104,35 @@ def query(home: Home, sql: str, *, limit_seconds: float = LIMIT_SECONDS) -> pa.T
                     field="sql",
                 ) from None
             raise InvalidInput(_one_line(error), remedy=_remedy(error), field="sql") from None
-        finally:
-            alarm.cancel()
     if answer is None:
         raise InvalidInput(
             "the statement has no result", remedy='Ask with SELECT, for example "SELECT * FROM verdicts".', field="sql"
         )
     return answer
+
+
+@contextmanager
+def _interrupting(connection: duckdb.DuckDBPyConnection, limit_seconds: float) -> Iterator[None]:
+    """Interrupt what a connection does when it takes too long, or when somebody stops this process.
+
+    Signals wait until DuckDB comes back to Python, which a long query does not do by itself.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        until = time.monotonic() + limit_seconds
+        while not ended.wait(_LOOK_SECONDS):
+            if stop_requested() is not None or time.monotonic() > until:
+                connection.interrupt()
+                return
+
+    thread = threading.Thread(target=watch, name="query-limit", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()  # an interruption that came later would end the next query
 
 
 def _spill_folder() -> Path:

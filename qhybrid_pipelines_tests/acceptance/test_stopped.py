@@ -19,6 +19,7 @@ import yaml
 
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.emulator.process import running_emulator
+from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.layout import Home
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
@@ -27,6 +28,8 @@ GRAPH = {"family": "maxcut", "source": {"generator": "random_regular", "nodes": 
 SMALL = {"ansatz": {"layers": 1}, "sweep": {"strategy": "fixed_angles", "points": 2}, "shots": 64, "repetitions": 2}
 FREE = {"name": "free", "problem": GRAPH, "backends": ["local:auto"], **SMALL}
 PAID = {"name": "paid", "problem": GRAPH, "backends": ["ionq:qpu.aria-1"], "budget": {"usd": 1000.0}, **SMALL}
+
+SIGNALS = [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
 
 
 @pytest.fixture
@@ -69,9 +72,7 @@ def wait_for_first_table(process: subprocess.Popen, folder: Path) -> None:
     assert process.poll() is None, process.communicate()
 
 
-@pytest.mark.parametrize(
-    ("number", "words", "code"), [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
-)
+@pytest.mark.parametrize(("number", "words", "code"), SIGNALS)
 def test_nothing_is_sent_after_the_first_signal(cloud, tmp_path, number, words, code):
     process = start(cloud, tmp_path, "run", *specifications(tmp_path))
     wait_for_first_table(process, tmp_path)
@@ -131,3 +132,47 @@ def test_an_unknown_key_is_named(cloud, tmp_path):
     _, errors = wrong.communicate(timeout=60)
     assert wrong.returncode == 2
     assert "nobody-knows-0000" in errors
+
+
+@pytest.mark.parametrize(("number", "words", "code"), SIGNALS)
+def test_a_demonstration_goes_on_with_nothing(cloud, tmp_path, number, words, code):
+    """What would be printed at its end needs a warehouse, which does not exist yet."""
+    process = start(cloud, tmp_path, "demo")
+    wait_for_first_table(process, tmp_path)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == code, errors
+    assert f"stopped by {words}: nothing was sent afterwards" in errors
+    assert "error" not in errors
+    assert "Where the time of a job goes" not in output
+
+
+@pytest.mark.parametrize(("number", "words", "code"), SIGNALS)
+def test_a_query_that_would_never_end(cloud, tmp_path, number, words, code):
+    """DuckDB does not come back to Python by itself, and makes an error of its own of an interruption."""
+    warehouse.publish(Home(tmp_path / "home"), {})
+    process = start(cloud, tmp_path, "sql", "SELECT sum(a.range) FROM range(1000000000) a, range(1000000) b")
+    while process.poll() is None and "duckdb" not in Path(f"/proc/{process.pid}/maps").read_text():
+        time.sleep(0.05)
+    time.sleep(2.0)  # whenever the signal comes, the end is the same; mostly it comes while the query runs
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (code, f"stopped by {words}: nothing was sent afterwards.\n")
+
+
+@pytest.mark.parametrize("signals", SIGNALS)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("serve --port 0", "stopped by {words}: nothing was sent afterwards."),
+        ("emulator start --port 0 --folder {folder}", "stopped by {name}"),
+    ],
+)
+def test_a_server_ends_like_any_command(cloud, tmp_path, command, said, signals):
+    number, words, code = signals
+    process = start(cloud, tmp_path, *command.format(folder=tmp_path / "another").split())
+    assert process.stdout.readline().startswith("ready http://")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == code, errors
+    assert errors.strip() == said.format(words=words, name=number.name)
