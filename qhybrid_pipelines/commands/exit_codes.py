@@ -35,22 +35,26 @@ def run_to_end(app: Callable[[], Any]) -> None:
     except StopRequested as request:
         _end_stopped(request)
     except QHybridError as error:
-        if (request := stop_requested()) is not None:
-            _end_stopped(request)
+        _end_if_stopped()
         _end_with(error, as_json="--json" in sys.argv)
     except BrokenPipeError:
         discard_output()
         raise SystemExit(READER_WENT_AWAY) from None
     except Exception as error:
         # Libraries that are interrupted make errors of their own of it.
-        if (request := stop_requested()) is not None:
-            _end_stopped(request)
+        _end_if_stopped()
         failure = explain_failure(error)
         if failure is None:
             raise
         if isinstance(error, OutputFailed):
             discard_output()
         _end_with(failure, as_json="--json" in sys.argv and not isinstance(error, OutputFailed))
+
+
+def _end_if_stopped() -> None:
+    """End as somebody has asked; what went wrong since then is of no interest."""
+    if (request := stop_requested()) is not None:
+        _end_stopped(request)
 
 
 def _end_stopped(request: StopRequested) -> NoReturn:
