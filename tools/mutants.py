@@ -28,7 +28,7 @@ import pytest
 from mutation.operators import Mutant
 from mutation.report import Summary, read_summaries, write_page
 from mutation.session import MutationSession, Outcome, Target, describe
-from related_tests import PACKAGE, ROOT, TESTS
+from related_tests import PACKAGE, QUICK_MARKS, ROOT, TESTS
 
 SCOPE = Path(__file__).parent / "mutation" / "scope.toml"
 REPORTS = ROOT / "build" / "mutants"
@@ -94,7 +94,7 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
         session = MutationSession(
             find_targets(room, options.module), choose, told, workers=options.workers, folder=Path(folder), root=ROOT
         )
-        arguments = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"]
+        arguments = ["-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"]
         code = pytest.main([*arguments, f"--basetemp={folder}/pytest", *tests], plugins=[session])
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         return int(code)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from related_tests import ROOT, RelatedTests, changed_files, read_test_map
+from related_tests import QUICK_MARKS, ROOT, RelatedTests, changed_files, read_test_map
 
 #: What is left of the two minutes for a test that runs when the time is over, and for the types.
 SECONDS = 95.0
@@ -80,7 +80,7 @@ def run_nearest_first(related: RelatedTests, deadline: Deadline, options: Sequen
                 break
             files = tests[begin : begin + FILES_AT_ONCE]
             print(f"\n== distance {step} from the change, {begin + len(files)} of {len(tests)} files", flush=True)
-            code = pytest.main(["-q", "-m", "not slow", *options, *files], plugins=[deadline])
+            code = pytest.main(["-q", "-m", QUICK_MARKS, *options, *files], plugins=[deadline])
             passed &= code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} or (
                 code == pytest.ExitCode.INTERRUPTED and deadline.is_over
             )

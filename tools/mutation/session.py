@@ -29,6 +29,7 @@ from typing import Any
 import pytest
 from mutation import interpreter
 from mutation.operators import Mutant, compile_mutant, list_mutants
+from related_tests import QUICK_MARKS
 
 KILLED, TIMEOUT, SURVIVED, UNREACHED = "killed", "timeout", "survived", "unreached"
 #: What went wrong with the machinery and not with a test; the run is void.
@@ -265,7 +266,7 @@ class MutationSession:
         sys.meta_path.insert(0, interpreter.MutantFinder(mutant.module, target.file, code))
         _give_back(left)
         chosen_anew = _ChosenAnew(names, self.baseline.seconds)
-        arguments = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", f"--rootdir={self._root}"]
+        arguments = ["-x", "-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", f"--rootdir={self._root}"]
         ended = pytest.main([*arguments, *sorted({name.partition("::")[0] for name in names})], plugins=[chosen_anew])
         if ended in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
             os.write(write, (chosen_anew.failed or "collection").encode())
