@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
+import tomllib
 
 import pytest
-from related_tests import TESTS, TestMap, changed_files, mirrored_module, read_test_map
+from related_tests import QUICK_MARKS, ROOT, TESTS, TestMap, changed_files, mirrored_module, read_test_map
 
 UNIT = f"{TESTS}/unit"
 FILES = {
@@ -96,3 +98,12 @@ def test_a_test_belongs_to_the_module_of_the_longest_name():
 def test_every_unit_test_mirrors_a_module_or_a_package():
     astray = [test for test, module in read_test_map().module_by_test.items() if module is None]
     assert not astray, "name the file after the module it tests: unit/A/B/test_C.py or test_C_topic.py for A/B/C.py"
+
+
+def test_what_the_test_command_leaves_out_is_left_out_here_too():
+    """A mark on pytest's command line takes the place of the one in pyproject.toml, whatever that left out."""
+    options = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
+    given = shlex.split(options["addopts"])
+    left_out = given[given.index("-m") + 1].split(" and ")
+    assert left_out
+    assert set(left_out) < set(QUICK_MARKS.split(" and "))
