@@ -76,7 +76,7 @@ def _server_storage() -> dict[str, Any]:
     The settings name the variable and not its value: they are handed on to processes on their command lines.
 
     Raises:
-        InvalidInput: the address is none, or leaves the driver open. Dagster hands it to SQLAlchemy as it is, whose next
+        InvalidInput: this is not an address, or it leaves the driver open. Dagster hands it to SQLAlchemy as it is, whose next
             release gives it to psycopg 3, under which the first event of a run fails (NOTIFY takes no parameters there).
     """
     address = os.environ.get(DAGSTER_POSTGRES_VARIABLE)

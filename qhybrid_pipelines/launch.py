@@ -64,7 +64,7 @@ class StageFailure:
         return f"{self.stage.experiment} {'on ' + self.stage.backend if self.stage.backend else '(prepare)'}"
 
 
-#: Seconds between two rounds of looks at open jobs; each job's own rhythm is its tier's.
+#: Seconds between two rounds of polls of open jobs; each job's own rhythm is its tier's.
 SHORTEST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 0.5, 5.0
 POLL_LIMIT_SECONDS = 30.0
 
@@ -116,14 +116,14 @@ class Launcher:
         """Run the given experiments and the rounds that follow from them, until nothing is due; then publish.
 
         One failing stage never keeps the others from going on. Jobs that a provider queues are left with it: a later call
-        looks at them first and collects what came back, and so do the sensors; :meth:`waiting` names them.
+        polls them first and collects what came back, and so do the sensors; :meth:`waiting` names them.
 
         Args:
             keys: the experiments.
             on_progress: told what happens.
-            wait: look at open jobs, ever more rarely, until all is decided. Every job ends by its tier's deadline at the
+            wait: poll open jobs, ever more rarely, until all is decided. Every job ends by its tier's deadline at the
                 latest. What waits for a person is not waited for.
-            on_problem: told what went wrong with looks at open jobs; the next look tries again.
+            on_problem: told what went wrong with polls of open jobs; the next poll tries again.
             on_message: told what stages that take long say about their progress.
 
         Returns:

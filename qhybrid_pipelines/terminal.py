@@ -242,7 +242,7 @@ def progress(*, quiet: bool) -> Iterator[ProgressDisplay]:
 
 
 def _cell(value: Any) -> Text:
-    """Return a cell as it is written: brackets are no markup, and nothing steers the terminal."""
+    """Return a cell as it is written: brackets are not markup, and nothing steers the terminal."""
     return Text(printable(format_cell(value)))
 
 

@@ -90,12 +90,13 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
             print(f"{outcome.state}: {mutant.name} line {mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
 
     tests = [f"{TESTS}/{test}" for test in room["tests"]]
+    left_out = [f"--deselect={TESTS}/{test}" for test in room.get("without_tests", ())]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         session = MutationSession(
             find_targets(room, options.module), choose, told, workers=options.workers, folder=Path(folder), root=ROOT
         )
         arguments = ["-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"]
-        code = pytest.main([*arguments, f"--basetemp={folder}/pytest", *tests], plugins=[session])
+        code = pytest.main([*arguments, f"--basetemp={folder}/pytest", *left_out, *tests], plugins=[session])
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         return int(code)
     summary = Summary.read(report)

@@ -30,7 +30,7 @@ def verify(
         float, typer.Option("--max-usd", min=0.0, help="Most that the one job may cost; 0 sends only what is free.")
     ] = 0.0,
     wait_seconds: Annotated[
-        float, typer.Option("--wait-seconds", min=0.0, help="How long the job is waited for.")
+        float, typer.Option("--wait-seconds", min=0.0, help="How long to wait for the job.")
     ] = 600.0,
     report: Annotated[Path | None, typer.Option("--report", help="Also write the report here, as Markdown.")] = None,
     home: Home = None,
@@ -50,7 +50,7 @@ def verify(
         {"fact": fact.name, "expected": fact.expected, "found": fact.found, "agrees": _word(fact.agrees)}
         for fact in found.facts
     ]
-    summary = f"{len(found.facts)} facts looked up, {len(found.differences)} differ from what the adapter was written for; {found.job}"
+    summary = f"{len(found.facts)} facts checked, {len(found.differences)} differ from what the adapter was written for; {found.job}"
     if report is not None:
         _write(report, found, summary)
     if as_json:

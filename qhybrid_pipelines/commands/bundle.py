@@ -32,7 +32,7 @@ def bundle(
     """
     if words[0] == OPEN and len(words) == 2:
         if output is not None:
-            raise InvalidInput("replaying writes nothing", remedy="Leave --output away.", field="--output")
+            raise InvalidInput("replaying writes nothing", remedy="Leave out --output.", field="--output")
         _open(Path(words[1]), home, as_json=as_json)
     elif len(words) == 1:
         _pack(words[0], output, home, as_json=as_json)
@@ -66,7 +66,7 @@ def _pack(word: str, output: Path | None, home: str | None, *, as_json: bool) ->
         return
     echo(f"{path}: {len(content):,} bytes. To replay it elsewhere: qhybrid bundle open {path}")
     if made.facts["data_class"] != "public":
-        echo(f"It holds {made.facts['data_class']} data: send it only to whom that is allowed.", err=True)
+        echo(f"It holds {made.facts['data_class']} data: send it only to people who may have it.", err=True)
 
 
 def _open(path: Path, home: str | None, *, as_json: bool) -> None:

@@ -40,7 +40,9 @@ def costs(
 
     if as_json + as_csv + as_markdown > 1:
         raise InvalidInput(
-            "one form at a time can be printed", remedy="Give one of --json, --csv, --markdown.", field="--json"
+            "only one output format can be printed at a time",
+            remedy="Give one of --json, --csv, --markdown.",
+            field="--json",
         )
     rows = costs_by(workspace_for(home, reading=True).home, by.value)
     if as_json:

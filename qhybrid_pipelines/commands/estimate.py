@@ -22,7 +22,7 @@ def estimate(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what experiments would cost, and what policy and budgets say to that. Nothing is registered or sent.
+    """Estimate what experiments would cost, and whether policy and budgets allow it. Nothing is registered or sent.
 
     Jobs that are in the ledger already cost nothing more. Exit code 4 when something would be refused.
     """

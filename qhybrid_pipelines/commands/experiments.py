@@ -32,7 +32,7 @@ def experiments(
     home: Home = None,
     as_json: AsJson = False,
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those with this tag.")] = None,
-    archived: Annotated[bool, typer.Option("--all", help="Those that were archived as well.")] = False,
+    archived: Annotated[bool, typer.Option("--all", help="Include archived ones.")] = False,
 ) -> None:
     """List the registered experiments with their verdicts."""
     from qhybrid_pipelines.steps.on_demand.summary import registered
@@ -47,9 +47,9 @@ def experiments(
 
 
 def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None, as_json: AsJson = False) -> None:
-    """End a whole experiment: cancel its jobs, and begin no further stage until it is run again.
+    """Stop a whole experiment: cancel its jobs, and start no further stage until it is run again.
 
-    A provider may be too late to cancel; what it completes is paid, and its result is kept.
+    It may be too late to cancel at a provider; what it completes is paid for, and its result is stored.
     """
     from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
     from qhybrid_pipelines.terminal import print_json

@@ -54,7 +54,7 @@ def check_home(home: Home = None) -> None:
 
 @app.command("continue")
 def continue_home(home: Home = None) -> None:
-    """Decide that this home goes on under its id, and that no copy of it does: it may send again."""
+    """Decide that this home keeps its id, and that no copy of it is used: it may send again."""
     control_plane = workspace_for(home).control_plane
     _say(control_plane.guard.go_on(by=control_plane.deployment.principal), "goes on")
 

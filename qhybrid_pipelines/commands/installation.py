@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sync(home: Home = None, as_json: AsJson = False) -> None:
-    """Hand the records that wait in the spool to MLflow, and spans of ended jobs to the collector if there is one."""
+    """Send the records that wait in the spool to MLflow, and the spans of ended jobs to the collector if there is one."""
     from qhybrid_pipelines.steps.operate.telemetry import send_spans
     from qhybrid_pipelines.terminal import print_json
 
@@ -24,19 +24,19 @@ def sync(home: Home = None, as_json: AsJson = False) -> None:
         spans = None if sent is None else {"jobs": sent.jobs, "spans": sent.spans, "complete": sent.complete}
         print_json({"recorded": done.recorded, "waiting": done.waiting, "spans": spans})
         return
-    echo(f"{len(done.recorded)} records handed to MLflow, {done.waiting} still waiting")
+    echo(f"{len(done.recorded)} records sent to MLflow, {done.waiting} still waiting")
     if sent is not None:
-        failed = "the collector did not take the spans; they are sent the next time"
+        failed = "the collector did not accept the spans; they will be sent next time"
         echo(f"{sent.spans} spans of {sent.jobs} jobs sent" if sent.complete else failed)
 
 
 def doctor(
     home: Home = None,
     as_json: AsJson = False,
-    online: Annotated[bool, typer.Option("--online", help="Also take one look at every provider.")] = False,
+    online: Annotated[bool, typer.Option("--online", help="Also ask every provider and backend, once.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Compare all of the ledger, not only what changed.")] = False,
 ) -> None:
-    """Look at this installation and its home folder; exit code 3 when something needs a person."""
+    """Check this installation and its home folder; exit code 3 when something needs a person."""
     from qhybrid_pipelines.steps.on_demand.doctor import findings
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
@@ -64,7 +64,7 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
 
 
 def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what was looked at for people: what needs one stands on top."""
+    """Return the checks for people to read; those that need one come first."""
     return [
         {"check": row["check"], "status": "ok" if row["ok"] else "problem", "detail": row["finding"]}
         for row in sorted(rows, key=lambda row: bool(row["ok"]))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.steps.workspace import Workspace
 
 app = typer.Typer(
-    name="jobs", help="Jobs in the ledger: look at them, and do something about one.", no_args_is_help=True
+    name="jobs", help="Jobs in the ledger: list them, show one, and decide what becomes of it.", no_args_is_help=True
 )
 
 ByOption = Annotated[
@@ -55,7 +55,7 @@ def list_jobs(
     only_open: Annotated[bool, typer.Option("--open", help="Only jobs that have not ended.")] = False,
     canaries: Annotated[bool, typer.Option("--canaries", help="Also those that prove the bit order.")] = False,
     wide: Annotated[bool, typer.Option("--wide", help="Show more of each job.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Show the newest jobs only, so many.")] = LIST_LIMIT,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many jobs, the newest first.")] = LIST_LIMIT,
 ) -> None:
     """List the jobs of the ledger, the newest first."""
     from qhybrid_pipelines.commands.job_page import duration
@@ -148,7 +148,7 @@ def show(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def cancel(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
-    """Ask for a job to be cancelled; the provider may be too late, and then its result counts."""
+    """Cancel a job; where its provider has already finished it, the result counts."""
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "cancelled"):
@@ -157,7 +157,7 @@ def cancel(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(job_id: JobId, by: ByOption = None, home: Home = None, as_json: AsJson = False) -> None:
-    """Agree to a job that waits for approval; it is submitted by the next run of its experiment."""
+    """Approve a job that waits for approval; the next run of its experiment submits it."""
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "approved"):
@@ -170,16 +170,16 @@ def approve(job_id: JobId, by: ByOption = None, home: Home = None, as_json: AsJs
 @app.command()
 def decline(
     job_id: JobId,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; stored with the job.")],
     by: ByOption = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say no to a job that waits for approval."""
+    """Decline a job that waits for approval."""
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     if not reason.strip():
-        raise InvalidInput("a refusal needs a reason", remedy="Say it with --reason TEXT.", field="--reason")
+        raise InvalidInput("a refusal needs a reason", remedy="Give one with --reason TEXT.", field="--reason")
     with explain_illegal_transition(job, "declined"):
         _print_job(
             workspace.control_plane.dispatcher.decisions.decline(job.job_id, by=_decider(workspace, by), reason=reason),
@@ -202,7 +202,7 @@ def resolve(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what became of a job in SUBMIT_UNKNOWN, or choose whether to adopt what another home has sent."""
+    """Settle a job in SUBMIT_UNKNOWN, or decide whether to adopt what another home has sent."""
     if [bool(provider_job_id), not_there, pay_own].count(True) != 1:
         raise InvalidInput(
             "it is there or it is not",
@@ -221,11 +221,11 @@ def resolve(
 @app.command()
 def reroute(
     job_id: JobId,
-    backend: Annotated[str, typer.Argument(metavar="BACKEND", help="Where the work shall go, as provider:backend.")],
+    backend: Annotated[str, typer.Argument(metavar="BACKEND", help="Backend to move it to, as provider:backend.")],
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a job's work to another backend; never while its provider might still run it."""
+    """Move a job to another backend; refused while its provider may still run it."""
     from qhybrid_pipelines.steps.on_demand.reroutes import reroute as reroute_job
 
     workspace = existing_workspace(home)
@@ -243,7 +243,7 @@ def reroute(
 
 @app.command()
 def fetch(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
-    """Ask a job's provider for its result once more, which is free; also for one that was refused or taken for failed."""
+    """Fetch a job's result again, at no cost; also where the result was refused, or the job was recorded as failed."""
     from qhybrid_pipelines.steps.on_demand.reroutes import fetch as fetch_job
 
     workspace = existing_workspace(home)
@@ -257,7 +257,7 @@ def fetch(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def retry(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
-    """Run the work of a job that ended without a result again, as a new job, which is paid again."""
+    """Run the work of a job that ended without a result again, as a new job that has to be paid for."""
     from qhybrid_pipelines.steps.on_demand.reroutes import retry as retry_job
 
     workspace = existing_workspace(home)
@@ -276,7 +276,7 @@ def reprioritise(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change which of the jobs that were not submitted yet goes first."""
+    """Change the order in which jobs that are not submitted yet are sent."""
     workspace = existing_workspace(home)
     job = find_job(workspace, job_id)
     with explain_illegal_transition(job, "given another priority"):
@@ -285,7 +285,7 @@ def reprioritise(
 
 @app.command()
 def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
-    """Decode the kept result again and compare it with the stored counts; no provider is asked. Exit code 3: it differs."""
+    """Decode the stored result again and compare it with the stored counts; no provider is asked. Exit code 3 if they differ."""
     from qhybrid_pipelines.steps.on_demand.replays import replay as replay_job
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
@@ -304,7 +304,7 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
 
 
 def _print_job(job: JobRecord, *, as_json: bool, before: JobRecord | None = None) -> None:
-    """Print a job as it stands after something was done about it; ``before`` is given where that may come too late."""
+    """Print a job as it is after a command changed it; ``before`` is given where the change may have come too late."""
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.control.reporting.next_steps import next_steps
     from qhybrid_pipelines.terminal import print_json

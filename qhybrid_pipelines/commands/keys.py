@@ -10,20 +10,16 @@ import typer
 from qhybrid_pipelines.commands.common import AsJson, Home, echo
 from qhybrid_pipelines.settings import prepare_home
 
-app = typer.Typer(
-    name="keys", help="Keys of the HTTP service: make them, list them, take them back.", no_args_is_help=True
-)
+app = typer.Typer(name="keys", help="Keys of the HTTP service: create, list and revoke them.", no_args_is_help=True)
 
 
 @app.command()
 def create(
-    principal: Annotated[
-        str, typer.Argument(metavar="PRINCIPAL", help="Who comes in by it, as the policy names them.")
-    ],
+    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help="Whose key it is, by the name in the policy.")],
     scope: Annotated[
         list[str] | None, typer.Option("--scope", help="read, submit, approve, operate or all; give it again for more.")
     ] = None,
-    days: Annotated[int, typer.Option("--days", help="Until it ends.")] = 90,
+    days: Annotated[int, typer.Option("--days", help="Days until it expires.")] = 90,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,10 +66,10 @@ def list_keys(home: Home = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], home: Home = None) -> None:
-    """Take a key back, at once and for good; a running service refuses it from the next request on."""
+    """Revoke a key, at once and for good; a running service refuses it from the next request on."""
     folder = prepare_home(home)
     from qhybrid_pipelines.service.api_keys import KeyFile
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
     stored = KeyFile(HomeFolder(folder)).revoke(key_id, now=datetime.now(UTC))
-    echo(f"{stored.id} of {stored.principal} was taken back.")
+    echo(f"{stored.id} of {stored.principal} was revoked.")

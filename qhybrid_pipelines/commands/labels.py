@@ -1,4 +1,4 @@
-"""``qhybrid archive``: what nobody wants to see any more leaves the lists, and nothing else."""
+"""``qhybrid archive``: hide an experiment from the lists, without deleting anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def archive(
     as_json: AsJson = False,
     undo: Annotated[bool, typer.Option("--undo", help="Show it in the lists again.")] = False,
 ) -> None:
-    """Take an experiment out of the lists; its jobs, costs and results stay where they are.
+    """Hide an experiment from the lists; its jobs, costs and results stay where they are.
 
     One with jobs that are not ended is refused: they may still cost something.
     """

@@ -21,10 +21,11 @@ def new(
         Path | None, typer.Option("--output", "-o", metavar="PAGE", help="Write it there instead of printing it.")
     ] = None,
     format_name: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="What the file is, where it could be several.")
+        str | None, typer.Option("--format", metavar="FORMAT", help="Format of the file, where it could be several.")
     ] = None,
     options: Annotated[
-        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What the file does not say; repeatable.")
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="A setting that the file does not hold; repeatable."),
     ] = None,
 ) -> None:
     """Write a commented specification: of a file that is recognised, or an example of a family."""

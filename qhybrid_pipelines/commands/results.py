@@ -48,7 +48,7 @@ def answer(
 def compare(
     keys: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY...", help="Two or more keys; the first is what the others are held against."),
+        typer.Argument(metavar="KEY...", help="Two or more keys; the others are compared with the first."),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -60,7 +60,7 @@ def compare(
         str | None, typer.Option("--tag", metavar="TAG", help="Instead: those with this tag, oldest first.")
     ] = None,
 ) -> None:
-    """Say what changed between experiments, what came out, and whether chance explains the difference."""
+    """Compare experiments: what changed, what came out, and whether chance explains the difference."""
     from qhybrid_pipelines.steps.on_demand.comparisons import compare_experiments
     from qhybrid_pipelines.terminal import print_comparison, print_json
 
@@ -121,14 +121,16 @@ def sql(
     as_lines: Annotated[bool, typer.Option("--line", help="Print one line per value.")] = False,
     file: Annotated[Path | None, typer.Option("--file", metavar="F", help="Read the query from a file.")] = None,
 ) -> None:
-    """Ask the warehouse."""
+    """Query the warehouse."""
     from qhybrid_pipelines.storage.analyst import query as run_query
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_csv, print_lines, print_markdown, print_table
 
     if as_json + as_csv + as_markdown + as_lines > 1:
         raise InvalidInput(
-            "one form at a time can be printed", remedy="Give one of --json, --csv, --markdown, --line.", field="--json"
+            "only one output format can be printed at a time",
+            remedy="Give one of --json, --csv, --markdown, --line.",
+            field="--json",
         )
     table = run_query(workspace_for(home, reading=True).home, _read_query(query, file))
     rows, names = table.to_pylist(), table.column_names

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Wait = Annotated[
     bool,
     typer.Option(
-        "--wait/--no-wait", help="Stay until every verdict stands; else leave once the jobs are with their providers."
+        "--wait/--no-wait", help="Wait for every verdict; otherwise return once the jobs are with their providers."
     ),
 ]
 
@@ -42,7 +42,7 @@ def run(
     as_json: AsJson = False,
     wait: Wait = False,
 ) -> None:
-    """Take experiments in and run them to their verdicts. What ran before does not run again."""
+    """Register experiments and run them to their verdicts. What has run before does not run again."""
     launcher = launcher_for(home)
     refused: list[InvalidInput] = []
     keys: list[str] = []
@@ -93,7 +93,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     def on_problem(problem: str) -> None:
         problems.append(problem)
         if not as_json:
-            echo(f"open jobs could not be looked at: {problem}", err=True)
+            echo(f"open jobs could not be polled: {problem}", err=True)
 
     try:
         with progress(quiet=as_json) as display:

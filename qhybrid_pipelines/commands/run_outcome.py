@@ -35,7 +35,7 @@ def print_outcome(
                 "verdicts": rows,
                 "learning": learning_rows,
                 "waiting": [{"job_id": job.job_id, "backend": job.backend, "state": job.state} for job in waiting],
-                "looks": problems,
+                "poll_problems": problems,
                 "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
                 "refused": [error.details() for error in refused],
             }

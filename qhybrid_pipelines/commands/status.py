@@ -21,7 +21,7 @@ WATCH_SECONDS = 5.0
 def status(
     home: Home = None,
     as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every five seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every five seconds, until Ctrl-C.")] = False,
 ) -> None:
     """Show on one screen what is with providers, what waits, what it costs, and what happens next."""
     from qhybrid_pipelines.terminal import clear_screen, print_json, print_status

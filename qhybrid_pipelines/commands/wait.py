@@ -1,4 +1,4 @@
-"""``qhybrid wait``: stay until an experiment has come somewhere, as the HTTP service tells it; for scripts and CI."""
+"""``qhybrid wait``: wait until the HTTP service reports a verdict, or an event of a job; for scripts and CI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 URL_VARIABLE, KEY_VARIABLE = "QHYBRID_SERVICE_URL", "QHYBRID_SERVICE_KEY"
 DEFAULT_URL = "http://127.0.0.1:8800"
 DECIDED = "decided"
-#: Between two looks, and how long one may take.
+#: Seconds between two requests, and how long one may take.
 POLL_SECONDS, ANSWER_SECONDS = 1.0, 30.0
 #: What may pass by itself: too much to do, starting, or something in between that is away.
 _PASSING = frozenset({429, 500, 502, 503, 504})

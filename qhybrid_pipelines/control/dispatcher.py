@@ -57,7 +57,7 @@ class Dispatcher:
         timeout_seconds: how long another process may take to submit the same job.
         anchor: file with the link of the ledger that was noted outside it, which it must contain before anything is sent.
         home_id: of the home that the ledger belongs to; copies and restored backups keep it.
-        guard: looks before anything is sent whether this is the home that it says it is; None looks at nothing.
+        guard: checks before anything is sent that this is the home that it says it is; None checks nothing.
         schedule_limits: what the schedule that made an experiment lets its runs spend, by the experiment's key.
     """
 
@@ -155,9 +155,9 @@ class Dispatcher:
         return provider.missing_setting() if provider is not None else None
 
     def key_checks(self) -> Mapping[str, Callable[[], None]]:
-        """Return, by provider, a look that only a valid key is allowed; it raises `ProviderError` for any other.
+        """Return, by provider, a call that needs a valid key; it raises `ProviderError` for any other.
 
-        Only providers that tell their backends' state to everybody have one, see `Ability.CHECK_KEY`: a look at the
+        Only providers that tell their backends' state to everybody have one, see `Ability.CHECK_KEY`: asking for the
         state of another's backend says as much.
         """
         able = {name: with_ability(provider, Ability.CHECK_KEY) for name, provider in self._context.providers.items()}
@@ -201,7 +201,7 @@ class Dispatcher:
         Raises:
             Refused: a limit, the policy or the budget said no; nothing was written or sent.
             Throttled: a provider takes nothing for now; its jobs are APPROVED, and calling again continues them.
-            Ambiguous: in doubt, even after looking; the job is SUBMITTING, and calling again continues it.
+            Ambiguous: still in doubt after the token was looked up; the job is SUBMITTING, and calling again continues it.
             ProviderError: a provider could not be reached; calling again continues.
             LockBusy: another process is submitting the same job and takes too long.
             InvalidInput: there is no such provider or backend.
@@ -268,7 +268,7 @@ class Dispatcher:
     def expire_due(self) -> list[JobRecord]:
         """End the jobs whose deadline has passed and return those that changed.
 
-        A provider's jobs are looked at first, so that a result that came meanwhile counts, then cancelled. One that its
+        A provider's jobs are polled first, so that a result that came meanwhile counts, then cancelled. One that its
         provider does not confirm within the tier's time of grace ends EXPIRED all the same; if its result comes
         later, `poll_due` keeps it. What went wrong with a provider is for `poll_due` to report. Nothing ends while two
         clocks disagree, see `clock_problems`.
@@ -316,7 +316,7 @@ class Dispatcher:
         Raises:
             JobFailed: the job is not finished, or ended without a usable result.
             Unavailable: the result is not whole, or contradicts the batch; it is kept, and calling again fetches it anew.
-            CorruptResult: as before, and for so long that a person has to look; on this machine, the job has failed.
+            CorruptResult: as before, and for so long that a person has to decide; on this machine, the job has failed.
             ProviderError: the provider could not be reached; calling again continues.
             InvalidInput: there is no such job, or it was made for another batch.
         """

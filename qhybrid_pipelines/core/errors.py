@@ -15,7 +15,7 @@ Each branch has its own exit code::
     └── ProviderError         3   a provider refused, failed, or could not be reached
         ├── Rejected              never retry: the same request will be refused again
         ├── Throttled             retry later: nothing was accepted
-        ├── Unavailable           ask again: a look or a download failed, nothing was changed
+        ├── Unavailable           ask again: a poll or a download failed, nothing was changed
         └── Ambiguous             look the token up before any further step
 
 Every message says what is wrong, where, and what to do; attributes carry the parts so that nobody parses messages.
@@ -192,7 +192,7 @@ class ProviderError(QHybridError):
 
     Args:
         message: what happened and what to do about it.
-        seen: the snapshots (`core.jobs.Snapshot`) that a look at many jobs brought all the same, so that one odd job or
+        seen: the snapshots (`core.jobs.Snapshot`) that a poll of many jobs brought all the same, so that one odd job or
             one lost page does not hide the others.
 
     Attributes:
@@ -258,7 +258,7 @@ class Throttled(ProviderError):
 
 
 class Unavailable(ProviderError):
-    """A look, a search or a download failed, or its answer was unusable; nothing was changed, so asking again is safe."""
+    """A poll, a search or a download failed, or its answer was unusable; nothing was changed, so asking again is safe."""
 
     retryable = True
 

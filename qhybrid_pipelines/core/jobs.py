@@ -145,7 +145,7 @@ class TokenListing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One look at a job: our state, the vendor's words as `core.redaction` cleans them, its timestamps where there are any."""
+    """What one poll of a job brought: our state, the vendor's words as `core.redaction` cleans them, its timestamps where there are any."""
 
     ref: JobRef
     state: JobState

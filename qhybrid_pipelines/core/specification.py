@@ -36,7 +36,7 @@ HARD_MAX_QUBITS = 20
 
 
 MAX_LAYERS = 32
-#: Points of a sweep that looks around, unless a specification says how many.
+#: Points of a sweep around a best guess, unless a specification says how many.
 USUAL_POINTS = 16
 
 

@@ -68,7 +68,7 @@ class Verdict(StrEnum):
     NO_HEADROOM = "no_headroom"
     """The incumbent already was the proved optimum, and the quantum side reached it too: no answer could be better.
 
-    By: `problems.verdict`, before the reduced model's ceiling is looked at.
+    By: `problems.verdict`, before the reduced model's ceiling is considered.
 
     Next: the answer stands in the name of who had it.
     """

@@ -1,4 +1,4 @@
-"""What runs by itself: the inbox, the way from a new experiment to its verdict, looks at open jobs, reconciliation.
+"""What runs by itself: the inbox, the way from a new experiment to its verdict, polls of open jobs, reconciliation.
 
 All of them ask `control.experiments.due_stages` what is due, and request the same jobs that the command line runs. The lake and the
 ledger decide what is done; Dagster only schedules and shows. When a stage that failed is requested again is
@@ -132,8 +132,8 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
 def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """Poll the open jobs in bulk, end those that are late, and report the executions that are complete.
 
-    The cursor says when jobs were looked at last, from which follows which looks are due, and what was reported already.
-    Losing it costs one look and repeats reports, no more.
+    The cursor says when jobs were polled last, from which follows which polls are due, and what was reported already.
+    Losing it costs one poll and repeats reports, no more.
     """
     open_workspace, before = workspace.open(), json.loads(context.cursor or "{}")
     report = poll_open_jobs(

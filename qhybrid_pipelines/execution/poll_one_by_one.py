@@ -9,19 +9,19 @@ from qhybrid_pipelines.core.errors import ProviderError, Throttled
 from qhybrid_pipelines.core.jobs import JobRef, Snapshot
 from qhybrid_pipelines.execution.port import calling
 
-#: Failing looks may take this long together; a provider that is away must not hold up the round for every single job.
+#: Failing polls may take this long together; a provider that is away must not hold up the round for every single job.
 PATIENCE_SECONDS = 20.0
 
 
 def poll_each(refs: Sequence[JobRef], poll_one: Callable[[JobRef], Snapshot]) -> list[Snapshot]:
     """Return a snapshot of every job, in order.
 
-    The failing look of one job hides no other. Only a provider that asks to be left alone, or whose failures take long,
+    The failing poll of one job hides no other. Only a provider that asks to be left alone, or whose failures take long,
     is not asked about the rest.
 
     Args:
         refs: the jobs.
-        poll_one: takes one look at one job.
+        poll_one: polls one job once.
 
     Raises:
         ProviderError: what ``poll_one`` raised first; its ``seen`` holds the snapshots of all jobs that were seen.

@@ -1,6 +1,6 @@
 """The provider port: what every adapter offers, and the promises it makes.
 
-Every method is synchronous and restart-safe, makes one look or one request, never waits for a job and never retries
+Every method is synchronous and restart-safe, makes one request or a few, never waits for a job and never retries
 on its own. Adapters live in `execution/providers/`, one file per vendor; only `control` calls them.
 """
 
@@ -50,7 +50,7 @@ class Provider(Protocol):
         """Return the newest calibration, or None for a backend without one."""
 
     def status(self, backend: str) -> jobs.BackendStatus:
-        """Return whether the backend takes jobs now, and how long its queue is: one look."""
+        """Return whether the backend takes jobs now, and how long its queue is."""
 
     def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template for a backend; parameters stay free."""
@@ -72,7 +72,7 @@ class Provider(Protocol):
 
         Raises:
             UnknownProviderStatus: some job has a status that is in no table.
-            ProviderError: some job could not be looked at. The ``seen`` of both holds the snapshots of the others.
+            ProviderError: some job could not be polled. The ``seen`` of both holds the snapshots of the others.
         """
 
     def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
@@ -123,7 +123,7 @@ def calling(provider: str, method: str) -> Iterator[None]:
 
     Raises:
         ProviderError: `Ambiguous` for whatever else a submission raises, because the job may have been sent;
-            `Unavailable` for a look, search or download.
+            `Unavailable` for a poll, search or download.
     """
     with name_call(provider, method):
         try:

@@ -64,7 +64,7 @@ def unpack_recording(content: bytes) -> RawResult:
     """Return the result that a recording's file holds, as it was fetched.
 
     Raises:
-        CorruptResult: it is none, or not what was recorded.
+        CorruptResult: it is not a recording, or not what was recorded.
     """
     line, _, rest = content.partition(b"\n")
     try:

@@ -87,7 +87,7 @@ def test_one_tick_asks_for_pages_and_the_next_for_nothing(code_location, cloud, 
     cloud.advance(10)
     said, seconds = timed_tick(code_location)
     after = asked(cloud)
-    assert f"{JOBS} jobs looked at" in said
+    assert f"{JOBS} jobs polled" in said
     assert {route: after[route] - before.get(route, 0) for route in after if after[route] != before.get(route)} == {
         "GET /jobs": PAGES
     }
@@ -95,7 +95,7 @@ def test_one_tick_asks_for_pages_and_the_next_for_nothing(code_location, cloud, 
     assert seconds < POLL_LIMIT_SECONDS
 
     said_next, seconds_next = timed_tick(code_location)
-    assert f"0 jobs looked at in 0 requests, 0 changed, {JOBS} not due" in said_next
+    assert f"0 jobs polled in 0 requests, 0 changed, {JOBS} not due" in said_next
     assert asked(cloud) == after
     with capsys.disabled():
         print(

@@ -248,7 +248,7 @@ class MemoryLedger:
         """Keep every other thread from handing this job over."""
         with self._released:
             if not self._released.wait_for(lambda: job_id not in self._held, timeout=timeout_seconds):
-                raise LockBusy(f"'{job_id}' is in the hands of another thread for more than {timeout_seconds:g} s")
+                raise LockBusy(f"'{job_id}' has been locked by another thread for more than {timeout_seconds:g} s")
             self._held.add(job_id)
         try:
             yield

@@ -16,7 +16,7 @@ from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProvid
 
 
 def poll_breaker_name(provider: str) -> str:
-    """Return the name of the breaker for looks at a provider's jobs; those for submissions have the backend's name."""
+    """Return the name of the breaker for polls of a provider's jobs; those for submissions have the backend's name."""
     return f"{provider}:*"
 
 

@@ -59,13 +59,13 @@ class BackendHealth:
         )
 
     def record_failure(self, name: str, error: ProviderError) -> None:
-        """Note a failure, if the error says something about the backend; else it answered, which is a success."""
+        """Record a failure if the error concerns the backend; any other answer counts as a success."""
         if isinstance(error, CircuitOpen):
             return
         if not counts_as_failure(error):
             self.record_success(name)
             return
-        now, after = self._clock.now(), getattr(error, "retry_after_seconds", None)
+        now, after = self._clock.now(), error.retry_after_seconds if isinstance(error, Throttled) else None
 
         def failure(breaker: Breaker) -> Breaker:
             return after_failure(breaker, self._rules, now, reason=str(error), retry_after_seconds=after)
@@ -73,7 +73,7 @@ class BackendHealth:
         self._change(name, failure)
 
     def record_success(self, name: str) -> None:
-        """Note a success."""
+        """Record a success."""
         known = self._ledger.breaker(name)
         if known is not None and (known.failures or known.state != "closed"):
             self._change(name, after_success)

@@ -1,8 +1,8 @@
-"""What is still to be done for which experiment: a pure look at what the lake holds and where its jobs stand.
+"""What is still to be done for which experiment: a pure function of what the lake holds and of the states of its jobs.
 
 The command line, the automation sensors and the reconcile schedules all ask this one question, so that they do the
 same thing. Keys are content-addressed: a table that is there is right, and nothing runs twice. While a provider has
-the work nothing is due, and nothing waits for it either: the poll sensor looks at open jobs, and once all jobs of an
+the work nothing is due, and nothing waits for it either: the poll sensor polls open jobs, and once all jobs of an
 execution are settled its last stage is due.
 """
 

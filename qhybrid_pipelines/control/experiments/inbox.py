@@ -52,7 +52,7 @@ class QuarantinedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
-    """What one look at the inbox came to; ``waiting`` counts files that may still be written to."""
+    """What one scan of the inbox came to; ``waiting`` counts files that may still be written to."""
 
     registered: tuple[RegisteredExperiment, ...]
     quarantined: tuple[QuarantinedFile, ...]
@@ -73,7 +73,7 @@ def scan_inbox(
     A file is moved as soon as nothing else needs it, so that what was done before an end in the middle stays done.
 
     Args:
-        inbox: folder that people drop files into; made when missing. Its subfolders are not looked into.
+        inbox: folder that people drop files into; made when missing. Its subfolders are not scanned.
         quarantine: folder for refused files.
         registration: the door.
         now: seconds since the epoch; the clock when omitted.
@@ -150,7 +150,7 @@ def _group_files(
 ) -> Iterator[list[Path]]:
     """Yield what belongs together, the file to take in first: specification and problem file, problem file and sidecar.
 
-    A group of which any file may still be written to is left for the next look.
+    A group of which any file may still be written to is left for the next scan.
     """
     by_name = {composed(p.name): p for p in present}
     specifications = [p for p in present if p.suffix.lower() in SPECIFICATION_ENDINGS]
@@ -221,7 +221,7 @@ def _check_regular_file(path: Path) -> None:
 
 
 def _archive(path: Path, folder: Path) -> bool:
-    """Move a file that was taken in; False leaves it for the next look, which takes it in again to no effect."""
+    """Move a file that was taken in; False leaves it for the next scan, which registers it again to no effect."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.replace(_free_path(folder, path.name))

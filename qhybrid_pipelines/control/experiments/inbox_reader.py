@@ -1,6 +1,6 @@
-"""A look at the inbox that never takes long: files are read in a process of their own, however large or hostile they are.
+"""A scan of the inbox that never takes long: files are read in a process of their own, however large or hostile they are.
 
-A look starts that process where there is something to read, waits a moment for it, and reports what came of the files. What
+A scan starts that process where there is something to read, waits a moment for it, and reports what came of the files. What
 takes longer goes on meanwhile. Where the process ended in the middle of a file, that file needs more than it may have: it
 goes to quarantine, and the next process reads on behind it.
 """
@@ -34,9 +34,9 @@ from qhybrid_pipelines.storage.layout import Home
 
 _MODULE = "qhybrid_pipelines.control.experiments.inbox_process"
 DEFAULT_SECONDS, DEFAULT_MEMORY_GB = 120.0, 2.0
-#: Between two looks whether the process has ended.
+#: Seconds between two checks whether the process has ended.
 _PAUSE_SECONDS = 0.05
-#: Processes that looks of this process started, and that may still read; a dead one is taken off, so that no zombie stays.
+#: Processes that scans of this process started, and that may still read; a dead one is taken off, so that no zombie stays.
 _started: list[subprocess.Popen[bytes]] = []
 
 
@@ -79,10 +79,10 @@ class InboxLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxReading:
-    """What one look found.
+    """What one scan found.
 
     Attributes:
-        registered: keys of experiments that were taken in since the last look.
+        registered: keys of experiments that were taken in since the last scan.
         quarantined: files that were refused since then.
         waiting: files that may still be written to.
         reading: names of the files that are being read at this moment.
@@ -103,7 +103,7 @@ def read_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *, wa
         home: whose inbox.
         backends: names of the backends that exist.
         limits: for the process that reads.
-        wait_seconds: what is not read by then is reported by a later look.
+        wait_seconds: what is not read by then is reported by a later scan.
     """
     notes, until = InboxNotes(home), time.monotonic() + wait_seconds
     home.inbox.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def read_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *, wa
 
 
 def _take_over(home: Home, notes: InboxNotes, quarantined: list[QuarantinedFile]) -> list[dict[str, Any]] | None:
-    """Return what was done since the last look, and quarantine what a process was ended by; None while one reads."""
+    """Return what was done since the last scan, and quarantine what a process was ended by; None while one reads."""
     try:
         with FileLock(notes.lock, timeout=0):
             guilty, _ = notes.reading()

@@ -1,6 +1,6 @@
 """What a specification means that names no strategy: what it meant when it was registered, if it was.
 
-Before angles were optimised by default, a sweep without a strategy looked around a best guess with 16 points. An experiment
+Before angles were optimised by default, a sweep without a strategy took 16 points around a best guess. An experiment
 that was registered so keeps that meaning in its home: run again, the same file finds it, and nothing is sent or paid anew.
 """
 

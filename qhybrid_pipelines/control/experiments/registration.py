@@ -383,7 +383,7 @@ def _check_file(path: Path) -> None:
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether there is a regular file; a name longer than any file's is none, and not an error."""
+    """Tell whether there is a regular file; a name longer than any file's is not one, and not an error."""
     try:
         return path.is_file()
     except OSError:

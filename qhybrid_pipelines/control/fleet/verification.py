@@ -40,7 +40,7 @@ class Verification:
     """What was found out about a backend.
 
     Attributes:
-        facts: in the order in which they were looked up.
+        facts: in the order in which they were checked.
         job: what was said about the job: which one, or why there is none.
     """
 
@@ -69,7 +69,7 @@ def verify_backend(
         backend: full name.
         max_usd: no job is sent whose estimate is higher.
         wait_seconds: how long the job is waited for.
-        clock: measures and waits between two looks.
+        clock: measures, and waits between two polls.
 
     Raises:
         InvalidInput: there is no such provider, it is not set up, or it cannot compare itself.

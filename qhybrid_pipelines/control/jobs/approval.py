@@ -1,4 +1,4 @@
-"""Agreement of a person: to one payload, on one backend, at one price, until the deadline.
+"""A person's approval of one payload, on one backend, at one price, until the deadline.
 
 Pure: returns the moves, and the ledger writes them.
 """

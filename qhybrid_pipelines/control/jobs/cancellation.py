@@ -132,7 +132,7 @@ class Cancellation:
                 try:
                     self._context.check_clock(job.backend, ask=True)
                     job = self.expire(job, tiers.of(job.tier))
-                except (ProviderError, InvalidInput, ClockDisagreement):  # the next round of looks meets and reports it
+                except (ProviderError, InvalidInput, ClockDisagreement):  # the next round of polls meets and reports it
                     job = self._context.ledger.job(job.job_id)
             if job != before:
                 changed.append(job)

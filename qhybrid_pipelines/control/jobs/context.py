@@ -104,7 +104,7 @@ class JobContext:
 
         Args:
             backend: of that provider.
-            ask: look at the backend first where its provider's time was not heard lately; it is another clock.
+            ask: ask for the backend's status first where its provider's time was not heard lately; it is another clock.
 
         Raises:
             ClockDisagreement: two clocks are too far apart.

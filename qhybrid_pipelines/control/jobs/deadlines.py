@@ -1,8 +1,8 @@
-"""When a job is looked at next, and when it is given up: functions of the times in the ledger, without hidden state.
+"""When a job is polled next, and when it is given up: functions of the times in the ledger, without hidden state.
 
-The looks at a job form a fixed series that starts at its last change and gets rarer: after ``poll_min`` seconds, then at
-intervals that grow by half, up to ``poll_max``. A look is due if a time of the series lies between the last round of
-looks and now. So all that a poller must remember is when it looked last, and forgetting it costs one look.
+The polls of a job form a fixed series that starts at its last change and gets rarer: after ``poll_min`` seconds, then at
+intervals that grow by half, up to ``poll_max``. A poll is due if a time of the series lies between the last round of
+polls and now. So all that a poller must remember is when it polled last, and forgetting it costs one poll.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_overdue(deadline_at: datetime | None, now: datetime) -> bool:
 
 
 def polls_within(age_seconds: float, tier: Tier) -> int:
-    """Return how many looks of the series lie within the first ``age_seconds`` after the last change."""
+    """Return how many polls of the series lie within the first ``age_seconds`` after the last change."""
     least, most = tier.poll_min_seconds, tier.poll_max_seconds
     if age_seconds < least:
         return 0
@@ -39,12 +39,12 @@ def polls_within(age_seconds: float, tier: Tier) -> int:
 
 
 def is_due(changed_at: datetime, tier: Tier, *, last_poll: datetime | None, now: datetime) -> bool:
-    """Return whether a job is to be looked at now.
+    """Return whether a job is to be polled now.
 
     Args:
-        changed_at: when the job changed last; where that is still to come, a look is due at the longest interval.
+        changed_at: when the job changed last; where that is still to come, a poll is due at the longest interval.
         tier: its tier's rules.
-        last_poll: when jobs were looked at last; None if nobody knows, then it is due.
+        last_poll: when jobs were polled last; None if nobody knows, then a poll is due.
         now: the present.
     """
     if last_poll is None:

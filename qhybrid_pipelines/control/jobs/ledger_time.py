@@ -3,11 +3,11 @@
 On Postgres it is the server's, read again every second and carried on by the boot-time clock in between. On SQLite it is
 this machine's, and what is written down is never before the newest event: stored time does not run backwards. What is
 compared with a stored time there is the machine's own present: an event that a machine with a wrong clock has dated
-tomorrow must not make today's windows and deadlines look over.
+tomorrow must not make today's windows and deadlines look as if they were over.
 
 A clock that is set while jobs are under way makes every duration wrong. So two disagreements stop sending and expiring,
-and never looking or collecting: the ledger's clock and the boot-time clock measure another time since this process began
-(a *step*; what passes between two processes is no step), or a provider's ``Date`` is far from the ledger's time.
+and never polling or collecting: the ledger's clock and the boot-time clock measure another time since this process began
+(a *step*; what passes between two processes is not a step), or a provider's ``Date`` is far from the ledger's time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.provider_time import last_reading
 
-#: How far two clocks may be apart. A second of rounding and half a minute of a slow answer are no disagreement.
+#: How far two clocks may be apart. A second of rounding and half a minute of a slow answer do not count as a disagreement.
 TOLERANCE_SECONDS = 60.0
 #: How long a reading of the ledger's clock is carried on by the boot-time clock.
 REFRESH_SECONDS = 1.0

@@ -1,6 +1,6 @@
 """One round of the poller: which open jobs are due, at most one page of them at a time, and what came of it.
 
-What a round must remember is when each provider's jobs were looked at last: the cursor, a small mapping that the caller keeps
+What a round must remember is when each provider's jobs were polled last: the cursor, a small mapping that the caller keeps
 and passes in again. Without one everything open is due, which costs one poll and breaks nothing.
 """
 
@@ -23,7 +23,7 @@ from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.job_states import JobState
 
-#: Jobs in one request to a provider; between two requests the time limit is looked at.
+#: Jobs in one request to a provider; between two requests the time limit is checked.
 PAGE = 250
 
 _ENDED_EARLY = (JobState.EXPIRED, JobState.CANCELLED)
@@ -36,10 +36,10 @@ class PollSummary:
     """What one round brought.
 
     Attributes:
-        polled_jobs: jobs that were looked at.
+        polled_jobs: jobs that were polled.
         requests: calls of `Provider.poll`.
         changed: jobs that stand otherwise than before.
-        waiting: open jobs whose next look comes later.
+        waiting: open jobs whose next poll comes later.
         problems: what went wrong; it hid nothing else.
         to_notify: those of ``changed`` that the rules of their tier want people to hear of.
         cursor: pass it to the next round.
@@ -55,13 +55,13 @@ class PollSummary:
 
 
 class PollSchedule:
-    """Makes rounds of looks.
+    """Makes rounds of polls.
 
     Args:
         context: ledger, providers and time.
-        poller: looks at the open jobs.
+        poller: polls the open jobs.
         collector: keeps results that came late.
-        tiers: how often each tier is looked at.
+        tiers: how often jobs of each tier are polled.
         protocol: lists what was sent.
     """
 
@@ -81,7 +81,7 @@ class PollSchedule:
     def poll_due(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> PollSummary:
         """Poll every job that is due, the provider that waited longest first.
 
-        A round that runs out of time goes on behind the last job it looked at, so no job waits for ever.
+        A round that runs out of time goes on behind the last job it polled, so no job waits for ever.
         """
         end = None if limit_seconds is None else self._clock.monotonic() + limit_seconds
         groups = group_by_provider(self._ledger.jobs(states=OPEN))
@@ -161,7 +161,7 @@ class PollSchedule:
                     total.problems.append(error)
 
     def _late_candidates(self) -> dict[str, list[JobRecord]]:
-        """Return ended jobs that their provider may still finish: looked at for as long again as they had."""
+        """Return ended jobs that their provider may still finish: polled for as long again as they had."""
         groups: dict[str, list[JobRecord]] = {}
         now = self._clock.now()
         for job in self._ledger.jobs(states=_LATE_STATES):
@@ -185,6 +185,6 @@ def _format_cursor(last_poll: datetime | None, resume_after: str) -> str:
 
 
 def _parse_cursor(mark: str | None) -> tuple[datetime | None, str]:
-    """Return when a provider's jobs were looked at last, and the job behind which a broken round goes on."""
+    """Return when a provider's jobs were polled last, and the job behind which a broken round goes on."""
     at, _, resume_after = (mark or "").partition("|")
     return (datetime.fromisoformat(at) if at else None), resume_after

@@ -70,7 +70,7 @@ class ResultCollector:
 
         Raises:
             Unavailable: the provider has no such result, or sent that of another job; calling again continues.
-            CorruptResult: as before, and it has been so for too long: a person has to look.
+            CorruptResult: as before, and it has been so for too long: a person has to decide.
             ProviderError: the provider could not be reached; calling again continues.
         """
         try:
@@ -120,7 +120,7 @@ class ResultCollector:
 
         Raises:
             Unavailable: the result is not whole, or contradicts the batch; fetching it again may help, and is free.
-            CorruptResult: as before, and it has been so for too long: a person has to look.
+            CorruptResult: as before, and it has been so for too long: a person has to decide.
             JobFailed: the ledger does not know where the result is.
         """
         stored = self._context.ledger.stored_result(job.job_id)

@@ -1,8 +1,8 @@
-"""What one look at a provider means for the life of a job: the steps it must have taken since.
+"""What one poll means for the life of a job: the steps it must have taken since the last one.
 
-Pure. A job that is looked at every few minutes, or that runs for milliseconds, is rarely seen in every state; the
+Pure. A job that is polled every few minutes, or that runs for milliseconds, is rarely seen in every state; the
 states in between are filled in, with the provider's timestamp where it gives one. A step whose time nobody knows is
-marked ``inferred``, so that no report takes our looking for its happening.
+marked ``inferred``, so that no report takes the time of our poll for the time of the event.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) 
     """Return the steps from ``state`` to what the snapshot shows; none if it shows nothing new or something older.
 
     Raises:
-        UnknownProviderStatus: the snapshot's state is none that a provider can report.
+        UnknownProviderStatus: the snapshot's state is not one that a provider can report.
     """
     seen = snapshot.state
     if seen not in _PROGRESS_RANK and seen not in _OTHER_EVENTS:

@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Snapshot
 from qhybrid_pipelines.execution.port import Provider, calling
 
-#: Requests that are spent on telling the one odd job of a look from the others.
+#: Requests that are spent on finding the one odd job of a poll among the others.
 _SEARCH_REQUESTS = 24
 #: A failure is believed when a poll so much later says the same.
 FAILURE_CONFIRMED_AFTER = timedelta(seconds=2)
@@ -28,7 +28,7 @@ FAILURE_CONFIRMED_AFTER = timedelta(seconds=2)
 
 @dataclass(slots=True, kw_only=True)
 class PollResult:
-    """What some looks brought.
+    """What some polls brought.
 
     Attributes:
         jobs: those that have changed, as they stand now, by id.
@@ -79,7 +79,7 @@ class StatusPoller:
         return result
 
     def poll_all(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
-        """Take one look at jobs of any providers and return them as they stand; raises the first problem at the end."""
+        """Poll jobs of any providers once and return them as they stand; raises the first problem at the end."""
         current_jobs: dict[str, JobRecord] = {}
         problems: list[QHybridError] = []
         for group in group_by_provider(jobs).values():
@@ -93,7 +93,7 @@ class StatusPoller:
     def _poll(
         self, provider: Provider, jobs: Sequence[JobRecord], result: PollResult, transitions: list[Transition]
     ) -> None:
-        """Ask about jobs; where one of them spoils the look for all, find out which."""
+        """Ask about jobs; where one of them spoils the poll for all, find out which."""
         result.requests += 1
         error: ProviderError | None = None
         try:
@@ -186,7 +186,7 @@ class StatusPoller:
 
 
 def group_by_provider(jobs: Sequence[JobRecord]) -> dict[str, list[JobRecord]]:
-    """Return the jobs that a look can tell something about, by provider."""
+    """Return the jobs that a poll can tell something about, by provider."""
     groups: dict[str, list[JobRecord]] = {}
     for job in jobs:
         if job.state in OPEN:

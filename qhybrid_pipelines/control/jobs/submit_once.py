@@ -104,12 +104,12 @@ class SubmissionProtocol:
         Args:
             job: as it was read; a job in another state than APPROVED and SUBMITTING is returned as it stands.
             batch: for the job's own backend.
-            pre_submit_check: looks at an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
+            pre_submit_check: checks an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
             detail: what the ledger notes with the intent.
 
         Raises:
             Throttled: the provider takes nothing for now; the job is APPROVED again.
-            Ambiguous: in doubt, even after looking; the job stays SUBMITTING, and the next call continues here.
+            Ambiguous: still in doubt after the token was looked up; the job stays SUBMITTING, and the next call continues here.
             ProviderError: the provider could not be reached; calling again continues.
             LockBusy: another process is submitting the same job and takes too long.
             Refused: the ledger is not what was written, or clocks disagree; nothing was sent.

@@ -1,4 +1,4 @@
-"""Which job stands for a part of a batch now.
+"""Find the latest job for each part of a batch.
 
 The table `qpu_submissions` names the job that a part was submitted as. The work may since have been moved to another
 backend, or run again; each is a further job of the same request, and the last one counts.

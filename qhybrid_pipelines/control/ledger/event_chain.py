@@ -39,7 +39,7 @@ class ChainHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainReport:
-    """What a look at the whole chain found.
+    """What a check of the whole chain found.
 
     Attributes:
         events: links that are whole, from the first on.

@@ -50,7 +50,7 @@ def hold_lock(path: Path, name: str, *, timeout_seconds: float) -> Iterator[None
     while not _try(file, byte):
         if time.monotonic() >= deadline:
             raise LockBusy(
-                f"'{name}' is in the hands of another process for more than {timeout_seconds:g} s. Try again later, "
+                f"'{name}' has been locked by another process for more than {timeout_seconds:g} s. Try again later, "
                 "or end the process that holds it; nothing was changed."
             )
         time.sleep(pause)
@@ -62,7 +62,7 @@ def hold_lock(path: Path, name: str, *, timeout_seconds: float) -> Iterator[None
 
 
 def lock_key(name: str) -> int:
-    """Return the number that stands for a name, below 2**62; two names meet by accident as good as never."""
+    """Return the number that stands for a name, below 2**62; collisions are practically impossible."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2
 
 

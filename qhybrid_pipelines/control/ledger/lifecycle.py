@@ -1,6 +1,6 @@
 """The life of a job: one table of steps, and what follows from it.
 
-Pure: nothing here reads a clock, a database or a provider. What one look at a provider means for a job is
+Pure: nothing here reads a clock, a database or a provider. What one poll of a provider means for a job is
 `control.jobs.status_changes`; writing steps down is `control.ledger`.
 """
 
@@ -290,7 +290,7 @@ TERMINAL = frozenset(JobState) - {
 #: Ends of a life that left no usable result; only these may be run again, as a new job.
 ENDED_WITHOUT_RESULT = TERMINAL - {JobState.VERIFIED}
 
-#: States in which a provider holds the job, so that a look at it can tell something new.
+#: States in which a provider holds the job, so that a poll can tell something new.
 OPEN = frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING})
 
 #: States in which nobody waits for a provider or a person any more: the result can be had, or there will be none.

@@ -69,7 +69,7 @@ def _acquire(session: Connection, name: str, key: dict[str, int], timeout_second
     while not session.scalar(_TRY_LOCK, key):
         if time.monotonic() >= deadline:
             raise LockBusy(
-                f"'{name}' is in the hands of another process for more than {timeout_seconds:g} s. Try again later, "
+                f"'{name}' has been locked by another process for more than {timeout_seconds:g} s. Try again later, "
                 "or end the process that holds it; nothing was changed."
             )
         time.sleep(pause)

@@ -30,54 +30,54 @@ from qhybrid_pipelines.core.job_states import JobState
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
-    """An aware datetime, kept as microseconds since 1970 UTC."""
+    """An aware datetime, stored as microseconds since 1970 UTC."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect | None) -> int | None:  # noqa: ARG002
-        """Return what is stored."""
+        """Convert to microseconds."""
         return None if value is None else to_microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return what was meant."""
+        """Convert to an aware datetime."""
         return None if value is None else from_microseconds(value)
 
 
 class UsdAmount(TypeDecorator[float]):
-    """US dollars, kept as whole micro-dollars."""
+    """US dollars, stored as whole micro-dollars."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: float | None, dialect: Dialect | None) -> int | None:  # noqa: ARG002
-        """Return what is stored."""
+        """Convert to micro-dollars."""
         return None if value is None else to_micro_usd(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> float | None:  # noqa: ARG002
-        """Return what was meant."""
+        """Convert to US dollars."""
         return None if value is None else from_micro_usd(value)
 
 
 class JobStateText(TypeDecorator[JobState]):
-    """A state of the life cycle, kept as its name."""
+    """A state of the life cycle, stored as its name."""
 
     impl = Text
     cache_ok = True
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> JobState | None:  # noqa: ARG002
-        """Return what was meant."""
+        """Convert to a state of the life cycle."""
         return None if value is None else JobState(value)
 
 
 class OutcomeText(TypeDecorator[Outcome]):
-    """What became of an attempt, kept as its name."""
+    """What became of an attempt, stored as its name."""
 
     impl = Text
     cache_ok = True
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Outcome | None:  # noqa: ARG002
-        """Return what was meant."""
+        """Convert to an outcome."""
         return None if value is None else Outcome(value)
 
 

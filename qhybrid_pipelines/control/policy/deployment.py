@@ -81,7 +81,7 @@ class Deployment:
         """Return if the backend may be used here at all, whatever the policy says.
 
         Raises:
-            Refused: in prod, a backend that cannot tell whether it was paid, or that is none of a vendor's.
+            Refused: in prod, a backend that cannot tell whether it was paid, or that is not a vendor's.
         """
         if self.environment != "prod":
             return

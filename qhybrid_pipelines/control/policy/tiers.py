@@ -1,4 +1,4 @@
-"""The tiers of service: how long work of each kind may take, how often it is looked at, and what is told to people."""
+"""The tiers of service: how long work of each kind may take, how often it is polled, and who is told what."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Tier(StrictModel):
     """The rules of one tier."""
 
     deadline_seconds: float = Field(gt=0, description="From planning; then the job is cancelled and ends EXPIRED.")
-    poll_min_seconds: float = Field(gt=0, description="Between two looks at a young job.")
-    poll_max_seconds: float = Field(gt=0, description="Between two looks at an old job.")
+    poll_min_seconds: float = Field(gt=0, description="Between two polls of a young job.")
+    poll_max_seconds: float = Field(gt=0, description="Between two polls of an old job.")
     cancel_grace_seconds: float = Field(
         default=900.0, ge=0, description="How long a provider may take to confirm that an overdue job was cancelled."
     )

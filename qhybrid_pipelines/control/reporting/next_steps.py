@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: About an open job of a backend that today's settings do not name.
 UNNAMED_BACKEND = (
-    "today's settings do not name its backend. It is looked at and collected all the same as long as its provider's key is "
+    "today's settings do not name its backend. It is polled and collected all the same as long as its provider's key is "
     "set; name the backend again to send more work there."
 )
 
@@ -27,7 +27,7 @@ _SENTENCES = {
         "Look for its token at the provider, then `qhybrid jobs resolve {job} --provider-job-id ID` or `--not-there`; where "
         "another home has sent it, adopt that one by its id, or pay for an own one with `--pay-own`."
     ),
-    JobState.SUBMITTED: "Nothing: it is looked at regularly; `qhybrid jobs cancel {job}` or `reroute {job} BACKEND` end it.",
+    JobState.SUBMITTED: "Nothing: it is polled regularly; `qhybrid jobs cancel {job}` or `reroute {job} BACKEND` end it.",
     JobState.QUEUED: "Nothing: it waits at the provider; `qhybrid jobs reroute {job} BACKEND` takes it elsewhere.",
     JobState.RUNNING: "Nothing: it runs; `qhybrid jobs cancel {job}` asks the provider to stop it.",
     JobState.CANCELLING: "Nothing: the provider was asked to stop it and has not answered yet.",

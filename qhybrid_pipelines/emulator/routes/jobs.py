@@ -1,4 +1,4 @@
-"""Pages about jobs: submitting, looking, listing, cancelling, deleting, prices."""
+"""Pages about jobs: submitting, polling, listing, cancelling, deleting, prices."""
 
 from __future__ import annotations
 

@@ -59,12 +59,12 @@ def check_find(subject: ProviderUnderTest) -> None:
 
 
 def check_requests_per_poll(subject: ProviderUnderTest) -> None:
-    """A poll takes one look at all jobs and answers in their order, whatever their states.
+    """One poll asks about all jobs and answers in their order, whatever their states.
 
     Where requests are counted, it makes one, and at most one more for each job that has ended (its cost).
     """
     provider = subject.connect()
-    refs = [provider.submit(subject.batch(), f"token-look-{index}") for index in range(3)]
+    refs = [provider.submit(subject.batch(), f"token-poll-{index}") for index in range(3)]
     subject.wait_until_listed()
     counted = with_ability(provider, Ability.REQUESTS)
     before = counted.requests if counted is not None else 0
@@ -73,7 +73,7 @@ def check_requests_per_poll(subject: ProviderUnderTest) -> None:
     if counted is not None:
         ended = sum(snapshot.state not in OPEN_STATES for snapshot in polls)
         made = counted.requests - before
-        assert made <= 1 + ended, f"{made} requests for one look at {len(refs)} jobs, {ended} of them ended"
+        assert made <= 1 + ended, f"{made} requests for one poll of {len(refs)} jobs, {ended} of them ended"
 
 
 def check_unknown_status_is_loud(subject: ProviderUnderTest) -> None:

@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult, Snapsho
 from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 from qhybrid_pipelines.execution.port import Provider
 
-#: Looks at a job until it must be finished; between two looks `Subject.wait_between_polls` is called.
+#: Polls of a job until it must be finished; between two of them `Subject.wait_between_polls` is called.
 MAX_POLLS = 200
 OPEN_STATES = (JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
 
@@ -26,7 +26,7 @@ class ProviderUnderTest:
         backend: full name.
         shapes: the canaries that the backend can run; ``single`` or ``batch`` unless it runs QAOA structures only.
         width: of the canaries; the real width of the work to come.
-        wait_between_polls: lets time pass between two looks at a job, for providers with a queue.
+        wait_between_polls: lets time pass between two polls of a job, for providers with a queue.
         mutations: the vendor-specific ways to damage a payload, by what they damage; each maps the result's bytes to
             bytes that `decode` must refuse. Cut-off and swapped payloads are tried on every adapter.
         is_noiseless: False where noise blurs the canary; then it must still be the most frequent outcome.
@@ -66,7 +66,7 @@ def await_end(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> Sn
         if snapshot.state not in OPEN_STATES:
             return snapshot
         subject.wait_between_polls()
-    raise AssertionError(f"job {ref} had not ended after {MAX_POLLS} looks")
+    raise AssertionError(f"job {ref} had not ended after {MAX_POLLS} polls")
 
 
 def fetch_when_completed(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> RawResult:

@@ -78,7 +78,7 @@ class RuntimeClient:
 
     @property
     def instance(self) -> str:
-        """The service instance's name (CRN). Raises `InvalidInput` where it is not set or is none."""
+        """The service instance's name (CRN). Raises `InvalidInput` where it is not set or not a CRN."""
         crn = os.environ.get(INSTANCE_VARIABLE, "").strip()
         if not crn.startswith("crn:") or len(crn.split(":")) < 8 or not (crn.isascii() and crn.isprintable()):
             raise InvalidInput(

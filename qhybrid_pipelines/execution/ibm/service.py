@@ -230,10 +230,10 @@ class Service:
         return {token: tuple(job for *_, job in entries) for token, entries in by_age.items()}, listed_ids, labelled
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
-        """Take one look at each of some jobs, with one request, and one more for times and use once a job has ended.
+        """Poll some jobs once, with one request, and one more for times and use once a job has ended.
 
         Raises:
-            ProviderError: a look failed; ``seen`` holds the snapshots of the jobs before it.
+            ProviderError: a poll failed; ``seen`` holds the snapshots of the jobs before it.
         """
         return poll_each(refs, self._poll_job)
 

@@ -1,7 +1,7 @@
 """The facts about IonQ's service that this adapter was written for, looked up in its raw answers.
 
 Free facts cost nothing: lists, estimates, refusals. Facts about one finished job are read from the job that somebody has paid
-for. Names of fields and the types of values are told, their contents only where they are no secret: no key, no id of a
+for. Names of fields and the types of values are told, their contents only where they are not secret: no key, no id of a
 project or person.
 """
 
@@ -64,7 +64,7 @@ def job_facts(client: IonQClient, ref: JobRef, batch: CircuitBatch, token: str) 
 
 
 def _attempted(name: str, read_facts: Callable[[], Iterator[Fact]]) -> Iterator[Fact]:
-    """Yield the facts of one look; a look that fails is a fact too, and hides no other."""
+    """Yield the facts of one question; a question that fails is a fact too, and hides no other."""
     try:
         yield from read_facts()
     except ProviderError as error:

@@ -113,7 +113,7 @@ class Backends:
         return found
 
     def status(self, backend: str) -> BackendStatus:
-        """Return whether it takes jobs and how long they wait on average: one look."""
+        """Return whether it takes jobs and how long they wait on average, with one request."""
         entry = self._entry(device_name(backend))
         wait = entry.get("average_queue_time")  # milliseconds
         seconds = wait / 1000 if isinstance(wait, int | float) and not isinstance(wait, bool) and wait >= 0 else None

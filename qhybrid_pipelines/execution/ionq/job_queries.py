@@ -45,7 +45,7 @@ LOST = "lost"
 AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 #: Jobs per page: the published maximum.
 PAGE_JOBS = 25
-#: Pages of one look that may fail before the others are left for the next one.
+#: Pages of one poll that may fail before the others are left for the next one.
 MAX_FAILED_PAGES = 2
 #: Pages that a search for a token reads before it gives up; newest jobs come first.
 MAX_PAGES = 400
@@ -353,7 +353,7 @@ def _failure(job: dict[str, Any]) -> str:
 
 
 def _parse_timestamp(text: Any) -> datetime | None:
-    """Return a vendor's timestamp; one without a zone is UTC, one that cannot be read is none."""
+    """Return a vendor's timestamp; one without a zone is UTC, one that cannot be read counts as missing."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

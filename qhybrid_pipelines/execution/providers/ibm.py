@@ -78,10 +78,10 @@ class IbmProvider:
         self.service.home_id = home_id
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
-        """Take one look at each of many jobs; the service is asked once or twice per job.
+        """Poll many jobs once; the service is asked once or twice per job.
 
         Raises:
-            ProviderError: a look failed; ``seen`` holds the snapshots of the jobs before it.
+            ProviderError: a poll failed; ``seen`` holds the snapshots of the jobs before it.
         """
         return poll_each(refs, lambda ref: self._owner(ref.backend).poll([ref])[0])
 

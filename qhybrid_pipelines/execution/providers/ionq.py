@@ -63,7 +63,7 @@ class IonQProvider:
     def missing_setting(self) -> str | None:
         """Return which setting is missing; None where there is a key, or an address of somebody's own."""
         ready = CREDENTIALS.is_configured() or os.environ.get(URL_VARIABLE)
-        return None if ready else f"nobody has set it up. {CREDENTIALS.remedy}"
+        return None if ready else f"it is not configured. {CREDENTIALS.remedy}"
 
     def check_key(self) -> None:
         """Return if the service accepts the key: what it says of its backends, it says to everybody.

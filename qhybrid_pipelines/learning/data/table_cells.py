@@ -15,7 +15,7 @@ def parse_number(cell: str) -> float:
     """Return the number of a cell.
 
     Raises:
-        ValueError: it is none; nor is ``1_000``, which Python would read.
+        ValueError: it is not a number; nor is ``1_000``, which Python would read.
     """
     if "_" in cell:
         raise ValueError(cell)

@@ -127,7 +127,7 @@ def verdict_rows(experiment: str, rows: Sequence[ScoreRow], *, metric: Metric, m
 
 
 def _baselines_in_scope(scores_by_model: dict[EvaluatedModel, FoldScores], scope: Scope) -> list[EvaluatedModel]:
-    """Return the baselines of a scope in order; controls are none."""
+    """Return the baselines of a scope in order; controls are not baselines."""
     in_scope = [
         evaluated
         for evaluated in scores_by_model

@@ -60,7 +60,7 @@ def read(text: str, *, file: str) -> tuple[tuple[str, ...], F64]:
 
 
 def read_graph(text: str, *, file: str) -> WeightedGraph:
-    """Return the graph of an adjacency matrix; entries of 0 are no edges.
+    """Return the graph of an adjacency matrix; entries of 0 are not edges.
 
     Raises:
         InvalidInput: as :func:`read`; the matrix is not symmetric, or has an entry on its diagonal.

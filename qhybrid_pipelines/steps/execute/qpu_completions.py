@@ -1,4 +1,4 @@
-"""Between submission and collection: one look at the open jobs, and which executions are complete since."""
+"""Between submission and collection: one round of polls, and which executions are complete since."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from qhybrid_pipelines.storage.specifications import Specifications
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollReport:
-    """What one look at the open jobs came to.
+    """What one round of polls came to.
 
     Attributes:
         expired: jobs that were given up at their deadlines.
-        problems: one sentence each about what could not be done; the next look tries again.
+        problems: one sentence each about what could not be done; the next round tries again.
     """
 
     polled: PollSummary
@@ -36,10 +36,10 @@ class PollReport:
 
     @property
     def summary(self) -> str:
-        """The look in one line."""
+        """The round in one line."""
         seen = self.polled
         return (
-            f"{seen.polled_jobs} jobs looked at in {seen.requests} requests, {len(seen.changed)} changed, {seen.waiting} not due, "
+            f"{seen.polled_jobs} jobs polled in {seen.requests} requests, {len(seen.changed)} changed, {seen.waiting} not due, "
             f"{len(self.expired)} ended by their deadlines, {len(self.problems)} problems"
         )
 
@@ -80,7 +80,7 @@ def poll_open_jobs(dispatcher: Dispatcher, *, limit_seconds: float, cursor: Mapp
     Args:
         dispatcher: asks the providers.
         limit_seconds: no further request is made after this time.
-        cursor: that of the look before; empty looks at everything.
+        cursor: that of the round before; an empty one polls everything.
     """
     polled = dispatcher.poll_due(limit_seconds=limit_seconds, cursor=cursor)
     expired = dispatcher.expire_due()

@@ -43,7 +43,7 @@ def predictor_from_json(text: str, *, name: str = "model") -> Predictor:
     """Return the predictor that `predictor_to_json` wrote down; the same rows give the same classes.
 
     Raises:
-        CorruptFile: it is no such text.
+        CorruptFile: it is not such a text.
     """
     from qhybrid_pipelines.learning.models.saved_models import model_from_bytes
 

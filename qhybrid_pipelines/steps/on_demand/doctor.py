@@ -1,4 +1,4 @@
-"""Is this installation well? One row per look; a look that fails is a finding, and never hides the others."""
+"""Is this installation in order? One row per check; a check that fails is a finding, and never hides the others."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def findings(
     full: bool = False,
     now: datetime | None = None,
 ) -> list[Row]:
-    """Return what was looked at, whether it is well, and what was seen.
+    """Return what was checked, whether it is in order, and what was found.
 
     Args:
-        home: to look at.
-        control_plane: of that home; its parts are opened within the looks, because that may fail.
+        home: to check.
+        control_plane: of that home; its parts are opened within the checks, because that may fail.
         specifications: say which backends are used.
-        online: also take one look at every backend of every provider.
-        full: compare everything that the ledger says, not only what changed since the last look that found nothing.
+        online: also ask every backend of every provider.
+        full: compare everything that the ledger says, not only what changed since the last check that found nothing.
         now: the time to compare with; the default is now.
     """
     present = cache(lambda: now or control_plane.ledger.read_time(datetime.now(UTC)))
@@ -102,7 +102,7 @@ def findings(
         ("breakers", lambda: _breakers(control_plane.ledger, present())),
         ("open jobs", lambda: _open_jobs(control_plane)),
         ("jobs past their deadline", lambda: _overdue(control_plane.ledger, present())),
-        ("submissions without an answer", lambda: _submitting(control_plane.ledger, present())),
+        ("unacknowledged submissions", lambda: _submitting(control_plane.ledger, present())),
         ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, present())),
         ("paid and not collected", lambda: _uncollected(control_plane.ledger, present())),
         ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, present())),
@@ -201,7 +201,7 @@ def _clock(dispatcher: Dispatcher, now: datetime) -> CheckResult:
 
 def _provider_clock(dispatcher: Dispatcher, provider: str) -> CheckResult:
     skew = dispatcher.time.provider_skew_seconds(provider)
-    if skew is None:  # heard a moment ago, or there would be no such look
+    if skew is None:  # heard a moment ago, or there would be no such check
         return True, "its answers carry no time"
     seen = f"the ledger's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} its own"
     too_far = "; nothing is sent there and nothing expires until the clock is set"
@@ -236,7 +236,7 @@ def _open_jobs(control_plane: ControlPlane) -> CheckResult:
     jobs = control_plane.ledger.jobs(states=list(OPEN))
     for backend in sorted({job.backend for job in jobs} & set(control_plane.backends)):
         if missing := control_plane.dispatcher.missing_setting(backend):
-            return False, f"those on '{backend}' cannot be looked at or collected: {missing}"
+            return False, f"those on '{backend}' cannot be polled or collected: {missing}"
     return True, f"{len(jobs)} with their providers"
 
 
@@ -294,7 +294,7 @@ def _experiments(home: Home, control_plane: ControlPlane, specifications: Specif
 
 
 def _unnamed_backends(control_plane: ControlPlane) -> CheckResult:
-    """Name open jobs whose backend today's settings do not name; they are looked at and collected all the same."""
+    """Name open jobs whose backend today's settings do not name; they are polled and collected all the same."""
     known = set(control_plane.backends)
     jobs = [job for job in control_plane.ledger.jobs(states=list(OPEN)) if job.backend not in known]
     if not jobs:
@@ -365,7 +365,7 @@ def _telemetry() -> CheckResult:
 
 
 def _provider_checks(control_plane: ControlPlane, specifications: Specifications) -> Iterator[Row]:
-    """Yield one look at every provider's key and every backend; one that nothing here uses may be out of reach."""
+    """Yield a check of every provider's key and of every backend; one that nothing here uses may be out of reach."""
     used = {job.backend for job in control_plane.ledger.jobs(states=list(OPEN))}
     for _, spec in load_readable(specifications, specifications, Damage()):
         used |= set(spec.backends)
@@ -375,7 +375,7 @@ def _provider_checks(control_plane: ControlPlane, specifications: Specifications
         )
     for backend in control_plane.backends:
         yield _downgrade_if_unused(
-            _row(f"look at {backend}", partial(_status, control_plane.dispatcher, backend)), is_used=backend in used
+            _row(f"ask {backend}", partial(_status, control_plane.dispatcher, backend)), is_used=backend in used
         )
     for name in sorted({backend.partition(":")[0] for backend in control_plane.backends}):
         if control_plane.dispatcher.time.provider_skew_seconds(name) is not None:

@@ -1,4 +1,4 @@
-"""What stands in a job's way and is no fault of its own: a damaged file of its experiment, a backend that no setting names."""
+"""What stands in a job's way through no fault of its own: a damaged file of its experiment, a backend that no setting names."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ DROPPED_FIRST = (
     "vs random",
     "as measured",
 )
-#: Parts of a specification that are no setting of the circuit, or have a column of their own.
+#: Parts of a specification that are not settings of the circuit, or have a column of their own.
 _LEFT_OUT = ("name", "tier", "budget", "data_class", "lineage", "backends", "rounds", "baselines")
 _CIRCUIT = "problem.circuit"
 #: Fields that hold a file's name beside its hash.

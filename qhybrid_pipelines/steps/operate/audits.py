@@ -107,7 +107,7 @@ def within_budget(experiments: pa.Table, submissions: pa.Table) -> list[str]:
 
 
 def bit_order(control_plane: ControlPlane) -> BitOrderCheck:
-    """A canary on every backend comes back with its bit where it was set; says on which ones it looked."""
+    """A canary on every backend comes back with its bit where it was set; says which ones it checked."""
     return check_bit_orders(control_plane)
 
 

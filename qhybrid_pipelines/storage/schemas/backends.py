@@ -55,7 +55,7 @@ BACKEND_CAPABILITIES = Table(
         column("observability", TEXT, "What it tells about a job's life", nullable=True),
         column("security", TEXT, "How callers are authenticated", nullable=True),
         column("integration", TEXT, "What it takes to use it", nullable=True),
-        column("online", BOOL, "It took jobs when it was looked at", nullable=True, measured=True),
+        column("online", BOOL, "It took jobs when it was asked", nullable=True, measured=True),
         column("queued_jobs", I64, "Jobs that waited then, where it says so", nullable=True, measured=True),
         column("queue_seconds", F64, "How long a new job would have waited then", "s", nullable=True, measured=True),
     ),

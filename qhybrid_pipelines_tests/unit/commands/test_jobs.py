@@ -135,7 +135,7 @@ def test_a_job_that_waits_changes_its_place(home, qhybrid):
         (("list", "--experiment", "nosuch"), "there is no experiment 'nosuch'. `qhybrid experiments` lists them."),
         (("approve", DONE), f"job {DONE} is VERIFIED and cannot be approved"),
         (("approve", WAITS, "--by", " "), "Say who decides"),
-        (("decline", WAITS, "--reason", " "), "Say it with --reason TEXT"),
+        (("decline", WAITS, "--reason", " "), "Give one with --reason TEXT"),
         (("resolve", DOUBT), "Give one of --provider-job-id ID, --not-there and --pay-own"),
         (("resolve", DOUBT, "--not-there", "--provider-job-id", "x"), "Give one of"),
         (("resolve", DONE, "--not-there"), f"job {DONE} is VERIFIED and cannot be resolved"),

@@ -139,7 +139,7 @@ def test_a_query_from_standard_input_and_from_a_file(published, qhybrid, monkeyp
         ((), "there is no query"),
         ((QUERY, "--file", "x.sql"), "there are two queries"),
         (("--file", "nowhere.sql"), "nowhere.sql: the query cannot be read: No such file"),
-        ((QUERY, "--csv", "--line"), "one form at a time"),
+        ((QUERY, "--csv", "--line"), "only one output format at a time"),
     ],
 )
 def test_a_query_that_cannot_be_had(published, qhybrid, arguments, words):

@@ -70,7 +70,7 @@ def test_jobs_that_nobody_ends(workspace, monkeypatch):
     assert set(failed_checks(workspace)) == {"jobs past their deadline"}
     found = failed_checks(workspace, now=NOON + timedelta(hours=2))
     assert found["jobs past their deadline"].startswith("j1: the sensor qpu_poll ends them")
-    assert found["submissions without an answer"].startswith("j2: their process is gone")
+    assert found["unacknowledged submissions"].startswith("j2: their process is gone")
 
 
 def test_open_jobs_of_a_provider_whose_key_is_not_set_any_more(workspace, monkeypatch):
@@ -79,7 +79,7 @@ def test_open_jobs_of_a_provider_whose_key_is_not_set_any_more(workspace, monkey
     backend = next(name for name in workspace.control_plane.backends if name.startswith("ionq:"))
     write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5], backend=backend, provider="ionq")
     found = failed_checks(workspace)["open jobs"]
-    assert found.startswith(f"those on '{backend}' cannot be looked at or collected: ")
+    assert found.startswith(f"those on '{backend}' cannot be polled or collected: ")
     assert "IONQ_API_KEY" in found
     monkeypatch.setenv("IONQ_API_KEY", "some-key")
     assert "open jobs" not in failed_checks(workspace)
@@ -169,12 +169,12 @@ def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("IONQ_API_KEY", "planted-secret")
     rows = {row["check"]: row for row in look_at(workspace, online=True)}
-    assert rows["look at local:auto"]["finding"].startswith("takes jobs")
-    assert rows["look at ionq:simulator"]["ok"]
-    assert rows["look at ionq:simulator"]["finding"].endswith("; no experiment names it")
+    assert rows["ask local:auto"]["finding"].startswith("takes jobs")
+    assert rows["ask ionq:simulator"]["ok"]
+    assert rows["ask ionq:simulator"]["finding"].endswith("; no experiment names it")
     write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
     rows = {row["check"]: row for row in look_at(workspace, online=True)}
-    assert not rows["look at ionq:simulator"]["ok"]
+    assert not rows["ask ionq:simulator"]["ok"]
     assert "planted-secret" not in str(rows)
 
 
@@ -192,7 +192,7 @@ def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, 
             assert not rows["key of ionq"]["ok"]
             assert why in rows["key of ionq"]["finding"]
             assert "of-yesterday" not in str(rows)
-            assert rows["look at ionq:simulator"]["ok"], "everybody may ask for that"
+            assert rows["ask ionq:simulator"]["ok"], "everybody may ask for that"
     finally:
         emulator.stop()
 
