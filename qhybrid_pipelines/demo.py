@@ -87,6 +87,12 @@ sweep: {strategy: ramp, points: 8}
 rounds: {max: 1}
 """,
     """
+name: binary programme
+problem: {family: binary_program, source: {generator: random, variables: 8, constraints: 2, seed: 23}}
+ansatz: {layers: 3}
+sweep: {strategy: ramp, points: 8}
+""",
+    """
 name: sparse qubo
 problem: {family: qubo, source: {generator: random, variables: 50, density: 0.08, seed: 1}}
 sweep: {strategy: ramp, points: 8}

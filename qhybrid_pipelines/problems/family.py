@@ -101,6 +101,8 @@ class Family(Protocol):
     generators: Mapping[str, tuple[type[BaseModel], Callable[[BaseModel], Instance]]]
     #: name of the solver that `solve` runs, as it appears in the baselines.
     solver_name: str
+    #: whether there are instances that fix how many variables are 1, which the ``xy`` mixer then keeps.
+    may_fix_ones: bool
 
     def from_graph(self, graph: nx.Graph[object], name: str, options: BaseModel) -> Instance:
         """Return the instance on a NetworkX graph. Raises InvalidInput for families without graphs."""

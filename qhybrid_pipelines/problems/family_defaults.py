@@ -31,6 +31,7 @@ class FamilyDefaults:
     file_suffixes: Mapping[str, str] = MappingProxyType({})
     native_suffixes: frozenset[str] = frozenset()
     generators: Generators = MappingProxyType({})
+    may_fix_ones: bool = False
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
         """Refuse: a graph alone is not an instance of this family.

@@ -63,6 +63,23 @@ def make_quadratic_form(
     )
 
 
+def sum_of_products(size: int, *parts: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int32], F64]:
+    """Return pairs ``(m, 2)``, sorted and distinct, and coefficients ``(m,)`` of several sums of products; zeros are dropped.
+
+    Args:
+        size: number of variables.
+        *parts: pairs ``i < j``, ``(k, 2)``, and what each product counts, ``(k,)``.
+    """
+    from scipy.sparse import coo_array
+
+    pairs = np.concatenate([pairs for pairs, _ in parts]).astype(np.int64)
+    values = np.concatenate([values for _, values in parts]).astype(np.float64)
+    found = coo_array((values, (pairs[:, 0], pairs[:, 1])), shape=(size, size)).tocsr().tocoo()
+    order = np.lexsort((found.col, found.row))
+    kept = order[found.data[order] != 0]
+    return np.stack([found.row[kept], found.col[kept]], axis=1).astype(np.int32), found.data[kept]
+
+
 def pair_sums(values: npt.NDArray[Any], pairs: npt.NDArray[np.int32], coefficients: F64) -> F64:
     """Return ``sum_(i,j) c_ij v_i v_j`` of each row of an ``(m, n)`` matrix, shape ``(m,)``.
 

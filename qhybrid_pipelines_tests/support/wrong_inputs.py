@@ -399,6 +399,23 @@ LP = "Minimize\n obj: x + y - 3 z\nBinary\n x y z\nEnd\n"
 PORT = "2\n0.01 0.04\n0.02 0.05\n1 1 1.0\n1 2 0.3\n2 2 1.0\n"
 DECLARED_PORT = "family: portfolio, format: orlib_port"
 DECLARED_LP = "family: qubo, format: lp"
+DECLARED_PROGRAM = "family: binary_program, format: lp"
+MPS = """NAME t
+ROWS
+ N cost
+ L c
+COLUMNS
+ M 'MARKER' 'INTORG'
+ x cost -1 c 1
+ y cost -2 c 1
+ M 'MARKER' 'INTEND'
+RHS
+ r c 1
+BOUNDS
+ BV bnd x
+ BV bnd y
+ENDATA
+"""
 DECLARED_CSV = "family: maxcut, format: csv_edges"
 DECLARED_LIST = "family: maxcut, format: edge_list"
 
@@ -503,9 +520,37 @@ PROBLEM_FILES = (
         "a.lp",
         LP.replace("Binary", "Subject To\n c: x + y <= 1\nBinary"),
         "constraints",
-        "penalty",
+        "binary_program",
         problem=DECLARED_LP,
         line=4,
+    ),
+    problem_file(
+        "LP constraint with variables on both sides",
+        "a.lp",
+        LP.replace("Binary", "Subject To\n c: x <= y\nBinary"),
+        "right side of a constraint is not a number",
+        "one number on the right",
+        problem=DECLARED_PROGRAM,
+        line=4,
+    ),
+    problem_file(
+        "constraint that nothing keeps",
+        "a.lp",
+        LP.replace("Binary", "Subject To\n few: x + y + z >= 4\nBinary"),
+        "no assignment keeps the constraint 'few'",
+        "right-hand side",
+        problem=DECLARED_PROGRAM,
+        field="problem.source",
+    ),
+    problem_file(
+        "MPS with an integer variable",
+        "a.mps",
+        MPS.replace(" BV bnd y", " UP bnd y 3"),
+        "'y' is integer, from 0 to 3",
+        "sums of binary variables",
+    ),
+    problem_file(
+        "MPS with a quadratic section", "a.mps", MPS.replace("ENDATA", "QUADOBJ\nENDATA"), "'QUADOBJ'", line=15
     ),
     problem_file(
         "LP with a fixed variable",

@@ -308,7 +308,7 @@ class Registration:
     def _check_family(self, spec: ExperimentSpec) -> None:
         family = registry.family_named(spec.problem.family)
         baseline_runs.check_baselines(spec)
-        if spec.ansatz.mixer == "xy" and "cardinality" not in family.options.model_fields:
+        if spec.ansatz.mixer == "xy" and not family.may_fix_ones:
             raise InvalidInput(
                 f"mixer 'xy' keeps the number of ones, and the family {family.name!r} has no cardinality to keep",
                 remedy="Use mixer: auto.",

@@ -220,6 +220,7 @@ class Portfolio(FamilyDefaults):
         {"factor_model": (FactorModel, factor_model)}
     )
     solver_name = "bounds_and_enumeration"
+    may_fix_ones = True
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise the loss with ``sum x_i = K``."""

@@ -1,12 +1,12 @@
-r"""LP files with a quadratic objective over binary variables and nothing else, read through dimod.
+r"""LP files with a quadratic objective and linear constraints over binary variables; the objective is read through dimod.
 
 dimod's reader is lenient where that is dangerous: it turns the name of an unknown section into a variable, drops what
 stands in others, and returns an empty model for a text without any section. So the file is first cut into sections and
 its tokens are checked, with lines; dimod then reads a clean text of exactly these tokens.
 
 Accepted: ``Minimize`` or ``Maximize`` (negated, so that energies are minimised) with linear terms, a constant and
-``[ ... ] / 2``, then ``Binary`` with every variable, ``End``; ``Bounds`` that say no more than ``0 <= x <= 1``; ``Subject To``
-and ``General`` only where they are empty. Comments start with a backslash.
+``[ ... ] / 2``, ``Subject To`` with linear terms, one relation and a number each, then ``Binary`` with every variable, ``End``;
+``Bounds`` that say no more than ``0 <= x <= 1``; ``General`` only where it is empty. Comments start with a backslash.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from itertools import pairwise
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES
+from qhybrid_pipelines.problems.linear_constraints import (
+    BinaryProgram,
+    LinearConstraint,
+    Relation,
+    make_linear_constraint,
+)
 from qhybrid_pipelines.problems.quadratic import QuadraticForm, make_quadratic_form
 
 #: Section -> the words that open it, at the start of a line, in any case.
@@ -38,7 +44,7 @@ _OBJECTIVE_OPENING = re.compile(
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     |(?P<name>[A-Za-z_][A-Za-z0-9_.!"\#$%&(),;?@'{}~]*)
-    |(?P<sign>[+-])|(?P<other>[*^/\[\]:]))""",
+    |(?P<sign>[+-])|(?P<relation><=|>=|=<|=>|<|>|=)|(?P<other>[*^/\[\]:]))""",
     re.VERBOSE | re.ASCII,
 )
 
@@ -61,6 +67,18 @@ _NEVER_TOGETHER = {
     ("sign", "end"),
 }
 
+#: What a relation is written as -> what it means; LP knows no strict ones.
+_RELATIONS: dict[str, Relation] = {
+    "<=": "<=",
+    "=<": "<=",
+    "<": "<=",
+    ">=": ">=",
+    "=>": ">=",
+    ">": ">=",
+    "=": "==",
+}
+_CONSTRAINT = "Write a constraint as `name: 2 x - y <= 3`, with its variables on the left and one number on the right."
+
 _BRACKETS = "Write terms such as 3 x - y, and quadratic ones as [ 4 x * y + 2 x ^ 2 ] / 2."
 
 
@@ -82,7 +100,7 @@ class _LpSource:
 
 
 def read(text: str, *, file: str) -> QuadraticForm:
-    """Return the objective; variables are in the order of their first appearance.
+    """Return the objective of a file without constraints; variables are in the order of their first appearance.
 
     Raises:
         InvalidInput: names the line and the remedy. Constraints, bounds that fix or free a variable, integer or continuous
@@ -90,12 +108,35 @@ def read(text: str, *, file: str) -> QuadraticForm:
     """
     source = _LpSource(file)
     sections = _sections(text, source)
+    for number, line in sections.get("constraints", []):
+        if line.strip():
+            raise source.invalid(
+                "a QUBO has no constraints",
+                "Take family binary_program, which has linear ones, or put them into the objective as a penalty.",
+                number,
+            )
+    return _program(sections, source).objective
+
+
+def read_program(text: str, *, file: str) -> BinaryProgram:
+    """Return objective and constraints; variables are in the order of their first appearance.
+
+    Raises:
+        InvalidInput: names the line and the remedy. Bounds that fix or free a variable, integer or continuous variables,
+            quadratic constraints and unknown sections are refused.
+    """
+    source = _LpSource(file)
+    return _program(_sections(text, source), source)
+
+
+def _program(sections: dict[str, list[tuple[int, str]]], source: _LpSource) -> BinaryProgram:
     maximised = "maximize" in sections
     objective = list(_tokens(sections.pop("maximize" if maximised else "minimize"), source))
     sections["bounds"] = [
         (number, line) for number, line in sections.get("bounds", []) if not _HARMLESS.fullmatch(line)
     ]
     binary = list(_tokens(sections.pop("binary", []), source))
+    restricting = list(_tokens(sections.pop("constraints", []), source))
     for name, lines in sections.items():
         for number, line in lines:
             if line.strip():
@@ -103,10 +144,79 @@ def read(text: str, *, file: str) -> QuadraticForm:
     if len(objective) > 1 and objective[1].text == ":":
         objective = objective[2:]
     _check_grammar(objective, source)
-    form = _parse_with_dimod(objective, _variables(objective, binary, source), source)
-    if not maximised:
-        return form
-    return replace(form, linear=-form.linear, quadratic=-form.quadratic, offset=-form.offset)
+    written = list(_constraints(restricting, source))
+    used = [token for _, terms, _, _ in written for token, _ in terms]
+    names = _variables([*objective, *used], binary, source)
+    form = _parse_with_dimod(objective, names, source)
+    if maximised:
+        form = replace(form, linear=-form.linear, quadratic=-form.quadratic, offset=-form.offset)
+    places = {name: place for place, name in enumerate(names)}
+    return BinaryProgram(
+        objective=form,
+        constraints=tuple(_made(places, name, terms, relation, bound) for name, terms, relation, bound in written),
+    )
+
+
+_Written = tuple[str, list[tuple["_Token", float]], Relation, float]
+
+
+def _made(
+    places: dict[str, int], name: str, terms: list[tuple[_Token, float]], relation: Relation, bound: float
+) -> LinearConstraint:
+    return make_linear_constraint(name, [(places[token.text], value) for token, value in terms], relation, bound)
+
+
+def _constraints(tokens: list[_Token], source: _LpSource) -> Iterator[_Written]:
+    """Yield name, terms, relation and right-hand side of each constraint, in the order of the file."""
+    left = tokens
+    number = 0
+    while left:
+        number += 1
+        start, name = left[0], f"constraint {number}"
+        if len(left) > 1 and left[1].text == ":":
+            if start.kind != "name":
+                raise source.invalid(f"{start.text!r} does not name a constraint", _CONSTRAINT, start.line)
+            name, left = start.text, left[2:]
+        end = next((place for place, token in enumerate(left) if token.kind == "relation"), None)
+        if end is None:
+            raise source.invalid("a constraint has no relation", _CONSTRAINT, start.line)
+        terms = list(_linear_terms(left[:end], source, start.line))
+        bound, length = _right_hand_side(left[end + 1 :], source, left[end].line)
+        yield name, terms, _RELATIONS[left[end].text], bound
+        left = left[end + 1 + length :]
+        if left and left[0].kind in ("relation", "sign", "number") and left[0].line == tokens[-len(left) - 1].line:
+            raise source.invalid(f"{left[0].text!r} follows a whole constraint", _CONSTRAINT, left[0].line)
+
+
+def _linear_terms(tokens: list[_Token], source: _LpSource, line: int) -> Iterator[tuple[_Token, float]]:
+    """Yield variable and coefficient of ``2 x - y``."""
+    expected, factor = "term", 1.0
+    for token in tokens:
+        if token.kind == "sign" and expected in ("term", "sign"):
+            expected, factor = "number", -1.0 if token.text == "-" else 1.0
+        elif token.kind == "number" and expected in ("term", "number"):
+            expected, factor = "name", factor * float(token.text)
+        elif token.kind == "name" and expected in ("term", "number", "name"):
+            yield token, factor
+            expected, factor = "sign", 1.0
+        else:
+            quadratic = token.text in ("[", "*", "^")
+            raise source.invalid(
+                "quadratic constraints are not accepted" if quadratic else f"{token.text!r} is out of place",
+                "Put the constraint into the objective as a penalty." if quadratic else _CONSTRAINT,
+                token.line,
+            )
+    if expected != "sign":
+        raise source.invalid("the left side of a constraint is not complete", _CONSTRAINT, line)
+
+
+def _right_hand_side(tokens: list[_Token], source: _LpSource, line: int) -> tuple[float, int]:
+    """Return the number, and how many tokens it takes."""
+    signed = bool(tokens) and tokens[0].kind == "sign"
+    number = tokens[1] if signed and len(tokens) > 1 else tokens[0] if tokens and not signed else None
+    if number is None or number.kind != "number":
+        raise source.invalid("the right side of a constraint is not a number", _CONSTRAINT, line)
+    return (-1.0 if signed and tokens[0].text == "-" else 1.0) * float(number.text), 1 + signed
 
 
 def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
@@ -145,7 +255,6 @@ def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
 
 def _not_empty(section: str, line: int, source: _LpSource) -> InvalidInput:
     problem, remedy = {
-        "constraints": ("a QUBO has no constraints", "Put them into the objective as a penalty."),
         "bounds": (
             "bounds that say more than 0 <= x <= 1 are not accepted",
             "Put fixed values into the objective; other bounds have no meaning for a binary variable.",
@@ -189,7 +298,11 @@ def _check_grammar(objective: list[_Token], source: _LpSource) -> None:
             if inside == (token.text == "["):
                 raise source.invalid("brackets do not match", _BRACKETS, token.line)
             inside = token.text == "["
-        if token.text == ":" or (token.text in ("*", "^") and (not inside or before.kind != "name")):
+        if (
+            token.text == ":"
+            or token.kind == "relation"
+            or (token.text in ("*", "^") and (not inside or before.kind != "name"))
+        ):
             raise source.invalid(f"{token.text!r} is out of place", _BRACKETS, token.line)
         if (before.kind, token.kind) in _NEVER_TOGETHER or (before.kind == "sign" and token.text == "]"):
             raise source.invalid(

@@ -68,7 +68,7 @@ WRONG = {
     "no End": ("Minimize\n obj: x\nBinary\n x\n", 5, "half-written"),
     "no Binary": ("Minimize\n obj: x\nEnd\n", 2, "continuous"),
     "one variable continuous": ("Minimize\n obj: x\n + z\nBinary\n x\nEnd\n", 3, "'z' is continuous"),
-    "constraints": ("Minimize\n obj: x\nSubject To\n c: x <= 1\nBinary\n x\nEnd\n", 4, "penalty"),
+    "constraints": ("Minimize\n obj: x\nSubject To\n c: x <= 1\nBinary\n x\nEnd\n", 4, "binary_program"),
     "bounds": ("Minimize\n obj: x\nBounds\n x = 1\nBinary\n x\nEnd\n", 4, "bounds"),
     "integers": ("Minimize\n obj: x\nGenerals\n x\nEnd\n", 4, "binary variables"),
     "special ordered sets": ("Minimize\n obj: x\nSOS\n s1: S1:: x:1\nBinary\n x\nEnd\n", 3, "'SOS' is not"),
@@ -106,3 +106,50 @@ def test_wrong_files_name_line_and_remedy(case):
         lp.read(text, file="f.lp")
     assert (caught.value.file, caught.value.line) == ("f.lp", line), str(caught.value)
     assert words in str(caught.value)
+
+
+def program(constraints):
+    return f"Minimize\n obj: x - y\nSubject To\n{constraints}\nBinary\n x y z\nEnd\n"
+
+
+def test_constraints_are_read_with_names_signs_and_every_relation():
+    read = lp.read_program(program(" c1: 2 x - 3.5 y\n + z <= 4\n - x - z >= -1.5\n three: x + x + y = 2"), file="f")
+    assert read.objective.names == ("x", "y", "z")
+    assert [(c.name, c.places, c.coefficients, c.relation, c.bound) for c in read.constraints] == [
+        ("c1", (0, 1, 2), (2.0, -3.5, 1.0), "<=", 4.0),
+        ("constraint 2", (0, 2), (-1.0, -1.0), ">=", -1.5),
+        ("three", (0, 1), (2.0, 1.0), "==", 2.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "words"),
+    [
+        ("c: x <= 1 + y", "follows a whole constraint"),
+        ("c: x <= y", "right side"),
+        ("c: x + y", "no relation"),
+        ("c: <= 1", "left side"),
+        ("c: x + <= 1", "left side"),
+        ("c: x 2 <= 1", "'2' is out of place"),
+        ("c: [ x * y ] <= 1", "quadratic constraints"),
+        ("2: x <= 1", "does not name"),
+        ("0 <= x", "left side"),
+        ("c: x + w <= 1", "'w' is continuous"),
+    ],
+)
+def test_a_constraint_that_is_something_else_is_refused_with_its_line(constraint, words):
+    with pytest.raises(InvalidInput, match=words) as refused:
+        lp.read_program(program(f" {constraint}"), file="f")
+    assert refused.value.line == 4
+
+
+def test_constraints_are_read_as_dimod_reads_them():
+    text = program(" a: 2 x - y + 3 z <= 2\n b: x + y >= 1\n c: - x + z = 0")
+    model = dimod.lp.loads(text)
+    for constraint in lp.read_program(text, file="f").constraints:
+        other = model.constraints[constraint.name]
+        names = ("x", "y", "z")
+        assert {names[p]: c for p, c in zip(constraint.places, constraint.coefficients, strict=True)} == dict(
+            other.lhs.linear
+        )
+        assert (constraint.relation, constraint.bound) == (other.sense.value, other.rhs)
