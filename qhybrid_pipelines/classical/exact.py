@@ -40,6 +40,16 @@ class IntegerWeights:
         """Sum of the sizes."""
         return sum(map(abs, self.integers))
 
+    def sums_are_exact(self, *, times: int = 1) -> bool:
+        """Return whether sums in which each weight counts up to so many times are exact in float64, in any order.
+
+        The unit has to be a binary fraction, and its own digits count: a float64 such as 0.05 fills the mantissa by itself,
+        so that three times it is rounded already.
+        """
+        numerator, denominator = self.unit.as_integer_ratio()
+        digits = numerator // (numerator & -numerator)
+        return not denominator & (denominator - 1) and times * self.total * digits < EXACT_FLOAT_TOTAL
+
 
 def integers_as_written(weights: Iterable[float]) -> IntegerWeights:
     """Return weights as multiples of one unit, each read as the shortest decimal that gives its float64."""
@@ -90,9 +100,9 @@ class IntegerQubo:
 
 
 def is_exact_in_floats(model: IsingModel) -> bool:
-    """Return whether every energy of the model is exact in float64, whatever the order of addition."""
+    """Return whether energies, and coefficients over 0 and 1, are exact in float64, whatever the order of addition."""
     stored = integers_as_stored([*model.linear.tolist(), *model.couplings.tolist(), model.offset])
-    return stored.total < EXACT_FLOAT_TOTAL
+    return stored.sums_are_exact(times=4)  # a coupling is 4 J over 0 and 1
 
 
 def exact_minimum(model: IsingModel) -> int | None:

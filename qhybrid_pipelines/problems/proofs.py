@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.classical.exact import EXACT_FLOAT_TOTAL, integers_as_written
+from qhybrid_pipelines.classical.exact import integers_as_written
 from qhybrid_pipelines.core.errors import BrokenProof
 from qhybrid_pipelines.core.ising import F64
 
@@ -44,8 +44,7 @@ def rounding_of_sums(weights: F64, *, other_terms: float = 0.0) -> ObjectiveRoun
         other_terms: sum of the sizes of penalty terms that stand beside them where sums are compared.
     """
     written = integers_as_written(weights.tolist())
-    denominator = written.unit.denominator
-    if not other_terms and not denominator & (denominator - 1) and written.total < EXACT_FLOAT_TOTAL:
+    if not other_terms and written.sums_are_exact():
         return ObjectiveRounding(error=0.0, step=float(written.unit))
     # Each of m additions, and each weight, is off by half a unit in the last place of at most the sum of all sizes.
     error = 2 * _EPSILON * (len(weights) + 1) * (float(np.abs(weights).sum()) + other_terms)

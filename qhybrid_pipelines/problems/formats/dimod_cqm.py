@@ -14,7 +14,7 @@ _RELATIONS: dict[str, Relation] = {"<=": "<=", ">=": ">=", "==": "=="}
 
 
 def read_program(content: bytes, *, file: str) -> BinaryProgram:
-    """Return objective and constraints; spins are turned into bits, and variables are in the model's order.
+    """Return objective and constraints; spins are turned into bits. Variables are in the model's order, constraints in that of their labels.
 
     Raises:
         InvalidInput: names the variable or the constraint: it is not such a file, a variable is not binary, or a constraint
@@ -47,7 +47,8 @@ def read_program(content: bytes, *, file: str) -> BinaryProgram:
         )
     places = {variable: place for place, variable in enumerate(model.variables)}
     constraints = []
-    for label, comparison in model.constraints.items():
+    # The order in which dimod gives constraints differs from run to run, and the instance's hash must not.
+    for label, comparison in sorted(model.constraints.items(), key=lambda item: str(item[0])):
         left = comparison.lhs
         if left.quadratic or left.is_soft():
             kind = "soft" if left.is_soft() else "quadratic"

@@ -25,7 +25,7 @@ def test_bits_and_spins_mean_what_dimod_says():
     model.add_constraint(x + s >= 0, label=7)
     program = read_program(written(model), file="f")
     assert program.objective.names == tuple(model.variables) == ("x", "s", "y")
-    assert [constraint.name for constraint in program.constraints] == ["room", "7"]
+    assert [constraint.name for constraint in program.constraints] == ["7", "room"]
     form = program.objective
     for bits in itertools.product((0, 1), repeat=3):
         sample = {"x": bits[0], "y": bits[2], "s": 2 * bits[1] - 1}
@@ -36,7 +36,7 @@ def test_bits_and_spins_mean_what_dimod_says():
             sum(c * bits[p] for p, c in zip(constraint.places, constraint.coefficients, strict=True))
             for constraint in program.constraints
         ]
-        kept = totals[0] <= program.constraints[0].bound and totals[1] >= program.constraints[1].bound
+        kept = totals[1] <= program.constraints[1].bound and totals[0] >= program.constraints[0].bound
         assert kept == model.check_feasible(sample)
 
 
