@@ -30,6 +30,7 @@ class Cloud:
         jobs: by id, in order of acceptance: the book.
         faults: what happens to the next requests whose method and path begin as the key says; each is used once.
         polls_until_done: how many looks at a job find it queued or running.
+        max_page_jobs: a page of the list has no more jobs, however many are asked for.
     """
 
     device: str = "manila"
@@ -39,6 +40,7 @@ class Cloud:
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     tokens: int = 0
     revoked: set[str] = field(default_factory=set)
+    max_page_jobs: int = 200
 
     def described(self, what: str) -> dict:
         folder = files("qiskit_ibm_runtime.fake_provider.backends") / self.device
@@ -59,6 +61,10 @@ class Cloud:
             "state": None,
         }
         return job_id
+
+    def listed(self, page: list) -> list:
+        """What a page of the list shows."""
+        return page
 
     def shown(self, job: dict, *, count: bool) -> dict:
         job["looks"] += count
@@ -158,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
                 job_id = self.cloud.accept(body)
                 return 200, {"id": job_id, "backend": self.cloud.jobs[job_id]["backend"]}
             case ["jobs"]:
-                return 200, self._listed(set(query.get("tags", [])))
+                return 200, self._listed(set(query.get("tags", [])), query)
             case ["jobs", job_id, *what] if job_id in self.cloud.jobs:
                 return self._job(self.cloud.jobs[job_id], what)
             case _:
@@ -175,9 +181,14 @@ class _Handler(BaseHTTPRequestHandler):
             return {"state": True, "status": "active", "length_queue": 17, "backend_version": "1.0"}
         return self.cloud.described({"configuration": "conf", "properties": "props"}[what])
 
-    def _listed(self, tags: set[str]) -> dict:
+    def _listed(self, tags: set[str], query: dict) -> dict:
         found = [self.cloud.shown(job, count=False) for job in self.cloud.jobs.values() if tags <= set(job["tags"])]
-        return {"jobs": found, "count": len(found), "limit": 200, "offset": 0}
+        if query.get("sort") == ["DESC"]:
+            found.reverse()
+        [offset], [limit] = query.get("offset", ["0"]), query.get("limit", ["10"])
+        most = min(int(limit), self.cloud.max_page_jobs)
+        page = self.cloud.listed(found[int(offset) : int(offset) + most])
+        return {"jobs": page, "count": len(found), "limit": most, "offset": int(offset)}
 
     def _job(self, job: dict, what: list[str]):
         if not what:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,12 +27,14 @@ from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.ibm import job_listing
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
-from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
+from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, Params, RuntimeClient
 from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
 from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, wanted_program
+from qhybrid_pipelines.execution.ibm.job_listing import HOME_TAG, OWN_TAG
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
@@ -41,11 +42,6 @@ from qhybrid_pipelines.execution.port import before_sending
 from qhybrid_pipelines.execution.time_limits import failed_by_time_limit, says_time_limit
 
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
-#: Tags beside the token: what all our jobs have, so that one listing shows them, and what names the home.
-OWN_TAG, HOME_TAG = "qhybrid", "qhybrid-home-"
-_TOKEN = re.compile(r"[0-9a-f]{32}")
-#: Pages of the list that a search reads, and jobs on each.
-MAX_PAGES, PAGE_JOBS = 50, 200
 #: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
 LISTING_LAG_SECONDS = 10.0
 ACCEPTANCE_SECONDS = 600.0
@@ -176,8 +172,7 @@ class Service:
 
         None is certain only for jobs older than the listing's lag.
         """
-        found = self._list_jobs(backend, {token}, tag=token, max_pages=1)[0].get(token)
-        return found[0].ref if found else None
+        return job_listing.find(self._ask_list, backend, token)
 
     def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
         """Return the listed jobs that carry some tokens: one request per 200 of our jobs on the backend, for all tokens together.
@@ -185,49 +180,10 @@ class Service:
         Raises:
             Unavailable: the list has another form than published.
         """
-        found, listed_ids, labelled = self._list_jobs(backend, set(tokens), tag=OWN_TAG, max_pages=MAX_PAGES)
-        if known_jobs:  # in doubt, what an older program sent counts too: its only tag was the token
-            for token in set(tokens) - set(found):
-                found |= self._list_jobs(backend, {token}, tag=token, max_pages=1)[0]
-        return jobs.TokenListing(jobs=found, known=frozenset(listed_ids & set(known_jobs)), labelled=labelled)
+        return job_listing.list_tokens(self._ask_list, backend, tokens, known_jobs=known_jobs)
 
-    def _list_jobs(
-        self, backend: str, tokens: set[str], *, tag: str, max_pages: int
-    ) -> tuple[dict[str, tuple[jobs.ListedJob, ...]], set[str], dict[str, tuple[jobs.ListedJob, ...]]]:
-        """Return the jobs with some tokens, oldest first, the ids of all that were listed, and further ones that name a home.
-
-        Tags are compared here too: a service that ignores a filter it does not know would hand out a stranger's job.
-        """
-        name = backend.removeprefix(f"{NAME}:")  # also of a device that the settings do not name any more
-        found: dict[str, list[tuple[str, str, jobs.ListedJob]]] = {}
-        listed_ids: set[str] = set()
-        labelled: dict[str, tuple[jobs.ListedJob, ...]] = {}
-        for page in range(max_pages):
-            params = [("tags", tag), ("backend", name), ("exclude_params", "true"), ("limit", str(PAGE_JOBS))]
-            params += [("sort", "DESC"), *([("offset", str(page * PAGE_JOBS))] if page else [])]
-            _, reported = self._get("jobs", params=params)
-            listed = reported.get("jobs")
-            if not isinstance(listed, list):
-                raise Unavailable("the list of jobs has another form than published")
-            before = len(listed_ids)
-            for job in listed:
-                if not isinstance(job, dict) or not isinstance(job.get("id"), str) or job.get("backend") != name:
-                    continue  # an odd entry hides no other
-                tags = {one for one in job.get("tags") or () if isinstance(one, str)}
-                listed_ids.add(job["id"])
-                ref = jobs.JobRef(provider=NAME, backend=backend, provider_job_id=job["id"])
-                home_id = next((one.removeprefix(HOME_TAG) for one in tags if one.startswith(HOME_TAG)), "")
-                entry = (str(job.get("created") or ""), job["id"], jobs.ListedJob(ref=ref, home_id=home_id))
-                for token in tokens & tags:
-                    found.setdefault(token, []).append(entry)
-                if home_id and not tokens & tags:
-                    labelled |= {one: (*labelled.get(one, ()), entry[2]) for one in tags if _TOKEN.fullmatch(one)}
-            if (
-                len(listed_ids) < PAGE_JOBS or len(listed_ids) == before
-            ):  # the end, or a service that does not know of offsets
-                break
-        by_age = {token: sorted(entries, key=lambda entry: entry[:2]) for token, entries in found.items()}
-        return {token: tuple(job for *_, job in entries) for token, entries in by_age.items()}, listed_ids, labelled
+    def _ask_list(self, params: Params) -> dict[str, Any]:
+        return self._get("jobs", params=params)[1]
 
     def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
         """Poll some jobs once, with one request, and one more for times and use once a job has ended.
