@@ -29,6 +29,7 @@ from qhybrid_pipelines.commands import (
     service,
     status,
     wait,
+    webhooks,
 )
 from qhybrid_pipelines.commands.common import print_version
 from qhybrid_pipelines.commands.exit_codes import run_to_end
@@ -65,6 +66,7 @@ COMMANDS = {
         backends.app,
         emulator.app,
         keys.app,
+        webhooks.app,
     ),
 }
 

@@ -24,12 +24,15 @@ from qhybrid_pipelines.service import (
     routes_reading,
     routes_streaming,
     routes_submission,
+    routes_webhooks,
 )
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
 from qhybrid_pipelines.service.request_boundary import RequestBoundary
 from qhybrid_pipelines.service.routes_common import only_known_parameters
 from qhybrid_pipelines.service.routes_submission import KEY_PATTERN
 from qhybrid_pipelines.service.service_parts import ServiceParts
+from qhybrid_pipelines.service.webhooks import response_models as webhook_models
+from qhybrid_pipelines.service.webhooks.messages import MEDIA_TYPE as EVENT_MEDIA_TYPE
 
 _ROUTERS = (
     routes_operations.router,
@@ -37,6 +40,14 @@ _ROUTERS = (
     routes_streaming.router,
     routes_submission.router,
     routes_actions.router,
+    routes_webhooks.router,
+)
+#: Models that are read from bodies here, and so are not known to the framework.
+_DESCRIBED_MODELS = (
+    response_models.ProblemDocument,
+    response_models.ExperimentRequest,
+    webhook_models.NewEndpoint,
+    webhook_models.ReplayRange,
 )
 TITLE = "qhybrid"
 DESCRIPTION = """Hybrid quantum-classical experiments over HTTP: what they would cost, sending them, and reading what became of them.
@@ -71,6 +82,7 @@ def api(parts: ServiceParts | None) -> FastAPI:
     app.state.parts = parts
     for router in _ROUTERS:
         app.include_router(router)
+    app.webhooks.include_router(routes_webhooks.outgoing)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def description() -> dict[str, Any]:
@@ -89,7 +101,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """Return the description of the interface, OpenAPI 3.1."""
     found = app.openapi()
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
-    for model in (response_models.ProblemDocument, response_models.ExperimentRequest):
+    for model in _DESCRIBED_MODELS:
         schemas.setdefault(model.__name__, model.model_json_schema())
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -103,6 +115,15 @@ def describe(app: FastAPI) -> dict[str, Any]:
             content = operation["responses"].get("422", {}).get("content", {})
             if "application/json" in content:
                 del operation["responses"]["422"]
+    for path in found.get("webhooks", {}).values():
+        for operation in path.values():
+            operation["requestBody"]["content"] = {EVENT_MEDIA_TYPE: operation["requestBody"]["content"].popitem()[1]}
+            operation["responses"] = {
+                code: {"description": one["description"]}
+                for code, one in operation["responses"].items()
+                if code != "422"
+            }
+            operation["security"] = []
     found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     found["security"] = [{"key": []}, {}]
     found["components"]["schemas"] = dict(sorted(schemas.items()))

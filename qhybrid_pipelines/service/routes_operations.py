@@ -50,4 +50,5 @@ def get_metrics(request: Request, caller: Reader) -> PlainTextResponse:
             )
         )
     text = prometheus_text(parts.workspace.control_plane.ledger, parts.workspace.home) + parts.figures.text()
+    text += parts.webhooks.figures()
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

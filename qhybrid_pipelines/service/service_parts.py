@@ -16,6 +16,7 @@ from qhybrid_pipelines.service.registrar import Registrar
 from qhybrid_pipelines.service.request_figures import RequestFigures
 from qhybrid_pipelines.service.request_store import RequestStore
 from qhybrid_pipelines.service.resources import MaySee, Resources
+from qhybrid_pipelines.service.webhooks.parts import Webhooks
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
@@ -39,6 +40,7 @@ class ServiceParts:
         figures: of the requests, for /metrics.
         feed: tells when there are more events.
         action_threads: in which providers are asked.
+        webhooks: where events are sent.
     """
 
     workspace: Workspace
@@ -51,6 +53,7 @@ class ServiceParts:
     figures: RequestFigures
     feed: EventFeed
     action_threads: ActionThreads
+    webhooks: Webhooks
     _roots: dict[str, str] = field(default_factory=dict)
     _warm: threading.Event = field(default_factory=threading.Event)
     warming_problem: str = "the service is warming up"
@@ -66,9 +69,15 @@ class ServiceParts:
         control_plane = workspace.control_plane
         requests = RequestStore(workspace.home.requests)
         backends = control_plane.backends
-        return cls(
+        caller = authenticator or Everybody(control_plane.deployment.principal)
+        parts: ServiceParts
+
+        def sight(principal: str, sees_all: bool, experiment: str) -> bool:  # noqa: FBT001  a function of its place
+            return parts.may_be_told(principal, experiment, sees_all=sees_all)
+
+        parts = cls(
             workspace=workspace,
-            authenticator=authenticator or Everybody(control_plane.deployment.principal),
+            authenticator=caller,
             requests=requests,
             registrar=Registrar(requests, workspace.specifications),
             checkers=Checkers(home, backends, CHECK_LIMITS),
@@ -77,13 +86,16 @@ class ServiceParts:
             figures=RequestFigures(),
             feed=EventFeed(lambda: control_plane.ledger.head().position),
             action_threads=ActionThreads(),
+            webhooks=Webhooks.open(workspace.home, control_plane, sight=sight),
         )
+        return parts
 
     def warm(self) -> None:
         """Make everything ready that would make a first request slow; `not_ready` tells when it is done."""
         try:
             self.workspace.control_plane.ledger.head()
             self.registrar.start()
+            self.webhooks.sender.start()
             self.checkers.warm("check")
             self.estimators.warm("estimate")
         except Exception as error:  # noqa: BLE001  a thread's end would leave the reason untold
@@ -103,6 +115,8 @@ class ServiceParts:
             found.append("requests cannot be written")
         if self._warm.is_set() and not self.registrar.is_alive:
             found.append("accepted experiments are not being registered")
+        if self._warm.is_set() and not self.webhooks.sender.is_alive:
+            found.append("events are not being sent")
         try:
             self.workspace.control_plane.ledger.head()
         except Exception as error:  # noqa: BLE001  whatever its database says
@@ -125,6 +139,12 @@ class ServiceParts:
         own = self.requests.requested(caller.principal)
         return lambda experiment: experiment in own or self._root_of(experiment) in own
 
+    def may_be_told(self, principal: str, experiment: str, *, sees_all: bool) -> bool:
+        """Tell whether a principal may be told of an experiment, as `sight_of` for one experiment."""
+        if self.authenticator.is_open or sees_all:
+            return experiment != CANARY_EXPERIMENT
+        return any(self.requests.owns(principal, key) for key in dict.fromkeys((experiment, self._root_of(experiment))))
+
     def is_anothers(self, caller: Caller, experiment: str) -> bool:
         """Tell whether an experiment is there already, and the caller has not sent it."""
         if self.authenticator.is_open or experiment not in self.workspace.specifications:
@@ -146,6 +166,7 @@ class ServiceParts:
         """Finish what was begun, and end all processes and threads."""
         if self._warm.is_set():
             self.registrar.close()
+        self.webhooks.close()
         self.requests.close()
         self.action_threads.close()
         self.checkers.close()

@@ -57,6 +57,11 @@ class Home:
         return self.path / "service.pepper"
 
     @property
+    def webhooks(self) -> Path:
+        """Where the HTTP service sends events, and how far each receiver has got, SQLite; there only where some are."""
+        return self.path / "webhooks.db"
+
+    @property
     def requesters(self) -> Path:
         """Who sent an experiment through the HTTP service, one file each."""
         return self.path / "requesters"

@@ -84,6 +84,8 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
     with scratch_folder(folder.parent) as scratch:
         built = Home(scratch / "backup")
         files = _copy_all(home, built, [home.lake])
+        # Before the ledger: no receiver has got further than the copy knows.
+        files |= _copy_service_database(home.webhooks, built.webhooks)
         _copy_database(home.ledger, built.ledger)
         made_at = datetime.now(UTC)
         # What the ledger names is on the disk before the ledger names it.
@@ -100,7 +102,7 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
             home.spool,
         ]
         # A request that says it was registered has its experiment in the copy as well.
-        files |= _copy_requests(home, built)
+        files |= _copy_service_database(home.requests, built.requests)
         own = (home.quarantine, home.verdict_history, home.decisions, home.path / POLICY, home.service_keys)
         files |= _copy_all(home, built, [*later, *own])
         manifest = _describe(built, files, made_at=made_at)
@@ -233,15 +235,16 @@ def _describe(built: Home, files: dict[str, str], *, made_at: datetime) -> Manif
     )
 
 
-def _copy_requests(home: Home, built: Home) -> dict[str, str]:
-    """Copy what the HTTP service has accepted, if there is one; return the file's SHA-256 by its place."""
-    if not home.requests.is_file():
+def _copy_service_database(path: Path, copy: Path) -> dict[str, str]:
+    """Copy what the HTTP service keeps in a database, if it is there; return the file's SHA-256 by its place."""
+    if not path.is_file():
         return {}
-    _copy_database(home.requests, built.requests)
+    _copy_database(path, copy)
     for name in ("-wal", "-shm"):
-        Path(f"{built.requests}{name}").unlink(missing_ok=True)
-    _flush(built.requests)
-    return {built.requests.name: _digest(built.requests)}
+        Path(f"{copy}{name}").unlink(missing_ok=True)
+    _flush(copy)
+    copy.chmod(path.stat().st_mode & 0o777)  # addresses of receivers may be secrets
+    return {copy.name: _digest(copy)}
 
 
 def _copy_database(path: Path, copy: Path) -> None:
