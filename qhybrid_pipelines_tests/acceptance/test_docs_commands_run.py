@@ -137,7 +137,7 @@ def test_the_service(terminal):
     server = subprocess.Popen(
         ["bash", "-c", f"exec {serve.replace('8800', port)}"],
         cwd=terminal.folder,
-        env=terminal.shell_environment(),
+        env=terminal.shell_environment() | {"QHYBRID_WEBHOOK_LOOPBACK": "1"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -151,6 +151,9 @@ def test_the_service(terminal):
             terminal.run(line.replace("8800", port)) for line in commands("service.md", "Where an experiment stands")
         ]
         assert all('"error"' not in one for one in told)
+        [register] = [line for line in commands("webhooks.md", "Registering") if line.startswith("curl")]
+        here = register.replace("8800", port).replace("https://hooks.example.org", "http://127.0.0.1:9")
+        assert json.loads(terminal.run(here))["secret"].startswith("whsec_")
         terminal.environment["QHYBRID_SERVICE_URL"] = f"http://127.0.0.1:{port}"
         [key] = keys(terminal)
         terminal.run("qhybrid run KEY", KEY=key)
@@ -162,6 +165,20 @@ def test_the_service(terminal):
     finally:
         server.terminate()
         server.communicate(timeout=60)
+
+
+@pytest.mark.slow
+def test_webhooks(terminal):
+    """No service runs here, so nothing is sent."""
+    terminal.run("qhybrid demo")
+    for line in commands("webhooks.md", "Registering"):
+        if not line.startswith("curl"):
+            terminal.run(line)
+    made = [row["endpoint"] for row in json.loads(terminal.run("qhybrid webhooks list --json"))]
+    assert len(made) == 3
+    for line in commands("webhooks.md", "When a receiver fails"):
+        terminal.run(line.replace("w-0123456789abcdef", made[0]))
+    assert len(json.loads(terminal.run("qhybrid webhooks list --json"))) == 2
 
 
 @pytest.mark.slow

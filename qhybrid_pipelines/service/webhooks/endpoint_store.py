@@ -89,6 +89,7 @@ class EndpointStore:
         self._path, self._lock, self._changes = path, threading.RLock(), 0
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            path.chmod(0o600)  # also where a backup was restored
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )

@@ -55,7 +55,7 @@ def test_a_mail_says_what_has_happened_and_a_repetition_is_the_same(box):
     assert send(box.port).delivered
     (envelope, mail), (_, again) = box.mails
     assert (envelope.mail_from, envelope.rcpt_tos) == ("qhybrid@example.org", ["ada@example.org"])
-    assert mail["Subject"] == "qhybrid: JobResultArrivedLate: job j-1 of maxcut-small-00000000 is EXPIRED"
+    assert mail["Subject"].strip() == "qhybrid: JobResultArrivedLate: job j-1 of maxcut-small-00000000 is EXPIRED"
     assert mail["Message-ID"] == again["Message-ID"]
     assert "qhybrid jobs show j-1" in mail.get_content()
     assert mail["Auto-Submitted"] == "auto-generated"

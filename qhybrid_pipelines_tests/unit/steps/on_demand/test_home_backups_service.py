@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from qhybrid_pipelines.service.api_keys import KeyFile
 from qhybrid_pipelines.service.request_store import RequestStore
+from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.steps.on_demand.home_backups import back_up, restore
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.requesters import read_requester, write_requester
 from qhybrid_pipelines_tests.unit.service.test_request_store import request
+from qhybrid_pipelines_tests.unit.service.webhooks.test_endpoint_store import add
 
 KEY = "maxcut-small-0123456789abcdef"
 
@@ -21,12 +23,16 @@ def test_requests_senders_and_keys_come_back(tmp_path):
     store.accept(request(1, content=b"3 3"), shared=True).result()
     write_requester(home, KEY, "ada")
     KeyFile(home).create("ada", ["read"], days=9, environment="dev", now=datetime.now(UTC))
+    endpoints = EndpointStore(home.webhooks)
+    endpoint = add(endpoints)
     # The service goes on while it is copied.
     control_plane = Workspace(home).control_plane
     control_plane.ledger.close()  # opening it has made it
     back_up(home, control_plane, tmp_path / "backup")
     store.accept(request(2), shared=True).result()
     store.close()
+    add(endpoints)
+    endpoints.close()
     restored = Home(tmp_path / "restored")
     restore(tmp_path / "backup", restored)
     again = RequestStore(restored.requests)
@@ -35,3 +41,7 @@ def test_requests_senders_and_keys_come_back(tmp_path):
     assert read_requester(restored, KEY) == "ada"
     assert KeyFile(restored).read() == KeyFile(home).read()
     assert not restored.service_pepper.exists()
+    receivers = EndpointStore(restored.webhooks)
+    assert receivers.all() == [endpoint]
+    receivers.close()
+    assert restored.webhooks.stat().st_mode & 0o777 == 0o600
