@@ -69,8 +69,9 @@ def test_what_fails_today_waits_behind_the_others_and_is_done_tomorrow(store, sp
     accept(store, 2)
     registrar = Registrar(store, specifications)
     registrar.start()
-    wait_until(lambda: "petersen-0000000000000002" in specifications)
-    assert [waiting.experiment for waiting in store.to_register(limit=10)] == ["petersen-0000000000000001"]
+    # It is registered first, and noted afterwards.
+    wait_until(lambda: [one.experiment for one in store.to_register(limit=10)] == ["petersen-0000000000000001"])
+    assert "petersen-0000000000000002" in specifications
     damaged.unlink()
     wait_until(lambda: not store.to_register(limit=10))
     registrar.close()
