@@ -107,8 +107,8 @@ class HttpChannel:
                 read += len(piece)
                 if read > MAX_ANSWER_BYTES:
                     break
-            headers = {name.lower(): value for name, value in answer.headers}
-            return _attempt(answer.status, headers.get(b"retry-after", b"").decode("latin-1"))
+            answered = {name.lower(): value for name, value in answer.headers}
+            return _attempt(answer.status, answered.get(b"retry-after", b"").decode("latin-1"))
 
 
 def _attempt(status: int, retry_after: str) -> Attempt:
