@@ -17,10 +17,12 @@ from qhybrid_pipelines.core.stop_request import raise_if_stop_requested, stop_re
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import make_materialization
+from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.orphans import process_tags
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
-from qhybrid_pipelines.defs.run_history import OUTAGE_TAG, label_tags, record_stop, stage_tags
+from qhybrid_pipelines.defs.run_history import record_stop
+from qhybrid_pipelines.defs.run_tags import OUTAGE_MESSAGE_TAG, OUTAGE_TAG, label_tags, stage_tags
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -72,7 +74,12 @@ class DagsterRuns:
         add_partitions(self.instance, [stage])
         partition = stage.experiment if stage.backend is None else execution_key(stage.backend, stage.experiment)
         tags = stage_tags(stage) | label_tags(read_labels(self._workspace.home, stage.experiment))
-        return self._execute(stage.job, partition, tags, on_written, on_message)
+
+        def on_table(asset: str) -> None:
+            if asset in stage.assets:
+                on_written(asset)
+
+        return self._execute(stage.job, partition, tags, on_table, on_message)
 
     def publish(self) -> FailedRun | None:
         """Build a new snapshot for analysts; return None if it succeeded. Raises as :meth:`run_stage`."""
@@ -92,7 +99,8 @@ class DagsterRuns:
         on_message: Callable[[str], None],
     ) -> FailedRun | None:
         raise_if_stop_requested()
-        run_id, deployment = dg.DagsterRun(job_name=job).run_id, self._workspace.control_plane.deployment
+        name = JOB_NAMES[job]
+        run_id, deployment = dg.DagsterRun(job_name=name).run_id, self._workspace.control_plane.deployment
 
         def on_event(entry: dg.EventLogEntry) -> None:
             event = entry.dagster_event
@@ -103,7 +111,7 @@ class DagsterRuns:
 
         self.instance.add_event_listener(run_id, on_event)
         try:
-            result = self.definitions.resolve_job_def(job).execute_in_process(
+            result = self.definitions.resolve_job_def(name).execute_in_process(
                 instance=self.instance,
                 partition_key=partition,
                 tags=tags | process_tags() | principal_tags(deployment),
@@ -115,12 +123,18 @@ class DagsterRuns:
             if (request := stop_requested()) is not None:  # Dagster may have swallowed it
                 record_stop(self.instance, run_id, principal=deployment.principal, reason=request.reason)
         raise_if_stop_requested()
-        return None if result.success else self._failure(result)
+        return self._outage(run_id) if result.success else self._failure(result)
+
+    def _outage(self, run_id: str) -> FailedRun | None:
+        """Return why a run that skipped what was left of it did so; None for one that skipped nothing."""
+        run = self.instance.get_run_by_id(run_id)
+        if run is None or not (kind := run.tags.get(OUTAGE_TAG)):
+            return None
+        exit_code = getattr(errors, kind, errors.JobFailed).exit_code
+        return FailedRun(message=run.tags[OUTAGE_MESSAGE_TAG], exit_code=exit_code, outage=True)
 
     def _failure(self, result: dg.ExecuteInProcessResult) -> FailedRun:
         """Return the first sentence and the exit code of the error behind a failed run."""
-        run = self.instance.get_run_by_id(result.run_id)
-        outage = run is not None and OUTAGE_TAG in run.tags
         for event in result.all_events:
             if event.is_step_failure:
                 error = event.step_failure_data.error
@@ -129,6 +143,6 @@ class DagsterRuns:
                 if error is not None:
                     kind = getattr(errors, error.cls_name or "", errors.JobFailed)
                     message = error.message.strip().partition(": ")[2] or error.message.strip()
-                    return FailedRun(message=message, exit_code=kind.exit_code, outage=outage)
+                    return FailedRun(message=message, exit_code=kind.exit_code, outage=False)
         message = "the run failed; its events are in Dagster"
-        return FailedRun(message=message, exit_code=errors.JobFailed.exit_code, outage=outage)
+        return FailedRun(message=message, exit_code=errors.JobFailed.exit_code, outage=False)

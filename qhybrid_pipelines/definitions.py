@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from qhybrid_pipelines.defs import automation, checks, jobs
+from qhybrid_pipelines.defs import automation, jobs
 from qhybrid_pipelines.defs.owners import with_owners
 from qhybrid_pipelines.defs.parquet_io import ParquetIOManager, with_column_schemas
 from qhybrid_pipelines.defs.resources import WorkspaceResource
@@ -34,7 +34,6 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
                 ]
             )
         ),
-        asset_checks=checks.CHECKS,
         jobs=list(all_jobs.values()),
         sensors=sensors,
         schedules=schedules,

@@ -247,10 +247,18 @@ class _RunLoop:
         """Run stages until none is due that was not tried just now, with a glance at open jobs after each."""
         while stages := [stage for stage in self._due_stages() if self._may_run(stage)]:
             for stage in stages:
-                self._run(stage)
+                self._run_with_followers(stage)
                 if self.poll_due():
                     break  # what came back is collected before anything else is begun
             self.known = self._launcher.with_next_rounds(self.known, self._damage)
+
+    def _run_with_followers(self, stage: Stage) -> None:
+        """Run a stage and what is due of its experiment then, so that one has its verdict before the next is begun."""
+        following = [stage]
+        while following := [each for each in following if self._may_run(each)]:
+            for each in following:
+                self._run(each)
+            following = self._launcher.due([stage.experiment], self._damage)
 
     def poll_open_jobs(self) -> bool:
         """Wait a moment and poll the open jobs; return False if there is nothing left to wait for."""

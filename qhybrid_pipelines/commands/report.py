@@ -11,16 +11,19 @@ from qhybrid_pipelines.commands.common import Home, echo, existing_workspace, fi
 from qhybrid_pipelines.core.errors import InvalidInput
 
 _ENDINGS = (".html", ".htm")
+#: That of the links in Dagster's UI, `defs.metadata_report`.
+PORT = 8801
 
 
 def report(
     keys: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="KEY...",
             help="Keys of experiments, beginnings of them, or `latest`; of several, a comparison comes first.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The page; an older one of this name is replaced.")
     ] = Path("report.html"),
@@ -30,9 +33,22 @@ def report(
             "--figures", metavar="DIR", help="Also write every figure there, as SVG and as PNG.", show_default=False
         ),
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve every page on this machine, for the links in Dagster's UI.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Of --serve; 0 takes any free one.", min=0, max=65535)] = PORT,
     home: Home = None,
 ) -> None:
     """Write one self-contained HTML page: question, verdict, figures, cost, provenance, answer, how to reproduce."""
+    if serve:
+        _serve(home, port)
+        return
+    if not keys:
+        raise InvalidInput(
+            "no experiment is named",
+            remedy="Name a key, its beginning or `latest`; `qhybrid experiments` lists them.",
+            field="KEY",
+        )
     from qhybrid_pipelines.reports.page import chapters, figure_files, render_page
     from qhybrid_pipelines.steps.on_demand.report import report_content
 
@@ -63,6 +79,23 @@ def report(
             _write(figures / name, content, field="--figures")
             written += 1
         echo(f"{figures}: {written} files, each figure as SVG and as PNG")
+
+
+def _serve(home: Path | None, port: int) -> None:
+    from qhybrid_pipelines.commands.report_server import HOST, ReportServer
+
+    workspace = existing_workspace(home)
+    try:
+        server = ReportServer(workspace, port)
+    except OSError as error:
+        raise InvalidInput(
+            f"nothing can listen on {HOST}:{port}: {error.strerror or error}",
+            remedy="Name another port with --port, and its address in QHYBRID_REPORTS_URL for Dagster.",
+            field="--port",
+        ) from None
+    with server:
+        echo(f"ready {server.address}: one page per experiment; Ctrl-C ends it")
+        server.serve_forever()
 
 
 def _write(path: Path, content: bytes, *, field: str) -> None:

@@ -165,17 +165,17 @@ class Dispatcher:
 
     # -- submitting ------------------------------------------------------------------------------------------------
 
-    def split(self, batch: CircuitBatch) -> tuple[SubBatch, ...]:
+    def split(self, batch: CircuitBatch, *, to_submit: bool = False) -> tuple[SubBatch, ...]:
         """Return the parts of a batch that each fit into one job of its backend.
 
         A batch that has jobs already keeps the parts that it was split into, whatever the limits are today: other parts
-        would be other jobs, and their circuits would be paid again.
+        would be other jobs, and their circuits would be paid again. That a provider is away is noted for what is `to_submit`.
 
         Raises:
             Refused: not even one circuit fits.
             InvalidInput: there is no such provider or backend.
         """
-        return self._submitter.split(batch)
+        return self._submitter.split(batch, to_submit=to_submit)
 
     def submit(self, batch: CircuitBatch, request: SubmitRequest) -> JobRecord:
         """Submit one batch and return its job. Raises as `submit_all`."""

@@ -16,11 +16,14 @@ import dagster as dg
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read_inbox
+from qhybrid_pipelines.control.experiments.resting import Rest, find_resting
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core import files
+from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.printable import printable
-from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs import checks, metadata
+from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.owners import OWNERS
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key, partition_requests
@@ -30,10 +33,9 @@ from qhybrid_pipelines.defs.run_history import (
     MAX_ATTEMPTS,
     RunHistory,
     is_permanent_failure,
-    label_tags,
     read_run_history,
-    stage_tags,
 )
+from qhybrid_pipelines.defs.run_tags import label_tags, priority_tags, stage_tags
 from qhybrid_pipelines.defs.scheduled import scheduled_experiments
 from qhybrid_pipelines.steps.execute.qpu_completions import (
     CompletedExecution,
@@ -41,6 +43,7 @@ from qhybrid_pipelines.steps.execute.qpu_completions import (
     poll_open_jobs,
 )
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
+from qhybrid_pipelines.steps.operate import audits
 from qhybrid_pipelines.steps.operate import nightly_benchmark as nightly
 from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
@@ -118,9 +121,18 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     damage = Damage()
     readable = load_readable(open_workspace.specifications, found.registered, damage)
     new = [Stage(experiment=key, backend=backend) for key, spec in readable for backend in spec.backends or (None,)]
-    if not new:
+    # The check is told at once what was refused; a snapshot, which has it looked at again, may be long in coming.
+    now_refused = audits.inbox_refusals(open_workspace.home)
+    told = sha256_hex("\n".join(now_refused)) if now_refused else ""
+    news = [checks.evaluate_inbox(now_refused)] if told != (context.cursor or "") else []
+    if not new and not news:
         return dg.SkipReason(summary)
-    return dg.SensorResult(skip_reason=summary, dynamic_partitions_requests=partition_requests(new))
+    return dg.SensorResult(
+        skip_reason=summary,
+        dynamic_partitions_requests=partition_requests(new),
+        asset_events=news,
+        cursor=told,
+    )
 
 
 @dg.sensor(
@@ -189,7 +201,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         observations = _observe_damage(context, damage, reported)
         running = sum(history.running for history in histories.values())
         failed = sum(not history.running and history.failed_attempts > 0 for history in histories.values())
-        new = {
+        may_begin = {
             stage: history
             for stage, history in histories.items()
             if not history.running
@@ -197,6 +209,8 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
             and not history.is_backing_off(now)
             and not history.stopped_by_a_person
         }
+        resting = find_resting(list(may_begin), open_workspace.control_plane, now)
+        new = {stage: history for stage, history in may_begin.items() if stage not in resting}
         requests = [
             make_run_request(stage, open_workspace, retry=str(history.ended or "")) for stage, history in new.items()
         ]
@@ -206,9 +220,9 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
             and is_stale(open_workspace.home, open_workspace.control_plane.ledger, LEDGER_PUBLISH_INTERVAL)
             and not _is_publishing(context.instance)
         ):
-            requests.append(dg.RunRequest(job_name="publish"))
+            requests.append(dg.RunRequest(job_name=JOB_NAMES["publish"]))
         if not requests:
-            states = f"{running} stages are running, {failed} failed{_resting(histories, now)}"
+            states = f"{running} stages are running, {failed} failed{_explain_rests(histories, resting, now)}"
             reason = states if histories else _explain_idle(open_workspace)
             if damage.problems:
                 reason += f"; {len(damage.problems)} experiments cannot be read, `qhybrid doctor` names them"
@@ -225,26 +239,28 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
     return request_due_stages
 
 
-def _resting(histories: Mapping[Stage, RunHistory], now: datetime) -> str:
+def _explain_rests(histories: Mapping[Stage, RunHistory], resting: Mapping[Stage, Rest], now: datetime) -> str:
     """Return how many stages an outage made rest, and until when the first of them does; nothing where none rests."""
-    resting = [
+    backing_off = [
         (history.backs_off_until, stage.backend or stage.experiment)
         for stage, history in histories.items()
         if history.is_backing_off(now) and not history.running and not history.failed_attempts
     ]
-    if not resting:
+    every = [*backing_off, *((rest.until, rest.breaker) for rest in resting.values())]
+    known = [(until, what) for until, what in every if until is not None]
+    if not known:
         return ""
-    until, what = min((moment, what) for moment, what in resting if moment is not None)
-    return f", {len(resting)} are resting, the first ({what}) until {until:%H:%M:%S} UTC"
+    until, what = min(known)
+    return f", {len(every)} are resting, the first ({what}) until {until:%H:%M:%S} UTC"
 
 
 def _reconcile(job: Any) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=f"reconcile_{job.name}",
+        name=f"reconcile_{STAGES[job.name]}",
         cron_schedule="*/30 * * * *",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         job=job,
-        description=f"Every half hour: asks again for {job.name} runs that a lost event or a failure left undone.",
+        description=f"Every half hour: asks again for {STAGES[job.name]} runs that a lost event or a failure left undone.",
         owners=OWNERS,
     )
     def reconcile(
@@ -260,7 +276,7 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         mine = {
             stage: read_run_history(context.instance, stage)
             for stage in _due_stages(open_workspace, damage)
-            if stage.job == job.name
+            if JOB_NAMES[stage.job] == job.name
         }
         _log_damage(context, damage)
         due = [
@@ -268,6 +284,8 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
             for stage, history in mine.items()
             if not history.running and history.failed_attempts < MAX_ATTEMPTS and not history.stopped_by_a_person
         ]
+        resting = find_resting(due, open_workspace.control_plane, datetime.now(UTC))
+        due = [stage for stage in due if stage not in resting]
         # An experiment may have been registered by a process that died before it told Dagster.
         add_partitions(context.instance, due)
         moment = context.scheduled_execution_time.isoformat()
@@ -308,9 +326,10 @@ def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = ""
     requester = first_rounds_requester(open_workspace.home, stage.experiment, spec)
     return dg.RunRequest(
         run_key=f"{stage.job}|{stage.backend or ''}|{stage.experiment}|{retry}",
-        job_name=stage.job,
+        job_name=JOB_NAMES[stage.job],
         partition_key=partition,
         tags=stage_tags(stage)
+        | priority_tags(stage)
         | label_tags(read_labels(open_workspace.home, stage.experiment))
         | principal_tags(open_workspace.control_plane.deployment, requester=requester),
     )
@@ -371,5 +390,5 @@ def _explain_idle(open_workspace: Workspace) -> str:
 def _is_publishing(instance: dg.DagsterInstance) -> bool:
     """Tell whether a snapshot is on its way, or failed so recently that trying again would only fill the history."""
     recently = datetime.now(UTC) - PAUSE_AFTER_FAILURE
-    last = instance.get_run_records(dg.RunsFilter(job_name="publish", created_after=recently), limit=1)
+    last = instance.get_run_records(dg.RunsFilter(job_name=JOB_NAMES["publish"], created_after=recently), limit=1)
     return any(record.dagster_run.status in NOT_ENDED or is_permanent_failure(record.dagster_run) for record in last)

@@ -15,8 +15,7 @@ import dagster as dg
 
 from qhybrid_pipelines.core.processes import is_on_this_machine, process_has_ended, process_name
 from qhybrid_pipelines.defs.heartbeats import SILENCE_SECONDS, Listener, beat_file
-
-PROCESS_TAG = "qhybrid/process"
+from qhybrid_pipelines.defs.run_tags import PROCESS_TAG, read_tag
 
 NOT_ENDED = [
     dg.DagsterRunStatus.QUEUED,
@@ -46,7 +45,7 @@ def end_orphans(instance: dg.DagsterInstance, locks: Path | None = None, listene
     orphans = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=NOT_ENDED))
-        if (process_has_ended(run.tags.get(PROCESS_TAG, "")) and not _is_inherited(instance, run))
+        if (process_has_ended(read_tag(run.tags, PROCESS_TAG)) and not _is_inherited(instance, run))
         or (locks is not None and _has_vanished(run, locks, listener or _LISTENER))
     ]
     for run in orphans:
@@ -59,7 +58,7 @@ def end_orphans(instance: dg.DagsterInstance, locks: Path | None = None, listene
 
 def _has_vanished(run: dg.DagsterRun, locks: Path, listener: Listener) -> bool:
     """Tell whether a run that had begun elsewhere was not heard of for long; one that waits for its turn has no process."""
-    if run.status not in BEGUN or is_on_this_machine(run.tags.get(PROCESS_TAG, "")):
+    if run.status not in BEGUN or is_on_this_machine(read_tag(run.tags, PROCESS_TAG)):
         return False
     return listener.silence_seconds(beat_file(locks, run.run_id)) > SILENCE_SECONDS
 
@@ -67,4 +66,4 @@ def _has_vanished(run: dg.DagsterRun, locks: Path, listener: Listener) -> bool:
 def _is_inherited(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Tell whether the process that a run names is its parent's."""
     parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
-    return parent is not None and parent.tags.get(PROCESS_TAG) == run.tags.get(PROCESS_TAG)
+    return parent is not None and read_tag(parent.tags, PROCESS_TAG) == read_tag(run.tags, PROCESS_TAG)

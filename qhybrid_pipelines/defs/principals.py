@@ -7,8 +7,7 @@ hand from the page is anonymous, unless QHYBRID_PRINCIPAL names one for everybod
 from collections.abc import Mapping
 
 from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
-
-PRINCIPAL_TAG = "qhybrid/principal"
+from qhybrid_pipelines.defs.run_tags import PRINCIPAL_TAG, read_tag
 
 
 def principal_tags(deployment: Deployment, *, requester: str | None = None) -> dict[str, str]:
@@ -18,4 +17,4 @@ def principal_tags(deployment: Deployment, *, requester: str | None = None) -> d
 
 def requesting_principal(tags: Mapping[str, str], deployment: Deployment) -> str:
     """Return who asked for a run with these tags."""
-    return tags.get(PRINCIPAL_TAG) or (deployment.principal if deployment.named else ANONYMOUS)
+    return read_tag(tags, PRINCIPAL_TAG) or (deployment.principal if deployment.named else ANONYMOUS)

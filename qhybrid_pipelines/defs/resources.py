@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 
 from qhybrid_pipelines.defs.heartbeats import Heartbeat, beat_file
-from qhybrid_pipelines.defs.orphans import PROCESS_TAG, process_tags
+from qhybrid_pipelines.defs.orphans import process_tags
+from qhybrid_pipelines.defs.run_tags import PROCESS_TAG
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 

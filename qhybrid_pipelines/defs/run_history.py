@@ -7,8 +7,6 @@ other failure would repeat itself: the sensor leaves it alone, and the reconcile
 run that a person ended (in the UI, by the API, by Ctrl-C) is not asked for again until a person does.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,17 +14,24 @@ import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
+from qhybrid_pipelines.control.experiments.resting import ControlPlaneView, find_resting
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
-from qhybrid_pipelines.core.labels import Labels
+from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
 from qhybrid_pipelines.defs.orphans import NOT_ENDED
-
-EXPERIMENT_TAG = "qhybrid/experiment"
-BACKEND_TAG = "qhybrid/backend"
-JOB_SET_TAG = "qhybrid/jobs"
-OUTAGE_TAG = "qhybrid/outage"
-OWNER_TAG, LABELS_TAG = "qhybrid/owner", "qhybrid/tags"
-STOPPED_BY_TAG, STOPPED_AT_TAG = "qhybrid/stopped_by", "qhybrid/stopped_at"
+from qhybrid_pipelines.defs.run_tags import (
+    JOB_SET_TAG,
+    OUTAGE_MESSAGE_TAG,
+    OUTAGE_TAG,
+    PARTITION_TAG,
+    STATE_TAG,
+    STOPPED_AT_TAG,
+    STOPPED_BY_TAG,
+    add_tags,
+    read_tag,
+    resting_tags,
+    stage_tags,
+)
 
 FAILED_STATUSES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
 #: Runs in vain of one stage, outages not counted, after which it is left to a person.
@@ -34,6 +39,8 @@ MAX_ATTEMPTS = 3
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=15), timedelta(minutes=30)
 #: More runs of one stage than anybody needs to look at.
 MAX_RUNS_READ = 100
+#: Characters of an error that a tag holds.
+MAX_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,7 @@ class RunHistory:
     Attributes:
         running: one has not ended.
         ended: how many have ended, on whatever occasion; makes the next request a new one.
+        unfinished: how many could not end it on this occasion, by an outage or because its provider took nothing yet.
         failed_attempts: how many failed on this occasion for a reason that would repeat itself.
         backs_off_until: not before; None if it may run at once.
         stopped_by_a_person: the last run that ended was ended by a person.
@@ -50,6 +58,7 @@ class RunHistory:
 
     running: bool
     ended: int
+    unfinished: int
     failed_attempts: int
     backs_off_until: datetime | None
     stopped_by_a_person: bool
@@ -61,20 +70,22 @@ class RunHistory:
 
 def read_run_history(instance: dg.DagsterInstance, stage: Stage) -> RunHistory:
     """Look the runs of a stage up."""
-    experiment_tags = stage_tags(stage)
-    experiment_tags.pop(JOB_SET_TAG, None)
-    records = instance.get_run_records(dg.RunsFilter(job_name=stage.job, tags=experiment_tags), limit=MAX_RUNS_READ)
+    partition = {PARTITION_TAG: stage_tags(stage)[PARTITION_TAG]}
+    of_partition = instance.get_run_records(dg.RunsFilter(tags=partition), limit=MAX_RUNS_READ)
+    names = (JOB_NAMES[stage.job], stage.job)
+    records = [record for record in of_partition if record.dagster_run.job_name in names]
     ended = [record for record in records if record.dagster_run.status not in NOT_ENDED]
     same_job_set = [
         record
         for record in ended
-        if record.dagster_run.tags.get(JOB_SET_TAG, "") == stage.job_set_hash
+        if read_tag(record.dagster_run.tags, JOB_SET_TAG) == stage.job_set_hash
         and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags
     ]
     unfinished = [record for record in same_job_set if not is_permanent_failure(record.dagster_run)]
     return RunHistory(
         running=len(ended) < len(records),
         ended=len(ended),
+        unfinished=len(unfinished),
         failed_attempts=len(same_job_set) - len(unfinished),
         backs_off_until=max(map(_ended_at, unfinished)) + backoff_after(len(unfinished)) if unfinished else None,
         stopped_by_a_person=bool(ended) and was_stopped_by_a_person(instance, ended[0].dagster_run),
@@ -87,7 +98,7 @@ def was_stopped_by_a_person(instance: dg.DagsterInstance, run: dg.DagsterRun) ->
     A termination asked for in the UI or by the API passes CANCELING; a worker that its node or its scheduler ended does
     not, and a run that exceeded its time is marked as failed.
     """
-    if STOPPED_BY_TAG in run.tags:
+    if read_tag(run.tags, STOPPED_BY_TAG):
         return True
     if run.status is not dg.DagsterRunStatus.CANCELED:
         return False
@@ -100,7 +111,14 @@ def record_stop(instance: dg.DagsterInstance, run_id: str, *, principal: str, re
     run = instance.get_run_by_id(run_id)
     if run is None:  # it had not begun
         return
-    instance.add_run_tags(run_id, {STOPPED_BY_TAG: principal, STOPPED_AT_TAG: datetime.now(UTC).isoformat()})
+    instance.add_run_tags(
+        run_id,
+        {
+            STATE_TAG: f"stopped by {principal}",
+            STOPPED_BY_TAG: principal,
+            STOPPED_AT_TAG: datetime.now(UTC).isoformat(),
+        },
+    )
     if not run.is_finished:
         instance.report_run_canceling(run, message=f"{principal} stopped this run by {reason}.")
         instance.report_run_canceled(run)
@@ -119,18 +137,6 @@ def backoff_after(runs: int) -> timedelta:
     return min(FIRST_BACKOFF * doubled, LONGEST_BACKOFF)
 
 
-def stage_tags(stage: Stage) -> dict[str, str]:
-    """Return the tags that tie a run to its experiment, backend and jobs."""
-    tags = {EXPERIMENT_TAG: stage.experiment, BACKEND_TAG: stage.backend or "", JOB_SET_TAG: stage.job_set_hash}
-    return {name: value for name, value in tags.items() if value}
-
-
-def label_tags(labels: Labels) -> dict[str, str]:
-    """Return the tags that tell a run's owner and the experiment's own tags, which never find a run again."""
-    tags = {OWNER_TAG: labels.owner or "", LABELS_TAG: ", ".join(labels.tags)}
-    return {name: value for name, value in tags.items() if value}
-
-
 def is_outage(error: BaseException) -> bool:
     """Tell whether an error will pass by itself: a provider or a database that could not be reached, or is busy."""
     if isinstance(error, Rejected | UnknownProviderStatus):
@@ -138,20 +144,42 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, ProviderError | LedgerUnreachable)
 
 
-@contextmanager
-def tag_outages(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Mark the run when an outage ends it, so that it is tried again until the outage is over."""
+def note_outage(context: dg.AssetExecutionContext, error: BaseException, control_plane: ControlPlaneView) -> None:
+    """Note on the run that an outage ended it and until when its stage rests; it is tried again until the outage is over."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    known = find_stage(context.run)
+    earlier = read_run_history(context.instance, known).unfinished if known is not None else 0
+    until = datetime.now(UTC) + backoff_after(earlier + 1)
+    if known is not None and (rest := _rest(known, control_plane)) is not None:
+        until = max(until, rest)
+    context.log.warning("an outage; this stage rests until it is over: %s", error)
+    names = {OUTAGE_TAG: type(cause).__name__, OUTAGE_MESSAGE_TAG: str(cause)[:MAX_MESSAGE]}
+    add_tags(context, names | resting_tags(until))
+
+
+def _rest(stage: Stage, control_plane: ControlPlaneView) -> datetime | None:
+    """Return until when a stage's provider is left alone, as far as the ledger can be asked."""
     try:
-        yield
-    except Exception as error:
-        if is_outage(error):
-            context.instance.add_run_tags(context.run.run_id, {OUTAGE_TAG: type(error).__name__})
-        raise
+        rest = find_resting([stage], control_plane, datetime.now(UTC)).get(stage)
+    except LedgerUnreachable:
+        return None
+    return rest.until if rest is not None else None
+
+
+def find_stage(run: dg.DagsterRun) -> Stage | None:
+    """Return the stage that a run does; None for one of several partitions, or of none."""
+    partition, job = run.tags.get(PARTITION_TAG, ""), STAGES.get(run.job_name)
+    if not partition or job is None:
+        return None
+    backend, _, experiment = partition.rpartition("|")
+    return Stage(experiment=experiment, backend=backend or None, job=job, job_set_hash=read_tag(run.tags, JOB_SET_TAG))
 
 
 def is_permanent_failure(run: dg.DagsterRun) -> bool:
     """Tell whether a run failed, and would again; one that Dagster means to replace has only lost its worker."""
-    will_pass = OUTAGE_TAG in run.tags or run.tags.get(WILL_RETRY_TAG) == "true"
+    will_pass = bool(read_tag(run.tags, OUTAGE_TAG)) or run.tags.get(WILL_RETRY_TAG) == "true"
     return run.status in FAILED_STATUSES and not will_pass
 
 

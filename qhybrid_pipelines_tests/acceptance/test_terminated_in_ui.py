@@ -88,7 +88,7 @@ def drop(deployment):
 
 def runs(instance, *statuses):
     found = instance.get_runs(dg.RunsFilter(statuses=list(statuses) or None))
-    return [run for run in found if run.job_name != "publish"]
+    return [run for run in found if run.job_name != "operate_publish"]
 
 
 def terminate(page, run_id):
@@ -106,7 +106,7 @@ def test_a_terminated_run_is_not_asked_for_again_until_a_person_does(deployment,
     with open_page(address) as page:
         wait_until(lambda: len(cloud.book()) >= JOBS // 10, 240, "a tenth to be accepted")
         (running,) = runs(instance, dg.DagsterRunStatus.STARTED)
-        assert running.job_name == "submit"
+        assert running.job_name == "2_submit"
         terminate(page, running.run_id)
         wait_until(
             lambda: instance.get_run_by_id(running.run_id).status is dg.DagsterRunStatus.CANCELED,

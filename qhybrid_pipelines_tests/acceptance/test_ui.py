@@ -105,7 +105,7 @@ def materialisations(instance, asset, partition):
 def test_dagster_yaml_and_the_command_line_mean_the_same_instance(instance):
     """Runs, partitions and metadata written by the launcher are seen without any environment."""
     (key,) = instance.get_dynamic_partitions("experiments")
-    assert [run.job_name for run in instance.get_runs()] == ["publish", "execute", "prepare"]
+    assert [run.job_name for run in instance.get_runs()] == ["operate_publish", "2_execute", "1_prepare"]
     assert len(materialisations(instance, "baseline_comparisons", f"{BACKEND}|{key}")) == 1
 
 

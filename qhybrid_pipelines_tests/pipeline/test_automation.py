@@ -11,8 +11,10 @@ from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
+from qhybrid_pipelines.defs.jobs import STAGES
 from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
-from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, read_run_history, stage_tags
+from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, read_run_history
+from qhybrid_pipelines.defs.run_tags import EXPERIMENT_TAG, PARTITION_TAG, VERDICT_TAG, stage_tags
 from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.code_location import NIGHT, open_code_location, requested_stages
@@ -65,8 +67,11 @@ def test_onward_leads_a_new_experiment_to_its_verdict(code_location):
     assert asked == [[("prepare", key)], [("execute", f"{BACKEND}|{key}")], [("publish", None)]]
     (row,) = analyst.query(code_location.workspace.home, "SELECT experiment, verdict FROM verdicts").to_pylist()
     assert row["experiment"] == key
-    tags = {run.job_name: run.tags for run in code_location.instance.get_runs()}
-    assert tags["execute"].items() >= {"qhybrid/experiment": key, "qhybrid/backend": BACKEND}.items()
+    tags = {STAGES[run.job_name]: run.tags for run in code_location.instance.get_runs()}
+    assert (
+        tags["execute"].items()
+        >= {EXPERIMENT_TAG: key, PARTITION_TAG: f"{BACKEND}|{key}", VERDICT_TAG: row["verdict"]}.items()
+    )
 
 
 @pytest.mark.parametrize("status", ["STARTING", "STARTED"])
@@ -88,7 +93,7 @@ def test_a_failing_leg_is_tried_a_few_times_and_keeps_nobody_waiting(code_locati
     assert not code_location.run(first).success
     # The sensor leaves the failed stage alone, and still publishes what the others came to.
     (publish,) = code_location.tick("due_stages")
-    assert publish.job_name == "publish"
+    assert STAGES[publish.job_name] == "publish"
     assert code_location.run(publish).success
     assert code_location.tick("due_stages") == "0 stages are running, 1 failed"
     good = code_location.register(PETERSEN)
@@ -114,11 +119,11 @@ def test_reconcile_asks_once_per_moment(code_location):
 
 
 def test_a_failed_publication_is_not_tried_again_at_every_look(code_location):
-    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
+    assert [STAGES[request.job_name] for request in code_location.tick("due_stages")] == ["publish"]
     code_location.add_past_run(
         "publish", dg.DagsterRunStatus.FAILURE, moment=datetime.now(UTC) - PAUSE_AFTER_FAILURE * 1.1
     )
-    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
+    assert [STAGES[request.job_name] for request in code_location.tick("due_stages")] == ["publish"]
     code_location.add_past_run("publish", dg.DagsterRunStatus.FAILURE)
     assert code_location.tick("due_stages") == "everything is decided"
 
@@ -126,7 +131,7 @@ def test_a_failed_publication_is_not_tried_again_at_every_look(code_location):
 def test_a_snapshot_whose_worker_was_killed_has_not_failed_once_the_next_one_stands(code_location):
     code_location.add_past_run("publish", dg.DagsterRunStatus.FAILURE, {AUTO_RETRY_RUN_ID_TAG: "the next one"})
     code_location.add_past_run("publish", dg.DagsterRunStatus.SUCCESS)
-    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
+    assert [STAGES[request.job_name] for request in code_location.tick("due_stages")] == ["publish"]
 
 
 def test_of_a_leg_whose_worker_was_killed_only_the_run_that_replaces_it_counts(code_location):
@@ -163,7 +168,7 @@ def test_a_stopped_experiment_rests_until_a_person_asks_again(code_location, tmp
     assert [request.partition_key for request in code_location.tick("due_stages")] == [key]
     stops = Stops(code_location.workspace.home)
     stops.add([key], principal="ada", now=datetime.now(UTC), reason="Ctrl-C")
-    assert [request.job_name for request in code_location.tick("due_stages")] == ["publish"]
+    assert [STAGES[request.job_name] for request in code_location.tick("due_stages")] == ["publish"]
     assert code_location.tick("reconcile_prepare") == "nothing was left undone"
     stops.remove([key])
     assert [request.partition_key for request in code_location.tick("due_stages")] == [key]

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
+from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.partitions import add_partitions
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
@@ -48,7 +49,7 @@ def two_homes(tmp_path_factory):
         ("execute", f"{BACKEND}|{keys[0]}", f"{BACKEND}|{keys[-1]}"),
     ):
         # What the UI does for a backfill of assets with BackfillPolicy.single_run().
-        result = launcher.definitions.resolve_job_def(job).execute_in_process(
+        result = launcher.definitions.resolve_job_def(JOB_NAMES[job]).execute_in_process(
             instance=launcher.instance,
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
         )

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.defs.jobs import JOB_NAMES
+from qhybrid_pipelines.defs.run_tags import EXPERIMENT_TAG, LABELS_TAG, OWNER_TAG
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.storage.analyst import query
 from qhybrid_pipelines.storage.label_store import LabelStore
@@ -57,7 +59,7 @@ def test_other_labels_are_the_same_experiment_and_everybody_sees_them(ran) -> No
     experiment_homes.run(launcher, [key])
     launcher.publish()
     assert jobs(launcher) == before
-    assert {run.job_name for run in launcher.instance.get_runs() if run.run_id not in runs} == {"publish"}
+    assert {run.job_name for run in launcher.instance.get_runs() if run.run_id not in runs} == {JOB_NAMES["publish"]}
     assert query(home, "SELECT owner, tags FROM verdicts").to_pylist() == [{"owner": "grace", "tags": "paper, second"}]
     [row] = json.loads(command(launcher, "experiments", "--tag", "paper", "--json")[1])
     assert (row["experiment"], row["owner"], row["tags"]) == (key, "grace", "paper, second")
@@ -66,9 +68,9 @@ def test_other_labels_are_the_same_experiment_and_everybody_sees_them(ran) -> No
 
 def test_runs_of_dagster_and_mlflow_carry_the_labels_they_ran_with(ran) -> None:
     launcher, key = ran
-    tagged = launcher.instance.get_runs(dg.RunsFilter(tags={"qhybrid/owner": "ada"}))
-    assert {run.tags["qhybrid/tags"] for run in tagged} == {"first"}
-    assert {run.tags["qhybrid/experiment"] for run in tagged} == {key}
+    tagged = launcher.instance.get_runs(dg.RunsFilter(tags={OWNER_TAG: "ada"}))
+    assert {run.tags[LABELS_TAG] for run in tagged} == {"first"}
+    assert {run.tags[EXPERIMENT_TAG] for run in tagged} == {key}
     mlflow.set_tracking_uri(launcher.workspace.tracker.uri)
     found = mlflow.search_runs(
         search_all_experiments=True, filter_string="tags.label_first = 'true'", output_format="list"

@@ -9,6 +9,7 @@ import pytest
 
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.defs.automation import POLL_LIMIT_SECONDS
+from qhybrid_pipelines.defs.jobs import STAGES
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.ionq.job_queries import PAGE_JOBS
 from qhybrid_pipelines_tests.support import experiment_homes
@@ -53,7 +54,7 @@ def code_location(cloud, tmp_path_factory):
         code_location.register(SPEC)
         for stage in ("prepare", "submit"):
             (request,) = code_location.tick("due_stages")
-            assert request.job_name == stage
+            assert STAGES[request.job_name] == stage
             assert code_location.run(request).success
         assert len(cloud.book()) == JOBS
         yield code_location

@@ -7,7 +7,8 @@ from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.policy.deployment import ANONYMOUS, Deployment
 from qhybrid_pipelines.control.policy.rules import PolicyRequest, decide, read_policy
 from qhybrid_pipelines.defs.automation import _due_stages, make_run_request
-from qhybrid_pipelines.defs.principals import PRINCIPAL_TAG, principal_tags, requesting_principal
+from qhybrid_pipelines.defs.principals import principal_tags, requesting_principal
+from qhybrid_pipelines.defs.run_tags import PRINCIPAL_TAG
 from qhybrid_pipelines.storage.requesters import write_requester
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register, run
 

@@ -1,5 +1,6 @@
 """Submit, leave, collect: the pipeline over a provider that queues, with the emulated cloud as the judge of what was accepted."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +12,9 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.processes import process_name
 from qhybrid_pipelines.defs import run_history
-from qhybrid_pipelines.defs.orphans import PROCESS_TAG
+from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
 from qhybrid_pipelines.defs.partitions import execution_key
+from qhybrid_pipelines.defs.run_tags import OUTAGE_TAG, PROCESS_TAG, STATE_TAG, read_tag
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.on_demand.reroutes import retry
@@ -43,6 +45,7 @@ TIERS = (
 )
 ALLOW = "rules: [{name: all, then: allow, reason: a test}]"
 APPROVE = "rules: [{name: all, mode: emulator, then: approve, reason: somebody has to look at it}]"
+RESTING = r"0 stages are running, 0 failed, \d are resting, the first \(ionq:simulator\) until [\d:]+ UTC"
 STUCK = {"route": "POST /jobs", "fault": "stuck"}
 
 
@@ -75,8 +78,17 @@ def spec_in(home):
     return SPEC.replace("NAME", home.name)
 
 
-def set_policy(code_location, *, rules=ALLOW, deadline_seconds=3600.0):
-    code_location.home.joinpath("policy.yaml").write_text(f"{rules}\n{TIERS % deadline_seconds}\n")
+def set_policy(code_location, *, rules=ALLOW, deadline_seconds=3600.0, breaker="{}"):
+    code_location.home.joinpath("policy.yaml").write_text(
+        f"{rules}\n{TIERS % deadline_seconds}\nrouting: {{breaker: {breaker}}}\n"
+    )
+
+
+def close_breakers(code_location, *, state="closed"):
+    """Let the time of every rest be over, without waiting for it."""
+    ledger = code_location.workspace.control_plane.ledger
+    for breaker in ledger.breakers():
+        ledger.save_breaker(replace(breaker, state=state, retry_at=datetime.now(UTC)))
 
 
 def onward(code_location):
@@ -85,7 +97,7 @@ def onward(code_location):
     while not isinstance(requests := code_location.tick("due_stages"), str):
         for request in requests:
             assert code_location.run(request).success, request.job_name
-            ran.append(request.job_name)
+            ran.append(STAGES[request.job_name])
     return ran, requests
 
 
@@ -298,15 +310,50 @@ def test_an_outage_of_any_length_loses_no_request_and_pays_once(code_location, c
     emulator.kill()
     try:
         for _ in range(run_history.MAX_ATTEMPTS + 2):
-            (submit,) = code_location.tick("due_stages")
-            assert not code_location.run(submit).success
-        run = code_location.instance.get_runs(limit=1)[0]
-        assert run.tags[run_history.OUTAGE_TAG]
+            if isinstance(requests := code_location.tick("due_stages"), str):
+                assert re.fullmatch(RESTING, requests)
+                break
+            (submit,) = requests
+            assert code_location.run(submit).success, "an outage is no failure"
+            run = code_location.instance.get_runs(limit=1)[0]
+            assert read_tag(run.tags, OUTAGE_TAG)
+            assert run.tags[STATE_TAG].startswith("resting until ")
         assert code_location.poll().asset_events == []
     finally:
         emulator.restart()
+    close_breakers(code_location)
     assert onward(code_location)[0][0] == "submit"
     assert len(accepted_jobs(cloud, code_location)) == 1
+
+
+def test_while_a_provider_rests_no_run_is_asked_for_and_then_one_goes_first(code_location, emulator, monkeypatch):
+    monkeypatch.setattr(run_history, "LONGEST_BACKOFF", timedelta(0))
+    set_policy(code_location, breaker="{failures: 1, open_seconds: 3600}")
+    for name in ("first", "second"):
+        code_location.register(SPEC.replace("NAME", f"{code_location.home.name}-{name}"))
+    for prepare in code_location.tick("due_stages"):
+        assert code_location.run(prepare).success
+    emulator.kill()
+    try:
+        first, second = code_location.tick("due_stages")
+        result = code_location.run(first)
+        assert result.success
+        assert result.get_step_skipped_events() or not result.asset_materializations_for_node("qpu_submissions")
+        # The breaker is open now; what was asked for before does not run red either.
+        assert code_location.run(second).success
+        ended = [run.status for run in code_location.instance.get_runs()]
+        assert set(ended) == {dg.DagsterRunStatus.SUCCESS}
+        (publish,) = code_location.tick("due_stages")
+        assert STAGES[publish.job_name] == "publish"
+        assert code_location.run(publish).success
+        for _ in range(9):  # the nine red runs that there used to be
+            assert re.fullmatch(RESTING, code_location.tick("due_stages"))
+        assert code_location.tick("reconcile_submit") == "nothing was left undone"
+    finally:
+        emulator.restart()
+    close_breakers(code_location, state="open")
+    assert len(code_location.tick("due_stages")) == 1
+    assert onward(code_location)[0].count("submit") == 2
 
 
 def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
@@ -316,6 +363,7 @@ def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
     backing_off = run_history.RunHistory(
         running=False,
         ended=1,
+        unfinished=1,
         failed_attempts=0,
         backs_off_until=datetime.now(UTC) + pauses[0],
         stopped_by_a_person=False,
@@ -360,7 +408,9 @@ def test_the_command_line_collects_later_without_waiting_and_says_when_it_cannot
 
 def test_a_provider_that_does_not_answer_is_a_row_with_the_reason(code_location, cloud, emulator, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9/v0.4")
-    result = code_location.definitions.resolve_job_def("publish").execute_in_process(instance=code_location.instance)
+    result = code_location.definitions.resolve_job_def(JOB_NAMES["publish"]).execute_in_process(
+        instance=code_location.instance
+    )
     assert result.success
     rows = experiment_homes.rows(
         code_location.home, "SELECT backend, reachable, problem, mode FROM backend_capabilities ORDER BY backend"

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
+from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines_tests.support import experiment_homes
@@ -53,7 +54,7 @@ def register(code_location, name, backend):
 
 
 def materialise(code_location, job, partition):
-    return code_location.definitions.resolve_job_def(job).execute_in_process(
+    return code_location.definitions.resolve_job_def(JOB_NAMES[job]).execute_in_process(
         instance=code_location.instance, partition_key=partition, raise_on_error=False
     )
 

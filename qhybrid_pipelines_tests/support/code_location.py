@@ -13,6 +13,7 @@ import dagster as dg
 
 from qhybrid_pipelines.dagster_home import instance_ref
 from qhybrid_pipelines.definitions import build_definitions
+from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.settings import Settings
 
@@ -75,7 +76,8 @@ class CodeLocation:
 
     def add_past_run(self, job, status, tags=None, moment=None):
         """Put a run into the history."""
-        run = dg.DagsterRun(job_name=job, run_id=dg.DagsterRun(job_name=job).run_id, status=status, tags=tags or {})
+        name = JOB_NAMES[job]
+        run = dg.DagsterRun(job_name=name, run_id=dg.DagsterRun(job_name=name).run_id, status=status, tags=tags or {})
         self.instance.run_storage.add_historical_run(run, moment or datetime.now(UTC))
 
 
@@ -87,5 +89,5 @@ def open_code_location(home):
 
 
 def requested_stages(requests):
-    """Return job and partition of some run requests, sorted."""
-    return sorted((request.job_name, request.partition_key) for request in requests)
+    """Return stage and partition of some run requests, sorted."""
+    return sorted((STAGES[request.job_name], request.partition_key) for request in requests)

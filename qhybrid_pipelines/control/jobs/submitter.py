@@ -79,12 +79,17 @@ class Submitter:
         self._context, self._ledger, self._admission, self._protocol = context, context.ledger, admission, protocol
         self._health, self._deployment, self._policy = health, deployment, policy
 
-    def split(self, batch: CircuitBatch) -> tuple[SubBatch, ...]:
+    def split(self, batch: CircuitBatch, *, to_submit: bool = False) -> tuple[SubBatch, ...]:
         """Return the parts that a batch has jobs of already, or else parts that each fit into one job of its backend."""
         earlier = self._earlier_split(batch)
         if earlier:
             return earlier
-        capabilities = self._admission.capabilities(batch.backend)
+        try:
+            capabilities = self._admission.capabilities(batch.backend)
+        except ProviderError as error:
+            if to_submit:  # who only asks for a price writes nothing down
+                self._health.record_failure(batch.backend, error)
+            raise
         return split(batch, capabilities, self._admission.gates_per_circuit(batch, capabilities))
 
     def _earlier_split(self, batch: CircuitBatch) -> tuple[SubBatch, ...] | None:

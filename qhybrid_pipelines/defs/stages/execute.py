@@ -5,11 +5,13 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs import checks, metadata
+from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.defs.run_history import requested_at, tag_outages
+from qhybrid_pipelines.defs.run_history import requested_at
+from qhybrid_pipelines.defs.run_tags import add_tags, job_state_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
@@ -55,7 +57,12 @@ def circuit_batches(
     return table
 
 
-@table_asset(**table_options, pool="submissions")
+@table_asset(
+    **table_options,
+    pool="submissions",
+    checks=[checks.within_budget, checks.qpu_submissions_need_a_person],
+    may_rest=True,
+)
 def qpu_submissions(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -63,15 +70,17 @@ def qpu_submissions(
     circuit_batches: pa.Table,
 ) -> pa.Table:
     """The jobs in the ledger behind each batch: submitted once, whatever happens to this process."""
-    with tag_outages(context):
-        control_plane = workspace.open().control_plane
-        table = submit_circuit_batches(
-            circuit_batches,
-            experiments,
-            control_plane.dispatcher,
-            principal=requesting_principal(context.run.tags, control_plane.deployment),
-            requested_at=requested_at(context),
-        )
+    control_plane = workspace.open().control_plane
+    table = submit_circuit_batches(
+        circuit_batches,
+        experiments,
+        control_plane.dispatcher,
+        principal=requesting_principal(context.run.tags, control_plane.deployment),
+        requested_at=requested_at(context),
+    )
+    if context.run.job_name == JOB_NAMES["submit"]:  # else the verdict follows in this run
+        jobs = [control_plane.dispatcher.current_job(job_id) for job_id in table["job_id"].to_pylist()]
+        add_tags(context, job_state_tags(job.state for job in jobs))
     context.add_output_metadata(metadata.submissions(table), output_name=RESULT)
     return table
 
@@ -86,7 +95,7 @@ qpu_completions = dg.AssetSpec(
 )
 
 
-@table_asset(**table_options, deps=["qpu_completions"])
+@table_asset(**table_options, deps=["qpu_completions"], checks=[checks.counts_sum_to_shots], may_rest=True)
 def qpu_result_sets(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -94,8 +103,7 @@ def qpu_result_sets(
     qpu_submissions: pa.Table,
 ) -> pa.Table:
     """Measurement counts as packed integers, verified against the shots that were asked for."""
-    with tag_outages(context):
-        table = collect_result_sets(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
+    table = collect_result_sets(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
     context.add_output_metadata(metadata.results(table), output_name=RESULT)
     return table
 

@@ -5,15 +5,17 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs import checks, metadata, metadata_report
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.run_tags import add_tags, verdict_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset
 from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons_step
 from qhybrid_pipelines.steps.interpret import decisions as decisions_step
 from qhybrid_pipelines.steps.interpret import provenance as provenance_step
 from qhybrid_pipelines.steps.interpret import scored_solutions as scores_step
 from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
+from qhybrid_pipelines.steps.on_demand.run_table import sum_charges
 from qhybrid_pipelines.storage.label_store import LabelStore
 
 asset_options: dict[str, Any] = {
@@ -33,6 +35,7 @@ table_options: dict[str, Any] = {**asset_options, "kinds": {"parquet"}, "io_mana
             description="The best assignments, scored on the original instance.",
         ),
     },
+    checks=[checks.objectives_recompute],
     **asset_options,
 )
 def scored(
@@ -158,4 +161,18 @@ def tracking_runs(
     return table
 
 
-ASSETS = (scored, baseline_comparisons, decisions, provenance, tracking_runs)
+@table_asset(**{**asset_options, "group_name": "interpret", "kinds": {"html"}})
+def report(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    baseline_comparisons: pa.Table,
+    decisions: pa.Table,
+) -> None:
+    """What came out, in a few lines, and the link to the page about it; figures are drawn when somebody opens that."""
+    jobs = workspace.open().control_plane.ledger.jobs
+    charged = sum_charges(job for key in set(decisions["experiment"].to_pylist()) for job in jobs(experiment=key))
+    add_tags(context, verdict_tags(baseline_comparisons["verdict"].to_pylist()))
+    context.add_output_metadata(metadata_report.report(baseline_comparisons, decisions, charged), output_name=RESULT)
+
+
+ASSETS = (scored, baseline_comparisons, decisions, provenance, tracking_runs, report)

@@ -5,15 +5,18 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from qhybrid_pipelines.defs import checks, metadata_report
 from qhybrid_pipelines.defs import metadata_learning as metadata
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.defs.run_history import requested_at, tag_outages
+from qhybrid_pipelines.defs.run_history import requested_at
+from qhybrid_pipelines.defs.run_tags import add_tags, job_state_tags, state_tags, verdict_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset
 from qhybrid_pipelines.steps.learning import datasets_and_folds as data
 from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
 from qhybrid_pipelines.steps.learning import inference_batches as inference
+from qhybrid_pipelines.steps.on_demand.run_table import sum_charges
 
 common: dict[str, Any] = {"group_name": "learn", "backfill_policy": dg.BackfillPolicy.single_run()}
 table_options: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
@@ -27,7 +30,7 @@ def qml_datasets(context: dg.AssetExecutionContext, workspace: WorkspaceResource
     return table
 
 
-@table_asset(**table_options, partitions_def=EXPERIMENTS)
+@table_asset(**table_options, partitions_def=EXPERIMENTS, checks=[checks.every_row_is_tested_once])
 def qml_folds(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, experiments: pa.Table, qml_datasets: pa.Table
 ) -> pa.Table:
@@ -67,11 +70,18 @@ def trained(
         home=open_workspace.home,
         report=context.log.info,
     )
+    add_tags(context, state_tags("trained", f"{runs.num_rows} models"))
     context.add_output_metadata(metadata.training(runs, iterations, predictions), output_name="qml_models")
     return runs, iterations, predictions
 
 
-@table_asset(**table_options, partitions_def=EXECUTIONS, pool="submissions")
+@table_asset(
+    **table_options,
+    partitions_def=EXECUTIONS,
+    pool="submissions",
+    checks=[checks.quotes_within_budget, checks.qml_submissions_need_a_person],
+    may_rest=True,
+)
 def qml_submissions(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -82,27 +92,31 @@ def qml_submissions(
 ) -> pa.Table:
     """The jobs that measure trained circuits: every test row of every fold in one batch per model."""
     open_workspace = workspace.open()
-    with tag_outages(context):
-        table = inference.qml_submissions(
-            get_executions(context),
-            experiments=experiments,
-            qml_datasets=qml_datasets,
-            qml_folds=qml_folds,
-            qml_models=qml_models,
-            specifications=open_workspace.specifications,
-            dispatcher=open_workspace.control_plane.dispatcher,
-            principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
-            requested_at=requested_at(context),
-        )
+    table = inference.qml_submissions(
+        get_executions(context),
+        experiments=experiments,
+        qml_datasets=qml_datasets,
+        qml_folds=qml_folds,
+        qml_models=qml_models,
+        specifications=open_workspace.specifications,
+        dispatcher=open_workspace.control_plane.dispatcher,
+        principal=requesting_principal(context.run.tags, open_workspace.control_plane.deployment),
+        requested_at=requested_at(context),
+    )
+    jobs = [open_workspace.control_plane.dispatcher.current_job(job_id) for job_id in table["job_id"].to_pylist()]
+    add_tags(context, job_state_tags(job.state for job in jobs))
     context.add_output_metadata(metadata.submissions(table), output_name=RESULT)
     return table
 
 
 @table_multi_asset(
     outs={
-        "qml_measurements": _table_output("Predictions from measured expectations, one row per test row."),
-        "qml_gradients": _table_output("Gradients by parameter shift, beside the exact ones."),
+        "qml_measurements": _table_output(
+            "Predictions from measured expectations, one row per test row.", is_required=False
+        ),
+        "qml_gradients": _table_output("Gradients by parameter shift, beside the exact ones.", is_required=False),
     },
+    may_rest=True,
     **common,
     partitions_def=EXECUTIONS,
 )
@@ -117,17 +131,17 @@ def measured(
 ) -> tuple[pa.Table, pa.Table]:
     """Collect what came back, verified against the shots that were asked for."""
     open_workspace = workspace.open()
-    with tag_outages(context):
-        rows, gradients = measurements.qml_measurements(
-            get_executions(context),
-            experiments=experiments,
-            qml_datasets=qml_datasets,
-            qml_folds=qml_folds,
-            qml_models=qml_models,
-            qml_submissions=qml_submissions,
-            specifications=open_workspace.specifications,
-            dispatcher=open_workspace.control_plane.dispatcher,
-        )
+    rows, gradients = measurements.qml_measurements(
+        get_executions(context),
+        experiments=experiments,
+        qml_datasets=qml_datasets,
+        qml_folds=qml_folds,
+        qml_models=qml_models,
+        qml_submissions=qml_submissions,
+        specifications=open_workspace.specifications,
+        dispatcher=open_workspace.control_plane.dispatcher,
+    )
+    add_tags(context, state_tags("measured", f"{rows.num_rows} rows"))
     context.add_output_metadata(metadata.measurements(rows), output_name="qml_measurements")
     context.add_output_metadata(metadata.gradients(gradients), output_name="qml_gradients")
     return rows, gradients
@@ -140,6 +154,7 @@ def measured(
         "qml_verdicts": _table_output("The verdict about every circuit, in the words of the optimisation side."),
     },
     deps=["qml_measurements"],
+    checks=[checks.shuffled_labels_are_not_learnt],
     **common,
     partitions_def=EXPERIMENTS,
 )
@@ -193,4 +208,15 @@ def qml_tracking_runs(
     return table
 
 
-ASSETS = (qml_datasets, qml_folds, trained, qml_submissions, measured, evaluated, qml_tracking_runs)
+@table_asset(**{**common, "kinds": {"html"}}, partitions_def=EXPERIMENTS)
+def qml_report(context: dg.AssetExecutionContext, workspace: WorkspaceResource, qml_verdicts: pa.Table) -> None:
+    """What came out, in a few lines, and the link to the page about it; figures are drawn when somebody opens that."""
+    jobs = workspace.open().control_plane.ledger.jobs
+    charged = sum_charges(job for key in context.partition_keys for job in jobs(experiment=key))
+    add_tags(context, verdict_tags(qml_verdicts["verdict"].to_pylist()))
+    context.add_output_metadata(
+        metadata_report.learning_report(qml_verdicts, context.partition_keys, charged), output_name=RESULT
+    )
+
+
+ASSETS = (qml_datasets, qml_folds, trained, qml_submissions, measured, evaluated, qml_tracking_runs, qml_report)

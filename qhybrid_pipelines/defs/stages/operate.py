@@ -3,7 +3,7 @@
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs import checks, metadata
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.operate import backend_calibrations as calibrations
@@ -11,7 +11,12 @@ from qhybrid_pipelines.steps.operate import backend_capabilities as capabilities
 from qhybrid_pipelines.steps.operate import warehouse as warehouse_step
 
 
-@table_asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
+@table_asset(
+    group_name="operate",
+    kinds={"parquet"},
+    io_manager_key="lake",
+    checks=[checks.bit_order, checks.provider_reachable],
+)
 def backend_capabilities(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """What each backend can do, read from its provider."""
     table = capabilities.backend_capabilities(workspace.open().control_plane)
@@ -19,7 +24,7 @@ def backend_capabilities(context: dg.AssetExecutionContext, workspace: Workspace
     return table
 
 
-@table_asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake")
+@table_asset(group_name="operate", kinds={"parquet"}, io_manager_key="lake", checks=[checks.calibrations_fresh])
 def backend_calibrations(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> pa.Table:
     """Every calibration that was seen of a device, and how its medians drift."""
     table, problems = calibrations.backend_calibrations(workspace.open().control_plane)
@@ -27,17 +32,19 @@ def backend_calibrations(context: dg.AssetExecutionContext, workspace: Workspace
     return table
 
 
-@dg.asset(
+@table_asset(
     group_name="operate",
     kinds={"duckdb"},
     # It shows all tables; what hangs on the ends of the pipeline comes after everything, and the picture keeps its line.
     deps=["decisions", "tracking_runs", "qml_tracking_runs", "backend_capabilities", "backend_calibrations"],
     pool="warehouse",
+    checks=checks.WAREHOUSE,
 )
 def warehouse(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> None:
     """The DuckDB snapshot of everything, built beside the last one and put in its place in one step."""
     opened = workspace.open()
-    context.add_output_metadata(metadata.warehouse(warehouse_step.publish(opened.home, opened.control_plane.ledger)))
+    snapshot = warehouse_step.publish(opened.home, opened.control_plane.ledger)
+    context.add_output_metadata(metadata.warehouse(snapshot), output_name=RESULT)
 
 
 ASSETS = (backend_capabilities, backend_calibrations, warehouse)

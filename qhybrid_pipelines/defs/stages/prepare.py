@@ -5,9 +5,10 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import metadata
+from qhybrid_pipelines.defs import checks, metadata
 from qhybrid_pipelines.defs.partitions import EXPERIMENTS
 from qhybrid_pipelines.defs.resources import WorkspaceResource
+from qhybrid_pipelines.defs.run_tags import add_tags, state_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.prepare import baselines as baselines_step
 from qhybrid_pipelines.steps.prepare import experiments as experiments_step
@@ -57,6 +58,8 @@ def features(context: dg.AssetExecutionContext, problem_instances: pa.Table) -> 
 def reduced_models(context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table) -> pa.Table:
     """What classical reduction leaves to be solved, step by step, and the best it could be worth."""
     table = models_step.reduced_models(experiments, problem_instances)
+    qubits = table["n_qubits"].to_pylist()
+    add_tags(context, state_tags("prepared", *([f"{qubits[0]} qubits"] if len(qubits) == 1 else [])))
     context.add_output_metadata(metadata.reduced_models(table), output_name=RESULT)
     return table
 
@@ -74,7 +77,7 @@ def parameter_sweeps(
     return table
 
 
-@table_asset(**table_options)
+@table_asset(**table_options, checks=[checks.always_on_baselines_present])
 def baselines(
     context: dg.AssetExecutionContext, experiments: pa.Table, problem_instances: pa.Table, reduced_models: pa.Table
 ) -> pa.Table:

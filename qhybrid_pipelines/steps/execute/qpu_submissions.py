@@ -59,7 +59,7 @@ def submit_batch(
 ) -> list[Row]:
     """Submit one batch and return a row for each of its parts. Raises as `submit_circuit_batches`."""
     check_backend_is_named(spec, batch.experiment, batch.backend)
-    sub_batches = dispatcher.split(batch)
+    sub_batches = dispatcher.split(batch, to_submit=True)
     jobs = dispatcher.submit_all(
         sub_batches,
         SubmitRequest(

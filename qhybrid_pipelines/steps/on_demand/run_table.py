@@ -43,7 +43,7 @@ def run_table(rows: Sequence[Row], specifications: Specifications, jobs: Iterabl
     specs = {row["experiment"]: specifications.load(row["experiment"]) for row in rows}
     settings = [dict(_settings(specs[row["experiment"]])) for row in rows]
     differing = _differing(settings)
-    charged = _charged(jobs)
+    charged = sum_charges(jobs)
     several = {name: len({row[name] for row in rows}) > 1 for name in ("backend", "round", "instance", "family")}
     about_several = several["instance"] or several["family"]
     repeated = len({(specs[row["experiment"]].name, *(row[name] for name in several)) for row in rows}) < len(rows)
@@ -109,7 +109,8 @@ def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _charged(jobs: Iterable[JobRecord]) -> dict[tuple[str, str], float]:
+def sum_charges(jobs: Iterable[JobRecord]) -> dict[tuple[str, str], float]:
+    """Return what the jobs of each execution, (experiment, requested backend), were charged in US dollars."""
     charged: dict[tuple[str, str], float] = {}
     for job in jobs:
         execution = (job.experiment, job.requested_backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.problems.baseline_runs import EXHAUSTIVE, always_on_baselines
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
@@ -162,6 +164,19 @@ def needs_a_person(
         if wanted is None or (job.backend, job.experiment) in wanted
     ]
     return findings if wanted is not None else [*control_plane.guard.problems(), *findings]
+
+
+def inbox_refusals(home: Home) -> list[str]:
+    """Nothing that was dropped into the inbox lies in quarantine; says which files do, and why."""
+    findings = []
+    for note in sorted(home.quarantine.glob("*.error.json")):
+        name = note.name.removesuffix(".error.json")
+        try:
+            reason = str(json.loads(note.read_text("utf-8"))["message"])
+        except (OSError, ValueError, KeyError, TypeError):
+            reason = "the note beside it cannot be read"
+        findings.append(printable(f"{name}: {reason}"))
+    return findings
 
 
 def ledger_unbroken(home: Home, ledger: Ledger) -> list[str]:

@@ -1,0 +1,99 @@
+"""Tags of runs: one that a person reads in the list of runs, and those by which we find a run again.
+
+Dagster's page shows every tag in its list of runs, and hides those that begin with ``dagster/`` behind *View all tags*, where
+they can still be searched for. What is no news to a person bears that prefix.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from qhybrid_pipelines.core.labels import Labels
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from qhybrid_pipelines.control.experiments.due_stages import Stage
+
+#: What came out of a run, or where it stands; a run has one of them.
+VERDICT_TAG, STATE_TAG = "verdict", "state"
+
+PREFIX, OLDER_PREFIX = "dagster/qhybrid_", "qhybrid/"
+EXPERIMENT_TAG = f"{PREFIX}experiment"
+JOB_SET_TAG = f"{PREFIX}jobs"
+OUTAGE_TAG, OUTAGE_MESSAGE_TAG = f"{PREFIX}outage", f"{PREFIX}outage_message"
+OWNER_TAG, LABELS_TAG = f"{PREFIX}owner", f"{PREFIX}tags"
+STOPPED_BY_TAG, STOPPED_AT_TAG = f"{PREFIX}stopped_by", f"{PREFIX}stopped_at"
+PROCESS_TAG = f"{PREFIX}process"
+PRINCIPAL_TAG = f"{PREFIX}principal"
+#: Dagster's own: which partition a run is of, and which of the runs that wait begins first.
+PARTITION_TAG, PRIORITY_TAG = "dagster/partition", "dagster/priority"
+
+#: Later stages go first, so that an experiment has its verdict before the next one is prepared.
+PRIORITIES: Mapping[str, int] = {
+    "prepare": 0,
+    "train": 0,
+    "submit": 1,
+    "infer": 1,
+    "execute": 1,
+    "collect": 2,
+    "measure": 2,
+    "evaluate": 3,
+}
+
+
+def read_tag(tags: Mapping[str, str], name: str) -> str:
+    """Return the value of a tag of ours, empty where there is none; runs of older releases have shorter prefixes."""
+    return tags.get(name) or tags.get(name.replace(PREFIX, OLDER_PREFIX), "")
+
+
+def stage_tags(stage: Stage) -> dict[str, str]:
+    """Return the tags that tie a run to its stage: its partition, experiment and jobs."""
+    partition = f"{stage.backend}|{stage.experiment}" if stage.backend else stage.experiment
+    tags = {PARTITION_TAG: partition, EXPERIMENT_TAG: stage.experiment, JOB_SET_TAG: stage.job_set_hash}
+    return {name: value for name, value in tags.items() if value}
+
+
+def priority_tags(stage: Stage) -> dict[str, str]:
+    """Return the tag that says how early a stage begins among the runs that wait; Dagster's default is 0."""
+    return {PRIORITY_TAG: str(PRIORITIES[stage.job])} if PRIORITIES[stage.job] else {}
+
+
+def label_tags(labels: Labels) -> dict[str, str]:
+    """Return the tags that tell a run's owner and the experiment's own tags, which never find a run again."""
+    tags = {OWNER_TAG: labels.owner or "", LABELS_TAG: ", ".join(labels.tags)}
+    return {name: value for name, value in tags.items() if value}
+
+
+def verdict_tags(verdicts: Iterable[str]) -> dict[str, str]:
+    """Return the tag with what came out: the verdict, or how often each where a run has several; none where it has none."""
+    counted = Counter(verdicts)
+    if len(counted) == 1:
+        return {VERDICT_TAG: next(iter(counted))}
+    return {VERDICT_TAG: ", ".join(f"{count} {verdict}" for verdict, count in counted.items())} if counted else {}
+
+
+def state_tags(*parts: str) -> dict[str, str]:
+    """Return the tag of a run that has no verdict yet."""
+    return {STATE_TAG: ", ".join(parts)}
+
+
+def job_state_tags(states: Iterable[str]) -> dict[str, str]:
+    """Return the tag that tells where the jobs stand that a run has sent."""
+    counted = Counter(states)
+    parts = [f"{count} {str(state).lower().replace('_', ' ')}" for state, count in counted.items()]
+    return state_tags(f"jobs: {', '.join(parts)}" if parts else "nothing to send")
+
+
+def resting_tags(until: datetime) -> dict[str, str]:
+    """Return the tag of a run that an outage ended."""
+    return state_tags(f"resting until {until:%H:%M:%S} UTC")
+
+
+def add_tags(context: dg.AssetExecutionContext, tags: Mapping[str, str]) -> None:
+    """Write tags on the run of a step."""
+    if tags:
+        context.instance.add_run_tags(context.run.run_id, tags)
