@@ -81,7 +81,7 @@ def report(
         echo(f"{figures}: {written} files, each figure as SVG and as PNG")
 
 
-def _serve(home: Path | None, port: int) -> None:
+def _serve(home: str | None, port: int) -> None:
     from qhybrid_pipelines.commands.report_server import HOST, ReportServer
 
     workspace = existing_workspace(home)
