@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
+
 if TYPE_CHECKING:
     from qhybrid_pipelines.steps.workspace import Workspace
 
@@ -48,7 +50,10 @@ class ReportServer(ThreadingHTTPServer):
         key, workspace = unquote(path).strip("/"), self._workspace
         if not key:
             return _list_page(list(workspace.specifications)[::-1][:MAX_LISTED])
-        if key not in workspace.specifications:
+        try:
+            if key not in workspace.specifications:
+                return None
+        except InvalidInput:  # it is not the shape of a key
             return None
         with self._drawing:
             content = report_content(
@@ -62,8 +67,6 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "qhybrid", ""
 
     def do_GET(self) -> None:
-        from qhybrid_pipelines.core.errors import QHybridError
-
         # Another name than this machine's own is a page from elsewhere that was made to point here.
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in NAMES:
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, _message_page("This server has another name."))

@@ -267,13 +267,13 @@ def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
 def warehouse(snapshot: PublishReport) -> Metadata:
     """Show the rows of every table of the snapshot."""
     return {
-        "unreadable_files": len(snapshot.unreadable),
+        "state": f"{len(snapshot.unreadable)} files cannot be read" if snapshot.unreadable else "all files are in it",
         **({"unreadable": "\n".join(snapshot.unreadable[:20])} if snapshot.unreadable else {}),
-        "path": dg.MetadataValue.path(str(snapshot.path)),
         "rows": snapshot.rows,
-        "bytes": snapshot.bytes,
-        "seconds": snapshot.seconds,
         "tables": _records([{"table": name, "rows": rows} for name, rows in snapshot.tables.items()]),
+        "seconds": cell(snapshot.seconds),
+        "path": dg.MetadataValue.path(str(snapshot.path)),
+        "bytes": snapshot.bytes,
     }
 
 
@@ -288,7 +288,7 @@ def row_metadata(table: pa.Table, columns: Sequence[str]) -> Metadata:
             "overview": table_metadata(table, [*(n for n in PARTITION_COLUMNS if n in table.column_names), *columns])
         }
     row = table.select(list(columns)).to_pylist()[0]
-    return {name: _cell(value) for name, value in row.items() if value is not None}
+    return {name: cell(value) for name, value in row.items() if value is not None}
 
 
 def table_metadata(table: pa.Table, columns: Sequence[str], limit: int = MAX_ROWS) -> Any:
@@ -302,12 +302,13 @@ def _records(rows: Sequence[Mapping[str, Any]]) -> Any:
         return dg.MetadataValue.text("no rows")
     names = [n for n in rows[0] if n not in PARTITION_COLUMNS or len({row[n] for row in rows}) > 1]
     return dg.MetadataValue.table(
-        records=[dg.TableRecord({name: _cell(row[name]) for name in names}) for row in rows[: 2 * MAX_ROWS]],
+        records=[dg.TableRecord({name: cell(row[name]) for name in names}) for row in rows[: 2 * MAX_ROWS]],
         schema=dg.TableSchema(columns=[dg.TableColumn(name, type="string") for name in names]),
     )
 
 
-def _cell(value: Any) -> str | int | float | bool:
+def cell(value: Any) -> str | int | float | bool:
+    """Return a value as a cell of a table, or as an entry of its own: six digits, no seconds, nothing that steers a terminal."""
     if isinstance(value, list):
         return ", ".join(f"{v:.4g}" if isinstance(v, float) else printable(str(v)) for v in value)
     if value is None:
@@ -319,12 +320,12 @@ def _cell(value: Any) -> str | int | float | bool:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def markdown_paragraphs(column: pa.ChunkedArray) -> Any:
+def markdown_paragraphs(column: pa.ChunkedArray, *, width: int = WRAP_AT) -> Any:
     """Return sentences with hard line breaks: a long path further down widens the page's column and would cut them off.
 
     A name in them is not markdown: no link, no picture from elsewhere, no HTML.
     """
-    paragraphs = [textwrap.wrap(printable(text), WRAP_AT) for text in column.to_pylist()]
+    paragraphs = [textwrap.wrap(printable(text), width) for text in column.to_pylist()]
     return dg.MetadataValue.md(_MARKUP.sub(r"\\\g<0>", "\n\n".join("  \n".join(lines) for lines in paragraphs)))
 
 

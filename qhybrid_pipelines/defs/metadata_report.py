@@ -12,12 +12,21 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs.metadata import Metadata, code_block, markdown_paragraphs, row_metadata, table_metadata
+from qhybrid_pipelines.defs.metadata import (
+    Metadata,
+    cell,
+    code_block,
+    markdown_paragraphs,
+    row_metadata,
+    table_metadata,
+)
 from qhybrid_pipelines.reports.words import show_interval
 
 ADDRESS_VARIABLE = "QHYBRID_REPORTS_URL"
 #: Where `qhybrid report --serve` listens unless it is told otherwise.
 DEFAULT_ADDRESS = "http://127.0.0.1:8801"
+#: Characters that fit beside a link, which has a column of its own.
+NARROW = 42
 
 
 def report(comparisons: pa.Table, decisions: pa.Table, charged: Mapping[tuple[str, str], float]) -> Metadata:
@@ -35,7 +44,8 @@ def report(comparisons: pa.Table, decisions: pa.Table, charged: Mapping[tuple[st
         "verdict": ", ".join(comparisons["verdict"].to_pylist()),
         "state": ", ".join(f"decided: {decision}" for decision in decisions["decision"].to_pylist()),
         "cost_usd": float(sum(charged.get(execution, 0.0) for execution in executions)),
-        "reason": markdown_paragraphs(comparisons["reason"]),
+        "reason": markdown_paragraphs(comparisons["reason"], width=NARROW),
+        **_way_to_the_page([experiment for experiment, _ in executions]),
     }
     if comparisons.num_rows == 1:
         metadata |= _one_comparison(comparisons.to_pylist()[0])
@@ -43,7 +53,7 @@ def report(comparisons: pa.Table, decisions: pa.Table, charged: Mapping[tuple[st
         metadata |= row_metadata(comparisons, ["best_quantum_raw", "random_corrected_ratio", "best_classical"])
     if decisions.num_rows == 1:
         metadata |= row_metadata(decisions, ["final_objective", "final_source", "next_experiment"])
-    return metadata | _way_to_the_page([experiment for experiment, _ in executions])
+    return metadata
 
 
 def learning_report(verdicts: pa.Table, keys: Sequence[str], charged: Mapping[tuple[str, str], float]) -> Metadata:
@@ -59,9 +69,9 @@ def learning_report(verdicts: pa.Table, keys: Sequence[str], charged: Mapping[tu
         "verdict": ", ".join(sorted(set(verdicts["verdict"].to_pylist()))),
         "state": "decided",
         "cost_usd": float(sum(charged.values())),
-        "reason": markdown_paragraphs(verdicts["reason"]),
-        "verdicts": table_metadata(verdicts, columns),
+        "reason": markdown_paragraphs(verdicts["reason"], width=NARROW),
         **_way_to_the_page(keys),
+        "verdicts": table_metadata(verdicts, columns),
     }
 
 
@@ -76,12 +86,12 @@ def _one_comparison(row: Mapping[str, Any]) -> Metadata:
         "vs_random": row["random_corrected_ratio"],
         "gain_95_percent": show_interval(row["gain_low"], row["gain_high"]) if row["gain"] is not None else None,
         "shots_to_99_percent": row["shots_to_target_99"],
-        "shots_to_99_percent_of_random": row["random_shots_to_target_99"],
+        "shots_of_random": row["random_shots_to_target_99"],
         "noise": "no better than random samples" if row["noise_like"] else None,
         "best_classical": row["best_classical"],
         "best_solver": row["best_solver"],
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: cell(value) for name, value in shown.items() if value is not None}
 
 
 def _way_to_the_page(keys: Sequence[str]) -> Metadata:
@@ -91,6 +101,6 @@ def _way_to_the_page(keys: Sequence[str]) -> Metadata:
             ("page" if len(each) == 1 else f"page of {key}"): dg.MetadataValue.url(page_address(key))
             for key in each[:10]
         },
-        "which_this_serves": code_block("qhybrid report --serve", "text"),
+        "served_by": code_block("qhybrid report --serve", "text"),
         "as_a_file": code_block(f"qhybrid report {' '.join(each)}", "text"),
     }

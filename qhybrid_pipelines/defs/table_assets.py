@@ -47,6 +47,10 @@ class Check:
     name: str
     blocking: bool = False
 
+    def __call__(self, *args: Any, **kwargs: Any) -> dg.AssetCheckResult:
+        """Make the check."""
+        return self.function(*args, **kwargs)
+
     @property
     def spec(self) -> dg.AssetCheckSpec:
         """The check as Dagster shows it."""

@@ -56,6 +56,25 @@ def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(code_locatio
     assert code_location.tick("inbox") == "0 files taken in, 0 quarantined, 1 still being written"
 
 
+def test_what_the_inbox_refused_is_a_check_that_has_not_passed_until_the_file_is_gone(code_location):
+    code_location.drop("wrong.yaml", PETERSEN.replace("maxcut", "maxcat"))
+    (told,) = code_location.poll("inbox").asset_events
+    assert (told.asset_key.path, told.check_name, told.passed, told.severity.value) == (
+        ["warehouse"],
+        "inbox",
+        False,
+        "WARN",
+    )
+    assert "wrong.yaml" in told.description
+    assert "maxcat" in told.description
+    assert not code_location.poll("inbox").asset_events  # told once
+    for file in (code_location.home / "quarantine").iterdir():
+        file.unlink()
+    (told,) = code_location.poll("inbox").asset_events
+    assert told.passed
+    assert not code_location.poll("inbox").asset_events
+
+
 @pytest.mark.slow
 def test_onward_leads_a_new_experiment_to_its_verdict(code_location):
     key = code_location.register(PETERSEN)

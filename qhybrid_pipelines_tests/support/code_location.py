@@ -58,12 +58,12 @@ class CodeLocation:
                 data = repository.get_schedule_def(name).evaluate_tick(context)
         return list(data.run_requests or ()) or data.skip_message
 
-    def poll(self):
-        """Evaluate the sensor that looks at open jobs, keep its cursor and its events, and return what it says."""
+    def poll(self, name="qpu_poll"):
+        """Evaluate a sensor, first of all that which looks at open jobs, keep its cursor and its events, and return what it says."""
         repository = self.definitions.get_repository_def()
         common = {"instance": self.instance, "resources": self.resources, "repository_def": repository}
         with dg.build_sensor_context(instance_ref=self.instance.get_ref(), cursor=self.cursor, **common) as context:
-            data = repository.get_sensor_def("qpu_poll").evaluate_tick(context)
+            data = repository.get_sensor_def(name).evaluate_tick(context)
         self.cursor = data.cursor
         for event in data.asset_events:
             self.instance.report_runless_asset_event(event)

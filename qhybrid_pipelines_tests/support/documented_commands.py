@@ -19,6 +19,7 @@ _WRITES = "writes a page of this checkout; unit/storage and acceptance/test_docs
 NOT_RUN = {
     "make ui": _SERVES,
     "DAGSTER_HOME=$PWD/deploy/postgres dagster dev": _SERVES,
+    "qhybrid report --serve": "serves until somebody stops it; unit/commands/test_report_server.py asks such a server",
     "qhybrid emulator start": "serves until somebody stops it; the same program is started by its other name below",
     "make demo": "makes an environment of 2.7 GB from the network; pipeline and acceptance tests run what `qhybrid demo` runs",
     "make": _SUITE,

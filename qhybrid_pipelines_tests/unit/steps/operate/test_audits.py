@@ -7,7 +7,9 @@ import socket
 
 import pytest
 
+from qhybrid_pipelines.control.experiments.inbox import quarantine_file
 from qhybrid_pipelines.control.ledger.port import Breaker
+from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs import checks
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.steps.operate import audits
@@ -42,6 +44,19 @@ def test_a_result_that_was_refused_waits_too(workspace):
     write_job_history(workspace.control_plane.ledger, "j1", doubted, fields={"error": "shots are missing"})
     [seen] = ask(workspace, (BACKEND, KEY))
     assert "qhybrid jobs fetch j1" in seen
+
+
+def test_files_that_the_inbox_refused_are_named_with_the_reason(workspace):
+    assert audits.inbox_refusals(workspace.home) == []
+    wrong = workspace.home.inbox / "wrong.yaml"
+    wrong.write_text("family: maxcat")
+    error = InvalidInput("there is no family 'maxcat'", remedy="Did you mean maxcut?", file="wrong.yaml")
+    quarantine_file(wrong, workspace.home.quarantine, error)
+    (workspace.home.quarantine / "cut.yaml.error.json").write_text("{")
+    assert audits.inbox_refusals(workspace.home) == [
+        "cut.yaml: the note beside it cannot be read",
+        "wrong.yaml: wrong.yaml: there is no family 'maxcat'. Did you mean maxcut?",
+    ]
 
 
 def test_a_finished_job_waits_for_nobody(workspace):
