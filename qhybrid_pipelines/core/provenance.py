@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ RESULT_AFFECTING_PACKAGES = (
 )
 
 GIT_TIMEOUT_SECONDS = 5
+_HEADER_LINE = re.compile(r"^(Name|Version):[ \t]*(\S.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,9 @@ def environment() -> Environment:
     # The first one found is the one that would be imported.
     versions: dict[str, str] = {}
     for distribution in distributions():
-        if distribution.name:  # an interrupted uninstall leaves folders without metadata
-            versions.setdefault(_canonical_name(distribution.name), distribution.version)
+        name, version = _name_and_version(distribution)
+        if name:  # an interrupted uninstall leaves folders without metadata
+            versions.setdefault(_canonical_name(name), version)
     revision, dirty = _git(Path(__file__).resolve().parents[1])
     return Environment(
         git_revision=revision,
@@ -79,6 +81,18 @@ def environment() -> Environment:
         python=platform.python_version(),
         platform=platform.platform(),
     )
+
+
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """Return a distribution's name and version, empty where it has no metadata.
+
+    Two lines of a header: to have the library parse each file as an e-mail, three times, takes most of a second.
+    """
+    header = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition("\n\n")[0]
+    found = dict(_HEADER_LINE.findall(header))
+    if found.keys() >= {"Name", "Version"}:
+        return found["Name"].strip(), found["Version"].strip()
+    return (distribution.name, distribution.version) if distribution.name else ("", "")
 
 
 def _canonical_name(name: str) -> str:

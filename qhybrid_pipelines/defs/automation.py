@@ -59,6 +59,8 @@ POLL_LIMIT_SECONDS = 30.0
 #: What is not read by then goes on outside of the tick.
 INBOX_WAIT_SECONDS = 20.0
 COMPLETIONS = "qpu_completions"
+#: The cursor of the inbox where no file was refused; an empty one would leave the cursor as it was.
+NOTHING_REFUSED = "nothing"
 #: Name of the sensor that asks for what is due.
 DUE_STAGES = "due_stages"
 INTERVAL_VARIABLE = "QHYBRID_SENSOR_SECONDS"
@@ -123,8 +125,8 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
     new = [Stage(experiment=key, backend=backend) for key, spec in readable for backend in spec.backends or (None,)]
     # The check is told at once what was refused; a snapshot, which has it looked at again, may be long in coming.
     now_refused = audits.inbox_refusals(open_workspace.home)
-    told = sha256_hex("\n".join(now_refused)) if now_refused else ""
-    news = [checks.evaluate_inbox(now_refused)] if told != (context.cursor or "") else []
+    told = sha256_hex("\n".join(now_refused)) if now_refused else NOTHING_REFUSED
+    news = [checks.evaluate_inbox(now_refused)] if told != (context.cursor or NOTHING_REFUSED) else []
     if not new and not news:
         return dg.SkipReason(summary)
     return dg.SensorResult(

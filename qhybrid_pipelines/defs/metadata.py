@@ -157,8 +157,6 @@ def point_scores(table: pa.Table) -> Metadata:
             best, ["experiment", "point", "repetition", "mean_energy", "p_feasible", "p_reduced_model_optimum"]
         ),
     }
-    if table.num_rows:
-        metadata["picture"] = plots.energy_plot(table)
     return metadata
 
 
@@ -171,8 +169,8 @@ def solutions(table: pa.Table) -> Metadata:
     }
 
 
-def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
-    """Show the verdict, why, and where every solver stands."""
+def comparisons(table: pa.Table) -> Metadata:
+    """Show the verdict, why, and where both sides stand; the figure of all solvers is drawn in the report."""
     metadata: Metadata = {
         "verdict": ", ".join(table.column("verdict").to_pylist()),
         "reason": markdown_paragraphs(table.column("reason")),
@@ -192,8 +190,6 @@ def comparisons(table: pa.Table, solved: pa.Table, runs: pa.Table) -> Metadata:
             ],
         ),
     }
-    if table.num_rows == 1 and solved.num_rows:
-        metadata["picture"] = plots.solver_plot(table.to_pylist()[0], solved, runs)
     return metadata
 
 

@@ -2,55 +2,11 @@
 
 import base64
 import io
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-
-def energy_plot(table: pa.Table) -> Any:
-    """Return mean energy per point, with the spread over runs, as Markdown with an embedded PNG."""
-    from matplotlib.figure import Figure
-
-    index = table.column("point").to_numpy()
-    energy = table.column("mean_energy").to_numpy()
-    runs = np.bincount(index)
-    mean = np.bincount(index, weights=energy) / runs
-    spread = np.sqrt(np.maximum(np.bincount(index, weights=energy**2) / runs - mean**2, 0.0))
-    figure = Figure(figsize=(6, 2.8), dpi=80, layout="constrained")
-    axes = figure.add_subplot()
-    axes.errorbar(np.arange(len(mean)), mean, yerr=spread, fmt="o", ms=3, lw=1, color="#1f5fa8")
-    axes.set_xlabel("parameter point")
-    axes.set_ylabel("mean energy")
-    axes.spines[["top", "right"]].set_visible(False)
-    return _as_markdown_image(figure)
-
-
-def solver_plot(comparison: Mapping[str, Any], solutions: pa.Table, baselines: pa.Table) -> Any:
-    """Return every solver's objective per run beside the quantum side's, as Markdown with an embedded PNG."""
-    from matplotlib.figure import Figure
-
-    series: dict[str, list[float]] = {}
-    for row in solutions.select(["source", "rank", "objective", "feasible"]).to_pylist():
-        if row["rank"] == 1 and row["feasible"]:
-            series.setdefault(row["source"], []).append(row["objective"])
-    for row in baselines.select(["solver", "objective", "feasible"]).to_pylist():
-        if row["feasible"]:
-            series.setdefault(row["solver"], []).append(row["objective"])
-    figure = Figure(figsize=(7, 0.34 * len(series) + 0.9), dpi=80, layout="constrained")
-    axes = figure.add_subplot()
-    for place, (name, values) in enumerate(reversed(series.items())):
-        colour = "#c4421a" if name.startswith("quantum") else "#1f5fa8"
-        axes.plot(values, [place] * len(values), "o", ms=4, alpha=0.6, color=colour)
-    axes.set_yticks(range(len(series)), list(reversed(series)))
-    if comparison["reference"] is not None:
-        axes.axvline(comparison["reference"], lw=1, ls="--", color="#555555")
-    axes.set_xlabel(f"objective ({comparison['sense']}), one dot per run; dashed: reference")
-    axes.spines[["top", "right"]].set_visible(False)
-    return _as_markdown_image(figure)
 
 
 def drift_plot(calibrations: pa.Table) -> Any:

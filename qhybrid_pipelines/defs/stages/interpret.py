@@ -78,7 +78,7 @@ def baseline_comparisons(
         baselines=baselines,
         dispatcher=workspace.open().control_plane.dispatcher,
     )
-    context.add_output_metadata(metadata.comparisons(table, scored_solutions, baselines), output_name=RESULT)
+    context.add_output_metadata(metadata.comparisons(table), output_name=RESULT)
     return table
 
 

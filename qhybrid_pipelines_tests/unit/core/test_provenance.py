@@ -57,6 +57,12 @@ def test_versions_are_those_that_are_installed() -> None:
     assert len(environment().packages_sha256) == 64
 
 
+def test_names_and_versions_are_read_as_the_library_reads_them() -> None:
+    found = [(provenance._name_and_version(each), each) for each in importlib.metadata.distributions()]
+    assert len(found) > 50
+    assert all(pair == (each.name or "", each.version if each.name else "") for pair, each in found)
+
+
 def test_nothing_heavy_is_imported_to_find_out() -> None:
     program = (
         "import sys; from qhybrid_pipelines.core.provenance import environment; environment();"
