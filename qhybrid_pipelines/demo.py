@@ -46,7 +46,7 @@ sweep: {strategy: ramp, points: 8}
 """,
     """
 name: slots with conflicts
-problem: {family: independent_set, source: {generator: random_graph, nodes: 40, probability: 0.25, weighted: true, seed: 5}}
+problem: {family: independent_set, source: {generator: random_graph, nodes: 40, probability: 0.25, weighted: true, seed: 7}}
 ansatz: {layers: 3}
 sweep: {strategy: ramp, points: 8}
 """,
@@ -70,7 +70,7 @@ rounds: {max: 1}
 """,
     """
 name: clauses
-problem: {family: max_sat, source: {generator: random, variables: 12, clauses: 40, seed: 13}}
+problem: {family: max_sat, source: {generator: random, variables: 12, clauses: 40, seed: 5}}
 ansatz: {layers: 3}
 sweep: {strategy: ramp, points: 8}
 """,
@@ -99,7 +99,7 @@ sweep: {strategy: ramp, points: 8}
 """,
     """
 name: dense qubo
-problem: {family: qubo, source: {generator: random, variables: 40, density: 0.5, seed: 2}}
+problem: {family: qubo, source: {generator: random, variables: 40, density: 0.5, seed: 4}}
 ansatz: {kind: hardware_efficient, layers: 1}
 sweep: {strategy: random, points: 8}
 reduce: {max_qubits: 12}

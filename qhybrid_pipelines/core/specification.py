@@ -22,6 +22,34 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from qhybrid_pipelines.core.circuit_specification import MAX_LAYERS, USUAL_POINTS, AnsatzSpec, SweepSpec
+from qhybrid_pipelines.core.strict_model import SHA256_PATTERN, FileSource, StrictModel, kind_of_file
+
+#: A specification is read from here, whichever module its parts live in.
+__all__ = [
+    "BACKEND_PATTERN",
+    "HARD_MAX_QUBITS",
+    "MAX_LAYERS",
+    "NAME_PATTERN",
+    "SHA256_PATTERN",
+    "USUAL_POINTS",
+    "USUAL_WINDOWS",
+    "WINDOW_QUBITS",
+    "AnsatzSpec",
+    "BudgetSpec",
+    "DataClass",
+    "ExperimentSpec",
+    "FileSource",
+    "GeneratorSource",
+    "Lineage",
+    "ProblemSpec",
+    "ReduceSpec",
+    "RoundsSpec",
+    "Scalar",
+    "StrictModel",
+    "SweepSpec",
+]
+
 Scalar = bool | int | float | str
 
 #: How sensitive the data behind an experiment is; the policy decides where each may go.
@@ -29,21 +57,13 @@ DataClass = Literal["public", "internal", "confidential"]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
 BACKEND_PATTERN = r"^[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9_.-]*$"
-SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 #: A state vector of 20 qubits is 16 MiB; above that a sweep on the simulator is no longer interactive.
 HARD_MAX_QUBITS = 20
-
-
-MAX_LAYERS = 32
-#: Points of a sweep around a best guess, unless a specification says how many.
-USUAL_POINTS = 16
-
-
-class StrictModel(BaseModel):
-    """Unknown fields are refused, values are frozen, text is not silently turned into numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+#: Qubits of a window, and of a whole model that noise or a device has to carry, unless a specification says how many.
+WINDOW_QUBITS = 16
+#: Windows of an incumbent that are looked at, unless a specification says how many.
+USUAL_WINDOWS = 40
 
 
 class GeneratorSource(BaseModel):
@@ -53,18 +73,6 @@ class GeneratorSource(BaseModel):
     __pydantic_extra__: dict[str, Scalar]
 
     generator: str = Field(description="Name of one of the family's generators, for example random_regular.")
-
-
-class FileSource(StrictModel):
-    """A problem file that was taken in: its content is kept under its hash, wherever the original went."""
-
-    file: str = Field(description="The file's name when it was taken in, without folders.")
-    sha256: str = Field(pattern=SHA256_PATTERN, description="SHA-256 of the file's bytes.")
-
-
-def _kind_of_file(value: Any) -> str | None:
-    """Return which of the two ways to name a file a value means to be."""
-    return "FileSource" if isinstance(value, FileSource | dict) else "text" if isinstance(value, str) else None
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -102,7 +110,7 @@ class ProblemSpec(StrictModel):
         Annotated[
             Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
             Discriminator(
-                _kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
+                kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
             ),
         ]
         | None
@@ -138,8 +146,9 @@ class ProblemSpec(StrictModel):
 class ReduceSpec(StrictModel):
     """What is done classically before anything quantum."""
 
-    max_qubits: int = Field(
-        default=16, ge=2, le=HARD_MAX_QUBITS, description="Largest reduced model; the simulator's hard cap is 20."
+    max_qubits: Annotated[int, Field(ge=2, le=HARD_MAX_QUBITS)] | Literal["auto"] = Field(
+        default="auto",
+        description="Largest reduced model, 20 at most; auto is 20 where the whole fits and only local:* runs it, else 16.",
     )
     incumbent: Literal["greedy", "annealing"] = Field(
         default="greedy",
@@ -148,108 +157,19 @@ class ReduceSpec(StrictModel):
     rules: Literal["all", "none"] = Field(
         default="all", description="all | none: every variable of the instance is a qubit, in the instance's order."
     )
-
-    @model_serializer(mode="wrap")
-    def _omit_default_rules(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the usual rules away, so that experiments keep the keys they had before there was a choice."""
-        fields: dict[str, Any] = serialise(self)
-        return fields if self.rules != "all" else {k: v for k, v in fields.items() if k != "rules"}
-
-
-class AnsatzSpec(StrictModel):
-    """The parameterised circuit."""
-
-    kind: Literal["qaoa", "hardware_efficient"] = Field(default="qaoa", description="qaoa | hardware_efficient")
-    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)] | Literal["auto"] = Field(
-        default=2, description="Depth p of the ansatz; auto takes the depth that the backend's gate errors carry."
-    )
-    mixer: Literal["auto", "x", "xy"] = Field(
-        default="auto", description="auto | x | xy; auto stays in the feasible subspace where a cardinality allows it."
-    )
-
-    @property
-    def depth(self) -> int:
-        """Number of layers.
-
-        Raises:
-            ValueError: it is chosen by evidence, and was not yet.
-        """
-        if self.layers == "auto":
-            raise ValueError("the depth has not been chosen yet")
-        return self.layers
-
-
-def _usual_points(chosen: dict[str, Any]) -> int:
-    """Return how many points a sweep has that names no number; of a file of angles they are counted when it is taken in."""
-    return 1 if chosen.get("strategy") in ("auto", "given") else USUAL_POINTS
-
-
-class SweepSpec(StrictModel):
-    """The parameter points that are tried."""
-
-    strategy: Literal["auto", "given", "fixed_angles", "ramp", "grid", "random", "refine"] = Field(
-        default="auto",
-        description="auto | given | fixed_angles | ramp | grid | random | refine; auto optimises the angles of QAOA on the exact "
-        "state before anything is sent, and spends the shots there. For other circuits the default is fixed_angles.",
-    )
-    file: (
-        Annotated[
-            Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
-            Discriminator(
-                _kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="For given: path of a CSV file with one point a line, in radians.")
-    points: int = Field(
-        default_factory=_usual_points,
+    windows: int = Field(
+        default=USUAL_WINDOWS,
         ge=1,
-        le=65536,
-        description="Number of parameter points; if not given 1 for auto, those of the file for given, else 16.",
+        le=1000,
+        description="Windows of a larger model that are looked at; the one whose optimum gains most is taken. 1 takes it unseen.",
     )
-    center: tuple[float, ...] | None = Field(
-        default=None, description="For refine: the angles to search around, gammas first, then betas (radians)."
-    )
-    spread: float = Field(
-        default=0.3, gt=0, le=4, description="For refine: relative half-width of the box around the centre."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"strategy": value} if value == "auto" else value
-
-    @field_validator("center", mode="before")
-    @classmethod
-    def _list_is_a_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
-    @model_validator(mode="after")
-    def _centre_belongs_to_refine(self) -> SweepSpec:
-        if self.center is not None and self.strategy != "refine":
-            raise ValueError("center is only used by strategy 'refine'")
-        return self
-
-    def around_best_guess(self) -> SweepSpec:
-        """Return the sweep around a best guess, with what this one names: the default of the first releases."""
-        named = {name: getattr(self, name) for name in self.model_fields_set}
-        return SweepSpec(**{**named, "strategy": "fixed_angles"})
-
-    @model_validator(mode="after")
-    def _file_belongs_to_given(self) -> SweepSpec:
-        if (self.file is None) == (self.strategy == "given"):
-            raise ValueError(
-                "strategy 'given' takes the angles of a file, and no file is named"
-                if self.file is None
-                else "file is only used by strategy 'given'"
-            )
-        return self
 
     @model_serializer(mode="wrap")
-    def _omit_absent_file(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave an absent file away, so that experiments without one keep the keys they had before it existed."""
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the usual rules and windows away, so that experiments keep the keys they had before there was a choice."""
         fields: dict[str, Any] = serialise(self)
-        return fields if self.file is not None else {k: v for k, v in fields.items() if k != "file"}
+        usual = {"rules": "all", "windows": USUAL_WINDOWS}
+        return {k: v for k, v in fields.items() if k not in usual or v != usual[k]}
 
 
 class RoundsSpec(StrictModel):
@@ -332,6 +252,18 @@ class ExperimentSpec(StrictModel):
         if len(set(value)) != len(value):
             raise ValueError("each backend may be named once")
         return value
+
+    @property
+    def widest(self) -> int:
+        """Most qubits of a reduced model that is the whole of what exact steps leave."""
+        if self.reduce.max_qubits != "auto":
+            return self.reduce.max_qubits
+        return HARD_MAX_QUBITS if all(name.startswith("local:") for name in self.backends) else WINDOW_QUBITS
+
+    @property
+    def window_qubits(self) -> int:
+        """Most qubits of a window of it, where the whole is wider."""
+        return WINDOW_QUBITS if self.reduce.max_qubits == "auto" else self.reduce.max_qubits
 
     @model_serializer(mode="wrap")
     def _omit_default_compile(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -66,9 +66,10 @@ class Verdict(StrEnum):
     Next: the answer is accepted; nothing is sent.
     """
     NO_HEADROOM = "no_headroom"
-    """The incumbent already was the proved optimum, and the quantum side reached it too: no answer could be better.
+    """The incumbent already was the proved optimum, and the quantum side reached it too: no answer could be better. Or none of
+    the windows that were looked at holds anything better than the incumbent, and no circuit was run.
 
-    By: `problems.verdict`, before the reduced model's ceiling is considered.
+    By: `problems.verdict`; of windows before anything is compared, else before the reduced model's ceiling is considered.
 
     Next: the answer stands in the name of who had it.
     """

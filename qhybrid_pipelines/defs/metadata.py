@@ -80,6 +80,8 @@ def reduced_models(table: pa.Table) -> Metadata:
         "solved_by_reduction",
         "incumbent_objective",
         "reduced_model_optimum",
+        "windows_tried",
+        "windows_without_headroom",
         "reduction_seconds",
     ]
     return {**row_metadata(table, columns), "reduction_steps": _records(reduction_steps)}

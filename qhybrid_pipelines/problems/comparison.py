@@ -104,6 +104,7 @@ def compare(
             ceiling_below=_is_ceiling(family, reduced_model_row, ceiling, incumbent, best_quantum),
             reduced_model_optimum=reduced_model_row["reduced_model_optimum"],
             runs=len(repetitions),
+            empty_windows=_empty_windows(reduced_model_row),
             without_counts=without_counts,
             quantum_feasible=int(np.isfinite(quantum).sum()),
             solver=None if to_beat is None else to_beat.name,
@@ -216,6 +217,12 @@ def _reaches(values: F64, reference: float | None, sense: int) -> Any:
 
 def _reaches_in_every_run(solver: SolverRuns | None, optimum: float | None, sense: int) -> bool:
     return solver is not None and optimum is not None and bool(np.all(_reaches(solver.objective, optimum, sense)))
+
+
+def _empty_windows(reduced_model_row: Mapping[str, Any]) -> int | None:
+    """Return how many windows there were, where nothing was sent because none of them has headroom."""
+    left_nothing = reduced_model_row["n_qubits"] == 0 and not reduced_model_row["solved_by_reduction"]
+    return reduced_model_row["windows_tried"] if left_nothing else None
 
 
 def _is_ceiling(

@@ -1,7 +1,7 @@
 """From an instance to the reduced model that is worth sending to a QPU, step by step.
 
 The steps: validate, the family's exact rules, then components and roof duality until neither finds anything, the
-family's heuristic rules, an incumbent and a subproblem around it. The family's rules go first because they reason about
+family's heuristic rules, an incumbent and the window around it that holds most. The family's rules go first because they reason about
 the instance as it was given; components and roof duality reason about whatever model is left, and are sound after
 anything. Every step is logged with what it fixed.
 """
@@ -19,7 +19,6 @@ import numpy as np
 from qhybrid_pipelines.classical.exhaustive import find_minimum
 from qhybrid_pipelines.classical.reduction.components import components, solve_small_components
 from qhybrid_pipelines.classical.reduction.roof_duality import persistent_values
-from qhybrid_pipelines.classical.reduction.subproblem import select_subproblem
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import U8, assignment_text
 from qhybrid_pipelines.core.canonical import canonical_json
@@ -34,6 +33,7 @@ from qhybrid_pipelines.problems.incumbents import Incumbent, find_incumbent, mak
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.post_processing import repair
 from qhybrid_pipelines.problems.reduction_steps import ReductionSteps, follow_substitutions
+from qhybrid_pipelines.problems.windows import WindowChoice, Windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,8 @@ class Reduction:
     reduced_model_optimum_assignment: U8
     reduced_model_minimum_energy: float
     penalty_weight: float
+    windows_tried: int | None
+    windows_without_headroom: int | None
     step_log: tuple[dict[str, Any], ...]
     step_seconds: tuple[float, ...]
     reduction_seconds: float
@@ -69,6 +71,8 @@ class Reduction:
             "reduced_model_optimum_assignment": assignment_text(self.reduced_model_optimum_assignment),
             "reduced_model_minimum_energy": self.reduced_model_minimum_energy,
             "penalty_weight": self.penalty_weight,
+            "windows_tried": self.windows_tried,
+            "windows_without_headroom": self.windows_without_headroom,
             "model": canonical_json(self.reduced_model.model.to_dict()),
             "root": self.reduced_model.root.tolist(),
             "value": self.reduced_model.value.tolist(),
@@ -90,7 +94,7 @@ def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
 
 
 def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) -> Reduction:
-    """Return the reduced model of an instance, at most ``spec.reduce.max_qubits`` wide, with its ceiling and the log.
+    """Return the reduced model of an instance, at most ``spec.widest`` qubits wide, with its ceiling and the log.
 
     Raises:
         InvalidInput: the model has coefficients that are not finite numbers, it is too large to go unreduced, or
@@ -108,7 +112,9 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
     else:
         _reduce_without_incumbent(problem, spec, steps)
     solved = steps.model.size == 0
-    incumbent = _solved_incumbent(problem, steps) if solved else _reduce_around_incumbent(problem, spec, steps)
+    incumbent, window = (
+        (_solved_incumbent(problem, steps), None) if solved else _reduce_around_incumbent(problem, spec, steps)
+    )
     reduced_model = _build_reduced_model(problem, steps)
     word, energy = find_minimum(reduced_model.model, reduced_model.cardinality)
     best = repair(problem, reduced_model.expand(np.array([word], dtype=np.uint64)))
@@ -124,6 +130,8 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
         reduced_model_optimum_assignment=optimum,
         reduced_model_minimum_energy=energy,
         penalty_weight=problem.penalised_model.penalty_weight,
+        windows_tried=None if window is None else window.tried,
+        windows_without_headroom=None if window is None else window.without_headroom,
         step_log=tuple(steps.step_log),
         step_seconds=tuple(steps.seconds),
         reduction_seconds=time.perf_counter() - started,
@@ -147,9 +155,9 @@ def _check_size(problem: Problem, spec: ExperimentSpec) -> None:
         InvalidInput: it has more variables than the specification allows qubits.
     """
     size = problem.penalised_model.model.size
-    if size > spec.reduce.max_qubits:
+    if size > spec.widest:
         raise InvalidInput(
-            f"the instance has {size} variables, reduction is switched off, and at most {spec.reduce.max_qubits} qubits "
+            f"the instance has {size} variables, reduction is switched off, and at most {spec.widest} qubits "
             "are allowed",
             remedy=f"Raise reduce.max_qubits, to {HARD_MAX_QUBITS} at most, or leave `rules: none` out.",
             field="reduce.rules",
@@ -157,8 +165,7 @@ def _check_size(problem: Problem, spec: ExperimentSpec) -> None:
 
 
 def _reduce_without_incumbent(problem: Problem, spec: ExperimentSpec, steps: ReductionSteps) -> None:
-    found = problem.family.reductions(problem.instance, spec.reduce.max_qubits)
-    for reduction in found:
+    for reduction in problem.family.reductions(problem.instance, spec.widest):
         if reduction.exact:
             _apply_family_step(steps, reduction)
     cardinality = problem.family.cardinality(problem.instance)
@@ -166,8 +173,10 @@ def _reduce_without_incumbent(problem: Problem, spec: ExperimentSpec, steps: Red
         _apply_generic_steps(steps)
     else:
         _apply_cardinality_step(steps, cardinality)
-    for reduction in found:
-        if not reduction.exact and steps.model.size > spec.reduce.max_qubits:
+    if steps.model.size <= spec.widest:
+        return
+    for reduction in problem.family.reductions(problem.instance, spec.window_qubits):
+        if not reduction.exact and steps.model.size > spec.window_qubits:
             _apply_family_step(steps, reduction)
 
 
@@ -203,51 +212,40 @@ def _apply_cardinality_step(steps: ReductionSteps, cardinality: int) -> None:
         steps.fix_variables("cardinality", lambda _: dict.fromkeys(range(size), value), note=note)
 
 
-def _reduce_around_incumbent(problem: Problem, spec: ExperimentSpec, steps: ReductionSteps) -> Incumbent:
-    """Find the incumbent and, where too many variables are left, freeze all but a subproblem at its values."""
+def _reduce_around_incumbent(
+    problem: Problem, spec: ExperimentSpec, steps: ReductionSteps
+) -> tuple[Incumbent, WindowChoice | None]:
+    """Find the incumbent and, where too many variables are left, freeze all but a window at its values."""
     found: list[Incumbent] = []
     steps.apply(
         "incumbent",
         lambda: found.append(find_incumbent(problem, spec)),
         note=lambda: f"{found[0].source}, objective {found[0].solution_value[0]:.6g}",
     )
-    incumbent, size = found[0], spec.reduce.max_qubits
-    if steps.model.size > size:
-        rng = generator(spec.seed, "window")
-        own = problem.family.subproblem(problem.instance, incumbent.assignment, size, rng)
+    incumbent, size = found[0], spec.window_qubits
+    if steps.model.size <= spec.widest:
+        return incumbent, None
+    windows = Windows(problem, steps.model, steps.variables, incumbent, size=size)
+    chosen: list[WindowChoice] = []
 
-        def frozen_values(model: IsingModel) -> dict[int, int]:
-            current = _remaining_values(steps.variables, incumbent.assignment)
-            subproblem = np.unique(steps.variables.root[own or []])
-            subproblem = subproblem[subproblem >= 0]
-            if not len(subproblem):
-                subproblem = select_subproblem(
-                    model,
-                    current,
-                    size=size,
-                    rng=rng,
-                    keep_cardinality=problem.family.cardinality(problem.instance) is not None,
-                )
-            outside = np.setdiff1d(np.arange(model.size), subproblem)
-            return dict(zip(outside.tolist(), current[outside].tolist(), strict=True))
+    def frozen_values(model: IsingModel) -> dict[int, int]:
+        chosen.append(windows.choose(spec.reduce.windows, generator(spec.seed, "window")))
+        outside = np.setdiff1d(np.arange(model.size), chosen[0].variables)
+        return dict(zip(outside.tolist(), windows.current[outside].tolist(), strict=True))
 
-        def note() -> str:
-            how = "of the family's choice" if own else "around a cheap flip"
-            return f"{steps.model.size} variables {how} stay, the others are frozen as in the incumbent"
-
-        steps.fix_variables("subproblem", frozen_values, note=note, exact=False)
-    return incumbent
+    steps.fix_variables("subproblem", frozen_values, note=lambda: _describe_choice(chosen[0], size), exact=False)
+    return incumbent, chosen[0]
 
 
-def _remaining_values(variables: VariableMap, assignment: U8) -> U8:
-    """Return the values of the variables that are left in an instance assignment ``(n,)``.
-
-    Of several variables that copy the same one the first counts.
-    """
-    values = np.zeros(variables.size, dtype=np.uint8)
-    copies = np.flatnonzero(variables.root >= 0)[::-1]
-    values[variables.root[copies]] = assignment[copies] ^ variables.value[copies]
-    return values
+def _describe_choice(chosen: WindowChoice, size: int) -> str:
+    """Return in one line which variables stay, and of how many windows that is the best."""
+    if not len(chosen.variables):
+        return f"none of {chosen.tried} windows of up to {size} variables holds anything better than the incumbent: all are frozen"
+    how = "of the family's choice" if chosen.of_family else "around a cheap flip"
+    kept = f"{len(chosen.variables)} variables {how} stay, the others are frozen as in the incumbent"
+    if chosen.tried == 1:
+        return kept
+    return f"{kept}; of {chosen.tried} windows {chosen.without_headroom} hold nothing better than it, and this one most"
 
 
 def _solved_incumbent(problem: Problem, steps: ReductionSteps) -> Incumbent:

@@ -1,6 +1,6 @@
 """The rules of the verdict.
 
-In the order of proof, so that no word hides a lost fight: nothing was left to be sent; nothing was measured; classical won
+In the order of proof, so that no word hides a lost fight: nothing was left to be sent, or nothing that could be won; nothing was measured; classical won
 by more than the margin; raw shots say nothing; nothing could be won, in the instance or in this reduced model; then the
 paired gains over the best baseline. ``quantum_better`` needs the lower 95 % bound above the margin, ``classical_better``
 the upper one below minus the margin, ``tie`` and ``no_better`` both bounds within it, each over at least 10 runs. Against
@@ -50,6 +50,7 @@ class Evidence:
         single_outcome: all raw shots of every point and run gave the same outcome.
         best_raw: best feasible objective as measured, or None.
         best_quantum: best feasible objective after repair and local search, or None.
+        empty_windows: all windows that were looked at, where none holds anything better than the incumbent and nothing was sent.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
     """
 
@@ -73,6 +74,7 @@ class Evidence:
     single_outcome: bool = False
     best_raw: float | None = None
     best_quantum: float | None = None
+    empty_windows: int | None = None
     without_counts: str | None = None
 
 
@@ -80,6 +82,8 @@ def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:
     """Return the verdict and its reason in one sentence."""
     if evidence.solved_by_reduction:
         return Verdict.SOLVED_BY_REDUCTION, _reduction_sentence(evidence)
+    if evidence.empty_windows is not None:
+        return Verdict.NO_HEADROOM, _empty_windows_sentence(evidence, evidence.empty_windows)
     if not evidence.runs:
         return Verdict.INCONCLUSIVE, evidence.without_counts or "There are no measured counts to compare."
     if evidence.gains is None or evidence.interval is None:
@@ -97,6 +101,15 @@ def _reduction_sentence(evidence: Evidence) -> str:
         unproved = "its weights differ by more than float64 can add up, so this is not called proved"
         return f"Reduction alone settled every variable, at {value}; {unproved}."
     return f"Reduction alone proved the optimum {value}; nothing was sent to a QPU."
+
+
+def _empty_windows_sentence(evidence: Evidence, windows: int) -> str:
+    known = format_number(evidence.incumbent)
+    proved = " It is the proved optimum." if evidence.incumbent_is_optimum else ""
+    return (
+        f"The exact optima of {windows} windows around the incumbent are no better than its {known}: nothing could be won in any of "
+        f"them, and no circuit was run.{proved}{_best_classical_sentence(evidence)}"
+    )
 
 
 def _verdict_without_a_contest(evidence: Evidence, verdict: Verdict) -> tuple[Verdict, str] | None:

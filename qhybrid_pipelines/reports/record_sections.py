@@ -50,11 +50,12 @@ def reduction_section(content: OptimisationContent) -> Section | None:
         ("seconds", "Time"),
         ("note", "In words"),
     )
-    what = (
-        "nothing, and the answer is proved: no circuit was needed"
-        if model["solved_by_reduction"]
-        else count(model["n_qubits"], "qubit")
-    )
+    if model["solved_by_reduction"]:
+        what = "nothing, and the answer is proved: no circuit was needed"
+    elif not model["n_qubits"]:
+        what = f"nothing: none of {count(model['windows_tried'], 'window')} holds anything better than what was known"
+    else:
+        what = count(model["n_qubits"], "qubit")
     exact = "Every step keeps an optimum" if model["exact"] else "Not every step keeps an optimum"
     return Section(
         name="reduction",

@@ -134,6 +134,7 @@ ORDER BY n_noise_like / n DESC, s.experiment, s.backend
 SELECT c.experiment, c.backend, c.instance, c.n_variables, c.n_qubits, k.exact, k.incumbent_objective,
        k.reduced_model_optimum AS ceiling, c.reference, c.best_quantum_raw, c.best_classical,
        CASE WHEN k.solved_by_reduction THEN 'reduction solved it'
+            WHEN k.n_qubits = 0 THEN 'no window has headroom'
             WHEN abs(k.reduced_model_optimum - c.reference) > 1e-9 * greatest(1, abs(c.reference))
                  AND (k.reduced_model_optimum < c.reference) = (c.sense = 'max') THEN 'the ceiling is below the reference'
             WHEN c.reduced_model_optimum_reached THEN 'the ceiling was reached'

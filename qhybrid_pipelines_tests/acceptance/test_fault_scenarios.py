@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN
 KEY = "peers-scenarios"
 SPEC = {
     "problem": {"family": "maxcut", "source": "networkx:petersen"},
-    "reduce": {"max_qubits": 4},
+    "reduce": {"max_qubits": 4, "windows": 1},
     "ansatz": {"layers": 1},
     "sweep": {"strategy": "fixed_angles", "points": 2},
     "shots": 64,

@@ -37,7 +37,7 @@ FAILPOINTS = (
 SPEC = {
     "name": "killed",
     "problem": {"family": "qubo", "source": {"generator": "random", "variables": 24, "density": 0.8, "seed": 1}},
-    "reduce": {"max_qubits": 4},
+    "reduce": {"max_qubits": 4, "windows": 1},
     "ansatz": {"layers": 1},
     "sweep": {"strategy": "fixed_angles", "points": 2},
     "shots": 64,

@@ -22,7 +22,7 @@ pytestmark = experiment_homes.RUNS_IN_PROCESS
 SPEC = """
 name: by hand
 problem: {family: maxcut, source: 'networkx:petersen'}
-reduce: {max_qubits: 6}
+reduce: {max_qubits: 6, windows: 1}
 shots: 32
 repetitions: 2
 sweep: {strategy: fixed_angles, points: 2}

@@ -10,8 +10,9 @@ from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 
 PAGE = 'name: page\nproblem: {family: maxcut, source: "networkx:petersen"}\n'
-#: What the same page meant before angles were optimised by default.
-OLDER = PAGE + "sweep: {strategy: fixed_angles, points: 16}\n"
+#: What the same page meant before whole instances were taken where they fit, and before angles were optimised by default.
+NARROW = PAGE + "reduce: {max_qubits: 16}\nsweep: auto\n"
+OLDER = PAGE + "reduce: {max_qubits: 16}\nsweep: {strategy: fixed_angles, points: 16}\n"
 
 
 @pytest.fixture
@@ -37,14 +38,22 @@ def test_an_experiment_of_the_older_default_is_found_again(workspace):
     assert (again.key, again.new) == (older.key, False)
     assert again.specification.sweep.strategy == "fixed_angles"
     # Who wants the new one names it.
-    named = register(workspace, PAGE + "sweep: auto\n")
+    named = register(workspace, PAGE + "reduce: {max_qubits: auto}\nsweep: auto\n")
     assert named.new
     assert workspace.specifications.keys() == tuple(sorted([older.key, named.key]))
 
 
+def test_of_two_older_defaults_the_later_one_is_found(workspace):
+    register(workspace, OLDER)
+    narrow = register(workspace, NARROW)
+    again = register(workspace, PAGE)
+    assert (again.key, again.new) == (narrow.key, False)
+    assert (again.specification.widest, again.specification.sweep.strategy) == (16, "auto")
+
+
 @pytest.mark.parametrize(("sweep", "older"), [("points: 3", "fixed_angles"), ("points: 4", None)])
 def test_points_without_a_strategy_are_found_by_their_number(workspace, sweep, older):
-    known = register(workspace, PAGE + "sweep: {strategy: fixed_angles, points: 3}\n")
+    known = register(workspace, PAGE + "reduce: {max_qubits: 16}\nsweep: {strategy: fixed_angles, points: 3}\n")
     found = register(workspace, PAGE + f"sweep: {{{sweep}}}\n")
     assert (found.key == known.key) == (older is not None)
     assert found.specification.sweep.strategy == (older or "auto")

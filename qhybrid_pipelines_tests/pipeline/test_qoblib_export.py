@@ -32,7 +32,7 @@ def ran(tmp_path_factory):
         {"name": "one layer", "problem": independent, "ansatz": {"layers": 1}, **QUICK},
         {"name": "two layers", "problem": independent, "ansatz": {"layers": 2}, **QUICK},
         {"name": "split", "problem": market_split, **QUICK},
-        {"name": "hopeless", "problem": market_split, "reduce": {"max_qubits": 2}, **QUICK},
+        {"name": "hopeless", "problem": market_split, "reduce": {"max_qubits": 2, "windows": 1}, **QUICK},
         {"name": "karate", "problem": {"family": "independent_set", "source": "networkx:karate_club"}, **QUICK},
     ]
     keys = experiment_homes.register(launcher, specs)

@@ -35,7 +35,7 @@ SPECS = [
         **SMALL,
         "name": "matrix",
         "problem": {"family": "qubo", "source": MATRIX},
-        "reduce": {"max_qubits": 4},
+        "reduce": {"max_qubits": 4, "windows": 1},
         "rounds": {"max": ROUNDS},
     },
 ]

@@ -166,6 +166,8 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
                 "reduced_model_optimum_assignment": "0101",
                 "reduced_model_minimum_energy": -4.0,
                 "penalty_weight": 0.0,
+                "windows_tried": 40,
+                "windows_without_headroom": 17,
                 "model": canonical_json({"linear": [0.0] * 4, "pairs": [], "couplings": [], "offset": 0.0}),
                 "root": [0, 1, 2, 3],
                 "value": [0, 0, 0, 0],

@@ -28,6 +28,7 @@ def reduced_model_row(*, exact=True, incumbent=4, optimum=8, solved=False, subpr
         "incumbent_objective": float(incumbent),
         "reduced_model_optimum": float(optimum),
         "reduced_model_optimum_assignment": ones(optimum),
+        "windows_tried": 1 if subproblem else None,
         "reduction_steps": [{"step_name": "subproblem"}] if subproblem else [],
     }
 

@@ -48,9 +48,9 @@ def register_circuit(
     else:
         name, data = read_named(named, folder, field=FIELD)
     circuit = read_user_circuit(data, file=name)
-    if circuit.n_variables > spec.reduce.max_qubits:
+    if circuit.n_variables > spec.widest:
         raise InvalidInput(
-            f"the circuit has {circuit.n_variables} qubits, and no reduced model has more than {spec.reduce.max_qubits}",
+            f"the circuit has {circuit.n_variables} qubits, and no reduced model has more than {spec.widest}",
             remedy="Write it for fewer qubits, or raise reduce.max_qubits.",
             field=FIELD,
         )

@@ -119,7 +119,7 @@ REDUCED_MODELS = Table(
         column(
             "n_qubits",
             I32,
-            "Variables of the reduced model; 0 where reduction solved the instance",
+            "Variables of the reduced model; 0 where reduction solved the instance, and where no window has headroom",
             "qubits",
             minimum=0,
         ),
@@ -137,6 +137,13 @@ REDUCED_MODELS = Table(
         column("reduced_model_optimum_assignment", TEXT, "Assignment of that optimum, first variable first"),
         column("reduced_model_minimum_energy", F64, "Lowest energy of the reduced model's Ising model"),
         column("penalty_weight", F64, "Weight of the constraint penalty in the model; 0 without constraints"),
+        column("windows_tried", I32, "Windows that were looked at; null where everything fitted", nullable=True),
+        column(
+            "windows_without_headroom",
+            I32,
+            "Of those, how many hold nothing better than the incumbent, by their exact optima",
+            nullable=True,
+        ),
         column("model", TEXT, "The Ising model as canonical JSON: linear, pairs, couplings, offset"),
         column("root", pa.list_(I32), "Per instance variable: reduced-model variable it copies, -1 for a constant"),
         column("value", pa.list_(I32), "Per instance variable: the constant, or 1 where the copy is negated"),

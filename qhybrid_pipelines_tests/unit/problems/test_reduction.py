@@ -73,7 +73,7 @@ def test_a_window_is_never_worse_than_its_incumbent_and_never_claims_to_be_exact
 def test_a_window_with_a_fixed_number_of_ones_has_something_to_exchange():
     family = TinyFamily("min")
     instance = tiny_instance(range(12), cardinality=3, start=[0] * 9 + [1] * 3)
-    reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 6}))
+    reduction = reduce_instance(family, instance, tiny_spec(reduce={"max_qubits": 6, "windows": 1}))
     assert reduction.reduced_model.size == 6
     assert 0 < reduction.reduced_model.cardinality < 6
     assert {step["step_name"] for step in reduction.step_log}.isdisjoint({"components", "roof_duality"})
@@ -108,7 +108,8 @@ def test_a_heuristic_rung_is_taken_only_where_it_is_needed_and_never_leaves_noth
     assert not narrow.reduced_model.exact
     everything = [("guess", False, [{"variable": v, "constant": 1} for v in range(4)])]
     instance = tiny_instance([-4, -4, -4, -4], frustrated, reductions=everything)
-    reduced_model = reduce_instance(TinyFamily(), instance, tiny_spec(reduce={"max_qubits": 3})).reduced_model
+    unseen = tiny_spec(reduce={"max_qubits": 3, "windows": 1})
+    reduced_model = reduce_instance(TinyFamily(), instance, unseen).reduced_model
     assert reduced_model.size == 3
 
 

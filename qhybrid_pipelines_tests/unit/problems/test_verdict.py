@@ -157,6 +157,13 @@ class TestPrecedence:
     def test_what_is_not_proved_is_not_called_so(self):
         assert "not called proved" in reason(None, solved_by_reduction=True, optimum=None)
 
+    def test_windows_without_headroom_stand_before_everything_that_needs_runs(self):
+        fields = {"runs": 0, "n_qubits": 0, "empty_windows": 40}
+        assert word(**fields) == "no_headroom"
+        assert "optima of 40 windows around the incumbent are no better than its 4" in reason(**fields)
+        assert "no circuit was run. The best classical answer is 7, by tabu." in reason(**fields)
+        assert "It is the proved optimum." in reason(**fields, incumbent_is_optimum=True)
+
     def test_without_runs_nothing_is_said(self):
         assert word(None, runs=0, **LATER) == "inconclusive"
         assert reason(None, runs=0) == "There are no measured counts to compare."

@@ -1,0 +1,117 @@
+"""The part of a specification that says which circuit is run, and at which angles."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from qhybrid_pipelines.core.strict_model import FileSource, StrictModel, kind_of_file
+
+MAX_LAYERS = 32
+#: Points of a sweep around a best guess, unless a specification says how many.
+USUAL_POINTS = 16
+
+
+class AnsatzSpec(StrictModel):
+    """The parameterised circuit."""
+
+    kind: Literal["qaoa", "hardware_efficient"] = Field(default="qaoa", description="qaoa | hardware_efficient")
+    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)] | Literal["auto"] = Field(
+        default=2, description="Depth p of the ansatz; auto takes the depth that the backend's gate errors carry."
+    )
+    mixer: Literal["auto", "x", "xy"] = Field(
+        default="auto", description="auto | x | xy; auto stays in the feasible subspace where a cardinality allows it."
+    )
+
+    @property
+    def depth(self) -> int:
+        """Number of layers.
+
+        Raises:
+            ValueError: it is chosen by evidence, and was not yet.
+        """
+        if self.layers == "auto":
+            raise ValueError("the depth has not been chosen yet")
+        return self.layers
+
+
+def _usual_points(chosen: dict[str, Any]) -> int:
+    """Return how many points a sweep has that names no number; of a file of angles they are counted when it is taken in."""
+    return 1 if chosen.get("strategy") in ("auto", "given") else USUAL_POINTS
+
+
+class SweepSpec(StrictModel):
+    """The parameter points that are tried."""
+
+    strategy: Literal["auto", "given", "fixed_angles", "ramp", "grid", "random", "refine"] = Field(
+        default="auto",
+        description="auto | given | fixed_angles | ramp | grid | random | refine; auto optimises the angles of QAOA on the exact "
+        "state before anything is sent, and spends the shots there. For other circuits the default is fixed_angles.",
+    )
+    file: (
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
+            Discriminator(
+                kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="For given: path of a CSV file with one point a line, in radians.")
+    points: int = Field(
+        default_factory=_usual_points,
+        ge=1,
+        le=65536,
+        description="Number of parameter points; if not given 1 for auto, those of the file for given, else 16.",
+    )
+    center: tuple[float, ...] | None = Field(
+        default=None, description="For refine: the angles to search around, gammas first, then betas (radians)."
+    )
+    spread: float = Field(
+        default=0.3, gt=0, le=4, description="For refine: relative half-width of the box around the centre."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"strategy": value} if value == "auto" else value
+
+    @field_validator("center", mode="before")
+    @classmethod
+    def _list_is_a_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _centre_belongs_to_refine(self) -> SweepSpec:
+        if self.center is not None and self.strategy != "refine":
+            raise ValueError("center is only used by strategy 'refine'")
+        return self
+
+    def around_best_guess(self) -> SweepSpec:
+        """Return the sweep around a best guess, with what this one names: the default of the first releases."""
+        named = {name: getattr(self, name) for name in self.model_fields_set}
+        return SweepSpec(**{**named, "strategy": "fixed_angles"})
+
+    @model_validator(mode="after")
+    def _file_belongs_to_given(self) -> SweepSpec:
+        if (self.file is None) == (self.strategy == "given"):
+            raise ValueError(
+                "strategy 'given' takes the angles of a file, and no file is named"
+                if self.file is None
+                else "file is only used by strategy 'given'"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _omit_absent_file(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an absent file away, so that experiments without one keep the keys they had before it existed."""
+        fields: dict[str, Any] = serialise(self)
+        return fields if self.file is not None else {k: v for k, v in fields.items() if k != "file"}
