@@ -251,7 +251,7 @@ def cases(max_qubits: int, only: str, seeds: list[int], *, with_published: bool)
         if only not in name:
             continue
         spec = ExperimentSpec.model_validate(
-            {"name": "angles", "problem": problem, "reduce": {"max_qubits": max_qubits}}
+            {"name": "angles", "problem": problem, "reduce": {"max_qubits": max_qubits, "windows": 1}}
         )
         content: list[bytes] = []
         taken, data = register_source(spec.problem, Path())

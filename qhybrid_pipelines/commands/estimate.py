@@ -42,12 +42,14 @@ def estimate(
         preview = estimate_due(workspace.specifications, workspace.control_plane.dispatcher, workspace.lake)
     if as_json:
         problems = [problem.details() for problem in preview.problems]
-        epochs = {"epochs": preview.epochs} if preview.epochs else {}
-        circuits = {"circuits": [asdict(circuit) for circuit in preview.circuits]} if preview.circuits else {}
-        depths = {"depths": preview.depths} if preview.depths else {}
-        print_json(
-            {"rows": preview.rows, "total": preview.totals, "problems": problems, **epochs, **circuits, **depths}
-        )
+        parts = {
+            "epochs": preview.epochs,
+            "circuits": [asdict(circuit) for circuit in preview.circuits],
+            "depths": preview.depths,
+            "sensitivities": preview.sensitivities,
+        }
+        known = {name: part for name, part in parts.items() if part}
+        print_json({"rows": preview.rows, "total": preview.totals, "problems": problems, **known})
     else:
         print_table(preview.rows, in_words=True)
         echo(
@@ -59,8 +61,8 @@ def estimate(
                 if preview.totals[name]
             )
         )
-        for row in preview.depths:
-            echo(f"{row['experiment']}: {row['depth']}")
+        for sentence in preview.sentences():
+            echo(sentence)
         for circuit in preview.circuits:
             echo(f"\n{circuit.experiment}: which variable each qubit of its circuit is")
             print_table(circuit.rows)

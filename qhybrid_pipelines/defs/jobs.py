@@ -11,6 +11,7 @@ import dagster as dg
 
 from qhybrid_pipelines.control.experiments.due_stages import (
     COLLECT,
+    DESCRIBE,
     EVALUATE,
     EXECUTE,
     INFER,
@@ -52,13 +53,13 @@ def build() -> dict[str, Any]:
         ),
         dg.define_asset_job(
             JOB_NAMES["execute"],
-            dg.AssetSelection.assets(*EXECUTE, REPORT),
+            dg.AssetSelection.assets(*EXECUTE, *DESCRIBE, REPORT),
             description="From circuits to verdict and decision, on a backend that answers at once.",
             owners=OWNERS,
         ),
         dg.define_asset_job(
             JOB_NAMES["submit"],
-            dg.AssetSelection.assets(*SUBMIT),
+            dg.AssetSelection.assets(*SUBMIT, *DESCRIBE),
             description="From circuits to jobs that a provider has acknowledged; nothing waits for their results.",
             owners=OWNERS,
         ),

@@ -14,6 +14,7 @@ import yaml
 
 from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.defs import plots
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.named_answer import NamedAnswer, name_answer
@@ -95,6 +96,16 @@ def sweeps(table: pa.Table) -> Metadata:
         "angle_source": "; ".join(sources) or "nothing left to sweep",
         "first_points": table_metadata(table, ["experiment", "point", "gammas", "betas"], limit=8),
     }
+
+
+def sensitivity(table: pa.Table) -> Metadata:
+    """Show what every angle does, in a sentence and in figures."""
+    if not table.num_rows:
+        return {"sensitivity": "only of QAOA it is known what an angle does"}
+    rows = [row for row in table.to_pylist() if row["backend"] == table.column("backend")[0].as_py()]
+    first = [row for row in rows if row["experiment"] == rows[0]["experiment"]]
+    columns = ["experiment", "backend", "angle", "value", "gradient", "curvature", "shots_to_tell"]
+    return {"sensitivity": sensitivity_sentence(first), "angles": table_metadata(table, columns, limit=8)}
 
 
 def baselines(table: pa.Table) -> Metadata:

@@ -18,27 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import QaoaStructure
 from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.quantum.exact_state import Mixer, QaoaState
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.low_discrepancy import spread_evenly
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import exact_probabilities
-from qhybrid_pipelines.quantum.simulation.qaoa_gradient import (
-    Generator,
-    Objective,
-    QaoaGradient,
-    RingGenerator,
-    XGenerator,
-)
-from qhybrid_pipelines.quantum.simulation.ring_mixer import outcomes_with_ones
-
-Mixer = Literal["x", "xy"]
+from qhybrid_pipelines.quantum.simulation.qaoa_gradient import Objective
 
 #: Version of the search: stored angles of another one are not used.
 VERSION = 2
@@ -59,8 +51,6 @@ SCATTERED_OPTIMUM, FAR_SCATTERED, FAR = (1024, 16), (2048, 24), 6.5
 NARROW_OUTCOMES = 1 << 12
 #: Largest gamma of both, times the cost's scale. The sign of all angles together is free, so the first gamma is not negative.
 GAMMA_LIMIT = 3.0
-#: One period of beta, radians: a half turn flips every qubit, which only a model without fields does not notice.
-BETA_PERIODS = {"mirrored": (-np.pi / 2, 0.0), "x": (-np.pi / 2, np.pi / 2), "xy": (-np.pi, np.pi)}
 #: Starts of one layer that are improved, and optima of a depth that are stretched to the next.
 KEPT = 3
 #: Optima that differ by less than this, relative to the spread of the energies, are one.
@@ -160,28 +150,16 @@ class AngleSearch:
     """
 
     def __init__(self, model: ReducedModel, mixer: Mixer, *, tail_fraction: float = TAIL_FRACTION) -> None:
-        ising = model.model
         self._model, self._mixer = model, mixer
-        ones = model.cardinality if mixer == "xy" else None
-        self._cardinality = ones
-        energies = ising.diagonal
-        generator: Generator
-        if ones is not None:
-            energies = energies[outcomes_with_ones(ones, ising.size).astype(np.intp)]
-            generator = RingGenerator(ones=ones, qubits=ising.size)
-            self._betas = BETA_PERIODS["xy"]
-        else:
-            mirrored = ising.size > 1 and not ising.linear.any()
-            energies = energies[: len(energies) // (1 + mirrored)]
-            generator = XGenerator(ising.size - mirrored, mirrored=mirrored)
-            self._betas = BETA_PERIODS["mirrored" if mirrored else "x"]
+        state = QaoaState(model, mixer)
+        self._cardinality, self._betas, energies = state.cardinality, state.betas, state.energies
         self._energies, self._tail_fraction = energies, tail_fraction
         self.spread = float(np.ptp(energies)) or 1.0
         self._objective: Objective = TailObjective(energies, tail_fraction)
-        self._scale = cost_scale(ising, constant_ones=mixer == "xy")
-        self._gradient = self._tail = QaoaGradient(energies, generator, self._objective)
-        self._expectation = QaoaGradient(energies, generator, TailObjective(energies, 1.0))
-        self._optimum = QaoaGradient(energies, generator, OptimumObjective(energies))
+        self._scale = cost_scale(model.model, constant_ones=mixer == "xy")
+        self._gradient = self._tail = state.gradient(self._objective)
+        self._expectation = state.mean_energy
+        self._optimum = state.gradient(OptimumObjective(energies))
         self._unit = self.spread
         self._evaluations = 0
 

@@ -241,6 +241,7 @@ class ExecutionContent:
     histogram: ObjectiveHistogram | None = None
     calibration: CalibrationWindow | None = None
     circuit: str | None = None
+    sensitivity: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

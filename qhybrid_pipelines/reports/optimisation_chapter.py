@@ -20,6 +20,7 @@ from qhybrid_pipelines.reports.record_sections import (
     circuit_section,
     provenance_section,
     reduction_section,
+    sensitivity_section,
 )
 from qhybrid_pipelines.reports.words import (
     count,
@@ -54,6 +55,7 @@ def optimisation_chapter(content: OptimisationContent) -> Chapter:
         _sweep(content),
         _distribution(content),
         circuit_section(content),
+        sensitivity_section(content),
         reduction_section(content),
         money_and_time(content),
         calibration_section(content),

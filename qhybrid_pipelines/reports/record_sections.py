@@ -1,9 +1,10 @@
-"""Sections of an optimisation that are a record: circuit, reduction, calibration, provenance."""
+"""Sections of an optimisation that are a record: circuit, sensitivity, reduction, calibration, provenance."""
 
 from __future__ import annotations
 
 import json
 
+from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.reports.blocks import CodeBlock, Section, facts_table, records_table, transposed_table
 from qhybrid_pipelines.reports.content import OptimisationContent
 from qhybrid_pipelines.reports.words import count, show, show_seconds
@@ -68,6 +69,37 @@ def reduction_section(content: OptimisationContent) -> Section | None:
             ),
         ),
         tables=(records_table("reduction_steps", "Steps of the reduction", columns, records),),
+    )
+
+
+def sensitivity_section(content: OptimisationContent) -> Section | None:
+    """Return what each angle does to the mean energy; None where no circuit of QAOA was planned."""
+    found = [one for one in content.executions if one.sensitivity]
+    if not found:
+        return None
+    columns = (
+        ("angle", "Angle"),
+        ("value", "Value (rad)"),
+        ("gradient", "Gradient"),
+        ("curvature", "Curvature"),
+        ("step", "Neighbour (rad)"),
+        ("difference", "Its mean energy less this one's"),
+        ("shots_to_tell", "Shots of each to tell them apart"),
+    )
+    figures = ("value", "gradient", "curvature", "step", "difference")
+    records = [{**row, **{name: show(row[name]) for name in figures}} for row in found[0].sensitivity]
+    return Section(
+        name="sensitivity",
+        heading="How much the angles matter",
+        paragraphs=tuple(f"{one.backend}: {sensitivity_sentence(one.sensitivity)}." for one in found),
+        tables=(
+            records_table(
+                "sensitivity",
+                "The first point, exact and without noise, the same for every backend; energies in cost units of the model",
+                columns,
+                records,
+            ),
+        ),
     )
 
 

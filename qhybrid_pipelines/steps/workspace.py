@@ -64,6 +64,12 @@ class Workspace:
 
         return two_qubit_error(self.control_plane.dispatcher, backend)
 
+    def gate_error_if_told(self, backend: str) -> float | None:
+        """Return the same, None where the provider is not set up or does not answer."""
+        from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error_if_told
+
+        return two_qubit_error_if_told(self.control_plane.dispatcher, backend)
+
     @cached_property
     def tracker(self) -> Tracker:
         """The reproducibility record."""

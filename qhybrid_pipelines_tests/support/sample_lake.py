@@ -268,6 +268,31 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         ],
     )
     yield (
+        schemas.PARAMETER_SENSITIVITY,
+        [
+            {
+                **head,
+                "number": number,
+                "angle": angle,
+                "value": value,
+                "gradient": 0.25,
+                "curvature": 1.5,
+                "step": 0.1,
+                "difference": 0.0325,
+                "shots_to_tell": None if angle == "beta 1" else 12_400,
+                "shots": SHOTS * REPETITIONS,
+                "expectation": -3.5,
+                "deviation": 1.25,
+                "random_expectation": -2.0,
+                "two_qubit_gates": 4,
+                "two_qubit_error": 0.01 if poor else None,
+                "survival": 0.96 if poor else None,
+                "expectation_with_errors": -3.44 if poor else None,
+            }
+            for number, (angle, value) in enumerate((("gamma 1", 0.3), ("beta 1", 0.2)))
+        ],
+    )
+    yield (
         schemas.QPU_SUBMISSIONS,
         [
             {

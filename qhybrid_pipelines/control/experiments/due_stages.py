@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Assets of each stage in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")
 SUBMIT = ("circuit_batches", "qpu_submissions")
+#: Written beside them, and nothing waits for it: an execution of an earlier release is whole without it.
+DESCRIBE = ("parameter_sensitivity",)
 COLLECT = (
     "qpu_result_sets",
     "point_scores",
@@ -48,8 +50,8 @@ LEARN = (*TRAIN, *INFER, *MEASURE, *EVALUATE)
 STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "prepare": PREPARE,
-        "execute": EXECUTE,
-        "submit": SUBMIT,
+        "execute": (*EXECUTE, *DESCRIBE),
+        "submit": (*SUBMIT, *DESCRIBE),
         "collect": COLLECT,
         "train": TRAIN,
         "infer": INFER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.execution.calibration_summary import summarise_calibration
 
 
@@ -15,3 +16,13 @@ def two_qubit_error(dispatcher: Dispatcher, backend: str) -> float | None:
     """
     calibration = dispatcher.calibration(backend)
     return None if calibration is None else summarise_calibration(calibration.payload).two_qubit_error
+
+
+def two_qubit_error_if_told(dispatcher: Dispatcher, backend: str) -> float | None:
+    """Return the same, and None where the provider is not set up or does not answer: for what can do without it."""
+    if dispatcher.missing_setting(backend) is not None:
+        return None
+    try:
+        return two_qubit_error(dispatcher, backend)
+    except ProviderError:
+        return None

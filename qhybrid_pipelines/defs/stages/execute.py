@@ -1,4 +1,4 @@
-"""EXECUTE, one partition per backend and experiment: circuits > submissions > completions > results."""
+"""EXECUTE, one partition per backend and experiment: circuits, their sensitivity > submissions > completions > results."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from qhybrid_pipelines.defs.run_history import requested_at
 from qhybrid_pipelines.defs.run_tags import add_tags, job_state_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
+from qhybrid_pipelines.steps.execute import parameter_sensitivity as sensitivity_step
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 from qhybrid_pipelines.steps.on_demand.circuit_variables import assign_variables
@@ -54,6 +55,18 @@ def circuit_batches(
             for warning in own.warnings:
                 context.log.warning("%s: %s", key, warning)
     context.add_output_metadata(metadata.batches(table), output_name=RESULT)
+    return table
+
+
+@table_asset(**table_options)
+def parameter_sensitivity(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, circuit_batches: pa.Table, reduced_models: pa.Table
+) -> pa.Table:
+    """What each angle does to the mean energy, the shots that tell it from its neighbour, and what gate errors take."""
+    table = sensitivity_step.parameter_sensitivity(
+        get_executions(context), circuit_batches, reduced_models, gate_error=workspace.open().gate_error_if_told
+    )
+    context.add_output_metadata(metadata.sensitivity(table), output_name=RESULT)
     return table
 
 
@@ -108,4 +121,4 @@ def qpu_result_sets(
     return table
 
 
-ASSETS = (circuit_batches, qpu_submissions, qpu_completions, qpu_result_sets)
+ASSETS = (circuit_batches, parameter_sensitivity, qpu_submissions, qpu_completions, qpu_result_sets)

@@ -120,6 +120,19 @@ class QaoaGradient:
     def __call__(self, angles: F64) -> tuple[float, F64]:
         """Return the objective and its gradient, shape ``(2 p,)``, for angles with gammas first, in radians."""
         layers = len(angles) // 2
+        value, observable = self._objective(self.probabilities(angles))
+        np.multiply(self._states[0], observable, out=self._states[1])
+        slopes = np.empty(2 * layers)
+        for layer in reversed(range(layers)):
+            slopes[layers + layer] = self._mixer.undo(self._states, angles[layers + layer])
+            slopes[layer] = _imaginary_overlap(self._states, self._energies)
+            if layer:
+                self._states *= np.conjugate(self._phases[layer], out=self._phases[layer])
+        return value, 2 * slopes
+
+    def probabilities(self, angles: F64) -> F64:
+        """Return the probabilities of the outcomes, in the order of the energies, for angles with gammas first, in radians."""
+        layers = len(angles) // 2
         while len(self._phases) < layers:
             self._phases.append(np.empty(len(self._energies), dtype=np.complex128))
         forward = self._states[:1]
@@ -130,15 +143,7 @@ class QaoaGradient:
             np.sin(-turned, out=self._phases[layer].imag)
             forward *= self._phases[layer]
             self._mixer.apply(forward, angles[layers + layer])
-        value, observable = self._objective(np.square(forward[0].real) + np.square(forward[0].imag))
-        np.multiply(forward[0], observable, out=self._states[1])
-        slopes = np.empty(2 * layers)
-        for layer in reversed(range(layers)):
-            slopes[layers + layer] = self._mixer.undo(self._states, angles[layers + layer])
-            slopes[layer] = _imaginary_overlap(self._states, self._energies)
-            if layer:
-                self._states *= np.conjugate(self._phases[layer], out=self._phases[layer])
-        return value, 2 * slopes
+        return np.square(forward[0].real) + np.square(forward[0].imag)
 
 
 def _imaginary_overlap(states: C128, diagonal: F64) -> float:

@@ -23,8 +23,10 @@ from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.quantum.depth import DepthChoice
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.qpu_result_sets import place_counts
+from qhybrid_pipelines.steps.interpret.baseline_comparisons import about_depth
 from qhybrid_pipelines.steps.interpret.decisions import decisions
 from qhybrid_pipelines.steps.interpret.scored_solutions import scores
 from qhybrid_pipelines.steps.on_demand.bundles import PART_FIELDS, unmeasured_row
@@ -92,13 +94,19 @@ def replay_bundle(bundle: Bundle, home: Home, control_plane: ControlPlane) -> li
         return _replay(key, executions, bundle, aside, control_plane)
 
 
+def _chosen_depth(executions: Sequence[Row]) -> DepthChoice | None:
+    """Return the depth that was chosen by the gate errors of its day; None of a bundle that does not say."""
+    layers, reason = executions[0].get("layers"), executions[0]["comparison"].get("depth_reason")
+    return None if layers is None or reason is None else DepthChoice(layers=layers, reason=reason)
+
+
 def _replay(
     key: str, executions: Sequence[Row], bundle: Bundle, aside: Specifications, control_plane: ControlPlane
 ) -> list[ReplayedExecution]:
     experiment_table = experiments([key], aside)
     instances = problem_instances(experiment_table, aside)
     reduced = reduced_models(experiment_table, instances)
-    points = parameter_sweeps(experiment_table, reduced, aside)
+    points = parameter_sweeps(experiment_table, reduced, aside, chosen_depth=_chosen_depth(executions))
     classical = baselines(experiment_table, instances, reduced)
     replayed = []
     for execution in executions:
@@ -114,6 +122,7 @@ def _replay(
             point_scores=select_rows(point_scores, key, pair[0]),
             scored_solutions=select_rows(solutions, key, pair[0]),
             baselines=select_rows(classical, key),
+            **about_depth(select_rows(points, key)),
             without_counts=execution["without_counts"],
         )
         compared = from_rows(schemas.BASELINE_COMPARISONS, [{"experiment": key, "backend": pair[0], **verdict}])

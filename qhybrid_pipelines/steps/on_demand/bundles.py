@@ -66,9 +66,12 @@ def pack_experiment(
         without_counts = explain_missing_counts(jobs)
         parts = [] if without_counts else [_part(row, job, control_plane) for row, job in zip(rows, jobs, strict=True)]
         files |= {f"raw/{part['result_sha256']}": raw.get(part["result_sha256"]) for part in parts}
+        points = lake.read(schemas.PARAMETER_SWEEPS, PartitionKey(experiment=key)).to_pylist()
         executions.append(
             {
                 "backend": backend,
+                # Where the depth was left to the backend's gate errors, they may be others by now.
+                "layers": len(points[0]["gammas"]) if points else None,
                 "parts": parts,
                 "without_counts": without_counts,
                 "comparison": unmeasured_row(

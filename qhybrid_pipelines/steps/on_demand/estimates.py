@@ -16,15 +16,17 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error
+from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qubit_error_if_told
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
+from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables, assign_variables
 from qhybrid_pipelines.steps.prepare.experiments import experiments
@@ -42,6 +44,8 @@ REFUSED = "refused"
 
 #: Backend, what is run there, its qubits, and the batch; None where there is nothing to run.
 PlannedBatch = tuple[str, str, int, CircuitBatch | None]
+#: Sensitivities that are computed for one estimate: of thousands of variations nobody reads them.
+MOST_SENSITIVITIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class Preview:
         problems: why some of them would not go now.
         epochs: for learning experiments, what one pass of training on a backend would be; nobody has to buy it.
         circuits: for experiments with a circuit of their own, which variable each of its qubits is.
+        sensitivities: for circuits of QAOA, what their angles do to the mean energy and what gate errors take, in a sentence.
         depths: for experiments that leave the depth to the backend's gate errors, which it is now, and why.
     """
 
@@ -61,6 +66,7 @@ class Preview:
     epochs: list[Row] = field(default_factory=list)
     circuits: list[CircuitVariables] = field(default_factory=list)
     depths: list[Row] = field(default_factory=list)
+    sensitivities: list[Row] = field(default_factory=list)
 
     @property
     def totals(self) -> Row:
@@ -74,6 +80,13 @@ class Preview:
         sums = {name: sum(row[name] or 0 for row in going) for name in names}
         without_price = sum(row["high_usd"] is None for row in going)
         return sums | {"without_price": without_price, "refused": len(self.rows) - len(going)}
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what is said of depths and angles, for people."""
+        for row in self.depths:
+            yield f"{row['experiment']}: {row['depth']}"
+        for row in self.sensitivities:
+            yield f"{row['experiment']} on {row['backend']}: {row['sensitivity']}"
 
     @property
     def exit_code(self) -> int:
@@ -128,13 +141,23 @@ def estimate_registered(keys: Iterable[str], registered: Specifications, dispatc
     specs = [(key, registered.load_any(key)) for key in keys]
     circuits: list[CircuitVariables] = []
     depths: list[Row] = []
+    sensitivities: list[Row] = []
     found = [
         found
         for key, spec in specs
         for found in _estimate_rows(
             key,
             spec,
-            _plan_batches(key, spec, registered, lake, dispatcher=dispatcher, circuits=circuits, depths=depths),
+            _plan_batches(
+                key,
+                spec,
+                registered,
+                lake,
+                dispatcher=dispatcher,
+                circuits=circuits,
+                depths=depths,
+                sensitivities=sensitivities,
+            ),
             dispatcher,
         )
     ]
@@ -143,6 +166,7 @@ def estimate_registered(keys: Iterable[str], registered: Specifications, dispatc
         problems=[problem for _, problem in found if problem],
         circuits=circuits,
         depths=depths,
+        sensitivities=sensitivities,
         epochs=[row for key, spec in specs for row in _training_epoch_rows(key, spec, registered, dispatcher)],
     )
 
@@ -172,7 +196,7 @@ def _estimate_rows(
             "high_usd": 0.0,
             "budget_left_usd": left,
             "policy": "",
-            "assumptions": "reduction solves it, nothing is sent",
+            "assumptions": "reduction solves it, or no window has headroom: nothing is sent",
         }
         problem = None
         if batch is not None:
@@ -199,6 +223,7 @@ def _plan_batches(
     dispatcher: Dispatcher,
     circuits: list[CircuitVariables],
     depths: list[Row],
+    sensitivities: list[Row],
 ) -> Iterator[PlannedBatch]:
     """Yield what an experiment would run on each of its backends; what its own circuit is taken for goes to ``circuits``."""
     if isinstance(spec, LearningSpec):
@@ -220,6 +245,15 @@ def _plan_batches(
     batches = circuit_batches(executions, experiment_table, instances, reduced, points, specifications=registered)
     if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:
         circuits.append(circuit)
+    if len(sensitivities) < MOST_SENSITIVITIES:
+        told = partial(two_qubit_error_if_told, dispatcher)
+        rows = parameter_sensitivity(executions, batches, reduced, gate_error=told).to_pylist()
+        by_backend = {backend: [row for row in rows if row["backend"] == backend] for backend in spec.backends}
+        sensitivities += [
+            {"experiment": key, "backend": backend, "sensitivity": sensitivity_sentence(found)}
+            for backend, found in by_backend.items()
+            if found
+        ]
     for backend in spec.backends:
         batch = _find_batch(batches, backend)
         width = get_row(reduced, key)["n_qubits"] if batch is None else batch.template.n_qubits

@@ -15,10 +15,10 @@ from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.angle_search import (
     TAIL_FRACTION,
     VERSION,
-    Mixer,
     OptimisedAngles,
     optimise_angles,
 )
+from qhybrid_pipelines.quantum.exact_state import Mixer
 from qhybrid_pipelines.storage.layout import Home
 
 

@@ -11,7 +11,7 @@ from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.angle_search import AngleOptimiser
-from qhybrid_pipelines.quantum.depth import choose_depth
+from qhybrid_pipelines.quantum.depth import DepthChoice, choose_depth
 from qhybrid_pipelines.quantum.given_angles import angle_columns, read_angles
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
@@ -30,6 +30,7 @@ def parameter_sweeps(
     specifications: Specifications,
     *,
     gate_error: Callable[[str], float | None] = lambda _: None,
+    chosen_depth: DepthChoice | None = None,
 ) -> pa.Table:
     """Return the table `parameter_sweeps`; an experiment that reduction solved has none.
 
@@ -38,12 +39,13 @@ def parameter_sweeps(
         reduced_models: of the same experiments.
         specifications: keep the files that specifications name.
         gate_error: tells the error of a backend's two-qubit gates; asked where the depth is left to it.
+        chosen_depth: what was chosen before, of an experiment that is done again.
     """
     rows: list[Row] = []
     optimise = StoredAngles(specifications.home)
     for key, asked in read_experiments(experiments):
         reduced_model = reduced_model_from_row(get_row(reduced_models, key))
-        spec, reason = _choose_depth(asked, reduced_model, optimise, gate_error)
+        spec, reason = _choose_depth(asked, reduced_model, optimise, gate_error, chosen_depth)
         circuit = load_user_circuit(spec, specifications)
         plan = plan_sweep(
             reduced_model,
@@ -61,13 +63,15 @@ def _choose_depth(
     reduced_model: ReducedModel,
     optimise: AngleOptimiser,
     gate_error: Callable[[str], float | None],
+    chosen: DepthChoice | None,
 ) -> tuple[ExperimentSpec, str | None]:
     """Return the specification with its depth, and why it is that where it was left to the backend."""
     if spec.ansatz.layers != "auto" or not reduced_model.size:
         return spec, None
-    [backend] = spec.backends
-    mixer = choose_mixer(reduced_model, spec)
-    chosen = choose_depth(reduced_model, mixer, optimise, backend=backend, two_qubit_error=gate_error(backend))
+    if chosen is None:
+        [backend] = spec.backends
+        mixer = choose_mixer(reduced_model, spec)
+        chosen = choose_depth(reduced_model, mixer, optimise, backend=backend, two_qubit_error=gate_error(backend))
     ansatz = spec.ansatz.model_copy(update={"layers": chosen.layers})
     return spec.model_copy(update={"ansatz": ansatz}), chosen.reason
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from qhybrid_pipelines.storage.schemas.backends import BACKEND_CALIBRATIONS, BACKEND_CAPABILITIES
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, SCHEMA_VERSION, Column, Table, comment
-from qhybrid_pipelines.storage.schemas.execution import CIRCUIT_BATCHES, QPU_RESULT_SETS, QPU_SUBMISSIONS
+from qhybrid_pipelines.storage.schemas.execution import (
+    CIRCUIT_BATCHES,
+    PARAMETER_SENSITIVITY,
+    QPU_RESULT_SETS,
+    QPU_SUBMISSIONS,
+)
 from qhybrid_pipelines.storage.schemas.interpretation import (
     BASELINE_COMPARISONS,
     DECISIONS,
@@ -51,6 +56,7 @@ LAKE_TABLES: tuple[Table, ...] = (
     REDUCED_MODELS,
     PARAMETER_SWEEPS,
     CIRCUIT_BATCHES,
+    PARAMETER_SENSITIVITY,
     QPU_SUBMISSIONS,
     QPU_RESULT_SETS,
     POINT_SCORES,
@@ -94,6 +100,7 @@ __all__ = [
     "LATENCY",
     "LEARNING_TABLES",
     "LEDGER_TABLES",
+    "PARAMETER_SENSITIVITY",
     "PARAMETER_SWEEPS",
     "POINT_SCORES",
     "PROBLEM_INSTANCES",

@@ -48,6 +48,51 @@ CIRCUIT_BATCHES = Table(
     ),
 )
 
+PARAMETER_SENSITIVITY = Table(
+    name="parameter_sensitivity",
+    meaning="What each angle of the first point does to the mean energy, exact, and what gate errors take; QAOA only",
+    key=("experiment", "backend", "number"),
+    order=("experiment", "backend", "number"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        column("number", I32, "Place of the angle among all of the point, from 0", minimum=0),
+        column("angle", TEXT, "Its name: gamma or beta, and the layer from 1"),
+        column("value", F64, "The angle", "rad"),
+        column("gradient", F64, "Derivative of the mean energy by the angle, in cost units per radian"),
+        column("curvature", F64, "Second derivative, in cost units per square radian"),
+        column("step", F64, "How far the neighbour is that is to be told from the point", "rad"),
+        column("difference", F64, "Mean energy of the neighbour less that of the point, in cost units"),
+        column(
+            "shots_to_tell",
+            I64,
+            "Shots of each that tell them apart in 80 % of cases, two-sided at 5 %; null where none would",
+            "shots",
+            nullable=True,
+        ),
+        column("shots", I64, "Shots that are planned for the point, all runs", "shots"),
+        column("expectation", F64, "Exact mean energy of the point without noise, in cost units"),
+        column("deviation", F64, "Standard deviation of one shot without noise, in cost units"),
+        column("random_expectation", F64, "Mean energy of random outcomes that the mixer reaches, in cost units"),
+        column("two_qubit_gates", I32, "Two-qubit gates of the circuit before compilation", "gates"),
+        column(
+            "two_qubit_error",
+            F64,
+            "Median error of the backend's two-qubit gates then; null where it has none",
+            nullable=True,
+            measured=True,
+        ),
+        column("survival", F64, "Share of the shots without an error of such a gate", nullable=True, measured=True),
+        column(
+            "expectation_with_errors",
+            F64,
+            "Mean energy if all shots with an error are random, in cost units",
+            nullable=True,
+            measured=True,
+        ),
+    ),
+)
+
 QPU_SUBMISSIONS = Table(
     name="qpu_submissions",
     meaning="What was submitted for a partition: one row per sub-batch, with the job that it was first submitted as. "

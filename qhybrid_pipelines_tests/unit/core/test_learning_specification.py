@@ -33,9 +33,12 @@ def test_a_learning_experiment_has_a_key_and_survives_its_stored_text():
 
 
 def test_an_optimisation_is_read_as_before_whether_it_says_its_kind_or_not():
-    # What stood there when angles were not optimised by default; both are named, so the key is that of then.
+    # What stood there when angles were not optimised by default, and 16 qubits the most; all is named, so the key is that of then.
     text = (
-        commented_default().replace("strategy: auto ", "strategy: fixed_angles ").replace("points: 1 ", "points: 16 ")
+        commented_default()
+        .replace("strategy: auto ", "strategy: fixed_angles ")
+        .replace("points: 1 ", "points: 16 ")
+        .replace("max_qubits: auto ", "max_qubits: 16 ")
     )
     old = read_specification(text, file="x.yaml")[0]
     assert isinstance(old, ExperimentSpec)

@@ -68,10 +68,13 @@ def test_the_key_depends_on_content_and_not_on_how_it_is_written(data):
 
 def test_keys_of_this_release_stay():
     """A change of these keys makes every registered experiment run again."""
-    # The smallest one named no strategy; what that meant until angles were optimised by default has the key that it had.
-    before = {**SMALLEST, "sweep": {"strategy": "fixed_angles", "points": 16}}
+    # The smallest one named nothing; what that meant until whole instances were taken where they fit, and until angles were
+    # optimised by default, has the keys that it had.
+    narrow = {**SMALLEST, "reduce": {"max_qubits": 16}}
+    before = {**narrow, "sweep": {"strategy": "fixed_angles", "points": 16}}
     assert experiment_key(ExperimentSpec.model_validate(before)) == "karate-fa26ba2147849426"
-    assert experiment_key(ExperimentSpec.model_validate(SMALLEST)) == "karate-a5144bd2e7cc69a8"
+    assert experiment_key(ExperimentSpec.model_validate(narrow)) == "karate-a5144bd2e7cc69a8"
+    assert experiment_key(ExperimentSpec.model_validate(SMALLEST)) == "karate-f2a3fee1a9c14eda"
     assert experiment_key(ExperimentSpec.model_validate(FULL)) == "karate-in-full-85d1e3f6be103a79"
 
 
