@@ -19,6 +19,8 @@ from qhybrid_pipelines.core.strict_model import FileSource, StrictModel, kind_of
 MAX_LAYERS = 32
 #: Points of a sweep around a best guess, unless a specification says how many.
 USUAL_POINTS = 16
+#: Share of the shots whose mean energy is minimised, unless a specification says which.
+USUAL_ALPHA = 0.1
 
 
 class AnsatzSpec(StrictModel):
@@ -72,6 +74,13 @@ class SweepSpec(StrictModel):
         le=65536,
         description="Number of parameter points; if not given 1 for auto, those of the file for given, else 16.",
     )
+    objective: Literal["optimum", "cvar", "expectation"] = Field(
+        default="optimum",
+        description="For auto: optimum (its probability, which only an exact state shows) | cvar (mean of the best shots) | expectation.",
+    )
+    alpha: float = Field(
+        default=USUAL_ALPHA, gt=0, le=1, description="For cvar: the share of the shots whose mean energy is minimised."
+    )
     center: tuple[float, ...] | None = Field(
         default=None, description="For refine: the angles to search around, gammas first, then betas (radians)."
     )
@@ -95,6 +104,19 @@ class SweepSpec(StrictModel):
             raise ValueError("center is only used by strategy 'refine'")
         return self
 
+    @model_validator(mode="after")
+    def _objective_belongs_to_auto(self) -> SweepSpec:
+        if self.optimises_for_itself and self.strategy != "auto":
+            raise ValueError("objective and alpha are only used by strategy 'auto'")
+        if "alpha" in self.model_fields_set and self.alpha != USUAL_ALPHA and self.objective != "cvar":
+            raise ValueError("alpha is only used by objective 'cvar'")
+        return self
+
+    @property
+    def optimises_for_itself(self) -> bool:
+        """Whether it says what the angles are optimised for."""
+        return self.objective != "optimum" or self.alpha != USUAL_ALPHA
+
     def around_best_guess(self) -> SweepSpec:
         """Return the sweep around a best guess, with what this one names: the default of the first releases."""
         named = {name: getattr(self, name) for name in self.model_fields_set}
@@ -111,7 +133,8 @@ class SweepSpec(StrictModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _omit_absent_file(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave an absent file away, so that experiments without one keep the keys they had before it existed."""
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an absent file and the usual objective away, so that experiments keep the keys they had before there was one."""
         fields: dict[str, Any] = serialise(self)
-        return fields if self.file is not None else {k: v for k, v in fields.items() if k != "file"}
+        usual = {"file": None, "objective": "optimum", "alpha": USUAL_ALPHA}
+        return {k: v for k, v in fields.items() if k not in usual or v != usual[k]}

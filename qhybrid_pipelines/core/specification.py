@@ -232,7 +232,8 @@ class ExperimentSpec(StrictModel):
         """Take the strategy that means something for the circuit where none is named."""
         problem, ansatz = info.data.get("problem"), info.data.get("ansatz")
         is_qaoa = problem is None or ansatz is None or (problem.circuit is None and ansatz.kind == "qaoa")
-        return value if is_qaoa or "strategy" in value.model_fields_set else value.around_best_guess()
+        names_its_choice = "strategy" in value.model_fields_set or value.optimises_for_itself
+        return value if is_qaoa or names_its_choice else value.around_best_guess()
 
     @field_validator("backends", "baselines", mode="before")
     @classmethod

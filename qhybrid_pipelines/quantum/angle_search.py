@@ -275,9 +275,21 @@ class AngleSearch:
         return sorted(found, key=lambda one: one[0])
 
 
-def optimise_angles(model: ReducedModel, mixer: Mixer, layers: int) -> OptimisedAngles:
-    """Return the best angles that :class:`AngleSearch` finds for a depth."""
-    return AngleSearch(model, mixer).favour_optimum(layers)
+def optimise_angles(
+    model: ReducedModel, mixer: Mixer, layers: int, *, objective: str = "optimum", alpha: float = TAIL_FRACTION
+) -> OptimisedAngles:
+    """Return the best angles that :class:`AngleSearch` finds for a depth.
+
+    Args:
+        model: with at least one variable.
+        mixer: ``x`` or ``xy``.
+        layers: at least 1.
+        objective: ``optimum`` (its probability), ``cvar`` (mean energy of the best shots) or ``expectation`` (of all shots).
+        alpha: for ``cvar``, the share of the shots.
+    """
+    if objective == "optimum":
+        return AngleSearch(model, mixer).favour_optimum(layers)
+    return AngleSearch(model, mixer, tail_fraction=alpha if objective == "cvar" else 1.0).optimise(layers)
 
 
 def stretch(angles: F64) -> F64:

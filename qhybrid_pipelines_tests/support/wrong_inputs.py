@@ -124,6 +124,28 @@ SPECIFICATIONS = (
         field="reduce.max_qubits",
     ),
     specification(
+        "an objective without a search",
+        named(KARATE + "sweep: {strategy: ramp, objective: cvar}\n"),
+        "objective and alpha are only used by strategy 'auto'",
+        line=3,
+        field="sweep",
+    ),
+    specification(
+        "an alpha of another objective",
+        named(KARATE + "sweep: {alpha: 0.2}\n"),
+        "alpha is only used by objective 'cvar'",
+        line=3,
+        field="sweep",
+    ),
+    specification(
+        "no windows at all",
+        named(KARATE + "reduce: {windows: 0}\n"),
+        "at least 1",
+        "(given: 0)",
+        line=3,
+        field="reduce.windows",
+    ),
+    specification(
         "rules that are not a choice",
         named(KARATE + "reduce: {rules: some}\n"),
         "must be one of: all, none",

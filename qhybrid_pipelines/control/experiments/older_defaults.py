@@ -37,5 +37,5 @@ def _older_meanings(spec: ExperimentSpec) -> Iterator[ExperimentSpec]:
         reduce = spec.reduce.model_copy(update={"max_qubits": WINDOW_QUBITS})
         spec = spec.model_copy(update={"reduce": reduce})
         yield spec
-    if "strategy" not in spec.sweep.model_fields_set:
+    if "strategy" not in spec.sweep.model_fields_set and not spec.sweep.optimises_for_itself:
         yield spec.model_copy(update={"sweep": spec.sweep.around_best_guess()})

@@ -143,7 +143,7 @@ class QaoaGradient:
             np.sin(-turned, out=self._phases[layer].imag)
             forward *= self._phases[layer]
             self._mixer.apply(forward, angles[layers + layer])
-        return np.square(forward[0].real) + np.square(forward[0].imag)
+        return np.asarray(np.square(forward[0].real) + np.square(forward[0].imag), dtype=np.float64)
 
 
 def _imaginary_overlap(states: C128, diagonal: F64) -> float:

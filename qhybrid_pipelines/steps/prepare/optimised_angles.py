@@ -26,29 +26,39 @@ from qhybrid_pipelines.storage.layout import Home
 class StoredAngles:
     """Optimises angles, and keeps them in the home.
 
+    Args:
+        home: keeps them.
+        objective: what they are optimised for, see `quantum.angle_search.optimise_angles`.
+        alpha: as there.
+
     A file that cannot be read, or that was written by another version of the search, is made anew.
     """
 
     home: Home
+    objective: str = "optimum"
+    alpha: float = TAIL_FRACTION
 
     def __call__(self, model: ReducedModel, mixer: Mixer, layers: int, /) -> OptimisedAngles:
         """Return the best angles; computed at the first call for this content."""
-        path = self.home.angles / f"{content_hash(model, mixer, layers)}.json"
+        path = self.home.angles / f"{content_hash(model, mixer, layers, self.objective, self.alpha)}.json"
         with suppress(OSError, ValueError, KeyError, TypeError):
             return _read(path, layers)
-        found = optimise_angles(model, mixer, layers)
+        found = optimise_angles(model, mixer, layers, objective=self.objective, alpha=self.alpha)
         fields = asdict(found) | {"angles": found.angles.tolist()}
         write_bytes(path, canonical_json(fields).encode() + b"\n", tmp=self.home.tmp)
         return found
 
 
-def content_hash(model: ReducedModel, mixer: Mixer, layers: int) -> str:
+def content_hash(
+    model: ReducedModel, mixer: Mixer, layers: int, objective: str = "optimum", alpha: float = TAIL_FRACTION
+) -> str:
     """Return the SHA-256 of all that decides the angles; what was reduced to reach the model does not."""
     ising = model.model
     numbers = (ising.linear.astype("<f8"), ising.pairs.astype("<i4"), ising.couplings.astype("<f8"))
     head = {
         "search": VERSION,
-        "tail_fraction": TAIL_FRACTION,
+        "objective": objective,
+        "tail_fraction": alpha,
         "mixer": mixer,
         "cardinality": model.cardinality if mixer == "xy" else None,
         "layers": layers,

@@ -42,8 +42,8 @@ def parameter_sweeps(
         chosen_depth: what was chosen before, of an experiment that is done again.
     """
     rows: list[Row] = []
-    optimise = StoredAngles(specifications.home)
     for key, asked in read_experiments(experiments):
+        optimise = StoredAngles(specifications.home, asked.sweep.objective, asked.sweep.alpha)
         reduced_model = reduced_model_from_row(get_row(reduced_models, key))
         spec, reason = _choose_depth(asked, reduced_model, optimise, gate_error, chosen_depth)
         circuit = load_user_circuit(spec, specifications)

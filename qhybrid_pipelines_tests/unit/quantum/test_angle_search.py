@@ -143,3 +143,43 @@ def test_auto_is_one_point_and_needs_qaoa():
         ExperimentSpec.model_validate(
             {"name": "a", "problem": problem, "sweep": "auto", "ansatz": {"kind": "hardware_efficient"}}
         )
+
+
+def tail_mean(energies, probabilities, alpha: float) -> float:
+    """The mean of the best share, filled up outcome by outcome."""
+    left, total = alpha, 0.0
+    for index in np.argsort(energies, kind="stable"):
+        taken = min(left, probabilities[index])
+        total, left = total + taken * energies[index], left - taken
+    return total / alpha
+
+
+@pytest.mark.parametrize(("objective", "alpha"), [("cvar", 0.1), ("cvar", 0.4), ("expectation", 1.0)])
+@pytest.mark.parametrize("name", ["dense 1", "cardinality 2"])
+def test_what_is_asked_for_is_what_a_fine_grid_of_one_layer_does_not_beat(name, objective, alpha):
+    """P. Barkoutsos et al., Quantum 4, 256 (2020): the tail; with all shots it is the mean energy."""
+    model = MODELS[name]
+    mixer = choose_mixer(model, make_spec())
+    found = optimise_angles(model, mixer, 1, objective=objective, alpha=alpha)
+    energies, ones = model.model.diagonal, model.cardinality if mixer == "xy" else None
+    scale = cost_scale(model.model, constant_ones=mixer == "xy")
+    gammas, betas = np.meshgrid(scale * np.linspace(0, 3, 40), np.linspace(-np.pi, np.pi, 80))
+    grid = np.stack([gammas.ravel(), betas.ravel()], axis=1)
+    _, every = exact_probabilities(QaoaStructure(model=model.model, mixer=mixer, cardinality=ones, angles=grid))
+    if ones is not None:
+        energies = energies[np.bitwise_count(np.arange(len(energies))) == ones]
+    best = min(tail_mean(energies, probabilities, alpha) for probabilities in every)
+    assert found.tail_energy <= best + 1e-9
+    _, [own] = exact_probabilities(
+        QaoaStructure(model=model.model, mixer=mixer, cardinality=ones, angles=found.angles[None])
+    )
+    assert tail_mean(energies, own, alpha) == pytest.approx(found.tail_energy)
+
+
+def test_the_objective_decides_which_of_the_three_is_best():
+    model = MODELS["weighted 2"]
+    by_name = {name: optimise_angles(model, "x", 2, objective=name) for name in ("optimum", "cvar", "expectation")}
+    assert max(by_name, key=lambda name: by_name[name].optimum_probability) == "optimum"
+    assert min(by_name, key=lambda name: by_name[name].expectation) == "expectation"
+    tails = {name: AngleSearch(model, "x")._tail(found.angles)[0] for name, found in by_name.items()}
+    assert min(tails, key=tails.__getitem__) == "cvar"

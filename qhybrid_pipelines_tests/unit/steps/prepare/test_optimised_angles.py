@@ -46,4 +46,11 @@ def test_everything_that_decides_the_angles_is_in_the_name() -> None:
     names = {
         content_hash(*question) for question in [(MODEL, "x", 1), (MODEL, "x", 2), (MODEL, "xy", 1), (other, "x", 1)]
     }
-    assert len(names) == 4
+    names |= {content_hash(MODEL, "x", 1, "cvar"), content_hash(MODEL, "x", 1, "cvar", 0.2)}
+    assert len(names) == 6
+
+
+def test_angles_for_another_objective_are_others(home: Home) -> None:
+    usual, tail = StoredAngles(home)(MODEL, "x", 1), StoredAngles(home, "cvar", 0.3)(MODEL, "x", 1)
+    assert usual.optimum_probability > tail.optimum_probability
+    assert tail.tail_fraction == 0.3
