@@ -64,6 +64,13 @@ def _modules(pattern: str) -> list[str]:
     return [str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in files]
 
 
+def _commit() -> str:
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return told.stdout.strip()
+
+
 def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> int:
     """Try the mutants of a room in this process and write its report; returns an exit code."""
     report = REPORTS / f"{'some' if options.module else name}.jsonl"
@@ -76,7 +83,13 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
         rng = random.Random(options.seed)  # noqa: S311 - a sample, no secret
         sampled = rng.sample(mutants, size) if 0 < size < len(mutants) else mutants
         if kept is None:
-            head = {"room": name, "population": len(mutants), "seed": options.seed, "date": time.strftime("%Y-%m-%d")}
+            head = {
+                "room": name,
+                "population": len(mutants),
+                "seed": options.seed,
+                "date": time.strftime("%Y-%m-%d"),
+                "commit": _commit(),
+            }
             report.write_text(json.dumps(head) + "\n", "utf-8")
         known = {outcome["mutant"] for outcome in kept.outcomes} if kept else set()
         return [mutant for mutant in sorted(sampled, key=mutants.index) if mutant.name not in known]
@@ -93,7 +106,13 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
     left_out = [f"--deselect={TESTS}/{test}" for test in room.get("without_tests", ())]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         session = MutationSession(
-            find_targets(room, options.module), choose, told, workers=options.workers, folder=Path(folder), root=ROOT
+            find_targets(room, options.module),
+            choose,
+            told,
+            workers=options.workers,
+            folder=Path(folder),
+            root=ROOT,
+            control_tests=options.control_tests,
         )
         arguments = ["-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"]
         code = pytest.main([*arguments, f"--basetemp={folder}/pytest", *left_out, *tests], plugins=[session])
@@ -113,6 +132,9 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many mutants of each room; 0: all")
     parser.add_argument("--seed", type=int, default=scope["seed"], help="of the sample")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at a time")
+    parser.add_argument(
+        "--control-tests", type=int, help="how many tests unchanged code is tried with in each module; default: all"
+    )
     parser.add_argument("--resume", action="store_true", help="keep the outcomes of a run that was cut off")
     parser.add_argument("--page", action="store_true", help="write docs/mutation.md from the last reports")
     options = parser.parse_args()

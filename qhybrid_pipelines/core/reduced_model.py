@@ -42,11 +42,3 @@ class ReducedModel:
         copied = np.flatnonzero(self.root >= 0)
         rows[:, copied] ^= reduced_model[:, self.root[copied]]
         return rows
-
-    def restrict(self, assignment: U8) -> int:
-        """Return the packed reduced-model outcome that an instance assignment ``(n,)`` holds (its constants are ignored)."""
-        word = 0
-        for variable, root in enumerate(self.root.tolist()):
-            if root >= 0 and assignment[variable] ^ self.value[variable]:
-                word |= 1 << root
-        return word

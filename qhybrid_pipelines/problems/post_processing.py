@@ -5,18 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from qhybrid_pipelines.classical.local_search import Columns, descend
-from qhybrid_pipelines.core.bits import U8, U64
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate, feasible_rows, row_blocks
-
-
-def post_process(problem: Problem, reduced_model: ReducedModel, bits: U64) -> U8:
-    """Return the ``(m, n)`` assignments of packed outcomes after repair and local search over the reduced model's variables.
-
-    Give distinct outcomes only: the result of each depends on nothing but itself.
-    """
-    repaired = repair(problem, reduced_model.expand(bits))
-    return improve(problem, repaired, np.flatnonzero(reduced_model.root >= 0))
 
 
 def repair(problem: Problem, assignments: U8) -> U8:

@@ -101,18 +101,6 @@ class Specifications:
             )
         return spec
 
-    def load_learning(self, key: str) -> LearningSpec:
-        """Return the learning experiment registered under ``key``. Raises as :meth:`load_any`, and for an optimisation."""
-        from qhybrid_pipelines.core.learning_specification import LearningSpec
-
-        spec = self.load_any(key)
-        if not isinstance(spec, LearningSpec):
-            raise InvalidInput(
-                f"experiment {key} is an optimisation",
-                remedy="Only experiments with `kind: qml` have tables of the group `learn`.",
-            )
-        return spec
-
     def load_any(self, key: str) -> ExperimentSpec | LearningSpec:
         """Return the specification registered under ``key``, of whichever kind.
 

@@ -210,7 +210,7 @@ def test_no_checkpoint_is_left_and_the_same_specification_runs_nothing(finished,
 
 def test_a_saved_model_predicts_what_it_predicted(finished):
     workspace, key = finished[0].workspace, finished[1]
-    dataset = load_experiment_dataset(workspace.specifications.load_learning(key), workspace.specifications)
+    dataset = load_experiment_dataset(workspace.specifications.load_any(key), workspace.specifications)
     for model in ("variational", "separable", "kernel"):
         predictor = load_predictor(workspace.lake, key, model, fold=1)
         said = rows(
@@ -257,7 +257,7 @@ def test_mlflow_has_every_step_and_the_artefacts_and_the_model_comes_back_withou
     assert [(m.step, m.value) for m in sorted(history, key=lambda m: m.step)] == [
         (r["iteration"], r["loss"]) for r in steps
     ]
-    dataset = load_dataset(launcher.workspace.specifications.load_learning(key).dataset, table_text().encode())
+    dataset = load_dataset(launcher.workspace.specifications.load_any(key).dataset, table_text().encode())
     loaded = predictor_from_json(artefact(client, child, "model.json", tmp_path))
     said = rows(
         finished,

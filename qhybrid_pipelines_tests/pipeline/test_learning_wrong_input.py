@@ -242,5 +242,3 @@ def test_stages_of_the_other_kind_say_so(workspace, tmp_path):
             list(read(table))
     with pytest.raises(InvalidInput, match="learning experiment"):
         workspace.specifications.load(learning)
-    with pytest.raises(InvalidInput, match="is an optimisation"):
-        workspace.specifications.load_learning(cut)

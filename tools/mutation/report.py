@@ -21,7 +21,7 @@ class Summary:
     """The outcomes of one room.
 
     Attributes:
-        head: room, population, seed and date of the run.
+        head: room, population, seed, date and commit of the run.
         outcomes: one a mutant, as in the report.
     """
 
@@ -87,15 +87,17 @@ def write_page(summaries: Sequence[Summary], least_share: float) -> str:
         "`make mutants` puts small faults into the rooms that money and verdicts hang on, one at a time, and runs the tests that call the",
         f"changed function. At least {least_share:.0%} must be noticed in each room. A survivor that cannot be told from the original counts as a",
         "survivor all the same. Scope and seed: `tools/mutation/scope.toml`; what is changed: `tools/mutation/operators.py`.",
+        "Of a room with more mutants than were tried, the seed draws those that are; the interval is Wilson's, of the share in the whole room.",
+        "A mutant that never ended within five times what its tests take otherwise counts as killed. Made by `python tools/mutants.py --page`.",
         "",
-        "| Room | Mutants | Tried | Killed | Never ended | Survived | Not reached | Share | 95 % interval | Minutes | Date |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---|",
+        "| Room | Mutants | Tried | Killed | Never ended | Survived | Not reached | Share | 95 % interval | Minutes | Date | Commit |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---|---|",
     ]
     for summary in summaries:
         head, states, (low, high) = summary.head, summary.states, summary.interval
         figures = (states[name] for name in ("killed", "timeout", "survived", "unreached"))
         cells = [head["room"], head["population"], len(summary.outcomes), *figures, f"{summary.share:.1%}"]
-        cells += [f"{low:.1%} to {high:.1%}", f"{summary.seconds / 60:.0f}", head["date"]]
+        cells += [f"{low:.1%} to {high:.1%}", f"{summary.seconds / 60:.0f}", head["date"], f"`{head['commit']}`"]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     for summary in summaries:
         lines += ["", f"## Survivors: {summary.head['room']}", ""]

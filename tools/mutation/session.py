@@ -127,6 +127,7 @@ class MutationSession:
         workers: processes at a time.
         folder: for interpreters that import a mutant.
         root: of the repository.
+        control_tests: how many tests, the quickest ones, a mutant that changes nothing has to survive; all if None.
     """
 
     def __init__(
@@ -138,7 +139,9 @@ class MutationSession:
         workers: int,
         folder: Path,
         root: Path,
+        control_tests: int | None = None,
     ) -> None:
+        self._control_tests = control_tests
         self._targets = {target.module: target for target in targets}
         self._choose, self._told, self._workers, self._folder, self._root = choose, told, workers, folder, root
         self._sources = {target.module: target.file.read_text("utf-8") for target in targets}
@@ -178,7 +181,7 @@ class MutationSession:
     ) -> None:
         running: dict[int, _Trial] = {}
         for mutant in mutants:
-            chosen = self._tests(mutant)
+            chosen = self._tests(mutant)[: self._control_tests if mutant.operator == CONTROL else None]
             if not chosen:
                 self._tell(Outcome(mutant, UNREACHED))
                 continue

@@ -37,12 +37,6 @@ class BitOrderCheck:
     not_checked: dict[str, str]
 
 
-def find_wrong_bit_orders(control_plane: ControlPlane) -> list[str]:
-    """Return one sentence for each backend whose canary came back otherwise than it was set, or not at all."""
-    check = check_bit_orders(control_plane)
-    return [*check.wrong, *check.unanswered]
-
-
 def check_bit_orders(control_plane: ControlPlane) -> BitOrderCheck:
     """Run the canaries and say on which backends.
 

@@ -96,11 +96,6 @@ class JobDetails:
     result_sha256: str | None
 
 
-def read_latency(ledger: Ledger, job_id: str) -> Latency:
-    """Return where the time of one job went."""
-    return latency(ledger.job(job_id), ledger.events(job_id))
-
-
 def job_details(ledger: Ledger, job_id: str) -> JobDetails:
     """Return what is known about the run of one job; what its result says counts more than what was planned."""
     events = ledger.events(job_id)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-Role = Literal["train", "validation", "test"]
 Side = Literal["quantum", "unentangled_control", "baseline", "control"]
 Purpose = Literal["comparison", "learning_curve"]
 

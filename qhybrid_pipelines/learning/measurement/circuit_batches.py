@@ -22,7 +22,6 @@ from qhybrid_pipelines.learning.circuits.class_scores import (
     I64,
     TrainedCircuit,
     backpropagate_readout,
-    squeeze_binary_scores,
 )
 from qhybrid_pipelines.learning.circuits.input_checks import check_angles, check_columns
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
@@ -147,11 +146,6 @@ def counts_by_run(counts: pa.Table, batch: CircuitBatch) -> tuple[I64, U64, I64,
     if not totals.all():
         raise CorruptResult(f"{int((totals == 0).sum())} of {runs} circuits have no counts")
     return run, bits, count, totals.astype(np.float64)
-
-
-def scores_from_counts(counts: pa.Table, batch: CircuitBatch, circuit: TrainedCircuit) -> F64:
-    """Return the scores of an inference batch, all repetitions pooled, shaped as ``decision_function`` gives them."""
-    return squeeze_binary_scores(circuit.scores(expectations_from_counts(counts, batch).mean(axis=1)))
 
 
 def gradient_from_counts(

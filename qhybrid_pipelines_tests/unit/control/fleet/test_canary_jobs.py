@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.fleet.canary_jobs import find_wrong_bit_orders
+from qhybrid_pipelines.control.fleet.canary_jobs import check_bit_orders
 from qhybrid_pipelines.storage.layout import Home
 
 
@@ -14,6 +14,7 @@ def test_a_backend_without_an_answer_is_a_finding_and_the_others_are_asked(tmp_p
     plan = home.providers / "chaos" / "plan.json"
     plan.parent.mkdir(parents=True)
     plan.write_text(json.dumps({"seed": 1, "faults": [{"on": "fetch", "fault": "unavailable", "times": 1000}]}))
-    findings = find_wrong_bit_orders(ControlPlane(home))
-    assert findings
-    assert all(finding.startswith("chaos:local.") and "canary has no result" in finding for finding in findings)
+    check = check_bit_orders(ControlPlane(home))
+    assert check.unanswered
+    assert not check.wrong
+    assert all(finding.startswith("chaos:local.") and "canary has no result" in finding for finding in check.unanswered)

@@ -12,7 +12,13 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.reporting.ledger_tables import job_details, ledger_delta, ledger_tables, read_latency
+from qhybrid_pipelines.control.reporting.ledger_tables import (
+    Latency,
+    job_details,
+    latency,
+    ledger_delta,
+    ledger_tables,
+)
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage import schemas
@@ -54,35 +60,39 @@ def write_job_history(dispatcher: Dispatcher, vendor: DurableVendor, clock: Fake
     return dispatcher.collect(job.job_id, make_batch()).job
 
 
+def read_latency(ledger: SqlLedger, job_id: str) -> Latency:
+    return latency(ledger.job(job_id), ledger.events(job_id))
+
+
 def test_the_components_come_from_the_timestamps_and_add_up(dispatcher, ledger, vendor, clock) -> None:
     times = {"submitted_at": noon_plus(0.75), "started_at": noon_plus(20.75), "completed_at": noon_plus(50.75)}
-    latency = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
-    assert latency.network_seconds == 1.75  # 2 s until the intent, 0.25 s of them compilation
-    assert latency.compile_seconds == 0.25
-    assert latency.orchestration_seconds == 0.75
-    assert latency.queue_seconds == 20.0
-    assert latency.execute_seconds == 30.0
-    assert latency.fetch_seconds == 12.25
-    assert latency.application_seconds == 15.0
-    assert latency.provider_seconds == 50.0
-    assert latency.total_seconds == 65.0
+    found = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
+    assert found.network_seconds == 1.75  # 2 s until the intent, 0.25 s of them compilation
+    assert found.compile_seconds == 0.25
+    assert found.orchestration_seconds == 0.75
+    assert found.queue_seconds == 20.0
+    assert found.execute_seconds == 30.0
+    assert found.fetch_seconds == 12.25
+    assert found.application_seconds == 15.0
+    assert found.provider_seconds == 50.0
+    assert found.total_seconds == 65.0
 
 
 def test_an_adapter_that_compiles_within_its_run_says_how_long_it_executed(dispatcher, ledger, vendor, clock) -> None:
     vendor.details = lambda raw: {"compile_seconds": 4.0, "execute_seconds": 25.0}
     times = {"submitted_at": noon_plus(0.75), "started_at": noon_plus(20.75), "completed_at": noon_plus(50.75)}
-    latency = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
-    assert (latency.orchestration_seconds, latency.compile_seconds, latency.execute_seconds) == (0.75, 4.25, 25.0)
+    found = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
+    assert (found.orchestration_seconds, found.compile_seconds, found.execute_seconds) == (0.75, 4.25, 25.0)
 
 
 def test_a_provider_without_timestamps_leaves_queue_and_execution_unknown(dispatcher, ledger, vendor, clock) -> None:
     """Queue and start were never seen: the time of our look would be a lie."""
-    latency = read_latency(ledger, write_job_history(dispatcher, vendor, clock).job_id)
-    assert latency.queue_seconds is None
-    assert latency.execute_seconds is None
-    assert latency.provider_seconds is None
-    assert latency.orchestration_seconds == 1.0
-    assert latency.fetch_seconds == 3.0
+    found = read_latency(ledger, write_job_history(dispatcher, vendor, clock).job_id)
+    assert found.queue_seconds is None
+    assert found.execute_seconds is None
+    assert found.provider_seconds is None
+    assert found.orchestration_seconds == 1.0
+    assert found.fetch_seconds == 3.0
 
 
 @pytest.mark.parametrize("ahead", [-500, 3600])
@@ -92,23 +102,23 @@ def test_a_clock_that_is_wrong_moves_nothing_between_the_components(dispatcher, 
         "started_at": noon_plus(ahead + 20),
         "completed_at": noon_plus(ahead + 50),
     }
-    latency = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
-    assert latency.orchestration_seconds == 1.0  # until it was acknowledged
-    assert (latency.queue_seconds, latency.execute_seconds, latency.fetch_seconds) == (20.0, 30.0, 12.0)
-    assert latency.total_seconds == 65.0
+    found = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
+    assert found.orchestration_seconds == 1.0  # until it was acknowledged
+    assert (found.queue_seconds, found.execute_seconds, found.fetch_seconds) == (20.0, 30.0, 12.0)
+    assert found.total_seconds == 65.0
 
 
 def test_no_seconds_are_negative(dispatcher, ledger, vendor, clock) -> None:
     times = {"submitted_at": noon_plus(0.5), "started_at": noon_plus(0.25), "completed_at": noon_plus(900)}
-    latency = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
-    assert (latency.queue_seconds, latency.fetch_seconds) == (0.0, 0.0)
+    found = read_latency(ledger, write_job_history(dispatcher, vendor, clock, **times).job_id)
+    assert (found.queue_seconds, found.fetch_seconds) == (0.0, 0.0)
 
 
 def test_a_job_that_was_only_planned_has_hardly_any_latency(dispatcher, ledger, vendor) -> None:
     vendor.plan_faults("rejected")
     job = dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=0.0))
-    latency = read_latency(ledger, job.job_id)
-    assert latency.total_seconds == latency.compile_seconds == 0.25
+    found = read_latency(ledger, job.job_id)
+    assert found.total_seconds == found.compile_seconds == 0.25
     assert job_details(ledger, job.job_id).engine is None
 
 

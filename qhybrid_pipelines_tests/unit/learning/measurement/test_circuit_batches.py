@@ -24,7 +24,6 @@ from qhybrid_pipelines.learning.measurement.circuit_batches import (
     gradient_from_expectations,
     inference_batch,
     sampling_seeds,
-    scores_from_counts,
 )
 from qhybrid_pipelines.learning.measurement.kernel_batches import kernel_from_counts, overlap_batch
 from qhybrid_pipelines.learning.measurement.parameter_shift_engine import ParameterShiftEngine
@@ -124,6 +123,10 @@ def test_bindings_stand_in_the_order_of_the_templates_inputs():
         kind, *index = name.split("_")
         expected = features[:, int(index[0])] if kind == "x" else circuit.weights[tuple(map(int, index))]
         np.testing.assert_array_equal(column, np.broadcast_to(expected, 2))
+
+
+def scores_from_counts(counts, batch, circuit):
+    return squeeze_binary_scores(circuit.scores(expectations_from_counts(counts, batch).mean(axis=1)))
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
