@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 from mutation.operators import Mutant
 from mutation.report import Summary, read_summaries, write_page
-from mutation.session import MutationSession, Outcome, Target, describe
+from mutation.session import PATIENCE, MutationSession, Outcome, Target, describe
 from related_tests import PACKAGE, QUICK_MARKS, ROOT, TESTS
 
 SCOPE = Path(__file__).parent / "mutation" / "scope.toml"
@@ -112,6 +112,7 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
             workers=options.workers,
             folder=Path(folder),
             root=ROOT,
+            patience=options.patience,
             control_tests=options.control_tests,
         )
         arguments = ["-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"]
@@ -134,6 +135,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument(
         "--control-tests", type=int, help="how many tests unchanged code is tried with in each module; default: all"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, help="times what its tests take that a mutant may take"
     )
     parser.add_argument("--resume", action="store_true", help="keep the outcomes of a run that was cut off")
     parser.add_argument("--page", action="store_true", help="write docs/mutation.md from the last reports")

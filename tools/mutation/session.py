@@ -127,6 +127,7 @@ class MutationSession:
         workers: processes at a time.
         folder: for interpreters that import a mutant.
         root: of the repository.
+        patience: a mutant may take this many times as long as its tests did; on a busy machine more than usual.
         control_tests: how many tests, the quickest ones, a mutant that changes nothing has to survive; all if None.
     """
 
@@ -139,9 +140,10 @@ class MutationSession:
         workers: int,
         folder: Path,
         root: Path,
+        patience: float = PATIENCE,
         control_tests: int | None = None,
     ) -> None:
-        self._control_tests = control_tests
+        self._patience, self._control_tests = patience, control_tests
         self._targets = {target.module: target for target in targets}
         self._choose, self._told, self._workers, self._folder, self._root = choose, told, workers, folder, root
         self._sources = {target.module: target.file.read_text("utf-8") for target in targets}
@@ -187,7 +189,8 @@ class MutationSession:
                 continue
             while len(running) >= self._workers:
                 self._reap(running)
-            trial = _Trial(mutant, chosen, sum(self.baseline.seconds[name] for name in chosen))
+            seconds = self._patience * sum(self.baseline.seconds[name] for name in chosen) + GRACE_SECONDS
+            trial = _Trial(mutant, chosen, seconds)
             trial.start(lambda write, m=mutant, names=chosen: self._try(m, names, items, functions, write))  # type: ignore[misc]
             running[trial.pipe] = trial
         while running:
@@ -303,7 +306,7 @@ class _Trial:
     def __init__(self, mutant: Mutant, tests: Sequence[str], seconds: float) -> None:
         self._mutant, self._tests, self._timed_out, self._told = mutant, len(tests), False, b""
         self._began = time.monotonic()
-        self.ends_at = self._began + PATIENCE * seconds + GRACE_SECONDS
+        self.ends_at = self._began + seconds
         self.pipe = -1
 
     def start(self, work: Callable[[int], None]) -> None:

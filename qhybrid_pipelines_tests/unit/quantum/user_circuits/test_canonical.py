@@ -148,6 +148,11 @@ def test_depth_and_two_qubit_gates_leave_barriers_out():
     assert (found.depth, found.two_qubit_gates) == (2, 1)
 
 
+def test_pairs_are_the_qubits_that_a_gate_joins_and_no_barrier_is_one():
+    found = to_canonical(check_circuit(f"{V2}qreg q[4];\nbarrier q;\nccx q[2],q[0],q[1];\ncx q[3],q[1];\nh q;\n"))
+    assert found.pairs == ((0, 1), (0, 2), (1, 2), (1, 3))
+
+
 def test_reading_again_is_remembered_and_the_same():
     first = read_user_circuit(RING.encode(), file="ring.qasm")
     assert read_user_circuit(RING.encode(), file="ring.qasm") is first
