@@ -320,6 +320,13 @@ class TestFigures:
         signal["noise_like"][:10] = [False] * 10
         assert not verdict_for([5] * 10, scores=signal, tabu=[5] * 10)["noise_like"]
 
+    def test_the_reached_expectation_is_the_lowest_mean_of_a_point_over_all_its_shots(self):
+        scores = point_scores(2, points=3)
+        scores["mean_energy"] = [-1.0, -1.0, -4.0, 0.0, -2.0, -2.0]
+        scores["shots"] = [100, 100, 300, 100, 100, 100]
+        assert verdict_for([6] * 2, scores=scores, tabu=[5] * 2)["reached_expectation"] == -3.0
+        assert verdict_for([], tabu=[5] * 2)["reached_expectation"] is None
+
     def test_the_reduced_model_optimum_counts_as_found_by_a_shot_or_by_an_answer(self):
         assert not verdict_for([7] * 10, proved=8)["reduced_model_optimum_reached"]
         assert verdict_for([8] * 10, proved=8)["reduced_model_optimum_reached"]
