@@ -78,7 +78,7 @@ def read_summaries(folder: Path) -> list[Summary]:
     return [Summary.read(path) for path in sorted(folder.glob("*.jsonl")) if path.stem != "some"]
 
 
-def write_page(summaries: Sequence[Summary], least_share: float) -> str:
+def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence[str]) -> str:
     """Return the page about mutants: a table of the rooms, and each survivor with its note."""
     notes: dict[str, str] = tomllib.loads(NOTES.read_text("utf-8")) if NOTES.exists() else {}
     lines = [
@@ -99,6 +99,9 @@ def write_page(summaries: Sequence[Summary], least_share: float) -> str:
         cells = [head["room"], head["population"], len(summary.outcomes), *figures, f"{summary.share:.1%}"]
         cells += [f"{low:.1%} to {high:.1%}", f"{summary.seconds / 60:.0f}", head["date"], f"`{head['commit']}`"]
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    missing = [room for room in rooms if room not in {summary.head["room"] for summary in summaries}]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
     for summary in summaries:
         lines += ["", f"## Survivors: {summary.head['room']}", ""]
         lines += ["| Mutant | Before | After | Why it is left |", "|---|---|---|---|"]
