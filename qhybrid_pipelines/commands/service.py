@@ -14,6 +14,10 @@ def serve(
     home: Home = None,
     port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8800,
     host: Annotated[str, typer.Option(help="Address to listen on; another than loopback needs keys.")] = "127.0.0.1",
+    decisions: Annotated[
+        bool,
+        typer.Option("--decisions", help="Decide at once as well (docs/decisions.md): takes three processes more."),
+    ] = False,
 ) -> None:
     """Serve the experiments of a home over HTTP until interrupted; prints `ready URL` when it listens.
 
@@ -26,5 +30,11 @@ def serve(
 
     keys = KeyFile(HomeFolder(folder))
     serve(
-        ServiceOptions(home=folder, host=host, port=port, authenticator=KeyAuthenticator(keys) if keys.exists else None)
+        ServiceOptions(
+            home=folder,
+            host=host,
+            port=port,
+            authenticator=KeyAuthenticator(keys) if keys.exists else None,
+            decisions=decisions,
+        )
     )

@@ -26,6 +26,7 @@ from qhybrid_pipelines.service import (
     routes_submission,
     routes_webhooks,
 )
+from qhybrid_pipelines.service.decisions import decision_models, routes_decisions
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
 from qhybrid_pipelines.service.request_boundary import RequestBoundary
 from qhybrid_pipelines.service.routes_common import only_known_parameters
@@ -41,6 +42,7 @@ _ROUTERS = (
     routes_submission.router,
     routes_actions.router,
     routes_webhooks.router,
+    routes_decisions.router,
 )
 #: Models that are read from bodies here, and so are not known to the framework.
 _DESCRIBED_MODELS = (
@@ -48,6 +50,9 @@ _DESCRIBED_MODELS = (
     response_models.ExperimentRequest,
     webhook_models.NewEndpoint,
     webhook_models.ReplayRange,
+    decision_models.DecisionRequest,
+    decision_models.UsedVersion,
+    decision_models.OutcomeReport,
 )
 TITLE = "qhybrid"
 DESCRIPTION = """Hybrid quantum-classical experiments over HTTP: what they would cost, sending them, and reading what became of them.

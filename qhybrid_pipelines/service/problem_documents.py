@@ -39,7 +39,7 @@ CODES: Mapping[str, str] = {
     "not-found": "There is nothing at this address that you may see.",
     "method-not-allowed": "The address does not take this method.",
     "conflict": "Somebody else has this experiment.",
-    "wrong-state": "The job is not, or no longer, in a state in which this can be done.",
+    "wrong-state": "The job or decision is not, or no longer, in a state in which this can be done.",
     "too-large": "The body is larger than the service takes.",
     "media-type": "The body is not said to be JSON.",
     "wrong-host": "The request names another host than this service.",

@@ -34,7 +34,7 @@ _WORDS = {
     404: "There is nothing here that the caller may see.",
     405: "The address does not take this method.",
     408: "The request did not come to its end in time.",
-    409: "Somebody else has this, or its state does not allow it.",
+    409: "Somebody else has this, or its state does not allow it, or something else was said before.",
     413: "The body is too large.",
     415: "The body is not said to be JSON.",
     421: "The request is for another host.",

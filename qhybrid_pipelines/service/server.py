@@ -38,12 +38,14 @@ class ServiceOptions:
         host: address to listen on.
         port: 0 takes any free one.
         authenticator: who may come in; None is everybody who reaches the loopback address.
+        decisions: decide as well.
     """
 
     home: Path
     host: str = LOOPBACK
     port: int = 8800
     authenticator: Authenticator | None = None
+    decisions: bool = False
 
 
 def serve(options: ServiceOptions) -> None:
@@ -63,7 +65,7 @@ def serve(options: ServiceOptions) -> None:
         )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with _only_one(Home(options.home)), _listening(options.host, options.port) as listener:
-        parts = ServiceParts.open(options.home, options.authenticator)
+        parts = ServiceParts.open(options.home, options.authenticator, decisions=options.decisions)
         config = uvicorn.Config(
             application(parts, hosts={LOOPBACK, "localhost", "[::1]"} if local else None),
             http=LimitedHttpProtocol,

@@ -11,6 +11,7 @@ from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.service.action_threads import ActionThreads
 from qhybrid_pipelines.service.callers import Authenticator, Caller, Everybody, Scope
 from qhybrid_pipelines.service.checkers import Checkers, Limits
+from qhybrid_pipelines.service.decisions.decision_service import DecisionService
 from qhybrid_pipelines.service.event_feed import EventFeed
 from qhybrid_pipelines.service.registrar import Registrar
 from qhybrid_pipelines.service.request_figures import RequestFigures
@@ -41,6 +42,7 @@ class ServiceParts:
         feed: tells when there are more events.
         action_threads: in which providers are asked.
         webhooks: where events are sent.
+        decisions: decides at once; None where nobody asked for that.
     """
 
     workspace: Workspace
@@ -54,13 +56,19 @@ class ServiceParts:
     feed: EventFeed
     action_threads: ActionThreads
     webhooks: Webhooks
+    decisions: DecisionService | None = None
     _roots: dict[str, str] = field(default_factory=dict)
     _warm: threading.Event = field(default_factory=threading.Event)
     warming_problem: str = "the service is warming up"
 
     @classmethod
-    def open(cls, home: Path, authenticator: Authenticator | None = None) -> ServiceParts:
+    def open(cls, home: Path, authenticator: Authenticator | None = None, *, decisions: bool = False) -> ServiceParts:
         """Open the parts; nothing is warm yet.
+
+        Args:
+            home: its folder.
+            authenticator: who may come in; None is everybody.
+            decisions: decide as well, which takes three processes more.
 
         Raises:
             InvalidInput: ledger or requests cannot be opened.
@@ -88,6 +96,8 @@ class ServiceParts:
             action_threads=ActionThreads(),
             webhooks=Webhooks.open(workspace.home, control_plane, sight=sight),
         )
+        if decisions:
+            parts.decisions = DecisionService.open(parts)
         return parts
 
     def warm(self) -> None:
@@ -98,6 +108,8 @@ class ServiceParts:
             self.webhooks.sender.start()
             self.checkers.warm("check")
             self.estimators.warm("estimate")
+            if self.decisions is not None:
+                self.decisions.warm()
         except Exception as error:  # noqa: BLE001  a thread's end would leave the reason untold
             self.warming_problem = f"warming up failed: {type(error).__name__}"
             return
@@ -164,6 +176,8 @@ class ServiceParts:
 
     def close(self) -> None:
         """Finish what was begun, and end all processes and threads."""
+        if self.decisions is not None:
+            self.decisions.close()
         if self._warm.is_set():
             self.registrar.close()
         self.webhooks.close()

@@ -62,6 +62,11 @@ class Home:
         return self.path / "webhooks.db"
 
     @property
+    def service_decisions(self) -> Path:
+        """What the decision service has decided, SQLite."""
+        return self.path / "decisions.db"
+
+    @property
     def requesters(self) -> Path:
         """Who sent an experiment through the HTTP service, one file each."""
         return self.path / "requesters"

@@ -29,10 +29,12 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.checksum import checksum
+from qhybrid_pipelines.storage.decision_database import warehouse_rows
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.lake_files import inventory, list_files
 from qhybrid_pipelines.storage.ledger_delta import LedgerCursor, LedgerDelta, LedgerRows
 from qhybrid_pipelines.storage.schemas import LEDGER_TABLES, Table
+from qhybrid_pipelines.storage.service_decisions import SERVICE_DECISIONS
 from qhybrid_pipelines.storage.snapshot_rows import (
     LakeChange,
     compare_files,
@@ -232,7 +234,8 @@ def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: Ledger
         raise ValueError(f"there are no ledger tables {unknown}")
     fill_ledger(connection, ledger.rows, ledger.jobs)
     fill_tables(connection, Lake(sources.home), change)
-    for table, rows in ((warehouse_tables.FAMILIES, sources.families), (warehouse_tables.LABELS, sources.labels)):
+    small = {warehouse_tables.FAMILIES: sources.families, warehouse_tables.LABELS: sources.labels}
+    for table, rows in {**small, SERVICE_DECISIONS: warehouse_rows(sources.home.service_decisions)}.items():
         _replace_rows(connection, table, rows)
     published_at = datetime.now(UTC)
     history_bytes = note_changes(connection, sources.home, published_at)

@@ -25,6 +25,7 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
     Column,
     Table,
 )
+from qhybrid_pipelines.storage.service_decisions import SERVICE_DECISIONS
 
 #: Bits above 63 are little-endian bytes; as hexadecimal pairs in reverse order they precede the low word.
 _BITSTRING = """right(
@@ -208,6 +209,7 @@ TABLES: tuple[Table, ...] = (
     FAMILIES,
     LABELS,
     VERDICT_HISTORY,
+    SERVICE_DECISIONS,
     SNAPSHOT,
     LAKE_FILES,
     UNREADABLE_FILES,

