@@ -118,10 +118,9 @@ def job_state(job: dict[str, Any], ref: JobRef) -> JobState:
 
 
 def list_child_pages(client: IonQClient, ref: JobRef, count: int) -> list[tuple[bytes, Any]]:
-    """Return the pages that list the ``count`` circuits of a job, as bytes and read."""
+    """Return the pages that list the ``count`` circuits of a job, as bytes and read; a page may have any number of them."""
     params = [("parent_job_id", ref.provider_job_id)]
-    max_pages = -(-count // PAGE_JOBS) + 1
-    return list(_pages(client, params, max_pages=max_pages))
+    return list(_pages(client, params, max_pages=count + 1))
 
 
 def get_results(client: IonQClient, ref: JobRef, job: dict[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -305,6 +306,26 @@ def test_a_result_that_is_not_there_yet_may_come(result, cloud, provider):
     cloud.replies["/jobs/a/results/probabilities"] = result
     with pytest.raises(Unavailable):
         provider.fetch(ref)
+
+
+@pytest.mark.parametrize("page_jobs", [PAGE_JOBS, 10, 1])
+def test_all_circuits_are_listed_however_few_a_page_has(cloud, provider, page_jobs):
+    """A paid result without the list of its circuits cannot be read, today or later."""
+    circuits = [f"child-{number}" for number in range(60)]
+    ref = cloud.add("parent", "completed", child_job_ids=circuits)
+    for circuit in circuits:
+        cloud.add(circuit, "completed", parent_job_id="parent")
+    of_the_cloud = cloud.page
+
+    def children(query):
+        assert query["parent_job_id"] == ["parent"]
+        return of_the_cloud({**query, "ids": circuits, "limit": [str(min(page_jobs, int(query["limit"][0])))]})
+
+    cloud.page = children
+    cloud.replies["/jobs/parent/results/probabilities"] = reply({circuit: {"0": 1.0} for circuit in circuits})
+    kept = json.loads(provider.fetch(ref).content)
+    listed = [job["id"] for page in kept["children"] for job in json.loads(page)["jobs"]]
+    assert sorted(listed) == sorted(circuits)
 
 
 def test_an_answer_about_another_job_is_no_answer(cloud, provider):
