@@ -183,6 +183,23 @@ class TestChanges:
             (2, "token-2", Outcome.ACCEPTED, "p-1"),
         ]
 
+    def test_a_further_attempt_that_is_adopted_at_once_keeps_the_providers_id(self, ledger: Ledger) -> None:
+        """Found at the provider before anything was sent: one move opens the attempt and ends it."""
+        job = apply_events(ledger, ledger.plan(plan()), Event.MARK_UNKNOWN)
+        job = apply_events(ledger, job, Event.CONFIRM_ABSENT)
+        steps = {"new_token": "token-2", "provider_job_id": "p-1"}
+        adopted = apply_events(ledger, job, Event.SUBMIT, Event.ADOPT, **steps)
+        assert ledger.job(job.job_id) == adopted
+        assert (adopted.state, adopted.attempt, adopted.provider_job_id) == (JobState.SUBMITTED, 2, "p-1")
+        assert [(a.number, a.provider_job_id) for a in ledger.attempts(job.job_id)] == [(1, None), (2, "p-1")]
+        assert ledger.sent_tokens(["token-2"]) == {"token-2": "p-1"}
+        assert ledger.audit_rows(job_id=job.job_id) == []
+        other = apply_events(ledger, ledger.plan(plan("b")), Event.MARK_UNKNOWN)
+        other = apply_events(ledger, other, Event.CONFIRM_ABSENT)
+        with pytest.raises(DuplicateProviderJob, match="p-1"):
+            apply_events(ledger, other, Event.SUBMIT, Event.ADOPT, new_token="token-b2", provider_job_id="p-1")
+        assert ledger.job(other.job_id) == other
+
 
 class TestBudget:
     def test_a_quote_above_the_budget_leaves_no_trace(self, ledger: Ledger) -> None:

@@ -114,7 +114,11 @@ def make_transition(job: JobRecord, given: dict[str, Any]) -> Transition:
     step = EventData(
         event=event, at=given["at"], clock="vendor", raw_status=given["raw_status"], detail=given["detail"]
     )
-    return Transition(job=job, steps=(step,), observed_at=given["observed_at"], **fields)
+    steps = [step]
+    if event is Event.SUBMIT and given["luck"] % 3 == 0:  # found at the provider before anything was sent
+        steps.append(EventData(event=Event.ADOPT, at=given["at"]))
+        fields["provider_job_id"] = given["provider_job_id"]
+    return Transition(job=job, steps=tuple(steps), observed_at=given["observed_at"], **fields)
 
 
 def transition_actions(chosen: list[tuple[str, dict[str, Any], bool]], *, at_once: bool) -> Action:

@@ -168,8 +168,7 @@ class MemoryTables:
             self.put(self.results, job.job_id, transition.result)
         if transition.new_token is not None:
             self._open_attempt(job)
-        else:
-            self._record_outcome(job)
+        self._record_outcome(job)
         if (
             transition.cost_quoted_usd is not None
             and round_stored_usd(transition.cost_quoted_usd) != job.cost_quoted_usd

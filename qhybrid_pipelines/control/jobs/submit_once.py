@@ -26,7 +26,14 @@ from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
-from qhybrid_pipelines.control.jobs.token_search import LISTING_LAG_FACTOR, Found, TokenSearch
+from qhybrid_pipelines.control.jobs.token_search import (
+    LISTING_LAG_FACTOR,
+    Found,
+    TokenSearch,
+    other_home_detail,
+    other_home_problem,
+    other_homes_jobs,
+)
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, Outcome, Transition
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
@@ -154,7 +161,7 @@ class SubmissionProtocol:
         tokens: dict[str, set[str]] = {}
         for job in jobs:
             if job.state is JobState.APPROVED:
-                tokens.setdefault(job.backend, set()).add(self._next_token(job))
+                tokens.setdefault(job.backend, set()).update([self._next_token(job), *self._earlier_tokens(job)])
         for backend, expected in tokens.items():
             self._search.expect(backend, expected)
 
@@ -168,22 +175,45 @@ class SubmissionProtocol:
             return job.token
         return token_for(job.job_id, job.attempt + 1, tenant=self._context.tenant, backend=job.backend)
 
+    def _earlier_tokens(self, job: JobRecord) -> list[str]:
+        """Return the tokens of attempts that proved not to be there, or of which a person said so; the newest first."""
+        attempts = range(job.attempt, 0, -1) if job.outcome is Outcome.NOT_ACCEPTED else ()
+        return [
+            token_for(job.job_id, attempt, tenant=self._context.tenant, backend=job.backend) for attempt in attempts
+        ]
+
+    def _find_sent_before(self, job: JobRecord, token: str) -> Found | None:
+        """Look for the work of an APPROVED job at its provider; None where it is not there, or nobody can tell.
+
+        An earlier attempt counts as well: it may have been accepted late, and a person who did not find it may be wrong.
+        What another home has sent counts until a person has decided to pay for an own one.
+        """
+        dedupe = self._context.capabilities(job.backend).dedupe
+        earlier = self._earlier_tokens(job) if dedupe != "none" else []
+        decided = other_homes_jobs(self._context.ledger.events(job.job_id)) if earlier else set()
+        for looked_up in [*([token] if dedupe == "tag_lookup" else []), *earlier]:
+            failpoint("submit.before_look_up")
+            found = self._search.before_first_submission(job.backend, looked_up)
+            if found.own is not None:
+                return found
+            if found.other is not None and (looked_up == token or found.other.provider_job_id not in decided):
+                return found
+        return None
+
     def _submit_approved(
         self, job: JobRecord, batch: CircuitBatch, provider: Provider, detail: Mapping[str, Any]
     ) -> JobRecord:
         """Look whether the work was sent before, by whomever; if it was not, commit the intent and send it."""
         token = self._next_token(job)
         new_token = token if token != job.token else None
-        if self._context.capabilities(job.backend).dedupe == "tag_lookup":
-            failpoint("submit.before_look_up")
-            found = self._search.before_first_submission(job.backend, token)
-            if found.own is not None:
-                ended = EventData(event=Event.ADOPT, at=self._context.clock.now(), detail={"adopted": True})
-                return self._record_sent_before(job, ended, new_token, provider_job_id=found.own.provider_job_id)
-            if found.other is not None:
-                ended = EventData(event=Event.MARK_UNKNOWN, at=self._context.clock.now(), detail=_other_home(found))
-                return self._record_sent_before(job, ended, new_token, error=_other_home_problem(job, found))
-            raise_if_stop_requested()
+        found = self._find_sent_before(job, token)
+        if found is not None and found.own is not None:
+            ended = EventData(event=Event.ADOPT, at=self._context.clock.now(), detail={"adopted": True})
+            return self._record_sent_before(job, ended, new_token, provider_job_id=found.own.provider_job_id)
+        if found is not None:
+            ended = EventData(event=Event.MARK_UNKNOWN, at=self._context.clock.now(), detail=other_home_detail(found))
+            return self._record_sent_before(job, ended, new_token, error=other_home_problem(job, found))
+        raise_if_stop_requested()
         detail = {**detail, **self._misdated(job)}
         job = self._context.advance(job, Event.SUBMIT, new_token=new_token, detail=detail or None)
         failpoint("submit.intended")
@@ -238,8 +268,8 @@ class SubmissionProtocol:
         if found.own is not None:
             return self._acknowledge(job, found.own, Event.ADOPT)
         if found.other is not None:
-            problem = _other_home_problem(job, found)
-            return self._context.advance(job, Event.MARK_UNKNOWN, detail=_other_home(found), error=problem)
+            problem = other_home_problem(job, found)
+            return self._context.advance(job, Event.MARK_UNKNOWN, detail=other_home_detail(found), error=problem)
         if capabilities.dedupe == "token":
             return None
         self._check_acceptance_over(job)
@@ -360,20 +390,3 @@ def sent_at(job: JobRecord, events: Sequence[EventRecord]) -> datetime:
             noted = (event.detail or {}).get(SENT_AT)
             return min(datetime.fromisoformat(noted), job.updated_at) if noted else job.updated_at
     return job.updated_at
-
-
-def _other_home(found: Found) -> dict[str, Any]:
-    """Return what the ledger notes about a job that another home has sent."""
-    assert found.other is not None
-    return {"provider_job_id": found.other.provider_job_id, "home_id": found.other_home_id or None}
-
-
-def _other_home_problem(job: JobRecord, found: Found) -> str:
-    assert found.other is not None
-    sent_by = f"home {found.other_home_id}" if found.other_home_id else "a home that its label does not name"
-    there = found.other.provider_job_id
-    return (
-        f"the provider has this work already, as {there}, sent by {sent_by}, and nothing is sent before you choose: "
-        f"`qhybrid jobs resolve {job.job_id} --provider-job-id {there}` adopts it and pays nothing more, "
-        f"`qhybrid jobs resolve {job.job_id} --pay-own` sends and pays another one"
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
@@ -73,7 +74,9 @@ class TokenSearch:
             self._listings[backend] = (now, listed_tokens, listing)
             if self._context.guard is not None:
                 self._context.guard.check()
-        return self._judge(token, listing, is_older_program_ours=False)
+        # One that merges tokens names no homes, and has accepted the work of a token once, whoever sent it.
+        merges_tokens = self._context.capabilities(backend).dedupe == "token"
+        return self._judge(token, listing, is_older_program_ours=merges_tokens)
 
     def in_doubt(self, job: JobRecord) -> Found:
         """Return what the provider lists for the token of a job that may have been sent.
@@ -133,3 +136,31 @@ def other_homes_job(events: Sequence[EventRecord]) -> str | None:
         if event.event == EVENT_NAMES[Event.MARK_UNKNOWN]:
             return (event.detail or {}).get("provider_job_id")
     return None
+
+
+def other_homes_jobs(events: Sequence[EventRecord]) -> set[str]:
+    """Return the provider's ids of all other homes' jobs that a person was asked about."""
+    asked = [
+        (event.detail or {}).get("provider_job_id")
+        for event in events
+        if event.event == EVENT_NAMES[Event.MARK_UNKNOWN]
+    ]
+    return {str(provider_job_id) for provider_job_id in asked if provider_job_id}
+
+
+def other_home_detail(found: Found) -> dict[str, Any]:
+    """Return what the ledger notes about a job that another home has sent."""
+    assert found.other is not None
+    return {"provider_job_id": found.other.provider_job_id, "home_id": found.other_home_id or None}
+
+
+def other_home_problem(job: JobRecord, found: Found) -> str:
+    """Return what a person is told about a job whose work another home has sent, and what can be chosen."""
+    assert found.other is not None
+    sent_by = f"home {found.other_home_id}" if found.other_home_id else "a home that its label does not name"
+    there = found.other.provider_job_id
+    return (
+        f"the provider has this work already, as {there}, sent by {sent_by}, and nothing is sent before you choose: "
+        f"`qhybrid jobs resolve {job.job_id} --provider-job-id {there}` adopts it and pays nothing more, "
+        f"`qhybrid jobs resolve {job.job_id} --pay-own` sends and pays another one"
+    )

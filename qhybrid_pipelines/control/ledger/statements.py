@@ -113,8 +113,8 @@ def write_transition(connection: Connection, transition: Transition, *, budget_u
         raise StaleJob(f"job {before.job_id} has changed since it was read as {before.state}")
     if job.attempt != before.attempt:
         _open_attempt(connection, job)
-    elif (job.outcome, job.provider_job_id) != (before.outcome, before.provider_job_id):
-        _update_attempt(connection, job)
+    if (job.outcome, job.provider_job_id) != (before.outcome, before.provider_job_id):
+        _update_attempt(connection, job)  # an attempt that is opened may be adopted with the same move
     if transition.result is not None:
         # The place of a result that was refused before; its bytes stay in the raw store.
         connection.execute(delete(tables.result_ref).where(tables.result_ref.c.job_id == job.job_id))

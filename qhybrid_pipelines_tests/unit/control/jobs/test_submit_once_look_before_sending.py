@@ -281,6 +281,63 @@ class TestOtherHomes:
         assert len({home.submit().token for home in homes}) == 1
 
 
+class TestEarlierAttempts:
+    """What a person says about an attempt may be wrong: before another one is sent, its token is looked up once more."""
+
+    def in_doubt(self, home: HomeOf, fault: str) -> JobRecord:
+        """A submission without an answer, while the list shows nothing."""
+        home.vendor.plan_faults(fault)
+        hidden = home.vendor.folder / "list_is_empty"
+        hidden.touch()
+        job = home.submit()
+        hidden.unlink()
+        assert job.state is S.SUBMIT_UNKNOWN
+        return job
+
+    @pytest.mark.parametrize("dedupe", ["tag_lookup", "token"])
+    def test_what_was_accepted_although_a_person_has_not_found_it_is_adopted(self, make_home, dedupe) -> None:
+        home = make_home(dedupe="none")
+        job = self.in_doubt(home, "ambiguous_after")
+        home.dispatcher.decisions.resolve(job.job_id, None)
+        home.vendor.dedupe = dedupe  # from now on it lists tokens
+        adopted = home.submit()
+        assert (adopted.state, adopted.provider_job_id) == (S.SUBMITTED, "v-1")
+        assert len(home.vendor.book()) == home.vendor.calls("submit") == 1
+        assert home.dispatcher.collect(job.job_id, make_batch()).job.state is S.VERIFIED
+
+    def test_it_is_adopted_however_many_attempts_were_made_since(self, make_home) -> None:
+        home = make_home()
+        first = self.in_doubt(home, "late")
+        home.dispatcher.decisions.resolve(first.job_id, None)
+        second = self.in_doubt(home, "ambiguous_before")
+        home.dispatcher.decisions.resolve(second.job_id, None)
+        assert (first.attempt, second.attempt) == (1, 2)
+        home.vendor.accept_late(make_batch(seed=1))
+        adopted = home.submit()
+        assert (adopted.state, adopted.provider_job_id) == (S.SUBMITTED, "v-1")
+        assert len(home.vendor.book()) == 1
+        assert home.ledger.verify_chain().is_intact
+
+    def test_what_another_home_has_sent_meanwhile_waits_for_a_person(self, make_home) -> None:
+        theirs, mine = make_home("theirs"), make_home("mine")
+        job = self.in_doubt(mine, "ambiguous_before")
+        mine.dispatcher.decisions.resolve(job.job_id, None)
+        theirs.submit()
+        asked = mine.submit()
+        assert asked.state is S.SUBMIT_UNKNOWN
+        assert "sent by home theirs" in asked.error
+        mine.dispatcher.decisions.resolve(job.job_id, None, pay_own=True)
+        assert mine.submit().provider_job_id == "v-2", "who has decided is not asked again"
+        assert len(mine.vendor.book()) == 2
+
+    def test_what_is_really_not_there_is_sent(self, make_home) -> None:
+        home = make_home()
+        job = self.in_doubt(home, "ambiguous_before")
+        home.dispatcher.decisions.resolve(job.job_id, None)
+        sent = home.submit()
+        assert (sent.state, sent.attempt, len(home.vendor.book())) == (S.SUBMITTED, 2, 1)
+
+
 class TestCosts:
     def test_one_listing_serves_all_jobs_of_a_backend_for_a_while(self, make_home) -> None:
         home = make_home()
