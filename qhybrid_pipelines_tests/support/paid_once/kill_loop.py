@@ -40,11 +40,23 @@ PLACES: dict[str, frozenset[JobState | None]] = {
 }
 
 
+#: Between two looks whether a process has ended by itself.
+PAUSE_SECONDS = 0.005
+
+
 @dataclass(frozen=True, slots=True)
 class _Process:
     pid: int
     slot: int
     kill_at: float
+
+
+def _wait_until(process: _Process) -> None:
+    """Wait until a process is to be killed; not longer than it lives, since a life may end early, and in vain."""
+    while (left := process.kill_at - time.perf_counter()) > 0:
+        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        time.sleep(min(left, PAUSE_SECONDS))
 
 
 class KillTest:
@@ -137,7 +149,7 @@ class KillTest:
                 life = replace(life, clock=draw_clock(self._chance, span))
             running.append(_Process(self._fork(slot, order, life), slot, now + delay))
         for process in sorted(running, key=lambda process: process.kill_at):
-            time.sleep(max(0.0, process.kill_at - time.perf_counter()))
+            _wait_until(process)
             # Until it is waited for, even a process that has ended keeps its number.
             os.kill(process.pid, signal.SIGKILL)
             end = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
