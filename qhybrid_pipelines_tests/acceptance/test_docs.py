@@ -117,6 +117,12 @@ def test_links_lead_somewhere(page):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+def test_the_tests_that_keep_a_kind_of_fault_away_are_there():
+    named = re.findall(r"`([\w/]+\.py)`", TEXTS["faults.md"])
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / "qhybrid_pipelines_tests" / name).is_file()] == []
+
+
 def test_every_place_under_the_home_folder_is_explained():
     named = [path.name for path in Home(Path("home")).folders]
     assert [
