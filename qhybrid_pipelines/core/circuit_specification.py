@@ -19,6 +19,8 @@ from qhybrid_pipelines.core.strict_model import FileSource, StrictModel, kind_of
 MAX_LAYERS = 32
 #: Points of a sweep around a best guess, unless a specification says how many.
 USUAL_POINTS = 16
+#: Variables that recursive QAOA leaves, unless a specification says how many.
+USUAL_KEPT = 8
 #: Share of the shots whose mean energy is minimised, unless a specification says which.
 USUAL_ALPHA = 0.1
 
@@ -26,13 +28,46 @@ USUAL_ALPHA = 0.1
 class AnsatzSpec(StrictModel):
     """The parameterised circuit."""
 
-    kind: Literal["qaoa", "hardware_efficient"] = Field(default="qaoa", description="qaoa | hardware_efficient")
+    kind: Literal["qaoa", "recursive_qaoa", "hardware_efficient"] = Field(
+        default="qaoa",
+        description="qaoa | recursive_qaoa (simulated circuits eliminate variables first) | hardware_efficient",
+    )
     layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)] | Literal["auto"] = Field(
         default=2, description="Depth p of the ansatz; auto takes the depth that the backend's gate errors carry."
     )
     mixer: Literal["auto", "x", "xy"] = Field(
         default="auto", description="auto | x | xy; auto stays in the feasible subspace where a cardinality allows it."
     )
+    keep: int = Field(
+        default=USUAL_KEPT,
+        ge=2,
+        le=20,
+        description="For recursive_qaoa: variables that are left for the circuit that is run.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"kind": value} if value == "recursive_qaoa" else value
+
+    @model_validator(mode="after")
+    def _keep_belongs_to_the_recursion(self) -> AnsatzSpec:
+        if self.kind != "recursive_qaoa" and self.keep != USUAL_KEPT:
+            raise ValueError("keep is only used by kind 'recursive_qaoa'")
+        if self.kind == "recursive_qaoa" and (self.layers == "auto" or self.mixer == "xy"):
+            raise ValueError("recursive_qaoa takes a number of layers and the x mixer")
+        return self
+
+    @property
+    def is_qaoa(self) -> bool:
+        """Whether its angles are gammas and betas of a cost."""
+        return self.kind != "hardware_efficient"
+
+    @model_serializer(mode="wrap")
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the usual number of kept variables away, so that experiments keep the keys they had before it existed."""
+        fields: dict[str, Any] = serialise(self)
+        return fields if self.keep != USUAL_KEPT else {k: v for k, v in fields.items() if k != "keep"}
 
     @property
     def depth(self) -> int:

@@ -231,7 +231,7 @@ class ExperimentSpec(StrictModel):
     def _only_angles_of_qaoa_are_optimised(cls, value: SweepSpec, info: ValidationInfo) -> SweepSpec:
         """Take the strategy that means something for the circuit where none is named."""
         problem, ansatz = info.data.get("problem"), info.data.get("ansatz")
-        is_qaoa = problem is None or ansatz is None or (problem.circuit is None and ansatz.kind == "qaoa")
+        is_qaoa = problem is None or ansatz is None or (problem.circuit is None and ansatz.is_qaoa)
         names_its_choice = "strategy" in value.model_fields_set or value.optimises_for_itself
         return value if is_qaoa or names_its_choice else value.around_best_guess()
 
@@ -274,7 +274,7 @@ class ExperimentSpec(StrictModel):
 
     @model_validator(mode="after")
     def _auto_knows_the_angles(self) -> ExperimentSpec:
-        if self.sweep.strategy == "auto" and (self.problem.circuit is not None or self.ansatz.kind != "qaoa"):
+        if self.sweep.strategy == "auto" and (self.problem.circuit is not None or not self.ansatz.is_qaoa):
             raise PydanticCustomError(
                 "auto_needs_qaoa",
                 "sweep: auto optimises the angles of QAOA; for another circuit use random, grid or refine",
@@ -286,7 +286,7 @@ class ExperimentSpec(StrictModel):
     def _depth_can_be_chosen(self) -> ExperimentSpec:
         if self.ansatz.layers != "auto":
             return self
-        if self.sweep.strategy != "auto" or self.ansatz.kind != "qaoa":
+        if self.sweep.strategy != "auto" or not self.ansatz.is_qaoa:
             raise PydanticCustomError(
                 "depth_needs_optimised_angles",
                 "layers: auto compares optimised angles of QAOA at several depths; leave sweep out, or name the layers",
@@ -315,7 +315,7 @@ class ExperimentSpec(StrictModel):
                     {"field": "ansatz"},
                 )
             return self
-        if center is not None and self.ansatz.kind == "qaoa" and len(center) != 2 * self.ansatz.depth:
+        if center is not None and self.ansatz.is_qaoa and len(center) != 2 * self.ansatz.depth:
             raise PydanticCustomError(
                 "center_length",
                 "QAOA with {layers} layers needs {angles} angles, gammas first, and {given} are given",

@@ -86,7 +86,8 @@ def plan_next_round(
         return NextRound(
             spec=_change_specification(spec, changed), adjusted=f"Another subproblem around {start}, with a new seed."
         )
-    if comparison_row["reduced_model_optimum_reached"]:
+    # With another depth a recursion would eliminate other variables: that is no closer look at the same reduced model.
+    if comparison_row["reduced_model_optimum_reached"] or spec.ansatz.kind == "recursive_qaoa":
         return None
     if spec.sweep.strategy == "auto" and spec.ansatz.layers != "auto" and spec.ansatz.layers < MAX_LAYERS:
         # The angles are the best of this depth already; looking around them again would buy the same shots twice.

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.post_processing import repair
 from qhybrid_pipelines.problems.reduction_steps import ReductionSteps, follow_substitutions
 from qhybrid_pipelines.problems.windows import WindowChoice, Windows
+
+#: Returns what is left of a model, and in one line how that came about.
+Eliminate: TypeAlias = Callable[[IsingModel], tuple[VariableMap, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +96,16 @@ def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
     )
 
 
-def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) -> Reduction:
+def reduce_instance(
+    family: Family, instance: Instance, spec: ExperimentSpec, *, eliminate: Eliminate | None = None
+) -> Reduction:
     """Return the reduced model of an instance, at most ``spec.widest`` qubits wide, with its ceiling and the log.
+
+    Args:
+        family: of the instance.
+        instance: the original one.
+        spec: of the experiment.
+        eliminate: a last, heuristic step, for an ansatz that has one.
 
     Raises:
         InvalidInput: the model has coefficients that are not finite numbers, it is too large to go unreduced, or
@@ -115,6 +126,8 @@ def reduce_instance(family: Family, instance: Instance, spec: ExperimentSpec) ->
     incumbent, window = (
         (_solved_incumbent(problem, steps), None) if solved else _reduce_around_incumbent(problem, spec, steps)
     )
+    if eliminate is not None:
+        _eliminate(problem, steps, eliminate, spec.ansatz.kind)
     reduced_model = _build_reduced_model(problem, steps)
     word, energy = find_minimum(reduced_model.model, reduced_model.cardinality)
     best = repair(problem, reduced_model.expand(np.array([word], dtype=np.uint64)))
@@ -235,6 +248,28 @@ def _reduce_around_incumbent(
 
     steps.fix_variables("subproblem", frozen_values, note=lambda: _describe_choice(chosen[0], size), exact=False)
     return incumbent, chosen[0]
+
+
+def _eliminate(problem: Problem, steps: ReductionSteps, eliminate: Eliminate, step_name: str) -> None:
+    """Take the step of an ansatz that joins variables.
+
+    Raises:
+        InvalidInput: the number of ones is fixed, which joined variables could not keep.
+    """
+    if problem.family.cardinality(problem.instance) is not None:
+        raise InvalidInput(
+            f"{step_name} joins variables, and the family {problem.family.name!r} fixes how many are 1",
+            remedy="Use ansatz: {kind: qaoa}.",
+            field="ansatz.kind",
+        )
+    notes: list[str] = []
+
+    def step() -> VariableMap:
+        variables, note = eliminate(steps.model)
+        notes.append(note)
+        return variables
+
+    steps.apply(step_name, step, note=lambda: notes[0], exact=False)
 
 
 def _describe_choice(chosen: WindowChoice, size: int) -> str:

@@ -65,7 +65,7 @@ def build_batch(
     if circuit is not None:
         check_width(circuit, reduced_model)
         ansatz = circuit.ansatz
-    elif spec.ansatz.kind == "qaoa":
+    elif spec.ansatz.is_qaoa:
         mixer = choose_mixer(reduced_model, spec)
         ones = reduced_model.cardinality if mixer == "xy" else None
         ansatz = qaoa_ansatz(reduced_model.model, layers, mixer=mixer, cardinality=ones)

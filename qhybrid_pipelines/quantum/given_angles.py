@@ -38,7 +38,7 @@ def angle_columns(spec: ExperimentSpec, circuit: UserCircuit | None) -> tuple[st
     """Return the names of the angles; None where only the reduced model tells how many there are."""
     if circuit is not None:
         return tuple(circuit.inputs)
-    return qaoa_columns(spec.ansatz.depth) if spec.ansatz.kind == "qaoa" else None
+    return qaoa_columns(spec.ansatz.depth) if spec.ansatz.is_qaoa else None
 
 
 def read_angles(data: bytes, columns: tuple[str, ...] | None, *, file: str) -> F64:

@@ -99,7 +99,7 @@ def plan_sweep(
         plan = _plan_given(reduced_model, spec, circuit, given)
     elif circuit is not None:
         plan = _plan_user_circuit(len(circuit.inputs), spec)
-    elif spec.ansatz.kind == "qaoa":
+    elif spec.ansatz.is_qaoa:
         plan = _plan_qaoa(reduced_model, spec, optimise)
     else:
         plan = _plan_free(count_angles(reduced_model.size, spec.ansatz.depth), spec, "a hardware-efficient circuit")
@@ -151,7 +151,7 @@ def _plan_given(
     layers = spec.ansatz.depth
     if circuit is not None:
         count, gammas = len(circuit.inputs), 0
-    elif spec.ansatz.kind == "qaoa":
+    elif spec.ansatz.is_qaoa:
         count, gammas = 2 * layers, layers
     else:
         count, gammas = count_angles(reduced_model.size, layers), 0

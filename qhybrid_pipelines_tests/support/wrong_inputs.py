@@ -124,6 +124,20 @@ SPECIFICATIONS = (
         field="reduce.max_qubits",
     ),
     specification(
+        "variables kept without a recursion",
+        named(KARATE + "ansatz: {keep: 4}\n"),
+        "keep is only used by kind 'recursive_qaoa'",
+        line=3,
+        field="ansatz",
+    ),
+    specification(
+        "a recursion whose depth is to be chosen",
+        named(KARATE + "ansatz: {kind: recursive_qaoa, layers: auto}\n"),
+        "takes a number of layers",
+        line=3,
+        field="ansatz",
+    ),
+    specification(
         "an objective without a search",
         named(KARATE + "sweep: {strategy: ramp, objective: cvar}\n"),
         "objective and alpha are only used by strategy 'auto'",

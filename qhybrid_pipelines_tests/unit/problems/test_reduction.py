@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.bits import assignment_array, assignment_text
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.reduction import reduce_instance, reduced_model_from_row
@@ -217,3 +218,29 @@ def test_without_rules_too_large_an_instance_is_refused_and_both_numbers_are_nam
     with pytest.raises(InvalidInput, match="9 variables, reduction is switched off, and at most 8") as caught:
         reduce_instance(TinyFamily("max"), instance, tiny_spec(reduce={"rules": "none", "max_qubits": 8}))
     assert caught.value.field == "reduce.rules"
+
+
+class TestLastStepOfAnAnsatz:
+    @staticmethod
+    def join_first_two(model):
+        source, value = np.arange(model.size, dtype=np.int32), np.zeros(model.size, dtype=np.uint8)
+        source[1], value[1] = 0, 1
+        return VariableMap.from_sources(source, value), "1 follows 0"
+
+    def test_it_is_logged_and_makes_the_reduction_heuristic(self):
+        instance = cut_instance(5, {(i, j): 1 for i in range(5) for j in range(i + 1, 5)})
+        spec = tiny_spec(ansatz={"kind": "recursive_qaoa"})
+        reduction = reduce_instance(TinyFamily("max"), instance, spec, eliminate=self.join_first_two)
+        step = reduction.step_log[-1]
+        assert (step["step_name"], step["variables_fixed"], step["note"]) == ("recursive_qaoa", 1, "1 follows 0")
+        assert not reduction.reduced_model.exact
+        bits = words(reduction.reduced_model.size)
+        expanded = reduction.reduced_model.expand(bits)
+        energies = TinyFamily("max").penalised_model(instance).model.assignment_energies(expanded)
+        assert np.allclose(reduction.reduced_model.model.energies(bits), energies)
+
+    def test_a_fixed_number_of_ones_is_refused(self):
+        spec = tiny_spec(ansatz={"kind": "recursive_qaoa"})
+        with pytest.raises(InvalidInput, match="fixes how many are 1") as error:
+            reduce_instance(TinyFamily(), tiny_instance(range(6), cardinality=3), spec, eliminate=self.join_first_two)
+        assert error.value.field == "ansatz.kind"
