@@ -84,7 +84,7 @@ SPECIFICATIONS = (
         "unknown inner field",
         named(KARATE + "sweep:\n  strategy: ramp\n  pionts: 4\n"),
         "unknown field",
-        "Known here: strategy, file, points, center, spread",
+        "Known here: strategy, file, points, objective, alpha, center, spread",
         line=5,
         field="sweep.pionts",
     ),
