@@ -18,23 +18,28 @@ def serve(
         bool,
         typer.Option("--decisions", help="Decide at once as well (docs/decisions.md): takes three processes more."),
     ] = False,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", help="Also run experiments of `tier: interactive` at once, in a warm process."),
+    ] = False,
 ) -> None:
     """Serve the experiments of a home over HTTP until interrupted; prints `ready URL` when it listens.
 
-    It accepts experiments and shows what becomes of them. Running them is the work of Dagster's daemon on the same home.
+    It accepts experiments and shows what becomes of them. Running them is the work of Dagster's daemon on the same home, or
+    of --interactive for small ones on this machine.
     """
     folder = prepare_home(home)
-    from qhybrid_pipelines.service.api_keys import KeyAuthenticator, KeyFile
+    from qhybrid_pipelines.service.authentication import authenticator_for
     from qhybrid_pipelines.service.server import ServiceOptions, serve
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
-    keys = KeyFile(HomeFolder(folder))
     serve(
         ServiceOptions(
             home=folder,
             host=host,
             port=port,
-            authenticator=KeyAuthenticator(keys) if keys.exists else None,
+            authenticator=authenticator_for(HomeFolder(folder)),
+            interactive=interactive,
             decisions=decisions,
         )
     )

@@ -88,7 +88,10 @@ class Dispatcher:
             tenant=self.deployment.tenant,
             home_id=home_id,
             guard=guard,
-            limits_of=lambda experiment: (*self.policy.spending_limits, *schedule_limits(experiment)),
+            limits_of=lambda experiment, principal: (
+                *self.policy.spending_limits_for(principal),
+                *schedule_limits(experiment),
+            ),
         )
         for provider in providers.values():
             if able := with_ability(provider, Ability.LABEL_JOBS):

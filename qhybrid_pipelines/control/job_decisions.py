@@ -127,7 +127,7 @@ class JobDecisions:
             job,
             admission.quotes[0].high_usd,
             backend=batch.backend,
-            limits=self._context.limits_of(job.experiment),
+            limits=self._context.limits_of(job.experiment, request.principal),
             now=self._context.clock.now(),
         )
         detail = {"backend": batch.backend, "reason": reason, "by": request.principal}

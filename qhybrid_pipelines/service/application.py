@@ -21,9 +21,11 @@ from qhybrid_pipelines.service import (
     response_models,
     routes_actions,
     routes_operations,
+    routes_quota,
     routes_reading,
     routes_streaming,
     routes_submission,
+    routes_uploads,
     routes_webhooks,
 )
 from qhybrid_pipelines.service.decisions import decision_models, routes_decisions
@@ -43,6 +45,8 @@ _ROUTERS = (
     routes_actions.router,
     routes_webhooks.router,
     routes_decisions.router,
+    routes_quota.router,
+    routes_uploads.router,
 )
 #: Models that are read from bodies here, and so are not known to the framework.
 _DESCRIBED_MODELS = (
@@ -107,7 +111,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
     found = app.openapi()
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     for model in _DESCRIBED_MODELS:
-        schemas.setdefault(model.__name__, model.model_json_schema())
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas.setdefault(model.__name__, schema)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path in found["paths"].values():

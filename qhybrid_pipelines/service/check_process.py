@@ -95,13 +95,12 @@ class OrderReader:
         }
 
     def _checked(self, order: Order, specifications: Specifications) -> CheckedExperiment:
-        given = {name: text.encode() for name, text in order["files"].items()}
         key_of = self._workspace.key_of
         registration = Registration(
             specifications,
             self._backends,
             roots=(),
-            files=given,
+            files=order["files"],
             key_of=key_of,
             known=self._workspace.specifications,
         )

@@ -10,12 +10,13 @@ import multiprocessing
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from qhybrid_pipelines.service.network_intake import NetworkRequest
@@ -26,6 +27,7 @@ _PROCESS_MODULE = "qhybrid_pipelines.service.check_process"
 _REMEMBERED = 512
 #: Until a new process must have answered for the first time; a crowded machine imports slowly.
 WARMING_SECONDS = 180.0
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _WARM_UP: dict[str, Any] = {
     "specification": {"name": "warm-up", "problem": {"family": "maxcut", "source": "networkx:bull"}},
     "files": {},
@@ -85,21 +87,25 @@ class Checkers:
                 raise RuntimeError(f"a process that should {kind} did not begin: {answer}")
             self._idle.put(worker)
 
-    def check(self, request: NetworkRequest) -> dict[str, Any]:
+    def check(self, request: NetworkRequest, uploads: Mapping[str, bytes] = _NOTHING) -> dict[str, Any]:
         """Return the experiment that a request means, checked as registration would; equal requests are checked once.
+
+        Args:
+            request: as it was read.
+            uploads: the contents of its uploads, by name.
 
         Raises:
             ProblemError: something is wrong with it, it takes too much, or too many wait.
         """
-        return self._remember("check", request)
+        return self._remember("check", request, uploads)
 
-    def estimate(self, request: NetworkRequest) -> dict[str, Any]:
-        """Return what a request would cost now.
+    def estimate(self, request: NetworkRequest, uploads: Mapping[str, bytes] = _NOTHING) -> dict[str, Any]:
+        """Return what a request would cost now; arguments as for `check`.
 
         Raises:
             ProblemError: as for `check`.
         """
-        return self._ask("estimate", request)
+        return self._ask("estimate", request, uploads)
 
     def close(self) -> None:
         """End the processes."""
@@ -109,21 +115,22 @@ class Checkers:
         for worker in workers:
             worker.end()
 
-    def _remember(self, kind: str, request: NetworkRequest) -> dict[str, Any]:
+    def _remember(self, kind: str, request: NetworkRequest, uploads: Mapping[str, bytes]) -> dict[str, Any]:
         place = (kind, request.fingerprint)
         with self._lock:
             if place in self._remembered:
                 self._remembered.move_to_end(place)
                 return self._remembered[place]
-        answer = self._ask(kind, request)
+        answer = self._ask(kind, request, uploads)
         with self._lock:
             self._remembered[place] = answer
             while len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         return answer
 
-    def _ask(self, kind: str, request: NetworkRequest) -> dict[str, Any]:
-        order = {"kind": kind, "specification": request.specification, "files": request.files}
+    def _ask(self, kind: str, request: NetworkRequest, uploads: Mapping[str, bytes]) -> dict[str, Any]:
+        files = {name: text.encode() for name, text in request.files.items()}
+        order = {"kind": kind, "specification": request.specification, "files": {**files, **uploads}}
         with self._worker() as place:
             answer = place.worker.ask(order, seconds=self._limits.clock_seconds)
             place.lost = answer is None

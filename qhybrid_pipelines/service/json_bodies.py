@@ -46,13 +46,13 @@ def read_object(body: bytes) -> dict[str, Any]:
     return found
 
 
-def too_large() -> ProblemError:
-    """Return the refusal of a body that is too large."""
+def too_large(most_bytes: int = MAX_BODY_BYTES) -> ProblemError:
+    """Return the refusal of a body that is larger than it may be."""
     return ProblemError(
         Problem(
             status=413,
             code="too-large",
-            detail=f"The body has more than {MAX_BODY_BYTES // 1024} kB.",
+            detail=f"The body has more than {most_bytes // 1024} kB.",
             remedy="Send a smaller instance; a large one goes through the inbox or `qhybrid run`.",
             headers={"connection": "close"},
         )

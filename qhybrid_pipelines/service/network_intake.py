@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qhybrid_pipelines.core import variations
@@ -17,8 +17,9 @@ from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.names import composed
 from qhybrid_pipelines.service.json_bodies import read_object
 from qhybrid_pipelines.service.problem_documents import ProblemError, invalid
+from qhybrid_pipelines.service.uploads import SHA256
 
-SPECIFICATION, FILES = "specification", "files"
+SPECIFICATION, FILES, UPLOAD = "specification", "files", "upload"
 MAX_FILES = 4
 MAX_NAME_LETTERS = 100
 NETWORKX, BUNDLED = "networkx:", "sklearn:"
@@ -36,15 +37,18 @@ class NetworkRequest:
     Attributes:
         specification: its fields as they were sent.
         files: the texts that came along, by name.
+        uploads: hashes of the files that were sent ahead, by name.
     """
 
     specification: dict[str, Any]
     files: dict[str, str]
+    uploads: dict[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the canonical body: the same for the same request, however it was written."""
-        return sha256_hex(canonical_json({SPECIFICATION: self.specification, FILES: self.files}))
+        uploads = {name: {UPLOAD: sha256} for name, sha256 in self.uploads.items()}
+        return sha256_hex(canonical_json({SPECIFICATION: self.specification, FILES: {**self.files, **uploads}}))
 
 
 def read_request(body: bytes) -> NetworkRequest:
@@ -67,23 +71,27 @@ def read_request(body: bytes) -> NetworkRequest:
     _check_files(files)
     # As a page of text is read: an accent is the same letter however it is stored.
     specification = json.loads(composed(json.dumps(specification, ensure_ascii=False)))
-    files = {composed(name): text for name, text in files.items()}
+    given = {composed(name): value for name, value in files.items()}
     for name, remedy in _NOT_FROM_OUTSIDE.items():
         if name in specification:
             raise invalid("this field is not taken from outside", remedy=remedy, field=f"{SPECIFICATION}.{name}")
     used = [
-        *_named_file(specification, ("problem", "source"), files, schemes=(NETWORKX,)),
-        *_named_file(specification, ("problem", "circuit"), files),
-        *_named_file(specification, ("dataset", "source"), files, schemes=(BUNDLED,)),
+        *_named_file(specification, ("problem", "source"), given, schemes=(NETWORKX,)),
+        *_named_file(specification, ("problem", "circuit"), given),
+        *_named_file(specification, ("dataset", "source"), given, schemes=(BUNDLED,)),
     ]
-    for name in files:
+    for name in given:
         if name not in used:
             raise invalid(
                 f"no field of the specification names the file {name!r}",
                 remedy="Name it as problem.source, problem.circuit or dataset.source, or leave it out.",
                 field=FILES,
             )
-    return NetworkRequest(specification=specification, files=files)
+    return NetworkRequest(
+        specification=specification,
+        files={name: value for name, value in given.items() if isinstance(value, str)},
+        uploads={name: value[UPLOAD] for name, value in given.items() if isinstance(value, dict)},
+    )
 
 
 def _check_files(files: object) -> None:
@@ -105,12 +113,28 @@ def _check_files(files: object) -> None:
                 remedy="Use a name without folders, colons and control characters.",
                 field=FILES,
             )
+        if isinstance(text, dict) and text.keys() == {UPLOAD}:
+            if isinstance(text[UPLOAD], str) and SHA256.fullmatch(text[UPLOAD]):
+                continue
+            raise invalid(
+                "this is no hash of an upload",
+                remedy="Give the `sha256` that POST /v1/uploads has answered, 64 hexadecimal digits.",
+                field=f"{FILES}.{name}.{UPLOAD}",
+            )
         if not isinstance(text, str):
-            raise invalid("the content of a file is text", remedy="Send it as a JSON string.", field=f"{FILES}.{name}")
+            raise invalid(
+                "the content of a file is text, or an upload",
+                remedy=f'Send it as a JSON string, or as {{"{UPLOAD}": "..."}} after POST /v1/uploads.',
+                field=f"{FILES}.{name}",
+            )
 
 
 def _named_file(
-    specification: Mapping[str, Any], path: tuple[str, str], files: Mapping[str, str], *, schemes: tuple[str, ...] = ()
+    specification: Mapping[str, Any],
+    path: tuple[str, str],
+    files: Mapping[str, object],
+    *,
+    schemes: tuple[str, ...] = (),
 ) -> list[str]:
     """Return the file that a field names, if it does; one that did not come along is refused, and never looked for."""
     part = specification.get(path[0])
@@ -124,7 +148,7 @@ def _named_file(
     elif isinstance(value, dict) and value.keys() & {"file", "sha256"}:
         raise invalid(
             "a file is not named by its hash from outside",
-            remedy=f"Send its text in `{FILES}`, and name it here.",
+            remedy=f"Send its text, or the hash of an upload, in `{FILES}`, and name it here.",
             field=field,
         )
     return []

@@ -45,6 +45,8 @@ CODES: Mapping[str, str] = {
     "wrong-host": "The request names another host than this service.",
     "invalid-input": "The body can be read, and says something wrong: `field` names where.",
     "key-reused": "The Idempotency-Key was used for another body.",
+    "rate-limited": "More requests than this caller may send: `Retry-After` says when there is room for one.",
+    "quota-exceeded": "The caller has spent or reserved what it may spend in a day.",
     "refused": "Policy, a limit or a budget says no.",
     "too-slow": "The request did not come to its end in time.",
     "overloaded": "Too much waits already: ask again after `Retry-After`.",

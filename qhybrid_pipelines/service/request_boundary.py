@@ -16,6 +16,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qhybrid_pipelines.core.redaction import redact
+from qhybrid_pipelines.service import uploads
 from qhybrid_pipelines.service.json_bodies import MAX_BODY_BYTES, too_large
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
 from qhybrid_pipelines.service.request_figures import RequestFigures
@@ -24,6 +25,10 @@ from qhybrid_pipelines.service.request_figures import RequestFigures
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: A body that is too large is read up to here before the answer, so that its sender is able to read that.
 DRAINED_BYTES = 1024 * 1024
+#: Addresses whose bodies may be larger than others'.
+_MOST_BYTES = {"/v1/uploads": uploads.MOST_BYTES}
+#: What a route leaves in the state of its request: headers of the answer, and what to call when that was sent.
+ANSWER_HEADERS, ON_END = "answer_headers", "on_end"
 _log = logging.getLogger("qhybrid.service")
 
 
@@ -50,11 +55,13 @@ class RequestBoundary:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get(b"x-correlation-id", "")
         correlation_id = given if _CORRELATION_ID.fullmatch(given) else secrets.token_hex(8)
-        scope.setdefault("state", {})["correlation_id"] = correlation_id
-        answer = _Answer(send, correlation_id)
-        body = _BoundedBody(receive)
+        state = scope.setdefault("state", {})
+        state["correlation_id"] = correlation_id
+        answer = _Answer(send, correlation_id, state)
+        most_bytes = _MOST_BYTES.get(scope["path"], MAX_BODY_BYTES)
+        body = _BoundedBody(receive, most_bytes)
         try:
-            self._check(headers)
+            self._check(headers, most_bytes)
             await self._inner(scope, body, answer)
         except ProblemError as error:
             await body.drain()
@@ -65,14 +72,16 @@ class RequestBoundary:
             trace = redact("".join(traceback.format_exception(error)))
             _log.error("%s %s failed: %s", correlation_id, scope["path"], trace)
         finally:
+            if ON_END in state:
+                state[ON_END]()
             route = getattr(scope.get("route"), "path", "(none)")
             if answer.status is not None:
                 self._figures.add(route, answer.status, (answer.began_at or time.monotonic()) - began)
 
-    def _check(self, headers: Mapping[bytes, str]) -> None:
+    def _check(self, headers: Mapping[bytes, str], most_bytes: int) -> None:
         length = headers.get(b"content-length", "0")
-        if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
-            raise too_large()
+        if length.isdecimal() and int(length[:20]) > most_bytes:
+            raise too_large(most_bytes)
         host = headers.get(b"host", "")
         name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
         if self._hosts is not None and name.lower() not in self._hosts:
@@ -99,8 +108,8 @@ async def send_problem(send: Send, problem: Problem, *, instance: str, correlati
 class _Answer:
     """Sends on, and knows what was sent."""
 
-    def __init__(self, send: Send, correlation_id: str) -> None:
-        self._send, self._correlation_id = send, correlation_id
+    def __init__(self, send: Send, correlation_id: str, state: Mapping[str, Any]) -> None:
+        self._send, self._correlation_id, self._state = send, correlation_id, state
         self.status: int | None = None
         self.began_at: float | None = None
 
@@ -112,6 +121,7 @@ class _Answer:
                 (b"x-correlation-id", self._correlation_id.encode()),
                 (b"cache-control", b"no-store"),
                 (b"x-content-type-options", b"nosniff"),
+                *((name.encode(), value.encode()) for name, value in self._state.get(ANSWER_HEADERS, {}).items()),
             ]
             given = {name.lower() for name, _ in message.get("headers", ())}
             message = {
@@ -124,17 +134,17 @@ class _Answer:
 class _BoundedBody:
     """Receives on, and refuses what goes beyond the bound."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+    def __init__(self, receive: Receive, most_bytes: int) -> None:
+        self._receive, self._most_bytes = receive, most_bytes
         self._bytes = 0
         self._whole = False
 
     async def __call__(self) -> Message:
         """Return the next message."""
         message = await self._next()
-        if self._bytes > MAX_BODY_BYTES:
+        if self._bytes > self._most_bytes:
             await self.drain()
-            raise too_large()
+            raise too_large(self._most_bytes)
         return message
 
     async def drain(self) -> None:

@@ -150,8 +150,9 @@ class ExperimentRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     specification: dict[str, Any] = Field(description="The fields of docs/experiments.md, without lineage and vary.")
-    files: Annotated[dict[str, str], Field(max_length=4)] = Field(
-        default_factory=dict, description="Up to four texts by name; each is named by a field of the specification."
+    files: Annotated[dict[str, str | UploadedFile], Field(max_length=4)] = Field(
+        default_factory=dict,
+        description="Up to four files by name, each a text or an upload; each is named by a field of the specification.",
     )
 
 
@@ -163,6 +164,19 @@ class Accepted(ResponseModel):
     state: Literal["accepted"]
     accepted_at: datetime
     href: str
+
+
+class Outcome(ResponseModel):
+    """What was accepted and came to its end while its sender waited."""
+
+    request: str
+    experiment: str
+    state: Literal["decided", "stopped", "refused"]
+    reason: str
+    accepted_at: datetime
+    href: str
+    verdicts: list[dict[str, Any]] = Field(description="One per backend, or per model of a learning experiment.")
+    answers: list[dict[str, Any]] = Field(description="The answer that stands, by the names of the problem.")
 
 
 class EstimateProblem(ResponseModel):
@@ -183,6 +197,50 @@ class Estimate(ResponseModel):
     epochs: list[dict[str, Any]]
     circuits: list[dict[str, Any]]
     problems: list[EstimateProblem]
+
+
+class StoredUpload(ResponseModel):
+    """A file of the caller's."""
+
+    sha256: str
+    bytes: int
+    sent_at: datetime
+    href: str
+
+
+class UploadList(ResponseModel):
+    """The caller's files, by hash."""
+
+    items: list[StoredUpload]
+
+
+class UploadedFile(BaseModel):
+    """A file that was sent ahead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of one of the caller's uploads.")
+
+
+class MoneyQuota(ResponseModel):
+    """A budget of the policy that is the caller's own; US dollars."""
+
+    limit_usd: float
+    used_usd: float = Field(description="Charged to its jobs, and quoted for those that have not ended.")
+    remaining_usd: float
+    per: Literal["day", "month", "ever"]
+    provider: str | None = Field(description="Whose jobs count; null is all.")
+    resets_at: datetime | None
+
+
+class Quota(ResponseModel):
+    """What a caller may ask for and spend; null is as much as it likes."""
+
+    principal: str
+    requests: int | None
+    per_seconds: int
+    at_once: int | None
+    money: list[MoneyQuota]
 
 
 class Health(ResponseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Query, Request
@@ -11,6 +12,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
 from qhybrid_pipelines.service.callers import Caller, Scope
 from qhybrid_pipelines.service.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from qhybrid_pipelines.service.problem_documents import MEDIA_TYPE, Problem, ProblemError, bad_request, not_found
+from qhybrid_pipelines.service.request_boundary import ANSWER_HEADERS, ON_END
 from qhybrid_pipelines.service.resources import MaySee
 from qhybrid_pipelines.service.response_models import ProblemDocument
 from qhybrid_pipelines.service.service_parts import ServiceParts
@@ -39,12 +41,13 @@ _WORDS = {
     415: "The body is not said to be JSON.",
     421: "The request is for another host.",
     422: "The body says something wrong: `field` names where.",
+    429: "Too many requests, or too much spent: `Retry-After` says when to ask again.",
     431: "The header is too long.",
     500: "An error of the service.",
     502: "A provider could not be asked.",
     503: "Too much waits, or the service is not ready; `Retry-After` says when to ask again.",
 }
-_ALWAYS = (400, 401, 403, 405, 408, 421, 431, 500, 503)
+_ALWAYS = (400, 401, 403, 405, 408, 421, 429, 431, 500, 503)
 
 
 def parts_of(request: Request) -> ServiceParts:
@@ -53,7 +56,7 @@ def parts_of(request: Request) -> ServiceParts:
 
 
 def needs(scope: Scope, *, or_scope: Scope | None = None) -> Callable[[Request], Caller]:
-    """Return the dependency that lets callers of one scope in, or of another one that will do."""
+    """Return the dependency that lets callers of one scope in, or of another one that will do, as often as they may."""
 
     def caller(request: Request) -> Caller:
         found = parts_of(request).authenticator.caller(request.headers.get("authorization"))
@@ -67,6 +70,10 @@ def needs(scope: Scope, *, or_scope: Scope | None = None) -> Callable[[Request],
                     headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
                 )
             )
+        parts_of(request).ledger_watch.check()
+        rates = parts_of(request).rates
+        request.scope["state"][ANSWER_HEADERS] = rates.begin(found.principal)
+        request.scope["state"][ON_END] = partial(rates.end, found.principal)
         return found
 
     return caller

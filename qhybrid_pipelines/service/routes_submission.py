@@ -14,8 +14,10 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from qhybrid_pipelines.service.callers import Caller
-from qhybrid_pipelines.service.network_intake import NetworkRequest, read_request
-from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, bad_request, overloaded
+from qhybrid_pipelines.service.money_quota import refuse_if_spent
+from qhybrid_pipelines.service.network_intake import FILES, UPLOAD, NetworkRequest, read_request
+from qhybrid_pipelines.service.preferences import wanted_seconds
+from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, bad_request, invalid, overloaded
 from qhybrid_pipelines.service.request_store import (
     Acceptance,
     KeyReused,
@@ -23,7 +25,7 @@ from qhybrid_pipelines.service.request_store import (
     StoreBusy,
     TakenByOther,
 )
-from qhybrid_pipelines.service.response_models import Accepted, Estimate, ExperimentRequest
+from qhybrid_pipelines.service.response_models import Accepted, Estimate, ExperimentRequest, Outcome
 from qhybrid_pipelines.service.routes_common import RETRY_SECONDS, Submitter, json_body, parts_of, problems
 from qhybrid_pipelines.service.service_parts import ServiceParts
 
@@ -50,11 +52,11 @@ _BODY: dict[str, Any] = {
 )
 async def estimate(request: Request, caller: Submitter) -> dict[str, Any]:
     """Say what an experiment would take and cost, and what policy and its budget say. Nothing is registered or sent."""
-    del caller
     asked = await _read(request)
     parts = parts_of(request)
     await _ready(parts)
-    return await run_in_threadpool(parts.estimators.estimate, asked)
+    uploads = await run_in_threadpool(_uploads, parts, caller, asked)
+    return await run_in_threadpool(parts.estimators.estimate, asked, uploads)
 
 
 @router.post(
@@ -63,6 +65,14 @@ async def estimate(request: Request, caller: Submitter) -> dict[str, Any]:
     operation_id="submit_experiment",
     status_code=202,
     responses={
+        200: {
+            "model": Outcome,
+            "description": "Accepted, and come to its end within the time of `Prefer: wait=N`.",
+            "headers": {
+                "Location": {"description": "The experiment.", "schema": {"type": "string"}},
+                "Preference-Applied": {"description": "How long was waited at most.", "schema": {"type": "string"}},
+            },
+        },
         202: {
             "model": Accepted,
             "description": "Accepted: it is on the disk.",
@@ -88,20 +98,46 @@ async def submit(
             "The same key with another body is refused. Keys are kept as long as the requests."
         ),
     ] = None,
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=N`: answer with the outcome where it is there within N seconds, at most 60 (RFC 7240)."
+        ),
+    ] = None,
 ) -> Response:
     """Accept an experiment. The same request with the same key gets the same answer, and is one request."""
+    del prefer  # read below: there may be several such headers
     key = _read_key(idempotency_key)
     asked = await _read(request)
     parts = parts_of(request)
     await _ready(parts)
     accepted = await _accept(parts, caller, key, asked)
     experiment = json.loads(accepted.answer)["experiment"]
-    return Response(
-        accepted.answer,
-        status_code=202,
-        media_type="application/json",
-        headers={"location": f"/v1/experiments/{experiment}", "retry-after": str(RETRY_SECONDS["accepted"])},
-    )
+    headers = {"location": f"/v1/experiments/{experiment}"}
+    seconds = wanted_seconds(request.headers.getlist("prefer"))
+    if seconds is not None and parts.waiters.has_room:
+        headers["preference-applied"] = f"wait={seconds}"
+        if (outcome := await _outcome(request, parts, experiment, seconds)) is not None:
+            body = json.dumps({**json.loads(accepted.answer), **outcome})
+            return Response(body, status_code=200, media_type="application/json", headers=headers)
+    headers["retry-after"] = str(RETRY_SECONDS["accepted"])
+    return Response(accepted.answer, status_code=202, media_type="application/json", headers=headers)
+
+
+async def _outcome(request: Request, parts: ServiceParts, experiment: str, seconds: int) -> dict[str, Any] | None:
+    """Return what an experiment came to within some seconds; None where it has not come to its end."""
+    state: dict[str, Any] = {}
+
+    async def ended() -> bool:
+        state.update(await run_in_threadpool(parts.resources.experiment, experiment))
+        return state["state"] not in RETRY_SECONDS
+
+    if not await parts.waiters.wait(ended, seconds=seconds, gone=request.is_disconnected):
+        return None
+    results = await run_in_threadpool(parts.resources.results, experiment)
+    return {"state": state["state"], "reason": state["reason"]} | {
+        name: results[name] for name in ("verdicts", "answers")
+    }
 
 
 async def _accept(parts: ServiceParts, caller: Caller, key: str, asked: NetworkRequest) -> Acceptance:
@@ -160,13 +196,30 @@ def _find_or_check(parts: ServiceParts, caller: Caller, key: str, asked: Network
     """Return what was answered to this request before; else what it means, when nothing is wrong with it."""
     before = parts.requests.find(principal=caller.principal, route=ROUTE, idempotency_key=key)
     if before is None:
-        found = parts.checkers.check(asked)
+        found = parts.checkers.check(asked, _uploads(parts, caller, asked))
         if parts.is_anothers(caller, found["experiment"]):
             raise _taken()
+        budget = json.loads(found["specification"]).get("budget") or {}
+        refuse_if_spent(parts.workspace.control_plane, caller.principal, budget_usd=budget.get("usd", 0.0))
         return found
     if before.fingerprint != asked.fingerprint:
         raise _key_reused()
     return Acceptance(before.answer, new=False)
+
+
+def _uploads(parts: ServiceParts, caller: Caller, asked: NetworkRequest) -> dict[str, bytes]:
+    """Return the contents of a request's uploads by name: its sender's own, and nobody else's."""
+    found = {}
+    for name, sha256 in asked.uploads.items():
+        try:
+            found[name] = parts.uploads.read(caller.principal, sha256)
+        except ProblemError:
+            raise invalid(
+                "you have no upload of this hash",
+                remedy="Send the file with POST /v1/uploads first.",
+                field=f"{FILES}.{name}.{UPLOAD}",
+            ) from None
+    return found
 
 
 async def _read(request: Request) -> NetworkRequest:

@@ -39,6 +39,7 @@ class ServiceOptions:
         port: 0 takes any free one.
         authenticator: who may come in; None is everybody who reaches the loopback address.
         decisions: decide as well.
+        interactive: run what callers wait for, in a process beside this one.
     """
 
     home: Path
@@ -46,6 +47,7 @@ class ServiceOptions:
     port: int = 8800
     authenticator: Authenticator | None = None
     decisions: bool = False
+    interactive: bool = False
 
 
 def serve(options: ServiceOptions) -> None:
@@ -65,7 +67,9 @@ def serve(options: ServiceOptions) -> None:
         )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with _only_one(Home(options.home)), _listening(options.host, options.port) as listener:
-        parts = ServiceParts.open(options.home, options.authenticator, decisions=options.decisions)
+        parts = ServiceParts.open(
+            options.home, options.authenticator, interactive=options.interactive, decisions=options.decisions
+        )
         config = uvicorn.Config(
             application(parts, hosts={LOOPBACK, "localhost", "[::1]"} if local else None),
             http=LimitedHttpProtocol,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from qhybrid_pipelines.core.errors import QHybridError
@@ -13,16 +14,22 @@ from qhybrid_pipelines.service.callers import Authenticator, Caller, Everybody, 
 from qhybrid_pipelines.service.checkers import Checkers, Limits
 from qhybrid_pipelines.service.decisions.decision_service import DecisionService
 from qhybrid_pipelines.service.event_feed import EventFeed
+from qhybrid_pipelines.service.interactive import InteractiveTier
+from qhybrid_pipelines.service.ledger_watch import LedgerWatch
+from qhybrid_pipelines.service.preferences import Waiters
+from qhybrid_pipelines.service.rate_limits import RateLimits
 from qhybrid_pipelines.service.registrar import Registrar
 from qhybrid_pipelines.service.request_figures import RequestFigures
 from qhybrid_pipelines.service.request_store import RequestStore
 from qhybrid_pipelines.service.resources import MaySee, Resources
+from qhybrid_pipelines.service.settings import read_settings
+from qhybrid_pipelines.service.uploads import Uploads
 from qhybrid_pipelines.service.webhooks.parts import Webhooks
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
-#: Checks have little time; an estimate reduces the instance and compiles circuits.
-CHECK_LIMITS = Limits(cpu_seconds=2.0)
+#: Checks have little time of a processor, and of the clock more than a ledger that is away takes to say so; an estimate reduces the instance and compiles circuits.
+CHECK_LIMITS = Limits(cpu_seconds=2.0, clock_seconds=60.0)
 ESTIMATE_LIMITS = Limits(cpu_seconds=20.0, clock_seconds=60.0, memory_bytes=3 * 2**30, processes=1, most_waiting=8)
 
 
@@ -43,6 +50,11 @@ class ServiceParts:
         action_threads: in which providers are asked.
         webhooks: where events are sent.
         decisions: decides at once; None where nobody asked for that.
+        uploads: files that callers have sent ahead.
+        rates: how often callers may ask.
+        ledger_watch: whether the ledger answers.
+        interactive: runs what callers wait for; None where it was not asked for.
+        waiters: who waits for the end of what was sent.
     """
 
     workspace: Workspace
@@ -56,25 +68,39 @@ class ServiceParts:
     feed: EventFeed
     action_threads: ActionThreads
     webhooks: Webhooks
+    uploads: Uploads
+    rates: RateLimits
+    ledger_watch: LedgerWatch
+    interactive: InteractiveTier | None = None
+    waiters: Waiters = field(default_factory=Waiters)
     decisions: DecisionService | None = None
     _roots: dict[str, str] = field(default_factory=dict)
     _warm: threading.Event = field(default_factory=threading.Event)
     warming_problem: str = "the service is warming up"
 
     @classmethod
-    def open(cls, home: Path, authenticator: Authenticator | None = None, *, decisions: bool = False) -> ServiceParts:
+    def open(
+        cls,
+        home: Path,
+        authenticator: Authenticator | None = None,
+        *,
+        interactive: bool = False,
+        decisions: bool = False,
+    ) -> ServiceParts:
         """Open the parts; nothing is warm yet.
 
         Args:
             home: its folder.
-            authenticator: who may come in; None is everybody.
+            authenticator: who may come in; None is everybody who reaches the service.
+            interactive: run what callers wait for, in a process beside this one.
             decisions: decide as well, which takes three processes more.
 
         Raises:
-            InvalidInput: ledger or requests cannot be opened.
+            InvalidInput: ledger or requests cannot be opened, or the settings are wrong.
         """
         workspace = Workspace(Home(home))
         control_plane = workspace.control_plane
+        settings = read_settings(workspace.home)
         requests = RequestStore(workspace.home.requests)
         backends = control_plane.backends
         caller = authenticator or Everybody(control_plane.deployment.principal)
@@ -95,6 +121,10 @@ class ServiceParts:
             feed=EventFeed(lambda: control_plane.ledger.head().position),
             action_threads=ActionThreads(),
             webhooks=Webhooks.open(workspace.home, control_plane, sight=sight),
+            uploads=Uploads(workspace.home),
+            ledger_watch=LedgerWatch(lambda: control_plane.ledger.head()),  # noqa: PLW0108  opened when it is first asked
+            interactive=InteractiveTier(workspace.home.path) if interactive else None,
+            rates=RateLimits(partial(settings.limit_of, keys=authenticator is not None)),
         )
         if decisions:
             parts.decisions = DecisionService.open(parts)
@@ -104,12 +134,17 @@ class ServiceParts:
         """Make everything ready that would make a first request slow; `not_ready` tells when it is done."""
         try:
             self.workspace.control_plane.ledger.head()
+            self.ledger_watch.start()
             self.registrar.start()
             self.webhooks.sender.start()
+            if self.interactive is not None:
+                self.interactive.start()
             self.checkers.warm("check")
             self.estimators.warm("estimate")
             if self.decisions is not None:
                 self.decisions.warm()
+            if self.interactive is not None:
+                self.interactive.wait_warm()
         except Exception as error:  # noqa: BLE001  a thread's end would leave the reason untold
             self.warming_problem = f"warming up failed: {type(error).__name__}"
             return
@@ -129,10 +164,8 @@ class ServiceParts:
             found.append("accepted experiments are not being registered")
         if self._warm.is_set() and not self.webhooks.sender.is_alive:
             found.append("events are not being sent")
-        try:
-            self.workspace.control_plane.ledger.head()
-        except Exception as error:  # noqa: BLE001  whatever its database says
-            found.append(f"the ledger does not answer ({type(error).__name__})")
+        if self.ledger_watch.is_away:
+            found.append("the ledger does not answer")
         return found
 
     def sight_of(self, caller: Caller) -> MaySee:
@@ -181,8 +214,11 @@ class ServiceParts:
         if self._warm.is_set():
             self.registrar.close()
         self.webhooks.close()
+        self.ledger_watch.close()
         self.requests.close()
         self.action_threads.close()
+        if self.interactive is not None:
+            self.interactive.close()
         self.checkers.close()
         self.estimators.close()
         self.workspace.control_plane.ledger.close()

@@ -67,6 +67,11 @@ class Home:
         return self.path / "decisions.db"
 
     @property
+    def uploads(self) -> Path:
+        """Files that callers of the HTTP service have sent ahead of their requests, by whose they are and by hash."""
+        return self.path / "uploads"
+
+    @property
     def requesters(self) -> Path:
         """Who sent an experiment through the HTTP service, one file each."""
         return self.path / "requesters"

@@ -1,6 +1,7 @@
 """Eight real processes that race on one budget through the dispatcher: they spend all of it, and not a cent more.
 
-Once on the budget of one experiment, and once, each with experiments of its own, on the budget of a month in the policy.
+Once on the budget of one experiment, and, each with experiments of its own, on budgets of the policy: of a month, and of one
+principal's day.
 """
 
 from __future__ import annotations
@@ -33,20 +34,20 @@ from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
-home, url, number, tries, price, budget, month = sys.argv[1:]
+home, url, number, tries, price, budget, policy_text = sys.argv[1:]
 home = Path(home)
 vendor = DurableVendor(home / "vendor", price_usd=float(price))
 ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(home / "ledger.db")
-policy = parse_policy("budgets: {usd: " + month + "}", file="policy.yaml") if month else None
+policy = parse_policy(policy_text, file="policy.yaml") if policy_text else None
 dispatcher = Dispatcher(ledger, {"vendor": vendor}, RawStore(home / "raw"), policy=policy)
 print("ready", flush=True)
 sys.stdin.readline()
 refused = 0
 for attempt in range(int(tries)):
-    own = {"experiment": f"own{number}x{attempt}-00000000"} if month else {}
+    own = {"experiment": f"own{number}x{attempt}-00000000"} if policy_text else {}
     batch = make_batch(seed=1000 * int(number) + 10 * attempt, **own)
     try:
-        job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=float(budget)))
+        job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=float(budget), principal="ada"))
         if attempt % 2:
             dispatcher.collect(job.job_id, batch)  # some of it is settled during the race
     except Refused:
@@ -60,9 +61,9 @@ def url(request: pytest.FixtureRequest) -> str:
     return "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
-def race(url: str, tmp_path: Path, *, budget_usd: float, month: str) -> int:
+def race(url: str, tmp_path: Path, *, budget_usd: float, policy: str) -> int:
     """Let the processes race, and return how often one was refused."""
-    figures = [str(TRIES), str(PRICE_USD), str(budget_usd), month]
+    figures = [str(TRIES), str(PRICE_USD), str(budget_usd), policy]
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", SPENDER, str(tmp_path), url, str(number), *figures],
@@ -78,14 +79,19 @@ def race(url: str, tmp_path: Path, *, budget_usd: float, month: str) -> int:
         for racer in racers:
             racer.stdin.write("go\n")
             racer.stdin.flush()
-        return sum(json.loads(racer.communicate(timeout=60)[0]) for racer in racers)
+        return sum(json.loads(racer.communicate(timeout=300)[0]) for racer in racers)
     finally:
         for racer in racers:
             racer.kill()
 
 
-def test_eight_processes_never_spend_more_than_the_policy_lets_a_month_spend(url: str, tmp_path: Path) -> None:
-    refused = race(url, tmp_path, budget_usd=100.0, month=str(BUDGET_USD))
+@pytest.mark.parametrize(
+    "budget",
+    [f"{{usd: {BUDGET_USD}}}", f"{{usd: {BUDGET_USD}, per: day, principal: '*'}}"],
+    ids=["month", "day of one"],
+)
+def test_eight_processes_never_spend_more_than_the_policy_lets_them(url: str, tmp_path: Path, budget: str) -> None:
+    refused = race(url, tmp_path, budget_usd=100.0, policy=f"budgets: {budget}")
     accepted = len(DurableVendor(tmp_path / "vendor").book())
     ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(tmp_path / "ledger.db")
     try:
@@ -98,7 +104,7 @@ def test_eight_processes_never_spend_more_than_the_policy_lets_a_month_spend(url
 
 
 def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Path) -> None:
-    refused = race(url, tmp_path, budget_usd=BUDGET_USD, month="")
+    refused = race(url, tmp_path, budget_usd=BUDGET_USD, policy="")
     accepted = len(DurableVendor(tmp_path / "vendor").book())
     ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(tmp_path / "ledger.db")
     try:

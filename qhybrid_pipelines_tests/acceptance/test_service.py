@@ -193,6 +193,35 @@ class TestAcceptance:
         for wrong in ("", "two words", "x" * 256, '"open'):
             assert is_problem(service.post(KARATE, key=wrong), 400, "bad-request")
 
+    def test_who_waits_keeps_nobody_else_waiting(self, service):
+        """More wait than there are threads; others are answered before the first of them is."""
+
+        def wait(number: int) -> tuple[httpx.Response, float]:
+            answer = httpx.post(
+                f"{service.url}/v1/experiments",
+                json={"specification": {**KARATE, "name": "waited for", "seed": number}},
+                headers={"Idempotency-Key": f"waited-{number}", "Prefer": "respond-async, wait=20"},
+                timeout=120.0,
+                trust_env=False,
+            )
+            return answer, time.monotonic()
+
+        with ThreadPoolExecutor(50) as pool:
+            waiting = [pool.submit(wait, number) for number in range(50)]
+            until = time.monotonic() + 60
+            while sum(key.startswith("waited-") for _, key in rows(service)) < 50:
+                assert time.monotonic() < until, service.log
+                time.sleep(0.1)
+            assert service.client.get("/v1/experiments").status_code == 200
+            assert service.post({**KARATE, "name": "waited for", "seed": 50}).status_code == 202
+            answered_at = time.monotonic()
+        for one in waiting:
+            answer, at = one.result()
+            assert answer.status_code == 202, answer.text
+            assert answer.headers["preference-applied"] == "wait=20"
+            assert int(answer.headers["retry-after"]) >= 1
+            assert at > answered_at
+
     def test_an_estimate_registers_nothing(self, service):
         asked = {**KARATE, "name": "only asked", "shots": 100, "repetitions": 2}
         answer = service.estimate(asked)

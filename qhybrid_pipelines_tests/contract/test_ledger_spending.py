@@ -39,7 +39,9 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     made.close()
 
 
-def spend(ledger: Ledger, name: str, usd: float, *, limits=MONTH, at: datetime = NOW, provider: str = "v"):
+def spend(
+    ledger: Ledger, name: str, usd: float, *, limits=MONTH, at: datetime = NOW, provider: str = "v", principal: str = ""
+):
     """Plan a job of an experiment of its own, whose own budget would hold it."""
     steps = tuple(EventData(event=event, at=at) for event in (Event.PLAN, Event.APPROVE))
     return ledger.plan(
@@ -53,6 +55,7 @@ def spend(ledger: Ledger, name: str, usd: float, *, limits=MONTH, at: datetime =
             planned_at=at,
             steps=steps,
             spending_limits=limits,
+            principal=principal,
         )
     )
 
@@ -83,9 +86,7 @@ def test_a_month_ends_at_midnight_utc_wherever_somebody_is(ledger: Ledger) -> No
         spend(ledger, "tokyo", 0.1, at=LAST_MOMENT.astimezone(timezone(timedelta(hours=9))))
     spend(ledger, "june", 1.0, at=LAST_MOMENT + timedelta(microseconds=1))
     with pytest.raises(Refused, match="for all time"):
-        spend(
-            ledger, "ever", 0.1, limits=(SpendingLimit(limit_usd=2.0, per_month=False),), at=NOW + timedelta(days=400)
-        )
+        spend(ledger, "ever", 0.1, limits=(SpendingLimit(limit_usd=2.0, per="ever"),), at=NOW + timedelta(days=400))
 
 
 def test_a_provider_has_a_limit_of_its_own_beside_that_of_all(ledger: Ledger) -> None:
@@ -96,6 +97,19 @@ def test_a_provider_has_a_limit_of_its_own_beside_that_of_all(ledger: Ledger) ->
     spend(ledger, "c", 0.5, limits=limits, provider="w")
     with pytest.raises(Refused, match="all providers in 2026-05"):
         spend(ledger, "d", 0.1, limits=limits, provider="w")
+
+
+def test_a_day_ends_at_midnight_utc_and_belongs_to_whoever_asks(ledger: Ledger) -> None:
+    def day_of(principal: str) -> tuple[SpendingLimit, ...]:
+        return (SpendingLimit(limit_usd=1.0, per="day", principal=principal),)
+
+    spend(ledger, "a", 0.7, limits=day_of("ada"), principal="ada", at=LAST_MOMENT)
+    spend(ledger, "b", 0.7, limits=day_of("bob"), principal="bob", at=LAST_MOMENT)
+    with pytest.raises(Refused, match="'ada' on 2026-05-31 spend"):
+        spend(ledger, "c", 0.4, limits=day_of("ada"), principal="ada", at=LAST_MOMENT)
+    assert ledger.committed_usd(day_of("ada")[0], LAST_MOMENT) == 0.7
+    spend(ledger, "d", 1.0, limits=day_of("ada"), principal="ada", at=LAST_MOMENT + timedelta(microseconds=1))
+    assert ledger.committed_usd(day_of("ada")[0], LAST_MOMENT) == 0.7
 
 
 def test_what_a_job_did_not_use_may_be_spent_by_another(ledger: Ledger) -> None:
@@ -125,13 +139,17 @@ LIMITS = st.lists(
         SpendingLimit,
         limit_usd=st.integers(0, 20).map(lambda tenths: tenths / 10),
         provider=st.sampled_from([None, "v", "w"]),
-        per_month=st.booleans(),
+        per=st.sampled_from(["day", "month", "ever"]),
+        principal=st.sampled_from([None, "ada", "bob"]),
     ),
     max_size=3,
 ).map(tuple)
 JOBS = st.lists(
     st.tuples(
-        st.integers(0, 9).map(lambda tenths: tenths / 10), st.sampled_from(["v", "w"]), st.sampled_from([0, 20, 40])
+        st.integers(0, 9).map(lambda tenths: tenths / 10),
+        st.sampled_from(["v", "w"]),
+        st.sampled_from([0, 1, 20, 40]),
+        st.sampled_from(["ada", "bob"]),
     ),
     max_size=8,
 )
@@ -157,24 +175,28 @@ def test_no_order_of_jobs_gets_past_a_limit_and_none_that_fits_is_refused(
 
 
 def compare_with_sums_by_hand(ledger: Ledger, limits, jobs) -> None:
-    accepted: list[tuple[Decimal, str, str]] = []
-    for number, (usd, provider, days) in enumerate(jobs):
+    accepted: list[tuple[Decimal, str, str, str]] = []
+    for number, (usd, provider, days, principal) in enumerate(jobs):
         at = NOW + timedelta(days=days)
         fits = True
         for limit in limits:
             same = [
                 asked
-                for asked, whose, month in accepted
-                if limit.provider in (None, whose) and (not limit.per_month or month == f"{at:%Y-%m}")
+                for asked, whose, day, who in accepted
+                if limit.provider in (None, whose)
+                and limit.principal in (None, who)
+                and {"day": day == f"{at:%Y-%m-%d}", "month": day[:7] == f"{at:%Y-%m}", "ever": True}[limit.per]
             ]
-            if limit.provider in (None, provider) and usd:
+            if limit.provider in (None, provider) and limit.principal in (None, principal) and usd:
                 fits &= sum(same, Decimal(str(usd))) <= Decimal(str(limit.limit_usd))
         try:
-            spend(ledger, f"x{number}", usd, limits=limits, at=at, provider=provider)
+            applying = tuple(limit for limit in limits if limit.principal in (None, principal))
+            spend(ledger, f"x{number}", usd, limits=applying, at=at, provider=provider, principal=principal)
         except Refused:
             assert not fits
         else:
             assert fits
-            accepted.append((Decimal(str(usd)), provider, f"{at:%Y-%m}"))
+            accepted.append((Decimal(str(usd)), provider, f"{at:%Y-%m-%d}", principal))
     for used in spending(limits, ledger.jobs(), NOW):
+        assert used.committed_usd == pytest.approx(ledger.committed_usd(used.limit, NOW), abs=1e-9)
         assert used.committed_usd <= used.limit.limit_usd + 1e-9

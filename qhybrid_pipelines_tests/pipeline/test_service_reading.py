@@ -115,3 +115,26 @@ def test_figures_are_those_of_the_ledger_and_of_the_service(service):
     text = service.client.get("/metrics").text
     assert "qhybrid_jobs{" in text
     assert 'qhybrid_http_requests_total{route="/v1/jobs",status="200"}' in text
+
+
+def test_who_waits_for_what_is_decided_gets_its_outcome(service, launcher):
+    key = next(iter(launcher.workspace.specifications))
+    answers = [
+        service.client.post(
+            "/v1/experiments",
+            json={"specification": SPECS[number]},
+            headers={"Idempotency-Key": f"waits-{number}", "Prefer": "wait=30"},
+        )
+        for number in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
+    assert {answer.headers["preference-applied"] for answer in answers} == {"wait=30"}
+    found = {answer.json()["experiment"]: answer.json() for answer in answers}
+    shown = service.client.get(f"/v1/experiments/{key}/results").json()
+    assert (found[key]["state"], found[key]["verdicts"]) == ("decided", shown["verdicts"])
+    assert found[key]["answers"] == shown["answers"]
+    again = service.client.post(
+        "/v1/experiments", json={"specification": SPECS[0]}, headers={"Idempotency-Key": "waits-0"}
+    )
+    assert again.status_code == 202
+    assert again.json().items() <= {**answers[0].json(), "state": "accepted"}.items()

@@ -34,6 +34,7 @@ from qhybrid_pipelines.control.ledger.records import (
     Transition,
 )
 from qhybrid_pipelines.control.ledger.row_audit import rebuild
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json, to_microseconds
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.job_states import JobState
@@ -133,6 +134,11 @@ class MemoryLedger:
         """Return what an experiment may spend and has spent, or None."""
         with self._tables.read_lock():
             return self._tables.accounts.get(experiment)
+
+    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
+        """Return how much of a limit is used."""
+        with self._tables.read_lock():
+            return float(self._tables.committed(limit, at, without=""))
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""

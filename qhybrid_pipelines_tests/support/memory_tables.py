@@ -251,19 +251,25 @@ class MemoryTables:
         self, limits: Sequence[SpendingLimit], quote_usd: float, asking: Plan | JobRecord, at: datetime
     ) -> None:
         """By strings and decimals, unlike the ledgers in a database."""
-        month, asked = f"{at.astimezone(UTC):%Y-%m}", Decimal(str(round_stored_usd(quote_usd)))
+        asked = Decimal(str(round_stored_usd(quote_usd)))
         for limit in limits:
-            counted = [
-                job.cost_quoted_usd if job.cost_settled_usd is None else job.cost_settled_usd
-                for job in self.jobs.values()
-                if job.job_id != asking.job_id
-                and limit.provider in (None, job.provider)
-                and (limit.schedule is None or job.experiment.startswith(f"{limit.schedule}-20"))
-                and (not limit.per_month or f"{job.created_at.astimezone(UTC):%Y-%m}" == month)
-            ]
-            needed = sum((Decimal(str(usd)) for usd in counted), asked)
+            needed = self.committed(limit, at, without=asking.job_id) + asked
             if asked and limit.provider in (None, asking.provider) and needed > Decimal(str(limit.limit_usd)):
                 raise Refused(f"the policy lets {limit.label(at)} spend ${limit.limit_usd:.2f}, which is not enough")
+
+    def committed(self, limit: SpendingLimit, at: datetime, *, without: str) -> Decimal:
+        """Return how much of a limit is used, but for one job."""
+        form = {"day": "%Y-%m-%d", "month": "%Y-%m", "ever": "ever"}[limit.per]
+        counted = (
+            job.cost_quoted_usd if job.cost_settled_usd is None else job.cost_settled_usd
+            for job in self.jobs.values()
+            if job.job_id != without
+            and limit.provider in (None, job.provider)
+            and limit.principal in (None, job.principal)
+            and (limit.schedule is None or job.experiment.startswith(f"{limit.schedule}-20"))
+            and f"{job.created_at.astimezone(UTC):{form}}" == f"{at.astimezone(UTC):{form}}"
+        )
+        return sum((Decimal(str(usd)) for usd in counted), Decimal(0))
 
     def _replace_reserved_quote(self, job: JobRecord, quote_usd: float) -> JobRecord:
         released = settle(self.accounts[job.experiment], quote_usd=job.cost_quoted_usd, charged_usd=0.0)

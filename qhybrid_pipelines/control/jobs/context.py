@@ -29,7 +29,7 @@ class JobContext:
         time: the present by the ledger's clock, and whether it can be relied on.
         anchor: file with the link of the ledger that was noted outside it; None where nothing is noted.
         tenant: part of every token, so that two tenants of one account never share one.
-        limits_of: what all experiments together may spend, as far as it concerns one of them, by its key.
+        limits_of: what all experiments together may spend, as far as it concerns one of them, by its key, and who asks.
         home_id: of the ledger that decides; it labels what is sent, and is never part of a token.
         guard: knows whether this is the home that it says it is; None where nobody asks.
     """
@@ -41,7 +41,7 @@ class JobContext:
     tenant: str = ""
     home_id: str = ""
     guard: HomeGuard | None = None
-    limits_of: Callable[[str], tuple[SpendingLimit, ...]] = lambda _: ()
+    limits_of: Callable[[str, str], tuple[SpendingLimit, ...]] = lambda _, __: ()
 
     @property
     def clock(self) -> Clock:

@@ -20,7 +20,7 @@ class Spending:
     Attributes:
         limit: of the policy.
         committed_usd: charged to the jobs that count, and quoted for those that have not ended.
-        at: says the month.
+        at: says the day and the month.
     """
 
     limit: SpendingLimit
@@ -37,7 +37,7 @@ class Spending:
 
 
 def spending(limits: Sequence[SpendingLimit], jobs: Iterable[JobRecord], at: datetime) -> tuple[Spending, ...]:
-    """Return how much of each limit is used in the month of a moment, or for all time."""
+    """Return how much of each limit is used on the day or in the month of a moment, or for all time."""
     jobs = list(jobs) if limits else []
     return tuple(
         Spending(limit=limit, committed_usd=sum(_committed_usd(job) for job in jobs if _counts(limit, job, at)), at=at)
@@ -95,6 +95,7 @@ def _counts(limit: SpendingLimit, job: JobRecord, at: datetime) -> bool:
     return (
         limit.counts(job.provider)
         and limit.counts_experiment(job.experiment)
+        and limit.principal in (None, job.principal)
         and (period is None or period[0] <= job.created_at < period[1])
     )
 

@@ -138,7 +138,7 @@ class Submitter:
         items = [_PendingBatch(batch=batch, job=self.latest_job(batch)) for batch in batches]
         self._admit(items, request)
         new = [item for item in items if item.job is None or item.job.state in ENDED_WITHOUT_RESULT]
-        if limits := self._limits(items):
+        if limits := self._limits(items, request.principal):
             check_quotes(limits, self._ledger.jobs(), _quotes(new), self._context.clock.now())
         return [Preview(job=item.job, admission=item.admission) for item in items]
 
@@ -211,7 +211,7 @@ class Submitter:
                     job,
                     item.quote_usd,
                     backend=admission.route.backend,
-                    limits=self._limits([item]),
+                    limits=self._limits([item], request.principal),
                     now=self._context.clock.now(),
                 )
                 item.job = job = self._reroute(job, admission)
@@ -220,7 +220,7 @@ class Submitter:
         if not new:
             return
         failpoint("submit.before_intent")
-        now, limits = self._context.clock.now(), self._limits(new)
+        now, limits = self._context.clock.now(), self._limits(new, request.principal)
         warning = budget_warning(limits, self._ledger.jobs(), _quotes(new), now) if limits else None
         planned = self._ledger.plan_all([self._make_plan(item, request, warning) for item in new])
         failpoint("submit.planned")
@@ -236,9 +236,9 @@ class Submitter:
         detail = {"backend": admission.route.backend, "reason": admission.route.reason}
         return self._context.advance_or_reload(job, Event.REROUTE, rerouted_to=next_job_id(job), detail=detail)
 
-    def _limits(self, items: Iterable[_PendingBatch]) -> tuple[SpendingLimit, ...]:
-        """Return what the policy, and the schedules that made some experiments, let all experiments spend together."""
-        found = (limit for item in items for limit in self._context.limits_of(item.batch.experiment))
+    def _limits(self, items: Iterable[_PendingBatch], principal: str) -> tuple[SpendingLimit, ...]:
+        """Return what the policy, and the schedules that made some experiments, let somebody and all together spend."""
+        found = (limit for item in items for limit in self._context.limits_of(item.batch.experiment, principal))
         return tuple(dict.fromkeys(found))
 
     def _make_plan(self, item: _PendingBatch, request: SubmitRequest, warning: str | None) -> Plan:
@@ -263,7 +263,7 @@ class Submitter:
             price_source=admission.quotes[0].source,
             budget_usd=request.budget_usd,
             planned_at=now,
-            spending_limits=self._limits([item]),
+            spending_limits=self._limits([item], request.principal),
             steps=_initial_events(admission, now, warning if item.quote_usd else None),
             requested_backend=batch.backend,
             environment=self._deployment.environment,
@@ -315,7 +315,7 @@ class Submitter:
             return self._ledger.advance(Transition.single(job, Event.EXPIRE, now))
         if item.admission is not None:
             transition = price_transition(
-                job, item.admission.decision, item.quote_usd, now, spending_limits=self._limits([item])
+                job, item.admission.decision, item.quote_usd, now, spending_limits=self._limits([item], job.principal)
             )
             job = self._ledger.advance(transition) if transition else job
         if job.state is JobState.APPROVED:

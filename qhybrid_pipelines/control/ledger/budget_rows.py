@@ -78,26 +78,39 @@ def check_spending_limits(
         quote_usd: to be reserved.
         backend: where the job runs.
         provider: of that backend.
-        at: when the job was written down, which says the month.
+        at: when the job was written down, which says the day and the month.
         job_id: of the job, whose own quote is to be replaced if it is in the ledger already.
 
     Raises:
         Refused: one of them does not.
     """
-    job = tables.job.c
     for limit in limits if quote_usd else ():
-        if not limit.counts(provider):
-            continue
-        committed = type_coerce(func.coalesce(job.cost_settled_usd, job.cost_quoted_usd), BigInteger)
-        statement = select(func.sum(committed)).where(job.job_id != job_id)
-        if limit.provider is not None:
-            statement = statement.where(job.provider == limit.provider)
-        if limit.key_pattern is not None:
-            statement = statement.where(job.experiment.like(limit.key_pattern))
-        if (period := limit.period(at)) is not None:
-            statement = statement.where(job.created_at >= period[0], job.created_at < period[1])
-        committed_usd = from_micro_usd(int(connection.scalar(statement) or 0))
-        check_spending(limit, committed_usd, quote_usd, backend=backend, at=at)
+        if limit.counts(provider):
+            committed_usd = select_committed_usd(connection, limit, at, without=job_id)
+            check_spending(limit, committed_usd, quote_usd, backend=backend, at=at)
+
+
+def select_committed_usd(connection: Connection, limit: SpendingLimit, at: datetime, *, without: str = "") -> float:
+    """Return what was charged to the jobs that count for a limit, and quoted for those that have not ended, in US dollars.
+
+    Args:
+        connection: in a transaction.
+        limit: says which jobs count.
+        at: says the day or the month.
+        without: id of a job that is left out.
+    """
+    job = tables.job.c
+    committed = type_coerce(func.coalesce(job.cost_settled_usd, job.cost_quoted_usd), BigInteger)
+    statement = select(func.sum(committed)).where(job.job_id != without)
+    if limit.provider is not None:
+        statement = statement.where(job.provider == limit.provider)
+    if limit.principal is not None:
+        statement = statement.where(job.principal == limit.principal)
+    if limit.key_pattern is not None:
+        statement = statement.where(job.experiment.like(limit.key_pattern))
+    if (period := limit.period(at)) is not None:
+        statement = statement.where(job.created_at >= period[0], job.created_at < period[1])
+    return from_micro_usd(int(connection.scalar(statement) or 0))
 
 
 def replace_reserved_quote(connection: Connection, job: JobRecord, quote_usd: float) -> None:

@@ -42,6 +42,7 @@ from qhybrid_pipelines.control.ledger.records import (
     Transition,
     correlation_id_for,
 )
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration
 
@@ -148,6 +149,9 @@ class Ledger(Protocol):
 
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None if it has no job."""
+
+    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
+        """Return how much of a limit is used on the day, or in the month, of a moment, in US dollars."""
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from submitting this job; given back when the holder dies.

@@ -1,21 +1,23 @@
-"""What all experiments together may spend: in a calendar month or ever, at one provider or at all of them.
+"""What all experiments together may spend: in a day, in a calendar month or ever, at one provider or all, asked for by one principal or all.
 
 Beside the budget of each experiment (`control.ledger.budget`). A limit has no account of its own: what counts is what the jobs
 were charged, and what those that have not ended were quoted, summed inside the transaction that writes the next one down. A job
-counts in the month, UTC, in which it was written down. Pure.
+counts in the day and month, UTC, in which it was written down. Pure.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from qhybrid_pipelines.control.ledger.budget import format_usd, from_micro_usd, to_micro_usd
 from qhybrid_pipelines.core.errors import Refused
 
 #: Share of a limit from which on people are warned.
 WARNING_SHARE = 0.8
+Period = Literal["day", "month", "ever"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +27,16 @@ class SpendingLimit:
     Attributes:
         limit_usd: US dollars.
         provider: whose jobs count; None is all of them.
-        per_month: the limit is for each calendar month, UTC; otherwise for all time.
+        per: the limit is for each day or calendar month, UTC, or for all time.
         schedule: readable part of the keys of scheduled experiments, without the date, whose jobs count; None is all.
+        principal: who asked for the jobs that count; None is everybody.
     """
 
     limit_usd: float
     provider: str | None = None
-    per_month: bool = True
+    per: Period = "month"
     schedule: str | None = None
+    principal: str | None = None
 
     def counts(self, provider: str) -> bool:
         """Tell whether jobs of a provider count."""
@@ -50,10 +54,13 @@ class SpendingLimit:
         return re.fullmatch(rf"{re.escape(self.schedule)}-.{{4}}-.{{2}}-.{{2}}-.*", key) is not None
 
     def period(self, at: datetime) -> tuple[datetime, datetime] | None:
-        """Return the month of a moment, its first moment and that of the next month, UTC; None for all time."""
-        if not self.per_month:
+        """Return the day or month of a moment, its first moment and that of the next one, UTC; None for all time."""
+        if self.per == "ever":
             return None
-        start = at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        start = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.per == "day":
+            return start, start + timedelta(days=1)
+        start = start.replace(day=1)
         following = (start.year + start.month // 12, start.month % 12 + 1)
         return start, start.replace(year=following[0], month=following[1])
 
@@ -62,7 +69,11 @@ class SpendingLimit:
         whose = "all providers" if self.provider is None else f"provider '{self.provider}'"
         if self.schedule is not None:
             whose = f"the schedule of '{self.schedule}'"
-        return f"{whose} in {at.astimezone(UTC):%Y-%m}" if self.per_month else f"{whose} for all time"
+        if self.principal is not None:
+            whose = f"'{self.principal}'" if self.provider is None else f"'{self.principal}' at {whose}"
+        at = at.astimezone(UTC)
+        when = {"day": f"on {at:%Y-%m-%d}", "month": f"in {at:%Y-%m}", "ever": "for all time"}
+        return f"{whose} {when[self.per]}"
 
 
 def check_spending(limit: SpendingLimit, committed_usd: float, quote_usd: float, *, backend: str, at: datetime) -> None:
@@ -80,7 +91,7 @@ def check_spending(limit: SpendingLimit, committed_usd: float, quote_usd: float,
     """
     needed = to_micro_usd(committed_usd) + to_micro_usd(quote_usd)
     if needed > to_micro_usd(limit.limit_usd):
-        wait = ", wait for the next month" if limit.per_month else ""
+        wait = "" if limit.per == "ever" else f", wait for the next {limit.per}"
         place = "the policy's `budgets`" if limit.schedule is None else "`max_usd_per_month` of its page"
         who = "the policy" if limit.schedule is None else "its page"
         raise Refused(

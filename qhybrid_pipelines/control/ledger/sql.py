@@ -32,7 +32,7 @@ from qhybrid_pipelines.control.ledger import (
     tables,
 )
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.budget_rows import get_account
+from qhybrid_pipelines.control.ledger.budget_rows import get_account, select_committed_usd
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.records import (
@@ -46,6 +46,7 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
     Transition,
 )
+from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.control.ledger.statements import write_plan, write_transition
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -207,6 +208,11 @@ class SqlLedger:
         """Return what an experiment may spend and has spent, or None."""
         with self._snapshot() as connection:
             return get_account(connection, experiment)
+
+    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
+        """Return how much of a limit is used, in US dollars."""
+        with self._snapshot() as connection:
+            return select_committed_usd(connection, limit, at)
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""

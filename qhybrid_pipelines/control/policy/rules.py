@@ -6,6 +6,7 @@ the rules stand what the router may do (`routing`) and how patient each tier is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -14,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+from qhybrid_pipelines.control.ledger.spending import Period, SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Environment
 from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
 from qhybrid_pipelines.core.canonical import content_hash
@@ -26,6 +27,8 @@ from qhybrid_pipelines.core.validation_messages import first_finding
 Mode = Literal["hardware", "simulator", "local-testing", "emulator"]
 Verdict = Literal["allow", "deny", "approve"]
 
+#: In the place of a principal: everybody, each alone.
+EACH = "*"
 BUILT_IN_POLICY = "default_policy.yaml"
 
 #: What may stand behind a backend that answers at once.
@@ -94,15 +97,21 @@ class Budget(StrictModel):
     """What all experiments together may spend."""
 
     usd: float = Field(ge=0, allow_inf_nan=False, description="US dollars, spent or reserved.")
-    per: Literal["month", "ever"] = Field(default="month", description="month (calendar month, UTC) | ever")
+    per: Period = Field(default="month", description="day | month (of the calendar, UTC) | ever")
     provider: str | None = Field(
         default=None, pattern=r"^[a-z][a-z0-9_-]*$", description="Whose jobs count, for example ionq; all if left out."
     )
+    principal: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Who asks; '*' is everybody without a budget of their own, each alone; all together if left out.",
+    )
 
-    @property
-    def limit(self) -> SpendingLimit:
-        """The limit as the ledger holds it."""
-        return SpendingLimit(limit_usd=self.usd, provider=self.provider, per_month=self.per == "month")
+    def limit_for(self, principal: str) -> SpendingLimit:
+        """Return the limit as the ledger holds it for the jobs of somebody."""
+        whose = principal if self.principal == EACH else self.principal
+        return SpendingLimit(limit_usd=self.usd, provider=self.provider, per=self.per, principal=whose)
 
 
 class Policy(StrictModel):
@@ -122,21 +131,38 @@ class Policy(StrictModel):
 
     @model_validator(mode="after")
     def _budgets_are_distinct(self) -> Policy:
-        kinds = [(budget.provider, budget.per) for budget in self.budgets]
+        kinds = [(budget.provider, budget.per, budget.principal) for budget in self.budgets]
         if len(set(kinds)) != len(kinds):
-            raise ValueError("two budgets are of the same provider and the same time")
+            raise ValueError("two budgets are of the same principal, provider and time")
         return self
 
-    @property
-    def spending_limits(self) -> tuple[SpendingLimit, ...]:
-        """What all experiments together may spend, as the ledger holds it."""
-        return tuple(budget.limit for budget in self.budgets)
+    def spending_limits_for(self, principal: str) -> tuple[SpendingLimit, ...]:
+        """Return what holds for the jobs of somebody, as the ledger holds it: limits of all together, and their own."""
+        own = {(budget.provider, budget.per) for budget in self.budgets if budget.principal == principal}
+        return tuple(
+            budget.limit_for(principal)
+            for budget in self.budgets
+            if budget.principal in (None, principal)
+            or (budget.principal == EACH and (budget.provider, budget.per) not in own)
+        )
+
+    def all_spending_limits(self, principals: Iterable[str]) -> tuple[SpendingLimit, ...]:
+        """Return every limit: those of all together, and those of everybody who is named here or in the file."""
+        named = [budget.principal for budget in self.budgets if budget.principal not in (None, EACH)]
+        everybody = dict.fromkeys([*(name for name in named if name is not None), *sorted(set(principals))])
+        together = tuple(budget.limit_for("") for budget in self.budgets if budget.principal is None)
+        own = (limit for name in everybody for limit in self.spending_limits_for(name) if limit.principal is not None)
+        return (*together, *own)
 
     @property
     def sha256(self) -> str:
         """SHA-256 of what the policy says; comments and order of fields do not count."""
-        # A policy that says nothing of budgets has the hash that it had before there were any.
-        return content_hash(self.model_dump(mode="json", exclude=None if self.budgets else {"budgets"}))
+        # A policy that says nothing of budgets, or of whose they are, has the hash that it had before there were any.
+        said = self.model_dump(mode="json", exclude=None if self.budgets else {"budgets"})
+        for budget in said.get("budgets", ()):
+            if budget["principal"] is None:
+                del budget["principal"]
+        return content_hash(said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

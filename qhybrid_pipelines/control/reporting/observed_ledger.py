@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StoredResult,
         Transition,
     )
+    from qhybrid_pipelines.control.ledger.spending import SpendingLimit
     from qhybrid_pipelines.core.job_states import JobState
     from qhybrid_pipelines.core.jobs import Calibration
 
@@ -136,6 +137,10 @@ class ObservedLedger:
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None."""
         return self._ledger.account(experiment)
+
+    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
+        """Return how much of a limit is used, in US dollars."""
+        return self._ledger.committed_usd(limit, at)
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from submitting this job."""

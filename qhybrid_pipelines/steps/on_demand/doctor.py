@@ -173,8 +173,9 @@ def _policy(path: Path) -> CheckResult:
 
 
 def _budgets(control_plane: ControlPlane, now: datetime) -> CheckResult:
-    limits = control_plane.policy.spending_limits
-    used = spending(limits, control_plane.ledger.jobs() if limits else (), now)
+    jobs = control_plane.ledger.jobs() if control_plane.policy.budgets else []
+    limits = control_plane.policy.all_spending_limits(job.principal for job in jobs)
+    used = spending(limits, jobs, now)
     near = [one for one in used if one.is_near]
     if near:
         return False, f"{'; '.join(map(str, near))}. More is refused at the limit: `budgets` in the policy raises it"

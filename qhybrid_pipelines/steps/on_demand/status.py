@@ -88,8 +88,9 @@ def read_status(
         for run in coming_runs(ScheduleStore(home), now=now)
     ]
     more = len(coming) - MAX_NEXT
-    limits = control_plane.policy.spending_limits
-    used = spending(limits, ledger.jobs() if limits else (), now)
+    charged = ledger.jobs() if control_plane.policy.budgets else []
+    limits = control_plane.policy.all_spending_limits(job.principal for job in charged)
+    used = spending(limits, charged, now)
     return Status(
         now=now,
         experiments=experiments,

@@ -27,3 +27,20 @@ def test_it_is_openapi_3_1_and_every_refusal_is_a_problem_document():
 def test_every_code_is_explained_on_the_page():
     page = (openapi.FILE.parent / "service.md").read_text("utf-8")
     assert [code for code in CODES if f"`{code}`" not in page] == []
+
+
+def test_every_reference_leads_somewhere():
+    def references(value):
+        if isinstance(value, dict):
+            yield from ([value["$ref"]] if isinstance(value.get("$ref"), str) else [])
+            for inner in value.values():
+                yield from references(inner)
+        if isinstance(value, list):
+            for inner in value:
+                yield from references(inner)
+
+    for reference in set(references(DESCRIPTION)):
+        found = DESCRIPTION
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+        assert found, reference

@@ -205,12 +205,47 @@ def test_budgets_of_a_month_and_of_a_provider_beside_the_rules():
         "budgets: [{usd: 500}, {usd: 100, provider: ionq}, {usd: 900, per: ever}]", file="policy.yaml"
     )
     assert policy.rules == read_policy(None).rules
-    assert policy.spending_limits == (
+    assert policy.spending_limits_for("ada") == (
         SpendingLimit(limit_usd=500.0),
         SpendingLimit(limit_usd=100.0, provider="ionq"),
-        SpendingLimit(limit_usd=900.0, per_month=False),
+        SpendingLimit(limit_usd=900.0, per="ever"),
     )
     assert policy.sha256 != read_policy(None).sha256
+
+
+def test_budgets_of_a_day_and_of_whoever_asks():
+    policy = parse_policy(
+        "budgets: [{usd: 9}, {usd: 1, per: day, principal: '*'}, {usd: 5, per: day, principal: ada}, "
+        "{usd: 2, per: month, principal: '*'}]",
+        file="policy.yaml",
+    )
+    everybody = SpendingLimit(limit_usd=9.0)
+    assert policy.spending_limits_for("ada") == (
+        everybody,
+        SpendingLimit(limit_usd=5.0, per="day", principal="ada"),
+        SpendingLimit(limit_usd=2.0, principal="ada"),
+    )
+    assert policy.spending_limits_for("bob") == (
+        everybody,
+        SpendingLimit(limit_usd=1.0, per="day", principal="bob"),
+        SpendingLimit(limit_usd=2.0, principal="bob"),
+    )
+    assert set(policy.all_spending_limits(["bob", "bob"])) == {
+        *policy.spending_limits_for("ada"),
+        *policy.spending_limits_for("bob"),
+    }
+    with pytest.raises(InvalidInput, match="same principal, provider and time"):
+        parse_policy("budgets: [{usd: 1, principal: ada}, {usd: 2, principal: ada}]", file="policy.yaml")
+
+
+def test_a_policy_of_before_budgets_had_principals_has_the_hash_that_it_had():
+    policy = parse_policy("budgets: [{usd: 500}, {usd: 900, per: ever}]", file="policy.yaml")
+    said = policy.model_dump(mode="json")
+    said["budgets"] = [
+        {"usd": 500.0, "per": "month", "provider": None},
+        {"usd": 900.0, "per": "ever", "provider": None},
+    ]
+    assert policy.sha256 == content_hash(said)
 
 
 def test_a_policy_without_budgets_has_the_hash_of_before_there_were_any():

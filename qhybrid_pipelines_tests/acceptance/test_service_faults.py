@@ -1,0 +1,69 @@
+"""The disk full and the ledger away: nothing is acknowledged that is not there, nobody waits for long, and afterwards it goes on."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from qhybrid_pipelines_tests.support.postgres_databases import LocalServer, database
+from qhybrid_pipelines_tests.support.running_service import KARATE, RunningService, is_problem
+
+pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
+
+
+def test_a_full_disk_accepts_nothing_and_reads_on(tmp_path):
+    """The kernel lets no file of the service grow any more, as a full disk does."""
+    with RunningService(tmp_path / "home") as service:
+        assert service.post({**KARATE, "seed": 1}, key="before").status_code == 202
+        _, most = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (4096, most))
+        refused = service.post({**KARATE, "seed": 2}, key="full")
+        assert is_problem(refused, 503, "storage")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert service.client.get("/v1/experiments").status_code == 200
+        assert service.client.get("/livez").status_code == 200
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (most, most))
+        accepted = service.post({**KARATE, "seed": 2}, key="full")
+        assert accepted.status_code == 202
+        service.wait_registered(accepted.json()["experiment"])
+        service.kill()
+        service.start()
+        service.wait_ready()
+        assert service.post({**KARATE, "seed": 2}, key="full").content == accepted.content
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    made = LocalServer()
+    yield made
+    made.remove()
+
+
+def test_a_ledger_that_is_away_keeps_nobody_waiting(server, tmp_path):
+    with database(server.url) as url:
+        service = RunningService(tmp_path / "home", environment={"QHYBRID_LEDGER_URL": url}).wait_ready()
+        try:
+            assert service.post({**KARATE, "seed": 1}, key="before").status_code == 202
+            server.stop()
+            until = time.monotonic() + 60
+            while service.client.get("/readyz").status_code == 200:
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            for refused in (
+                service.post({**KARATE, "seed": 2}, key="away"),
+                service.client.get("/v1/jobs"),
+                service.client.get("/v1/events"),
+            ):
+                assert is_problem(refused, 503, "not-ready")
+                assert int(refused.headers["retry-after"]) >= 1
+            assert httpx.get(f"{service.url}/livez", trust_env=False).status_code == 200
+            server.start()
+            service.wait_ready()
+            assert service.post({**KARATE, "seed": 2}, key="away").status_code == 202
+            assert service.client.get("/v1/jobs").status_code == 200
+        finally:
+            service.stop()
