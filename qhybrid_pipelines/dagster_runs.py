@@ -28,6 +28,9 @@ from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.label_store import read_labels
 
+#: By this tag Dagster's pages of jobs and its timeline find the runs of a code location; `workspace.yaml` has its name.
+LOCATION_TAGS = {".dagster/repository": "__repository__@qhybrid_pipelines"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRun:
@@ -114,7 +117,7 @@ class DagsterRuns:
             result = self.definitions.resolve_job_def(name).execute_in_process(
                 instance=self.instance,
                 partition_key=partition,
-                tags=tags | process_tags() | principal_tags(deployment),
+                tags=tags | process_tags() | principal_tags(deployment) | LOCATION_TAGS,
                 run_id=run_id,
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
     from qhybrid_pipelines.launch import StageFailure
 
+#: Experiments that the command for the next step names; more would not be read.
+MAX_COMPARED = 3
+
 
 def print_outcome(
     rows: list[dict[str, Any]],
@@ -42,9 +45,8 @@ def print_outcome(
         )
     else:
         if rows:
-            key = rows[0]["experiment"]
-            several = len({row["experiment"] for row in rows}) > 1
-            following = f"qhybrid compare {key} KEY" if several else f"qhybrid answer {key}"
+            keys = list(dict.fromkeys(row["experiment"] for row in rows))
+            following = f"qhybrid {'compare' if len(keys) > 1 else 'answer'} {' '.join(keys[:MAX_COMPARED])}"
             print_verdicts(lines, f"{totals(lines)}. Next: {following}")
         if learning_rows:
             print_learning_verdicts(learning_rows)
