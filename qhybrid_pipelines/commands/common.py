@@ -106,6 +106,26 @@ def find_experiment(workspace: Workspace, word: str) -> str:
     )
 
 
+def known_tags(workspace: Workspace) -> list[str]:
+    """Return the tags that experiments have, archived ones included, sorted."""
+    from qhybrid_pipelines.storage.label_store import read_labels
+
+    return sorted({tag for key in workspace.specifications for tag in read_labels(workspace.home, key).tags})
+
+
+def unusable_tag(workspace: Workspace, tag: str, *, having: int) -> InvalidInput:
+    """Return the error of a tag that too few experiments have; names the nearest one where none has it, and all."""
+    from qhybrid_pipelines.core.spelling import closest_match
+
+    every = known_tags(workspace)
+    hint = "" if having else closest_match(tag, every)
+    return InvalidInput(
+        f"{having} experiments have the tag {tag!r}",
+        remedy=" ".join(filter(None, [hint, f"Tags there are: {', '.join(every) or 'none'}."])),
+        field="--tag",
+    )
+
+
 def match_experiment(workspace: Workspace, word: str) -> str | None:
     """Return the one key that a word can mean, as in `find_experiment`; None where there is none, or more than one."""
     keys = list(workspace.specifications)

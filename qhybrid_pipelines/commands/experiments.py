@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo, existing_workspace, workspace_for
+from qhybrid_pipelines.commands.common import (
+    AsJson,
+    Home,
+    echo,
+    existing_workspace,
+    known_tags,
+    unusable_tag,
+    workspace_for,
+)
 from qhybrid_pipelines.core.errors import InvalidInput
 
 
@@ -43,6 +51,8 @@ def experiments(
     workspace = workspace_for(home, reading=True)
     store = LabelStore(workspace.home)
     rows = registered(workspace.lake, workspace.specifications, store, tag=tag, archived=archived)
+    if tag is not None and not rows and tag not in known_tags(workspace):  # else those that have it are archived
+        raise unusable_tag(workspace, tag, having=0)
     print_json(rows) if as_json else print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES})
 
 

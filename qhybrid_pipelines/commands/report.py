@@ -19,7 +19,7 @@ def report(
     keys: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY...",
+            metavar="KEY",
             help="Keys of experiments, beginnings of them, or `latest`; of several, a comparison comes first.",
             show_default=False,
         ),

@@ -15,6 +15,7 @@ from qhybrid_pipelines.commands.common import (
     Home,
     existing_workspace,
     find_experiment,
+    unusable_tag,
     workspace_for,
 )
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -91,19 +92,11 @@ def _tagged(workspace: Workspace, keys: list[str], tag: str) -> list[str]:
     Raises:
         InvalidInput: fewer than two have it.
     """
-    from qhybrid_pipelines.core.spelling import closest_match
     from qhybrid_pipelines.storage.label_store import LabelStore
 
-    tags = {key: LabelStore(workspace.home).read(key).tags for key in keys}
-    chosen = [key for key in keys if tag in tags[key]]
+    chosen = [key for key in keys if tag in LabelStore(workspace.home).read(key).tags]
     if len(chosen) < 2:
-        every = sorted({one for some in tags.values() for one in some})
-        hint = "" if chosen else closest_match(tag, every)
-        raise InvalidInput(
-            f"{len(chosen)} experiments have the tag {tag!r}",
-            remedy=" ".join(filter(None, [hint, f"Tags there are: {', '.join(every) or 'none'}."])),
-            field="--tag",
-        )
+        raise unusable_tag(workspace, tag, having=len(chosen))
     return chosen
 
 

@@ -104,6 +104,7 @@ def test_what_is_archived_leaves_the_lists_and_nothing_else(ran) -> None:
 def test_a_tag_that_nobody_has_is_refused_with_the_nearest(ran) -> None:
     launcher, _ = ran
     home = str(launcher.workspace.home.path)
-    result = CliRunner().invoke(app, ["compare", "--tag", "papper", "--home", home])
-    assert isinstance(result.exception, InvalidInput)
-    assert "Did you mean paper?" in str(result.exception)
+    for name in ("compare", "experiments"):
+        result = CliRunner().invoke(app, [name, "--tag", "papper", "--home", home])
+        assert isinstance(result.exception, InvalidInput)
+        assert "Did you mean paper?" in str(result.exception)
