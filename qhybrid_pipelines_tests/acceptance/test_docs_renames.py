@@ -53,6 +53,8 @@ def page() -> str:
             else "All commands, and all fields of specifications, have kept their names."
         ),
         "## Sensors\n\n" + _table(("Old", "New"), RENAMES["sensors"].items()),
+        "## Dagster's jobs\n\n" + _table(("Old", "New"), RENAMES["jobs"].items()),
+        "## Tags of Dagster's runs\n\n" + _table(("Old", "New"), RENAMES["tags"].items()),
         "## Asset checks\n\n" + _table(("Old", "New"), RENAMES["checks"].items()),
         "## Public names\n\n" + _table(("Module", "Old", "New"), names),
         "## Modules\n\nPaths below `qhybrid_pipelines/`.\n\n" + _table(("Old", "New"), RENAMES["modules"].items()),
@@ -149,6 +151,13 @@ def test_commands_exist_under_their_new_names_only():
     for old, new in RENAMES["commands"].items():
         assert find_command(new) is not None, new
         assert find_command(old) is None, old
+
+
+def test_dagsters_jobs_and_tags_have_their_new_names_only(repository):
+    assert set(RENAMES["jobs"].values()) == set(GRAPH["jobs"])
+    assert not set(RENAMES["jobs"]) & set(GRAPH["jobs"])
+    for old in RENAMES["tags"]:
+        assert mentions(repository, rf"{old}\b", word=old) == [], old
 
 
 def test_sensors_have_their_new_names_only(repository):
