@@ -284,7 +284,9 @@ class TestRouting:
 
 
 class TestCalibration:
-    def test_a_stale_one_stops_paid_shots(self, harness) -> None:
+    @pytest.mark.parametrize("mode", ["hardware", "emulator"])
+    def test_a_stale_one_stops_paid_shots(self, harness, mode) -> None:
+        harness.one.mode = mode
         harness.one.calibrate("old", NOON - timedelta(days=3))
         with pytest.raises(Refused, match=r"calibration old is 72\.0 h old"):
             harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST)

@@ -209,8 +209,9 @@ class TestDeadline:
         dispatcher, job = self.overdue(harness, "cancelled")
         [expired] = dispatcher.expire_due()
         assert expired.state is S.EXPIRED
-        names = [event.event for event in harness.ledger.events(job.job_id)]
-        assert names[-2:] == ["JobCancelRequested", "JobExpired"]
+        *_, requested, ended = harness.ledger.events(job.job_id)
+        assert [requested.event, ended.event] == ["JobCancelRequested", "JobExpired"]
+        assert requested.detail == {"purpose": "expire"}
         assert dispatcher.expire_due() == []
         with pytest.raises(JobFailed, match="is EXPIRED"):
             dispatcher.collect(job.job_id, sub_batches(1)[0].batch)
@@ -247,6 +248,7 @@ class TestDeadline:
             harness.now += timedelta(minutes=16)
         ended = harness.ledger.job(job.job_id)
         assert (ended.state, ended.result_sha256) == (S.EXPIRED, None)
+        assert harness.ledger.events(job.job_id)[-1].detail == {"confirmed": False}
         account = harness.ledger.account(job.experiment)
         harness.one.show(job.provider_job_id, S.COMPLETED)
         [late] = dispatcher.poll_due().changed
