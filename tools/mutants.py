@@ -86,6 +86,7 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
             head = {
                 "room": name,
                 "population": len(mutants),
+                "sample": len(sampled),
                 "seed": options.seed,
                 "date": time.strftime("%Y-%m-%d"),
                 "commit": _commit(),

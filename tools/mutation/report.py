@@ -21,7 +21,7 @@ class Summary:
     """The outcomes of one room.
 
     Attributes:
-        head: room, population, seed, date and commit of the run.
+        head: room, population, sample, seed, date and commit of the run.
         outcomes: one a mutant, as in the report.
     """
 
@@ -48,6 +48,11 @@ class Summary:
     def share(self) -> float:
         """Share of the tried mutants that were killed."""
         return self.killed / max(1, len(self.outcomes))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all mutants of the sample were tried."""
+        return len(self.outcomes) >= self.head["sample"]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -97,7 +102,13 @@ def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence
         head, states, (low, high) = summary.head, summary.states, summary.interval
         figures = (states[name] for name in ("killed", "timeout", "survived", "unreached"))
         cells = [head["room"], head["population"], len(summary.outcomes), *figures, f"{summary.share:.1%}"]
-        cells += [f"{low:.1%} to {high:.1%}", f"{summary.seconds / 60:.0f}", head["date"], f"`{head['commit']}`"]
+        # They are tried in the order of the modules, so those of a run that was cut off are no sample of the room.
+        interval = (
+            f"{low:.1%} to {high:.1%}"
+            if summary.is_finished
+            else f"cut off: {len(summary.outcomes)} of {head['sample']}"
+        )
+        cells += [interval, f"{summary.seconds / 60:.0f}", head["date"], f"`{head['commit']}`"]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     missing = [room for room in rooms if room not in {summary.head["room"] for summary in summaries}]
     if missing:

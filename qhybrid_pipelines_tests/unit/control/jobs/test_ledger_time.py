@@ -130,6 +130,15 @@ def test_a_question_is_asked_once_in_a_while() -> None:
     assert not time.should_ask("other")
 
 
+def test_no_provider_is_asked_for_its_time_beside_a_clock_of_another_world() -> None:
+    assert not LedgerTime(MemoryLedger(), SettableClock().clock).should_ask("cloud")
+
+
+def test_a_provider_is_asked_on_a_machine_that_has_just_started(monkeypatch) -> None:
+    monkeypatch.setattr("qhybrid_pipelines.core.clock.time.clock_gettime", lambda _: 1.0)
+    assert LedgerTime(MemoryLedger(), Clock()).should_ask("cloud")
+
+
 def test_a_window_is_waited_for_longer_where_no_server_measures_it() -> None:
     time = LedgerTime(MemoryLedger(), Clock())
     assert time.margin_seconds("cloud", 600.0) == 0.0, "nothing is known about its clock"

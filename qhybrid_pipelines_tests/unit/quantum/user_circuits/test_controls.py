@@ -93,3 +93,9 @@ def test_qiskits_own_gates_stand_for_two_controls():
 def test_what_does_nothing_is_no_step():
     assert list(controlled_steps(Unit("id"), [1, 2], [0])) == []
     assert list(controlled_steps(Unit("gphase", (0.3,)), [], [])) == []
+
+
+@pytest.mark.parametrize("controls", range(3, 8))
+def test_more_controls_are_written_in_gates_of_one_and_two_qubits(controls):
+    steps = list(controlled_steps(Unit("x"), range(1, controls + 1), [0]))
+    assert max(len(step.qubits) for step in steps) == 2
