@@ -94,6 +94,13 @@ class TestRounds:
         assert poll_counts == [1, 1]
         assert harness.ledger.breaker("vendor:*").state == "open"
         assert harness.ledger.breaker(BACKEND) is None
+        queued = dispatcher.submit(make_batch(seed=99, backend="other:device"), SUBMIT_REQUEST)
+        harness.two.show(queued.provider_job_id, S.QUEUED)
+        resting = dispatcher.poll_due()
+        assert (resting.polled_jobs, resting.waiting) == (1, 1), "who rests keeps nobody behind it from being polled"
+        marks = {"vendor": polled.cursor["vendor"], "gone": polled.cursor["vendor"]}
+        assert dispatcher.poll_due(cursor=marks).cursor["vendor"] == polled.cursor["vendor"]
+        assert "gone" not in dispatcher.poll_due(cursor=marks).cursor
         del harness.one.poll
         harness.now += timedelta(seconds=101)
         assert dispatcher.poll_due().problems == ()

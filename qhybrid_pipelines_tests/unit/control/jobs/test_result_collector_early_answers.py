@@ -173,6 +173,13 @@ class TestResults:
         with pytest.raises(CorruptResult):
             dispatcher.collect(job.job_id, make_batch())
         assert harness.ledger.job(job.job_id).state is S.FAILED
+        refused = harness.ledger.events(job.job_id)[-1].detail
+        assert refused == {
+            "phase": "verify",
+            "class": "CorruptResult",
+            "retryable": False,
+            "sha256": harness.ledger.stored_result(job.job_id).sha256,
+        }
 
 
 class TestFailures:
