@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,14 @@ import httpx
 import numpy as np
 from measuring import machine, show
 
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
+from qhybrid_pipelines.service.decisions.decider import Decider, moment
+from qhybrid_pipelines.service.decisions.decision_body import read_decision
+from qhybrid_pipelines.service.decisions.decision_models import Decision
+from qhybrid_pipelines.service.decisions.decision_store import DecisionStore
+from qhybrid_pipelines.service.decisions.decision_views import decision_fields
+from qhybrid_pipelines.service.decisions.solvers import SolverLimits, Solvers
+from qhybrid_pipelines.service.problem_documents import ProblemError
 from qhybrid_pipelines_tests.support.decision_faults import FaultRun
 from qhybrid_pipelines_tests.support.running_service import RunningService
 
@@ -53,6 +61,41 @@ def faults(decisions: int, seed: int) -> None:
     about = machine("ortools", "numpy") | {"seed": seed, "faults": dict(tally.faults), "outcomes": dict(tally.outcomes)}
     show("Decisions under random faults", [row], about)
     print("\n".join(tally.broken[:20]))
+
+
+def cost(decisions: int = 400) -> None:
+    """Decide one after the other in this process, and print the processors' time here and in the process that solves."""
+    with tempfile.TemporaryDirectory() as folder:
+        answering, behind = Solvers(SolverLimits(processes=1)), Solvers(SolverLimits(processes=1, niceness=19))
+        store = DecisionStore(Path(folder) / "decisions.db", lambda: moment(SYSTEM_CLOCK))
+        decider = Decider(store, answering, behind)
+        decider.warm()
+        seeds = itertools.count(1)
+
+        def decide() -> None:
+            with suppress(ProblemError):  # the machine was too busy for this one, which has taken its time too
+                record = decider.decide("benchmark", read_decision(_body(next(seeds), 200)), arrived=decider.now())
+                Decision(**decision_fields(record)).model_dump_json()
+
+        for _ in range(20):
+            decide()
+        [pid] = answering.pids
+        here, there = time.process_time(), _processor_seconds(pid)
+        for _ in range(decisions):
+            decide()
+        row = {
+            "answers": decisions,
+            "in the service ms": 1000 * (time.process_time() - here) / decisions,
+            "in the process that solves ms": 1000 * (_processor_seconds(pid) - there) / decisions,
+        }
+        decider.close()
+    show("Processors' time of a decision with 30 candidates", [row], machine("ortools", "numpy"))
+
+
+def _processor_seconds(pid: int) -> float:
+    """Return what a process has used of processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def load(seconds: float) -> None:
@@ -164,9 +207,12 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--load", action="store_true", help="time until the answer")
     arguments.add_argument("--seconds", type=float, default=20.0, help="of each round of --load")
+    arguments.add_argument("--cost", action="store_true", help="processors' time of an answer")
     asked = arguments.parse_args()
     if asked.faults:
         faults(asked.faults, asked.seed)
+    if asked.cost:
+        cost()
     if asked.load:
         load(asked.seconds)
 

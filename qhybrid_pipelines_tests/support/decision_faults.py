@@ -200,9 +200,8 @@ class FaultRun:
 
     def _kill_a_solver(self) -> None:
         self._strike("solver killed")
-        for solver in list(self._answering._all):
-            if solver.pid is not None:
-                os.kill(solver.pid, signal.SIGKILL)
+        for pid in self._answering.pids:
+            os.kill(pid, signal.SIGKILL)
         # The next decision meets the loss; those after it a new process.
         with contextlib.suppress(ProblemError):
             self._decider.begin(order(dispatch(0)), principal="meets the loss")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.specification_text import validate_experiments
 from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.service.decisions.decision_models import DecisionRequest, OutcomeReport, UsedVersion
 from qhybrid_pipelines.service.json_bodies import read_object
 from qhybrid_pipelines.service.network_intake import FILES, SPECIFICATION, NetworkRequest, read_request
-from qhybrid_pipelines.service.problem_documents import invalid
+from qhybrid_pipelines.service.problem_documents import ProblemError, invalid, problem_of
 
 Body = TypeVar("Body", DecisionRequest, OutcomeReport, UsedVersion)
 #: By when the first answer is there, where the client does not say it.
@@ -77,7 +79,17 @@ def read_decision(body: bytes) -> DecisionOrder:
     if terms.answer_ms is not None and terms.answer_ms > terms.deadline_ms:
         raise invalid("the answer would come after the deadline", remedy="Give a smaller one.", field="answer_ms")
     problem = {SPECIFICATION: found[SPECIFICATION], FILES: found.get(FILES, {})}
-    return DecisionOrder(request=read_request(json.dumps(problem, ensure_ascii=False).encode()), terms=terms)
+    request = read_request(json.dumps(problem, ensure_ascii=False).encode())
+    _check_fields(request.specification)
+    return DecisionOrder(request=request, terms=terms)
+
+
+def _check_fields(specification: dict[str, Any]) -> None:
+    """Refuse what is no specification here, where it takes no time: a busy machine must not answer that it is too busy."""
+    try:
+        validate_experiments(dict(specification), file=SPECIFICATION, lines={})
+    except InvalidInput as error:
+        raise ProblemError(replace(problem_of(error), file=None)) from None
 
 
 def read_used(body: bytes) -> UsedVersion:

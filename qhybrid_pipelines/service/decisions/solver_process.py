@@ -12,7 +12,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,8 @@ class SolverProcess:
         try:
             return kinds[order["kind"]](order)
         except QHybridError as error:
-            return {"kind": "problem", "problem": problem_of(error)}
+            found = problem_of(error)
+            return {"kind": "problem", "problem": replace(found, file=None) if found.file == SPECIFICATION else found}
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  a reader's bug must not keep the next order from being answered

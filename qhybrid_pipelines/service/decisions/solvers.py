@@ -125,6 +125,12 @@ class Solvers:
         #: Processes that ended, or took too long.
         self.lost = 0
 
+    @property
+    def pids(self) -> list[int]:
+        """Ids of the processes that there are."""
+        with self._lock:
+            return sorted(solver.pid for solver in self._all if solver.pid is not None)
+
     def start(self) -> list[Message]:
         """Start all processes, and return what each says when it is warm.
 

@@ -266,8 +266,8 @@ class TestTheMachine:
         own = solvers()
         own.start()
         other = HandDecider(decider.path.parent, own, decider.hand)
-        [solver] = own._all
-        os.kill(solver.pid, signal.SIGKILL)
+        [pid] = own.pids
+        os.kill(pid, signal.SIGKILL)
         assert offer(other, opened, gap[3]) is CandidateOutcome.ERROR
         assert found(other, opened).answer.assignment == gap[2]
         until = time.monotonic() + 120
