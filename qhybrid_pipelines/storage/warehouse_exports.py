@@ -56,9 +56,11 @@ def export_warehouse(home: Home, folder: Path, form: Form) -> list[ExportedTable
         form: ``parquet``, or ``csv``, in which lists are JSON and bytes are hexadecimal digits.
 
     Raises:
-        InvalidInput: nothing was published yet, or the folder holds something.
+        InvalidInput: nothing was published yet, another release has published it, or the folder holds something.
         CorruptFile: the snapshot cannot be read.
     """
+    import duckdb
+
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(
             f"{folder} is not an empty folder",
@@ -72,7 +74,15 @@ def export_warehouse(home: Home, folder: Path, form: Form) -> list[ExportedTable
         built = scratch / "export"
         built.mkdir()
         [(published,)] = connection.execute("SELECT published_at::VARCHAR FROM snapshot").fetchall()
-        exported = [_export_one(connection, name, orders.get(name, ()), built, form) for name in names]
+        try:
+            exported = [_export_one(connection, name, orders.get(name, ()), built, form) for name in names]
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            problem = " ".join(str(error).split("\n")[0].split()).rstrip("!")
+            raise InvalidInput(
+                f"the warehouse was published by another release ({problem})",
+                remedy="Publish it again with this one: run an experiment, or materialise the asset 'warehouse'.",
+                file=str(home.warehouse),
+            ) from None
         manifest = {
             "published_at": published,
             "form": form,

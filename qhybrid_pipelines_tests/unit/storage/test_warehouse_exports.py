@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -94,3 +95,19 @@ def test_nothing_is_left_of_an_export_that_failed(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no warehouse yet"):
         export_warehouse(Home(tmp_path / "nothing").make(), tmp_path / "out", "csv")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DROP VIEW changes", "CREATE OR REPLACE TABLE circuit_batches AS SELECT template FROM circuit_batches"],
+)
+def test_a_snapshot_of_another_release_is_named_and_nothing_is_left(tmp_path: Path, change: str) -> None:
+    """Tables and columns come with releases; what a newer program finds is what an older one has published."""
+    older = Home(tmp_path / "home")
+    warehouse.publish(older, {})
+    older.warehouse.chmod(0o644)
+    with duckdb.connect(str(older.warehouse)) as connection:
+        connection.execute(change)
+    with pytest.raises(InvalidInput, match=r"published by another release .*Publish it again"):
+        export_warehouse(older, tmp_path / "files", "csv")
+    assert not (tmp_path / "files").exists()
