@@ -34,7 +34,7 @@ test-circuits: $(STAMP)  ## ten thousand generated circuit programs against two 
 test-proofs: $(STAMP)  ## 20,000 random instances with extreme weights: no assignment beats what is called proved; three minutes
 	$(BIN)/python -m pytest -n auto -m generated qhybrid_pipelines_tests/unit/problems
 
-test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; half an hour
+test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; see docs/testing.md
 	$(BIN)/python benchmarks/paid_once.py --kills 2000 --ledger sqlite
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --restores

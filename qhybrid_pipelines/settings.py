@@ -48,6 +48,12 @@ def prepare_home(home: str | None, *, reading: bool = False) -> Path:
         raise InvalidInput(
             f"{home!r} is not a folder: {error}", remedy="Give a path from the root on.", field="--home"
         ) from None
+    except FileNotFoundError:  # a relative path, where the current folder was removed
+        raise InvalidInput(
+            "the current folder is not there any more",
+            remedy="Change to one that is, or give `--home` and all files as paths from the root on.",
+            field="--home",
+        ) from None
     typed = home or folder
     _check_characters(folder)
     if reading and folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=True):

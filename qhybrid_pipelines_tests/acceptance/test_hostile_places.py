@@ -99,6 +99,15 @@ def test_a_name_that_addresses_read_as_something_else_is_refused(tmp_path, name)
     assert [path.name for path in tmp_path.iterdir()] == ["one.yaml"]
 
 
+@pytest.mark.parametrize("named", [[], ["--home", "relative"]], ids=["no home named", "a relative home"])
+def test_a_current_folder_that_was_removed_is_one_sentence(tmp_path, named):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = qhybrid("experiments", *named, shell=f"unset QHYBRID_HOME; cd {gone}; rmdir {gone};")
+    assert_one_sentence(done)
+    assert "the current folder is not there any more" in done.stderr
+
+
 def test_other_names_work(tmp_path):
     (tmp_path / "one.yaml").write_text(SPEC)
     place = tmp_path / "Müller & Söhne; [x] = 'y' ~+"
