@@ -214,6 +214,8 @@ class SubmissionProtocol:
             ended = EventData(event=Event.MARK_UNKNOWN, at=self._context.clock.now(), detail=other_home_detail(found))
             return self._record_sent_before(job, ended, new_token, error=other_home_problem(job, found))
         raise_if_stop_requested()
+        # The look-up may be the first that this process hears of the provider's time; a wrong clock would date the intent.
+        self._context.check_clock(job.backend)
         detail = {**detail, **self._misdated(job)}
         job = self._context.advance(job, Event.SUBMIT, new_token=new_token, detail=detail or None)
         failpoint("submit.intended")

@@ -11,6 +11,7 @@ import pytest
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.clock import Clock, boot_seconds
@@ -175,3 +176,37 @@ def test_while_clocks_disagree_nothing_is_sent_or_ended_and_results_are_collecte
     assert len(dispatcher.clock_problems()) == 1
     harness.one.show(job.provider_job_id, JobState.COMPLETED)
     assert dispatcher.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_wrong_clock_that_the_look_up_shows_dates_no_intent(skew: timedelta, harness: DispatcherHarness) -> None:
+    """An intent of tomorrow would keep right machines from sending until tomorrow, although nothing was sent."""
+    usual, of_the_double = harness.dispatcher(), harness.one.list_tokens
+    harness.one.dedupe = "tag_lookup"
+
+    def list_tokens(*arguments, **options):
+        hear("vendor", datetime.now(UTC))
+        return of_the_double(*arguments, **options)
+
+    harness.one.list_tokens = list_tokens
+
+    def submit(offset: timedelta) -> JobRecord:
+        provider_time.forget()  # a new process has heard from nobody
+        dispatcher = Dispatcher(
+            harness.ledger,
+            {"vendor": harness.one},
+            RawStore(harness.path / "raw"),
+            deployment=usual.deployment,
+            policy=usual.policy,
+            clock=Clock(now=lambda: datetime.now(UTC) + offset, boot_time=boot_seconds),
+        )
+        return dispatcher.submit(make_batch(), SUBMIT_REQUEST)
+
+    with pytest.raises(ClockDisagreement):
+        submit(skew)
+    [planned] = harness.ledger.jobs()
+    assert (planned.state, harness.one.book()) == (JobState.APPROVED, [])
+    sent = submit(timedelta())
+    # What a machine has planned whose clock was a day behind may be too late by now.
+    assert sent.state is (JobState.EXPIRED if skew <= -timedelta(days=1) else JobState.SUBMITTED)
+    assert len(harness.one.book()) == (sent.state is JobState.SUBMITTED)
