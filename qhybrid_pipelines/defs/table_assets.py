@@ -85,7 +85,9 @@ def table_asset(*, checks: Sequence[Check] = (), may_rest: bool = False, **optio
         name = function.__name__
         step = _with_checks(function, [name], checks, may_rest=may_rest)
         # An asset without a table has nothing for an IO manager; the step yields, so Dagster cannot see that by itself.
-        nothing = {"dagster_type": dg.Nothing} if function.__annotations__.get("return", True) is None else {}
+        nothing: dict[str, Any] = (
+            {"dagster_type": dg.Nothing} if function.__annotations__.get("return", True) is None else {}
+        )
         asset: dg.AssetsDefinition = dg.asset(
             **options,
             **nothing,
