@@ -8,7 +8,7 @@ from qhybrid_pipelines.defs import automation, jobs
 from qhybrid_pipelines.defs.owners import with_owners
 from qhybrid_pipelines.defs.parquet_io import ParquetIOManager, with_column_schemas
 from qhybrid_pipelines.defs.resources import WorkspaceResource
-from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare
+from qhybrid_pipelines.defs.stages import execute, interpret, learn, operate, prepare, sample
 from qhybrid_pipelines.settings import Settings
 
 
@@ -30,6 +30,7 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
                     *execute.ASSETS,
                     *interpret.ASSETS,
                     *learn.ASSETS,
+                    *sample.ASSETS,
                     *operate.ASSETS,
                 ]
             )

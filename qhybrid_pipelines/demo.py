@@ -1,4 +1,4 @@
-"""The demonstration: every family once, one of them on simulators, a noisy fake device and an emulated cloud; and learning.
+"""The demonstration: every family once, one of them on simulators, a noisy fake device and an emulated cloud; learning; sampling.
 
 The graphs are those that NetworkX ships, the other instances are made here.
 """
@@ -113,6 +113,14 @@ models: [variational]
 baselines: [logistic_regression, rbf_svm]
 training: {layers: 2, epochs: 10}
 tuning: {trials: 2}
+""",
+    """
+kind: sampling
+name: ghz series
+circuit: {family: ghz, widths: {from: 3, to: 5}}
+backends: ["local:auto", "ibm:fake_manila", "ionq:simulator"]
+shots: 256
+repetitions: 4
 """,
 )
 

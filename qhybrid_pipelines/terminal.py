@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.control.experiments.due_stages import Stage
     from qhybrid_pipelines.core.errors import QHybridError
     from qhybrid_pipelines.problems.named_answer import NamedAnswer
-    from qhybrid_pipelines.steps.on_demand.comparisons import Comparison
+    from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison
     from qhybrid_pipelines.steps.on_demand.status import Status
 
 VERDICT_STYLES = {
@@ -108,7 +108,7 @@ def print_comparison(comparison: Comparison) -> None:
                     "point": str(before) if before == after else f"{before} / {after}",
                     "total variation": f"{point.total_variation:.4f}",
                     "by chance": f"{point.low:.4f} to {point.high:.4f}",
-                    "energy change": f"{point.energy_change:+.4f}",
+                    f"{comparison.quantity} change": f"{point.energy_change:+.4f}",
                     "its 95 % interval": f"{point.energy_low:+.4f} to {point.energy_high:+.4f}",
                 }
                 for (before, after), point in zip(comparison.points, comparison.counts.points, strict=True)
@@ -166,6 +166,32 @@ def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
         by_metric.setdefault(row["metric"], []).append(line)
     for lines in by_metric.values():
         print_table(lines)
+
+
+def print_sampling_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line per circuit of a series: where it ran, fidelity and polarisation with their intervals, verdict."""
+    print_table(
+        [
+            {
+                "circuit": row["circuit"],
+                "qubits": row["n_qubits"],
+                "backend": row["backend"],
+                "fidelity": _bracketed(row, "fidelity"),
+                "polarisation": _bracketed(row, "polarisation"),
+                "shots": row["shots"],
+                "verdict": row["verdict"],
+                "classical sampler": "" if row["sampler_seconds"] is None else f"{row['sampler_seconds']:.2g} s",
+            }
+            for row in rows
+        ]
+    )
+
+
+def _bracketed(row: Mapping[str, Any], name: str) -> str:
+    """Return a number with its interval; nothing where there is none."""
+    if row[name] is None:
+        return ""
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
 
 
 def print_waterfall(rows: Sequence[Mapping[str, Any]]) -> None:

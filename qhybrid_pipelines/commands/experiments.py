@@ -21,19 +21,36 @@ from qhybrid_pipelines.core.errors import InvalidInput
 def schema(
     as_json: AsJson = False,
     kind: Annotated[
-        str, typer.Option("--kind", help="optimisation, or qml for learning experiments.")
+        str,
+        typer.Option(
+            "--kind", help="optimisation, qml for learning experiments, or sampling for circuits without a problem."
+        ),
     ] = "optimisation",
 ) -> None:
     """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
-    from qhybrid_pipelines.core.commented_defaults import commented_learning_default
-    from qhybrid_pipelines.problems.experiment_page import commented_experiment, experiment_schema, learning_schema
+    from qhybrid_pipelines.core.commented_defaults import commented_learning_default, commented_sampling_default
+    from qhybrid_pipelines.core.spelling import remedy_for_unknown
+    from qhybrid_pipelines.problems.experiment_page import (
+        commented_experiment,
+        experiment_schema,
+        learning_schema,
+        sampling_schema,
+    )
     from qhybrid_pipelines.terminal import print_json
 
-    if kind not in {"optimisation", "qml"}:
-        raise InvalidInput(f"there is no kind {kind!r}", remedy="Choose optimisation or qml.", field="--kind")
+    kinds = {
+        "optimisation": (commented_experiment, experiment_schema),
+        "qml": (commented_learning_default, learning_schema),
+        "sampling": (commented_sampling_default, sampling_schema),
+    }
+    if kind not in kinds:
+        raise InvalidInput(
+            f"there is no kind {kind!r}", remedy=remedy_for_unknown(kind, tuple(kinds), "Use one of"), field="--kind"
+        )
+    page, json_schema = kinds[kind]
     if not as_json:
-        echo((commented_learning_default() if kind == "qml" else commented_experiment()) + "\n# JSON Schema:")
-    print_json(learning_schema() if kind == "qml" else experiment_schema())
+        echo(page() + "\n# JSON Schema:")
+    print_json(json_schema())
 
 
 def experiments(

@@ -55,7 +55,7 @@ def run(
 
 
 def demo(home: Home = None, as_json: AsJson = False) -> None:
-    """Run every family once, one of them on five backends, an emulated cloud among them, started here; and train a circuit.
+    """Run every family once, one of them on five backends, an emulated cloud among them; train a circuit, sample a few.
 
     Ends with the verdicts, where the time went, what it cost, and what to open next.
     """
@@ -85,6 +85,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     from qhybrid_pipelines.steps.on_demand.run_table import run_table
     from qhybrid_pipelines.steps.on_demand.summary import verdicts
     from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
+    from qhybrid_pipelines.steps.sampling.verdict_summary import sampling_verdicts
     from qhybrid_pipelines.terminal import print_json, progress
 
     workspace = launcher.workspace
@@ -116,10 +117,20 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
         return request.exit_code
     send_spans_best_effort(workspace.control_plane.ledger, workspace.home)
     rows, waiting = verdicts(ran, workspace.lake, workspace.specifications), launcher.waiting(ran)
-    learning_rows = learning_verdicts(ran, workspace.lake, workspace.specifications)
+    learning_rows, sampling_rows = (
+        of(ran, workspace.lake, workspace.specifications) for of in (learning_verdicts, sampling_verdicts)
+    )
     lines = run_table(rows, workspace.specifications, workspace.control_plane.ledger.jobs()) if rows else []
     print_outcome(
-        rows, lines, learning_rows, waiting, problems=problems, failures=failures, refused=refused, as_json=as_json
+        rows,
+        lines,
+        learning_rows,
+        sampling_rows,
+        waiting,
+        problems=problems,
+        failures=failures,
+        refused=refused,
+        as_json=as_json,
     )
     if refused:
         return InvalidInput.exit_code

@@ -21,6 +21,7 @@ def print_outcome(
     rows: list[dict[str, Any]],
     lines: list[dict[str, Any]],
     learning_rows: list[dict[str, Any]],
+    sampling_rows: list[dict[str, Any]],
     waiting: Sequence[JobRecord],
     *,
     problems: Sequence[str],
@@ -30,13 +31,20 @@ def print_outcome(
 ) -> None:
     """Print verdicts, jobs that are still waiting, failures and refused files."""
     from qhybrid_pipelines.steps.on_demand.run_table import totals
-    from qhybrid_pipelines.terminal import print_error, print_json, print_learning_verdicts, print_verdicts
+    from qhybrid_pipelines.terminal import (
+        print_error,
+        print_json,
+        print_learning_verdicts,
+        print_sampling_verdicts,
+        print_verdicts,
+    )
 
     if as_json:
         print_json(
             {
                 "verdicts": rows,
                 "learning": learning_rows,
+                "sampling": sampling_rows,
                 "waiting": [{"job_id": job.job_id, "backend": job.backend, "state": job.state} for job in waiting],
                 "poll_problems": problems,
                 "failures": [{"what": failure.what, "message": failure.message} for failure in failures],
@@ -50,6 +58,8 @@ def print_outcome(
             print_verdicts(lines, f"{totals(lines)}. Next: {following}")
         if learning_rows:
             print_learning_verdicts(learning_rows)
+        if sampling_rows:
+            print_sampling_verdicts(sampling_rows)
         if waiting:
             echo(waiting_message(waiting), err=True)
         for failure in failures:

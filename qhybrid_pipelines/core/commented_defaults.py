@@ -11,11 +11,14 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 #: What stands where a field has no default.
 EXAMPLE = {"name": "maxcut-karate", "family": "maxcut", "source": "networkx:karate_club"}
 LEARNING_EXAMPLE = {"name": "breast-cancer", "source": "sklearn:breast_cancer"}
+#: And what stands for a default that only says that something is to be named.
+SAMPLING_EXAMPLE = {"name": "ghz-series", "family": "ghz", "widths": [3, 4, 5]}
 COMMENT_COLUMN = 36
 
 
@@ -33,8 +36,13 @@ def commented_learning_default() -> str:
     return "\n".join(_lines(LearningSpec, LEARNING_EXAMPLE, descriptions={})) + "\n"
 
 
+def commented_sampling_default() -> str:
+    """Return the same for an experiment of kind ``sampling``."""
+    return "\n".join(_lines(SamplingSpec, SAMPLING_EXAMPLE, descriptions={})) + "\n"
+
+
 def _lines(
-    model: type[BaseModel], example: Mapping[str, str], *, descriptions: Mapping[str, str], above: str = ""
+    model: type[BaseModel], example: Mapping[str, Any], *, descriptions: Mapping[str, str], above: str = ""
 ) -> list[str]:
     indent = "  " * above.count(".")
     lines: list[str] = []
@@ -53,7 +61,7 @@ def _lines(
             continue
         default = (
             example.get(name)
-            if field.is_required()
+            if field.is_required() or name in example
             else field.get_default(call_default_factory=True, validated_data=chosen)
         )
         assert default is not PydanticUndefined

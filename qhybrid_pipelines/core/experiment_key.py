@@ -13,8 +13,7 @@ from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.learning_specification import LearningSpec
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.core.sampling_specification import AnySpec
 
 #: Fields that came after the first release: at their default they do not count, so that the keys of before stay.
 _FIELDS_ADDED_LATER = (("data_class", "internal"),)
@@ -30,7 +29,7 @@ KEY_PATTERN = re.compile(
 )
 
 
-def experiment_key(spec: ExperimentSpec | LearningSpec) -> str:
+def experiment_key(spec: AnySpec) -> str:
     """Return the content-addressed key of a specification, for example ``maxcut-karate-6f2a91c0b51e07d4``.
 
     Two specifications with the same content have the same key, however they were written down; a problem file counts
@@ -51,7 +50,7 @@ def key_fits(key: str, content: bytes) -> bool:
     return sha256_hex(content).startswith(key.rpartition("-")[2])
 
 
-def experiment_text(spec: ExperimentSpec | LearningSpec) -> str:
+def experiment_text(spec: AnySpec) -> str:
     """Return the canonical JSON of a specification, whose hash stands in its key."""
     return canonical_json(
         {

@@ -14,7 +14,9 @@ from qhybrid_pipelines.core import labels, schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed
+from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.spelling import closest_match
 from qhybrid_pipelines.core.validation_messages import first_finding
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,6 +34,7 @@ _OPENING = (
     yaml.BlockMappingStartToken,
 )
 _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+KINDS = ("optimisation", "qml", "sampling")
 SCHEMA_HINT = "`qhybrid schema` prints every field with its default."
 
 _NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -59,10 +62,10 @@ def read_specification(text: str, *, file: str) -> tuple[ExperimentSpec, Lines]:
     return validate_specification(data, file=file, lines=lines), lines
 
 
-def read_experiment(text: str, *, file: str) -> tuple[ExperimentSpec | LearningSpec, Lines]:
+def read_experiment(text: str, *, file: str) -> tuple[AnySpec, Lines]:
     """Return the validated specification in ``text`` of whichever kind it says it is, and where its fields stand.
 
-    ``kind: qml`` is a learning experiment; ``kind: optimisation``, or no kind, is an optimisation.
+    ``kind: qml`` is a learning experiment, ``kind: sampling`` one of circuits; ``kind: optimisation``, or no kind, is an optimisation.
 
     Raises:
         InvalidInput: as for `read_specification`, there is no such kind, or the text stands for several experiments.
@@ -89,7 +92,7 @@ class WrittenExperiment(NamedTuple):
         unscheduled: the page says that it is not to be run anew any more.
     """
 
-    specification: ExperimentSpec | LearningSpec
+    specification: AnySpec
     lines: Lines
     labels: dict[str, Any]
     schedule: schedules.Schedule | None = None
@@ -117,14 +120,25 @@ def validate_experiments(data: dict[str, Any], *, file: str, lines: Lines) -> li
     ]
 
 
-def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec | LearningSpec:
+def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> AnySpec:
     kind = data.get("kind", "optimisation")
     if kind == "qml":
         return _validate_model(LearningSpec, data, file=file, lines=lines)
+    if kind == "sampling":
+        return _validate_model(SamplingSpec, data, file=file, lines=lines)
     if kind != "optimisation":
         raise InvalidInput(
             f"there is no kind {kind!r}",
-            remedy=f"Write qml for learning, or omit the field for an optimisation. {SCHEMA_HINT}",
+            remedy=" ".join(
+                filter(
+                    None,
+                    [
+                        closest_match(kind, KINDS),
+                        "Write qml for learning, sampling for circuits without a problem, or omit the field for an optimisation.",
+                        SCHEMA_HINT,
+                    ],
+                )
+            ),
             file=file,
             line=find_line("kind", lines),
             field="kind",
@@ -135,6 +149,14 @@ def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> Experime
             remedy=f"Add the line kind: qml. {SCHEMA_HINT}",
             file=file,
             line=find_line("dataset", lines),
+            field="kind",
+        )
+    if "kind" not in data and "circuit" in data and "problem" not in data:
+        raise InvalidInput(
+            "an experiment with circuits and without a problem does not say that it is one of sampling",
+            remedy=f"Add the line kind: sampling. {SCHEMA_HINT}",
+            file=file,
+            line=find_line("circuit", lines),
             field="kind",
         )
     # The kind of an optimisation is not part of its specification, so that all keys stay as they are.

@@ -83,6 +83,32 @@ class Verdict(StrEnum):
     """
 
 
+class SamplingVerdict(StrEnum):
+    """What a sampling experiment says of each circuit, beside its scores."""
+
+    BETTER_THAN_UNIFORM = "better_than_uniform"
+    """The lower 95 % bound of the polarisation is above `margin`: the outcomes agree with the reference more than uniform ones do.
+
+    By: `sampling.verdict`.
+
+    Next: the scores say how good they are.
+    """
+    NO_BETTER_THAN_UNIFORM = "no_better_than_uniform"
+    """The upper 95 % bound of the polarisation is not above `margin`: a random number generator would do.
+
+    By: `sampling.verdict`.
+
+    Next: the result stands; a shallower or narrower circuit may fare better.
+    """
+    INCONCLUSIVE = "inconclusive"
+    """The interval reaches over the margin, the reference is uniform itself, or nothing was measured.
+
+    By: `sampling.verdict`; the reason says which.
+
+    Next: more shots decide the first, another circuit the second.
+    """
+
+
 class DecisionKind(StrEnum):
     """What happens after a verdict."""
 
@@ -113,6 +139,11 @@ class DecisionKind(StrEnum):
 def verdict_table() -> str:
     """Return the verdicts as a Markdown table, for the documentation."""
     return markdown_table(Verdict, "Verdict", {MEANING: "What it means", "By": "Given by", "Next": "What happens next"})
+
+
+def sampling_verdict_table() -> str:
+    """Return the verdicts of sampling as a Markdown table, for the documentation."""
+    return markdown_table(SamplingVerdict, "Verdict", {MEANING: "What it means", "Next": "What happens next"})
 
 
 def decision_table() -> str:

@@ -16,7 +16,10 @@ from qhybrid_pipelines.control.experiments.due_stages import (
     EXECUTE,
     INFER,
     MEASURE,
+    PLAN,
     PREPARE,
+    SAMPLE,
+    SCORE,
     SUBMIT,
     TRAIN,
 )
@@ -35,6 +38,9 @@ JOB_NAMES: Mapping[str, str] = MappingProxyType(
         "infer": "learn_2_infer",
         "measure": "learn_3_measure",
         "evaluate": "learn_4_evaluate",
+        "plan": "sample_1_plan",
+        "sample": "sample_2_sample",
+        "score": "sample_3_score",
         "calibrate": "operate_calibrate",
         "publish": "operate_publish",
     }
@@ -91,6 +97,24 @@ def build() -> dict[str, Any]:
             JOB_NAMES["evaluate"],
             dg.AssetSelection.assets(*EVALUATE, LEARNING_REPORT),
             description="Learning: scores, intervals and verdicts, and the records in MLflow.",
+            owners=OWNERS,
+        ),
+        dg.define_asset_job(
+            JOB_NAMES["plan"],
+            dg.AssetSelection.assets(*PLAN),
+            description="Sampling: from a registered experiment to its circuits, what should come out of them, and baselines.",
+            owners=OWNERS,
+        ),
+        dg.define_asset_job(
+            JOB_NAMES["sample"],
+            dg.AssetSelection.assets(*SAMPLE),
+            description="Sampling: from circuits to scores and verdicts, on a backend that answers at once.",
+            owners=OWNERS,
+        ),
+        dg.define_asset_job(
+            JOB_NAMES["score"],
+            dg.AssetSelection.assets(*SCORE),
+            description="Sampling: from settled jobs to scores and verdicts.",
             owners=OWNERS,
         ),
         dg.define_asset_job(

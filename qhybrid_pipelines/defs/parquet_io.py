@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from qhybrid_pipelines.control.experiments.due_stages import assets_of
 from qhybrid_pipelines.core.errors import MissingUpstream
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.storage.freed_memory import release_memory
-from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import BY_NAME, Table, comment
+from qhybrid_pipelines.storage.tables import empty
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -48,6 +50,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """Return one table for all partitions of the upstream asset, sorted by partition.
 
+        A table that experiments of a partition's kind do not have is empty: batches of circuits come from reduced models or
+        from a series.
+
         Raises:
             dagster.Failure: a partition was never written; not retried, because retrying cannot help.
         """
@@ -56,9 +61,16 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         asset = context.asset_key.path[-1]
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
         try:
-            return pa.concat_tables([lake.read(BY_NAME[asset], key) for key in keys])
+            return pa.concat_tables([self._read(lake, asset, key) for key in keys])
         except MissingUpstream as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+
+    def _read(self, lake: Lake, asset: str, key: PartitionKey) -> pa.Table:
+        if key.experiment is not None and not lake.exists(asset, key):
+            specifications = self.workspace.open().specifications
+            if key.experiment in specifications and asset not in assets_of(specifications.load_any(key.experiment)):
+                return empty(BY_NAME[asset])
+        return lake.read(BY_NAME[asset], key)
 
 
 def _partition_keys(context: dg.OutputContext | dg.InputContext) -> list[PartitionKey]:

@@ -42,6 +42,9 @@ PRIORITIES: Mapping[str, int] = {
     "collect": 2,
     "measure": 2,
     "evaluate": 3,
+    "plan": 0,
+    "sample": 1,
+    "score": 2,
 }
 
 

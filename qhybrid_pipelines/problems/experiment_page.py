@@ -11,6 +11,7 @@ from typing import Any
 from qhybrid_pipelines.core import labels, schedules, variations
 from qhybrid_pipelines.core.commented_defaults import commented_default
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.baseline_runs import all_baselines, optional_baselines
 from qhybrid_pipelines.problems.family import Family
@@ -48,6 +49,19 @@ def experiment_schema() -> dict[str, Any]:
 def learning_schema() -> dict[str, Any]:
     """Return the JSON schema of a learning specification."""
     schema = LearningSpec.model_json_schema()
+    schema["properties"] |= {variations.FIELD: variations.SCHEMA, **labels.SCHEMA, **schedules.SCHEMA}
+    return schema
+
+
+def sampling_schema() -> dict[str, Any]:
+    """Return the JSON schema of a sampling specification, short forms of lists of numbers included."""
+    schema = SamplingSpec.model_json_schema()
+    sizes = schema["$defs"]["CircuitSpec"]["properties"]
+    number: dict[str, Any] = {"type": "integer", "minimum": 1}
+    steps = dict.fromkeys(("from", "to", "step"), number)
+    span = {"type": "object", "properties": steps, "required": ["from", "to"], "additionalProperties": False}
+    for name in ("widths", "depths"):
+        sizes[name] = {"anyOf": [sizes[name], number, span], "description": sizes[name]["description"]}
     schema["properties"] |= {variations.FIELD: variations.SCHEMA, **labels.SCHEMA, **schedules.SCHEMA}
     return schema
 

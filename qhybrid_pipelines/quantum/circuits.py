@@ -99,12 +99,18 @@ def build_batch(
     )
 
 
-def batch_to_row(planned: PlannedBatch) -> dict[str, Any]:
-    """Return the row of the table `circuit_batches`; :func:`batch_from_row` gives exactly the same batch back."""
+def batch_to_row(planned: PlannedBatch, *, first_point: int | None = None) -> dict[str, Any]:
+    """Return the row of the table `circuit_batches`; :func:`batch_from_row` gives exactly the same batch back.
+
+    Args:
+        planned: the batch.
+        first_point: number of its circuit in a series; None where the batch is all there is.
+    """
     batch = planned.batch
     return {
         "experiment": batch.experiment,
         "backend": batch.backend,
+        "first_point": first_point,
         "template_id": batch.template.template_id,
         "template": batch.template.text,
         "parameters": list(batch.template.parameters),

@@ -11,6 +11,7 @@ from qhybrid_pipelines.reports.content import (
     ExperimentContent,
     LearningContent,
     OptimisationContent,
+    SamplingContent,
 )
 from qhybrid_pipelines.reports.figures.comparison import comparison
 from qhybrid_pipelines.reports.optimisation_chapter import best_point_facts
@@ -24,7 +25,8 @@ def comparison_chapter(contents: Sequence[ExperimentContent]) -> Chapter:
     """Return the chapter that comes first where a report is about several experiments."""
     optimisations = [content for content in contents if isinstance(content, OptimisationContent)]
     learning = [content for content in contents if isinstance(content, LearningContent)]
-    sections = [_differences(contents), _optimisations(optimisations), _learning(learning)]
+    sampled = [content for content in contents if isinstance(content, SamplingContent)]
+    sections = [_differences(contents), _optimisations(optimisations), _learning(learning), _sampled(sampled)]
     return Chapter(
         name="comparison",
         heading=f"{len(contents)} experiments side by side",
@@ -136,6 +138,44 @@ def _record(content: OptimisationContent, execution: ExecutionContent) -> dict[s
         if found["gain"] is not None:
             record["gain"] = with_interval(show(found["gain"]), show(found["gain_low"]), show(found["gain_high"]))
     return record | best_point_facts(execution)
+
+
+def _sampled(contents: Sequence[SamplingContent]) -> Section | None:
+    """Return the verdicts of all series, circuits of one name below each other."""
+    if not contents:
+        return None
+    records = [
+        {
+            "circuit": row["circuit"],
+            "experiment": content.key,
+            "backend": row["backend"],
+            "verdict": row["verdict"].replace("_", " "),
+            **{name: row[name] for name in ("fidelity", "polarisation")},
+            **{
+                f"{name}_interval": show_interval(row[f"{name}_low"], row[f"{name}_high"])
+                for name in ("fidelity", "polarisation")
+                if row[name] is not None
+            },
+        }
+        for content in contents
+        for row in content.verdicts
+    ]
+    columns = (
+        ("circuit", "Circuit"),
+        ("experiment", "Experiment"),
+        ("backend", "Backend"),
+        ("verdict", "Verdict"),
+        ("fidelity", "Fidelity"),
+        ("fidelity_interval", "its 95 % interval"),
+        ("polarisation", "Polarisation"),
+        ("polarisation_interval", "its 95 % interval"),
+    )
+    records.sort(key=lambda record: record["circuit"])
+    return Section(
+        name="sampling-side-by-side",
+        heading="How near circuits came",
+        tables=(records_table("sampling", "Circuits side by side", columns, records),),
+    )
 
 
 def _learning(contents: Sequence[LearningContent]) -> Section | None:

@@ -266,7 +266,7 @@ class ExperimentContent:
     Attributes:
         key: of the experiment.
         name: that its author gave it.
-        family: name of the family; qml for learning.
+        family: name of the family; qml for learning, sampling for sampling.
         registered_at: when it was registered first.
         specification: as plain data.
         progress: how far it is.
@@ -307,6 +307,25 @@ class OptimisationContent(ExperimentContent):
     random: RandomReference | None = None
     solvers: tuple[SolverSeries, ...] = ()
     executions: tuple[ExecutionContent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingContent(ExperimentContent):
+    """A sampling experiment.
+
+    Attributes:
+        circuits: rows of `sampling_circuits` without templates.
+        verdicts: rows of `sampling_verdicts`, by backend.
+        scores: rows of `sampling_scores`, by backend.
+        baselines: rows of `sampling_baselines`.
+        drawing: of the first circuit as text; empty before it is built, and where it is too wide.
+    """
+
+    circuits: Sequence[Row] = ()
+    verdicts: Sequence[Row] = ()
+    scores: Sequence[Row] = ()
+    baselines: Sequence[Row] = ()
+    drawing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.reports.blocks import Chapter, Section
 from qhybrid_pipelines.reports.comparison_chapter import comparison_chapter
-from qhybrid_pipelines.reports.content import ExperimentContent, LearningContent, OptimisationContent
+from qhybrid_pipelines.reports.content import ExperimentContent, LearningContent, OptimisationContent, SamplingContent
 from qhybrid_pipelines.reports.figures.circuit import circuit
 from qhybrid_pipelines.reports.figures.style import Drawing, to_file_bytes, to_inline_svg
 from qhybrid_pipelines.reports.learning_chapter import learning_chapter
 from qhybrid_pipelines.reports.optimisation_chapter import optimisation_chapter
+from qhybrid_pipelines.reports.sampling_chapter import sampling_chapter
 
 _ANCHOR = re.compile(r"[^A-Za-z0-9]+")
 _CODE = re.compile(r"`([^`]*)`")
@@ -23,10 +24,17 @@ _CODE = re.compile(r"`([^`]*)`")
 
 def chapters(contents: Sequence[ExperimentContent]) -> list[Chapter]:
     """Return what a report has to say, one chapter per experiment; of several, the comparison comes first."""
+    kinds: dict[type[ExperimentContent], Callable[[Any], Chapter]] = {
+        LearningContent: learning_chapter,
+        OptimisationContent: optimisation_chapter,
+        SamplingContent: sampling_chapter,
+    }
     each = [
-        learning_chapter(content) if isinstance(content, LearningContent) else optimisation_chapter(content)
+        chapter
         for content in contents
-        if isinstance(content, LearningContent | OptimisationContent)
+        for kind, make in kinds.items()
+        if isinstance(content, kind)
+        for chapter in [make(content)]
     ]
     return [comparison_chapter(contents), *each] if len(each) > 1 else each
 

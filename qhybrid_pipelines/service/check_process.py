@@ -111,6 +111,12 @@ class OrderReader:
                 remedy="Register this experiment by `qhybrid run` or the inbox.",
                 field="sweep.file",
             )
+        if checked.series:
+            raise InvalidInput(
+                "files of a series of circuits are not taken over HTTP",
+                remedy="Register this experiment by `qhybrid run` or the inbox.",
+                field="circuit.files",
+            )
         return checked
 
 

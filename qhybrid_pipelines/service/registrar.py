@@ -14,12 +14,10 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.service.request_store import AcceptedRequest, RequestStore
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.requesters import write_requester
-from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines.storage.specifications import Specifications, model_of
 
 #: Requests that are read from the store at a time.
 TOGETHER = 50
@@ -81,7 +79,6 @@ class Registrar:
                 self._wake.wait(PAUSE_SECONDS)
 
     def _register(self, request: AcceptedRequest) -> None:
-        model = LearningSpec if request.learning else ExperimentSpec
         problem = None
         # What belongs to it is there first: a sensor may see the experiment in the moment it is registered.
         self._labels.change(request.experiment, **_label_fields(request))
@@ -89,7 +86,7 @@ class Registrar:
             write_requester(self._specifications.home, request.experiment, request.principal)
         try:
             self._specifications.register(
-                model.model_validate_json(request.specification),
+                model_of(request.specification).model_validate_json(request.specification),
                 request.content,
                 request.circuit,
                 key=request.experiment,

@@ -19,11 +19,13 @@ from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT, KEY_PATTERN
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.service.problem_documents import not_found
 from qhybrid_pipelines.service.request_store import RequestStore
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.answers import named_answers
 from qhybrid_pipelines.steps.on_demand.summary import verdicts
+from qhybrid_pipelines.steps.sampling.verdict_summary import sampling_verdicts
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.label_store import read_labels
 
@@ -132,8 +134,12 @@ class Resources:
             raise not_found("experiment")
         specifications, lake = self.workspace.specifications, self.workspace.lake
         damage = Damage()
-        if isinstance(specifications.load_any(key), LearningSpec):
-            rows, answers = learning_verdicts([key], lake, specifications, damage), []
+        answers: list[Any] = []
+        spec = specifications.load_any(key)
+        if isinstance(spec, LearningSpec):
+            rows = learning_verdicts([key], lake, specifications, damage)
+        elif isinstance(spec, SamplingSpec):
+            rows = sampling_verdicts([key], lake, specifications, damage)
         else:
             rows = verdicts([key], lake, specifications, damage)
             answers = self._answers(key)

@@ -10,11 +10,14 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 Row = dict[str, Any]
 #: What stands as the family of a learning experiment.
 LEARNING_FAMILY = "qml"
+#: And as that of a sampling experiment.
+SAMPLING_FAMILY = "sampling"
 #: (backend, experiment)
 ExecutionKey = tuple[str, str]
 
@@ -55,6 +58,41 @@ def read_experiments(table: pa.Table) -> Iterator[tuple[str, ExperimentSpec]]:
         yield row["experiment"], _optimisation(row)
 
 
+def read_optimisations(table: pa.Table) -> Iterator[tuple[str, ExperimentSpec]]:
+    """Yield key and specification of the rows of the table `experiments` that are optimisations; others are left out."""
+    for row in table.select(["experiment", "family", "specification"]).to_pylist():
+        if row["family"] not in (LEARNING_FAMILY, SAMPLING_FAMILY):
+            yield row["experiment"], _optimisation(row)
+
+
+def read_sampling_experiments(table: pa.Table) -> Iterator[tuple[str, SamplingSpec]]:
+    """Yield key and specification of every row of the table `experiments`.
+
+    Raises:
+        InvalidInput: one of them is no sampling experiment.
+    """
+    for row in table.select(["experiment", "family", "specification"]).to_pylist():
+        if row["family"] != SAMPLING_FAMILY:
+            raise InvalidInput(
+                f"experiment {row['experiment']} is no sampling experiment",
+                remedy="Only experiments with `kind: sampling` have tables of the group `sample`.",
+            )
+        yield row["experiment"], SamplingSpec.model_validate_json(row["specification"])
+
+
+def get_sampling_specification(experiments: pa.Table, key: str) -> SamplingSpec:
+    """Return the specification of one sampling experiment. Raises as `read_sampling_experiments`."""
+    return next(read_sampling_experiments(select_rows(experiments, key)))[1]
+
+
+def get_circuits_specification(experiments: pa.Table, key: str) -> CircuitsSpec:
+    """Return the specification of one experiment whose circuits are in `circuit_batches`. Raises as `read_experiments`."""
+    row = get_row(experiments, key)
+    if row["family"] == SAMPLING_FAMILY:
+        return SamplingSpec.model_validate_json(row["specification"])
+    return _optimisation(row)
+
+
 def read_learning_experiments(table: pa.Table) -> Iterator[tuple[str, LearningSpec]]:
     """Yield key and specification of every row of the table `experiments`.
 
@@ -81,6 +119,11 @@ def get_specification(experiments: pa.Table, key: str) -> ExperimentSpec:
 
 
 def _optimisation(row: Row) -> ExperimentSpec:
+    if row["family"] == SAMPLING_FAMILY:
+        raise InvalidInput(
+            f"experiment {row['experiment']} is a sampling experiment (kind: sampling)",
+            remedy="Its tables are those of the group `sample`; choose an optimisation here.",
+        )
     if row["family"] == LEARNING_FAMILY:
         raise InvalidInput(
             f"experiment {row['experiment']} is a learning experiment (kind: qml)",
@@ -89,7 +132,7 @@ def _optimisation(row: Row) -> ExperimentSpec:
     return ExperimentSpec.model_validate_json(row["specification"])
 
 
-def check_backend_is_named(spec: ExperimentSpec | LearningSpec, experiment: str, backend: str) -> None:
+def check_backend_is_named(spec: AnySpec, experiment: str, backend: str) -> None:
     """Refuse an execution that nobody asked for.
 
     Dagster shows a partition for every pair of a backend and an experiment, and lets a person materialise any of them.

@@ -58,6 +58,7 @@ ORDER BY new.instance, p.backend, p.experiment, p.fact
 SELECT family, verdict, count(*) AS executions, round(avg(mean_ratio), 4) AS mean_ratio,
        string_agg(DISTINCT best_solver, ', ' ORDER BY best_solver) AS best_solvers
 FROM verdicts
+WHERE kind <> 'sampling'
 GROUP BY family, verdict
 ORDER BY family, executions DESC, verdict
 """,
@@ -187,6 +188,7 @@ SELECT v.root, v.backend, v.round, v.experiment, v.verdict, v.best_quantum, v.me
 FROM verdicts v
 JOIN provenance p USING (experiment, backend)
 LEFT JOIN decisions d USING (experiment, backend, instance)
+WHERE v.kind = 'optimisation'
 WINDOW earlier AS (PARTITION BY v.root, v.backend ORDER BY v.round, v.experiment)
 QUALIFY count(*) OVER (PARTITION BY v.root, v.backend) > 1
 ORDER BY v.root, v.backend, v.round, v.experiment

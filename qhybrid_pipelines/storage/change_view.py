@@ -93,10 +93,13 @@ compared AS (
     HAVING after IS DISTINCT FROM before
 ),
 circuits AS (
-    SELECT p.experiment, p.backend, p.template_id, p.calibration_id, p.compiled_sha256, to_json(b.bindings)::VARCHAR AS angles,
+    SELECT p.experiment, p.backend, p.template_id, p.calibration_id, p.compiled_sha256, b.angles,
            CASE WHEN p.compiled_sha256 IS NULL THEN 'none'
                 ELSE concat(p.compiled_two_qubit_gates, ' two-qubit gates, depth ', p.compiled_depth) END AS size
-    FROM provenance p LEFT JOIN circuit_batches b USING (experiment, backend)
+    FROM provenance p LEFT JOIN (
+        SELECT experiment, backend, string_agg(to_json(bindings)::VARCHAR, ' ' ORDER BY first_point) AS angles
+        FROM circuit_batches GROUP BY ALL
+    ) b USING (experiment, backend)
 ),
 circuit_pairs AS (
     SELECT p.*, b.size AS size_before, a.size AS size_after, a.angles IS DISTINCT FROM b.angles AS other_angles,

@@ -28,6 +28,7 @@ ORDER BY c.experiment, c.backend, c.cause, c.fact
 SELECT family, instance, sense, unit, best_quantum, experiment, backend, model, vs_random, best_classical, best_solver,
        reference, verdict, decided_at
 FROM verdicts
+WHERE kind <> 'sampling'
 QUALIFY row_number() OVER (
     PARTITION BY family, instance, unit
     ORDER BY CASE sense WHEN 'max' THEN -best_quantum ELSE best_quantum END NULLS LAST, decided_at, experiment, backend, model

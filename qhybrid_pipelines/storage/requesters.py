@@ -15,8 +15,7 @@ from qhybrid_pipelines.core.files import make_folder, write_once
 from qhybrid_pipelines.storage.layout import Home
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.learning_specification import LearningSpec
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.core.sampling_specification import AnySpec
 
 
 def write_requester(home: Home, key: str, principal: str) -> None:
@@ -43,7 +42,7 @@ def read_requester(home: Home, key: str) -> str | None:
     return str(principal)
 
 
-def first_rounds_requester(home: Home, key: str, spec: ExperimentSpec | LearningSpec) -> str | None:
+def first_rounds_requester(home: Home, key: str, spec: AnySpec) -> str | None:
     """Return who sent an experiment, or its first round, which is whose the later ones are. Raises as `read_requester`."""
     lineage = getattr(spec, "lineage", None)  # learning experiments have no rounds
     return read_requester(home, (lineage.root if lineage is not None else None) or key)

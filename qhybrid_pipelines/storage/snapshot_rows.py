@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -189,20 +190,36 @@ def _batches(
             unreadable[table.name, key] = str(error).replace(f"{lake.home.path}/", "")
 
 
-def _widths(connection: Any) -> dict[PartitionKey, int]:
-    """Return the width of every execution's circuit, in qubits."""
-    rows = connection.execute("SELECT experiment, backend, n_qubits FROM circuit_batches").fetchall()
-    return {PartitionKey(experiment=experiment, backend=backend): width for experiment, backend, width in rows}
+#: Widths of an execution's circuits, in qubits, by the number of their first points.
+_Widths = dict[int, int]
+
+
+def _widths(connection: Any) -> dict[PartitionKey, _Widths]:
+    """Return the widths of every execution's circuits: of a series one for each."""
+    found: dict[PartitionKey, _Widths] = {}
+    for experiment, backend, first, width in connection.execute(
+        "SELECT experiment, backend, coalesce(first_point, 0), n_qubits FROM circuit_batches"
+    ).fetchall():
+        found.setdefault(PartitionKey(experiment=experiment, backend=backend), {})[first] = width
+    return found
+
+
+def _width_column(widths: _Widths, batch: pa.RecordBatch) -> pa.Array:
+    """Return the width of each row's circuit; null where its batch is not in the lake."""
+    if len(widths) < 2:
+        return pa.repeat(pa.scalar(next(iter(widths.values()), None), pa.int32()), batch.num_rows)
+    firsts = sorted(widths)
+    place = np.searchsorted(firsts, batch.column("point").to_numpy(zero_copy_only=False), side="right") - 1
+    return pa.array(np.array([widths[first] for first in firsts], dtype=np.int32)[place])
 
 
 def _counts(
-    lake: Lake, keys: Iterable[PartitionKey], widths: Mapping[PartitionKey, int], unreadable: Unreadable
+    lake: Lake, keys: Iterable[PartitionKey], widths: Mapping[PartitionKey, _Widths], unreadable: Unreadable
 ) -> Iterator[pa.RecordBatch]:
     """Yield counts by backend, experiment and point, each batch with the width of its circuit."""
     for key in keys:
-        width = pa.scalar(widths.get(key), pa.int32())
         for batch in _batches(lake, schemas.QPU_RESULT_SETS, (key,), unreadable):
-            yield batch.append_column("n_qubits", pa.repeat(width, batch.num_rows))
+            yield batch.append_column("n_qubits", _width_column(widths.get(key, {}), batch))
 
 
 def insert(connection: Any, table: Table, batches: Iterable[pa.RecordBatch]) -> None:

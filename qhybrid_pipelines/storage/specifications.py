@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -19,8 +20,18 @@ from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
 
 if TYPE_CHECKING:  # who only lists keys builds none of these models, which takes 50 ms
-    from qhybrid_pipelines.core.learning_specification import LearningSpec
+    from qhybrid_pipelines.core.sampling_specification import AnySpec
     from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+
+
+def model_of(content: str | bytes) -> type[AnySpec]:
+    """Return the kind of specification that a text says it is."""
+    from qhybrid_pipelines.core.learning_specification import LearningSpec
+    from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+    from qhybrid_pipelines.core.specification import ExperimentSpec
+
+    kinds: dict[str, type[AnySpec]] = {"qml": LearningSpec, "sampling": SamplingSpec}
+    return kinds.get(json.loads(content).get("kind"), ExperimentSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,7 @@ class Specifications:
 
     home: Home
 
-    def key_of(self, spec: ExperimentSpec | LearningSpec) -> str:
+    def key_of(self, spec: AnySpec) -> str:
         """Return the key of a specification: the shorter one of the first releases where it was registered under that.
 
         Raises:
@@ -48,11 +59,12 @@ class Specifications:
 
     def register(
         self,
-        spec: ExperimentSpec | LearningSpec,
+        spec: AnySpec,
         blob: bytes | None = None,
         circuit: bytes | None = None,
         angles: bytes | None = None,
         *,
+        series: Mapping[str, bytes] = MappingProxyType({}),
         key: str | None = None,
     ) -> str:
         """Keep a specification, and the bytes of its problem or data file, circuit and angles if it has them; return its key.
@@ -65,6 +77,7 @@ class Specifications:
             blob: bytes of its problem or data file.
             circuit: bytes of its circuit.
             angles: bytes of its file of angles.
+            series: bytes of the files of a sampling experiment, by their hashes.
             key: the key that it has elsewhere, its shorter one perhaps; `key_of` when omitted.
 
         Raises:
@@ -72,10 +85,17 @@ class Specifications:
                 already has this key (their hashes begin alike).
         """
         from qhybrid_pipelines.core.learning_specification import LearningSpec
+        from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 
         key, text = key or self.key_of(spec), experiment_text(spec)
         if isinstance(spec, LearningSpec):
             self._store_source_file(spec.dataset.source, blob, field="dataset.source")
+        elif isinstance(spec, SamplingSpec):
+            for source, field in [
+                *((s, "circuit.files") for s in spec.circuit.files),
+                (spec.reference.file, "reference.file"),
+            ]:
+                self._store_source_file(source, series.get(getattr(source, "sha256", "")), field=field)
         else:
             self._store_source_file(spec.problem.source, blob, field="problem.source")
             self._store_source_file(spec.problem.circuit, circuit, field="problem.circuit")
@@ -90,10 +110,16 @@ class Specifications:
         return key
 
     def load(self, key: str) -> ExperimentSpec:
-        """Return the optimisation registered under ``key``. Raises as :meth:`load_any`, and for a learning experiment."""
+        """Return the optimisation registered under ``key``. Raises as :meth:`load_any`, and for one of another kind."""
         from qhybrid_pipelines.core.learning_specification import LearningSpec
+        from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 
         spec = self.load_any(key)
+        if isinstance(spec, SamplingSpec):
+            raise InvalidInput(
+                f"experiment {key} is a sampling experiment (kind: sampling)",
+                remedy="Its tables are those of the group `sample`; name an optimisation here.",
+            )
         if isinstance(spec, LearningSpec):
             raise InvalidInput(
                 f"experiment {key} is a learning experiment (kind: qml)",
@@ -101,7 +127,7 @@ class Specifications:
             )
         return spec
 
-    def load_any(self, key: str) -> ExperimentSpec | LearningSpec:
+    def load_any(self, key: str) -> AnySpec:
         """Return the specification registered under ``key``, of whichever kind.
 
         Raises:
@@ -109,9 +135,6 @@ class Specifications:
             CorruptFile: the file was changed after it was registered.
         """
         from pydantic import ValidationError
-
-        from qhybrid_pipelines.core.learning_specification import LearningSpec
-        from qhybrid_pipelines.core.specification import ExperimentSpec
 
         path = self._path(key)
         try:
@@ -131,8 +154,7 @@ class Specifications:
                 str(path), "it was changed after it was registered", remedy="Register the specification again."
             )
         try:
-            learning = json.loads(content).get("kind") == "qml"
-            return (LearningSpec if learning else ExperimentSpec).model_validate_json(content)
+            return model_of(content).model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             raise CorruptFile(

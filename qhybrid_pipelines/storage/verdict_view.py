@@ -1,4 +1,4 @@
-"""The view `verdicts`: what came out of every experiment, optimisation and learning alike, in one table."""
+"""The view `verdicts`: what came out of every experiment, of whichever kind, in one table."""
 
 from __future__ import annotations
 
@@ -9,39 +9,42 @@ from qhybrid_pipelines.storage.view import View
 VERDICTS = View(
     name="verdicts",
     meaning="What came out, one row per optimisation and backend, and one per circuit, backend and shots of a learning "
-    "experiment: who won, by how much, what was decided, what it cost",
+    "experiment, and one per circuit and backend of a sampling experiment: who won, by how much, what was decided, what it cost",
     columns=MappingProxyType(
         {
             "experiment": "Key of the experiment",
-            "kind": "optimisation, or learning",
+            "kind": "optimisation, learning or sampling",
             "backend": "Backend as provider:backend; null for exact expectations in learning",
-            "model": "The circuit that learnt; null for an optimisation",
+            "model": "The circuit that learnt, or that was sampled; null for an optimisation",
             "shots": "Shots per point and repetition; per test row in learning, null for exact expectations [shots]",
-            "instance": "Name of the problem instance, or of the data set",
+            "instance": "Name of the problem instance, of the data set, or where the circuits come from",
             "name": "Name the author gave",
             "owner": "Who it belongs to; null where nobody was named",
             "tags": "Its tags, separated by commas; null without any",
             "tier": "How urgent it is",
-            "family": "Problem family; qml for a learning experiment",
+            "family": "Problem family; qml for a learning experiment, sampling for circuits without a problem",
             "root": "First round of this line of experiments",
             "round": "Which round this is, from 1",
             "created_at": "When it was registered; null where a release took it in that did not say it",
             "decided_at": "When the result was recorded; null where a release recorded it that did not say it",
             "sense": "max or min: which objective is better",
-            "unit": "Unit of the objective; for learning the metric",
-            "n_variables": "Variables of the instance; null for learning [variables]",
-            "n_qubits": "Variables of the reduced model; null for learning [qubits]",
+            "unit": "Unit of the objective; for learning the metric, for sampling hellinger_fidelity",
+            "n_variables": "Variables of the instance; null for learning and sampling [variables]",
+            "n_qubits": "Variables of the reduced model, width of a sampled circuit; null for learning [qubits]",
             "verdict": "Who won, in one word",
             "reason": "The verdict in one sentence",
-            "best_quantum": "Best feasible objective over all quantum runs; the circuit's mean score over folds",
-            "best_classical": "Best feasible objective over all baselines; the best baseline's mean score over folds",
+            "best_quantum": "Best feasible objective over all quantum runs; the circuit's mean score over folds; "
+            "the fidelity of a sampled circuit",
+            "best_classical": "Best feasible objective over all baselines; the best baseline's mean score over folds; "
+            "the fidelity of uniform outcomes",
             "best_solver": "The best baseline",
             "reference": "What ratios refer to: optimum, else best known, else best seen; null for learning",
             "ratio": "Best quantum against reference, 1 is best; null for learning",
             "mean_ratio": "Mean over runs of that ratio; null for learning",
             "vs_random": "(quantum - random) / (reference - random), means over runs: 0 is random, 1 the reference; "
+            "for sampling the polarisation; null for learning",
+            "noise_like": "No point of the sweep beat random samples, or a sampled circuit is no better than uniform outcomes; "
             "null for learning",
-            "noise_like": "No point of the sweep beat random samples; null for learning",
             "p_optimum": "Share of raw shots at the reduced model's optimum; null for learning",
             "random_p_optimum": "The same of uniform random shots; null for learning",
             "gain": "Mean paired gain of quantum over the best baseline, positive is better",
@@ -74,6 +77,10 @@ shared AS (
 spent_on_models AS (
     SELECT s.experiment, s.backend, s.model, s.shots, sum(c.cost_usd / s.n ORDER BY job_id) AS cost_usd
     FROM shared s JOIN job_costs c USING (job_id) GROUP BY ALL
+),
+spent_on_circuits AS (
+    SELECT s.experiment, s.backend, s.first_point AS point, sum(c.cost_usd ORDER BY job_id) AS cost_usd
+    FROM qpu_submissions s JOIN job_costs c USING (job_id) GROUP BY ALL
 )
 SELECT c.experiment, 'optimisation' AS kind, c.backend, NULL::VARCHAR AS model, e.shots, c.instance, e.name, l.owner, l.tags,
        e.tier, c.family, e.root, e.round, e.created_at, p.recorded_at AS decided_at, c.sense, i.unit,
@@ -102,5 +109,18 @@ LEFT JOIN spent_on_models s
        ON s.experiment = q.experiment AND s.backend = q.backend AND s.model = q.model AND s.shots = q.shots
 LEFT JOIN labelled l ON l.experiment = q.experiment
 WHERE q.scope = 'all'
+UNION ALL
+SELECT v.experiment, 'sampling', v.backend, v.circuit, e.shots, e.source, e.name, l.owner, l.tags,
+       e.tier, e.family, e.root, e.round, e.created_at, p.recorded_at, 'max', 'hellinger_fidelity',
+       NULL, v.n_qubits, v.verdict, v.reason, v.fidelity, u.value, 'uniform',
+       NULL, NULL, NULL, v.polarisation, v.verdict = 'no_better_than_uniform', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       coalesce(s.cost_usd, 0), NULL, v.sampler_seconds
+FROM sampling_verdicts v
+JOIN experiments e USING (experiment)
+LEFT JOIN provenance p USING (experiment, backend)
+LEFT JOIN sampling_baselines u
+       ON u.experiment = v.experiment AND u.point = v.point AND u.baseline = 'uniform' AND u.score = 'hellinger_fidelity'
+LEFT JOIN spent_on_circuits s ON s.experiment = v.experiment AND s.backend = v.backend AND s.point = v.point
+LEFT JOIN labelled l ON l.experiment = v.experiment
 """,
 )

@@ -185,8 +185,8 @@ COST_BY_BACKEND = View(
             "reported_usd": "What the provider reported [USD]",
             "reconciled_usd": "What budgets were charged when the jobs ended [USD]",
             "cost_usd": "Reconciled, else reported, else quoted; 0 for jobs that no provider has accepted [USD]",
-            "useful_results": "Executions on the backend with a verdict other than inconclusive; one of a learning experiment counts "
-            "once, when some circuit measured there has one",
+            "useful_results": "Executions on the backend with a verdict other than inconclusive; one of a learning or sampling experiment "
+            "counts once, when some circuit measured there has one",
             "usd_per_useful_result": "Cost of all jobs, wasted ones included, per such execution [USD]",
             "usd_per_1000_shots": "Cost per 1000 shots of verified jobs [USD]",
         }
@@ -200,6 +200,8 @@ decided AS (
     SELECT experiment, backend FROM baseline_comparisons WHERE verdict <> 'inconclusive'
     UNION
     SELECT experiment, backend FROM qml_verdicts WHERE verdict <> 'inconclusive'  -- no backend: nothing was measured
+    UNION
+    SELECT experiment, backend FROM sampling_verdicts WHERE verdict <> 'inconclusive'
 ),
 useful AS (
     SELECT s.backend, count(DISTINCT (s.experiment, s.requested_backend)) AS n

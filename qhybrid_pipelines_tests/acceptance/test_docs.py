@@ -9,7 +9,7 @@ from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.ledger.lifecycle import event_table, mermaid, state_table, stuck_table
 from qhybrid_pipelines.core.specification import RoundsSpec
-from qhybrid_pipelines.core.verdicts import decision_table, verdict_table
+from qhybrid_pipelines.core.verdicts import decision_table, sampling_verdict_table, verdict_table
 from qhybrid_pipelines.problems.experiment_page import commented_experiment, with_generated_parts
 from qhybrid_pipelines.problems.graph_sources import GRAPH_FORMATS
 from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS
@@ -103,6 +103,7 @@ def test_the_life_of_a_job_is_drawn_from_the_table():
         ("runbook.md", stuck_table),
         ("experiments.md", verdict_table),
         ("experiments.md", decision_table),
+        ("sampling.md", sampling_verdict_table),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

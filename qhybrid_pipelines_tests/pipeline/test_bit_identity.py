@@ -9,7 +9,7 @@ from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.partitions import add_partitions
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEARNING_TABLES
+from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEARNING_TABLES, SAMPLING_TABLES
 from qhybrid_pipelines_tests.support import experiment_homes
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
@@ -34,7 +34,9 @@ SPECS = [
     },
 ]
 #: What these experiments have; those that learn have tables of their own.
-TABLES = [table for table in LAKE_TABLES if "experiment" in table.key and table not in LEARNING_TABLES]
+TABLES = [
+    table for table in LAKE_TABLES if "experiment" in table.key and table not in (*LEARNING_TABLES, *SAMPLING_TABLES)
+]
 
 
 @pytest.fixture(scope="module")

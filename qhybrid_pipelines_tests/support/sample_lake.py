@@ -21,7 +21,7 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas import Table
 from qhybrid_pipelines.storage.tables import from_rows
-from qhybrid_pipelines_tests.support import sample_learning_tables
+from qhybrid_pipelines_tests.support import sample_learning_tables, sample_sampling_tables
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -93,6 +93,7 @@ def write(home: Home, samples: tuple[Sample, ...] = SAMPLES) -> Rows:
     lake.write(schemas.BACKEND_CAPABILITIES, PartitionKey(), from_rows(schemas.BACKEND_CAPABILITIES, [*capabilities()]))
     lake.write(schemas.BACKEND_CALIBRATIONS, PartitionKey(), from_rows(schemas.BACKEND_CALIBRATIONS, [*calibrations()]))
     sample_learning_tables.write_learning_tables(home)
+    sample_sampling_tables.write_sampling_tables(home)
     for name, row in canary_rows(ledger):
         ledger[name].append(row)
     return dict(ledger)
@@ -248,6 +249,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         [
             {
                 **head,
+                "first_point": None,
                 "template_id": sha256_hex(template),
                 "template": template,
                 "parameters": ["g0", "b0"],

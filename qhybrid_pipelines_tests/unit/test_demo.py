@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import read_experiment
 from qhybrid_pipelines.demo import DEMO
 from qhybrid_pipelines.problems.registry import all_families
@@ -10,4 +12,5 @@ from qhybrid_pipelines.problems.registry import all_families
 
 def test_every_family_is_shown():
     shown = [read_experiment(text, file="demo")[0] for text in DEMO]
-    assert {spec.problem.family for spec in shown if not isinstance(spec, LearningSpec)} == set(all_families())
+    assert {spec.problem.family for spec in shown if isinstance(spec, ExperimentSpec)} == set(all_families())
+    assert {type(spec) for spec in shown} == {ExperimentSpec, LearningSpec, SamplingSpec}

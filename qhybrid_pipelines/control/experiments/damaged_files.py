@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import CorruptFile, QHybridError
-from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.printable import one_line
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.storage.specifications import Specifications
 
-Experiments = list[tuple[str, ExperimentSpec | LearningSpec]]
+Experiments = list[tuple[str, AnySpec]]
 
 
 class Damage:

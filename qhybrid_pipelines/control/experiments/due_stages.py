@@ -18,13 +18,13 @@ from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.experiments.damaged_files import Damage
     from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
-    from qhybrid_pipelines.core.specification import ExperimentSpec
 
 #: Assets of each stage in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")
@@ -47,6 +47,10 @@ INFER = ("qml_submissions",)
 MEASURE = ("qml_measurements", "qml_gradients")
 EVALUATE = ("qml_scores", "qml_summaries", "qml_verdicts", "qml_tracking_runs")
 LEARN = (*TRAIN, *INFER, *MEASURE, *EVALUATE)
+#: The same for a sampling experiment, whose circuits go the way of an optimisation's batches.
+PLAN = ("experiments", "sampling_circuits", "sampling_references", "sampling_baselines")
+SCORE = ("qpu_result_sets", "sampling_scores", "sampling_verdicts", "provenance", "tracking_runs")
+SAMPLE = (*SUBMIT, *SCORE)
 STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "prepare": PREPARE,
@@ -57,6 +61,9 @@ STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "infer": INFER,
         "measure": MEASURE,
         "evaluate": EVALUATE,
+        "plan": PLAN,
+        "sample": SAMPLE,
+        "score": SCORE,
     }
 )
 
@@ -90,6 +97,7 @@ class Stage:
     Attributes:
         job: ``prepare`` an experiment; ``execute`` it on a backend that answers at once, where nobody has to approve it;
             else ``submit`` it there, and ``collect`` what came back. For learning: ``train``, ``infer`` and ``measure`` per backend, ``evaluate``.
+            For sampling: ``plan``, then ``sample``, or ``submit`` and ``score``.
         job_set_hash: the jobs that a stage is about, as a short hash; empty before there are any. A stage that failed is another
             stage once its jobs are others, or a person has approved them.
     """
@@ -106,7 +114,7 @@ class Stage:
 
 
 def due_stages(
-    experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]],
+    experiments: Iterable[tuple[str, AnySpec]],
     lake: Lake,
     control_plane: ControlPlaneView,
     damage: Damage,
@@ -129,27 +137,55 @@ def due_stages(
             if isinstance(spec, LearningSpec):
                 stages += _due_learning(key, spec, lake, control_plane)
             else:
-                stages += _due_optimisation(key, spec, lake, control_plane, unfinished_executions)
+                stages += _due_circuits(key, spec, lake, control_plane, unfinished_executions)
     return stages
 
 
-def _due_optimisation(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """The stages of one kind of experiment whose circuits are batches."""
+
+    prepare: str
+    at_once: str
+    collect: str
+    #: What is there once an execution is decided.
+    decided: tuple[str, ...]
+
+
+_OPTIMISATION = _Way(prepare="prepare", at_once="execute", collect="collect", decided=EXECUTE)
+_SAMPLING = _Way(prepare="plan", at_once="sample", collect="score", decided=SAMPLE)
+
+
+def _way_of(spec: CircuitsSpec) -> _Way:
+    return _SAMPLING if isinstance(spec, SamplingSpec) else _OPTIMISATION
+
+
+def assets_of(spec: AnySpec) -> frozenset[str]:
+    """Return the tables that experiments of a kind have; others never have rows of it."""
+    if isinstance(spec, LearningSpec):
+        return frozenset(LEARN)
+    way = _way_of(spec)
+    return frozenset((*STAGE_ASSETS[way.prepare], *STAGE_ASSETS[way.at_once]))
+
+
+def _due_circuits(
     key: str,
-    spec: ExperimentSpec,
+    spec: CircuitsSpec,
     lake: Lake,
     control_plane: ControlPlaneView,
     unfinished_executions: Collection[tuple[str, str | None]],
 ) -> list[Stage]:
-    if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in PREPARE):
-        return [Stage(experiment=key)]
+    way = _way_of(spec)
+    if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in STAGE_ASSETS[way.prepare]):
+        return [Stage(experiment=key, job=way.prepare)]
     partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
-    decided = {partition for partition in partitions if _all_written(lake, EXECUTE, partition)}
+    decided = {partition for partition in partitions if _all_written(lake, way.decided, partition)}
     unsettled = [each for each in partitions if each not in decided or (key, each.backend) in unfinished_executions]
     if not unsettled:
         return []
     successors = Successors.of(control_plane.ledger, key)
     found = [
-        _due_execution(partition, lake, control_plane, successors)
+        _due_execution(partition, lake, control_plane, successors, way)
         for partition in unsettled
         if partition not in decided or _has_unfinished_successor(partition, lake, successors)
     ]
@@ -197,12 +233,12 @@ def waiting_jobs(ledger: Ledger, experiments: Collection[str] | None = None) -> 
 
 
 def _due_execution(
-    partition: PartitionKey, lake: Lake, control_plane: ControlPlaneView, successors: Successors
+    partition: PartitionKey, lake: Lake, control_plane: ControlPlaneView, successors: Successors, way: _Way
 ) -> Stage | None:
     key, backend = partition.experiment or "", partition.backend or ""
     # A stage that collects in the same run cannot rest in between until a person has approved.
     at_once = control_plane.is_immediate(backend) and not control_plane.may_need_approval(backend)
-    first, last = ("execute", "execute") if at_once else ("submit", "collect")
+    first, last = (way.at_once, way.at_once) if at_once else ("submit", way.collect)
     if not _all_written(lake, SUBMIT, partition):
         return Stage(experiment=key, backend=backend, job=first)
     return _next_stage(key, backend, control_plane, successors.jobs(_submitted_job_ids(lake, partition)), (first, last))

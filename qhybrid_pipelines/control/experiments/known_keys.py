@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qhybrid_pipelines.core.experiment_key import short_key
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Returns the key of a specification.
-KeyOf = Callable[[ExperimentSpec | LearningSpec], str]
+KeyOf = Callable[[AnySpec], str]
 
 
 def find_keys(specifications: Specifications, has_jobs: Callable[[str], bool]) -> KeyOf:
@@ -25,7 +24,7 @@ def find_keys(specifications: Specifications, has_jobs: Callable[[str], bool]) -
         has_jobs: whether the ledger has jobs of an experiment; asked about experiments that are not registered.
     """
 
-    def key_of(spec: ExperimentSpec | LearningSpec) -> str:
+    def key_of(spec: AnySpec) -> str:
         key = specifications.key_of(spec)
         shorter = short_key(key)
         if key in specifications or shorter in specifications:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.experiments import angle_files, circuit_files, dataset_files
+from qhybrid_pipelines.control.experiments import angle_files, circuit_files, dataset_files, series_files
+from qhybrid_pipelines.control.experiments.given_files import GivenFiles
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.older_defaults import keep_registered_default
 from qhybrid_pipelines.core import schedules, variations
@@ -19,6 +20,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed, find_file, name_in_allowed_letters, name_without_ending
+from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import (
     MAX_BYTES,
@@ -38,8 +40,9 @@ from qhybrid_pipelines.storage.specifications import Specifications
 SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
 #: Names folders, beside the inbox itself, that specifications in the inbox may name files of.
 ROOTS_VARIABLE = "QHYBRID_INBOX_ROOTS"
-#: Content of the problem or data file, the circuit and the file of angles; None for what is not named by a path.
-Files = tuple[bytes | None, bytes | None, bytes | None]
+#: Content of the problem or data file, the circuit and the file of angles; None for what is not named by a path. Last the files of a
+#: series of circuits, by their hashes.
+Files = tuple[bytes | None, bytes | None, bytes | None, Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class RegisteredExperiment:
     """An experiment that was taken in; ``new`` is False when the same one was known already."""
 
     key: str
-    specification: ExperimentSpec | LearningSpec
+    specification: AnySpec
     new: bool
 
 
@@ -61,14 +64,16 @@ class CheckedExperiment:
         content: of its problem or data file; None where it has none, or names one that was taken in earlier.
         circuit: the same of its circuit.
         angles: the same of its file of angles.
+        series: contents of the files of a sampling experiment, by their hashes.
         labels: that it gives, as fields of `core.labels.Labels`.
     """
 
     key: str
-    specification: ExperimentSpec | LearningSpec
+    specification: AnySpec
     content: bytes | None
     circuit: bytes | None
     angles: bytes | None
+    series: Mapping[str, bytes]
     labels: dict[str, Any]
 
 
@@ -102,7 +107,7 @@ class Registration:
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
         self._key_of = key_of or specifications.key_of
         self._given_files = files
-        self._read_named: sources.ReadFile = sources.read_file if files is None else _GivenFiles(files)
+        self._read_named: sources.ReadFile = sources.read_file if files is None else GivenFiles(files)
 
     def register_file(self, path: Path) -> RegisteredExperiment:
         """Take in the one experiment of a file; see :meth:`register_files`. Several are refused."""
@@ -133,7 +138,7 @@ class Registration:
         return self._register_all(read_experiments(text, file=file), file=file, folder=folder, most=most)
 
     def register(
-        self, spec: ExperimentSpec | LearningSpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
+        self, spec: AnySpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
     ) -> RegisteredExperiment:
         """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
         return self._register_all([WrittenExperiment(spec, lines or {}, {})], file=file, folder=folder, most=1)[0]
@@ -155,13 +160,16 @@ class Registration:
                 line=lines.get((schedules.FIELD,)),
                 field=schedules.FIELD,
             )
-        found, content, circuit, angles = self._resolve(one.specification, file=file, folder=Path(), lines=one.lines)
+        found, content, circuit, angles, series = self._resolve(
+            one.specification, file=file, folder=Path(), lines=one.lines
+        )
         return CheckedExperiment(
             key=self._key_of(found),
             specification=found,
             content=content,
             circuit=circuit,
             angles=angles,
+            series=series,
             labels=one.labels,
         )
 
@@ -173,14 +181,16 @@ class Registration:
         contents: dict[bytes, bytes] = {}  # of one file there is one copy, however many experiments name it
         resolved = []
         for one in written:
-            found, content, *further = self._resolve(one.specification, file=file, folder=folder, lines=one.lines)
+            found, content, circuit, angles, series = self._resolve(
+                one.specification, file=file, folder=folder, lines=one.lines
+            )
             content = None if content is None else contents.setdefault(content, content)
-            resolved.append((found, (content, *further), one))
+            resolved.append((found, (content, circuit, angles), series, one))
         registered = []
-        for spec, files, one in resolved:
+        for spec, files, series, one in resolved:
             key = self._key_of(spec)
             new = key not in self._specifications
-            self._specifications.register(spec, *files, key=key)
+            self._specifications.register(spec, *files, series=series, key=key)
             self._labels.change(key, **one.labels)
             self._schedule(spec, one)
             registered.append(RegisteredExperiment(key=key, specification=spec, new=new))
@@ -192,7 +202,7 @@ class Registration:
         """Take in what was read from a page already. Raises as :meth:`register_files`."""
         return self._register_all(written, file=file, folder=folder, most=MAX_COMBINATIONS)
 
-    def _schedule(self, spec: ExperimentSpec | LearningSpec, written: WrittenExperiment) -> None:
+    def _schedule(self, spec: AnySpec, written: WrittenExperiment) -> None:
         """Keep when an experiment is to be run anew; a page of the same name that was kept before is replaced."""
         slug = experiment_key(spec).rpartition("-")[0]
         if written.schedule is not None:
@@ -202,12 +212,13 @@ class Registration:
         elif written.unscheduled:
             self._schedules.remove(slug)
 
-    def _resolve(
-        self, spec: ExperimentSpec | LearningSpec, *, file: str | None, folder: Path, lines: Lines
-    ) -> tuple[ExperimentSpec | LearningSpec, *Files]:
+    def _resolve(self, spec: AnySpec, *, file: str | None, folder: Path, lines: Lines) -> tuple[AnySpec, *Files]:
         try:
             if isinstance(spec, LearningSpec):
-                return *self._resolve_dataset(spec, folder), None, None
+                return *self._resolve_dataset(spec, folder), None, None, {}
+            if isinstance(spec, SamplingSpec):
+                resolved, series = self._resolve_series(spec, folder)
+                return resolved, None, None, None, series
             return self._resolve_problem(spec, folder)
         except InvalidInput as error:
             # What names a file is about that file, and has its line there.
@@ -228,7 +239,15 @@ class Registration:
         problem, circuit_text, circuit = circuit_files.register_circuit(problem, spec, folder, stored, read_named=named)
         spec, angles = angle_files.register_angles(spec, circuit, folder, stored, read_named=named)
         spec = keep_registered_default(spec.model_copy(update={"problem": problem}), self._known, self._key_of)
-        return spec, content, circuit_text, angles
+        return spec, content, circuit_text, angles, {}
+
+    def _resolve_series(self, spec: SamplingSpec, folder: Path) -> tuple[SamplingSpec, dict[str, bytes]]:
+        self._check_backends(spec.backends, field="backends")
+        for source, field in series_files.named_files(spec):
+            self._check_place(source, folder, field=field)
+            self._specifications.check_source_file(source, field=field)
+        stored = self._specifications.read_source_file
+        return series_files.register_series(spec, folder, stored, read_named=self._read_named)
 
     def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
         self._check_backends(spec.evaluation.backends, field="evaluation.backends")
@@ -314,25 +333,6 @@ class Registration:
                 remedy="Use mixer: auto.",
                 field="ansatz.mixer",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class _GivenFiles:
-    """Reads only what came together with a specification; nothing of this machine is looked at."""
-
-    files: Mapping[str, bytes]
-
-    def __call__(self, path_text: str, folder: Path, *, field: str) -> tuple[str, bytes]:
-        """Return name and content of a file that came along."""
-        del folder
-        if path_text not in self.files:
-            raise InvalidInput(
-                f"{path_text[:80]!r} is not among the files that came with the specification",
-                remedy="Send its text in `files` under just this name; no file of this machine is read."
-                + (" Or name networkx:NAME, or {generator: NAME, ...}." if field == "problem.source" else ""),
-                field=field,
-            )
-        return composed(path_text), self.files[path_text]
 
 
 def _check_number(written: Collection[WrittenExperiment], *, most: int, file: str | None) -> None:

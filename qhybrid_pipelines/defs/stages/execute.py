@@ -18,7 +18,7 @@ from qhybrid_pipelines.steps.execute import parameter_sensitivity as sensitivity
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 from qhybrid_pipelines.steps.on_demand.circuit_variables import assign_variables
-from qhybrid_pipelines.steps.values_from_rows import read_experiments
+from qhybrid_pipelines.steps.values_from_rows import read_optimisations
 
 table_options: dict[str, Any] = {
     "partitions_def": EXECUTIONS,
@@ -37,6 +37,7 @@ def circuit_batches(
     problem_instances: pa.Table,
     reduced_models: pa.Table,
     parameter_sweeps: pa.Table,
+    sampling_circuits: pa.Table,
 ) -> pa.Table:
     """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
     specifications = workspace.open().specifications
@@ -47,8 +48,9 @@ def circuit_batches(
         reduced_models,
         parameter_sweeps,
         specifications=specifications,
+        sampling_circuits=sampling_circuits,
     )
-    for key, spec in read_experiments(experiments):
+    for key, spec in read_optimisations(experiments):
         own = assign_variables(key, spec, problem_instances, reduced_models, specifications=specifications)
         if own is not None:
             context.log.info(own.assignment)

@@ -141,6 +141,7 @@ def tracking_runs(
     qpu_result_sets: pa.Table,
     point_scores: pa.Table,
     baseline_comparisons: pa.Table,
+    sampling_verdicts: pa.Table,
     provenance: pa.Table,
 ) -> pa.Table:
     """The reproducibility record in MLflow; in the spool while MLflow is away."""
@@ -152,6 +153,7 @@ def tracking_runs(
         qpu_result_sets=qpu_result_sets,
         point_scores=point_scores,
         baseline_comparisons=baseline_comparisons,
+        sampling_verdicts=sampling_verdicts,
         provenance=provenance,
         labels=LabelStore(workspace.open().home),
         tracker=tracker,

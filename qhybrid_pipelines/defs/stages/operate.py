@@ -36,7 +36,14 @@ def backend_calibrations(context: dg.AssetExecutionContext, workspace: Workspace
     group_name="operate",
     kinds={"duckdb"},
     # It shows all tables; what hangs on the ends of the pipeline comes after everything, and the picture keeps its line.
-    deps=["decisions", "tracking_runs", "qml_tracking_runs", "backend_capabilities", "backend_calibrations"],
+    deps=[
+        "decisions",
+        "tracking_runs",
+        "qml_tracking_runs",
+        "sampling_verdicts",
+        "backend_capabilities",
+        "backend_calibrations",
+    ],
     pool="warehouse",
     checks=checks.WAREHOUSE,
 )

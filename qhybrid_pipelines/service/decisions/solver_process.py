@@ -23,7 +23,7 @@ from qhybrid_pipelines.core.bits import U8, assignment_array, assignment_text
 from qhybrid_pipelines.core.decision_words import CandidateOutcome
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ProblemSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.core.specification_text import validate_experiments
 from qhybrid_pipelines.problems.anytime.ladder import (
     ANNEALING,
@@ -222,8 +222,9 @@ def _checked_problem(specification: Mapping[str, Any]) -> ProblemSpec:
         InvalidInput: names the field.
     """
     [written] = validate_experiments(dict(specification), file=SPECIFICATION, lines={})
-    if isinstance(written.specification, LearningSpec):
-        raise InvalidInput("learning makes no decisions", remedy="Send it to /v1/experiments.", field="kind")
+    if not isinstance(written.specification, ExperimentSpec):
+        what = "learning" if isinstance(written.specification, LearningSpec) else "sampling"
+        raise InvalidInput(f"{what} makes no decisions", remedy="Send it to /v1/experiments.", field="kind")
     return written.specification.problem
 
 

@@ -7,15 +7,18 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
+from qhybrid_pipelines.sampling.plan import series_batch
 from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
+from qhybrid_pipelines.steps.sampling.circuits import circuit_from_row
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
     check_backend_is_named,
+    get_circuits_specification,
     get_row,
-    get_specification,
     select_rows,
 )
 from qhybrid_pipelines.storage import schemas
@@ -31,16 +34,23 @@ def circuit_batches(
     parameter_sweeps: pa.Table,
     *,
     specifications: Specifications,
+    sampling_circuits: pa.Table | None = None,
 ) -> pa.Table:
-    """Return the table `circuit_batches`; an experiment that reduction solved has no row.
+    """Return the table `circuit_batches`; an experiment that reduction solved has no row, a series one for each circuit.
 
     Raises:
         InvalidInput: an experiment does not name the backend of its execution.
     """
     rows = []
     for backend, key in executions:
-        spec = get_specification(experiments, key)
+        spec = get_circuits_specification(experiments, key)
         check_backend_is_named(spec, key, backend)
+        if isinstance(spec, SamplingSpec):
+            assert sampling_circuits is not None
+            for circuit in map(circuit_from_row, select_rows(sampling_circuits, key).to_pylist()):
+                planned = series_batch(circuit, spec, experiment=key, backend=backend)
+                rows.append(batch_to_row(planned, first_point=circuit.point))
+            continue
         points = select_rows(parameter_sweeps, key).sort_by("point")
         if points.num_rows:
             angles = np.array(points.column("angles").to_pylist(), dtype=np.float64).reshape(points.num_rows, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,10 +32,9 @@ def collect_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, di
         JobFailed: a job is not finished, or ended without a usable result; the others were fetched before.
     """
     tables: list[pa.Table] = []
-    for row in circuit_batches.to_pylist():
-        batch = batch_from_row(row)
-        rows = select_rows(qpu_submissions, batch.experiment, batch.backend).to_pylist()
-        tables += collect_counts(batch, rows, dispatcher)
+    for (experiment, backend), batches in _by_execution(circuit_batches).items():
+        rows = select_rows(qpu_submissions, experiment, backend).to_pylist()
+        tables += _collect_series(batches, rows, dispatcher)
     # Whoever asked keeps this table, Dagster among them: in a long sweep keys of rows would take more room than counts.
     return with_texts_deduplicated(
         conform(schemas.QPU_RESULT_SETS, pa.concat_tables(tables or [empty(schemas.QPU_RESULT_SETS)]))
@@ -73,14 +73,30 @@ def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatc
     Raises:
         JobFailed: as `qpu_result_sets`.
     """
+    return _collect_series([(0, batch)], rows, dispatcher)
+
+
+def _by_execution(circuit_batches: pa.Table) -> dict[tuple[str, str], list[tuple[int, CircuitBatch]]]:
+    """Return the batches of each execution, each with the number of its first point."""
+    found: dict[tuple[str, str], list[tuple[int, CircuitBatch]]] = {}
+    for row in circuit_batches.to_pylist():
+        batch = batch_from_row(row)
+        found.setdefault((batch.experiment, batch.backend), []).append((row["first_point"] or 0, batch))
+    return found
+
+
+def _collect_series(
+    batches: Sequence[tuple[int, CircuitBatch]], rows: Sequence[Row], dispatcher: Dispatcher
+) -> list[pa.Table]:
     tables: list[pa.Table] = []
     failures: list[QHybridError] = []
     jobs = get_current_jobs(rows, dispatcher)
     for row, job in zip(rows, jobs, strict=True):
         if job.state is JobState.EXPIRED:
             continue
+        first_point, batch = next(item for item in reversed(batches) if item[0] <= row["first_point"])
         try:
-            tables.append(_fetch_sub_batch(_sub_batch_for(batch, row), job, batch, dispatcher))
+            tables.append(_fetch_sub_batch(sub_batch_for(batch, row, first_point), job, batch, dispatcher))
         except QHybridError as error:
             failures.append(error)
     if failures:
@@ -88,9 +104,17 @@ def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatc
     return tables if len(tables) == len(rows) else []
 
 
-def _sub_batch_for(batch: CircuitBatch, row: Mapping[str, int]) -> SubBatch:
-    names = ("first_point", "points", "first_repetition", "repetitions")
-    return make_sub_batch(batch, **{name: row[name] for name in names})
+def sub_batch_for(batch: CircuitBatch, row: Mapping[str, int], first_point: int) -> SubBatch:
+    """Return the part of a batch that a row of `qpu_submissions` is about, its first point counted as the row does.
+
+    Args:
+        batch: that it is a part of.
+        row: of the part.
+        first_point: number of the batch's first point.
+    """
+    names = ("points", "first_repetition", "repetitions")
+    part = make_sub_batch(batch, first_point=row["first_point"] - first_point, **{name: row[name] for name in names})
+    return replace(part, first_point=first_point + part.first_point)
 
 
 def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: CircuitBatch, dispatcher: Dispatcher) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -9,10 +11,9 @@ import pyarrow as pa
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.steps.values_from_rows import Row, check_backend_is_named, get_specification
+from qhybrid_pipelines.steps.values_from_rows import Row, check_backend_is_named, get_circuits_specification
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -41,27 +42,51 @@ def submit_circuit_batches(
         Refused: policy, budget or a limit said no; nothing was written for that batch.
         ProviderError: the provider could not be reached; what was acknowledged before stays acknowledged.
     """
-    rows: list[Row] = []
+    executions: dict[tuple[str, str], list[tuple[int, CircuitBatch]]] = {}
     for row in circuit_batches.to_pylist():
         batch = batch_from_row(row)
-        spec = get_specification(experiments, batch.experiment)
-        rows += submit_batch(batch, spec, dispatcher, principal=principal, requested_at=requested_at)
+        executions.setdefault((batch.experiment, batch.backend), []).append((row["first_point"] or 0, batch))
+    rows: list[Row] = []
+    for (experiment, _), batches in executions.items():
+        spec = get_circuits_specification(experiments, experiment)
+        rows += submit_batches(batches, spec, dispatcher, principal=principal, requested_at=requested_at)
     return from_rows(schemas.QPU_SUBMISSIONS, rows)
 
 
 def submit_batch(
     batch: CircuitBatch,
-    spec: ExperimentSpec | LearningSpec,
+    spec: AnySpec,
     dispatcher: Dispatcher,
     *,
     principal: str,
     requested_at: datetime | None,
 ) -> list[Row]:
     """Submit one batch and return a row for each of its parts. Raises as `submit_circuit_batches`."""
-    check_backend_is_named(spec, batch.experiment, batch.backend)
-    sub_batches = dispatcher.split(batch, to_submit=True)
+    return submit_batches([(0, batch)], spec, dispatcher, principal=principal, requested_at=requested_at)
+
+
+def submit_batches(
+    batches: Sequence[tuple[int, CircuitBatch]],
+    spec: AnySpec,
+    dispatcher: Dispatcher,
+    *,
+    principal: str,
+    requested_at: datetime | None,
+) -> list[Row]:
+    """Submit the batches of one execution, each with the number of its first point, and return a row for each part.
+
+    All are planned with their reservations in one transaction: a series that does not fit its budget sends nothing. Raises as
+    `submit_circuit_batches`.
+    """
+    parts = []
+    for first_point, batch in batches:
+        check_backend_is_named(spec, batch.experiment, batch.backend)
+        parts += [
+            replace(part, first_point=first_point + part.first_point)
+            for part in dispatcher.split(batch, to_submit=True)
+        ]
     jobs = dispatcher.submit_all(
-        sub_batches,
+        parts,
         SubmitRequest(
             tier=spec.tier,
             budget_usd=spec.budget.usd,
@@ -72,8 +97,8 @@ def submit_batch(
     )
     return [
         {
-            "experiment": batch.experiment,
-            "backend": batch.backend,
+            "experiment": sub_batch.batch.experiment,
+            "backend": sub_batch.batch.backend,
             "sub_batch": number,
             "first_point": sub_batch.first_point,
             "first_repetition": sub_batch.first_repetition,
@@ -86,5 +111,5 @@ def submit_batch(
             "shots_total": sub_batch.batch.points * sub_batch.batch.repetitions * sub_batch.batch.shots,
             "cost_quoted_usd": job.cost_quoted_usd,
         }
-        for number, (sub_batch, job) in enumerate(zip(sub_batches, jobs, strict=True))
+        for number, (sub_batch, job) in enumerate(zip(parts, jobs, strict=True))
     ]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import DECISIONS
 
 
 def register_next_rounds(
-    experiments: Iterable[tuple[str, ExperimentSpec | LearningSpec]],
+    experiments: Iterable[tuple[str, AnySpec]],
     lake: Lake,
     registration: Registration,
     damage: Damage,
@@ -34,7 +34,7 @@ def register_next_rounds(
     return new
 
 
-def find_next_rounds(key: str, spec: ExperimentSpec | LearningSpec, lake: Lake) -> Iterator[ExperimentSpec]:
+def find_next_rounds(key: str, spec: AnySpec, lake: Lake) -> Iterator[ExperimentSpec]:
     """Yield what an experiment's decisions say is to follow.
 
     Raises:

@@ -12,8 +12,9 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import execution_times, job_details
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.provenance import environment
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.steps.execute.qpu_result_sets import get_current_jobs
-from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_row, get_specification, select_rows
+from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_circuits_specification, get_row, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -30,17 +31,20 @@ def provenance(
     """Return the table `provenance`: code, packages, machine, circuit, payload, result and times of each execution."""
     rows = []
     for backend, key in executions:
-        spec = get_specification(experiments, key)
+        spec = get_circuits_specification(experiments, key)
+        batches = select_rows(circuit_batches, key, backend).to_pylist()
         row: Row = {
             "experiment": key,
             "backend": backend,
             "provider": backend.partition(":")[0],
-            "instance_sha256": get_row(problem_instances, key)["content_sha256"],
+            "instance_sha256": sha256_hex("|".join(row["payload_sha256"] for row in batches))
+            if isinstance(spec, SamplingSpec)
+            else get_row(problem_instances, key)["content_sha256"],
             "seed": spec.seed,
             "recorded_at": datetime.now(UTC),
             **environment().to_row(),
             **_job_columns(
-                select_rows(circuit_batches, key, backend).to_pylist(),
+                batches,
                 get_current_jobs(select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher),
                 dispatcher.ledger,
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +11,17 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import bitstring
 from qhybrid_pipelines.core.labels import Labels
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.qasm import draw_circuit
-from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_row, get_specification, select_rows
+from qhybrid_pipelines.steps.sampling.scores import count_verdicts
+from qhybrid_pipelines.steps.values_from_rows import (
+    SAMPLING_FAMILY,
+    ExecutionKey,
+    Row,
+    get_circuits_specification,
+    get_row,
+    select_rows,
+)
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.tables import from_rows
@@ -44,6 +54,7 @@ def tracking_runs(
     point_scores: pa.Table,
     qpu_result_sets: pa.Table,
     baseline_comparisons: pa.Table,
+    sampling_verdicts: pa.Table,
     provenance: pa.Table,
     labels: LabelStore,
     tracker: Tracker,
@@ -52,9 +63,21 @@ def tracking_runs(
     """Return the table `tracking_runs`. An unavailable store never fails this step: the record waits in the spool."""
     rows = []
     for backend, key in executions:
+        if isinstance(found := get_circuits_specification(experiments, key), SamplingSpec):
+            record = _series_record(
+                key,
+                backend,
+                found,
+                verdicts=select_rows(sampling_verdicts, key, backend).to_pylist(),
+                origin=get_row(provenance, key, backend),
+                label_tags=_label_tags(read_labels(labels.home, key)),
+                dagster_run_id=dagster_run_id,
+            )
+            rows.append(_tracked_row(key, backend, record, tracker))
+            continue
         comparison = get_row(baseline_comparisons, key, backend)
         batch = next(iter(select_rows(circuit_batches, key, backend).to_pylist()), None)
-        spec = get_specification(experiments, key).model_dump(mode="json")
+        spec = found.model_dump(mode="json")
         origin = get_row(provenance, key, backend)
         record = TrackingRecord(
             key=f"{key}|{backend}",
@@ -76,19 +99,61 @@ def tracking_runs(
             provenance=origin,
             dagster_run_id=dagster_run_id,
         )
-        tracked = tracker.record(record)
-        rows.append(
-            {
-                "experiment": key,
-                "backend": backend,
-                "tracking_key": record.key,
-                "mlflow_experiment": f"qhybrid/{record.family}",
-                "mlflow_run_id": tracked.run_id,
-                "spooled": tracked.spooled,
-                "dagster_run_id": dagster_run_id,
-            }
-        )
+        rows.append(_tracked_row(key, backend, record, tracker))
     return from_rows(schemas.TRACKING_RUNS, rows)
+
+
+def _tracked_row(key: str, backend: str, record: TrackingRecord, tracker: Tracker) -> Row:
+    tracked = tracker.record(record)
+    return {
+        "experiment": key,
+        "backend": backend,
+        "tracking_key": record.key,
+        "mlflow_experiment": f"qhybrid/{record.family}",
+        "mlflow_run_id": tracked.run_id,
+        "spooled": tracked.spooled,
+        "dagster_run_id": record.dagster_run_id,
+    }
+
+
+def _series_record(
+    key: str,
+    backend: str,
+    spec: SamplingSpec,
+    *,
+    verdicts: list[Row],
+    origin: Row,
+    label_tags: dict[str, str],
+    dagster_run_id: str,
+) -> TrackingRecord:
+    """Return the record of a sampling experiment on a backend: of every circuit its fidelity and polarisation."""
+    metrics = {
+        f"{name}.{row['circuit']}": row[name]
+        for row in verdicts
+        for name in ("fidelity", "polarisation")
+        if row[name] is not None
+    }
+    return TrackingRecord(
+        key=f"{key}|{backend}",
+        family=SAMPLING_FAMILY,
+        name=f"{key} on {backend}",
+        params={
+            "backend": backend,
+            "circuits": len(verdicts),
+            "family": spec.circuit.family or "file",
+            "shots": spec.shots,
+            "repetitions": spec.repetitions,
+            "seed": spec.seed,
+            "engine": origin["engine"],
+            "series_sha256": origin["instance_sha256"],
+        },
+        metrics=metrics,
+        tags={"backend": backend, "experiment": key, "verdict": count_verdicts(verdicts)} | label_tags,
+        specification=spec.model_dump(mode="json"),
+        provenance=origin,
+        texts={"verdicts.json": json.dumps(verdicts, indent=2, sort_keys=True, default=str) + "\n"},
+        dagster_run_id=dagster_run_id,
+    )
 
 
 def _label_tags(labels: Labels) -> dict[str, str]:

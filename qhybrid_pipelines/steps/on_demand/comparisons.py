@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qhybrid_pipelines.classical.count_comparison import CountDifference, PointCounts, compare_counts
+from qhybrid_pipelines.classical.count_comparison import PointCounts, compare_counts
 from qhybrid_pipelines.classical.statistics import wilson_interval
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
-from qhybrid_pipelines.problems.execution_differences import ChangedFact, changed_facts, describe_difference
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.problems.execution_differences import changed_facts, describe_difference
 from qhybrid_pipelines.problems.measured_counts import I64, sum_out_ancillas
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
+from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison
+from qhybrid_pipelines.steps.on_demand.series_comparisons import compare_series
 from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -119,39 +122,25 @@ class Execution:
         return rows[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Two executions held against each other.
-
-    Attributes:
-        before: key and backend of the first.
-        after: key and backend of the second.
-        changes: recorded facts that differ.
-        figures: one row per figure: ``figure``, ``before``, ``after``.
-        points: points that were held against each other: the same of both, or the best of each.
-        counts: what the counts say; None where they cannot be compared.
-        conclusion: in a sentence.
-    """
-
-    before: str
-    after: str
-    changes: tuple[ChangedFact, ...]
-    figures: tuple[Row, ...]
-    points: tuple[tuple[int, int], ...]
-    counts: CountDifference | None
-    conclusion: str
-
-
 def compare_experiments(keys: Sequence[str], specifications: Specifications, lake: Lake) -> list[Comparison]:
     """Hold every further experiment against the first, on each backend that both have; else on the first of each.
 
     Raises:
-        InvalidInput: fewer than two, the same twice, an unknown one, or a learning experiment.
+        InvalidInput: fewer than two, the same twice, an unknown one, a learning experiment, or sampling beside another kind.
         MissingUpstream: one has no verdict yet.
     """
     if len(set(keys)) < 2 or len(set(keys)) < len(keys):
         raise InvalidInput(
             "two different experiments are needed to compare", remedy="Name two or more keys.", field="KEY"
+        )
+    sampled = [isinstance(specifications.load_any(key), SamplingSpec) for key in keys]
+    if all(sampled):
+        return compare_series(keys, specifications, lake)
+    if any(sampled):
+        raise InvalidInput(
+            "a sampling experiment and one of another kind have nothing in common",
+            remedy="Name experiments of one kind.",
+            field="KEY",
         )
     first, *others = (_decided(key, specifications, lake) for key in keys)
     return [

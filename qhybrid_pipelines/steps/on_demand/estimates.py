@@ -22,9 +22,10 @@ from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused
 from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
-from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.sampling.plan import plan_circuits, series_batch
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
@@ -171,13 +172,14 @@ def estimate_registered(keys: Iterable[str], registered: Specifications, dispatc
     )
 
 
-def _is_decided(lake: Lake, spec: ExperimentSpec | LearningSpec, key: str, backend: str) -> bool:
+def _is_decided(lake: Lake, spec: AnySpec, key: str, backend: str) -> bool:
     table = schemas.QML_MEASUREMENTS if isinstance(spec, LearningSpec) else schemas.DECISIONS
+    table = schemas.SAMPLING_VERDICTS if isinstance(spec, SamplingSpec) else table
     return lake.exists(table, PartitionKey(experiment=key, backend=backend))
 
 
 def _estimate_rows(
-    key: str, spec: ExperimentSpec | LearningSpec, planned: Iterable[PlannedBatch], dispatcher: Dispatcher
+    key: str, spec: AnySpec, planned: Iterable[PlannedBatch], dispatcher: Dispatcher
 ) -> Iterator[tuple[Row, QHybridError | None]]:
     """Yield one row per batch and why it would not go, with what the rows before it leave of the budget."""
     account = dispatcher.ledger.account(key)
@@ -216,7 +218,7 @@ def _estimate_rows(
 
 def _plan_batches(
     key: str,
-    spec: ExperimentSpec | LearningSpec,
+    spec: AnySpec,
     registered: Specifications,
     lake: Lake,
     *,
@@ -233,6 +235,9 @@ def _plan_batches(
                 if len(plan.gradient_rows):
                     what += f", gradient of {len(plan.gradient_rows)} rows"
                 yield backend, what, plan.batch.template.n_qubits, plan.batch
+        return
+    if isinstance(spec, SamplingSpec):
+        yield from _plan_series(key, spec, registered)
         return
     experiment_table = experiments([key], registered)
     instances = problem_instances(experiment_table, registered)
@@ -260,9 +265,14 @@ def _plan_batches(
         yield backend, "sweep", width, batch
 
 
-def _training_epoch_rows(
-    key: str, spec: ExperimentSpec | LearningSpec, registered: Specifications, dispatcher: Dispatcher
-) -> Iterator[Row]:
+def _plan_series(key: str, spec: SamplingSpec, registered: Specifications) -> Iterator[PlannedBatch]:
+    for circuit in plan_circuits(spec, registered.read_source_file):
+        for backend in spec.backends:
+            planned = series_batch(circuit, spec, experiment=key, backend=backend)
+            yield backend, circuit.name, circuit.template.n_qubits, planned.batch
+
+
+def _training_epoch_rows(key: str, spec: AnySpec, registered: Specifications, dispatcher: Dispatcher) -> Iterator[Row]:
     """Yield, per backend and circuit of a learning experiment, what an epoch of training there would be."""
     if not isinstance(spec, LearningSpec):
         return
@@ -295,9 +305,7 @@ def _find_batch(batches: pa.Table, backend: str) -> CircuitBatch | None:
     return batch_from_row(found[0]) if found else None
 
 
-def _fill_price_and_verdict(
-    batch: CircuitBatch, spec: ExperimentSpec | LearningSpec, row: Row, dispatcher: Dispatcher
-) -> None:
+def _fill_price_and_verdict(batch: CircuitBatch, spec: AnySpec, row: Row, dispatcher: Dispatcher) -> None:
     """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
 
     Raises:

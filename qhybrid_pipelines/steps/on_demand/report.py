@@ -7,6 +7,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.experiments.due_stages import ControlPlaneView
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.baseline_runs import RANDOM
 from qhybrid_pipelines.problems.evaluation import Problem
@@ -30,6 +31,7 @@ from qhybrid_pipelines.reports.words import first_lines
 from qhybrid_pipelines.steps.on_demand import report_measurements as measurements
 from qhybrid_pipelines.steps.on_demand.report_jobs import experiment_progress, job_contents
 from qhybrid_pipelines.steps.on_demand.report_learning import learning_content
+from qhybrid_pipelines.steps.on_demand.report_sampling import sampling_content
 from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -68,6 +70,9 @@ def report_content(
     }
     if isinstance(spec, LearningSpec):
         return learning_content(spec, lake, specifications, common)
+    if isinstance(spec, SamplingSpec):
+        return sampling_content(spec, lake, common)
+    assert isinstance(spec, ExperimentSpec)
     return _optimisation_content(key, spec, lake, common)
 
 

@@ -14,8 +14,7 @@ from qhybrid_pipelines.control.reporting.ledger_tables import cost_row, job_row
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.reports.content import JobContent, Progress
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
@@ -52,9 +51,7 @@ def job_contents(ledger: Ledger, key: str) -> tuple[JobContent, ...]:
     )
 
 
-def experiment_progress(
-    key: str, spec: ExperimentSpec | LearningSpec, lake: Lake, control_plane: ControlPlaneView, home: Home
-) -> Progress:
+def experiment_progress(key: str, spec: AnySpec, lake: Lake, control_plane: ControlPlaneView, home: Home) -> Progress:
     """Return how far an experiment is: what is due, what waits for whom, what ended without a result."""
     jobs = control_plane.ledger.jobs(experiment=key)
     sentences = [*_stopped(key, home), *_waiting(jobs)]

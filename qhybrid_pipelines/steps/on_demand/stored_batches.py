@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
+from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.steps.execute.qpu_result_sets import sub_batch_for
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
 from qhybrid_pipelines.steps.values_from_rows import Row
@@ -35,8 +37,8 @@ def find_sub_batch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifica
         InvalidInput: it has others.
     """
     key = PartitionKey(experiment=job.experiment, backend=job.requested_backend)
-    for batch, rows in _batches(key, lake, specifications):
-        for sub_batch in _parts(batch, rows, dispatcher):
+    for first_point, batch, rows in _batches(key, lake, specifications):
+        for sub_batch in _parts(first_point, batch, rows, dispatcher):
             if sub_batch.batch.payload_sha256 == job.payload_sha256:
                 return sub_batch
     raise InvalidInput(
@@ -47,8 +49,8 @@ def find_sub_batch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifica
 
 def _batches(
     key: PartitionKey, lake: Lake, specifications: Specifications
-) -> Iterator[tuple[CircuitBatch, list[Row] | None]]:
-    """Yield the batches of an execution, and the rows of their parts; None where those are not written yet.
+) -> Iterator[tuple[int, CircuitBatch, list[Row] | None]]:
+    """Yield the batches of an execution with their first points, and the rows of their parts; None where those are not written yet.
 
     Those of a learning experiment are not kept: they follow from its trained models.
     """
@@ -56,8 +58,11 @@ def _batches(
     spec = specifications.load_any(experiment) if experiment is not None and experiment in specifications else None
     if not isinstance(spec, LearningSpec):
         there = lake.exists(schemas.QPU_SUBMISSIONS, key)
+        parts = lake.read(schemas.QPU_SUBMISSIONS, key).to_pylist() if there else None
         for row in lake.read(schemas.CIRCUIT_BATCHES, key).to_pylist():
-            yield batch_from_row(row), lake.read(schemas.QPU_SUBMISSIONS, key).to_pylist() if there else None
+            first, last = row["first_point"] or 0, (row["first_point"] or 0) + row["points"]
+            own = None if parts is None else [part for part in parts if first <= part["first_point"] < last]
+            yield first, batch_from_row(row), own
         return
     whole = PartitionKey(experiment=experiment)
     qml_datasets, qml_folds, qml_models = (
@@ -74,22 +79,14 @@ def _batches(
     ):
         rows = lake.read(schemas.QML_SUBMISSIONS, key).to_pylist() if there else None
         yield (
+            0,
             plan.batch,
             rows and [row for row in rows if (row["model"], row["shots"]) == (plan.model, plan.batch.shots)],
         )
 
 
-def _parts(batch: CircuitBatch, rows: Sequence[Row] | None, dispatcher: Dispatcher) -> list[SubBatch]:
+def _parts(first_point: int, batch: CircuitBatch, rows: Sequence[Row] | None, dispatcher: Dispatcher) -> list[SubBatch]:
     """Return the parts as they were submitted; where that is not written yet, as they would be."""
     if rows is None:
-        return [*dispatcher.split(batch)]
-    return [
-        make_sub_batch(
-            batch,
-            first_point=row["first_point"],
-            points=row["points"],
-            first_repetition=row["first_repetition"],
-            repetitions=row["repetitions"],
-        )
-        for row in rows
-    ]
+        return [replace(part, first_point=first_point + part.first_point) for part in dispatcher.split(batch)]
+    return [sub_batch_for(batch, row, first_point) for row in rows]

@@ -9,9 +9,12 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
-from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, Row
+from qhybrid_pipelines.steps.sampling.scores import count_verdicts
+from qhybrid_pipelines.steps.sampling.verdict_summary import sampling_verdicts
+from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, SAMPLING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -120,6 +123,7 @@ def _registered_rows(chosen: list[str], lake: Lake, specifications: Specificatio
     damage = Damage()
     decided = {(row["experiment"], row["backend"]): row for row in verdicts(chosen, lake, specifications, damage)}
     learnt = learning_verdicts(chosen, lake, specifications, damage)
+    sampled = sampling_verdicts(chosen, lake, specifications, damage)
     readable = dict(load_readable(specifications, chosen, damage))
     rows: list[Row] = []
     for key in chosen:
@@ -150,6 +154,19 @@ def _registered_rows(chosen: list[str], lake: Lake, specifications: Specificatio
             )
             continue
         for backend in spec.backends:
+            if isinstance(spec, SamplingSpec):
+                own = [row for row in sampled if (row["experiment"], row["backend"]) == (key, backend)]
+                rows.append(
+                    {
+                        "experiment": key,
+                        "backend": backend,
+                        "family": SAMPLING_FAMILY,
+                        "round": 1,
+                        "verdict": count_verdicts(own) or "not decided",
+                        "decision": None,
+                    }
+                )
+                continue
             row = decided.get((key, backend), {})
             rows.append(
                 {

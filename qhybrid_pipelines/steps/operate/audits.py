@@ -49,11 +49,15 @@ def counts_sum_to_shots(
             if measured.num_rows:
                 findings.append(f"{key} on {backend}: counts of a part of the batch only. {late}")
             continue
-        for batch in select_rows(circuit_batches, key, backend).select(["points", "repetitions", "shots"]).to_pylist():
-            sums = measured.group_by(["point", "repetition"]).aggregate([("count", "sum")])
-            if sums.num_rows != batch["points"] * batch["repetitions"]:
-                findings.append(f"{key} on {backend}: {sums.num_rows} of {batch['points'] * batch['repetitions']} runs")
-            if not pc.all(pc.equal(sums.column("count_sum"), batch["shots"])).as_py():
+        sums = measured.group_by(["point", "repetition"]).aggregate([("count", "sum")])
+        columns = ["first_point", "points", "repetitions", "shots"]
+        for batch in select_rows(circuit_batches, key, backend).select(columns).to_pylist():
+            first = batch["first_point"] or 0
+            inside = pc.and_(pc.greater_equal(sums["point"], first), pc.less(sums["point"], first + batch["points"]))
+            own, runs = sums.filter(inside), batch["points"] * batch["repetitions"]
+            if own.num_rows != runs:
+                findings.append(f"{key} on {backend}: {own.num_rows} of {runs} runs")
+            if not pc.all(pc.equal(own.column("count_sum"), batch["shots"])).as_py():
                 findings.append(f"{key} on {backend}: counts do not sum to {batch['shots']} shots")
     return findings
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment_key import check_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
-from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, Row
+from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
+from qhybrid_pipelines.core.specification import FileSource, GeneratorSource
+from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, SAMPLING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -31,9 +32,11 @@ def experiments(keys: Iterable[str], specifications: Specifications) -> pa.Table
     )
 
 
-def _row(key: str, spec: ExperimentSpec | LearningSpec) -> Row:
+def _row(key: str, spec: AnySpec) -> Row:
     if isinstance(spec, LearningSpec):
         return _learning_row(key, spec)
+    if isinstance(spec, SamplingSpec):
+        return _sampling_row(key, spec)
     return {
         "experiment": key,
         "name": spec.name,
@@ -70,6 +73,31 @@ def _learning_row(key: str, spec: LearningSpec) -> Row:
         "points": spec.tuning.trials,
         "shots": max(spec.measured_shots, default=0),
         "repetitions": spec.folds.k * spec.folds.repeats,
+        "seed": spec.seed,
+        "backends": list(spec.backends),
+        "budget_usd": spec.budget.usd,
+        "round": 1,
+        "rounds_max": 1,
+        "parent": None,
+        "root": key,
+        "specification": canonical_json(spec.model_dump(mode="json")),
+    }
+
+
+def _sampling_row(key: str, spec: SamplingSpec) -> Row:
+    files = [describe_source(source) for source in spec.circuit.files]
+    return {
+        "experiment": key,
+        "name": spec.name,
+        "tier": spec.tier,
+        "family": SAMPLING_FAMILY,
+        "source": ", ".join(files) if files else f"generator:{spec.circuit.family}",
+        "ansatz": spec.circuit.family or "file",
+        "layers": max(spec.circuit.depths, default=0),
+        "sweep": "series",
+        "points": len(files) or len(spec.circuit.widths) * max(len(spec.circuit.depths), 1) * spec.circuit.instances,
+        "shots": spec.shots,
+        "repetitions": spec.repetitions,
         "seed": spec.seed,
         "backends": list(spec.backends),
         "budget_usd": spec.budget.usd,

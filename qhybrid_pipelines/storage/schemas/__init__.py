@@ -47,6 +47,14 @@ from qhybrid_pipelines.storage.schemas.preparation import (
     PROBLEM_INSTANCES,
     REDUCED_MODELS,
 )
+from qhybrid_pipelines.storage.schemas.sampling import (
+    SAMPLING_BASELINES,
+    SAMPLING_CIRCUITS,
+    SAMPLING_REFERENCES,
+    SAMPLING_SCORES,
+    SAMPLING_TABLES,
+    SAMPLING_VERDICTS,
+)
 
 #: Tables that Dagster assets write into the lake.
 LAKE_TABLES: tuple[Table, ...] = (
@@ -69,6 +77,7 @@ LAKE_TABLES: tuple[Table, ...] = (
     BACKEND_CAPABILITIES,
     BACKEND_CALIBRATIONS,
     *LEARNING_TABLES,
+    *SAMPLING_TABLES,
 )
 
 #: Everything an analyst finds in the warehouse, in the order of the data's way.
@@ -120,6 +129,12 @@ __all__ = [
     "QPU_RESULT_SETS",
     "QPU_SUBMISSIONS",
     "REDUCED_MODELS",
+    "SAMPLING_BASELINES",
+    "SAMPLING_CIRCUITS",
+    "SAMPLING_REFERENCES",
+    "SAMPLING_SCORES",
+    "SAMPLING_TABLES",
+    "SAMPLING_VERDICTS",
     "SCHEMA_VERSION",
     "SCORED_SOLUTIONS",
     "TABLES",

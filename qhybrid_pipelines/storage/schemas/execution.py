@@ -23,12 +23,19 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 CIRCUIT_BATCHES = Table(
     name="circuit_batches",
-    meaning="Template x bindings x shots x seeds for one backend",
-    key=("experiment", "backend"),
-    order=("experiment", "backend"),
+    meaning="Template x bindings x shots x seeds for one backend; of a series of circuits, a row for each",
+    key=("experiment", "backend", "first_point"),
+    order=("experiment", "backend", "first_point"),
     columns=(
         EXPERIMENT,
         BACKEND,
+        column(
+            "first_point",
+            I32,
+            "Number in its series of the batch's circuit, which is its first point in other tables; null for the one batch of an optimisation",
+            nullable=True,
+            minimum=0,
+        ),
         column("template_id", TEXT, "SHA-256 of the template's text"),
         column("template", TEXT, "Parameterised circuit, OpenQASM 3"),
         column("parameters", pa.list_(TEXT), "Input names in the order of the columns of a binding"),

@@ -1,0 +1,61 @@
+"""Taking in the circuits and the reference that a sampling experiment names: read once, judged, from then on their content counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.problems.sources import ReadFile, read_file
+from qhybrid_pipelines.sampling.plan import check_plan, plan_circuits
+
+CIRCUITS, REFERENCE = "circuit.files", "reference.file"
+
+
+def named_files(spec: SamplingSpec) -> list[tuple[str | FileSource, str]]:
+    """Return every file that a specification names, with the field that names it."""
+    reference = [] if spec.reference.file is None else [(spec.reference.file, REFERENCE)]
+    return [*((source, CIRCUITS) for source in spec.circuit.files), *reference]
+
+
+def register_series(
+    spec: SamplingSpec,
+    folder: Path,
+    read_bytes: Callable[[FileSource], bytes],
+    *,
+    read_named: ReadFile = read_file,
+) -> tuple[SamplingSpec, dict[str, bytes]]:
+    """Return the experiment with paths replaced by names and hashes, and the contents to keep, by hash.
+
+    All circuits are built and held against the reference either way, so that nothing wrong gets in.
+
+    Args:
+        spec: as the user wrote it.
+        folder: where a relative path starts.
+        read_bytes: gives the content of files taken in earlier.
+        read_named: gives the file of a path.
+
+    Raises:
+        InvalidInput: a file is not there, or holds no circuit or reference that can be used, or a circuit has no reference.
+    """
+    contents: dict[str, bytes] = {}
+
+    def taken(source: str | FileSource, field: str) -> FileSource:
+        if isinstance(source, FileSource):
+            return source
+        name, data = read_named(source, folder, field=field)
+        contents[sha256_hex(data)] = data
+        return FileSource(file=name, sha256=sha256_hex(data))
+
+    def content(source: FileSource) -> bytes:
+        return contents[source.sha256] if source.sha256 in contents else read_bytes(source)
+
+    circuit = spec.circuit.model_copy(update={"files": tuple(taken(source, CIRCUITS) for source in spec.circuit.files)})
+    reference = spec.reference
+    if reference.file is not None:
+        reference = reference.model_copy(update={"file": taken(reference.file, REFERENCE)})
+    spec = spec.model_copy(update={"circuit": circuit, "reference": reference})
+    check_plan(spec, plan_circuits(spec, content), content)
+    return spec, contents

@@ -1,0 +1,20 @@
+"""The families of circuits that are there: every module in `sampling/families/` that exports ``FAMILY``."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from qhybrid_pipelines.core.discovery import exported_by_modules, public_members
+from qhybrid_pipelines.sampling import families
+from qhybrid_pipelines.sampling.built_circuit import CircuitFamily
+
+
+@cache
+def all_families() -> dict[str, CircuitFamily]:
+    """Return the families by name, in the order of their modules.
+
+    Raises:
+        TypeError: a family lacks something that `sampling.built_circuit.CircuitFamily` asks for.
+    """
+    found: list[CircuitFamily] = exported_by_modules(families, "FAMILY", required=public_members(CircuitFamily))
+    return {family.name: family for family in found}
