@@ -21,6 +21,7 @@ from qhybrid_pipelines.service import (
     response_models,
     routes_actions,
     routes_operations,
+    routes_pages,
     routes_quota,
     routes_reading,
     routes_streaming,
@@ -45,6 +46,7 @@ _ROUTERS = (
     routes_actions.router,
     routes_webhooks.router,
     routes_decisions.router,
+    routes_pages.router,
     routes_quota.router,
     routes_uploads.router,
 )

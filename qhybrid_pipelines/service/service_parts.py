@@ -16,6 +16,7 @@ from qhybrid_pipelines.service.decisions.decision_service import DecisionService
 from qhybrid_pipelines.service.event_feed import EventFeed
 from qhybrid_pipelines.service.interactive import InteractiveTier
 from qhybrid_pipelines.service.ledger_watch import LedgerWatch
+from qhybrid_pipelines.service.pages.page_parts import PageParts
 from qhybrid_pipelines.service.preferences import Waiters
 from qhybrid_pipelines.service.rate_limits import RateLimits
 from qhybrid_pipelines.service.registrar import Registrar
@@ -49,6 +50,7 @@ class ServiceParts:
         feed: tells when there are more events.
         action_threads: in which providers are asked.
         webhooks: where events are sent.
+        pages: what people see in a browser.
         decisions: decides at once; None where nobody asked for that.
         uploads: files that callers have sent ahead.
         rates: how often callers may ask.
@@ -68,6 +70,7 @@ class ServiceParts:
     feed: EventFeed
     action_threads: ActionThreads
     webhooks: Webhooks
+    pages: PageParts
     uploads: Uploads
     rates: RateLimits
     ledger_watch: LedgerWatch
@@ -121,6 +124,7 @@ class ServiceParts:
             feed=EventFeed(lambda: control_plane.ledger.head().position),
             action_threads=ActionThreads(),
             webhooks=Webhooks.open(workspace.home, control_plane, sight=sight),
+            pages=PageParts.of(control_plane.ledger),
             uploads=Uploads(workspace.home),
             ledger_watch=LedgerWatch(lambda: control_plane.ledger.head()),  # noqa: PLW0108  opened when it is first asked
             interactive=InteractiveTier(workspace.home.path) if interactive else None,

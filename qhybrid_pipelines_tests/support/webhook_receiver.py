@@ -71,6 +71,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of senders that were killed."""
+
     def status(self) -> int:
         """Return the status of answers: a file may ask for another than 204."""
         try:

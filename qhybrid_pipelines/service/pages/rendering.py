@@ -1,0 +1,98 @@
+"""Pages as HTML: escaped by default, without a script, and with headers that let a browser load nothing from elsewhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fastapi import Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from qhybrid_pipelines.core.printable import printable
+
+#: What a browser may do with a page: show it with its own style, and send its forms here.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+def page(name: str, *, http_status: int = 200, **values: Any) -> Response:
+    """Return a page.
+
+    Args:
+        name: of its template.
+        http_status: of the answer.
+        values: that the template shows.
+    """
+    text = _environment().get_template(f"{name}.html.j2").render(**values)
+    return Response(text, status_code=http_status, media_type="text/html; charset=utf-8", headers=HEADERS)
+
+
+def style() -> Response:
+    """Return the style of all pages."""
+    text = files("qhybrid_pipelines.service.pages").joinpath("templates/pages.css").read_text("utf-8")
+    headers = {**HEADERS, "cache-control": "max-age=3600"}
+    return Response(text, media_type="text/css; charset=utf-8", headers=headers)
+
+
+@cache
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("qhybrid_pipelines.service.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    found.filters |= {"dollars": dollars, "seconds": seconds, "ago": ago, "moment": moment, "words": words}
+    return found
+
+
+def dollars(usd: float | None) -> str:
+    """Return an amount of money, or a dash where nobody knows."""
+    if usd is None:
+        return "\N{EN DASH}"
+    return f"${usd:,.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.6f}"
+
+
+def seconds(value: float | None) -> str:
+    """Return seconds in the unit that fits."""
+    if value is None:
+        return "\N{EN DASH}"
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.1f} s"
+
+
+def ago(at: str) -> str:
+    """Return how long ago a time was."""
+    passed = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+    return f"{seconds(passed)} ago"
+
+
+def moment(at: str) -> str:
+    """Return a time in UTC, to the second."""
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def words(state: str) -> str:
+    """Return a state in words."""
+    return state.replace("_", " ").lower()
+
+
+def _shown(value: Any) -> Any:
+    """Make what others wrote harmless to read; markup is escaped elsewhere."""
+    return printable(value) if type(value) is str else value
