@@ -117,6 +117,7 @@ def list_jobs(
             following=following,
             others=others,
             is_first=not cursor,
+            without_jobs=_without_jobs(parts, visitor) if not (cursor or filters) else [],
         )
 
     return _show(request, show)
@@ -258,6 +259,11 @@ def _frame(parts: ServiceParts, visitor: Visitor) -> dict[str, Any]:
         "form_token": visitor.session.form_token,
         "is_open": parts.authenticator.is_open,
     }
+
+
+def _without_jobs(parts: ServiceParts, visitor: Visitor) -> list[str]:
+    """Return the experiments that the visitor has sent and that have no job, by key."""
+    return sorted(parts.requests.requested(visitor.caller.principal) - parts.pages.index.experiments())
 
 
 def _problem_page(parts: ServiceParts, visitor: Visitor, problem: Problem) -> Response:

@@ -186,7 +186,13 @@ class ServiceParts:
 
     def _own_of(self, caller: Caller) -> MaySee:
         own = self.requests.requested(caller.principal)
-        return lambda experiment: experiment in own or self._root_of(experiment) in own
+        # Later rounds keep the name of the first one, so that only those of the same name have to be opened.
+        names = {_name_of(experiment) for experiment in own}
+
+        def may_see(experiment: str) -> bool:
+            return experiment in own or (_name_of(experiment) in names and self._root_of(experiment) in own)
+
+        return may_see
 
     def may_be_told(self, principal: str, experiment: str, *, sees_all: bool) -> bool:
         """Tell whether a principal may be told of an experiment, as `sight_of` for one experiment."""
@@ -226,3 +232,8 @@ class ServiceParts:
         self.checkers.close()
         self.estimators.close()
         self.workspace.control_plane.ledger.close()
+
+
+def _name_of(experiment: str) -> str:
+    """Return the part of a key that follows from the name."""
+    return experiment.rpartition("-")[0]

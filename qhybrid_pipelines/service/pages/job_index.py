@@ -75,6 +75,7 @@ class JobIndex:
         self._position = -1
         self._jobs: dict[str, IndexedJob] = {}
         self._newest_first: list[IndexedJob] = []
+        self._experiments: set[str] = set()
 
     def listing(self, choice: Choice, *, may_see: Callable[[str], bool], before: str, limit: int) -> Listing:
         """Return a page of jobs.
@@ -112,7 +113,8 @@ class JobIndex:
 
     def experiments(self) -> frozenset[str]:
         """Return the experiments that have a job."""
-        return frozenset(job.experiment for job in self._current())
+        self._current()
+        return frozenset(self._experiments)
 
     def _current(self) -> list[IndexedJob]:
         """Return all jobs as the ledger has them now, newest first."""
@@ -123,12 +125,13 @@ class JobIndex:
                 for record in changed:
                     if record.experiment != CANARY_EXPERIMENT:
                         self._jobs[record.job_id] = indexed(record)
+                        self._experiments.add(record.experiment)
                 self._newest_first = sorted(self._jobs.values(), reverse=True)
                 self._position = head
             return self._newest_first
 
     def _all(self) -> Iterator[JobRecord]:
-        self._jobs = {}
+        self._jobs, self._experiments = {}, set()
         last = ""
         while page := self._ledger.page_of_jobs(after=last, limit=TOGETHER):
             yield from page

@@ -1,0 +1,277 @@
+"""The pages of a real service: signing in, what each of two callers sees, forms of other sites, and a walk in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from html import unescape
+from importlib.resources import files
+from pathlib import Path
+
+import httpx
+import pytest
+
+from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines_tests.acceptance.test_service_keys import Tenants, make_key
+from qhybrid_pipelines_tests.support.browser import open_page
+from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
+from qhybrid_pipelines_tests.support.running_service import COMMAND, RunningService
+
+pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
+#: A folder for the pictures of the documentation; without it none are kept.
+PICTURES = os.environ.get("QHYBRID_TEST_PICTURES")
+
+
+@pytest.fixture(scope="module")
+def tenants(tmp_path_factory):
+    made = Tenants(tmp_path_factory.mktemp("pages") / "home")
+    made.keys["approver"] = make_key(made.home, "approver", "approve", "operate")[0]
+    made.experiments = {
+        name: made.post(name, f"p-{name}", seed=seed).json()["experiment"] for seed, name in enumerate(("ada", "bob"))
+    }
+    for key in made.experiments.values():
+        wait_registered(made, key)
+    ledger = SqlLedger.open_sqlite(made.home / "ledger.db")
+    for name, key in made.experiments.items():
+        job = ledger.plan(plan(f"{name}1", experiment=key, principal=name, quote=1.5, budget=9.0))
+        apply_events(ledger, job, Event.ACKNOWLEDGE, Event.QUEUE, provider_job_id=f"v-{name}")
+        waits = (Event.PLAN, Event.REQUEST_APPROVAL)
+        ledger.plan(plan(f"{name}2", experiment=key, principal=name, quote=2.25, budget=9.0, events=waits))
+    ledger.close()
+    yield made
+    made.service.stop()
+
+
+def wait_registered(tenants, key: str) -> None:
+    with tenants.client("root") as client:
+        while client.get(f"/v1/experiments/{key}").json()["state"] == "accepted":
+            pass
+
+
+class Browser(httpx.Client):
+    """A client with a jar of cookies that sends the forms of pages, as a browser without scripts does."""
+
+    def __init__(self, tenants) -> None:
+        self.origin = tenants.service.url.replace("0.0.0.0", "127.0.0.1")
+        super().__init__(base_url=self.origin, timeout=60.0, trust_env=False, follow_redirects=True)
+
+    def sign_in(self, key: str) -> httpx.Response:
+        return self.post("/pages/sign-in", data={"key": key}, headers={"origin": self.origin})
+
+    def send_form(self, page: httpx.Response, action: str, **fields: str) -> httpx.Response:
+        """Send the form with an action that a page has."""
+        form = next(one for one in re.findall(r"<form.*?</form>", page.text, re.DOTALL) if f'action="{action}"' in one)
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+        return self.post(action, data=hidden | fields, headers={"origin": self.origin})
+
+
+@pytest.fixture
+def browser(tenants):
+    with Browser(tenants) as made:
+        yield made
+
+
+def text_of(page: httpx.Response) -> str:
+    return unescape(re.sub(r"<[^>]+>", " ", page.text))
+
+
+def test_signing_in_and_out(tenants, browser):
+    asked = browser.get("/pages")
+    assert asked.url.path == "/pages/sign-in"
+    assert "autocomplete" in asked.text
+    for wrong in ("", "qh_dev_0_0_0", tenants.keys["ada"][:-1] + "x"):
+        refused = browser.sign_in(wrong)
+        assert (refused.status_code, browser.cookies.get("qhybrid_session")) == (401, None)
+        assert wrong not in refused.text or not wrong
+    page = browser.sign_in(tenants.keys["ada"])
+    assert page.url.path == "/pages"
+    assert tenants.keys["ada"] not in page.text + str(page.url) + tenants.service.log
+    [cookie] = page.history[0].headers.get_list("set-cookie")
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=strict", "Path=/pages"))
+    assert tenants.keys["ada"] not in cookie
+    for header in ("content-security-policy", "x-frame-options", "referrer-policy"):
+        assert page.headers[header]
+    assert page.headers["cache-control"] == "no-store"
+    old = browser.cookies.get("qhybrid_session")
+    assert browser.send_form(page, "/pages/sign-out").url.path == "/pages/sign-in"
+    browser.cookies.set("qhybrid_session", old, path="/pages")
+    assert browser.get("/pages").url.path == "/pages/sign-in"
+
+
+def test_two_callers_see_their_own_work_only(tenants, browser):
+    page = browser.sign_in(tenants.keys["ada"])
+    own, others = tenants.experiments["ada"], tenants.experiments["bob"]
+    assert own in page.text
+    for path in ("/pages", f"/pages?text={others}", "/pages?state=QUEUED", "/pages?backend=v:d"):
+        assert "j-bob1" not in browser.get(path).text
+    assert "all 2" in text_of(page)
+    for path in (f"/pages/experiments/{others}", "/pages/experiments/nothing-0000000000000000"):
+        assert browser.get(path).status_code == 404
+    assert browser.get("/pages/operations").status_code == 403
+    # A cookie is for the pages only: the interface takes keys.
+    assert browser.get("/v1/experiments").status_code == 401
+
+
+def test_an_experiment_says_where_it_stands_and_what_it_costs(tenants, browser):
+    browser.sign_in(tenants.keys["ada"])
+    words = " ".join(text_of(browser.get(f"/pages/experiments/{tenants.experiments['ada']}")).split())
+    for part in (
+        "needs a person",
+        "$3.75 for 2 jobs",
+        "0 jobs of this home are before it on v:d",
+        "not known: only 0 jobs on v:d have a result",
+        "JobQueued",
+        "v-ada",
+        "curl -s http://127.0.0.1",
+        '"Authorization: Bearer $QHYBRID_SERVICE_KEY"',
+        "Nothing is decided yet.",
+    ):
+        assert part in words, part
+    assert "Approve at" not in words  # ada has no key that approves
+
+
+def test_a_decided_experiment_shows_its_verdict_its_answer_and_its_time(tenants, browser):
+    key = tenants.post("ada", "p-decided", seed=7).json()["experiment"]
+    wait_registered(tenants, key)
+    browser.sign_in(tenants.keys["ada"])
+    assert "without a job yet: 1" in text_of(browser.get("/pages"))
+    subprocess.run([COMMAND, "run", key, "--home", str(tenants.home)], check=True, capture_output=True)
+    assert "without a job yet" not in text_of(browser.get("/pages"))
+    page = browser.get(f"/pages/experiments/{key}")
+    words = " ".join(text_of(page).split())
+    [verdict] = tenants.get("ada", f"/v1/experiments/{key}/results").json()["verdicts"]
+    for part in (
+        "decided Nothing is left to be done",
+        verdict["verdict"],
+        "JobVerified",
+        "charged $0.00",
+        "local:auto",
+    ):
+        assert part in words, part
+    assert "Answer" in words
+    if PICTURES:
+        take_picture(tenants, "ada", f"/pages/experiments/{key}", "experiment")
+
+
+def take_picture(tenants, name: str, path: str, picture: str) -> None:
+    with open_page(tenants.service.url.replace("0.0.0.0", "127.0.0.1")) as page:
+        page.set_viewport_size({"width": 1100, "height": 1200})
+        page.goto("/pages")
+        page.get_by_label("Key").fill(tenants.keys[name])
+        page.get_by_role("button", name="Sign in").click()
+        page.goto(path)
+        page.screenshot(path=Path(PICTURES) / f"service-{picture}-decided.png")
+
+
+def test_filters_act_together_and_stand_in_the_address(tenants, browser):
+    browser.sign_in(tenants.keys["root"])
+    page = browser.get("/pages", params={"state": "QUEUED", "text": "ADA"})
+    assert ("j-ada1" in page.text, "j-ada2" in page.text, "j-bob1" in page.text) == (True, False, False)
+    assert '<option value="QUEUED" selected>' in page.text
+    assert 'value="ADA"' in page.text
+    assert "/pages?text=ADA&amp;state=AWAITING_APPROVAL" in page.text
+    assert browser.get("/pages", params={"text": "<script>"}).text.count("<script>") == 0
+    assert browser.get("/pages?cursor=x").status_code == 400
+
+
+def test_forms_of_other_sites_and_sessions_do_nothing(tenants, browser):
+    browser.sign_in(tenants.keys["ada"])
+    path = f"/pages/experiments/{tenants.experiments['ada']}"
+    page = browser.get(path)
+    token = re.search(r'name="form_token" value="([^"]+)"', page.text)[1]
+    with Browser(tenants) as other:
+        other.sign_in(tenants.keys["ada"])
+        foreign = re.search(r'name="form_token" value="([^"]+)"', other.get(path).text)[1]
+    for data, headers in (
+        ({"other": "field"}, {}),
+        ({"form_token": foreign}, {}),
+        ({"form_token": token}, {"origin": "https://evil.example"}),
+        ({"form_token": token}, {"sec-fetch-site": "cross-site"}),
+    ):
+        assert browser.post(f"{path}/cancel", data=data, headers=headers).status_code == 403
+    assert browser.post(f"{path}/cancel", json={"form_token": token}).status_code == 400
+    assert browser.post(f"{path}/cancel", data={"form_token": token, "x": "y" * 9000}).status_code == 413
+    assert "stopped" not in browser.get(path).text
+    # bob's own form does nothing to what is ada's.
+    with Browser(tenants) as bob:
+        bob.sign_in(tenants.keys["bob"])
+        own = re.search(r'name="form_token" value="([^"]+)"', bob.get("/pages").text)[1]
+        assert bob.post(f"{path}/cancel", data={"form_token": own}).status_code == 404
+        assert bob.post("/pages/jobs/j-ada1/cancel", data={"form_token": own}).status_code == 404
+        assert (
+            bob.post("/pages/jobs/j-ada2/approve", data={"form_token": own, "cost_quoted_usd": "2.25"}).status_code
+            == 403
+        )
+
+
+def test_a_key_that_is_taken_back_ends_its_sessions(tenants, browser):
+    key, key_id = make_key(tenants.home, "leaver", "read")
+    browser.sign_in(key)
+    assert browser.get("/pages").url.path == "/pages"
+    subprocess.run([COMMAND, "keys", "revoke", key_id, "--home", str(tenants.home)], check=True, capture_output=True)
+    assert browser.get("/pages").url.path == "/pages/sign-in"
+
+
+def test_a_walk_in_a_real_browser_without_scripts(tenants):
+    """Every page: nothing that axe-core finds, nothing asked of another machine, and what is decided is in the ledger."""
+    address = tenants.service.url.replace("0.0.0.0", "127.0.0.1")
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    own = tenants.experiments["bob"]
+
+    def look(page, name: str) -> None:
+        # By the tools of the browser, which the policy of the page does not bind.
+        session = page.context.new_cdp_session(page)
+        session.send("Runtime.evaluate", {"expression": axe})
+        found = session.send(
+            "Runtime.evaluate",
+            {"expression": "axe.run().then(r => JSON.stringify(r.violations))", "awaitPromise": True},
+        )
+        assert json.loads(found["result"]["value"]) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES) / f"service-{name}.png")
+
+    with open_page(address) as page:
+        page.set_viewport_size({"width": 1200, "height": 800})
+        page.goto("/pages")
+        look(page, "sign-in")
+        page.get_by_label("Key").fill(tenants.keys["approver"])
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Jobs").wait_for()
+        look(page, "jobs")
+        page.get_by_role("combobox", name="State").select_option("AWAITING_APPROVAL")
+        page.get_by_label("Experiment, job or name").fill("bob")
+        page.get_by_role("button", name="Show").click()
+        page.get_by_role("link", name=own).click()
+        look(page, "experiment")
+        page.get_by_role("button", name="Approve at $2.25").click()
+        page.get_by_text("approved by approver").wait_for()
+        page.go_back()
+        page.get_by_role("link", name="Operations").first.click()
+        page.get_by_role("heading", name="Backends").wait_for()
+        look(page, "operations")
+        page.set_viewport_size({"width": 380, "height": 800})
+        for path in ("/pages", f"/pages/experiments/{own}", "/pages/operations"):
+            page.goto(path)
+            look(page, f"narrow {path}".replace("/", "-"))
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+    ledger = SqlLedger.open_sqlite(tenants.home / "ledger.db")
+    assert ledger.job("j-bob2").approved_by == "approver"
+    ledger.close()
+
+
+def test_without_keys_whoever_reaches_the_loopback_address_is_in(tmp_path):
+    with RunningService(tmp_path / "home") as service:
+        page = service.client.get("/pages")
+        assert page.status_code == 200
+        assert "There is no such job yet" in page.text
+        assert "Sign out" not in page.text
+        assert service.client.get("/pages/operations").status_code == 200
+        assert service.client.get("/pages/sign-in").headers["location"] == "/pages"
+        # A form that another page has sent is none of this session's.
+        assert service.client.post("/pages/experiments/x-00000000/cancel", data={"form_token": "x"}).status_code == 403
+        assert service.client.get("/pages", headers={"host": "evil.example"}).status_code == 421
