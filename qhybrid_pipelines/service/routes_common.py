@@ -70,13 +70,22 @@ def needs(scope: Scope, *, or_scope: Scope | None = None) -> Callable[[Request],
                     headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
                 )
             )
-        parts_of(request).ledger_watch.check()
-        rates = parts_of(request).rates
-        request.scope["state"][ANSWER_HEADERS] = rates.begin(found.principal)
-        request.scope["state"][ON_END] = partial(rates.end, found.principal)
+        let_in(request, found)
         return found
 
     return caller
+
+
+def let_in(request: Request, caller: Caller) -> None:
+    """Count a request of a caller, and let it in as often as the caller may ask.
+
+    Raises:
+        ProblemError: 429, too often; 503, the ledger is away.
+    """
+    parts = parts_of(request)
+    parts.ledger_watch.check()
+    request.scope["state"][ANSWER_HEADERS] = parts.rates.begin(caller.principal)
+    request.scope["state"][ON_END] = partial(parts.rates.end, caller.principal)
 
 
 Reader = Annotated[Caller, Depends(needs("read"))]

@@ -26,7 +26,7 @@ from qhybrid_pipelines.service.problem_documents import (
     not_found,
     problem_of,
 )
-from qhybrid_pipelines.service.routes_common import parts_of
+from qhybrid_pipelines.service.routes_common import let_in, parts_of
 from qhybrid_pipelines.service.service_parts import ServiceParts
 from qhybrid_pipelines.steps.on_demand.status import read_status
 
@@ -205,6 +205,7 @@ def _show(request: Request, make: Callable[[ServiceParts, Visitor], Response]) -
     if visitor is None:
         return _go(SIGN_IN)
     try:
+        let_in(request, visitor.caller)
         answer = make(parts, visitor)
     except (ProblemError, QHybridError) as error:
         answer = _problem_page(parts, visitor, problem_of(error))
@@ -222,6 +223,7 @@ async def _act(
     if visitor is None:
         return _go(SIGN_IN)
     try:
+        await run_in_threadpool(let_in, request, visitor.caller)
         _check_origin(request)
         form = await _form(request)
         if visitor.is_new or not is_form_of(visitor.session, form.get("form_token", "")):
