@@ -31,7 +31,7 @@ from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sens
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables, assign_variables
 from qhybrid_pipelines.steps.prepare.experiments import experiments
-from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
+from qhybrid_pipelines.steps.prepare.parameter_sweeps import MOST_QUBITS_OF_AN_ESTIMATE, parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
 from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.values_from_rows import Row, get_row
@@ -47,6 +47,8 @@ REFUSED = "refused"
 PlannedBatch = tuple[str, str, int, CircuitBatch | None]
 #: Sensitivities that are computed for one estimate: of thousands of variations nobody reads them.
 MOST_SENSITIVITIES = 20
+#: What is said in place of a sensitivity where the estimate did without the search.
+_ANGLES_LATER = f"the angles are optimised by the run, above {MOST_QUBITS_OF_AN_ESTIMATE} qubits not for an estimate: their price is the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +244,13 @@ def _plan_batches(
     experiment_table = experiments([key], registered)
     instances = problem_instances(experiment_table, registered)
     reduced = reduced_models(experiment_table, instances)
-    points = parameter_sweeps(experiment_table, reduced, registered, gate_error=partial(two_qubit_error, dispatcher))
+    points = parameter_sweeps(
+        experiment_table,
+        reduced,
+        registered,
+        gate_error=partial(two_qubit_error, dispatcher),
+        estimated_beside=lake.home,
+    )
     depths += [
         {"experiment": key, "depth": reason} for reason in set(points.column("depth_reason").to_pylist()) if reason
     ]
@@ -250,7 +258,9 @@ def _plan_batches(
     batches = circuit_batches(executions, experiment_table, instances, reduced, points, specifications=registered)
     if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:
         circuits.append(circuit)
-    if len(sensitivities) < MOST_SENSITIVITIES:
+    if spec.sweep.strategy == "auto" and "fixed_angles" in points.column("strategy").to_pylist():
+        sensitivities.append({"experiment": key, "backend": ", ".join(spec.backends), "sensitivity": _ANGLES_LATER})
+    elif len(sensitivities) < MOST_SENSITIVITIES:
         told = partial(two_qubit_error_if_told, dispatcher)
         rows = parameter_sensitivity(executions, batches, reduced, gate_error=told).to_pylist()
         by_backend = {backend: [row for row in rows if row["backend"] == backend] for backend in spec.backends}

@@ -40,13 +40,21 @@ class StoredAngles:
 
     def __call__(self, model: ReducedModel, mixer: Mixer, layers: int, /) -> OptimisedAngles:
         """Return the best angles; computed at the first call for this content."""
-        path = self.home.angles / f"{content_hash(model, mixer, layers, self.objective, self.alpha)}.json"
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            return _read(path, layers)
+        if (known := self.known(model, mixer, layers)) is not None:
+            return known
         found = optimise_angles(model, mixer, layers, objective=self.objective, alpha=self.alpha)
         fields = asdict(found) | {"angles": found.angles.tolist()}
-        write_bytes(path, canonical_json(fields).encode() + b"\n", tmp=self.home.tmp)
+        write_bytes(self._path(model, mixer, layers), canonical_json(fields).encode() + b"\n", tmp=self.home.tmp)
         return found
+
+    def known(self, model: ReducedModel, mixer: Mixer, layers: int) -> OptimisedAngles | None:
+        """Return the angles that were computed before; None where there are none."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return _read(self._path(model, mixer, layers), layers)
+        return None
+
+    def _path(self, model: ReducedModel, mixer: Mixer, layers: int) -> Path:
+        return self.home.angles / f"{content_hash(model, mixer, layers, self.objective, self.alpha)}.json"
 
 
 def content_hash(

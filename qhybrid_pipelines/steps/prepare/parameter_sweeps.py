@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -20,8 +21,12 @@ from qhybrid_pipelines.steps.prepare.optimised_angles import StoredAngles
 from qhybrid_pipelines.steps.prepare.user_circuits import load_user_circuit
 from qhybrid_pipelines.steps.values_from_rows import Row, get_row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
+
+#: Up to this size an estimate optimises the angles as the run does: about a second of a processor.
+MOST_QUBITS_OF_AN_ESTIMATE = 12
 
 
 def parameter_sweeps(
@@ -31,6 +36,7 @@ def parameter_sweeps(
     *,
     gate_error: Callable[[str], float | None] = lambda _: None,
     chosen_depth: DepthChoice | None = None,
+    estimated_beside: Home | None = None,
 ) -> pa.Table:
     """Return the table `parameter_sweeps`; an experiment that reduction solved has none.
 
@@ -40,12 +46,16 @@ def parameter_sweeps(
         specifications: keep the files that specifications name.
         gate_error: tells the error of a backend's two-qubit gates; asked where the depth is left to it.
         chosen_depth: what was chosen before, of an experiment that is done again.
+        estimated_beside: the home for which this is an estimate: it has angles of what ran before, and where it has none, a
+            model above `MOST_QUBITS_OF_AN_ESTIMATE` gets those of a table, which cost the same.
     """
     rows: list[Row] = []
     for key, asked in read_experiments(experiments):
         optimise = StoredAngles(specifications.home, asked.sweep.objective, asked.sweep.alpha)
         reduced_model = reduced_model_from_row(get_row(reduced_models, key))
         spec, reason = _choose_depth(asked, reduced_model, optimise, gate_error, chosen_depth)
+        if estimated_beside is not None:
+            spec, optimise = _as_estimated(spec, reduced_model, replace(optimise, home=estimated_beside), optimise)
         circuit = load_user_circuit(spec, specifications)
         plan = plan_sweep(
             reduced_model,
@@ -56,6 +66,21 @@ def parameter_sweeps(
         )
         rows += with_partition_columns([{**row, "depth_reason": reason} for row in plan.rows()], experiment=key)
     return from_rows(schemas.PARAMETER_SWEEPS, rows)
+
+
+def _as_estimated(
+    spec: ExperimentSpec, reduced_model: ReducedModel, known: StoredAngles, optimise: StoredAngles
+) -> tuple[ExperimentSpec, StoredAngles]:
+    """Return what an estimate plans with: the search takes seconds from some size on, and no price depends on the angles."""
+    if spec.sweep.strategy != "auto" or not spec.ansatz.is_qaoa or not reduced_model.size:
+        return spec, optimise
+    for stored in (known, optimise):
+        if stored.known(reduced_model, choose_mixer(reduced_model, spec), spec.ansatz.depth) is not None:
+            return spec, stored
+    if reduced_model.size <= MOST_QUBITS_OF_AN_ESTIMATE:
+        return spec, optimise
+    sweep = spec.sweep.model_copy(update={"strategy": "fixed_angles"})
+    return spec.model_copy(update={"sweep": sweep}), optimise
 
 
 def _choose_depth(
