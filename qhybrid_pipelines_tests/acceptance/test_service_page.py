@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "service.md").read_text("utf-8")
 #: What is said of decisions stands on a page of its own, whose commands acceptance/test_docs_commands_run.py runs.
 DECISIONS = (ROOT / "docs" / "decisions.md").read_text("utf-8")
+WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text("utf-8")
 CURLS = [block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "curl" in block]
 
 
@@ -58,9 +59,9 @@ def test_the_page_has_its_commands():
 
 def test_every_route_of_the_description_is_on_the_page():
     description = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
-    written = {"{key}": "KEY", "{job}": "ID", "{endpoint}": "ID", "{decision}": "DECISION"}
+    written = {"{key}": "KEY", "{job}": "ID", "{decision}": "DECISION", "{endpoint}": "ID", "{sha256}": "{sha256}"}
     named = {re.sub(r"\{\w+\}", lambda found: written[found[0]], path) for path in description["paths"]}
-    assert [path for path in named if path not in PAGE + DECISIONS] == []
+    assert [path for path in named if path not in PAGE + DECISIONS + WEBHOOKS] == []
 
 
 def test_a_fuzzer_finds_nothing(service, tmp_path):
