@@ -161,6 +161,9 @@ def test_the_service(terminal):
         [key] = keys(terminal)
         terminal.run("qhybrid run KEY", KEY=key)
         terminal.run("qhybrid wait KEY", KEY=key)
+        terminal.run("qhybrid report KEY", KEY=key)
+        for line in commands("service.md", "Doing something about a job"):
+            assert '"error"' not in terminal.run(line.replace("8800", port))
         create, listed, revoke = commands("service.md", "Who may do what")
         terminal.run(create)
         identifier = json.loads(terminal.run(f"{listed} --json"))[0]["id"]
