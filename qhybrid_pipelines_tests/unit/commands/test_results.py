@@ -139,7 +139,7 @@ def test_a_query_from_standard_input_and_from_a_file(published, qhybrid, monkeyp
         ((), "there is no query"),
         ((QUERY, "--file", "x.sql"), "there are two queries"),
         (("--file", "nowhere.sql"), "nowhere.sql: the query cannot be read: No such file"),
-        ((QUERY, "--csv", "--line"), "only one output format at a time"),
+        ((QUERY, "--csv", "--line"), "only one output format can be printed at a time"),
     ],
 )
 def test_a_query_that_cannot_be_had(published, qhybrid, arguments, words):
@@ -161,7 +161,7 @@ def test_the_last_two_and_for_a_program(home, qhybrid):
     found = json.loads(out)
     assert code == 0
     assert {comparison["before"].partition(" on ")[0] for comparison in found} <= {FIRST, SECOND}
-    assert set(found[0]) == {"before", "after", "changes", "figures", "points", "counts", "conclusion"}
+    assert set(found[0]) == {"before", "after", "changes", "figures", "points", "counts", "conclusion", "quantity"}
 
 
 @pytest.mark.parametrize(
