@@ -15,6 +15,7 @@ from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.clock import Clock, boot_seconds
+from qhybrid_pipelines.core.errors import Unavailable
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST, DispatcherHarness
@@ -210,3 +211,32 @@ def test_a_wrong_clock_that_the_look_up_shows_dates_no_intent(skew: timedelta, h
     # What a machine has planned whose clock was a day behind may be too late by now.
     assert sent.state is (JobState.EXPIRED if skew <= -timedelta(days=1) else JobState.SUBMITTED)
     assert len(harness.one.book()) == (sent.state is JobState.SUBMITTED)
+
+
+def test_a_wrong_clock_gives_no_refused_result_up(harness: DispatcherHarness) -> None:
+    """A machine whose clock is a day ahead thinks that a result of this minute has been refused for a day."""
+    usual = harness.dispatcher()
+
+    def dispatcher(offset: timedelta) -> Dispatcher:
+        return Dispatcher(
+            harness.ledger,
+            {"vendor": harness.one},
+            RawStore(harness.path / "raw"),
+            deployment=usual.deployment,
+            policy=usual.policy,
+            clock=Clock(now=lambda: datetime.now(UTC) + offset, boot_time=boot_seconds),
+        )
+
+    right = dispatcher(timedelta())
+    job = right.submit(make_batch(), SUBMIT_REQUEST)
+    result = harness.one.folder / f"{job.provider_job_id}.result"
+    whole = result.read_bytes()
+    result.write_bytes(whole.replace(job.payload_sha256.encode(), b"of another batch"))
+    harness.one.show(job.provider_job_id, JobState.COMPLETED)
+    with pytest.raises(Unavailable):
+        right.collect(job.job_id, make_batch())
+    hear("vendor", datetime.now(UTC))
+    with pytest.raises(Unavailable, match="fetched again by itself"):
+        dispatcher(timedelta(days=1)).collect(job.job_id, make_batch())
+    result.write_bytes(whole)
+    assert right.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
