@@ -38,11 +38,11 @@ JOB_NAMES: Mapping[str, str] = MappingProxyType(
         "infer": "learn_2_infer",
         "measure": "learn_3_measure",
         "evaluate": "learn_4_evaluate",
+        "calibrate": "operate_calibrate",
+        "publish": "operate_publish",
         "plan": "sample_1_plan",
         "sample": "sample_2_sample",
         "score": "sample_3_score",
-        "calibrate": "operate_calibrate",
-        "publish": "operate_publish",
     }
 )
 STAGES: Mapping[str, str] = MappingProxyType({name: stage for stage, name in JOB_NAMES.items()})
