@@ -35,7 +35,7 @@ def test_columns_are_taken_by_name_and_comments_and_blank_lines_passed_over():
     ("text", "line", "field", "says"),
     [
         ("gamma_1,gamma_2,beta_1\n1,2,3\n", 1, "beta_2", "missing"),
-        ("gamma_1,gamma_2,beta_1,beta_2,beta_3\n1,2,3,4,5\n", 1, "beta_3", "no angle of this circuit"),
+        ("gamma_1,gamma_2,beta_1,beta_2,beta_3\n1,2,3,4,5\n", 1, "beta_3", "not an angle of this circuit"),
         ("gama_1,gamma_2,beta_1,beta_2\n1,2,3,4\n", 1, "gama_1", "Did you mean gamma_1"),
         ("gamma_1,gamma_1,beta_1,beta_2\n1,2,3,4\n", 1, "gamma_1", "twice"),
         ("0.1,0.2,0.3,0.4\n", 1, None, "first line holds numbers"),
