@@ -148,7 +148,7 @@ def test_the_reduced_model_re_orders_operations_of_one_machine(seed):
     source = {"generator": "random", "jobs": 4, "machines": 3, "seed": seed}
     instance = generate(jobs=4, machines=3, seed=seed)
     problem = {"family": "job_shop", "source": source}
-    spec = ExperimentSpec.model_validate({"name": "window", "problem": problem})
+    spec = ExperimentSpec.model_validate({"name": "window", "problem": problem, "reduce": {"windows": 1}})
     reduction = reduce_instance(FAMILY, instance, spec)
     free = np.flatnonzero(reduction.reduced_model.root >= 0)
     starts, _, _, _ = variables_of(instance.payload)

@@ -205,7 +205,7 @@ def test_the_published_routes_have_the_published_length():
 def test_the_reduced_model_re_orders_four_stops_of_the_incumbent(generator, parameters, seed):
     instance = generate(generator, **parameters, seed=seed)
     problem = {"family": "vehicle_routing", "source": {"generator": generator, **parameters, "seed": seed}}
-    spec = ExperimentSpec.model_validate({"name": "window", "problem": problem})
+    spec = ExperimentSpec.model_validate({"name": "window", "problem": problem, "reduce": {"windows": 1}})
     reduction = reduce_instance(FAMILY, instance, spec)
     k = {16: 4, 9: 3, 4: 2}[reduction.reduced_model.size]
     free = np.flatnonzero(reduction.reduced_model.root >= 0)
