@@ -21,6 +21,12 @@ WARMING_SECONDS = 300.0
 _RESTS = (1.0, 5.0, 30.0, 120.0)
 #: A worker that has lived so long was not lost by its start.
 _SOUND_SECONDS = 60.0
+#: Workers that are lost one after the other before any is warm: the next would end in the same way.
+_LOSSES_BEFORE_WARM = 3
+
+
+class InteractiveWorkerLost(RuntimeError):
+    """The worker does not become warm."""
 
 
 class InteractiveTier:
@@ -45,10 +51,16 @@ class InteractiveTier:
         """Return once the worker is warm.
 
         Raises:
-            RuntimeError: it does not become so.
+            InteractiveWorkerLost: it does not become so.
         """
-        if not self._warm.wait(WARMING_SECONDS):
-            raise RuntimeError("the interactive worker did not begin")
+        until = time.monotonic() + WARMING_SECONDS
+        while not self._warm.wait(0.5):
+            if self.lost >= _LOSSES_BEFORE_WARM:
+                raise InteractiveWorkerLost(
+                    f"the interactive worker ended {self.lost} times before it was ready; the service's log says why"
+                )
+            if time.monotonic() > until:
+                raise InteractiveWorkerLost(f"the interactive worker was not ready within {WARMING_SECONDS:.0f} s")
 
     @property
     def is_warm(self) -> bool:

@@ -14,7 +14,7 @@ from qhybrid_pipelines.service.callers import Authenticator, Caller, Everybody, 
 from qhybrid_pipelines.service.checkers import Checkers, Limits
 from qhybrid_pipelines.service.decisions.decision_service import DecisionService
 from qhybrid_pipelines.service.event_feed import EventFeed
-from qhybrid_pipelines.service.interactive import InteractiveTier
+from qhybrid_pipelines.service.interactive import InteractiveTier, InteractiveWorkerLost
 from qhybrid_pipelines.service.ledger_watch import LedgerWatch
 from qhybrid_pipelines.service.pages.page_parts import PageParts
 from qhybrid_pipelines.service.preferences import Waiters
@@ -149,6 +149,9 @@ class ServiceParts:
                 self.decisions.warm()
             if self.interactive is not None:
                 self.interactive.wait_warm()
+        except InteractiveWorkerLost as error:
+            self.warming_problem = f"warming up failed: {error}"
+            return
         except Exception as error:  # noqa: BLE001  a thread's end would leave the reason untold
             self.warming_problem = f"warming up failed: {type(error).__name__}"
             return

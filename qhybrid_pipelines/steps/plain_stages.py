@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
+from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 from qhybrid_pipelines.steps.interpret.baseline_comparisons import baseline_comparisons
@@ -28,9 +29,11 @@ from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import features, problem_instances
 from qhybrid_pipelines.steps.prepare.reduced_models import reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.lake import PartitionKey, WrittenPartition
 from qhybrid_pipelines.storage.schemas import BY_NAME
+from qhybrid_pipelines.storage.tables import empty
 
 #: The stages that can be run like this: of an optimisation, and on backends that answer at once.
 PLAIN_STAGES = ("prepare", "execute")
@@ -141,6 +144,11 @@ class PlainStages:
             ),
         )
         yield tables.write("decisions", decided)
+        # Behind the verdict, which somebody waits for.
+        described = parameter_sensitivity(
+            where, **tables.named("circuit_batches", "reduced_models"), gate_error=workspace.gate_error_if_told
+        )
+        yield tables.write("parameter_sensitivity", described)
         recorded = provenance(
             where,
             dispatcher=dispatcher,
@@ -156,6 +164,7 @@ class PlainStages:
                 *("experiments", "circuit_batches", "qpu_result_sets", "point_scores"),
                 *("baseline_comparisons", "provenance"),
             ),
+            sampling_verdicts=empty(schemas.SAMPLING_VERDICTS),  # no sampling experiment is run here
         )
         yield tables.write("tracking_runs", tracked)
 

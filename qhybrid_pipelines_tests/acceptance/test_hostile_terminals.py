@@ -45,6 +45,8 @@ def place(terminal) -> tuple[Path, dict[str, str]]:
     (folder / "two.yaml").write_text(SPEC.replace("name: one", "name: two") + 'backends: ["local:aer-exact"]\n')
     terminal.run(f"qhybrid run {folder}/one.yaml --home {home}")
     terminal.run(f"qhybrid run {folder}/two.yaml --home {home}", code=3)
+    terminal.run(f"qhybrid webhooks add https://hooks.example.com/x --home {home}")
+    [endpoint] = json.loads(terminal.run(f"qhybrid webhooks list --json --home {home}"))
     terminal.run(f"qhybrid backup {folder}/backup --home {home}")
     jobs = json.loads(terminal.run(f"qhybrid jobs list --json --home {home}"))
     by_state = {job["state"]: job for job in jobs}
@@ -53,6 +55,7 @@ def place(terminal) -> tuple[Path, dict[str, str]]:
         "other": by_state["AWAITING_APPROVAL"]["experiment"],
         "verified": by_state["VERIFIED"]["job_id"],
         "waiting": by_state["AWAITING_APPROVAL"]["job_id"],
+        "endpoint": endpoint["endpoint"],
     }
     return folder, names
 

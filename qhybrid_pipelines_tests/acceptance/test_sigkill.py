@@ -165,7 +165,9 @@ def test_killed_at_twenty_random_moments(stages, reference_home):
         outcomes += kill_repeatedly(stages[0], number, reference_home)
     print(f"seed {SEED}, undisturbed run {reference_home[1]:.1f} s", *outcomes, sep="\n")
     assert count_landed(outcomes) >= KILLS
-    assert {"prepare", "execute", "publish"} <= {line.rpartition(" s  ")[2].partition(":")[0] for line in outcomes}
+    assert {"1_prepare", "2_execute", "operate_publish"} <= {
+        line.rpartition(" s  ")[2].partition(":")[0] for line in outcomes
+    }
 
 
 def count_landed(outcomes: list[str]) -> int:

@@ -73,6 +73,12 @@ ARGUMENTS = {
     "keys create": ["ada", "--scope", "read"],
     "keys list": [],
     "keys revoke": ["0123456789ab"],
+    "webhooks add": ["mailto:grace@example.org"],
+    "webhooks list": [],
+    "webhooks secret": ["{endpoint}"],
+    "webhooks enable": ["{endpoint}"],
+    "webhooks replay": ["{endpoint}", "--after", "0", "--until", "3"],
+    "webhooks remove": ["{endpoint}"],
     "wait": ["{key}", "--timeout", "1", "--url", "http://127.0.0.1:9"],
     "bundle": ["{key}", "-o", "{folder}/one.qhybrid"],
     "serve": ["--host", "192.0.2.1"],  # refused: as a server it would not end

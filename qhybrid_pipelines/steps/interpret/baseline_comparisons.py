@@ -44,7 +44,7 @@ def baseline_comparisons(
             point_scores=select_rows(point_scores, key, backend),
             scored_solutions=select_rows(scored_solutions, key, backend),
             baselines=select_rows(baselines, key),
-            **about_depth(select_rows(parameter_sweeps, key)),
+            **about_depth(parameter_sweeps, key),
             quantum_seconds=spent.elapsed_seconds,
             execute_seconds=spent.execute_seconds,
             without_counts=explain_missing_counts(jobs),
@@ -53,6 +53,7 @@ def baseline_comparisons(
     return from_rows(schemas.BASELINE_COMPARISONS, rows)
 
 
-def about_depth(points: pa.Table) -> dict[str, Any]:
-    """Return what the sweep knows of the depth; all its points say the same."""
+def about_depth(parameter_sweeps: pa.Table, key: str) -> dict[str, Any]:
+    """Return what the sweep of an experiment knows of the depth; all its points say the same."""
+    points = select_rows(parameter_sweeps, key)
     return {name: pc.min(points.column(name)).as_py() for name in ("optimised_expectation", "depth_reason")}

@@ -122,7 +122,7 @@ def _replay(
             point_scores=select_rows(point_scores, key, pair[0]),
             scored_solutions=select_rows(solutions, key, pair[0]),
             baselines=select_rows(classical, key),
-            **about_depth(select_rows(points, key)),
+            **about_depth(points, key),
             without_counts=execution["without_counts"],
         )
         compared = from_rows(schemas.BASELINE_COMPARISONS, [{"experiment": key, "backend": pair[0], **verdict}])
