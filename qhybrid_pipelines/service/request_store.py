@@ -13,15 +13,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.storage.sqlite_files import create_tables, storage_errors, transaction
 
-#: Number of the form of these tables.
-FORMAT = 1
 #: Requests in one transaction: some tens of milliseconds.
 MOST_TOGETHER = 256
 #: Requests that wait for the writer; more are refused, so that none waits for long.
@@ -160,14 +158,8 @@ class RequestStore:
         self._path = path
         self._queue: queue.Queue[_Order | None] = queue.Queue(MOST_WAITING)
         self._readers = threading.local()
-        try:
+        with storage_errors(path, "requests"):
             self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise InvalidInput(
-                f"the requests cannot be kept: {error}",
-                remedy="Name a home on a local disk that you may write to.",
-                file=str(path),
-            ) from error
         self._writer = threading.Thread(target=self._write, name="request-writer", daemon=True)
         self._writer.start()
 
@@ -268,18 +260,7 @@ class RequestStore:
     def _prepare(self) -> None:
         with closing(self._connect()) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-            with _transaction(connection):
-                found = connection.execute("PRAGMA user_version").fetchone()[0]
-                if found > FORMAT:
-                    raise InvalidInput(
-                        f"the requests were written by a newer release (form {found})",
-                        remedy="Install that release, or a newer one.",
-                        file=str(self._path),
-                    )
-                if found < FORMAT:
-                    for statement in _TABLES:
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version={FORMAT}")
+            create_tables(connection, self._path, "requests", [_TABLES])
 
     def _write(self) -> None:
         """Write orders as they come, all that wait in one transaction."""
@@ -298,7 +279,7 @@ class RequestStore:
     def _write_together(self, connection: sqlite3.Connection, orders: Sequence[_Order]) -> None:
         outcomes: list[Acceptance | Exception] = []
         try:
-            with _transaction(connection):
+            with transaction(connection):
                 outcomes = [_write_one(connection, order) for order in orders]
         except sqlite3.Error as error:  # nothing of it was written: the disk is full, or gone
             outcomes = [error] * len(orders)
@@ -350,15 +331,3 @@ def _write_one(connection: sqlite3.Connection, order: _Order) -> Acceptance | Ex
     marks = ", ".join("?" * len(request.row))
     connection.execute(f"INSERT INTO request ({_COLUMNS}) VALUES ({marks})", request.row)  # noqa: S608  our own words
     return Acceptance(request.answer, new=True)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:  # also where the thread is ended: nothing half-written stays open, and the error goes on
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.storage.sqlite_files import create_tables, storage_errors
 
-#: Number of the form of these tables.
-FORMAT = 1
 BUSY_TIMEOUT_SECONDS = 10
 
 _TABLES = (
@@ -103,31 +100,14 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         InvalidInput: it cannot be opened, or a newer release has written it.
     """
-    try:
+    with storage_errors(path, "decisions"):
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         # Moving the log into the file waits for the disk: that is done beside the answers, by `checkpoint`.
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.row_factory = sqlite3.Row
-        with transaction(connection):
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found > FORMAT:
-                raise InvalidInput(
-                    f"the decisions were written by a newer release (form {found})",
-                    remedy="Install that release, or a newer one.",
-                    file=str(path),
-                )
-            if found < FORMAT:
-                for statement in _TABLES:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={FORMAT}")
-    except sqlite3.DatabaseError as error:
-        raise InvalidInput(
-            f"the decisions cannot be kept: {error}",
-            remedy="Name a home on a local disk that you may write to.",
-            file=str(path),
-        ) from error
+        create_tables(connection, path, "decisions", [_TABLES])
     return connection
 
 
@@ -135,19 +115,6 @@ def checkpoint(path: Path) -> None:
     """Move what was committed from the log into the file, on a connection of its own so that nobody waits for the disk."""
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Write all of what is inside, or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:  # also where the thread is ended: nothing half-written stays open, and the error goes on
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def changed_ns(path: Path) -> int:

@@ -102,7 +102,7 @@ class Decider:
 
         Raises:
             ProblemError: something is wrong with the problem, or no answer can be there in time.
-            sqlite3.Error: it cannot be kept.
+            sqlite3.Error: it cannot be stored.
         """
         if order.terms.supersedes is not None:
             self.owned(principal, order.terms.supersedes)

@@ -51,7 +51,7 @@ class DecisionService:
         """Open the parts; nothing is warm yet.
 
         Raises:
-            InvalidInput: the decisions cannot be kept.
+            InvalidInput: the decisions cannot be stored.
         """
         store = DecisionStore(parts.workspace.home.service_decisions, lambda: moment(SYSTEM_CLOCK))
         decider = Decider(store, Solvers(ANSWERING), Solvers(BEHIND))

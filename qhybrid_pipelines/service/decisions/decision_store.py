@@ -21,7 +21,8 @@ from qhybrid_pipelines.problems.anytime.rung_times import RungKey
 from qhybrid_pipelines.service.decisions import decision_states
 from qhybrid_pipelines.service.decisions.decision_records import AnswerRecord, DecisionRecord, KnownAnswer
 from qhybrid_pipelines.service.decisions.decision_states import DecisionStatus, Moment
-from qhybrid_pipelines.storage.decision_database import checkpoint, connect, transaction
+from qhybrid_pipelines.storage.decision_database import checkpoint, connect
+from qhybrid_pipelines.storage.sqlite_files import transaction
 
 #: Decisions whose problems are kept, so that late candidates and outcomes can be judged; of older ones the figures stay.
 MOST_CONTENTS = 20_000

@@ -12,16 +12,15 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.service.webhooks.endpoints import DeadMessage, Endpoint, Kind, Notice, Replay
+from qhybrid_pipelines.storage.sqlite_files import create_tables, storage_errors, transaction
 
-#: Number of the form of these tables.
-FORMAT = 1
 #: Endpoints of one principal, and of all: each has a task and a few connections of its own.
 MOST_OF_ONE, MOST_OF_ALL = 10, 100
 BUSY_TIMEOUT_SECONDS = 10
@@ -87,19 +86,13 @@ class EndpointStore:
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock, self._changes = path, threading.RLock(), 0
-        try:
+        with storage_errors(path, "endpoints"):
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             path.chmod(0o600)  # also where a backup was restored
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._prepare()
-        except (OSError, sqlite3.DatabaseError) as error:
-            raise InvalidInput(
-                f"the endpoints cannot be kept: {error}",
-                remedy="Name a home on a local disk that you may write to.",
-                file=str(path),
-            ) from error
 
     def version(self) -> tuple[int, int]:
         """Return what changes when somebody, here or in another process, has changed an endpoint."""
@@ -305,27 +298,9 @@ class EndpointStore:
         self._connection.execute("PRAGMA journal_mode=WAL")
         # The last note may be lost in a power cut: then a message comes twice, which it may at any time.
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        with self._transaction():
-            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if found > FORMAT:
-                raise InvalidInput(
-                    f"the endpoints were written by a newer release (form {found})",
-                    remedy="Install that release, or a newer one.",
-                    file=str(self._path),
-                )
-            if found < FORMAT:
-                for statement in _TABLES:
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version={FORMAT}")
+        create_tables(self._connection, self._path, "endpoints", [_TABLES])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:  # nothing half-written stays open, and the error goes on
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, transaction(self._connection):
+            yield

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.service import request_store
 from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, RequestStore, TakenByOther
 
 
@@ -136,7 +135,7 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(tmp_path):
 
 def test_a_store_of_a_newer_release_is_left_alone(tmp_path):
     connection = sqlite3.connect(tmp_path / "service.db")
-    connection.execute(f"PRAGMA user_version={request_store.FORMAT + 1}")
+    connection.execute("PRAGMA user_version=2")
     connection.close()
     with pytest.raises(InvalidInput, match="newer release"):
         RequestStore(tmp_path / "service.db")
@@ -144,5 +143,5 @@ def test_a_store_of_a_newer_release_is_left_alone(tmp_path):
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "service.db").write_bytes(b"not a database, but long enough to be looked at" * 30)
-    with pytest.raises(InvalidInput, match="cannot be kept"):
+    with pytest.raises(InvalidInput, match="cannot be stored"):
         RequestStore(tmp_path / "service.db")
