@@ -66,9 +66,9 @@ def faults(decisions: int, seed: int) -> None:
 def cost(decisions: int = 400) -> None:
     """Decide one after the other in this process, and print the processors' time here and in the process that solves."""
     with tempfile.TemporaryDirectory() as folder:
-        answering, behind = Solvers(SolverLimits(processes=1)), Solvers(SolverLimits(processes=1, niceness=19))
+        answering, background = Solvers(SolverLimits(processes=1)), Solvers(SolverLimits(processes=1, niceness=19))
         store = DecisionStore(Path(folder) / "decisions.db", lambda: moment(SYSTEM_CLOCK))
-        decider = Decider(store, answering, behind)
+        decider = Decider(store, answering, background)
         decider.warm()
         seeds = itertools.count(1)
 

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     import dagster as dg
 
 TIER = "interactive"
-#: Between two looks at the table; a look that finds nothing new costs some tens of microseconds.
-LOOK_SECONDS = 0.02
-#: Accepted requests that are looked at when the worker begins: what an earlier one has left.
-MOST_LOOKED_BACK = 500
+#: Between two polls of the table; one that finds nothing new costs some tens of microseconds.
+POLL_SECONDS = 0.02
+#: Accepted requests that are checked when the worker starts: what an earlier one has left.
+MOST_EARLIER_REQUESTS = 500
 NICENESS = 10
 #: Said on the output once the first experiment would be as fast as all others.
 WARM = "warm"
@@ -147,7 +147,7 @@ class RequestTable:
         self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
         self._version, self._seen = -1, set[int]()
         newest = self._connection.execute("SELECT coalesce(max(number), 0) FROM request").fetchone()[0]
-        self._after = max(newest - MOST_LOOKED_BACK, 0)
+        self._after = max(newest - MOST_EARLIER_REQUESTS, 0)
 
     def new(self) -> list[tuple[str, datetime]]:
         """Return the experiments that were registered since the last look, first accepted first, and when each was accepted."""
@@ -203,7 +203,7 @@ def _work(worker: InteractiveWorker, table: RequestTable) -> None:
                 worker.report()
             except Exception as error:  # noqa: BLE001  Dagster's record is for people to look at; what was run stays
                 print(f"Dagster was not told: {error}", file=sys.stderr, flush=True)  # noqa: T201 - as above
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def warm_up(home: Home) -> None:

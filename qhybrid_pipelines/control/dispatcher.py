@@ -369,7 +369,7 @@ class Dispatcher:
             if snapshot.state is not JobState.COMPLETED:
                 said = f", {snapshot.message}" if snapshot.message else ""
                 raise JobFailed(f"job {job_id} has no result: its provider says {snapshot.raw_status}{said}")
-            job = self._collector.keep_late(job, cost_usd=snapshot.cost_usd)
+            job = self._collector.store_late_result(job, cost_usd=snapshot.cost_usd)
         return self.collect(job_id, batch).job if job.state in COLLECTABLE else job
 
     def _poll_one(self, job: JobRecord) -> Sequence[Snapshot]:

@@ -1,4 +1,4 @@
-"""The words of the decision service: where a decision stands, what became of a candidate, and why none was sought."""
+"""The words of the decision service: the states of a decision, what became of a candidate, and why none was sought."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class DecisionState(StrEnum):
-    """Where a decision stands; docs/decisions.md has the picture."""
+    """The states of a decision; docs/decisions.md has a diagram."""
 
     OPEN = "open"
     UPGRADED = "upgraded"
-    KEPT = "kept"
+    RETAINED = "retained"
     USED = "used"
 
 
@@ -18,16 +18,16 @@ class CandidateOutcome(StrEnum):
     """What became of an answer that came after the first one."""
 
     UPGRADED = "upgraded"
-    LATE = "kept_late"
-    INFEASIBLE = "kept_infeasible"
-    NOT_BETTER = "kept_not_better"
-    LOW_CONFIDENCE = "kept_low_confidence"
-    NOISE_LIKE = "kept_noise_gate"
-    GATE_CLOSED = "kept_gate_closed"
-    UPGRADED_BEFORE = "kept_upgraded_before"
-    USED_BEFORE = "kept_used_before"
-    SUPERSEDED = "kept_superseded"
-    ERROR = "kept_error"
+    LATE = "late"
+    INFEASIBLE = "infeasible"
+    NOT_BETTER = "not_better"
+    LOW_CONFIDENCE = "low_confidence"
+    NOISE_LIKE = "noise_like"
+    GATE_CLOSED = "gate_closed"
+    ALREADY_UPGRADED = "already_upgraded"
+    ALREADY_USED = "already_used"
+    SUPERSEDED = "superseded"
+    ERROR = "error"
 
 
 class NotTried(StrEnum):
@@ -39,5 +39,5 @@ class NotTried(StrEnum):
     REFUSED = "refused"
 
 
-#: Why a decision was kept where no candidate was the reason.
+#: Why the first answer was retained where no candidate was the reason.
 NO_CANDIDATE, SUPERSEDED = "no_candidate", "superseded"

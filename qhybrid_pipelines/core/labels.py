@@ -49,7 +49,7 @@ class Labels:
         return owner + [("tag", tag) for tag in self.tags] + ([("archived", "true")] if self.archived else [])
 
 
-def take_labels(data: Mapping[str, Any], lines: Lines, *, file: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def extract_labels(data: Mapping[str, Any], lines: Lines, *, file: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a page's fields without its labels, and the labels that it gives, as fields of `Labels`.
 
     Raises:

@@ -91,7 +91,7 @@ class Schedule:
         return None if found is None else found.astimezone(UTC)
 
 
-def take_schedule(
+def extract_schedule(
     data: Mapping[str, Any], lines: Lines, *, file: str, now: datetime
 ) -> tuple[dict[str, Any], Schedule | None]:
     """Return a page's fields without its schedule, and the schedule; None where the page has none.

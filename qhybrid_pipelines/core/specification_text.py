@@ -111,8 +111,8 @@ def read_experiments(text: str, *, file: str) -> list[WrittenExperiment]:
 
 def validate_experiments(data: dict[str, Any], *, file: str, lines: Lines) -> list[WrittenExperiment]:
     """Return the experiments that ``data`` stands for."""
-    fields, given = labels.take_labels(data, lines, file=file)
-    fields, schedule = schedules.take_schedule(fields, lines, file=file, now=datetime.now(UTC))
+    fields, given = labels.extract_labels(data, lines, file=file)
+    fields, schedule = schedules.extract_schedule(fields, lines, file=file, now=datetime.now(UTC))
     unscheduled = schedule is None and schedules.FIELD in data
     return [
         WrittenExperiment(_validate_kind(one, file=file, lines=where), where, given, schedule, unscheduled)

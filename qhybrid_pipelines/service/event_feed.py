@@ -21,8 +21,8 @@ class EventFeed:
 
     def __init__(self, read_head: Callable[[], int]) -> None:
         self._read_head = read_head
-        self._head, self._looked_at = 0, float("-inf")
-        self._look = asyncio.Lock()
+        self._head, self._refreshed_at = 0, float("-inf")
+        self._refreshing = asyncio.Lock()
         self.listeners = 0
 
     async def wait_beyond(self, position: int, *, seconds: float) -> bool:
@@ -37,8 +37,8 @@ class EventFeed:
 
     async def _current_head(self) -> int:
         """Return the head as it was at most one interval ago."""
-        async with self._look:
-            if time.monotonic() - self._looked_at >= HEAD_SECONDS:
+        async with self._refreshing:
+            if time.monotonic() - self._refreshed_at >= HEAD_SECONDS:
                 self._head = await asyncio.to_thread(self._read_head)
-                self._looked_at = time.monotonic()
+                self._refreshed_at = time.monotonic()
             return self._head

@@ -59,7 +59,7 @@ class KeyReused(Exception):
     """The Idempotency-Key belongs to another body; nothing was written."""
 
 
-class TakenByOther(Exception):
+class OwnedByOther(Exception):
     """Another principal has this experiment; nothing was written."""
 
 
@@ -171,7 +171,7 @@ class RequestStore:
     def accept(self, request: NewRequest, *, shared: bool) -> Future[Acceptance]:
         """Have a request written; the future is done once it is on the disk.
 
-        Its exception is `KeyReused`, `TakenByOther` or sqlite3's where the disk took nothing.
+        Its exception is `KeyReused`, `OwnedByOther` or sqlite3's where the disk took nothing.
 
         Args:
             request: to be written.
@@ -327,7 +327,7 @@ def _write_one(connection: sqlite3.Connection, order: _Order) -> Acceptance | Ex
             (request.experiment, request.principal),
         ).fetchone()
         if other is not None:
-            return TakenByOther()
+            return OwnedByOther()
     marks = ", ".join("?" * len(request.row))
     connection.execute(f"INSERT INTO request ({_COLUMNS}) VALUES ({marks})", request.row)  # noqa: S608  our own words
     return Acceptance(request.answer, new=True)

@@ -151,11 +151,11 @@ class Resources:
         """Return a page of jobs by id."""
         ledger = self.workspace.control_plane.ledger
         found: list[Fields] = []
-        last, looked = after, 0
+        last, rows_read = after, 0
         while True:
             rows = ledger.page_of_jobs(after=last, limit=limit + 1, experiment=experiment)
             for job in rows:
-                looked += 1
+                rows_read += 1
                 if job.experiment != CANARY_EXPERIMENT and may_see(job.experiment):
                     if len(found) == limit:
                         return Page(found, last)
@@ -163,7 +163,7 @@ class Resources:
                 last = job.job_id
             if len(rows) <= limit:
                 return Page(found, None)
-            if looked >= MOST_ROWS_READ:
+            if rows_read >= MOST_ROWS_READ:
                 return Page(found, last)
 
     def job(self, job_id: str, may_see: MaySee) -> Fields:
@@ -189,12 +189,12 @@ class Resources:
         """
         ledger = self.workspace.control_plane.ledger
         found: list[Fields] = []
-        position, looked = after, 0
+        position, rows_read = after, 0
         experiments: dict[str, str] = {}
-        while len(found) < limit and looked < MOST_ROWS_READ:
+        while len(found) < limit and rows_read < MOST_ROWS_READ:
             rows = ledger.events(after=position, limit=limit)
             for row in rows:
-                looked += 1
+                rows_read += 1
                 if row.job_id not in experiments:
                     experiments[row.job_id] = ledger.job(row.job_id).experiment
                 experiment = experiments[row.job_id]

@@ -102,7 +102,7 @@ def list_jobs(
 
     def show(parts: ServiceParts, visitor: Visitor) -> Response:
         choice = Choice(state=state, backend=backend.strip(), text=text.strip())
-        may_see = parts.sight_of(visitor.caller)
+        may_see = parts.visibility_of(visitor.caller)
         listing = parts.pages.index.listing(choice, may_see=may_see, before=cursors.decode(cursor), limit=ROWS)
         filters = {name: value for name, value in asdict(choice).items() if value}
         following = urlencode({**filters, "cursor": cursors.encode(listing.following)}) if listing.following else ""
@@ -128,7 +128,7 @@ def show_experiment(request: Request, key: str) -> Response:
     """Show an experiment: where it stands, what it waits for, its jobs, its verdict."""
 
     def show(parts: ServiceParts, visitor: Visitor) -> Response:
-        if not parts.sight_of(visitor.caller)(key):
+        if not parts.visibility_of(visitor.caller)(key):
             raise not_found("experiment")
         found = parts.resources.experiment(key)
         return page(

@@ -52,7 +52,7 @@ def list_experiments(
     """List the registered experiments that the caller may see, by key."""
     parts = parts_of(request)
     page = parts.resources.experiments(
-        after=cursors.decode(cursor), limit=limit, may_see=parts.sight_of(caller), tag=tag
+        after=cursors.decode(cursor), limit=limit, may_see=parts.visibility_of(caller), tag=tag
     )
     return _linked(response, page.items, "/v1/experiments", page.last, limit, {"tag": tag})
 
@@ -67,7 +67,7 @@ def list_experiments(
 def get_experiment(request: Request, response: Response, caller: Reader, key: str) -> dict[str, Any]:
     """Show an experiment, where it stands on each backend, and what it waits for."""
     parts = parts_of(request)
-    if not parts.sight_of(caller)(key):
+    if not parts.visibility_of(caller)(key):
         raise not_found("experiment")
     found = parts.resources.experiment(key)
     response.headers.update(retry_header(found["state"]))
@@ -84,7 +84,7 @@ def get_experiment(request: Request, response: Response, caller: Reader, key: st
 def get_results(request: Request, caller: Reader, key: str) -> dict[str, Any]:
     """Show the verdicts of an experiment and its answers; both lists are empty before anything is decided."""
     parts = parts_of(request)
-    if not parts.sight_of(caller)(key):
+    if not parts.visibility_of(caller)(key):
         raise not_found("experiment")
     return parts.resources.results(key)
 
@@ -100,7 +100,7 @@ def list_jobs(
 ) -> dict[str, Any]:
     """List the jobs of experiments that the caller may see, by id."""
     parts = parts_of(request)
-    may_see = parts.sight_of(caller)
+    may_see = parts.visibility_of(caller)
     check_experiment(parts, may_see, experiment)
     page = parts.resources.jobs(after=cursors.decode(cursor), limit=limit, may_see=may_see, experiment=experiment)
     return _linked(response, page.items, "/v1/jobs", page.last, limit, {"experiment": experiment})
@@ -110,7 +110,7 @@ def list_jobs(
 def get_job(request: Request, caller: Reader, job: str) -> dict[str, Any]:
     """Show a job with its events."""
     parts = parts_of(request)
-    return parts.resources.job(job, parts.sight_of(caller))
+    return parts.resources.job(job, parts.visibility_of(caller))
 
 
 @router.get("/events", tags=["events"], operation_id="list_events", responses=problems(404), response_model=EventList)
@@ -130,7 +130,7 @@ def list_events(
     A position never changes its event, so that a reader who asks on with `position` sees each event once.
     """
     parts = parts_of(request)
-    may_see = parts.sight_of(caller)
+    may_see = parts.visibility_of(caller)
     check_experiment(parts, may_see, experiment)
     found = parts.resources.events(
         after=after,

@@ -61,31 +61,33 @@ async def stream_events(
     if last_event_id is not None:
         after = _position(last_event_id)
     types = event_types(type)
-    may_see = await run_in_threadpool(parts.sight_of, caller)
+    may_see = await run_in_threadpool(parts.visibility_of, caller)
     await run_in_threadpool(check_experiment, parts, may_see, experiment)
     if parts.feed.listeners >= MOST_LISTENERS:
         raise overloaded("Too many listen to events already.", seconds=10)
 
-    def sight() -> MaySee:
+    def visibility() -> MaySee:
         # What a caller may see grows with what it sends, and ends with its key.
         found = parts.authenticator.caller(request.headers.get("authorization"))
-        seen = parts.sight_of(found)
+        seen = parts.visibility_of(found)
         return seen if experiment is None else lambda key: key == experiment and seen(key)
 
     return StreamingResponse(
-        _events(parts, after, types, sight),
+        _events(parts, after, types, visibility),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def _events(parts: ServiceParts, position: int, types: Collection[str] | None, sight: Any) -> AsyncIterator[str]:
+async def _events(
+    parts: ServiceParts, position: int, types: Collection[str] | None, visibility: Any
+) -> AsyncIterator[str]:
     parts.feed.listeners += 1
     try:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         while True:
             try:
-                may_see = await run_in_threadpool(sight)
+                may_see = await run_in_threadpool(visibility)
             except ProblemError:
                 return  # the key is not in force any more
             page = await run_in_threadpool(

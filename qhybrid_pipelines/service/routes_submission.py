@@ -22,8 +22,8 @@ from qhybrid_pipelines.service.request_store import (
     Acceptance,
     KeyReused,
     NewRequest,
+    OwnedByOther,
     StoreBusy,
-    TakenByOther,
 )
 from qhybrid_pipelines.service.response_models import Accepted, Estimate, ExperimentRequest, Outcome
 from qhybrid_pipelines.service.routes_common import RETRY_SECONDS, Submitter, json_body, parts_of, problems
@@ -173,8 +173,8 @@ async def _accept(parts: ServiceParts, caller: Caller, key: str, asked: NetworkR
         accepted = await asyncio.wrap_future(parts.requests.accept(new, shared=parts.authenticator.is_open))
     except KeyReused:
         raise _key_reused() from None
-    except TakenByOther:
-        raise _taken() from None
+    except OwnedByOther:
+        raise _owned_by_other() from None
     except StoreBusy:
         raise overloaded("Too many requests wait to be written.", seconds=2) from None
     except sqlite3.Error:
@@ -198,7 +198,7 @@ def _find_or_check(parts: ServiceParts, caller: Caller, key: str, asked: Network
     if before is None:
         found = parts.checkers.check(asked, _uploads(parts, caller, asked))
         if parts.is_anothers(caller, found["experiment"]):
-            raise _taken()
+            raise _owned_by_other()
         budget = json.loads(found["specification"]).get("budget") or {}
         refuse_if_spent(parts.workspace.control_plane, caller.principal, budget_usd=budget.get("usd", 0.0))
         return found
@@ -273,7 +273,7 @@ def _key_reused() -> ProblemError:
     )
 
 
-def _taken() -> ProblemError:
+def _owned_by_other() -> ProblemError:
     return ProblemError(
         Problem(
             status=409,

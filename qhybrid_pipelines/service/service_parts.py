@@ -109,8 +109,8 @@ class ServiceParts:
         caller = authenticator or Everybody(control_plane.deployment.principal)
         parts: ServiceParts
 
-        def sight(principal: str, sees_all: bool, experiment: str) -> bool:  # noqa: FBT001  a function of its place
-            return parts.may_be_told(principal, experiment, sees_all=sees_all)
+        def visibility(principal: str, sees_all: bool, experiment: str) -> bool:  # noqa: FBT001  a function of its place
+            return parts.may_notify(principal, experiment, sees_all=sees_all)
 
         parts = cls(
             workspace=workspace,
@@ -123,7 +123,7 @@ class ServiceParts:
             figures=RequestFigures(),
             feed=EventFeed(lambda: control_plane.ledger.head().position),
             action_threads=ActionThreads(),
-            webhooks=Webhooks.open(workspace.home, control_plane, sight=sight),
+            webhooks=Webhooks.open(workspace.home, control_plane, visibility=visibility),
             pages=PageParts.of(control_plane.ledger),
             uploads=Uploads(workspace.home),
             ledger_watch=LedgerWatch(lambda: control_plane.ledger.head()),  # noqa: PLW0108  opened when it is first asked
@@ -175,7 +175,7 @@ class ServiceParts:
             found.append("the ledger does not answer")
         return found
 
-    def sight_of(self, caller: Caller) -> MaySee:
+    def visibility_of(self, caller: Caller) -> MaySee:
         """Return what tells whether a caller may see an experiment."""
         if self.authenticator.is_open or caller.sees_all:
             return lambda experiment: experiment != CANARY_EXPERIMENT
@@ -197,8 +197,8 @@ class ServiceParts:
 
         return may_see
 
-    def may_be_told(self, principal: str, experiment: str, *, sees_all: bool) -> bool:
-        """Tell whether a principal may be told of an experiment, as `sight_of` for one experiment."""
+    def may_notify(self, principal: str, experiment: str, *, sees_all: bool) -> bool:
+        """Tell whether a principal may be told of an experiment, as `visibility_of` for one experiment."""
         if self.authenticator.is_open or sees_all:
             return experiment != CANARY_EXPERIMENT
         return any(self.requests.owns(principal, key) for key in dict.fromkeys((experiment, self._root_of(experiment))))

@@ -146,7 +146,7 @@ class PlainStages:
         yield tables.write("decisions", decided)
         # Behind the verdict, which somebody waits for.
         described = parameter_sensitivity(
-            where, **tables.named("circuit_batches", "reduced_models"), gate_error=workspace.gate_error_if_told
+            where, **tables.named("circuit_batches", "reduced_models"), gate_error=workspace.gate_error_if_known
         )
         yield tables.write("parameter_sensitivity", described)
         recorded = provenance(

@@ -64,11 +64,11 @@ class Workspace:
 
         return two_qubit_error(self.control_plane.dispatcher, backend)
 
-    def gate_error_if_told(self, backend: str) -> float | None:
+    def gate_error_if_known(self, backend: str) -> float | None:
         """Return the same, None where the provider is not set up or does not answer."""
-        from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error_if_told
+        from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error_if_known
 
-        return two_qubit_error_if_told(self.control_plane.dispatcher, backend)
+        return two_qubit_error_if_known(self.control_plane.dispatcher, backend)
 
     @cached_property
     def tracker(self) -> Tracker:

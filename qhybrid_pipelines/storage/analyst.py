@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: A query that takes longer is ended: somebody forgot a join's condition.
 LIMIT_SECONDS = 300.0
 #: How often a query's limit, and a request to stop, are looked at.
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 #: The order matters: what forbids further changes comes last.
 _HARDENING = (
     "SET TimeZone = 'UTC'",  # a moment's day is the same for every reader
@@ -121,7 +121,7 @@ def _interrupting(connection: duckdb.DuckDBPyConnection, limit_seconds: float) -
 
     def watch() -> None:
         until = time.monotonic() + limit_seconds
-        while not ended.wait(_LOOK_SECONDS):
+        while not ended.wait(_POLL_SECONDS):
             if stop_requested() is not None or time.monotonic() > until:
                 connection.interrupt()
                 return

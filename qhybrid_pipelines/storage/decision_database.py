@@ -92,6 +92,21 @@ _TABLES = (
     ) WITHOUT ROWID""",
     "CREATE TABLE rung_time (family TEXT, size INTEGER, rung TEXT, seconds TEXT, PRIMARY KEY (family, size, rung)) WITHOUT ROWID",
 )
+#: States and outcomes had other words, which later ones replace.
+_STANDARD_WORDS = (
+    "ALTER TABLE rung_time RENAME TO method_time",
+    "ALTER TABLE method_time RENAME COLUMN rung TO method",
+    "DROP INDEX decision_leg",
+    "CREATE INDEX decision_quantum_open ON decision (number) WHERE quantum = 'open'",
+    "UPDATE decision SET state = 'retained' WHERE state = 'kept'",
+    *(
+        f"UPDATE {table} SET {column} = CASE substr({column}, 6) WHEN 'noise_gate' THEN 'noise_like' "  # noqa: S608  our own words
+        f"WHEN 'upgraded_before' THEN 'already_upgraded' WHEN 'used_before' THEN 'already_used' "
+        f"ELSE substr({column}, 6) END WHERE substr({column}, 1, 5) = 'kept_'"
+        for table, column in (("decision", "reason"), ("decision", "last_outcome"), ("answer", "outcome"))
+    ),
+)
+_VERSIONS = (_TABLES, _STANDARD_WORDS)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -107,7 +122,7 @@ def connect(path: Path) -> sqlite3.Connection:
         # Moving the log into the file waits for the disk: that is done beside the answers, by `checkpoint`.
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.row_factory = sqlite3.Row
-        create_tables(connection, path, "decisions", [_TABLES])
+        create_tables(connection, path, "decisions", _VERSIONS)
     return connection
 
 
@@ -127,13 +142,16 @@ def changed_ns(path: Path) -> int:
 def warehouse_rows(path: Path) -> list[dict[str, Any]]:
     """Return one row per answer, in the columns of the warehouse's table `service_decisions`.
 
-    There are none without a database, or where it cannot be read: the rest of the warehouse does not wait for it.
+    There are none without a database, or where it cannot be read or has older tables, until the service has opened it: the rest of the
+    warehouse does not wait for it.
     """
     if not path.is_file():
         return []
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
             connection.row_factory = sqlite3.Row
+            if connection.execute("PRAGMA user_version").fetchone()[0] != len(_VERSIONS):
+                return []
             rows = connection.execute(_WAREHOUSE_QUERY).fetchall()
     except sqlite3.DatabaseError:
         return []

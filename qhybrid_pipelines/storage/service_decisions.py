@@ -12,7 +12,7 @@ from qhybrid_pipelines.storage.view import View
 
 SERVICE_DECISIONS = Table(
     name="service_decisions",
-    meaning="What the decision service answered, one row per answer: the rungs of the ladder, and every candidate after them",
+    meaning="What the decision service answered, one row per answer: what solution methods found before the first answer, and every candidate after it",
     key=("decision", "place"),
     order=("decision", "place"),
     columns=(
@@ -25,16 +25,16 @@ SERVICE_DECISIONS = Table(
         column("experiment", TEXT, "Experiment that seeks a quantum answer", nullable=True),
         column("opened_at", TIME, "When it was asked", measured=True),
         column("expires_at", TIME, "When the answer became final", measured=True),
-        column("state", TEXT, "Where the decision stands", words=tuple(DecisionState)),
-        column("reason", TEXT, "Why the first answer was kept", nullable=True),
-        column("final_version", I32, "Version of the answer that stands"),
+        column("state", TEXT, "State of the decision", words=tuple(DecisionState)),
+        column("reason", TEXT, "Why the first answer was retained", nullable=True),
+        column("final_version", I32, "Version of the current answer"),
         column("used_version", I32, "Version that the client acted on; null where it did not say", nullable=True),
         column("quantum", TEXT, "What was done about a quantum answer"),
         column("min_gain", F64, "Least gain of an upgrade, as a share of the objective"),
         column("confidence", F64, "Least probability that an upgrade is better"),
         column("deadline_seconds", F64, "From the request to the deadline", "s"),
         column("answer_seconds", F64, "From the request to the first answer", "s", measured=True),
-        column("source", TEXT, "Who found it: a rung, an earlier decision (known), or a backend"),
+        column("source", TEXT, "Who found it: a solution method, an earlier decision (known), or a backend"),
         column("assignment", TEXT, "0 and 1 in the instance's own variable order, first variable first"),
         column("objective", F64, "Objective in the family's own units", nullable=True),
         column("feasible", BOOL, "All constraints hold"),
@@ -45,7 +45,7 @@ SERVICE_DECISIONS = Table(
         Column(
             name="outcome",
             type=TEXT,
-            meaning="What became of a candidate; null for the ladder",
+            meaning="What became of a candidate; null for what came before the first answer",
             nullable=True,
             words=tuple(CandidateOutcome),
         ),

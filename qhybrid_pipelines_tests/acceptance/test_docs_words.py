@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -41,6 +42,31 @@ GIVEN_UP = (
     ),
     *("Gateway", "Site", "Rounds", "steps_seen"),
 )
+#: Words that no function, class, argument, attribute or module may have as a part of its name.
+NOT_IN_NAMES = frozenset(
+    [
+        "errand",
+        "errands",
+        "glance",
+        "handover",
+        "handovers",
+        "ladder",
+        "leg",
+        "legs",
+        "look",
+        "looked",
+        "looking",
+        "looks",
+        "rung",
+        "rungs",
+        "standing",
+        "witness",
+    ]
+)
+#: The legs of a route, and the look-up of an address: meant as the field means them.
+MEANT_AS_USUAL = frozenset(
+    {("problems/solvers/routing.py", "legs"), ("service/webhooks/guarded_connections.py", "look")}
+)
 
 
 def test_the_glossary_is_sorted_enough_to_be_found_and_has_one_line_per_word():
@@ -64,3 +90,33 @@ def test_a_private_word_does_not_come_back_as_a_name(name):
         if re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert found == []
+
+
+def words_of_names(source):
+    """Yield the words of each name that a module gives."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                pass
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                pass
+            case _:
+                continue
+        yield from (word.lower() for word in re.split(r"_|(?<=[a-z0-9])(?=[A-Z])", name) if word)
+
+
+def test_private_words_are_not_parts_of_names():
+    package = ROOT / "qhybrid_pipelines"
+    found = set()
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package).as_posix()
+        words = {*words_of_names(path.read_text("utf-8")), *path.stem.split("_")}
+        found |= {(place, word) for word in words & NOT_IN_NAMES}
+    assert found - MEANT_AS_USUAL == set()
+    assert found >= MEANT_AS_USUAL, "an exception that nothing needs any more"
+
+
+def test_a_private_word_in_a_name_is_found():
+    """Negative control of the search."""
+    source = "class QuantumLegs:\n    def take(self, rung_time): self._look = standing = 1\n"
+    assert set(words_of_names(source)) & NOT_IN_NAMES == {"legs", "rung", "look", "standing"}

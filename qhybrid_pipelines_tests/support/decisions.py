@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.clock import Clock
-from qhybrid_pipelines.problems.anytime.ladder import EXACT, GREEDY, RUNGS, run_rung
-from qhybrid_pipelines.problems.anytime.rung_times import REMEMBERED, size_class
+from qhybrid_pipelines.problems.anytime.method_times import REMEMBERED, size_class
+from qhybrid_pipelines.problems.anytime.solution_methods import EXACT, GREEDY, METHODS, run_method
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.service.decisions.decider import Decider
 from qhybrid_pipelines.service.decisions.decision_body import DecisionOrder, read_decision
@@ -87,15 +87,20 @@ class HandDecider(Decider):
 
 
 def only_greedy(folder: Path, hand: HandClock) -> None:
-    """Note in the database of a folder that all other rungs were seen to take hours, so that they are not begun."""
+    """Note in the database of a folder that all other methods were seen to take hours, so that they are not begun."""
     sizes = {
         size_class(small_problem("independent_set", {**dispatch(0), "vehicles": v, "jobs": j}))
         for v in (3, 4, 5)
         for j in (4, 5, 6)
     }
     store = DecisionStore(folder / "decisions.db", hand.moment)
-    store.keep_rung_times(
-        {("independent_set", size, rung): [9e9] * REMEMBERED for size in sizes for rung in RUNGS if rung != GREEDY}
+    store.save_method_times(
+        {
+            ("independent_set", size, method): [9e9] * REMEMBERED
+            for size in sizes
+            for method in METHODS
+            if method != GREEDY
+        }
     )
     store.close()
 
@@ -103,7 +108,7 @@ def only_greedy(folder: Path, hand: HandClock) -> None:
 def round_of(seed: int) -> tuple[Problem, str, str]:
     """Return a round of dispatch, its greedy answer and its optimum, as 0 and 1."""
     problem = small_problem("independent_set", dispatch(seed))
-    found = [run_rung(problem, rung, None, 0).assignment for rung in (GREEDY, EXACT)]
+    found = [run_method(problem, method, None, 0).assignment for method in (GREEDY, EXACT)]
     return problem, *("".join(map(str, row.tolist())) for row in found)
 
 

@@ -55,7 +55,7 @@ class InboxNotes:
         with self._journal.open("ab", buffering=0) as journal:
             journal.write(json.dumps(outcome).encode() + b"\n")
 
-    def take_outcomes(self) -> list[dict[str, Any]]:
+    def pop_outcomes(self) -> list[dict[str, Any]]:
         """Return what came of the files since the last call, each once; only while nobody reads."""
         try:
             lines = self._journal.read_bytes().splitlines()

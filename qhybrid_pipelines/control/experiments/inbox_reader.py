@@ -114,7 +114,7 @@ def read_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *, wa
     problem = None
     while True:
         before = len(quarantined)
-        outcomes = _take_over(home, notes, quarantined)
+        outcomes = _collect_outcomes(home, notes, quarantined)
         if outcomes is None:  # somebody reads
             if time.monotonic() >= until:
                 break
@@ -122,10 +122,10 @@ def read_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *, wa
             continue
         _sort_outcomes(outcomes, registered, quarantined)
         settled, _ = count_settled(home.inbox)
-        in_vain = process is not None and process.poll() is not None and not outcomes and len(quarantined) == before
-        if in_vain and process is not None and process.returncode:
+        failed = process is not None and process.poll() is not None and not outcomes and len(quarantined) == before
+        if failed and process is not None and process.returncode:
             problem = f"the process that reads the inbox ended with exit code {process.returncode}, and read nothing"
-        if not settled or in_vain or (process is not None and time.monotonic() >= until):
+        if not settled or failed or (process is not None and time.monotonic() >= until):
             break
         process = _start(home, backends, limits)
         _wait(process, until)
@@ -141,7 +141,7 @@ def read_inbox(home: Home, backends: Collection[str], limits: InboxLimits, *, wa
     )
 
 
-def _take_over(home: Home, notes: InboxNotes, quarantined: list[QuarantinedFile]) -> list[dict[str, Any]] | None:
+def _collect_outcomes(home: Home, notes: InboxNotes, quarantined: list[QuarantinedFile]) -> list[dict[str, Any]] | None:
     """Return what was done since the last scan, and quarantine what a process was ended by; None while one reads."""
     try:
         with FileLock(notes.lock, timeout=0):
@@ -152,7 +152,7 @@ def _take_over(home: Home, notes: InboxNotes, quarantined: list[QuarantinedFile]
                 if os.path.lexists(file)
             ]
             notes.forget_reading()
-            return notes.take_outcomes()
+            return notes.pop_outcomes()
     except Timeout:
         return None
 

@@ -18,7 +18,7 @@ def two_qubit_error(dispatcher: Dispatcher, backend: str) -> float | None:
     return None if calibration is None else summarise_calibration(calibration.payload).two_qubit_error
 
 
-def two_qubit_error_if_told(dispatcher: Dispatcher, backend: str) -> float | None:
+def two_qubit_error_if_known(dispatcher: Dispatcher, backend: str) -> float | None:
     """Return the same, and None where the provider is not set up or does not answer: for what can do without it."""
     if dispatcher.missing_setting(backend) is not None:
         return None

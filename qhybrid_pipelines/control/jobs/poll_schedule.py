@@ -156,7 +156,7 @@ class PollSchedule:
             snapshot = seen.snapshots.get(job.job_id)
             if job.state in _LATE_STATES and snapshot is not None and snapshot.state is JobState.COMPLETED:
                 try:
-                    total.jobs[job.job_id] = self._collector.keep_late(job, cost_usd=snapshot.cost_usd)
+                    total.jobs[job.job_id] = self._collector.store_late_result(job, cost_usd=snapshot.cost_usd)
                 except QHybridError as error:
                     total.problems.append(error)
 

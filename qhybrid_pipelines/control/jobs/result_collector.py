@@ -89,7 +89,7 @@ class ResultCollector:
         failpoint("collect.recorded")
         return job
 
-    def keep_late(self, job: JobRecord, *, cost_usd: float | None) -> JobRecord:
+    def store_late_result(self, job: JobRecord, *, cost_usd: float | None) -> JobRecord:
         """Do what a provider's "completed" means for a job that has ended without a result.
 
         One that counted as failed is collected like any other; one that was cancelled, or too late, keeps its state.

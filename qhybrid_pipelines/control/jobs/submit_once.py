@@ -191,12 +191,12 @@ class SubmissionProtocol:
         dedupe = self._context.capabilities(job.backend).dedupe
         earlier = self._earlier_tokens(job) if dedupe != "none" else []
         decided = other_homes_jobs(self._context.ledger.events(job.job_id)) if earlier else set()
-        for looked_up in [*([token] if dedupe == "tag_lookup" else []), *earlier]:
+        for searched in [*([token] if dedupe == "tag_lookup" else []), *earlier]:
             failpoint("submit.before_look_up")
-            found = self._search.before_first_submission(job.backend, looked_up)
+            found = self._search.before_first_submission(job.backend, searched)
             if found.own is not None:
                 return found
-            if found.other is not None and (looked_up == token or found.other.provider_job_id not in decided):
+            if found.other is not None and (searched == token or found.other.provider_job_id not in decided):
                 return found
         return None
 

@@ -66,7 +66,7 @@ def parameter_sensitivity(
 ) -> pa.Table:
     """What each angle does to the mean energy, the shots that tell it from its neighbour, and what gate errors take."""
     table = sensitivity_step.parameter_sensitivity(
-        get_executions(context), circuit_batches, reduced_models, gate_error=workspace.open().gate_error_if_told
+        get_executions(context), circuit_batches, reduced_models, gate_error=workspace.open().gate_error_if_known
     )
     context.add_output_metadata(metadata.sensitivity(table), output_name=RESULT)
     return table

@@ -59,7 +59,7 @@ def note_outcome(gate: Gate, *, gain: float, low_gain: float, low_tail: float, c
         gain: by which the candidate turned out better than the answer that it was judged against; negative where worse.
         low_gain: quantile ``low_tail`` of its gain over the scenarios.
         low_tail: share of the scenarios below that.
-        claimed_error: most that the probability of turning out worse was said to be; None where it was no upgrade.
+        claimed_error: stated upper bound of the probability of turning out worse; None if it was not an upgrade.
     """
     fell = gain < low_gain
     tail_stakes = _bet(gate.tail_stakes, low_tail, happened=fell)

@@ -57,7 +57,7 @@ def objective_terms(problem: Problem, checked: U8) -> ObjectiveTerms:
         checked: rows ``(m, n)``, feasible ones, whose objective must be that of the terms.
 
     Raises:
-        InvalidInput: the family's objective is no such sum.
+        InvalidInput: the family's objective is not such a sum.
     """
     model = problem.family.model(problem.instance).objective
     index = {name: place for place, name in enumerate(problem.instance.variables)}
@@ -101,7 +101,7 @@ def _to_spins(
 
 def _no_sum(problem: Problem) -> InvalidInput:
     return InvalidInput(
-        f"the objective of {problem.family.name!r} is no sum over variables and pairs, so that noise means nothing here",
+        f"the objective of {problem.family.name!r} is not a sum over variables and pairs, so noise and scenarios cannot be applied to it",
         remedy="Leave noise and scenarios out.",
         field="noise",
     )

@@ -53,7 +53,7 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What a candidate is worth beside the answer that stands, in the family's unit.
+    """What a candidate is worth compared with the current answer, in the family's unit.
 
     Attributes:
         outcome: UPGRADED where nothing in the candidate itself speaks against it.
@@ -78,24 +78,24 @@ class Judgement:
 
 
 def judge(
-    problem: Problem, standing: U8, candidate: U8, *, min_gain: float, confidence: float, uncertainty: Uncertainty
+    problem: Problem, incumbent: U8, candidate: U8, *, min_gain: float, confidence: float, uncertainty: Uncertainty
 ) -> Judgement:
-    """Judge a candidate against the answer that stands.
+    """Judge a candidate against the current answer.
 
     Args:
         problem: the instance.
-        standing: the answer that was given, shape ``(n,)``.
+        incumbent: the answer that was given, shape ``(n,)``.
         candidate: shape ``(n,)``; of another shape it is an error of whoever found it.
-        min_gain: least gain, as a share of the size of the standing objective.
+        min_gain: least gain, as a share of the size of the incumbent's objective.
         confidence: least lower bound of the probability of being better.
         uncertainty: how coefficients may turn out.
 
     Raises:
-        InvalidInput: there are scenarios or noise, and the family's objective is no sum that they could be about.
+        InvalidInput: there are scenarios or noise, and the family's objective is not a sum to which they could apply.
     """
-    if candidate.shape != standing.shape or not np.isin(candidate, (0, 1)).all():
+    if candidate.shape != incumbent.shape or not np.isin(candidate, (0, 1)).all():
         return Judgement(outcome=CandidateOutcome.ERROR, objective=float("nan"), feasible=False, gain=None)
-    both = np.stack([standing, candidate])
+    both = np.stack([incumbent, candidate])
     found = evaluate(problem, both)
     (before, after), (was_feasible, feasible) = found.objective.tolist(), found.feasible.tolist()
     if not feasible:
@@ -110,7 +110,7 @@ def judge(
         feasible=True,
         gain=gain,
     )
-    if uncertainty.is_certain or not (standing != candidate).any():
+    if uncertainty.is_certain or not (incumbent != candidate).any():
         return stated
     gains = scenario_gains(objective_terms(problem, both), problem.penalised_model.sign, both, uncertainty)
     wins = int(np.count_nonzero(gains > 0))

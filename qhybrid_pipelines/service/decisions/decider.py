@@ -1,8 +1,8 @@
 """Deciding: a classical answer at once, and a better one afterwards only where every promise allows it.
 
-What is promised, and kept by the store's one transaction per change: the first answer is feasible by the family's own check, or says
+What is promised, and ensured by the store's one transaction per change: the first answer is feasible by the family's own check, or says
 that it is not; it does not wait for anything quantum; at most one upgrade, before the deadline and before the client has acted; every
-answer is kept, late ones too; nothing is revised for the worse.
+answer is stored, late ones too; nothing is revised for the worse.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.decision_words import CandidateOutcome, NotTried
-from qhybrid_pipelines.problems.anytime.ladder import RUNGS
+from qhybrid_pipelines.problems.anytime.solution_methods import METHODS
 from qhybrid_pipelines.problems.evaluation import is_better
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.service.decisions import decision_states
@@ -26,12 +26,12 @@ from qhybrid_pipelines.service.decisions.decision_body import DecisionOrder
 from qhybrid_pipelines.service.decisions.decision_records import AnswerRecord, DecisionRecord
 from qhybrid_pipelines.service.decisions.decision_states import Moment
 from qhybrid_pipelines.service.decisions.decision_store import QUANTUM_OPEN, DecisionStore
-from qhybrid_pipelines.service.decisions.ladder_runs import KNOWN, LadderRuns
+from qhybrid_pipelines.service.decisions.method_runs import KNOWN, MethodRuns
 from qhybrid_pipelines.service.decisions.solvers import NoSolver, SolverLost, Solvers
 from qhybrid_pipelines.service.problem_documents import ProblemError, not_found, overloaded
 
 #: Who answers without a circuit.
-CLASSICAL = frozenset({*RUNGS, KNOWN})
+CLASSICAL = frozenset({*METHODS, KNOWN})
 #: Until a candidate is judged.
 JUDGING_SECONDS = 20.0
 
@@ -41,7 +41,7 @@ class Found:
     """A candidate as it comes in.
 
     Attributes:
-        source: a rung, or the backend that measured it.
+        source: a method, or the backend that measured it.
         assignment: 0 and 1 in the instance's own variable order.
         quantum: it was measured.
         noise_like: its batch did not beat random samples.
@@ -67,15 +67,15 @@ class Decider:
     Args:
         store: the decisions.
         answering: processes that find first answers and judge candidates.
-        behind: processes that go on behind an answer.
+        background: processes that go on after an answer was given.
         clock: tells the time.
     """
 
     def __init__(
-        self, store: DecisionStore, answering: Solvers, behind: Solvers, *, clock: Clock = SYSTEM_CLOCK
+        self, store: DecisionStore, answering: Solvers, background: Solvers, *, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self.store, self._answering, self._clock = store, answering, clock
-        self._ladder = LadderRuns(answering, behind, clock, store.rung_times())
+        self._runs = MethodRuns(answering, background, clock, store.method_times())
 
     def warm(self) -> None:
         """Start the processes.
@@ -83,7 +83,7 @@ class Decider:
         Raises:
             SolverLost: one of them did not begin.
         """
-        self._ladder.warm()
+        self._runs.warm()
 
     def now(self) -> Moment:
         """Return the present, as deadlines count it."""
@@ -92,7 +92,7 @@ class Decider:
     def decide(
         self, principal: str, order: DecisionOrder, *, arrived: Moment, may_seek: Callable[[], bool] = lambda: False
     ) -> DecisionRecord:
-        """Return a new decision, once it is kept.
+        """Return a new decision, once it is stored.
 
         Args:
             principal: who asks.
@@ -106,14 +106,14 @@ class Decider:
         """
         if order.terms.supersedes is not None:
             self.owned(principal, order.terms.supersedes)
-        climbed = self._ladder.climb(
+        first = self._runs.find_answers(
             order, arrived=arrived.seconds, known_about=lambda sha256: self.store.known(principal, sha256)
         )
-        family = climbed.instance["family"]
-        best = _best(family, climbed.answers)
-        answers = tuple(replace(a, version=1) if a is best else a for a in climbed.answers)
+        family = first.instance["family"]
+        best = _best(family, first.answers)
+        answers = tuple(replace(a, version=1) if a is best else a for a in first.answers)
         deadline = Moment(arrived.boot, arrived.seconds + order.deadline_seconds)
-        missing = self._ladder.missing(climbed, deadline.seconds - self._clock.boot_seconds())
+        missing = self._runs.missing(first, deadline.seconds - self._clock.boot_seconds())
         quantum, final = self._quantum(order, best, may_seek, more_comes=bool(missing))
         elapsed = self._clock.boot_seconds() - arrived.seconds
         now = self._clock.now()
@@ -122,8 +122,8 @@ class Decider:
             principal=principal,
             subject=order.terms.subject or family,
             family=family,
-            variables=tuple(climbed.instance["variables"]),
-            instance_sha256=climbed.instance["sha256"],
+            variables=tuple(first.instance["variables"]),
+            instance_sha256=first.instance["sha256"],
             content_sha256=order.content_sha256,
             min_gain=order.terms.min_gain,
             confidence=order.terms.confidence,
@@ -139,7 +139,9 @@ class Decider:
         )
         self.store.add(record, order.content)
         if not best.proved:
-            self._ladder.go_on(climbed, order, best.assignment, missing, lambda rung: self._offer_rung(record.id, rung))
+            self._runs.start_background(
+                first, order, best.assignment, missing, lambda method: self._offer_method(record.id, method)
+            )
         return record
 
     def offer(self, decision: str, found: Found) -> CandidateOutcome:
@@ -191,7 +193,7 @@ class Decider:
         """Return what the feasible answers of a decision turned out to be worth, by their place.
 
         Raises:
-            ProblemError: its problem is not kept any more, or such coefficients say nothing about it.
+            ProblemError: its problem is no longer stored, or such coefficients say nothing about it.
         """
         content = self.store.content(decision)
         if content is None:
@@ -208,14 +210,14 @@ class Decider:
         return dict(zip(places, answer["values"], strict=True))
 
     def settle(self) -> None:
-        """Write down which decisions are over, and how long the rungs take."""
+        """Store which decisions have passed their deadlines, and how long the methods take."""
         self.store.settle()
-        if (kept := self._ladder.changed()) is not None:
-            self.store.keep_rung_times(kept)
+        if (times := self._runs.times_to_save()) is not None:
+            self.store.save_method_times(times)
 
     def close(self) -> None:
-        """End what runs behind answers, and the processes."""
-        self._ladder.close()
+        """End what runs in the background, and the processes."""
+        self._runs.close()
         with suppress(Exception):  # a full disk must not keep the service from ending
             self.settle()
         self.store.close()
@@ -239,19 +241,19 @@ class Decider:
             return now.seconds - deadline.seconds + record.deadline_seconds
         return (self._clock.now() - datetime.fromisoformat(record.opened_at)).total_seconds()
 
-    def _offer_rung(self, decision: str, rung: AnswerRecord) -> None:
+    def _offer_method(self, decision: str, method: AnswerRecord) -> None:
         found = Found(
-            source=rung.source,
-            assignment=rung.assignment,
+            source=method.source,
+            assignment=method.assignment,
             quantum=False,
-            proved=rung.proved,
-            seconds=rung.seconds,
+            proved=method.proved,
+            seconds=method.seconds,
         )
         with suppress(KeyError):  # nothing forgets a decision
             self.offer(decision, found)
 
     def _judge(self, record: DecisionRecord, found: Found) -> dict[str, Any]:
-        """Return what a candidate is worth beside the first answer; an error where nobody could say it."""
+        """Return what a candidate is worth beside the first answer; an error if it could not be judged."""
         unknown = {"outcome": CandidateOutcome.ERROR, "objective": None, "feasible": False, "gain": None}
         content = self.store.content(record.id)
         if content is None:
@@ -259,7 +261,7 @@ class Decider:
         order = {
             **content,
             "kind": "judge",
-            "standing": record.version(1).assignment,
+            "incumbent": record.version(1).assignment,
             "candidate": found.assignment,
             "min_gain": record.min_gain,
             "confidence": record.confidence,
@@ -270,7 +272,7 @@ class Decider:
             return unknown
 
     def _beats_classical(self, record: DecisionRecord, judged: dict[str, Any]) -> bool:
-        """Tell whether a candidate is better than every classical answer, and not only than the one that stands."""
+        """Tell whether a candidate is better than every classical answer, and not only than the current one."""
         family, value = family_named(record.family), (judged["objective"], judged["feasible"])
         return all(
             is_better(family, value, (answer.objective, answer.feasible))

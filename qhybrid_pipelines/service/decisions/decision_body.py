@@ -46,7 +46,7 @@ class DecisionOrder:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What is kept, so that what comes later can be judged."""
+        """What is stored, so that later candidates and outcomes can be judged."""
         return {
             SPECIFICATION: self.request.specification,
             FILES: self.request.files,
@@ -85,7 +85,7 @@ def read_decision(body: bytes) -> DecisionOrder:
 
 
 def _check_fields(specification: dict[str, Any]) -> None:
-    """Refuse what is no specification here, where it takes no time: a busy machine must not answer that it is too busy."""
+    """Refuse here, at once, what is not a specification: a busy machine must not answer that it is too busy."""
     try:
         validate_experiments(dict(specification), file=SPECIFICATION, lines={})
     except InvalidInput as error:
@@ -113,7 +113,7 @@ def read_outcome(body: bytes) -> OutcomeReport:
     if found.value is not None and found.coefficients is not None:
         raise invalid("the value follows from the coefficients", remedy="Give one of the two.", field="coefficients")
     if found.fallback_value is not None and found.value is None:
-        raise invalid("fallback_value stands beside value", remedy="Give value too.", field="fallback_value")
+        raise invalid("fallback_value needs value", remedy="Give value too.", field="fallback_value")
     return found
 
 

@@ -69,7 +69,7 @@ class DecisionRequest(_Sent):
         description="What it is about; claims are held against outcomes by subject. The family where it is left out.",
     )
     supersedes: str | None = Field(
-        default=None, pattern=DECISION_PATTERN, description="An earlier decision of yours that is over now."
+        default=None, pattern=DECISION_PATTERN, description="An earlier decision of yours that this one replaces."
     )
     quantum: bool = Field(default=True, description="Seek a quantum answer beside the classical one.")
     seed: int = Field(default=0, ge=0, lt=2**63, description="Of solvers and scenarios.")
@@ -97,7 +97,7 @@ class OutcomeReport(_Sent):
 
 
 class DecisionAnswer(ResponseModel):
-    """One answer: of a rung of the ladder, or a candidate that came after the first answer."""
+    """One answer: found by a solution method before the first answer was given, or a candidate after it."""
 
     source: str = Field(description="greedy, local_search, annealing, exact, known, or the backend that measured it.")
     assignment: str | None = Field(description="0 and 1 in the order of the variables; null where it is not feasible.")
@@ -107,7 +107,9 @@ class DecisionAnswer(ResponseModel):
     seconds: float | None = Field(description="That finding it took.")
     after_seconds: float = Field(description="From the request.")
     version: int | None = Field(description="Which version it is; null where it never stood.")
-    outcome: CandidateOutcome | None = Field(description="What became of a candidate; null for the ladder.")
+    outcome: CandidateOutcome | None = Field(
+        description="What became of a candidate; null for what came before the first answer."
+    )
     gain: float | None = Field(description="Over the answer that stood; by the coefficients as stated.")
     wins: int | None = Field(description="Scenarios in which it is better.")
     scenarios: int | None
@@ -118,21 +120,21 @@ class DecisionAnswer(ResponseModel):
 
 
 class Decision(ResponseModel):
-    """A decision with the answer that stands, and all others."""
+    """A decision with its current answer and all others."""
 
     decision: str
     subject: str
     family: str
     state: DecisionState
     reason: str | None = Field(
-        description="Why the first answer was kept; null while that is open, and after an upgrade."
+        description="Why the first answer was retained; null while the decision is open, and after an upgrade."
     )
     version: int
     source: str
     objective: float | None
     feasible: bool
     proved: bool
-    assignment: str | None = Field(description="The answer that stands; null where no feasible one was found.")
+    assignment: str | None = Field(description="The current answer; null if no feasible one was found.")
     chosen: list[str] | None = Field(description="Names of the variables that are 1 in it.")
     opened_at: datetime
     expires_at: datetime = Field(description="After this the answer is final.")

@@ -1,4 +1,4 @@
-"""What is kept of a decision and of every answer to it."""
+"""What is stored of a decision and of every answer to it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from qhybrid_pipelines.service.decisions.decision_states import DecisionStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRecord:
-    """One answer: a rung of the ladder before the first answer was given, or a candidate after it.
+    """One answer: found by a solution method before the first answer was given, or a candidate after it.
 
     Attributes:
-        source: a rung, ``known`` for an earlier decision's, or the backend that measured it.
+        source: a method, ``known`` for an earlier decision's, or the backend that measured it.
         assignment: 0 and 1 in the instance's own variable order.
         objective: in the family's unit; None where it cannot be said.
         feasible: by the family's own check.
@@ -22,8 +22,8 @@ class AnswerRecord:
         seconds: that finding it took, where that is known.
         after_seconds: from the request to the answer.
         version: which version of the decision it is; None where it never stood.
-        outcome: what became of it; None for the ladder.
-        gain: over the answer that stood, by the coefficients as stated.
+        outcome: what became of it; None for what came before the first answer.
+        gain: over the answer that was current, by the coefficients as stated.
         wins: scenarios in which it is better.
         scenarios: number of them.
         confidence_low: lower bound of the probability that it is better.
@@ -106,7 +106,7 @@ class DecisionRecord:
 
     @property
     def answer(self) -> AnswerRecord:
-        """The answer that stands."""
+        """The current answer."""
         return self.version(self.status.version)
 
 

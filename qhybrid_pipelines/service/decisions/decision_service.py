@@ -19,7 +19,7 @@ from qhybrid_pipelines.service.decisions.decision_models import OutcomeReport
 from qhybrid_pipelines.service.decisions.decision_records import DecisionRecord
 from qhybrid_pipelines.service.decisions.decision_states import IllegalUse, Moment
 from qhybrid_pipelines.service.decisions.decision_store import QUANTUM_OPEN, DecisionStore, OutcomeKnown
-from qhybrid_pipelines.service.decisions.quantum_legs import QuantumLegs, look_with, register_with
+from qhybrid_pipelines.service.decisions.quantum_experiments import QuantumExperiments, progress_reader, register_with
 from qhybrid_pipelines.service.decisions.solvers import SolverLimits, Solvers
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.service.service_parts import ServiceParts
 
 ANSWERING = SolverLimits(processes=2)
-#: What runs behind answers gets what processors have left.
+#: What runs in the background gets what processors have left.
 BEHIND = SolverLimits(processes=1, niceness=19, cpu_seconds=60.0, memory_bytes=2 * 2**30)
 #: Requests that are worked on at a time; more wait, and are refused when their time is over.
 _THREADS = 16
@@ -38,11 +38,11 @@ class DecisionService:
 
     Args:
         decider: the mathematics and the store.
-        legs: the quantum side.
+        experiments: the quantum side.
     """
 
-    def __init__(self, decider: Decider, legs: QuantumLegs) -> None:
-        self.decider, self.legs = decider, legs
+    def __init__(self, decider: Decider, experiments: QuantumExperiments) -> None:
+        self.decider, self.experiments = decider, experiments
         #: Decisions have threads of their own, so that slow requests of other kinds keep none of them waiting.
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="decisions")
 
@@ -55,36 +55,36 @@ class DecisionService:
         """
         store = DecisionStore(parts.workspace.home.service_decisions, lambda: moment(SYSTEM_CLOCK))
         decider = Decider(store, Solvers(ANSWERING), Solvers(BEHIND))
-        return cls(decider, QuantumLegs(decider, register_with(parts), look_with(parts)))
+        return cls(decider, QuantumExperiments(decider, register_with(parts), progress_reader(parts)))
 
     def warm(self) -> None:
         """Start everything, and return when the first request would be as quick as the others."""
         self.decider.warm()
-        self.legs.start()
+        self.experiments.start()
 
     def decide(self, principal: str, order: DecisionOrder, arrived: Moment) -> DecisionRecord:
-        """Return a new decision, once it is kept.
+        """Return a new decision, once it is stored.
 
         Raises:
             ProblemError: something is wrong with it, no answer can be there in time, or nothing can be written.
         """
-        taken = False
+        reserved = False
 
-        def take() -> bool:
-            nonlocal taken
-            taken = self.legs.take_place()
-            return taken
+        def reserve() -> bool:
+            nonlocal reserved
+            reserved = self.experiments.reserve_place()
+            return reserved
 
         try:
-            record = self.decider.decide(principal, order, arrived=arrived, may_seek=take)
+            record = self.decider.decide(principal, order, arrived=arrived, may_seek=reserve)
         except BaseException as error:
-            if taken:
-                self.legs.give_place_back()
+            if reserved:
+                self.experiments.release_place()
             if isinstance(error, sqlite3.Error):
-                raise _not_kept() from None
+                raise _not_stored() from None
             raise
         if record.quantum == QUANTUM_OPEN:
-            self.legs.wake()
+            self.experiments.wake()
         return record
 
     def use(self, principal: str, decision: str, version: int) -> DecisionRecord:
@@ -99,7 +99,7 @@ class DecisionService:
         except IllegalUse as error:
             raise _conflict(str(error), remedy="Look at the decision: it says which versions there are.") from None
         except sqlite3.Error:
-            raise _not_kept() from None
+            raise _not_stored() from None
         return self.decider.owned(principal, decision)
 
     def report(self, principal: str, decision: str, reported: OutcomeReport) -> DecisionRecord:
@@ -130,13 +130,13 @@ class DecisionService:
         except OutcomeKnown:
             raise _conflict("another outcome was reported before", remedy="An outcome is final.") from None
         except sqlite3.Error:
-            raise _not_kept() from None
+            raise _not_stored() from None
         return self.decider.owned(principal, decision)
 
     def close(self) -> None:
         """Finish what was begun, and end all processes and threads."""
         self.threads.shutdown(wait=True, cancel_futures=True)
-        self.legs.close()
+        self.experiments.close()
         self.decider.close()
 
 
@@ -171,7 +171,7 @@ def _conflict(detail: str, *, remedy: str) -> ProblemError:
     )
 
 
-def _not_kept() -> ProblemError:
+def _not_stored() -> ProblemError:
     return ProblemError(
         Problem(
             status=503,

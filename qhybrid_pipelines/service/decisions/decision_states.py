@@ -1,8 +1,8 @@
 """The states of a decision as plain functions: what each event makes of it, and what it makes of a candidate.
 
-`OPEN` becomes `UPGRADED` at most once, in time, and never after the client has acted; or `KEPT`, with the reason; `USED` is what the
+`OPEN` becomes `UPGRADED` at most once, in time, and never after the client has acted; or `RETAINED`, with the reason; `USED` is what the
 client says, and nothing changes it any more. Time is that of the machine since it was started: setting its clock moves no deadline,
-and a decision that was open when the machine went down is over.
+and the deadline of a decision that was open when the machine went down has passed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionStatus:
-    """Where a decision stands.
+    """The status of a decision.
 
     Attributes:
         state: its state.
-        version: of the answer that stands, from 1.
-        reason: why it was kept; None before.
+        version: of the current answer, from 1.
+        reason: why the first answer was retained; None before.
         deadline: after this nothing is upgraded.
         used_version: what the client acted on; None before.
         last_outcome: of the candidate that came last; None before.
@@ -51,7 +51,7 @@ class IllegalUse(ValueError):
 
 def opened(deadline: Moment, *, final: str | None) -> DecisionStatus:
     """Return the status of a new decision; ``final`` says why nothing will come any more, if that is so."""
-    state = DecisionState.OPEN if final is None else DecisionState.KEPT
+    state = DecisionState.OPEN if final is None else DecisionState.RETAINED
     return DecisionStatus(state=state, version=1, reason=final, deadline=deadline)
 
 
@@ -62,18 +62,18 @@ def offered(
 
     Args:
         status: before it.
-        now: when it is taken in, after it was judged.
+        now: when it is stored, after it was judged.
         judged: what speaks against the candidate itself; UPGRADED where nothing does.
         gate_closed: claims of this subject did not hold.
     """
     outcome = judged
     if status.state is DecisionState.USED:
-        outcome = CandidateOutcome.USED_BEFORE
+        outcome = CandidateOutcome.ALREADY_USED
     elif status.reason == SUPERSEDED:
         outcome = CandidateOutcome.SUPERSEDED
     elif status.state is DecisionState.UPGRADED:
-        outcome = CandidateOutcome.UPGRADED_BEFORE
-    elif status.state is DecisionState.KEPT or status.is_over(now):
+        outcome = CandidateOutcome.ALREADY_UPGRADED
+    elif status.state is DecisionState.RETAINED or status.is_over(now):
         outcome = CandidateOutcome.LATE
     elif judged is CandidateOutcome.UPGRADED and gate_closed:
         outcome = CandidateOutcome.GATE_CLOSED
@@ -85,9 +85,9 @@ def offered(
 
 
 def at(status: DecisionStatus, now: Moment) -> DecisionStatus:
-    """Return the status as time has left it: an open decision is kept once its deadline has passed."""
+    """Return the status as time has left it: an open decision is retained once its deadline has passed."""
     if status.state is DecisionState.OPEN and status.is_over(now):
-        return replace(status, state=DecisionState.KEPT, reason=status.last_outcome or NO_CANDIDATE)
+        return replace(status, state=DecisionState.RETAINED, reason=status.last_outcome or NO_CANDIDATE)
     return status
 
 
@@ -102,12 +102,12 @@ def used(status: DecisionStatus, version: int) -> DecisionStatus:
             raise IllegalUse(f"version {status.used_version} was used already")
         return status
     if not 1 <= version <= status.version:
-        raise IllegalUse(f"there is no version {version}; the answer that stands is version {status.version}")
+        raise IllegalUse(f"there is no version {version}; the current answer is version {status.version}")
     return replace(status, state=DecisionState.USED, used_version=version)
 
 
 def superseded(status: DecisionStatus) -> DecisionStatus:
     """Return the status after another decision took its place; what was used or upgraded stays what it is."""
     if status.state is DecisionState.OPEN:
-        return replace(status, state=DecisionState.KEPT, reason=SUPERSEDED)
+        return replace(status, state=DecisionState.RETAINED, reason=SUPERSEDED)
     return status

@@ -17,19 +17,19 @@ from typing import Any
 
 from qhybrid_pipelines.core.decision_words import CandidateOutcome, DecisionState
 from qhybrid_pipelines.problems.anytime.error_gate import Gate
-from qhybrid_pipelines.problems.anytime.rung_times import RungKey
+from qhybrid_pipelines.problems.anytime.method_times import MethodKey
 from qhybrid_pipelines.service.decisions import decision_states
 from qhybrid_pipelines.service.decisions.decision_records import AnswerRecord, DecisionRecord, KnownAnswer
 from qhybrid_pipelines.service.decisions.decision_states import DecisionStatus, Moment
 from qhybrid_pipelines.storage.decision_database import checkpoint, connect
 from qhybrid_pipelines.storage.sqlite_files import transaction
 
-#: Decisions whose problems are kept, so that late candidates and outcomes can be judged; of older ones the figures stay.
+#: Decisions whose problems are stored, so that late candidates and outcomes can be judged; of older ones only the figures remain.
 MOST_CONTENTS = 20_000
 QUANTUM_OPEN = "open"
 
 _ANSWER_FIELDS = tuple(field.name for field in fields(AnswerRecord))
-_STANDING_FIELDS = ("state", "version", "reason", "boot", "deadline", "used_version", "last_outcome")
+_STATUS_FIELDS = ("state", "version", "reason", "boot", "deadline", "used_version", "last_outcome")
 _OWN_FIELDS = tuple(
     field.name for field in fields(DecisionRecord) if field.name not in ("status", "answers", "revision")
 )
@@ -56,9 +56,9 @@ class DecisionStore:
         self._connection = connect(path)
 
     def add(self, record: DecisionRecord, content: Mapping[str, Any]) -> None:
-        """Keep a new decision with what was asked; the one that it supersedes is over."""
+        """Store a new decision with what was asked; the one that it supersedes gets no more upgrades."""
         packed = zlib.compress(json.dumps(content).encode(), level=1)
-        columns = {**_own_columns(record), **_standing_columns(record.status), "revision": 1, "content": packed}
+        columns = {**_own_columns(record), **_status_columns(record.status), "revision": 1, "content": packed}
         with self._writing() as connection:
             _insert(connection, "decision", columns)
             for place, answer in enumerate(record.answers):
@@ -66,7 +66,7 @@ class DecisionStore:
             if record.supersedes is not None:
                 old = _find(connection, record.supersedes)
                 if old is not None and old.principal == record.principal:
-                    _update_standing(connection, old, decision_states.superseded(_at(old, self._now())))
+                    _update_status(connection, old, decision_states.superseded(_at(old, self._now())))
             _note_known(connection, record.principal, record.instance_sha256, record.family, record.answers)
             connection.execute(
                 "UPDATE decision SET content = NULL WHERE number = (SELECT max(number) FROM decision) - ?",
@@ -80,13 +80,13 @@ class DecisionStore:
         return None if found is None else replace(found, status=_at(found, self._now()))
 
     def content(self, decision: str) -> dict[str, Any] | None:
-        """Return what was asked for a decision; None where it is not kept any more."""
+        """Return what was asked for a decision; None if it is no longer stored."""
         with self._lock:
             row = self._connection.execute("SELECT content FROM decision WHERE id = ?", (decision,)).fetchone()
         return None if row is None or row[0] is None else json.loads(zlib.decompress(row[0]))
 
     def offer(self, decision: str, answer: AnswerRecord, judged: CandidateOutcome) -> CandidateOutcome:
-        """Take a candidate in, which may become the answer that stands, and return what became of it.
+        """Store a candidate, which may become the current answer, and return what became of it.
 
         Raises:
             KeyError: there is no such decision.
@@ -99,14 +99,14 @@ class DecisionStore:
             status, outcome = decision_states.offered(
                 record.status, self._now(), judged, gate_closed=gate.closed and record.uncertain
             )
-            taken = replace(
+            judged_answer = replace(
                 answer,
                 outcome=outcome,
                 version=status.version if outcome is CandidateOutcome.UPGRADED else None,
             )
-            _insert(connection, "answer", _answer_columns(decision, len(record.answers), taken))
-            _update_standing(connection, record, status, touch=True)
-            _note_known(connection, record.principal, record.instance_sha256, record.family, [taken])
+            _insert(connection, "answer", _answer_columns(decision, len(record.answers), judged_answer))
+            _update_status(connection, record, status, touch=True)
+            _note_known(connection, record.principal, record.instance_sha256, record.family, [judged_answer])
         return outcome
 
     def use(self, decision: str, version: int) -> None:
@@ -120,7 +120,7 @@ class DecisionStore:
             record = _find(connection, decision)
             if record is None:
                 raise KeyError(decision)
-            _update_standing(connection, record, decision_states.used(record.status, version))
+            _update_status(connection, record, decision_states.used(record.status, version))
 
     def report(
         self,
@@ -129,7 +129,7 @@ class DecisionStore:
         realised: Mapping[int, float],
         counted: Callable[[Gate], Gate],
     ) -> None:
-        """Keep what the client says came of a decision, once.
+        """Store what the client says came of a decision, once.
 
         Args:
             decision: its id.
@@ -175,21 +175,21 @@ class DecisionStore:
             )
 
     def settle(self) -> None:
-        """Write down which decisions are over, and move the log into the file."""
+        """Store which decisions have passed their deadlines, and move the log into the file."""
         now = self._now()
         with self._lock:
             rows = self._connection.execute("SELECT id FROM decision WHERE state = 'open'").fetchall()
             records = [_find(self._connection, row["id"]) for row in rows]
-        over = [record for record in records if record is not None and _at(record, now) != record.status]
-        if over:
+        changed = [record for record in records if record is not None and _at(record, now) != record.status]
+        if changed:
             with self._writing() as connection:
-                for each in over:
+                for each in changed:
                     record = _find(connection, each.id)
                     assert record is not None
-                    _update_standing(connection, record, _at(record, now))
+                    _update_status(connection, record, _at(record, now))
         checkpoint(self._path)
 
-    def with_open_legs(self) -> list[DecisionRecord]:
+    def with_open_quantum(self) -> list[DecisionRecord]:
         """Return the decisions for which a quantum answer is sought, first first."""
         with self._lock:
             rows = self._connection.execute("SELECT id FROM decision WHERE quantum = 'open' ORDER BY number").fetchall()
@@ -215,18 +215,18 @@ class DecisionStore:
             ).fetchall()
         return [(row["principal"], row["subject"], _read_gate(row["state"])) for row in rows]
 
-    def rung_times(self) -> dict[RungKey, list[float]]:
-        """Return the times of the rungs as they were kept."""
+    def method_times(self) -> dict[MethodKey, list[float]]:
+        """Return the stored times of the methods."""
         with self._lock:
-            rows = self._connection.execute("SELECT * FROM rung_time").fetchall()
-        return {(row["family"], row["size"], row["rung"]): json.loads(row["seconds"]) for row in rows}
+            rows = self._connection.execute("SELECT * FROM method_time").fetchall()
+        return {(row["family"], row["size"], row["method"]): json.loads(row["seconds"]) for row in rows}
 
-    def keep_rung_times(self, times: Mapping[RungKey, Sequence[float]]) -> None:
-        """Keep the times of the rungs."""
+    def save_method_times(self, times: Mapping[MethodKey, Sequence[float]]) -> None:
+        """Store the times of the methods."""
         with self._writing() as connection:
             for key, seconds in times.items():
                 connection.execute(
-                    "INSERT OR REPLACE INTO rung_time VALUES (?, ?, ?, ?)", (*key, json.dumps(list(seconds)))
+                    "INSERT OR REPLACE INTO method_time VALUES (?, ?, ?, ?)", (*key, json.dumps(list(seconds)))
                 )
 
     def close(self) -> None:
@@ -253,7 +253,7 @@ def _own_columns(record: DecisionRecord) -> dict[str, Any]:
     return columns
 
 
-def _standing_columns(status: DecisionStatus) -> dict[str, Any]:
+def _status_columns(status: DecisionStatus) -> dict[str, Any]:
     return {
         "state": str(status.state),
         "version": status.version,
@@ -277,12 +277,12 @@ def _insert(connection: sqlite3.Connection, table: str, columns: Mapping[str, An
     connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(columns.values()))  # noqa: S608  our own words
 
 
-def _update_standing(
+def _update_status(
     connection: sqlite3.Connection, record: DecisionRecord, status: DecisionStatus, *, touch: bool = False
 ) -> None:
     if status == record.status and not touch:
         return
-    columns = _standing_columns(status)
+    columns = _status_columns(status)
     changes = ", ".join(f"{name} = ?" for name in columns)
     connection.execute(
         f"UPDATE decision SET {changes}, revision = revision + 1 WHERE id = ?",  # noqa: S608  our own words
@@ -299,10 +299,10 @@ def _find(connection: sqlite3.Connection, decision: str) -> DecisionRecord | Non
     own["variables"] = tuple(json.loads(own["variables"]))
     own["uncertain"] = bool(own["uncertain"])
     own["outcome"] = None if own["outcome"] is None else json.loads(own["outcome"])
-    return DecisionRecord(**own, status=_standing(row), revision=row["revision"], answers=tuple(map(_answer, answers)))
+    return DecisionRecord(**own, status=_status(row), revision=row["revision"], answers=tuple(map(_answer, answers)))
 
 
-def _standing(row: sqlite3.Row) -> DecisionStatus:
+def _status(row: sqlite3.Row) -> DecisionStatus:
     last = row["last_outcome"]
     return DecisionStatus(
         state=DecisionState(row["state"]),

@@ -38,7 +38,7 @@ _HEADERS = {
     "/decisions",
     operation_id="decide",
     responses={
-        200: {"model": decision_models.Decision, "description": "Decided, and kept.", "headers": _HEADERS},
+        200: {"model": decision_models.Decision, "description": "Decided, and stored.", "headers": _HEADERS},
         **problems(404, 413, 415, 422),
     },
     openapi_extra=_body(decision_models.DecisionRequest),
@@ -67,7 +67,7 @@ async def get_decision(
     decision: str,
     if_none_match: Annotated[str | None, Header(description="The ETag that is known.", max_length=400)] = None,
 ) -> Response:
-    """Show a decision: the answer that stands, and all others."""
+    """Show a decision: its current answer and all others."""
     service = await _service(request)
     record = await _apart(service, service.decider.owned, _seen_by(request, caller), decision)
     if if_none_match is not None and entity_tag(record) in [tag.strip() for tag in if_none_match.split(",")]:
@@ -85,7 +85,7 @@ async def get_decision(
     openapi_extra=_body(decision_models.UsedVersion),
 )
 async def use_decision(request: Request, caller: Submitter, decision: str) -> Response:
-    """Say which version you have acted on; nothing changes the decision any more. Saying it again is no error."""
+    """Say which version you have acted on; nothing changes the decision afterwards. Repeating it is not an error."""
     service = await _service(request)
     version = decision_body.read_used(await json_body(request)).version
     return _shown(await _apart(service, service.use, caller.principal, decision, version))

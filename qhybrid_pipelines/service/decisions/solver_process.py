@@ -1,8 +1,8 @@
-"""What runs in the processes of the decision service: reading an instance, climbing the ladder, judging, and what came of it.
+"""What runs in the processes of the decision service: reading an instance, running the solution methods, judging candidates and outcomes.
 
 Nothing here talks to a provider. A reader may take gigabytes and a solver may take minutes: that ends this process only, and
 `service.decisions.solvers` starts the next one. Orders come and answers go through a pipe, as plain values; an order to decide is
-answered by several messages, so that an answer is there as soon as the first rung has one.
+answered by several messages, so that an answer is there as soon as the first method has one.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.core.specification_text import validate_experiments
-from qhybrid_pipelines.problems.anytime.ladder import (
+from qhybrid_pipelines.problems.anytime.method_times import size_class
+from qhybrid_pipelines.problems.anytime.solution_methods import (
     ANNEALING,
     EXACT,
     GREEDY,
     LOCAL_SEARCH,
-    RUNGS,
-    RungAnswer,
-    climb,
-    run_rung,
+    METHODS,
+    MethodAnswer,
+    run_method,
+    run_methods,
 )
-from qhybrid_pipelines.problems.anytime.rung_times import size_class
 from qhybrid_pipelines.problems.anytime.upgrade_rule import Uncertainty, judge, realised_objectives
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.registry import all_families, family_named
@@ -47,7 +47,7 @@ Message = dict[str, Any]
 Order = Mapping[str, Any]
 #: Of the first instance of a new process, which is ours: what a dispatcher sends.
 _WARM_UP = {"family": "independent_set", "source": {"generator": "dispatch", "vehicles": 5, "jobs": 6, "seed": 1}}
-#: Runs of each rung when a process is warm: many of the quick ones, whose times are what tight deadlines hang on.
+#: Runs of each method when a process is warm: many of the quick ones, whose times are what tight deadlines hang on.
 WARMING_RUNS = {GREEDY: 40, LOCAL_SEARCH: 40, ANNEALING: 6, EXACT: 6}
 
 
@@ -86,14 +86,14 @@ class SolverProcess:
         self._pipe = pipe
 
     def warm(self) -> Message:
-        """Run everything once that is slow for the first time, and return how long the rungs take then."""
+        """Run everything once that is slow for the first time, and return how long the methods take then."""
         all_families()
         problem = _load(ProblemSpec.model_validate(_WARM_UP), {})
         seconds: dict[str, list[float]] = {}
-        for rung, runs in WARMING_RUNS.items():
-            run_rung(problem, rung, None, 0)
-            seconds[rung] = [run_rung(problem, rung, None, number).seconds for number in range(runs)]
-        rows = [found.assignment for found in climb(problem, may_run=lambda _: True, seed=1)]
+        for method, runs in WARMING_RUNS.items():
+            run_method(problem, method, None, 0)
+            seconds[method] = [run_method(problem, method, None, number).seconds for number in range(runs)]
+        rows = [found.assignment for found in run_methods(problem, may_run=lambda _: True, seed=1)]
         judge(
             problem, np.zeros_like(rows[0]), rows[-1], min_gain=0.0, confidence=0.8, uncertainty=Uncertainty(noise=0.1)
         )
@@ -103,7 +103,7 @@ class SolverProcess:
         """Return what an order came to, the last message about it."""
         kinds: Mapping[str, Callable[[Order], Message]] = {
             "decide": self._decide,
-            "climb": self._climb,
+            "background": self._run_background,
             "judge": self._judge,
             "realise": self._realise,
         }
@@ -118,7 +118,7 @@ class SolverProcess:
             return {"kind": "problem", "problem": problem_of(error), "cause": f"{type(error).__name__}: {error}"[:500]}
 
     def _decide(self, order: Order) -> Message:
-        """Read an instance, tell what it is, and climb for as long as the answer says."""
+        """Read an instance, tell what it is, and run methods for as long as the answer says."""
         problem = _load(_checked_problem(order["specification"]), order["files"])
         scenarios = order["uncertainty"]["scenarios"]
         if scenarios is not None:
@@ -128,14 +128,14 @@ class SolverProcess:
         hint = self._pipe.recv()
         if hint["stop"]:
             return {"kind": "done"}
-        self._ladder(problem, hint, begun)
+        self._run_methods(problem, hint, begun)
         return {"kind": "done"}
 
-    def _climb(self, order: Order) -> Message:
-        """Run rungs behind an answer, whatever they take."""
+    def _run_background(self, order: Order) -> Message:
+        """Run methods after an answer was given, however long they take."""
         problem = _load(_checked_problem(order["specification"]), order["files"])
         self._introduce(problem)
-        self._ladder(problem, order, time.monotonic())
+        self._run_methods(problem, order, time.monotonic())
         return {"kind": "done"}
 
     def _introduce(self, problem: Problem) -> None:
@@ -150,22 +150,24 @@ class SolverProcess:
             }
         )
 
-    def _ladder(self, problem: Problem, hint: Order, begun: float) -> None:
+    def _run_methods(self, problem: Problem, hint: Order, begun: float) -> None:
         until, expected = begun + hint["seconds"], hint["expected"]
 
-        def may_run(rung: str) -> bool:
-            return rung == RUNGS[0] or (expected[rung] is not None and time.monotonic() + expected[rung] <= until)
+        def may_run(method: str) -> bool:
+            return method == METHODS[0] or (
+                expected[method] is not None and time.monotonic() + expected[method] <= until
+            )
 
         cpu = time.process_time()
         start = None if hint["known"] is None else assignment_array(hint["known"])
-        for found in climb(problem, may_run=may_run, seed=hint["seed"], rungs=hint["rungs"], start=start):
+        for found in run_methods(problem, may_run=may_run, seed=hint["seed"], methods=hint["methods"], start=start):
             cpu, before = time.process_time(), cpu
-            self._pipe.send({**_rung_message(found), "cpu_seconds": cpu - before})
+            self._pipe.send({**_method_message(found), "cpu_seconds": cpu - before})
 
     def _judge(self, order: Order) -> Message:
         problem = _load(_checked_problem(order["specification"]), order["files"])
         candidate = _row(order["candidate"], problem.instance.size)
-        standing = assignment_array(order["standing"])
+        incumbent = assignment_array(order["incumbent"])
         if candidate is None:
             return {
                 "kind": "judged",
@@ -176,7 +178,7 @@ class SolverProcess:
             }
         found = judge(
             problem,
-            standing,
+            incumbent,
             candidate,
             min_gain=order["min_gain"],
             confidence=order["confidence"],
@@ -203,10 +205,10 @@ def check_scenarios(problem: Problem, scenarios: list[list[float]]) -> None:
     realised_objectives(problem, nothing[None, :], np.ones(problem.instance.size))
 
 
-def _rung_message(found: RungAnswer) -> Message:
+def _method_message(found: MethodAnswer) -> Message:
     return {
-        "kind": "rung",
-        "rung": found.rung,
+        "kind": "method",
+        "method": found.method,
         "assignment": assignment_text(found.assignment),
         "objective": found.value[0],
         "feasible": found.value[1],

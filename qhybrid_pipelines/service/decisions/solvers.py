@@ -21,7 +21,7 @@ Message = dict[str, Any]
 #: Until a new process must have warmed up; a crowded machine imports slowly.
 WARMING_SECONDS = 180.0
 STOP: Message = {"kind": "hint", "stop": True}
-_NOT_THE_LAST = ("instance", "rung")
+_NOT_THE_LAST = ("instance", "method")
 
 
 class SolverLost(Exception):
@@ -55,7 +55,7 @@ class Solver:
     Attributes:
         busy: it has an order whose last message has not come yet.
         lost: it has ended.
-        waits_for_hint: it has read an instance, or is about to, and wants to be told how long to climb.
+        waits_for_hint: it has read an instance, or is about to, and wants to be told which methods to run.
     """
 
     def __init__(self, limits: SolverLimits) -> None:
@@ -220,7 +220,7 @@ class Solvers:
 
 
 def checked(message: Message) -> Message:
-    """Return a message that is no problem.
+    """Return a message that does not report a problem.
 
     Raises:
         ProblemError: it is one.

@@ -15,7 +15,7 @@ from qhybrid_pipelines.service.webhooks.messages import Message, event_message
 #: Messages of one round, and rows that are looked through for them at most.
 TOGETHER, MOST_ROWS_READ = 50, 2_000
 #: Tells whether a principal may see an experiment; the second value says whether it sees what others sent.
-Sight = Callable[[str, bool, str], bool]
+Visibility = Callable[[str, bool, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Outbox:
     Args:
         ledger: has the events.
         home_id: names the home in messages.
-        sight: what an endpoint may be told of.
+        visibility: what an endpoint may be told of.
         tiers: says which states people are told of.
     """
 
-    def __init__(self, ledger: Ledger, home_id: str, *, sight: Sight, tiers: Tiers) -> None:
-        self._ledger, self.home_id, self._sight, self._tiers = ledger, home_id, sight, tiers
+    def __init__(self, ledger: Ledger, home_id: str, *, visibility: Visibility, tiers: Tiers) -> None:
+        self._ledger, self.home_id, self._visibility, self._tiers = ledger, home_id, visibility, tiers
 
         @lru_cache(maxsize=20_000)
         def facts(job: str) -> tuple[str, str]:
@@ -59,13 +59,13 @@ class Outbox:
             until: of the last one that it is told; None is the end of the ledger.
         """
         found: list[Message] = []
-        position, looked = after, 0
-        while len(found) < TOGETHER and looked < MOST_ROWS_READ:
+        position, rows_read = after, 0
+        while len(found) < TOGETHER and rows_read < MOST_ROWS_READ:
             rows = self._ledger.events(after=position, limit=200)
             for row in rows:
                 if until is not None and row.position > until:
                     return Batch(tuple(found), max(position, until))
-                looked, position = looked + 1, row.position
+                rows_read, position = rows_read + 1, row.position
                 if self._is_wanted(endpoint, row):
                     found.append(event_message(self.home_id, event_fields(row, self._facts(row.job_id)[0])))
                     if len(found) == TOGETHER:
@@ -84,4 +84,4 @@ class Outbox:
             entered = event.from_state is not event.to_state
             if not entered or event.to_state.value not in self._tiers.of(tier).notify:
                 return False
-        return self._sight(endpoint.principal, endpoint.sees_all, experiment)
+        return self._visibility(endpoint.principal, endpoint.sees_all, experiment)

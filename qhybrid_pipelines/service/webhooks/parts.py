@@ -16,7 +16,7 @@ from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint
 from qhybrid_pipelines.service.webhooks.guarded_connections import Resolver
 from qhybrid_pipelines.service.webhooks.mail_channel import MailChannel
-from qhybrid_pipelines.service.webhooks.outbox import Outbox, Sight
+from qhybrid_pipelines.service.webhooks.outbox import Outbox, Visibility
 from qhybrid_pipelines.service.webhooks.registry import EndpointRegistry
 from qhybrid_pipelines.service.webhooks.sender import WebhookSender
 from qhybrid_pipelines.service.webhooks.webhook_settings import WebhookSettings
@@ -37,7 +37,7 @@ class Webhooks:
     _resolver: Resolver
 
     @classmethod
-    def open(cls, home: Home, control_plane: ControlPlane, *, sight: Sight) -> Webhooks:
+    def open(cls, home: Home, control_plane: ControlPlane, *, visibility: Visibility) -> Webhooks:
         """Open the endpoints; nothing is sent before the sender is started.
 
         Raises:
@@ -56,7 +56,7 @@ class Webhooks:
 
             return HttpChannel(endpoint, secrets=secrets, resolve=resolver, loopback=settings.loopback)
 
-        outbox = Outbox(ledger, ledger.identity().home_id, sight=sight, tiers=control_plane.policy.tiers)
+        outbox = Outbox(ledger, ledger.identity().home_id, visibility=visibility, tiers=control_plane.policy.tiers)
         sender = WebhookSender(registry.store, outbox, open_channel=open_channel, usable=registry.obstacle)
         return cls(registry, sender, resolver)
 

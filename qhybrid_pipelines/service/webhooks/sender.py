@@ -24,11 +24,11 @@ from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint
 from qhybrid_pipelines.service.webhooks.outbox import Outbox
 
-#: Between two looks at the head of the ledger and at the endpoints.
-LOOK_SECONDS = 0.2
+#: Between two polls of the head of the ledger and at the endpoints.
+POLL_SECONDS = 0.2
 #: After something of this machine has failed: a full disk, a ledger that is away.
 PAUSE_SECONDS = 5.0
-#: An endpoint that waits is looked at again after so long in any case.
+#: A waiting endpoint is checked again after this time at the latest.
 LONGEST_WAIT_SECONDS = 60.0
 _log = logging.getLogger("qhybrid.service.webhooks")
 
@@ -96,21 +96,21 @@ class WebhookSender:
         seen: object = None
         while not self._end.is_set():
             try:
-                now = await asyncio.to_thread(self._look)
+                now = await asyncio.to_thread(self._read_changes)
                 if now != seen:
                     await self._keep_tasks(await asyncio.to_thread(self._store.all))
                     seen = now if self._running else (now[0], 0)
                     self._pulse, before = asyncio.Event(), self._pulse
                     before.set()
-                pause = LOOK_SECONDS
-            except Exception as error:  # noqa: BLE001  whatever it is, the endpoints wait for the next look
+                pause = POLL_SECONDS
+            except Exception as error:  # noqa: BLE001  whatever it is, the endpoints wait for the next poll
                 _log.warning("endpoints cannot be looked at: %s", type(error).__name__)
                 pause = PAUSE_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._end.wait(), pause)
         await self._keep_tasks([])
 
-    def _look(self) -> tuple[object, int]:
+    def _read_changes(self) -> tuple[object, int]:
         """Return what changes when there may be something to do."""
         return self._store.version(), self._outbox.head() if self._running else 0
 

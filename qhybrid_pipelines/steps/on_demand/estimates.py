@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qubit_error_if_told
+from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qubit_error_if_known
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused
@@ -264,7 +264,7 @@ def _plan_batches(
     if spec.sweep.strategy == "auto" and "fixed_angles" in points.column("strategy").to_pylist():
         sensitivities.append({"experiment": key, "backend": ", ".join(spec.backends), "sensitivity": _ANGLES_LATER})
     elif len(sensitivities) < MOST_SENSITIVITIES:
-        told = partial(two_qubit_error_if_told, dispatcher)
+        told = partial(two_qubit_error_if_known, dispatcher)
         rows = parameter_sensitivity(executions, batches, reduced, gate_error=told).to_pylist()
         by_backend = {backend: [row for row in rows if row["backend"] == backend] for backend in spec.backends}
         sensitivities += [

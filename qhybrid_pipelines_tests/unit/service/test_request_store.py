@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, RequestStore, TakenByOther
+from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, OwnedByOther, RequestStore
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_an_experiment_belongs_to_who_asked_first_unless_all_are_one(store):
     store.accept(request(1), shared=False).result()
     same = {"experiment": "x-00000001"}
     assert store.accept(request(2, **same), shared=False).result().new
-    with pytest.raises(TakenByOther):
+    with pytest.raises(OwnedByOther):
         store.accept(request(3, principal="bob", **same), shared=False).result()
     assert store.requested("ada") == {"x-00000001"}
     assert store.requested("bob") == frozenset()

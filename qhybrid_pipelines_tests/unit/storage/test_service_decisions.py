@@ -54,9 +54,9 @@ def test_every_answer_has_a_row(home):
         ("False True", "greedy", None, 1),
         ("False True", "local:auto", "upgraded", 2),
         ("True False", "greedy", None, 1),
-        ("True False", "local:auto", "kept_late", None),
+        ("True False", "local:auto", "late", None),
         ("True True", "greedy", None, 1),
-        ("True True", "local:auto", "kept_late", None),
+        ("True True", "local:auto", "late", None),
     ]
 
 

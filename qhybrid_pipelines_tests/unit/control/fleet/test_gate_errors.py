@@ -7,7 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qubit_error_if_told
+from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qubit_error_if_known
 from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
@@ -21,7 +21,7 @@ def dispatcher(tmp_path, monkeypatch):
 
 def test_a_simulator_has_none(dispatcher):
     assert two_qubit_error(dispatcher, "local:auto") is None
-    assert two_qubit_error_if_told(dispatcher, "local:auto") is None
+    assert two_qubit_error_if_known(dispatcher, "local:auto") is None
 
 
 def test_a_fake_device_has_the_median_of_its_own_snapshot(dispatcher):
@@ -34,7 +34,7 @@ def test_a_fake_device_has_the_median_of_its_own_snapshot(dispatcher):
 
 def test_who_is_not_set_up_is_not_asked(dispatcher):
     assert dispatcher.missing_setting("ionq:qpu.aria-1") is not None
-    assert two_qubit_error_if_told(dispatcher, "ionq:qpu.aria-1") is None
+    assert two_qubit_error_if_known(dispatcher, "ionq:qpu.aria-1") is None
 
 
 def test_who_does_not_answer_is_done_without(dispatcher, monkeypatch):
@@ -44,4 +44,4 @@ def test_who_does_not_answer_is_done_without(dispatcher, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", f"http://127.0.0.1:{port}/v0.4")
     with pytest.raises(ProviderError):
         two_qubit_error(dispatcher, "ionq:qpu.aria-1")
-    assert two_qubit_error_if_told(dispatcher, "ionq:qpu.aria-1") is None
+    assert two_qubit_error_if_known(dispatcher, "ionq:qpu.aria-1") is None

@@ -8,7 +8,7 @@ import pytest
 from qhybrid_pipelines.classical.statistics import wilson_interval
 from qhybrid_pipelines.core.decision_words import CandidateOutcome
 from qhybrid_pipelines.problems.anytime.error_gate import FALSE_ALARM, Gate, note_outcome
-from qhybrid_pipelines.problems.anytime.ladder import EXACT, GREEDY, run_rung
+from qhybrid_pipelines.problems.anytime.solution_methods import EXACT, GREEDY, run_method
 from qhybrid_pipelines.problems.anytime.upgrade_rule import LOW_TAIL, Uncertainty, judge, realised_objectives
 from qhybrid_pipelines_tests.support.small_problems import small_problem
 
@@ -66,18 +66,18 @@ def dispatch_rounds(count: int, first: int):
         yield (
             seed,
             problem,
-            run_rung(problem, GREEDY, None, seed).assignment,
-            run_rung(problem, EXACT, None, seed).assignment,
+            run_method(problem, GREEDY, None, seed).assignment,
+            run_method(problem, EXACT, None, seed).assignment,
         )
 
 
 def decide(rounds, *, assumed: float, true: float, rng: np.random.Generator) -> tuple[Gate, int, int, int | None]:
     """Return the gate, upgrades, how many of them turned out worse, and after how many decisions the gate closed."""
     gate, upgrades, worse, closed_at = Gate(), 0, 0, None
-    for number, (seed, problem, standing, candidate) in enumerate(rounds, start=1):
+    for number, (seed, problem, incumbent, candidate) in enumerate(rounds, start=1):
         found = judge(
             problem,
-            standing,
+            incumbent,
             candidate,
             min_gain=0.02,
             confidence=CONFIDENCE,
@@ -87,7 +87,7 @@ def decide(rounds, *, assumed: float, true: float, rng: np.random.Generator) -> 
             continue
         weights = np.array(problem.instance.payload["weights"])
         realised = weights * (1 + true * rng.standard_normal(len(weights)))
-        before, after = realised_objectives(problem, np.stack([standing, candidate]), realised)
+        before, after = realised_objectives(problem, np.stack([incumbent, candidate]), realised)
         upgraded = found.outcome == CandidateOutcome.UPGRADED
         upgrades += upgraded
         worse += bool(upgraded and after < before)

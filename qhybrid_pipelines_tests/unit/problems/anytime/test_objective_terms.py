@@ -39,5 +39,5 @@ def test_an_objective_that_is_something_else_is_refused():
             return super().objective(instance, assignments) ** 2 + 3
 
     other = type(problem)(family=Other(), instance=problem.instance, penalised_model=problem.penalised_model)
-    with pytest.raises(InvalidInput, match="no sum"):
+    with pytest.raises(InvalidInput, match="not a sum"):
         objective_terms(other, all_rows(8)[1:3])

@@ -42,8 +42,8 @@ def _ranked(problem):
 def test_what_speaks_against_a_candidate_is_named(problem, ranked):
     best, second, nothing = ranked[0], ranked[1], np.zeros_like(ranked[0])
 
-    def outcome(standing, candidate, min_gain=0.0):
-        found = judge(problem, standing, candidate, min_gain=min_gain, confidence=0.8, uncertainty=CERTAIN)
+    def outcome(incumbent, candidate, min_gain=0.0):
+        found = judge(problem, incumbent, candidate, min_gain=min_gain, confidence=0.8, uncertainty=CERTAIN)
         return found.outcome
 
     assert outcome(second, best) == CandidateOutcome.UPGRADED
@@ -76,12 +76,12 @@ def test_nothing_is_revised_for_the_worse_in_any_family(family, source):
 @pytest.mark.parametrize("noise", [0.05, 0.25, 1.0])
 def test_drawn_scenarios_agree_with_the_normal_distribution(problem, ranked, noise):
     weights = np.array(problem.instance.payload["weights"])
-    for standing, candidate in ((ranked[3], ranked[0]), (ranked[1], ranked[0]), (ranked[9], ranked[2])):
-        both = np.stack([standing, candidate])
+    for incumbent, candidate in ((ranked[3], ranked[0]), (ranked[1], ranked[0]), (ranked[9], ranked[2])):
+        both = np.stack([incumbent, candidate])
         gains = scenario_gains(
             objective_terms(problem, both), problem.penalised_model.sign, both, Uncertainty(noise=noise)
         )
-        change = candidate.astype(float) - standing
+        change = candidate.astype(float) - incumbent
         mean, deviation = (
             float(change @ weights),
             noise * math.sqrt(float((change * weights) ** 2 @ np.ones(len(change)))),
@@ -90,21 +90,23 @@ def test_drawn_scenarios_agree_with_the_normal_distribution(problem, ranked, noi
         assert gains.std() == pytest.approx(deviation, rel=0.1)
         wins = (gains > 0).mean()
         assert abs(wins - norm.cdf(mean / deviation)) < 4 * 0.5 / math.sqrt(len(gains))
-        judged = judge(problem, standing, candidate, min_gain=0.0, confidence=0.8, uncertainty=Uncertainty(noise=noise))
+        judged = judge(
+            problem, incumbent, candidate, min_gain=0.0, confidence=0.8, uncertainty=Uncertainty(noise=noise)
+        )
         assert judged.wins == np.count_nonzero(gains > 0)
         assert judged.low_gain == pytest.approx(mean + norm.ppf(LOW_TAIL) * deviation, abs=0.3 * deviation)
 
 
 def test_wins_that_are_needed_are_those_of_the_wilson_bound(problem, ranked):
     """170 of 200, 45 of 50 and 821 of 1000 scenarios are what a confidence of 0.8 takes."""
-    standing, candidate = ranked[1], ranked[0]
+    incumbent, candidate = ranked[1], ranked[0]
     weights = np.array(problem.instance.payload["weights"])
-    worse = np.where(candidate > standing, 0.0, weights)
+    worse = np.where(candidate > incumbent, 0.0, weights)
     for scenarios, needed in ((50, 45), (200, 170), (1000, 821)):
         for wins, outcome in ((needed, CandidateOutcome.UPGRADED), (needed - 1, CandidateOutcome.LOW_CONFIDENCE)):
             rows = np.array([weights] * wins + [worse] * (scenarios - wins))
             judged = judge(
-                problem, standing, candidate, min_gain=0.0, confidence=0.8, uncertainty=Uncertainty(scenarios=rows)
+                problem, incumbent, candidate, min_gain=0.0, confidence=0.8, uncertainty=Uncertainty(scenarios=rows)
             )
             assert (judged.wins, judged.scenarios, judged.outcome) == (wins, scenarios, outcome)
 

@@ -92,8 +92,8 @@ class TestFirstAnswer:
     def test_a_proved_optimum_sends_nothing_and_says_so(self, answering, gap, tmp_path):
         decider = HandDecider(tmp_path, answering, HandClock())
         seed, problem, _, best = gap
-        exact = {("independent_set", size, rung): [0.0] * 50 for size in range(12) for rung in ("exact",)}
-        decider.store.keep_rung_times(exact)
+        exact = {("independent_set", size, method): [0.0] * 50 for size in range(12) for method in ("exact",)}
+        decider.store.save_method_times(exact)
         decider.store.close()
         decider = HandDecider(tmp_path, answering, HandClock())
         record = decider.begin(order(dispatch(seed)), may_seek=lambda: pytest.fail("it was sent"))
@@ -144,7 +144,7 @@ class TestCandidates:
         decider.hand.go(DEADLINE + 0.001)
         assert offer(decider, opened, best) is CandidateOutcome.LATE
         record = found(decider, opened)
-        assert (record.status.state, record.status.reason) == (DecisionState.KEPT, NO_CANDIDATE)
+        assert (record.status.state, record.status.reason) == (DecisionState.RETAINED, NO_CANDIDATE)
         assert record.answer.assignment == greedy
         assert record.answers[-1].assignment == best
         assert record.answers[-1].gain == pytest.approx(plain_value(problem, best) - plain_value(problem, greedy))
@@ -157,7 +157,7 @@ class TestCandidates:
         best = gap[3]
         assert [offer(decider, opened, best) for _ in range(2)] == [
             CandidateOutcome.UPGRADED,
-            CandidateOutcome.UPGRADED_BEFORE,
+            CandidateOutcome.ALREADY_UPGRADED,
         ]
         assert len(found(decider, opened).answers) == len(opened.answers) + 2
 
@@ -213,7 +213,7 @@ class TestCandidates:
 class TestTheClient:
     def test_after_it_has_acted_nothing_changes(self, decider, opened, gap):
         decider.store.use(opened.id, 1)
-        assert offer(decider, opened, gap[3]) is CandidateOutcome.USED_BEFORE
+        assert offer(decider, opened, gap[3]) is CandidateOutcome.ALREADY_USED
         record = found(decider, opened)
         assert (record.status.state, record.status.version, record.status.used_version) == (
             DecisionState.USED,
@@ -248,7 +248,7 @@ class TestTheMachine:
     def test_a_new_process_goes_on_with_the_same_deadline(self, decider, answering, opened, gap):
         other = HandDecider(decider.path.parent, answering, decider.hand)
         assert found(other, opened) == found(decider, opened)
-        assert [record.id for record in other.store.with_open_legs()] == [opened.id]
+        assert [record.id for record in other.store.with_open_quantum()] == [opened.id]
         other.hand.go(DEADLINE - 1)
         assert offer(other, opened, gap[3]) is CandidateOutcome.UPGRADED
         other.store.use(opened.id, 2)
@@ -259,7 +259,7 @@ class TestTheMachine:
 
     def test_after_a_new_start_of_the_machine_what_was_open_is_over(self, decider, opened, gap):
         decider.hand.boot, decider.hand.seconds = "second", 1.0
-        assert found(decider, opened).status.state is DecisionState.KEPT
+        assert found(decider, opened).status.state is DecisionState.RETAINED
         assert offer(decider, opened, gap[3]) is CandidateOutcome.LATE
 
     def test_a_killed_solver_is_replaced_and_a_candidate_meanwhile_is_an_error(self, decider, gap, opened):

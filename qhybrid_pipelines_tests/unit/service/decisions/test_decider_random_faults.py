@@ -11,6 +11,4 @@ def test_no_fault_breaks_a_promise(tmp_path):
     assert tally.decisions >= 240
     assert tally.upgrades >= 20
     assert len(tally.faults) >= 13
-    assert {"upgraded", "kept_late", "kept_infeasible", "kept_not_better", "kept_error", "kept_used_before"} <= set(
-        tally.outcomes
-    )
+    assert {"upgraded", "late", "infeasible", "not_better", "error", "already_used"} <= set(tally.outcomes)

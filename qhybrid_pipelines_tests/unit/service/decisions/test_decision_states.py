@@ -31,42 +31,42 @@ AGAINST_ITSELF = (
 )
 
 
-def offer(standing, now, judged=GOOD, *, gate_closed=False):
-    return offered(standing, now, judged, gate_closed=gate_closed)
+def offer(status, now, judged=GOOD, *, gate_closed=False):
+    return offered(status, now, judged, gate_closed=gate_closed)
 
 
 class TestOneCandidate:
     def test_a_millisecond_before_the_deadline_it_upgrades(self):
-        standing, outcome = offer(OPEN, BEFORE)
-        assert (standing.state, standing.version, outcome) == (DecisionState.UPGRADED, 2, GOOD)
+        status, outcome = offer(OPEN, BEFORE)
+        assert (status.state, status.version, outcome) == (DecisionState.UPGRADED, 2, GOOD)
 
     @pytest.mark.parametrize("now", [AFTER, Moment(BOOT, DEADLINE), Moment("b", 0.0), Moment("b", DEADLINE - 1)])
     def test_at_the_deadline_after_it_or_after_another_start_of_the_machine_it_is_late(self, now):
-        standing, outcome = offer(OPEN, now)
-        assert (standing, outcome) == (OPEN, CandidateOutcome.LATE)
-        assert at(standing, now).state is DecisionState.KEPT
+        status, outcome = offer(OPEN, now)
+        assert (status, outcome) == (OPEN, CandidateOutcome.LATE)
+        assert at(status, now).state is DecisionState.RETAINED
 
     @pytest.mark.parametrize("judged", AGAINST_ITSELF)
     def test_what_speaks_against_it_keeps_the_answer_and_is_the_reason(self, judged):
-        standing, outcome = offer(OPEN, BEFORE, judged)
-        assert (standing.state, standing.version, outcome) == (DecisionState.OPEN, 1, judged)
-        assert at(standing, AFTER).reason == judged
+        status, outcome = offer(OPEN, BEFORE, judged)
+        assert (status.state, status.version, outcome) == (DecisionState.OPEN, 1, judged)
+        assert at(status, AFTER).reason == judged
 
     def test_a_closed_gate_lets_nothing_through(self):
-        standing, outcome = offer(OPEN, BEFORE, gate_closed=True)
-        assert (standing.version, outcome) == (1, CandidateOutcome.GATE_CLOSED)
+        status, outcome = offer(OPEN, BEFORE, gate_closed=True)
+        assert (status.version, outcome) == (1, CandidateOutcome.GATE_CLOSED)
 
     def test_a_second_one_is_no_second_upgrade(self):
         upgraded, _ = offer(OPEN, BEFORE)
-        assert offer(upgraded, BEFORE) == (upgraded, CandidateOutcome.UPGRADED_BEFORE)
+        assert offer(upgraded, BEFORE) == (upgraded, CandidateOutcome.ALREADY_UPGRADED)
 
     def test_after_the_client_has_acted_nothing_changes(self):
         acted = used(OPEN, 1)
-        assert offer(acted, BEFORE) == (acted, CandidateOutcome.USED_BEFORE)
+        assert offer(acted, BEFORE) == (acted, CandidateOutcome.ALREADY_USED)
 
     def test_after_another_decision_took_its_place_nothing_changes(self):
         gone = superseded(OPEN)
-        assert (gone.state, gone.reason) == (DecisionState.KEPT, SUPERSEDED)
+        assert (gone.state, gone.reason) == (DecisionState.RETAINED, SUPERSEDED)
         assert offer(gone, BEFORE) == (gone, CandidateOutcome.SUPERSEDED)
 
 
@@ -96,40 +96,40 @@ def test_without_a_candidate_the_reason_is_that():
 def test_any_order_of_events_keeps_the_promises():
     rng = random.Random(7)
     for _ in range(20_000):
-        standing, now, upgrades, acted = OPEN, 0.0, 0, None
+        status, now, upgrades, acted = OPEN, 0.0, 0, None
         for _ in range(rng.randrange(1, 12)):
             now += rng.choice([0.0, 0.5, 3.0, 9.9])
             moment = Moment(rng.choice([BOOT, BOOT, BOOT, "b"]), now)
-            before = standing
+            before = status
             event = rng.choice(["offer", "offer", "offer", "use", "supersede", "look"])
             if event == "offer":
-                standing, outcome = offer(
-                    standing, moment, rng.choice([GOOD, *AGAINST_ITSELF]), gate_closed=rng.random() < 0.2
+                status, outcome = offer(
+                    status, moment, rng.choice([GOOD, *AGAINST_ITSELF]), gate_closed=rng.random() < 0.2
                 )
                 if outcome is GOOD:
                     upgrades += 1
                     assert acted is None
                     assert moment.boot == BOOT
                     assert now < DEADLINE
-                    assert standing.version == before.version + 1
+                    assert status.version == before.version + 1
                 else:
-                    assert standing.version == before.version
+                    assert status.version == before.version
             elif event == "use":
                 version = rng.randrange(1, 3)
-                if version <= standing.version and standing.state is not DecisionState.USED:
-                    standing, acted = used(standing, version), version
+                if version <= status.version and status.state is not DecisionState.USED:
+                    status, acted = used(status, version), version
             else:
-                standing = superseded(standing) if event == "supersede" else at(standing, moment)
+                status = superseded(status) if event == "supersede" else at(status, moment)
             if before.state is DecisionState.USED:
-                assert standing == before
+                assert status == before
         assert upgrades <= 1
-        assert standing.version == 1 + upgrades
+        assert status.version == 1 + upgrades
 
 
 def test_states_only_go_forwards():
-    order = {DecisionState.OPEN: 0, DecisionState.UPGRADED: 1, DecisionState.KEPT: 1, DecisionState.USED: 2}
+    order = {DecisionState.OPEN: 0, DecisionState.UPGRADED: 1, DecisionState.RETAINED: 1, DecisionState.USED: 2}
     upgraded, _ = offer(OPEN, BEFORE)
-    for standing in (OPEN, upgraded, superseded(OPEN), used(OPEN, 1), used(upgraded, 2)):
+    for status in (OPEN, upgraded, superseded(OPEN), used(OPEN, 1), used(upgraded, 2)):
         for now, judged in itertools.product((BEFORE, AFTER), (GOOD, *AGAINST_ITSELF)):
-            for later in (offer(standing, now, judged)[0], at(standing, now), superseded(standing)):
-                assert order[later.state] >= order[standing.state]
+            for later in (offer(status, now, judged)[0], at(status, now), superseded(status)):
+                assert order[later.state] >= order[status.state]

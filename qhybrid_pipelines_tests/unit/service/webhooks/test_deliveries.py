@@ -52,7 +52,7 @@ class Place:
     def __init__(self, folder) -> None:
         self.ledger = SqlLedger.open_sqlite(folder / "ledger.db")
         self.store = EndpointStore(folder / "webhooks.db")
-        self.outbox = Outbox(self.ledger, "home", sight=lambda *_: True, tiers=Tiers())
+        self.outbox = Outbox(self.ledger, "home", visibility=lambda *_: True, tiers=Tiers())
         self.restart()
         self.receiver = Receiver()
         self.now = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -31,7 +31,7 @@ def store(tmp_path):
 
 def outbox(ledger) -> Outbox:
     return Outbox(
-        ledger, "home", sight=lambda who, sees_all, key: sees_all or (who, key) == ("ada", OWN), tiers=Tiers()
+        ledger, "home", visibility=lambda who, sees_all, key: sees_all or (who, key) == ("ada", OWN), tiers=Tiers()
     )
 
 

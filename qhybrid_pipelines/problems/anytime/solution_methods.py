@@ -1,6 +1,6 @@
-"""The anytime ladder: a safe answer at once, and better ones rung by rung for as long as there is time.
+"""Anytime solving: a safe answer at once, and better ones, method by method, for as long as there is time.
 
-Each rung is bounded by steps, so that it gives the same answer for a seed; the clock only says which rungs are run. Source of the idea: S. Zilberstein,
+Each method is bounded by steps, so that it gives the same answer for a seed; the clock only says which methods are run. Source of the idea: S. Zilberstein,
 AI Magazine 17(3), 73 (1996), contract algorithms that are asked one after the other.
 """
 
@@ -26,51 +26,51 @@ from qhybrid_pipelines.problems.post_processing import improve
 
 GREEDY, LOCAL_SEARCH, ANNEALING, EXACT = "greedy", "local_search", "annealing", "exact"
 #: From the quickest to the one that may prove the optimum.
-RUNGS = (GREEDY, LOCAL_SEARCH, ANNEALING, EXACT)
+METHODS = (GREEDY, LOCAL_SEARCH, ANNEALING, EXACT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RungAnswer:
-    """What one rung found.
+class MethodAnswer:
+    """What one method found.
 
     Attributes:
-        rung: of `RUNGS`.
+        method: of `METHODS`.
         assignment: shape ``(n,)``.
         value: its objective in the family's unit, and whether the family's own check calls it feasible.
-        proved: nothing is better, and no rounding stands behind that.
-        seconds: that the rung took, its check included.
+        proved: nothing is better, and rounding cannot be the reason.
+        seconds: that the method took, its check included.
     """
 
-    rung: str
+    method: str
     assignment: U8
     value: SolutionValue
     proved: bool
     seconds: float
 
 
-def climb(
+def run_methods(
     problem: Problem,
     *,
     may_run: Callable[[str], bool],
     seed: int,
-    rungs: Sequence[str] = RUNGS,
+    methods: Sequence[str] = METHODS,
     start: U8 | None = None,
-) -> Iterator[RungAnswer]:
-    """Yield the answer of each rung that may run, until one has proved the optimum.
+) -> Iterator[MethodAnswer]:
+    """Yield the answer of each method that may run, until one has proved the optimum.
 
     Args:
         problem: the instance.
-        may_run: is asked before each rung, which is left out where it says no; the next one is asked all the same.
+        may_run: is asked before each method, which is left out where it says no; the next one is asked all the same.
         seed: of every random choice.
-        rungs: those to be considered, in this order.
+        methods: those to be considered, in this order.
         start: best assignment known already, shape ``(n,)``; local search begins there.
     """
     best = start
     best_value = None if start is None else best_assignment(problem, start[None, :])[1]
-    for rung in rungs:
-        if not may_run(rung):
+    for method in methods:
+        if not may_run(method):
             continue
-        found = run_rung(problem, rung, best, seed)
+        found = run_method(problem, method, best, seed)
         yield found
         if found.proved:
             return
@@ -78,32 +78,32 @@ def climb(
             best, best_value = found.assignment, found.value
 
 
-def run_rung(problem: Problem, rung: str, best: U8 | None, seed: int) -> RungAnswer:
-    """Return the answer of one rung.
+def run_method(problem: Problem, method: str, best: U8 | None, seed: int) -> MethodAnswer:
+    """Return the answer of one method.
 
     Args:
         problem: the instance.
-        rung: of `RUNGS`.
+        method: of `METHODS`.
         best: where local search begins, ``(n,)``; the greedy answer where it is None.
         seed: of every random choice.
     """
     started = time.perf_counter()
-    seed = derive_seed(seed, "ladder", rung)
+    seed = derive_seed(seed, "ladder", method)
     claimed = False
-    if rung == EXACT:
+    if method == EXACT:
         solved = problem.family.solve(problem.instance, seed)
         rows, claimed = solved.assignment[None, :], solved.optimal
-    elif rung == ANNEALING:
+    elif method == ANNEALING:
         rows = anneal_instance(problem, seed)
     else:
-        rows = (best if best is not None and rung == LOCAL_SEARCH else problem.family.greedy(problem.instance, seed))[
+        rows = (best if best is not None and method == LOCAL_SEARCH else problem.family.greedy(problem.instance, seed))[
             None, :
         ]
-        if rung == LOCAL_SEARCH:
+        if method == LOCAL_SEARCH:
             rows = np.concatenate([rows, improve(problem, rows)])
     assignment, value = best_assignment(problem, rows)
-    return RungAnswer(
-        rung=rung,
+    return MethodAnswer(
+        method=method,
         assignment=assignment,
         value=value,
         proved=claimed and value[1] and _allows_proof(problem, value[0]),

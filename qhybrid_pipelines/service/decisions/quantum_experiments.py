@@ -24,7 +24,7 @@ from qhybrid_pipelines.service.decisions.decider import Decider, Found
 from qhybrid_pipelines.service.decisions.decision_records import DecisionRecord
 from qhybrid_pipelines.service.network_intake import FILES, SPECIFICATION, NetworkRequest
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
-from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, StoreBusy, TakenByOther
+from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, OwnedByOther, StoreBusy
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 ROUTE = "POST /v1/decisions"
 #: Decisions whose quantum answers are sought at a time; further ones say that they were not tried.
 MOST_OPEN = 8
-#: Between two looks: as long as an answer may lie there unseen.
-LOOK_SECONDS = 0.2
-#: Between two looks at whether anything more will come, which reads the ledger.
+#: Between two polls: an answer waits no longer than that.
+POLL_SECONDS = 0.2
+#: Between two checks whether anything more will come, which read the ledger.
 STATE_SECONDS = 5.0
 #: After this nobody waits for a candidate any more.
 LONGEST = timedelta(hours=24)
@@ -44,114 +44,114 @@ ANSWERED, ENDED = "answered", "ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Progress:
     """What there is of an experiment now.
 
     Attributes:
         found: its candidates, one for each backend that has measured.
-        over: nothing more will come.
+        ended: nothing more will come.
     """
 
     found: Sequence[Found]
-    over: bool
+    ended: bool
 
 
-class QuantumLegs:
+class QuantumExperiments:
     """Watches over the experiments of decisions.
 
     Args:
-        decider: takes candidates in.
+        decider: judges and stores candidates.
         register: registers the experiment of a decision and returns its key; raises ProblemError where that is refused.
-        look: looks at an experiment; ``ask_state`` says whether to find out if more will come.
+        read_progress: reads what an experiment has; ``ask_state`` says whether to find out if more will come.
     """
 
     def __init__(
         self,
         decider: Decider,
         register: Callable[[DecisionRecord, dict[str, Any]], str],
-        look: Callable[..., Look],
+        read_progress: Callable[..., Progress],
     ) -> None:
-        self._decider, self._register, self._look = decider, register, look
-        self._taken = 0
+        self._decider, self._register, self._read_progress = decider, register, read_progress
+        self._reserved = 0
         self._lock = threading.Lock()
         self._wake, self._ending = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="quantum-legs", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="quantum-experiments", daemon=True)
 
     def start(self) -> None:
         """Begin, with what an earlier process has left."""
-        self._taken = len(self._decider.store.with_open_legs())
+        self._reserved = len(self._decider.store.with_open_quantum())
         self._thread.start()
 
-    def take_place(self) -> bool:
-        """Tell whether there is room for one more, and take it."""
+    def reserve_place(self) -> bool:
+        """Reserve a place for one more, and tell whether there was one."""
         with self._lock:
-            if self._taken >= MOST_OPEN:
+            if self._reserved >= MOST_OPEN:
                 return False
-            self._taken += 1
+            self._reserved += 1
         return True
 
-    def give_place_back(self) -> None:
-        """Give a place back that was taken for nothing."""
+    def release_place(self) -> None:
+        """Release a place that is not needed."""
         with self._lock:
-            self._taken -= 1
+            self._reserved -= 1
 
     def wake(self) -> None:
         """Say that there is a new decision."""
         self._wake.set()
 
     def close(self) -> None:
-        """End after the look that is being taken."""
+        """End after the poll that is under way."""
         self._ending.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
-        looks = 0
+        polls = 0
         while not self._ending.is_set():
             self._wake.clear()
-            if looks % round(STATE_SECONDS / LOOK_SECONDS) == 0:
+            if polls % round(STATE_SECONDS / POLL_SECONDS) == 0:
                 with suppress(sqlite3.Error):
                     self._decider.settle()
-            # Whatever fails now is looked at again: the row stays.
+            # Whatever fails now is tried again: the row stays.
             with suppress(sqlite3.Error, OSError, QHybridError):
-                for record in self._decider.store.with_open_legs():
+                for record in self._decider.store.with_open_quantum():
                     if self._ending.is_set():
                         return
                     with suppress(OSError, sqlite3.Error, QHybridError):
-                        self.follow(record, ask_state=looks % round(STATE_SECONDS / LOOK_SECONDS) == 0)
-            looks += 1
-            self._wake.wait(LOOK_SECONDS)
+                        self.follow(record, ask_state=polls % round(STATE_SECONDS / POLL_SECONDS) == 0)
+            polls += 1
+            self._wake.wait(POLL_SECONDS)
 
     def follow(self, record: DecisionRecord, *, ask_state: bool) -> None:
-        """Register the experiment of a decision, or take in what it has measured."""
+        """Register the experiment of a decision, or offer what it has measured."""
         store = self._decider.store
         if record.experiment is None:
             content = store.content(record.id)
             try:
                 if content is None:
-                    raise _forgotten()
+                    raise _problem_gone()
                 store.note_quantum(record.id, "open", experiment=self._register(record, content))
             except ProblemError as error:
                 self._end(record, NotTried.REFUSED, error.problem.detail)
             return
-        looked = self._look(record.experiment, ask_state=ask_state)
+        progress = self._read_progress(record.experiment, ask_state=ask_state)
         offered = {answer.source for answer in record.answers if answer.outcome is not None}
-        for found in looked.found:
+        for found in progress.found:
             if found.source not in offered:
                 self._decider.offer(record.id, found)
-        if looked.over:
-            self._end(record, ANSWERED if looked.found else ENDED, None)
+        if progress.ended:
+            self._end(record, ANSWERED if progress.found else ENDED, None)
         elif datetime.now(UTC) - datetime.fromisoformat(record.opened_at) > LONGEST:
             self._end(record, ENDED, "Nothing came within a day.")
 
     def _end(self, record: DecisionRecord, status: str, detail: str | None) -> None:
         self._decider.store.note_quantum(record.id, status, detail=detail)
-        self.give_place_back()
+        self.release_place()
 
 
 def register_with(parts: ServiceParts) -> Callable[[DecisionRecord, dict[str, Any]], str]:
-    """Return what registers experiments by the door that every request of the service goes through."""
+    """Return what registers experiments the way that every request of the service goes."""
 
     def register(record: DecisionRecord, content: dict[str, Any]) -> str:
         asked = NetworkRequest(specification=content[SPECIFICATION], files=content[FILES])
@@ -161,7 +161,7 @@ def register_with(parts: ServiceParts) -> Callable[[DecisionRecord, dict[str, An
         checked = parts.checkers.check(asked)
         key: str = checked["experiment"]
         if parts.is_anothers(Caller(principal=record.principal, scopes=frozenset()), key):
-            raise _taken()
+            raise _belongs_to_another()
         now = datetime.now(UTC).isoformat()
         new = NewRequest(
             id=f"r-{record.id}",
@@ -180,8 +180,8 @@ def register_with(parts: ServiceParts) -> Callable[[DecisionRecord, dict[str, An
         )
         try:
             parts.requests.accept(new, shared=parts.authenticator.is_open).result()
-        except (TakenByOther, KeyReused):
-            raise _taken() from None
+        except (OwnedByOther, KeyReused):
+            raise _belongs_to_another() from None
         except StoreBusy as error:
             raise sqlite3.OperationalError("too many requests wait") from error
         parts.registrar.wake()
@@ -190,17 +190,17 @@ def register_with(parts: ServiceParts) -> Callable[[DecisionRecord, dict[str, An
     return register
 
 
-def look_with(parts: ServiceParts) -> Callable[..., Look]:
-    """Return what looks at experiments in the lake and the ledger."""
+def progress_reader(parts: ServiceParts) -> Callable[..., Progress]:
+    """Return what reads the progress of experiments from the lake and the ledger."""
 
-    def look(experiment: str, *, ask_state: bool) -> Look:
+    def read(experiment: str, *, ask_state: bool) -> Progress:
         if experiment not in parts.workspace.specifications:
-            return Look(found=(), over=False)
+            return Progress(found=(), ended=False)
         found = tuple(_measured(parts, experiment))
-        over = ask_state and parts.resources.experiment(experiment)["state"] in ("decided", "stopped", "refused")
-        return Look(found=found, over=over)
+        ended = ask_state and parts.resources.experiment(experiment)["state"] in ("decided", "stopped", "refused")
+        return Progress(found=found, ended=ended)
 
-    return look
+    return read
 
 
 def _measured(parts: ServiceParts, experiment: str) -> Iterator[Found]:
@@ -232,15 +232,15 @@ def _measured(parts: ServiceParts, experiment: str) -> Iterator[Found]:
         )
 
 
-def _taken() -> ProblemError:
+def _belongs_to_another() -> ProblemError:
     return _refusal(
         "Somebody else has an experiment with exactly this specification, and it stays theirs.",
         "Change its name or its seed.",
     )
 
 
-def _forgotten() -> ProblemError:
-    return _refusal("Its problem is not kept any more.", "Decide again.")
+def _problem_gone() -> ProblemError:
+    return _refusal("Its problem is no longer stored.", "Decide again.")
 
 
 def _refusal(detail: str, remedy: str) -> ProblemError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qhybrid_pipelines.problems.anytime.ladder import EXACT, GREEDY, RUNGS, climb
+from qhybrid_pipelines.problems.anytime.solution_methods import EXACT, GREEDY, METHODS, run_methods
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate, is_better
 from qhybrid_pipelines_tests.support.small_problems import SMALL_SOURCES, all_rows, small_problem
 
@@ -20,8 +20,8 @@ def test_no_rung_beats_the_optimum_that_enumeration_finds_and_a_proof_is_one(fam
     everything = evaluate(problem, all_rows(problem.instance.size))
     first = everything.ranking()[0]
     best = (float(everything.objective[first]), bool(everything.feasible[first]))
-    answers = list(climb(problem, may_run=lambda _: True, seed=11))
-    assert [answer.rung for answer in answers] == list(RUNGS)
+    answers = list(run_methods(problem, may_run=lambda _: True, seed=11))
+    assert [answer.method for answer in answers] == list(METHODS)
     for answer in answers:
         checked = evaluate(problem, answer.assignment[None, :])
         assert answer.value == (float(checked.objective[0]), bool(checked.feasible[0]))
@@ -31,7 +31,7 @@ def test_no_rung_beats_the_optimum_that_enumeration_finds_and_a_proof_is_one(fam
 
 
 def test_the_exact_rung_proves_an_optimum(problem):
-    answers = list(climb(problem, may_run=lambda _: True, seed=11))
+    answers = list(run_methods(problem, may_run=lambda _: True, seed=11))
     objectives = evaluate(problem, all_rows(problem.instance.size))
     assert answers[-1].proved
     assert answers[-1].value[0] == objectives.objective[objectives.feasible].max()
@@ -40,21 +40,22 @@ def test_the_exact_rung_proves_an_optimum(problem):
 def test_rungs_that_may_not_run_are_left_out_and_later_ones_asked(problem):
     asked: list[str] = []
 
-    def may_run(rung: str) -> bool:
-        asked.append(rung)
-        return rung in (GREEDY, EXACT)
+    def may_run(method: str) -> bool:
+        asked.append(method)
+        return method in (GREEDY, EXACT)
 
-    assert [answer.rung for answer in climb(problem, may_run=may_run, seed=1)] == [GREEDY, EXACT]
-    assert asked == list(RUNGS)
+    assert [answer.method for answer in run_methods(problem, may_run=may_run, seed=1)] == [GREEDY, EXACT]
+    assert asked == list(METHODS)
 
 
 def test_a_proof_ends_the_ladder(problem):
-    answers = climb(problem, may_run=lambda _: True, seed=1, rungs=(GREEDY, EXACT, "local_search"))
-    assert [answer.rung for answer in answers] == [GREEDY, EXACT]
+    answers = run_methods(problem, may_run=lambda _: True, seed=1, methods=(GREEDY, EXACT, "local_search"))
+    assert [answer.method for answer in answers] == [GREEDY, EXACT]
 
 
 def test_the_same_seed_gives_the_same_answers(problem):
     first, second = (
-        [answer.assignment.tolist() for answer in climb(problem, may_run=lambda _: True, seed=5)] for _ in range(2)
+        [answer.assignment.tolist() for answer in run_methods(problem, may_run=lambda _: True, seed=5)]
+        for _ in range(2)
     )
     assert first == second
