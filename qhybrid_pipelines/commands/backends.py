@@ -1,26 +1,78 @@
-"""``qhybrid backends``: what backends there are, and whether one is what its adapter was written for."""
+"""``qhybrid backends``: what backends there are, which can take an experiment, and whether one is what its adapter was written for."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo, workspace_for
-from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, with_price, workspace_for
+from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, Refused
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.fleet.verification import Verification
+    from qhybrid_pipelines.steps.workspace import Workspace
 
-app = typer.Typer(
-    name="backends", help="Backends: compare one with what its adapter was written for.", no_args_is_help=True
-)
+app = typer.Typer(name="backends", invoke_without_command=True)
 
 
 @app.callback()
-def group() -> None:
-    """Keep `verify` a command of its own, although it is the only one."""
+def backends(
+    context: typer.Context,
+    specification: Annotated[
+        Path | None,
+        typer.Option("--for", metavar="SPEC", help="A specification or a problem file: which backends take it."),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare backends; with --for, say which can take an experiment, at what price, and why not the others.
+
+    Nothing is registered or sent. Exit code 4 when no backend takes the experiment. A narrow window leaves columns out, see
+    docs/backends.md; --json has all of them.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from qhybrid_pipelines.commands.backend_columns import CHOICE_GIVEN_UP, GIVEN_UP, matrix_cells
+    from qhybrid_pipelines.control.fleet.backend_matrix import backend_matrix
+    from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
+    from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_table
+
+    workspace = workspace_for(home)
+    rows = backend_matrix(workspace.control_plane)
+    if specification is not None:
+        rows = _choose(workspace, specification, rows)
+    if as_json:
+        print_json({"backends": rows})
+    else:
+        print_table(
+            [matrix_cells(row, SYSTEM_CLOCK.now()) for row in rows],
+            in_words=True,
+            given_up=CHOICE_GIVEN_UP if specification else GIVEN_UP,
+            styles={"takes": {"yes": "green", "no": "red"}},
+            hint="a wider window shows more, --json all",
+        )
+    if specification is not None and all(row["takes"] == "no" for row in rows):
+        raise typer.Exit(Refused.exit_code)
+
+
+def _choose(workspace: Workspace, specification: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with what each backend says to a specification."""
+    from qhybrid_pipelines.steps.on_demand.backend_choice import choose_backends
+
+    try:
+        return choose_backends(
+            specification,
+            rows,
+            workspace.control_plane.dispatcher,
+            workspace.lake,
+            tmp=workspace.home.tmp,
+            key_of=workspace.key_of,
+        )
+    except InvalidInput as error:
+        raise with_price(error, specification, workspace) from None
 
 
 @app.command()

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from qhybrid_pipelines.core.backend_declaration import Declaration
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.redaction import clean_fields
@@ -212,6 +213,8 @@ class Capabilities:
         observability: what it tells about a job's life, a few words.
         integration: what it takes to use it, a few words.
         engines: for simulators, the engines behind this backend in order of preference; they compile within their run.
+        region: where jobs are processed, for example ``eu-de``; None where neither provider nor operator says so.
+        declared: what the adapter says about the group that this backend belongs to.
     """
 
     backend: str
@@ -237,6 +240,8 @@ class Capabilities:
     observability: str = ""
     integration: str = ""
     engines: tuple[str, ...] = ()
+    region: str | None = None
+    declared: Declaration | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -242,7 +242,7 @@ def tracking(table: pa.Table, tracker: Tracker) -> Metadata:
 
 
 def capabilities(table: pa.Table) -> Metadata:
-    """Show the matrix in three parts that fit a page: what each backend is, its limits, and how one lives with it."""
+    """Show the matrix in four parts that fit a page: what each backend is, its limits, how one chooses it and lives with it."""
     reachable = table.filter(table.column("reachable"))
     away = table.filter(pc.invert(table.column("reachable")))
     metadata: Metadata = {
@@ -253,6 +253,10 @@ def capabilities(table: pa.Table) -> Metadata:
         "limits": table_metadata(
             reachable,
             ["backend", "max_qubits", "min_shots", "max_shots", "max_circuits_per_job", "max_executions_per_job"],
+        ),
+        "choosing_it": table_metadata(
+            reachable,
+            ["backend", "vendor", "plane", "price_model", "region", "data_classes", "calibrated_at", "evidence"],
         ),
         "living_with_it": table_metadata(
             reachable, ["backend", "dedupe", "sdks", "observability", "security", "integration"]

@@ -84,6 +84,7 @@ class DurableVendor:
         mode: Any = "simulator",
         immediate: bool = False,
         retry_after_seconds: float | None = None,
+        region: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.backend = name, f"{name}:device"
@@ -91,6 +92,7 @@ class DurableVendor:
         self.acceptance_seconds = acceptance_seconds
         self.price_usd, self.max_qubits, self.calls_seconds = price_usd, max_qubits, calls_seconds
         self.mode, self.immediate, self.retry_after = mode, immediate, retry_after_seconds
+        self.region = region
 
     # -- the book, for the judge -----------------------------------------------------------------------------------
 
@@ -160,6 +162,7 @@ class DurableVendor:
             states=(JobState.QUEUED, JobState.RUNNING, JobState.COMPLETED),
             mode=self.mode,
             immediate=self.immediate,
+            region=self.region,
         )
 
     def calibration(self, backend: str) -> Calibration | None:

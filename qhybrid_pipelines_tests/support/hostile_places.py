@@ -60,6 +60,7 @@ ARGUMENTS = {
     "home check": [],
     "home continue": [],
     "home separate": [],
+    "backends": ["--for", "{folder}/one.yaml"],
     "backends verify": ["local:auto"],
     "export parquet": ["{folder}/files"],
     "export csv": ["{folder}/files"],
@@ -87,10 +88,12 @@ ARGUMENTS = {
 
 
 def every_command() -> Iterator[str]:
-    """Yield the words of each command that the command line has."""
+    """Yield the words of each command that the command line has, also of groups that do something by themselves."""
 
     def leaves(command: Any, words: tuple[str, ...]) -> Iterator[str]:
         if hasattr(command, "commands"):
+            if words and command.invoke_without_command:
+                yield " ".join(words)
             for name, below in command.commands.items():
                 yield from leaves(below, (*words, name))
         else:

@@ -209,13 +209,14 @@ class AdmissionControl:
             shots=sum(batch.points * batch.repetitions * batch.shots for batch in batches),
             cost_usd=sum(quote.high_usd for quote in quotes),
             data_class=request.data_class,
+            region=capabilities.region,
         )
         decision = decide(self._policy, policy_request)
         if decision.verdict == "deny":
             rule = f"rule '{decision.rule}': " if decision.rule else ""
             raise Refused(
                 f"the policy does not let '{policy_request.principal}' run {policy_request.shots} shots with {policy_request.data_class} data for "
-                f"${policy_request.cost_usd:.2f} on '{policy_request.backend}' ({policy_request.mode}) in {policy_request.environment}: {rule}{decision.reason}"
+                f"${policy_request.cost_usd:.2f} on '{policy_request.backend}' ({policy_request.mode}, {_place(capabilities)}) in {policy_request.environment}: {rule}{decision.reason}"
             )
         return decision
 
@@ -229,6 +230,13 @@ class AdmissionControl:
                 return provider.prepare(batch.template, capabilities.backend, level=LEVEL, seed=SEED), None
         except Rejected as error:
             return None, error
+
+
+def _place(capabilities: Capabilities) -> str:
+    """Return where a backend processes jobs, in words; where nobody says so, how it can be said."""
+    if capabilities.region is not None:
+        return f"region {capabilities.region}"
+    return f"region not known: {capabilities.declared.region}" if capabilities.declared else "region not known"
 
 
 def calibration_detail(calibration: Calibration | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from qhybrid_pipelines.control.jobs.spending import check_quotes
@@ -17,19 +17,36 @@ def check_limits(batch: CircuitBatch, capabilities: Capabilities) -> None:
     """Return if the batch fits the limits that the provider states.
 
     Raises:
-        Refused: it does not; names the limit and the remedy.
+        Refused: it does not; names the first limit and the remedy.
+    """
+    for problem in limit_problems(batch, capabilities):
+        raise Refused(problem)
+
+
+def limit_problems(batch: CircuitBatch, capabilities: Capabilities, *, whole: bool = False) -> Iterator[str]:
+    """Yield a sentence for each limit of a backend that a batch does not fit, with the remedy.
+
+    Args:
+        batch: for whichever backend.
+        capabilities: of the backend.
+        whole: the batch is not split yet, so that the circuits of one job are not compared.
     """
     circuits = batch.points * batch.repetitions
     for what, wanted, limit, remedy in (
         ("qubits", batch.template.n_qubits, capabilities.max_qubits, "Lower reduce.max_qubits"),
         ("shots per circuit", batch.shots, capabilities.max_shots, "Lower shots and raise repetitions"),
-        ("circuits", circuits, capabilities.max_circuits_per_job, "Lower sweep.points or repetitions"),
+        ("circuits", 0 if whole else circuits, capabilities.max_circuits_per_job, "Lower sweep.points or repetitions"),
     ):
         if wanted > limit:
-            raise Refused(
-                f"experiment '{batch.experiment}' needs {wanted} {what}, and '{batch.backend}' takes at most {limit}. "
+            yield (
+                f"experiment '{batch.experiment}' needs {wanted} {what}, and '{capabilities.backend}' takes at most {limit}. "
                 f"{remedy}, or name a larger backend."
             )
+    if batch.shots < capabilities.min_shots:
+        yield (
+            f"experiment '{batch.experiment}' wants {batch.shots} shots per circuit, and '{capabilities.backend}' takes at "
+            f"least {capabilities.min_shots}. Raise shots, or name another backend."
+        )
 
 
 def check_budget(

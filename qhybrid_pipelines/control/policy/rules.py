@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from qhybrid_pipelines.control.ledger.spending import Period, SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Environment
 from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
+from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import BACKEND_PATTERN, DataClass, StrictModel
@@ -53,6 +54,14 @@ class Rule(StrictModel):
     backend: _Globs | None = Field(default=None, min_length=1, description="Globs of full backend names.")
     mode: Annotated[tuple[Mode, ...], BeforeValidator(as_tuple)] | None = Field(
         default=None, min_length=1, description="hardware | simulator | local-testing | emulator"
+    )
+    region: _Globs | None = Field(
+        default=None,
+        min_length=1,
+        description="Globs of where jobs are processed; a place that is not known fits none.",
+    )
+    outside_region: _Globs | None = Field(
+        default=None, min_length=1, description="Fits every other place than these, also one that is not known."
     )
     data_class: Annotated[tuple[DataClass, ...], BeforeValidator(as_tuple)] | None = Field(
         default=None, min_length=1, description="public | internal | confidential"
@@ -157,8 +166,12 @@ class Policy(StrictModel):
     @property
     def sha256(self) -> str:
         """SHA-256 of what the policy says; comments and order of fields do not count."""
-        # A policy that says nothing of budgets, or of whose they are, has the hash that it had before there were any.
+        # A policy that says nothing of budgets, of whose they are, or of regions, has the hash that it had before there were any.
         said = self.model_dump(mode="json", exclude=None if self.budgets else {"budgets"})
+        for rule in said["rules"]:
+            for name in ("region", "outside_region"):
+                if rule[name] is None:
+                    del rule[name]
         for budget in said.get("budgets", ()):
             if budget["principal"] is None:
                 del budget["principal"]
@@ -175,6 +188,7 @@ class PolicyRequest:
         mode: what stands behind that name.
         shots: over all jobs of the request.
         cost_usd: highest quoted cost of all jobs of the request.
+        region: where the backend processes jobs; None where nobody says so.
     """
 
     principal: str
@@ -184,6 +198,7 @@ class PolicyRequest:
     shots: int
     cost_usd: float
     data_class: DataClass
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +222,11 @@ def may_need_approval(policy: Policy, backend: str) -> bool:
     """Tell whether some work for a backend on this machine has to be approved, by whomever it is and whatever it costs."""
     for rule in policy.rules:
         backend_matches = rule.backend is None or any(fnmatchcase(backend, glob) for glob in rule.backend)
-        if not backend_matches or (rule.mode is not None and _LOCAL_MODES.isdisjoint(rule.mode)):
+        if (
+            not backend_matches
+            or not _matches_region(rule, THIS_MACHINE)
+            or (rule.mode is not None and _LOCAL_MODES.isdisjoint(rule.mode))
+        ):
             continue
         if rule.then == "approve":
             return True
@@ -222,10 +241,22 @@ def _matches(rule: Rule, policy_request: PolicyRequest) -> bool:
         and (rule.environment is None or policy_request.environment in rule.environment)
         and (rule.backend is None or any(fnmatchcase(policy_request.backend, glob) for glob in rule.backend))
         and (rule.mode is None or policy_request.mode in rule.mode)
+        and _matches_region(rule, policy_request.region)
         and (rule.data_class is None or policy_request.data_class in rule.data_class)
         and (rule.max_shots is None or policy_request.shots <= rule.max_shots)
         and (rule.max_cost_usd is None or policy_request.cost_usd <= rule.max_cost_usd)
         and (rule.above_cost_usd is None or policy_request.cost_usd > rule.above_cost_usd)
+    )
+
+
+def _matches_region(rule: Rule, region: str | None) -> bool:
+    """Tell whether a rule fits a place; one that is not known is inside nothing, and so outside everything."""
+
+    def inside(globs: tuple[str, ...]) -> bool:
+        return region is not None and any(fnmatchcase(region, glob) for glob in globs)
+
+    return (rule.region is None or inside(rule.region)) and not (
+        rule.outside_region is not None and inside(rule.outside_region)
     )
 
 

@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.errors import InvalidInput, Throttled, Unavailable
 from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
 from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, HttpErrors, error_text, parse_json
@@ -71,8 +72,7 @@ class RuntimeClient:
         """
         reported = os.environ.get(URL_VARIABLE)
         if not reported:
-            # A CRN: crn:v1:bluemix:public:quantum-computing:<region>:a/<account>:<instance>::
-            region = self.instance.split(":")[5]
+            region = self._instance_region
             reported = f"https://{'' if region == 'us-east' else f'{region}.'}quantum.cloud.ibm.com/api/v1"
         return check_url(reported, variable=URL_VARIABLE)
 
@@ -91,6 +91,16 @@ class RuntimeClient:
     def on_this_machine(self) -> bool:
         """Whether the service is a stand-in on this machine."""
         return is_loopback(self.url)
+
+    @property
+    def region(self) -> str:
+        """Where jobs are processed: on this machine, or in the region that the instance's name states. Raises as `url`."""
+        return THIS_MACHINE if self.on_this_machine else self._instance_region
+
+    @property
+    def _instance_region(self) -> str:
+        # A CRN: crn:v1:bluemix:public:quantum-computing:<region>:a/<account>:<instance>::
+        return self.instance.split(":")[5]
 
     def post_job(self, body: bytes) -> str:
         """Send a job once and return the service's id of it.

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.client import NAME
 from qhybrid_pipelines.execution.ibm.compilation import compile_template, narrow_circuit, used_qubits
+from qhybrid_pipelines.execution.ibm.declarations import FAKE_DEVICES
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device, fake_limits
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
@@ -60,16 +61,11 @@ class LocalTesting(StoredJobs):
             parametric=True,
             simulator=True,
             noisy=True,
-            dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED, JobState.FAILED),
-            queue="none: it runs in the caller's process, and its timestamps are this machine's",
-            security="none needed: nothing leaves this machine",
             mode="local-testing",
             immediate=True,
-            sdks="qiskit-ibm-runtime (SamplerV2 in local testing mode) on Qiskit Aer",
-            observability="calibration with a date for every figure; circuit depth and gates; times of this machine only",
-            integration="none: the vendor's client brings the devices along",
+            region=THIS_MACHINE,
+            **FAKE_DEVICES.capability_fields(),
         )
 
     def calibration(self, backend: str) -> jobs.Calibration:

@@ -32,6 +32,7 @@ from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_proper
 from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, Params, RuntimeClient
 from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
+from qhybrid_pipelines.execution.ibm.declarations import SERVICE
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
 from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, wanted_program
 from qhybrid_pipelines.execution.ibm.job_listing import HOME_TAG, OWN_TAG
@@ -91,16 +92,11 @@ class Service:
             parametric=True,
             simulator=False,
             noisy=True,
-            dedupe="tag_lookup",
             listing_lag_seconds=LISTING_LAG_SECONDS,
             acceptance_seconds=ACCEPTANCE_SECONDS,
-            states=(JobState.QUEUED, JobState.RUNNING, *ENDED),
-            queue="shared by all users, fair share per instance; its length is published",
-            security="API key exchanged for an access token of an hour; bound to a service instance",
             mode="emulator" if self.client.on_this_machine else "hardware",
-            sdks="REST, qiskit-ibm-runtime",
-            observability="vendor's times of creation, start and end; seconds of use; calibration with dates",
-            integration=f"{CREDENTIALS.variable}, QISKIT_IBM_INSTANCE and {BACKENDS_VARIABLE}",
+            region=self.client.region,
+            **SERVICE.capability_fields(),
         )
 
     def calibration(self, backend: str) -> jobs.Calibration:

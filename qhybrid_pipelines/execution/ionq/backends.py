@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Rejected, Unavailable
 from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
-from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.client import IonQClient
+from qhybrid_pipelines.execution.ionq.declarations import MACHINES, SIMULATOR_DECLARATION
 from qhybrid_pipelines.execution.ionq.gates import GATES
 from qhybrid_pipelines.execution.ionq.payload import SIMULATOR
+
+#: Where the vendor processes jobs, which its interface does not say: the operator knows it from the contract.
+REGION_VARIABLE = "IONQ_REGION"
 
 #: Named until the service at the address has been asked once: loading the code location makes no request.
 USUAL_DEVICES = (SIMULATOR, "qpu.aria-1", "qpu.forte-1")
@@ -92,22 +97,10 @@ class Backends:
             parametric=False,
             simulator=simulator,
             noisy=not simulator,
-            dedupe="tag_lookup",
             listing_lag_seconds=0.0,
-            states=(
-                JobState.SUBMITTED,
-                JobState.QUEUED,
-                JobState.RUNNING,
-                JobState.COMPLETED,
-                JobState.FAILED,
-                JobState.CANCELLED,
-            ),
-            queue="first come, first served; the average wait is published per backend",
-            security="API key in a header over HTTPS, read for each request",
             mode="emulator" if local else "simulator" if simulator else "hardware",
-            sdks="REST interface v0.4, qiskit-ionq, Cirq, PennyLane, Amazon Braket, Azure Quantum",
-            observability="status, timestamps of submission, start and end, cost, dated characterizations",
-            integration="an account and its API key",
+            region=THIS_MACHINE if local else os.environ.get(REGION_VARIABLE) or None,
+            **(SIMULATOR_DECLARATION if simulator else MACHINES).capability_fields(),
         )
         self._known[key] = (time.monotonic(), found)
         return found

@@ -11,10 +11,13 @@ import pyarrow as pa
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
+from qhybrid_pipelines.execution.ibm.declarations import FAKE_DEVICES, SERVICE
 from qhybrid_pipelines.execution.ibm.local_testing import LocalTesting
 from qhybrid_pipelines.execution.ibm.service import Service
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import Provider
+
+DECLARED = (FAKE_DEVICES, SERVICE)
 
 
 def build(folder: Path) -> Provider:

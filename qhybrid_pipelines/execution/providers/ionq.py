@@ -21,11 +21,14 @@ from qhybrid_pipelines.execution.ionq import NAME, assumptions, decoding, gates,
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
+from qhybrid_pipelines.execution.ionq.declarations import MACHINES, SIMULATOR_DECLARATION
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
 from qhybrid_pipelines.execution.port import Provider, before_sending
 
 LAG_VARIABLE, LAG_SECONDS = "IONQ_LISTING_LAG_SECONDS", 10.0
 ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "IONQ_ACCEPTANCE_SECONDS", 600.0
+
+DECLARED = (MACHINES, SIMULATOR_DECLARATION)
 
 
 def build(folder: Path) -> Provider:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE, Declaration
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
@@ -15,6 +16,30 @@ from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
 
 NAME = "local"
+
+_DECLARATION = Declaration(
+    backends=f"{NAME}:*",
+    vendor="this package",
+    plane="gate",
+    price_model="free",
+    price_source="nothing is billed: it runs on this machine",
+    dedupe="token",
+    states=(JobState.COMPLETED, JobState.FAILED),
+    times=("submitted", "started", "completed"),
+    queue_figures=(),
+    queue="none: a job is done when it is acknowledged",
+    limits="the memory that an engine's state vectors need",
+    calibration="none: they are ideal",
+    credential="none needed",
+    transport="nothing leaves the caller's process",
+    region="this machine",
+    sdks="this package: NumPy, PennyLane Lightning and Qiskit Aer",
+    observability="timestamps of every step, engine and its version, exact times of compilation and execution",
+    integration="none",
+    evidence="conformance suite; every engine against Qiskit's state vectors",
+    evidence_on=date(2026, 11, 29),
+)
+DECLARED = (_DECLARATION,)
 
 
 def build(folder: Path) -> Provider:
@@ -49,16 +74,11 @@ class LocalProvider(StoredJobs):
             parametric=True,
             simulator=True,
             noisy=False,
-            dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED, JobState.FAILED),
-            queue="none: a job is done when it is acknowledged",
-            security="none needed: it runs in the caller's process",
             mode="simulator",
             immediate=True,
-            sdks="this package: NumPy, PennyLane Lightning and Qiskit Aer",
-            observability="timestamps of every step, engine and its version, exact times of compilation and execution",
-            integration="none",
+            region=THIS_MACHINE,
+            **_DECLARATION.capability_fields(),
             engines=tuple(engine.name for engine in engines),
         )
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE, Declaration
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.job_states import JobState
@@ -28,6 +29,29 @@ from qhybrid_pipelines.execution.stored_jobs import token_ref
 from qhybrid_pipelines.execution.write_once_store import ResultStore
 
 NAME = "replay"
+_DECLARATION = Declaration(
+    backends=f"{NAME}:*",
+    vendor="this package",
+    plane="gate",
+    price_model="free",
+    price_source="nothing is run",
+    dedupe="token",
+    states=(JobState.COMPLETED,),
+    times=("submitted", "started", "completed"),
+    queue_figures=(),
+    queue="none: results are there already",
+    limits="only what was recorded",
+    calibration="none: what held when a result was recorded stands with the result",
+    credential="none needed",
+    transport="it reads files",
+    region="this machine",
+    sdks="this package",
+    observability="what was recorded",
+    integration="files with recorded results",
+    evidence="conformance suite, with recorded results of the local simulators",
+    evidence_on=date(2026, 11, 29),
+)
+DECLARED = (_DECLARATION,)
 CONTENT_TYPE = "application/vnd.qhybrid.recording"
 
 
@@ -64,16 +88,11 @@ class ReplayProvider:
             parametric=True,
             simulator=True,
             noisy=False,
-            dedupe="token",
             listing_lag_seconds=0.0,
-            states=(JobState.COMPLETED,),
-            queue="none: results are there already",
-            security="none needed: it reads files",
             mode="simulator",
             immediate=True,
-            sdks="this package",
-            observability="what was recorded",
-            integration="files with recorded results",
+            region=THIS_MACHINE,
+            **_DECLARATION.capability_fields(),
         )
 
     def calibration(self, backend: str) -> jobs.Calibration | None:

@@ -151,10 +151,10 @@ def estimate_registered(keys: Iterable[str], registered: Specifications, dispatc
     found = [
         found
         for key, spec in specs
-        for found in _estimate_rows(
+        for found in estimate_rows(
             key,
             spec,
-            _plan_batches(
+            plan_batches(
                 key,
                 spec,
                 registered,
@@ -183,7 +183,7 @@ def _is_decided(lake: Lake, spec: AnySpec, key: str, backend: str) -> bool:
     return lake.exists(table, PartitionKey(experiment=key, backend=backend))
 
 
-def _estimate_rows(
+def estimate_rows(
     key: str, spec: AnySpec, planned: Iterable[PlannedBatch], dispatcher: Dispatcher
 ) -> Iterator[tuple[Row, QHybridError | None]]:
     """Yield one row per batch and why it would not go, with what the rows before it leave of the budget."""
@@ -221,7 +221,7 @@ def _estimate_rows(
         yield row, problem
 
 
-def _plan_batches(
+def plan_batches(
     key: str,
     spec: AnySpec,
     registered: Specifications,
@@ -230,9 +230,13 @@ def _plan_batches(
     dispatcher: Dispatcher,
     circuits: list[CircuitVariables],
     depths: list[Row],
-    sensitivities: list[Row],
+    sensitivities: list[Row] | None,
 ) -> Iterator[PlannedBatch]:
-    """Yield what an experiment would run on each of its backends; what its own circuit is taken for goes to ``circuits``."""
+    """Yield what an experiment would run on each of its backends.
+
+    What its own circuit is taken for goes to ``circuits``, why it has its depth to ``depths``, and what its angles do to
+    ``sensitivities``, which are not computed where that is None.
+    """
     if isinstance(spec, LearningSpec):
         for backend in spec.backends:
             for plan in planned_inferences(key, backend, spec, registered, lake):
@@ -261,21 +265,30 @@ def _plan_batches(
     batches = circuit_batches(executions, experiment_table, instances, reduced, points, specifications=registered)
     if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:
         circuits.append(circuit)
-    if spec.sweep.strategy == "auto" and "fixed_angles" in points.column("strategy").to_pylist():
+    if (
+        sensitivities is not None
+        and spec.sweep.strategy == "auto"
+        and "fixed_angles" in points.column("strategy").to_pylist()
+    ):
         sensitivities.append({"experiment": key, "backend": ", ".join(spec.backends), "sensitivity": _ANGLES_LATER})
-    elif len(sensitivities) < MOST_SENSITIVITIES:
+    elif sensitivities is not None and len(sensitivities) < MOST_SENSITIVITIES:
         told = partial(two_qubit_error_if_known, dispatcher)
         rows = parameter_sensitivity(executions, batches, reduced, gate_error=told).to_pylist()
-        by_backend = {backend: [row for row in rows if row["backend"] == backend] for backend in spec.backends}
-        sensitivities += [
-            {"experiment": key, "backend": backend, "sensitivity": sensitivity_sentence(found)}
-            for backend, found in by_backend.items()
-            if found
-        ]
+        sensitivities += _sensitivity_rows(key, spec.backends, rows)
     for backend in spec.backends:
         batch = _find_batch(batches, backend)
         width = get_row(reduced, key)["n_qubits"] if batch is None else batch.template.n_qubits
         yield backend, "sweep", width, batch
+
+
+def _sensitivity_rows(key: str, backends: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """Return a sentence for each backend that has rows of `parameter_sensitivity`."""
+    by_backend = {backend: [row for row in rows if row["backend"] == backend] for backend in backends}
+    return [
+        {"experiment": key, "backend": backend, "sensitivity": sensitivity_sentence(found)}
+        for backend, found in by_backend.items()
+        if found
+    ]
 
 
 def _plan_series(key: str, spec: SamplingSpec, registered: Specifications) -> Iterator[PlannedBatch]:
@@ -323,7 +336,7 @@ def _fill_price_and_verdict(batch: CircuitBatch, spec: AnySpec, row: Row, dispat
 
     Raises:
         Refused: a limit or the policy says no.
-        ProviderError: the provider could not be asked.
+        ProviderError: the provider could not be asked, or its compiler takes no such circuit.
     """
     sub_batches = dispatcher.split(batch)
     new = [sub_batch for sub_batch in sub_batches if dispatcher.latest_job(sub_batch.batch) is None]
@@ -340,6 +353,8 @@ def _fill_price_and_verdict(batch: CircuitBatch, spec: AnySpec, row: Row, dispat
     if not admission:
         return
     _set_price(row, admission[0].quotes)
+    if admission[0].rejected is not None:
+        raise admission[0].rejected
     route, decision = admission[0].route, admission[0].decision
     elsewhere = f" on {route.backend}, because {route.reason}" if route.backend != batch.backend else ""
     row["policy"] = f"{decision.verdict}{elsewhere}: {decision.reason}"

@@ -33,6 +33,39 @@ class TestPolicy:
         ):
             harness.dispatcher(deny, ALLOW).submit(make_batch(), replace(SUBMIT_REQUEST, data_class="confidential"))
 
+    @pytest.mark.parametrize(
+        ("region", "rule", "words"),
+        [
+            ("us-east", {"outside_region": ["eu-*"]}, "region us-east"),
+            (None, {"outside_region": ["eu-*"]}, "region not known"),
+            ("us-east", {"region": ["us-*"]}, "region us-east"),
+        ],
+    )
+    def test_a_region_that_is_not_allowed_is_refused_before_anything_is_sent(
+        self, harness, region, rule, words
+    ) -> None:
+        harness.one.region = region
+        deny = {"name": "stays", "then": "deny", "reason": "jobs stay in the union", **rule}
+        with pytest.raises(Refused, match=f"{words}.*rule 'stays': jobs stay in the union"):
+            harness.dispatcher(deny, ALLOW).submit(make_batch(), SUBMIT_REQUEST)
+        assert (harness.ledger.jobs(), harness.one.calls("submit"), harness.one.book()) == ([], 0, [])
+
+    @pytest.mark.parametrize("rule", [{"outside_region": ["eu-*"]}, {"region": ["us-*"]}])
+    def test_a_region_that_is_allowed_is_used(self, harness, rule) -> None:
+        harness.one.region = "eu-de"
+        deny = {"name": "stays", "then": "deny", "reason": "jobs stay in the union", **rule}
+        harness.dispatcher(deny, ALLOW).submit(make_batch(), SUBMIT_REQUEST)
+        assert len(harness.one.book()) == 1
+
+    def test_work_does_not_fail_over_into_another_region(self, harness) -> None:
+        harness.one.region, harness.two.region = "eu-de", "us-east"
+        harness.one.show_status(online=False)
+        deny = {"name": "stays", "then": "deny", "reason": "jobs stay in the union", "outside_region": "eu-*"}
+        with pytest.raises(Throttled, match="'vendor:device' is offline; the job is kept"):
+            harness.dispatcher(deny, ALLOW, **FAILOVER).submit(make_batch(), SUBMIT_REQUEST)
+        [job] = harness.ledger.jobs()
+        assert (job.backend, job.state, harness.two.book()) == (BACKEND, JobState.APPROVED, [])
+
     def test_shots_and_cost_count_over_all_parts_together(self, harness) -> None:
         harness.one.price_usd = 1.0
         dispatcher = harness.dispatcher(ALLOW | {"max_shots": 800, "max_cost_usd": 2.0})

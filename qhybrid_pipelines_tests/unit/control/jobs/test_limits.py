@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.limits import check_limits
+from qhybrid_pipelines.control.jobs.limits import check_limits, limit_problems
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch
 
@@ -29,3 +30,23 @@ def test_a_refusal_names_experiment_backend_limit_and_remedy(tmp_path: Path, bat
         check_limits(batch, DurableVendor(tmp_path, max_qubits=max_qubits).capabilities(BACKEND))
     for word in (*words, batch.experiment, BACKEND):
         assert word in str(refusal.value)
+
+
+def test_too_few_shots_are_refused(tmp_path: Path) -> None:
+    capabilities = replace(DurableVendor(tmp_path).capabilities(BACKEND), min_shots=500)
+    check_limits(make_batch(shots=500), capabilities)
+    with pytest.raises(
+        Refused, match=r"wants 499 shots per circuit, and 'vendor:device' takes at least 500\. Raise shots"
+    ):
+        check_limits(make_batch(shots=499), capabilities)
+
+
+def test_every_limit_is_named_and_the_circuits_of_a_job_only_for_a_part(tmp_path: Path) -> None:
+    capabilities = DurableVendor(tmp_path, max_qubits=2).capabilities(BACKEND)
+    batch = make_batch(points=51, shots=1001)
+    assert [sentence.split(" needs ")[1].split(",")[0] for sentence in limit_problems(batch, capabilities)] == [
+        "3 qubits",
+        "1001 shots per circuit",
+        "102 circuits",
+    ]
+    assert len(list(limit_problems(batch, capabilities, whole=True))) == 2

@@ -45,6 +45,7 @@ asks = st.builds(
     shots=st.integers(1, 5000),
     cost_usd=st.sampled_from([0.0, 0.5, 100.0]),
     data_class=st.sampled_from(CLASSES),
+    region=st.sampled_from([None, "this-machine", "eu-de", "us-east"]),
 )
 maybe = lambda values: st.none() | st.lists(st.sampled_from(values), min_size=1, unique=True).map(tuple)  # noqa: E731
 rules = st.builds(
@@ -57,6 +58,8 @@ rules = st.builds(
     backend=maybe(["ionq:*", "*:auto"]),
     mode=maybe(MODES),
     data_class=maybe(CLASSES),
+    region=maybe(["eu-*", "this-machine", "*"]),
+    outside_region=maybe(["eu-*", "this-machine", "*"]),
     max_shots=st.none() | st.integers(1, 5000),
     max_cost_usd=st.none() | st.sampled_from([0.0, 50.0]),
     above_cost_usd=st.none() | st.sampled_from([0.0, 50.0]),
@@ -171,6 +174,15 @@ class TestFile:
         other = parse_policy("rules: [{name: a, then: allow, reason: b}]", file="z")
         assert one.sha256 == same.sha256 != other.sha256
 
+    def test_a_policy_without_regions_has_the_hash_that_it_had_before_there_were_any(self) -> None:
+        plain = parse_policy("rules: [{name: a, then: deny, reason: b}]", file="x")
+        assert plain.sha256 == "2bef716492eb73b0c172b60428168d9f7b341e533d7519079b0424753fea84ac"
+        regions = [
+            parse_policy(f"rules: [{{name: a, then: deny, reason: b, {field}: 'eu-*'}}]", file="x").sha256
+            for field in ("region", "outside_region")
+        ]
+        assert len({plain.sha256, *regions}) == 3
+
     def test_the_example_of_the_page_is_a_policy_for_prod(self) -> None:
         page = Path(__file__).parents[4] / "docs" / "policy.md"
         [example] = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
@@ -181,6 +193,16 @@ class TestFile:
         assert verdict(environment="prod", principal="ada", mode="simulator", backend="local:auto") == "allow"
         assert verdict(data_class="confidential") == "deny"
         assert policy.routing.failover["ionq:qpu.aria-1"] == ("ionq:qpu.forte-1",)
+
+    def test_the_rule_of_the_page_that_demands_a_region(self) -> None:
+        page = Path(__file__).parents[4] / "docs" / "policy.md"
+        [rule] = re.findall(r"`(\{name: in-the-union.*?\})`", page.read_text("utf-8"))
+        policy = parse_policy(f"rules: [{rule}, {{name: rest, then: allow, reason: r}}]", file="policy.md")
+        verdicts = {
+            region: decide(policy, replace(POLICY_REQUEST, region=region)).verdict
+            for region in ("eu-de", "this-machine", "us-east", "eu", None)
+        }
+        assert verdicts == {"eu-de": "allow", "this-machine": "allow", "us-east": "deny", "eu": "deny", None: "deny"}
 
 
 @pytest.mark.parametrize(
@@ -194,6 +216,9 @@ class TestFile:
         ("{name: a, then: approve, above_cost_usd: 5, reason: r}", True),
         ("{name: a, then: allow, backend: 'local:*', reason: r}, {name: b, then: approve, reason: r}", False),
         ("{name: a, then: allow, max_shots: 9, reason: r}, {name: b, then: approve, reason: r}", True),
+        ("{name: a, then: approve, outside_region: this-machine, reason: r}", False),
+        ("{name: a, then: approve, region: this-machine, reason: r}", True),
+        ("{name: a, then: allow, region: 'this-*', reason: r}, {name: b, then: approve, reason: r}", False),
     ],
 )
 def test_whether_a_person_may_be_asked(rules, asks) -> None:
@@ -238,9 +263,15 @@ def test_budgets_of_a_day_and_of_whoever_asks():
         parse_policy("budgets: [{usd: 1, principal: ada}, {usd: 2, principal: ada}]", file="policy.yaml")
 
 
+def without_regions(said):
+    """Return what a policy says as it was said before rules had regions."""
+    fields = {"region", "outside_region"}
+    return said | {"rules": [{name: rule[name] for name in rule if name not in fields} for rule in said["rules"]]}
+
+
 def test_a_policy_of_before_budgets_had_principals_has_the_hash_that_it_had():
     policy = parse_policy("budgets: [{usd: 500}, {usd: 900, per: ever}]", file="policy.yaml")
-    said = policy.model_dump(mode="json")
+    said = without_regions(policy.model_dump(mode="json"))
     said["budgets"] = [
         {"usd": 500.0, "per": "month", "provider": None},
         {"usd": 900.0, "per": "ever", "provider": None},
@@ -250,7 +281,7 @@ def test_a_policy_of_before_budgets_had_principals_has_the_hash_that_it_had():
 
 def test_a_policy_without_budgets_has_the_hash_of_before_there_were_any():
     built_in = read_policy(None)
-    assert built_in.sha256 == content_hash(built_in.model_dump(mode="json", exclude={"budgets"}))
+    assert built_in.sha256 == content_hash(without_regions(built_in.model_dump(mode="json", exclude={"budgets"})))
 
 
 @pytest.mark.parametrize(
