@@ -108,6 +108,8 @@ def test_words_in_brackets_are_shown_as_they_are(terminal, place, command):
         given[len(command.split())] = text
     elif command == "sql":
         given[1] = f"SELECT '{text}' AS told"
+    elif command == "backends":
+        given[2] = text  # the file behind --for; a further word would be a command of the group
     else:
         given.append(text)  # more than it takes, or something that is not there
     code, told, errors = terminal.run_apart(given)
