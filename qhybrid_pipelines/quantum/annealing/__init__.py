@@ -1,0 +1,1 @@
+"""Ising models on the qubit graph of an annealer: embedding, programming, and the way back."""
