@@ -94,7 +94,7 @@ class Cloud:
         """Write a job into the book; from here on it exists and will be charged."""
         now, seq = self.clock.now(), self.store.next_seq()
         machine = MACHINES[job_request.backend]
-        identifier = _make_job_id(self.realm, seq)
+        identifier = make_job_id(self.realm, seq)
         starts_at = now + COMPILE_SECONDS + self.draw_wait_seconds(machine, str(seq))
         if machine.serial:
             starts_at = max(starts_at, self.store.last_ends_at(machine.name))
@@ -175,7 +175,9 @@ class Cloud:
             raise NotFound(identifier) from None
         job = self.store.job(f"{stem}-{0:012x}")
         children = job.circuits if job is not None and job.type == MULTI else 0
-        if job is None or job.deleted or job.outcome_fault == "lost" or number > children:
+        if job is None or job.backend not in MACHINES:
+            raise NotFound(identifier)
+        if job.deleted or job.outcome_fault == "lost" or number > children:
             raise NotFound(identifier)
         return job, number - 1 if number else None
 
@@ -188,6 +190,7 @@ class Cloud:
     ) -> tuple[list[Job], str | None]:
         """Return one page of jobs, newest first, and the id with which the next page begins."""
         lag = self.store.permanent_fault_seconds("listing_lag")
+        backends = backends or tuple(MACHINES)  # the book has the problems of annealers, too
         first = None if after is None else self.store.job(after)
         if after is not None and first is None:
             raise BadRequest(f"{after!r} does not begin a page.", "next")
@@ -284,7 +287,7 @@ def child_ids(job: Job) -> list[str]:
     return [f"{stem}-{number:012x}" for number in range(1, job.circuits + 1)]
 
 
-def _make_job_id(realm: str, seq: int) -> str:
+def make_job_id(realm: str, seq: int) -> str:
     """Return the UUID of the job with a number; its last group is free for children."""
     text = hashlib.sha256(f"job/{realm}/{seq}".encode()).hexdigest()
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-a{text[17:20]}-{0:012x}"

@@ -3,7 +3,7 @@
 A rule is a JSON object::
 
     route        for example "POST /jobs"; see ROUTES; "*" is every route
-    backend      only requests about this backend (POST /jobs, GET /jobs/estimate, GET /backends/...)
+    backend      only requests about this backend (POST /jobs, GET /jobs/estimate, GET /backends/..., POST /problems, GET /solvers/...)
     nth          fires from the nth matching request on, counted from 1; or
     probability  fires on each matching request with this probability, drawn from the emulator's seed; or
                  neither: fires on every matching request
@@ -44,9 +44,23 @@ ROUTES = frozenset(
         "GET /backends/{backend}/characterizations",
         "GET /backends/{backend}/characterizations/{id}",
         "GET /whoami",
+        # of the annealing face
+        "POST /problems",
+        "GET /problems",
+        "DELETE /problems",
+        "GET /problems/{id}",
+        "DELETE /problems/{id}",
+        "GET /problems/{id}/info",
+        "GET /problems/{id}/answer",
+        "GET /problems/{id}/messages",
+        "GET /solvers",
+        "GET /solvers/{backend}",
     }
 )
 """Names of the routes; all results of a job, its variants' too, are one route."""
+
+_ACCEPTING_ROUTES = ("POST /jobs", "POST /problems")
+"""Where jobs are accepted, which then have a fate."""
 
 Stage = Literal["request", "job", "standing"]
 
@@ -184,8 +198,10 @@ class _RuleReader:
         route = self._entry.get("route", _USUAL_ROUTES.get(stage))
         if not isinstance(route, str) or route not in ROUTES:
             raise self.invalid(f"{route!r} is not a route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
-        if stage == "job" and route != "POST /jobs":
-            raise self.invalid(f"{fault} is the fate of a job", 'Its route is "POST /jobs".', "route")
+        if stage == "job" and route not in _ACCEPTING_ROUTES:
+            raise self.invalid(
+                f"{fault} is the fate of a job", 'Its route is "POST /jobs", or "POST /problems".', "route"
+            )
         given = [name for name in ("nth", "probability", "times") if self._entry.get(name) is not None]
         if stage == "standing" and given:
             raise self.invalid(f"{fault} holds as long as it is in the plan", "Leave this out.", given[0])

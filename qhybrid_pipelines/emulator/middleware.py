@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import struct
+import zlib
 from asyncio import Transport
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +24,11 @@ from qhybrid_pipelines.emulator.cloud import Cloud
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 
 PREFIX = "/v0.4"
+SAPI_PREFIX = "/sapi/v2"
+"""Of the annealing face."""
+
+_LARGEST_UNPACKED_BYTES = 64 * 2**20
+"""A body that unpacks to more is refused."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), name)
@@ -40,6 +46,19 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"/backends/[^/]+/characterizations", "/backends/{backend}/characterizations"),
         (r"/backends/[^/]+/characterizations/[^/]+", "/backends/{backend}/characterizations/{id}"),
         (r"/whoami", "/whoami"),
+    )
+)
+
+_SAPI_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"/problems/?", "/problems"),
+        (r"/problems/[^/]+/info/?", "/problems/{id}/info"),
+        (r"/problems/[^/]+/answer/?", "/problems/{id}/answer"),
+        (r"/problems/[^/]+/messages/?", "/problems/{id}/messages"),
+        (r"/problems/[^/]+/?", "/problems/{id}"),
+        (r"/solvers/remote/?", "/solvers"),
+        (r"/solvers/remote/[^/]+/?", "/solvers/{backend}"),
     )
 )
 
@@ -64,8 +83,10 @@ class TrackedProtocol(HttpToolsProtocol):
 
 def route_name(method: str, path: str) -> str:
     """Return the name of a route for the fault plan and the counts, for example ``GET /jobs/{id}``."""
-    inner = path.removeprefix(PREFIX)
-    name = next((name for pattern, name in _PATTERNS if pattern.fullmatch(inner)), "(unknown)")
+    sapi = path.startswith(SAPI_PREFIX)
+    inner = path.removeprefix(SAPI_PREFIX if sapi else PREFIX)
+    patterns = _SAPI_PATTERNS if sapi else _PATTERNS
+    name = next((name for pattern, name in patterns if pattern.fullmatch(inner)), "(unknown)")
     return f"{method} {name}"
 
 
@@ -86,10 +107,10 @@ class FaultMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, well or as the plan has it."""
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or not scope["path"].startswith((PREFIX, SAPI_PREFIX)):
             await self._inner(scope, receive, send)
             return
-        body = await _whole_body(receive)
+        body = _unpacked(scope, await _whole_body(receive))
         route = route_name(scope["method"], scope["path"])
         self.requests[route] += 1
         store = self._cloud.store
@@ -114,6 +135,13 @@ class FaultedRequest:
     def __init__(self, inner: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         self._inner, self._scope, self._body = inner, scope, body
         self._receive, self.send = receive, send
+
+    def error(self, status: int, message: str) -> CapturedResponse:
+        """Return an error in the shape of the face that was asked."""
+        sapi = self._scope["path"].startswith(SAPI_PREFIX)
+        content = {"error_code": status, "error_msg": message} if sapi else error_body(status, message)
+        headers = [(b"content-type", b"application/json")]
+        return CapturedResponse(status=status, headers=headers, body=json.dumps(content).encode())
 
     async def run_inner(self) -> CapturedResponse:
         """Let the cloud do its work and keep the answer."""
@@ -141,7 +169,7 @@ async def _before_accept(call: FaultedRequest, params: Mapping[str, Any]) -> Non
     if params["drop"]:
         await call.close(reset=False)
     else:
-        await _error(params["status"], "The service is not available.").send(call.send)
+        await call.error(params["status"], "The service is not available.").send(call.send)
 
 
 async def _after_accept(call: FaultedRequest, params: Mapping[str, Any]) -> None:
@@ -149,7 +177,7 @@ async def _after_accept(call: FaultedRequest, params: Mapping[str, Any]) -> None
     if params["drop"]:
         await call.close(reset=False)
     else:
-        await _error(params["status"], "The answer took too long.").send(call.send)
+        await call.error(params["status"], "The answer took too long.").send(call.send)
 
 
 async def _gateway(call: FaultedRequest, params: Mapping[str, Any]) -> None:
@@ -169,23 +197,23 @@ async def _early_answer(call: FaultedRequest, params: Mapping[str, Any]) -> None
         found = json.loads(answer.body)
     except ValueError:
         found = None
-    if answer.status == 200 and isinstance(found, dict):
+    if answer.status == 200 and isinstance(found, dict | list):
         answer.body = json.dumps(_too_early(found, params["what"])).encode()
     await answer.send(call.send)
 
 
-def _too_early(found: dict[str, Any], what: str) -> dict[str, Any]:
+def _too_early(found: dict[str, Any] | list[Any], what: str) -> dict[str, Any] | list[Any]:
     """Return an answer as it may look for a moment: without content, a piece short, or with another job's word."""
     if what == "empty":
-        return {}
+        return type(found)()
     if what == "short":
-        return dict(list(found.items())[:-1])
-    job_bodies = found.get("jobs", [found])
+        return found[:-1] if isinstance(found, list) else dict(list(found.items())[:-1])
+    job_bodies = found if isinstance(found, list) else found.get("jobs", [found])
     for job in job_bodies:
         if what == "no_shots":
             job.pop("shots", None)
-        elif job.get("status") == "completed":
-            job["status"] = "failed"
+        elif job.get("status") in ("completed", "COMPLETED"):
+            job["status"] = "failed" if job["status"].islower() else "FAILED"
     return found
 
 
@@ -217,7 +245,7 @@ async def _html(call: FaultedRequest, params: Mapping[str, Any]) -> None:
 
 
 async def _throttled(call: FaultedRequest, params: Mapping[str, Any]) -> None:
-    refusal = _error(429, "Too many requests.")
+    refusal = call.error(429, "Too many requests.")
     refusal.headers.append((b"retry-after", str(params["retry_after"]).encode()))
     await refusal.send(call.send)
 
@@ -291,12 +319,6 @@ _NAMES: Mapping[int, str] = {
 }
 
 
-def _error(status: int, message: str) -> CapturedResponse:
-    """Return an error answer."""
-    content = json.dumps(error_body(status, message)).encode()
-    return CapturedResponse(status=status, headers=[(b"content-type", b"application/json")], body=content)
-
-
 def _requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
     """Return which backend a request is about, where it says so."""
     if route == "POST /jobs":
@@ -306,10 +328,38 @@ def _requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
             return None
         backend = found.get("backend") if isinstance(found, dict) else None
         return backend if isinstance(backend, str) else None
+    if route == "POST /problems":
+        return _first_solver(body)
+    if route == "GET /solvers/{backend}":
+        return str(scope["path"].rstrip("/").rpartition("/")[2])
     if "{backend}" in route:
         return str(scope["path"].removeprefix(PREFIX).split("/")[2])
     pairs = (pair.partition("=") for pair in scope["query_string"].decode("latin-1").split("&"))
     return next((value for name, _, value in pairs if name == "backend"), None)
+
+
+def _first_solver(body: bytes) -> str | None:
+    """Return which solver the first problem of a submission is for."""
+    try:
+        found = read_json(body)
+    except NotJsonError:
+        return None
+    first = found[0] if isinstance(found, list) and found else found
+    solver = first.get("solver") if isinstance(first, dict) else None
+    name = solver.get("name") if isinstance(solver, dict) else solver
+    return name if isinstance(name, str) else None
+
+
+def _unpacked(scope: Scope, body: bytes) -> bytes:
+    """Return a body as it was before its client packed it; one that cannot be unpacked stays as it is."""
+    if dict(scope["headers"]).get(b"content-encoding") != b"deflate":
+        return body
+    unpacking = zlib.decompressobj()
+    try:
+        unpacked = unpacking.decompress(body, _LARGEST_UNPACKED_BYTES)
+    except zlib.error:
+        return body
+    return unpacked if unpacking.eof else body
 
 
 async def _whole_body(receive: Receive) -> bytes:

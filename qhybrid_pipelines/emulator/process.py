@@ -41,6 +41,11 @@ class Emulator:
         return self.url.rpartition("/")[0] + "/_admin"
 
     @property
+    def sapi_url(self) -> str:
+        """Address of the annealing face."""
+        return self.url.rpartition("/")[0] + "/sapi/v2/"
+
+    @property
     def pid(self) -> int:
         """Process id."""
         return self._process.pid

@@ -23,11 +23,13 @@ from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.interface_versions import APRIL, INTERFACES
 from qhybrid_pipelines.emulator.keys import ApiKeys
-from qhybrid_pipelines.emulator.middleware import PREFIX, FaultMiddleware, TrackedProtocol, error_body
+from qhybrid_pipelines.emulator.middleware import PREFIX, SAPI_PREFIX, FaultMiddleware, TrackedProtocol, error_body
 from qhybrid_pipelines.emulator.routes.admin import AdminPages
 from qhybrid_pipelines.emulator.routes.jobs import JobPages
 from qhybrid_pipelines.emulator.routes.machines import MachinePages
 from qhybrid_pipelines.emulator.routes.results import ResultPages
+from qhybrid_pipelines.emulator.sapi.annealing_cloud import AnnealingCloud
+from qhybrid_pipelines.emulator.sapi.routes import application as sapi_application
 from qhybrid_pipelines.emulator.store import EmulatorStore
 
 HOST = "127.0.0.1"
@@ -150,6 +152,7 @@ def application(cloud: Cloud, keys: ApiKeys) -> FaultMiddleware:
         keyed.include_router(router)
     api.include_router(machines.public(), prefix=PREFIX)
     api.include_router(keyed)
+    api.mount(SAPI_PREFIX, sapi_application(AnnealingCloud(cloud), keys))
     api.include_router(AdminPages(cloud, keys, lambda: middleware.requests).router(), prefix="/_admin")
     _explain_errors(api)
     return middleware

@@ -21,10 +21,17 @@ from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.machines import MACHINES
 from qhybrid_pipelines.emulator.response_bodies import backend_view, job_log_view
+from qhybrid_pipelines.emulator.sapi.solvers import SOLVERS
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 
 _CHANGEABLE: Mapping[str, tuple[type, ...]] = MappingProxyType(
-    {"status": (str,), "degraded": (bool,), "extra_wait_seconds": (int, float), "max_circuits_per_job": (int,)}
+    {
+        "status": (str,),
+        "degraded": (bool,),
+        "extra_wait_seconds": (int, float),
+        "max_circuits_per_job": (int,),
+        "graph_version": (int,),
+    }
 )
 
 
@@ -109,8 +116,8 @@ class AdminPages:
         return JSONResponse(_clock(self._cloud))
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
-        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, or its largest job."""
-        if backend not in self._cloud.interface.machines:
+        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, or its graph."""
+        if backend not in self._cloud.interface.machines and backend not in SOLVERS:
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)
         for name, value in given.items():
@@ -121,6 +128,8 @@ class AdminPages:
                 raise BadRequest(f"{name} is not a number from 0.", name)
         store = self._cloud.store
         store.change_backend(backend, {**store.backend_changes(backend), **given})
+        if backend in SOLVERS:
+            return JSONResponse({"backend": backend, **store.backend_changes(backend)})
         return JSONResponse(backend_view(self._cloud, MACHINES[backend]))
 
     async def rotate_key(self, request: Request) -> JSONResponse:
