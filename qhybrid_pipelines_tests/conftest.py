@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from qhybrid_pipelines_tests.support import ledgers, postgres_databases
+
+# How quickly examples are made says how busy the machine is. What a property asserts, and on how many examples, stays.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
